@@ -1,0 +1,2 @@
+//! Types that the kernel programs and the agent share.
+#![no_std]

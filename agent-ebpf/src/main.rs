@@ -1,0 +1,3 @@
+//! Kernel programs: entry points only.
+#![no_std]
+#![no_main]

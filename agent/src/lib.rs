@@ -1,0 +1,1 @@
+//! Icecore: a host agent that makes an AI agent's use of Snowflake visible, governed and provable.

@@ -1,0 +1,3 @@
+//! The `icecore` binary: argv in, exit code out.
+
+fn main() {}
