@@ -1,1 +1,27 @@
 //! Icecore: a host agent that makes an AI agent's use of Snowflake visible, governed and provable.
+//!
+//! The stages stand here in the order in which a query flows; `session` is the way of one execution through them.
+
+pub mod connection;
+pub mod identity;
+pub mod statement;
+pub mod policy;
+pub mod record;
+pub mod upstream;
+pub mod mask;
+
+pub mod session;
+pub mod execution;
+
+pub mod snowflake;
+pub mod id;
+pub mod clock;
+pub mod tasks;
+
+pub mod config;
+pub mod control;
+pub mod supervisor;
+pub mod proxy;
+pub mod replay;
+pub mod cli;
+pub mod log;

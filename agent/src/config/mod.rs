@@ -1,0 +1,1 @@
+//! The config file: what was typed, then what is meant.

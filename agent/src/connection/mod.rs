@@ -1,0 +1,1 @@
+//! Stage 1: a process connects; its socket, session, original destination and server name.

@@ -1,0 +1,1 @@
+//! How the launcher, the supervisor and the proxy talk to each other.

@@ -1,0 +1,1 @@
+//! The life of one statement, and the registry that finds it again.

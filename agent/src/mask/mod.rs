@@ -1,0 +1,1 @@
+//! Stage 8: hides what may not be seen. Pure.

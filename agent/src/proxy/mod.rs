@@ -1,0 +1,1 @@
+//! The proxy process: builds the stages and serves the sessions' connections.

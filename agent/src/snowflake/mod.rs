@@ -1,0 +1,1 @@
+//! Words of the wire, shared by the stages. Pure.

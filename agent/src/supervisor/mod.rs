@@ -1,0 +1,1 @@
+//! The supervisor process: BPF, cgroups, listeners, and the proxy's life.

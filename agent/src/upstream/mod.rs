@@ -1,0 +1,1 @@
+//! Stage 7: asks Snowflake; takes an `Intent`, gives `Unmasked`.
