@@ -309,7 +309,7 @@ impl Loading {
 
 /// Says where a syntax error stands.
 fn place(text: &str, error: &cedar_policy::ParseError) -> String {
-    let Some(offset) = miette_offset(error) else {
+    let Some(offset) = offset(error) else {
         return String::new();
     };
     let before = text.get(..offset).unwrap_or(text);
@@ -318,8 +318,8 @@ fn place(text: &str, error: &cedar_policy::ParseError) -> String {
 }
 
 /// Finds the byte at which the parser stopped.
-fn miette_offset(error: &cedar_policy::ParseError) -> Option<usize> {
-    use cedar_policy::Diagnostic;
+fn offset(error: &cedar_policy::ParseError) -> Option<usize> {
+    use miette::Diagnostic;
     Some(error.labels()?.next()?.offset())
 }
 
