@@ -2,18 +2,41 @@
 
 pub mod event;
 pub mod schema;
+pub mod value;
+pub mod entry;
+pub mod frame;
 
 mod error;
-mod recorder;
 mod settings;
-mod tables;
-pub mod value;
 mod words;
+mod tables;
 
+mod recorder;
+mod queue;
+mod body;
+mod cbor;
+mod batch;
+mod journal;
+mod outage;
+mod wal;
+mod spool;
+mod recover;
+mod seal;
+mod object;
+mod columns;
+mod ship;
+mod store;
+mod digest;
+mod disk;
+
+#[cfg(test)]
+mod any;
+
+pub use digest::{commitment, random_salt};
 pub use error::RecordError;
 pub use event::{
     Category, Decision, Enforcement, EventRow, LoginRow, MaskedColumn, Mode, Object, Phase,
     ResultColumn, Row, SessionRow, Severity, StatementRow, StatementTextRow, Status,
 };
-pub use recorder::{Receipt, Recorder, commitment, random_salt};
+pub use recorder::{Receipt, Recorder};
 pub use settings::{RecordMode, Settings};
