@@ -32,6 +32,10 @@ mod disk;
 #[cfg(test)]
 mod any;
 
+pub(crate) use digest::hex;
+pub(crate) use object::read;
+pub(crate) use store::{Found, Store};
+
 pub use digest::{commitment, random_salt};
 pub use error::RecordError;
 pub use event::{

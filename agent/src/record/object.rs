@@ -65,9 +65,11 @@ impl Key {
             seq_max: seq_max.parse().ok()?,
             hash: hash.to_owned(),
         };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let tier_fits = Table::by_name(table).is_some_and(|table| table.tier.as_str() == tier);
         // Written back it must be the same text: one object has one key.
-        (tier_fits && hash.len() == 16 && key.to_string() == text).then_some(key)
+        (tier_fits && org.bytes().all(plain) && hash.len() == 16 && key.to_string() == text)
+            .then_some(key)
     }
 
     /// Tells whether bytes are those that the key was made for.

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use percent_encoding::percent_decode_str;
 use tokio::runtime::{Builder, Runtime};
 
 use super::digest::sha256;
@@ -149,7 +150,10 @@ fn folder(url: &str) -> Result<PathBuf, RecordError> {
         found: url.to_owned(),
     };
     let path = match url.split_once("://") {
-        Some(("file", path)) => unescape(path).ok_or_else(refused)?,
+        Some(("file", path)) => percent_decode_str(path)
+            .decode_utf8()
+            .map_err(|_| refused())?
+            .into_owned(),
         Some(_) => return Err(refused()),
         None => url.to_owned(),
     };
@@ -157,17 +161,4 @@ fn folder(url: &str) -> Result<PathBuf, RecordError> {
         return Err(refused());
     }
     Ok(path.into())
-}
-
-/// Reads the percent-encoding of a URL's path (RFC 3986 section 2.1).
-fn unescape(path: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut parts = path.split('%');
-    bytes.extend_from_slice(parts.next()?.as_bytes());
-    for part in parts {
-        let (digits, rest) = part.as_bytes().split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-        bytes.extend_from_slice(rest);
-    }
-    String::from_utf8(bytes).ok()
 }
