@@ -17,9 +17,13 @@
 mod check;
 mod daemon;
 mod detach;
+pub mod duckdb;
 mod failure;
 mod flush;
+mod reading;
+pub mod replay;
 mod run;
+pub mod sessions;
 mod socket;
 mod version;
 
@@ -99,6 +103,9 @@ enum Command {
     Detach(detach::Args),
     /// Seals the record and hands it to the store
     Flush(flush::Args),
+    Sessions(sessions::Args),
+    Replay(replay::Args),
+    Duckdb(duckdb::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
     Proxy,
@@ -138,6 +145,9 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Detach(args)) => detach::run(&args, clock),
         Some(Command::Flush(args)) => flush::run(&args),
+        Some(Command::Sessions(args)) => sessions::run(args),
+        Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Duckdb(args)) => duckdb::run(args),
         Some(Command::Proxy) => crate::proxy::run(),
         None => {
             eprintln!("{}", Cli::command().render_help().ansi());
