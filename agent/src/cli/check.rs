@@ -1,11 +1,15 @@
 //! `icecore check`: what is wrong with a config, or what it says.
 
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::failure::report_config;
 use super::{ConfigFile, Exit};
-use crate::config::{Config, Credential, Mode, unit};
+use crate::config::{Config, Credential, Mode, Policy, policy_files, unit};
 use crate::connection::redirect::probe;
+use crate::policy::{Bundle, Source};
 
 /// What `icecore check` takes.
 #[derive(Debug, clap::Args)]
@@ -23,12 +27,35 @@ pub(super) fn run(args: &Args) -> ExitCode {
     for missing in probe() {
         eprintln!("warning: {missing}");
     }
-    match outcome {
-        Ok(config) => {
-            eprint!("{}", summary(&config));
-            Exit::Done.into()
+    let config = match outcome {
+        Ok(config) => config,
+        Err(errors) => return report_config(&errors),
+    };
+    let problems = policy_problems(&config.policy);
+    if !problems.is_empty() {
+        for problem in problems {
+            eprintln!("{problem}");
         }
-        Err(errors) => report_config(&errors),
+        return Exit::Config.into();
+    }
+    eprint!("{}", summary(&config));
+    Exit::Done.into()
+}
+
+/// Says what is wrong with the policies, one line each.
+fn policy_problems(policy: &Policy) -> Vec<String> {
+    let sources: io::Result<Vec<Source>> = policy_files(&policy.dir).and_then(|files| {
+        let read = |file: &PathBuf| {
+            let text = fs::read_to_string(file)?;
+            let file = file.display().to_string();
+            Ok(Source { file, text })
+        };
+        files.iter().map(read).collect()
+    });
+    match sources.map(|sources| Bundle::load(&sources)) {
+        Ok(Ok(_)) => Vec::new(),
+        Ok(Err(problems)) => problems.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![format!("{}: {error}", policy.dir.display())],
     }
 }
 

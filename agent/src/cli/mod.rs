@@ -148,7 +148,10 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Sessions(args)) => sessions::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Duckdb(args)) => duckdb::run(args),
-        Some(Command::Proxy) => crate::proxy::run(),
+        Some(Command::Proxy) => {
+            crate::log::start();
+            crate::proxy::run()
+        }
         None => {
             eprintln!("{}", Cli::command().render_help().ansi());
             Exit::Usage.into()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use super::SupervisorError;
 use super::door::Door;
 use super::proxy::{Backoff, Event, Proxy};
 use super::shared::Shared;
@@ -31,7 +32,10 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Keeps a proxy running until the supervisor is to stop; gives the one that runs then.
-    pub(super) fn keep_proxy(&self) -> Option<Arc<Proxy>> {
+    ///
+    /// # Errors
+    /// When the config does not let any proxy start: waiting would not help.
+    pub(super) fn keep_proxy(&self) -> Result<Option<Arc<Proxy>>, SupervisorError> {
         let clock = self.shared.clock;
         let mut backoff = Backoff::default();
         let mut number = 0;
@@ -54,23 +58,26 @@ impl Keeper {
             }
             let due = due_ns.map_or(SWEEP_INTERVAL, |due_ns| since(due_ns, clock.mono_ns()));
             match self.happened.recv_timeout(due.min(SWEEP_INTERVAL)) {
-                Ok(Event::Stop) => return proxy,
+                Ok(Event::Stop) => return Ok(proxy),
                 Ok(Event::Ready(ready)) => {
                     if let Some(proxy) = proxy.as_ref().filter(|proxy| proxy.number == ready) {
                         self.introduce(proxy);
                     }
                 }
                 Ok(Event::Ended(ended, how)) if ended == number => {
+                    if how.is_config() && !self.shared.was_armed() {
+                        return Err(SupervisorError::Proxy);
+                    }
                     let lived = since(clock.mono_ns(), started_ns);
                     let wait = backoff.after(lived);
                     let wait_ms = wait.as_millis();
-                    error!(proxy = ended, how, wait_ms, "proxy ended; disarmed");
+                    error!(proxy = ended, %how, wait_ms, "proxy ended; disarmed");
                     proxy = None;
                     due_ns = Some(clock.mono_ns() + nanos(wait));
                 }
                 Ok(Event::Ended(..)) | Err(RecvTimeoutError::Timeout) => {}
                 // The supervisor itself holds a sender, so this cannot come.
-                Err(RecvTimeoutError::Disconnected) => return proxy,
+                Err(RecvTimeoutError::Disconnected) => return Ok(proxy),
             }
             self.shared.sweep();
             if since(clock.mono_ns(), flows_ns) >= FLOWS_INTERVAL {
@@ -116,7 +123,7 @@ impl Keeper {
             let left = since(deadline_ns, self.shared.clock.mono_ns());
             match self.happened.recv_timeout(left) {
                 Ok(Event::Ended(number, how)) if number == proxy.number => {
-                    return info!(how, "stopped");
+                    return info!(%how, "stopped");
                 }
                 Ok(_) => {}
                 Err(_) => return error!("proxy did not end in time"),

@@ -85,6 +85,9 @@ pub enum SupervisorError {
     /// The proxy's port cannot be had.
     #[error(transparent)]
     Listener(#[from] Unbound),
+    /// The proxy found its config, or what that names, wrong; its log line says what.
+    #[error("the proxy cannot start")]
+    Proxy,
     /// A thread or a signal handler cannot be made.
     #[error("the system is short of something")]
     System(#[source] io::Error),
@@ -98,6 +101,9 @@ impl SupervisorError {
             Self::Kernel(error) => error.hint(),
             Self::Running(_) => Some("stop it first, or give this one another daemon.run_dir"),
             Self::Listener(_) => Some("see what listens there, or set capture.port"),
+            Self::Proxy => {
+                Some("the log line above says why; `icecore check` looks at config and policies")
+            }
             Self::NotRoot(_)
             | Self::Missing(_)
             | Self::Path { .. }
@@ -139,9 +145,10 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
         events,
         happened,
     };
-    let proxy = keeper.keep_proxy();
-    keeper.stop(&door, proxy.as_deref());
-    Ok(())
+    let kept = keeper.keep_proxy();
+    let proxy = kept.as_ref().ok().and_then(Option::as_deref);
+    keeper.stop(&door, proxy);
+    kept.map(|_| ())
 }
 
 /// Makes all that must be there before the first proxy; leaves the kernel disarmed.

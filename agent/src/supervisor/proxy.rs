@@ -1,5 +1,6 @@
 //! The proxy's process: how it is started, watched and told apart from the one before.
 
+use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -36,7 +37,35 @@ pub(super) enum Event {
     /// The proxy of this number accepts.
     Ready(u64),
     /// The proxy of this number has ended.
-    Ended(u64, String),
+    Ended(u64, Ending),
+}
+
+/// How a proxy ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+    /// In a way that could not be seen.
+    Unknown,
+}
+
+impl Ending {
+    /// Tells whether the proxy said that its config, or what that names, is wrong: exit code 3 of the command line.
+    pub(super) fn is_config(self) -> bool {
+        self == Self::Exited(3)
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exited {code}"),
+            Self::Signalled(signal) => write!(f, "signalled {signal}"),
+            Self::Unknown => f.write_str("ended"),
+        }
+    }
 }
 
 /// One run of the proxy; the number tells it from the one before.
@@ -101,10 +130,7 @@ impl Watch {
         if let Err(failure) = heard {
             warn!(%failure, "proxy was not understood");
         }
-        let how = match end(child) {
-            Ok(status) => ending(status),
-            Err(failure) => failure.to_string(),
-        };
+        let how = end(child).map_or(Ending::Unknown, ending);
         self.tell(Event::Ended(self.number, how));
     }
 
@@ -132,11 +158,11 @@ fn end(child: &mut Child) -> io::Result<ExitStatus> {
     child.wait()
 }
 
-fn ending(status: ExitStatus) -> String {
+fn ending(status: ExitStatus) -> Ending {
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exited {code}"),
-        (None, Some(signal)) => format!("signalled {signal}"),
-        (None, None) => "ended".to_owned(),
+        (Some(code), _) => Ending::Exited(code),
+        (None, Some(signal)) => Ending::Signalled(signal),
+        (None, None) => Ending::Unknown,
     }
 }
 

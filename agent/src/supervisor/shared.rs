@@ -38,6 +38,8 @@ struct Gate {
     kernel: Kernel,
     /// The last proxy that was lost.
     lost: u64,
+    /// Whether it was ever armed.
+    armed: bool,
 }
 
 impl std::fmt::Debug for Gate {
@@ -64,7 +66,11 @@ impl Shared {
             entered,
             telling: Mutex::default(),
             roster: Mutex::new(roster),
-            gate: Mutex::new(Gate { kernel, lost: 0 }),
+            gate: Mutex::new(Gate {
+                kernel,
+                lost: 0,
+                armed: false,
+            }),
             seat: Mutex::default(),
             seated: Condvar::new(),
             stopping: AtomicBool::new(false),
@@ -112,11 +118,17 @@ impl Shared {
             error!(%failure, "kernel was not armed");
             return;
         }
+        gate.armed = true;
         *lock(&self.seat) = Some(Arc::clone(proxy));
         drop(gate);
         self.seated.notify_all();
         let since_start_ms = self.clock.mono_ns() / 1_000_000;
         info!(since_start_ms, proxy = proxy.number, "armed");
+    }
+
+    /// Tells whether any proxy was armed for.
+    pub(super) fn was_armed(&self) -> bool {
+        lock(&self.gate).armed
     }
 
     /// Gives the proxy that is armed for; waits for one for a while.
