@@ -6,4 +6,5 @@
 pub mod emulator;
 pub mod harness;
 pub mod python;
+pub mod red;
 pub mod time;
