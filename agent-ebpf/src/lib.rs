@@ -1,2 +1,171 @@
 //! Types that the kernel programs and the agent share.
+//!
+//! Every struct here is read as raw bytes on both sides, so none has padding: the sizes are checked at compile time.
 #![no_std]
+#![cfg_attr(
+    feature = "user",
+    expect(unsafe_code, reason = "aya takes a map's types by an unsafe trait")
+)]
+
+mod address;
+
+pub use address::Address;
+
+/// Number of this layout; raised when a map's bytes or the set of programs changes.
+pub const SCHEMA: u32 = 1;
+
+/// Most sessions that can be open at once on one host.
+pub const SESSIONS_MAX: usize = 4096;
+
+/// Most destination ports that can be redirected.
+pub const PORTS_MAX: usize = 64;
+
+/// Most redirected connections that can be between their handshake's two ends at once.
+pub const FLOWS_MAX: usize = 65_536;
+
+/// Longest command name the kernel keeps, in bytes, final NUL included.
+/// Source: `TASK_COMM_LEN` in linux/include/linux/sched.h.
+pub const COMM_LEN_BYTES: usize = 16;
+
+/// Marks a socket that a session's process made.
+pub const KIND_SESSION: u32 = 1;
+
+/// Marks a socket that the supervisor or the proxy made.
+pub const KIND_PROXY: u32 = 2;
+
+/// One session, in the map `SESSIONS` under the id of its cgroup.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The session's UUID.
+    pub id: [u8; 16],
+    /// Random; keeps a reused cgroup id from matching an older session's sockets.
+    pub nonce: u64,
+    /// Uid that asked for the session.
+    pub uid: u32,
+    /// Place for the number of a per-session rule set; 0 today.
+    pub policy: u32,
+    /// Place for per-session switches; 0 today.
+    pub flags: u32,
+    /// Keeps the size a multiple of 8; always 0.
+    pub reserved: u32,
+}
+
+/// Who made a socket, in the socket storage `SK_ID`; written once, when the socket is made.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SkId {
+    /// Cgroup of the session or of the daemon.
+    pub cgroup_id: u64,
+    /// The session's nonce; 0 for the proxy.
+    pub nonce: u64,
+    /// Process that made the socket.
+    pub pid: u32,
+    /// Thread that made the socket.
+    pub tid: u32,
+    /// Uid that made the socket.
+    pub uid: u32,
+    /// [`KIND_SESSION`] or [`KIND_PROXY`].
+    pub kind: u32,
+    /// Place for the number of the process's last exec; 0 today.
+    pub exec_id: u64,
+}
+
+/// A redirected connection: in the socket storage `SK_DST` of the client, then in `FLOWS`, then in `SK_SRV` of the proxy's socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnMeta {
+    /// Where the process wanted to connect to.
+    pub destination: Address,
+    /// The port it wanted, in host order.
+    pub port: u16,
+    /// Address family of the client's socket.
+    pub family: u16,
+    /// Place for what the guard saw; 0 today.
+    pub flags: u32,
+    /// The session's UUID.
+    pub session: [u8; 16],
+    /// Who made the client's socket.
+    pub socket: SkId,
+    /// The client socket's cookie.
+    pub cookie: u64,
+    /// Cookie of the client's network namespace.
+    pub netns: u64,
+    /// When it connected, by `CLOCK_BOOTTIME`.
+    pub boot_ns: u64,
+    /// Process that connected.
+    pub pid: u32,
+    /// Thread that connected.
+    pub tid: u32,
+    /// Uid that connected.
+    pub uid: u32,
+    /// Keeps the size a multiple of 8; always 0.
+    pub reserved: u32,
+    /// Name of the thread that connected.
+    pub comm: [u8; COMM_LEN_BYTES],
+}
+
+/// The two ends of a connection to the proxy, as both of them see it; key of `FLOWS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowKey {
+    /// Cookie of the network namespace; 0 where the kernel cannot tell it (before 5.15).
+    pub netns: u64,
+    /// The client's address.
+    pub source: Address,
+    /// The client's port, in host order.
+    pub source_port: u16,
+    /// The proxy's port, in host order.
+    pub proxy_port: u16,
+    /// Keeps the size a multiple of 8; always 0.
+    pub reserved: u32,
+}
+
+/// What the programs are told, in the one entry of `CFG`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cfg {
+    /// [`SCHEMA`] of the loader that made the maps.
+    pub schema: u32,
+    /// 1 while the proxy accepts; 0 refuses what would be redirected.
+    pub armed: u32,
+    /// Cgroup of the supervisor and the proxy.
+    pub daemon_cgroup_id: u64,
+    /// Cgroup whose children are the daemon's and the sessions'.
+    pub home_cgroup_id: u64,
+    /// Cookie of the network namespace that the proxy listens in; 0 means the initial one.
+    pub host_netns: u64,
+    /// Depth of a session's cgroup; the hierarchy's root is 0.
+    pub level: u32,
+    /// Place for the age at which the heartbeat counts as lost; 0 today.
+    pub stale_ms: u32,
+    /// The proxy's port, in host order.
+    pub port: u16,
+    /// Keeps the size a multiple of 8; always 0.
+    pub reserved: [u16; 3],
+}
+
+// The sum of the fields' sizes: a larger struct would have padding, which the kernel would see uninitialised.
+const _: () = {
+    assert!(size_of::<Session>() == 16 + 8 + 4 * 4);
+    assert!(size_of::<SkId>() == 2 * 8 + 4 * 4 + 8);
+    assert!(size_of::<ConnMeta>() == 16 + 2 * 2 + 4 + 16 + 40 + 3 * 8 + 4 * 4 + 16);
+    assert!(size_of::<FlowKey>() == 8 + 16 + 2 * 2 + 4);
+    assert!(size_of::<Cfg>() == 2 * 4 + 3 * 8 + 2 * 4 + 4 * 2);
+};
+
+// SAFETY: plain old data without padding, checked above; any bytes are a valid value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Session {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for SkId {}
+// SAFETY: as above; `Address` is four `u32`.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for ConnMeta {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for FlowKey {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Cfg {}

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::command::{self, cargo, root};
-use crate::tidy;
+use crate::{ebpf, tidy};
 
 /// Most packages that the lock file may hold.
 const PACKAGES_MAX: usize = 450;
@@ -35,6 +35,8 @@ pub(crate) fn run() -> Result<()> {
     command::run(&mut cargo(&clippy))?;
     let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
     command::run(docs.env("RUSTDOCFLAGS", "-D warnings"))?;
+    eprintln!("==> kernel programs, rebuilt and compared");
+    ebpf::run(true)?;
     eprintln!("==> all checks passed");
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod ci;
 mod command;
 mod demo;
+mod ebpf;
 mod test;
 mod tidy;
 
@@ -37,6 +38,12 @@ enum Task {
     },
     /// Checks everything but behaviour: format, lints, docs, tidiness, the committed eBPF object, dependencies.
     Ci,
+    /// Rebuilds the committed kernel programs.
+    Ebpf {
+        /// Compare with the committed object and write nothing.
+        #[arg(long)]
+        check: bool,
+    },
     /// Checks what no compiler checks: file sizes, import directions, promises in ARCHITECTURE.md.
     Tidy,
 }
@@ -46,6 +53,7 @@ fn main() -> ExitCode {
         Task::Demo { keep } => demo::run(keep.as_deref()),
         Task::Test { long, filter } => test::run(long, filter.as_deref()),
         Task::Ci => ci::run(),
+        Task::Ebpf { check } => ebpf::run(check),
         Task::Tidy => tidy::run(),
     };
     match done {

@@ -101,6 +101,12 @@ impl Registry {
             .or_else(|| tables.known.get(&key).copied().map(Sent::Known))
     }
 
+    /// Finds what is remembered of a statement that Snowflake has named.
+    #[must_use]
+    pub fn find_known(&self, session: SessionId, query_id: QueryId) -> Option<Known> {
+        self.tables().known.get(&(session, query_id)).copied()
+    }
+
     /// Lets go of an execution and its reply; its query id still leads to Snowflake.
     pub fn forget(&self, execution: &Execution) {
         let mut tables = self.tables();

@@ -23,6 +23,8 @@ pub struct Masked {
 pub struct Outcome {
     /// Whether Snowflake ran it.
     pub succeeded: bool,
+    /// Whether Snowflake goes on with it: the answer holds an id and no rows.
+    pub in_progress: bool,
     /// Whether Snowflake says that it was cancelled.
     pub cancelled: bool,
     /// Whether it was cancelled before it was sent.
@@ -120,6 +122,7 @@ fn read(answer: &Answer) -> Outcome {
     let failed = !answer.success();
     Outcome {
         succeeded: answer.success(),
+        in_progress: answer.in_progress(),
         cancelled: answer.code() == Some(code::CANCELLED),
         withdrawn: false,
         withheld: None,

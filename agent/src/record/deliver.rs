@@ -15,13 +15,22 @@ use crate::upstream::Subject;
 
 /// A body that may be sent to the agent; made only by `deliver`.
 #[derive(Clone, Debug)]
-pub struct Reply(Bytes);
+pub struct Reply {
+    body: Bytes,
+    in_progress: bool,
+}
 
 impl Reply {
     /// Gives the body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.0
+        &self.body
+    }
+
+    /// Tells whether the body says that Snowflake goes on with the statement.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        self.in_progress
     }
 
     /// Tells the agent that a statement could not be recorded; holds nothing of Snowflake's.
@@ -29,7 +38,10 @@ impl Reply {
     pub fn unrecorded(query_id: QueryId, error: &RecordError) -> Self {
         let text =
             format!("Icecore refused this statement, since it could not be recorded: {error}");
-        Self(answer::error(code::REFUSED, "42501", query_id, &text))
+        Self {
+            body: answer::error(code::REFUSED, "42501", query_id, &text),
+            in_progress: false,
+        }
     }
 }
 
@@ -44,6 +56,7 @@ pub async fn deliver(
     now: DateTime<Utc>,
 ) -> Result<Reply, RecordError> {
     let (subject, body, outcome) = masked.into_parts();
+    let in_progress = outcome.in_progress;
     let mut rows = Vec::new();
     if let Some(reason) = &outcome.withheld {
         rows.push(Row::from(withheld(session, &subject, reason)));
@@ -58,6 +71,7 @@ pub async fn deliver(
                 now,
             )));
         }
+        Subject::Later { .. } if in_progress => {}
         Subject::Later { statement, .. } => rows.push(Row::from(EventRow {
             session_id: Some(session),
             event_code: LATER_DELIVERY,
@@ -72,8 +86,10 @@ pub async fn deliver(
             ..EventRow::default()
         })),
     }
-    let _receipt = recorder.commit(rows).await?;
-    Ok(Reply(body))
+    if !rows.is_empty() {
+        let _receipt = recorder.commit(rows).await?;
+    }
+    Ok(Reply { body, in_progress })
 }
 
 /// Records a refusal and gives the reply that tells it.
@@ -107,12 +123,10 @@ pub async fn deliver_refusal(
     };
     let rows = refused(recorder, refusal, draft, bundle_sha256, now)?;
     let _receipt = recorder.commit(rows).await?;
-    Ok(Reply(answer::error(
-        code::REFUSED,
-        "42501",
-        query_id,
-        &text,
-    )))
+    Ok(Reply {
+        body: answer::error(code::REFUSED, "42501", query_id, &text),
+        in_progress: false,
+    })
 }
 
 /// Code of the event that a result was delivered after its statement's own reply.
@@ -146,6 +160,7 @@ fn completed(
 ) -> StatementRow {
     let status = match (&outcome.withheld, outcome.succeeded, outcome.cancelled) {
         (Some(_), _, _) => Status::Blocked,
+        (None, true, _) if outcome.in_progress => Status::Running,
         (None, true, _) => Status::Success,
         (None, false, true) => Status::Cancelled,
         (None, false, false) => Status::Failed,

@@ -1,0 +1,85 @@
+//! `sock_create`: tags each socket with the session, or the daemon, whose process makes it.
+#![expect(unsafe_code, reason = "reads the socket that the kernel hands in")]
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
+use aya_ebpf::programs::SockContext;
+use aya_log_ebpf::info;
+use icecore_ebpf::{KIND_PROXY, KIND_SESSION, SkId};
+
+use crate::maps::SK_ID;
+use crate::place::{self, Place};
+
+const ALLOW: i32 = 1;
+const DENY: i32 = 0;
+
+/// Source: `enum sock_type` in linux/include/linux/net.h.
+const SOCK_STREAM: u32 = 1;
+const SOCK_DGRAM: u32 = 2;
+
+/// Source: linux/include/uapi/linux/in.h and in6.h.
+const IPPROTO_ICMP: u32 = 1;
+const IPPROTO_TCP: u32 = 6;
+const IPPROTO_UDP: u32 = 17;
+const IPPROTO_ICMPV6: u32 = 58;
+
+/// Tags the socket that is being made, or refuses to have it made.
+#[inline(always)]
+pub(crate) fn create(ctx: &SockContext) -> i32 {
+    let Some(cfg) = place::cfg() else {
+        return DENY;
+    };
+    let (cgroup_id, nonce, kind) = match Place::of_current(cfg) {
+        Place::Outside => return ALLOW,
+        Place::Stray => return DENY,
+        Place::Daemon(cgroup_id) => (cgroup_id, 0, KIND_PROXY),
+        Place::Session(cgroup_id) => {
+            let Some(session) = place::session(cgroup_id) else {
+                return DENY;
+            };
+            if !is_governable(ctx) {
+                info!(
+                    ctx,
+                    "refused a socket of another protocol to pid {}",
+                    ctx.tgid()
+                );
+                return DENY;
+            }
+            (cgroup_id, session.nonce, KIND_SESSION)
+        }
+    };
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let tag = SkId {
+        cgroup_id,
+        nonce,
+        pid: (pid_tgid >> 32) as u32,
+        tid: pid_tgid as u32,
+        uid: bpf_get_current_uid_gid() as u32,
+        kind,
+        exec_id: 0,
+    };
+    match SK_ID.get_or_create(ctx.sock, Some(&tag)) {
+        Some(_) => ALLOW,
+        None => DENY,
+    }
+}
+
+/// Tells whether the connect hooks can judge what this socket will do.
+///
+/// A list of what is allowed: MPTCP and SMC connect through inner sockets that carry no tag, SCTP and DCCP have no
+/// redirection, and a raw socket needs no connect.
+#[inline(always)]
+fn is_governable(ctx: &SockContext) -> bool {
+    // SAFETY: the kernel hands in a valid socket; each field is read by itself, as the verifier asks.
+    let (kind, protocol) = unsafe {
+        (
+            (&raw const (*ctx.sock).type_).read_volatile(),
+            (&raw const (*ctx.sock).protocol).read_volatile(),
+        )
+    };
+    match kind {
+        SOCK_STREAM => protocol == IPPROTO_TCP,
+        SOCK_DGRAM => matches!(protocol, IPPROTO_UDP | IPPROTO_ICMP | IPPROTO_ICMPV6),
+        _ => false,
+    }
+}

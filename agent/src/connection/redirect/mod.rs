@@ -1,0 +1,277 @@
+//! The kernel's part: programs that redirect a session's connections to the proxy and say whose they are.
+//!
+//! The supervisor holds a [`Kernel`]; the proxy, in its own process, holds only [`Destinations`]. Links and maps are
+//! pinned: they outlive both, and only [`detach`] takes them away.
+
+mod destinations;
+mod error;
+mod hierarchy;
+mod load;
+mod logs;
+mod pins;
+mod probe;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aya::maps::{Array, HashMap, MapData};
+use icecore_ebpf::{Cfg, ConnMeta, FlowKey, SCHEMA, Session};
+use tracing::error;
+
+pub use self::destinations::{Destinations, LookUpError, Redirected};
+pub use self::error::KernelError;
+pub use self::hierarchy::v2_mount;
+pub use self::load::object_digest;
+pub use self::pins::detach;
+pub use self::probe::{Missing, Need, probe};
+
+use self::error::{is_absent, map, system};
+use self::hierarchy::Home;
+use self::load::Programs;
+use self::logs::Logs;
+use self::pins::Pins;
+use super::sys;
+use crate::id::SessionId;
+
+/// Age at which a flow whose other end never came is swept.
+const FLOW_AGE_MAX: Duration = Duration::from_secs(30);
+
+/// What to install, and where.
+#[derive(Clone, Debug)]
+pub struct Installation<'a> {
+    /// Cgroup that everything governed is below; the programs attach here.
+    pub root: &'a Path,
+    /// Folder on a BPF file system that the pins go below.
+    pub pin_dir: &'a Path,
+    /// The proxy's port.
+    pub port: u16,
+    /// Ports whose connections go to the proxy.
+    pub redirect_ports: &'a [u16],
+    /// Whether the programs write log lines.
+    pub program_logs: bool,
+    /// Id of `<root>/icecore/daemon`; the process that makes the listeners must be in it before it makes them.
+    pub daemon_cgroup_id: u64,
+}
+
+/// Names a session to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTag {
+    /// The session.
+    pub id: SessionId,
+    /// Random; keeps a reused cgroup id from matching an older session's sockets.
+    pub nonce: u64,
+    /// Uid that asked for the session.
+    pub uid: u32,
+}
+
+/// The installed programs and their maps, as the supervisor holds them.
+pub struct Kernel {
+    pins: Pins,
+    told: Cfg,
+    cfg: Array<MapData, Cfg>,
+    sessions: HashMap<MapData, u64, Session>,
+    flows: HashMap<MapData, FlowKey, ConnMeta>,
+    tags: Vec<(String, u64)>,
+    _logs: Option<Logs>,
+}
+
+impl Kernel {
+    /// Installs the programs, disarmed: fresh, or over pins that an earlier process left.
+    ///
+    /// Over pins of the same schema the maps, and with them the open sessions, stay, and each program is replaced in one
+    /// step, so that no connect of a session passes in between. The proxy's listeners must be made after this, by a
+    /// process in the daemon's cgroup: the kernel knows them by a tag that they get when they are made.
+    ///
+    /// # Errors
+    ///
+    /// Each variant of [`KernelError`] says what was expected and found; its hint says what to do.
+    pub fn install(installation: &Installation<'_>) -> Result<Self, KernelError> {
+        let home = Home::find(installation.root, installation.daemon_cgroup_id)?;
+        let pins = Pins::open(installation.pin_dir)?;
+        pins.disarm()?;
+
+        let told = Cfg {
+            schema: SCHEMA,
+            armed: 0,
+            daemon_cgroup_id: installation.daemon_cgroup_id,
+            home_cgroup_id: home.cgroup_id,
+            host_netns: host_netns()?,
+            level: home.session_level,
+            port: installation.port,
+            ..Cfg::default()
+        };
+        let mut programs = Programs::load(&pins, installation.program_logs)?;
+        let logs = programs.take_logs(installation.program_logs)?;
+        let mut kernel = Self {
+            cfg: programs.take_map("CFG")?,
+            sessions: programs.take_map("SESSIONS")?,
+            flows: programs.take_map("FLOWS")?,
+            tags: programs.tags()?,
+            pins,
+            told,
+            _logs: logs,
+        };
+        kernel.tell()?;
+        redirect_only(
+            &mut programs.take_map("PORTS")?,
+            installation.redirect_ports,
+        )?;
+        let has_sessions = !kernel.sessions().is_empty();
+        programs.attach(&kernel.pins, &home, has_sessions)?;
+        Ok(kernel)
+    }
+
+    /// Lets sessions' connects go to the proxy.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be written.
+    pub fn arm(&mut self) -> Result<(), KernelError> {
+        self.told.armed = 1;
+        self.tell()
+    }
+
+    /// Refuses sessions' connects from here on: ECONNREFUSED, or EPERM before kernel 5.18.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be written.
+    pub fn disarm(&mut self) -> Result<(), KernelError> {
+        self.told.armed = 0;
+        self.tell()
+    }
+
+    /// Opens a session for a cgroup; must be done before any process is moved into it.
+    ///
+    /// The cgroup must be `<root>/icecore/<name>`; cgroups below it belong to the session too.
+    ///
+    /// # Errors
+    ///
+    /// If the map is full or cannot be written.
+    pub fn add_session(&mut self, cgroup_id: u64, tag: SessionTag) -> Result<(), KernelError> {
+        let session = Session {
+            id: *tag.id.as_bytes(),
+            nonce: tag.nonce,
+            uid: tag.uid,
+            ..Session::default()
+        };
+        self.sessions
+            .insert(cgroup_id, session, 0)
+            .map_err(map("SESSIONS", "add a session"))
+    }
+
+    /// Closes the session of a cgroup; what still runs in it gets no network from here on.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be written. A session that is not there is none.
+    pub fn remove_session(&mut self, cgroup_id: u64) -> Result<(), KernelError> {
+        match self.sessions.remove(&cgroup_id) {
+            Err(source) if !is_absent(&source) => Err(map("SESSIONS", "remove a session")(source)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Lists the open sessions by cgroup id; they outlive the process that opened them.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<(u64, SessionTag)> {
+        let mut sessions = Vec::new();
+        for entry in self.sessions.iter() {
+            match entry {
+                Ok((cgroup_id, session)) => {
+                    let id = SessionId::from_bytes(session.id);
+                    let Session { nonce, uid, .. } = session;
+                    sessions.push((cgroup_id, SessionTag { id, nonce, uid }));
+                }
+                Err(failure) => error!(%failure, "read the kernel's sessions in part"),
+            }
+        }
+        sessions.sort_unstable_by_key(|(cgroup_id, _)| *cgroup_id);
+        sessions
+    }
+
+    /// Opens, read-only, the map that the proxy looks destinations up in.
+    ///
+    /// # Errors
+    ///
+    /// If the pin is gone or may not be opened.
+    pub fn destinations_fd(&self) -> Result<OwnedFd, KernelError> {
+        let path = self.pins.map("SK_SRV");
+        sys::open_pin_read_only(&path).map_err(|source| system("open the pin", &path, source))
+    }
+
+    /// Forgets flows older than 30 seconds, whose handshake ended at one end only; gives their number.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read or written.
+    pub fn sweep(&mut self) -> Result<usize, KernelError> {
+        let age_max_ns = u64::try_from(FLOW_AGE_MAX.as_nanos()).unwrap_or(u64::MAX);
+        let oldest = sys::boot_ns().saturating_sub(age_max_ns);
+        let stale: Vec<FlowKey> = self
+            .flows
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|(_, flow)| flow.boot_ns < oldest)
+            .map(|(key, _)| key)
+            .collect();
+        let mut swept = 0;
+        for key in stale {
+            match self.flows.remove(&key) {
+                Ok(()) => swept += 1,
+                Err(source) if is_absent(&source) => {}
+                Err(source) => return Err(map("FLOWS", "sweep")(source)),
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Names the loaded programs with the kernel's digest of each, for the record.
+    #[must_use]
+    pub fn program_tags(&self) -> &[(String, u64)] {
+        &self.tags
+    }
+
+    /// Tells the folder of the pins.
+    #[must_use]
+    pub fn pinned_at(&self) -> PathBuf {
+        self.pins.folder()
+    }
+
+    fn tell(&mut self) -> Result<(), KernelError> {
+        self.cfg
+            .set(0, self.told, 0)
+            .map_err(map("CFG", "tell the programs"))
+    }
+}
+
+/// Makes `ports` the ones that are redirected; adds before it removes.
+fn redirect_only(known: &mut HashMap<MapData, u16, u8>, ports: &[u16]) -> Result<(), KernelError> {
+    for port in ports {
+        known
+            .insert(port, 1, 0)
+            .map_err(map("PORTS", "add a port"))?;
+    }
+    let stale: Vec<u16> = known
+        .keys()
+        .filter_map(Result::ok)
+        .filter(|port| !ports.contains(port))
+        .collect();
+    for port in stale {
+        known.remove(&port).map_err(map("PORTS", "remove a port"))?;
+    }
+    Ok(())
+}
+
+/// Tells the network namespace that the listeners will be in; 0 if the kernel cannot (before 5.14), meaning the initial one.
+fn host_netns() -> Result<u64, KernelError> {
+    let socket =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|source| KernelError::System {
+            action: "open a socket on",
+            at: "127.0.0.1".to_owned(),
+            source,
+        })?;
+    Ok(sys::netns_cookie(socket.as_fd()).unwrap_or(0))
+}

@@ -1,0 +1,314 @@
+//! What a child process can be told to do, and its doing it: a session's process, an outsider, or the proxy.
+
+use std::io::{self, BufRead, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use icecore::clock::Clock;
+use icecore::connection::redirect::{Destinations, LookUpError};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, Protocol, SendFlags, SocketFlags, SocketType};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use serde::{Deserialize, Serialize};
+
+/// An order; each is answered by one [`Said`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Act {
+    /// Move into a cgroup.
+    Enter(PathBuf),
+    /// Make a TCP socket and connect it.
+    Connect { to: SocketAddr, v6_only: bool },
+    /// Connect, disconnect by AF_UNSPEC, and connect the same socket elsewhere.
+    Reconnect { first: SocketAddr, then: SocketAddr },
+    /// Make a socket and leave it at that.
+    Make {
+        family: u16,
+        kind: u32,
+        protocol: u32,
+    },
+    /// Make a socket and keep it, for another process to take.
+    Keep { kind: u32 },
+    /// Bind a TCP socket.
+    Bind(SocketAddr),
+    /// Connect a UDP socket.
+    ConnectUdp(SocketAddr),
+    /// Send a datagram from an unconnected socket.
+    SendUdp(SocketAddr),
+    /// Take a socket of another process and connect it.
+    ConnectTaken { pid: u32, fd: i32, to: SocketAddr },
+    /// Take a UDP socket of another process and send from it.
+    SendTaken { pid: u32, fd: i32, to: SocketAddr },
+    /// Connect many times, telling each time who one is.
+    Many { to: SocketAddr, count: u32 },
+    /// Connect again and again until told to stop.
+    StartStorm { to: SocketAddr },
+    /// Stop, and tell what happened.
+    StopStorm,
+    /// Connect many times and tell the time of one connect.
+    Time { to: SocketAddr, count: u32 },
+    /// Be the proxy: listen on both families, take the map from another process, and tell each accepted connection.
+    Proxy { port: u16, pid: u32, fd: i32 },
+}
+
+/// An answer, or what the proxy saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Said {
+    Done,
+    Connected {
+        local: SocketAddr,
+        peer: SocketAddr,
+    },
+    Kept {
+        fd: i32,
+    },
+    Failed {
+        errno: i32,
+    },
+    Stormed {
+        connected: u32,
+        refused: u32,
+        other: u32,
+    },
+    Took {
+        p50_ns: i64,
+    },
+    Accepted(Accepted),
+}
+
+/// A connection that the proxy accepted, with the first bytes that came on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) peer: SocketAddr,
+    pub(crate) told: String,
+    pub(crate) tag: Option<Tag>,
+}
+
+/// What the kernel said about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tag {
+    pub(crate) session: String,
+    pub(crate) nonce: u64,
+    pub(crate) destination: SocketAddr,
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) uid: u32,
+    pub(crate) cgroup_id: u64,
+    pub(crate) cookie: u64,
+    pub(crate) boot_ns: u64,
+    pub(crate) comm: String,
+}
+
+/// Reads orders from standard input and answers on standard output, each as a line of JSON.
+pub(crate) fn take_orders() {
+    let mut storm = None;
+    let mut kept = Vec::new();
+    for line in io::stdin().lock().lines() {
+        let act: Act = serde_json::from_str(&line.unwrap()).unwrap();
+        let said = follow(act, &mut storm, &mut kept).unwrap_or_else(|failure| Said::Failed {
+            errno: failure.raw_os_error(),
+        });
+        say(&said);
+    }
+}
+
+fn say(said: &Said) {
+    let mut out = io::stdout().lock();
+    // libtest leaves its own line unfinished: ours starts anew, with a mark to know it by.
+    writeln!(out, "\n> {}", serde_json::to_string(said).unwrap()).unwrap();
+    out.flush().unwrap();
+}
+
+fn follow(act: Act, storm: &mut Option<Storm>, kept: &mut Vec<OwnedFd>) -> Result<Said, Errno> {
+    match act {
+        Act::StartStorm { to } => *storm = Some(Storm::start(to)),
+        Act::StopStorm => return Ok(storm.take().unwrap().stop()),
+        Act::Keep { kind } => {
+            let socket = net::socket(AddressFamily::INET, SocketType::from_raw(kind), None)?;
+            let fd = socket.as_raw_fd();
+            kept.push(socket);
+            return Ok(Said::Kept { fd });
+        }
+        Act::Enter(cgroup) => {
+            std::fs::write(cgroup.join("cgroup.procs"), process::id().to_string()).unwrap();
+        }
+        Act::Connect { to, v6_only } => {
+            let socket = tcp(to)?;
+            if v6_only {
+                net::sockopt::set_ipv6_v6only(&socket, true)?;
+            }
+            net::connect(&socket, &to)?;
+            return connected(&socket);
+        }
+        Act::Reconnect { first, then } => {
+            let socket = tcp(first)?;
+            net::connect(&socket, &first)?;
+            net::connect_unspec(&socket)?;
+            net::connect(&socket, &then)?;
+            return connected(&socket);
+        }
+        Act::Make {
+            family,
+            kind,
+            protocol,
+        } => {
+            net::socket(
+                AddressFamily::from_raw(family),
+                SocketType::from_raw(kind),
+                protocol.try_into().ok().map(Protocol::from_raw),
+            )?;
+        }
+        Act::Bind(at) => net::bind(tcp(at)?, &at)?,
+        Act::ConnectUdp(to) => net::connect(udp(to)?, &to)?,
+        Act::SendUdp(to) => {
+            net::sendto(udp(to)?, b"datagram", SendFlags::empty(), &to)?;
+        }
+        Act::ConnectTaken { pid, fd, to } => {
+            let socket = take(pid, fd)?;
+            net::connect(&socket, &to)?;
+            return connected(&socket);
+        }
+        Act::SendTaken { pid, fd, to } => {
+            net::sendto(take(pid, fd)?, b"datagram", SendFlags::empty(), &to)?;
+        }
+        Act::Many { to, count } => {
+            for number in 0..count {
+                let socket = tcp(to)?;
+                net::connect(&socket, &to)?;
+                let mut stream = TcpStream::from(socket);
+                write!(stream, "{} {number}", process::id()).unwrap();
+            }
+        }
+        Act::Time { to, count } => return time(to, count),
+        Act::Proxy { port, pid, fd } => be_the_proxy(port, take(pid, fd)?),
+    }
+    Ok(Said::Done)
+}
+
+fn tcp(to: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = match to {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+}
+
+fn udp(to: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = match to {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+}
+
+fn take(pid: u32, fd: i32) -> Result<OwnedFd, Errno> {
+    let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    pidfd_getfd(process, fd, PidfdGetfdFlags::empty())
+}
+
+fn connected(socket: &OwnedFd) -> Result<Said, Errno> {
+    let local = net::getsockname(socket)?.try_into()?;
+    let peer = net::getpeername(socket)?
+        .ok_or(Errno::NOTCONN)?
+        .try_into()?;
+    Ok(Said::Connected { local, peer })
+}
+
+fn time(to: SocketAddr, count: u32) -> Result<Said, Errno> {
+    let clock = Clock::system();
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let socket = tcp(to)?;
+        let start = clock.mono_ns();
+        net::connect(&socket, &to)?;
+        times.push(clock.mono_ns() - start);
+    }
+    times.sort_unstable();
+    Ok(Said::Took {
+        p50_ns: times[times.len() / 2],
+    })
+}
+
+struct Storm {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<Said>,
+}
+
+impl Storm {
+    fn start(to: SocketAddr) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let thread = thread::spawn(move || {
+            let (mut connected, mut refused, mut other) = (0, 0, 0);
+            while !seen.load(Ordering::Relaxed) {
+                let socket = tcp(to).unwrap();
+                match net::connect(&socket, &to) {
+                    Ok(()) => connected += 1,
+                    Err(Errno::CONNREFUSED) => refused += 1,
+                    Err(_) => other += 1,
+                }
+            }
+            Said::Stormed {
+                connected,
+                refused,
+                other,
+            }
+        });
+        Self { over, thread }
+    }
+
+    fn stop(self) -> Said {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+fn be_the_proxy(port: u16, map: OwnedFd) {
+    let destinations = Arc::new(Destinations::from_fd(map).unwrap());
+    let loopbacks = [
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+    ];
+    for at in loopbacks {
+        let listener = TcpListener::bind(at).unwrap();
+        let destinations = Arc::clone(&destinations);
+        thread::spawn(move || {
+            loop {
+                let (stream, peer) = listener.accept().unwrap();
+                say(&Said::Accepted(read(&destinations, stream, peer)));
+            }
+        });
+    }
+}
+
+fn read(destinations: &Destinations, mut stream: TcpStream, peer: SocketAddr) -> Accepted {
+    // Before any byte is read: a program at work must have put it there before the accept.
+    let tag = match destinations.look_up(stream.as_fd()) {
+        Ok(found) => Some(Tag {
+            session: found.session.to_string(),
+            nonce: found.nonce,
+            destination: found.destination,
+            pid: found.pid,
+            tid: found.tid,
+            uid: found.uid,
+            cgroup_id: found.cgroup_id,
+            cookie: found.cookie,
+            boot_ns: found.boot_ns,
+            comm: found.comm,
+        }),
+        Err(LookUpError::NotRedirected) => None,
+        Err(
+            other @ (LookUpError::Foreign { .. }
+            | LookUpError::NotTheMap { .. }
+            | LookUpError::Map { .. }),
+        ) => panic!("{other}"),
+    };
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap_or_default();
+    Accepted { peer, told, tag }
+}

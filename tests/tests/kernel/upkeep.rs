@@ -1,0 +1,199 @@
+//! Restarts, upgrades and removal: sessions stay governed through all of them.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use icecore::connection::redirect::{KernelError, Need, detach, object_digest, probe};
+
+use crate::act::{Act, Said};
+use crate::bench::{Bench, remove_cgroups};
+use crate::child::Child;
+
+/// Times that the programs are replaced under load.
+const REINSTALLS: usize = 20;
+
+/// How long connections go through between two of them.
+const ARMED: Duration = Duration::from_millis(20);
+
+#[test]
+fn this_kernel_lacks_nothing() {
+    let missing = probe();
+    let required = missing
+        .iter()
+        .filter(|missing| missing.need == Need::Required);
+    assert_eq!(
+        required.map(ToString::to_string).collect::<Vec<_>>(),
+        [""; 0]
+    );
+}
+
+#[test]
+fn sessions_stay_refused_while_the_daemon_is_gone_and_go_on_after() {
+    let (mut bench, proxy) = Bench::armed();
+    let session = bench.session();
+    let mut process = Child::start(&session.cgroup);
+    let upstream = bench.upstream_at().to_string();
+    assert!(matches!(process.connect(&upstream), Said::Connected { .. }));
+    assert!(proxy.accepted().tag.is_some());
+
+    bench.forget_kernel();
+    drop(proxy);
+    assert_eq!(process.connect(&upstream), Said::Failed { errno: 111 });
+
+    bench.install().unwrap();
+    assert_eq!(
+        bench.kernel().sessions(),
+        [(session.cgroup_id, session.tag)]
+    );
+    let proxy = bench.proxy();
+    assert_eq!(process.connect(&upstream), Said::Failed { errno: 111 });
+    bench.kernel().arm().unwrap();
+    assert!(matches!(process.connect(&upstream), Said::Connected { .. }));
+    let tag = proxy.accepted().tag.unwrap();
+    assert_eq!(tag.session, session.tag.id.to_string());
+    assert_eq!(bench.reached_upstream(), 0);
+}
+
+#[test]
+fn replacing_the_programs_leaves_no_gap() {
+    let (mut bench, proxy) = Bench::armed();
+    let session = bench.session();
+    let to = bench.upstream_at();
+    let mut processes = [(); 2].map(|()| Child::start(&session.cgroup));
+    for process in &mut processes {
+        assert_eq!(process.tell(Act::StartStorm { to }), Said::Done);
+    }
+    for _ in 0..REINSTALLS {
+        bench.install().unwrap();
+        bench.kernel().arm().unwrap();
+        std::thread::sleep(ARMED);
+    }
+    let mut total = 0;
+    for process in &mut processes {
+        let Said::Stormed {
+            connected,
+            refused,
+            other,
+        } = process.tell(Act::StopStorm)
+        else {
+            panic!("expected the storm's count");
+        };
+        assert_eq!(other, 0);
+        assert!(connected > 0 && refused > 0);
+        println!("{REINSTALLS} replacements: {connected} connected, {refused} refused");
+        total += connected;
+    }
+    for _ in 0..total {
+        let tag = proxy.accepted().tag.expect("a tag");
+        assert_eq!(tag.session, session.tag.id.to_string());
+    }
+    assert_eq!(bench.reached_upstream(), 0);
+}
+
+#[test]
+fn stale_flows_are_kept_until_they_are_old() {
+    let (mut bench, _proxy) = Bench::armed();
+    assert_eq!(bench.kernel().sweep().unwrap(), 0);
+}
+
+#[test]
+fn detach_takes_everything_away() {
+    let (mut bench, _proxy) = Bench::armed();
+    let session = bench.session();
+    let mut process = Child::start(&session.cgroup);
+    bench.forget_kernel();
+    assert!(detach(&bench.pin_dir()).unwrap());
+    assert!(!bench.pin_dir().exists());
+    assert!(!detach(&bench.pin_dir()).unwrap());
+    let upstream = bench.upstream_at().to_string();
+    assert!(matches!(process.connect(&upstream), Said::Connected { .. }));
+    assert_eq!(bench.reached_upstream(), 1);
+}
+
+#[test]
+fn link_of_a_cgroup_that_is_gone_is_attached_anew() {
+    let mut bench = Bench::new();
+    bench.forget_kernel();
+    remove_cgroups(&bench.root).unwrap();
+    fs::create_dir_all(bench.root.join("icecore/daemon")).unwrap();
+    bench.install().unwrap();
+
+    let proxy = bench.proxy();
+    bench.kernel().arm().unwrap();
+    let session = bench.session();
+    Child::start(&session.cgroup).connect("192.0.2.7:443");
+    assert!(proxy.accepted().tag.is_some());
+}
+
+#[test]
+fn another_root_is_taken_only_without_sessions() {
+    let mut bench = Bench::new();
+    let moved = bench.root.join("moved");
+    fs::create_dir_all(moved.join("icecore/daemon")).unwrap();
+    let session = bench.session();
+    let refused = bench.install_at(&moved, &bench.pin_dir()).unwrap_err();
+    assert!(
+        matches!(refused, KernelError::OtherRoot { .. }),
+        "{refused}"
+    );
+
+    bench.kernel().remove_session(session.cgroup_id).unwrap();
+    bench.install_at(&moved, &bench.pin_dir()).unwrap();
+}
+
+#[test]
+fn pins_of_another_schema_are_refused() {
+    let mut bench = Bench::new();
+    fs::create_dir(bench.pin_dir().join("v99")).unwrap();
+    let refused = bench.install().unwrap_err();
+    assert!(matches!(&refused, KernelError::OtherSchema { found, .. } if found == "v99"));
+    assert!(refused.hint().unwrap().contains("icecore detach"));
+}
+
+#[test]
+fn pins_need_a_bpf_file_system() {
+    let mut bench = Bench::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let root = bench.root.clone();
+    let refused = bench
+        .install_at(&root, &elsewhere.path().join("pins"))
+        .unwrap_err();
+    assert!(matches!(refused, KernelError::NotBpffs { .. }), "{refused}");
+    assert!(refused.hint().unwrap().contains("mount -t bpf"));
+}
+
+#[test]
+fn pin_folder_that_others_can_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut bench = Bench::new();
+    fs::set_permissions(bench.pin_dir(), fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = bench.install().unwrap_err();
+    assert!(
+        matches!(refused, KernelError::PinsNotOurs { .. }),
+        "{refused}"
+    );
+}
+
+#[test]
+fn root_must_be_a_cgroup() {
+    let mut bench = Bench::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::create_dir_all(elsewhere.path().join("icecore/daemon")).unwrap();
+    let refused = bench
+        .install_at(elsewhere.path(), Path::new(&bench.pin_dir()))
+        .unwrap_err();
+    assert!(
+        matches!(refused, KernelError::NotACgroup { .. }),
+        "{refused}"
+    );
+}
+
+#[test]
+fn programs_have_names_and_tags() {
+    let mut bench = Bench::new();
+    let tags = bench.kernel().program_tags();
+    assert_eq!(tags.len(), 10);
+    assert!(tags.iter().all(|(_, tag)| *tag != 0));
+    assert_ne!(object_digest(), [0; 32]);
+}
