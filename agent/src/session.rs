@@ -1,1 +1,167 @@
 //! The way of one execution, on one screen.
+//!
+//! Each stage hands on a value that only it can make: `Statement`, `Permit`, `Intent`, `Unmasked`, `Masked`, `Reply`.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::Mode;
+use crate::execution::{Execution, Known, Registry, State};
+use crate::identity::Principal;
+use crate::mask::{Ended, mask};
+use crate::policy::{Bundle, Decision, decide};
+use crate::record::{self, Draft, RecordError, Recorder, Reply};
+use crate::snowflake::query::QueryRequest;
+use crate::statement::Statement;
+use crate::upstream::{self, Account, Headers, Login, Upstream};
+
+/// What every execution of the process shares.
+pub struct Stages {
+    /// Whether refusals are carried out.
+    pub mode: Mode,
+    /// The policies.
+    pub bundle: Bundle,
+    /// The record.
+    pub recorder: Recorder,
+    /// Finds executions again.
+    pub registry: Registry,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What one execution is about.
+pub struct Asked {
+    /// Who asks.
+    pub principal: Principal,
+    /// At which account.
+    pub account: Arc<Account>,
+    /// Through which login.
+    pub login: Arc<Login>,
+    /// The request as read.
+    pub request: QueryRequest,
+    /// What of its headers goes upstream.
+    pub headers: Headers,
+    /// What is known of it before it is judged.
+    pub draft: Draft,
+}
+
+impl Stages {
+    /// Takes a statement from its first byte to its record, and settles its execution whatever happens.
+    pub async fn run(
+        &self,
+        upstream: &Upstream,
+        execution: &Arc<Execution>,
+        asked: Asked,
+    ) -> Ended {
+        match self.answer(upstream, execution, asked).await {
+            Ok((state, ended)) => {
+                execution.advance(state);
+                ended
+            }
+            Err(error) => {
+                tracing::error!(statement = %execution.id(), %error, "statement could not be recorded");
+                execution.advance(State::Refused(Reply::unrecorded(
+                    execution.own_query_id(),
+                    &error,
+                )));
+                Ended::Refused
+            }
+        }
+    }
+
+    /// Calls every stage once, in this order.
+    async fn answer(
+        &self,
+        upstream: &Upstream,
+        execution: &Arc<Execution>,
+        asked: Asked,
+    ) -> Result<(State, Ended), RecordError> {
+        let Asked {
+            principal,
+            account,
+            login,
+            request,
+            headers,
+            mut draft,
+        } = asked;
+        let own_id = execution.own_query_id();
+        let bundle = self.bundle.sha256();
+        let from = self.clock.mono_ns();
+
+        let statement = Statement::read(request.sql_text());
+        let kind = statement.kind();
+        let decision = decide(
+            &self.bundle,
+            self.mode,
+            &principal,
+            &account.name,
+            statement,
+        );
+        draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;
+        let decided_at = self.clock.now();
+
+        let permit = match decision {
+            Decision::Allow(permit) => permit,
+            Decision::Forbid(refusal) => {
+                let reply = record::deliver_refusal(
+                    &self.recorder,
+                    &refusal,
+                    draft,
+                    bundle,
+                    own_id,
+                    decided_at,
+                )
+                .await?;
+                return Ok((State::Refused(reply), Ended::Refused));
+            }
+        };
+        let intent = record::intend(
+            &self.recorder,
+            permit,
+            draft,
+            bundle,
+            decided_at,
+            &self.clock,
+        )
+        .await?;
+
+        let on_running = |query_id| {
+            let known = Known {
+                statement: execution.id(),
+                login: execution.login(),
+                kind,
+            };
+            self.registry.name(execution, query_id, known);
+            execution.advance(State::Running(query_id));
+        };
+        let unmasked = if execution.submit() {
+            let request_id = execution.request_id();
+            upstream::execute(
+                upstream, &login, &headers, intent, &request, request_id, on_running,
+            )
+            .await
+        } else {
+            upstream::withdraw(intent)
+        };
+        let masked = mask(unmasked, own_id);
+        if let Some(query_id) = masked.outcome().query_id {
+            on_running(query_id);
+        }
+        let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
+        let reply = record::deliver(
+            &self.recorder,
+            execution.session(),
+            masked,
+            self.clock.now(),
+        )
+        .await?;
+        Ok((
+            if withdrawn {
+                State::Withdrawn(reply)
+            } else {
+                State::Ready(reply)
+            },
+            ended,
+        ))
+    }
+}

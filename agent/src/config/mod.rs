@@ -1,1 +1,209 @@
 //! The config file: what was typed, then what is meant.
+//!
+//! Reading has two steps. `typed` turns text into values and looks at nothing else; `files` looks at every file and
+//! folder that the values name. Both go on after a problem, so that a user sees all of them at once.
+
+mod account;
+mod files;
+mod mount;
+mod problem;
+mod section;
+mod trust;
+mod typed;
+pub(crate) mod unit;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use files::policy_files;
+pub use problem::{ConfigErrors, Problem};
+
+use problem::Problems;
+
+/// Where the config is unless the command line says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/icecore/icecore.toml";
+
+/// All that a daemon is told by its config file; every value is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Section `[daemon]`.
+    pub daemon: Daemon,
+    /// Section `[capture]`.
+    pub capture: Capture,
+    /// Section `[upstream]`.
+    pub upstream: Upstream,
+    /// The `[[account]]` tables; at least one.
+    pub accounts: Vec<Account>,
+    /// Section `[policy]`.
+    pub policy: Policy,
+    /// Section `[record]`.
+    pub record: Record,
+    /// Section `[limits]`.
+    pub limits: Limits,
+    /// The file all this was read from.
+    pub source: PathBuf,
+    /// SHA-256 of that file's bytes.
+    pub sha256: [u8; 32],
+}
+
+/// Where the daemon keeps what it makes, and how strict it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Holds the control socket and the list of live sessions.
+    pub run_dir: PathBuf,
+    /// Holds the CA, the spool and the digest key.
+    pub state_dir: PathBuf,
+    /// Names the organisation in the record's layout.
+    pub org: String,
+    /// Whether refusals are carried out.
+    pub mode: Mode,
+    /// How long open statements may take when the daemon stops.
+    pub shutdown_grace: Duration,
+}
+
+/// Whether refusals are carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A forbidden statement is refused.
+    Enforce,
+    /// Everything is let through, and the record says what would have been refused.
+    Observe,
+}
+
+impl Mode {
+    /// Gives the word that the config, the record and the summary use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Observe => "observe",
+        }
+    }
+}
+
+/// Which connections the kernel hands to the proxy, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// The cgroup v2 folder that the programs attach to.
+    pub root: PathBuf,
+    /// The bpffs folder that keeps links and maps.
+    pub pin_dir: PathBuf,
+    /// The proxy's port on 127.0.0.1 and `::1`.
+    pub port: u16,
+    /// Destination ports that are redirected.
+    pub redirect_ports: Vec<u16>,
+    /// Whether the kernel programs write log lines.
+    pub program_logs: bool,
+}
+
+/// How Snowflake is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Roots trusted in addition to the host's own.
+    pub ca_file: Option<PathBuf>,
+    /// How long one connect may take.
+    pub connect_timeout: Duration,
+    /// Hosts that are dialled at a fixed address.
+    pub resolve: BTreeMap<String, SocketAddr>,
+}
+
+/// One governed Snowflake account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its host name, lower case.
+    pub host: String,
+    /// Its name, as Snowflake writes it.
+    pub name: String,
+    /// The user that the proxy logs in as.
+    pub user: String,
+    /// The role every login gets.
+    pub role: String,
+    /// The warehouse every login gets, if one is pinned.
+    pub warehouse: Option<String>,
+    /// How the proxy proves who it is.
+    pub credential: Credential,
+}
+
+/// How the proxy logs in upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A JWT signed with the user's private key.
+    KeyPair {
+        /// The key, PKCS#8 in PEM, not encrypted.
+        private_key_file: PathBuf,
+    },
+}
+
+/// Where the policies are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Every `*.cedar` file in this folder counts.
+    pub dir: PathBuf,
+}
+
+/// How the record is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When an answer may leave.
+    pub mode: RecordMode,
+    /// A `file:///` URL of the store.
+    pub store: String,
+    /// Most that unsealed frames may take on disk.
+    pub spool_max_bytes: u64,
+    /// How often frames are sealed to Parquet.
+    pub seal_interval: Duration,
+}
+
+/// When an answer may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordMode {
+    /// After its record is on the local disk.
+    StrictLocal,
+    /// After its record was handed to the recorder.
+    BestEffort,
+}
+
+impl RecordMode {
+    /// Gives the word that the config and the record use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StrictLocal => "strict_local",
+            Self::BestEffort => "best_effort",
+        }
+    }
+}
+
+/// How much of what a client sends is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest request body after inflation.
+    pub request_body_max_bytes: u64,
+    /// Longest statement text.
+    pub statement_max_bytes: u64,
+}
+
+impl Config {
+    /// Reads a config file and checks all that it names.
+    ///
+    /// # Errors
+    /// All problems at once: of the file, its keys, its values and the files they name.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let problems = Problems::default();
+        let Some(read) = files::read_config(path, &problems) else {
+            return Err(problems.into_errors(path));
+        };
+        let source = typed::Source {
+            file: &read.path,
+            sha256: read.sha256,
+            cgroup2: mount::cgroup2(),
+        };
+        let Some(config) = typed::read(&read.text, source, &problems) else {
+            return Err(problems.into_errors(&read.path));
+        };
+        files::check(&config, &problems);
+        problems.settle(&read.path, config)
+    }
+}

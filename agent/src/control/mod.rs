@@ -1,1 +1,178 @@
 //! How the launcher, the supervisor and the proxy talk to each other.
+//!
+//! Two conversations, both in JSON: `icecore run` and its kin speak to the supervisor in lines over a unix socket
+//! (`request`, `line`); the supervisor and its proxy speak in packets over a socketpair that also carries descriptors
+//! (`packet`, `supervisor_link`, `proxy_link`). What they say about a session is here.
+
+pub mod line;
+mod packet;
+mod proxy_link;
+pub mod request;
+mod supervisor_link;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::id::SessionId;
+
+pub use proxy_link::{LinkError, ProxyLink};
+pub use supervisor_link::{SessionHandler, SupervisorLink, receive_handover};
+
+/// What a proxy is started with.
+#[derive(Debug)]
+pub struct Handover {
+    /// The config file, which the proxy reads for itself.
+    pub config: PathBuf,
+    /// The listening sockets on 127.0.0.1 and `::1`, not blocking; the second is absent where there is no IPv6.
+    pub listeners: Vec<TcpListener>,
+    /// The map that tells an accepted socket's session and original destination.
+    pub destinations: OwnedFd,
+}
+
+/// What is known about a session when it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFacts {
+    /// Names the session.
+    pub id: SessionId,
+    /// Tells this session's sockets from those of an earlier cgroup with the same id.
+    pub nonce: u64,
+    /// The inode number of the session's cgroup folder, by which the kernel names it.
+    pub cgroup_id: u64,
+    /// The user that started it.
+    pub uid: u32,
+    /// That user's name, or the number where it has none.
+    pub user: String,
+    /// The `icecore run` that started it.
+    pub pid: u32,
+    /// When that process started, in nanoseconds since boot; with `pid` it names the process for good.
+    pub start_ns: u64,
+    /// The program that is run, as `icecore run` found it; claimed by it.
+    pub exe: String,
+    /// SHA-256 of the command's arguments, each followed by a NUL; claimed by `icecore run`.
+    pub argv_sha256: [u8; 32],
+    /// What the caller says about the session; claimed by it.
+    pub labels: BTreeMap<String, String>,
+    /// When it was opened.
+    #[serde(with = "moment")]
+    pub opened_at: DateTime<Utc>,
+    /// Whether an earlier proxy was told of it already.
+    pub resumed: bool,
+    /// Whether its processes are held by more than their own good will.
+    pub enforcement: Enforcement,
+}
+
+/// Whether a session's processes are held by more than their own good will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// They have no known way around the redirection.
+    Enforced,
+    /// Their user is root or can become root, and root can take the redirection away.
+    Advisory,
+}
+
+impl Enforcement {
+    /// Gives the word that the record uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforced => "enforced",
+            Self::Advisory => "advisory",
+        }
+    }
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnd {
+    /// Names the session.
+    pub id: SessionId,
+    /// `exited N`, `signalled N`, `control lost` or `daemon`.
+    pub reason: String,
+    /// What was still running when its command was done, and was killed.
+    pub leftovers: Vec<Leftover>,
+}
+
+/// A process that outlived its session's command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name, which the process chose; escape it before it is shown.
+    pub comm: String,
+}
+
+/// What a session did, for its summary.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSummary {
+    /// Statements that were asked for.
+    pub statements: u64,
+    /// Those that were let through.
+    pub allowed: u64,
+    /// Those that were refused.
+    pub refused: u64,
+    /// Those that were let through and then failed.
+    pub failed: u64,
+    /// Other things of note that the record has.
+    pub events: u64,
+    /// `enforce` or `observe`.
+    pub mode: String,
+    /// Whether all of it is in the record.
+    pub recorded: bool,
+}
+
+/// Why a conversation cannot go on.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    /// The socket failed.
+    #[error("control socket failed")]
+    Socket(#[from] io::Error),
+    /// The other end went away.
+    #[error("the other end is gone")]
+    Gone,
+    /// A message is longer than anything this protocol says.
+    #[error("expected a message of at most {limit_bytes} bytes, found a longer one")]
+    TooLong {
+        /// The longest message that is read.
+        limit_bytes: usize,
+    },
+    /// A message is not one of this protocol's.
+    #[error("message not understood: {0}")]
+    NotUnderstood(String),
+    /// The descriptors of a handover are not those it announced.
+    #[error("expected {expected} descriptors with the handover, found {found}")]
+    Descriptors {
+        /// How many were announced.
+        expected: usize,
+        /// How many came.
+        found: usize,
+    },
+}
+
+/// Writes a time as nanoseconds since 1970, exactly.
+mod moment {
+    use chrono::{DateTime, Utc};
+    use serde::{Deserialize, Deserializer, Serializer, de, ser};
+
+    pub(super) fn serialize<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
+        let nanos = at
+            .timestamp_nanos_opt()
+            .ok_or_else(|| ser::Error::custom("a time outside of 1677 to 2262"))?;
+        to.serialize_i64(nanos)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<DateTime<Utc>, D::Error> {
+        i64::deserialize(from)
+            .map(DateTime::from_timestamp_nanos)
+            .map_err(de::Error::custom)
+    }
+}

@@ -1,1 +1,183 @@
 //! The life of one statement, and the registry that finds it again.
+//!
+//! A statement outlives the HTTP request that brought it: a replay joins it, a poll waits for it, an abort from
+//! another connection withdraws it.
+
+mod registry;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::id::{LoginId, SessionId, StatementId};
+use crate::record::Reply;
+use crate::snowflake::route::QueryId;
+use crate::statement::Kind;
+
+pub use registry::{Joined, Registry, Sent};
+
+/// Longest wait of one HTTP request. Drivers give up at 60 s at the earliest (protocol reference 4.3).
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(40);
+
+/// Where a statement stands. `held` comes with approvals.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// It was read and is being judged and recorded.
+    Judged,
+    /// It was sent to Snowflake.
+    Submitted,
+    /// Snowflake has named it and works on it.
+    Running(QueryId),
+    /// It has its reply.
+    Ready(Reply),
+    /// Policy, the record or a mask refused it.
+    Refused(Reply),
+    /// It was cancelled before it was sent.
+    Withdrawn(Reply),
+}
+
+impl State {
+    /// Gives the reply of a state that is an end.
+    #[must_use]
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Judged | Self::Submitted | Self::Running(_) => None,
+            Self::Ready(reply) | Self::Refused(reply) | Self::Withdrawn(reply) => Some(reply),
+        }
+    }
+}
+
+/// What a waiting HTTP request is told.
+#[derive(Debug)]
+pub enum Answer {
+    /// The statement's reply.
+    Settled(Reply),
+    /// Poll under this id.
+    Running(QueryId),
+}
+
+/// One statement on its way.
+#[derive(Debug)]
+pub struct Execution {
+    id: StatementId,
+    session: SessionId,
+    login: LoginId,
+    request_id: String,
+    digest: [u8; 32],
+    own_query_id: QueryId,
+    state: watch::Sender<State>,
+    withdrawn: AtomicBool,
+}
+
+impl Execution {
+    /// Begins an execution; `digest` tells a replay from another statement under the same request id.
+    #[must_use]
+    pub fn new(session: SessionId, login: LoginId, request_id: String, digest: [u8; 32]) -> Self {
+        Self {
+            id: StatementId::new(),
+            session,
+            login,
+            request_id,
+            digest,
+            own_query_id: QueryId::mint(),
+            state: watch::Sender::new(State::Judged),
+            withdrawn: AtomicBool::new(false),
+        }
+    }
+
+    /// Names the statement.
+    #[must_use]
+    pub fn id(&self) -> StatementId {
+        self.id
+    }
+
+    /// Names the session.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Names the login.
+    #[must_use]
+    pub fn login(&self) -> LoginId {
+        self.login
+    }
+
+    /// Gives the client's name for the request.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Tells whether a request is this one again.
+    #[must_use]
+    pub fn is_replay(&self, digest: &[u8; 32]) -> bool {
+        self.digest == *digest
+    }
+
+    /// Gives the id under which the statement is polled until Snowflake has named it.
+    #[must_use]
+    pub fn own_query_id(&self) -> QueryId {
+        self.own_query_id
+    }
+
+    /// Moves the statement on; an end is never left again.
+    pub fn advance(&self, state: State) {
+        self.state.send_if_modified(|held| {
+            let open = held.reply().is_none();
+            if open {
+                *held = state;
+            }
+            open
+        });
+    }
+
+    /// Tells where the statement stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Asks that the statement not be sent; tells whether it had not been.
+    pub fn withdraw(&self) -> bool {
+        self.withdrawn.store(true, Ordering::SeqCst);
+        matches!(*self.state.borrow(), State::Judged)
+    }
+
+    /// Claims the right to send; false if the statement was withdrawn.
+    pub fn submit(&self) -> bool {
+        self.advance(State::Submitted);
+        !self.withdrawn.load(Ordering::SeqCst)
+    }
+
+    /// Waits for the end, at most `limit`.
+    pub async fn wait(&self, limit: Duration) -> Answer {
+        let mut states = self.state.subscribe();
+        let settled =
+            tokio::time::timeout(limit, states.wait_for(|state| state.reply().is_some())).await;
+        if let Ok(Ok(state)) = settled
+            && let Some(reply) = state.reply()
+        {
+            return Answer::Settled(reply.clone());
+        }
+        match self.state() {
+            State::Running(query_id) => Answer::Running(query_id),
+            State::Judged | State::Submitted => Answer::Running(self.own_query_id),
+            State::Ready(reply) | State::Refused(reply) | State::Withdrawn(reply) => {
+                Answer::Settled(reply)
+            }
+        }
+    }
+}
+
+/// What is remembered of a statement after its reply, so that its result can be fetched by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The statement.
+    pub statement: StatementId,
+    /// Its login.
+    pub login: LoginId,
+    /// Its judged kind.
+    pub kind: Kind,
+}

@@ -1,1 +1,236 @@
 //! Stage 8: hides what may not be seen. Pure.
+//!
+//! No rule can ask for a mask yet, and the record says so: `masked_columns` is empty and `decision` is never `mask`.
+//! What holds already: the answer's kind must be the judged one, and nothing in it may work outside the session.
+
+use bytes::Bytes;
+
+use crate::snowflake::answer::{self, Answer, code};
+use crate::snowflake::route::QueryId;
+use crate::statement::Kind;
+use crate::upstream::{Subject, Unmasked, UpstreamError};
+
+/// An answer that may leave; made only by `mask`.
+#[derive(Debug)]
+pub struct Masked {
+    subject: Subject,
+    body: Bytes,
+    outcome: Outcome,
+}
+
+/// What became of the statement, for the record.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Whether Snowflake ran it.
+    pub succeeded: bool,
+    /// Whether Snowflake goes on with it: the answer holds an id and no rows.
+    pub in_progress: bool,
+    /// Whether Snowflake says that it was cancelled.
+    pub cancelled: bool,
+    /// Whether it was cancelled before it was sent.
+    pub withdrawn: bool,
+    /// Why Icecore withheld the answer.
+    pub withheld: Option<String>,
+    /// Snowflake's id of the query.
+    pub query_id: Option<QueryId>,
+    /// Snowflake's error code, digits.
+    pub error_code: Option<String>,
+    /// SQLSTATE of the error.
+    pub sql_state: Option<String>,
+    /// The error's text.
+    pub error_text: Option<String>,
+    /// Rows of the result.
+    pub rows: Option<i64>,
+    /// `json` or `arrow`.
+    pub result_format: Option<String>,
+    /// Snowflake's number of the statement's kind.
+    pub statement_type_id: Option<u32>,
+    /// The answer's plain bytes as they came.
+    pub upstream_body: Option<Bytes>,
+}
+
+impl Outcome {
+    /// Sums the outcome up for the session's counters.
+    #[must_use]
+    pub fn ended(&self) -> Ended {
+        match (self.succeeded, &self.withheld) {
+            (true, _) => Ended::Succeeded,
+            (false, Some(_)) => Ended::Refused,
+            (false, None) => Ended::Failed,
+        }
+    }
+}
+
+/// How a statement ended, for the session's counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Snowflake ran it.
+    Succeeded,
+    /// Snowflake said no, or could not be asked.
+    Failed,
+    /// Icecore said no.
+    Refused,
+}
+
+impl Masked {
+    /// Gives the body for the agent.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Tells what became of the statement.
+    #[must_use]
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Takes the parts that the record needs.
+    pub(crate) fn into_parts(self) -> (Subject, Bytes, Outcome) {
+        (self.subject, self.body, self.outcome)
+    }
+}
+
+/// Turns what Snowflake answered into what the agent may have; `own_id` names the query if Snowflake did not.
+#[must_use]
+pub fn mask(unmasked: Unmasked, own_id: QueryId) -> Masked {
+    let (subject, answered) = unmasked.into_parts();
+    let kind = subject.kind();
+    match answered {
+        Ok(answered) => {
+            let (answer, upstream_body) = answered.into_parts();
+            let outcome = Outcome {
+                upstream_body: Some(upstream_body),
+                ..read(&answer)
+            };
+            match check_kind(kind, &answer)
+                .and_then(|()| answer.write().map_err(|error| error.to_string()))
+            {
+                Ok(body) => Masked {
+                    subject,
+                    body,
+                    outcome,
+                },
+                Err(reason) => withhold(subject, own_id, outcome, reason),
+            }
+        }
+        Err(error) => fail(subject, own_id, &error),
+    }
+}
+
+fn read(answer: &Answer) -> Outcome {
+    let failed = !answer.success();
+    Outcome {
+        succeeded: answer.success(),
+        in_progress: answer.in_progress(),
+        cancelled: answer.code() == Some(code::CANCELLED),
+        withdrawn: false,
+        withheld: None,
+        query_id: answer.query_id(),
+        error_code: answer.code().filter(|_| failed).map(str::to_owned),
+        sql_state: answer.sql_state().filter(|_| failed),
+        error_text: answer.message().filter(|_| failed),
+        rows: answer.rows().filter(|_| !failed),
+        result_format: answer.result_format(),
+        statement_type_id: answer.statement_type_id(),
+        upstream_body: None,
+    }
+}
+
+/// Compares the kind that Snowflake says it ran with the kind that was judged (invariant 1).
+fn check_kind(judged: Kind, answer: &Answer) -> Result<(), String> {
+    match answer.statement_type_id().filter(|_| answer.success()) {
+        Some(found) if judged != Kind::Unknown && !judged.fits(found) => Err(format!(
+            "Snowflake ran a statement of kind {found:#x}, which is not the judged kind `{}`",
+            judged.name()
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn withhold(subject: Subject, own_id: QueryId, outcome: Outcome, reason: String) -> Masked {
+    let text = format!("Icecore withheld the answer: {reason}");
+    let body = answer::error(
+        code::REFUSED,
+        "42501",
+        outcome.query_id.unwrap_or(own_id),
+        &text,
+    );
+    Masked {
+        subject,
+        body,
+        outcome: Outcome {
+            succeeded: false,
+            withheld: Some(reason),
+            ..outcome
+        },
+    }
+}
+
+fn fail(subject: Subject, own_id: QueryId, error: &UpstreamError) -> Masked {
+    let withdrawn = matches!(error, UpstreamError::Withdrawn);
+    let body = if withdrawn {
+        answer::error(code::CANCELLED, "57014", own_id, "SQL execution canceled")
+    } else {
+        let text = format!("Icecore could not get an answer: {error}");
+        answer::error(code::FAILED, "08006", own_id, &text)
+    };
+    Masked {
+        subject,
+        body,
+        outcome: Outcome {
+            withdrawn,
+            cancelled: withdrawn,
+            error_text: Some(error.to_string()),
+            ..Outcome::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: &str = r#"{"data":{"queryId":"01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11","total":2,"statementTypeId":4096,"rowset":[["canary"],["canary"]],"queryResultFormat":"json"},"code":null,"message":null,"success":true}"#;
+
+    fn text(masked: &Masked) -> String {
+        String::from_utf8(masked.body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn rows_of_the_judged_kind_leave_as_they_came() {
+        let masked = mask(Unmasked::of_answer(Kind::Query, ROWS), QueryId::mint());
+        assert_eq!(text(&masked), ROWS);
+        assert_eq!(masked.outcome().rows, Some(2));
+        assert_eq!(masked.outcome().ended(), Ended::Succeeded);
+    }
+
+    #[test]
+    fn another_kind_than_the_judged_one_withholds_the_rows() {
+        let masked = mask(Unmasked::of_answer(Kind::Show, ROWS), QueryId::mint());
+        assert!(!text(&masked).contains("canary"));
+        assert!(masked.outcome().withheld.is_some());
+        assert_eq!(masked.outcome().ended(), Ended::Refused);
+    }
+
+    #[test]
+    fn what_works_elsewhere_withholds_the_rows() {
+        let body = r#"{"data":{"rowset":[["canary"]],"chunks":[{"url":"https://bucket/?sig=canary"}],"qrmk":"canary"},"success":true}"#;
+        let masked = mask(Unmasked::of_answer(Kind::Query, body), QueryId::mint());
+        assert!(!text(&masked).contains("canary"), "{}", text(&masked));
+    }
+
+    #[test]
+    fn a_damaged_answer_is_told_and_not_passed_on() {
+        for body in [
+            "canary",
+            r#"{"success":true,"data":{"rowset":[["canary"]],"rowset":[]}}"#,
+            r#"{"data":{"rowset":[["canary"]]"#,
+        ] {
+            let masked = mask(Unmasked::of_answer(Kind::Query, body), QueryId::mint());
+            assert!(!text(&masked).contains("canary"), "{}", text(&masked));
+            assert!(text(&masked).contains(r#""success":false"#));
+            assert_eq!(masked.outcome().ended(), Ended::Failed);
+        }
+    }
+}

@@ -1,1 +1,113 @@
 //! The proxy process: builds the stages and serves the sessions' connections.
+//!
+//! It holds what the supervisor gave it: listeners, and a map that tells a socket's session and destination. It ends
+//! when the supervisor does.
+
+mod accept;
+mod body;
+mod core;
+mod door;
+mod handler;
+mod login;
+mod logins;
+mod query;
+mod sessions;
+mod start;
+
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, Runtime};
+
+use self::core::{Core, Shared};
+use crate::control::{Handover, SupervisorLink, receive_handover};
+use crate::upstream::{Upstream, UpstreamSettings};
+
+/// Why the proxy cannot serve.
+#[derive(Debug, thiserror::Error)]
+enum ProxyError {
+    #[error("{0}")]
+    Start(#[from] start::StartError),
+    #[error("cannot start a core: {0}")]
+    Core(std::io::Error),
+    #[error("cannot listen: {0}")]
+    Listen(std::io::Error),
+    #[error("the supervisor's link broke: {0}")]
+    Link(std::io::Error),
+}
+
+/// Runs the proxy until the supervisor stops it or is gone.
+#[must_use]
+pub fn run() -> ExitCode {
+    let (handover, link) = match receive_handover() {
+        Ok(received) => received,
+        Err(error) => {
+            tracing::error!(%error, "the proxy is started by `icecore daemon` alone");
+            return ExitCode::from(70);
+        }
+    };
+    match serve(handover, link) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "proxy cannot serve");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
+    let Handover {
+        config,
+        listeners,
+        destinations,
+    } = handover;
+    let started = start::start(&config, destinations)?;
+    let shared = Arc::new(started.shared);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let first = core(&shared, &started.upstream, &listeners)?;
+    for number in 1..cores {
+        let (runtime, _) = core(&shared, &started.upstream, &listeners)?;
+        thread::Builder::new()
+            .name(format!("core-{number}"))
+            .spawn(move || runtime.block_on(std::future::pending::<()>()))
+            .map_err(ProxyError::Core)?;
+    }
+    let (runtime, first) = first;
+    let handler = handler::Handler::new(first, runtime.handle().clone());
+    thread::Builder::new()
+        .name("core-0".to_owned())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))
+        .map_err(ProxyError::Core)?;
+    link.serve(Arc::new(handler)).map_err(ProxyError::Link)
+}
+
+/// Makes a core: a runtime of one thread, its own connections upstream, and its accept loops.
+fn core(
+    shared: &Arc<Shared>,
+    settings: &UpstreamSettings,
+    listeners: &[TcpListener],
+) -> Result<(Runtime, Arc<Core>), ProxyError> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ProxyError::Core)?;
+    let entered = runtime.enter();
+    let core = Arc::new(Core {
+        shared: Arc::clone(shared),
+        upstream: Upstream::new(settings.clone()),
+    });
+    for listener in listeners {
+        let listener = listener
+            .try_clone()
+            .and_then(tokio::net::TcpListener::from_std)
+            .map_err(ProxyError::Listen)?;
+        drop(crate::tasks::spawn(
+            "accept",
+            accept::accept(Arc::clone(&core), listener),
+        ));
+    }
+    drop(entered);
+    Ok((runtime, core))
+}

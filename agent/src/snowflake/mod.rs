@@ -1,1 +1,12 @@
 //! Words of the wire, shared by the stages. Pure.
+//!
+//! Requests are read strictly (invariant 10): what we do not know is refused, and what is sent on is serialised from
+//! what was judged. Answers are edited faithfully: members that we do not touch keep their bytes.
+
+pub mod answer;
+pub mod gzip;
+pub mod json;
+pub mod login;
+pub mod query;
+pub mod route;
+pub mod secret;

@@ -1,1 +1,66 @@
 //! Stage 3: what they ask. Pure.
+//!
+//! SQL text becomes a `Statement`: the text itself, its kind (the most dangerous found at any depth) and a form
+//! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows.
+
+mod kind;
+mod parse;
+
+pub use kind::{Action, Kind};
+
+/// A statement as the later stages see it; made only by `Statement::read`, so that its kind belongs to its text.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    text: String,
+    kind: Kind,
+    problem: Option<String>,
+    normalized: Option<String>,
+}
+
+impl Statement {
+    /// Reads a statement's text.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        match parse::parse(text) {
+            Ok(parsed) => Self {
+                text: text.to_owned(),
+                kind: parsed.kind,
+                problem: None,
+                normalized: Some(parsed.normalized),
+            },
+            Err(problem) => Self {
+                text: text.to_owned(),
+                kind: Kind::Unknown,
+                problem: Some(problem.to_string()),
+                normalized: None,
+            },
+        }
+    }
+
+    /// Gives the exact text that was judged and will be sent.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Gives the most dangerous kind found at any depth.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Says why the statement could not be read, without any of its literals.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// Gives the statement with `?` for each literal; `None` if it could not be read.
+    #[must_use]
+    pub fn normalized(&self) -> Option<&str> {
+        self.normalized.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests;

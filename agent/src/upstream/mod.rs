@@ -1,1 +1,166 @@
 //! Stage 7: asks Snowflake; takes an `Intent`, gives `Unmasked`.
+
+mod client;
+mod credential;
+mod login;
+mod query;
+mod resolve;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use client::{Headers, Upstream, UpstreamSettings};
+pub use credential::{CredentialError, KeyPair};
+pub use login::{Account, Login, LoginOutcome, RenewalOutcome};
+pub use query::{abort, call, execute, fetch, withdraw};
+pub use resolve::Resolver;
+
+use crate::id::StatementId;
+use crate::record::Intent;
+use crate::snowflake::answer::{Answer, AnswerError};
+use crate::snowflake::gzip::GzipError;
+use crate::statement::Kind;
+
+/// Why Snowflake gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The host's name has no address.
+    #[error("cannot find the address of `{host}`: {cause}")]
+    Unresolved {
+        /// The host.
+        host: String,
+        /// The resolver's words.
+        cause: String,
+    },
+    /// No connection, or it broke.
+    #[error("cannot reach `{host}`: {cause}")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// What failed, causes joined by colons.
+        cause: String,
+    },
+    /// No answer within the time that Snowflake's own long poll takes.
+    #[error("`{host}` did not answer within {} s", .within.as_secs())]
+    Slow {
+        /// The host.
+        host: String,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// An HTTP status that is no answer.
+    #[error("`{host}` answered with HTTP status {status}{}", redirect_note(*.status))]
+    Status {
+        /// The host.
+        host: String,
+        /// The status.
+        status: u16,
+    },
+    /// The body is no answer.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// The body cannot be inflated or is too large.
+    #[error("answer: {0}")]
+    Body(#[from] GzipError),
+    /// The login's master token has expired: the client must log in anew.
+    #[error("the login has expired at Snowflake; log in anew")]
+    Expired,
+    /// The statement was cancelled before it was sent.
+    #[error("the statement was cancelled before it was sent")]
+    Withdrawn,
+    /// The request could not be written.
+    #[error("the request could not be written: {0}")]
+    Request(String),
+}
+
+fn redirect_note(status: u16) -> &'static str {
+    if (300..400).contains(&status) {
+        "; Icecore follows no redirect"
+    } else {
+        ""
+    }
+}
+
+/// What an answer is about.
+#[derive(Debug)]
+pub enum Subject {
+    /// A statement that was sent under this intent.
+    Statement(Box<Intent>),
+    /// The result of a statement that was sent earlier.
+    Later {
+        /// The statement.
+        statement: StatementId,
+        /// Its judged kind.
+        kind: Kind,
+    },
+}
+
+impl Subject {
+    /// Gives the kind that was judged.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Statement(intent) => intent.permit().statement().kind(),
+            Self::Later { kind, .. } => *kind,
+        }
+    }
+}
+
+/// An answer and its plain bytes as they came.
+pub struct Answered {
+    answer: Answer,
+    body: Bytes,
+}
+
+impl Answered {
+    /// Reads plain bytes.
+    ///
+    /// # Errors
+    /// See `AnswerError`.
+    pub(crate) fn read(body: Bytes) -> Result<Self, AnswerError> {
+        Ok(Self {
+            answer: Answer::read(&body)?,
+            body,
+        })
+    }
+
+    /// Gives the envelope.
+    #[must_use]
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// Takes both.
+    #[must_use]
+    pub fn into_parts(self) -> (Answer, Bytes) {
+        (self.answer, self.body)
+    }
+}
+
+/// What Snowflake answered; nothing of it may be shown, logged or sent on before `mask`. Only this stage makes it.
+pub struct Unmasked {
+    subject: Subject,
+    answered: Result<Answered, UpstreamError>,
+}
+
+impl Unmasked {
+    /// Stands for an answer to a statement of a kind, for tests of the next stage.
+    #[cfg(test)]
+    pub(crate) fn of_answer(kind: Kind, body: &'static str) -> Self {
+        let answered =
+            Answered::read(Bytes::from_static(body.as_bytes())).map_err(UpstreamError::from);
+        Self {
+            subject: Subject::Later {
+                statement: StatementId::new(),
+                kind,
+            },
+            answered,
+        }
+    }
+
+    /// Takes both parts, for `mask`.
+    pub(crate) fn into_parts(self) -> (Subject, Result<Answered, UpstreamError>) {
+        (self.subject, self.answered)
+    }
+}

@@ -1,0 +1,197 @@
+//! Second step: looks at every file and folder that the values name.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use ring::digest;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+
+use super::problem::Problems;
+use super::trust::{self, Readers, Untrusted};
+use super::{Config, Credential};
+
+/// Longest config file that is read.
+const CONFIG_MAX_BYTES: u64 = 1 << 20;
+
+/// Longest private key file that is read; a 16384-bit RSA key takes 13 KB.
+const KEY_MAX_BYTES: u64 = 64 << 10;
+
+/// Longest file of roots that is read; the usual system bundle takes 220 KB.
+const ROOTS_MAX_BYTES: u64 = 8 << 20;
+
+/// Longest policy file that is looked at.
+const POLICY_MAX_BYTES: u64 = 4 << 20;
+
+/// A config file as it was found.
+pub(super) struct Read {
+    /// Its absolute path, without `.` and `..`.
+    pub(super) path: PathBuf,
+    /// Its text.
+    pub(super) text: String,
+    /// SHA-256 of its bytes.
+    pub(super) sha256: [u8; 32],
+}
+
+/// Reads the config file itself, which must be trusted.
+pub(super) fn read_config(path: &Path, problems: &Problems) -> Option<Read> {
+    let path = match std::path::absolute(path) {
+        Ok(path) => without_dots(&path),
+        Err(error) => {
+            problems.add("file", "a path", error.to_string());
+            return None;
+        }
+    };
+    let bytes = match trust::read_file(&path, Readers::All, CONFIG_MAX_BYTES) {
+        Ok(bytes) => bytes,
+        Err(Untrusted { expected, found }) => {
+            problems.add("file", expected, found);
+            return None;
+        }
+    };
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(digest::digest(&digest::SHA256, &bytes).as_ref());
+    match String::from_utf8(bytes.to_vec()) {
+        Ok(text) => Some(Read { path, text, sha256 }),
+        Err(_) => {
+            problems.add("file", "UTF-8 text", "other bytes");
+            None
+        }
+    }
+}
+
+/// Checks what the values name; a key that has a problem already is left alone.
+pub(super) fn check(config: &Config, problems: &Problems) {
+    let tell = |key: &str, outcome: Result<(), Untrusted>| {
+        if let Err(Untrusted { expected, found }) = outcome
+            && !problems.has(key)
+        {
+            problems.add(key, expected, found);
+        }
+    };
+    let daemon = &config.daemon;
+    tell("daemon.run_dir", trust::check_folder_to_be(&daemon.run_dir));
+    tell(
+        "daemon.state_dir",
+        trust::check_folder_to_be(&daemon.state_dir),
+    );
+    tell("capture.root", cgroup(&config.capture.root));
+    if let Some(file) = &config.upstream.ca_file {
+        tell("upstream.ca_file", roots(file));
+    }
+    for (index, account) in config.accounts.iter().enumerate() {
+        let key = format!("account[{index}].credential");
+        if problems.has(&key) || problems.has(&format!("{key}.private_key_file")) {
+            continue;
+        }
+        let Credential::KeyPair { private_key_file } = &account.credential;
+        tell(
+            &format!("{key}.private_key_file"),
+            private_key(private_key_file),
+        );
+    }
+    tell("policy.dir", policies(&config.policy.dir));
+    let store = config.record.store.trim_start_matches("file://");
+    tell("record.store", trust::check_folder_to_be(Path::new(store)));
+}
+
+fn cgroup(root: &Path) -> Result<(), Untrusted> {
+    // Every cgroup v2 folder has this file, the root too; v1 folders have not (cgroup-v2.rst, "Core Interface Files").
+    if root.join("cgroup.controllers").exists() {
+        return Ok(());
+    }
+    Err(Untrusted {
+        expected: "a folder of a mounted cgroup v2".to_owned(),
+        found: format!("`{}`, which is none", root.display()),
+    })
+}
+
+fn roots(file: &Path) -> Result<(), Untrusted> {
+    let pem = trust::read_file(file, Readers::All, ROOTS_MAX_BYTES)?;
+    let good =
+        CertificateDer::pem_slice_iter(&pem).try_fold(0_usize, |count, one| one.map(|_| count + 1));
+    match good {
+        Ok(count) if count > 0 => Ok(()),
+        Ok(_) | Err(_) => Err(Untrusted {
+            expected: "certificates in PEM (`BEGIN CERTIFICATE`)".to_owned(),
+            found: format!("`{}`, which has none that can be read", file.display()),
+        }),
+    }
+}
+
+fn private_key(file: &Path) -> Result<(), Untrusted> {
+    let pem = trust::read_file(file, Readers::Owner, KEY_MAX_BYTES)?;
+    if PrivatePkcs8KeyDer::from_pem_slice(&pem).is_ok() {
+        return Ok(());
+    }
+    let has = |label: &str| {
+        let line = format!("-----BEGIN {label}-----");
+        pem.windows(line.len()).any(|part| part == line.as_bytes())
+    };
+    let found = if has("ENCRYPTED PRIVATE KEY") {
+        "an encrypted key (this version cannot ask for a passphrase: `openssl pkcs8 -topk8 -nocrypt` writes it plain)"
+    } else if has("RSA PRIVATE KEY") || has("EC PRIVATE KEY") {
+        "a key in another form (`openssl pkcs8 -topk8 -nocrypt` converts it)"
+    } else {
+        "something else"
+    };
+    Err(Untrusted {
+        expected: "a PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`)".to_owned(),
+        found: format!("`{}` with {found}", file.display()),
+    })
+}
+
+fn policies(dir: &Path) -> Result<(), Untrusted> {
+    trust::check_folder(dir)?;
+    let files = policy_files(dir).map_err(|error| Untrusted {
+        expected: "a readable folder".to_owned(),
+        found: format!("`{}`: {error}", dir.display()),
+    })?;
+    if files.is_empty() {
+        return Err(Untrusted {
+            expected: "a folder with at least one `*.cedar` file".to_owned(),
+            found: format!("`{}`, which has none", dir.display()),
+        });
+    }
+    files
+        .iter()
+        .try_for_each(|file| trust::read_file(file, Readers::All, POLICY_MAX_BYTES).map(|_| ()))
+}
+
+/// Lists the policy files of a folder, by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn policy_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "cedar")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Takes `.` and `..` out of a path; links on the way are refused later, so this cannot change where it leads.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,0 +1,234 @@
+//! Which files a config may name, and what is told about those it may not.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use rcgen::KeyPair;
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::Problem;
+
+/// A folder with a config and all that it names, every part of it good.
+struct Home {
+    dir: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self {
+            dir: TempDir::new().unwrap(),
+        };
+        fs::create_dir(home.path("policies")).unwrap();
+        home.write(
+            "policies/a.cedar",
+            "permit (principal, action, resource);",
+            0o644,
+        );
+        home.write(
+            "key.p8",
+            &KeyPair::generate().unwrap().serialize_pem(),
+            0o600,
+        );
+        home.config("");
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        fs::write(self.path(name), text).unwrap();
+        self.mode(name, mode);
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path(name), Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn config(&self, upstream: &str) {
+        let dir = self.dir.path().display();
+        let text = format!(
+            r#"
+            [daemon]
+            run_dir = "{dir}/run"
+            state_dir = "{dir}/state"
+            [upstream]
+            {upstream}
+            [[account]]
+            host = "acme.snowflakecomputing.com"
+            user = "U"
+            role = "R"
+            credential = {{ kind = "key-pair", private_key_file = "{dir}/key.p8" }}
+            [policy]
+            dir = "{dir}/policies"
+            [record]
+            store = "file://{dir}/store"
+            "#
+        );
+        self.write("icecore.toml", &text, 0o644);
+    }
+
+    /// Loads the config, and writes the folder's name as `~`.
+    #[track_caller]
+    fn check(&self, key: &str, expected: &str, found: &str) {
+        let dir = self.dir.path().display().to_string();
+        let problems: Vec<Problem> = match Config::load(&self.path("icecore.toml")) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.problems,
+        };
+        let told: Vec<String> = problems
+            .iter()
+            .map(|problem| problem.to_string().replace(&dir, "~"))
+            .filter(|line| !line.starts_with("capture.root"))
+            .collect();
+        assert_eq!(told, [format!("{key}: expected {expected}, found {found}")]);
+    }
+}
+
+#[test]
+fn good_files_are_taken() {
+    let home = Home::new();
+    if let Err(errors) = Config::load(&home.path("icecore.toml")) {
+        let other = |problem: &&Problem| problem.key != "capture.root";
+        assert_eq!(errors.problems.iter().find(other), None);
+    }
+}
+
+#[test]
+fn missing_key_file_is_told() {
+    let home = Home::new();
+    fs::remove_file(home.path("key.p8")).unwrap();
+    home.check(
+        "account[0].credential.private_key_file",
+        "a readable file",
+        "`~/key.p8`, which does not exist",
+    );
+}
+
+#[test]
+fn key_file_that_others_read_is_refused() {
+    let home = Home::new();
+    home.mode("key.p8", 0o644);
+    home.check(
+        "account[0].credential.private_key_file",
+        "a file that only its owner can read (mode 0600 or 0400)",
+        "`~/key.p8` with mode 0644",
+    );
+}
+
+#[test]
+fn key_file_behind_a_link_is_refused() {
+    let home = Home::new();
+    fs::rename(home.path("key.p8"), home.path("real.p8")).unwrap();
+    symlink(home.path("real.p8"), home.path("key.p8")).unwrap();
+    home.check(
+        "account[0].credential.private_key_file",
+        "a path without symbolic links",
+        "the link `~/key.p8`",
+    );
+}
+
+#[test]
+fn encrypted_and_foreign_keys_are_refused() {
+    for (label, found) in [
+        (
+            "ENCRYPTED PRIVATE KEY",
+            "an encrypted key (this version cannot ask for a passphrase: `openssl pkcs8 -topk8 -nocrypt` writes it plain)",
+        ),
+        (
+            "RSA PRIVATE KEY",
+            "a key in another form (`openssl pkcs8 -topk8 -nocrypt` converts it)",
+        ),
+        ("PUBLIC KEY", "something else"),
+    ] {
+        let home = Home::new();
+        let pem = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        home.write("key.p8", &pem, 0o600);
+        home.check(
+            "account[0].credential.private_key_file",
+            "a PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`)",
+            &format!("`~/key.p8` with {found}"),
+        );
+    }
+}
+
+#[test]
+fn config_that_others_write_is_refused() {
+    let home = Home::new();
+    home.mode("icecore.toml", 0o666);
+    home.check(
+        "file",
+        "a path that only its owner can write to",
+        "`~/icecore.toml` with mode 0666",
+    );
+}
+
+#[test]
+fn config_that_is_not_there_is_told() {
+    let home = Home::new();
+    fs::remove_file(home.path("icecore.toml")).unwrap();
+    home.check(
+        "file",
+        "a readable file",
+        "`~/icecore.toml`, which does not exist",
+    );
+}
+
+#[test]
+fn policy_folder_must_hold_a_policy() {
+    let home = Home::new();
+    fs::remove_file(home.path("policies/a.cedar")).unwrap();
+    home.check(
+        "policy.dir",
+        "a folder with at least one `*.cedar` file",
+        "`~/policies`, which has none",
+    );
+}
+
+#[test]
+fn policy_folder_that_others_write_is_refused() {
+    let home = Home::new();
+    home.mode("policies", 0o777);
+    home.check(
+        "policy.dir",
+        "a path that only its owner can write to",
+        "`~/policies` with mode 0777",
+    );
+}
+
+#[test]
+fn policy_file_that_others_write_is_refused() {
+    let home = Home::new();
+    home.mode("policies/a.cedar", 0o664);
+    home.check(
+        "policy.dir",
+        "a path that only its owner can write to",
+        "`~/policies/a.cedar` with mode 0664",
+    );
+}
+
+#[test]
+fn roots_must_be_certificates() {
+    let home = Home::new();
+    home.write("roots.pem", "nothing here", 0o644);
+    home.config(&format!("ca_file = {:?}", home.path("roots.pem")));
+    home.check(
+        "upstream.ca_file",
+        "certificates in PEM (`BEGIN CERTIFICATE`)",
+        "`~/roots.pem`, which has none that can be read",
+    );
+}
+
+#[test]
+fn state_folder_that_others_write_is_refused() {
+    let home = Home::new();
+    fs::create_dir(home.path("state")).unwrap();
+    home.mode("state", 0o770);
+    home.check(
+        "daemon.state_dir",
+        "a path that only its owner can write to",
+        "`~/state` with mode 0770",
+    );
+}

@@ -1,0 +1,156 @@
+//! One table of the config file: keys are taken by name and type, and what is left over is told.
+
+use toml::{Table, Value};
+
+use super::problem::{Problems, nearest};
+
+/// Longest value that a problem repeats, in characters; the rest is cut.
+const SHOWN_CHARACTERS: usize = 80;
+
+/// A table of the file, with the name it has there.
+pub(super) struct Section<'p> {
+    name: String,
+    table: Table,
+    known: Vec<&'static str>,
+    problems: &'p Problems,
+}
+
+impl<'p> Section<'p> {
+    /// Starts at the top of the file.
+    pub(super) fn root(table: Table, problems: &'p Problems) -> Self {
+        Self {
+            name: String::new(),
+            table,
+            known: Vec::new(),
+            problems,
+        }
+    }
+
+    /// Takes a table below this one; an absent one reads as empty.
+    pub(super) fn section(&mut self, key: &'static str) -> Self {
+        let table = self
+            .optional(key, "a table", |value| value.as_table().cloned())
+            .unwrap_or_default();
+        self.below(self.key(key), table)
+    }
+
+    /// Takes a list of tables (`[[key]]`); an absent one reads as empty.
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Self> {
+        let tables = self.optional(key, "tables, each under `[[...]]`", |value| {
+            value
+                .as_array()?
+                .iter()
+                .map(|one| one.as_table().cloned())
+                .collect::<Option<Vec<Table>>>()
+        });
+        tables
+            .unwrap_or_default()
+            .into_iter()
+            .enumerate()
+            .map(|(index, table)| self.below(format!("{}[{index}]", self.key(key)), table))
+            .collect()
+    }
+
+    /// Takes a value that may be absent.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(key);
+        let value = self.table.remove(key)?;
+        let meant = read(&value);
+        if meant.is_none() {
+            self.problems.add(self.key(key), expected, shown(&value));
+        }
+        meant
+    }
+
+    /// Takes a value that must be there; gives a placeholder, and tells, when it is not.
+    pub(super) fn required<T: Default>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> T {
+        if !self.table.contains_key(key) {
+            self.known.push(key);
+            self.problems.add(self.key(key), expected, "nothing");
+            return T::default();
+        }
+        self.optional(key, expected, read).unwrap_or_default()
+    }
+
+    /// Notes a problem with a key of this table.
+    pub(super) fn tell(&self, key: &str, expected: impl Into<String>, found: impl Into<String>) {
+        self.problems.add(self.key(key), expected, found);
+    }
+
+    /// Tells whether a key of this table has a problem.
+    pub(super) fn is_told(&self, key: &str) -> bool {
+        self.problems.has(&self.key(key))
+    }
+
+    /// Reads on inside a table that was taken from this one.
+    pub(super) fn inside(&self, key: &str, table: Table) -> Self {
+        self.below(self.key(key), table)
+    }
+
+    /// Takes all keys that are left, for tables whose keys are the user's own words.
+    pub(super) fn rest(&mut self) -> Table {
+        std::mem::take(&mut self.table)
+    }
+
+    /// Names a key of this table in full.
+    pub(super) fn key(&self, key: &str) -> String {
+        let bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+        let word = if key.chars().all(bare) {
+            key.to_owned()
+        } else {
+            format!("{key:?}")
+        };
+        if self.name.is_empty() {
+            return word;
+        }
+        format!("{}.{word}", self.name)
+    }
+
+    /// Tells what nobody asked for.
+    pub(super) fn finish(self) {
+        for key in self.table.keys() {
+            let hint = nearest(key, &self.known)
+                .map(|word| format!(" (did you mean `{word}`?)"))
+                .unwrap_or_default();
+            let expected = format!("one of the keys {}", self.known.join(", "));
+            self.problems
+                .add(self.key(key), expected, format!("an unknown key{hint}"));
+        }
+    }
+
+    fn below(&self, name: String, table: Table) -> Self {
+        Self {
+            name,
+            table,
+            known: Vec::new(),
+            problems: self.problems,
+        }
+    }
+}
+
+/// Shows a value as it was typed, cut to a readable length.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Table(_) => "a table".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::String(text) if text.chars().count() > SHOWN_CHARACTERS => {
+            let cut: String = text.chars().take(SHOWN_CHARACTERS).collect();
+            format!("{cut:?}...")
+        }
+        Value::String(text) => format!("{text:?}"),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        Value::Datetime(moment) => moment.to_string(),
+    }
+}

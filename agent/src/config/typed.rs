@@ -1,0 +1,314 @@
+//! First step: from the file's text to values. Looks at nothing but the text.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::account;
+use super::problem::Problems;
+use super::section::{Section, shown};
+use super::unit;
+use super::{Capture, Config, Daemon, Limits, Mode, Policy, Record, RecordMode, Upstream};
+
+/// What is read, apart from the text itself.
+pub(super) struct Source<'s> {
+    /// The file the text is from.
+    pub(super) file: &'s Path,
+    /// SHA-256 of the text.
+    pub(super) sha256: [u8; 32],
+    /// Where cgroup v2 is mounted, if it is.
+    pub(super) cgroup2: Option<PathBuf>,
+}
+
+/// Reads a config text; where a problem is noted the value is a placeholder, and none if it is not TOML at all.
+pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Option<Config> {
+    let mut root = Section::root(parse(text, problems)?, problems);
+    let daemon = daemon(root.section("daemon"));
+    let capture = capture(root.section("capture"), source.cgroup2);
+    let upstream = upstream(root.section("upstream"));
+    let accounts = account::accounts(root.sections("account"), problems);
+    let policy = policy(root.section("policy"));
+    let record = record(root.section("record"));
+    let limits = limits(root.section("limits"));
+    root.finish();
+    Some(Config {
+        daemon,
+        capture,
+        upstream,
+        accounts,
+        policy,
+        record,
+        limits,
+        source: source.file.to_owned(),
+        sha256: source.sha256,
+    })
+}
+
+fn parse(text: &str, problems: &Problems) -> Option<Table> {
+    match text.parse::<Table>() {
+        Ok(table) => Some(table),
+        Err(error) => {
+            let before = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before
+                .rsplit('\n')
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .count()
+                + 1;
+            let message = error.message().replace('\n', ", ");
+            problems.add(
+                format!("line {line}, column {column}"),
+                "TOML",
+                format!("a syntax error: {message}"),
+            );
+            None
+        }
+    }
+}
+
+fn daemon(mut section: Section<'_>) -> Daemon {
+    let daemon = Daemon {
+        run_dir: section
+            .optional("run_dir", ABSOLUTE_PATH, absolute_path)
+            .unwrap_or_else(|| PathBuf::from("/run/icecore")),
+        state_dir: section
+            .optional("state_dir", ABSOLUTE_PATH, absolute_path)
+            .unwrap_or_else(|| PathBuf::from("/var/lib/icecore")),
+        org: section
+            .optional(
+                "org",
+                "letters, digits, `-` and `_`, at most 64, the first a letter or digit",
+                organisation,
+            )
+            .unwrap_or_else(|| "default".to_owned()),
+        mode: section
+            .optional("mode", "\"enforce\" or \"observe\"", |value| {
+                match value.as_str()? {
+                    "enforce" => Some(Mode::Enforce),
+                    "observe" => Some(Mode::Observe),
+                    _ => None,
+                }
+            })
+            .unwrap_or(Mode::Enforce),
+        shutdown_grace: duration(&mut section, "shutdown_grace", 20, 0..=600),
+    };
+    section.finish();
+    daemon
+}
+
+fn capture(mut section: Section<'_>, cgroup2: Option<PathBuf>) -> Capture {
+    let root = section.optional("root", ABSOLUTE_PATH, absolute_path);
+    if root.is_none() && cgroup2.is_none() && !section.is_told("root") {
+        section.tell(
+            "root",
+            "a folder of a mounted cgroup v2",
+            "nothing, and this host has no cgroup v2 mount",
+        );
+    }
+    let port_range = "a port from 1 to 65535";
+    let capture = Capture {
+        root: root.or(cgroup2).unwrap_or_default(),
+        pin_dir: section
+            .optional("pin_dir", ABSOLUTE_PATH, absolute_path)
+            .unwrap_or_else(|| PathBuf::from("/sys/fs/bpf/icecore")),
+        port: section.optional("port", port_range, port).unwrap_or(861),
+        redirect_ports: section
+            .optional(
+                "redirect_ports",
+                "a list of one to 16 different ports from 1 to 65535",
+                ports,
+            )
+            .unwrap_or_else(|| vec![443, 80]),
+        program_logs: section
+            .optional("program_logs", "true or false", Value::as_bool)
+            .unwrap_or(false),
+    };
+    if capture.redirect_ports.contains(&capture.port) {
+        section.tell(
+            "port",
+            "a port that is not among `redirect_ports`",
+            capture.port.to_string(),
+        );
+    }
+    section.finish();
+    capture
+}
+
+fn upstream(mut section: Section<'_>) -> Upstream {
+    let upstream = Upstream {
+        ca_file: section.optional("ca_file", ABSOLUTE_PATH, absolute_path),
+        connect_timeout: duration(&mut section, "connect_timeout", 10, 1..=300),
+        resolve: resolve(section.section("resolve")),
+    };
+    section.finish();
+    upstream
+}
+
+fn resolve(mut section: Section<'_>) -> BTreeMap<String, SocketAddr> {
+    let mut addresses = BTreeMap::new();
+    for (host, value) in section.rest() {
+        let address = value.as_str().and_then(|text| text.parse().ok());
+        match address {
+            Some(_) if !account::is_dns_name(&host) => {
+                section.tell(&host, "a lower-case DNS name as key", format!("{host:?}"));
+            }
+            Some(address) => {
+                addresses.insert(host, address);
+            }
+            None => section.tell(
+                &host,
+                "an address and port such as \"127.0.0.1:8443\"",
+                shown(&value),
+            ),
+        }
+    }
+    addresses
+}
+
+fn policy(mut section: Section<'_>) -> Policy {
+    let dir = section
+        .optional("dir", ABSOLUTE_PATH, absolute_path)
+        .unwrap_or_else(|| PathBuf::from("/etc/icecore/policies"));
+    section.finish();
+    Policy { dir }
+}
+
+fn record(mut section: Section<'_>) -> Record {
+    let record = Record {
+        mode: section
+            .optional("mode", "\"strict_local\" or \"best_effort\"", |value| {
+                match value.as_str()? {
+                    "strict_local" => Some(RecordMode::StrictLocal),
+                    "best_effort" => Some(RecordMode::BestEffort),
+                    _ => None,
+                }
+            })
+            .unwrap_or(RecordMode::StrictLocal),
+        store: section
+            .optional(
+                "store",
+                "a local store such as \"file:///var/lib/icecore/store\" (the one kind that this version writes to)",
+                local_store,
+            )
+            .unwrap_or_else(|| "file:///var/lib/icecore/store".to_owned()),
+        spool_max_bytes: section
+            .optional("spool_max", "a size of at least 1MiB such as \"2GiB\"", |value| {
+                unit::size_bytes(value.as_str()?).filter(|bytes| *bytes >= 1 << 20)
+            })
+            .unwrap_or(2 << 30),
+        seal_interval: duration(&mut section, "seal_interval", 300, 1..=86_400),
+    };
+    section.finish();
+    record
+}
+
+fn limits(mut section: Section<'_>) -> Limits {
+    let limit = "a size from 1KiB to 1GiB such as \"16MiB\"";
+    let read = |value: &Value| {
+        unit::size_bytes(value.as_str()?).filter(|bytes| (1 << 10..=1 << 30).contains(bytes))
+    };
+    let limits = Limits {
+        request_body_max_bytes: section
+            .optional("request_body_max", limit, read)
+            .unwrap_or(16 << 20),
+        statement_max_bytes: section
+            .optional("statement_max", limit, read)
+            .unwrap_or(1 << 20),
+    };
+    if limits.statement_max_bytes > limits.request_body_max_bytes {
+        section.tell(
+            "statement_max",
+            "no more than `request_body_max`",
+            unit::show_bytes(limits.statement_max_bytes),
+        );
+    }
+    section.finish();
+    limits
+}
+
+/// What an absolute path must look like; shared by all keys that name one.
+pub(super) const ABSOLUTE_PATH: &str = "an absolute path without `..`";
+
+/// Reads an absolute path.
+pub(super) fn absolute_path(value: &Value) -> Option<PathBuf> {
+    let path = PathBuf::from(value.as_str()?);
+    let plain = path
+        .components()
+        .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let text = value.as_str()?;
+    (path.is_absolute() && plain && !text.contains('\0')).then_some(path)
+}
+
+fn duration(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default_seconds: u64,
+    range_seconds: std::ops::RangeInclusive<u64>,
+) -> Duration {
+    let least = Duration::from_secs(*range_seconds.start());
+    let most = Duration::from_secs(*range_seconds.end());
+    let default = Duration::from_secs(default_seconds);
+    let Some(meant) = section.optional(key, "a duration such as \"30s\"", |value| {
+        unit::duration(value.as_str()?)
+    }) else {
+        return default;
+    };
+    if !(least..=most).contains(&meant) {
+        section.tell(
+            key,
+            format!(
+                "a duration from {}s to {}s",
+                least.as_secs(),
+                most.as_secs()
+            ),
+            format!("{meant:?}"),
+        );
+        return default;
+    }
+    meant
+}
+
+fn organisation(value: &Value) -> Option<String> {
+    let name = value.as_str()?;
+    let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    let first = name.chars().next()?;
+    (first.is_ascii_alphanumeric() && name.len() <= 64 && name.chars().all(word))
+        .then(|| name.to_owned())
+}
+
+fn port(value: &Value) -> Option<u16> {
+    u16::try_from(value.as_integer()?)
+        .ok()
+        .filter(|port| *port != 0)
+}
+
+fn ports(value: &Value) -> Option<Vec<u16>> {
+    let ports = value
+        .as_array()?
+        .iter()
+        .map(port)
+        .collect::<Option<Vec<u16>>>()?;
+    let mut different = ports.clone();
+    different.sort_unstable();
+    different.dedup();
+    (different.len() == ports.len() && (1..=16).contains(&ports.len())).then_some(ports)
+}
+
+fn local_store(value: &Value) -> Option<String> {
+    let url = value.as_str()?;
+    let path = url.strip_prefix("file://")?;
+    let plain = path.len() > 1 && !path.contains(['%', '?', '#']);
+    (plain && absolute_path(&Value::from(path)).is_some()).then(|| url.to_owned())
+}
+
+#[cfg(test)]
+#[path = "typed_tests.rs"]
+mod tests;

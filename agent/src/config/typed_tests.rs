@@ -1,0 +1,326 @@
+//! What a config text may say, and what is told about one that may not.
+
+use super::*;
+
+/// The least that a config must say.
+const LEAST: &str = r#"
+[[account]]
+host = "acme.snowflakecomputing.com"
+user = "ICECORE_SVC"
+role = "ANALYST"
+credential = { kind = "key-pair", private_key_file = "/k.p8" }
+"#;
+
+fn read_text(text: &str) -> Result<Config, Vec<String>> {
+    let problems = Problems::default();
+    let source = Source {
+        file: Path::new("/i.toml"),
+        sha256: [0; 32],
+        cgroup2: Some(PathBuf::from("/sys/fs/cgroup")),
+    };
+    let config = read(text, source, &problems);
+    let told = problems.into_errors(Path::new("/i.toml")).problems;
+    if told.is_empty() {
+        return Ok(config.unwrap());
+    }
+    Err(told.iter().map(ToString::to_string).collect())
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    match read_text(text) {
+        Ok(_) => assert_eq!(&[] as &[&str], expected),
+        Err(told) => assert_eq!(told, expected),
+    }
+}
+
+/// Puts a section before the account, which must be last.
+#[track_caller]
+fn check_section(section: &str, expected: &str) {
+    check(&format!("{section}\n{LEAST}"), &[expected]);
+}
+
+/// Puts a line into the account.
+#[track_caller]
+fn check_account(line: &str, expected: &str) {
+    let key = line.split(' ').next().unwrap();
+    let rest: Vec<&str> = LEAST
+        .lines()
+        .filter(|other| !other.starts_with(key))
+        .collect();
+    check(&format!("{}\n{line}", rest.join("\n")), &[expected]);
+}
+
+#[test]
+fn least_config_has_the_documented_defaults() {
+    let config = read_text(LEAST).unwrap();
+    assert_eq!(config.daemon.run_dir, Path::new("/run/icecore"));
+    assert_eq!(config.daemon.mode, Mode::Enforce);
+    assert_eq!(config.daemon.shutdown_grace, Duration::from_secs(20));
+    assert_eq!(config.capture.root, Path::new("/sys/fs/cgroup"));
+    assert_eq!(config.capture.port, 861);
+    assert_eq!(config.capture.redirect_ports, [443, 80]);
+    assert_eq!(config.upstream.connect_timeout, Duration::from_secs(10));
+    assert_eq!(config.record.mode, RecordMode::StrictLocal);
+    assert_eq!(config.record.store, "file:///var/lib/icecore/store");
+    assert_eq!(config.record.spool_max_bytes, 2 << 30);
+    assert_eq!(config.limits.request_body_max_bytes, 16 << 20);
+    assert_eq!(config.accounts[0].name, "ACME");
+    assert_eq!(config.accounts[0].warehouse, None);
+}
+
+#[test]
+fn full_config_means_what_it_says() {
+    let config = read_text(&format!(
+        r#"
+        [daemon]
+        run_dir = "/r"
+        state_dir = "/s"
+        org = "acme-eu"
+        mode = "observe"
+        shutdown_grace = "5s"
+        [capture]
+        root = "/c"
+        pin_dir = "/p"
+        port = 862
+        redirect_ports = [443]
+        program_logs = true
+        [upstream]
+        ca_file = "/ca.pem"
+        connect_timeout = "2s"
+        [upstream.resolve]
+        "acme.snowflakecomputing.com" = "127.77.0.1:8443"
+        [policy]
+        dir = "/pol"
+        [record]
+        mode = "best_effort"
+        store = "file:///st"
+        spool_max = "1GiB"
+        seal_interval = "1m"
+        [limits]
+        request_body_max = "1MiB"
+        statement_max = "64KiB"
+        {LEAST}
+        name = "ACME_EU"
+        warehouse = "WH"
+        "#
+    ))
+    .unwrap();
+    assert_eq!(config.daemon.org, "acme-eu");
+    assert_eq!(config.daemon.mode, Mode::Observe);
+    assert!(config.capture.program_logs);
+    assert_eq!(
+        config.upstream.resolve["acme.snowflakecomputing.com"],
+        "127.77.0.1:8443".parse().unwrap()
+    );
+    assert_eq!(config.record.mode, RecordMode::BestEffort);
+    assert_eq!(config.limits.statement_max_bytes, 64 << 10);
+    assert_eq!(config.accounts[0].name, "ACME_EU");
+    assert_eq!(config.accounts[0].warehouse.as_deref(), Some("WH"));
+}
+
+#[test]
+fn syntax_errors_name_line_and_column() {
+    let told = read_text("[daemon]\norg = acme\n").unwrap_err();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("line 2, column 7: expected TOML, found a syntax error: "),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn unknown_keys_are_told_with_the_nearest_known_one() {
+    check_section(
+        "[policy]\ndri = \"/x\"",
+        "policy.dri: expected one of the keys dir, found an unknown key (did you mean `dir`?)",
+    );
+    check_section(
+        "[colour]",
+        "colour: expected one of the keys daemon, capture, upstream, account, policy, record, limits, found an unknown key",
+    );
+    check_account(
+        "warehous = \"WH\"",
+        "account[0].warehous: expected one of the keys host, name, user, role, warehouse, credential, found an unknown key (did you mean `warehouse`?)",
+    );
+}
+
+#[test]
+fn numbers_without_a_unit_are_refused() {
+    check_section(
+        "[daemon]\nshutdown_grace = \"30\"",
+        "daemon.shutdown_grace: expected a duration such as \"30s\", found \"30\"",
+    );
+    check_section(
+        "[record]\nseal_interval = 300",
+        "record.seal_interval: expected a duration such as \"30s\", found 300",
+    );
+    check_section(
+        "[limits]\nrequest_body_max = \"16MB\"",
+        "limits.request_body_max: expected a size from 1KiB to 1GiB such as \"16MiB\", found \"16MB\"",
+    );
+    check_section(
+        "[record]\nspool_max = \"1KiB\"",
+        "record.spool_max: expected a size of at least 1MiB such as \"2GiB\", found \"1KiB\"",
+    );
+}
+
+#[test]
+fn values_outside_their_range_are_refused() {
+    check_section(
+        "[upstream]\nconnect_timeout = \"10m\"",
+        "upstream.connect_timeout: expected a duration from 1s to 300s, found 600s",
+    );
+    check_section(
+        "[capture]\nport = 65536",
+        "capture.port: expected a port from 1 to 65535, found 65536",
+    );
+    check_section(
+        "[capture]\nport = 443",
+        "capture.port: expected a port that is not among `redirect_ports`, found 443",
+    );
+    check_section(
+        "[capture]\nredirect_ports = [443, 443]",
+        "capture.redirect_ports: expected a list of one to 16 different ports from 1 to 65535, found a list",
+    );
+    check_section(
+        "[limits]\nrequest_body_max = \"64KiB\"",
+        "limits.statement_max: expected no more than `request_body_max`, found 1MiB",
+    );
+}
+
+#[test]
+fn words_outside_their_list_are_refused() {
+    check_section(
+        "[daemon]\nmode = \"off\"",
+        "daemon.mode: expected \"enforce\" or \"observe\", found \"off\"",
+    );
+    check_section(
+        "[record]\nmode = \"strict\"",
+        "record.mode: expected \"strict_local\" or \"best_effort\", found \"strict\"",
+    );
+    check_section(
+        "[daemon]\norg = \"../x\"",
+        "daemon.org: expected letters, digits, `-` and `_`, at most 64, the first a letter or digit, found \"../x\"",
+    );
+}
+
+#[test]
+fn paths_must_be_absolute_and_plain() {
+    for path in ["run", "", "/a/../b"] {
+        check_section(
+            &format!("[daemon]\nrun_dir = {path:?}"),
+            &format!("daemon.run_dir: expected an absolute path without `..`, found {path:?}"),
+        );
+    }
+}
+
+#[test]
+fn stores_other_than_local_ones_are_refused() {
+    for store in [
+        "s3://bucket/x",
+        "/var/lib",
+        "file://host/x",
+        "file://",
+        "file:///a/../b",
+    ] {
+        check_section(
+            &format!("[record]\nstore = {store:?}"),
+            &format!(
+                "record.store: expected a local store such as \"file:///var/lib/icecore/store\" (the one kind that this version writes to), found {store:?}"
+            ),
+        );
+    }
+}
+
+#[test]
+fn fixed_addresses_need_a_port_and_a_lower_case_name() {
+    check_section(
+        "[upstream.resolve]\n\"a.example\" = \"127.0.0.1\"",
+        "upstream.resolve.\"a.example\": expected an address and port such as \"127.0.0.1:8443\", found \"127.0.0.1\"",
+    );
+    check_section(
+        "[upstream.resolve]\n\"A.example\" = \"127.0.0.1:1\"",
+        "upstream.resolve.\"A.example\": expected a lower-case DNS name as key, found \"A.example\"",
+    );
+}
+
+#[test]
+fn hosts_must_be_snowflake_accounts() {
+    for host in [
+        "acme.example.com",
+        "snowflakecomputing.com",
+        ".snowflakecomputing.com",
+        "Acme.snowflakecomputing.com",
+        "acme.snowflakecomputing.com.",
+        "ac me.snowflakecomputing.com",
+        "acme.snowflakecomputing.com.evil.example",
+        "acmesnowflakecomputing.com",
+    ] {
+        check_account(
+            &format!("host = {host:?}"),
+            &format!(
+                "account[0].host: expected a lower-case name below snowflakecomputing.com, .cn or .mil, found {host:?}"
+            ),
+        );
+    }
+    for host in [
+        "org-acme.privatelink.snowflakecomputing.com",
+        "acme.cn-northwest-1.snowflakecomputing.cn",
+        "acme_eu.snowflakecomputing.mil",
+    ] {
+        let text = LEAST.replace("acme.snowflakecomputing.com", host);
+        assert_eq!(read_text(&text).unwrap().accounts[0].host, host);
+    }
+}
+
+#[test]
+fn account_hosts_must_differ() {
+    check(
+        &format!("{LEAST}{LEAST}"),
+        &[
+            "account[1].host: expected a host of its own (`account[0]` has this one), found \"acme.snowflakecomputing.com\"",
+        ],
+    );
+}
+
+#[test]
+fn credentials_must_be_key_pairs() {
+    check_account(
+        "credential = { kind = \"pat\", private_key_file = \"/k\" }",
+        "account[0].credential.kind: expected \"key-pair\" (the one kind that this version has), found \"pat\"",
+    );
+    check_account(
+        "credential = { kind = \"key-pair\" }",
+        "account[0].credential.private_key_file: expected an absolute path without `..`, found nothing",
+    );
+    check_account(
+        "credential = \"x\"",
+        "account[0].credential: expected a table such as { kind = \"key-pair\", private_key_file = \"/etc/icecore/keys/acme.p8\" }, found \"x\"",
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    check(
+        "[daemon]\nmode = 1\norgg = \"x\"\n[record]\nspool_max = \"2\"\n",
+        &[
+            "daemon.mode: expected \"enforce\" or \"observe\", found 1",
+            "daemon.orgg: expected one of the keys run_dir, state_dir, org, mode, shutdown_grace, found an unknown key (did you mean `org`?)",
+            "account: expected at least one `[[account]]` table, found none",
+            "record.spool_max: expected a size of at least 1MiB such as \"2GiB\", found \"2\"",
+        ],
+    );
+}
+
+#[test]
+fn hosts_without_cgroup2_need_a_root() {
+    let problems = Problems::default();
+    let source = Source {
+        file: Path::new("/i.toml"),
+        sha256: [0; 32],
+        cgroup2: None,
+    };
+    read(LEAST, source, &problems);
+    assert!(problems.has("capture.root"));
+}

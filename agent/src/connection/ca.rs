@@ -1,0 +1,285 @@
+//! The host's own CA: made on first start, good for Snowflake's names alone.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
+    PKCS_ECDSA_P256_SHA256,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
+use rustls::sign::CertifiedKey;
+
+use super::name::SNOWFLAKE_DOMAINS;
+
+/// How long the CA is good for, in years.
+const CA_YEARS: i64 = 10;
+
+/// How long a leaf is good for, in days: strict revocation checks let a certificate of up to seven days pass without
+/// a CRL (test bed B3).
+const LEAF_DAYS: i64 = 6;
+
+/// How far back a certificate begins, for clocks that differ.
+const BACKDATED: TimeDelta = TimeDelta::hours(1);
+
+/// Why the CA cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// A file cannot be read or written.
+    #[error("`{}`: cannot {act}: {cause}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        act: &'static str,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// One of the two files is there and the other is not.
+    #[error("`{}` is missing while its partner exists; restore it, or remove both to make a new CA", .0.display())]
+    Half(PathBuf),
+    /// A file does not hold what it should.
+    #[error("`{}`: {cause}; remove `ca.pem` and `ca.key` to make a new CA", .path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A certificate cannot be made.
+    #[error("cannot make a certificate: {0}")]
+    Make(String),
+}
+
+/// The CA: its certificate, and the key that signs leaves.
+pub struct Ca {
+    issuer: Issuer<'static, KeyPair>,
+    root: CertificateDer<'static>,
+}
+
+impl Ca {
+    /// Reads the CA from a folder, or makes it there if there is none.
+    ///
+    /// `ca.pem` may be read by all; `ca.key` by the owner alone.
+    ///
+    /// # Errors
+    /// See `CaError`; a CA that cannot be read is never replaced by itself.
+    pub fn open(folder: &Path, host: &str, now: DateTime<Utc>) -> Result<Self, CaError> {
+        let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
+        match (certificate.exists(), key.exists()) {
+            (false, false) => make(folder, &certificate, &key, host, now)?,
+            (true, true) => {}
+            (true, false) => return Err(CaError::Half(key)),
+            (false, true) => return Err(CaError::Half(certificate)),
+        }
+        let content = |path: &Path, cause: String| CaError::Content {
+            path: path.to_owned(),
+            cause,
+        };
+        let pem = read(&certificate)?;
+        let key_pair =
+            KeyPair::from_pem(&read(&key)?).map_err(|error| content(&key, error.to_string()))?;
+        let root = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| content(&certificate, error.to_string()))?;
+        let issuer = Issuer::from_ca_cert_pem(&pem, key_pair)
+            .map_err(|error| content(&certificate, error.to_string()))?;
+        Ok(Self { issuer, root })
+    }
+
+    /// Makes a leaf for a name: P-256, without any address at which revocation could be asked.
+    ///
+    /// The chain presented is leaf and root, since the Python connector looks the issuer up in what it is sent
+    /// (protocol reference 7).
+    ///
+    /// # Errors
+    /// `Make`.
+    pub fn leaf(&self, name: &str, now: DateTime<Utc>) -> Result<CertifiedKey, CaError> {
+        let made = |error: rcgen::Error| CaError::Make(error.to_string());
+        let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(made)?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Icecore");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        set_validity(&mut params, now, leaf_end(now));
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(made)?;
+        let leaf = params.signed_by(&key, &self.issuer).map_err(made)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let key = rustls::crypto::ring::sign::any_ecdsa_type(&key)
+            .map_err(|error| CaError::Make(error.to_string()))?;
+        Ok(CertifiedKey::new(
+            vec![leaf.der().clone(), self.root.clone()],
+            key,
+        ))
+    }
+}
+
+/// Tells until when a leaf made at `now` is good.
+#[must_use]
+pub fn leaf_end(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - BACKDATED + TimeDelta::days(LEAF_DAYS)
+}
+
+/// Sets both ends to midnight UTC, the first a little early.
+fn set_validity(params: &mut CertificateParams, now: DateTime<Utc>, end: DateTime<Utc>) {
+    let midnight = |time: DateTime<Utc>| {
+        let month = u8::try_from(time.month()).unwrap_or(1);
+        rcgen::date_time_ymd(time.year(), month, u8::try_from(time.day()).unwrap_or(1))
+    };
+    (params.not_before, params.not_after) = (midnight(now - BACKDATED), midnight(end));
+}
+
+fn make(
+    folder: &Path,
+    certificate: &Path,
+    key: &Path,
+    host: &str,
+    now: DateTime<Utc>,
+) -> Result<(), CaError> {
+    let failed = |error: rcgen::Error| CaError::Make(error.to_string());
+    let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "Icecore");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("Icecore CA of {host}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let no_address = [
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    ]
+    .map(|all| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(all, 0)));
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: SNOWFLAKE_DOMAINS
+            .map(|domain| GeneralSubtree::DnsName(domain.to_owned()))
+            .into(),
+        excluded_subtrees: no_address.into(),
+    });
+    set_validity(&mut params, now, now + TimeDelta::days(365 * CA_YEARS));
+    let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+    let made = params.self_signed(&pair).map_err(failed)?;
+    fs::create_dir_all(folder).map_err(file(folder, "make the folder"))?;
+    fs::set_permissions(folder, Permissions::from_mode(0o755))
+        .map_err(file(folder, "set its mode"))?;
+    write(key, pair.serialize_pem().as_bytes(), 0o600)?;
+    write(certificate, made.pem().as_bytes(), 0o644)
+}
+
+fn file<'a>(path: &'a Path, act: &'static str) -> impl FnOnce(std::io::Error) -> CaError + 'a {
+    move |cause| CaError::File {
+        path: path.to_owned(),
+        act,
+        cause,
+    }
+}
+
+fn read(path: &Path) -> Result<String, CaError> {
+    fs::read_to_string(path).map_err(file(path, "read"))
+}
+
+/// Writes a file that must not exist, whole or not at all.
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CaError> {
+    let partial = path.with_extension("partial");
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&partial)
+        .and_then(|mut file| {
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+    written.map_err(file(path, "write"))?;
+    fs::rename(&partial, path).map_err(file(path, "write"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::{ServerName, UnixTime};
+
+    use super::*;
+
+    fn verify(ca: &Ca, name: &str) -> Result<(), String> {
+        let leaf = ca.leaf(name, Utc::now()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca.root.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap();
+        let server = ServerName::try_from(name.to_owned()).unwrap();
+        verifier
+            .verify_server_cert(
+                &leaf.cert[0],
+                &leaf.cert[1..],
+                &server,
+                &[],
+                UnixTime::now(),
+            )
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_leaf_for_a_snowflake_name_is_trusted_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = Ca::open(folder.path(), "host", Utc::now()).unwrap();
+        verify(&ca, "acme.snowflakecomputing.com").unwrap();
+        assert!(
+            verify(&ca, "login.example.com")
+                .unwrap_err()
+                .contains("NameConstraint")
+        );
+        assert!(
+            verify(&ca, "127.0.0.1")
+                .unwrap_err()
+                .contains("NameConstraint")
+        );
+    }
+
+    #[test]
+    fn a_ca_is_read_again_and_its_key_is_kept_close() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Ca::open(folder.path(), "host", Utc::now()).unwrap();
+        let second = Ca::open(folder.path(), "host", Utc::now()).unwrap();
+        assert_eq!(first.root, second.root);
+        let mode = |name: &str| {
+            fs::metadata(folder.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        assert_eq!((mode("ca.key"), mode("ca.pem")), (0o600, 0o644));
+    }
+
+    #[test]
+    fn a_damaged_ca_is_told_and_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Ca::open(folder.path(), "host", Utc::now()).unwrap());
+        fs::remove_file(folder.path().join("ca.key")).unwrap();
+        assert!(matches!(
+            Ca::open(folder.path(), "host", Utc::now()),
+            Err(CaError::Half(_))
+        ));
+        fs::write(folder.path().join("ca.key"), "rubbish").unwrap();
+        assert!(matches!(
+            Ca::open(folder.path(), "host", Utc::now()),
+            Err(CaError::Content { .. })
+        ));
+    }
+}

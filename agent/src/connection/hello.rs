@@ -1,0 +1,250 @@
+//! What a connection says first, so that its name is known before anything is answered.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::name::{canonical, host_of};
+
+/// Longest opening that is read. Source: redirect reference 2, "peek <= 16 KiB"; post-quantum key shares need several
+/// segments.
+const OPENING_MAX_BYTES: usize = 16 << 10;
+
+/// How long a client may say nothing before the server is taken to speak first (SSH, SMTP, MySQL).
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// How long an opening may take once it has begun.
+const OPENING_WITHIN: Duration = Duration::from_secs(10);
+
+/// First byte of a TLS handshake record. Source: RFC 8446 section 5.1.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// What a connection says first.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// TLS, for this name if the client gave one.
+    Tls {
+        /// The server name, canonical.
+        name: Option<String>,
+    },
+    /// Plain HTTP for this host.
+    Http {
+        /// The host asked for, canonical: of the target where it names one (CONNECT, a proxy's form), else of `Host`.
+        host: Option<String>,
+    },
+    /// Other bytes.
+    Other,
+    /// Nothing.
+    Silent,
+}
+
+/// Reads a connection's opening; the stream given back starts with it again.
+///
+/// # Errors
+/// The connection broke, or the opening was begun and not ended in time.
+pub async fn read(mut stream: TcpStream) -> io::Result<(Opening, Rewound)> {
+    let mut head = BytesMut::with_capacity(2048);
+    let first = tokio::time::timeout(SILENCE, stream.read_buf(&mut head)).await;
+    let opening = match first {
+        Err(_) => Opening::Silent,
+        Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(Err(error)) => return Err(error),
+        Ok(Ok(_)) => tokio::time::timeout(OPENING_WITHIN, complete(&mut stream, &mut head))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
+    };
+    Ok((
+        opening,
+        Rewound {
+            head: head.freeze(),
+            stream,
+        },
+    ))
+}
+
+async fn complete(stream: &mut TcpStream, head: &mut BytesMut) -> io::Result<Opening> {
+    loop {
+        if let Some(opening) = parse(head) {
+            return Ok(opening);
+        }
+        if head.len() >= OPENING_MAX_BYTES || stream.read_buf(head).await? == 0 {
+            return Ok(Opening::Other);
+        }
+    }
+}
+
+/// Tells what bytes open; `None` if more are needed.
+#[must_use]
+pub fn parse(head: &[u8]) -> Option<Opening> {
+    match head.first()? {
+        &TLS_HANDSHAKE => parse_tls(head),
+        first if first.is_ascii_uppercase() => parse_http(head),
+        _ => Some(Opening::Other),
+    }
+}
+
+fn parse_tls(mut head: &[u8]) -> Option<Opening> {
+    let mut acceptor = rustls::server::Acceptor::default();
+    while !head.is_empty() {
+        if acceptor.read_tls(&mut head).is_err() {
+            return Some(Opening::Other);
+        }
+    }
+    match acceptor.accept() {
+        Ok(Some(accepted)) => Some(Opening::Tls {
+            name: accepted.client_hello().server_name().map(canonical),
+        }),
+        Ok(None) => None,
+        Err(_) => Some(Opening::Other),
+    }
+}
+
+fn parse_http(head: &[u8]) -> Option<Opening> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return None,
+        Err(_) => return Some(Opening::Other),
+    }
+    let target = request.path.unwrap_or_default();
+    let of_target = match request.method {
+        Some("CONNECT") => Some(target),
+        _ => target
+            .split_once("://")
+            .map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or_default()),
+    };
+    let of_header = request
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case("host"))
+        .and_then(|header| std::str::from_utf8(header.value).ok());
+    Some(Opening::Http {
+        host: of_target.or(of_header).map(host_of),
+    })
+}
+
+/// A stream whose first bytes were read and are read once more.
+#[derive(Debug)]
+pub struct Rewound {
+    head: Bytes,
+    stream: TcpStream,
+}
+
+impl Rewound {
+    /// Gives the stream itself, past the bytes that are read once more.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.head.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let part = self.head.len().min(buffer.remaining());
+        buffer.put_slice(&self.head.split_to(part));
+        debug_assert!(part > 0 || !self.head.has_remaining() || buffer.remaining() == 0);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn client_hello(name: &str) -> Vec<u8> {
+        let config = rustls::ClientConfig::builder()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let name = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_hello_gives_its_name_once_it_is_whole() {
+        let hello = client_hello("ACME.snowflakecomputing.com");
+        for end in 1..hello.len() {
+            assert_eq!(parse(&hello[..end]), None, "{end} bytes");
+        }
+        let name = Some("acme.snowflakecomputing.com".to_owned());
+        assert_eq!(parse(&hello), Some(Opening::Tls { name }));
+    }
+
+    #[test]
+    fn a_hello_to_an_address_has_no_name() {
+        assert_eq!(
+            parse(&client_hello("127.0.0.1")),
+            Some(Opening::Tls { name: None })
+        );
+    }
+
+    #[test]
+    fn http_names_the_host_it_goes_to() {
+        let host = |text: &str| parse(text.as_bytes());
+        let acme = || {
+            Some(Opening::Http {
+                host: Some("acme.snowflakecomputing.com".to_owned()),
+            })
+        };
+        assert_eq!(
+            host("GET / HTTP/1.1\r\nHost: ACME.snowflakecomputing.com\r\n\r\n"),
+            acme()
+        );
+        assert_eq!(
+            host("CONNECT acme.snowflakecomputing.com:443 HTTP/1.1\r\nHost: x\r\n\r\n"),
+            acme()
+        );
+        assert_eq!(
+            host("GET http://acme.snowflakecomputing.com/x HTTP/1.1\r\nHost: x\r\n\r\n"),
+            acme()
+        );
+        assert_eq!(host("GET / HTTP/1.1\r\nHost: acme.snow"), None);
+        assert_eq!(host("SSH-2.0-x\r\n"), Some(Opening::Other));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_told_or_wait_for_more(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&bytes);
+            let tls = [&[22, 3, 1], bytes.as_slice()].concat();
+            let _ = parse(&tls);
+        }
+    }
+}

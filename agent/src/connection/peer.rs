@@ -1,0 +1,109 @@
+//! The process at the other end, read from /proc when its connection is accepted: evidence, not authority.
+
+use std::fs;
+
+/// Ticks of `/proc/<pid>/stat` in a second. Source: `USER_HZ` in linux/include/asm-generic/param.h.
+const TICKS_PER_SECOND: i64 = 100;
+
+/// Most ancestors that are read.
+const ANCESTORS_MAX: usize = 32;
+
+/// A process, as far as it could still be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its process id, from the kernel's tag.
+    pub pid: u32,
+    /// Its user id, from the kernel's tag.
+    pub uid: u32,
+    /// Its thread's name, from the kernel's tag; the process chooses it.
+    pub comm: String,
+    /// Its start, in nanoseconds since boot.
+    pub start_ns: Option<i64>,
+    /// Its program.
+    pub exe: Option<String>,
+    /// Programs of its ancestors, the oldest first, itself last.
+    pub ancestors: Vec<String>,
+}
+
+impl Peer {
+    /// Reads a process; what has gone is left empty.
+    #[must_use]
+    pub fn read(pid: u32, uid: u32, comm: String) -> Self {
+        let mut ancestors = Vec::new();
+        let mut next = Some(pid);
+        while let Some(pid) = next.filter(|pid| *pid > 1 && ancestors.len() < ANCESTORS_MAX) {
+            let Some(exe) = exe(pid) else { break };
+            ancestors.push(exe);
+            next = stat(pid).map(|stat| stat.parent);
+        }
+        ancestors.reverse();
+        Self {
+            pid,
+            uid,
+            comm,
+            start_ns: stat(pid).map(|stat| stat.start_ns),
+            exe: exe(pid),
+            ancestors,
+        }
+    }
+}
+
+struct Stat {
+    parent: u32,
+    start_ns: i64,
+}
+
+fn exe(pid: u32) -> Option<String> {
+    fs::read_link(format!("/proc/{pid}/exe"))
+        .ok()
+        .map(|path| path.to_string_lossy().into_owned())
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads fields 4 (parent) and 22 (start). Source: proc_pid_stat(5). The name may hold blanks and brackets, so fields
+/// are counted from the last `)`.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    let parent = fields.nth(1)?.parse().ok()?;
+    let ticks: i64 = fields.nth(17)?.parse().ok()?;
+    Some(Stat {
+        parent,
+        start_ns: ticks.checked_mul(1_000_000_000 / TICKS_PER_SECOND)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_does_not_shift_the_fields() {
+        let line = "42 (a) b (c)) S 7 42 42 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!((stat.parent, stat.start_ns), (7, 123_450_000_000));
+    }
+
+    #[test]
+    fn the_test_itself_is_read() {
+        let peer = Peer::read(std::process::id(), 0, "test".to_owned());
+        assert_eq!(
+            peer.exe.as_deref(),
+            std::env::current_exe().unwrap().to_str()
+        );
+        assert_eq!(peer.ancestors.last(), peer.exe.as_ref());
+        assert!(peer.start_ns.is_some());
+    }
+
+    #[test]
+    fn a_process_that_is_gone_leaves_empty_fields() {
+        let peer = Peer::read(u32::MAX, 0, "gone".to_owned());
+        assert_eq!(
+            (peer.exe, peer.start_ns, peer.ancestors.len()),
+            (None, None, 0)
+        );
+    }
+}

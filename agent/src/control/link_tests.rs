@@ -1,0 +1,177 @@
+//! Both ends of the conversation between supervisor and proxy, in one process.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use chrono::DateTime;
+
+use super::*;
+use crate::control::supervisor_link::receive_handover_on;
+use crate::control::{Enforcement, Leftover, SessionHandler};
+use crate::id::SessionId;
+
+/// Refuses root's sessions, panics about uid 13's, and keeps what it was told.
+#[derive(Default)]
+struct Proxy {
+    told: Mutex<Vec<String>>,
+}
+
+impl Proxy {
+    fn tell(&self, what: impl Into<String>) {
+        self.told.lock().unwrap().push(what.into());
+    }
+}
+
+impl SessionHandler for Proxy {
+    fn opened(&self, facts: SessionFacts) -> Result<(), String> {
+        match facts.uid {
+            0 => Err("spool is full".to_owned()),
+            13 => panic!("a bug"),
+            uid => {
+                self.tell(format!("opened {uid} {}", facts.labels.len()));
+                Ok(())
+            }
+        }
+    }
+
+    fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
+        self.tell(format!("closed {} {}", end.reason, end.leftovers.len()));
+        Ok(SessionSummary {
+            statements: 3,
+            ..SessionSummary::default()
+        })
+    }
+
+    fn flush(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn drain(&self, grace: Duration) {
+        self.tell(format!("drain {grace:?}"));
+    }
+}
+
+struct Both {
+    link: Arc<ProxyLink>,
+    proxy: Arc<Proxy>,
+    serving: JoinHandle<io::Result<()>>,
+    listening: JoinHandle<Result<(), ControlError>>,
+}
+
+fn both() -> Both {
+    let (link, theirs) = ProxyLink::pair().unwrap();
+    let handover = Handover {
+        config: PathBuf::from("/c.toml"),
+        listeners: vec![TcpListener::bind("127.0.0.1:0").unwrap()],
+        destinations: packet::pair().unwrap().0,
+    };
+    link.hand_over(&handover).unwrap();
+    let (received, supervisor) = receive_handover_on(theirs).unwrap();
+    assert_eq!(received.config, handover.config);
+    assert_eq!(
+        received.listeners[0].local_addr().unwrap(),
+        handover.listeners[0].local_addr().unwrap()
+    );
+    let proxy = Arc::new(Proxy::default());
+    let handler: Arc<dyn SessionHandler> = proxy.clone();
+    let serving = thread::spawn(move || supervisor.serve(handler));
+    let link = Arc::new(link);
+    let (say, ready) = mpsc::channel();
+    let listener = Arc::clone(&link);
+    let listening = thread::spawn(move || listener.listen(|| say.send(()).unwrap()));
+    ready.recv().unwrap();
+    Both {
+        link,
+        proxy,
+        serving,
+        listening,
+    }
+}
+
+fn facts(uid: u32) -> SessionFacts {
+    SessionFacts {
+        id: SessionId::new(),
+        nonce: u64::MAX,
+        cgroup_id: u64::MAX - 1,
+        uid,
+        user: "ci".to_owned(),
+        pid: 7,
+        start_ns: 1,
+        exe: "/usr/bin/env".to_owned(),
+        argv_sha256: [255; 32],
+        labels: [("k".to_owned(), "v\u{1b}".to_owned())].into(),
+        opened_at: DateTime::from_timestamp_nanos(1_234_567_890_123_456_789),
+        resumed: false,
+        enforcement: Enforcement::Advisory,
+    }
+}
+
+#[test]
+fn facts_read_back_exactly() {
+    let facts = facts(1000);
+    let text = serde_json::to_string(&facts).unwrap();
+    assert_eq!(serde_json::from_str::<SessionFacts>(&text).unwrap(), facts);
+}
+
+#[test]
+fn sessions_are_told_and_summed_up() {
+    let both = both();
+    both.link.opened(facts(1000)).unwrap();
+    let summary = both
+        .link
+        .closed(SessionEnd {
+            id: SessionId::new(),
+            reason: "exited 0".to_owned(),
+            leftovers: vec![Leftover {
+                pid: 1,
+                comm: "sleep".to_owned(),
+            }],
+        })
+        .unwrap();
+    assert_eq!(summary.statements, 3);
+    assert_eq!(
+        *both.proxy.told.lock().unwrap(),
+        ["opened 1000 1", "closed exited 0 1"]
+    );
+}
+
+#[test]
+fn refusals_come_back_in_the_proxys_words() {
+    let error = both().link.opened(facts(0)).unwrap_err();
+    assert_eq!(error.to_string(), "spool is full");
+}
+
+#[test]
+fn panic_of_a_handler_is_an_answer() {
+    let both = both();
+    let error = both.link.opened(facts(13)).unwrap_err();
+    assert_eq!(error.to_string(), "the proxy failed; this is a bug");
+    both.link.opened(facts(1000)).unwrap();
+}
+
+#[test]
+fn drain_ends_the_conversation() {
+    let both = both();
+    both.link.drain(Duration::from_millis(20)).unwrap();
+    both.serving.join().unwrap().unwrap();
+    both.listening.join().unwrap().unwrap();
+    assert!(matches!(both.link.flush(), Err(LinkError::Gone)));
+    assert_eq!(*both.proxy.told.lock().unwrap(), ["drain 20ms"]);
+}
+
+#[test]
+fn descriptors_must_be_those_announced() {
+    let (one, other) = packet::pair().unwrap();
+    let message = ToProxy::Handover {
+        config: PathBuf::from("/c"),
+        listeners: 2,
+    };
+    packet::send(&one, &message, &[one.as_fd()]).unwrap();
+    let error = receive_handover_on(other).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "expected 2 descriptors with the handover, found 1"
+    );
+}

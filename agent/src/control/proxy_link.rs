@@ -1,0 +1,201 @@
+//! The supervisor's end of its conversation with the proxy.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{Shutdown, shutdown};
+use thiserror::Error;
+use tracing::debug;
+
+use super::packet;
+use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
+use super::{ControlError, Handover, SessionEnd, SessionFacts, SessionSummary};
+
+/// Longest wait until the proxy takes a packet; its socket holds some 200 KB before that.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait until a session is on record.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait until a session's end is on record.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest wait until all frames are sealed and stored.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Longest time that a drain takes beyond its grace.
+const DRAIN_MARGIN: Duration = Duration::from_secs(5);
+
+/// Why the proxy did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum LinkError {
+    /// It ended, or never began.
+    #[error("the proxy is not running")]
+    Gone,
+    /// It did not answer.
+    #[error("the proxy did not answer within {0:?}")]
+    Late(Duration),
+    /// It said no.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be asked.
+    #[error("the proxy could not be asked")]
+    Control(#[from] ControlError),
+}
+
+/// The supervisor's end of the socketpair; shared by all threads that ask.
+#[derive(Debug)]
+pub struct ProxyLink {
+    socket: OwnedFd,
+    waiting: Mutex<Waiting>,
+}
+
+/// The calls that have no answer yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    next: u64,
+    calls: BTreeMap<u64, SyncSender<Result<Answer, String>>>,
+    gone: bool,
+}
+
+impl ProxyLink {
+    /// Makes the link, and the end that becomes the proxy's standard input.
+    ///
+    /// # Errors
+    /// When the system has no more descriptors.
+    pub fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (socket, theirs) = packet::pair()?;
+        set_socket_timeout(&socket, Timeout::Send, Some(SEND_TIMEOUT))?;
+        let waiting = Mutex::default();
+        Ok((Self { socket, waiting }, theirs))
+    }
+
+    /// Sends the proxy what it starts with.
+    ///
+    /// # Errors
+    /// When the proxy is gone.
+    pub fn hand_over(&self, handover: &Handover) -> Result<(), ControlError> {
+        let mut descriptors: Vec<BorrowedFd<'_>> =
+            handover.listeners.iter().map(AsFd::as_fd).collect();
+        descriptors.push(handover.destinations.as_fd());
+        let message = ToProxy::Handover {
+            config: handover.config.clone(),
+            listeners: handover.listeners.len(),
+        };
+        packet::send(&self.socket, &message, &descriptors)
+    }
+
+    /// Hears the proxy until it is gone; calls `ready` once it says so.
+    ///
+    /// # Errors
+    /// When the proxy says what is not of this protocol; the link is dead then too.
+    pub fn listen(&self, mut ready: impl FnMut()) -> Result<(), ControlError> {
+        let outcome = loop {
+            match packet::receive(&self.socket) {
+                Ok((FromProxy::Ready, _)) => ready(),
+                Ok((FromProxy::Done { call, outcome }, _)) => {
+                    if let Some(caller) = self.waiting().calls.remove(&call) {
+                        // A caller that stopped waiting has said so to its user.
+                        drop(caller.send(outcome));
+                    }
+                }
+                Err(ControlError::Gone) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        let mut waiting = self.waiting();
+        waiting.gone = true;
+        // Dropping the senders wakes every caller.
+        waiting.calls.clear();
+        outcome
+    }
+
+    /// Tells the proxy of a session; returns when that is on record.
+    ///
+    /// # Errors
+    /// When the session must not begin.
+    pub fn opened(&self, facts: SessionFacts) -> Result<(), LinkError> {
+        self.call(Ask::Opened(Box::new(facts)), OPEN_TIMEOUT)
+            .map(|_| ())
+    }
+
+    /// Tells the proxy that a session ended.
+    ///
+    /// # Errors
+    /// When its end is not on record.
+    pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
+        match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
+            Answer::Summary(summary) => Ok(summary),
+            Answer::Done => Err(LinkError::Refused("the proxy gave no summary".to_owned())),
+        }
+    }
+
+    /// Has the record sealed and stored.
+    ///
+    /// # Errors
+    /// When that failed.
+    pub fn flush(&self) -> Result<(), LinkError> {
+        self.call(Ask::Flush, FLUSH_TIMEOUT).map(|_| ())
+    }
+
+    /// Has the proxy finish what is open, for at most `grace`.
+    ///
+    /// # Errors
+    /// When it did not.
+    pub fn drain(&self, grace: Duration) -> Result<(), LinkError> {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.call(Ask::Drain { grace_ms }, grace + DRAIN_MARGIN)
+            .map(|_| ())
+    }
+
+    /// Ends the conversation; the proxy ends when it hears nothing more.
+    pub fn hang_up(&self) {
+        if let Err(failure) = shutdown(&self.socket, Shutdown::Both) {
+            debug!(%failure, "proxy had hung up already");
+        }
+    }
+
+    fn call(&self, ask: Ask, patience: Duration) -> Result<Answer, LinkError> {
+        let (caller, answer) = mpsc::sync_channel(1);
+        let call = {
+            let mut waiting = self.waiting();
+            if waiting.gone {
+                return Err(LinkError::Gone);
+            }
+            waiting.next += 1;
+            let call = waiting.next;
+            waiting.calls.insert(call, caller);
+            call
+        };
+        if let Err(error) = packet::send(&self.socket, &ToProxy::Call { call, ask }, &[]) {
+            self.waiting().calls.remove(&call);
+            if matches!(error, ControlError::Gone) {
+                return Err(LinkError::Gone);
+            }
+            return Err(LinkError::Control(error));
+        }
+        match answer.recv_timeout(patience) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(reason)) => Err(LinkError::Refused(reason)),
+            Err(RecvTimeoutError::Disconnected) => Err(LinkError::Gone),
+            Err(RecvTimeoutError::Timeout) => {
+                self.waiting().calls.remove(&call);
+                Err(LinkError::Late(patience))
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Each change of the table is one step, so a panic elsewhere leaves it whole.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

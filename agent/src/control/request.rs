@@ -1,0 +1,162 @@
+//! What the command line asks of the supervisor, and what it is told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Leftover, SessionSummary};
+use crate::id::SessionId;
+
+/// Most labels that a session may have.
+pub const LABELS_MAX: usize = 64;
+
+/// Longest name of a label, in bytes.
+pub const LABEL_NAME_MAX_BYTES: usize = 64;
+
+/// Longest value of a label, in bytes.
+pub const LABEL_VALUE_MAX_BYTES: usize = 512;
+
+/// What is asked; one line each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Opens a session that lives as long as this connection.
+    Open {
+        /// What the caller says about the session.
+        labels: BTreeMap<String, String>,
+        /// The program that will run, as the caller found it.
+        exe: String,
+        /// SHA-256 of its arguments, each followed by a NUL.
+        argv_sha256: [u8; 32],
+        /// Whether an advisory session is of no use to the caller.
+        require_enforced: bool,
+    },
+    /// Moves the asking process into a session.
+    Enter {
+        /// Names the session.
+        session: SessionId,
+        /// The token that the session was opened with; good for one process.
+        token: String,
+    },
+    /// Takes up a session that was opened over an earlier connection, to an earlier supervisor.
+    Attach {
+        /// Names the session.
+        session: SessionId,
+        /// The secret that the session was opened with.
+        secret: String,
+    },
+    /// Ends the session of this connection.
+    Close {
+        /// `exited N` or `signalled N`.
+        reason: String,
+    },
+    /// Seals the record and hands it to the store; root only.
+    Flush {},
+}
+
+/// What is answered; one line each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// The session is open, its cgroup made, its record begun.
+    Opened {
+        /// Names the session.
+        session: SessionId,
+        /// Proves to a later supervisor whose session it is.
+        secret: String,
+        /// Lets one process enter.
+        token: String,
+        /// The CA that the session's processes must trust.
+        ca: PathBuf,
+        /// `enforce` or `observe`.
+        mode: String,
+        /// Why the session is advisory, if it is.
+        advisory: Option<String>,
+    },
+    /// The asking process is in the session.
+    Entered {},
+    /// The session lives as long as this connection.
+    Attached {},
+    /// The session ended.
+    Closed {
+        /// What it did, if the proxy could tell.
+        summary: Option<SessionSummary>,
+        /// What was killed.
+        leftovers: Vec<Leftover>,
+        /// What went wrong while it was closed.
+        problem: Option<String>,
+    },
+    /// The record is stored.
+    Flushed {},
+    /// The answer is no.
+    Refused {
+        /// Why, for the user.
+        reason: String,
+    },
+}
+
+/// Says what is wrong with a session's labels, if anything is.
+///
+/// # Errors
+/// A text for the user.
+pub fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), String> {
+    if labels.len() > LABELS_MAX {
+        return Err(format!(
+            "expected at most {LABELS_MAX} labels, found {}",
+            labels.len()
+        ));
+    }
+    for (name, value) in labels {
+        let word = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
+        if name.is_empty() || name.len() > LABEL_NAME_MAX_BYTES || !name.chars().all(word) {
+            return Err(format!(
+                "expected a label name of 1 to {LABEL_NAME_MAX_BYTES} letters, digits, `-`, `_`, `.` and `/`, found {name:?}"
+            ));
+        }
+        if value.len() > LABEL_VALUE_MAX_BYTES {
+            return Err(format!(
+                "label `{name}`: expected a value of at most {LABEL_VALUE_MAX_BYTES} bytes, found {}",
+                value.len()
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_the_documented_form() {
+        let text =
+            r#"{"ask":"attach","session":"01890a5d-ac96-774b-bcce-b302099a8057","secret":"x"}"#;
+        let request: Request = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&request).unwrap(), text);
+    }
+
+    #[test]
+    fn unknown_requests_and_fields_are_refused() {
+        for text in [
+            r#"{"ask":"arm"}"#,
+            r#"{"ask":"flush","all":true}"#,
+            r#"{"ask":"close"}"#,
+            r#"{"session":"x"}"#,
+            r#"[]"#,
+        ] {
+            assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_have_limits() {
+        let one = |name: &str, value: String| check_labels(&[(name.to_owned(), value)].into());
+        assert_eq!(one("ci.job/7", "any \u{1b} text".to_owned()), Ok(()));
+        assert!(one("", String::new()).is_err());
+        assert!(one("a b", String::new()).is_err());
+        assert!(one("a", "x".repeat(LABEL_VALUE_MAX_BYTES + 1)).is_err());
+        let many = (0..=LABELS_MAX).map(|n| (n.to_string(), String::new()));
+        assert!(check_labels(&many.collect()).is_err());
+    }
+}

@@ -1,0 +1,203 @@
+//! The proxy's end of its conversation with the supervisor.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::net::{Shutdown, shutdown};
+use serde::{Deserialize, Serialize};
+use tracing::{debug, error};
+
+use super::packet;
+use super::{ControlError, Handover, SessionEnd, SessionFacts, SessionSummary};
+
+/// What the proxy does when the supervisor tells it of a session.
+///
+/// Calls about different sessions may come at the same time.
+pub trait SessionHandler: Send + Sync + 'static {
+    /// Learns of a session; returns when that is durably recorded.
+    ///
+    /// # Errors
+    /// A text for the user, if the session cannot be recorded and so must not begin.
+    fn opened(&self, facts: SessionFacts) -> Result<(), String>;
+
+    /// Learns that a session ended; revokes what it was given.
+    ///
+    /// # Errors
+    /// A text for the user, if the end cannot be recorded.
+    fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String>;
+
+    /// Seals what is recorded so far and hands it to the store.
+    ///
+    /// # Errors
+    /// A text for the user.
+    fn flush(&self) -> Result<(), String>;
+
+    /// Stops accepting and waits, for at most `grace`, until open statements are done.
+    fn drain(&self, grace: Duration);
+}
+
+/// What the supervisor sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum ToProxy {
+    /// Comes first, with the descriptors: so many listeners, then the map.
+    Handover { config: PathBuf, listeners: usize },
+    /// Wants an answer with the same number.
+    Call { call: u64, ask: Ask },
+}
+
+/// What the supervisor wants done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Ask {
+    Opened(Box<SessionFacts>),
+    Closed(SessionEnd),
+    Flush,
+    Drain { grace_ms: u64 },
+}
+
+/// What the proxy sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum FromProxy {
+    /// Comes once, when connections may come.
+    Ready,
+    /// Answers a call.
+    Done {
+        call: u64,
+        outcome: Result<Answer, String>,
+    },
+}
+
+/// What a call gave.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    Done,
+    Summary(SessionSummary),
+}
+
+/// The proxy's end of the socketpair, after the handover.
+#[derive(Debug)]
+pub struct SupervisorLink {
+    socket: Arc<OwnedFd>,
+}
+
+/// Receives what the proxy starts with, on standard input.
+///
+/// # Errors
+/// When standard input is not a supervisor's socket, or what comes is not a handover.
+pub fn receive_handover() -> Result<(Handover, SupervisorLink), ControlError> {
+    receive_handover_on(io::stdin().as_fd().try_clone_to_owned()?)
+}
+
+pub(super) fn receive_handover_on(
+    socket: OwnedFd,
+) -> Result<(Handover, SupervisorLink), ControlError> {
+    let (message, descriptors) = packet::receive(&socket)?;
+    let ToProxy::Handover { config, listeners } = message else {
+        return Err(ControlError::NotUnderstood(
+            "expected the handover first".to_owned(),
+        ));
+    };
+    let found = descriptors.len();
+    let mut descriptors = descriptors.into_iter();
+    let listeners: Vec<TcpListener> = descriptors
+        .by_ref()
+        .take(listeners)
+        .map(TcpListener::from)
+        .collect();
+    let (Some(destinations), None) = (descriptors.next(), descriptors.next()) else {
+        return Err(ControlError::Descriptors {
+            expected: listeners.len() + 1,
+            found,
+        });
+    };
+    let handover = Handover {
+        config,
+        listeners,
+        destinations,
+    };
+    let socket = Arc::new(socket);
+    Ok((handover, SupervisorLink { socket }))
+}
+
+impl SupervisorLink {
+    /// Says that the proxy is ready, then passes on what the supervisor tells.
+    ///
+    /// Blocks its thread until the supervisor is gone or has had the proxy drained; the proxy then closes its record
+    /// and exits.
+    ///
+    /// # Errors
+    /// When the socket fails or says what is not of this protocol.
+    pub fn serve(self, handler: Arc<dyn SessionHandler>) -> io::Result<()> {
+        match self.listen(&handler) {
+            Ok(()) | Err(ControlError::Gone) => Ok(()),
+            Err(ControlError::Socket(error)) => Err(error),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+
+    /// Hears the supervisor; ends only by an error, which is `Gone` when all is well.
+    fn listen(&self, handler: &Arc<dyn SessionHandler>) -> Result<(), ControlError> {
+        packet::send(&*self.socket, &FromProxy::Ready, &[])?;
+        let mut answering: Vec<JoinHandle<()>> = Vec::new();
+        let heard = loop {
+            let ask = match packet::receive(&*self.socket) {
+                Ok((ToProxy::Call { call, ask }, _)) => (call, ask),
+                Ok((ToProxy::Handover { .. }, _)) => {
+                    let text = "expected one handover, found another";
+                    break ControlError::NotUnderstood(text.to_owned());
+                }
+                Err(error) => break error,
+            };
+            // A thread a call: one session's slow store must not keep another from opening, nor a drain from closing.
+            let (call, ask) = ask;
+            let (handler, socket) = (Arc::clone(handler), Arc::clone(&self.socket));
+            let started = thread::Builder::new()
+                .name("session".to_owned())
+                .spawn(move || answer(&*handler, &socket, call, ask));
+            answering.retain(|thread| !thread.is_finished());
+            match started {
+                Ok(thread) => answering.push(thread),
+                Err(failure) => reply(&self.socket, call, Err(format!("no thread: {failure}")))?,
+            }
+        };
+        // What was asked before the end is still done: the record is not closed under it.
+        for thread in answering {
+            // A panic in there was answered as a bug.
+            drop(thread.join());
+        }
+        Err(heard)
+    }
+}
+
+fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
+    let is_last = matches!(ask, Ask::Drain { .. });
+    let outcome = catch_unwind(AssertUnwindSafe(|| match ask {
+        Ask::Opened(facts) => handler.opened(*facts).map(|()| Answer::Done),
+        Ask::Closed(end) => handler.closed(end).map(Answer::Summary),
+        Ask::Flush => handler.flush().map(|()| Answer::Done),
+        Ask::Drain { grace_ms } => {
+            handler.drain(Duration::from_millis(grace_ms));
+            Ok(Answer::Done)
+        }
+    }));
+    let outcome = outcome.unwrap_or_else(|_| {
+        error!("call from the supervisor ended by a panic");
+        Err("the proxy failed; this is a bug".to_owned())
+    });
+    if let Err(failure) = reply(socket, call, outcome) {
+        debug!(%failure, "supervisor did not hear an answer");
+    }
+    if is_last && let Err(failure) = shutdown(socket, Shutdown::Read) {
+        // Wakes the thread that listens; it would find the supervisor gone all the same.
+        debug!(%failure, "supervisor had hung up already");
+    }
+}
+
+fn reply(socket: &OwnedFd, call: u64, outcome: Result<Answer, String>) -> Result<(), ControlError> {
+    packet::send(socket, &FromProxy::Done { call, outcome }, &[])
+}

@@ -1,0 +1,231 @@
+//! Finds executions: by (session, login, request id), then by query id. Shared by all cores.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Execution, Known};
+use crate::id::{LoginId, SessionId};
+use crate::snowflake::route::QueryId;
+
+/// All executions that a client may still ask for.
+#[derive(Debug, Default)]
+pub struct Registry {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    by_request: HashMap<(SessionId, LoginId, String), Arc<Execution>>,
+    by_query: HashMap<(SessionId, QueryId), Arc<Execution>>,
+    known: HashMap<(SessionId, QueryId), Known>,
+}
+
+/// What a request with some request id is.
+#[derive(Debug)]
+pub enum Joined {
+    /// The first of its kind: run it.
+    New(Arc<Execution>),
+    /// The same request again: wait for the first.
+    Replay(Arc<Execution>),
+    /// Another statement under a request id that was used: refuse it.
+    Differs,
+}
+
+/// A statement that a query id leads to.
+#[derive(Debug)]
+pub enum Sent {
+    /// It is on its way, or its reply is still held.
+    Held(Arc<Execution>),
+    /// Its reply was delivered; the result is at Snowflake.
+    Known(Known),
+}
+
+impl Registry {
+    /// Starts an execution or joins the one that has its request id.
+    pub fn start_or_join(&self, execution: Execution) -> Joined {
+        let mut tables = self.tables();
+        let key = (
+            execution.session(),
+            execution.login(),
+            execution.request_id().to_owned(),
+        );
+        if let Some(held) = tables.by_request.get(&key) {
+            return if held.is_replay(&execution.digest) {
+                Joined::Replay(Arc::clone(held))
+            } else {
+                Joined::Differs
+            };
+        }
+        let execution = Arc::new(execution);
+        tables.by_query.insert(
+            (execution.session(), execution.own_query_id()),
+            Arc::clone(&execution),
+        );
+        tables.by_request.insert(key, Arc::clone(&execution));
+        Joined::New(execution)
+    }
+
+    /// Notes the id that Snowflake gave a statement.
+    pub fn name(&self, execution: &Arc<Execution>, query_id: QueryId, known: Known) {
+        let mut tables = self.tables();
+        tables
+            .by_query
+            .insert((execution.session(), query_id), Arc::clone(execution));
+        tables.known.insert((execution.session(), query_id), known);
+    }
+
+    /// Finds the execution of a request.
+    #[must_use]
+    pub fn find_request(
+        &self,
+        session: SessionId,
+        login: LoginId,
+        request_id: &str,
+    ) -> Option<Arc<Execution>> {
+        self.tables()
+            .by_request
+            .get(&(session, login, request_id.to_owned()))
+            .cloned()
+    }
+
+    /// Finds the statement of a query id; ids of other sessions lead nowhere.
+    #[must_use]
+    pub fn find_query(&self, session: SessionId, query_id: QueryId) -> Option<Sent> {
+        let tables = self.tables();
+        let key = (session, query_id);
+        tables
+            .by_query
+            .get(&key)
+            .cloned()
+            .map(Sent::Held)
+            .or_else(|| tables.known.get(&key).copied().map(Sent::Known))
+    }
+
+    /// Finds what is remembered of a statement that Snowflake has named.
+    #[must_use]
+    pub fn find_known(&self, session: SessionId, query_id: QueryId) -> Option<Known> {
+        self.tables().known.get(&(session, query_id)).copied()
+    }
+
+    /// Lets go of an execution and its reply; its query id still leads to Snowflake.
+    pub fn forget(&self, execution: &Execution) {
+        let mut tables = self.tables();
+        let session = execution.session();
+        tables.by_request.remove(&(
+            session,
+            execution.login(),
+            execution.request_id().to_owned(),
+        ));
+        tables
+            .by_query
+            .retain(|_, held| held.id() != execution.id());
+    }
+
+    /// Gives a session's executions that have no reply yet.
+    #[must_use]
+    pub fn open_of(&self, session: SessionId) -> Vec<Arc<Execution>> {
+        let tables = self.tables();
+        let of_session = tables
+            .by_request
+            .iter()
+            .filter(|((held, _, _), _)| *held == session);
+        of_session
+            .map(|(_, held)| Arc::clone(held))
+            .filter(|held| held.state().reply().is_none())
+            .collect()
+    }
+
+    /// Counts the executions of all sessions that have no reply yet.
+    #[must_use]
+    pub fn open_count(&self) -> usize {
+        self.tables()
+            .by_request
+            .values()
+            .filter(|held| held.state().reply().is_none())
+            .count()
+    }
+
+    /// Lets go of all that a session asked.
+    pub fn forget_session(&self, session: SessionId) {
+        let mut tables = self.tables();
+        tables.by_request.retain(|(held, _, _), _| *held != session);
+        tables.by_query.retain(|(held, _), _| *held != session);
+        tables.known.retain(|(held, _), _| *held != session);
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::StatementId;
+    use crate::statement::Kind;
+
+    fn execution(session: SessionId, login: LoginId, request_id: &str, digest: u8) -> Execution {
+        Execution::new(session, login, request_id.to_owned(), [digest; 32])
+    }
+
+    #[test]
+    fn a_replay_joins_and_another_text_differs() {
+        let registry = Registry::default();
+        let (session, login) = (SessionId::new(), LoginId::new());
+        let Joined::New(first) = registry.start_or_join(execution(session, login, "r", 1)) else {
+            panic!()
+        };
+        let Joined::Replay(second) = registry.start_or_join(execution(session, login, "r", 1))
+        else {
+            panic!()
+        };
+        assert_eq!(first.id(), second.id());
+        assert!(matches!(
+            registry.start_or_join(execution(session, login, "r", 2)),
+            Joined::Differs
+        ));
+        assert!(matches!(
+            registry.start_or_join(execution(session, LoginId::new(), "r", 2)),
+            Joined::New(_)
+        ));
+    }
+
+    #[test]
+    fn a_query_id_leads_nowhere_from_another_session() {
+        let registry = Registry::default();
+        let (session, login) = (SessionId::new(), LoginId::new());
+        let Joined::New(first) = registry.start_or_join(execution(session, login, "r", 1)) else {
+            panic!()
+        };
+        let query_id = QueryId::mint();
+        let known = Known {
+            statement: StatementId::new(),
+            login,
+            kind: Kind::Query,
+        };
+        registry.name(&first, query_id, known);
+        assert!(matches!(
+            registry.find_query(session, query_id),
+            Some(Sent::Held(_))
+        ));
+        assert!(registry.find_query(SessionId::new(), query_id).is_none());
+        assert!(
+            registry
+                .find_query(SessionId::new(), first.own_query_id())
+                .is_none()
+        );
+        registry.forget(&first);
+        assert!(
+            matches!(registry.find_query(session, query_id), Some(Sent::Known(held)) if held == known)
+        );
+        registry.forget_session(session);
+        assert!(registry.find_query(session, query_id).is_none());
+    }
+
+    #[test]
+    fn a_withdrawn_statement_may_not_be_sent() {
+        let execution = execution(SessionId::new(), LoginId::new(), "r", 1);
+        assert!(execution.withdraw());
+        assert!(!execution.submit());
+    }
+}

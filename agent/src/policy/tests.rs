@@ -1,0 +1,174 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::statement::Kind;
+
+const READ_ONLY: &str = include_str!("../../../policies/read-only.cedar");
+
+fn bundle(text: &str) -> Bundle {
+    Bundle::load(&[Source {
+        file: "test.cedar".to_owned(),
+        text: text.to_owned(),
+    }])
+    .unwrap()
+}
+
+fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
+    let principal = Principal::host_user("ci".to_owned(), 1001);
+    decide(bundle, mode, &principal, "ACME", Statement::read(sql))
+}
+
+#[track_caller]
+fn refused_by(bundle: &Bundle, sql: &str, rule: &str) {
+    match verdict(bundle, Mode::Enforce, sql) {
+        Decision::Forbid(refusal) => assert_eq!(refusal.reason().rules(), [rule], "{sql}"),
+        Decision::Allow(_) => panic!("allowed: {sql}"),
+    }
+}
+
+#[track_caller]
+fn problems(text: &str) -> Vec<String> {
+    let source = Source {
+        file: "test.cedar".to_owned(),
+        text: text.to_owned(),
+    };
+    Bundle::load(&[source])
+        .unwrap_err()
+        .into_iter()
+        .map(|problem| problem.to_string())
+        .collect()
+}
+
+#[test]
+fn the_read_only_pack_reads_and_no_more() {
+    let bundle = bundle(READ_ONLY);
+    for sql in [
+        "select 1",
+        "show tables",
+        "explain select 1",
+        "alter session set query_tag = 'x'",
+        "begin",
+        "commit",
+    ] {
+        match verdict(&bundle, Mode::Enforce, sql) {
+            Decision::Allow(permit) => assert_eq!(permit.rules(), ["read-only"], "{sql}"),
+            Decision::Forbid(refusal) => panic!("{sql}: {:?}", refusal.reason()),
+        }
+    }
+    for sql in [
+        "drop table t",
+        "insert into t values (1)",
+        "create table t as select 1 a",
+        "call p()",
+        "select system$wait(1)",
+        "copy into @s from t",
+    ] {
+        refused_by(&bundle, sql, DEFAULT_RULE);
+    }
+    refused_by(&bundle, "use role admin", "no-role-change");
+    refused_by(&bundle, "selekt 1", UNREADABLE_RULE);
+}
+
+#[test]
+fn a_refusal_says_what_is_allowed_instead() {
+    let Decision::Forbid(refusal) = verdict(&bundle(READ_ONLY), Mode::Enforce, "drop table t")
+    else {
+        panic!()
+    };
+    assert_eq!(
+        refusal.reason().text(),
+        "no policy allows `drop` here; allowed: read, session"
+    );
+}
+
+#[test]
+fn no_policy_allows_nothing() {
+    let empty = Bundle::load(&[]).unwrap();
+    refused_by(&empty, "select 1", DEFAULT_RULE);
+}
+
+#[test]
+fn a_policy_that_fails_refuses() {
+    let text = r#"@id("all") permit (principal, action, resource);
+        @id("fails") forbid (principal, action, resource) when { 9223372036854775807 + 1 > 0 };"#;
+    refused_by(&bundle(text), "select 1", ERROR_RULE);
+}
+
+#[test]
+fn observe_lets_through_and_says_what_enforce_would_do() {
+    let Decision::Allow(permit) = verdict(&bundle(READ_ONLY), Mode::Observe, "drop table t") else {
+        panic!()
+    };
+    assert_eq!(permit.overruled().unwrap().rules(), [DEFAULT_RULE]);
+    let Decision::Allow(permit) = verdict(&bundle(READ_ONLY), Mode::Observe, "select 1") else {
+        panic!()
+    };
+    assert!(permit.overruled().is_none());
+}
+
+#[test]
+fn problems_of_a_file_are_told_with_their_place() {
+    assert!(
+        problems("@id(\"a\")\npermit (principal, action resource);")[0]
+            .starts_with("test.cedar: line 2: ")
+    );
+    assert!(problems("permit (principal, action, resource);")[0].contains("expected `@id(\"…\")`"));
+    assert!(
+        problems("@id(\"a\") @remedy(\"mask:hash\") forbid (principal, action, resource);")[0]
+            .contains("`@remedy` has no effect")
+    );
+    assert!(
+        problems("@id(\"a\") permit (principal, action == Icecore::Action::\"raed\", resource);")
+            [0]
+        .contains("raed")
+    );
+    let twice = "@id(\"a\") permit (principal, action, resource); @id(\"a\") forbid (principal, action, resource);";
+    assert!(problems(twice)[0].contains("found it twice"));
+}
+
+fn policy(effect: &'static str) -> impl Strategy<Value = String> {
+    let actions = proptest::sample::subsequence(
+        vec!["read", "write", "create", "drop", "session", "call"],
+        1..6,
+    );
+    let kind = proptest::sample::select(vec![
+        "",
+        " when { context.kind == \"query\" }",
+        " unless { context.kind == \"drop\" }",
+    ]);
+    (actions, kind).prop_map(move |(actions, condition)| {
+        let actions: Vec<String> = actions
+            .iter()
+            .map(|action| format!("Icecore::Action::\"{action}\""))
+            .collect();
+        format!(
+            "{effect} (principal, action in [{}], resource){condition};",
+            actions.join(", ")
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn adding_a_forbid_never_allows_more(
+        permits in proptest::collection::vec(policy("permit"), 0..3),
+        forbids in proptest::collection::vec(policy("forbid"), 0..2),
+        added in policy("forbid"),
+    ) {
+        let text = |rules: &[String]| -> String {
+            rules.iter().enumerate().map(|(n, rule)| format!("@id(\"r{n}\") {rule}\n")).collect()
+        };
+        let mut rules = [permits, forbids].concat();
+        let before = bundle(&text(&rules));
+        rules.push(added);
+        let after = bundle(&text(&rules));
+        for sql in ["select 1", "drop table t", "insert into t values (1)", "call p()", "begin"] {
+            if matches!(verdict(&after, Mode::Enforce, sql), Decision::Allow(_)) {
+                prop_assert!(matches!(verdict(&before, Mode::Enforce, sql), Decision::Allow(_)), "{}", sql);
+            }
+        }
+        prop_assert!(Kind::Unknown.action().is_none());
+    }
+}

@@ -1,0 +1,175 @@
+//! The accept loop of a core, and what becomes of each connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::core::Core;
+use super::door::Door;
+use super::sessions::Session;
+use crate::connection::hello::{self, Opening, Rewound};
+use crate::connection::name::is_snowflake;
+use crate::connection::peer::Peer;
+use crate::connection::splice::{is_metadata, splice};
+use crate::connection::{Connection, http, reset};
+use crate::record::event::code;
+use crate::record::{Category, Severity};
+use crate::tasks;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Wait after a failed accept, so that a lack of descriptors does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Takes connections until the proxy stops.
+pub(super) async fn accept(core: Arc<Core>, listener: TcpListener) {
+    let mut stopping = core.shared.stopping.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let core = Arc::clone(&core);
+                drop(tasks::spawn("connection", async move {
+                    take(core, stream).await
+                }));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn take(core: Arc<Core>, stream: TcpStream) {
+    let shared = &core.shared;
+    // A connection without Nagle's delay that cannot be had is only slower.
+    drop(stream.set_nodelay(true));
+    let connection = match Connection::identify(&shared.destinations, stream) {
+        Ok(connection) => connection,
+        Err(error) => {
+            let detail = json!({ "reason": error.to_string() });
+            return shared
+                .event(
+                    None,
+                    code::BYPASS_ATTEMPT,
+                    Severity::Medium,
+                    Category::Net,
+                    detail,
+                )
+                .await;
+        }
+    };
+    let Some(session) = shared
+        .sessions
+        .find(connection.session(), connection.nonce())
+    else {
+        let detail =
+            json!({ "reason": "the session is over", "session": connection.session().to_string() });
+        reset(connection.into_parts().0);
+        return shared
+            .event(
+                None,
+                code::BYPASS_ATTEMPT,
+                Severity::Low,
+                Category::Net,
+                detail,
+            )
+            .await;
+    };
+    let destination = connection.destination();
+    let (stream, peer) = connection.into_parts();
+    let (opening, stream) = match hello::read(stream).await {
+        Ok(read) => read,
+        Err(error) => {
+            return tracing::debug!(session = %session.id(), %error, "connection ended before its opening");
+        }
+    };
+    match opening {
+        Opening::Tls { name: Some(name) } if is_snowflake(&name) => {
+            govern(&core, session, peer, name, stream).await
+        }
+        Opening::Http { host: Some(host) } if is_snowflake(&host) => {
+            answer_plain_http(stream).await
+        }
+        Opening::Tls { .. } | Opening::Http { .. } | Opening::Other | Opening::Silent => {
+            let address = destination.ip();
+            let reason = if shared.resolver.is_governed(address) {
+                "a governed account's address under another name"
+            } else if is_metadata(address) {
+                "a cloud's metadata address"
+            } else {
+                if let Err(error) = splice(stream, destination).await {
+                    tracing::debug!(session = %session.id(), %destination, %error, "spliced connection ended");
+                }
+                return;
+            };
+            reset(stream.into_stream());
+            let detail = json!({
+                "reason": reason,
+                "destination": destination.to_string(),
+                "opening": format!("{opening:?}"),
+                "pid": peer.pid,
+                "exe": peer.exe,
+            });
+            shared
+                .event(
+                    Some(&session),
+                    code::BYPASS_ATTEMPT,
+                    Severity::High,
+                    Category::Net,
+                    detail,
+                )
+                .await;
+        }
+    }
+}
+
+/// Terminates TLS and answers requests.
+async fn govern(
+    core: &Arc<Core>,
+    session: Arc<Session>,
+    peer: Peer,
+    name: String,
+    stream: Rewound,
+) {
+    let acceptor = TlsAcceptor::from(Arc::clone(&core.shared.tls));
+    let stream = match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            return tracing::info!(
+                session = %session.id(), %name, pid = peer.pid, %error,
+                "TLS handshake failed; a client that does not trust Icecore's CA ends here"
+            );
+        }
+        Err(_) => {
+            return tracing::debug!(session = %session.id(), %name, "TLS handshake was not ended");
+        }
+    };
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let session_id = session.id();
+    let door = Arc::new(Door::new(Arc::clone(core), session, peer, name));
+    let served = http::serve(stream, is_http2, |request| {
+        Arc::clone(&door).answer(request)
+    })
+    .await;
+    if let Err(error) = served {
+        tracing::debug!(session = %session_id, %error, "connection broke");
+    }
+}
+
+/// Answers plain HTTP to a Snowflake name at once: drivers ask such a host for cached OCSP answers and go on without.
+async fn answer_plain_http(mut stream: Rewound) {
+    let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    if let Err(error) = stream.write_all(answer).await {
+        tracing::debug!(%error, "plain HTTP answer was not taken");
+    }
+}

@@ -1,0 +1,293 @@
+//! The door of a governed connection: each request goes to its endpoint or is refused.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
+use serde_json::json;
+
+use super::body::{self, BodyError};
+use super::core::Core;
+use super::logins::{Found, OpenLogin, TokenKind};
+use super::sessions::Session;
+use crate::connection::name::host_of;
+use crate::connection::peer::Peer;
+use crate::record::{Category, Severity};
+use crate::snowflake::answer::{self, code};
+use crate::snowflake::route::{Endpoint, QueryId};
+use crate::upstream::{Account, Headers};
+
+/// Codes of events that a door records.
+mod event {
+    /// A request that is no endpoint of Icecore's, or not what its endpoint takes.
+    pub(super) const REQUEST_REFUSED: &str = "RQ001";
+    /// A token of another session.
+    pub(super) const FOREIGN_TOKEN: &str = "AU003";
+    /// A name of Snowflake's that the config does not govern.
+    pub(super) const UNGOVERNED_NAME: &str = "NT002";
+}
+
+/// One governed connection's requests.
+pub(super) struct Door {
+    pub(super) core: Arc<Core>,
+    pub(super) session: Arc<Session>,
+    pub(super) peer: Peer,
+    name: String,
+}
+
+/// A request that was read whole.
+pub(super) struct Received {
+    pub(super) endpoint: Endpoint,
+    pub(super) query: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) plain: Bytes,
+}
+
+impl Received {
+    /// Gives what of the client's headers may go upstream.
+    pub(super) fn headers(&self) -> Headers {
+        Headers::pick(&self.headers)
+    }
+}
+
+impl Door {
+    pub(super) fn new(core: Arc<Core>, session: Arc<Session>, peer: Peer, name: String) -> Self {
+        Self {
+            core,
+            session,
+            peer,
+            name,
+        }
+    }
+
+    /// Answers one request; whatever is wrong with it is told in a body that every driver shows.
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Bytes {
+        match self.receive(request).await {
+            Ok((account, received)) => self.dispatch(&account, received).await,
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Reads a request whole and settles which account and endpoint it is for.
+    async fn receive(&self, request: Request<Incoming>) -> Result<(Arc<Account>, Received), Bytes> {
+        let (head, incoming) = request.into_parts();
+        let limit = self.core.shared.config.limits.request_body_max_bytes;
+        let read = body::read(incoming, limit).await;
+        if self.session.is_over() {
+            return Err(answer::plain_error(
+                code::LOGIN_REFUSED,
+                "Icecore: this session is over",
+            ));
+        }
+        let host = head.uri.authority().map(|authority| authority.as_str());
+        let host = host.or_else(|| head.headers.get(HOST).and_then(|value| value.to_str().ok()));
+        if host.map(host_of).as_deref() != Some(self.name.as_str())
+            || head.headers.get_all(HOST).iter().count() > 1
+        {
+            let detail = json!({ "server_name": self.name, "host": host });
+            return Err(self
+                .refuse("`Host` is not the server name of the TLS handshake", detail)
+                .await);
+        }
+        let Some(account) = self.core.shared.account(&self.name) else {
+            let detail = json!({ "name": self.name, "pid": self.peer.pid, "exe": self.peer.exe });
+            let shared = &self.core.shared;
+            shared
+                .event(
+                    Some(&self.session),
+                    event::UNGOVERNED_NAME,
+                    Severity::Medium,
+                    Category::Net,
+                    detail,
+                )
+                .await;
+            let text = format!(
+                "Icecore refused this: `{}` is not an account of this host's config; ask for an `[[account]]` with it",
+                self.name
+            );
+            return Err(answer::plain_error(code::LOGIN_REFUSED, &text));
+        };
+        let method = head.method.as_str();
+        let path = head.uri.path();
+        if head.headers.contains_key(CONTENT_LENGTH) && head.headers.contains_key(TRANSFER_ENCODING)
+        {
+            let detail = json!({ "method": method, "path": path });
+            return Err(self
+                .refuse("both `Content-Length` and `Transfer-Encoding`", detail)
+                .await);
+        }
+        let Some(endpoint) = Endpoint::find(method, path, head.uri.query()) else {
+            let detail = json!({ "method": method, "path": path });
+            let text = format!("`{method} {path}` is not an endpoint that Icecore carries");
+            return Err(self.refuse(&text, detail).await);
+        };
+        let plain = match read {
+            Ok(plain) => plain,
+            Err(BodyError::TooLarge {
+                found_bytes,
+                limit_bytes,
+            }) => {
+                let detail =
+                    json!({ "path": path, "bytes": found_bytes, "limit_bytes": limit_bytes });
+                let text = format!(
+                    "a request of {found_bytes} bytes is larger than the limit of {limit_bytes} bytes (`limits.request_body_max`)"
+                );
+                return Err(self.refuse(&text, detail).await);
+            }
+            Err(error) => {
+                let detail = json!({ "path": path });
+                return Err(self.refuse(&error.to_string(), detail).await);
+            }
+        };
+        let query = head.uri.query().map(str::to_owned);
+        Ok((
+            account,
+            Received {
+                endpoint,
+                query,
+                headers: head.headers,
+                plain,
+            },
+        ))
+    }
+
+    async fn dispatch(self: &Arc<Self>, account: &Arc<Account>, received: Received) -> Bytes {
+        match received.endpoint {
+            Endpoint::Login => self.log_in(account, &received).await,
+            Endpoint::Telemetry => telemetry(),
+            Endpoint::Renew => match self
+                .authorized(account, &received.headers, TokenKind::Master)
+                .await
+            {
+                Ok(login) => self.renew(&login, &received).await,
+                Err(_) => answer::plain_error(code::MASTER_EXPIRED, "Icecore: log in anew"),
+            },
+            Endpoint::Heartbeat
+            | Endpoint::Close
+            | Endpoint::Query
+            | Endpoint::Result(_)
+            | Endpoint::Monitoring(_)
+            | Endpoint::AbortRequest
+            | Endpoint::AbortQuery(_) => {
+                match self
+                    .authorized(account, &received.headers, TokenKind::Session)
+                    .await
+                {
+                    Ok(login) => self.with_login(&login, received).await,
+                    Err(refusal) => refusal,
+                }
+            }
+        }
+    }
+
+    async fn with_login(self: &Arc<Self>, login: &Arc<OpenLogin>, received: Received) -> Bytes {
+        match received.endpoint {
+            Endpoint::Query => self.query(login, &received).await,
+            Endpoint::Result(query_id) => self.result(login, &received, query_id).await,
+            Endpoint::Monitoring(query_id) => self.monitor(login, &received, query_id).await,
+            Endpoint::AbortRequest => self.abort_request(login, &received).await,
+            Endpoint::AbortQuery(query_id) => self.abort_query(login, &received, query_id).await,
+            Endpoint::Heartbeat => self.heartbeat(login, &received).await,
+            Endpoint::Close => self.close(login).await,
+            Endpoint::Login | Endpoint::Renew | Endpoint::Telemetry => telemetry(),
+        }
+    }
+
+    /// Finds the login of the token that a request shows; it must be one of this session and this account.
+    async fn authorized(
+        &self,
+        account: &Arc<Account>,
+        headers: &HeaderMap,
+        kind: TokenKind,
+    ) -> Result<Arc<OpenLogin>, Bytes> {
+        let expired = || {
+            answer::plain_error(
+                code::SESSION_EXPIRED,
+                "Icecore: the session token is not known here",
+            )
+        };
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let token = values
+            .next()
+            .and_then(|value| token_of(value.to_str().ok()?));
+        let (Some(token), None) = (token, values.next()) else {
+            return Err(expired());
+        };
+        match self.core.shared.logins.find(self.session.id(), kind, token) {
+            Found::Login(login) if login.account.host == account.host => Ok(login),
+            Found::Login(_) | Found::Unknown => Err(expired()),
+            Found::Foreign => {
+                let detail = json!({ "pid": self.peer.pid, "exe": self.peer.exe });
+                let shared = &self.core.shared;
+                shared
+                    .event(
+                        Some(&self.session),
+                        event::FOREIGN_TOKEN,
+                        Severity::High,
+                        Category::Auth,
+                        detail,
+                    )
+                    .await;
+                Err(expired())
+            }
+        }
+    }
+
+    /// Records that a request was refused, and tells it.
+    pub(super) async fn refuse(&self, text: &str, mut detail: serde_json::Value) -> Bytes {
+        if let Some(members) = detail.as_object_mut() {
+            members.insert("reason".to_owned(), text.into());
+            members.insert("pid".to_owned(), self.peer.pid.into());
+        }
+        let shared = &self.core.shared;
+        shared
+            .event(
+                Some(&self.session),
+                event::REQUEST_REFUSED,
+                Severity::Low,
+                Category::Policy,
+                detail,
+            )
+            .await;
+        answer::error(
+            code::REFUSED,
+            "42501",
+            QueryId::mint(),
+            &format!("Icecore refused this request: {text}"),
+        )
+    }
+}
+
+/// Reads `Snowflake Token="…"`. Source: protocol reference section 3.
+fn token_of(value: &str) -> Option<&str> {
+    value
+        .strip_prefix("Snowflake Token=\"")?
+        .strip_suffix('"')
+        .filter(|token| !token.contains('"'))
+}
+
+/// Telemetry may hold SQL and stack traces: it is taken and goes nowhere.
+fn telemetry() -> Bytes {
+    Bytes::from_static(br#"{"data":"Log Received","code":null,"message":null,"success":true}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_drivers_form_of_a_token_is_read() {
+        assert_eq!(token_of("Snowflake Token=\"abc\""), Some("abc"));
+        for value in [
+            "Bearer abc",
+            "Snowflake Token=abc",
+            "Snowflake Token=\"a\"b\"",
+            "Basic",
+            "",
+        ] {
+            assert_eq!(token_of(value), None, "{value}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What the proxy does when the supervisor opens and closes sessions, asks for a flush, or stops it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use super::core::Core;
+use super::login::closed;
+use super::logins::OpenLogin;
+use super::sessions::Session;
+use crate::control::{SessionEnd, SessionFacts, SessionHandler, SessionSummary};
+use crate::id::SessionId;
+use crate::record::event::code;
+use crate::record::{Category, EventRow, Mode, Phase, Row, SessionRow, Severity};
+use crate::tasks;
+use crate::upstream::{self, Headers};
+
+/// How long a session's end waits for Snowflake to close logins and cancel statements.
+const CLOSING_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often a drain looks whether the last statement has its reply.
+const DRAIN_POLL: Duration = Duration::from_millis(50);
+
+/// Serves the supervisor on the threads of its link; work on sockets is done by a core.
+pub(super) struct Handler {
+    core: Arc<Core>,
+    runtime: Handle,
+}
+
+impl Handler {
+    pub(super) fn new(core: Arc<Core>, runtime: Handle) -> Self {
+        Self { core, runtime }
+    }
+
+    /// Does work on a core and waits for it.
+    fn on_core<T, F>(&self, work: F) -> Result<T, String>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (done, result) = mpsc::channel();
+        self.runtime.spawn(async move {
+            // Whoever waited may have given up; the work is done all the same.
+            drop(done.send(work.await));
+        });
+        result
+            .recv()
+            .map_err(|_| "the proxy's core has stopped".to_owned())
+    }
+
+    fn rows_of(&self, session: &Session, phase: Phase) -> SessionRow {
+        let shared = &self.core.shared;
+        SessionRow {
+            policy_bundle_sha256: Some(shared.stages.bundle.sha256()),
+            recording_mode: Some(shared.config.record.mode.as_str().to_owned()),
+            mode: Some(match shared.stages.mode {
+                crate::config::Mode::Enforce => Mode::Enforce,
+                crate::config::Mode::Observe => Mode::Observe,
+            }),
+            ..session.row(phase)
+        }
+    }
+}
+
+impl SessionHandler for Handler {
+    fn opened(&self, facts: SessionFacts) -> Result<(), String> {
+        let session = Arc::new(Session::new(facts));
+        let row = self.rows_of(&session, Phase::Open);
+        let recorder = &self.core.shared.stages.recorder;
+        let _receipt = recorder
+            .commit_blocking(vec![Row::from(row)])
+            .map_err(|error| error.to_string())?;
+        tracing::info!(session = %session.id(), "session opened");
+        self.core.shared.sessions.insert(session);
+        Ok(())
+    }
+
+    fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
+        let shared = &self.core.shared;
+        let session = shared
+            .sessions
+            .get(end.id)
+            .ok_or_else(|| format!("session {} is not open here", end.id))?;
+        session.end();
+        let core = Arc::clone(&self.core);
+        let logins = self.on_core(async move { close_all(&core, end.id).await })?;
+        shared.stages.registry.forget_session(end.id);
+        shared.sessions.remove(end.id);
+
+        let now = shared.stages.clock.now();
+        let mut rows: Vec<Row> = logins
+            .iter()
+            .map(|login| Row::from(closed(login, now)))
+            .collect();
+        if session.events_left_out() > 0 {
+            rows.push(Row::from(EventRow {
+                session_id: Some(end.id),
+                event_code: code::GAP,
+                severity: Severity::Medium,
+                category: Category::Record,
+                detail: Some(json!({ "events_left_out": session.events_left_out() })),
+                ..EventRow::default()
+            }));
+        }
+        let reason = end.reason.clone();
+        rows.push(Row::from(SessionRow {
+            closed_at: Some(now),
+            close_reason: Some(end.reason),
+            ..self.rows_of(&session, Phase::Close)
+        }));
+        let recorded = match shared.stages.recorder.commit_blocking(rows) {
+            Ok(_receipt) => true,
+            Err(error) => {
+                tracing::error!(session = %end.id, %error, "session's end could not be recorded");
+                false
+            }
+        };
+        tracing::info!(session = %end.id, reason, leftovers = end.leftovers.len(), "session closed");
+        Ok(session.summary(shared.stages.mode.as_str(), recorded))
+    }
+
+    fn flush(&self) -> Result<(), String> {
+        self.core
+            .shared
+            .stages
+            .recorder
+            .flush_blocking()
+            .map_err(|error| error.to_string())
+    }
+
+    fn drain(&self, grace: Duration) {
+        let shared = &self.core.shared;
+        shared.stopping.send_replace(true);
+        let core = Arc::clone(&self.core);
+        let drained = self.on_core(async move {
+            let registry = &core.shared.stages.registry;
+            tokio::time::timeout(grace, async {
+                while registry.open_count() > 0 {
+                    tokio::time::sleep(DRAIN_POLL).await;
+                }
+            })
+            .await
+            .is_ok()
+        });
+        if drained != Ok(true) {
+            tracing::warn!(
+                open = shared.stages.registry.open_count(),
+                "statements were still open at the end of the grace"
+            );
+        }
+        if let Err(error) = shared.stages.recorder.close_blocking() {
+            tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
+        }
+    }
+}
+
+/// Cancels a session's open statements, closes its logins at Snowflake, and waits for their records.
+async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<OpenLogin>> {
+    let shared = &core.shared;
+    let logins = shared.logins.revoke_session(session);
+    let open = shared.stages.registry.open_of(session);
+    for execution in &open {
+        if execution.withdraw() {
+            continue;
+        }
+        if let Some(login) = logins.iter().find(|login| login.id == execution.login()) {
+            let (core, login, execution) =
+                (Arc::clone(core), Arc::clone(login), Arc::clone(execution));
+            drop(tasks::spawn("abort", async move {
+                let target = Err(execution.request_id());
+                let aborted =
+                    upstream::abort(&core.upstream, &login.login, &Headers::own(), target).await;
+                if let Err(error) = aborted {
+                    tracing::warn!(statement = %execution.id(), %error, "statement could not be cancelled");
+                }
+            }));
+        }
+    }
+    for execution in &open {
+        drop(execution.wait(CLOSING_WITHIN).await);
+    }
+    for login in &logins {
+        let closing = tokio::time::timeout(CLOSING_WITHIN, login.login.close(&core.upstream)).await;
+        if !matches!(closing, Ok(Ok(_))) {
+            tracing::warn!(login = %login.id, "login could not be closed at Snowflake; it ends by its own life");
+        }
+    }
+    logins
+}

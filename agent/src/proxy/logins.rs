@@ -1,0 +1,139 @@
+//! The logins of live sessions, found by the opaque tokens that their clients hold.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SecureRandom;
+
+use crate::id::{LoginId, SessionId};
+use crate::record::LoginRow;
+use crate::snowflake::secret::Secret;
+use crate::upstream::{Account, Login};
+
+/// Tokens of a login that are good at once: a client may still use the one before while it renews.
+const TOKENS_MAX: usize = 6;
+
+/// Random bytes of an opaque token.
+const TOKEN_BYTES: usize = 32;
+
+/// A login of a session, and what the record says of it.
+pub(super) struct OpenLogin {
+    pub(super) id: LoginId,
+    pub(super) session: SessionId,
+    pub(super) account: Arc<Account>,
+    pub(super) login: Arc<Login>,
+    pub(super) row: LoginRow,
+}
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    /// Requests.
+    Session,
+    /// Renewal.
+    Master,
+}
+
+/// What a token leads to.
+pub(super) enum Found {
+    /// A login of the session that asks.
+    Login(Arc<OpenLogin>),
+    /// A login of another session: the token was carried over.
+    Foreign,
+    /// Nothing.
+    Unknown,
+}
+
+/// All open logins.
+#[derive(Default)]
+pub(super) struct Logins(Mutex<Tables>);
+
+#[derive(Default)]
+struct Tables {
+    by_token: HashMap<[u8; 32], (TokenKind, Arc<OpenLogin>)>,
+    tokens_of: HashMap<LoginId, Vec<[u8; 32]>>,
+}
+
+impl Logins {
+    /// Makes a pair of opaque tokens that lead to a login; older pairs are dropped.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub(super) fn grant(
+        &self,
+        login: &Arc<OpenLogin>,
+    ) -> Result<(Secret, Secret), ring::error::Unspecified> {
+        let (session, master) = (random_token()?, random_token()?);
+        let mut tables = self.tables();
+        for (token, kind) in [(&session, TokenKind::Session), (&master, TokenKind::Master)] {
+            let digest = digest(token.reveal());
+            tables.by_token.insert(digest, (kind, Arc::clone(login)));
+            tables.tokens_of.entry(login.id).or_default().push(digest);
+        }
+        let tokens = tables.tokens_of.entry(login.id).or_default();
+        let surplus = tokens.len().saturating_sub(TOKENS_MAX);
+        let dropped: Vec<[u8; 32]> = tokens.drain(..surplus).collect();
+        for token in dropped {
+            tables.by_token.remove(&token);
+        }
+        drop(tables);
+        Ok((session, master))
+    }
+
+    /// Finds the login of a token that a session shows.
+    pub(super) fn find(&self, session: SessionId, kind: TokenKind, token: &str) -> Found {
+        match self.tables().by_token.get(&digest(token)) {
+            Some((held, login)) if *held == kind && login.session == session => {
+                Found::Login(Arc::clone(login))
+            }
+            Some((_, login)) if login.session != session => Found::Foreign,
+            Some(_) | None => Found::Unknown,
+        }
+    }
+
+    /// Takes a login's tokens away.
+    pub(super) fn revoke(&self, login: LoginId) {
+        let mut tables = self.tables();
+        for token in tables.tokens_of.remove(&login).unwrap_or_default() {
+            tables.by_token.remove(&token);
+        }
+    }
+
+    /// Takes the tokens of all logins of a session away and gives those logins.
+    pub(super) fn revoke_session(&self, session: SessionId) -> Vec<Arc<OpenLogin>> {
+        let mut tables = self.tables();
+        let mut logins: HashMap<LoginId, Arc<OpenLogin>> = HashMap::new();
+        tables.by_token.retain(|_, (_, login)| {
+            if login.session == session {
+                logins.insert(login.id, Arc::clone(login));
+            }
+            login.session != session
+        });
+        for login in logins.keys() {
+            tables.tokens_of.remove(login);
+        }
+        logins.into_values().collect()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn random_token() -> Result<Secret, ring::error::Unspecified> {
+    let mut bytes = [0; TOKEN_BYTES];
+    ring::rand::SystemRandom::new().fill(&mut bytes)?;
+    Ok(Secret::new(format!(
+        "icecore-{}",
+        URL_SAFE_NO_PAD.encode(bytes)
+    )))
+}
+
+/// Tokens are kept as digests, so that a look-up's time says nothing of them.
+fn digest(token: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref());
+    bytes
+}

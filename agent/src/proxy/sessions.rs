@@ -1,0 +1,158 @@
+//! The sessions that live on this host, as the supervisor announced them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::control::{Enforcement, SessionFacts, SessionSummary};
+use crate::id::SessionId;
+use crate::identity::Principal;
+use crate::mask::Ended;
+use crate::record::{self, Phase, SessionRow};
+
+/// Most events that one session may put into the record; more are counted.
+pub(super) const EVENTS_MAX: u64 = 1000;
+
+/// A live session.
+pub(super) struct Session {
+    facts: SessionFacts,
+    principal: Principal,
+    over: AtomicBool,
+    statements: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+    events: AtomicU64,
+}
+
+impl Session {
+    pub(super) fn new(facts: SessionFacts) -> Self {
+        Self {
+            principal: Principal::host_user(facts.user.clone(), facts.uid),
+            facts,
+            over: AtomicBool::new(false),
+            statements: AtomicU64::new(0),
+            succeeded: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn id(&self) -> SessionId {
+        self.facts.id
+    }
+
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Tells whether the session has ended, so that nothing more is done for it.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn count_statement(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count(&self, ended: Ended) {
+        let counter = match ended {
+            Ended::Succeeded => &self.succeeded,
+            Ended::Failed => &self.failed,
+            Ended::Refused => &self.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an event; tells whether it may still go into the record.
+    pub(super) fn count_event(&self) -> bool {
+        self.events.fetch_add(1, Ordering::Relaxed) < EVENTS_MAX
+    }
+
+    /// Counts the events that were left out of the record.
+    pub(super) fn events_left_out(&self) -> u64 {
+        self.events
+            .load(Ordering::Relaxed)
+            .saturating_sub(EVENTS_MAX)
+    }
+
+    pub(super) fn summary(&self, mode: &str, recorded: bool) -> SessionSummary {
+        SessionSummary {
+            statements: self.statements.load(Ordering::Relaxed),
+            allowed: self.succeeded.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            events: self.events.load(Ordering::Relaxed),
+            mode: mode.to_owned(),
+            recorded,
+        }
+    }
+
+    /// Writes what the record keeps of the session.
+    pub(super) fn row(&self, phase: Phase) -> SessionRow {
+        let facts = &self.facts;
+        let count = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed)).ok();
+        SessionRow {
+            session_id: Some(facts.id),
+            phase,
+            is_final: matches!(phase, Phase::Close),
+            opened_at: Some(facts.opened_at),
+            cgroup_id: i64::try_from(facts.cgroup_id).ok(),
+            root_pid: i32::try_from(facts.pid).ok(),
+            root_start_ns: i64::try_from(facts.start_ns).ok(),
+            root_exe: Some(facts.exe.clone()),
+            root_cmdline_sha256: Some(facts.argv_sha256),
+            proxy_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            statements: count(&self.statements),
+            denied: count(&self.refused),
+            enforcement: Some(match facts.enforcement {
+                Enforcement::Enforced => record::Enforcement::Enforced,
+                Enforcement::Advisory => record::Enforcement::Advisory,
+            }),
+            user: Some(facts.user.clone()),
+            uid: Some(i64::from(facts.uid)),
+            labels: facts.labels.clone(),
+            resumed: Some(facts.resumed),
+            ..SessionRow::default()
+        }
+    }
+}
+
+/// All live sessions.
+#[derive(Default)]
+pub(super) struct Sessions(RwLock<HashMap<SessionId, Arc<Session>>>);
+
+impl Sessions {
+    pub(super) fn insert(&self, session: Arc<Session>) {
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session.id(), session);
+    }
+
+    /// Finds a session by its id and the nonce that tells it from an earlier one.
+    pub(super) fn find(&self, id: SessionId, nonce: u64) -> Option<Arc<Session>> {
+        self.get(id)
+            .filter(|session| session.facts.nonce == nonce && !session.is_over())
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    pub(super) fn remove(&self, id: SessionId) {
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+    }
+}

@@ -1,0 +1,223 @@
+//! From a config file to the stages: everything that can be wrong is found before a connection is taken.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::sync::watch;
+
+use super::core::Shared;
+use super::logins::Logins;
+use super::sessions::Sessions;
+use crate::clock::Clock;
+use crate::config::{Account as AccountConfig, Config, ConfigErrors, Credential};
+use crate::connection::ca::{Ca, CaError};
+use crate::connection::redirect::{Destinations, LookUpError, object_digest};
+use crate::connection::tls;
+use crate::execution::Registry;
+use crate::policy::{Bundle, PolicyProblem, Source};
+use crate::record::{RecordError, RecordMode, Recorder, Settings};
+use crate::session::Stages;
+use crate::snowflake::secret::Secret;
+use crate::upstream::{Account, CredentialError, KeyPair, Resolver, UpstreamSettings};
+
+/// Why the stages cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    #[error("`{}`: cannot read: {cause}", .path.display())]
+    Read {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
+    #[error("policies: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Policies(Vec<PolicyProblem>),
+    #[error("account `{host}`: `{}`: {cause}", .path.display())]
+    Credential {
+        host: String,
+        path: PathBuf,
+        cause: CredentialError,
+    },
+    #[error("CA: {0}")]
+    Ca(#[from] CaError),
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("`{}`: expected certificates in PEM: {cause}", .path.display())]
+    Roots { path: PathBuf, cause: String },
+    #[error("record: {0}")]
+    Record(#[from] RecordError),
+    #[error("destinations: {0}")]
+    Destinations(#[from] LookUpError),
+}
+
+/// The stages, and what each core's client is made from.
+pub(super) struct Started {
+    pub(super) shared: Shared,
+    pub(super) upstream: UpstreamSettings,
+}
+
+/// Builds everything; nothing is served yet.
+pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, StartError> {
+    let clock = Clock::system();
+    let config = Config::load(config)?;
+    let bundle = Bundle::load(&sources(&config.policy.dir)?).map_err(StartError::Policies)?;
+    let accounts: Result<Vec<_>, StartError> = config
+        .accounts
+        .iter()
+        .map(|account| open_account(account).map(Arc::new))
+        .collect();
+    let accounts = accounts?;
+    let host_id = host_id();
+    let ca = Ca::open(&config.daemon.state_dir.join("ca"), &host_id, clock.now())?;
+    let tls = tls::server_config(ca, clock)?;
+    let resolver = Arc::new(Resolver::new(config.upstream.resolve.clone()));
+    let upstream = UpstreamSettings {
+        tls: Arc::new(client_config(config.upstream.ca_file.as_deref())?),
+        connect_timeout: config.upstream.connect_timeout,
+        resolver: Arc::clone(&resolver),
+    };
+    let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
+    tracing::info!(
+        mode = config.daemon.mode.as_str(),
+        accounts = accounts.len(),
+        policies = bundle.len(),
+        chain = recorder.chain(),
+        "stages built"
+    );
+    let shared = Shared {
+        stages: Stages {
+            mode: config.daemon.mode,
+            bundle,
+            recorder,
+            registry: Registry::default(),
+            clock,
+        },
+        sessions: Sessions::default(),
+        logins: Logins::default(),
+        accounts,
+        destinations: Destinations::from_fd(destinations)?,
+        resolver,
+        tls,
+        stopping: watch::Sender::new(false),
+        config,
+    };
+    Ok(Started { shared, upstream })
+}
+
+/// Reads every `*.cedar` file of a folder, by name.
+pub(super) fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |cause| StartError::Read { path, cause }
+    };
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "cedar")
+        {
+            let text = fs::read_to_string(&path).map_err(failed(&path))?;
+            files.insert(path.display().to_string(), text);
+        }
+    }
+    Ok(files
+        .into_iter()
+        .map(|(file, text)| Source { file, text })
+        .collect())
+}
+
+fn open_account(account: &AccountConfig) -> Result<Account, StartError> {
+    let Credential::KeyPair {
+        private_key_file: path,
+    } = &account.credential;
+    let pem = fs::read_to_string(path)
+        .map(Secret::new)
+        .map_err(|cause| StartError::Read {
+            path: path.clone(),
+            cause,
+        })?;
+    let key = KeyPair::from_pem(&pem).map_err(|cause| StartError::Credential {
+        host: account.host.clone(),
+        path: path.clone(),
+        cause,
+    })?;
+    Ok(Account {
+        host: account.host.clone(),
+        name: account.name.clone(),
+        user: account.user.clone(),
+        role: account.role.clone(),
+        warehouse: account.warehouse.clone(),
+        key,
+    })
+}
+
+/// Trusts the host's roots, and those of a file beside them.
+fn client_config(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, StartError> {
+    let mut roots = rustls::RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        tracing::warn!(%error, "a root of the host could not be read");
+    }
+    roots.add_parsable_certificates(native.certs);
+    if let Some(path) = ca_file {
+        let failed = |cause: String| StartError::Roots {
+            path: path.to_owned(),
+            cause,
+        };
+        let pem = fs::read(path).map_err(|cause| StartError::Read {
+            path: path.to_owned(),
+            cause,
+        })?;
+        let mut found = 0;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|error| failed(error.to_string()))?;
+            found += 1;
+        }
+        if found == 0 {
+            return Err(failed("found none".to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// Names the host. Source: machine-id(5).
+fn host_id() -> String {
+    fs::read_to_string("/etc/machine-id")
+        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+}
+
+fn settings(config: &Config, bundle: &Bundle, host_id: String) -> Settings {
+    let object: String = object_digest()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Settings {
+        org: config.daemon.org.clone(),
+        host_id,
+        state_dir: config.daemon.state_dir.clone(),
+        mode: match config.record.mode {
+            crate::config::RecordMode::StrictLocal => RecordMode::StrictLocal,
+            crate::config::RecordMode::BestEffort => RecordMode::BestEffort,
+        },
+        store: config.record.store.clone(),
+        spool_max_bytes: config.record.spool_max_bytes,
+        seal_interval: config.record.seal_interval,
+        config_sha256: config.sha256,
+        policy_bundle_sha256: bundle.sha256(),
+        proxy_version: env!("CARGO_PKG_VERSION").to_owned(),
+        build: BTreeMap::from([("bpf_object_sha256".to_owned(), object)]),
+    }
+}

@@ -1,0 +1,189 @@
+//! Stage 9: an answer becomes a reply once its end is recorded, and only a reply can be sent to the agent.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::event::Category;
+use super::intend::{Draft, refused};
+use super::{EventRow, RecordError, Recorder, Row, Severity, StatementRow, Status};
+use crate::id::SessionId;
+use crate::mask::{Masked, Outcome};
+use crate::policy::Refusal;
+use crate::snowflake::answer::{self, code};
+use crate::snowflake::route::QueryId;
+use crate::upstream::Subject;
+
+/// A body that may be sent to the agent; made only by `deliver`.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    body: Bytes,
+    in_progress: bool,
+}
+
+impl Reply {
+    /// Gives the body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Tells whether the body says that Snowflake goes on with the statement.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        self.in_progress
+    }
+
+    /// Tells the agent that a statement could not be recorded; holds nothing of Snowflake's.
+    #[must_use]
+    pub fn unrecorded(query_id: QueryId, error: &RecordError) -> Self {
+        let text =
+            format!("Icecore refused this statement, since it could not be recorded: {error}");
+        Self {
+            body: answer::error(code::REFUSED, "42501", query_id, &text),
+            in_progress: false,
+        }
+    }
+}
+
+/// Records a statement's end, or a later delivery of its result, and gives the reply.
+///
+/// # Errors
+/// The recorder cannot keep its mode's promise: the answer must then not be sent.
+pub async fn deliver(
+    recorder: &Recorder,
+    session: SessionId,
+    masked: Masked,
+    now: DateTime<Utc>,
+) -> Result<Reply, RecordError> {
+    let (subject, body, outcome) = masked.into_parts();
+    let in_progress = outcome.in_progress;
+    let mut rows = Vec::new();
+    if let Some(reason) = &outcome.withheld {
+        rows.push(Row::from(withheld(session, &subject, reason)));
+    }
+    match subject {
+        Subject::Statement(intent) => {
+            rows.push(Row::from(completed(
+                recorder,
+                intent.into_row(),
+                &body,
+                outcome,
+                now,
+            )));
+        }
+        Subject::Later { .. } if in_progress => {}
+        Subject::Later { statement, .. } => rows.push(Row::from(EventRow {
+            session_id: Some(session),
+            event_code: LATER_DELIVERY,
+            severity: Severity::Informational,
+            category: Category::Record,
+            statement_id: Some(statement),
+            detail: Some(serde_json::json!({
+                "query_id": outcome.query_id.map(|id| id.to_string()),
+                "rows": outcome.rows,
+                "bytes": body.len(),
+            })),
+            ..EventRow::default()
+        })),
+    }
+    if !rows.is_empty() {
+        let _receipt = recorder.commit(rows).await?;
+    }
+    Ok(Reply { body, in_progress })
+}
+
+/// Records a refusal and gives the reply that tells it.
+///
+/// # Errors
+/// The recorder cannot keep its mode's promise.
+pub async fn deliver_refusal(
+    recorder: &Recorder,
+    refusal: &Refusal,
+    draft: Draft,
+    bundle_sha256: [u8; 32],
+    query_id: QueryId,
+    now: DateTime<Utc>,
+) -> Result<Reply, RecordError> {
+    let reference = draft
+        .row
+        .statement_id
+        .map(|id| id.to_string())
+        .unwrap_or_default();
+    let text = format!(
+        "Icecore refused this statement: {} (rule {}; record {reference})",
+        refusal.reason().text(),
+        refusal.reason().rules().join(", "),
+    );
+    let draft = Draft {
+        row: StatementRow {
+            query_id: Some(query_id.to_string()),
+            ..draft.row
+        },
+        ..draft
+    };
+    let rows = refused(recorder, refusal, draft, bundle_sha256, now)?;
+    let _receipt = recorder.commit(rows).await?;
+    Ok(Reply {
+        body: answer::error(code::REFUSED, "42501", query_id, &text),
+        in_progress: false,
+    })
+}
+
+/// Code of the event that a result was delivered after its statement's own reply.
+const LATER_DELIVERY: &str = "RS001";
+
+/// Code of the event that an answer was withheld.
+const WITHHELD: &str = "RS002";
+
+fn withheld(session: SessionId, subject: &Subject, reason: &str) -> EventRow {
+    let statement_id = match subject {
+        Subject::Statement(_) => None,
+        Subject::Later { statement, .. } => Some(*statement),
+    };
+    EventRow {
+        session_id: Some(session),
+        event_code: WITHHELD,
+        severity: Severity::High,
+        category: Category::Policy,
+        statement_id,
+        detail: Some(serde_json::json!({ "reason": reason })),
+        ..EventRow::default()
+    }
+}
+
+fn completed(
+    recorder: &Recorder,
+    intent: StatementRow,
+    body: &Bytes,
+    outcome: Outcome,
+    now: DateTime<Utc>,
+) -> StatementRow {
+    let status = match (&outcome.withheld, outcome.succeeded, outcome.cancelled) {
+        (Some(_), _, _) => Status::Blocked,
+        (None, true, _) if outcome.in_progress => Status::Running,
+        (None, true, _) => Status::Success,
+        (None, false, true) => Status::Cancelled,
+        (None, false, false) => Status::Failed,
+    };
+    let is_read = !intent.is_write;
+    StatementRow {
+        is_final: true,
+        revision: 1,
+        forwarded_at: intent.forwarded_at.filter(|_| !outcome.withdrawn),
+        completed_at: Some(now),
+        query_id: outcome.query_id.map(|id| id.to_string()),
+        status,
+        sf_error_code: outcome.error_code,
+        sf_sqlstate: outcome.sql_state,
+        error_mac: outcome.error_text.map(|text| recorder.mac(text.as_bytes())),
+        rows_returned: outcome.rows.filter(|_| is_read),
+        rows_affected: outcome.rows.filter(|_| !is_read),
+        bytes_returned: i64::try_from(body.len()).ok(),
+        chunks: Some(0),
+        result_format: outcome.result_format,
+        upstream_mac: outcome.upstream_body.map(|body| recorder.mac(&body)),
+        delivered_mac: Some(recorder.mac(body)),
+        sf_statement_type_id: outcome.statement_type_id.map(i64::from),
+        ..intent
+    }
+}

@@ -1,0 +1,147 @@
+//! Why a row could not be recorded, said so that a person knows what to do.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why the recorder did not open, or did not take a row.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The spool's folder cannot be used.
+    #[error("spool `{}`: expected a folder that only this user can write to, found {found}", path.display())]
+    Spool {
+        /// The folder, or what stands in its place.
+        path: PathBuf,
+        /// What was found instead.
+        found: String,
+    },
+    /// Another process records into the spool.
+    #[error("spool `{}`: another process records into it", path.display())]
+    InUse {
+        /// The spool's lock file.
+        path: PathBuf,
+    },
+    /// The digest key cannot be used.
+    #[error("digest key `{}`: expected 32 bytes that only this user can read, found {found}", path.display())]
+    Key {
+        /// The key's file.
+        path: PathBuf,
+        /// What was found instead.
+        found: String,
+    },
+    /// A setting cannot be used.
+    #[error("record setting `{setting}`: expected {expected}, found `{found}`")]
+    Setting {
+        /// The setting's name.
+        setting: &'static str,
+        /// What would do.
+        expected: &'static str,
+        /// What was given.
+        found: String,
+    },
+    /// The system refused an operation on a file.
+    #[error("could not {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// A row lacks a column that each row must have.
+    #[error("row of table `{table}`: expected a value for `{column}`, found none")]
+    Missing {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// A sync failed, so what was written may or may not be there; only a restart can tell.
+    #[error("spool `{}` failed and takes no more records until icecore restarts: {cause}", path.display())]
+    Degraded {
+        /// The file whose sync failed.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The disk or the spool's share of it is full.
+    #[error("spool `{}` is full: {cause}", path.display())]
+    Full {
+        /// The spool's folder.
+        path: PathBuf,
+        /// The limit that was met.
+        cause: String,
+    },
+    /// More rows wait to be written than the recorder may hold.
+    #[error("{queued_bytes} bytes wait to be recorded, which is the limit")]
+    Busy {
+        /// Bytes in the queue.
+        queued_bytes: usize,
+    },
+    /// The recorder was closed.
+    #[error("the recorder is closed")]
+    Closed,
+    /// The store did not take what was sealed; it is kept in the spool.
+    #[error("store `{store}` did not take the record, which stays in the spool: {cause}")]
+    Store {
+        /// The store's URL.
+        store: String,
+        /// What it said.
+        cause: String,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    Random,
+    /// A row has no canonical form.
+    #[error("row of table `{table}`: {cause}")]
+    Encoding {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Bytes in the spool are not a record.
+    #[error("`{}`: not a record: {cause}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+impl RecordError {
+    /// Says what a person can do about it, if there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Spool { .. } => {
+                Some("create it, or let `daemon.state_dir` name a writable folder on a local disk")
+            }
+            Self::InUse { .. } => {
+                Some("stop the other icecore, or give this one its own `daemon.state_dir`")
+            }
+            Self::Key { .. } => Some(
+                "restore the key, or move it away to have another made; MACs under the old one can then no longer be compared",
+            ),
+            Self::Full { .. } => {
+                Some("free space, raise `record.spool_max`, or let the store be reached")
+            }
+            Self::Degraded { .. } => Some("check the disk, then restart icecore"),
+            Self::Store { .. } => Some(
+                "check that `record.store` can be reached and written; icecore retries by itself",
+            ),
+            Self::Setting { .. }
+            | Self::Io { .. }
+            | Self::Missing { .. }
+            | Self::Busy { .. }
+            | Self::Random
+            | Self::Encoding { .. }
+            | Self::Closed => None,
+            Self::Unreadable { .. } => Some(
+                "a later icecore may have written it: start that one, run `icecore flush`, then come back",
+            ),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What one row of a record says, in the words of those who write it. Pure.
+
+use crate::id::SessionId;
+
+pub use super::tables::events::EventRow;
+pub use super::tables::logins::LoginRow;
+pub use super::tables::sessions::SessionRow;
+pub use super::tables::statement_texts::StatementTextRow;
+pub use super::tables::statements::StatementRow;
+use super::value::Value;
+pub use super::words::{Category, Decision, Enforcement, Mode, Phase, Severity, Status};
+
+/// One row on its way into the record; the recorder adds the common columns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    /// A session opened or closed.
+    Session(Box<SessionRow>),
+    /// A login opened or closed.
+    Login(Box<LoginRow>),
+    /// A statement's intent or its end.
+    Statement(Box<StatementRow>),
+    /// What a statement said.
+    StatementText(Box<StatementTextRow>),
+    /// Something else that happened.
+    Event(Box<EventRow>),
+}
+
+impl From<SessionRow> for Row {
+    fn from(row: SessionRow) -> Self {
+        Self::Session(Box::new(row))
+    }
+}
+
+impl From<LoginRow> for Row {
+    fn from(row: LoginRow) -> Self {
+        Self::Login(Box::new(row))
+    }
+}
+
+impl From<StatementRow> for Row {
+    fn from(row: StatementRow) -> Self {
+        Self::Statement(Box::new(row))
+    }
+}
+
+impl From<StatementTextRow> for Row {
+    fn from(row: StatementTextRow) -> Self {
+        Self::StatementText(Box::new(row))
+    }
+}
+
+impl From<EventRow> for Row {
+    fn from(row: EventRow) -> Self {
+        Self::Event(Box::new(row))
+    }
+}
+
+/// The session id of rows that are about the host: the nil UUID (RFC 9562 section 5.9).
+#[must_use]
+pub fn no_session() -> SessionId {
+    SessionId::from_bytes([0; 16])
+}
+
+/// Codes of events; a code is never given another meaning.
+pub mod code {
+    /// A chain began; the detail names the chain before it and the build.
+    pub const GENESIS: &str = "CH001";
+    /// A chain was closed in order.
+    pub const CLOSE: &str = "CH003";
+    /// An earlier chain that was not closed was recovered.
+    pub const RECOVERY: &str = "CH004";
+    /// The recorder refused commits for a while.
+    pub const DEGRADED: &str = "RC001";
+    /// A statement was refused because it could not be recorded.
+    pub const UNRECORDABLE: &str = "RC002";
+    /// A connection that would have gone around the proxy was refused.
+    pub const BYPASS_ATTEMPT: &str = "NT001";
+    /// Policies were loaded.
+    pub const POLICY_LOADED: &str = "PL001";
+    /// Rows were lost in `best_effort`.
+    pub const GAP: &str = "GP001";
+}
+
+/// One object that a statement touches.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "the struct's columns say what each field means"
+)]
+pub struct Object {
+    pub catalog: Option<String>,
+    pub schema: Option<String>,
+    pub name: Option<String>,
+    pub kind: Option<String>,
+    pub access: Option<String>,
+    pub columns: Vec<String>,
+    pub resolved: bool,
+}
+
+impl From<Object> for Value {
+    fn from(object: Object) -> Self {
+        Self::Struct(vec![
+            object.catalog.into(),
+            object.schema.into(),
+            object.name.into(),
+            object.kind.into(),
+            object.access.into(),
+            object.columns.into(),
+            object.resolved.into(),
+        ])
+    }
+}
+
+/// One column that was masked.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "the struct's columns say what each field means"
+)]
+pub struct MaskedColumn {
+    pub name: String,
+    pub method: String,
+    pub rule_id: String,
+}
+
+impl From<MaskedColumn> for Value {
+    fn from(column: MaskedColumn) -> Self {
+        Self::Struct(vec![
+            column.name.into(),
+            column.method.into(),
+            column.rule_id.into(),
+        ])
+    }
+}
+
+/// One column of a result.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "the struct's columns say what each field means"
+)]
+pub struct ResultColumn {
+    pub name: String,
+    pub kind: String,
+    pub nullable: Option<bool>,
+    pub masked: bool,
+}
+
+impl From<ResultColumn> for Value {
+    fn from(column: ResultColumn) -> Self {
+        Self::Struct(vec![
+            column.name.into(),
+            column.kind.into(),
+            column.nullable.into(),
+            column.masked.into(),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record::schema::{TABLES, Table};
+    use crate::record::tables::{events, logins, sessions, statement_texts, statements};
+
+    use super::*;
+
+    #[track_caller]
+    fn check<const N: usize>(table: &Table, fields: [(&'static str, Value); N]) {
+        let own: Vec<_> = table.own.iter().map(|column| column.name).collect();
+        assert_eq!(fields.map(|(name, _)| name).to_vec(), own, "{}", table.name);
+    }
+
+    #[test]
+    fn each_row_fills_its_table_in_order() {
+        check(&sessions::TABLE, SessionRow::default().fields());
+        check(&logins::TABLE, LoginRow::default().fields());
+        check(&statements::TABLE, StatementRow::default().fields());
+        check(
+            &statement_texts::TABLE,
+            StatementTextRow::default().fields(),
+        );
+        check(&events::TABLE, EventRow::default().fields());
+        assert_eq!(TABLES.len(), 5);
+    }
+}

@@ -1,0 +1,52 @@
+//! What the recorder must know before it opens.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the recorder promises when it takes rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordMode {
+    /// A commit returns when its rows are on the local disk.
+    StrictLocal,
+    /// A commit returns when its rows are queued; loss is possible and is recorded.
+    BestEffort,
+}
+
+impl RecordMode {
+    /// Gives the recorded word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StrictLocal => "strict_local",
+            Self::BestEffort => "best_effort",
+        }
+    }
+}
+
+/// What the recorder must know before it opens.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Organisation that the host records for; the first folder in the store.
+    pub org: String,
+    /// Names the host.
+    pub host_id: String,
+    /// Folder that holds `spool/` and `digest.key`.
+    pub state_dir: PathBuf,
+    /// What a commit promises.
+    pub mode: RecordMode,
+    /// URL of the store.
+    pub store: String,
+    /// Most bytes that the spool may hold.
+    pub spool_max_bytes: u64,
+    /// Longest time that rows wait in the spool before they are sealed.
+    pub seal_interval: Duration,
+    /// SHA-256 of the configuration.
+    pub config_sha256: [u8; 32],
+    /// SHA-256 of the policies.
+    pub policy_bundle_sha256: [u8; 32],
+    /// Version of icecore.
+    pub proxy_version: String,
+    /// More facts of the build for the chain's first event, such as the BPF object's digest.
+    pub build: BTreeMap<String, String>,
+}

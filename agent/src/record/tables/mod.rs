@@ -1,0 +1,7 @@
+//! One file a table: its columns, the row that callers fill, and how the one becomes the other. Pure.
+
+pub(super) mod events;
+pub(super) mod logins;
+pub(super) mod sessions;
+pub(super) mod statement_texts;
+pub(super) mod statements;

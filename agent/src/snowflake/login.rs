@@ -1,0 +1,398 @@
+//! The login request and its answer: the client's credential goes out, ours comes in; real tokens stay here.
+
+use std::time::Duration;
+
+use super::json::{self, Object};
+use super::secret::Secret;
+
+/// Fields that a login request's `data` may hold. Source: protocol reference 2.1.
+const FIELDS: [&str; 26] = [
+    "CLIENT_APP_ID",
+    "CLIENT_APP_VERSION",
+    "CLIENT_APP_VERSION_FULL",
+    "SVN_REVISION",
+    "ACCOUNT_NAME",
+    "LOGIN_NAME",
+    "PASSWORD",
+    "AUTHENTICATOR",
+    "TOKEN",
+    "PROVIDER",
+    "RAW_SAML_RESPONSE",
+    "PROOF_KEY",
+    "BROWSER_MODE_REDIRECT_PORT",
+    "EXT_AUTHN_DUO_METHOD",
+    "PASSCODE",
+    "PASSCODE_IN_PASSWORD",
+    "SESSION_PARAMETERS",
+    "SECONDARY_ROLES",
+    "CLIENT_ENVIRONMENT",
+    "CLIENT_CAPABILITIES",
+    "OAUTH_TYPE",
+    "SPCS_TOKEN",
+    "CHOSEN_NEW_PASSWORD",
+    "UUID",
+    "CLIENT_INFO",
+    "PAT_TOKEN",
+];
+
+/// What a client sends to say who it is; none of it goes upstream.
+const CLIENT_CREDENTIALS: [&str; 15] = [
+    "PASSWORD",
+    "AUTHENTICATOR",
+    "TOKEN",
+    "PROVIDER",
+    "RAW_SAML_RESPONSE",
+    "PROOF_KEY",
+    "BROWSER_MODE_REDIRECT_PORT",
+    "EXT_AUTHN_DUO_METHOD",
+    "PASSCODE",
+    "PASSCODE_IN_PASSWORD",
+    "OAUTH_TYPE",
+    "SPCS_TOKEN",
+    "CHOSEN_NEW_PASSWORD",
+    "PAT_TOKEN",
+    "SECONDARY_ROLES",
+];
+
+/// Session parameters that would make Snowflake mint a credential for the client's cache.
+const MINTING_PARAMETERS: [&str; 2] = [
+    "CLIENT_REQUEST_MFA_TOKEN",
+    "CLIENT_STORE_TEMPORARY_CREDENTIAL",
+];
+
+/// Why a login request or its answer was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The body is not JSON that every parser reads the same way.
+    #[error("login body: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A field that Icecore does not know.
+    #[error("login body: field `{0}` is not known to Icecore")]
+    UnknownField(String),
+    /// A known field is absent or of another shape.
+    #[error("login {part}: expected {expected}")]
+    Shape {
+        /// Which part of which message.
+        part: &'static str,
+        /// What it should have been.
+        expected: &'static str,
+    },
+}
+
+/// What the record keeps of the client that logs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientApp {
+    /// `CLIENT_APP_ID`, such as `PythonConnector`.
+    pub name: Option<String>,
+    /// `CLIENT_APP_VERSION`.
+    pub version: Option<String>,
+}
+
+/// A login request as judged, without any credential of the client's.
+#[derive(Clone, Debug)]
+pub struct LoginRequest {
+    data: Object,
+    client: ClientApp,
+}
+
+/// Who logs in upstream, and by what.
+#[derive(Clone, Debug)]
+pub struct Injected<'a> {
+    /// `ACCOUNT_NAME`.
+    pub account: &'a str,
+    /// `LOGIN_NAME`.
+    pub user: &'a str,
+    /// The wire's name of the way to authenticate, such as `SNOWFLAKE_JWT`.
+    pub authenticator: &'static str,
+    /// The credential itself.
+    pub token: &'a Secret,
+}
+
+impl LoginRequest {
+    /// Reads a plain body and takes every credential field out of it.
+    ///
+    /// # Errors
+    /// Not strict JSON, an unknown field, or no `data` object. A multi-step login (`inFlightCtx`) is an unknown field:
+    /// with our credential there is no second step.
+    pub fn read(plain: &[u8]) -> Result<Self, LoginError> {
+        json::check_strict(plain)?;
+        let body = Object::read(plain)?;
+        if let Some((unknown, _)) = body.members().find(|(key, _)| *key != "data") {
+            return Err(LoginError::UnknownField(unknown.to_owned()));
+        }
+        let mut data: Object = body.read_as("data").ok_or(LoginError::Shape {
+            part: "body",
+            expected: "an object `data`",
+        })?;
+        if let Some((unknown, _)) = data.members().find(|(key, _)| !FIELDS.contains(key)) {
+            return Err(LoginError::UnknownField(unknown.to_owned()));
+        }
+        let client = ClientApp {
+            name: data.read_as("CLIENT_APP_ID"),
+            version: data.read_as("CLIENT_APP_VERSION"),
+        };
+        for field in CLIENT_CREDENTIALS {
+            data.remove(field);
+        }
+        strip_nested(&mut data, "SESSION_PARAMETERS", &MINTING_PARAMETERS)?;
+        strip_nested(&mut data, "CLIENT_ENVIRONMENT", &["OAUTH_TYPE"])?;
+        Ok(Self { data, client })
+    }
+
+    /// Gives what the client says of itself.
+    #[must_use]
+    pub fn client(&self) -> &ClientApp {
+        &self.client
+    }
+
+    /// Writes the body to send upstream, with our credential and no secondary roles.
+    ///
+    /// # Errors
+    /// None in practice: every value was JSON when it came in.
+    pub fn write(&self, injected: &Injected<'_>) -> Result<Vec<u8>, serde_json::Error> {
+        let mut data = self.data.clone();
+        data.set("ACCOUNT_NAME", injected.account)?;
+        data.set("LOGIN_NAME", injected.user)?;
+        data.set("AUTHENTICATOR", injected.authenticator)?;
+        data.set("TOKEN", injected.token.reveal())?;
+        data.set("SECONDARY_ROLES", "NONE")?;
+        let mut body = Object::default();
+        body.set("data", &data)?;
+        body.write()
+    }
+}
+
+fn strip_nested(data: &mut Object, field: &'static str, names: &[&str]) -> Result<(), LoginError> {
+    if !data.has_content(field) {
+        return Ok(());
+    }
+    let mut nested: Object = data.read_as(field).ok_or(LoginError::Shape {
+        part: field,
+        expected: "an object",
+    })?;
+    for name in names {
+        nested.remove(name);
+    }
+    data.set(field, &nested)?;
+    Ok(())
+}
+
+/// Tokens that Snowflake gave, with their lives.
+#[derive(Clone, Debug)]
+pub struct RealTokens {
+    /// Sent with every request.
+    pub session: Secret,
+    /// Renews the session token.
+    pub master: Secret,
+    /// How long the session token lives.
+    pub session_validity: Duration,
+    /// How long the master token lives.
+    pub master_validity: Duration,
+}
+
+/// Where a login or a renewal keeps its tokens and their lives.
+#[derive(Debug)]
+struct TokenFields {
+    session: &'static str,
+    master: &'static str,
+    session_validity: &'static str,
+    master_validity: &'static str,
+}
+
+const LOGIN_FIELDS: TokenFields = TokenFields {
+    session: "token",
+    master: "masterToken",
+    session_validity: "validityInSeconds",
+    master_validity: "masterValidityInSeconds",
+};
+
+const RENEWAL_FIELDS: TokenFields = TokenFields {
+    session: "sessionToken",
+    master: "masterToken",
+    session_validity: "validityInSecondsST",
+    master_validity: "validityInSecondsMT",
+};
+
+/// Parameters whose value the answer to a login sets, so that bound values stay inline where they are judged.
+///
+/// Source: protocol reference 2.2; fakesnow does the same.
+const SET_PARAMETERS: [(&str, i64); 1] = [("CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", 0)];
+
+/// The `data` of a login or renewal that succeeded, real tokens taken out.
+#[derive(Debug)]
+pub struct GrantedLogin {
+    data: Object,
+    fields: &'static TokenFields,
+    tokens: RealTokens,
+}
+
+impl GrantedLogin {
+    /// Reads the `data` of a login's answer.
+    ///
+    /// # Errors
+    /// A token or its life is absent or of another shape.
+    pub fn read_login(mut data: Object) -> Result<Self, LoginError> {
+        let tokens = read_tokens(&data, &LOGIN_FIELDS)?;
+        for minted in ["idToken", "mfaToken", "remMeToken"] {
+            if data.raw(minted).is_some() {
+                data.set(minted, &())?;
+            }
+        }
+        set_parameters(&mut data)?;
+        Ok(Self {
+            data,
+            fields: &LOGIN_FIELDS,
+            tokens,
+        })
+    }
+
+    /// Reads the `data` of a renewal's answer.
+    ///
+    /// # Errors
+    /// A token or its life is absent or of another shape.
+    pub fn read_renewal(data: Object) -> Result<Self, LoginError> {
+        let tokens = read_tokens(&data, &RENEWAL_FIELDS)?;
+        Ok(Self {
+            data,
+            fields: &RENEWAL_FIELDS,
+            tokens,
+        })
+    }
+
+    /// Gives the real tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &RealTokens {
+        &self.tokens
+    }
+
+    /// Gives Snowflake's number of the login.
+    #[must_use]
+    pub fn sf_session_id(&self) -> Option<i64> {
+        self.data.read_as("sessionId")
+    }
+
+    /// Gives the role that Snowflake says the login has.
+    #[must_use]
+    pub fn role(&self) -> Option<String> {
+        self.data
+            .read_as::<Object>("sessionInfo")?
+            .read_as("roleName")
+    }
+
+    /// Writes the `data` for the client, with opaque tokens where the real ones stood.
+    ///
+    /// # Errors
+    /// None in practice: every value was JSON when it came in.
+    pub fn write(mut self, session: &Secret, master: &Secret) -> Result<Object, serde_json::Error> {
+        self.data.set(self.fields.session, session.reveal())?;
+        self.data.set(self.fields.master, master.reveal())?;
+        Ok(self.data)
+    }
+}
+
+fn read_tokens(data: &Object, fields: &'static TokenFields) -> Result<RealTokens, LoginError> {
+    let token = |part| {
+        data.read_as::<String>(part)
+            .filter(|token| !token.is_empty())
+            .map(Secret::new)
+            .ok_or(LoginError::Shape {
+                part,
+                expected: "a token in the answer",
+            })
+    };
+    let seconds = |part| {
+        data.read_as::<u64>(part)
+            .map(Duration::from_secs)
+            .ok_or(LoginError::Shape {
+                part,
+                expected: "a number of seconds in the answer",
+            })
+    };
+    Ok(RealTokens {
+        session: token(fields.session)?,
+        master: token(fields.master)?,
+        session_validity: seconds(fields.session_validity)?,
+        master_validity: seconds(fields.master_validity)?,
+    })
+}
+
+fn set_parameters(data: &mut Object) -> Result<(), LoginError> {
+    let mut parameters: Vec<Object> = match data.raw("parameters").map(|raw| raw.get()) {
+        None | Some("null") => Vec::new(),
+        Some(text) => serde_json::from_str(text)?,
+    };
+    for (name, value) in SET_PARAMETERS {
+        parameters.retain(|parameter| parameter.read_as::<String>("name").as_deref() != Some(name));
+        let mut parameter = Object::default();
+        parameter.set("name", name)?;
+        parameter.set("value", &value)?;
+        parameters.push(parameter);
+    }
+    data.set("parameters", &parameters)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGIN: &str = r#"{"data":{"CLIENT_APP_ID":"PythonConnector","CLIENT_APP_VERSION":"4.8.1","ACCOUNT_NAME":"other","LOGIN_NAME":"agent","PASSWORD":"hunter2","TOKEN":"tok","AUTHENTICATOR":"OAUTH","SECONDARY_ROLES":"ALL","SESSION_PARAMETERS":{"CLIENT_STORE_TEMPORARY_CREDENTIAL":true,"QUERY_TAG":"t"},"CLIENT_ENVIRONMENT":{"OS":"Linux","OAUTH_TYPE":"x"},"EXT_AUTHN_DUO_METHOD":"push"}}"#;
+
+    #[test]
+    fn no_client_credential_goes_upstream() {
+        let request = LoginRequest::read(LOGIN.as_bytes()).unwrap();
+        let token = Secret::new("minted".to_owned());
+        let injected = Injected {
+            account: "ACME",
+            user: "SVC",
+            authenticator: "SNOWFLAKE_JWT",
+            token: &token,
+        };
+        let body = String::from_utf8(request.write(&injected).unwrap()).unwrap();
+        assert_eq!(
+            body,
+            r#"{"data":{"CLIENT_APP_ID":"PythonConnector","CLIENT_APP_VERSION":"4.8.1","ACCOUNT_NAME":"ACME","LOGIN_NAME":"SVC","SESSION_PARAMETERS":{"QUERY_TAG":"t"},"CLIENT_ENVIRONMENT":{"OS":"Linux"},"AUTHENTICATOR":"SNOWFLAKE_JWT","TOKEN":"minted","SECONDARY_ROLES":"NONE"}}"#
+        );
+    }
+
+    #[test]
+    fn unknown_fields_and_second_steps_are_refused() {
+        for body in [
+            r#"{"data":{"NEW_WAY_IN":"x"}}"#,
+            r#"{"data":{},"inFlightCtx":"x"}"#,
+            r#"{"data":1}"#,
+            "{}",
+        ] {
+            assert!(LoginRequest::read(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn real_tokens_never_reach_the_client() {
+        let data = Object::read(br#"{"token":"REAL-S","masterToken":"REAL-M","validityInSeconds":3600,"masterValidityInSeconds":14400,"idToken":"REAL-I","mfaToken":"REAL-F","sessionId":1172562260498123,"sessionInfo":{"roleName":"R"},"parameters":[{"name":"CLIENT_STAGE_ARRAY_BINDING_THRESHOLD","value":65280},{"name":"TIMEZONE","value":"UTC"}]}"#).unwrap();
+        let granted = GrantedLogin::read_login(data).unwrap();
+        assert_eq!(granted.tokens().session.reveal(), "REAL-S");
+        assert_eq!(granted.sf_session_id(), Some(1_172_562_260_498_123));
+        assert_eq!(granted.role().as_deref(), Some("R"));
+        let written = granted
+            .write(
+                &Secret::new("o-s".to_owned()),
+                &Secret::new("o-m".to_owned()),
+            )
+            .unwrap();
+        let text = String::from_utf8(written.write().unwrap()).unwrap();
+        assert!(!text.contains("REAL"), "{text}");
+        assert!(
+            text.contains(r#"{"name":"CLIENT_STAGE_ARRAY_BINDING_THRESHOLD","value":0}"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_answer_without_tokens_is_an_error() {
+        let data = Object::read(
+            br#"{"token":"","masterToken":"m","validityInSeconds":1,"masterValidityInSeconds":1}"#,
+        );
+        assert!(GrantedLogin::read_login(data.unwrap()).is_err());
+    }
+}

@@ -1,0 +1,287 @@
+//! The body of a query request: read strictly, sent on as it was judged.
+
+use serde_json::value::RawValue;
+
+use super::json::{self, Object};
+
+/// Fields that a query request may hold. Source: protocol reference 4.1, read in ten drivers.
+///
+/// `bindStage` and `dataframeAst` are missing on purpose: what they carry is not in the text that is judged.
+const FIELDS: [&str; 13] = [
+    "sqlText",
+    "asyncExec",
+    "sequenceId",
+    "querySubmissionTime",
+    "isInternal",
+    "describeOnly",
+    "describedJobId",
+    "parameters",
+    "bindings",
+    "queryContextDTO",
+    "disableOfflineChunks",
+    "bindStage",
+    "dataframeAst",
+];
+
+/// Why a query request was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The body is not JSON that every parser reads the same way.
+    #[error("request body: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A field that Icecore does not know.
+    #[error("request body: field `{0}` is not known to Icecore")]
+    UnknownField(String),
+    /// A known field of another shape.
+    #[error("request body: field `{field}`: expected {expected}")]
+    Shape {
+        /// The field's name.
+        field: &'static str,
+        /// What it should have been.
+        expected: &'static str,
+    },
+    /// A field whose content would run without being in the judged text.
+    #[error(
+        "request body: field `{field}` carries what the statement's text does not show: {advice}"
+    )]
+    Hidden {
+        /// The field's name.
+        field: &'static str,
+        /// What to do instead.
+        advice: &'static str,
+    },
+    /// The statement's text passes the limit.
+    #[error("statement of {found_bytes} bytes is longer than the limit of {limit_bytes} bytes")]
+    TooLong {
+        /// Bytes of the text.
+        found_bytes: u64,
+        /// The limit, in bytes.
+        limit_bytes: u64,
+    },
+}
+
+/// A query request as judged; what is sent upstream is written from it.
+#[derive(Clone, Debug)]
+pub struct QueryRequest {
+    sql_text: String,
+    is_async: bool,
+    is_internal: bool,
+    is_describe: bool,
+    sequence_id: Option<i64>,
+    bind_count: usize,
+    body: Object,
+}
+
+impl QueryRequest {
+    /// Reads a plain (inflated) body.
+    ///
+    /// # Errors
+    /// Anything that is not surely what it seems: see `QueryError`.
+    pub fn read(plain: &[u8], statement_max_bytes: u64) -> Result<Self, QueryError> {
+        json::check_strict(plain)?;
+        let mut body = Object::read(plain)?;
+        if let Some((unknown, _)) = body.members().find(|(key, _)| !FIELDS.contains(key)) {
+            return Err(QueryError::UnknownField(unknown.to_owned()));
+        }
+        refuse_hidden(
+            &body,
+            "bindStage",
+            "bind fewer values at once, so that the driver sends them inline",
+        )?;
+        refuse_hidden(&body, "dataframeAst", "switch the client's AST feature off")?;
+        body.remove("bindStage");
+        body.remove("dataframeAst");
+        let sql_text: String = body.read_as("sqlText").ok_or(QueryError::Shape {
+            field: "sqlText",
+            expected: "a string",
+        })?;
+        if sql_text.len() as u64 > statement_max_bytes {
+            return Err(QueryError::TooLong {
+                found_bytes: sql_text.len() as u64,
+                limit_bytes: statement_max_bytes,
+            });
+        }
+        check_parameters(&body)?;
+        let bind_count = match body.raw("bindings").filter(|raw| raw.get() != "null") {
+            Some(_) => {
+                let bindings: Object = body.read_as("bindings").ok_or(QueryError::Shape {
+                    field: "bindings",
+                    expected: "an object or null",
+                })?;
+                bindings.members().count()
+            }
+            None => 0,
+        };
+        Ok(Self {
+            is_async: flag(&body, "asyncExec")?,
+            is_internal: flag(&body, "isInternal")?,
+            is_describe: flag(&body, "describeOnly")?,
+            sequence_id: body.read_as("sequenceId"),
+            sql_text,
+            bind_count,
+            body,
+        })
+    }
+
+    /// Gives the statement's exact text.
+    #[must_use]
+    pub fn sql_text(&self) -> &str {
+        &self.sql_text
+    }
+
+    /// Tells whether the client wants an id at once and the result later.
+    #[must_use]
+    pub fn is_async(&self) -> bool {
+        self.is_async
+    }
+
+    /// Tells whether the client says that its driver, not its user, made the statement.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.is_internal
+    }
+
+    /// Tells whether the statement is to be compiled only.
+    #[must_use]
+    pub fn is_describe(&self) -> bool {
+        self.is_describe
+    }
+
+    /// Gives the client's statement counter.
+    #[must_use]
+    pub fn sequence_id(&self) -> Option<i64> {
+        self.sequence_id
+    }
+
+    /// Gives the number of bound values (columns of a bulk bind count once).
+    #[must_use]
+    pub fn bind_count(&self) -> usize {
+        self.bind_count
+    }
+
+    /// Gives the bound values as the client wrote them.
+    #[must_use]
+    pub fn bindings(&self) -> Option<&RawValue> {
+        self.body
+            .raw("bindings")
+            .filter(|raw| !matches!(raw.get(), "null" | "{}"))
+    }
+
+    /// Writes the body to send upstream: the fields above as read, none other.
+    ///
+    /// # Errors
+    /// None in practice: every value was JSON when it came in.
+    pub fn write(&self) -> Result<Vec<u8>, serde_json::Error> {
+        self.body.write()
+    }
+}
+
+fn refuse_hidden(
+    body: &Object,
+    field: &'static str,
+    advice: &'static str,
+) -> Result<(), QueryError> {
+    if body.has_content(field) {
+        return Err(QueryError::Hidden { field, advice });
+    }
+    Ok(())
+}
+
+fn flag(body: &Object, field: &'static str) -> Result<bool, QueryError> {
+    match body.raw(field).map(RawValue::get) {
+        None | Some("null" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(QueryError::Shape {
+            field,
+            expected: "true or false",
+        }),
+    }
+}
+
+/// Refuses statement parameters that let more statements run than were judged.
+fn check_parameters(body: &Object) -> Result<(), QueryError> {
+    let shape = QueryError::Shape {
+        field: "parameters",
+        expected: "an object or null",
+    };
+    let Some(raw) = body.raw("parameters").filter(|raw| raw.get() != "null") else {
+        return Ok(());
+    };
+    let parameters: Object = serde_json::from_str(raw.get()).map_err(|_| shape)?;
+    let several = parameters.members().any(|(key, value)| {
+        key.eq_ignore_ascii_case("MULTI_STATEMENT_COUNT") && !matches!(value.get(), "1" | "\"1\"")
+    });
+    if several {
+        return Err(QueryError::Hidden {
+            field: "parameters.MULTI_STATEMENT_COUNT",
+            advice: "send one statement a request",
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<QueryRequest, QueryError> {
+        QueryRequest::read(body.as_bytes(), 1000)
+    }
+
+    #[test]
+    fn a_drivers_body_is_read_and_written_whole() {
+        let body = r#"{"sqlText":"select ?","asyncExec":false,"sequenceId":3,"querySubmissionTime":1760000000000,"isInternal":false,"describeOnly":true,"parameters":{"QUERY_TAG":"t","MULTI_STATEMENT_COUNT":1},"bindings":{"1":{"type":"FIXED","value":"5"}},"queryContextDTO":{"entries":[{"timestamp":1748552075465658}]}}"#;
+        let request = read(body).unwrap();
+        assert_eq!(request.sql_text(), "select ?");
+        assert_eq!(request.bind_count(), 1);
+        assert!(request.is_describe() && !request.is_async());
+        assert_eq!(String::from_utf8(request.write().unwrap()).unwrap(), body);
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        assert!(
+            matches!(read(r#"{"sqlText":"x","sqlTextStage":"@s"}"#), Err(QueryError::UnknownField(field)) if field == "sqlTextStage")
+        );
+    }
+
+    #[test]
+    fn what_hides_content_is_refused() {
+        for body in [
+            r#"{"sqlText":"x","bindStage":"@SYSTEM$BIND/1"}"#,
+            r#"{"sqlText":"x","dataframeAst":"AAAA"}"#,
+            r#"{"sqlText":"x","parameters":{"multi_statement_count":0}}"#,
+            r#"{"sqlText":"x","parameters":{"MULTI_STATEMENT_COUNT":"2"}}"#,
+        ] {
+            assert!(
+                matches!(read(body), Err(QueryError::Hidden { .. })),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_over_the_limit_is_refused() {
+        let body = format!(r#"{{"sqlText":"{}"}}"#, "x".repeat(1001));
+        assert!(matches!(
+            read(&body),
+            Err(QueryError::TooLong {
+                found_bytes: 1001,
+                limit_bytes: 1000
+            })
+        ));
+    }
+
+    #[test]
+    fn another_shape_is_refused() {
+        for body in [
+            r#"{"sqlText":1}"#,
+            r#"{"sqlText":"x","asyncExec":"true"}"#,
+            r#"{"sqlText":"x","parameters":[]}"#,
+            "[]",
+            "{}",
+        ] {
+            assert!(read(body).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Which endpoint a request names, byte for byte.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// An endpoint of the drivers' protocol that Icecore answers or carries.
+///
+/// Source: protocol reference section 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /session/v1/login-request`
+    Login,
+    /// `POST /session/token-request`
+    Renew,
+    /// `POST /session/heartbeat`
+    Heartbeat,
+    /// `POST /session?delete=true`
+    Close,
+    /// `POST /queries/v1/query-request`
+    Query,
+    /// `GET /queries/<id>/result`
+    Result(QueryId),
+    /// `GET /monitoring/queries/<id>`
+    Monitoring(QueryId),
+    /// `POST /queries/v1/abort-request`: names the execution by its `requestId`.
+    AbortRequest,
+    /// `POST /queries/<id>/abort-request`
+    AbortQuery(QueryId),
+    /// `POST /telemetry/send` and `/telemetry/send/sessionless`
+    Telemetry,
+}
+
+/// Snowflake's or our own name of a query: a UUID, as drivers demand of a `getResultUrl`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueryId(Uuid);
+
+impl QueryId {
+    /// Makes an own id for a statement that Snowflake has not named yet.
+    #[must_use]
+    pub fn mint() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// Reads a hyphenated lower-case UUID; any other spelling is not an id.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Uuid::parse_str(text).ok()?;
+        (id.hyphenated().to_string() == text).then_some(Self(id))
+    }
+}
+
+impl fmt::Display for QueryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for QueryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Endpoint {
+    /// Finds the endpoint whose method and path equal the request's, with no normalisation at all.
+    ///
+    /// `//`, `%2e`, `;` and other case give `None`, as every path that is not listed does.
+    #[must_use]
+    pub fn find(method: &str, path: &str, query: Option<&str>) -> Option<Self> {
+        match (method, path) {
+            ("POST", "/session/v1/login-request") => Some(Self::Login),
+            ("POST", "/session/token-request") => Some(Self::Renew),
+            ("POST", "/session/heartbeat") => Some(Self::Heartbeat),
+            ("POST", "/session") => {
+                let delete =
+                    query.is_some_and(|query| query.split('&').any(|pair| pair == "delete=true"));
+                delete.then_some(Self::Close)
+            }
+            ("POST", "/queries/v1/query-request") => Some(Self::Query),
+            ("POST", "/queries/v1/abort-request") => Some(Self::AbortRequest),
+            ("POST", "/telemetry/send" | "/telemetry/send/sessionless") => Some(Self::Telemetry),
+            ("GET", path) => {
+                if let Some(id) = path.strip_prefix("/monitoring/queries/") {
+                    return QueryId::parse(id).map(Self::Monitoring);
+                }
+                QueryId::parse(path.strip_prefix("/queries/")?.strip_suffix("/result")?)
+                    .map(Self::Result)
+            }
+            ("POST", path) => {
+                let id = path
+                    .strip_prefix("/queries/")?
+                    .strip_suffix("/abort-request")?;
+                QueryId::parse(id).map(Self::AbortQuery)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Finds the value of a query-string member; `None` if it is absent, stands twice or holds an escape.
+///
+/// The members that Icecore reads (`requestId`, `request_id`) are UUIDs and need no escape.
+#[must_use]
+pub fn plain_member<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let mut values = query?
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let value = values.next()?;
+    let plain = !value.is_empty() && !value.contains(['%', '+']);
+    (plain && values.next().is_none()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11";
+
+    #[track_caller]
+    fn check(method: &str, path: &str, query: Option<&str>, expected: Option<Endpoint>) {
+        assert_eq!(
+            Endpoint::find(method, path, query),
+            expected,
+            "{method} {path}"
+        );
+    }
+
+    #[test]
+    fn listed_paths_are_found() {
+        let id = QueryId::parse(ID).unwrap();
+        check(
+            "POST",
+            "/session/v1/login-request",
+            Some("requestId=1"),
+            Some(Endpoint::Login),
+        );
+        check(
+            "POST",
+            "/session",
+            Some("delete=true&requestId=1"),
+            Some(Endpoint::Close),
+        );
+        check(
+            "GET",
+            &format!("/queries/{ID}/result"),
+            None,
+            Some(Endpoint::Result(id)),
+        );
+        check(
+            "POST",
+            &format!("/queries/{ID}/abort-request"),
+            None,
+            Some(Endpoint::AbortQuery(id)),
+        );
+        check(
+            "GET",
+            &format!("/monitoring/queries/{ID}"),
+            None,
+            Some(Endpoint::Monitoring(id)),
+        );
+    }
+
+    #[test]
+    fn near_misses_are_not_found() {
+        for path in [
+            "//queries/v1/query-request",
+            "/queries//v1/query-request",
+            "/queries/v1/query-request/",
+            "/queries/v1/query%2drequest",
+            "/queries/v1/./query-request",
+            "/queries/v1/query-request;x=1",
+            "/Queries/v1/query-request",
+            "/api/v2/statements",
+            "/session",
+            "/queries/01BF3A2E-0000-4A52-9F0B-3F3F2F3A0C11/abort-request",
+        ] {
+            check("POST", path, None, None);
+        }
+        check("PUT", "/queries/v1/query-request", None, None);
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_no_member() {
+        assert_eq!(
+            plain_member(Some("requestId=a&x=1"), "requestId"),
+            Some("a")
+        );
+        assert_eq!(
+            plain_member(Some("requestId=a&requestId=b"), "requestId"),
+            None
+        );
+        assert_eq!(plain_member(Some("xrequestId=a"), "requestId"), None);
+        assert_eq!(plain_member(Some("requestId=%61"), "requestId"), None);
+    }
+}

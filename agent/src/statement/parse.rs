@@ -1,0 +1,214 @@
+//! SQL text to a kind and a form without literals.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, Ident, ObjectName, Select, Statement, TableFactor, Value, ValueWithSpan,
+};
+use sqlparser::ast::{VisitMut, VisitorMut};
+use sqlparser::dialect::SnowflakeDialect;
+use sqlparser::parser::{Parser, ParserError};
+
+use super::kind::{self, Kind};
+
+/// Deepest nesting that is read. Source: far above hand-written SQL, far below what costs a stack.
+const DEPTH_MAX: usize = 100;
+
+/// Table functions that only shape the rows they are given.
+const SHAPING_TABLE_FUNCTIONS: [&str; 4] =
+    ["FLATTEN", "GENERATOR", "RESULT_SCAN", "SPLIT_TO_TABLE"];
+
+/// Why a statement could not be read.
+///
+/// The parser's own words are not kept: they quote the statement, literals included.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    #[error("the text holds no statement")]
+    Empty,
+    #[error("the text holds {0} statements; send one statement a request")]
+    Several(usize),
+    #[error("the text is not SQL that Icecore understands{}", at(.0))]
+    Syntax(Option<(u64, u64)>),
+    #[error("the statement nests deeper than {DEPTH_MAX} levels")]
+    TooDeep,
+    #[error("the statement uses `{0}`, whose effects Icecore does not know yet")]
+    Unsupported(&'static str),
+}
+
+fn at(position: &Option<(u64, u64)>) -> String {
+    position.map_or_else(String::new, |(line, column)| {
+        format!(", at line {line}, column {column}")
+    })
+}
+
+/// What a statement is, and how it reads without its literals.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) kind: Kind,
+    pub(super) normalized: String,
+}
+
+/// Reads exactly one statement.
+pub(super) fn parse(text: &str) -> Result<Parsed, Unreadable> {
+    let dialect = SnowflakeDialect {};
+    let mut statements = Parser::new(&dialect)
+        .with_recursion_limit(DEPTH_MAX)
+        .try_with_sql(text)
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(unreadable)?;
+    let statement = match statements.as_mut_slice() {
+        [] => return Err(Unreadable::Empty),
+        [statement] => statement,
+        several => return Err(Unreadable::Several(several.len())),
+    };
+    let mut walk = Walk { kind: Kind::Query };
+    if let ControlFlow::Break(found) = VisitMut::visit(statement, &mut walk) {
+        return Err(Unreadable::Unsupported(found));
+    }
+    Ok(Parsed {
+        kind: walk.kind,
+        normalized: statement.to_string(),
+    })
+}
+
+/// Keeps the place of a syntax error and drops its words.
+fn unreadable(error: ParserError) -> Unreadable {
+    match error {
+        ParserError::RecursionLimitExceeded => Unreadable::TooDeep,
+        ParserError::TokenizerError(words) | ParserError::ParserError(words) => {
+            Unreadable::Syntax(place(&words))
+        }
+    }
+}
+
+/// Finds `at Line: L, Column: C` at the end of the parser's words. Source: sqlparser `tokenizer.rs`, `Location`.
+fn place(words: &str) -> Option<(u64, u64)> {
+    let (_, place) = words.rsplit_once(" at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    Some((line.parse().ok()?, column.trim().parse().ok()?))
+}
+
+/// Raises the kind by every statement, function and table found, and replaces literals on the way.
+struct Walk {
+    kind: Kind,
+}
+
+impl Walk {
+    fn raise(&mut self, kind: Kind) {
+        self.kind = self.kind.max(kind);
+    }
+
+    /// A function outside the built-in schema, or one that acts on the account, is a call.
+    fn see_function(&mut self, name: &ObjectName) {
+        let acts = match name.0.as_slice() {
+            [single] => single
+                .as_ident()
+                .is_none_or(|name| starts_with_ignoring_case(&name.value, "SYSTEM$")),
+            _ => true,
+        };
+        if acts {
+            self.raise(Kind::Call);
+        }
+    }
+
+    fn see_table_function(&mut self, name: &ObjectName) {
+        let shaping = match name.0.as_slice() {
+            [single] => single.as_ident().is_some_and(|name| {
+                SHAPING_TABLE_FUNCTIONS
+                    .iter()
+                    .any(|shaping| name.value.eq_ignore_ascii_case(shaping))
+            }),
+            _ => false,
+        };
+        if !shaping {
+            self.raise(Kind::Call);
+        }
+    }
+}
+
+fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}
+
+impl VisitorMut for Walk {
+    type Break = &'static str;
+
+    fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<Self::Break> {
+        self.raise(kind::of(statement));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        if select.into.is_some() {
+            self.raise(Kind::Create);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Function(function) = expr {
+            self.see_function(&function.name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        match factor {
+            TableFactor::Table {
+                name,
+                args: Some(_),
+                ..
+            }
+            | TableFactor::Function { name, .. } => {
+                self.see_table_function(name);
+            }
+            TableFactor::Table { args: None, .. }
+            | TableFactor::Derived { .. }
+            | TableFactor::NestedJoin { .. }
+            | TableFactor::Pivot { .. }
+            | TableFactor::Unpivot { .. }
+            | TableFactor::UnpivotExpr { .. }
+            | TableFactor::MatchRecognize { .. }
+            | TableFactor::UNNEST { .. } => {}
+            TableFactor::TableFunction { expr, .. } => {
+                if let Expr::Function(function) = expr {
+                    self.see_table_function(&function.name);
+                } else {
+                    self.raise(Kind::Call);
+                }
+            }
+            TableFactor::SemanticView { .. } => return ControlFlow::Break("SEMANTIC_VIEW"),
+            TableFactor::JsonTable { .. } => return ControlFlow::Break("JSON_TABLE"),
+            TableFactor::OpenJsonTable { .. } => return ControlFlow::Break("OPENJSON"),
+            TableFactor::XmlTable { .. } => return ControlFlow::Break("XMLTABLE"),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Self::Break> {
+        let staged = relation.0.iter().any(|part| match part.as_ident() {
+            Some(Ident {
+                value,
+                quote_style: None,
+                ..
+            }) => value.starts_with('@'),
+            Some(_) => false,
+            None => true,
+        });
+        if staged && self.kind == Kind::Query {
+            return ControlFlow::Break("staged file or computed name as a table");
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<Self::Break> {
+        if !matches!(
+            value.value,
+            Value::Placeholder(_) | Value::Null | Value::Boolean(_)
+        ) {
+            value.value = Value::Placeholder("?".to_owned());
+        }
+        ControlFlow::Continue(())
+    }
+}

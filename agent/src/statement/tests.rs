@@ -1,0 +1,124 @@
+use super::*;
+
+#[track_caller]
+fn check(text: &str, expected: Kind) {
+    let statement = Statement::read(text);
+    assert_eq!(
+        statement.kind(),
+        expected,
+        "{text}: {:?}",
+        statement.problem()
+    );
+}
+
+#[test]
+fn plain_statements_have_their_kind() {
+    check("select 1", Kind::Query);
+    check("with a as (select 1 x) select x from a", Kind::Query);
+    check(
+        "select * from t, lateral flatten(input => t.v) f",
+        Kind::Query,
+    );
+    check(
+        "select seq4() from table(generator(rowcount => 10))",
+        Kind::Query,
+    );
+    check("show tables", Kind::Show);
+    check("describe table t", Kind::Show);
+    check("insert into t values (1)", Kind::Insert);
+    check("update t set a = 1", Kind::Update);
+    check("delete from t", Kind::Delete);
+    check("truncate table t", Kind::Truncate);
+    check("create table t (a int)", Kind::Create);
+    check("create table t as select 1 a", Kind::Create);
+    check("alter table t add column b int", Kind::Alter);
+    check("drop table t", Kind::Drop);
+    check("grant select on table t to role r", Kind::Grant);
+    check("call p()", Kind::Call);
+    check("copy into t from @s", Kind::CopyIn);
+    check("copy into @s from t", Kind::Unload);
+    check("use role admin", Kind::UseRole);
+    check("use warehouse w", Kind::UseWarehouse);
+    check("use schema s", Kind::Session);
+    check("alter session set query_tag = 'x'", Kind::Session);
+    check("begin", Kind::Session);
+    check("commit", Kind::Session);
+}
+
+#[test]
+fn the_most_dangerous_statement_at_any_depth_counts() {
+    check("begin select 1; drop table x; end", Kind::Call);
+    check(
+        "with x as (select 1 a) delete from t using x",
+        Kind::Unknown,
+    );
+    check("explain delete from t", Kind::Delete);
+    check("select 1 into t", Kind::Create);
+}
+
+#[test]
+fn calls_hidden_in_a_query_are_calls() {
+    check("select system$cancel_all_queries(1)", Kind::Call);
+    check("select SYSTEM$WAIT(1)", Kind::Call);
+    check("select db.s.f(1)", Kind::Call);
+    check(
+        "select snowflake.cortex.search_preview('a', 'b')",
+        Kind::Call,
+    );
+    check(
+        "select * from table(system$data_metric_scan(a => 'b'))",
+        Kind::Call,
+    );
+    check("select * from table(my_udtf(1))", Kind::Call);
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown() {
+    for text in [
+        "",
+        "  -- nothing",
+        "select 1; drop table t",
+        "selekt 1",
+        "select $1 from @stage/file.csv",
+        "put file:///x @s",
+        "select ((((",
+    ] {
+        let statement = Statement::read(text);
+        assert_eq!(statement.kind(), Kind::Unknown, "{text}");
+        assert!(statement.problem().is_some(), "{text}");
+        assert!(statement.kind().action().is_none());
+    }
+}
+
+#[test]
+fn hostile_nesting_is_refused() {
+    check(
+        &format!("select {}1{}", "(".repeat(5000), ")".repeat(5000)),
+        Kind::Unknown,
+    );
+}
+
+#[test]
+fn literals_do_not_survive_normalisation_or_errors() {
+    let secret = "hunter2";
+    let read = Statement::read(&format!(
+        "select * from t where a = '{secret}' and b = 42 -- {secret}"
+    ));
+    assert_eq!(
+        read.normalized(),
+        Some("SELECT * FROM t WHERE a = ? AND b = ?")
+    );
+    let broken = Statement::read(&format!("select '{secret}' frm '{secret}' '{secret}' ,,"));
+    assert!(!broken.problem().unwrap().contains(secret));
+}
+
+#[test]
+fn the_servers_kind_must_fit() {
+    assert!(Kind::Query.fits(0x1000));
+    assert!(!Kind::Query.fits(0x3300));
+    assert!(!Kind::Query.fits(0x6000));
+    assert!(!Kind::Show.fits(0x1000));
+    assert!(Kind::Delete.fits(0x3300));
+    assert!(Kind::Unload.fits(0x3700));
+    assert!(!Kind::CopyIn.fits(0x3700));
+}

@@ -1,0 +1,301 @@
+//! The connections to Snowflake: pooled per core, verified, never redirected.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT,
+};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::resolve::Resolver;
+use super::{Answered, UpstreamError};
+use crate::snowflake::gzip;
+use crate::snowflake::secret::Secret;
+
+/// Longest wait for an answer: Snowflake's own long poll is 45 s (protocol reference 2.2, `healthCheckInterval`).
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+/// Largest answer that is held, in plain bytes; Snowflake puts larger results into chunks.
+const ANSWER_MAX_BYTES: u64 = 256 << 20;
+
+/// Headers of the client that go upstream as they came. Source: protocol reference section 8, points 12 and 14.
+const PASSED: [&str; 5] = [
+    "client_app_id",
+    "client_app_version",
+    "x-snowflake-service",
+    "x-snowflake-session",
+    "traceparent",
+];
+
+/// What a core's client is made from.
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// Roots that Snowflake is trusted by.
+    pub tls: Arc<rustls::ClientConfig>,
+    /// How long one connect may take, TLS included.
+    pub connect_timeout: Duration,
+    /// Where governed hosts are.
+    pub resolver: Arc<Resolver>,
+}
+
+/// The headers of a client's request that may go upstream.
+#[derive(Clone, Debug)]
+pub struct Headers(HeaderMap);
+
+impl Headers {
+    /// Picks what may go upstream; credentials, cookies and proofs of possession are not among it.
+    #[must_use]
+    pub fn pick(client: &HeaderMap) -> Self {
+        let mut picked = HeaderMap::new();
+        for name in PASSED {
+            if let Some(value) = client.get(name)
+                && let Ok(name) = hyper::header::HeaderName::from_bytes(name.as_bytes())
+            {
+                picked.insert(name, value.clone());
+            }
+        }
+        if let Some(agent) = client.get(USER_AGENT) {
+            picked.insert(USER_AGENT, agent.clone());
+        }
+        let wants_snowflake = client
+            .get(ACCEPT)
+            .is_some_and(|accept| accept == "application/snowflake");
+        let accept = if wants_snowflake {
+            "application/snowflake"
+        } else {
+            "application/json"
+        };
+        picked.insert(ACCEPT, HeaderValue::from_static(accept));
+        picked.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        picked.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self(picked)
+    }
+
+    /// Gives `application/json` requests' headers, for requests of our own.
+    #[must_use]
+    pub fn own() -> Self {
+        Self::pick(&HeaderMap::new())
+    }
+}
+
+/// One core's client.
+#[derive(Clone)]
+pub struct Upstream {
+    client: Client<Connector, Full<Bytes>>,
+}
+
+impl Upstream {
+    /// Makes the client; its connections live on the calling core's runtime.
+    #[must_use]
+    pub fn new(settings: UpstreamSettings) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .build(Connector(settings));
+        Self { client }
+    }
+
+    /// Sends one request and reads its answer; follows nothing and retries nothing.
+    ///
+    /// # Errors
+    /// See `UpstreamError`. An HTTP status other than 200 is an error unless its body is an answer's envelope.
+    pub(super) async fn send(
+        &self,
+        host: &str,
+        method: Method,
+        path_and_query: &str,
+        headers: &Headers,
+        token: Option<&Secret>,
+        body: Vec<u8>,
+    ) -> Result<Answered, UpstreamError> {
+        let request = request(host, method, path_and_query, headers, token, body)
+            .map_err(|error| UpstreamError::Request(error.to_string()))?;
+        let exchange = async {
+            let response = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| unreachable(host, &error))?;
+            read(host, response).await
+        };
+        tokio::time::timeout(ANSWER_WITHIN, exchange)
+            .await
+            .unwrap_or_else(|_| {
+                Err(UpstreamError::Slow {
+                    host: host.to_owned(),
+                    within: ANSWER_WITHIN,
+                })
+            })
+    }
+}
+
+fn request(
+    host: &str,
+    method: Method,
+    path_and_query: &str,
+    headers: &Headers,
+    token: Option<&Secret>,
+    body: Vec<u8>,
+) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    let uri = Uri::builder()
+        .scheme("https")
+        .authority(host)
+        .path_and_query(path_and_query)
+        .build()?;
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .body(Full::new(Bytes::from(body)))?;
+    *request.headers_mut() = headers.0.clone();
+    if let Some(token) = token {
+        let mut value = HeaderValue::try_from(format!("Snowflake Token=\"{}\"", token.reveal()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    Ok(request)
+}
+
+async fn read(host: &str, response: Response<Incoming>) -> Result<Answered, UpstreamError> {
+    let status = response.status();
+    let limit = usize::try_from(ANSWER_MAX_BYTES).unwrap_or(usize::MAX);
+    let body = Limited::new(response.into_body(), limit)
+        .collect()
+        .await
+        .map_err(|error| UpstreamError::Unreachable {
+            host: host.to_owned(),
+            cause: error.to_string(),
+        })?
+        .to_bytes();
+    let plain = gzip::inflate_capped(body, ANSWER_MAX_BYTES);
+    if status != StatusCode::OK {
+        let bad = UpstreamError::Status {
+            host: host.to_owned(),
+            status: status.as_u16(),
+        };
+        return match plain.map(Answered::read) {
+            Ok(Ok(answered)) if status == StatusCode::UNAUTHORIZED => Ok(answered),
+            Ok(_) | Err(_) => Err(bad),
+        };
+    }
+    Ok(Answered::read(plain?)?)
+}
+
+fn unreachable(host: &str, error: &hyper_util::client::legacy::Error) -> UpstreamError {
+    let mut cause = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        cause = format!("{cause}: {error}");
+        next = error.source();
+    }
+    UpstreamError::Unreachable {
+        host: host.to_owned(),
+        cause,
+    }
+}
+
+/// Dials a governed host and verifies its certificate.
+#[derive(Clone)]
+struct Connector(UpstreamSettings);
+
+impl Connector {
+    async fn connect(self, uri: Uri) -> Result<TokioIo<Verified>, UpstreamError> {
+        let host = uri.host().unwrap_or_default().to_owned();
+        let unreachable = |cause: String| UpstreamError::Unreachable {
+            host: host.clone(),
+            cause,
+        };
+        let name =
+            ServerName::try_from(host.clone()).map_err(|error| unreachable(error.to_string()))?;
+        let mut failure = unreachable("no address answered".to_owned());
+        for address in self.0.resolver.resolve(&host).await? {
+            let connecting = async {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                TlsConnector::from(Arc::clone(&self.0.tls))
+                    .connect(name.clone(), stream)
+                    .await
+            };
+            match tokio::time::timeout(self.0.connect_timeout, connecting).await {
+                Ok(Ok(stream)) => return Ok(TokioIo::new(Verified(stream))),
+                Ok(Err(error)) => failure = unreachable(format!("{address}: {error}")),
+                Err(_) => {
+                    failure = unreachable(format!(
+                        "{address}: no connection within {} s",
+                        self.0.connect_timeout.as_secs()
+                    ));
+                }
+            }
+        }
+        Err(failure)
+    }
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<Verified>;
+    type Error = UpstreamError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, UpstreamError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
+}
+
+/// A connection whose other end has shown a certificate for the host.
+struct Verified(TlsStream<TcpStream>);
+
+impl Connection for Verified {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl tokio::io::AsyncRead for Verified {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl tokio::io::AsyncWrite for Verified {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, buffer)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,243 @@
+//! A login at Snowflake: opened with our credential, kept alive with its real tokens, closed at the end.
+
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use hyper::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
+
+use super::client::{Headers, Upstream};
+use super::{Answered, CredentialError, KeyPair, UpstreamError};
+use crate::snowflake::json::Object;
+use crate::snowflake::login::{GrantedLogin, Injected, LoginError, LoginRequest, RealTokens};
+use crate::snowflake::secret::Secret;
+
+/// A governed account and the user that Icecore is there.
+pub struct Account {
+    /// Its host name, lower case.
+    pub host: String,
+    /// Its name, as Snowflake writes it.
+    pub name: String,
+    /// The user that the proxy logs in as.
+    pub user: String,
+    /// The role that every login gets.
+    pub role: String,
+    /// The warehouse that every login gets, if one is pinned.
+    pub warehouse: Option<String>,
+    /// The user's key.
+    pub key: KeyPair,
+}
+
+/// A login's real tokens; the agent holds opaque ones that lead here.
+pub struct Login {
+    host: String,
+    tokens: Mutex<RealTokens>,
+    renewing: tokio::sync::Mutex<()>,
+}
+
+/// What a login request came to.
+pub enum LoginOutcome {
+    /// Snowflake let us in.
+    Granted(Login, GrantedLogin),
+    /// Snowflake refused, in its own words.
+    Refused(Answered),
+}
+
+/// What a renewal came to.
+pub enum RenewalOutcome {
+    /// Fresh real tokens are in place.
+    Granted(GrantedLogin),
+    /// Snowflake refused, in its own words.
+    Refused(Answered),
+}
+
+/// Members of the login address that the client may choose. Role and warehouse are authority, not decoration.
+const CLIENTS_CHOICE: [&str; 2] = ["databaseName", "schemaName"];
+
+impl Login {
+    /// Logs in with our credential in the place of whatever the client sent.
+    ///
+    /// # Errors
+    /// No usable answer, or one without tokens.
+    pub async fn open(
+        upstream: &Upstream,
+        account: &Account,
+        request: &LoginRequest,
+        client_query: Option<&str>,
+        headers: &Headers,
+        now: DateTime<Utc>,
+    ) -> Result<LoginOutcome, UpstreamError> {
+        let token = account
+            .key
+            .mint(&account.name, &account.user, now)
+            .map_err(unsigned)?;
+        let injected = Injected {
+            account: &account.name,
+            user: &account.user,
+            authenticator: "SNOWFLAKE_JWT",
+            token: &token,
+        };
+        let body = request
+            .write(&injected)
+            .map_err(|error| UpstreamError::Request(error.to_string()))?;
+        let path = format!(
+            "/session/v1/login-request?{}",
+            address_members(account, client_query)
+        );
+        let answered = upstream
+            .send(&account.host, Method::POST, &path, headers, None, body)
+            .await?;
+        if !answered.answer().success() {
+            return Ok(LoginOutcome::Refused(answered));
+        }
+        let granted = GrantedLogin::read_login(data(answered)).map_err(unreadable)?;
+        let login = Self {
+            host: account.host.clone(),
+            tokens: Mutex::new(granted.tokens().clone()),
+            renewing: tokio::sync::Mutex::new(()),
+        };
+        Ok(LoginOutcome::Granted(login, granted))
+    }
+
+    /// Gives the account's host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Gives the real session token, for one request upstream.
+    pub(super) fn session_token(&self) -> Secret {
+        self.tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .session
+            .clone()
+    }
+
+    /// Renews the tokens, unless another renewal has since the caller took the token that failed.
+    ///
+    /// # Errors
+    /// `Expired` if Snowflake refuses; else no usable answer.
+    pub(super) async fn renew_if_still(
+        &self,
+        upstream: &Upstream,
+        failed: &Secret,
+    ) -> Result<(), UpstreamError> {
+        let turn = self.renewing.lock().await;
+        if self.session_token() != *failed {
+            return Ok(());
+        }
+        let outcome = self.exchange(upstream).await?;
+        drop(turn);
+        match outcome {
+            RenewalOutcome::Granted(_) => Ok(()),
+            RenewalOutcome::Refused(_) => Err(UpstreamError::Expired),
+        }
+    }
+
+    /// Renews the tokens because the client asks.
+    ///
+    /// # Errors
+    /// No usable answer, or one without tokens.
+    pub async fn renew(&self, upstream: &Upstream) -> Result<RenewalOutcome, UpstreamError> {
+        let turn = self.renewing.lock().await;
+        let outcome = self.exchange(upstream).await;
+        drop(turn);
+        outcome
+    }
+
+    async fn exchange(&self, upstream: &Upstream) -> Result<RenewalOutcome, UpstreamError> {
+        let held = self
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut body = Object::default();
+        let written = body
+            .set("oldSessionToken", held.session.reveal())
+            .and_then(|()| body.set("requestType", "RENEW"))
+            .and_then(|()| body.write())
+            .map_err(|error| UpstreamError::Request(error.to_string()))?;
+        let path = format!("/session/token-request?{}", fresh_ids());
+        let answered = upstream
+            .send(
+                &self.host,
+                Method::POST,
+                &path,
+                &Headers::own(),
+                Some(&held.master),
+                written,
+            )
+            .await?;
+        if !answered.answer().success() {
+            return Ok(RenewalOutcome::Refused(answered));
+        }
+        let granted = GrantedLogin::read_renewal(data(answered)).map_err(unreadable)?;
+        *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = granted.tokens().clone();
+        Ok(RenewalOutcome::Granted(granted))
+    }
+
+    /// Closes the login at Snowflake.
+    ///
+    /// # Errors
+    /// No usable answer; the login then ends by its own life.
+    pub async fn close(&self, upstream: &Upstream) -> Result<Answered, UpstreamError> {
+        let path = format!("/session?delete=true&{}", fresh_ids());
+        let token = self.session_token();
+        upstream
+            .send(
+                &self.host,
+                Method::POST,
+                &path,
+                &Headers::own(),
+                Some(&token),
+                b"{}".to_vec(),
+            )
+            .await
+    }
+}
+
+fn data(answered: Answered) -> Object {
+    let (answer, _) = answered.into_parts();
+    answer.into_data().unwrap_or_default()
+}
+
+fn unsigned(error: CredentialError) -> UpstreamError {
+    UpstreamError::Request(error.to_string())
+}
+
+fn unreadable(error: LoginError) -> UpstreamError {
+    UpstreamError::Request(error.to_string())
+}
+
+/// Gives fresh `requestId` and `request_guid` members.
+pub(super) fn fresh_ids() -> String {
+    format!(
+        "requestId={}&request_guid={}",
+        Uuid::new_v4(),
+        Uuid::new_v4()
+    )
+}
+
+/// Writes the login address: the client's database and schema, our role and warehouse.
+fn address_members(account: &Account, client_query: Option<&str>) -> String {
+    let mut members = fresh_ids();
+    for pair in client_query.unwrap_or_default().split('&') {
+        if let Some((name, value)) = pair.split_once('=')
+            && CLIENTS_CHOICE.contains(&name)
+            && !value.is_empty()
+        {
+            members.push_str(&format!("&{name}={value}"));
+        }
+    }
+    let role = utf8_percent_encode(&account.role, NON_ALPHANUMERIC);
+    members.push_str(&format!("&roleName={role}"));
+    if let Some(warehouse) = &account.warehouse {
+        members.push_str(&format!(
+            "&warehouse={}",
+            utf8_percent_encode(warehouse, NON_ALPHANUMERIC)
+        ));
+    }
+    members
+}

@@ -1,0 +1,239 @@
+//! Statements upstream: submitted under an intent, polled to their end, aborted, fetched by id.
+
+use std::time::Duration;
+
+use hyper::Method;
+use uuid::Uuid;
+
+use super::client::{Headers, Upstream};
+use super::login::{Login, fresh_ids};
+use super::{Answered, Subject, Unmasked, UpstreamError};
+use crate::id::StatementId;
+use crate::record::Intent;
+use crate::snowflake::answer::{code, result_url};
+use crate::snowflake::json::Object;
+use crate::snowflake::query::QueryRequest;
+use crate::snowflake::route::QueryId;
+use crate::statement::Kind;
+
+/// Waits between the tries of one request. Snowflake knows a statement by its `requestId` (protocol reference 4.1),
+/// so a try that was lost on the way is not run twice.
+const RETRY_AFTER: [Duration; 3] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+/// Sends a statement and waits for its end; `on_running` hears Snowflake's id as soon as there is one.
+///
+/// The text sent is the permit's (invariant 1): the request is the one that was judged.
+pub async fn execute(
+    upstream: &Upstream,
+    login: &Login,
+    headers: &Headers,
+    intent: Intent,
+    request: &QueryRequest,
+    request_id: &str,
+    on_running: impl Fn(QueryId),
+) -> Unmasked {
+    let answered = submit(
+        upstream, login, headers, &intent, request, request_id, on_running,
+    )
+    .await;
+    Unmasked {
+        subject: Subject::Statement(Box::new(intent)),
+        answered,
+    }
+}
+
+/// Ends a statement that was cancelled before it was sent.
+#[must_use]
+pub fn withdraw(intent: Intent) -> Unmasked {
+    Unmasked {
+        subject: Subject::Statement(Box::new(intent)),
+        answered: Err(UpstreamError::Withdrawn),
+    }
+}
+
+async fn submit(
+    upstream: &Upstream,
+    login: &Login,
+    headers: &Headers,
+    intent: &Intent,
+    request: &QueryRequest,
+    request_id: &str,
+    on_running: impl Fn(QueryId),
+) -> Result<Answered, UpstreamError> {
+    if intent.permit().statement().text() != request.sql_text() {
+        return Err(UpstreamError::Request(
+            "the text to send is not the text that was judged".to_owned(),
+        ));
+    }
+    let body = request
+        .write()
+        .map_err(|error| UpstreamError::Request(error.to_string()))?;
+    let path = |attempt: usize| {
+        let retry = if attempt == 0 {
+            String::new()
+        } else {
+            format!("&retryCount={attempt}&retryReason=0")
+        };
+        format!(
+            "/queries/v1/query-request?requestId={request_id}&request_guid={}{retry}",
+            Uuid::new_v4()
+        )
+    };
+    let answered = patient(upstream, login, Method::POST, path, headers, body).await?;
+    if request.is_async() || !answered.answer().in_progress() {
+        if let Some(query_id) = answered
+            .answer()
+            .query_id()
+            .filter(|_| answered.answer().in_progress())
+        {
+            on_running(query_id);
+        }
+        return Ok(answered);
+    }
+    let Some(query_id) = answered.answer().query_id() else {
+        return Err(UpstreamError::Answer(
+            crate::snowflake::answer::AnswerError::ForeignResultUrl,
+        ));
+    };
+    on_running(query_id);
+    loop {
+        let answered = poll(upstream, login, headers, query_id).await?;
+        if !answered.answer().in_progress() {
+            return Ok(answered);
+        }
+    }
+}
+
+/// Asks once for the result of a statement that was sent earlier; Snowflake holds the answer up to 45 s.
+pub async fn fetch(
+    upstream: &Upstream,
+    login: &Login,
+    headers: &Headers,
+    query_id: QueryId,
+    statement: StatementId,
+    kind: Kind,
+) -> Unmasked {
+    let answered = poll(upstream, login, headers, query_id).await;
+    Unmasked {
+        subject: Subject::Later { statement, kind },
+        answered,
+    }
+}
+
+async fn poll(
+    upstream: &Upstream,
+    login: &Login,
+    headers: &Headers,
+    query_id: QueryId,
+) -> Result<Answered, UpstreamError> {
+    let path = |_: usize| format!("{}?{}", result_url(query_id), fresh_ids());
+    patient(upstream, login, Method::GET, path, headers, Vec::new()).await
+}
+
+/// Asks Snowflake to cancel a statement, by the client's request id or by the query's.
+///
+/// # Errors
+/// No usable answer.
+pub async fn abort(
+    upstream: &Upstream,
+    login: &Login,
+    headers: &Headers,
+    target: Result<QueryId, &str>,
+) -> Result<Answered, UpstreamError> {
+    let mut body = Object::default();
+    let path = match target {
+        Ok(query_id) => format!("/queries/{query_id}/abort-request?{}", fresh_ids()),
+        Err(request_id) => {
+            body.set("requestId", request_id)
+                .map_err(|error| UpstreamError::Request(error.to_string()))?;
+            format!("/queries/v1/abort-request?{}", fresh_ids())
+        }
+    };
+    let body = body
+        .write()
+        .map_err(|error| UpstreamError::Request(error.to_string()))?;
+    patient(
+        upstream,
+        login,
+        Method::POST,
+        |_| path.clone(),
+        headers,
+        body,
+    )
+    .await
+}
+
+/// Carries a request that names no statement (heartbeat, monitoring) and needs no body.
+///
+/// # Errors
+/// No usable answer.
+pub async fn call(
+    upstream: &Upstream,
+    login: &Login,
+    headers: &Headers,
+    method: Method,
+    path: &str,
+) -> Result<Answered, UpstreamError> {
+    let path = |_: usize| format!("{path}?{}", fresh_ids());
+    patient(upstream, login, method, path, headers, Vec::new()).await
+}
+
+/// Sends a request again after a lost connection or a passing failure, and after renewing an expired token.
+async fn patient(
+    upstream: &Upstream,
+    login: &Login,
+    method: Method,
+    path: impl Fn(usize) -> String,
+    headers: &Headers,
+    body: Vec<u8>,
+) -> Result<Answered, UpstreamError> {
+    let mut waits = RETRY_AFTER.iter();
+    let mut renewals_left = 2;
+    let mut attempt = 0;
+    loop {
+        let token = login.session_token();
+        let sent = upstream
+            .send(
+                login.host(),
+                method.clone(),
+                &path(attempt),
+                headers,
+                Some(&token),
+                body.clone(),
+            )
+            .await;
+        attempt += 1;
+        match sent {
+            Ok(answered) if answered.answer().code() == Some(code::SESSION_EXPIRED) => {
+                if renewals_left == 0 {
+                    return Err(UpstreamError::Expired);
+                }
+                renewals_left -= 1;
+                login.renew_if_still(upstream, &token).await?;
+            }
+            Ok(answered) => return Ok(answered),
+            Err(error) => match waits.next().filter(|_| passes(&error)) {
+                Some(wait) => tokio::time::sleep(*wait).await,
+                None => return Err(error),
+            },
+        }
+    }
+}
+
+/// Tells whether another try may get an answer.
+fn passes(error: &UpstreamError) -> bool {
+    match error {
+        UpstreamError::Unreachable { .. } | UpstreamError::Unresolved { .. } => true,
+        UpstreamError::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+        UpstreamError::Slow { .. }
+        | UpstreamError::Answer(_)
+        | UpstreamError::Body(_)
+        | UpstreamError::Expired
+        | UpstreamError::Withdrawn
+        | UpstreamError::Request(_) => false,
+    }
+}

@@ -1,0 +1,64 @@
+//! Where governed hosts are, and which addresses a session may therefore not be spliced to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{PoisonError, RwLock};
+
+use super::UpstreamError;
+
+/// Finds a governed host's address and remembers every one it ever found.
+#[derive(Debug)]
+pub struct Resolver {
+    fixed: BTreeMap<String, SocketAddr>,
+    found: RwLock<BTreeSet<IpAddr>>,
+}
+
+/// Port of Snowflake's hosts.
+const HTTPS: u16 = 443;
+
+impl Resolver {
+    /// Makes a resolver that takes some hosts' addresses from the config.
+    #[must_use]
+    pub fn new(fixed: BTreeMap<String, SocketAddr>) -> Self {
+        let found = fixed.values().map(SocketAddr::ip).collect();
+        Self {
+            fixed,
+            found: RwLock::new(found),
+        }
+    }
+
+    /// Gives a host's addresses, in the order in which they should be tried.
+    ///
+    /// # Errors
+    /// The name has no address.
+    pub async fn resolve(&self, host: &str) -> Result<Vec<SocketAddr>, UpstreamError> {
+        if let Some(fixed) = self.fixed.get(host) {
+            return Ok(vec![*fixed]);
+        }
+        let unresolved = |cause: String| UpstreamError::Unresolved {
+            host: host.to_owned(),
+            cause,
+        };
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, HTTPS))
+            .await
+            .map_err(|error| unresolved(error.to_string()))?
+            .collect();
+        if addresses.is_empty() {
+            return Err(unresolved("the name has no address".to_owned()));
+        }
+        self.found
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(addresses.iter().map(SocketAddr::ip));
+        Ok(addresses)
+    }
+
+    /// Tells whether an address is, or was, that of a governed host.
+    #[must_use]
+    pub fn is_governed(&self, address: IpAddr) -> bool {
+        self.found
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&address.to_canonical())
+    }
+}
