@@ -234,6 +234,7 @@ impl Caller<'_> {
                     token: opened.token,
                     ca: self.shared.ca(),
                     mode: self.shared.config.daemon.mode.as_str().to_owned(),
+                    store: self.shared.config.record.store.clone(),
                     advisory: opened.advisory,
                 }
             }
