@@ -182,13 +182,19 @@ impl World {
         self.path("icecore.toml")
     }
 
+    /// Gives the daemon's control socket.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.config.run_dir().join("control.sock")
+    }
+
     /// Gives a command that runs `program` in a session as user `uid`, with names of the world and an empty environment.
     pub fn session(&self, uid: u32, options: &[&str], program: &OsStr) -> Result<Command> {
         let mut words: Vec<OsString> = self.as_user(uid);
         words.push(self.icecore.clone().into());
         words.push("run".into());
-        words.push("--config".into());
-        words.push(self.config_file().into());
+        words.push("--control".into());
+        words.push(self.control_socket().into());
         words.extend(options.iter().map(OsString::from));
         words.push("--".into());
         words.push(program.to_owned());
@@ -271,8 +277,8 @@ impl World {
 
     /// Seals the record into the store.
     pub fn flush(&self) -> Result<()> {
-        let config = self.config_file();
-        let output = self.icecore(&["flush", "--config", &config.to_string_lossy()])?;
+        let control = self.control_socket();
+        let output = self.icecore(&["flush", "--control", &control.to_string_lossy()])?;
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         anyhow::ensure!(output.status.success(), "icecore flush: {errors}");
         Ok(())
