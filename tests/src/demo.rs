@@ -16,6 +16,21 @@ const QUERY: &str =
        completed_at - started_at as took, rule_ids
 from trail order by started_at";
 
+/// The columns of that query, in order.
+const COLUMNS: [&str; 11] = [
+    "started_at",
+    "sql_text",
+    "decision",
+    "status",
+    "rows_returned",
+    "query_id",
+    "user",
+    "pid",
+    "exe",
+    "took",
+    "rule_ids",
+];
+
 /// Runs the demo and tells it on `out`; `keep` names a folder in which the record is left.
 pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     ensure!(
@@ -70,7 +85,7 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     world.flush()?;
     let store = format!("file://{}", world.config.store.display());
     heading(out, "The session, replayed")?;
-    let id = last_session(&world, &store)?;
+    let id = last_session(&world)?;
     writeln!(out, "$ icecore replay {id}\n")?;
     let replayed = world.icecore(&["replay", &id, "--store", &store])?;
     ensure!(
@@ -110,14 +125,13 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-fn last_session(world: &World, store: &str) -> Result<String> {
+fn last_session(world: &World) -> Result<String> {
     let sessions =
         world.query("select session_id from statements order by started_at desc limit 1")?;
     let id = sessions
         .first()
         .and_then(|row| row.get("session_id")?.as_str());
-    id.map(str::to_owned)
-        .with_context(|| format!("no session in {store}"))
+    id.map(str::to_owned).context("no session in the record")
 }
 
 fn heading(out: &mut impl Write, text: &str) -> Result<()> {
@@ -136,12 +150,8 @@ fn indented(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
 }
 
 fn table(out: &mut impl Write, row: &Value) -> Result<()> {
-    let order = QUERY
-        .split(['\n', ','])
-        .filter_map(|part| part.trim().rsplit(' ').next());
-    for name in order {
-        let name = name.trim_matches('"');
-        let Some(value) = row.get(name) else { continue };
+    for name in COLUMNS {
+        let value = row.get(name).unwrap_or(&Value::Null);
         let text = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);

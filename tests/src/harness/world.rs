@@ -20,6 +20,7 @@ use super::driver::{Driver, Finished};
 use super::gate::{Gate, GateOptions};
 use super::mount::BpfFolder;
 use super::namespace::Namespace;
+use super::reaper::Reaper;
 use super::trap::Trap;
 use super::{programs, store};
 use crate::emulator::Tuning;
@@ -83,6 +84,7 @@ pub struct World {
     pub icecore: PathBuf,
     _pins: BpfFolder,
     folder: TempDir,
+    _reaper: Reaper,
 }
 
 impl World {
@@ -96,6 +98,9 @@ impl World {
     /// Makes a world whose daemon is not started yet.
     pub fn without_daemon(plan: &Plan) -> Result<Self> {
         let built = programs::built()?;
+        for generation in Generation::ALL {
+            python::interpreter(generation)?;
+        }
         let folder = tempfile::Builder::new().prefix("icecore-test-").tempdir()?;
         let path = folder.path();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
@@ -103,6 +108,7 @@ impl World {
         let certificates = Certificates::make(path, "upstream")?;
         let key = LoginKey::make(path)?;
         let cgroup = Cgroup::make()?;
+        let reaper = Reaper::watch(cgroup.path(), path)?;
         let pins = BpfFolder::mount(&path.join("bpf"))?;
         let options = GateOptions {
             tuning: plan.tuning,
@@ -143,6 +149,7 @@ impl World {
             icecore,
             _pins: pins,
             folder,
+            _reaper: reaper,
         })
     }
 
@@ -287,12 +294,6 @@ impl World {
     /// Runs a query over the record.
     pub fn query(&self, sql: &str) -> Result<Vec<Value>> {
         store::query(&self.icecore, &self.config.store, self.folder.path(), sql)
-    }
-
-    /// Leaves the world's folder where it is, and gives its path.
-    pub fn keep_folder(&mut self) -> PathBuf {
-        self.folder.disable_cleanup(true);
-        self.folder.path().to_owned()
     }
 }
 
