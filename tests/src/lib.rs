@@ -1,1 +1,10 @@
 //! Harness shared by the end-to-end tests, the demo and the emulator.
+//!
+//! Nothing in `agent/` knows that this package exists: it meets Icecore as its users do, through the binary, the
+//! config file, the network and the files that are left behind.
+
+pub mod emulator;
+pub mod harness;
+pub mod python;
+pub mod red;
+pub mod time;

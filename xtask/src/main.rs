@@ -1,22 +1,66 @@
-//! The project's tasks.
+//! The project's tasks: the same on a laptop and in CI.
 
+mod ci;
+mod command;
+mod demo;
 mod ebpf;
+mod test;
+mod tidy;
 
-use clap::Parser;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
 
 /// The project's tasks.
-#[derive(Parser)]
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
 enum Task {
+    /// Shows Icecore at work on this machine: emulator, daemon, a real driver in a session, the record. Needs root.
+    Demo {
+        /// Leave the store and everything else in this folder.
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
+    /// Installs what tests need and runs all tests. Needs root.
+    Test {
+        /// Run the long forms of tests that have one.
+        #[arg(long)]
+        long: bool,
+        /// Run only tests whose name holds this text.
+        filter: Option<String>,
+    },
+    /// Checks everything but behaviour: format, lints, docs, tidiness, the committed eBPF object, dependencies.
+    Ci,
     /// Rebuilds the committed kernel programs.
     Ebpf {
-        /// Compares with the committed object in place of writing it.
+        /// Compare with the committed object and write nothing.
         #[arg(long)]
         check: bool,
     },
+    /// Checks what no compiler checks: file sizes, import directions, promises in ARCHITECTURE.md.
+    Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Demo { keep } => demo::run(keep.as_deref()),
+        Task::Test { long, filter } => test::run(long, filter.as_deref()),
+        Task::Ci => ci::run(),
         Task::Ebpf { check } => ebpf::run(check),
+        Task::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -143,21 +143,10 @@ fn private_key(file: &Path) -> Result<(), Untrusted> {
 
 fn policies(dir: &Path) -> Result<(), Untrusted> {
     trust::check_folder(dir)?;
-    let unreadable = |error: std::io::Error| Untrusted {
+    let files = policy_files(dir).map_err(|error| Untrusted {
         expected: "a readable folder".to_owned(),
         found: format!("`{}`: {error}", dir.display()),
-    };
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(dir).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "cedar")
-        {
-            files.push(path);
-        }
-    }
-    files.sort();
+    })?;
     if files.is_empty() {
         return Err(Untrusted {
             expected: "a folder with at least one `*.cedar` file".to_owned(),
@@ -167,6 +156,25 @@ fn policies(dir: &Path) -> Result<(), Untrusted> {
     files
         .iter()
         .try_for_each(|file| trust::read_file(file, Readers::All, POLICY_MAX_BYTES).map(|_| ()))
+}
+
+/// Lists the policy files of a folder, by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn policy_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "cedar")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Takes `.` and `..` out of a path; links on the way are refused later, so this cannot change where it leads.

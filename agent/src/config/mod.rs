@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use files::policy_files;
 pub use problem::{ConfigErrors, Problem};
 
 use problem::Problems;

@@ -8,7 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{Shutdown, shutdown};
 use thiserror::Error;
+use tracing::debug;
 
 use super::packet;
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
@@ -149,6 +151,13 @@ impl ProxyLink {
         let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         self.call(Ask::Drain { grace_ms }, grace + DRAIN_MARGIN)
             .map(|_| ())
+    }
+
+    /// Ends the conversation; the proxy ends when it hears nothing more.
+    pub fn hang_up(&self) {
+        if let Err(failure) = shutdown(&self.socket, Shutdown::Both) {
+            debug!(%failure, "proxy had hung up already");
+        }
     }
 
     fn call(&self, ask: Ask, patience: Duration) -> Result<Answer, LinkError> {

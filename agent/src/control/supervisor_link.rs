@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::net::{Shutdown, shutdown};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
 
@@ -139,32 +140,42 @@ impl SupervisorLink {
         }
     }
 
+    /// Hears the supervisor; ends only by an error, which is `Gone` when all is well.
     fn listen(&self, handler: &Arc<dyn SessionHandler>) -> Result<(), ControlError> {
         packet::send(&*self.socket, &FromProxy::Ready, &[])?;
-        loop {
-            let (message, _) = packet::receive(&*self.socket)?;
-            let ToProxy::Call { call, ask } = message else {
-                return Err(ControlError::NotUnderstood(
-                    "expected one handover, found another".to_owned(),
-                ));
+        let mut answering: Vec<JoinHandle<()>> = Vec::new();
+        let heard = loop {
+            let ask = match packet::receive(&*self.socket) {
+                Ok((ToProxy::Call { call, ask }, _)) => (call, ask),
+                Ok((ToProxy::Handover { .. }, _)) => {
+                    let text = "expected one handover, found another";
+                    break ControlError::NotUnderstood(text.to_owned());
+                }
+                Err(error) => break error,
             };
-            if let Ask::Drain { grace_ms } = ask {
-                handler.drain(Duration::from_millis(grace_ms));
-                return reply(&self.socket, call, Ok(Answer::Done));
-            }
-            // A thread a call: one session's slow store must not keep another from opening.
+            // A thread a call: one session's slow store must not keep another from opening, nor a drain from closing.
+            let (call, ask) = ask;
             let (handler, socket) = (Arc::clone(handler), Arc::clone(&self.socket));
             let started = thread::Builder::new()
                 .name("session".to_owned())
                 .spawn(move || answer(&*handler, &socket, call, ask));
-            if let Err(failure) = started {
-                reply(&self.socket, call, Err(format!("no thread: {failure}")))?;
+            answering.retain(|thread| !thread.is_finished());
+            match started {
+                Ok(thread) => answering.push(thread),
+                Err(failure) => reply(&self.socket, call, Err(format!("no thread: {failure}")))?,
             }
+        };
+        // What was asked before the end is still done: the record is not closed under it.
+        for thread in answering {
+            // A panic in there was answered as a bug.
+            drop(thread.join());
         }
+        Err(heard)
     }
 }
 
 fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
+    let is_last = matches!(ask, Ask::Drain { .. });
     let outcome = catch_unwind(AssertUnwindSafe(|| match ask {
         Ask::Opened(facts) => handler.opened(*facts).map(|()| Answer::Done),
         Ask::Closed(end) => handler.closed(end).map(Answer::Summary),
@@ -180,6 +191,10 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
     });
     if let Err(failure) = reply(socket, call, outcome) {
         debug!(%failure, "supervisor did not hear an answer");
+    }
+    if is_last && let Err(failure) = shutdown(socket, Shutdown::Read) {
+        // Wakes the thread that listens; it would find the supervisor gone all the same.
+        debug!(%failure, "supervisor had hung up already");
     }
 }
 

@@ -186,3 +186,51 @@ fn fail(subject: Subject, own_id: QueryId, error: &UpstreamError) -> Masked {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: &str = r#"{"data":{"queryId":"01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11","total":2,"statementTypeId":4096,"rowset":[["canary"],["canary"]],"queryResultFormat":"json"},"code":null,"message":null,"success":true}"#;
+
+    fn text(masked: &Masked) -> String {
+        String::from_utf8(masked.body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn rows_of_the_judged_kind_leave_as_they_came() {
+        let masked = mask(Unmasked::of_answer(Kind::Query, ROWS), QueryId::mint());
+        assert_eq!(text(&masked), ROWS);
+        assert_eq!(masked.outcome().rows, Some(2));
+        assert_eq!(masked.outcome().ended(), Ended::Succeeded);
+    }
+
+    #[test]
+    fn another_kind_than_the_judged_one_withholds_the_rows() {
+        let masked = mask(Unmasked::of_answer(Kind::Show, ROWS), QueryId::mint());
+        assert!(!text(&masked).contains("canary"));
+        assert!(masked.outcome().withheld.is_some());
+        assert_eq!(masked.outcome().ended(), Ended::Refused);
+    }
+
+    #[test]
+    fn what_works_elsewhere_withholds_the_rows() {
+        let body = r#"{"data":{"rowset":[["canary"]],"chunks":[{"url":"https://bucket/?sig=canary"}],"qrmk":"canary"},"success":true}"#;
+        let masked = mask(Unmasked::of_answer(Kind::Query, body), QueryId::mint());
+        assert!(!text(&masked).contains("canary"), "{}", text(&masked));
+    }
+
+    #[test]
+    fn a_damaged_answer_is_told_and_not_passed_on() {
+        for body in [
+            "canary",
+            r#"{"success":true,"data":{"rowset":[["canary"]],"rowset":[]}}"#,
+            r#"{"data":{"rowset":[["canary"]]"#,
+        ] {
+            let masked = mask(Unmasked::of_answer(Kind::Query, body), QueryId::mint());
+            assert!(!text(&masked).contains("canary"), "{}", text(&masked));
+            assert!(text(&masked).contains(r#""success":false"#));
+            assert_eq!(masked.outcome().ended(), Ended::Failed);
+        }
+    }
+}

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why the recorder did not open, or did not take a row.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum RecordError {
     /// The spool's folder cannot be used.
     #[error("spool `{}`: expected a folder that only this user can write to, found {found}", path.display())]
@@ -46,7 +47,7 @@ pub enum RecordError {
         /// On which file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// A row lacks a column that each row must have.
     #[error("row of table `{table}`: expected a value for `{column}`, found none")]
@@ -89,6 +90,17 @@ pub enum RecordError {
         /// What it said.
         cause: String,
     },
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    Random,
+    /// A row has no canonical form.
+    #[error("row of table `{table}`: {cause}")]
+    Encoding {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// Bytes in the spool are not a record.
     #[error("`{}`: not a record: {cause}", path.display())]
     Unreadable {
@@ -124,8 +136,12 @@ impl RecordError {
             | Self::Io { .. }
             | Self::Missing { .. }
             | Self::Busy { .. }
-            | Self::Closed
-            | Self::Unreadable { .. } => None,
+            | Self::Random
+            | Self::Encoding { .. }
+            | Self::Closed => None,
+            Self::Unreadable { .. } => Some(
+                "a later icecore may have written it: start that one, run `icecore flush`, then come back",
+            ),
         }
     }
 }

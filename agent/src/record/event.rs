@@ -156,3 +156,30 @@ impl From<ResultColumn> for Value {
         ])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::record::schema::{TABLES, Table};
+    use crate::record::tables::{events, logins, sessions, statement_texts, statements};
+
+    use super::*;
+
+    #[track_caller]
+    fn check<const N: usize>(table: &Table, fields: [(&'static str, Value); N]) {
+        let own: Vec<_> = table.own.iter().map(|column| column.name).collect();
+        assert_eq!(fields.map(|(name, _)| name).to_vec(), own, "{}", table.name);
+    }
+
+    #[test]
+    fn each_row_fills_its_table_in_order() {
+        check(&sessions::TABLE, SessionRow::default().fields());
+        check(&logins::TABLE, LoginRow::default().fields());
+        check(&statements::TABLE, StatementRow::default().fields());
+        check(
+            &statement_texts::TABLE,
+            StatementTextRow::default().fields(),
+        );
+        check(&events::TABLE, EventRow::default().fields());
+        assert_eq!(TABLES.len(), 5);
+    }
+}

@@ -1,23 +1,55 @@
 //! Stages 6 and 9: what is written down, before forwarding and before the last byte.
+//!
+//! `intend` and `deliver` are the two acts of a statement. The recorder takes their rows: `body` checks and encodes them
+//! on the caller's thread, `journal` numbers, frames and syncs them on its own, `ship` seals them and puts them into the
+//! store on another. `recover` reads what a crash left.
 
 pub mod event;
 pub mod schema;
-
-mod deliver;
-mod error;
-mod intend;
-mod recorder;
-mod settings;
-mod tables;
 pub mod value;
+pub mod entry;
+pub mod frame;
+
+mod intend;
+mod deliver;
+
+mod error;
+mod settings;
 mod words;
+mod tables;
+
+mod recorder;
+mod queue;
+mod body;
+mod cbor;
+mod batch;
+mod journal;
+mod outage;
+mod wal;
+mod spool;
+mod recover;
+mod seal;
+mod object;
+mod columns;
+mod ship;
+mod store;
+mod digest;
+mod disk;
+
+#[cfg(test)]
+mod any;
+
+pub(crate) use digest::hex;
+pub(crate) use object::read;
+pub(crate) use store::{Found, Store};
 
 pub use deliver::{Reply, deliver, deliver_refusal};
+pub use digest::{commitment, random_salt};
 pub use error::RecordError;
 pub use event::{
     Category, Decision, Enforcement, EventRow, LoginRow, MaskedColumn, Mode, Object, Phase,
     ResultColumn, Row, SessionRow, Severity, StatementRow, StatementTextRow, Status,
 };
 pub use intend::{Draft, Intent, intend};
-pub use recorder::{Receipt, Recorder, commitment, random_salt};
+pub use recorder::{Receipt, Recorder};
 pub use settings::{RecordMode, Settings};

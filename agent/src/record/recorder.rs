@@ -1,13 +1,36 @@
 //! The recorder's handle: rows go in, receipts come out.
 
+use std::fmt;
+use std::fs;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use serde_json::json;
+use tokio::sync::oneshot::{self, Receiver};
+use tracing::warn;
+
+use super::body::{Body, Facts};
+use super::digest::{DigestKey, hex};
+use super::disk;
 use super::error::RecordError;
-use super::event::Row;
-use super::settings::Settings;
+use super::event::{Category, EventRow, Row, Severity, code};
+use super::journal::Journal;
+use super::outage::Health;
+use super::queue::{Job, Queue, Written};
+use super::recover::{self, Recovered};
+use super::seal;
+use super::settings::{RecordMode, Settings};
+use super::ship::{Order, Shipper};
+use super::spool::Spool;
+use super::store::Store;
 use crate::clock::Clock;
+
+/// Row flag: the row was written by a recovery.
+const RECOVERED: i32 = 1;
 
 /// Says that rows are recorded as the mode promises; only the recorder makes it.
 #[derive(Debug)]
@@ -39,74 +62,279 @@ impl Receipt {
 }
 
 /// A handle to the one recorder thread; clones lead to the same.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Recorder {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     chain: Arc<str>,
+    mode: RecordMode,
+    key: DigestKey,
+    facts: Arc<Facts>,
+    queue: Arc<Queue>,
+    health: Arc<Health>,
+    clock: Clock,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Recorder {
     /// Recovers what an earlier process left in the spool, begins a chain and starts the recorder.
     pub fn open(settings: &Settings, clock: Clock) -> Result<Self, RecordError> {
-        let _ = (settings, clock);
-        Ok(Self { chain: "".into() })
+        check(settings)?;
+        let spool = Spool::open(&settings.state_dir)?;
+        let key = DigestKey::load(&settings.state_dir.join("digest.key"))?;
+        let facts = Arc::new(facts(settings));
+        let health = Arc::<Health>::default();
+        let (orders, received) = mpsc::channel();
+        let previous = spool.last_chain();
+        let recovered = recover::recover(&spool)?;
+        let used_bytes = spool.used_bytes();
+        for segment in &recovered.segments {
+            Spool::count(&used_bytes, seal::size(segment)?, 0);
+        }
+        let mut journal = Journal::begin(
+            spool,
+            settings,
+            Arc::clone(&facts),
+            Arc::clone(&health),
+            orders.clone(),
+            clock,
+        )?;
+        let chain = journal.chain();
+        journal.write_now(first_rows(
+            settings,
+            &facts,
+            previous.as_deref(),
+            &recovered,
+        )?)?;
+        for segment in recovered.segments {
+            drop(orders.send(Order::Ship(segment)));
+        }
+        drop(orders);
+        let queue = Arc::<Queue>::default();
+        let taken = Arc::clone(&queue);
+        let shipper = Shipper::new(&settings.store, used_bytes);
+        let threads = vec![
+            spawn("record-ship", move || shipper.run(&received))?,
+            spawn("record", move || journal.run(&taken))?,
+        ];
+        Ok(Self {
+            shared: Arc::new(Shared {
+                chain,
+                mode: settings.mode,
+                key,
+                facts,
+                queue,
+                health,
+                clock,
+                threads: Mutex::new(threads),
+            }),
+        })
     }
 
     /// Names the chain that this recorder writes.
     #[must_use]
     pub fn chain(&self) -> &str {
-        &self.chain
+        &self.shared.chain
     }
 
     /// Records rows in order and without a gap; returns when the mode's promise is kept.
     pub async fn commit(&self, rows: Vec<Row>) -> Result<Receipt, RecordError> {
-        std::future::ready(rows).await;
-        Err(RecordError::Closed)
+        let began_ns = self.shared.clock.mono_ns();
+        let written = match self.submit(rows)? {
+            Some(answer) => Some(answer.await.unwrap_or(Err(RecordError::Closed))?),
+            None => None,
+        };
+        Ok(self.receipt(began_ns, written))
     }
 
-    /// Records rows like [`Recorder::commit`], for threads outside a runtime.
+    /// Records rows like [`Recorder::commit`]; panics inside a runtime.
     pub fn commit_blocking(&self, rows: Vec<Row>) -> Result<Receipt, RecordError> {
-        drop(rows);
-        Err(RecordError::Closed)
+        let began_ns = self.shared.clock.mono_ns();
+        let written = match self.submit(rows)? {
+            Some(answer) => Some(answer.blocking_recv().unwrap_or(Err(RecordError::Closed))?),
+            None => None,
+        };
+        Ok(self.receipt(began_ns, written))
     }
 
     /// Gives the HMAC-SHA256 of bytes under the digest key.
     #[must_use]
     pub fn mac(&self, bytes: &[u8]) -> [u8; 32] {
-        let _ = bytes;
-        [0; 32]
+        self.shared.key.mac(bytes)
     }
 
-    /// Seals what is recorded so far and returns when the store has it.
+    /// Seals what is recorded so far and returns when the store has it, or has refused it once.
     pub async fn flush(&self) -> Result<(), RecordError> {
-        std::future::ready(()).await;
-        Err(RecordError::Closed)
+        let (sender, answer) = oneshot::channel();
+        self.shared.queue.push(Job::Flush(sender))?;
+        answer.await.unwrap_or(Err(RecordError::Closed))
     }
 
-    /// Seals and stores like [`Recorder::flush`], for threads outside a runtime.
+    /// Seals and stores like [`Recorder::flush`]; panics inside a runtime.
     pub fn flush_blocking(&self) -> Result<(), RecordError> {
-        Err(RecordError::Closed)
+        let (sender, answer) = oneshot::channel();
+        self.shared.queue.push(Job::Flush(sender))?;
+        answer.blocking_recv().unwrap_or(Err(RecordError::Closed))
     }
 
-    /// Ends the chain, seals it and returns when the store has it or has refused it once.
+    /// Ends the chain and returns when the store has all of it, or has refused it once; panics inside a runtime.
+    ///
+    /// What the store has refused stays in the spool, for the next start.
     pub fn close_blocking(&self) -> Result<(), RecordError> {
-        Err(RecordError::Closed)
+        let (sender, answer) = oneshot::channel();
+        self.shared.queue.push(Job::Close(sender))?;
+        let outcome = answer.blocking_recv().unwrap_or(Err(RecordError::Closed));
+        let threads = std::mem::take(
+            &mut *self
+                .shared
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for thread in threads {
+            if thread.join().is_err() {
+                warn!("a thread of the recorder ended by a panic");
+            }
+        }
+        outcome
     }
 
-    /// Tells whether commits are being refused.
+    /// Tells whether commits are being refused, or lost in `best_effort`.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
-        true
+        self.shared.health.refusing.load(Ordering::Acquire)
+    }
+
+    /// Checks and queues rows; gives where to wait, unless the mode does not wait.
+    fn submit(
+        &self,
+        rows: Vec<Row>,
+    ) -> Result<Option<Receiver<Result<Written, RecordError>>>, RecordError> {
+        let shared = &self.shared;
+        let bodies: Result<Vec<Body>, _> = rows
+            .into_iter()
+            .map(|row| Body::of(row, &shared.facts))
+            .collect();
+        let bodies = bodies?;
+        match shared.mode {
+            RecordMode::StrictLocal => {
+                let (sender, answer) = oneshot::channel();
+                shared.queue.push(Job::Commit(bodies, Some(sender)))?;
+                Ok(Some(answer))
+            }
+            RecordMode::BestEffort => {
+                let rows = bodies.len() as u64;
+                match shared.queue.push(Job::Commit(bodies, None)) {
+                    Err(RecordError::Busy { .. }) => {
+                        shared.health.lost_rows.fetch_add(rows, Ordering::Relaxed);
+                        Ok(None)
+                    }
+                    pushed => pushed.map(|()| None),
+                }
+            }
+        }
+    }
+
+    fn receipt(&self, began_ns: i64, written: Option<Written>) -> Receipt {
+        let waited_ns = self.shared.clock.mono_ns().saturating_sub(began_ns);
+        Receipt {
+            chain: Arc::clone(&self.shared.chain),
+            seq: written.map(|written| written.first_seq..=written.last_seq),
+            durability_wait: Duration::from_nanos(u64::try_from(waited_ns).unwrap_or(0)),
+        }
     }
 }
 
-/// Gives the salted commitment to a content field: SHA-256 of salt and UTF-8.
-#[must_use]
-pub fn commitment(salt: &[u8; 16], text: &str) -> [u8; 32] {
-    let _ = (salt, text);
-    [0; 32]
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("chain", &self.shared.chain)
+            .finish_non_exhaustive()
+    }
 }
 
-/// Makes a salt for [`commitment`].
-pub fn random_salt() -> Result<[u8; 16], RecordError> {
-    Err(RecordError::Closed)
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+fn check(settings: &Settings) -> Result<(), RecordError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let org = &settings.org;
+    if org.is_empty() || org.starts_with('.') || !org.bytes().all(plain) {
+        return Err(RecordError::Setting {
+            setting: "org",
+            expected: "letters, digits, `-`, `_` and `.`",
+            found: org.clone(),
+        });
+    }
+    Store::check(&settings.store)
+}
+
+fn facts(settings: &Settings) -> Facts {
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    Facts {
+        org: settings.org.clone(),
+        host_id: settings.host_id.clone(),
+        boot_id: boot_id.ok().map(|id| id.trim().to_owned()),
+        proxy_version: settings.proxy_version.clone(),
+        policy_bundle_sha256: settings.policy_bundle_sha256,
+        recording_mode: settings.mode.as_str(),
+    }
+}
+
+/// Gives what a chain begins with: its genesis, what was recovered, and the ends of what was cut off.
+fn first_rows(
+    settings: &Settings,
+    facts: &Facts,
+    previous: Option<&str>,
+    recovered: &Recovered,
+) -> Result<Vec<Body>, RecordError> {
+    let genesis = EventRow {
+        event_code: code::GENESIS,
+        category: Category::Chain,
+        detail: Some(json!({
+            "previous_chain": previous,
+            "host_id": facts.host_id,
+            "boot_id": facts.boot_id,
+            "proxy_version": facts.proxy_version,
+            "recording_mode": facts.recording_mode,
+            "config_sha256": hex(&settings.config_sha256),
+            "policy_bundle_sha256": hex(&settings.policy_bundle_sha256),
+            "build": settings.build,
+        })),
+        ..EventRow::default()
+    };
+    let mut rows = vec![Body::of(Row::from(genesis), facts)?];
+    for end in &recovered.unclosed {
+        let recovery = EventRow {
+            event_code: code::RECOVERY,
+            category: Category::Chain,
+            severity: Severity::Medium,
+            detail: Some(json!({
+                "chain": end.chain,
+                "last_seq": end.last_seq,
+                "torn_bytes": end.torn_bytes,
+            })),
+            ..EventRow::default()
+        };
+        rows.push(Body::of(Row::from(recovery), facts)?);
+    }
+    for intent in &recovered.open {
+        rows.push(Body::abandoned(intent.clone(), RECOVERED)?);
+    }
+    Ok(rows)
+}
+
+fn spawn(
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, RecordError> {
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(disk::failed("start", name.as_ref()))
 }

@@ -61,6 +61,35 @@ impl Value {
             None
         }
     }
+
+    /// Gives the floating-point number, if the value is one.
+    #[must_use]
+    pub fn as_float(&self) -> Option<f64> {
+        if let Self::Float(number) = self {
+            Some(*number)
+        } else {
+            None
+        }
+    }
+
+    /// Gives the values in order, if the value is a list.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Self]> {
+        if let Self::List(values) = self {
+            Some(values)
+        } else {
+            None
+        }
+    }
+
+    /// Gives the value of a struct's field; null where the value is none.
+    #[must_use]
+    pub fn member(&self, position: usize) -> &Self {
+        let Self::Struct(values) = self else {
+            return &Self::Null;
+        };
+        values.get(position).unwrap_or(&Self::Null)
+    }
 }
 
 impl<T: Into<Self>> From<Option<T>> for Value {

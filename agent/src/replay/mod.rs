@@ -1,1 +1,16 @@
-//! Reads what `record` wrote.
+//! Reads what `record` wrote: for people, for programs, and for DuckDB.
+
+mod archive;
+mod escape;
+mod json;
+mod render;
+mod steps;
+mod summary;
+mod views;
+
+pub use archive::{Archive, ReadError};
+pub use escape::terminal;
+pub use render::replay;
+pub use steps::{Session, session};
+pub use summary::{Summary, summaries};
+pub use views::views;

@@ -1,1 +1,233 @@
 //! The supervisor process: BPF, cgroups, listeners, and the proxy's life.
+//!
+//! It is root, synchronous and small: no TLS, and nothing that others wrote is parsed here but its own control
+//! messages. Start: config, probe, cgroups, programs (disarmed), listeners, control socket, proxy, armed. Stop: disarmed,
+//! control socket closed, proxy drained; links, maps and sessions stay, and the next supervisor takes them over.
+
+mod adopt;
+mod cgroup;
+mod detach;
+mod door;
+mod keeper;
+mod listener;
+mod lock;
+mod peer;
+mod proxy;
+mod rights;
+mod roster;
+mod session;
+mod shared;
+mod token;
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use rustix::fs::Mode;
+use rustix::process::{geteuid, umask};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use thiserror::Error;
+use tracing::warn;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::connection::redirect::{Installation, Kernel, KernelError, Need, probe};
+use crate::control::Handover;
+
+pub use detach::{DetachError, Running, detach};
+pub use door::SOCKET;
+pub use listener::Unbound;
+
+use cgroup::Cgroups;
+use door::Door;
+use keeper::Keeper;
+use lock::Lock;
+use proxy::Event;
+use roster::Roster;
+use shared::Shared;
+
+/// Why the supervisor cannot run.
+#[derive(Debug, Error)]
+pub enum SupervisorError {
+    /// It was not started by root.
+    #[error("expected to be started as root, found uid {0}")]
+    NotRoot(u32),
+    /// Another supervisor has the same `run_dir`.
+    #[error("another daemon runs in `{}`", .0.display())]
+    Running(PathBuf),
+    /// The kernel lacks what the programs need; one line each.
+    #[error("the kernel lacks what redirection needs:{}", lines(.0))]
+    Missing(Vec<String>),
+    /// A folder or file of its own cannot be made.
+    #[error("`{}` cannot be used", path.display())]
+    Path {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The daemon's cgroup cannot be made or entered.
+    #[error("daemon's cgroup below `{}` cannot be used", root.display())]
+    Cgroup {
+        /// `capture.root` of the config.
+        root: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The kernel's part cannot be installed.
+    #[error("kernel programs cannot be installed")]
+    Kernel(#[from] KernelError),
+    /// The proxy's port cannot be had.
+    #[error(transparent)]
+    Listener(#[from] Unbound),
+    /// The proxy found its config, or what that names, wrong; its log line says what.
+    #[error("the proxy cannot start")]
+    Proxy,
+    /// A thread or a signal handler cannot be made.
+    #[error("the system is short of something")]
+    System(#[source] io::Error),
+}
+
+impl SupervisorError {
+    /// Says what to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Kernel(error) => error.hint(),
+            Self::Running(_) => Some("stop it first, or give this one another daemon.run_dir"),
+            Self::Listener(_) => Some("see what listens there, or set capture.port"),
+            Self::Proxy => {
+                Some("the log line above says why; `icecore check` looks at config and policies")
+            }
+            Self::NotRoot(_)
+            | Self::Missing(_)
+            | Self::Path { .. }
+            | Self::Cgroup { .. }
+            | Self::System(_) => None,
+        }
+    }
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// When it cannot start; nothing is armed then.
+pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
+    let uid = geteuid().as_raw();
+    if uid != 0 {
+        return Err(SupervisorError::NotRoot(uid));
+    }
+    // Files get the modes they are made with, whatever shell started us.
+    umask(Mode::from_raw_mode(0o022));
+    let run_dir = config.daemon.run_dir.clone();
+    make_folder(&run_dir)?;
+    make_folder(&config.daemon.state_dir)?;
+    let _lock = Lock::take(&run_dir)?;
+    look_for_missing()?;
+    let (events, happened) = mpsc::channel();
+    watch_signals(&events)?;
+
+    let (shared, handover) = set_up(config, clock)?;
+    let shared = Arc::new(shared);
+    shared.adopt();
+    let door = Door::open(&run_dir, &shared).map_err(|source| SupervisorError::Path {
+        path: run_dir.join(SOCKET),
+        source,
+    })?;
+    let keeper = Keeper {
+        shared,
+        handover,
+        events,
+        happened,
+    };
+    let kept = keeper.keep_proxy();
+    let proxy = kept.as_ref().ok().and_then(Option::as_deref);
+    keeper.stop(&door, proxy);
+    kept.map(|_| ())
+}
+
+/// Makes all that must be there before the first proxy; leaves the kernel disarmed.
+fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), SupervisorError> {
+    let root = config.capture.root.clone();
+    let cgroups = Cgroups::below(&root);
+    let entered = cgroups
+        .enter()
+        .map_err(|source| SupervisorError::Cgroup { root, source })?;
+    let kernel = Kernel::install(&Installation {
+        root: &config.capture.root,
+        pin_dir: &config.capture.pin_dir,
+        port: config.capture.port,
+        redirect_ports: &config.capture.redirect_ports,
+        program_logs: config.capture.program_logs,
+        daemon_cgroup_id: entered.daemon_id,
+    })?;
+    // After the programs: they know the listeners by a tag that sockets get when they are made.
+    let handover = Handover {
+        config: config.source.clone(),
+        listeners: listener::bind_both(config.capture.port)?,
+        destinations: kernel.destinations_fd()?,
+    };
+    let run_dir = &config.daemon.run_dir;
+    let roster = Roster::open(run_dir).map_err(|source| SupervisorError::Path {
+        path: run_dir.join("sessions"),
+        source,
+    })?;
+    let shared = Shared::new(config, clock, cgroups, entered, roster, kernel);
+    Ok((shared, handover))
+}
+
+/// Says what the host lacks: what is required as an error, the rest as a warning.
+fn look_for_missing() -> Result<(), SupervisorError> {
+    let (required, optional): (Vec<_>, Vec<_>) = probe()
+        .into_iter()
+        .partition(|missing| missing.need == Need::Required);
+    for missing in optional {
+        warn!("{missing}");
+    }
+    if required.is_empty() {
+        return Ok(());
+    }
+    let lines = required.iter().map(ToString::to_string).collect();
+    Err(SupervisorError::Missing(lines))
+}
+
+/// Turns the signals that end a daemon into events; the second one ends it at once.
+fn watch_signals(events: &Sender<Event>) -> Result<(), SupervisorError> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SupervisorError::System)?;
+    let events = events.clone();
+    let watch = move || {
+        let mut heard = signals.forever();
+        if heard.next().is_some() {
+            drop(events.send(Event::Stop));
+        }
+        if heard.next().is_some() {
+            warn!("told to stop twice; stopped at once");
+            std::process::exit(1);
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watch)
+        .map_err(SupervisorError::System)?;
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> Result<(), SupervisorError> {
+    DirBuilder::new()
+        .mode(0o755)
+        .recursive(true)
+        .create(path)
+        .map_err(|source| SupervisorError::Path {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn lines(all: &[String]) -> String {
+    all.iter().map(|line| format!("\n  {line}")).collect()
+}

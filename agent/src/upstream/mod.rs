@@ -145,6 +145,20 @@ pub struct Unmasked {
 }
 
 impl Unmasked {
+    /// Stands for an answer to a statement of a kind, for tests of the next stage.
+    #[cfg(test)]
+    pub(crate) fn of_answer(kind: Kind, body: &'static str) -> Self {
+        let answered =
+            Answered::read(Bytes::from_static(body.as_bytes())).map_err(UpstreamError::from);
+        Self {
+            subject: Subject::Later {
+                statement: StatementId::new(),
+                kind,
+            },
+            answered,
+        }
+    }
+
     /// Takes both parts, for `mask`.
     pub(crate) fn into_parts(self) -> (Subject, Result<Answered, UpstreamError>) {
         (self.subject, self.answered)

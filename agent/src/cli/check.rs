@@ -1,0 +1,120 @@
+//! `icecore check`: what is wrong with a config, or what it says.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::failure::report_config;
+use super::{ConfigFile, Exit};
+use crate::config::{Config, Credential, Mode, Policy, policy_files, unit};
+use crate::connection::redirect::probe;
+use crate::policy::{Bundle, Source};
+
+/// What `icecore check` takes.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Prints every problem at once, one line each: the file, the key, what was expected and what was found."
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Prints the config's problems or its summary, and what the kernel lacks.
+pub(super) fn run(args: &Args) -> ExitCode {
+    let outcome = Config::load(&args.config.file);
+    for missing in probe() {
+        eprintln!("warning: {missing}");
+    }
+    let config = match outcome {
+        Ok(config) => config,
+        Err(errors) => return report_config(&errors),
+    };
+    let problems = policy_problems(&config.policy);
+    if !problems.is_empty() {
+        for problem in problems {
+            eprintln!("{problem}");
+        }
+        return Exit::Config.into();
+    }
+    eprint!("{}", summary(&config));
+    Exit::Done.into()
+}
+
+/// Says what is wrong with the policies, one line each.
+fn policy_problems(policy: &Policy) -> Vec<String> {
+    let sources: io::Result<Vec<Source>> = policy_files(&policy.dir).and_then(|files| {
+        let read = |file: &PathBuf| {
+            let text = fs::read_to_string(file)?;
+            let file = file.display().to_string();
+            Ok(Source { file, text })
+        };
+        files.iter().map(read).collect()
+    });
+    match sources.map(|sources| Bundle::load(&sources)) {
+        Ok(Ok(_)) => Vec::new(),
+        Ok(Err(problems)) => problems.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![format!("{}: {error}", policy.dir.display())],
+    }
+}
+
+fn summary(config: &Config) -> String {
+    let Config {
+        daemon,
+        capture,
+        upstream,
+        accounts,
+        policy,
+        record,
+        limits,
+        source,
+        sha256: _,
+    } = config;
+    let mode = match daemon.mode {
+        Mode::Enforce => "enforce",
+        Mode::Observe => "observe: nothing is refused, the record says what would have been",
+    };
+    let ports: Vec<String> = capture.redirect_ports.iter().map(u16::to_string).collect();
+    let mut lines = vec![
+        format!("{}: good", source.display()),
+        format!("  mode      {mode}"),
+        format!(
+            "  capture   ports {} below `{}`, to port {}",
+            ports.join(", "),
+            capture.root.display(),
+            capture.port
+        ),
+    ];
+    for account in accounts {
+        let Credential::KeyPair { private_key_file } = &account.credential;
+        let warehouse = account.warehouse.as_deref().unwrap_or("the user's own");
+        lines.push(format!(
+            "  account   {} ({}) as user {}, role {}, warehouse {warehouse}, by key pair `{}`",
+            account.host,
+            account.name,
+            account.user,
+            account.role,
+            private_key_file.display()
+        ));
+    }
+    for (host, address) in &upstream.resolve {
+        lines.push(format!("  resolve   {host} at {address}"));
+    }
+    lines.extend([
+        format!("  policy    `{}`", policy.dir.display()),
+        format!(
+            "  record    {} to {}, spool up to {}, sealed every {:?}",
+            record.mode.as_str(),
+            record.store,
+            unit::show_bytes(record.spool_max_bytes),
+            record.seal_interval
+        ),
+        format!(
+            "  limits    request body {}, statement {}",
+            unit::show_bytes(limits.request_body_max_bytes),
+            unit::show_bytes(limits.statement_max_bytes)
+        ),
+    ]);
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,48 @@
+//! `icecore daemon`: the supervisor, which starts the proxy.
+
+use std::process::ExitCode;
+
+use super::failure::{Failure, report_config};
+use super::{ConfigFile, Exit};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::supervisor::{self, SupervisorError};
+
+/// What `icecore daemon` takes.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Runs in the foreground until SIGTERM or SIGINT. Sessions outlive it: their Snowflake connections are refused until it is back.\n\nLogs go to standard error; ICECORE_LOG=debug prints more, ICECORE_LOG_FORMAT=json prints JSON."
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Runs the daemon until it is told to stop.
+pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
+    crate::log::start();
+    let config = match Config::load(&args.config.file) {
+        Ok(config) => config,
+        Err(errors) => return report_config(&errors),
+    };
+    match supervisor::run(config, clock) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            let hint = error.hint();
+            Failure::new(exit_of(&error), error).hint(hint).report()
+        }
+    }
+}
+
+fn exit_of(error: &SupervisorError) -> Exit {
+    match error {
+        SupervisorError::NotRoot(_) | SupervisorError::Running(_) => Exit::Refused,
+        SupervisorError::Proxy => Exit::Config,
+        SupervisorError::Missing(_)
+        | SupervisorError::Path { .. }
+        | SupervisorError::Cgroup { .. }
+        | SupervisorError::Kernel(_)
+        | SupervisorError::Listener(_)
+        | SupervisorError::System(_) => Exit::Unreachable,
+    }
+}

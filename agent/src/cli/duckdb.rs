@@ -1,0 +1,35 @@
+//! `icecore duckdb`: the SQL by which DuckDB shows a store.
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use super::reading::{Source, finish};
+use crate::replay::{ReadError, views};
+
+/// Print SQL that defines views over a store, for DuckDB
+///
+/// Use it as `icecore duckdb | duckdb`, or run it in any DuckDB connection. Views: `sessions`, `logins`, `statements`
+/// (those that are over), `statement_texts`, `events`, `trail` (one row a statement, all joined), `blocked`; and with
+/// every row as recorded `sessions_all`, `logins_all`, `statements_all`. The views read the objects that are in the
+/// store at this moment, listed one by one: what is not a record, or was added later, is not read.
+///
+/// Exit codes: 0 done, 2 usage, 4 store unreachable.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: Args) -> ExitCode {
+    finish(print(&args))
+}
+
+fn print(args: &Args) -> Result<(), ReadError> {
+    let archive = args.source.read()?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    views(&archive, &mut out)?;
+    out.flush()?;
+    Ok(())
+}

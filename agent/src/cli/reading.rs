@@ -1,0 +1,68 @@
+//! What the commands that read a store have in common.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::record::RecordError;
+use crate::replay::{Archive, ReadError, terminal};
+
+/// Most objects that are named one by one when they were left out.
+const REFUSED_SHOWN: usize = 20;
+
+/// Where to read.
+#[derive(Debug, clap::Args)]
+pub(super) struct Source {
+    /// Store to read, as a URL
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "file:///var/lib/icecore/store"
+    )]
+    store: String,
+}
+
+impl Source {
+    /// Reads the store and tells on standard error what was left out of it.
+    pub(super) fn read(&self) -> Result<Archive, ReadError> {
+        let archive = Archive::read(&self.store)?;
+        let mut err = io::stderr().lock();
+        for line in archive.refused().iter().take(REFUSED_SHOWN) {
+            writeln!(err, "left out {}", terminal(line))?;
+        }
+        let more = archive.refused().len().saturating_sub(REFUSED_SHOWN);
+        if more > 0 {
+            writeln!(err, "left out {more} more")?;
+        }
+        Ok(archive)
+    }
+}
+
+/// Tells why a command failed and gives its exit code; a reader that went away is no failure.
+pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
+    let error = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(ReadError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => error,
+    };
+    let (code, hint) = match &error {
+        ReadError::Unknown(_) | ReadError::Ambiguous { .. } => (1, None),
+        ReadError::Store(error @ RecordError::Setting { .. }) => (2, error.hint()),
+        ReadError::Store(error) => (4, error.hint()),
+        ReadError::Write(_) => (70, None),
+    };
+    let mut line = format!("error: {error}");
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        line.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    let mut err = io::stderr().lock();
+    // Nothing is left to tell it to where this fails.
+    drop(writeln!(err, "{}", terminal(&line)));
+    if let Some(hint) = hint {
+        drop(writeln!(err, "hint: {hint}"));
+    }
+    ExitCode::from(code)
+}

@@ -1,0 +1,64 @@
+//! The command's process: into the session, then it becomes the command.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use rustix::thread::set_no_new_privs;
+
+use super::program::{NOT_EXECUTABLE, NOT_FOUND};
+use crate::cli::failure::Failure;
+use crate::cli::{ControlSocket, Exit};
+use crate::connection::sys::close_on_exec_from;
+use crate::control::line::Lines;
+use crate::control::request::{Reply, Request};
+use crate::id::SessionId;
+
+/// Carries the token to the command's process; it is good once, for the caller's user, and gone when the command runs.
+pub(super) const TOKEN_VARIABLE: &str = "ICECORE_ENTER_TOKEN";
+
+/// The first descriptor after standard input, output and error.
+const FIRST_OTHER_DESCRIPTOR: u32 = 3;
+
+/// Enters the session and becomes the command; comes back only if that failed.
+pub(super) fn enter(session: SessionId, control: &ControlSocket, command: &[OsString]) -> ExitCode {
+    if let Err(failure) = move_in(session, control) {
+        return failure.report();
+    }
+    let Some((program, arguments)) = command.split_first() else {
+        return Failure::text(Exit::Usage, "expected a command").report();
+    };
+    let error = Command::new(program)
+        .args(arguments)
+        .env_remove(TOKEN_VARIABLE)
+        .exec();
+    eprintln!("icecore: `{}`: {error}", program.display());
+    ExitCode::from(if error.kind() == io::ErrorKind::NotFound {
+        NOT_FOUND
+    } else {
+        NOT_EXECUTABLE
+    })
+}
+
+fn move_in(session: SessionId, control: &ControlSocket) -> Result<(), Failure> {
+    let token = env::var(TOKEN_VARIABLE)
+        .map_err(|_| Failure::text(Exit::Usage, "--enter is for `icecore run` itself"))?;
+    let unreachable = |error| Failure::new(Exit::Unreachable, error);
+    let mut lines = Lines::new(control.connect()?);
+    lines
+        .send(&Request::Enter { session, token })
+        .map_err(unreachable)?;
+    match lines.receive().map_err(unreachable)? {
+        Reply::Entered {} => {}
+        Reply::Refused { reason } => return Err(Failure::text(Exit::Refused, reason)),
+        Reply::Opened { .. } | Reply::Attached {} | Reply::Closed { .. } | Reply::Flushed {} => {
+            let text = "the daemon answered something else";
+            return Err(Failure::text(Exit::Bug, text));
+        }
+    }
+    let lock_down = close_on_exec_from(FIRST_OTHER_DESCRIPTOR)
+        .and_then(|()| set_no_new_privs(true).map_err(io::Error::from));
+    lock_down.map_err(|error| Failure::new(Exit::Unreachable, error))
+}

@@ -1,0 +1,175 @@
+//! `icecore run`: a command in a session of its own, as if it had been started without us.
+//!
+//! The caller's process stays outside the session and holds its control connection. The command's process is this
+//! program again (`--enter`): it has itself moved into the session, drops what it inherited, and becomes the command.
+//! So no privilege is needed, and terminal, limits and working folder are the caller's own.
+
+mod child;
+mod enter;
+mod link;
+mod program;
+mod summary;
+mod trust;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+
+use ring::digest::{Context, SHA256};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use super::failure::Failure;
+use super::{ControlSocket, Exit};
+use crate::control::line::Lines;
+use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
+use crate::id::SessionId;
+use child::Child;
+use link::{Link, Told};
+use summary::Summary;
+use trust::Trust;
+
+/// What `icecore run` takes.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  icecore run -- python3 report.py\n  icecore run --label change=CHG123 -- dbt run\n  icecore run --require enforced -- claude -p 'how many orders were late?'\n\nEnds with the exit code of CMD; 127 if there is no CMD, 126 if it cannot be executed, 128 and the signal's number if a signal ended it, 4 if there is no daemon, 1 if it refuses."
+)]
+pub(super) struct Args {
+    /// Says something about the session; goes into its record; may be given many times
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+
+    /// Runs CMD only if its user cannot get around the redirection
+    #[arg(long, value_name = "enforced", value_parser = ["enforced"])]
+    require: Option<String>,
+
+    /// Leaves out the summary; errors and warnings are printed all the same
+    #[arg(long, short)]
+    quiet: bool,
+
+    #[command(flatten)]
+    control: ControlSocket,
+
+    /// Becomes the command of this session
+    #[arg(long, value_name = "SESSION", hide = true)]
+    enter: Option<SessionId>,
+
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// Runs the command, or becomes it.
+pub(super) fn run(args: Args) -> ExitCode {
+    // Others of the same user must not read the secret or the job's variables out of this process (proc(5), `PR_SET_DUMPABLE`).
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        eprintln!("icecore: warning: this process can be looked into: {error}");
+    }
+    if let Some(session) = args.enter {
+        return enter::enter(session, &args.control, &args.command);
+    }
+    match launch(args) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn launch(args: Args) -> Result<ExitCode, Failure> {
+    let Some(command) = args.command.first() else {
+        return Err(Failure::text(Exit::Usage, "expected a command"));
+    };
+    let exe = match program::find(command, env::var_os("PATH").as_deref()) {
+        Ok(exe) => exe,
+        Err(error) => {
+            eprintln!("icecore: {error}");
+            return Ok(error.exit_code());
+        }
+    };
+    let request = Request::Open {
+        labels: labels(args.labels)?,
+        exe: exe.to_string_lossy().into_owned(),
+        argv_sha256: argv_sha256(&args.command),
+        require_enforced: args.require.is_some(),
+    };
+    let mut lines = Lines::new(args.control.connect()?);
+    let unreachable = |error| Failure::new(Exit::Unreachable, error);
+    lines.send(&request).map_err(unreachable)?;
+    let (session, secret, token, ca, mode, advisory) = match lines.receive().map_err(unreachable)? {
+        Reply::Opened {
+            session,
+            secret,
+            token,
+            ca,
+            mode,
+            advisory,
+        } => (session, secret, token, ca, mode, advisory),
+        Reply::Refused { reason } => return Err(Failure::text(Exit::Refused, reason)),
+        Reply::Entered {} | Reply::Attached {} | Reply::Closed { .. } | Reply::Flushed {} => {
+            let text = "the daemon answered something else";
+            return Err(Failure::text(Exit::Bug, text));
+        }
+    };
+    // From here on an early return ends the session: the control connection goes.
+    let trust = Trust::write(&ca, session, |name| env::var_os(name)).map_err(|error| {
+        let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
+        Failure::new(Exit::Unreachable, error)
+    })?;
+    for warning in &trust.warnings {
+        eprintln!("icecore: warning: {warning}");
+    }
+    let not_started = |error: std::io::Error| {
+        let error = anyhow::Error::from(error).context("the command cannot be started");
+        Failure::new(Exit::Unreachable, error)
+    };
+    let mut child =
+        Child::start(session, &token, &args.control, &args.command, &trust).map_err(not_started)?;
+    let link = Link::hold(lines, &args.control, session, secret).map_err(not_started)?;
+    let ending = child.wait().map_err(not_started)?;
+
+    let told = link.close(ending.reason());
+    drop(trust);
+    let summary = Summary {
+        session,
+        mode: &mode,
+        advisory: advisory.as_deref(),
+        told: &told,
+    };
+    if !args.quiet || !matches!(told, Told::Closed { problem: None, .. }) {
+        summary.print();
+    }
+    Ok(ending.exit_code())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())?;
+    check_labels(&[(name.to_owned(), value.to_owned())].into())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn labels(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
+    let count = given.len();
+    let labels: BTreeMap<String, String> = given.into_iter().collect();
+    if labels.len() < count {
+        return Err(Failure::text(Exit::Usage, "a label is given twice"));
+    }
+    if count > LABELS_MAX {
+        let text = format!("expected at most {LABELS_MAX} labels, found {count}");
+        return Err(Failure::text(Exit::Usage, text));
+    }
+    Ok(labels)
+}
+
+/// Digests the arguments, each followed by the NUL that the kernel puts there too.
+fn argv_sha256(command: &[OsString]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for argument in command {
+        context.update(argument.as_bytes());
+        context.update(&[0]);
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
+}

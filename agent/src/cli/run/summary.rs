@@ -1,0 +1,119 @@
+//! What a session did, in two lines for the person who started it.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use super::link::Told;
+use crate::id::SessionId;
+
+/// Most processes that are named; the rest is counted.
+const NAMED_MAX: usize = 8;
+
+/// What is known when a session has ended.
+#[derive(Debug)]
+pub(super) struct Summary<'s> {
+    pub(super) session: SessionId,
+    /// `enforce` or `observe`.
+    pub(super) mode: &'s str,
+    /// Why the session is advisory, if it is.
+    pub(super) advisory: Option<&'s str>,
+    pub(super) told: &'s Told,
+}
+
+impl Summary<'_> {
+    /// Prints the lines on standard error.
+    pub(super) fn print(&self) {
+        let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+        // Bold (ECMA-48, SGR 1 and 0).
+        let (on, off) = if colours {
+            ("\u{1b}[1m", "\u{1b}[0m")
+        } else {
+            ("", "")
+        };
+        for line in self.lines() {
+            eprintln!("{on}icecore:{off} {line}");
+        }
+    }
+
+    /// Says what the session did, where its record is, and what else is to be known.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.deeds(), self.record()];
+        if let Told::Closed { leftovers, .. } = self.told
+            && !leftovers.is_empty()
+        {
+            let mut line = format!("killed what was left running: {}", leftovers.len());
+            for (index, one) in leftovers.iter().take(NAMED_MAX).enumerate() {
+                let border = if index == 0 { " (" } else { ", " };
+                // A process chooses its own name, escape sequences for terminals included.
+                let name = one.comm.escape_default();
+                line.push_str(&format!("{border}{name} {}", one.pid));
+            }
+            line.push_str(if leftovers.len() > NAMED_MAX {
+                ", ...)"
+            } else {
+                ")"
+            });
+            lines.push(line);
+        }
+        lines
+    }
+
+    fn deeds(&self) -> String {
+        let mut line = match self.told {
+            Told::Closed {
+                summary: Some(summary),
+                ..
+            } => format!(
+                "{} {}: {} allowed, {} refused, {} failed",
+                summary.statements,
+                if summary.statements == 1 {
+                    "statement"
+                } else {
+                    "statements"
+                },
+                summary.allowed,
+                summary.refused,
+                summary.failed
+            ),
+            Told::Closed { summary: None, .. } => "what was done cannot be told".to_owned(),
+            Told::Lost(reason) => {
+                format!("the session was lost: {}", reason.escape_default())
+            }
+        };
+        if self.mode == "observe" {
+            line.push_str(
+                "; observe mode: nothing was refused, the record says what would have been",
+            );
+        } else {
+            line.push_str(&format!("; {}", self.mode.escape_default()));
+        }
+        if let Some(reason) = self.advisory {
+            line.push_str(&format!("; advisory: {}", reason.escape_default()));
+        }
+        line
+    }
+
+    fn record(&self) -> String {
+        let session = self.session;
+        match self.told {
+            Told::Closed {
+                problem: Some(problem),
+                ..
+            } => format!(
+                "record of session {session} is not complete: {}",
+                problem.escape_default()
+            ),
+            Told::Closed {
+                summary: Some(summary),
+                ..
+            } if !summary.recorded => {
+                format!("record of session {session} has gaps; see `icecore replay {session}`")
+            }
+            Told::Closed { .. } | Told::Lost(_) => format!("record: icecore replay {session}"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "summary_tests.rs"]
+mod tests;

@@ -1,0 +1,111 @@
+//! What is said at a session's end.
+
+use super::*;
+use crate::control::{Leftover, SessionSummary};
+
+const SESSION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+#[track_caller]
+fn check(mode: &str, advisory: Option<&str>, told: &Told, expected: &[&str]) {
+    let summary = Summary {
+        session: SESSION.parse().unwrap(),
+        mode,
+        advisory,
+        told,
+    };
+    let lines: Vec<String> = summary
+        .lines()
+        .iter()
+        .map(|line| line.replace(SESSION, "ID"))
+        .collect();
+    assert_eq!(lines, expected);
+}
+
+fn closed(statements: u64, refused: u64, leftovers: &[(u32, &str)]) -> Told {
+    Told::Closed {
+        summary: Some(SessionSummary {
+            statements,
+            allowed: statements - refused,
+            refused,
+            failed: 0,
+            events: 0,
+            mode: "enforce".to_owned(),
+            recorded: true,
+        }),
+        leftovers: leftovers
+            .iter()
+            .map(|(pid, comm)| Leftover {
+                pid: *pid,
+                comm: (*comm).to_owned(),
+            })
+            .collect(),
+        problem: None,
+    }
+}
+
+#[test]
+fn two_lines_say_what_was_done_and_where_the_record_is() {
+    check(
+        "enforce",
+        None,
+        &closed(3, 1, &[]),
+        &[
+            "3 statements: 2 allowed, 1 refused, 0 failed; enforce",
+            "record: icecore replay ID",
+        ],
+    );
+}
+
+#[test]
+fn observe_and_advisory_are_said() {
+    check(
+        "observe",
+        Some("its user is root"),
+        &closed(1, 0, &[]),
+        &[
+            "1 statement: 1 allowed, 0 refused, 0 failed; observe mode: nothing was refused, the record says what would have been; advisory: its user is root",
+            "record: icecore replay ID",
+        ],
+    );
+}
+
+#[test]
+fn leftovers_are_named_with_their_names_escaped() {
+    check(
+        "enforce",
+        None,
+        &closed(0, 0, &[(7, "sleep"), (8, "\u{1b}]0;x")]),
+        &[
+            "0 statements: 0 allowed, 0 refused, 0 failed; enforce",
+            "record: icecore replay ID",
+            "killed what was left running: 2 (sleep 7, \\u{1b}]0;x 8)",
+        ],
+    );
+}
+
+#[test]
+fn gaps_and_losses_are_said() {
+    let told = Told::Closed {
+        summary: None,
+        leftovers: Vec::new(),
+        problem: Some("the proxy is not running".to_owned()),
+    };
+    check(
+        "enforce",
+        None,
+        &told,
+        &[
+            "what was done cannot be told; enforce",
+            "record of session ID is not complete: the proxy is not running",
+        ],
+    );
+    check(
+        "enforce",
+        None,
+        &Told::Lost("there is no such session".to_owned()),
+        &[
+            "the session was lost: there is no such session; enforce",
+            "record: icecore replay ID",
+        ],
+    );
+}

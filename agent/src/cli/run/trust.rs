@@ -1,0 +1,239 @@
+//! Makes the session's programs trust the proxy, besides all that they trust already.
+//!
+//! No one variable covers every driver, so each gets its own file: what the caller had set, or else the host's roots,
+//! and our CA at the end. The caller writes the files; the daemon, which is root, reads nothing that a caller names.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::id::SessionId;
+
+/// Where hosts keep their roots, in one file. Source: Go, crypto/x509/root_linux.go.
+const HOST_ROOTS: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Longest file of roots that is taken over.
+const ROOTS_MAX_BYTES: u64 = 16 << 20;
+
+/// By these a job asks its runner for identity tokens, which are good anywhere; they stay outside.
+const TOKEN_REQUEST_VARIABLES: &[&str] = &[
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+];
+
+/// The variables of a session, and the files they name; these go when it is dropped.
+#[derive(Debug)]
+pub(super) struct Trust {
+    folder: PathBuf,
+    /// What is set for the command.
+    pub(super) variables: Vec<(&'static str, OsString)>,
+    /// What is taken out of its environment.
+    pub(super) removed: &'static [&'static str],
+    /// What the user should know.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Trust {
+    /// Writes the files that make `ca` trusted, beside what the `caller`'s variables name.
+    ///
+    /// # Errors
+    /// When the CA cannot be read, or there is no place for the files.
+    pub(super) fn write(
+        ca: &Path,
+        session: SessionId,
+        caller: impl Fn(&str) -> Option<OsString>,
+    ) -> io::Result<Self> {
+        let ca = fs::read(ca).map_err(|error| {
+            io::Error::new(error.kind(), format!("`{}`: {error}", ca.display()))
+        })?;
+        let set = |name: &str| caller(name).filter(|value| !value.is_empty());
+        let mut trust = Self {
+            folder: make_folder(session, &caller)?,
+            variables: Vec::new(),
+            removed: TOKEN_REQUEST_VARIABLES,
+            warnings: Vec::new(),
+        };
+        let requests = set("REQUESTS_CA_BUNDLE");
+        let curl = set("CURL_CA_BUNDLE");
+        // Python's requests reads the second where the first is not set (requests.sessions, merge_environment_settings).
+        let (name, base) = match &requests {
+            Some(_) => ("REQUESTS_CA_BUNDLE", &requests),
+            None => ("CURL_CA_BUNDLE", &curl),
+        };
+        let roots = trust.base(name, base.as_ref()).or_host_roots(&mut trust);
+        trust.add("REQUESTS_CA_BUNDLE", "requests.pem", &roots, &ca)?;
+        if curl.is_some() {
+            let roots = trust
+                .base("CURL_CA_BUNDLE", curl.as_ref())
+                .or_host_roots(&mut trust);
+            trust.add("CURL_CA_BUNDLE", "curl.pem", &roots, &ca)?;
+        }
+        let roots = trust
+            .base("SSL_CERT_FILE", set("SSL_CERT_FILE").as_ref())
+            .or_host_roots(&mut trust);
+        trust.add("SSL_CERT_FILE", "ssl.pem", &roots, &ca)?;
+        // Node adds this file to its own roots, so there is no base but what the caller had.
+        let extra = trust.base("NODE_EXTRA_CA_CERTS", set("NODE_EXTRA_CA_CERTS").as_ref());
+        trust.add(
+            "NODE_EXTRA_CA_CERTS",
+            "node.pem",
+            &extra.0.unwrap_or_default(),
+            &ca,
+        )?;
+        // Go asks a server of Snowflake's about each certificate, ours too, and waits 6 s for it.
+        let ocsp = "SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED";
+        if set(ocsp).is_none() {
+            trust.variables.push((ocsp, "false".into()));
+        }
+        trust.warnings.sort();
+        trust.warnings.dedup();
+        Ok(trust)
+    }
+
+    /// Reads the roots that a variable names; warns if that cannot be done.
+    fn base(&mut self, name: &str, value: Option<&OsString>) -> Base {
+        let Some(path) = value.map(Path::new) else {
+            return Base(None);
+        };
+        match read_roots(path) {
+            Ok(roots) => Base(Some(roots)),
+            Err(error) => {
+                self.warnings.push(format!(
+                    "{name} names `{}`, which cannot be read: {error}",
+                    path.display()
+                ));
+                Base(None)
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        variable: &'static str,
+        file: &str,
+        roots: &[u8],
+        ca: &[u8],
+    ) -> io::Result<()> {
+        let path = self.folder.join(file);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(roots)?;
+        if !roots.is_empty() && !roots.ends_with(b"\n") {
+            file.write_all(b"\n")?;
+        }
+        file.write_all(ca)?;
+        self.variables.push((variable, path.into_os_string()));
+        Ok(())
+    }
+}
+
+impl Drop for Trust {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!(
+                "icecore: warning: `{}` was not removed: {error}",
+                self.folder.display()
+            );
+        }
+    }
+}
+
+/// The roots that a variable names, if it names any.
+struct Base(Option<Vec<u8>>);
+
+impl Base {
+    fn or_host_roots(self, trust: &mut Trust) -> Vec<u8> {
+        if let Some(roots) = self.0 {
+            return roots;
+        }
+        let found = HOST_ROOTS
+            .iter()
+            .find_map(|file| read_roots(Path::new(file)).ok());
+        found.unwrap_or_else(|| {
+            let text =
+                "this host has no file of roots; the session's programs trust Snowflake hosts only";
+            trust.warnings.push(text.to_owned());
+            Vec::new()
+        })
+    }
+}
+
+/// Reads a file of roots, or all files of a folder of them, each once.
+fn read_roots(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_dir() {
+        return read_file(path);
+    }
+    let mut files: Vec<PathBuf> = fs::read_dir(path)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<_>>()?;
+    files.sort();
+    // Such folders hold each root under its name and, as a link, under its hash (openssl-rehash(1)).
+    let mut seen = BTreeSet::new();
+    let mut roots = Vec::new();
+    for file in files {
+        let Ok(text) = read_file(&file) else {
+            continue;
+        };
+        let label = b"-----BEGIN CERTIFICATE-----";
+        if text.windows(label.len()).any(|part| part == label) && seen.insert(text.clone()) {
+            roots.extend_from_slice(&text);
+            roots.push(b'\n');
+        }
+    }
+    Ok(roots)
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    file.take(ROOTS_MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > ROOTS_MAX_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Makes a folder that nobody else can look into, where the user's own files of the moment go.
+fn make_folder(
+    session: SessionId,
+    caller: &impl Fn(&str) -> Option<OsString>,
+) -> io::Result<PathBuf> {
+    let places = [
+        caller("XDG_RUNTIME_DIR"),
+        caller("TMPDIR"),
+        Some("/tmp".into()),
+    ];
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for place in places.into_iter().flatten() {
+        let folder = Path::new(&place).join(format!("icecore-{session}"));
+        if !folder.is_absolute() {
+            continue;
+        }
+        // Made, never found: a folder that is there already may be somebody else's.
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+#[path = "trust_tests.rs"]
+mod tests;

@@ -1,0 +1,153 @@
+//! What a session's programs trust, and what becomes of the caller's own settings.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+const ROOT: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+const OURS: &str = "-----BEGIN CERTIFICATE-----\nOURS\n-----END CERTIFICATE-----\n";
+
+/// A caller with a home of files and variables that name them.
+struct Caller {
+    home: TempDir,
+    variables: BTreeMap<String, OsString>,
+}
+
+impl Caller {
+    fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        fs::write(home.path().join("ca.pem"), OURS).unwrap();
+        let variables = [("TMPDIR".to_owned(), home.path().into())].into();
+        Self { home, variables }
+    }
+
+    fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.variables.insert(name.to_owned(), value.into());
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn trust(&self) -> Trust {
+        let ca = self.home.path().join("ca.pem");
+        Trust::write(&ca, SessionId::new(), |name| {
+            self.variables.get(name).cloned()
+        })
+        .unwrap()
+    }
+}
+
+#[track_caller]
+fn value(trust: &Trust, name: &str) -> Option<OsString> {
+    let mut values = trust.variables.iter().filter(|(other, _)| *other == name);
+    let value = values.next().map(|(_, value)| value.clone());
+    assert!(values.next().is_none(), "{name} is set twice");
+    value
+}
+
+#[track_caller]
+fn text(trust: &Trust, name: &str) -> String {
+    fs::read_to_string(value(trust, name).unwrap()).unwrap()
+}
+
+#[test]
+fn callers_own_bundle_is_the_base() {
+    let mut caller = Caller::new();
+    for name in ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
+        let own = caller.file(name, ROOT);
+        caller.set(name, own);
+    }
+    let trust = caller.trust();
+    for name in ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
+        assert_eq!(text(&trust, name), format!("{ROOT}\n{OURS}"));
+    }
+    assert_eq!(value(&trust, "CURL_CA_BUNDLE"), None);
+    assert_eq!(trust.warnings, [] as [&str; 0]);
+}
+
+#[test]
+fn curls_bundle_is_the_base_of_both() {
+    let mut caller = Caller::new();
+    let own = caller.file("curl", ROOT);
+    caller.set("CURL_CA_BUNDLE", own);
+    let trust = caller.trust();
+    for name in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
+        assert_eq!(text(&trust, name), format!("{ROOT}\n{OURS}"));
+    }
+}
+
+#[test]
+fn node_gets_ours_alone_where_the_caller_has_none() {
+    assert_eq!(text(&Caller::new().trust(), "NODE_EXTRA_CA_CERTS"), OURS);
+}
+
+#[test]
+fn unreadable_bundle_is_told_and_the_hosts_roots_are_taken() {
+    let mut caller = Caller::new();
+    caller.set("SSL_CERT_FILE", "/absent.pem");
+    let trust = caller.trust();
+    assert!(text(&trust, "SSL_CERT_FILE").ends_with(OURS));
+    assert!(
+        trust
+            .warnings
+            .iter()
+            .any(|line| line.starts_with("SSL_CERT_FILE names `/absent.pem`"))
+    );
+}
+
+#[test]
+fn folders_of_roots_are_read_each_root_once() {
+    let mut caller = Caller::new();
+    let folder = caller.home.path().join("roots");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a.pem"), ROOT).unwrap();
+    symlink(folder.join("a.pem"), folder.join("0f1e.0")).unwrap();
+    fs::write(folder.join("README"), "not a root").unwrap();
+    caller.set("REQUESTS_CA_BUNDLE", folder);
+    assert_eq!(
+        text(&caller.trust(), "REQUESTS_CA_BUNDLE"),
+        format!("{ROOT}\n{OURS}")
+    );
+}
+
+#[test]
+fn files_are_the_callers_alone_and_go_at_the_end() {
+    let caller = Caller::new();
+    let trust = caller.trust();
+    let folder = trust.folder.clone();
+    assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+    drop(trust);
+    assert!(!folder.exists());
+}
+
+#[test]
+fn gos_revocation_server_is_off_unless_the_caller_chose() {
+    let name = "SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED";
+    let mut caller = Caller::new();
+    assert_eq!(value(&caller.trust(), name), Some("false".into()));
+    caller.set(name, "true");
+    assert_eq!(value(&caller.trust(), name), None);
+}
+
+#[test]
+fn token_requests_are_taken_out() {
+    assert_eq!(
+        Caller::new().trust().removed,
+        [
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+        ]
+    );
+}
+
+#[test]
+fn missing_ca_is_an_error_with_its_name() {
+    let error = Trust::write(Path::new("/absent/ca.pem"), SessionId::new(), |_| None).unwrap_err();
+    assert!(error.to_string().starts_with("`/absent/ca.pem`"));
+}

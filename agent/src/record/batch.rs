@@ -1,0 +1,107 @@
+//! Rows that are framed at their places in the chain and not yet written. Pure.
+
+use uuid::Uuid;
+
+use super::body::{Body, Place, Turn};
+use super::error::RecordError;
+use super::frame::{self, Kind};
+use super::queue::{Answer, Written};
+
+/// When a batch was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub(super) ts_us: i64,
+    pub(super) mono_ns: i64,
+    pub(super) flags: i32,
+}
+
+/// Rows that are framed and not yet written, with those who wait for them.
+pub(super) struct Batch<'a> {
+    chain: &'a str,
+    org: &'a str,
+    stamp: Stamp,
+    first_seq: i64,
+    rows: i64,
+    frames: Vec<u8>,
+    turns: Vec<(Turn, Vec<u8>)>,
+    answers: Vec<(Answer<Written>, Written)>,
+}
+
+/// What a batch came to: its bytes, what they change, and who waits.
+pub(super) struct Framed {
+    pub(super) rows: i64,
+    pub(super) frames: Vec<u8>,
+    /// Rows that begin or end something; with a beginning, its payload.
+    pub(super) turns: Vec<(Turn, Vec<u8>)>,
+    pub(super) answers: Vec<(Answer<Written>, Written)>,
+}
+
+impl<'a> Batch<'a> {
+    /// Begins a batch of which the first row has a place.
+    pub(super) fn new(chain: &'a str, org: &'a str, stamp: Stamp, first_seq: i64) -> Self {
+        Self {
+            chain,
+            org,
+            stamp,
+            first_seq,
+            rows: 0,
+            frames: Vec::new(),
+            turns: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Frames the rows of one commit; a commit with a row that cannot be framed is refused as a whole.
+    pub(super) fn add(&mut self, rows: &[Body], answer: Option<Answer<Written>>) {
+        let (frames, turns, first) = (self.frames.len(), self.turns.len(), self.rows);
+        for row in rows {
+            if let Err(error) = self.frame(row) {
+                self.frames.truncate(frames);
+                self.turns.truncate(turns);
+                self.rows = first;
+                if let Some(answer) = answer {
+                    // Nobody waits any more where this fails.
+                    drop(answer.send(Err(error)));
+                }
+                return;
+            }
+        }
+        let written = Written {
+            first_seq: self.first_seq + first,
+            last_seq: self.first_seq + self.rows - 1,
+        };
+        self.answers.extend(answer.map(|answer| (answer, written)));
+    }
+
+    /// Gives what there is to write.
+    pub(super) fn finish(self) -> Framed {
+        Framed {
+            rows: self.rows,
+            frames: self.frames,
+            turns: self.turns,
+            answers: self.answers,
+        }
+    }
+
+    fn frame(&mut self, row: &Body) -> Result<(), RecordError> {
+        let payload = row.encode(Place {
+            record_id: Uuid::now_v7(),
+            chain: self.chain,
+            org: self.org,
+            seq: self.first_seq + self.rows,
+            ts_us: self.stamp.ts_us,
+            mono_ns: self.stamp.mono_ns,
+            flags: self.stamp.flags,
+        })?;
+        if !frame::push(&mut self.frames, Kind::Row, &payload) {
+            return Err(row.too_long());
+        }
+        self.rows += 1;
+        match row.turn() {
+            Turn::None => {}
+            turn @ Turn::Begins(_) => self.turns.push((turn, payload)),
+            turn @ (Turn::Ends(_) | Turn::SessionOver) => self.turns.push((turn, Vec::new())),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! A caller's row, checked and encoded up to its place in the chain. Pure.
+
+use super::cbor::{self, CborError, Tail};
+use super::entry::Entry;
+use super::error::RecordError;
+use super::event::{Phase, Row, no_session};
+use super::schema::{COMMON_COLUMNS, SCHEMA_VERSION, Table};
+use super::tables::{events, logins, sessions, statement_texts, statements};
+use super::value::Value;
+use crate::id::{SessionId, StatementId};
+
+/// What a recorder knows about itself and fills in where a session's row does not say.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) org: String,
+    pub(super) host_id: String,
+    pub(super) boot_id: Option<String>,
+    pub(super) proxy_version: String,
+    pub(super) policy_bundle_sha256: [u8; 32],
+    pub(super) recording_mode: &'static str,
+}
+
+/// What a row means for what is still open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing.
+    None,
+    /// A statement's intent: its end will follow.
+    Begins(StatementId),
+    /// A statement's end.
+    Ends(StatementId),
+    /// A session is over: readers wait for its record.
+    SessionOver,
+}
+
+/// A row that only lacks its place in the chain.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    table: &'static Table,
+    session: SessionId,
+    flags: i32,
+    tail: Tail,
+    turn: Turn,
+}
+
+/// A row's place in its chain, and when it was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) record_id: uuid::Uuid,
+    pub(super) chain: &'a str,
+    pub(super) org: &'a str,
+    pub(super) seq: i64,
+    pub(super) ts_us: i64,
+    pub(super) mono_ns: i64,
+    pub(super) flags: i32,
+}
+
+impl Body {
+    /// Checks and encodes a caller's row.
+    pub(super) fn of(row: Row, facts: &Facts) -> Result<Self, RecordError> {
+        match row {
+            Row::Session(mut row) => {
+                row.host_id.get_or_insert_with(|| facts.host_id.clone());
+                row.boot_id = row.boot_id.take().or_else(|| facts.boot_id.clone());
+                row.proxy_version
+                    .get_or_insert_with(|| facts.proxy_version.clone());
+                row.policy_bundle_sha256
+                    .get_or_insert(facts.policy_bundle_sha256);
+                row.recording_mode
+                    .get_or_insert_with(|| facts.recording_mode.to_owned());
+                let turn = match row.phase {
+                    Phase::Open => Turn::None,
+                    Phase::Close => Turn::SessionOver,
+                };
+                Self::checked(&sessions::TABLE, row.session_id, row.fields(), turn)
+            }
+            Row::Login(row) => {
+                Self::checked(&logins::TABLE, row.session_id, row.fields(), Turn::None)
+            }
+            Row::Statement(row) => {
+                let turn = match (row.statement_id, row.is_final) {
+                    (Some(id), false) => Turn::Begins(id),
+                    (Some(id), true) => Turn::Ends(id),
+                    (None, _) => Turn::None,
+                };
+                Self::checked(&statements::TABLE, row.session_id, row.fields(), turn)
+            }
+            Row::StatementText(row) => Self::checked(
+                &statement_texts::TABLE,
+                row.session_id,
+                row.fields(),
+                Turn::None,
+            ),
+            Row::Event(row) => {
+                let session = row.session_id.or_else(|| Some(no_session()));
+                Self::checked(&events::TABLE, session, row.fields(), Turn::None)
+            }
+        }
+    }
+
+    /// Encodes the final row of a statement whose end nobody saw, from the row of its intent.
+    pub(super) fn abandoned(mut intent: Entry, flags: i32) -> Result<Self, RecordError> {
+        let missing = |column| RecordError::Missing {
+            table: intent.table.name,
+            column,
+        };
+        let session = intent.text("session_id").and_then(|id| id.parse().ok());
+        let session = session.ok_or_else(|| missing("session_id"))?;
+        let statement = intent.text("statement_id").and_then(|id| id.parse().ok());
+        let statement = statement.ok_or_else(|| missing("statement_id"))?;
+        let revision = intent.int("revision").unwrap_or(0) + 1;
+        intent.set("is_final", true);
+        intent.set("revision", revision);
+        intent.set("status", "abandoned");
+        let own = intent.values().iter().skip(COMMON_COLUMNS).cloned();
+        Ok(Self {
+            table: intent.table,
+            session,
+            flags,
+            tail: Tail::encode(intent.table, own).map_err(encoding(intent.table))?,
+            turn: Turn::Ends(statement),
+        })
+    }
+
+    fn checked<const N: usize>(
+        table: &'static Table,
+        session: Option<SessionId>,
+        fields: [(&'static str, Value); N],
+        turn: Turn,
+    ) -> Result<Self, RecordError> {
+        let missing = |column| RecordError::Missing {
+            table: table.name,
+            column,
+        };
+        let session = session.ok_or_else(|| missing("session_id"))?;
+        let lacking = table.own.iter().zip(&fields);
+        if let Some((column, _)) = lacking
+            .filter(|(column, (_, value))| column.required && value.is_null())
+            .next()
+        {
+            return Err(missing(column.name));
+        }
+        let values = fields.into_iter().map(|(_, value)| value);
+        Ok(Self {
+            table,
+            session,
+            flags: 0,
+            tail: Tail::encode(table, values).map_err(encoding(table))?,
+            turn,
+        })
+    }
+
+    /// Tells how many bytes of the queue the row takes.
+    pub(super) fn len(&self) -> usize {
+        self.tail.len() + size_of::<Self>()
+    }
+
+    /// Tells what the row means for what is still open.
+    pub(super) fn turn(&self) -> Turn {
+        self.turn
+    }
+
+    /// Gives the row's bytes at its place.
+    pub(super) fn encode(&self, place: Place<'_>) -> Result<Vec<u8>, RecordError> {
+        let common: [Value; COMMON_COLUMNS] = [
+            SCHEMA_VERSION.into(),
+            place.record_id.to_string().into(),
+            place.chain.into(),
+            place.seq.into(),
+            place.ts_us.into(),
+            place.mono_ns.into(),
+            place.org.into(),
+            self.session.into(),
+            (self.flags | place.flags).into(),
+        ];
+        cbor::encode(self.table, common, &self.tail).map_err(encoding(self.table))
+    }
+
+    /// Says that the row is longer than a frame may be.
+    pub(super) fn too_long(&self) -> RecordError {
+        RecordError::Encoding {
+            table: self.table.name,
+            cause: "longer than a frame may be".to_owned(),
+        }
+    }
+}
+
+fn encoding(table: &'static Table) -> impl FnOnce(CborError) -> RecordError {
+    move |error| RecordError::Encoding {
+        table: table.name,
+        cause: error.to_string(),
+    }
+}

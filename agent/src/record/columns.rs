@@ -1,0 +1,249 @@
+//! Rows as Arrow columns and back, by the tables' definitions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array,
+    Int64Array, ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::{
+    DataType, Field, Fields, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit,
+    TimestampMicrosecondType,
+};
+use arrow::error::ArrowError;
+
+use super::entry::Entry;
+use super::schema::{Column, Table, Type};
+use super::value::Value;
+
+/// Names the values of a list, as the Parquet format asks (LogicalTypes.md, "Lists").
+const ELEMENT: &str = "element";
+
+/// The key under which a field's id reaches the Parquet file.
+const FIELD_ID: &str = "PARQUET:field_id";
+
+/// Gives a table's Arrow schema.
+pub(super) fn schema(table: &Table) -> SchemaRef {
+    let fields: Vec<Field> = table.columns().map(field).collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn field(column: &Column) -> Field {
+    let id = HashMap::from([(FIELD_ID.to_owned(), column.id.to_string())]);
+    Field::new(column.name, data_type(&column.kind), !column.required).with_metadata(id)
+}
+
+/// Gives the Arrow type of a column's values.
+pub(super) fn data_type(kind: &Type) -> DataType {
+    match kind {
+        Type::Bool => DataType::Boolean,
+        Type::I32 => DataType::Int32,
+        Type::I64 => DataType::Int64,
+        Type::F64 => DataType::Float64,
+        Type::Text | Type::Json => DataType::Utf8,
+        Type::Hash => DataType::FixedSizeBinary(32),
+        Type::Salt => DataType::FixedSizeBinary(16),
+        Type::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Type::List(inner) => DataType::List(element(inner)),
+        Type::Struct(columns) => DataType::Struct(members(columns)),
+    }
+}
+
+fn element(inner: &Type) -> Arc<Field> {
+    Arc::new(Field::new(ELEMENT, data_type(inner), true))
+}
+
+fn members(columns: &[Column]) -> Fields {
+    let member = |column: &Column| Field::new(column.name, data_type(&column.kind), true);
+    columns.iter().map(member).collect()
+}
+
+/// Gives rows of one table as columns.
+pub(super) fn batch(table: &Table, rows: &[Entry]) -> Result<RecordBatch, ArrowError> {
+    let mut arrays = Vec::new();
+    for (position, column) in table.columns().enumerate() {
+        let value = |row: &'_ Entry| row.values().get(position).unwrap_or(&Value::Null).clone();
+        let values: Vec<Value> = rows.iter().map(value).collect();
+        arrays.push(array(&column.kind, &values)?);
+    }
+    RecordBatch::try_new(schema(table), arrays)
+}
+
+fn array(kind: &Type, values: &[Value]) -> Result<ArrayRef, ArrowError> {
+    let ints = || values.iter().map(Value::as_int);
+    let bytes = || {
+        values.iter().map(|value| match value {
+            Value::Bytes(bytes) => Some(bytes.as_slice()),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::List(_)
+            | Value::Struct(_) => None,
+        })
+    };
+    Ok(match kind {
+        Type::Bool => Arc::new(values.iter().map(Value::as_bool).collect::<BooleanArray>()),
+        Type::I32 => {
+            let small = ints().map(|number| number.and_then(|number| i32::try_from(number).ok()));
+            Arc::new(small.collect::<Int32Array>())
+        }
+        Type::I64 => Arc::new(ints().collect::<Int64Array>()),
+        Type::F64 => Arc::new(values.iter().map(Value::as_float).collect::<Float64Array>()),
+        Type::Text | Type::Json => {
+            Arc::new(values.iter().map(Value::as_text).collect::<StringArray>())
+        }
+        Type::Hash => Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(
+            bytes(),
+            32,
+        )?),
+        Type::Salt => Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(
+            bytes(),
+            16,
+        )?),
+        Type::Time => {
+            let times = ints().collect::<TimestampMicrosecondArray>();
+            Arc::new(times.with_timezone("UTC"))
+        }
+        Type::List(inner) => {
+            let lists: Vec<Option<&[Value]>> = values.iter().map(Value::as_list).collect();
+            let lengths = lists.iter().map(|list| list.map_or(0, <[Value]>::len));
+            let flat: Vec<Value> = lists.iter().flatten().copied().flatten().cloned().collect();
+            let nulls: NullBuffer = lists.iter().map(Option::is_some).collect();
+            Arc::new(ListArray::try_new(
+                element(inner),
+                OffsetBuffer::from_lengths(lengths),
+                array(inner, &flat)?,
+                Some(nulls),
+            )?)
+        }
+        Type::Struct(columns) => {
+            let mut arrays = Vec::new();
+            for (position, column) in columns.iter().enumerate() {
+                let member = |value: &Value| value.member(position).clone();
+                let values: Vec<Value> = values.iter().map(member).collect();
+                arrays.push(array(&column.kind, &values)?);
+            }
+            let nulls: NullBuffer = values.iter().map(|value| !value.is_null()).collect();
+            Arc::new(StructArray::try_new(members(columns), arrays, Some(nulls))?)
+        }
+    })
+}
+
+/// Gives the rows of columns; columns that the batch lacks have no value, columns that the table lacks are refused.
+pub(super) fn entries(
+    table: &'static Table,
+    batch: &RecordBatch,
+) -> Result<Vec<Entry>, ArrowError> {
+    check(table, &batch.schema())?;
+    let mut rows = vec![Entry::empty(table); batch.num_rows()];
+    for (position, column) in table.columns().enumerate() {
+        let Some(array) = batch.column_by_name(column.name) else {
+            continue;
+        };
+        for (index, row) in rows.iter_mut().enumerate() {
+            row.place(position, value(&column.kind, array, index)?);
+        }
+    }
+    Ok(rows)
+}
+
+/// Refuses columns that a table does not have, or has with another type.
+pub(super) fn check(table: &Table, found: &Schema) -> Result<(), ArrowError> {
+    for found in found.fields() {
+        let column = table.columns().find(|column| column.name == found.name());
+        if column.is_none_or(|column| data_type(&column.kind) != *found.data_type()) {
+            return Err(ArrowError::SchemaError(format!(
+                "column `{}` of type {} is not one of table `{}`",
+                found.name(),
+                found.data_type(),
+                table.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn value(kind: &Type, array: &ArrayRef, index: usize) -> Result<Value, ArrowError> {
+    if array.is_null(index) {
+        return Ok(Value::Null);
+    }
+    let value = match kind {
+        Type::Bool => array
+            .as_boolean_opt()
+            .map(|array| array.value(index).into()),
+        Type::I32 => array
+            .as_primitive_opt::<Int32Type>()
+            .map(|array| array.value(index).into()),
+        Type::I64 => array
+            .as_primitive_opt::<Int64Type>()
+            .map(|array| array.value(index).into()),
+        Type::F64 => array
+            .as_primitive_opt::<Float64Type>()
+            .map(|array| array.value(index).into()),
+        Type::Text | Type::Json => array
+            .as_string_opt::<i32>()
+            .map(|array| array.value(index).into()),
+        Type::Hash | Type::Salt => array
+            .as_fixed_size_binary_opt()
+            .map(|array| Value::Bytes(array.value(index).to_vec())),
+        Type::Time => array
+            .as_primitive_opt::<TimestampMicrosecondType>()
+            .map(|array| array.value(index).into()),
+        Type::List(inner) => match array.as_list_opt::<i32>() {
+            Some(array) => {
+                let list = array.value(index);
+                let values: Result<_, _> = (0..list.len())
+                    .map(|index| value(inner, &list, index))
+                    .collect();
+                Some(Value::List(values?))
+            }
+            None => None,
+        },
+        Type::Struct(columns) => match array.as_struct_opt() {
+            Some(array) => {
+                let members = columns.iter().zip(array.columns());
+                let values: Result<_, _> = members
+                    .map(|(column, array)| value(&column.kind, array, index))
+                    .collect();
+                Some(Value::Struct(values?))
+            }
+            None => None,
+        },
+    };
+    value.ok_or_else(|| {
+        ArrowError::CastError(format!(
+            "found {} in a column of another type",
+            array.data_type()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::any::entries_of_one_table;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_read_back_equal(rows in entries_of_one_table()) {
+            let table = rows[0].table;
+            let batch = batch(table, &rows).unwrap();
+            prop_assert_eq!(entries(table, &batch).unwrap(), rows);
+        }
+    }
+
+    #[test]
+    fn a_column_of_another_type_is_refused() {
+        let table = Table::by_name("events").unwrap();
+        let wrong = Schema::new(vec![Field::new("event_code", DataType::Int32, false)]);
+        assert!(check(table, &wrong).is_err());
+        let stranger = Schema::new(vec![Field::new("more", DataType::Utf8, false)]);
+        assert!(check(table, &stranger).is_err());
+    }
+}

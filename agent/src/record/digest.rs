@@ -1,0 +1,181 @@
+//! The digest key, and the digests that a record holds instead of content.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::{digest, hmac};
+use zeroize::Zeroizing;
+
+use super::disk;
+use super::error::RecordError;
+
+const KEY_BYTES: usize = 32;
+
+/// The key of every `*_mac` column.
+///
+/// Content is digested under a key because a bare digest of a short result or of SQL with a guessable literal can be
+/// found by trying.
+pub(super) struct DigestKey(hmac::Key);
+
+impl DigestKey {
+    /// Reads the key, or makes it where there is none.
+    pub(super) fn load(path: &Path) -> Result<Self, RecordError> {
+        match read(path) {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => {
+                make(path)?;
+                read(path)?.ok_or_else(|| refused(path, "none"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the HMAC-SHA256 of bytes.
+    pub(super) fn mac(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut mac = [0; 32];
+        mac.copy_from_slice(hmac::sign(&self.0, bytes).as_ref());
+        mac
+    }
+}
+
+/// Gives the salted commitment to a content field: SHA-256 of salt and UTF-8.
+#[must_use]
+pub fn commitment(salt: &[u8; 16], text: &str) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(salt);
+    context.update(text.as_bytes());
+    finish(context)
+}
+
+/// Makes a salt for [`commitment`].
+pub fn random_salt() -> Result<[u8; 16], RecordError> {
+    let mut salt = [0; 16];
+    SystemRandom::new()
+        .fill(&mut salt)
+        .map_err(|_| RecordError::Random)?;
+    Ok(salt)
+}
+
+/// Gives the SHA-256 of bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(bytes);
+    finish(context)
+}
+
+fn finish(context: digest::Context) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
+/// Writes bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read(path: &Path) -> Result<Option<DigestKey>, RecordError> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(disk::failed("look at", path)(error)),
+    };
+    if !found.is_file() {
+        return Err(refused(path, "something that is not a file"));
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refused(path, "a file of another user"));
+    }
+    if found.mode() & 0o077 != 0 {
+        return Err(refused(path, "a file that others can read or write"));
+    }
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    let mut file = File::open(path).map_err(disk::failed("open", path))?;
+    if found.len() != KEY_BYTES as u64 || file.read_exact(key.as_mut()).is_err() {
+        return Err(refused(path, "another length"));
+    }
+    Ok(Some(DigestKey(hmac::Key::new(
+        hmac::HMAC_SHA256,
+        key.as_ref(),
+    ))))
+}
+
+/// Makes the key beside its place and moves it there, so that a crash leaves a whole key or none.
+fn make(path: &Path) -> Result<(), RecordError> {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    SystemRandom::new()
+        .fill(key.as_mut())
+        .map_err(|_| RecordError::Random)?;
+    let draft = path.with_extension("key.new");
+    disk::remove_if_there(&draft).map_err(disk::failed("remove", &draft))?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)
+        .and_then(|mut file| {
+            file.write_all(key.as_ref())?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&draft, path))
+        .and_then(|()| disk::sync_parent(path))
+        .map_err(disk::failed("create", path))
+}
+
+fn refused(path: &Path, found: &str) -> RecordError {
+    RecordError::Key {
+        path: path.to_owned(),
+        found: found.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_key_stays_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("digest.key");
+        let first = DigestKey::load(&path).unwrap().mac(b"x");
+        assert_eq!(DigestKey::load(&path).unwrap().mac(b"x"), first);
+        assert_ne!(DigestKey::load(&path).unwrap().mac(b"y"), first);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("digest.key");
+        fs::write(&path, [1; 32]).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(
+            DigestKey::load(&path),
+            Err(RecordError::Key { .. })
+        ));
+    }
+
+    #[test]
+    fn a_key_of_another_length_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("digest.key");
+        fs::write(&path, [1; 31]).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(
+            DigestKey::load(&path),
+            Err(RecordError::Key { .. })
+        ));
+    }
+
+    #[test]
+    fn a_commitment_is_the_hash_of_salt_and_text() {
+        let mut bytes = vec![7; 16];
+        bytes.extend_from_slice("säl".as_bytes());
+        assert_eq!(commitment(&[7; 16], "säl"), sha256(&bytes));
+    }
+}

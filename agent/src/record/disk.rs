@@ -1,0 +1,70 @@
+//! Folders and files that only this user can use, and that are there after a power cut.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::error::RecordError;
+
+/// Turns an I/O error into one that says what was tried on which file.
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    move |source| RecordError::Io {
+        action,
+        path: path.to_owned(),
+        source: source.into(),
+    }
+}
+
+/// Creates a folder and those above it, each for this user only, and syncs the folders that list them.
+pub(super) fn create_private_dirs(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        create_private_dirs(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Syncs the folder that lists a path.
+pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Syncs a folder, so that the names in it are durable.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Removes a file; one that is not there is fine.
+pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
+    fine_if_missing(fs::remove_file(path))
+}
+
+/// Removes a folder with all in it; one that is not there is fine.
+pub(super) fn remove_dir_if_there(path: &Path) -> io::Result<()> {
+    fine_if_missing(fs::remove_dir_all(path))
+}
+
+fn fine_if_missing(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Tells whether an error says that there is no room: a full disk or a used-up quota.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

@@ -1,0 +1,151 @@
+//! From a file of frames to the objects that the store will hold.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, NaiveDate};
+
+use super::disk;
+use super::entry::Entry;
+use super::error::RecordError;
+use super::frame::Kind;
+use super::object;
+use super::recover;
+use super::schema::{TABLES, Table};
+use super::spool::Segment;
+use super::wal;
+
+/// Makes a segment's objects beside its frames, all or none, and tells how many bytes they have.
+///
+/// Objects that are there already are left as they are: they may be stored under their hash.
+pub(super) fn seal(segment: &Segment) -> Result<u64, RecordError> {
+    let sealed = segment.sealed();
+    if sealed.is_dir() {
+        return Ok(0);
+    }
+    let path = segment.wal();
+    let bytes = wal::read(&path).map_err(disk::failed("read", &path))?;
+    let (header, rows) = recover::rows(segment, &bytes)?;
+    let sealing = segment.sealing();
+    disk::remove_dir_if_there(&sealing).map_err(disk::failed("remove", &sealing))?;
+    disk::create_private_dirs(&sealing).map_err(disk::failed("create", &sealing))?;
+    let mut sealed_bytes = 0;
+    if let Some(header) = header {
+        for ((position, day), rows) in by_table_and_day(rows) {
+            let Some(table) = TABLES.get(position) else {
+                continue;
+            };
+            let (key, bytes) = object::write(table, day, &rows, &header).map_err(|error| {
+                RecordError::Unreadable {
+                    path: path.clone(),
+                    cause: error.to_string(),
+                }
+            })?;
+            let file = sealing.join(key.to_string());
+            write_durably(&file, &bytes).map_err(disk::failed("write", &file))?;
+            sealed_bytes += bytes.len() as u64;
+        }
+    }
+    fs::rename(&sealing, &sealed)
+        .and_then(|()| disk::sync_dir(&segment.folder))
+        .map_err(disk::failed("rename", &sealing))?;
+    Ok(sealed_bytes)
+}
+
+/// Lists a sealed segment's objects: each file, and its key in the store.
+pub(super) fn objects(segment: &Segment) -> Result<Vec<(PathBuf, String)>, RecordError> {
+    let sealed = segment.sealed();
+    let mut files = Vec::new();
+    walk(&sealed, &mut files).map_err(disk::failed("list", &sealed))?;
+    files.sort_unstable();
+    let key = |file: &PathBuf| Some(file.strip_prefix(&sealed).ok()?.to_str()?.to_owned());
+    Ok(files
+        .into_iter()
+        .filter_map(|file| key(&file).map(|key| (file, key)))
+        .collect())
+}
+
+/// Removes a segment whose objects the store holds, frames first, and tells how many bytes that freed.
+pub(super) fn remove(segment: &Segment) -> Result<u64, RecordError> {
+    let freed = size(segment)?;
+    let (wal, sealed, sealing) = (segment.wal(), segment.sealed(), segment.sealing());
+    disk::remove_if_there(&wal)
+        .and_then(|()| disk::sync_dir(&segment.folder))
+        .map_err(disk::failed("remove", &wal))?;
+    for folder in [&sealed, &sealing] {
+        disk::remove_dir_if_there(folder).map_err(disk::failed("remove", folder))?;
+    }
+    // Fails as long as the chain has other files.
+    drop(fs::remove_dir(&segment.folder));
+    Ok(freed)
+}
+
+/// Tells how many bytes of frames and objects a segment has.
+pub(super) fn size(segment: &Segment) -> Result<u64, RecordError> {
+    let frames = fs::metadata(segment.wal()).map_or(0, |file| file.len());
+    let mut sealed_bytes = 0;
+    if segment.sealed().is_dir() {
+        for (file, _) in objects(segment)? {
+            sealed_bytes += fs::metadata(&file)
+                .map_err(disk::failed("look at", &file))?
+                .len();
+        }
+    }
+    Ok(frames + sealed_bytes)
+}
+
+fn by_table_and_day(rows: Vec<(Kind, Entry)>) -> BTreeMap<(usize, NaiveDate), Vec<Entry>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (kind, entry) in rows {
+        let position = TABLES.into_iter().position(|table| table == entry.table);
+        if let (Kind::Row, Some(position)) = (kind, position) {
+            groups
+                .entry((position, day(entry.table, &entry)))
+                .or_default()
+                .push(entry);
+        }
+    }
+    groups
+}
+
+/// Gives the UTC day that a row is filed under: that of its table's time, or of its `ts`.
+fn day(table: &Table, entry: &Entry) -> NaiveDate {
+    let date = |column| {
+        let time = DateTime::from_timestamp_micros(entry.int(column)?)?;
+        Some(time.date_naive())
+    };
+    table
+        .day_of
+        .and_then(date)
+        .or_else(|| date("ts"))
+        .unwrap_or_default()
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        disk::create_private_dirs(parent)?;
+    }
+    let mut file: File = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    disk::sync_parent(path)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            walk(&entry.path(), files)?;
+        } else {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}

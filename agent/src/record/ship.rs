@@ -1,0 +1,162 @@
+//! The shipping thread: seals segments, puts their objects into the store, and lets the spool go.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::disk;
+use super::error::RecordError;
+use super::queue::Answer;
+use super::seal;
+use super::spool::{Segment, Spool};
+use super::store::Store;
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+/// What the shipping thread is asked to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Ship a segment, after those before it.
+    Ship(Segment),
+    /// Answer when all segments so far are shipped, or when the store has refused one.
+    Flush(Answer<()>),
+}
+
+/// Ships segments in the order in which they come.
+///
+/// INVARIANT: a segment leaves the spool only after all before it, so that a recovery which finds an intent also finds
+/// the end that a later chain wrote for it.
+pub(super) struct Shipper {
+    url: String,
+    store: Option<Store>,
+    used_bytes: Arc<AtomicU64>,
+    backlog: VecDeque<Segment>,
+    waiting: Vec<Answer<()>>,
+    retry: Option<Duration>,
+}
+
+impl Shipper {
+    /// Makes a shipper for the store at a URL, which need not be reachable yet.
+    pub(super) fn new(url: &str, used_bytes: Arc<AtomicU64>) -> Self {
+        Self {
+            url: url.to_owned(),
+            store: None,
+            used_bytes,
+            backlog: VecDeque::new(),
+            waiting: Vec::new(),
+            retry: None,
+        }
+    }
+
+    /// Works until nobody can give orders any more; what is left then stays in the spool for the next start.
+    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+        loop {
+            let order = match self.retry {
+                Some(wait) => orders.recv_timeout(wait),
+                None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let (timed_out, over) = match order {
+                Ok(order) => {
+                    self.take(order);
+                    (false, false)
+                }
+                Err(RecvTimeoutError::Timeout) => (true, false),
+                Err(RecvTimeoutError::Disconnected) => (false, true),
+            };
+            while let Ok(order) = orders.try_recv() {
+                self.take(order);
+            }
+            self.work(timed_out);
+            if over {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Ship(segment) => self.backlog.push_back(segment),
+            Order::Flush(answer) => self.waiting.push(answer),
+        }
+    }
+
+    fn work(&mut self, timed_out: bool) {
+        let mut outcome = Ok(());
+        while let Some(segment) = self.backlog.front().cloned() {
+            outcome = self.ship(&segment);
+            if outcome.is_err() {
+                break;
+            }
+            self.backlog.pop_front();
+        }
+        match &outcome {
+            Ok(()) => {
+                if self.retry.take().is_some() {
+                    info!(store = self.url, "store took the record again");
+                }
+            }
+            Err(error) => self.put_off(error, timed_out),
+        }
+        for answer in self.waiting.drain(..) {
+            // Nobody waits any more: the caller was dropped.
+            drop(answer.send(outcome.clone()));
+        }
+    }
+
+    fn put_off(&mut self, error: &RecordError, timed_out: bool) {
+        self.store = None;
+        let segments = self.backlog.len();
+        if self.retry.is_none() || timed_out {
+            warn!(
+                error = told(error),
+                segments, "kept the record in the spool"
+            );
+        } else {
+            debug!(
+                error = told(error),
+                segments, "kept the record in the spool"
+            );
+        }
+        let next = self.retry.map_or(
+            FIRST_RETRY,
+            |retry| if timed_out { retry * 2 } else { retry },
+        );
+        self.retry = Some(next.min(LAST_RETRY));
+    }
+
+    fn ship(&mut self, segment: &Segment) -> Result<(), RecordError> {
+        let sealed_bytes = seal::seal(segment)?;
+        Spool::count(&self.used_bytes, sealed_bytes, 0);
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => Store::create(&self.url)?,
+        };
+        for (file, key) in seal::objects(segment)? {
+            let bytes = fs::read(&file).map_err(disk::failed("read", &file))?;
+            store.put(&key, bytes)?;
+            debug!(key, "stored");
+        }
+        self.store = Some(store);
+        let freed_bytes = seal::remove(segment)?;
+        Spool::count(&self.used_bytes, 0, freed_bytes);
+        Ok(())
+    }
+}
+
+/// Gives an error with its causes in one line.
+pub(super) fn told(error: &RecordError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,249 @@
+//! The spool: the folder where rows are durable until the store has them.
+//!
+//! ```text
+//! <state_dir>/spool/lock                 held by the process that records
+//! <state_dir>/spool/last-chain           the chain that was begun last
+//! <state_dir>/spool/<chain>/<n>.wal      frames
+//! <state_dir>/spool/<chain>/<n>.sealed/  the same rows as the store's objects, under their keys
+//! ```
+//!
+//! A `.wal` goes when the store has all objects of its `.sealed`, and the `.sealed` goes after it: as long as there is a
+//! `.sealed`, its bytes are what is stored and nothing is encoded again.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::warn;
+
+use super::disk;
+use super::error::RecordError;
+
+/// The spool's folder, held by this process alone.
+#[derive(Debug)]
+pub(super) struct Spool {
+    root: PathBuf,
+    used_bytes: Arc<AtomicU64>,
+    _lock: File,
+}
+
+/// One file of frames on its way into the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) folder: PathBuf,
+    pub(super) chain: String,
+    pub(super) number: u64,
+}
+
+impl Segment {
+    /// Tells where the frames are.
+    pub(super) fn wal(&self) -> PathBuf {
+        self.folder.join(format!("{:08}.wal", self.number))
+    }
+
+    /// Tells where the objects are made.
+    pub(super) fn sealing(&self) -> PathBuf {
+        self.folder.join(format!("{:08}.sealing", self.number))
+    }
+
+    /// Tells where the objects are when all are whole.
+    pub(super) fn sealed(&self) -> PathBuf {
+        self.folder.join(format!("{:08}.sealed", self.number))
+    }
+}
+
+impl Spool {
+    /// Opens the spool below a state folder, making it where there is none.
+    pub(super) fn open(state_dir: &Path) -> Result<Self, RecordError> {
+        let root = state_dir.join("spool");
+        let unusable = |found: String| RecordError::Spool {
+            path: root.clone(),
+            found,
+        };
+        disk::create_private_dirs(&root).map_err(|error| unusable(error.to_string()))?;
+        let found = fs::symlink_metadata(&root).map_err(|error| unusable(error.to_string()))?;
+        if !found.is_dir() {
+            return Err(unusable("something that is not a folder".to_owned()));
+        }
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return Err(unusable(format!("a folder of user {}", found.uid())));
+        }
+        if found.mode() & 0o077 != 0 {
+            fs::set_permissions(&root, fs::Permissions::from_mode(0o700))
+                .map_err(|error| unusable(error.to_string()))?;
+        }
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(root.join("lock"))
+            .map_err(|error| unusable(error.to_string()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(RecordError::InUse {
+                    path: root.join("lock"),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(unusable(error.to_string())),
+        }
+        Ok(Self {
+            root,
+            used_bytes: Arc::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Tells where the spool is.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Gives the count of bytes that wait for the store, shared with those who add and remove them.
+    pub(super) fn used_bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.used_bytes)
+    }
+
+    /// Makes the folder of a chain.
+    pub(super) fn begin_chain(&self, chain: &str) -> Result<PathBuf, RecordError> {
+        let folder = self.root.join(chain);
+        disk::create_private_dirs(&folder).map_err(disk::failed("create", &folder))?;
+        Ok(folder)
+    }
+
+    /// Names the chain that was begun last, if there was one.
+    pub(super) fn last_chain(&self) -> Option<String> {
+        let text = fs::read_to_string(self.root.join("last-chain")).ok()?;
+        Some(text.trim().to_owned()).filter(|chain| !chain.is_empty())
+    }
+
+    /// Remembers a chain as the one that was begun last.
+    pub(super) fn remember_chain(&self, chain: &str) -> Result<(), RecordError> {
+        let path = self.root.join("last-chain");
+        let draft = self.root.join("last-chain.new");
+        fs::write(&draft, chain)
+            .and_then(|()| File::open(&draft)?.sync_all())
+            .and_then(|()| fs::rename(&draft, &path))
+            .and_then(|()| disk::sync_dir(&self.root))
+            .map_err(disk::failed("write", &path))
+    }
+
+    /// Lists what earlier processes left, in the order in which it was written.
+    pub(super) fn leftovers(&self) -> Result<Vec<Segment>, RecordError> {
+        let mut segments = Vec::new();
+        for chain in names(&self.root)? {
+            let folder = self.root.join(&chain);
+            if uuid::Uuid::try_parse(&chain).is_err() || !folder.is_dir() {
+                continue;
+            }
+            let mut numbers: Vec<u64> = Vec::new();
+            for name in names(&folder)? {
+                match number_of(&name) {
+                    Some(number) => numbers.push(number),
+                    None => {
+                        warn!(path = %folder.join(&name).display(), "left an unknown file in the spool alone")
+                    }
+                }
+            }
+            numbers.sort_unstable();
+            numbers.dedup();
+            if numbers.is_empty() {
+                // An emptied chain folder; in the way of nothing if it stays.
+                drop(fs::remove_dir(&folder));
+            }
+            segments.extend(numbers.into_iter().map(|number| Segment {
+                folder: folder.clone(),
+                chain: chain.clone(),
+                number,
+            }));
+        }
+        Ok(segments)
+    }
+
+    /// Counts bytes in or out of the spool.
+    pub(super) fn count(used_bytes: &AtomicU64, added: u64, removed: u64) {
+        let counted = used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            Some(used.saturating_add(added).saturating_sub(removed))
+        });
+        debug_assert!(counted.is_ok(), "the update always gives a value");
+    }
+}
+
+fn number_of(name: &str) -> Option<u64> {
+    let (number, kind) = name.split_once('.')?;
+    let known = matches!(kind, "wal" | "sealing" | "sealed");
+    (known && number.len() == 8).then(|| number.parse().ok())?
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, RecordError> {
+    let listed: io::Result<Vec<_>> = fs::read_dir(folder).and_then(Iterator::collect);
+    let mut names: Vec<String> = listed
+        .map_err(disk::failed("list", folder))?
+        .into_iter()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_its_place_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("spool"), "").unwrap();
+        let error = Spool::open(dir.path()).unwrap_err();
+        assert!(matches!(error, RecordError::Spool { .. }), "{error}");
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_missing_state_folder_is_made_for_this_user_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("state")).unwrap();
+        assert_eq!(fs::metadata(spool.root()).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_second_recorder_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = Spool::open(dir.path()).unwrap();
+        assert!(matches!(
+            Spool::open(dir.path()),
+            Err(RecordError::InUse { .. })
+        ));
+    }
+
+    #[test]
+    fn leftovers_come_in_order_and_strangers_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        let (first, second) = (
+            uuid::Uuid::now_v7().to_string(),
+            uuid::Uuid::now_v7().to_string(),
+        );
+        for (chain, name) in [
+            (&second, "00000001.wal"),
+            (&first, "00000010.wal"),
+            (&first, "00000009.wal"),
+            (&first, "00000009.sealed"),
+            (&first, "notes.txt"),
+        ] {
+            let folder = spool.begin_chain(chain).unwrap();
+            fs::write(folder.join(name), "x").unwrap();
+        }
+        let found: Vec<_> = spool
+            .leftovers()
+            .unwrap()
+            .into_iter()
+            .map(|segment| (segment.chain, segment.number))
+            .collect();
+        assert_eq!(found, [(first.clone(), 9), (first, 10), (second, 1)]);
+    }
+}

@@ -1,0 +1,164 @@
+//! The store: where objects are written once and read from.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use percent_encoding::percent_decode_str;
+use tokio::runtime::{Builder, Runtime};
+
+use super::digest::sha256;
+use super::disk;
+use super::error::RecordError;
+use super::object::Key;
+
+/// A store that is reached by its URL. Its calls block, and must not be made inside a runtime.
+pub(crate) struct Store {
+    url: String,
+    root: PathBuf,
+    objects: LocalFileSystem,
+    runtime: Runtime,
+}
+
+/// An object that a reader may believe: its key is of our layout and its bytes are those that the key was made for.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) key: Key,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Bytes,
+}
+
+/// What a listing came to.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// What may be believed, in the order of the keys.
+    pub(crate) found: Vec<Found>,
+    /// What may not, and why, one line each.
+    pub(crate) refused: Vec<String>,
+}
+
+impl Store {
+    /// Refuses a URL that is not of a store.
+    pub(crate) fn check(url: &str) -> Result<(), RecordError> {
+        folder(url).map(drop)
+    }
+
+    /// Opens a store for writing, making its folder where there is none.
+    pub(crate) fn create(url: &str) -> Result<Self, RecordError> {
+        let root = folder(url)?;
+        disk::create_private_dirs(&root).map_err(disk::failed("create", &root))?;
+        Self::open(url)
+    }
+
+    /// Opens a store that is there.
+    pub(crate) fn open(url: &str) -> Result<Self, RecordError> {
+        let root = folder(url)?;
+        let unreachable = |cause: String| RecordError::Store {
+            store: url.to_owned(),
+            cause,
+        };
+        let objects = LocalFileSystem::new_with_prefix(&root)
+            .map_err(|error| unreachable(error.to_string()))?
+            .with_fsync(true);
+        fs::read_dir(&root).map_err(|error| unreachable(error.to_string()))?;
+        let runtime = Builder::new_current_thread()
+            .build()
+            .map_err(|error| unreachable(error.to_string()))?;
+        Ok(Self {
+            url: url.to_owned(),
+            root,
+            objects,
+            runtime,
+        })
+    }
+
+    /// Puts an object that must not be there yet; the same bytes under the same key are fine.
+    pub(crate) fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), RecordError> {
+        let refused = |cause: String| RecordError::Store {
+            store: self.url.clone(),
+            cause,
+        };
+        let location = ObjectPath::parse(key).map_err(|error| refused(error.to_string()))?;
+        let file = self.root.join(key);
+        if let Some(parent) = file.parent() {
+            disk::create_private_dirs(parent).map_err(|error| refused(error.to_string()))?;
+        }
+        let hash = sha256(&bytes);
+        let options = PutOptions::from(PutMode::Create);
+        let put = self.objects.put_opts(&location, bytes.into(), options);
+        match self.runtime.block_on(put) {
+            Ok(_) => fs::set_permissions(&file, fs::Permissions::from_mode(0o600))
+                .map_err(|error| refused(error.to_string())),
+            Err(Error::AlreadyExists { .. }) => {
+                let there = self
+                    .get(&location)
+                    .map_err(|error| refused(error.to_string()))?;
+                if sha256(&there) == hash {
+                    return Ok(());
+                }
+                Err(refused(format!("`{key}` is there with other bytes")))
+            }
+            Err(error) => Err(refused(error.to_string())),
+        }
+    }
+
+    /// Lists the objects that may be believed, of all organisations.
+    pub(crate) fn list(&self) -> Result<Listing, RecordError> {
+        let items: Vec<_> = self.runtime.block_on(self.objects.list(None).collect());
+        let mut listing = Listing::default();
+        for item in items {
+            match item {
+                Ok(object) => match self.look(&object.location) {
+                    Ok(found) => listing.found.push(found),
+                    Err(reason) => listing
+                        .refused
+                        .push(format!("{}: {reason}", object.location)),
+                },
+                Err(error) => listing.refused.push(error.to_string()),
+            }
+        }
+        listing.found.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok(listing)
+    }
+
+    fn look(&self, location: &ObjectPath) -> Result<Found, String> {
+        let key = Key::parse(location.as_ref()).ok_or("its name is not of the record's layout")?;
+        let bytes = self.get(location).map_err(|error| error.to_string())?;
+        if !key.fits(&bytes) {
+            return Err("its bytes are not those of its name".to_owned());
+        }
+        let path = self.root.join(location.as_ref());
+        Ok(Found { key, path, bytes })
+    }
+
+    fn get(&self, location: &ObjectPath) -> Result<Bytes, Error> {
+        self.runtime
+            .block_on(async { self.objects.get(location).await?.bytes().await })
+    }
+}
+
+/// Gives the folder of a `file://` URL, or of a path.
+fn folder(url: &str) -> Result<PathBuf, RecordError> {
+    let refused = || RecordError::Setting {
+        setting: "store",
+        expected: "a URL such as `file:///var/lib/icecore/store`",
+        found: url.to_owned(),
+    };
+    let path = match url.split_once("://") {
+        Some(("file", path)) => percent_decode_str(path)
+            .decode_utf8()
+            .map_err(|_| refused())?
+            .into_owned(),
+        Some(_) => return Err(refused()),
+        None => url.to_owned(),
+    };
+    if !Path::new(&path).is_absolute() {
+        return Err(refused());
+    }
+    Ok(path.into())
+}

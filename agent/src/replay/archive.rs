@@ -1,0 +1,91 @@
+//! The rows of a store, taken only from objects that are what their names say.
+
+use std::collections::BTreeMap;
+
+use crate::record::entry::Entry;
+use crate::record::schema::TABLES;
+use crate::record::{self, Found, RecordError, Store};
+
+/// Why a reader gives no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] RecordError),
+    /// No session has this id.
+    #[error("no session begins with `{0}` in this store")]
+    Unknown(String),
+    /// More than one session has this beginning.
+    #[error("{count} sessions begin with `{prefix}`: {some}")]
+    Ambiguous {
+        /// What was asked for.
+        prefix: String,
+        /// How many there are.
+        count: usize,
+        /// A few of them.
+        some: String,
+    },
+    /// The answer could not be written.
+    #[error("could not write the answer")]
+    Write(#[from] std::io::Error),
+}
+
+/// All rows of a store that can be believed.
+#[derive(Debug, Default)]
+pub struct Archive {
+    rows: BTreeMap<&'static str, Vec<Entry>>,
+    files: Vec<Found>,
+    refused: Vec<String>,
+}
+
+impl Archive {
+    /// Reads a store.
+    ///
+    /// An object counts if its name is of the record's layout, its bytes have the hash of its name, and its rows are of
+    /// the table, organisation, chain and range that its name says. One that does not is left out and told.
+    pub fn read(url: &str) -> Result<Self, ReadError> {
+        let listing = Store::open(url)?.list()?;
+        let mut archive = Self {
+            refused: listing.refused,
+            ..Self::default()
+        };
+        for found in listing.found {
+            match record::read(&found.key, found.bytes.clone()) {
+                Ok(rows) => {
+                    let known = TABLES
+                        .into_iter()
+                        .find(|table| table.name == found.key.table);
+                    let Some(table) = known else { continue };
+                    archive.rows.entry(table.name).or_default().extend(rows);
+                    archive.files.push(found);
+                }
+                Err(error) => archive.refused.push(format!("{}: {error}", found.key)),
+            }
+        }
+        for rows in archive.rows.values_mut() {
+            rows.sort_by(|one, other| place(one).cmp(&place(other)));
+        }
+        Ok(archive)
+    }
+
+    /// Gives a table's rows, by chain and place.
+    #[must_use]
+    pub fn table(&self, name: &str) -> &[Entry] {
+        self.rows.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Lists the objects that were read.
+    pub(super) fn files(&self) -> &[Found] {
+        &self.files
+    }
+
+    /// Lists what was left out, and why, one line each.
+    #[must_use]
+    pub fn refused(&self) -> &[String] {
+        &self.refused
+    }
+}
+
+fn place(entry: &Entry) -> (&str, Option<i64>) {
+    (entry.text("chain_id").unwrap_or_default(), entry.int("seq"))
+}

@@ -1,0 +1,70 @@
+//! Text that an agent chose, made safe to show. Pure.
+
+/// Gives text in which nothing moves the cursor, hides or reorders: such characters become visible escapes.
+///
+/// Line breaks become `\n`: one value stays on one line.
+#[must_use]
+pub fn terminal(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            hidden if is_hidden(hidden) => {
+                shown.push_str(&format!("\\u{{{:x}}}", u32::from(hidden)))
+            }
+            plain => shown.push(plain),
+        }
+    }
+    shown
+}
+
+/// Tells whether a terminal obeys a character instead of showing it, or shows it as nothing.
+///
+/// Control characters (C0, DEL, C1), and what Unicode calls format characters: bidirectional controls (UAX 9), zero-width
+/// ones, separators of lines and paragraphs, interlinear notes, tags and variation selectors.
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(u32::from(character),
+            0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f
+            | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164
+            | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+            | 0x1_bca0..=0x1_bca3 | 0x1_d173..=0x1_d17a | 0xe_0000..=0xe_0fff)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(terminal(text), expected);
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_shown_instead() {
+        check("select 1", "select 1");
+        check("a\nb\r\tc", "a\\nb\\r\\tc");
+        check(
+            "\x1b]8;;http://x\x07y\x1b[31m",
+            "\\u{1b}]8;;http://x\\u{7}y\\u{1b}[31m",
+        );
+        check("\u{9b}31m\u{7f}", "\\u{9b}31m\\u{7f}");
+        check(
+            "\u{202e}drop\u{2066}\u{200b}",
+            "\\u{202e}drop\\u{2066}\\u{200b}",
+        );
+        check("a\u{2028}b\u{e0041}", "a\\u{2028}b\\u{e0041}");
+        check("Grüße 雪", "Grüße 雪");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_is_left(text in any::<String>()) {
+            prop_assert!(!terminal(&text).chars().any(is_hidden));
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Sessions across supervisors and proxies: what an earlier one left is taken over, or ended.
+
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::proxy::Proxy;
+use super::roster::{Entry, Held, Live, Unclosed};
+use super::session::told;
+use super::shared::Shared;
+use crate::control::{LinkError, SessionEnd, SessionFacts};
+use crate::id::SessionId;
+
+/// How long a session waits for its `icecore run` to come back.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(30);
+
+impl Shared {
+    /// Takes over the sessions that run on, and ends those that do not.
+    pub(super) fn adopt(&self) {
+        let mut written = self.roster().written();
+        let known = self.with_kernel(|kernel| kernel.sessions());
+        let patience_ns = i64::try_from(ORPHAN_PATIENCE.as_nanos()).unwrap_or(i64::MAX);
+        let until_ns = self.clock.mono_ns().saturating_add(patience_ns);
+        for (id, cgroup) in self.cgroups.sessions() {
+            let governed = known
+                .iter()
+                .any(|(cgroup_id, tag)| *cgroup_id == cgroup.id && tag.id == id);
+            match written.remove(&id) {
+                Some(entry) if governed && cgroup.is_populated() => {
+                    info!(session = %id, "session adopted");
+                    let live = Live {
+                        entry,
+                        cgroup,
+                        token: None,
+                        held: Held::UntilNs(until_ns),
+                    };
+                    self.roster().live.insert(id, live);
+                }
+                // A session that the kernel forgot would run on unseen; one without a file has nobody who can take it up.
+                lost => {
+                    warn!(session = %id, governed, "session could not be adopted");
+                    self.clear(id, &cgroup);
+                    self.end_of(lost);
+                }
+            }
+        }
+        // Those without a cgroup ended while nobody watched.
+        for (_, entry) in written {
+            self.end_of(Some(entry));
+        }
+        self.forget_strangers();
+    }
+
+    /// Tells a new proxy of all live sessions and arms for it.
+    ///
+    /// # Errors
+    /// When the proxy is lost or does not answer.
+    pub(super) fn introduce(&self, proxy: &std::sync::Arc<Proxy>) -> Result<(), LinkError> {
+        let _telling = self.telling();
+        let all: Vec<SessionFacts> = {
+            let roster = self.roster();
+            let resumed = |live: &Live| resumed(&live.entry.facts);
+            roster.live.values().map(resumed).collect()
+        };
+        for facts in all {
+            let id = facts.id;
+            match proxy.link.opened(facts) {
+                Ok(()) => {}
+                // A session that the proxy does not know gets nothing through it.
+                Err(LinkError::Refused(reason)) => {
+                    error!(session = %id, reason, "session was not resumed");
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.seat(proxy);
+        Ok(())
+    }
+
+    /// Does what is due from time to time.
+    pub(super) fn sweep(&self) {
+        self.end_orphans();
+        self.close_unclosed();
+        self.remove_empty();
+    }
+
+    /// Ends the adopted sessions that nobody took up in time.
+    fn end_orphans(&self) {
+        let now_ns = self.clock.mono_ns();
+        let due: Vec<SessionId> = self
+            .roster()
+            .live
+            .iter()
+            .filter(|(_, live)| match live.held {
+                Held::ByConnection => false,
+                Held::UntilNs(until_ns) => until_ns <= now_ns || !live.cgroup.is_populated(),
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.end(id, "control lost");
+        }
+    }
+
+    /// Has the ends recorded that no proxy was there for; each proxy is asked once.
+    fn close_unclosed(&self) {
+        let Some(proxy) = self.proxy(Duration::ZERO) else {
+            return;
+        };
+        let due: Vec<Unclosed> = {
+            let mut roster = self.roster();
+            let all = std::mem::take(&mut roster.unclosed);
+            let (due, tried) = all
+                .into_iter()
+                .partition(|unclosed| unclosed.tried != Some(proxy.number));
+            roster.unclosed = tried;
+            due
+        };
+        for mut unclosed in due {
+            let id = unclosed.end.id;
+            let closed = proxy
+                .link
+                .opened(resumed(&unclosed.facts))
+                .and_then(|()| proxy.link.closed(unclosed.end.clone()));
+            match closed {
+                Ok(_) => self.roster().forget(id),
+                Err(failure) => {
+                    error!(session = %id, failure = told(failure), "session's end was not recorded");
+                    unclosed.tried = Some(proxy.number);
+                    self.roster().unclosed.push(unclosed);
+                }
+            }
+        }
+    }
+
+    /// Removes the cgroups of ended sessions whose last process took its time.
+    fn remove_empty(&self) {
+        // A session that is being opened has a cgroup before it is live.
+        let _telling = self.telling();
+        for (id, cgroup) in self.cgroups.sessions() {
+            let live = self.roster().live.contains_key(&id);
+            if !live && !cgroup.is_populated() {
+                self.forget_cgroup(id, &cgroup);
+            }
+        }
+    }
+
+    /// Takes sessions out of the kernel's map that nobody else knows of.
+    fn forget_strangers(&self) {
+        for (cgroup_id, tag) in self.with_kernel(|kernel| kernel.sessions()) {
+            let known = self
+                .cgroups
+                .sessions()
+                .iter()
+                .any(|(_, cgroup)| cgroup.id == cgroup_id);
+            if known {
+                continue;
+            }
+            warn!(session = %tag.id, "session without a cgroup was forgotten");
+            if let Err(failure) = self.with_kernel(|kernel| kernel.remove_session(cgroup_id)) {
+                error!(session = %tag.id, %failure, "session was not taken out of the kernel's map");
+            }
+        }
+    }
+
+    /// Notes an end that a proxy has yet to record.
+    fn end_of(&self, entry: Option<Entry>) {
+        let Some(Entry { facts, .. }) = entry else {
+            return;
+        };
+        let end = SessionEnd {
+            id: facts.id,
+            reason: "daemon".to_owned(),
+            leftovers: Vec::new(),
+        };
+        self.roster().unclosed.push(Unclosed {
+            facts,
+            end,
+            tried: None,
+        });
+    }
+}
+
+fn resumed(facts: &SessionFacts) -> SessionFacts {
+    SessionFacts {
+        resumed: true,
+        ..facts.clone()
+    }
+}

@@ -1,0 +1,293 @@
+//! The control socket: who may ask, and what they are answered.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::{Shutdown, shutdown};
+use tracing::{debug, warn};
+
+use super::peer::Peer;
+use super::session::{Refusal, Wish, told};
+use super::shared::Shared;
+use crate::control::ControlError;
+use crate::control::line::Lines;
+use crate::control::request::{Reply, Request};
+use crate::id::SessionId;
+
+/// Name of the control socket in `run_dir`.
+pub const SOCKET: &str = "control.sock";
+
+/// How long a peer may take to ask.
+const ASK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a peer may take to read an answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Most connections of one user other than root: two for each session while it starts.
+const CONNECTIONS_OF_USER_MAX: usize = 512;
+
+/// Most connections in all.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// The control socket.
+#[derive(Debug)]
+pub(super) struct Door {
+    listener: Arc<UnixListener>,
+    path: PathBuf,
+}
+
+impl Door {
+    /// Makes the socket, open to all users, and answers it from its own thread.
+    pub(super) fn open(run_dir: &Path, shared: &Arc<Shared>) -> io::Result<Self> {
+        let path = run_dir.join(SOCKET);
+        // The lock is held, so what is there was left by a supervisor that is gone.
+        if let Err(failure) = fs::remove_file(&path)
+            && failure.kind() != io::ErrorKind::NotFound
+        {
+            return Err(failure);
+        }
+        let listener = Arc::new(UnixListener::bind(&path)?);
+        fs::set_permissions(&path, Permissions::from_mode(0o666))?;
+        let (accepting, shared) = (Arc::clone(&listener), Arc::clone(shared));
+        thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || accept(&accepting, &shared))?;
+        Ok(Self { listener, path })
+    }
+
+    /// Takes no more connections; those that are there go on.
+    pub(super) fn close(&self) {
+        if let Err(failure) = fs::remove_file(&self.path) {
+            warn!(%failure, "control socket was not removed");
+        }
+        // Wakes the thread that accepts: its next accept fails with EINVAL (unix_accept, net/unix/af_unix.c).
+        if let Err(failure) = shutdown(&*self.listener, Shutdown::Both) {
+            warn!(%failure, "control socket was not shut down");
+        }
+    }
+}
+
+fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
+    let open = Arc::new(Mutex::new(BTreeMap::new()));
+    while !shared.is_stopping() {
+        match listener.accept() {
+            Ok((stream, _)) => greet(stream, shared, &open),
+            Err(failure) if shared.is_stopping() => debug!(%failure, "control socket closed"),
+            Err(failure) => {
+                warn!(%failure, "control connection was not accepted");
+                // Out of descriptors, most likely: the ones in use have to go first.
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+/// Counts the connections of each user.
+type Open = Arc<Mutex<BTreeMap<u32, usize>>>;
+
+fn greet(stream: UnixStream, shared: &Arc<Shared>, open: &Open) {
+    let peer = match Peer::of(&stream) {
+        Ok(peer) => peer,
+        Err(failure) => return debug!(%failure, "peer was gone"),
+    };
+    let uid = peer.uid;
+    {
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = open.values().sum();
+        let own = open.entry(uid).or_default();
+        if all >= CONNECTIONS_MAX || uid != 0 && *own >= CONNECTIONS_OF_USER_MAX {
+            return warn!(uid, "user has too many control connections");
+        }
+        *own += 1;
+    }
+    let (shared, counted) = (Arc::clone(shared), Arc::clone(open));
+    let talk = move || {
+        talk(stream, &peer, &shared);
+        leave(&counted, uid);
+    };
+    if let Err(failure) = thread::Builder::new().name("caller".to_owned()).spawn(talk) {
+        warn!(%failure, "control connection was not served");
+        leave(open, uid);
+    }
+}
+
+fn leave(open: &Open, uid: u32) {
+    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(own) = open.get_mut(&uid) {
+        *own -= 1;
+        if *own == 0 {
+            open.remove(&uid);
+        }
+    }
+}
+
+fn talk(stream: UnixStream, peer: &Peer, shared: &Shared) {
+    let mut caller = Caller {
+        lines: Lines::new(stream),
+        peer,
+        shared,
+        session: None,
+    };
+    if let Err(failure) = caller.serve() {
+        debug!(%failure, "control connection ended");
+    }
+    // Its `icecore run` is gone, killed perhaps; while the supervisor stops, the next one takes the session up.
+    if let Some(session) = caller.session
+        && !shared.is_stopping()
+    {
+        shared.end(session, "control lost");
+    }
+}
+
+/// One connection.
+struct Caller<'c> {
+    lines: Lines,
+    peer: &'c Peer,
+    shared: &'c Shared,
+    /// The session that lives as long as this connection.
+    session: Option<SessionId>,
+}
+
+impl Caller<'_> {
+    fn serve(&mut self) -> Result<(), ControlError> {
+        let stream = self.lines.stream();
+        stream.set_read_timeout(Some(ASK_PATIENCE))?;
+        stream.set_write_timeout(Some(ANSWER_PATIENCE))?;
+        if self.shared.entered.is_in_session(&self.peer.proc_cgroup) {
+            return self.refuse("a process in a session may not use the daemon");
+        }
+        loop {
+            let request = match self.lines.receive() {
+                Err(error @ (ControlError::NotUnderstood(_) | ControlError::TooLong { .. })) => {
+                    return self.refuse(&error.to_string());
+                }
+                outcome => outcome?,
+            };
+            let last = matches!(request, Request::Close { .. } | Request::Enter { .. });
+            let reply = self.answer(request);
+            self.lines.send(&reply)?;
+            if last {
+                return Ok(());
+            }
+            if self.session.is_some() {
+                self.lines.stream().set_read_timeout(None)?;
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Reply {
+        match request {
+            Request::Open {
+                labels,
+                exe,
+                argv_sha256,
+                require_enforced,
+            } => {
+                let wish = Wish {
+                    labels,
+                    exe,
+                    argv_sha256,
+                    require_enforced,
+                };
+                self.open(wish)
+            }
+            Request::Enter { session, token } => {
+                match self.shared.enter(self.peer, session, &token) {
+                    Ok(()) => Reply::Entered {},
+                    Err(refusal) => refused(&refusal),
+                }
+            }
+            Request::Attach { session, secret } => {
+                if self.session.is_some() {
+                    return refused(&Refusal::Held);
+                }
+                match self.shared.attach(self.peer, session, &secret) {
+                    Ok(()) => {
+                        self.session = Some(session);
+                        Reply::Attached {}
+                    }
+                    Err(refusal) => refused(&refusal),
+                }
+            }
+            Request::Close { reason } => self.close(&reason),
+            Request::Flush {} => self.flush(),
+        }
+    }
+
+    fn open(&mut self, wish: Wish) -> Reply {
+        if self.session.is_some() {
+            return refused(&Refusal::Held);
+        }
+        match self.shared.open(self.peer, wish) {
+            Ok(opened) => {
+                self.session = Some(opened.id);
+                Reply::Opened {
+                    session: opened.id,
+                    secret: opened.secret,
+                    token: opened.token,
+                    ca: self.shared.ca(),
+                    mode: self.shared.config.daemon.mode.as_str().to_owned(),
+                    advisory: opened.advisory,
+                }
+            }
+            Err(refusal) => refused(&refusal),
+        }
+    }
+
+    fn close(&mut self, reason: &str) -> Reply {
+        // The word goes into the record; only the two forms that `icecore run` writes are taken.
+        let known = ["exited ", "signalled "].iter().any(|word| {
+            let number = reason.strip_prefix(word).unwrap_or_default();
+            number.parse::<u8>().is_ok()
+        });
+        let reason = if known { reason } else { "control lost" };
+        let ended = self
+            .session
+            .take()
+            .and_then(|session| self.shared.end(session, reason));
+        match ended {
+            Some(ended) => Reply::Closed {
+                summary: ended.summary,
+                leftovers: ended.leftovers,
+                problem: ended.problem,
+            },
+            None => refused(&Refusal::Unknown),
+        }
+    }
+
+    fn flush(&self) -> Reply {
+        if self.peer.uid != 0 {
+            return Reply::Refused {
+                reason: "only root may flush the record".to_owned(),
+            };
+        }
+        let Some(proxy) = self.shared.proxy(Duration::ZERO) else {
+            return refused(&Refusal::NoProxy);
+        };
+        match proxy.link.flush() {
+            Ok(()) => Reply::Flushed {},
+            Err(failure) => Reply::Refused {
+                reason: told(failure),
+            },
+        }
+    }
+
+    fn refuse(&mut self, reason: &str) -> Result<(), ControlError> {
+        self.lines.send(&Reply::Refused {
+            reason: reason.to_owned(),
+        })
+    }
+}
+
+fn refused(refusal: &Refusal) -> Reply {
+    Reply::Refused {
+        reason: refusal.to_string(),
+    }
+}

@@ -1,0 +1,120 @@
+//! Who is at the other end of a control connection: from the kernel, never from what they say.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{PidfdFlags, pidfd_open};
+
+/// Nanoseconds of one tick of `/proc/<pid>/stat`; Linux shows 100 ticks a second on every architecture (`USER_HZ`).
+const TICK_NS: u64 = 10_000_000;
+
+/// The process that made a control connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// Its process id.
+    pub(super) pid: u32,
+    /// Its user.
+    pub(super) uid: u32,
+    /// Its groups, the primary one first.
+    pub(super) gids: Vec<u32>,
+    /// What `/proc/<pid>/cgroup` says of it.
+    pub(super) proc_cgroup: String,
+    /// When it started, in nanoseconds since boot.
+    pub(super) start_ns: u64,
+    pidfd: OwnedFd,
+}
+
+impl Peer {
+    /// Looks at the process that connected.
+    ///
+    /// What is read from `/proc` is of that process and of no other that got its number: it was alive, by its pidfd,
+    /// after the reading.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
+        let who = socket_peercred(stream)?;
+        let pidfd = pidfd_open(who.pid, PidfdFlags::empty())?;
+        let pid = who.pid.as_raw_nonzero().get().unsigned_abs();
+        let mut gids = vec![who.gid.as_raw()];
+        gids.extend(groups(&proc_file(pid, "status")?));
+        let peer = Self {
+            pid,
+            uid: who.uid.as_raw(),
+            gids,
+            proc_cgroup: proc_file(pid, "cgroup")?,
+            start_ns: start_ns(&proc_file(pid, "stat")?).ok_or(io::ErrorKind::InvalidData)?,
+            pidfd,
+        };
+        if !peer.is_alive() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(peer)
+    }
+
+    /// Tells whether the process has not ended.
+    #[must_use]
+    pub(super) fn is_alive(&self) -> bool {
+        // A pidfd reads as ready once its process has ended (pidfd_open(2)).
+        let mut wanted = [PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        matches!(poll(&mut wanted, Some(&at_once)), Ok(0))
+    }
+}
+
+fn proc_file(pid: u32, name: &str) -> io::Result<String> {
+    fs::read(format!("/proc/{pid}/{name}"))
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Reads the supplementary groups out of a `/proc/<pid>/status`.
+fn groups(status: &str) -> Vec<u32> {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Groups:"))
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .filter_map(|gid| gid.parse().ok())
+        .collect()
+}
+
+/// Reads the start time out of a `/proc/<pid>/stat`: field 22 (proc(5)), counted after the name, which may hold anything.
+fn start_ns(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let ticks: u64 = fields.split(' ').nth(19)?.parse().ok()?;
+    ticks.checked_mul(TICK_NS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peer_of_an_own_socket_is_this_process() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        let peer = Peer::of(&one).unwrap();
+        assert_eq!(peer.pid, std::process::id());
+        assert!(peer.is_alive());
+        assert!(peer.start_ns > 0);
+    }
+
+    #[test]
+    fn start_time_is_found_whatever_the_name_is() {
+        let stat = "7 (a) b 1 (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 1";
+        assert_eq!(start_ns(stat), Some(123_450_000_000));
+    }
+
+    #[test]
+    fn groups_are_read_from_status() {
+        let status = "Name:\tx\nGroups:\t4 27 1000 \nNStgid:\t1\n";
+        assert_eq!(groups(status), [4, 27, 1000]);
+        assert!(groups("Groups:\t \n").is_empty());
+    }
+}

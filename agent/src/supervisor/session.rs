@@ -1,0 +1,318 @@
+//! A session's life: opened, entered, taken up again, ended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use thiserror::Error;
+use tracing::{error, info, warn};
+
+use super::cgroup::SessionCgroup;
+use super::peer::Peer;
+use super::rights::Accounts;
+use super::roster::{Entry, Held, Live, Unclosed};
+use super::shared::Shared;
+use super::token::{self, Digest};
+use crate::connection::redirect::SessionTag;
+use crate::control::request::check_labels;
+use crate::control::{Enforcement, Leftover, LinkError, SessionEnd, SessionFacts, SessionSummary};
+use crate::id::SessionId;
+
+/// Most sessions at a time; the kernel's map has room for 4096.
+const SESSIONS_MAX: usize = 2048;
+
+/// Longest program name that is recorded (`PATH_MAX`, linux/limits.h).
+const EXE_MAX_BYTES: usize = 4096;
+
+/// How long a caller waits for a proxy that is being started.
+const PROXY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long processes that are about to end by themselves may take, before they count as left over.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long killed processes may take to go.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is asked for when a session is opened.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) exe: String,
+    pub(super) argv_sha256: [u8; 32],
+    pub(super) require_enforced: bool,
+}
+
+/// A session that was opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) id: SessionId,
+    pub(super) secret: String,
+    pub(super) token: String,
+    pub(super) advisory: Option<String>,
+}
+
+/// A session that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) summary: Option<SessionSummary>,
+    pub(super) leftovers: Vec<Leftover>,
+    pub(super) problem: Option<String>,
+}
+
+/// Why a caller is refused; each text is for its user.
+#[derive(Debug, Error)]
+pub(super) enum Refusal {
+    #[error("{0}")]
+    Labels(String),
+    #[error("program name: expected at most {EXE_MAX_BYTES} bytes, found {0}")]
+    Exe(usize),
+    #[error("the session would be advisory: {0}")]
+    Advisory(String),
+    #[error("the daemon is stopping")]
+    Stopping,
+    #[error("the daemon's proxy is not running; the daemon's log says why")]
+    NoProxy,
+    #[error("there are {SESSIONS_MAX} sessions already")]
+    Full,
+    #[error("the session cannot be made: {0}")]
+    System(String),
+    #[error("the session cannot be recorded: {0}")]
+    Record(String),
+    #[error("there is no such session, or it is another user's, or its secret is another")]
+    Unknown,
+    #[error("the session is held by another connection")]
+    Held,
+}
+
+impl Shared {
+    /// Opens a session for a peer; nothing runs in it yet.
+    pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
+        check_labels(&wish.labels).map_err(Refusal::Labels)?;
+        if wish.exe.len() > EXE_MAX_BYTES {
+            return Err(Refusal::Exe(wish.exe.len()));
+        }
+        let accounts = Accounts::read();
+        let advisory = accounts.way_to_root(peer.uid, &peer.gids);
+        if let (Some(reason), true) = (&advisory, wish.require_enforced) {
+            return Err(Refusal::Advisory(reason.clone()));
+        }
+        // Waited for before `telling` is taken: who seats a proxy needs it too.
+        self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        let _telling = self.telling();
+        if self.is_stopping() {
+            return Err(Refusal::Stopping);
+        }
+        let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
+        if self.roster().live.len() >= SESSIONS_MAX {
+            return Err(Refusal::Full);
+        }
+        let secrets = (token::token(), token::token(), token::number());
+        let (Ok(secret), Ok(token), Ok(nonce)) = secrets else {
+            return Err(Refusal::System("no randomness".to_owned()));
+        };
+        let id = SessionId::new();
+        let cgroup = self.cgroups.make(id).map_err(system)?;
+        let entry = Entry {
+            facts: SessionFacts {
+                id,
+                nonce,
+                cgroup_id: cgroup.id,
+                uid: peer.uid,
+                user: accounts.user(peer.uid),
+                pid: peer.pid,
+                start_ns: peer.start_ns,
+                exe: wish.exe,
+                argv_sha256: wish.argv_sha256,
+                labels: wish.labels,
+                opened_at: self.clock.now(),
+                resumed: false,
+                enforcement: match advisory {
+                    Some(_) => Enforcement::Advisory,
+                    None => Enforcement::Enforced,
+                },
+            },
+            secret: Digest::of(&secret),
+        };
+        let facts = entry.facts.clone();
+        let live = Live {
+            entry,
+            cgroup,
+            token: Some(Digest::of(&token)),
+            held: Held::ByConnection,
+        };
+        self.register(live)?;
+        if let Err(failure) = proxy.link.opened(facts) {
+            self.end_unrecorded(id, &failure, proxy.number);
+            return Err(Refusal::Record(told(failure)));
+        }
+        info!(session = %id, advisory = advisory.is_some(), "session opened");
+        Ok(Opened {
+            id,
+            secret,
+            token,
+            advisory,
+        })
+    }
+
+    /// Moves the peer into a session that its user opened.
+    pub(super) fn enter(&self, peer: &Peer, id: SessionId, token: &str) -> Result<(), Refusal> {
+        let mut roster = self.roster();
+        let live = roster.live.get_mut(&id).ok_or(Refusal::Unknown)?;
+        let known = live.entry.facts.uid == peer.uid && live.token == Some(Digest::of(token));
+        if !known {
+            return Err(Refusal::Unknown);
+        }
+        live.token = None;
+        live.cgroup.move_in(peer.pid).map_err(system)?;
+        // Alive after the move, by its pidfd: so it was this process that was moved.
+        if !peer.is_alive() {
+            return Err(Refusal::System("the process is gone".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Takes up a session that an earlier supervisor opened.
+    pub(super) fn attach(&self, peer: &Peer, id: SessionId, secret: &str) -> Result<(), Refusal> {
+        let mut roster = self.roster();
+        let live = roster.live.get_mut(&id).ok_or(Refusal::Unknown)?;
+        let entry = &live.entry;
+        if entry.facts.uid != peer.uid || entry.secret != Digest::of(secret) {
+            return Err(Refusal::Unknown);
+        }
+        if live.held == Held::ByConnection {
+            return Err(Refusal::Held);
+        }
+        live.held = Held::ByConnection;
+        info!(session = %id, "session taken up again");
+        Ok(())
+    }
+
+    /// Ends a session: kills what is left, then forgets it; gives none if it has ended already.
+    pub(super) fn end(&self, id: SessionId, reason: &str) -> Option<Ended> {
+        let live = self.roster().live.remove(&id)?;
+        let _left_by_itself = live.cgroup.wait_until_empty(LEAVE_PATIENCE, self.clock);
+        let leftovers = live.cgroup.processes();
+        self.clear(id, &live.cgroup);
+        let end = SessionEnd {
+            id,
+            reason: reason.to_owned(),
+            leftovers: leftovers.clone(),
+        };
+        info!(session = %id, reason, leftovers = leftovers.len(), "session ended");
+        let outcome = self.record_end(&live.entry.facts, end);
+        let (summary, problem) = match outcome {
+            Ok(summary) => (Some(summary), None),
+            Err(failure) => (None, Some(told(failure))),
+        };
+        Some(Ended {
+            summary,
+            leftovers,
+            problem,
+        })
+    }
+
+    /// Makes a session known to the kernel, to the next supervisor and to this one.
+    fn register(&self, live: Live) -> Result<(), Refusal> {
+        let Entry { facts, .. } = &live.entry;
+        let (id, cgroup) = (facts.id, live.cgroup.clone());
+        let tag = SessionTag {
+            id,
+            nonce: facts.nonce,
+            uid: facts.uid,
+        };
+        let known = self
+            .with_kernel(|kernel| kernel.add_session(cgroup.id, tag))
+            .map_err(|failure| failure.to_string())
+            .and_then(|()| {
+                let roster = self.roster();
+                roster.write(&live.entry).map_err(|error| error.to_string())
+            });
+        if let Err(failure) = known {
+            self.clear(id, &cgroup);
+            self.roster().forget(id);
+            return Err(Refusal::System(failure));
+        }
+        self.roster().live.insert(id, live);
+        Ok(())
+    }
+
+    /// Takes back a session that the proxy did not record.
+    fn end_unrecorded(&self, id: SessionId, failure: &LinkError, proxy: u64) {
+        let Some(live) = self.roster().live.remove(&id) else {
+            return;
+        };
+        self.clear(id, &live.cgroup);
+        let mut roster = self.roster();
+        if matches!(failure, LinkError::Refused(_)) {
+            roster.forget(id);
+            return;
+        }
+        // The proxy may have recorded the opening before it was lost; then the record needs an end too.
+        roster.unclosed.push(Unclosed {
+            facts: live.entry.facts,
+            end: SessionEnd {
+                id,
+                reason: "daemon".to_owned(),
+                leftovers: Vec::new(),
+            },
+            tried: Some(proxy),
+        });
+    }
+
+    /// Kills what runs in a cgroup, then takes it out of the kernel's map, then removes it; never in another order.
+    pub(super) fn clear(&self, id: SessionId, cgroup: &SessionCgroup) {
+        if let Err(failure) = cgroup.kill() {
+            error!(session = %id, %failure, "session was not killed");
+        }
+        if !cgroup.wait_until_empty(KILL_PATIENCE, self.clock) {
+            // It stays governed; the next sweep looks again.
+            warn!(session = %id, "session has processes that cannot be killed");
+            return;
+        }
+        self.forget_cgroup(id, cgroup);
+    }
+
+    /// Takes an empty cgroup out of the kernel's map and removes it.
+    pub(super) fn forget_cgroup(&self, id: SessionId, cgroup: &SessionCgroup) {
+        if let Err(failure) = self.with_kernel(|kernel| kernel.remove_session(cgroup.id)) {
+            error!(session = %id, %failure, "session was not taken out of the kernel's map");
+        }
+        if let Err(failure) = cgroup.remove() {
+            error!(session = %id, %failure, "session's cgroup was not removed");
+        }
+    }
+
+    /// Has the end recorded by this proxy or, if that fails, by the next one.
+    fn record_end(
+        &self,
+        facts: &SessionFacts,
+        end: SessionEnd,
+    ) -> Result<SessionSummary, LinkError> {
+        let proxy = self.proxy(Duration::ZERO);
+        let outcome = match &proxy {
+            Some(proxy) => proxy.link.closed(end.clone()),
+            None => Err(LinkError::Gone),
+        };
+        let mut roster = self.roster();
+        match &outcome {
+            Ok(_) => roster.forget(end.id),
+            Err(failure) => {
+                error!(session = %end.id, %failure, "session's end was not recorded");
+                roster.unclosed.push(Unclosed {
+                    facts: facts.clone(),
+                    end,
+                    tried: proxy.map(|proxy| proxy.number),
+                });
+            }
+        }
+        outcome
+    }
+}
+
+/// Tells a failure to its user with its causes.
+pub(super) fn told(failure: LinkError) -> String {
+    format!("{:#}", anyhow::Error::from(failure))
+}
+
+fn system(failure: std::io::Error) -> Refusal {
+    Refusal::System(failure.to_string())
+}

@@ -1,0 +1,117 @@
+//! The bodies that Snowflake answers with, all of them with HTTP 200.
+
+use serde_json::{Value, json};
+
+/// A refusal in Snowflake's own words: a code drivers know and a text for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Six digits.
+    pub(super) code: &'static str,
+    /// What a person reads.
+    pub(super) message: &'static str,
+}
+
+/// The JWT, the user or a field beside them is not as registered.
+pub(super) const JWT_INVALID: Refusal = Refusal {
+    code: "390144",
+    message: "JWT token is invalid.",
+};
+/// The token was never given, or its session is closed.
+pub(super) const TOKEN_UNKNOWN: Refusal = Refusal {
+    code: "390104",
+    message: "User must login again to access the service.",
+};
+/// No token came with the request.
+pub(super) const TOKEN_MISSING: Refusal = Refusal {
+    code: "390103",
+    message: "Session token not found in the request data.",
+};
+/// The session token's life is over; the master token can renew it.
+pub(super) const TOKEN_EXPIRED: Refusal = Refusal {
+    code: "390112",
+    message: "Your session has expired. Please login again.",
+};
+/// The master token was never given, or its session is closed.
+pub(super) const MASTER_UNKNOWN: Refusal = Refusal {
+    code: "390114",
+    message: "Authentication token has expired. The user must authenticate again.",
+};
+/// No such statement.
+pub(super) const RESULT_UNKNOWN: Refusal = Refusal {
+    code: "000612",
+    message: "Result for query not found.",
+};
+/// Nothing of that name is running.
+pub(super) const NOT_RUNNING: Refusal = Refusal {
+    code: "000605",
+    message: "Identified SQL statement is not currently executing.",
+};
+/// A request id came again with another text.
+pub(super) const REQUEST_ID_REUSED: Refusal = Refusal {
+    code: "000611",
+    message: "Request id was used before with another statement.",
+};
+/// The request is not one that the gate understands.
+pub(super) const MALFORMED: Refusal = Refusal {
+    code: "390001",
+    message: "Request could not be read.",
+};
+
+impl Refusal {
+    /// Gives the body of this refusal.
+    #[must_use]
+    pub(super) fn body(self) -> Value {
+        failure(self.code, self.message)
+    }
+}
+
+/// Gives the body of an answer that worked.
+#[must_use]
+pub(super) fn success(data: Value) -> Value {
+    json!({"data": data, "code": null, "message": null, "success": true, "headers": null})
+}
+
+/// Gives the body of a login or session error.
+#[must_use]
+pub(super) fn failure(code: &str, message: &str) -> Value {
+    json!({
+        "data": {"nextAction": "RETRY_LOGIN", "authnMethod": "KEYPAIR", "signInOptions": {}},
+        "code": code, "message": message, "success": false, "headers": null,
+    })
+}
+
+/// Gives the body of a statement that failed.
+#[must_use]
+pub(super) fn sql_error(query_id: &str, code: &str, sql_state: &str, message: &str) -> Value {
+    json!({
+        "data": {
+            "internalError": false, "errorCode": code, "age": 0, "sqlState": sql_state,
+            "queryId": query_id, "line": -1, "pos": -1, "type": "COMPILATION",
+        },
+        "code": code, "message": message, "success": false, "headers": null,
+    })
+}
+
+/// Gives the body that tells a driver to ask again: 333333, or 333334 for a statement sent as asynchronous.
+#[must_use]
+pub(super) fn in_progress(query_id: &str, is_async: bool) -> Value {
+    json!({
+        "data": {
+            "queryId": query_id, "getResultUrl": format!("/queries/{query_id}/result"),
+            "progressDesc": null, "queryAbortsAfterSecs": 300,
+        },
+        "code": if is_async { "333334" } else { "333333" },
+        "message": "Query execution in progress.", "success": true, "headers": null,
+    })
+}
+
+/// Gives the body of a statement's state, as `/monitoring/queries/<id>` tells it.
+#[must_use]
+pub(super) fn monitoring(query_id: &str, session_id: u64, sql: &str, status: &str) -> Value {
+    success(json!({
+        "queries": [{
+            "id": query_id, "sessionId": session_id, "sqlText": sql, "status": status, "state": status,
+            "startTime": 0, "endTime": 0, "totalDuration": 0, "errorCode": null, "errorMessage": null, "stats": {},
+        }],
+    }))
+}

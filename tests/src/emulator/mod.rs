@@ -1,0 +1,131 @@
+//! A Snowflake emulator: fakesnow (DuckDB inside) behind a gate that checks the injected credential.
+//!
+//! The gate gives its own tokens, refuses all others, expires and renews them, long-polls, joins replays, cancels,
+//! and adds what fakesnow's answers lack. What it received, executed and gave goes into a journal for tests.
+
+mod admin;
+mod answers;
+mod body;
+mod credential;
+mod fakesnow;
+mod faults;
+mod journal;
+mod routes;
+mod serve;
+mod sessions;
+mod settings;
+mod statements;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+pub use credential::CLIENT_CREDENTIAL_FIELDS;
+pub use faults::{Fault, Kind as FaultKind};
+pub use routes::Endpoint;
+pub use serve::run;
+pub use settings::{Account, Ready, Settings, Tuning};
+
+use fakesnow::Fakesnow;
+use faults::Faults;
+use journal::Journal;
+use sessions::{Session, Sessions};
+use statements::Statement;
+
+/// The gate's whole state, shared by its connections.
+#[derive(Debug)]
+struct Gate {
+    settings: Settings,
+    tuning: Mutex<Tuning>,
+    journal: Journal,
+    fakesnow: Fakesnow,
+    faults: Faults,
+    sessions: Sessions,
+    by_id: Mutex<HashMap<String, Arc<Statement>>>,
+}
+
+impl Gate {
+    /// Starts fakesnow, plants tables and values, and gives the gate that stands before it.
+    async fn open(settings: Settings) -> Result<Arc<Self>> {
+        let gate = Self {
+            tuning: Mutex::new(settings.tuning),
+            journal: Journal::create(&settings.journal_file, &settings.canaries_file)?,
+            fakesnow: Fakesnow::start(&settings).await?,
+            faults: Faults::default(),
+            sessions: Sessions::default(),
+            by_id: Mutex::default(),
+            settings,
+        };
+        let token = gate.fakesnow.login("ACME_DB", "PUBLIC").await?;
+        for sql in &gate.settings.setup {
+            let answer = gate
+                .fakesnow
+                .query(&token, &json!({"sqlText": sql}))
+                .await?;
+            let worked = answer.get("success") == Some(&Value::Bool(true));
+            anyhow::ensure!(worked, "setup statement `{sql}` failed: {answer}");
+        }
+        gate.fakesnow
+            .close(&token)
+            .await
+            .context("close setup session")?;
+        Ok(Arc::new(gate))
+    }
+
+    fn tuning(&self) -> Tuning {
+        *self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the statement of a request id, made from `body` if it is the first of that id.
+    fn statement(
+        &self,
+        session: &Session,
+        request_id: &str,
+        body: &Value,
+    ) -> (Arc<Statement>, bool) {
+        let mut by_request = session
+            .by_request
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(statement) = by_request
+            .get(request_id)
+            .filter(|_| !request_id.is_empty())
+        {
+            let facts = json!({"query_id": statement.id, "request_id": request_id});
+            self.journal.event("replay", facts);
+            return (Arc::clone(statement), false);
+        }
+        let statement = Arc::new(Statement::new(session.id, body));
+        by_request.insert(request_id.to_owned(), Arc::clone(&statement));
+        self.by_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(statement.id.clone(), Arc::clone(&statement));
+        (statement, true)
+    }
+
+    fn by_request(&self, session: &Session, request_id: &str) -> Option<Arc<Statement>> {
+        let by_request = session
+            .by_request
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        by_request.get(request_id).cloned()
+    }
+
+    fn by_id(&self, id: &str) -> Option<Arc<Statement>> {
+        let by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        by_id.get(id).cloned()
+    }
+}
+
+/// Starts a task of the emulator; a panic in it is printed by the panic hook and fails what waits for the answer.
+fn spawn<F>(name: &'static str, future: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tracing::trace!(task = name, "started");
+    drop(tokio::runtime::Handle::current().spawn(future));
+}

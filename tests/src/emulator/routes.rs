@@ -1,0 +1,292 @@
+//! Snowflake's endpoints as the gate serves them, matched byte for byte.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{HeaderMap, Method, Uri};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::answers::{self, Refusal};
+use super::sessions::{MASTER_VALIDITY, Session, Tokens};
+use super::statements::{self, Statement};
+use super::{Gate, credential};
+
+/// The endpoints, by the names that fault hooks use.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// `POST /session/v1/login-request`
+    Login,
+    /// `POST /session/token-request`
+    Renew,
+    /// `POST /session/heartbeat`
+    Heartbeat,
+    /// `POST /session?delete=true`
+    Close,
+    /// `POST /queries/v1/query-request`
+    Query,
+    /// `GET /queries/<id>/result`
+    Result,
+    /// `GET /monitoring/queries/<id>`
+    Monitoring,
+    /// `POST /queries/v1/abort-request`
+    Abort,
+    /// `POST /queries/<id>/abort-request`
+    AbortById,
+    /// `POST /telemetry/send`
+    Telemetry,
+}
+
+/// One request, read whole.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// HTTP method.
+    pub(super) method: Method,
+    /// Path and query as received.
+    pub(super) uri: Uri,
+    /// Headers as received.
+    pub(super) headers: HeaderMap,
+    /// JSON body, null if there is none or it is no JSON.
+    pub(super) body: Value,
+}
+
+impl Asked {
+    /// Tells which endpoint is asked; `None` for everything that Snowflake's drivers never ask.
+    #[must_use]
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        let path = self.uri.path();
+        let by_id = |prefix: &str, suffix: &str| self.id(prefix, suffix).is_some();
+        match self.method {
+            Method::POST => match path {
+                "/session/v1/login-request" => Some(Endpoint::Login),
+                "/session/token-request" => Some(Endpoint::Renew),
+                "/session/heartbeat" => Some(Endpoint::Heartbeat),
+                "/session" => Some(Endpoint::Close),
+                "/queries/v1/query-request" => Some(Endpoint::Query),
+                "/queries/v1/abort-request" => Some(Endpoint::Abort),
+                "/telemetry/send" => Some(Endpoint::Telemetry),
+                _ => by_id("/queries/", "/abort-request").then_some(Endpoint::AbortById),
+            },
+            Method::GET if by_id("/queries/", "/result") => Some(Endpoint::Result),
+            Method::GET if by_id("/monitoring/queries/", "") => Some(Endpoint::Monitoring),
+            _ => None,
+        }
+    }
+
+    fn id(&self, prefix: &str, suffix: &str) -> Option<&str> {
+        let rest = self.uri.path().strip_prefix(prefix)?;
+        // Connector 5.2 asks for `/monitoring/queries//<id>`.
+        let id = rest
+            .strip_prefix('/')
+            .unwrap_or(rest)
+            .strip_suffix(suffix)?;
+        uuid::Uuid::try_parse(id).is_ok().then_some(id)
+    }
+
+    /// Gives a parameter of the URL, percent-decoded.
+    #[must_use]
+    pub(super) fn query(&self, key: &str) -> Option<String> {
+        self.uri.query()?.split('&').find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            (name == key).then(|| percent_decoded(value))
+        })
+    }
+
+    /// Gives the token of `Authorization: Snowflake Token="..."`.
+    pub(super) fn token(&self) -> Result<&str, Refusal> {
+        self.headers
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Snowflake Token=\"")?.strip_suffix('"'))
+            .ok_or(answers::TOKEN_MISSING)
+    }
+}
+
+/// Answers one request; every error has a body of its own.
+pub(super) async fn answer(
+    gate: &Arc<Gate>,
+    endpoint: Endpoint,
+    asked: &Asked,
+) -> Result<Value, Refusal> {
+    match endpoint {
+        Endpoint::Login => login(gate, asked).await,
+        Endpoint::Renew => renew(gate, asked),
+        Endpoint::Heartbeat => {
+            gate.sessions.session(asked.token()?)?;
+            Ok(answers::success(Value::Null))
+        }
+        Endpoint::Close => close(gate, asked).await,
+        Endpoint::Query => query(gate, asked).await,
+        Endpoint::Result => result(gate, asked).await,
+        Endpoint::Monitoring => monitoring(gate, asked),
+        Endpoint::Abort => abort(gate, asked),
+        Endpoint::AbortById => abort_by_id(gate, asked),
+        Endpoint::Telemetry => Ok(answers::success(json!("Log Received"))),
+    }
+}
+
+async fn login(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
+    let account = &gate.settings.account;
+    if let Some(token) = asked.body.pointer("/data/TOKEN").and_then(Value::as_str) {
+        gate.journal.canary("login_token", token);
+    }
+    if let Err(why) = credential::check(account, &asked.body, |key| asked.query(key)) {
+        gate.journal.event("login_refused", json!({"why": why}));
+        return Err(answers::JWT_INVALID);
+    }
+    let database = asked.query("databaseName").filter(|name| !name.is_empty());
+    let schema = asked.query("schemaName").filter(|name| !name.is_empty());
+    let database = database.as_deref().unwrap_or("ACME_DB");
+    let schema = schema.as_deref().unwrap_or("PUBLIC");
+    let backend = gate.fakesnow.login(database, schema).await;
+    let backend = backend.map_err(|_| answers::MALFORMED)?;
+    let validity = gate.tuning().session_validity_seconds;
+    let (session, tokens) = gate.sessions.open(backend, Duration::from_secs(validity));
+    note(gate, "login", &session, &tokens);
+    Ok(answers::success(json!({
+        "token": tokens.session, "masterToken": tokens.master,
+        "validityInSeconds": validity, "masterValidityInSeconds": MASTER_VALIDITY.as_secs(),
+        "displayUserName": account.user, "serverVersion": "9.36.1", "firstLogin": false,
+        "remMeToken": null, "remMeValidityInSeconds": 0, "healthCheckInterval": 45,
+        "newClientForUpgrade": null, "sessionId": session.id,
+        "parameters": [
+            {"name": "AUTOCOMMIT", "value": true},
+            {"name": "TIMEZONE", "value": "Etc/UTC"},
+            {"name": "CLIENT_SESSION_KEEP_ALIVE_HEARTBEAT_FREQUENCY", "value": 3600},
+            {"name": "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", "value": 0},
+        ],
+        "sessionInfo": {
+            "databaseName": database, "schemaName": schema,
+            "warehouseName": account.warehouse, "roleName": account.role,
+        },
+        "idToken": null, "idTokenValidityInSeconds": 0, "mfaToken": null, "mfaTokenValidityInSeconds": 0,
+        "responseData": null,
+    })))
+}
+
+fn renew(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
+    let old = asked.body.get("oldSessionToken").and_then(Value::as_str);
+    let validity = gate.tuning().session_validity_seconds;
+    let (session, tokens) = gate.sessions.renew(
+        asked.token()?,
+        old.ok_or(answers::MALFORMED)?,
+        Duration::from_secs(validity),
+    )?;
+    note(gate, "renewed", &session, &tokens);
+    Ok(answers::success(json!({
+        "sessionToken": tokens.session, "validityInSecondsST": validity,
+        "masterToken": tokens.master, "validityInSecondsMT": MASTER_VALIDITY.as_secs(),
+        "sessionId": session.id,
+    })))
+}
+
+fn note(gate: &Gate, event: &str, session: &Session, tokens: &Tokens) {
+    gate.journal.canary("session_token", &tokens.session);
+    gate.journal.canary("master_token", &tokens.master);
+    gate.journal.event(event, json!({"session": session.id}));
+}
+
+async fn close(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
+    let session = gate.sessions.session(asked.token()?)?;
+    if asked.query("delete").as_deref() == Some("true") {
+        gate.sessions.close(&session);
+        gate.journal.event("closed", json!({"session": session.id}));
+        let _turn = session.queue.lock().await;
+        // fakesnow forgets its sessions when it ends; a failure here loses nothing.
+        drop(gate.fakesnow.close(&session.backend_token).await);
+    }
+    Ok(answers::success(Value::Null))
+}
+
+async fn query(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
+    let session = gate.sessions.session(asked.token()?)?;
+    if asked.body.get("sqlText").and_then(Value::as_str).is_none() {
+        return Err(answers::MALFORMED);
+    }
+    let request_id = asked.query("requestId").unwrap_or_default();
+    let (statement, is_first) = gate.statement(&session, &request_id, &asked.body);
+    if Some(statement.sql.as_str()) != asked.body.get("sqlText").and_then(Value::as_str) {
+        return Err(answers::REQUEST_ID_REUSED);
+    }
+    if is_first {
+        let run = statements::run(
+            Arc::clone(gate),
+            session,
+            Arc::clone(&statement),
+            asked.body.clone(),
+        );
+        super::spawn("statement", run);
+    }
+    let hold = if statement.is_async {
+        0
+    } else {
+        gate.tuning().poll_after_ms
+    };
+    Ok(answer_or_poll(&statement, hold).await)
+}
+
+async fn answer_or_poll(statement: &Statement, hold_ms: u64) -> Value {
+    match statement.wait(Duration::from_millis(hold_ms)).await {
+        Some(answer) => answer.as_ref().clone(),
+        None => answers::in_progress(&statement.id, statement.is_async),
+    }
+}
+
+async fn result(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
+    gate.sessions.session(asked.token()?)?;
+    let statement = by_id(gate, asked.id("/queries/", "/result"))?;
+    Ok(answer_or_poll(&statement, gate.tuning().poll_hold_ms).await)
+}
+
+fn monitoring(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
+    gate.sessions.session(asked.token()?)?;
+    let s = by_id(gate, asked.id("/monitoring/queries/", ""))?;
+    Ok(answers::monitoring(&s.id, s.session_id, &s.sql, s.status()))
+}
+
+fn abort(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
+    let session = gate.sessions.session(asked.token()?)?;
+    let request_id = asked.body.get("requestId").and_then(Value::as_str);
+    let statement = gate
+        .by_request(&session, request_id.unwrap_or_default())
+        .ok_or(answers::NOT_RUNNING)?;
+    cancelled(&statement)
+}
+
+fn abort_by_id(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
+    gate.sessions.session(asked.token()?)?;
+    let statement = by_id(gate, asked.id("/queries/", "/abort-request"))?;
+    cancelled(&statement)
+}
+
+fn cancelled(statement: &Statement) -> Result<Value, Refusal> {
+    if statement.cancel() {
+        Ok(answers::success(Value::Null))
+    } else {
+        Err(answers::NOT_RUNNING)
+    }
+}
+
+fn by_id(gate: &Gate, id: Option<&str>) -> Result<Arc<Statement>, Refusal> {
+    id.and_then(|id| gate.by_id(id))
+        .ok_or(answers::RESULT_UNKNOWN)
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let decoded = match byte {
+            b'%' => {
+                let digits = [rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')];
+                let digits = std::str::from_utf8(&digits).unwrap_or("00");
+                u8::from_str_radix(digits, 16).unwrap_or(b'?')
+            }
+            b'+' => b' ',
+            other => other,
+        };
+        bytes.push(decoded);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,206 @@
+//! The gate's listeners: TLS with HTTP/1.1 and HTTP/2 for drivers, plain for the test's own hooks.
+
+use std::io;
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use flate2::{Compression, write::GzEncoder};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::body::GateBody;
+use super::faults::Kind;
+use super::routes::{self, Asked};
+use super::settings::{Ready, Settings};
+use super::{Gate, admin, journal, spawn};
+
+/// Longest request body that is read, in bytes.
+const BODY_MAX_BYTES: usize = 256 * 1024 * 1024;
+/// Longest inflated body that is read, in bytes.
+const INFLATED_MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Runs the emulator until it is stopped; `ready` is told the addresses once both listeners take connections.
+pub async fn run(settings: Settings, ready: impl FnOnce(Ready) -> Result<()>) -> Result<()> {
+    let acceptor = acceptor(&settings)?;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("bind `{}`", settings.listen))?;
+    let admin = TcpListener::bind(settings.admin)
+        .await
+        .with_context(|| format!("bind `{}`", settings.admin))?;
+    let gate = Gate::open(settings).await?;
+    ready(Ready {
+        listen: listener.local_addr()?,
+        admin: admin.local_addr()?,
+    })?;
+    spawn("admin listener", accept_admin(Arc::clone(&gate), admin));
+    loop {
+        let (stream, peer) = listener.accept().await?;
+        let facts = json!({"peer": peer.to_string()});
+        gate.journal.event("accepted", facts);
+        let (gate, acceptor) = (Arc::clone(&gate), acceptor.clone());
+        spawn("connection", async move {
+            if let Err(error) = serve(&gate, acceptor, stream, peer).await {
+                let facts = json!({"peer": peer.to_string(), "error": format!("{error:#}")});
+                gate.journal.event("connection_error", facts);
+            }
+        });
+    }
+}
+
+async fn accept_admin(gate: Arc<Gate>, listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let gate = Arc::clone(&gate);
+        spawn("admin connection", async move {
+            let service = service_fn(|request| admin::answer(Arc::clone(&gate), request));
+            let served = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            if let Err(error) = served {
+                tracing::warn!(%error, "admin connection");
+            }
+        });
+    }
+}
+
+fn acceptor(settings: &Settings) -> Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_file_iter(&settings.certificate_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .context("certificate file")?;
+    let key =
+        PrivateKeyDer::from_pem_file(&settings.private_key_file).context("private key file")?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn serve(
+    gate: &Arc<Gate>,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Result<()> {
+    let stream = acceptor.accept(stream).await.context("TLS")?;
+    let service = service_fn(|request| answer(Arc::clone(gate), peer, request));
+    auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+        .map_err(|error| anyhow::anyhow!(error))
+}
+
+async fn answer(
+    gate: Arc<Gate>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> io::Result<Response<GateBody>> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, BODY_MAX_BYTES);
+    let bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let plain = inflated(bytes)?;
+    let asked = Asked {
+        method: parts.method,
+        uri: parts.uri,
+        headers: parts.headers,
+        body: serde_json::from_slice(&plain).unwrap_or_default(),
+    };
+    gate.journal.event(
+        "request",
+        json!({
+            "peer": peer.to_string(), "version": format!("{:?}", parts.version), "method": asked.method.as_str(),
+            "path": asked.uri.path(), "query": asked.uri.query(), "host": host(&asked),
+            "headers": headers(&asked.headers), "body": journal::body_text(&plain),
+        }),
+    );
+    let Some(endpoint) = asked.endpoint() else {
+        return Response::builder()
+            .status(404)
+            .body(GateBody::full(Bytes::new()))
+            .map_err(io::Error::other);
+    };
+    let fault = gate.faults.take(endpoint);
+    if let Some(instead) = fault.as_ref().and_then(Kind::instead) {
+        return instead.map_err(io::Error::other);
+    }
+    match fault {
+        Some(Kind::Close) => return Err(io::Error::other("closed on purpose")),
+        Some(Kind::DelayMs(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Some(_) | None => {}
+    }
+    let mut body = match routes::answer(&gate, endpoint, &asked).await {
+        Ok(body) => body,
+        Err(refusal) => refusal.body(),
+    };
+    if let Some(fault) = &fault {
+        fault.change(&gate.journal, &mut body);
+    }
+    let bytes = Bytes::from(body.to_string());
+    if let Some(framed) = fault.as_ref().and_then(|fault| fault.frame(&bytes)) {
+        return framed.map_err(io::Error::other);
+    }
+    plain_or_gzip(&asked.headers, bytes)
+}
+
+/// Compresses the way Snowflake does: when the client takes gzip.
+fn plain_or_gzip(headers: &HeaderMap, bytes: Bytes) -> io::Result<Response<GateBody>> {
+    let response = Response::builder().header("content-type", "application/json");
+    let takes_gzip = headers
+        .get("accept-encoding")
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("gzip"));
+    if !takes_gzip {
+        return response
+            .body(GateBody::full(bytes))
+            .map_err(io::Error::other);
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&bytes)?;
+    response
+        .header("content-encoding", "gzip")
+        .body(GateBody::full(encoder.finish()?.into()))
+        .map_err(io::Error::other)
+}
+
+/// Inflates a body that starts with gzip's magic, whatever its headers say.
+fn inflated(bytes: Bytes) -> io::Result<Bytes> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(bytes.as_ref())
+        .take(INFLATED_MAX_BYTES)
+        .read_to_end(&mut plain)?;
+    Ok(plain.into())
+}
+
+fn host(asked: &Asked) -> Value {
+    let header = asked.headers.get("host").and_then(|v| v.to_str().ok());
+    json!(asked.uri.authority().map(|a| a.as_str()).or(header))
+}
+
+fn headers(headers: &HeaderMap) -> Value {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            json!([name.as_str(), value])
+        })
+        .collect()
+}

@@ -1,0 +1,153 @@
+//! The gate's own sessions and tokens: given here, so that a token from elsewhere is worth nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::answers::{self, Refusal};
+use super::statements::Statement;
+use crate::time;
+
+/// Life of a master token.
+pub(super) const MASTER_VALIDITY: Duration = Duration::from_secs(4 * 3600);
+
+/// One login, with the fakesnow session behind it.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The number that Snowflake calls `sessionId`; beyond 2^53, as real ones may be.
+    pub(super) id: u64,
+    /// fakesnow's own token; never leaves the gate.
+    pub(super) backend_token: String,
+    /// Held while fakesnow works for this session: it takes one request at a time.
+    pub(super) queue: tokio::sync::Mutex<()>,
+    /// Statements by request id, so that a replay joins.
+    pub(super) by_request: Mutex<HashMap<String, Arc<Statement>>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    session: Arc<Session>,
+    expires: Instant,
+    is_master: bool,
+}
+
+/// A pair of tokens as a login or a renewal gives it.
+#[derive(Clone, Debug)]
+pub(super) struct Tokens {
+    /// Presented with each request.
+    pub(super) session: String,
+    /// Presented to renew.
+    pub(super) master: String,
+}
+
+/// All sessions by the tokens that open them.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    tokens: Mutex<HashMap<String, Held>>,
+}
+
+impl Sessions {
+    /// Opens a session and gives its tokens.
+    pub(super) fn open(&self, backend_token: String, validity: Duration) -> (Arc<Session>, Tokens) {
+        let session = Arc::new(Session {
+            id: (1 << 60)
+                | u64::from(
+                    random::<4>()
+                        .iter()
+                        .fold(0_u32, |n, b| n << 8 | u32::from(*b)),
+                ),
+            backend_token,
+            queue: tokio::sync::Mutex::default(),
+            by_request: Mutex::default(),
+        });
+        let tokens = self.give(&session, validity);
+        (session, tokens)
+    }
+
+    /// Gives the session that a token opens, or Snowflake's refusal.
+    pub(super) fn session(&self, token: &str) -> Result<Arc<Session>, Refusal> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        match tokens.get(token) {
+            None => Err(answers::TOKEN_UNKNOWN),
+            Some(held) if held.is_master => Err(answers::TOKEN_UNKNOWN),
+            Some(held) if held.expires <= time::instant() => Err(answers::TOKEN_EXPIRED),
+            Some(held) => Ok(Arc::clone(&held.session)),
+        }
+    }
+
+    /// Renews a session by its master token; the old session token must be one of the same session.
+    pub(super) fn renew(
+        &self,
+        master: &str,
+        old_session: &str,
+        validity: Duration,
+    ) -> Result<(Arc<Session>, Tokens), Refusal> {
+        let session = {
+            let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = tokens.get(master).filter(|held| held.is_master);
+            let old = tokens.get(old_session).filter(|held| !held.is_master);
+            match (held, old) {
+                (Some(held), Some(old)) if held.session.id == old.session.id => {
+                    Arc::clone(&held.session)
+                }
+                (Some(_) | None, Some(_) | None) => return Err(answers::MASTER_UNKNOWN),
+            }
+        };
+        let tokens = self.give(&session, validity);
+        Ok((session, tokens))
+    }
+
+    /// Forgets every token of a session.
+    pub(super) fn close(&self, session: &Session) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|_, held| held.session.id != session.id);
+    }
+
+    /// Ends the life of every session token now; master tokens stay good.
+    pub(super) fn expire_all(&self) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        for held in tokens.values_mut().filter(|held| !held.is_master) {
+            held.expires = time::instant();
+        }
+    }
+
+    fn give(&self, session: &Arc<Session>, validity: Duration) -> Tokens {
+        let given = Tokens {
+            session: token("ver:3-hint:1-ETMsDgAAAZ"),
+            master: token("ver:3-hint:2-ETMsDgAAAZ"),
+        };
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        for (value, is_master, life) in [
+            (&given.session, false, validity),
+            (&given.master, true, MASTER_VALIDITY),
+        ] {
+            let held = Held {
+                session: Arc::clone(session),
+                expires: time::instant() + life,
+                is_master,
+            };
+            tokens.insert(value.clone(), held);
+        }
+        given
+    }
+}
+
+/// Makes a token that looks like a real one.
+fn token(prefix: &str) -> String {
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<96>()))
+}
+
+/// Gives random bytes from the system.
+#[must_use]
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // The system's generator does not fail once it is seeded; a token of zeros would be refused by no test but seen.
+    if SystemRandom::new().fill(&mut bytes).is_err() {
+        tracing::error!("no random bytes");
+    }
+    bytes
+}

@@ -1,0 +1,86 @@
+//! What an emulator is told at its start, and what it answers when it is ready.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything an emulator needs to know, read from one JSON file.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address of the TLS listener; port 0 asks for a free one.
+    pub listen: SocketAddr,
+    /// Address of the plain listener that takes fault hooks; port 0 asks for a free one.
+    pub admin: SocketAddr,
+    /// Certificate chain, PEM.
+    pub certificate_file: PathBuf,
+    /// Private key of the certificate, PEM.
+    pub private_key_file: PathBuf,
+    /// Python with fakesnow installed.
+    pub python: PathBuf,
+    /// Script that serves fakesnow on a unix socket.
+    pub fakesnow_script: PathBuf,
+    /// Unix socket between gate and fakesnow.
+    pub fakesnow_socket: PathBuf,
+    /// JSON lines: everything received, executed and answered.
+    pub journal_file: PathBuf,
+    /// JSON lines: every secret that the gate gave or was given.
+    pub canaries_file: PathBuf,
+    /// The one account, user and key that may log in.
+    pub account: Account,
+    /// Statements that run once before the gate opens: planted tables and values.
+    pub setup: Vec<String>,
+    /// Knobs that a test may turn later too.
+    pub tuning: Tuning,
+}
+
+/// Who may log in, and as what.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Account label, upper case.
+    pub name: String,
+    /// User, upper case.
+    pub user: String,
+    /// The one role a login may ask for.
+    pub role: String,
+    /// The one warehouse a login may ask for.
+    pub warehouse: Option<String>,
+    /// Registered public key, PEM (SPKI).
+    pub public_key_pem: String,
+    /// Whether `SECONDARY_ROLES` must be `NONE`; a driver that talks to the gate without a proxy cannot always say so.
+    pub secondary_roles_none: bool,
+}
+
+/// Waiting times of the gate.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tuning {
+    /// Life of a session token, in seconds.
+    pub session_validity_seconds: u64,
+    /// How long a statement is held before the POST is answered with 333333, in milliseconds.
+    pub poll_after_ms: u64,
+    /// How long a GET for a result is held before it is answered with 333333, in milliseconds.
+    pub poll_hold_ms: u64,
+}
+
+impl Default for Tuning {
+    /// Answers like Snowflake, but sooner, so that tests see a poll within seconds.
+    fn default() -> Self {
+        Self {
+            session_validity_seconds: 3600,
+            poll_after_ms: 3000,
+            poll_hold_ms: 5000,
+        }
+    }
+}
+
+/// The line that an emulator prints on stdout when it takes connections.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Ready {
+    /// Where the TLS listener is.
+    pub listen: SocketAddr,
+    /// Where the admin listener is.
+    pub admin: SocketAddr,
+}

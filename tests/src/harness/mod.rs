@@ -1,0 +1,15 @@
+//! What a test needs to make a world of its own and to leave nothing of it behind.
+
+pub mod certificates;
+pub mod cgroup;
+pub mod config;
+pub mod daemon;
+pub mod driver;
+pub mod gate;
+pub mod mount;
+pub mod namespace;
+pub mod programs;
+pub mod search;
+pub mod store;
+pub mod trap;
+pub mod world;

@@ -1,0 +1,326 @@
+//! A whole world for one test: emulator, trap, daemon, names, users. All of it goes when the value is dropped.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::certificates::{Certificates, LoginKey};
+use super::cgroup::Cgroup;
+use super::config::Config;
+use super::daemon::Daemon;
+use super::driver::{Driver, Finished};
+use super::gate::{Gate, GateOptions};
+use super::mount::BpfFolder;
+use super::namespace::Namespace;
+use super::trap::Trap;
+use super::{programs, store};
+use crate::emulator::Tuning;
+use crate::python::{self, Generation};
+
+/// The user that an agent is, as which nothing of Icecore's may be reached.
+pub const AGENT_UID: u32 = 65534;
+
+/// The password that drivers bring; it is worth nothing and must not be kept anywhere either.
+pub const DUMMY_PASSWORD: &str = "dummy-password-3b1c";
+
+static NEXT: AtomicU16 = AtomicU16::new(0);
+
+/// What differs from one world to the next.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Waiting times of the emulator.
+    pub tuning: Tuning,
+    /// `enforce` or `observe`.
+    pub mode: String,
+    /// `strict_local` or `best_effort`.
+    pub record_mode: String,
+    /// Most bytes that wait on the local disk.
+    pub spool_max: String,
+    /// Changes the config's text before it is written.
+    pub edit: fn(String) -> String,
+    /// Whether the proxy trusts a CA that the emulator's certificate is not from.
+    pub wrong_ca: bool,
+}
+
+impl Default for Plan {
+    /// Enforcing, strict, with polls within seconds.
+    fn default() -> Self {
+        Self {
+            tuning: Tuning::default(),
+            mode: "enforce".into(),
+            record_mode: "strict_local".into(),
+            spool_max: "64MiB".into(),
+            edit: |text| text,
+            wrong_ca: false,
+        }
+    }
+}
+
+/// Emulator, trap, daemon and the folder they live in. Fields are dropped in this order.
+#[derive(Debug)]
+pub struct World {
+    /// The daemon; `None` while a test has it stopped.
+    pub daemon: Option<Daemon>,
+    /// The emulator.
+    pub gate: Gate,
+    /// Where the account's name leads without redirection.
+    pub trap: Trap,
+    /// The daemon's config.
+    pub config: Config,
+    /// Where the account's name leads.
+    pub account_address: Ipv4Addr,
+    /// The world's cgroup.
+    pub cgroup: Cgroup,
+    /// The program under test.
+    pub icecore: PathBuf,
+    _pins: BpfFolder,
+    folder: TempDir,
+}
+
+impl World {
+    /// Makes a world and waits until its daemon takes sessions.
+    pub fn start(plan: &Plan) -> Result<Self> {
+        let mut world = Self::without_daemon(plan)?;
+        world.start_daemon()?;
+        Ok(world)
+    }
+
+    /// Makes a world whose daemon is not started yet.
+    pub fn without_daemon(plan: &Plan) -> Result<Self> {
+        let built = programs::built()?;
+        let folder = tempfile::Builder::new().prefix("icecore-test-").tempdir()?;
+        let path = folder.path();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        let icecore = programs::place("icecore", path)?;
+        let certificates = Certificates::make(path, "upstream")?;
+        let key = LoginKey::make(path)?;
+        let cgroup = Cgroup::make()?;
+        let pins = BpfFolder::mount(&path.join("bpf"))?;
+        let options = GateOptions {
+            tuning: plan.tuning,
+            ..GateOptions::default()
+        };
+        let gate_folder = path.join("gate");
+        let program = built.join("icecore-emulator");
+        let gate = Gate::start(&program, &gate_folder, &certificates, &key, &options)?;
+        fs::set_permissions(&gate_folder, fs::Permissions::from_mode(0o700))?;
+        let account_address = account_address();
+        let config = Config {
+            mode: plan.mode.clone(),
+            folder: path.to_owned(),
+            cgroup: cgroup.path().to_owned(),
+            pins: pins.path().join("icecore"),
+            port: free_port()?,
+            upstream_ca: if plan.wrong_ca {
+                Certificates::make(path, "other")?.ca_file
+            } else {
+                certificates.ca_file
+            },
+            upstream: gate.address(),
+            key_file: key.private_file,
+            record_mode: plan.record_mode.clone(),
+            store: path.join("store"),
+            spool_max: plan.spool_max.clone(),
+            shutdown_grace: "5s".into(),
+        };
+        copy_policies(&config.policies())?;
+        fs::write(path.join("icecore.toml"), (plan.edit)(config.text()))?;
+        Ok(Self {
+            daemon: None,
+            gate,
+            trap: Trap::set(SocketAddr::from((account_address, 443)))?,
+            config,
+            account_address,
+            cgroup,
+            icecore,
+            _pins: pins,
+            folder,
+        })
+    }
+
+    /// Starts the daemon, again if it ran before, and waits until it takes sessions.
+    pub fn start_daemon(&mut self) -> Result<()> {
+        let log = self.path("daemon.log");
+        let outside = self.cgroup.outside();
+        let mut daemon = Daemon::start(&self.icecore, &self.config_file(), &outside, &log)?;
+        daemon.wait_until(|| self.takes_sessions())?;
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
+    /// Tells whether a session can be opened.
+    #[must_use]
+    pub fn takes_sessions(&self) -> bool {
+        let opened = self
+            .session(0, &[], OsStr::new("true"))
+            .and_then(|mut command| Ok(command.output()?));
+        opened.is_ok_and(|output| output.status.success())
+    }
+
+    /// Gives the running daemon.
+    pub fn daemon(&mut self) -> Result<&mut Daemon> {
+        self.daemon.as_mut().context("the daemon is stopped")
+    }
+
+    /// Gives a path in the world's folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Gives the config file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.path("icecore.toml")
+    }
+
+    /// Gives a command that runs `program` in a session as user `uid`, with names of the world and an empty environment.
+    pub fn session(&self, uid: u32, options: &[&str], program: &OsStr) -> Result<Command> {
+        let mut words: Vec<OsString> = self.as_user(uid);
+        words.push(self.icecore.clone().into());
+        words.push("run".into());
+        words.push("--config".into());
+        words.push(self.config_file().into());
+        words.extend(options.iter().map(OsString::from));
+        words.push("--".into());
+        words.push(program.to_owned());
+        self.command(&words)
+    }
+
+    /// Gives a command that runs `program` below the world's cgroup but in no session.
+    pub fn outside(&self, uid: u32, program: &OsStr) -> Result<Command> {
+        let mut words = self.as_user(uid);
+        words.push(program.to_owned());
+        self.command(&words)
+    }
+
+    fn as_user(&self, uid: u32) -> Vec<OsString> {
+        if uid == 0 {
+            return Vec::new();
+        }
+        [
+            "setpriv",
+            "--clear-groups",
+            "--reuid",
+            &uid.to_string(),
+            "--regid",
+            &uid.to_string(),
+        ]
+        .map(OsString::from)
+        .to_vec()
+    }
+
+    fn command(&self, words: &[OsString]) -> Result<Command> {
+        let address = self.account_address.to_string();
+        let home = self.path("home");
+        fs::create_dir_all(&home)?;
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o777))?;
+        let namespace = Namespace::new(
+            self.folder.path(),
+            &[("acme.snowflakecomputing.com", &address)],
+        )?
+        .in_cgroup(&self.cgroup.outside())
+        .readable_by_others(&self.path("aside"));
+        let (program, rest) = words.split_first().context("no program")?;
+        let mut command = namespace.command(&[("HOME", home.as_os_str())], program);
+        command.args(rest);
+        Ok(command)
+    }
+
+    /// Starts steps of a driver in a session of the agent's user.
+    pub fn start_driver(&self, generation: Generation, steps: &Value) -> Result<Driver> {
+        self.start_driver_as(AGENT_UID, generation, steps)
+    }
+
+    /// Starts steps of a driver in a session of a user's.
+    pub fn start_driver_as(
+        &self,
+        uid: u32,
+        generation: Generation,
+        steps: &Value,
+    ) -> Result<Driver> {
+        let script = self.path("steps.py");
+        fs::copy(python::folder("drivers").join("steps.py"), &script)?;
+        let python = python::interpreter(generation)?;
+        let mut command = self.session(uid, &[], python.as_os_str())?;
+        command.arg(script).arg(steps.to_string());
+        Driver::start(command)
+    }
+
+    /// Runs steps of a driver in a session of the agent's user, to its end.
+    pub fn drive(&self, generation: Generation, steps: &Value) -> Result<Finished> {
+        self.start_driver(generation, steps)?.finish()
+    }
+
+    /// Runs an `icecore` command of an operator's.
+    pub fn icecore(&self, arguments: &[&str]) -> Result<Output> {
+        Ok(Command::new(&self.icecore)
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .output()?)
+    }
+
+    /// Seals the record into the store.
+    pub fn flush(&self) -> Result<()> {
+        let config = self.config_file();
+        let output = self.icecore(&["flush", "--config", &config.to_string_lossy()])?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        anyhow::ensure!(output.status.success(), "icecore flush: {errors}");
+        Ok(())
+    }
+
+    /// Runs a query over the record.
+    pub fn query(&self, sql: &str) -> Result<Vec<Value>> {
+        store::query(&self.icecore, &self.config.store, self.folder.path(), sql)
+    }
+
+    /// Leaves the world's folder where it is, and gives its path.
+    pub fn keep_folder(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+}
+
+/// Gives an address of 127.77.0.0/16 that no other world of this process has.
+fn account_address() -> Ipv4Addr {
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let process = std::process::id().to_be_bytes();
+    let third = process.last().copied().unwrap_or_default() | 0x80;
+    Ipv4Addr::new(127, 77, third, low.wrapping_add(high).wrapping_add(10))
+}
+
+/// Finds a port below 1024 that nothing listens on, for the proxy.
+fn free_port() -> Result<u16> {
+    static PORT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..300 {
+        let port = 700 + PORT.fetch_add(1, Ordering::Relaxed) % 300;
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if free {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no free port between 700 and 999")
+}
+
+fn copy_policies(to: &Path) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(python::folder("../policies"))? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "cedar")
+        {
+            fs::copy(&path, to.join(path.file_name().unwrap_or_default()))?;
+        }
+    }
+    Ok(())
+}

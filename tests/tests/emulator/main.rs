@@ -1,0 +1,6 @@
+//! The emulator is true: unmodified drivers work against it, and it refuses what Snowflake refuses.
+//!
+//! No proxy stands between: each driver brings the registered key itself.
+
+#[cfg(test)]
+mod straight;

@@ -1,0 +1,50 @@
+//! Commands that a task runs, announced on stderr so that long work shows where it is.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Gives the folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+/// Gives a command that runs cargo in the workspace.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs a command to its end and fails if it fails.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    announce(command);
+    let status = command
+        .status()
+        .with_context(|| format!("start {}", text(command)))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", text(command));
+    }
+    Ok(())
+}
+
+/// Says on stderr what runs next.
+fn announce(command: &Command) {
+    eprintln!("==> {}", text(command));
+}
+
+fn text(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let mut text = program
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    for argument in command.get_args() {
+        text.push(' ');
+        text.push_str(&argument.to_string_lossy());
+    }
+    text
+}
