@@ -4,7 +4,7 @@ use super::cbor::{self, CborError, Tail};
 use super::entry::Entry;
 use super::error::RecordError;
 use super::event::{Phase, Row, no_session};
-use super::schema::{COMMON_COLUMNS, SCHEMA_VERSION, Table};
+use super::schema::{COMMON_COLUMNS, Column, SCHEMA_VERSION, Table};
 use super::tables::{events, logins, sessions, statement_texts, statements};
 use super::value::Value;
 use crate::id::{SessionId, StatementId};
@@ -133,11 +133,9 @@ impl Body {
             column,
         };
         let session = session.ok_or_else(|| missing("session_id"))?;
-        let lacking = table.own.iter().zip(&fields);
-        if let Some((column, _)) = lacking
-            .filter(|(column, (_, value))| column.required && value.is_null())
-            .next()
-        {
+        let lacks =
+            |(column, (_, value)): &(&Column, &(_, Value))| column.required && value.is_null();
+        if let Some((column, _)) = table.own.iter().zip(&fields).find(lacks) {
             return Err(missing(column.name));
         }
         let values = fields.into_iter().map(|(_, value)| value);

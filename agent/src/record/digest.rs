@@ -1,8 +1,8 @@
 //! The digest key, and the digests that a record holds instead of content.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -103,26 +103,12 @@ fn read(path: &Path) -> Result<Option<DigestKey>, RecordError> {
     ))))
 }
 
-/// Makes the key beside its place and moves it there, so that a crash leaves a whole key or none.
 fn make(path: &Path) -> Result<(), RecordError> {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     SystemRandom::new()
         .fill(key.as_mut())
         .map_err(|_| RecordError::Random)?;
-    let draft = path.with_extension("key.new");
-    disk::remove_if_there(&draft).map_err(disk::failed("remove", &draft))?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .and_then(|mut file| {
-            file.write_all(key.as_ref())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&draft, path))
-        .and_then(|()| disk::sync_parent(path))
-        .map_err(disk::failed("create", path))
+    disk::replace(path, key.as_ref()).map_err(disk::failed("create", path))
 }
 
 fn refused(path: &Path, found: &str) -> RecordError {

@@ -1,8 +1,8 @@
 //! Folders and files that only this user can use, and that are there after a power cut.
 
-use std::fs::{self, DirBuilder, File};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::error::RecordError;
@@ -32,6 +32,29 @@ pub(super) fn create_private_dirs(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Writes a file that must not be there yet, for this user only, durably but for its name.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Writes a file beside its place and moves it there, so that a crash leaves the old one or the whole new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    remove_if_there(draft)?;
+    write_new(draft, bytes)?;
+    fs::rename(draft, path)?;
+    sync_parent(path)
 }
 
 /// Syncs the folder that lists a path.

@@ -38,6 +38,8 @@ mod disk;
 
 #[cfg(test)]
 mod any;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use digest::hex;
 pub(crate) use object::read;

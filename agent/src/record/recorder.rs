@@ -186,18 +186,7 @@ impl Recorder {
         let (sender, answer) = oneshot::channel();
         self.shared.queue.push(Job::Close(sender))?;
         let outcome = answer.blocking_recv().unwrap_or(Err(RecordError::Closed));
-        let threads = std::mem::take(
-            &mut *self
-                .shared
-                .threads
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        for thread in threads {
-            if thread.join().is_err() {
-                warn!("a thread of the recorder ended by a panic");
-            }
-        }
+        self.shared.join();
         outcome
     }
 
@@ -255,9 +244,23 @@ impl fmt::Debug for Recorder {
     }
 }
 
+impl Shared {
+    /// Waits for the threads, which end when the queue is closed.
+    fn join(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in std::mem::take(&mut *threads) {
+            if thread.join().is_err() {
+                warn!("a thread of the recorder ended by a panic");
+            }
+        }
+    }
+}
+
+/// Without a close the chain stays open, as after a crash; the spool is free for the next recorder.
 impl Drop for Shared {
     fn drop(&mut self) {
         self.queue.close();
+        self.join();
     }
 }
 

@@ -52,11 +52,16 @@ pub(super) fn recover(spool: &Spool) -> Result<Recovered, RecordError> {
     })
 }
 
+/// What a file of frames holds.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// None where the file was created and never written to.
+    pub(super) header: Option<Header>,
+    pub(super) rows: Vec<(Kind, Entry)>,
+}
+
 /// Reads the rows of a file that was cut to whole frames.
-pub(super) fn rows(
-    segment: &Segment,
-    bytes: &[u8],
-) -> Result<(Option<Header>, Vec<(Kind, Entry)>), RecordError> {
+pub(super) fn rows(segment: &Segment, bytes: &[u8]) -> Result<Contents, RecordError> {
     let path = segment.wal();
     let unreadable = |cause: String| RecordError::Unreadable {
         path: path.clone(),
@@ -64,7 +69,7 @@ pub(super) fn rows(
     };
     let mut frames = Frames::new(bytes);
     let Some(first) = frames.next() else {
-        return Ok((None, Vec::new()));
+        return Ok(Contents::default());
     };
     if first.kind != Kind::Header {
         return Err(unreadable("expected a header first".to_owned()));
@@ -81,7 +86,10 @@ pub(super) fn rows(
     if frames.torn_bytes() > 0 {
         return Err(unreadable("a frame does not hold".to_owned()));
     }
-    Ok((Some(header), rows))
+    Ok(Contents {
+        header: Some(header),
+        rows,
+    })
 }
 
 #[derive(Debug, Default)]
@@ -110,7 +118,7 @@ impl Scan {
         if torn_bytes > 0 {
             warn!(path = %path.display(), torn_bytes, "cut a torn tail that no commit had returned for");
         }
-        let (header, rows) = rows(segment, &bytes)?;
+        let Contents { header, rows } = rows(segment, &bytes)?;
         let first_seq = header.map_or(0, |header| header.first_seq);
         let end = self
             .ends

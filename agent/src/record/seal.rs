@@ -1,9 +1,8 @@
 //! From a file of frames to the objects that the store will hold.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate};
@@ -13,7 +12,7 @@ use super::entry::Entry;
 use super::error::RecordError;
 use super::frame::Kind;
 use super::object;
-use super::recover;
+use super::recover::{self, Contents};
 use super::schema::{TABLES, Table};
 use super::spool::Segment;
 use super::wal;
@@ -28,7 +27,7 @@ pub(super) fn seal(segment: &Segment) -> Result<u64, RecordError> {
     }
     let path = segment.wal();
     let bytes = wal::read(&path).map_err(disk::failed("read", &path))?;
-    let (header, rows) = recover::rows(segment, &bytes)?;
+    let Contents { header, rows } = recover::rows(segment, &bytes)?;
     let sealing = segment.sealing();
     disk::remove_dir_if_there(&sealing).map_err(disk::failed("remove", &sealing))?;
     disk::create_private_dirs(&sealing).map_err(disk::failed("create", &sealing))?;
@@ -128,13 +127,7 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         disk::create_private_dirs(parent)?;
     }
-    let mut file: File = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    disk::write_new(path, bytes)?;
     disk::sync_parent(path)
 }
 

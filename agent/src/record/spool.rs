@@ -124,12 +124,7 @@ impl Spool {
     /// Remembers a chain as the one that was begun last.
     pub(super) fn remember_chain(&self, chain: &str) -> Result<(), RecordError> {
         let path = self.root.join("last-chain");
-        let draft = self.root.join("last-chain.new");
-        fs::write(&draft, chain)
-            .and_then(|()| File::open(&draft)?.sync_all())
-            .and_then(|()| fs::rename(&draft, &path))
-            .and_then(|()| disk::sync_dir(&self.root))
-            .map_err(disk::failed("write", &path))
+        disk::replace(&path, chain.as_bytes()).map_err(disk::failed("write", &path))
     }
 
     /// Lists what earlier processes left, in the order in which it was written.

@@ -110,7 +110,7 @@ pub fn session<'a>(archive: &'a Archive, prefix: &str) -> Result<Session<'a>, Re
     steps.extend(
         statements
             .into_iter()
-            .filter(|(_, row)| of_session(&row))
+            .filter(|(_, row)| of_session(row))
             .map(|(statement, row)| Step::Statement(row, texts.get(statement).copied())),
     );
     steps.extend(

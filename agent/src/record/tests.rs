@@ -1,0 +1,564 @@
+//! The recorder from commit to store, through outages and restarts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
+
+use super::entry::Entry;
+use super::event::code;
+use super::spool::{Segment, Spool};
+use super::*;
+use crate::clock::Clock;
+use crate::id::{LoginId, SessionId, StatementId};
+use crate::replay::Archive;
+
+struct Place {
+    dir: TempDir,
+    settings: Settings,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            org: "default".into(),
+            host_id: "host".into(),
+            state_dir: dir.path().join("state"),
+            mode: RecordMode::StrictLocal,
+            store: format!("file://{}", dir.path().join("store").display()),
+            spool_max_bytes: 1 << 30,
+            seal_interval: Duration::from_secs(3600),
+            config_sha256: [1; 32],
+            policy_bundle_sha256: [2; 32],
+            proxy_version: "0.0.0".into(),
+            build: BTreeMap::from([("bpf_object_sha256".into(), "ab".into())]),
+        };
+        Self { dir, settings }
+    }
+
+    fn open(&self) -> Recorder {
+        Recorder::open(&self.settings, Clock::system()).unwrap()
+    }
+
+    fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    fn take_store_away(&self) {
+        fs::write(self.store(), "not a folder").unwrap();
+    }
+
+    fn give_store_back(&self) {
+        fs::remove_file(self.store()).unwrap();
+    }
+
+    fn archive(&self) -> Archive {
+        Archive::read(&self.settings.store).unwrap()
+    }
+
+    /// Rows of all tables by chain and place; fails where a chain has a gap or a place twice.
+    fn dense(&self) -> Vec<Entry> {
+        let archive = self.archive();
+        assert_eq!(archive.refused(), [] as [String; 0]);
+        let mut rows: Vec<Entry> = schema::TABLES
+            .into_iter()
+            .flat_map(|table| archive.table(table.name).to_vec())
+            .collect();
+        rows.sort_by_key(|row| (row.text("chain_id").unwrap().to_owned(), row.int("seq")));
+        let mut next: BTreeMap<String, i64> = BTreeMap::new();
+        for row in &rows {
+            let next = next
+                .entry(row.text("chain_id").unwrap().to_owned())
+                .or_default();
+            assert_eq!(row.int("seq"), Some(*next), "places are dense");
+            *next += 1;
+        }
+        rows
+    }
+
+    fn events(&self, code: &str) -> Vec<Entry> {
+        let archive = self.archive();
+        let events = archive.table("events").iter();
+        events
+            .filter(|event| event.text("event_code") == Some(code))
+            .cloned()
+            .collect()
+    }
+}
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn statement(id: StatementId) -> StatementRow {
+    StatementRow {
+        session_id: Some(SessionId::from_bytes([7; 16])),
+        login_id: Some(LoginId::from_bytes([8; 16])),
+        statement_id: Some(id),
+        started_at: Some(time("2026-01-02T23:59:59.5Z")),
+        decided_at: Some(time("2026-01-02T23:59:59.6Z")),
+        sql_mac: Some([3; 32]),
+        sql_kind: Some("select".into()),
+        decision: Some(Decision::Allow),
+        policy_bundle_sha256: Some([2; 32]),
+        policy_mode: Some(Mode::Enforce),
+        rule_ids: vec!["read-only".into()],
+        ..StatementRow::default()
+    }
+}
+
+fn intent(id: StatementId) -> Row {
+    Row::from(statement(id))
+}
+
+fn end(id: StatementId) -> Row {
+    Row::from(StatementRow {
+        is_final: true,
+        revision: 1,
+        status: Status::Success,
+        ..statement(id)
+    })
+}
+
+/// Records rows for a test that does not look at the receipt.
+#[track_caller]
+fn put(recorder: &Recorder, rows: Vec<Row>) {
+    drop(recorder.commit_blocking(rows).unwrap());
+}
+
+fn seqs(receipt: &Receipt) -> (i64, i64) {
+    receipt.seq().map(|seq| (*seq.start(), *seq.end())).unwrap()
+}
+
+#[test]
+fn a_closed_chain_is_in_the_store_from_genesis_to_close() {
+    let place = Place::new();
+    let recorder = place.open();
+    let id = StatementId::new();
+    let first = recorder.commit_blocking(vec![intent(id)]).unwrap();
+    let second = recorder.commit_blocking(vec![end(id), end(id)]).unwrap();
+    assert_eq!((seqs(&first), seqs(&second)), ((1, 1), (2, 3)));
+    recorder.close_blocking().unwrap();
+    let rows = place.dense();
+    assert_eq!(rows.len(), 5);
+    assert_eq!(rows[0].text("event_code"), Some(code::GENESIS));
+    assert!(
+        rows[0]
+            .text("detail")
+            .unwrap()
+            .contains("bpf_object_sha256")
+    );
+    assert_eq!(rows[4].text("event_code"), Some(code::CLOSE));
+    assert!(
+        rows.iter()
+            .all(|row| row.text("chain_id") == Some(recorder.chain()))
+    );
+}
+
+#[test]
+fn a_commit_after_the_close_is_refused() {
+    let place = Place::new();
+    let recorder = place.open();
+    recorder.close_blocking().unwrap();
+    let refused = recorder.commit_blocking(vec![intent(StatementId::new())]);
+    assert!(matches!(refused, Err(RecordError::Closed)));
+    assert!(matches!(
+        recorder.flush_blocking(),
+        Err(RecordError::Closed)
+    ));
+}
+
+#[test]
+fn a_row_without_a_required_column_is_refused_by_name() {
+    let place = Place::new();
+    let recorder = place.open();
+    let row = StatementRow {
+        sql_mac: None,
+        ..statement(StatementId::new())
+    };
+    let refused = recorder.commit_blocking(vec![Row::from(row)]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "row of table `statements`: expected a value for `sql_mac`, found none"
+    );
+    assert!(!recorder.is_degraded());
+}
+
+#[test]
+fn a_row_is_filed_under_the_day_of_its_start() {
+    let place = Place::new();
+    let recorder = place.open();
+    put(&recorder, vec![end(StatementId::new())]);
+    recorder.close_blocking().unwrap();
+    let chain = recorder.chain();
+    let folder = place
+        .store()
+        .join(format!("default/v1/t0/{chain}/statements/dt=2026-01-02"));
+    let name = fs::read_dir(folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .file_name();
+    let name = name.to_str().unwrap();
+    assert!(
+        name.starts_with(&format!("{chain}-000000000001-000000000001-")),
+        "{name}"
+    );
+}
+
+#[test]
+fn store_and_spool_are_for_this_user_only() {
+    let place = Place::new();
+    let recorder = place.open();
+    put(&recorder, vec![end(StatementId::new())]);
+    recorder.close_blocking().unwrap();
+    drop(recorder);
+    place.open().flush_blocking().unwrap();
+    let mut folders = vec![place.dir.path().join("state"), place.store()];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(
+            fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
+            0o700,
+            "{folder:?}"
+        );
+        for entry in fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                assert_eq!(mode, 0o600, "{:?}", entry.path());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_statement_that_was_cut_off_is_abandoned_in_the_next_chain() {
+    let place = Place::new();
+    let (ended, cut_off) = (StatementId::new(), StatementId::new());
+    let first = place.open();
+    let first_chain = first.chain().to_owned();
+    put(&first, vec![intent(ended), intent(cut_off)]);
+    put(&first, vec![end(ended)]);
+    drop(first);
+    let second = place.open();
+    second.close_blocking().unwrap();
+    let rows = place.dense();
+    let abandoned: Vec<_> = rows
+        .iter()
+        .filter(|row| row.text("status") == Some("abandoned"))
+        .collect();
+    let [abandoned] = abandoned[..] else {
+        panic!("one statement was cut off")
+    };
+    assert_eq!(
+        abandoned.text("statement_id"),
+        Some(cut_off.to_string().as_str())
+    );
+    assert_eq!(abandoned.text("chain_id"), Some(second.chain()));
+    assert_eq!(abandoned.int("integrity_flags"), Some(1));
+    assert_eq!(
+        (abandoned.is("is_final"), abandoned.int("revision")),
+        (true, Some(1))
+    );
+    let [recovery] = &place.events(code::RECOVERY)[..] else {
+        panic!("one chain was recovered")
+    };
+    let detail: serde_json::Value = serde_json::from_str(recovery.text("detail").unwrap()).unwrap();
+    assert_eq!(detail["chain"], first_chain.as_str());
+    assert_eq!(detail["last_seq"], 3);
+    let genesis = place.events(code::GENESIS);
+    assert!(
+        genesis[1].text("detail").unwrap().contains(&first_chain),
+        "a chain names the one before it"
+    );
+}
+
+#[test]
+fn an_intent_whose_file_is_stored_already_is_still_abandoned() {
+    let place = Place::new();
+    let first = place.open();
+    let id = StatementId::new();
+    put(&first, vec![intent(id)]);
+    first.flush_blocking().unwrap();
+    drop(first);
+    place.open().close_blocking().unwrap();
+    let rows = place.dense();
+    let of_statement: Vec<_> = rows
+        .iter()
+        .filter(|row| row.text("statement_id").is_some())
+        .collect();
+    assert_eq!(of_statement.len(), 2);
+    assert_eq!(of_statement[1].text("status"), Some("abandoned"));
+}
+
+#[test]
+fn a_second_crash_in_recovery_abandons_nothing_twice() {
+    let place = Place::new();
+    place.take_store_away();
+    let first = place.open();
+    put(&first, vec![intent(StatementId::new())]);
+    drop(first);
+    drop(place.open());
+    drop(place.open());
+    place.give_store_back();
+    place.open().close_blocking().unwrap();
+    let rows = place.dense();
+    let abandoned = rows
+        .iter()
+        .filter(|row| row.text("status") == Some("abandoned"));
+    assert_eq!(abandoned.count(), 1);
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_told() {
+    let place = Place::new();
+    let first = place.open();
+    put(&first, vec![intent(StatementId::new())]);
+    let chain = first.chain().to_owned();
+    drop(first);
+    let segment = Segment {
+        folder: place.settings.state_dir.join("spool").join(&chain),
+        chain,
+        number: 0,
+    };
+    let bytes = fs::read(segment.wal()).unwrap();
+    let mut frames = frame::Frames::new(&bytes);
+    frames.by_ref().for_each(drop);
+    let mut torn = bytes[..frames.offset()].to_vec();
+    torn.extend_from_slice(&[9, 0, 0, 0, 1, 2, 3, 4, 1, 5]);
+    fs::write(segment.wal(), torn).unwrap();
+    place.open().close_blocking().unwrap();
+    assert_eq!(place.dense().len(), 6);
+    let [recovery] = &place.events(code::RECOVERY)[..] else {
+        panic!("one chain was recovered")
+    };
+    assert!(
+        recovery
+            .text("detail")
+            .unwrap()
+            .contains("\"torn_bytes\":10")
+    );
+}
+
+#[test]
+fn a_file_of_a_later_version_stops_the_start_and_is_kept() {
+    let place = Place::new();
+    drop(place.open());
+    let spool = place.settings.state_dir.join("spool");
+    let chain = fs::read_to_string(spool.join("last-chain")).unwrap();
+    let wal = spool.join(chain).join("00000000.wal");
+    let mut bytes = Vec::new();
+    assert!(frame::push(&mut bytes, frame::Kind::Header, &[0x80]));
+    fs::write(&wal, bytes).unwrap();
+    let refused = Recorder::open(&place.settings, Clock::system()).unwrap_err();
+    assert!(
+        matches!(refused, RecordError::Unreadable { .. }),
+        "{refused}"
+    );
+    assert!(refused.hint().is_some());
+    assert!(wal.exists());
+}
+
+#[test]
+fn a_store_that_is_away_delays_the_record_and_loses_nothing() {
+    let place = Place::new();
+    place.take_store_away();
+    let recorder = place.open();
+    let id = StatementId::new();
+    put(&recorder, vec![intent(id), end(id)]);
+    assert!(matches!(
+        recorder.flush_blocking(),
+        Err(RecordError::Io { .. } | RecordError::Store { .. })
+    ));
+    put(&recorder, vec![end(id)]);
+    place.give_store_back();
+    recorder.flush_blocking().unwrap();
+    assert_eq!(place.dense().len(), 4);
+}
+
+#[test]
+fn what_was_sealed_before_a_crash_is_stored_as_it_was_sealed() {
+    let place = Place::new();
+    place.take_store_away();
+    let first = place.open();
+    let chain = first.chain().to_owned();
+    put(&first, vec![end(StatementId::new())]);
+    assert!(first.flush_blocking().is_err());
+    drop(first);
+    let sealed = place
+        .settings
+        .state_dir
+        .join("spool")
+        .join(&chain)
+        .join("00000000.sealed");
+    let before = files(&sealed);
+    assert_eq!(before.len(), 2);
+    place.give_store_back();
+    let second = place.open();
+    second.flush_blocking().unwrap();
+    let stored = files(&place.store());
+    for (name, bytes) in before {
+        assert_eq!(stored.get(&name), Some(&bytes), "{name:?}");
+    }
+    assert!(!sealed.exists());
+    assert_eq!(place.dense().len(), 4);
+}
+
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                files.insert(path.strip_prefix(root).unwrap().to_owned(), bytes);
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn a_full_spool_refuses_until_the_store_makes_room() {
+    let mut place = Place::new();
+    place.settings.spool_max_bytes = 8000;
+    place.take_store_away();
+    let recorder = place.open();
+    let mut taken = 0;
+    let refused = loop {
+        match recorder.commit_blocking(vec![end(StatementId::new())]) {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(taken > 3);
+    assert!(matches!(refused, RecordError::Full { .. }), "{refused}");
+    assert!(recorder.is_degraded());
+    place.give_store_back();
+    recorder.flush_blocking().unwrap();
+    put(&recorder, vec![end(StatementId::new())]);
+    assert!(!recorder.is_degraded());
+    recorder.close_blocking().unwrap();
+    let statements = place.archive().table("statements").len();
+    assert_eq!(statements, taken + 1);
+    place.dense();
+    let degraded = place.events(code::DEGRADED);
+    assert!(
+        degraded[0]
+            .text("detail")
+            .unwrap()
+            .contains("\"refused_commits\":1")
+    );
+}
+
+#[test]
+fn best_effort_goes_on_and_declares_its_gap() {
+    let mut place = Place::new();
+    place.settings.spool_max_bytes = 8000;
+    place.settings.mode = RecordMode::BestEffort;
+    place.take_store_away();
+    let recorder = place.open();
+    for _ in 0..50 {
+        let receipt = recorder
+            .commit_blocking(vec![end(StatementId::new())])
+            .unwrap();
+        assert_eq!(receipt.seq(), None);
+    }
+    assert!(recorder.flush_blocking().is_err());
+    place.give_store_back();
+    recorder.flush_blocking().unwrap();
+    recorder.close_blocking().unwrap();
+    place.dense();
+    let statements = place.archive().table("statements").len();
+    let lost: i64 = place
+        .events(code::GAP)
+        .iter()
+        .map(|gap| serde_json::from_str::<serde_json::Value>(gap.text("detail").unwrap()).unwrap())
+        .map(|detail| detail["lost_rows"].as_i64().unwrap())
+        .sum();
+    assert!(lost > 0);
+    assert_eq!(statements as i64 + lost, 50);
+}
+
+#[test]
+fn a_lost_spool_file_refuses_until_a_restart() {
+    let place = Place::new();
+    let recorder = place.open();
+    fs::remove_dir_all(
+        place
+            .settings
+            .state_dir
+            .join("spool")
+            .join(recorder.chain()),
+    )
+    .unwrap();
+    for _ in 0..2 {
+        let refused = recorder.commit_blocking(vec![end(StatementId::new())]);
+        assert!(matches!(refused, Err(RecordError::Degraded { .. })));
+    }
+    assert!(recorder.is_degraded());
+    drop(recorder);
+    put(&place.open(), vec![end(StatementId::new())]);
+}
+
+#[test]
+fn an_object_that_is_not_what_it_says_is_left_out_and_told() {
+    let place = Place::new();
+    let recorder = place.open();
+    put(&recorder, vec![end(StatementId::new())]);
+    recorder.close_blocking().unwrap();
+    let whole = files(&place.store());
+    let statements = whole
+        .iter()
+        .find(|(name, _)| name.to_str().unwrap().contains("/statements/"));
+    let (name, bytes) = statements.unwrap();
+    let root = place.store();
+    let other = name
+        .to_str()
+        .unwrap()
+        .replace("000000000001-000000000001", "000000000005-000000000005");
+    let stray = name.with_file_name("stray.parquet");
+    let mut flipped = bytes.clone();
+    flipped[100] ^= 1;
+    fs::write(root.join(&other), bytes).unwrap();
+    fs::write(root.join(&stray), bytes).unwrap();
+    assert_eq!(place.archive().refused().len(), 2);
+    assert_eq!(place.archive().table("statements").len(), 1);
+    fs::write(root.join(name), flipped).unwrap();
+    assert_eq!(place.archive().refused().len(), 3);
+    assert_eq!(place.archive().table("statements").len(), 0);
+}
+
+#[test]
+fn an_organisation_that_is_not_a_folder_name_is_refused() {
+    for org in ["", "a/b", "..", "a b"] {
+        let mut place = Place::new();
+        place.settings.org = org.into();
+        let refused = Recorder::open(&place.settings, Clock::system()).unwrap_err();
+        assert!(
+            matches!(refused, RecordError::Setting { setting: "org", .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn used_bytes_come_back_to_nothing() {
+    let place = Place::new();
+    let recorder = place.open();
+    put(&recorder, vec![end(StatementId::new())]);
+    recorder.close_blocking().unwrap();
+    let spool = Spool::open(&place.settings.state_dir).unwrap();
+    assert_eq!(spool.leftovers().unwrap(), []);
+}
