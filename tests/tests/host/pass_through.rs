@@ -122,7 +122,8 @@ fn ignored_signals_stay_ignored() {
     let within = [ignoring, host.words(&look)].concat();
     let ignored = |words: &[String]| {
         let text = stdout(&plain(words).output().unwrap());
-        let mask = u64::from_str_radix(text["SigIgn:".len()..].trim(), 16).unwrap();
+        let mask =
+            u64::from_str_radix(text.trim().trim_start_matches("SigIgn:").trim(), 16).unwrap();
         // Signals 32 and 33 are the C library's own (nptl(7)), which it ignores in what it spawns.
         mask & 0x7fff_ffff
     };
