@@ -58,14 +58,14 @@ impl Store {
     /// Opens a store that is there.
     pub(crate) fn open(url: &str) -> Result<Self, RecordError> {
         let root = folder(url)?;
-        let unreachable = |cause: String| RecordError::Store {
+        let unreachable = |cause: String| RecordError::Unreachable {
             store: url.to_owned(),
             cause,
         };
+        fs::read_dir(&root).map_err(|error| unreachable(error.to_string()))?;
         let objects = LocalFileSystem::new_with_prefix(&root)
             .map_err(|error| unreachable(error.to_string()))?
             .with_fsync(true);
-        fs::read_dir(&root).map_err(|error| unreachable(error.to_string()))?;
         let runtime = Builder::new_current_thread()
             .build()
             .map_err(|error| unreachable(error.to_string()))?;

@@ -9,7 +9,7 @@ mod summary;
 mod views;
 
 pub use archive::{Archive, ReadError};
-pub use escape::terminal;
+pub use escape::{json as json_escaped, terminal};
 pub use render::replay;
 pub use steps::{Session, session};
 pub use summary::{Summary, summaries};
