@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use icecore::id::StatementId;
+use icecore::record::Recorder;
 use icecore::replay::Archive;
 
 use super::child;
@@ -15,6 +17,9 @@ use super::child;
 const IN_FLIGHT: usize = 16;
 
 const KILLS: u64 = 12;
+
+/// Promises that every other child makes before it is killed, however slow the machine.
+const PROMISES: usize = 200;
 
 #[test]
 fn what_a_commit_returned_for_survives_a_kill_at_any_moment() {
@@ -25,28 +30,36 @@ fn what_a_commit_returned_for_survives_a_kill_at_any_moment() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let reader = std::thread::spawn(move || -> Vec<String> {
-            BufReader::new(stdout)
-                .lines()
-                .map_while(Result::ok)
-                .collect()
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                sender.send(line).unwrap();
+            }
         });
-        // Odd moments: during recovery, first commits, seals, puts.
-        std::thread::sleep(Duration::from_millis(35 + round * 37));
+        // Half of the kills meet work in full swing, half whatever there is so soon: recovery, genesis, first seals.
+        let mut heard = Vec::new();
+        if round % 2 == 0 {
+            heard.extend(lines.iter().take(PROMISES));
+        }
+        std::thread::sleep(Duration::from_millis(5 + round * 17));
         child.kill().unwrap();
         child.wait().unwrap();
-        // A line that the kill cut short was not a promise that anybody heard.
-        let lines = reader.join().unwrap();
-        promised.extend(lines.iter().filter_map(|line| {
-            line.strip_prefix("promised ")?
-                .strip_suffix('.')
-                .map(str::to_owned)
-        }));
+        reader.join().unwrap();
+        heard.extend(lines.try_iter());
+        // A line that the kill cut short has no full stop, and is no promise.
+        let whole = |line: &String| {
+            Some(
+                line.strip_prefix("promised ")?
+                    .strip_suffix('.')?
+                    .to_owned(),
+            )
+        };
+        promised.extend(heard.iter().filter_map(whole));
     }
     assert!(
-        promised.len() > 100,
-        "the children did commit: {}",
+        promised.len() > 1000,
+        "the children made only {} promises",
         promised.len()
     );
 
@@ -97,24 +110,22 @@ fn what_a_commit_returned_for_survives_a_kill_at_any_moment() {
 /// The child's part: commits from many threads and says each promise, until it is killed.
 pub(crate) fn commit_until_killed(folder: &Path) {
     let recorder = child::open(&folder.join("state"), &folder.join("store"));
-    let threads: Vec<_> = (0..IN_FLIGHT)
-        .map(|_| {
-            let recorder = recorder.clone();
-            std::thread::spawn(move || {
-                loop {
-                    let id = StatementId::new();
-                    for rows in [child::intent(id), child::end(id)] {
-                        let receipt = recorder.commit_blocking(rows).unwrap();
-                        let mut out = std::io::stdout().lock();
-                        for seq in receipt.seq().unwrap() {
-                            writeln!(out, "promised {} {seq} {id}.", receipt.chain()).unwrap();
-                        }
-                    }
-                }
-            })
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..IN_FLIGHT {
+            scope.spawn(|| commit(&recorder));
+        }
+    });
+}
+
+fn commit(recorder: &Recorder) {
+    loop {
+        let id = StatementId::new();
+        for rows in [child::intent(id), child::end(id)] {
+            let receipt = recorder.commit_blocking(rows).unwrap();
+            let mut out = std::io::stdout().lock();
+            for seq in receipt.seq().unwrap() {
+                writeln!(out, "promised {} {seq} {id}.", receipt.chain()).unwrap();
+            }
+        }
     }
 }

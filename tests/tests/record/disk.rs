@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
 use icecore::clock::Clock;
 use icecore::id::StatementId;
@@ -68,7 +69,7 @@ fn fill(path: &Path) {
 pub(crate) fn fill_the_spools_disk(folder: &Path) {
     let (state, store) = (folder.join("state"), folder.join("store"));
     let mut settings = child::settings(&state, &store);
-    settings.seal_interval = std::time::Duration::from_secs(3600);
+    settings.seal_interval = Duration::from_secs(3600);
     let recorder = Recorder::open(&settings, Clock::system()).unwrap();
     let filler = state.join("filler");
     fill(&filler);
@@ -103,7 +104,9 @@ pub(crate) fn fill_the_spools_disk(folder: &Path) {
 /// The child's part: lets the store's disk run full; commits go on, and the record arrives when there is room.
 pub(crate) fn fill_the_stores_disk(folder: &Path) {
     let (state, store) = (folder.join("state"), folder.join("store"));
-    let recorder = child::open(&state, &store);
+    let mut settings = child::settings(&state, &store);
+    settings.seal_interval = Duration::from_secs(3600);
+    let recorder = Recorder::open(&settings, Clock::system()).unwrap();
     fill(&store.join("filler"));
     for _ in 0..200 {
         let _receipt = recorder
