@@ -1,3 +1,5 @@
+//! What kinds statements have, and that nothing of their literals leaks.
+
 use super::*;
 
 #[track_caller]
@@ -70,6 +72,10 @@ fn calls_hidden_in_a_query_are_calls() {
         Kind::Call,
     );
     check("select * from table(my_udtf(1))", Kind::Call);
+    check(
+        "select * from table(result_scan('01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11'))",
+        Kind::Call,
+    );
 }
 
 #[test]
