@@ -16,8 +16,7 @@ const DEPTH_MAX: usize = 100;
 
 /// Table functions that only shape the rows they are given. `RESULT_SCAN` is none: it reads any statement's rows that
 /// the shared user may read, those of other sessions too.
-const SHAPING_TABLE_FUNCTIONS: [&str; 4] =
-    ["FLATTEN", "GENERATOR", "RESULT_SCAN", "SPLIT_TO_TABLE"];
+const SHAPING_TABLE_FUNCTIONS: [&str; 3] = ["FLATTEN", "GENERATOR", "SPLIT_TO_TABLE"];
 
 /// Why a statement could not be read.
 ///

@@ -50,10 +50,7 @@ fn plain_statements_have_their_kind() {
 #[test]
 fn the_most_dangerous_statement_at_any_depth_counts() {
     check("begin select 1; drop table x; end", Kind::Call);
-    check(
-        "with x as (select 1 a) delete from t using x",
-        Kind::Unknown,
-    );
+    check("with x as (select 1 a) delete from t using x", Kind::Delete);
     check("explain delete from t", Kind::Delete);
     check("select 1 into t", Kind::Create);
 }
