@@ -8,6 +8,9 @@ mod steps;
 mod summary;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 pub use archive::{Archive, ReadError};
 pub use escape::{json as json_escaped, terminal};
 pub use render::replay;
