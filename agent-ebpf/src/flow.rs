@@ -25,13 +25,19 @@ const AF_INET: u32 = 2;
 /// Acts on both ends of a handshake with the proxy's port.
 #[inline(always)]
 pub(crate) fn observe(ctx: &SockOpsContext) -> u32 {
+    // Most calls are for other operations: they end here.
+    let is_active = match ctx.op() {
+        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => true,
+        BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB => false,
+        _ => return DONE,
+    };
     let Some(cfg) = place::cfg() else {
         return DONE;
     };
-    match ctx.op() {
-        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => publish(ctx, cfg),
-        BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB => deliver(ctx, cfg),
-        _ => {}
+    if is_active {
+        publish(ctx, cfg);
+    } else {
+        deliver(ctx, cfg);
     }
     DONE
 }

@@ -87,6 +87,10 @@ impl<T, const FLAGS: usize> SkStorage<T, FLAGS> {
 
     /// Finds or makes what is stored with the socket; a value made here starts as `initial`, or as zeroes.
     #[inline(always)]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "each socket has a value of its own, and its hooks run one after another"
+    )]
     pub(crate) fn get_or_create(&self, sk: *mut bpf_sock, initial: Option<&T>) -> Option<&mut T> {
         let initial = initial.map_or(ptr::null(), ptr::from_ref);
         let flags = BPF_SK_STORAGE_GET_F_CREATE.into();

@@ -1,6 +1,6 @@
 """Runs steps with an unmodified Snowflake connector and prints one JSON line a step.
 
-The steps are a JSON list in the first argument. Each has `do` (what), an optional `name` (printed as `step`) and
+The steps are a JSON list in the first argument, or `"@file"`. Each has `do` (what), an optional `name` (printed as `step`) and
 its own fields. A failed step is printed with what a person would see, and the next one runs.
 """
 
@@ -175,7 +175,12 @@ ACTIONS = {
 }
 
 state = {}
-for step in json.loads(sys.argv[1]):
+steps = json.loads(sys.argv[1])
+if isinstance(steps, str):
+    # Too long for an argument: `@` and a file that holds them.
+    with open(steps.removeprefix("@")) as file:
+        steps = json.load(file)
+for step in steps:
     started = time.monotonic()
     line = {"step": step.get("name", step["do"]), "ok": True}
     try:

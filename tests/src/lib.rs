@@ -3,6 +3,7 @@
 //! Nothing in `agent/` knows that this package exists: it meets Icecore as its users do, through the binary, the
 //! config file, the network and the files that are left behind.
 
+pub mod demo;
 pub mod emulator;
 pub mod harness;
 pub mod python;

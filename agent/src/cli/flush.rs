@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::Exit;
 use super::failure::Failure;
-use super::{ControlSocket, Exit};
+use super::socket::{DaemonName, connect};
 use crate::control::line::Lines;
 use crate::control::request::{Reply, Request};
 
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 )]
 pub(super) struct Args {
     #[command(flatten)]
-    control: ControlSocket,
+    daemon: DaemonName,
 }
 
 /// Seals the record and hands it to the store.
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn flush(args: &Args) -> Result<(), Failure> {
-    let stream = args.control.connect()?;
+    let stream = connect(&args.daemon.socket()?)?;
     let unreachable = |error| Failure::new(Exit::Unreachable, error);
     stream
         .set_read_timeout(Some(PATIENCE))

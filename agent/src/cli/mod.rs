@@ -36,9 +36,6 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::clock::Clock;
 use crate::config;
 
-/// Where the daemon's control socket is unless the command line says otherwise.
-const CONTROL_SOCKET: &str = "/run/icecore/control.sock";
-
 /// Why a command ended; see the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -119,14 +116,6 @@ struct ConfigFile {
     file: PathBuf,
 }
 
-/// Names a daemon by its control socket.
-#[derive(Clone, Debug, clap::Args)]
-struct ControlSocket {
-    /// The daemon's control socket, `control.sock` in its run_dir
-    #[arg(long = "control", value_name = "PATH", default_value = CONTROL_SOCKET)]
-    path: PathBuf,
-}
-
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -191,6 +180,7 @@ mod tests {
         check(&["check", "--config", "/c"], true);
         check(&["detach", "--kill"], true);
         check(&["flush"], true);
+        check(&["run", "--config", "/c", "--", "true"], true);
         check(&["--version", "--json"], true);
     }
 
@@ -201,6 +191,10 @@ mod tests {
         check(&["run", "--label", "a", "--", "true"], false);
         check(&["run", "--require", "advisory", "--", "true"], false);
         check(&["check", "--connect"], false);
+        check(
+            &["run", "--config", "/c", "--control", "/s", "--", "true"],
+            false,
+        );
         check(&["--json"], false);
         check(&["dance"], false);
     }

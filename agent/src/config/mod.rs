@@ -206,4 +206,17 @@ impl Config {
         files::check(&config, &problems);
         problems.settle(&read.path, config)
     }
+
+    /// Reads no more of a config file than where its daemon's control socket is; any user may.
+    ///
+    /// # Errors
+    /// When the file is not trusted, is not TOML, or says it in a wrong way.
+    pub fn run_dir(path: &Path) -> Result<PathBuf, ConfigErrors> {
+        let problems = Problems::default();
+        let Some(read) = files::read_config(path, &problems) else {
+            return Err(problems.into_errors(path));
+        };
+        let run_dir = typed::run_dir(&read.text, &problems);
+        problems.settle(&read.path, run_dir)
+    }
 }

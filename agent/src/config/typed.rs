@@ -47,6 +47,12 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
     })
 }
 
+/// Reads `daemon.run_dir` alone.
+pub(super) fn run_dir(text: &str, problems: &Problems) -> PathBuf {
+    let table = parse(text, problems).unwrap_or_default();
+    run_dir_of(&mut Section::root(table, problems).section("daemon"))
+}
+
 fn parse(text: &str, problems: &Problems) -> Option<Table> {
     match text.parse::<Table>() {
         Ok(table) => Some(table),
@@ -76,9 +82,7 @@ fn parse(text: &str, problems: &Problems) -> Option<Table> {
 
 fn daemon(mut section: Section<'_>) -> Daemon {
     let daemon = Daemon {
-        run_dir: section
-            .optional("run_dir", ABSOLUTE_PATH, absolute_path)
-            .unwrap_or_else(|| PathBuf::from("/run/icecore")),
+        run_dir: run_dir_of(&mut section),
         state_dir: section
             .optional("state_dir", ABSOLUTE_PATH, absolute_path)
             .unwrap_or_else(|| PathBuf::from("/var/lib/icecore")),
@@ -102,6 +106,12 @@ fn daemon(mut section: Section<'_>) -> Daemon {
     };
     section.finish();
     daemon
+}
+
+fn run_dir_of(section: &mut Section<'_>) -> PathBuf {
+    section
+        .optional("run_dir", ABSOLUTE_PATH, absolute_path)
+        .unwrap_or_else(|| PathBuf::from("/run/icecore"))
 }
 
 fn capture(mut section: Section<'_>, cgroup2: Option<PathBuf>) -> Capture {

@@ -324,3 +324,14 @@ fn hosts_without_cgroup2_need_a_root() {
     read(LEAST, source, &problems);
     assert!(problems.has("capture.root"));
 }
+
+#[test]
+fn run_dir_is_read_whatever_else_is_wrong() {
+    let problems = Problems::default();
+    assert_eq!(
+        run_dir("x = 1\n[daemon]\nrun_dir = \"/r\"\nmode = 3\n", &problems),
+        Path::new("/r")
+    );
+    assert_eq!(run_dir("", &problems), Path::new("/run/icecore"));
+    assert!(problems.into_errors(Path::new("/i")).problems.is_empty());
+}

@@ -71,6 +71,8 @@ pub enum Reply {
         ca: PathBuf,
         /// `enforce` or `observe`.
         mode: String,
+        /// URL of the store that has its record.
+        store: String,
         /// Why the session is advisory, if it is.
         advisory: Option<String>,
     },

@@ -160,11 +160,13 @@ impl Caller<'_> {
         let stream = self.lines.stream();
         stream.set_read_timeout(Some(ASK_PATIENCE))?;
         stream.set_write_timeout(Some(ANSWER_PATIENCE))?;
-        if self.shared.entered.is_in_session(&self.peer.proc_cgroup) {
-            return self.refuse("a process in a session may not use the daemon");
-        }
+        let is_inside = self.shared.entered.is_in_session(&self.peer.proc_cgroup);
         loop {
             let request = match self.lines.receive() {
+                // Only once it has asked: a peer whose request meets a closed socket would not see the answer.
+                Ok(_) | Err(ControlError::NotUnderstood(_)) if is_inside => {
+                    return self.refuse("a process in a session may not use the daemon");
+                }
                 Err(error @ (ControlError::NotUnderstood(_) | ControlError::TooLong { .. })) => {
                     return self.refuse(&error.to_string());
                 }
@@ -234,6 +236,7 @@ impl Caller<'_> {
                     token: opened.token,
                     ca: self.shared.ca(),
                     mode: self.shared.config.daemon.mode.as_str().to_owned(),
+                    store: self.shared.config.record.store.clone(),
                     advisory: opened.advisory,
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thiserror::Error;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::cgroup::SessionCgroup;
 use super::peer::Peer;
@@ -144,7 +144,7 @@ impl Shared {
             self.end_unrecorded(id, &failure, proxy.number);
             return Err(Refusal::Record(told(failure)));
         }
-        info!(session = %id, advisory = advisory.is_some(), "session opened");
+        debug!(session = %id, advisory, "session opened");
         Ok(Opened {
             id,
             secret,
@@ -197,7 +197,7 @@ impl Shared {
             reason: reason.to_owned(),
             leftovers: leftovers.clone(),
         };
-        info!(session = %id, reason, leftovers = leftovers.len(), "session ended");
+        debug!(session = %id, reason, leftovers = leftovers.len(), "session ended");
         let outcome = self.record_end(&live.entry.facts, end);
         let (summary, problem) = match outcome {
             Ok(summary) => (Some(summary), None),

@@ -9,6 +9,7 @@ pub mod gate;
 pub mod mount;
 pub mod namespace;
 pub mod programs;
+pub mod reaper;
 pub mod search;
 pub mod store;
 pub mod trap;

@@ -20,6 +20,7 @@ use super::driver::{Driver, Finished};
 use super::gate::{Gate, GateOptions};
 use super::mount::BpfFolder;
 use super::namespace::Namespace;
+use super::reaper::Reaper;
 use super::trap::Trap;
 use super::{programs, store};
 use crate::emulator::Tuning;
@@ -83,6 +84,7 @@ pub struct World {
     pub icecore: PathBuf,
     _pins: BpfFolder,
     folder: TempDir,
+    _reaper: Reaper,
 }
 
 impl World {
@@ -96,6 +98,9 @@ impl World {
     /// Makes a world whose daemon is not started yet.
     pub fn without_daemon(plan: &Plan) -> Result<Self> {
         let built = programs::built()?;
+        for generation in Generation::ALL {
+            python::interpreter(generation)?;
+        }
         let folder = tempfile::Builder::new().prefix("icecore-test-").tempdir()?;
         let path = folder.path();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
@@ -103,6 +108,7 @@ impl World {
         let certificates = Certificates::make(path, "upstream")?;
         let key = LoginKey::make(path)?;
         let cgroup = Cgroup::make()?;
+        let reaper = Reaper::watch(cgroup.path(), path)?;
         let pins = BpfFolder::mount(&path.join("bpf"))?;
         let options = GateOptions {
             tuning: plan.tuning,
@@ -143,6 +149,7 @@ impl World {
             icecore,
             _pins: pins,
             folder,
+            _reaper: reaper,
         })
     }
 
@@ -182,13 +189,19 @@ impl World {
         self.path("icecore.toml")
     }
 
+    /// Gives the daemon's control socket.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.config.run_dir().join("control.sock")
+    }
+
     /// Gives a command that runs `program` in a session as user `uid`, with names of the world and an empty environment.
     pub fn session(&self, uid: u32, options: &[&str], program: &OsStr) -> Result<Command> {
         let mut words: Vec<OsString> = self.as_user(uid);
         words.push(self.icecore.clone().into());
         words.push("run".into());
-        words.push("--config".into());
-        words.push(self.config_file().into());
+        words.push("--control".into());
+        words.push(self.control_socket().into());
         words.extend(options.iter().map(OsString::from));
         words.push("--".into());
         words.push(program.to_owned());
@@ -230,7 +243,8 @@ impl World {
         .in_cgroup(&self.cgroup.outside())
         .readable_by_others(&self.path("aside"));
         let (program, rest) = words.split_first().context("no program")?;
-        let mut command = namespace.command(&[("HOME", home.as_os_str())], program);
+        let environment = [("HOME", home.as_os_str()), ("TMPDIR", home.as_os_str())];
+        let mut command = namespace.command(&environment, program);
         command.args(rest);
         Ok(command)
     }
@@ -271,8 +285,8 @@ impl World {
 
     /// Seals the record into the store.
     pub fn flush(&self) -> Result<()> {
-        let config = self.config_file();
-        let output = self.icecore(&["flush", "--config", &config.to_string_lossy()])?;
+        let control = self.control_socket();
+        let output = self.icecore(&["flush", "--control", &control.to_string_lossy()])?;
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         anyhow::ensure!(output.status.success(), "icecore flush: {errors}");
         Ok(())
@@ -281,12 +295,6 @@ impl World {
     /// Runs a query over the record.
     pub fn query(&self, sql: &str) -> Result<Vec<Value>> {
         store::query(&self.icecore, &self.config.store, self.folder.path(), sql)
-    }
-
-    /// Leaves the world's folder where it is, and gives its path.
-    pub fn keep_folder(&mut self) -> PathBuf {
-        self.folder.disable_cleanup(true);
-        self.folder.path().to_owned()
     }
 }
 

@@ -35,8 +35,6 @@ pub struct Facts {
     pub control_socket: PathBuf,
     /// The program, to open a session from inside a session.
     pub icecore: PathBuf,
-    /// The daemon's config file.
-    pub config_file: PathBuf,
     /// Supervisor and proxy.
     pub daemon_pids: Vec<u32>,
     /// Cgroups other than the agent's own.

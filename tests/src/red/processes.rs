@@ -72,8 +72,8 @@ fn exchange(facts: &Facts, ask: &str) -> std::io::Result<String> {
 
 fn nested(facts: &Facts) -> Outcome {
     let output = Command::new(&facts.icecore)
-        .args(["run", "--config"])
-        .arg(&facts.config_file)
+        .args(["run", "--control"])
+        .arg(&facts.control_socket)
         .args(["--", "true"])
         .output();
     match output {

@@ -1,7 +1,7 @@
 //! What a child process can be told to do, and its doing it: a session's process, an outsider, or the proxy.
 
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process;
@@ -13,8 +13,12 @@ use icecore::clock::Clock;
 use icecore::connection::redirect::{Destinations, LookUpError};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, Protocol, SendFlags, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Uid, pidfd_getfd, pidfd_open};
+use rustix::thread::set_thread_uid;
 use serde::{Deserialize, Serialize};
+
+/// A uid that may do nothing.
+const NOBODY: u32 = 65534;
 
 /// An order; each is answered by one [`Said`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,6 +27,8 @@ pub(crate) enum Act {
     Enter(PathBuf),
     /// Make a TCP socket and connect it.
     Connect { to: SocketAddr, v6_only: bool },
+    /// Connect a TCP socket that is bound to an address and a port of one's own, and keep it.
+    ConnectFrom { from: SocketAddr, to: SocketAddr },
     /// Connect, disconnect by AF_UNSPEC, and connect the same socket elsewhere.
     Reconnect { first: SocketAddr, then: SocketAddr },
     /// Make a socket and leave it at that.
@@ -33,6 +39,8 @@ pub(crate) enum Act {
     },
     /// Make a socket and keep it, for another process to take.
     Keep { kind: u32 },
+    /// Close what was kept.
+    Release,
     /// Bind a TCP socket.
     Bind(SocketAddr),
     /// Connect a UDP socket.
@@ -75,7 +83,8 @@ pub(crate) enum Said {
         other: u32,
     },
     Took {
-        p50_ns: i64,
+        socket_p50_ns: i64,
+        connect_p50_ns: i64,
     },
     Accepted(Accepted),
 }
@@ -144,6 +153,15 @@ fn follow(act: Act, storm: &mut Option<Storm>, kept: &mut Vec<OwnedFd>) -> Resul
             net::connect(&socket, &to)?;
             return connected(&socket);
         }
+        Act::ConnectFrom { from, to } => {
+            let socket = tcp(to)?;
+            net::sockopt::set_socket_reuseaddr(&socket, true)?;
+            net::bind(&socket, &from)?;
+            net::connect(&socket, &to)?;
+            let said = connected(&socket);
+            kept.push(socket);
+            return said;
+        }
         Act::Reconnect { first, then } => {
             let socket = tcp(first)?;
             net::connect(&socket, &first)?;
@@ -162,6 +180,7 @@ fn follow(act: Act, storm: &mut Option<Storm>, kept: &mut Vec<OwnedFd>) -> Resul
                 protocol.try_into().ok().map(Protocol::from_raw),
             )?;
         }
+        Act::Release => kept.clear(),
         Act::Bind(at) => net::bind(tcp(at)?, &at)?,
         Act::ConnectUdp(to) => net::connect(udp(to)?, &to)?,
         Act::SendUdp(to) => {
@@ -205,7 +224,7 @@ fn udp(to: SocketAddr) -> Result<OwnedFd, Errno> {
     net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
 }
 
-fn take(pid: u32, fd: i32) -> Result<OwnedFd, Errno> {
+pub(crate) fn take(pid: u32, fd: i32) -> Result<OwnedFd, Errno> {
     let pid = Pid::from_raw(pid.cast_signed()).unwrap();
     let process = pidfd_open(pid, PidfdFlags::empty())?;
     pidfd_getfd(process, fd, PidfdGetfdFlags::empty())
@@ -221,16 +240,24 @@ fn connected(socket: &OwnedFd) -> Result<Said, Errno> {
 
 fn time(to: SocketAddr, count: u32) -> Result<Said, Errno> {
     let clock = Clock::system();
-    let mut times = Vec::new();
+    let (mut sockets, mut connects) = (Vec::new(), Vec::new());
     for _ in 0..count {
-        let socket = tcp(to)?;
         let start = clock.mono_ns();
+        let socket = tcp(to)?;
+        let made = clock.mono_ns();
         net::connect(&socket, &to)?;
-        times.push(clock.mono_ns() - start);
+        connects.push(clock.mono_ns() - made);
+        sockets.push(made - start);
+        // One at a time: a full backlog would be timed otherwise.
+        let mut stream = TcpStream::from(socket);
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
     }
-    times.sort_unstable();
+    sockets.sort_unstable();
+    connects.sort_unstable();
     Ok(Said::Took {
-        p50_ns: times[times.len() / 2],
+        socket_p50_ns: sockets[sockets.len() / 2],
+        connect_p50_ns: connects[connects.len() / 2],
     })
 }
 
@@ -278,6 +305,8 @@ fn be_the_proxy(port: u16, map: OwnedFd) {
         let listener = TcpListener::bind(at).unwrap();
         let destinations = Arc::clone(&destinations);
         thread::spawn(move || {
+            // What the proxy will run as: the look-up needs the descriptor and nothing else.
+            set_thread_uid(Uid::from_raw(NOBODY)).unwrap();
             loop {
                 let (stream, peer) = listener.accept().unwrap();
                 say(&Said::Accepted(read(&destinations, stream, peer)));

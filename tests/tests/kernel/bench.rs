@@ -27,6 +27,7 @@ pub(crate) struct Bench {
     pub(crate) root: PathBuf,
     pub(crate) port: u16,
     pub(crate) upstream: TcpListener,
+    pub(crate) program_logs: bool,
     kernel: Option<Kernel>,
     folder: TempDir,
 }
@@ -43,28 +44,26 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mount = redirect::v2_mount().expect("a cgroup v2 mount");
-        let root = mount.join(format!("icecore-test-{}-{number}", process::id()));
-        fs::create_dir(&root).unwrap();
-        fs::create_dir_all(root.join("icecore/daemon")).unwrap();
-        fs::create_dir(root.join("outside")).unwrap();
-
-        let folder = TempDir::new().unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "bpf", "icecore-test"])
-            .arg(folder.path())
-            .status();
-        assert!(mount.unwrap().success(), "bpffs is mounted");
-
         // An address of its own on loopback: a connect that is not redirected ends here.
         let upstream = TcpListener::bind((Ipv4Addr::new(127, 77, 0, 1), 0)).unwrap();
         upstream.set_nonblocking(true).unwrap();
         let mut bench = Self {
-            root,
+            root: mount.join(format!("icecore-test-{}-{number}", process::id())),
             port: free_port(number),
             upstream,
+            program_logs: false,
             kernel: None,
-            folder,
+            folder: TempDir::new().unwrap(),
         };
+        // From here on a panic takes away what was made.
+        fs::create_dir(&bench.root).unwrap();
+        fs::create_dir_all(bench.root.join("icecore/daemon")).unwrap();
+        fs::create_dir(bench.root.join("outside")).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "bpf", "icecore-test"])
+            .arg(bench.folder.path())
+            .status();
+        assert!(mount.unwrap().success(), "bpffs is mounted");
         bench.install().unwrap();
         bench
     }
@@ -90,7 +89,7 @@ impl Bench {
             pin_dir,
             port: self.port,
             redirect_ports: &[self.upstream_port(), 443, 80],
-            program_logs: std::env::var_os("ICECORE_PROGRAM_LOGS").is_some(),
+            program_logs: self.program_logs,
             daemon_cgroup_id: daemon.ino(),
         })?);
         Ok(())

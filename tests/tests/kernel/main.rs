@@ -12,6 +12,8 @@ mod child;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod redirected;
 #[cfg(test)]
 mod refused;

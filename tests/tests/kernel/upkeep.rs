@@ -1,12 +1,15 @@
 //! Restarts, upgrades and removal: sessions stay governed through all of them.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::Duration;
 
 use icecore::connection::redirect::{KernelError, Need, detach, object_digest, probe};
+use rustix::net::sockopt::set_socket_linger;
 
-use crate::act::{Act, Said};
+use crate::act::{Act, Said, take};
 use crate::bench::{Bench, remove_cgroups};
 use crate::child::Child;
 
@@ -92,9 +95,68 @@ fn replacing_the_programs_leaves_no_gap() {
 }
 
 #[test]
-fn stale_flows_are_kept_until_they_are_old() {
-    let (mut bench, _proxy) = Bench::armed();
+fn flow_without_another_end_is_swept_and_becomes_nobodys() {
+    let mut bench = Bench::new();
+    bench.kernel().arm().unwrap();
+    let session = bench.session();
+    let mut process = Child::start(&session.cgroup);
+    // This process stands outside the capture root: no program sees its end of a connection, so the flow stays.
+    let blind = TcpListener::bind((Ipv4Addr::LOCALHOST, bench.port)).unwrap();
+    // A port that the host gives to nobody by chance.
+    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 20_000 + bench.port));
+    let mut leave_a_flow = || {
+        let to = "192.0.2.7:443".parse().unwrap();
+        process.peer_of(Act::ConnectFrom { from, to });
+        // A reset leaves no TIME_WAIT in the way of whoever takes the client's port next.
+        let (stream, _) = blind.accept().unwrap();
+        set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        drop(stream);
+        assert_eq!(process.tell(Act::Release), Said::Done);
+    };
+    leave_a_flow();
     assert_eq!(bench.kernel().sweep().unwrap(), 0);
+    assert_eq!(bench.kernel().sweep_older_than(Duration::ZERO).unwrap(), 1);
+    assert_eq!(bench.kernel().sweep_older_than(Duration::ZERO).unwrap(), 0);
+
+    leave_a_flow();
+    drop(blind);
+    let proxy = bench.proxy();
+    let to = (Ipv4Addr::LOCALHOST, bench.port).into();
+    bench.outsider().peer_of(Act::ConnectFrom { from, to });
+    let accepted = proxy.accepted();
+    assert_eq!((accepted.peer, accepted.tag), (from, None));
+    assert_eq!(bench.kernel().sweep_older_than(Duration::ZERO).unwrap(), 0);
+}
+
+#[test]
+fn listener_that_the_kernel_does_not_know_is_told() {
+    let mut bench = Bench::new();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, bench.port)).unwrap();
+    let refused = bench.kernel().require_tag(listener.as_fd()).unwrap_err();
+    assert!(
+        matches!(refused, KernelError::ListenerUntagged),
+        "{refused}"
+    );
+    assert!(refused.hint().unwrap().contains("icecore/daemon"));
+
+    let mut daemon = Child::start(&bench.root.join("icecore/daemon"));
+    let fd = daemon.keep_socket(1);
+    let known = take(daemon.pid(), fd).unwrap();
+    bench.kernel().require_tag(known.as_fd()).unwrap();
+}
+
+#[test]
+fn map_handed_to_the_proxy_is_read_only() {
+    let mut bench = Bench::new();
+    let map = bench.kernel().destinations_fd().unwrap();
+    let facts = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).unwrap();
+    let flags = facts
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .unwrap();
+    let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+    assert_eq!(flags & 3, 0, "O_RDONLY: {flags:o}");
+    assert_eq!(flags & 0o2_000_000, 0o2_000_000, "O_CLOEXEC: {flags:o}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{self, Command, ExitCode, ExitStatus};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,7 +15,6 @@ use signal_hook::low_level::siginfo::Cause;
 
 use super::enter::TOKEN_VARIABLE;
 use super::trust::Trust;
-use crate::cli::ControlSocket;
 use crate::id::SessionId;
 
 /// Signals that are handed on to the command.
@@ -31,7 +31,7 @@ impl Child {
     pub(super) fn start(
         session: SessionId,
         token: &str,
-        control: &ControlSocket,
+        socket: &Path,
         command: &[OsString],
         trust: &Trust,
     ) -> io::Result<Self> {
@@ -41,7 +41,7 @@ impl Child {
         again
             .arg0("icecore")
             .args(["run", "--enter", &session.to_string(), "--control"])
-            .arg(&control.path)
+            .arg(socket)
             .arg("--")
             .args(command)
             .env(TOKEN_VARIABLE, token)

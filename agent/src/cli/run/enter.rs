@@ -9,8 +9,9 @@ use std::process::{Command, ExitCode};
 use rustix::thread::set_no_new_privs;
 
 use super::program::{NOT_EXECUTABLE, NOT_FOUND};
+use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::{ControlSocket, Exit};
+use crate::cli::socket::{DaemonName, connect};
 use crate::connection::sys::close_on_exec_from;
 use crate::control::line::Lines;
 use crate::control::request::{Reply, Request};
@@ -23,8 +24,8 @@ pub(super) const TOKEN_VARIABLE: &str = "ICECORE_ENTER_TOKEN";
 const FIRST_OTHER_DESCRIPTOR: u32 = 3;
 
 /// Enters the session and becomes the command; comes back only if that failed.
-pub(super) fn enter(session: SessionId, control: &ControlSocket, command: &[OsString]) -> ExitCode {
-    if let Err(failure) = move_in(session, control) {
+pub(super) fn enter(session: SessionId, daemon: &DaemonName, command: &[OsString]) -> ExitCode {
+    if let Err(failure) = move_in(session, daemon) {
         return failure.report();
     }
     let Some((program, arguments)) = command.split_first() else {
@@ -42,11 +43,11 @@ pub(super) fn enter(session: SessionId, control: &ControlSocket, command: &[OsSt
     })
 }
 
-fn move_in(session: SessionId, control: &ControlSocket) -> Result<(), Failure> {
+fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
     let token = env::var(TOKEN_VARIABLE)
         .map_err(|_| Failure::text(Exit::Usage, "--enter is for `icecore run` itself"))?;
     let unreachable = |error| Failure::new(Exit::Unreachable, error);
-    let mut lines = Lines::new(control.connect()?);
+    let mut lines = Lines::new(connect(&daemon.socket()?)?);
     lines
         .send(&Request::Enter { session, token })
         .map_err(unreachable)?;

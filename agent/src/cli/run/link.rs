@@ -5,12 +5,12 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::cli::ControlSocket;
 use crate::control::line::Lines;
 use crate::control::request::{Reply, Request};
 use crate::control::{ControlError, Leftover, SessionSummary};
@@ -64,7 +64,7 @@ impl Link {
     /// Keeps the session alive from a thread of its own.
     pub(super) fn hold(
         lines: Lines,
-        control: &ControlSocket,
+        socket: &Path,
         session: SessionId,
         secret: String,
     ) -> io::Result<Self> {
@@ -76,7 +76,7 @@ impl Link {
         }));
         let keeper = Keeper {
             state: Arc::clone(&state),
-            control: control.clone(),
+            socket: socket.to_owned(),
             session,
             secret,
             tell,
@@ -110,7 +110,7 @@ impl Link {
 /// The thread that hears the daemon.
 struct Keeper {
     state: Arc<Mutex<State>>,
-    control: ControlSocket,
+    socket: PathBuf,
     session: SessionId,
     secret: String,
     tell: Sender<Told>,
@@ -164,7 +164,7 @@ impl Keeper {
     }
 
     fn attach(&self) -> Result<Knock, ControlError> {
-        let stream = UnixStream::connect(&self.control.path)?;
+        let stream = UnixStream::connect(&self.socket)?;
         stream.set_read_timeout(Some(KNOCK_PATIENCE))?;
         let mut lines = Lines::new(stream);
         lines.send(&Request::Attach {

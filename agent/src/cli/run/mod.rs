@@ -20,8 +20,9 @@ use std::process::ExitCode;
 use ring::digest::{Context, SHA256};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
+use super::Exit;
 use super::failure::Failure;
-use super::{ControlSocket, Exit};
+use super::socket::{DaemonName, connect};
 use crate::control::line::Lines;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
@@ -49,7 +50,7 @@ pub(super) struct Args {
     quiet: bool,
 
     #[command(flatten)]
-    control: ControlSocket,
+    daemon: DaemonName,
 
     /// Becomes the command of this session
     #[arg(long, value_name = "SESSION", hide = true)]
@@ -67,12 +68,9 @@ pub(super) fn run(args: Args) -> ExitCode {
         eprintln!("icecore: warning: this process can be looked into: {error}");
     }
     if let Some(session) = args.enter {
-        return enter::enter(session, &args.control, &args.command);
+        return enter::enter(session, &args.daemon, &args.command);
     }
-    match launch(args) {
-        Ok(code) => code,
-        Err(failure) => failure.report(),
-    }
+    launch(args).unwrap_or_else(|failure| failure.report())
 }
 
 fn launch(args: Args) -> Result<ExitCode, Failure> {
@@ -92,24 +90,27 @@ fn launch(args: Args) -> Result<ExitCode, Failure> {
         argv_sha256: argv_sha256(&args.command),
         require_enforced: args.require.is_some(),
     };
-    let mut lines = Lines::new(args.control.connect()?);
+    let socket = args.daemon.socket()?;
+    let mut lines = Lines::new(connect(&socket)?);
     let unreachable = |error| Failure::new(Exit::Unreachable, error);
     lines.send(&request).map_err(unreachable)?;
-    let (session, secret, token, ca, mode, advisory) = match lines.receive().map_err(unreachable)? {
-        Reply::Opened {
-            session,
-            secret,
-            token,
-            ca,
-            mode,
-            advisory,
-        } => (session, secret, token, ca, mode, advisory),
-        Reply::Refused { reason } => return Err(Failure::text(Exit::Refused, reason)),
-        Reply::Entered {} | Reply::Attached {} | Reply::Closed { .. } | Reply::Flushed {} => {
-            let text = "the daemon answered something else";
-            return Err(Failure::text(Exit::Bug, text));
-        }
-    };
+    let (session, secret, token, ca, mode, store, advisory) =
+        match lines.receive().map_err(unreachable)? {
+            Reply::Opened {
+                session,
+                secret,
+                token,
+                ca,
+                mode,
+                store,
+                advisory,
+            } => (session, secret, token, ca, mode, store, advisory),
+            Reply::Refused { reason } => return Err(Failure::text(Exit::Refused, reason)),
+            Reply::Entered {} | Reply::Attached {} | Reply::Closed { .. } | Reply::Flushed {} => {
+                let text = "the daemon answered something else";
+                return Err(Failure::text(Exit::Bug, text));
+            }
+        };
     // From here on an early return ends the session: the control connection goes.
     let trust = Trust::write(&ca, session, |name| env::var_os(name)).map_err(|error| {
         let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
@@ -123,8 +124,8 @@ fn launch(args: Args) -> Result<ExitCode, Failure> {
         Failure::new(Exit::Unreachable, error)
     };
     let mut child =
-        Child::start(session, &token, &args.control, &args.command, &trust).map_err(not_started)?;
-    let link = Link::hold(lines, &args.control, session, secret).map_err(not_started)?;
+        Child::start(session, &token, &socket, &args.command, &trust).map_err(not_started)?;
+    let link = Link::hold(lines, &socket, session, secret).map_err(not_started)?;
     let ending = child.wait().map_err(not_started)?;
 
     let told = link.close(ending.reason());
@@ -132,6 +133,7 @@ fn launch(args: Args) -> Result<ExitCode, Failure> {
     let summary = Summary {
         session,
         mode: &mode,
+        store: &store,
         advisory: advisory.as_deref(),
         told: &told,
     };

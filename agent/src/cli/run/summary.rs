@@ -9,12 +9,17 @@ use crate::id::SessionId;
 /// Most processes that are named; the rest is counted.
 const NAMED_MAX: usize = 8;
 
+/// The store that `icecore replay` reads unless it is told another.
+const DEFAULT_STORE: &str = "file:///var/lib/icecore/store";
+
 /// What is known when a session has ended.
 #[derive(Debug)]
 pub(super) struct Summary<'s> {
     pub(super) session: SessionId,
     /// `enforce` or `observe`.
     pub(super) mode: &'s str,
+    /// URL of the store that has the record.
+    pub(super) store: &'s str,
     /// Why the session is advisory, if it is.
     pub(super) advisory: Option<&'s str>,
     pub(super) told: &'s Told,
@@ -95,6 +100,11 @@ impl Summary<'_> {
 
     fn record(&self) -> String {
         let session = self.session;
+        let store = if self.store == DEFAULT_STORE {
+            String::new()
+        } else {
+            format!(" --store {}", self.store.escape_default())
+        };
         match self.told {
             Told::Closed {
                 problem: Some(problem),
@@ -107,9 +117,11 @@ impl Summary<'_> {
                 summary: Some(summary),
                 ..
             } if !summary.recorded => {
-                format!("record of session {session} has gaps; see `icecore replay {session}`")
+                format!("record has gaps: icecore replay {session}{store}")
             }
-            Told::Closed { .. } | Told::Lost(_) => format!("record: icecore replay {session}"),
+            Told::Closed { .. } | Told::Lost(_) => {
+                format!("record: icecore replay {session}{store}")
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ fn check(mode: &str, advisory: Option<&str>, told: &Told, expected: &[&str]) {
     let summary = Summary {
         session: SESSION.parse().unwrap(),
         mode,
+        store: DEFAULT_STORE,
         advisory,
         told,
     };
@@ -107,5 +108,21 @@ fn gaps_and_losses_are_said() {
             "the session was lost: there is no such session; enforce",
             "record: icecore replay ID",
         ],
+    );
+}
+
+#[test]
+fn other_stores_are_named() {
+    let told = closed(0, 0, &[]);
+    let summary = Summary {
+        session: SESSION.parse().unwrap(),
+        mode: "enforce",
+        store: "file:///other",
+        advisory: None,
+        told: &told,
+    };
+    assert_eq!(
+        summary.record(),
+        format!("record: icecore replay {SESSION} --store file:///other")
     );
 }

@@ -66,6 +66,9 @@ pub enum KernelError {
         /// Id of the cgroup it is attached to.
         found: u64,
     },
+    /// A listener of the proxy has not the daemon's tag.
+    #[error("listener: expected the daemon's tag, found none")]
+    ListenerUntagged,
     /// The embedded object lacks something that this version needs.
     #[error("BPF object: expected `{missing}`, found nothing of that name and kind")]
     Object {
@@ -125,6 +128,9 @@ impl KernelError {
             }
             Self::OtherRoot { .. } => Some(
                 "set capture.root back, or end the sessions and run `icecore detach`, then start again",
+            ),
+            Self::ListenerUntagged => Some(
+                "make listeners after the programs are installed, in a process that is in <capture.root>/icecore/daemon",
             ),
             Self::Load { .. } => Some("`icecore check` lists what this kernel lacks"),
             Self::Object { .. } | Self::Map { .. } | Self::System { .. } => None,

@@ -12,12 +12,12 @@ mod pins;
 mod probe;
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, MapData};
-use icecore_ebpf::{Cfg, ConnMeta, FlowKey, SCHEMA, Session};
+use aya::maps::{Array, HashMap, MapData, SkStorage};
+use icecore_ebpf::{Cfg, ConnMeta, FlowKey, KIND_PROXY, SCHEMA, Session, SkId};
 use tracing::error;
 
 pub use self::destinations::{Destinations, LookUpError, Redirected};
@@ -35,7 +35,7 @@ use self::pins::Pins;
 use super::sys;
 use crate::id::SessionId;
 
-/// Age at which a flow whose other end never came is swept.
+/// Age at which a flow whose other end never came is of no more use.
 const FLOW_AGE_MAX: Duration = Duration::from_secs(30);
 
 /// What to install, and where.
@@ -73,7 +73,8 @@ pub struct Kernel {
     cfg: Array<MapData, Cfg>,
     sessions: HashMap<MapData, u64, Session>,
     flows: HashMap<MapData, FlowKey, ConnMeta>,
-    tags: Vec<(String, u64)>,
+    tags: SkStorage<MapData, SkId>,
+    program_tags: Vec<(String, u64)>,
     _logs: Option<Logs>,
 }
 
@@ -82,7 +83,8 @@ impl Kernel {
     ///
     /// Over pins of the same schema the maps, and with them the open sessions, stay, and each program is replaced in one
     /// step, so that no connect of a session passes in between. The proxy's listeners must be made after this, by a
-    /// process in the daemon's cgroup: the kernel knows them by a tag that they get when they are made.
+    /// process in the daemon's cgroup: the kernel knows them by a tag that they get when they are made, which
+    /// [`Kernel::require_tag`] checks.
     ///
     /// # Errors
     ///
@@ -108,7 +110,8 @@ impl Kernel {
             cfg: programs.take_map("CFG")?,
             sessions: programs.take_map("SESSIONS")?,
             flows: programs.take_map("FLOWS")?,
-            tags: programs.tags()?,
+            tags: programs.take_map("SK_ID")?,
+            program_tags: programs.tags()?,
             pins,
             told,
             _logs: logs,
@@ -202,14 +205,37 @@ impl Kernel {
         sys::open_pin_read_only(&path).map_err(|source| system("open the pin", &path, source))
     }
 
+    /// Checks that the kernel will know a listener's connections as the proxy's; without its tag each would be reset.
+    ///
+    /// # Errors
+    ///
+    /// If the listener was made before the programs were installed, or by a process outside the daemon's cgroup.
+    pub fn require_tag(&self, listener: BorrowedFd<'_>) -> Result<(), KernelError> {
+        match self.tags.get(&listener.as_raw_fd(), 0) {
+            Ok(tag) if tag.kind == KIND_PROXY => Ok(()),
+            Ok(_) => Err(KernelError::ListenerUntagged),
+            Err(failure) if is_absent(&failure) => Err(KernelError::ListenerUntagged),
+            Err(source) => Err(map("SK_ID", "look up a listener")(source)),
+        }
+    }
+
     /// Forgets flows older than 30 seconds, whose handshake ended at one end only; gives their number.
     ///
     /// # Errors
     ///
     /// If the map cannot be read or written.
     pub fn sweep(&mut self) -> Result<usize, KernelError> {
-        let age_max_ns = u64::try_from(FLOW_AGE_MAX.as_nanos()).unwrap_or(u64::MAX);
-        let oldest = sys::boot_ns().saturating_sub(age_max_ns);
+        self.sweep_older_than(FLOW_AGE_MAX)
+    }
+
+    /// Forgets flows that are `older_than` this; gives their number.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be read or written.
+    pub fn sweep_older_than(&mut self, older_than: Duration) -> Result<usize, KernelError> {
+        let age_ns = u64::try_from(older_than.as_nanos()).unwrap_or(u64::MAX);
+        let oldest = sys::boot_ns().saturating_sub(age_ns);
         let stale: Vec<FlowKey> = self
             .flows
             .iter()
@@ -231,7 +257,7 @@ impl Kernel {
     /// Names the loaded programs with the kernel's digest of each, for the record.
     #[must_use]
     pub fn program_tags(&self) -> &[(String, u64)] {
-        &self.tags
+        &self.program_tags
     }
 
     /// Tells the folder of the pins.

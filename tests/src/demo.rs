@@ -1,0 +1,175 @@
+//! `cargo xtask demo`: Icecore at work on this machine, told to somebody who has never seen it.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::harness::world::{AGENT_UID, Plan, World};
+use crate::python::{self, Generation};
+
+/// What an analyst asks; every fact of a statement is in one row.
+const QUERY: &str =
+    "select started_at, sql_text, decision, status, rows_returned, query_id, \"user\", pid, exe,
+       completed_at - started_at as took, rule_ids
+from trail order by started_at";
+
+/// The columns of that query, in order.
+const COLUMNS: [&str; 11] = [
+    "started_at",
+    "sql_text",
+    "decision",
+    "status",
+    "rows_returned",
+    "query_id",
+    "user",
+    "pid",
+    "exe",
+    "took",
+    "rule_ids",
+];
+
+/// Runs the demo and tells it on `out`; `keep` names a folder in which the record is left.
+pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the demo loads eBPF programs: run it as root"
+    );
+    eprintln!("starting emulator and daemon ...");
+    let world = World::start(&Plan::default())?;
+    heading(out, "What runs here")?;
+    writeln!(
+        out,
+        "A Snowflake emulator listens on {upstream}, behind TLS. It takes one login only: a JWT signed with the\n\
+         key in {key}, which no agent can read.\n\
+         The Icecore daemon has attached its eBPF programs below {cgroup} (not at the machine's root).",
+        upstream = world.gate.address(),
+        key = world.config.key_file.display(),
+        cgroup = world.cgroup.path().display(),
+    )?;
+
+    heading(out, "An agent at work")?;
+    let script = world.path("demo.py");
+    fs::copy(python::folder("drivers").join("demo.py"), &script)?;
+    let python = python::interpreter(Generation::Five)?;
+    writeln!(
+        out,
+        "$ icecore run --label job=demo -- python demo.py     (user nobody; the unmodified Snowflake connector 5.2;\n  \
+         it connects to acme.snowflakecomputing.com:443 with a dummy password)\n"
+    )?;
+    let mut session = world.session(AGENT_UID, &["--label", "job=demo"], python.as_os_str())?;
+    let ran = session.arg(&script).output()?;
+    indented(out, &ran.stdout)?;
+    indented(out, &ran.stderr)?;
+    ensure!(
+        ran.status.success(),
+        "the agent's script ended with {}",
+        ran.status
+    );
+    let executed = world.gate.executed()?;
+    ensure!(
+        !executed.iter().any(|sql| sql.starts_with("delete")),
+        "the refused statement reached the emulator"
+    );
+    writeln!(
+        out,
+        "\nThe emulator executed {} statement(s); the refused one never left this machine:",
+        executed.len()
+    )?;
+    for sql in &executed {
+        writeln!(out, "  {sql}")?;
+    }
+
+    world.flush()?;
+    let store = format!("file://{}", world.config.store.display());
+    heading(out, "The session, replayed")?;
+    let id = last_session(&world)?;
+    writeln!(out, "$ icecore replay {id}\n")?;
+    let replayed = world.icecore(&["replay", &id, "--store", &store])?;
+    ensure!(
+        replayed.status.success(),
+        "icecore replay: {}",
+        String::from_utf8_lossy(&replayed.stderr)
+    );
+    indented(out, &replayed.stdout)?;
+
+    heading(out, "The record, as an analyst reads it")?;
+    writeln!(
+        out,
+        "$ icecore duckdb | duckdb        (Parquet in {})\n{QUERY};\n",
+        world.config.store.display()
+    )?;
+    let rows = world.query(QUERY)?;
+    ensure!(
+        rows.len() == 2,
+        "expected two statements in the record, found {}",
+        rows.len()
+    );
+    for (number, row) in (1..).zip(&rows) {
+        writeln!(out, "  -- row {number}")?;
+        table(out, row)?;
+    }
+    if let Some(folder) = keep {
+        copy(&world.config.store, &folder.join("store"))?;
+        fs::copy(world.path("views.sql"), folder.join("views.sql")).context("keep the views")?;
+        heading(out, "Kept")?;
+        writeln!(out, "The store is in {}.", folder.join("store").display())?;
+    }
+    heading(out, "Done")?;
+    writeln!(
+        out,
+        "Everything else is being taken away: programs, cgroups, mounts, processes."
+    )?;
+    Ok(())
+}
+
+fn last_session(world: &World) -> Result<String> {
+    let sessions =
+        world.query("select session_id from statements order by started_at desc limit 1")?;
+    let id = sessions
+        .first()
+        .and_then(|row| row.get("session_id")?.as_str());
+    id.map(str::to_owned).context("no session in the record")
+}
+
+fn heading(out: &mut impl Write, text: &str) -> Result<()> {
+    Ok(writeln!(
+        out,
+        "\n== {text} {}",
+        "=".repeat(74_usize.saturating_sub(text.len()))
+    )?)
+}
+
+fn indented(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    for line in String::from_utf8_lossy(bytes).lines() {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, row: &Value) -> Result<()> {
+    for name in COLUMNS {
+        let value = row.get(name).unwrap_or(&Value::Null);
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        writeln!(out, "  {name:>14}  {text}")?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("make `{}`", to.display()))?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

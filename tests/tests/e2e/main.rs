@@ -1,0 +1,26 @@
+//! The whole, end to end: real kernel, real TLS, unmodified drivers, an emulator that really executes, real Parquet.
+
+#[cfg(test)]
+mod asserts;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod drivers;
+#[cfg(test)]
+mod observe;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
+mod red;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod spool;
+#[cfg(test)]
+mod upstream;

@@ -1,0 +1,160 @@
+//! Invariants as attacks: the red agent, as an unprivileged user in a session, obtains nothing; its twin works.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use icecore_tests::harness::programs;
+use icecore_tests::harness::world::{AGENT_UID, Plan, World};
+use icecore_tests::red::Facts;
+use serde_json::{Value, json};
+
+fn facts(world: &mut World) -> Result<PathBuf> {
+    let state = world.config.state_dir();
+    let mut private = vec![
+        state.clone(),
+        state.join("ca"),
+        state.join("spool"),
+        state.join("digest.key"),
+        world.config.key_file.clone(),
+        world.config.store.clone(),
+        world.config.pins.clone(),
+        world.path("bpf"),
+        world.config.run_dir().join("sessions"),
+    ];
+    for entry in fs::read_dir(state.join("ca"))? {
+        let path = entry?.path();
+        if fs::read_to_string(&path).is_ok_and(|text| text.contains("PRIVATE KEY")) {
+            private.push(path);
+        }
+    }
+    let root = world.cgroup.path().to_owned();
+    let daemon = world.daemon()?;
+    let pids = [daemon.supervisor()?, daemon.proxy()?]
+        .map(|pid| pid.as_raw_nonzero().get().cast_unsigned());
+    let facts = Facts {
+        account: SocketAddr::from((world.account_address, 443)),
+        upstream: world.gate.address(),
+        upstream_ca_file: world.path("upstream-ca.pem"),
+        proxy_port: world.config.port,
+        private,
+        control_socket: world.control_socket(),
+        icecore: world.icecore.clone(),
+        daemon_pids: pids.to_vec(),
+        cgroups: vec![
+            root.join("outside"),
+            root.join("icecore/daemon"),
+            root.clone(),
+        ],
+        handoff_file: world.path("home").join("handoff.json"),
+    };
+    let file = world.path("facts.json");
+    fs::write(&file, serde_json::to_string_pretty(&facts)?)?;
+    Ok(file)
+}
+
+fn lines(text: &str) -> Result<Vec<Value>> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).context(line.to_owned()))
+        .collect()
+}
+
+#[test]
+fn red_agent_obtains_nothing_and_its_twin_works() -> Result<()> {
+    let mut world = World::start(&Plan::default())?;
+    let program = programs::place("icecore-red-agent", &world.path(""))?;
+    let facts = facts(&mut world)?;
+
+    // The twin keeps its session open, so that its tokens and query are there to be stolen.
+    let mut command = world.session(AGENT_UID, &[], program.as_os_str())?;
+    command
+        .arg("twin")
+        .arg(&facts)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut twin = command.spawn()?;
+    let mut twin_lines = BufReader::new(twin.stdout.take().context("no stdout")?);
+    loop {
+        let mut line = String::new();
+        twin_lines.read_line(&mut line)?;
+        let step: Value =
+            serde_json::from_str(&line).with_context(|| format!("twin said `{line}`"))?;
+        assert_eq!(step["ok"], true, "the harmless twin: {step}");
+        if step["twin"] == "ready" {
+            break;
+        }
+    }
+
+    let mut command = world.session(AGENT_UID, &[], program.as_os_str())?;
+    let output = command.arg("attack").arg(&facts).output()?;
+    writeln!(twin.stdin.take().context("no stdin")?, "go")?;
+    assert!(twin.wait()?.success());
+
+    let attacks = lines(&String::from_utf8(output.stdout)?)?;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(attacks.len() > 80, "only {} attacks ran", attacks.len());
+    let obtained: Vec<&Value> = attacks
+        .iter()
+        .filter(|attack| attack["obtained"] != false)
+        .collect();
+    assert!(obtained.is_empty(), "{obtained:#?}");
+
+    nothing_happened_upstream(&world)?;
+    assert_eq!(world.trap.arrivals(), 0, "something bypassed the proxy");
+    Ok(())
+}
+
+/// The emulator is the witness: no forbidden statement ran, no path but the drivers' own arrived.
+fn nothing_happened_upstream(world: &World) -> Result<()> {
+    for sql in world.gate.executed()? {
+        assert!(!sql.contains("canary-write"), "executed: {sql}");
+        assert!(
+            !sql.contains("PAYROLL") && !sql.contains("second"),
+            "executed: {sql}"
+        );
+    }
+    let known = [
+        "/session/v1/login-request",
+        "/session/token-request",
+        "/session/heartbeat",
+        "/session",
+        "/queries/v1/query-request",
+        "/queries/v1/abort-request",
+    ];
+    for request in world.gate.events(Some("request"))? {
+        let path = request["path"].as_str().unwrap_or_default();
+        let by_id = path.starts_with("/queries/") || path.starts_with("/monitoring/queries/");
+        assert!(known.contains(&path) || by_id, "arrived: {request}");
+    }
+    Ok(())
+}
+
+/// Each attempt on the way to Snowflake leaves an event or a refused statement.
+#[test]
+fn refused_attempts_are_in_the_record() -> Result<()> {
+    let mut world = World::start(&Plan::default())?;
+    let program = programs::place("icecore-red-agent", &world.path(""))?;
+    let facts = facts(&mut world)?;
+    let output = world
+        .session(AGENT_UID, &[], program.as_os_str())?
+        .arg("attack")
+        .arg(&facts)
+        .output()?;
+    assert!(output.status.success());
+    world.flush()?;
+    let counts = world.query(
+        "select (select count(*) from trail where decision <> 'allow') refused,
+                (select count(*) from events where event_code not like 'CH%') events",
+    )?;
+    assert!(counts[0]["refused"].as_i64() > Some(5), "{counts:?}");
+    assert!(counts[0]["events"].as_i64() > Some(5), "{counts:?}");
+    assert_ne!(counts, [json!({})]);
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `icecore run`: what a job sees of it.
+
+use std::process::Stdio;
+
+use anyhow::Result;
+use icecore_tests::harness::world::{AGENT_UID, Plan, World};
+use icecore_tests::python::Generation;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+#[test]
+fn exit_code_output_and_arguments_pass_through() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    for (code, uid) in [(0, 0), (7, AGENT_UID)] {
+        let mut command = world.session(uid, &["--label", "job=nightly"], "sh".as_ref())?;
+        let output = command
+            .args([
+                "-c",
+                "echo \"$1|$2\"; echo told >&2; exit $3",
+                "sh",
+                "a b",
+                "*",
+                &code.to_string(),
+            ])
+            .output()?;
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert_eq!(String::from_utf8(output.stdout)?, "a b|*\n");
+        let errors = String::from_utf8(output.stderr)?;
+        assert!(errors.contains("told"), "{errors}");
+        assert!(errors.lines().count() >= 2, "no summary: {errors}");
+    }
+    Ok(())
+}
+
+#[test]
+fn signals_are_handed_on_and_their_death_is_passed_up() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let mut command = world.session(AGENT_UID, &[], "sleep".as_ref())?;
+    let mut child = command.arg("60").stderr(Stdio::null()).spawn()?;
+    // `unshare`, `setpriv` and `icecore run` replace each other: the process started is the launcher.
+    for _ in 0..100 {
+        let session_runs = world.cgroup.sessions()?.iter().any(|name| {
+            let procs = world
+                .cgroup
+                .path()
+                .join("icecore")
+                .join(name)
+                .join("cgroup.procs");
+            std::fs::read_to_string(procs).is_ok_and(|text| !text.is_empty())
+        });
+        if session_runs {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id())?).unwrap();
+    kill_process(pid, Signal::TERM)?;
+    let status = child.wait()?;
+    assert_eq!(status.code(), Some(128 + 15), "{status}");
+    Ok(())
+}
+
+/// The session's end kills what is left and says so.
+#[test]
+fn leftovers_are_killed_and_named() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let mut command = world.session(AGENT_UID, &[], "sh".as_ref())?;
+    let output = command
+        .args(["-c", "setsid sleep 300 >/dev/null 2>&1 </dev/null & exit 0"])
+        .output()?;
+    let errors = String::from_utf8(output.stderr)?;
+    assert!(output.status.success(), "{errors}");
+    assert!(errors.contains("sleep"), "{errors}");
+    for _ in 0..60 {
+        if world.cgroup.sessions()?.is_empty() {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("the session's cgroup stays: {:?}", world.cgroup.sessions()?);
+}
+
+/// What the caller had set stays the base; request variables of a CI's identity are taken out.
+#[test]
+fn environment_is_merged_and_descriptors_are_not_inherited() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let mut driver = world.start_driver(Generation::Five, &json!([{"do": "environment"}]))?;
+    let step = driver.expect("environment")?;
+    let variables = &step["variables"];
+    for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+        assert!(variables[name].is_string(), "no {name}: {step}");
+    }
+    assert_eq!(variables["SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED"], "false");
+    assert!(variables.get("TEST_PRIVATE_KEY").is_none());
+
+    // One that the caller left open, on purpose.
+    let mut command = world.outside(AGENT_UID, "sh".as_ref())?;
+    let control = world.control_socket();
+    let output = command
+        .args(["-c", "exec 7</etc/passwd; exec \"$@\"", "sh"])
+        .arg(&world.icecore)
+        .args(["run", "--control"])
+        .arg(control)
+        .args(["--", "ls", "/proc/self/fd"])
+        .output()?;
+    // 0, 1, 2 and the folder that is being listed.
+    assert_eq!(String::from_utf8(output.stdout)?, "0\n1\n2\n3\n");
+    Ok(())
+}
+
+#[test]
+fn enforced_is_refused_where_the_user_is_root() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let output = world
+        .session(0, &["--require", "enforced"], "true".as_ref())?
+        .output()?;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let output = world
+        .session(AGENT_UID, &["--require", "enforced"], "true".as_ref())?
+        .output()?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! A spool that is missing, read-only or full: statements are refused, in words, and nothing unrecorded is executed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use icecore_tests::harness::world::{Plan, World};
+use icecore_tests::python::Generation;
+use serde_json::{Value, json};
+
+use crate::asserts::failed_clearly;
+
+/// A small file system over the daemon's state; unmounted when dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, size: &str) -> Result<Self> {
+        fs::create_dir_all(at)?;
+        mount(
+            &[
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={size},mode=0755"),
+                "icecore-test",
+            ],
+            at,
+        )?;
+        Ok(Self(at.to_owned()))
+    }
+
+    fn remount(&self, options: &str) -> Result<()> {
+        mount(&["-o", &format!("remount,{options}")], &self.0)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        if !status.is_ok_and(|status| status.success()) {
+            eprintln!("`{}` stays mounted", self.0.display());
+        }
+    }
+}
+
+fn mount(arguments: &[&str], at: &Path) -> Result<()> {
+    let status = Command::new("mount").args(arguments).arg(at).status()?;
+    ensure!(status.success(), "mount {arguments:?}: {status}");
+    Ok(())
+}
+
+fn paused() -> Value {
+    json!([
+        {"do": "sql", "name": "before", "sql": "select 'before'"},
+        {"do": "pause"},
+        {"do": "sql", "name": "meanwhile", "sql": "select 'meanwhile'", "network_timeout": 20},
+        {"do": "pause"},
+        {"do": "close"},
+        {"do": "sql", "name": "after", "sql": "select 'after'"},
+    ])
+}
+
+#[test]
+fn statements_are_refused_while_the_disk_is_full_and_the_daemon_survives() -> Result<()> {
+    let mut world = World::without_daemon(&Plan::default())?;
+    let _disk = SmallDisk::mount(&world.config.state_dir(), "64m")?;
+    world.start_daemon()?;
+    let mut driver = world.start_driver(Generation::Five, &paused())?;
+    assert_eq!(driver.expect("before")?["ok"], true, "{}", driver.output);
+    driver.expect("pause")?;
+    let filler = world.config.state_dir().join("filler");
+    // Fails when the disk is full, which is what is wanted; what the spool has preallocated is used up by statements.
+    drop(
+        Command::new("dd")
+            .args(["if=/dev/zero", "bs=4096", "status=none"])
+            .arg(format!("of={}", filler.display()))
+            .output(),
+    );
+    driver.go_on()?;
+    let meanwhile = driver.expect("meanwhile")?;
+    if meanwhile["ok"] == false {
+        failed_clearly(&meanwhile, "record");
+        assert!(
+            !world
+                .gate
+                .executed()?
+                .iter()
+                .any(|sql| sql.contains("meanwhile")),
+            "executed unrecorded"
+        );
+    }
+    fs::remove_file(&filler)?;
+    assert!(world.daemon()?.log().is_ok());
+    Ok(())
+}
+
+#[test]
+fn statements_are_refused_while_the_spool_is_read_only() -> Result<()> {
+    let mut world = World::without_daemon(&Plan::default())?;
+    let disk = SmallDisk::mount(&world.config.state_dir(), "64m")?;
+    disk.remount("ro")?;
+    let file = world.config_file().to_string_lossy().into_owned();
+    let started = world.icecore(&["daemon", "--config", &file])?;
+    assert!(
+        !started.status.success(),
+        "a daemon that cannot record must not start"
+    );
+    let text = String::from_utf8_lossy(&started.stderr).into_owned();
+    assert!(text.to_lowercase().contains("read-only"), "{text}");
+    disk.remount("rw")?;
+    world.start_daemon()?;
+    let steps = json!([{"do": "sql", "sql": "select 1"}]);
+    assert_eq!(
+        world.drive(Generation::Five, &steps)?.step("sql")?["ok"],
+        true
+    );
+    Ok(())
+}
+
+#[test]
+fn spool_taken_away_while_running_refuses_or_records_but_never_forgets() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let mut driver = world.start_driver(Generation::Four, &paused())?;
+    assert_eq!(driver.expect("before")?["ok"], true, "{}", driver.output);
+    driver.expect("pause")?;
+    fs::rename(
+        world.config.state_dir().join("spool"),
+        world.path("spool-taken"),
+    )?;
+    driver.go_on()?;
+    let meanwhile = driver.expect("meanwhile")?;
+    fs::rename(
+        world.path("spool-taken"),
+        world.config.state_dir().join("spool"),
+    )?;
+    if meanwhile["ok"] == false {
+        failed_clearly(&meanwhile, "record");
+    }
+    // Sealing fails or works; what was executed is in the store after the next start at the latest.
+    let mut world = world;
+    world.daemon()?.terminate()?;
+    world.start_daemon()?;
+    world.flush()?;
+    let texts = world.query("select sql_text from statement_texts")?;
+    for sql in world.gate.executed()? {
+        assert!(
+            texts.iter().any(|row| row["sql_text"] == sql.as_str()),
+            "`{sql}` is not in the record"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn full_spool_limit_refuses_statements() -> Result<()> {
+    fn far_store(text: String) -> String {
+        text.replace("\"64MiB\"", "\"1KiB\"")
+    }
+    let world = World::without_daemon(&Plan {
+        edit: far_store,
+        ..Plan::default()
+    })?;
+    let file = world.config_file().to_string_lossy().into_owned();
+    let output = world.icecore(&["check", "--config", &file])?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(3),
+        "a spool too small for one statement is a config error: {text}"
+    );
+    assert!(text.contains("record.spool_max"), "{text}");
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The launcher and the supervisor as their users meet them: needs root and BPF, and fails where they are missing.
+//!
+//! Everything happens below a cgroup of the test's own, with pins on a BPF file system of its own. No statement is
+//! sent, so that no emulator is needed.
+
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod host;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod pass_through;
+#[cfg(test)]
+mod session;
+#[cfg(test)]
+mod setup;

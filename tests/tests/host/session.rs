@@ -1,0 +1,149 @@
+//! What a session is: its cgroup, its rights, what it trusts, and what becomes of what it leaves running.
+
+use std::fs;
+
+use crate::host::{Host, NOBODY, as_nobody, plain, runs, stderr, stdout};
+
+#[test]
+fn command_runs_in_the_sessions_cgroup_without_new_privileges() {
+    let host = Host::start();
+    let output = host.shell("grep NoNewPrivs /proc/self/status; grep ^0:: /proc/self/cgroup");
+    let text = stdout(&output);
+    let (privileges, cgroup) = text.split_once('\n').unwrap();
+    assert_eq!(privileges, "NoNewPrivs:\t1");
+    let session = cgroup.trim().rsplit('/').next().unwrap();
+    assert!(stderr(&output).contains(session), "{}", stderr(&output));
+}
+
+#[test]
+fn unprivileged_users_have_sessions_too() {
+    let host = Host::start();
+    let output = host.run_as_nobody(&["sh", "-c", "id -u; head -c 27 \"$SSL_CERT_FILE\""]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(
+        stdout(&output),
+        format!("{NOBODY}\n-----BEGIN CERTIFICATE-----")
+    );
+    assert!(!stderr(&output).contains("advisory"), "{}", stderr(&output));
+}
+
+#[test]
+fn sessions_of_root_are_advisory_and_may_be_declined() {
+    let host = Host::start();
+    let output = host.run(&["true"]);
+    assert!(stderr(&output).contains("; advisory: its user is root"));
+    let mut words = host.words(&["true"]);
+    words.splice(2..2, ["--require".to_owned(), "enforced".to_owned()]);
+    let declined = plain(&words).output().unwrap();
+    assert_eq!(declined.status.code(), Some(1));
+    assert_eq!(
+        stderr(&declined),
+        "icecore: the session would be advisory: its user is root\n"
+    );
+    let taken = plain(&as_nobody(&words)).output().unwrap();
+    assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
+}
+
+#[test]
+fn processes_in_a_session_may_not_use_the_daemon() {
+    let host = Host::start();
+    let inner = host.words(&["true"]).join(" ");
+    let script = format!("{inner}; echo inner=$?");
+    let output = host.run_as_nobody(&["sh", "-c", &script]);
+    assert_eq!(stdout(&output), "inner=1\n");
+    assert!(
+        stderr(&output).starts_with("icecore: a process in a session may not use the daemon\n"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn leftovers_are_killed_and_told() {
+    let host = Host::start();
+    let output = host.shell("sleep 77 & echo $!; (setsid sleep 78 & echo $!)");
+    let pids: Vec<u32> = stdout(&output)
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    let text = stderr(&output);
+    assert!(text.contains("killed what was left running: 2 ("), "{text}");
+    for pid in pids {
+        assert!(text.contains(&format!("sleep {pid}")), "{text}");
+        assert!(!runs(pid), "{pid} runs");
+    }
+    assert_eq!(host.cgroup.sessions().unwrap(), [""; 0]);
+}
+
+#[test]
+fn trust_is_added_to_the_callers_own_and_goes_with_the_session() {
+    let host = Host::start();
+    let own = host.path("own.pem");
+    fs::write(&own, "# my own roots\n").unwrap();
+    let script = "for f in $REQUESTS_CA_BUNDLE $SSL_CERT_FILE $NODE_EXTRA_CA_CERTS; do \
+                  head -n 1 $f; grep -c BEGIN.CERT $f; done; \
+                  echo $SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED ${CURL_CA_BUNDLE-none} $SSL_CERT_FILE";
+    let output = host
+        .session(&["sh", "-c", script])
+        .env("REQUESTS_CA_BUNDLE", &own)
+        .env("SSL_CERT_FILE", &own)
+        .env("NODE_EXTRA_CA_CERTS", &own)
+        .output()
+        .unwrap();
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..6], ["# my own roots", "1"].repeat(3));
+    let words: Vec<&str> = lines[6].split(' ').collect();
+    assert_eq!(words[..2], ["false", "none"]);
+    assert!(!std::path::Path::new(words[2]).exists(), "{}", words[2]);
+}
+
+#[test]
+fn nothing_of_ours_and_no_token_request_is_in_the_commands_environment() {
+    let host = Host::start();
+    let output = host
+        .session(&["env"])
+        .env("ACTIONS_ID_TOKEN_REQUEST_URL", "https://issuer.example")
+        .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "planted-canary")
+        .env("KEPT", "kept")
+        .output()
+        .unwrap();
+    let text = stdout(&output);
+    assert!(text.contains("KEPT=kept\n"));
+    assert!(!text.contains("ACTIONS_ID_TOKEN"), "{text}");
+    assert!(!text.contains("ICECORE"), "{text}");
+}
+
+#[test]
+fn launcher_cannot_be_looked_into_from_its_session() {
+    let host = Host::start();
+    // The twin, a process of the same user that anybody may look into, is the shell itself.
+    let script = "p=$(grep PPid /proc/$$/status | tr -dc 0-9); \
+                  for p in $$ $p; do cat /proc/$p/environ 2>/dev/null | tr '\\0' '\\n' | grep -c CANARY; done";
+    let words = as_nobody(&host.words(&["sh", "-c", script]));
+    let output = plain(&words).env("CANARY", "planted").output().unwrap();
+    assert_eq!(stdout(&output), "1\n0\n", "{}", stderr(&output));
+}
+
+#[test]
+fn many_sessions_at_once_are_kept_apart() {
+    let host = Host::start();
+    let children: Vec<_> = (0..20)
+        .map(|number| {
+            let script = format!("grep ^0:: /proc/self/cgroup; exit {number}");
+            host.session(&["sh", "-c", &script])
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let mut cgroups = std::collections::BTreeSet::new();
+    for (number, child) in children.into_iter().enumerate() {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(i32::try_from(number).unwrap()));
+        cgroups.insert(stdout(&output));
+    }
+    assert_eq!(cgroups.len(), 20);
+    assert_eq!(host.cgroup.sessions().unwrap(), [""; 0]);
+}
