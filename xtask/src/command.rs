@@ -18,6 +18,17 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Tells the test bed that everything is built.
+pub(crate) const BUILT: &str = "ICECORE_TEST_BUILT";
+
+/// Gives a command that runs the test bed's own program, which is built beside this one.
+pub(crate) fn testbed() -> Result<Command> {
+    let own = std::env::current_exe()?;
+    let mut command = Command::new(own.with_file_name("icecore-testbed"));
+    command.env(BUILT, "1").current_dir(root());
+    Ok(command)
+}
+
 /// Runs a command to its end and fails if it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     announce(command);

@@ -6,15 +6,13 @@ use anyhow::Result;
 
 use crate::command::{self, cargo};
 
-/// Runs the demo; `keep` names a folder in which everything is left.
+/// Runs the demo; `keep` names a folder in which the record is left.
 pub(crate) fn run(keep: Option<&Path>) -> Result<()> {
-    let packages = ["--package", "icecore", "--package", "icecore-tests"];
-    command::run(cargo(&["build"]).args(packages))?;
-    let demo = ["--bin", "icecore-testbed", "--", "demo"];
-    let mut demo_command = cargo(&["run", "--quiet", "--package", "icecore-tests"]);
-    demo_command.args(demo);
+    command::run(&mut cargo(&["build", "--workspace", "--bins"]))?;
+    let mut demo = command::testbed()?;
+    demo.arg("demo");
     if let Some(folder) = keep {
-        demo_command.arg("--keep").arg(std::path::absolute(folder)?);
+        demo.arg("--keep").arg(std::path::absolute(folder)?);
     }
-    command::run(&mut demo_command)
+    command::run(&mut demo)
 }

@@ -9,10 +9,9 @@ const LONG: &str = "ICECORE_TEST_LONG";
 
 /// Runs the tests whose names hold `filter`, or all; fails if one fails.
 pub(crate) fn run(long: bool, filter: Option<&str>) -> Result<()> {
-    let packages = ["--package", "icecore", "--package", "icecore-tests"];
-    command::run(cargo(&["build"]).args(packages))?;
-    let prepare = ["--bin", "icecore-testbed", "--", "prepare"];
-    command::run(cargo(&["run", "--quiet", "--package", "icecore-tests"]).args(prepare))?;
+    // One selection of packages for every build, so that no dependency is built twice with other features.
+    command::run(&mut cargo(&["test", "--workspace", "--no-run"]))?;
+    command::run(command::testbed()?.arg("prepare"))?;
     let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
     if let Some(filter) = filter {
         tests.args(["--", filter]);
@@ -20,5 +19,5 @@ pub(crate) fn run(long: bool, filter: Option<&str>) -> Result<()> {
     if long {
         tests.env(LONG, "1");
     }
-    command::run(&mut tests)
+    command::run(tests.env(command::BUILT, "1"))
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use super::reading::{Source, finish};
-use crate::replay::{ReadError, replay, session};
+use crate::replay::{ReadError, json_escaped, replay, session};
 
 /// Tell what happened in a session, step by step
 ///
@@ -35,7 +35,7 @@ fn tell(args: &Args) -> Result<(), ReadError> {
     let session = session(&archive, &args.session)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.json {
-        writeln!(out, "{:#}", session.to_json())?;
+        writeln!(out, "{}", json_escaped(&format!("{:#}", session.to_json())))?;
     } else {
         replay(&session, &mut out)?;
     }

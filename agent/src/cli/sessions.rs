@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::reading::{Source, finish};
-use crate::replay::{ReadError, summaries};
+use crate::replay::{ReadError, json_escaped, summaries};
 
 /// List recorded sessions, the oldest first
 ///
@@ -32,11 +32,8 @@ fn list(args: &Args) -> Result<(), ReadError> {
     let mut out = io::stdout().lock();
     for summary in summaries(&archive) {
         if args.json {
-            writeln!(
-                out,
-                "{}",
-                serde_json::to_string(&summary).map_err(io::Error::from)?
-            )?;
+            let line = serde_json::to_string(&summary).map_err(io::Error::from)?;
+            writeln!(out, "{}", json_escaped(&line))?;
         } else {
             writeln!(out, "{}", summary.line())?;
         }

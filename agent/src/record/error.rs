@@ -101,6 +101,14 @@ pub enum RecordError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The store cannot be read.
+    #[error("store `{store}` cannot be read: {cause}")]
+    Unreachable {
+        /// The store's URL.
+        store: String,
+        /// What is in the way.
+        cause: String,
+    },
     /// Bytes in the spool are not a record.
     #[error("`{}`: not a record: {cause}", path.display())]
     Unreadable {
@@ -132,6 +140,9 @@ impl RecordError {
             Self::Store { .. } => Some(
                 "check that `record.store` can be reached and written; icecore retries by itself",
             ),
+            Self::Unreachable { .. } => {
+                Some("`--store` names the store; a host's own is made when its first session ends")
+            }
             Self::Setting { .. }
             | Self::Io { .. }
             | Self::Missing { .. }

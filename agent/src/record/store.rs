@@ -1,6 +1,6 @@
 //! The store: where objects are written once and read from.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -58,14 +58,14 @@ impl Store {
     /// Opens a store that is there.
     pub(crate) fn open(url: &str) -> Result<Self, RecordError> {
         let root = folder(url)?;
-        let unreachable = |cause: String| RecordError::Store {
+        let unreachable = |cause: String| RecordError::Unreachable {
             store: url.to_owned(),
             cause,
         };
+        fs::read_dir(&root).map_err(|error| unreachable(error.to_string()))?;
         let objects = LocalFileSystem::new_with_prefix(&root)
             .map_err(|error| unreachable(error.to_string()))?
             .with_fsync(true);
-        fs::read_dir(&root).map_err(|error| unreachable(error.to_string()))?;
         let runtime = Builder::new_current_thread()
             .build()
             .map_err(|error| unreachable(error.to_string()))?;
@@ -99,7 +99,11 @@ impl Store {
                     .get(&location)
                     .map_err(|error| refused(error.to_string()))?;
                 if sha256(&there) == hash {
-                    return Ok(());
+                    // An earlier try may have failed after it had made the name.
+                    return File::open(&file)
+                        .and_then(|file| file.sync_all())
+                        .and_then(|()| disk::sync_parent(&file))
+                        .map_err(|error| refused(error.to_string()));
                 }
                 Err(refused(format!("`{key}` is there with other bytes")))
             }

@@ -20,6 +20,23 @@ pub fn terminal(text: &str) -> String {
     shown
 }
 
+/// Gives a JSON document in which the same characters stand as JSON's own escapes (RFC 8259 section 7): it says the same.
+#[must_use]
+pub fn json(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for character in document.chars() {
+        // A line break can only stand between values here: inside a string JSON has it escaped already.
+        if character != '\n' && is_hidden(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                shown.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 /// Tells whether a terminal obeys a character instead of showing it, or shows it as nothing.
 ///
 /// Control characters (C0, DEL, C1), and what Unicode calls format characters: bidirectional controls (UAX 9), zero-width
@@ -65,6 +82,13 @@ mod tests {
         #[test]
         fn nothing_hidden_is_left(text in any::<String>()) {
             prop_assert!(!terminal(&text).chars().any(is_hidden));
+        }
+
+        #[test]
+        fn json_says_the_same_with_nothing_hidden(text in any::<String>()) {
+            let shown = json(&serde_json::to_string(&text).unwrap());
+            prop_assert!(!shown.chars().any(is_hidden));
+            prop_assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
         }
     }
 }

@@ -8,8 +8,11 @@ mod steps;
 mod summary;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 pub use archive::{Archive, ReadError};
-pub use escape::terminal;
+pub use escape::{json as json_escaped, terminal};
 pub use render::replay;
 pub use steps::{Session, session};
 pub use summary::{Summary, summaries};

@@ -93,14 +93,13 @@ fn login(row: &Entry, after: &str, out: &mut impl Write) -> io::Result<()> {
         "{after}  login    {account} as {user}, role {}",
         or_unknown(row, "sf_role")
     )?;
-    let client = [row.text("client_app"), row.text("client_version")]
-        .into_iter()
-        .flatten();
-    line(
-        out,
-        "client",
-        &terminal(&client.collect::<Vec<_>>().join(" ")),
-    )?;
+    if let (Some(app), Some(version)) = (row.text("client_app"), row.text("client_version")) {
+        line(
+            out,
+            "client",
+            &format!("{} {}", terminal(app), terminal(version)),
+        )?;
+    }
     maybe(out, row, "credential", "auth_injected")?;
     maybe(out, row, "principal", "principal")?;
     if let Some(at) = row.int("closed_at") {

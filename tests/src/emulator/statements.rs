@@ -175,9 +175,14 @@ fn dress(gate: &Gate, statement: &Statement, body: &Value, mut answer: Value) ->
     answers::success(data)
 }
 
-/// Reads `SELECT SYSTEM$WAIT(n)` and `CALL SYSTEM$WAIT(n)`, the one function that the gate runs itself.
+/// Reads `SELECT * FROM WAIT_<n>_SECONDS`, `SELECT SYSTEM$WAIT(n)` and `CALL SYSTEM$WAIT(n)`, which the gate runs itself.
+///
+/// The first is a query to whoever judges it; the function is a call.
 fn seconds_to_wait(sql: &str) -> Option<f64> {
     let sql = sql.trim().to_ascii_lowercase();
+    if let Some(table) = sql.strip_prefix("select * from wait_") {
+        return table.strip_suffix("_seconds")?.parse().ok();
+    }
     let call = sql.strip_prefix("select").or(sql.strip_prefix("call"))?;
     let (number, _) = call.trim().strip_prefix("system$wait(")?.split_once(')')?;
     number
@@ -216,6 +221,8 @@ mod tests {
     fn only_the_wait_function_is_run_by_the_gate() {
         assert_eq!(seconds_to_wait("SELECT SYSTEM$WAIT(2.5)"), Some(2.5));
         assert_eq!(seconds_to_wait("call system$wait( 3 )"), Some(3.0));
+        assert_eq!(seconds_to_wait("select * from wait_7_seconds"), Some(7.0));
+        assert_eq!(seconds_to_wait("select * from wait_x_seconds"), None);
         assert_eq!(seconds_to_wait("select 1"), None);
         assert_eq!(seconds_to_wait("select system$wait(x)"), None);
     }

@@ -243,7 +243,8 @@ impl World {
         .in_cgroup(&self.cgroup.outside())
         .readable_by_others(&self.path("aside"));
         let (program, rest) = words.split_first().context("no program")?;
-        let mut command = namespace.command(&[("HOME", home.as_os_str())], program);
+        let environment = [("HOME", home.as_os_str()), ("TMPDIR", home.as_os_str())];
+        let mut command = namespace.command(&environment, program);
         command.args(rest);
         Ok(command)
     }

@@ -93,6 +93,17 @@ impl Client {
         self
     }
 
+    /// Does the TLS handshake over a connection, and nothing more.
+    pub(super) fn handshake(&self, mut stream: TcpStream) -> Result<()> {
+        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        let name = ServerName::try_from(self.name.clone())?;
+        let mut connection = ClientConnection::new(Arc::clone(&self.tls), name)?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut stream).context("TLS")?;
+        }
+        Ok(())
+    }
+
     /// Sends one request over a connection of its own. `target` goes out byte for byte.
     pub(super) fn send(
         &self,

@@ -23,24 +23,28 @@ pub(super) fn attacks(facts: &Facts) -> Vec<(String, Outcome)> {
 
 /// Reads a file, or every file below a folder.
 fn read(path: &Path) -> Outcome {
-    match read_one(path) {
-        Ok(bytes) => Outcome::obtained(format!("{bytes} bytes")),
+    match read_below(path) {
+        Ok(Some(file)) => Outcome::obtained(file),
+        Ok(None) => Outcome::stopped("nothing in it can be read"),
         Err(error) => Outcome::stopped(error),
     }
 }
 
-fn read_one(path: &Path) -> std::io::Result<usize> {
+/// Finds a file that can be read. The CA's certificate is meant to be: every driver in a session trusts it.
+fn read_below(path: &Path) -> std::io::Result<Option<String>> {
     if path.is_dir() {
-        let mut names = 0;
         for entry in fs::read_dir(path)? {
-            names += 1;
-            // A folder that shows its names has leaked them, whatever its files do.
-            drop(read_one(&entry?.path()));
+            // One that cannot be read does not hide the others.
+            if let Ok(Some(file)) = read_below(&entry?.path()) {
+                return Ok(Some(file));
+            }
         }
-        return Ok(names);
+        return Ok(None);
     }
-    let mut first = [0; 64];
-    fs::File::open(path)?.read(&mut first)
+    let mut text = Vec::new();
+    fs::File::open(path)?.read_to_end(&mut text)?;
+    let is_public = text.starts_with(b"-----BEGIN CERTIFICATE-----");
+    Ok((!is_public && !text.is_empty()).then(|| path.display().to_string()))
 }
 
 /// Looks for descriptors beyond stdin, stdout and stderr: BPF maps, sockets, anything.

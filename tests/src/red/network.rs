@@ -22,8 +22,14 @@ pub(super) fn attacks(facts: &Facts) -> Vec<(String, Outcome)> {
             "QUIC to the account".into(),
             Outcome::of(quic(facts), |()| "datagram sent".into()),
         ),
-        ("multipath TCP to the account".into(), bypass(mptcp(facts))),
-        ("mapped IPv6 to the account".into(), bypass(peer(mapped))),
+        (
+            "multipath TCP to the account".into(),
+            bypass(facts, mptcp(facts)),
+        ),
+        (
+            "mapped IPv6 to the account".into(),
+            bypass(facts, plain(mapped)),
+        ),
         ("plain HTTP to the account".into(), plain_http(facts)),
         (
             "dial the proxy's port on 127.0.0.1".into(),
@@ -47,20 +53,7 @@ pub(super) fn attacks(facts: &Facts) -> Vec<(String, Outcome)> {
             "Snowflake in China".into(),
             other_name(facts, "acme.snowflakecomputing.cn"),
         ),
-        (
-            "the governed name in capitals with a dot".into(),
-            odd_name(facts),
-        ),
     ]
-}
-
-/// Takes a connection whose other end is not loopback's proxy for a bypass; the trap counts it too.
-fn bypass(result: Result<String>) -> Outcome {
-    match result {
-        Ok(how) if how.starts_with("bypass") => Outcome::obtained(how),
-        Ok(how) => Outcome::stopped(how),
-        Err(error) => Outcome::stopped(format!("{error:#}")),
-    }
 }
 
 /// Sends a datagram to UDP 443, connected and unconnected.
@@ -71,33 +64,31 @@ fn quic(facts: &Facts) -> Result<()> {
     Ok(())
 }
 
-/// Connects by multipath TCP. The trap behind the address closes at once; the proxy waits for a ClientHello.
-fn mptcp(facts: &Facts) -> Result<String> {
+/// Connects by multipath TCP, which the kernel must refuse or redirect.
+fn mptcp(facts: &Facts) -> Result<TcpStream> {
     let protocol = Protocol::from_raw(MPTCP.try_into()?);
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, Some(protocol))?;
     rustix::net::connect(socket.as_fd(), &facts.account)?;
-    silent(TcpStream::from(socket))
+    Ok(TcpStream::from(socket))
 }
 
-fn peer(address: SocketAddr) -> Result<String> {
-    silent(TcpStream::connect_timeout(
+fn plain(address: SocketAddr) -> Result<TcpStream> {
+    Ok(TcpStream::connect_timeout(
         &address,
         Duration::from_secs(5),
     )?)
 }
 
-/// Tells the proxy, which waits for the first byte, from the trap, which hangs up.
-fn silent(stream: TcpStream) -> Result<String> {
-    use std::io::Read as _;
-    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
-    let mut byte = [0];
-    match (&stream).read(&mut byte) {
-        Ok(0) => Ok("bypass: the trap hung up".into()),
-        Ok(_) => bail!("something talked first"),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            Ok("redirected to the proxy".into())
-        }
-        Err(error) => Err(error.into()),
+/// Takes a connection for a bypass if its other end does not prove itself by Icecore's own CA.
+fn bypass(facts: &Facts, stream: Result<TcpStream>) -> Outcome {
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return Outcome::stopped(format!("{error:#}")),
+    };
+    let client = Client::in_session(facts.account);
+    match client.and_then(|client| client.handshake(stream)) {
+        Ok(()) => Outcome::stopped("redirected to the proxy"),
+        Err(error) => Outcome::obtained(format!("connected elsewhere: {error:#}")),
     }
 }
 
@@ -157,12 +148,6 @@ fn dial_upstream(facts: &Facts) -> Outcome {
 fn other_name(facts: &Facts, name: &str) -> Outcome {
     let asked = Client::in_session(facts.account)
         .and_then(|client| client.naming(name).hosting(name).login());
-    Outcome::of(asked, |_| "logged in".into())
-}
-
-fn odd_name(facts: &Facts) -> Outcome {
-    let asked = Client::in_session(facts.account)
-        .and_then(|client| client.hosting("ACME.SNOWFLAKECOMPUTING.COM.").login());
     Outcome::of(asked, |_| "logged in".into())
 }
 

@@ -136,6 +136,6 @@ fn policy_with_a_syntax_error_is_refused_with_its_place() -> Result<()> {
         world.config.policies().join("broken.cedar"),
         "@id(\"x\")\npermit (principal, action == Icecore::Action::\"dance\", resource);\n",
     )?;
-    refused(&check(&world, |text| text)?, &["broken.cedar", "dance"]);
+    refused(&check(&world, |text| text)?, &["`x`", "dance"]);
     Ok(())
 }

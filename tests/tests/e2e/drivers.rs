@@ -29,9 +29,9 @@ fn both_connectors_work_through_the_real_redirection() -> Result<()> {
                 {"do": "sql", "name": "wrong", "sql": "select * from no_such_table"},
                 {"do": "sql", "name": "many", "sql": "select n from numbers", "sum": true},
                 {"do": "sql", "name": "describe", "sql": "select id, customer from orders", "describe": true},
-                {"do": "sql", "name": "slow", "sql": "select system$wait(3)"},
-                {"do": "abort", "sql": "select system$wait(60)"},
-                {"do": "async", "sql": "select system$wait(2)"},
+                {"do": "sql", "name": "slow", "sql": "select * from wait_3_seconds"},
+                {"do": "abort", "sql": "select * from wait_60_seconds"},
+                {"do": "async", "sql": "select * from wait_2_seconds"},
                 {"do": "close"},
                 {"do": "connect", "name": "again"},
                 {"do": "sql", "name": "after", "sql": "select 1"},
@@ -127,7 +127,7 @@ fn expired_tokens_are_renewed_with_the_real_ones() -> Result<()> {
 #[test]
 fn connector_4_cancels_by_request_id_on_interrupt() -> Result<()> {
     let world = World::start(&Plan::default())?;
-    let steps = json!([{"do": "interrupt", "sql": "select system$wait(60)"}]);
+    let steps = json!([{"do": "interrupt", "sql": "select * from wait_60_seconds"}]);
     let finished = world.drive(Generation::Four, &steps)?;
     assert_eq!(
         finished.step("interrupt")?["interrupted"],
@@ -154,7 +154,7 @@ fn statement_longer_than_a_poll_is_waited_for() -> Result<()> {
     })?;
     let long = std::env::var_os("ICECORE_TEST_LONG").is_some();
     let seconds = if long { 100 } else { 45 };
-    let sql = format!("select system$wait({seconds})");
+    let sql = format!("select * from wait_{seconds}_seconds");
     let steps = json!([{"do": "sql", "sql": sql}]);
     let mut drivers = Vec::new();
     for generation in Generation::ALL {

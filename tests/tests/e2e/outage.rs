@@ -6,7 +6,7 @@ use anyhow::Result;
 use icecore_tests::harness::driver::Driver;
 use icecore_tests::harness::world::{Plan, World};
 use icecore_tests::python::Generation;
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::asserts::all_executed_is_recorded;
@@ -72,8 +72,11 @@ fn killed_supervisor_refuses_sessions_until_it_is_back() -> Result<()> {
     let mut world = World::start(&Plan::default())?;
     let mut driver = world.start_driver(Generation::Five, &steps(1))?;
     assert_eq!(driver.expect("sql")?["ok"], true, "{}", driver.output);
+    let proxy = world.daemon()?.proxy()?;
     world.daemon()?.kill_supervisor()?;
     world.daemon = None;
+    // The proxy ends when its supervisor is gone; until then it governs what arrives.
+    wait_for_end(proxy);
     dial_is_refused(&world, &mut driver)?;
     world.start_daemon()?;
     session_goes_on(&mut driver)?;
@@ -106,7 +109,7 @@ fn killed_proxy_comes_back_and_sessions_go_on() -> Result<()> {
 #[test]
 fn killed_agent_leaves_a_recorded_statement() -> Result<()> {
     let world = World::start(&Plan::default())?;
-    let sql = "select system$wait(20)";
+    let sql = "select * from wait_20_seconds";
     let mut driver = world.start_driver(
         Generation::Five,
         &json!([{"do": "connect"}, {"do": "sql", "sql": sql}]),
@@ -134,7 +137,7 @@ fn killed_agent_leaves_a_recorded_statement() -> Result<()> {
 #[test]
 fn daemon_stopped_in_the_middle_of_a_query_loses_nothing() -> Result<()> {
     let mut world = World::start(&Plan::default())?;
-    let sql = "select system$wait(3)";
+    let sql = "select * from wait_3_seconds";
     let mut driver = world.start_driver(
         Generation::Four,
         &json!([{"do": "connect"}, {"do": "sql", "sql": sql, "network_timeout": 15}]),
@@ -159,7 +162,7 @@ fn daemon_stopped_in_the_middle_of_a_query_loses_nothing() -> Result<()> {
 #[test]
 fn statement_cut_by_kill_9_is_recovered_as_abandoned() -> Result<()> {
     let mut world = World::start(&Plan::default())?;
-    let sql = "select system$wait(30)";
+    let sql = "select * from wait_30_seconds";
     let mut driver = world.start_driver(
         Generation::Five,
         &json!([{"do": "connect"}, {"do": "sql", "sql": sql}]),
@@ -184,6 +187,18 @@ fn statement_cut_by_kill_9_is_recovered_as_abandoned() -> Result<()> {
     let recovered = world.query("select count(*) n from events where event_code = 'CH004'")?;
     assert!(recovered[0]["n"].as_i64() >= Some(1), "{recovered:?}");
     Ok(())
+}
+
+fn wait_for_end(pid: Pid) {
+    for _ in 0..200 {
+        let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+        // Ended, or a zombie that waits for whoever inherited it.
+        if std::fs::read_to_string(path).map_or(true, |stat| stat.contains(") Z ")) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the proxy outlives its supervisor by 10 s");
 }
 
 fn wait_for_execution(world: &World, sql: &str) -> Result<()> {

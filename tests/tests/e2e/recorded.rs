@@ -44,13 +44,7 @@ fn parquet_holds_sql_times_user_pid_exe_query_id_and_row_count() -> Result<()> {
     assert!(row["pid"].as_i64().unwrap() > 1, "{row}");
     assert_eq!(row["enforcement"], "enforced");
     let time = |key: &str| row[key].as_str().unwrap().to_owned();
-    let order = [
-        "started_at",
-        "decided_at",
-        "forwarded_at",
-        "first_byte_at",
-        "completed_at",
-    ];
+    let order = ["started_at", "decided_at", "forwarded_at", "completed_at"];
     assert!(
         order.windows(2).all(|pair| time(pair[0]) <= time(pair[1])),
         "{row}"
@@ -119,11 +113,7 @@ fn icecore_lists_and_replays_the_session() -> Result<()> {
     let store = format!("file://{}", world.config.store.display());
     let listed = world.icecore(&["sessions", "--store", &store, "--json"])?;
     let listed = String::from_utf8(listed.stdout)?;
-    let session: Value = serde_json::from_str(listed.lines().last().unwrap_or_default())?;
-    let id = session["session_id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let id = session_of_a_driver(&listed)?;
     assert!(!id.is_empty(), "{listed}");
     let replayed = world.icecore(&["replay", &id, "--store", &store])?;
     let text = String::from_utf8(replayed.stdout)?;
@@ -135,10 +125,31 @@ fn icecore_lists_and_replays_the_session() -> Result<()> {
         assert!(text.contains(part), "no `{part}` in:\n{text}");
     }
     let replayed = world.icecore(&["replay", &id, "--store", &store, "--json"])?;
-    for line in String::from_utf8(replayed.stdout)?.lines() {
-        let _: Value = serde_json::from_str(line)?;
-    }
+    assert!(!documents(&String::from_utf8(replayed.stdout)?)?.is_empty());
     Ok(())
+}
+
+/// Reads one JSON document or JSON lines.
+fn documents(text: &str) -> Result<Vec<Value>> {
+    let documents = serde_json::Deserializer::from_str(text).into_iter();
+    let documents: Vec<Value> = documents.collect::<Result<_, _>>()?;
+    Ok(match documents.as_slice() {
+        [Value::Array(list)] => list.clone(),
+        _ => documents,
+    })
+}
+
+/// Finds the session that asked something; the harness's own probes asked nothing.
+fn session_of_a_driver(listed: &str) -> Result<String> {
+    let sessions = documents(listed)?;
+    let session = sessions
+        .iter()
+        .find(|session| session["statements"].as_u64() > Some(0));
+    let session = session.unwrap_or_else(|| panic!("no session with statements: {listed}"));
+    Ok(session["session_id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 #[test]

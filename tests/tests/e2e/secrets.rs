@@ -20,6 +20,8 @@ fn no_secret_reaches_the_agent_a_log_or_the_record() -> Result<()> {
                 {"do": "sql", "name": "one", "sql": "select 1"},
                 {"do": "environment"},
                 {"do": "pause"},
+                {"do": "sql", "name": "renewed", "sql": "select 'renewed'"},
+                {"do": "pause", "name": "again"},
                 {"do": "sql", "name": "chunked", "sql": "select n from numbers"},
                 {"do": "sql", "name": "two", "sql": "select 2"},
                 {"do": "close"},
@@ -28,8 +30,11 @@ fn no_secret_reaches_the_agent_a_log_or_the_record() -> Result<()> {
         for name in ["connect", "one", "environment", "pause"] {
             driver.expect(name)?;
         }
-        world.gate.plant(Endpoint::Query, FaultKind::Chunks)?;
         world.gate.expire_tokens()?;
+        driver.go_on()?;
+        driver.expect("renewed")?;
+        driver.expect("again")?;
+        world.gate.plant(Endpoint::Query, FaultKind::Chunks)?;
         driver.go_on()?;
         let finished = driver.finish()?;
         let chunked = finished.step("chunked")?;

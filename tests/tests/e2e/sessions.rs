@@ -92,8 +92,19 @@ fn environment_is_merged_and_descriptors_are_not_inherited() -> Result<()> {
     }
     assert_eq!(variables["SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED"], "false");
     assert!(variables.get("TEST_PRIVATE_KEY").is_none());
+
+    // One that the caller left open, on purpose.
+    let mut command = world.outside(AGENT_UID, "sh".as_ref())?;
+    let control = world.control_socket();
+    let output = command
+        .args(["-c", "exec 7</etc/passwd; exec \"$@\"", "sh"])
+        .arg(&world.icecore)
+        .args(["run", "--control"])
+        .arg(control)
+        .args(["--", "ls", "/proc/self/fd"])
+        .output()?;
     // 0, 1, 2 and the folder that is being listed.
-    assert_eq!(step["fds"].as_array().unwrap().len(), 4, "{step}");
+    assert_eq!(String::from_utf8(output.stdout)?, "0\n1\n2\n3\n");
     Ok(())
 }
 

@@ -22,7 +22,7 @@ impl SmallDisk {
                 "-t",
                 "tmpfs",
                 "-o",
-                &format!("size={size},mode=0700"),
+                &format!("size={size},mode=0755"),
                 "icecore-test",
             ],
             at,

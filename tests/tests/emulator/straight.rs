@@ -93,9 +93,9 @@ fn both_connectors_do_their_daily_work() -> Result<()> {
                 {"do": "sql", "name": "wrong", "sql": "select * from no_such_table"},
                 {"do": "sql", "name": "many", "sql": "select n from numbers", "sum": true},
                 {"do": "sql", "name": "describe", "sql": "select id, customer from orders", "describe": true},
-                {"do": "sql", "name": "slow", "sql": "select system$wait(3)"},
-                {"do": "abort", "sql": "select system$wait(62)"},
-                {"do": "async", "sql": "select system$wait(2)"},
+                {"do": "sql", "name": "slow", "sql": "select * from wait_3_seconds"},
+                {"do": "abort", "sql": "select * from wait_62_seconds"},
+                {"do": "async", "sql": "select * from wait_2_seconds"},
                 {"do": "close"},
                 {"do": "connect", "name": "again"},
                 {"do": "sql", "name": "after", "sql": "select 1"},
@@ -138,7 +138,7 @@ fn both_connectors_do_their_daily_work() -> Result<()> {
 #[test]
 fn connector_4_cancels_by_request_id_on_interrupt() -> Result<()> {
     let bench = Bench::new(4, Tuning::default())?;
-    let steps = json!([{"do": "interrupt", "sql": "select system$wait(60)"}]);
+    let steps = json!([{"do": "interrupt", "sql": "select * from wait_60_seconds"}]);
     let finished = bench.run(Generation::Four, &steps)?;
     assert_eq!(finished.step("interrupt")?["interrupted"], true);
     assert_eq!(bench.gate.events(Some("cancelled"))?.len(), 1);

@@ -1,4 +1,7 @@
-//! The recorder from commit to store, through outages and restarts.
+//! The recorder from commit to store.
+
+mod outage;
+mod recovery;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -135,6 +138,23 @@ fn seqs(receipt: &Receipt) -> (i64, i64) {
     receipt.seq().map(|seq| (*seq.start(), *seq.end())).unwrap()
 }
 
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                files.insert(path.strip_prefix(root).unwrap().to_owned(), bytes);
+            }
+        }
+    }
+    files
+}
+
 #[test]
 fn a_closed_chain_is_in_the_store_from_genesis_to_close() {
     let place = Place::new();
@@ -237,279 +257,6 @@ fn store_and_spool_are_for_this_user_only() {
             }
         }
     }
-}
-
-#[test]
-fn a_statement_that_was_cut_off_is_abandoned_in_the_next_chain() {
-    let place = Place::new();
-    let (ended, cut_off) = (StatementId::new(), StatementId::new());
-    let first = place.open();
-    let first_chain = first.chain().to_owned();
-    put(&first, vec![intent(ended), intent(cut_off)]);
-    put(&first, vec![end(ended)]);
-    drop(first);
-    let second = place.open();
-    second.close_blocking().unwrap();
-    let rows = place.dense();
-    let abandoned: Vec<_> = rows
-        .iter()
-        .filter(|row| row.text("status") == Some("abandoned"))
-        .collect();
-    let [abandoned] = abandoned[..] else {
-        panic!("one statement was cut off")
-    };
-    assert_eq!(
-        abandoned.text("statement_id"),
-        Some(cut_off.to_string().as_str())
-    );
-    assert_eq!(abandoned.text("chain_id"), Some(second.chain()));
-    assert_eq!(abandoned.int("integrity_flags"), Some(1));
-    assert_eq!(
-        (abandoned.is("is_final"), abandoned.int("revision")),
-        (true, Some(1))
-    );
-    let [recovery] = &place.events(code::RECOVERY)[..] else {
-        panic!("one chain was recovered")
-    };
-    let detail: serde_json::Value = serde_json::from_str(recovery.text("detail").unwrap()).unwrap();
-    assert_eq!(detail["chain"], first_chain.as_str());
-    assert_eq!(detail["last_seq"], 3);
-    let genesis = place.events(code::GENESIS);
-    assert!(
-        genesis[1].text("detail").unwrap().contains(&first_chain),
-        "a chain names the one before it"
-    );
-}
-
-#[test]
-fn an_intent_whose_file_is_stored_already_is_still_abandoned() {
-    let place = Place::new();
-    let first = place.open();
-    let id = StatementId::new();
-    put(&first, vec![intent(id)]);
-    first.flush_blocking().unwrap();
-    drop(first);
-    place.open().close_blocking().unwrap();
-    let rows = place.dense();
-    let of_statement: Vec<_> = rows
-        .iter()
-        .filter(|row| row.text("statement_id").is_some())
-        .collect();
-    assert_eq!(of_statement.len(), 2);
-    assert_eq!(of_statement[1].text("status"), Some("abandoned"));
-}
-
-#[test]
-fn a_second_crash_in_recovery_abandons_nothing_twice() {
-    let place = Place::new();
-    place.take_store_away();
-    let first = place.open();
-    put(&first, vec![intent(StatementId::new())]);
-    drop(first);
-    drop(place.open());
-    drop(place.open());
-    place.give_store_back();
-    place.open().close_blocking().unwrap();
-    let rows = place.dense();
-    let abandoned = rows
-        .iter()
-        .filter(|row| row.text("status") == Some("abandoned"));
-    assert_eq!(abandoned.count(), 1);
-}
-
-#[test]
-fn a_torn_tail_is_cut_and_told() {
-    let place = Place::new();
-    let first = place.open();
-    put(&first, vec![intent(StatementId::new())]);
-    let chain = first.chain().to_owned();
-    drop(first);
-    let segment = Segment {
-        folder: place.settings.state_dir.join("spool").join(&chain),
-        chain,
-        number: 0,
-    };
-    let bytes = fs::read(segment.wal()).unwrap();
-    let mut frames = frame::Frames::new(&bytes);
-    frames.by_ref().for_each(drop);
-    let mut torn = bytes[..frames.offset()].to_vec();
-    torn.extend_from_slice(&[9, 0, 0, 0, 1, 2, 3, 4, 1, 5]);
-    fs::write(segment.wal(), torn).unwrap();
-    place.open().close_blocking().unwrap();
-    assert_eq!(place.dense().len(), 6);
-    let [recovery] = &place.events(code::RECOVERY)[..] else {
-        panic!("one chain was recovered")
-    };
-    assert!(
-        recovery
-            .text("detail")
-            .unwrap()
-            .contains("\"torn_bytes\":10")
-    );
-}
-
-#[test]
-fn a_file_of_a_later_version_stops_the_start_and_is_kept() {
-    let place = Place::new();
-    drop(place.open());
-    let spool = place.settings.state_dir.join("spool");
-    let chain = fs::read_to_string(spool.join("last-chain")).unwrap();
-    let wal = spool.join(chain).join("00000000.wal");
-    let mut bytes = Vec::new();
-    assert!(frame::push(&mut bytes, frame::Kind::Header, &[0x80]));
-    fs::write(&wal, bytes).unwrap();
-    let refused = Recorder::open(&place.settings, Clock::system()).unwrap_err();
-    assert!(
-        matches!(refused, RecordError::Unreadable { .. }),
-        "{refused}"
-    );
-    assert!(refused.hint().is_some());
-    assert!(wal.exists());
-}
-
-#[test]
-fn a_store_that_is_away_delays_the_record_and_loses_nothing() {
-    let place = Place::new();
-    place.take_store_away();
-    let recorder = place.open();
-    let id = StatementId::new();
-    put(&recorder, vec![intent(id), end(id)]);
-    assert!(matches!(
-        recorder.flush_blocking(),
-        Err(RecordError::Io { .. } | RecordError::Store { .. })
-    ));
-    put(&recorder, vec![end(id)]);
-    place.give_store_back();
-    recorder.flush_blocking().unwrap();
-    assert_eq!(place.dense().len(), 4);
-}
-
-#[test]
-fn what_was_sealed_before_a_crash_is_stored_as_it_was_sealed() {
-    let place = Place::new();
-    place.take_store_away();
-    let first = place.open();
-    let chain = first.chain().to_owned();
-    put(&first, vec![end(StatementId::new())]);
-    assert!(first.flush_blocking().is_err());
-    drop(first);
-    let sealed = place
-        .settings
-        .state_dir
-        .join("spool")
-        .join(&chain)
-        .join("00000000.sealed");
-    let before = files(&sealed);
-    assert_eq!(before.len(), 2);
-    place.give_store_back();
-    let second = place.open();
-    second.flush_blocking().unwrap();
-    let stored = files(&place.store());
-    for (name, bytes) in before {
-        assert_eq!(stored.get(&name), Some(&bytes), "{name:?}");
-    }
-    assert!(!sealed.exists());
-    assert_eq!(place.dense().len(), 4);
-}
-
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let bytes = fs::read(&path).unwrap();
-                files.insert(path.strip_prefix(root).unwrap().to_owned(), bytes);
-            }
-        }
-    }
-    files
-}
-
-#[test]
-fn a_full_spool_refuses_until_the_store_makes_room() {
-    let mut place = Place::new();
-    place.settings.spool_max_bytes = 8000;
-    place.take_store_away();
-    let recorder = place.open();
-    let mut taken = 0;
-    let refused = loop {
-        match recorder.commit_blocking(vec![end(StatementId::new())]) {
-            Ok(_) => taken += 1,
-            Err(error) => break error,
-        }
-    };
-    assert!(taken > 3);
-    assert!(matches!(refused, RecordError::Full { .. }), "{refused}");
-    assert!(recorder.is_degraded());
-    place.give_store_back();
-    recorder.flush_blocking().unwrap();
-    put(&recorder, vec![end(StatementId::new())]);
-    assert!(!recorder.is_degraded());
-    recorder.close_blocking().unwrap();
-    let statements = place.archive().table("statements").len();
-    assert_eq!(statements, taken + 1);
-    place.dense();
-    let degraded = place.events(code::DEGRADED);
-    assert!(
-        degraded[0]
-            .text("detail")
-            .unwrap()
-            .contains("\"refused_commits\":1")
-    );
-}
-
-#[test]
-fn best_effort_goes_on_and_declares_its_gap() {
-    let mut place = Place::new();
-    place.settings.spool_max_bytes = 8000;
-    place.settings.mode = RecordMode::BestEffort;
-    place.take_store_away();
-    let recorder = place.open();
-    for _ in 0..50 {
-        let receipt = recorder
-            .commit_blocking(vec![end(StatementId::new())])
-            .unwrap();
-        assert_eq!(receipt.seq(), None);
-    }
-    assert!(recorder.flush_blocking().is_err());
-    place.give_store_back();
-    recorder.flush_blocking().unwrap();
-    recorder.close_blocking().unwrap();
-    place.dense();
-    let statements = place.archive().table("statements").len();
-    let lost: i64 = place
-        .events(code::GAP)
-        .iter()
-        .map(|gap| serde_json::from_str::<serde_json::Value>(gap.text("detail").unwrap()).unwrap())
-        .map(|detail| detail["lost_rows"].as_i64().unwrap())
-        .sum();
-    assert!(lost > 0);
-    assert_eq!(statements as i64 + lost, 50);
-}
-
-#[test]
-fn a_lost_spool_file_refuses_until_a_restart() {
-    let place = Place::new();
-    let recorder = place.open();
-    fs::remove_dir_all(
-        place
-            .settings
-            .state_dir
-            .join("spool")
-            .join(recorder.chain()),
-    )
-    .unwrap();
-    for _ in 0..2 {
-        let refused = recorder.commit_blocking(vec![end(StatementId::new())]);
-        assert!(matches!(refused, Err(RecordError::Degraded { .. })));
-    }
-    assert!(recorder.is_degraded());
-    drop(recorder);
-    put(&place.open(), vec![end(StatementId::new())]);
 }
 
 #[test]

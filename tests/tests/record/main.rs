@@ -1,0 +1,10 @@
+//! The recorder on real disks: killed while it commits, full, read-only, gone.
+
+#[cfg(test)]
+mod child;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod seal;
