@@ -60,10 +60,9 @@ impl Stages {
             }
             Err(error) => {
                 tracing::error!(statement = %execution.id(), %error, "statement could not be recorded");
-                execution.advance(State::Refused(Reply::unrecorded(
-                    execution.own_query_id(),
-                    &error,
-                )));
+                let sent = !matches!(execution.state(), State::Judged);
+                let tell = if sent { Reply::withheld } else { Reply::unsent };
+                execution.advance(State::Refused(tell(execution.own_query_id(), &error)));
                 Ended::Refused
             }
         }

@@ -1,3 +1,5 @@
+//! What the read-only pack allows, and that any doubt refuses.
+
 use proptest::prelude::*;
 
 use super::*;

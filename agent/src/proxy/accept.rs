@@ -95,14 +95,15 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
     };
     match opening {
         Opening::Tls { name: Some(name) } if is_snowflake(&name) => {
-            govern(&core, session, peer, name, stream).await
+            session.learn_governed(destination.ip());
+            govern(&core, session, peer, name, stream).await;
         }
         Opening::Http { host: Some(host) } if is_snowflake(&host) => {
-            answer_plain_http(stream).await
+            answer_plain_http(stream).await;
         }
         Opening::Tls { .. } | Opening::Http { .. } | Opening::Other | Opening::Silent => {
             let address = destination.ip();
-            let reason = if shared.resolver.is_governed(address) {
+            let reason = if shared.resolver.is_governed(address) || session.has_governed(address) {
                 "a governed account's address under another name"
             } else if is_metadata(address) {
                 "a cloud's metadata address"

@@ -1,6 +1,8 @@
 //! What all cores share, and what each has for itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
 
 use rustls::ServerConfig;
 use tokio::sync::watch;
@@ -24,6 +26,8 @@ pub(super) struct Shared {
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) tls: Arc<ServerConfig>,
+    /// What events that belong to no session may still go into the record.
+    pub(super) host_events: HostEvents,
     /// Turns true when the proxy stops taking connections.
     pub(super) stopping: watch::Sender<bool>,
 }
@@ -32,6 +36,26 @@ pub(super) struct Shared {
 pub(super) struct Core {
     pub(super) shared: Arc<Shared>,
     pub(super) upstream: Upstream,
+}
+
+/// Most events of no session that are recorded in a minute: any local user can dial the proxy's port.
+const HOST_EVENTS_MAX: u32 = 60;
+
+/// Counts events of no session, minute by minute.
+#[derive(Default)]
+pub(super) struct HostEvents(Mutex<(i64, u32)>);
+
+impl HostEvents {
+    /// Tells whether one more event may be recorded in this minute.
+    fn take(&self, now: DateTime<Utc>) -> bool {
+        let minute = now.timestamp().div_euclid(60);
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.0 != minute {
+            *counted = (minute, 0);
+        }
+        counted.1 = counted.1.saturating_add(1);
+        counted.1 <= HOST_EVENTS_MAX
+    }
 }
 
 impl Shared {
@@ -52,7 +76,11 @@ impl Shared {
         category: Category,
         detail: serde_json::Value,
     ) {
-        if session.is_some_and(|session| !session.count_event()) {
+        let within = session.map_or_else(
+            || self.host_events.take(self.stages.clock.now()),
+            Session::count_event,
+        );
+        if !within {
             return;
         }
         let row = EventRow {
@@ -66,5 +94,20 @@ impl Shared {
         if let Err(error) = self.stages.recorder.commit(vec![Row::from(row)]).await {
             tracing::error!(event_code, %error, "event could not be recorded");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn a_flood_without_a_session_is_counted_and_not_recorded() {
+        let (events, now) = (HostEvents::default(), DateTime::<Utc>::UNIX_EPOCH);
+        let taken = (0..1000).filter(|_| events.take(now)).count();
+        assert_eq!(taken, HOST_EVENTS_MAX as usize);
+        assert!(events.take(now + TimeDelta::minutes(1)));
     }
 }

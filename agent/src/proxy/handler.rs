@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -94,7 +95,7 @@ impl SessionHandler for Handler {
         let now = shared.stages.clock.now();
         let mut rows: Vec<Row> = logins
             .iter()
-            .map(|login| Row::from(closed(login, now)))
+            .map(|login| Row::from(closed(login, now, "session ended")))
             .collect();
         if session.events_left_out() > 0 {
             rows.push(Row::from(EventRow {
@@ -152,9 +153,6 @@ impl SessionHandler for Handler {
                 "statements were still open at the end of the grace"
             );
         }
-        if let Err(error) = shared.stages.recorder.close_blocking() {
-            tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
-        }
     }
 }
 
@@ -180,14 +178,14 @@ async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<OpenLogin>> 
             }));
         }
     }
-    for execution in &open {
-        drop(execution.wait(CLOSING_WITHIN).await);
-    }
-    for login in &logins {
-        let closing = tokio::time::timeout(CLOSING_WITHIN, login.login.close(&core.upstream)).await;
-        if !matches!(closing, Ok(Ok(_))) {
+    let settled = join_all(open.iter().map(|execution| execution.wait(CLOSING_WITHIN)));
+    drop(settled.await);
+    let closing = join_all(logins.iter().map(|login| async {
+        let closed = tokio::time::timeout(CLOSING_WITHIN, login.login.close(&core.upstream)).await;
+        if !matches!(closed, Ok(Ok(_))) {
             tracing::warn!(login = %login.id, "login could not be closed at Snowflake; it ends by its own life");
         }
-    }
+    }));
+    drop(closing.await);
     logins
 }

@@ -68,6 +68,7 @@ impl Door {
             login: Arc::new(login),
             row: row.clone(),
         };
+        let unrecorded = Arc::clone(&open.login);
         let granted = match self
             .record_login(row)
             .await
@@ -80,6 +81,9 @@ impl Door {
                 return answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens");
             }
             Err(error) => {
+                if let Err(error) = unrecorded.close(&self.core.upstream).await {
+                    tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
+                }
                 let text =
                     format!("Icecore refused this login, since it could not be recorded: {error}");
                 return answer::plain_error(code::LOGIN_REFUSED, &text);
@@ -159,7 +163,11 @@ impl Door {
         if let Err(error) = login.login.close(&self.core.upstream).await {
             tracing::warn!(login = %login.id, %error, "login could not be closed at Snowflake; it ends by its own life");
         }
-        let row = closed(login, self.core.shared.stages.clock.now());
+        let row = closed(
+            login,
+            self.core.shared.stages.clock.now(),
+            "closed by the client",
+        );
         if let Err(error) = self.record_login(row).await {
             tracing::error!(login = %login.id, %error, "login's end could not be recorded");
         }
@@ -168,10 +176,16 @@ impl Door {
 }
 
 /// Writes what the record keeps of a login's end.
-pub(super) fn closed(login: &OpenLogin, now: chrono::DateTime<chrono::Utc>) -> LoginRow {
+pub(super) fn closed(
+    login: &OpenLogin,
+    now: chrono::DateTime<chrono::Utc>,
+    reason: &str,
+) -> LoginRow {
     LoginRow {
         phase: Phase::Close,
+        is_final: true,
         closed_at: Some(now),
+        close_reason: Some(reason.to_owned()),
         ..login.row.clone()
     }
 }

@@ -75,12 +75,32 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
             .map_err(ProxyError::Core)?;
     }
     let (runtime, first) = first;
+    look_up_hosts(&runtime, &shared);
     let handler = handler::Handler::new(first, runtime.handle().clone());
     thread::Builder::new()
         .name("core-0".to_owned())
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(ProxyError::Core)?;
-    link.serve(Arc::new(handler)).map_err(ProxyError::Link)
+    let served = link.serve(Arc::new(handler)).map_err(ProxyError::Link);
+    if let Err(error) = shared.stages.recorder.close_blocking() {
+        tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
+    }
+    served
+}
+
+/// Keeps the addresses of governed hosts known, so that none is reached under another name.
+fn look_up_hosts(runtime: &Runtime, shared: &Arc<Shared>) {
+    let resolver = Arc::clone(&shared.resolver);
+    let hosts: Vec<String> = shared
+        .accounts
+        .iter()
+        .map(|account| account.host.clone())
+        .collect();
+    let entered = runtime.enter();
+    drop(crate::tasks::spawn("look-up", async move {
+        resolver.keep(&hosts).await
+    }));
+    drop(entered);
 }
 
 /// Makes a core: a runtime of one thread, its own connections upstream, and its accept loops.

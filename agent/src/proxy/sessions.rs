@@ -1,8 +1,9 @@
 //! The sessions that live on this host, as the supervisor announced them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::control::{Enforcement, SessionFacts, SessionSummary};
 use crate::id::SessionId;
@@ -12,6 +13,9 @@ use crate::record::{self, Phase, SessionRow};
 
 /// Most events that one session may put into the record; more are counted.
 pub(super) const EVENTS_MAX: u64 = 1000;
+
+/// Most addresses of governed names that are remembered of one session.
+const GOVERNED_MAX: usize = 4096;
 
 /// A live session.
 pub(super) struct Session {
@@ -23,6 +27,7 @@ pub(super) struct Session {
     failed: AtomicU64,
     refused: AtomicU64,
     events: AtomicU64,
+    governed: Mutex<BTreeSet<IpAddr>>,
 }
 
 impl Session {
@@ -36,6 +41,7 @@ impl Session {
             failed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             events: AtomicU64::new(0),
+            governed: Mutex::new(BTreeSet::new()),
         }
     }
 
@@ -54,6 +60,22 @@ impl Session {
 
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
+    }
+
+    /// Remembers that a governed name led this session to an address.
+    pub(super) fn learn_governed(&self, address: IpAddr) {
+        let mut governed = self.governed.lock().unwrap_or_else(PoisonError::into_inner);
+        if governed.len() < GOVERNED_MAX {
+            governed.insert(address);
+        }
+    }
+
+    /// Tells whether a governed name has led this session to an address, so that it is no way around under another.
+    pub(super) fn has_governed(&self, address: IpAddr) -> bool {
+        self.governed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&address)
     }
 
     pub(super) fn count_statement(&self) {

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 
-use super::core::Shared;
+use super::core::{HostEvents, Shared};
 use super::logins::Logins;
 use super::sessions::Sessions;
 use crate::clock::Clock;
@@ -20,7 +20,10 @@ use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
 use crate::execution::Registry;
 use crate::policy::{Bundle, PolicyProblem, Source};
-use crate::record::{RecordError, RecordMode, Recorder, Settings};
+use crate::record::event::{code, no_session};
+use crate::record::{
+    Category, EventRow, RecordError, RecordMode, Recorder, Row, Settings, Severity,
+};
 use crate::session::Stages;
 use crate::snowflake::secret::Secret;
 use crate::upstream::{Account, CredentialError, KeyPair, Resolver, UpstreamSettings};
@@ -82,6 +85,17 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         resolver: Arc::clone(&resolver),
     };
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
+    let loaded = EventRow {
+        session_id: Some(no_session()),
+        event_code: code::POLICY_LOADED,
+        severity: Severity::Informational,
+        category: Category::Policy,
+        detail: Some(
+            serde_json::json!({ "policies": bundle.len(), "mode": config.daemon.mode.as_str() }),
+        ),
+        ..EventRow::default()
+    };
+    let _receipt = recorder.commit_blocking(vec![Row::from(loaded)])?;
     tracing::info!(
         mode = config.daemon.mode.as_str(),
         accounts = accounts.len(),
@@ -103,6 +117,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         destinations: Destinations::from_fd(destinations)?,
         resolver,
         tls,
+        host_events: HostEvents::default(),
         stopping: watch::Sender::new(false),
         config,
     };

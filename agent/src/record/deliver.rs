@@ -33,13 +33,29 @@ impl Reply {
         self.in_progress
     }
 
-    /// Tells the agent that a statement could not be recorded; holds nothing of Snowflake's.
+    /// Tells the agent that a statement was not sent, since it could not be recorded.
     #[must_use]
-    pub fn unrecorded(query_id: QueryId, error: &RecordError) -> Self {
+    pub fn unsent(query_id: QueryId, error: &RecordError) -> Self {
+        Self::told(
+            query_id,
+            &format!("Icecore refused this statement, since it could not be recorded: {error}"),
+        )
+    }
+
+    /// Tells the agent that a statement was sent and its answer is withheld, since its end could not be recorded.
+    #[must_use]
+    pub fn withheld(query_id: QueryId, error: &RecordError) -> Self {
         let text =
-            format!("Icecore refused this statement, since it could not be recorded: {error}");
+            "Icecore sent this statement and withheld its answer, since that could not be recorded";
+        Self::told(
+            query_id,
+            &format!("{text}; it may have taken effect: {error}"),
+        )
+    }
+
+    fn told(query_id: QueryId, text: &str) -> Self {
         Self {
-            body: answer::error(code::REFUSED, "42501", query_id, &text),
+            body: answer::error(code::REFUSED, "42501", query_id, text),
             in_progress: false,
         }
     }
@@ -137,7 +153,7 @@ const WITHHELD: &str = "RS002";
 
 fn withheld(session: SessionId, subject: &Subject, reason: &str) -> EventRow {
     let statement_id = match subject {
-        Subject::Statement(_) => None,
+        Subject::Statement(intent) => intent.statement_id(),
         Subject::Later { statement, .. } => Some(*statement),
     };
     EventRow {

@@ -7,6 +7,7 @@ use super::{
     random_salt,
 };
 use crate::clock::Clock;
+use crate::id::StatementId;
 use crate::policy::{Permit, Reason, Refusal};
 use crate::statement::{Action, Statement};
 
@@ -25,6 +26,11 @@ impl Intent {
     #[must_use]
     pub fn permit(&self) -> &Permit {
         &self.permit
+    }
+
+    /// Names the statement.
+    pub(super) fn statement_id(&self) -> Option<StatementId> {
+        self.row.statement_id
     }
 
     /// Takes the row that delivery completes.

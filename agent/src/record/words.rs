@@ -107,7 +107,7 @@ impl Decision {
 /// What became of a statement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
-    /// It is not over: only rows that are not final say so.
+    /// It is not over: its row is not final, or its client took an id and did not wait for the end.
     #[default]
     Running,
     /// Snowflake ran it.

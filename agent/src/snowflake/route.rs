@@ -21,7 +21,7 @@ pub enum Endpoint {
     Query,
     /// `GET /queries/<id>/result`
     Result(QueryId),
-    /// `GET /monitoring/queries/<id>`
+    /// `GET /monitoring/queries/<id>`, which the Python connector 5 writes with two slashes before the id.
     Monitoring(QueryId),
     /// `POST /queries/v1/abort-request`: names the execution by its `requestId`.
     AbortRequest,
@@ -82,6 +82,7 @@ impl Endpoint {
             ("POST", "/telemetry/send" | "/telemetry/send/sessionless") => Some(Self::Telemetry),
             ("GET", path) => {
                 if let Some(id) = path.strip_prefix("/monitoring/queries/") {
+                    let id = id.strip_prefix('/').unwrap_or(id);
                     return QueryId::parse(id).map(Self::Monitoring);
                 }
                 QueryId::parse(path.strip_prefix("/queries/")?.strip_suffix("/result")?)
@@ -159,6 +160,13 @@ mod tests {
             None,
             Some(Endpoint::Monitoring(id)),
         );
+        check(
+            "GET",
+            &format!("/monitoring/queries//{ID}"),
+            None,
+            Some(Endpoint::Monitoring(id)),
+        );
+        check("GET", &format!("/monitoring/queries///{ID}"), None, None);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! What kinds statements have, and that nothing of their literals leaks.
+
 use super::*;
 
 #[track_caller]
@@ -48,10 +50,7 @@ fn plain_statements_have_their_kind() {
 #[test]
 fn the_most_dangerous_statement_at_any_depth_counts() {
     check("begin select 1; drop table x; end", Kind::Call);
-    check(
-        "with x as (select 1 a) delete from t using x",
-        Kind::Unknown,
-    );
+    check("with x as (select 1 a) delete from t using x", Kind::Delete);
     check("explain delete from t", Kind::Delete);
     check("select 1 into t", Kind::Create);
 }
@@ -70,6 +69,10 @@ fn calls_hidden_in_a_query_are_calls() {
         Kind::Call,
     );
     check("select * from table(my_udtf(1))", Kind::Call);
+    check(
+        "select * from table(result_scan('01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11'))",
+        Kind::Call,
+    );
 }
 
 #[test]

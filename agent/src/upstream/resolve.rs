@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use super::UpstreamError;
 
@@ -12,6 +13,9 @@ pub struct Resolver {
     fixed: BTreeMap<String, SocketAddr>,
     found: RwLock<BTreeSet<IpAddr>>,
 }
+
+/// How often governed hosts are looked up.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
 
 /// Port of Snowflake's hosts.
 const HTTPS: u16 = 443;
@@ -51,6 +55,18 @@ impl Resolver {
             .unwrap_or_else(PoisonError::into_inner)
             .extend(addresses.iter().map(SocketAddr::ip));
         Ok(addresses)
+    }
+
+    /// Looks hosts up again and again, so that their addresses are known before and between requests.
+    pub async fn keep(&self, hosts: &[String]) {
+        loop {
+            for host in hosts {
+                if let Err(error) = self.resolve(host).await {
+                    tracing::warn!(%error, "governed host could not be looked up");
+                }
+            }
+            tokio::time::sleep(LOOK_UP_EVERY).await;
+        }
     }
 
     /// Tells whether an address is, or was, that of a governed host.
