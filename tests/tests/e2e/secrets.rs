@@ -80,6 +80,7 @@ fn no_secret_reaches_the_agent_a_log_or_the_record() -> Result<()> {
         world.path("gate"),
         world.config.key_file.clone(),
         world.path("steps.py"),
+        world.path("bpf"),
     ];
     let skipped: Vec<&std::path::Path> = skipped.iter().map(AsRef::as_ref).collect();
     assert_eq!(
