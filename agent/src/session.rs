@@ -12,7 +12,7 @@ use crate::mask::{Ended, mask};
 use crate::policy::{Bundle, Decision, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
-use crate::statement::Statement;
+use crate::statement::{Scope, Statement};
 use crate::upstream::{self, Account, Headers, Login, Upstream};
 
 /// What every execution of the process shares.
@@ -87,7 +87,9 @@ impl Stages {
         let bundle = self.bundle.sha256();
         let from = self.clock.mono_ns();
 
-        let statement = Statement::read(request.sql_text());
+        let session = execution.session();
+        let knows = |id| self.registry.find_query(session, id).is_some();
+        let statement = Statement::read(request.sql_text(), &Scope::new(&knows));
         let kind = statement.kind();
         let decision = decide(
             &self.bundle,

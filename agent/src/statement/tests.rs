@@ -2,9 +2,16 @@
 
 use super::*;
 
+/// The one statement that the session of these tests has sent.
+const OWN: &str = "01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11";
+
+fn read(text: &str) -> Statement {
+    Statement::read(text, &Scope::new(&|id| id.to_string() == OWN))
+}
+
 #[track_caller]
 fn check(text: &str, expected: Kind) {
-    let statement = Statement::read(text);
+    let statement = read(text);
     assert_eq!(
         statement.kind(),
         expected,
@@ -69,10 +76,6 @@ fn calls_hidden_in_a_query_are_calls() {
         Kind::Call,
     );
     check("select * from table(my_udtf(1))", Kind::Call);
-    check(
-        "select * from table(result_scan('01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11'))",
-        Kind::Call,
-    );
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn what_cannot_be_read_is_unknown() {
         "put file:///x @s",
         "select ((((",
     ] {
-        let statement = Statement::read(text);
+        let statement = read(text);
         assert_eq!(statement.kind(), Kind::Unknown, "{text}");
         assert!(statement.problem().is_some(), "{text}");
         assert!(statement.kind().action().is_none());
@@ -104,14 +107,14 @@ fn hostile_nesting_is_refused() {
 #[test]
 fn literals_do_not_survive_normalisation_or_errors() {
     let secret = "hunter2";
-    let read = Statement::read(&format!(
+    let statement = read(&format!(
         "select * from t where a = '{secret}' and b = 42 -- {secret}"
     ));
     assert_eq!(
-        read.normalized(),
+        statement.normalized(),
         Some("SELECT * FROM t WHERE a = ? AND b = ?")
     );
-    let broken = Statement::read(&format!("select '{secret}' frm '{secret}' '{secret}' ,,"));
+    let broken = read(&format!("select '{secret}' frm '{secret}' '{secret}' ,,"));
     assert!(!broken.problem().unwrap().contains(secret));
 }
 
@@ -124,4 +127,25 @@ fn the_servers_kind_must_fit() {
     assert!(Kind::Delete.fits(0x3300));
     assert!(Kind::Unload.fits(0x3700));
     assert!(!Kind::CopyIn.fits(0x3700));
+}
+
+#[test]
+fn only_a_result_of_this_session_is_scanned() {
+    check(
+        &format!("select * from table(result_scan('{OWN}'))"),
+        Kind::Query,
+    );
+    for id in [
+        "'01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c12'",
+        "last_query_id()",
+        "last_query_id(-2)",
+        "$x",
+        "?",
+        "'01bf3a2e' || '-0000-4a52-9f0b-3f3f2f3a0c11'",
+    ] {
+        check(
+            &format!("select * from table(result_scan({id}))"),
+            Kind::Unknown,
+        );
+    }
 }
