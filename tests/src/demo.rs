@@ -60,7 +60,8 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
          it connects to acme.snowflakecomputing.com:443 with a dummy password)\n"
     )?;
     let mut session = world.session(AGENT_UID, &["--label", "job=demo"], python.as_os_str())?;
-    let ran = session.arg(&script).output()?;
+    // The connector warns of its own future; nothing that belongs here.
+    let ran = session.args(["-W", "ignore"]).arg(&script).output()?;
     indented(out, &ran.stdout)?;
     indented(out, &ran.stderr)?;
     ensure!(
@@ -86,7 +87,11 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     let store = format!("file://{}", world.config.store.display());
     heading(out, "The session, replayed")?;
     let id = last_session(&world)?;
-    writeln!(out, "$ icecore replay {id}\n")?;
+    writeln!(
+        out,
+        "The connector asks cloud metadata addresses where it runs; those are refused and recorded (NT001).\n\n\
+         $ icecore replay {id}\n"
+    )?;
     let replayed = world.icecore(&["replay", &id, "--store", &store])?;
     ensure!(
         replayed.status.success(),
@@ -113,9 +118,15 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     }
     if let Some(folder) = keep {
         copy(&world.config.store, &folder.join("store"))?;
-        fs::copy(world.path("views.sql"), folder.join("views.sql")).context("keep the views")?;
+        let kept = format!("file://{}", folder.join("store").display());
+        let views = world.icecore(&["duckdb", "--store", &kept])?;
+        fs::write(folder.join("views.sql"), views.stdout).context("keep the views")?;
         heading(out, "Kept")?;
-        writeln!(out, "The store is in {}.", folder.join("store").display())?;
+        writeln!(
+            out,
+            "The store is in {0}/store; {0}/views.sql defines its views for DuckDB.",
+            folder.display()
+        )?;
     }
     heading(out, "Done")?;
     writeln!(

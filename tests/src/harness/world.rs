@@ -306,17 +306,18 @@ fn account_address() -> Ipv4Addr {
     Ipv4Addr::new(127, 77, third, low.wrapping_add(high).wrapping_add(10))
 }
 
-/// Finds a port below 1024 that nothing listens on, for the proxy.
+/// Finds a port below 1024 that nothing listens on, for the proxy; each process begins to look at another.
 fn free_port() -> Result<u16> {
-    static PORT: AtomicU16 = AtomicU16::new(0);
-    for _ in 0..300 {
-        let port = 700 + PORT.fetch_add(1, Ordering::Relaxed) % 300;
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if free {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let [.., first] = (std::process::id() % 400).to_be_bytes();
+    for _ in 0..400 {
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        let port = 600 + (u16::from(first) + tried) % 400;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }
     }
-    anyhow::bail!("no free port between 700 and 999")
+    anyhow::bail!("no free port between 600 and 999")
 }
 
 fn copy_policies(to: &Path) -> Result<()> {
