@@ -14,7 +14,7 @@ use super::login::{failed, relay};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined, Sent};
 use crate::mask::mask;
-use crate::record::{Draft, Mode, StatementRow, deliver};
+use crate::record::{Draft, StatementRow, deliver};
 use crate::session::Asked;
 use crate::snowflake::answer::{self, code};
 use crate::snowflake::json::Object;
@@ -121,7 +121,7 @@ impl Door {
             bind_count: i32::try_from(request.bind_count()).ok(),
             role_ctx: Some(login.account.role.clone()),
             warehouse: login.account.warehouse.clone(),
-            policy_mode: Some(mode(self.core.shared.stages.mode)),
+            policy_mode: Some(self.core.shared.stages.mode),
             ..StatementRow::default()
         };
         Draft {
@@ -332,13 +332,6 @@ fn monitored(query_id: QueryId) -> Bytes {
         "success": true,
     });
     body.to_string().into()
-}
-
-fn mode(mode: crate::config::Mode) -> Mode {
-    match mode {
-        crate::config::Mode::Enforce => Mode::Enforce,
-        crate::config::Mode::Observe => Mode::Observe,
-    }
 }
 
 /// Takes the client's request id, or makes one; the Python connector's login alone spells it `request_id`.

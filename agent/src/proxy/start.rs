@@ -21,9 +21,7 @@ use crate::connection::tls;
 use crate::execution::Registry;
 use crate::policy::{Bundle, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
-use crate::record::{
-    Category, EventRow, RecordError, RecordMode, Recorder, Row, Settings, Severity,
-};
+use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity};
 use crate::session::Stages;
 use crate::snowflake::secret::Secret;
 use crate::upstream::{Account, CredentialError, KeyPair, Resolver, UpstreamSettings};
@@ -217,10 +215,7 @@ fn settings(config: &Config, bundle: &Bundle, host_id: String) -> Settings {
         org: config.daemon.org.clone(),
         host_id,
         state_dir: config.daemon.state_dir.clone(),
-        mode: match config.record.mode {
-            config::RecordMode::StrictLocal => RecordMode::StrictLocal,
-            config::RecordMode::BestEffort => RecordMode::BestEffort,
-        },
+        mode: config.record.mode,
         store: config.record.store.clone(),
         spool_max_bytes: config.record.spool_max_bytes,
         seal_interval: config.record.seal_interval,
