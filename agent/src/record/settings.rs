@@ -9,7 +9,8 @@ use std::time::Duration;
 pub enum RecordMode {
     /// A commit returns when its rows are on the local disk.
     StrictLocal,
-    /// A commit returns when its rows are queued; loss is possible and is recorded.
+    /// A commit returns when its rows are queued, and nothing is synced before it is sealed; loss is possible, and is
+    /// recorded where it is known.
     BestEffort,
 }
 
