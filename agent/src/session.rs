@@ -12,7 +12,7 @@ use crate::mask::{Ended, mask};
 use crate::policy::{Bundle, Decision, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
-use crate::statement::Statement;
+use crate::statement::{Scope, Statement};
 use crate::upstream::{self, Account, Headers, Login, Upstream};
 
 /// What every execution of the process shares.
@@ -53,6 +53,7 @@ impl Stages {
         execution: &Arc<Execution>,
         asked: Asked,
     ) -> Ended {
+        let _settled_even_by_a_panic = Settle(execution);
         match self.answer(upstream, execution, asked).await {
             Ok((state, ended)) => {
                 execution.advance(state);
@@ -87,7 +88,9 @@ impl Stages {
         let bundle = self.bundle.sha256();
         let from = self.clock.mono_ns();
 
-        let statement = Statement::read(request.sql_text());
+        let session = execution.session();
+        let knows = |id| self.registry.find_query(session, id).is_some();
+        let statement = Statement::read(request.sql_text(), &Scope::new(&knows));
         let kind = statement.kind();
         let decision = decide(
             &self.bundle,
@@ -162,5 +165,17 @@ impl Stages {
             },
             ended,
         ))
+    }
+}
+
+/// Settles an execution that was left without a reply, so that no client waits for one for ever.
+struct Settle<'a>(&'a Execution);
+
+impl Drop for Settle<'_> {
+    fn drop(&mut self) {
+        if self.0.state().reply().is_none() {
+            self.0
+                .advance(State::Refused(Reply::broken(self.0.own_query_id())));
+        }
     }
 }

@@ -112,8 +112,11 @@ def asynchronous(step):
         while connection.is_still_running(status := connection.get_query_status(query_id)):
             seen.append(status.name)
             time.sleep(0.2)
-        at.get_results_from_sfqid(query_id)
-        return {"query_id": query_id, "rows": len(at.fetchall()), "status": status.name, "polls": len(seen)}
+        line = {"query_id": query_id, "status": status.name, "polls": len(seen)}
+        if step.get("fetch"):
+            at.get_results_from_sfqid(query_id)
+            line["rows"] = len(at.fetchall())
+        return line
 
 
 def by_id(step):

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::failure::Failure;
-use super::socket::{DaemonName, connect};
-use crate::control::line::Lines;
+use super::socket::{DaemonName, ask, connect, misunderstood};
 use crate::control::request::{Reply, Request};
 
 /// How long sealing and storing may take.
@@ -31,21 +30,13 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn flush(args: &Args) -> Result<(), Failure> {
-    let stream = connect(&args.daemon.socket()?)?;
-    let unreachable = |error| Failure::new(Exit::Unreachable, error);
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .map_err(|error| unreachable(error.into()))?;
-    let mut lines = Lines::new(stream);
-    lines.send(&Request::Flush {}).map_err(unreachable)?;
-    match lines.receive().map_err(unreachable)? {
+    let mut lines = connect(&args.daemon.socket()?)?;
+    match ask(&mut lines, &Request::Flush {}, PATIENCE)? {
         Reply::Flushed {} => Ok(()),
-        Reply::Refused { reason } => Err(Failure::text(Exit::Refused, reason)),
-        Reply::Opened { .. } | Reply::Entered {} | Reply::Attached {} | Reply::Closed { .. } => {
-            Err(Failure::text(
-                Exit::Bug,
-                "the daemon answered something else",
-            ))
-        }
+        Reply::Opened(_)
+        | Reply::Entered {}
+        | Reply::Attached {}
+        | Reply::Closed { .. }
+        | Reply::Refused { .. } => Err(misunderstood()),
     }
 }

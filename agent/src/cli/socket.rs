@@ -2,10 +2,14 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Exit;
 use super::failure::Failure;
 use crate::config::Config;
+use crate::control::ControlError;
+use crate::control::line::Lines;
+use crate::control::request::{Reply, Request};
 use crate::supervisor::SOCKET;
 
 /// The control socket of a daemon whose config says nothing else.
@@ -37,11 +41,39 @@ impl DaemonName {
 }
 
 /// Connects to the daemon.
-pub(super) fn connect(socket: &Path) -> Result<UnixStream, Failure> {
-    UnixStream::connect(socket).map_err(|error| {
+pub(super) fn connect(socket: &Path) -> Result<Lines, Failure> {
+    let stream = UnixStream::connect(socket).map_err(|error| {
         let text = format!("no daemon at `{}`", socket.display());
         Failure::new(Exit::Unreachable, anyhow::Error::from(error).context(text)).hint(Some(
             "start it with `icecore daemon`, or name its socket with --control",
         ))
-    })
+    })?;
+    Ok(Lines::new(stream))
+}
+
+/// Asks the daemon and waits for its answer, for so long; a refusal is a failure.
+pub(super) fn ask(
+    lines: &mut Lines,
+    request: &Request,
+    patience: Duration,
+) -> Result<Reply, Failure> {
+    let answer = lines
+        .stream()
+        .set_read_timeout(Some(patience))
+        .map_err(ControlError::from)
+        .and_then(|()| lines.send(request))
+        .and_then(|()| lines.receive::<Reply>());
+    match answer {
+        Ok(Reply::Refused { reason }) => Err(Failure::text(Exit::Refused, reason)),
+        Ok(reply) => Ok(reply),
+        Err(error) => Err(Failure::new(
+            Exit::Unreachable,
+            anyhow::Error::from(error).context("the daemon did not answer"),
+        )),
+    }
+}
+
+/// Fails for an answer to another question.
+pub(super) fn misunderstood() -> Failure {
+    Failure::text(Exit::Bug, "the daemon answered something else")
 }

@@ -60,22 +60,7 @@ pub enum Request {
 #[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Reply {
     /// The session is open, its cgroup made, its record begun.
-    Opened {
-        /// Names the session.
-        session: SessionId,
-        /// Proves to a later supervisor whose session it is.
-        secret: String,
-        /// Lets one process enter.
-        token: String,
-        /// The CA that the session's processes must trust.
-        ca: PathBuf,
-        /// `enforce` or `observe`.
-        mode: String,
-        /// URL of the store that has its record.
-        store: String,
-        /// Why the session is advisory, if it is.
-        advisory: Option<String>,
-    },
+    Opened(Opened),
     /// The asking process is in the session.
     Entered {},
     /// The session lives as long as this connection.
@@ -96,6 +81,28 @@ pub enum Reply {
         /// Why, for the user.
         reason: String,
     },
+}
+
+/// A session that was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// Names the session.
+    pub session: SessionId,
+    /// Proves to a later supervisor whose session it is.
+    pub secret: String,
+    /// Lets one process enter.
+    pub token: String,
+    /// The CA that the session's processes must trust.
+    pub ca: PathBuf,
+    /// `enforce` or `observe`.
+    pub mode: String,
+    /// `strict_local` or `best_effort`.
+    pub record_mode: String,
+    /// URL of the store that has its record.
+    pub store: String,
+    /// Why the session is advisory, if it is.
+    pub advisory: Option<String>,
 }
 
 /// Says what is wrong with a session's labels, if anything is.
@@ -136,6 +143,23 @@ mod tests {
             r#"{"ask":"attach","session":"01890a5d-ac96-774b-bcce-b302099a8057","secret":"x"}"#;
         let request: Request = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&request).unwrap(), text);
+    }
+
+    #[test]
+    fn opened_sessions_read_back() {
+        let reply = Reply::Opened(Opened {
+            session: SessionId::new(),
+            secret: "s".to_owned(),
+            token: "t".to_owned(),
+            ca: PathBuf::from("/ca.pem"),
+            mode: "enforce".to_owned(),
+            record_mode: "strict_local".to_owned(),
+            store: "file:///s".to_owned(),
+            advisory: None,
+        });
+        let text = serde_json::to_string(&reply).unwrap();
+        assert!(text.starts_with("{\"answer\":\"opened\",\"session\":"));
+        assert_eq!(serde_json::from_str::<Reply>(&text).unwrap(), reply);
     }
 
     #[test]

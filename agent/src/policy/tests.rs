@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::statement::Kind;
+use crate::statement::{Kind, Scope};
 
 const READ_ONLY: &str = include_str!("../../../policies/read-only.cedar");
 
@@ -17,7 +17,13 @@ fn bundle(text: &str) -> Bundle {
 
 fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
     let principal = Principal::host_user("ci".to_owned(), 1001);
-    decide(bundle, mode, &principal, "ACME", Statement::read(sql))
+    decide(
+        bundle,
+        mode,
+        &principal,
+        "ACME",
+        Statement::read(sql, &Scope::new(&|_| false)),
+    )
 }
 
 #[track_caller]

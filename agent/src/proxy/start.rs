@@ -14,7 +14,7 @@ use super::core::{HostEvents, Shared};
 use super::logins::Logins;
 use super::sessions::Sessions;
 use crate::clock::Clock;
-use crate::config::{Account as AccountConfig, Config, ConfigErrors, Credential};
+use crate::config::{self, Account as AccountConfig, Config, ConfigErrors, Credential};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
@@ -124,27 +124,21 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     Ok(Started { shared, upstream })
 }
 
-/// Reads every `*.cedar` file of a folder, by name.
-pub(super) fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
+/// Reads the policy files of a folder, by name.
+fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |cause| StartError::Read { path, cause }
     };
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "cedar")
-        {
-            let text = fs::read_to_string(&path).map_err(failed(&path))?;
-            files.insert(path.display().to_string(), text);
-        }
-    }
-    Ok(files
-        .into_iter()
-        .map(|(file, text)| Source { file, text })
-        .collect())
+    let files = config::policy_files(folder).map_err(failed(folder))?;
+    let sources = files.into_iter().map(|path| {
+        let text = fs::read_to_string(&path).map_err(failed(&path))?;
+        Ok(Source {
+            file: path.display().to_string(),
+            text,
+        })
+    });
+    sources.collect()
 }
 
 fn open_account(account: &AccountConfig) -> Result<Account, StartError> {
@@ -224,8 +218,8 @@ fn settings(config: &Config, bundle: &Bundle, host_id: String) -> Settings {
         host_id,
         state_dir: config.daemon.state_dir.clone(),
         mode: match config.record.mode {
-            crate::config::RecordMode::StrictLocal => RecordMode::StrictLocal,
-            crate::config::RecordMode::BestEffort => RecordMode::BestEffort,
+            config::RecordMode::StrictLocal => RecordMode::StrictLocal,
+            config::RecordMode::BestEffort => RecordMode::BestEffort,
         },
         store: config.record.store.clone(),
         spool_max_bytes: config.record.spool_max_bytes,

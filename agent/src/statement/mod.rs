@@ -4,9 +4,34 @@
 //! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows.
 
 mod kind;
+mod lexer;
 mod parse;
 
 pub use kind::{Action, Kind};
+
+use crate::snowflake::route::QueryId;
+
+/// Stack that a thread needs which reads statements, in bytes: reserved, and used only by a statement that nests or
+/// chains as far as any is read.
+pub const STACK_BYTES: usize = 256 << 20;
+
+/// What a statement's session has done before, as far as the statement's meaning rests on it.
+pub struct Scope<'a> {
+    knows: &'a dyn Fn(QueryId) -> bool,
+}
+
+impl<'a> Scope<'a> {
+    /// Makes a scope of a test for the ids of statements that this session has sent.
+    #[must_use]
+    pub fn new(knows: &'a dyn Fn(QueryId) -> bool) -> Self {
+        Self { knows }
+    }
+
+    /// Tells whether this session has sent the statement of a query id.
+    fn knows(&self, id: QueryId) -> bool {
+        (self.knows)(id)
+    }
+}
 
 /// A statement as the later stages see it; made only by `Statement::read`, so that its kind belongs to its text.
 #[derive(Clone, Debug)]
@@ -18,10 +43,10 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Reads a statement's text.
+    /// Reads a statement's text in the scope of its session.
     #[must_use]
-    pub fn read(text: &str) -> Self {
-        match parse::parse(text) {
+    pub fn read(text: &str, scope: &Scope<'_>) -> Self {
+        match parse::parse(text, scope) {
             Ok(parsed) => Self {
                 text: text.to_owned(),
                 kind: parsed.kind,

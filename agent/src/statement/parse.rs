@@ -3,13 +3,18 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, Select, Statement, TableFactor, Value, ValueWithSpan,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Select, Statement,
+    TableFactor, Value, ValueWithSpan,
 };
 use sqlparser::ast::{VisitMut, VisitorMut};
 use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
+use super::Scope;
 use super::kind::{self, Kind};
+use super::lexer;
+use crate::snowflake::route::QueryId;
 
 /// Deepest nesting that is read. Source: far above hand-written SQL, far below what costs a stack.
 const DEPTH_MAX: usize = 100;
@@ -29,6 +34,8 @@ pub(super) enum Unreadable {
     Several(usize),
     #[error("the text is not SQL that Icecore understands{}", at(.0))]
     Syntax(Option<(u64, u64)>),
+    #[error("the statement is longer than Icecore can judge; split it")]
+    TooLong,
     #[error("the statement nests deeper than {DEPTH_MAX} levels")]
     TooDeep,
     #[error("the statement uses `{0}`, whose effects Icecore does not know yet")]
@@ -49,19 +56,27 @@ pub(super) struct Parsed {
 }
 
 /// Reads exactly one statement.
-pub(super) fn parse(text: &str) -> Result<Parsed, Unreadable> {
+pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable> {
     let dialect = SnowflakeDialect {};
-    let mut statements = Parser::new(&dialect)
+    let tokens = lexer::tokens(text)?;
+    let plain = lexer::is_plain(&tokens);
+    let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_statements())
-        .map_err(unreadable)?;
+        .with_tokens_with_locations(tokens);
+    let mut statements = parser.parse_statements().map_err(unreadable)?;
+    if parser.peek_token().token != Token::EOF {
+        return Err(Unreadable::Syntax(None));
+    }
     let statement = match statements.as_mut_slice() {
         [] => return Err(Unreadable::Empty),
         [statement] => statement,
         several => return Err(Unreadable::Several(several.len())),
     };
-    let mut walk = Walk { kind: Kind::Query };
+    let mut walk = Walk {
+        kind: Kind::Query,
+        plain,
+        scope,
+    };
     if let ControlFlow::Break(found) = VisitMut::visit(statement, &mut walk) {
         return Err(Unreadable::Unsupported(found));
     }
@@ -89,11 +104,14 @@ fn place(words: &str) -> Option<(u64, u64)> {
 }
 
 /// Raises the kind by every statement, function and table found, and replaces literals on the way.
-struct Walk {
+struct Walk<'a> {
     kind: Kind,
+    /// Whether the text holds names and literals alone.
+    plain: bool,
+    scope: &'a Scope<'a>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn raise(&mut self, kind: Kind) {
         self.kind = self.kind.max(kind);
     }
@@ -111,18 +129,42 @@ impl Walk {
         }
     }
 
-    fn see_table_function(&mut self, name: &ObjectName) {
-        let shaping = match name.0.as_slice() {
-            [single] => single.as_ident().is_some_and(|name| {
-                SHAPING_TABLE_FUNCTIONS
-                    .iter()
-                    .any(|shaping| name.value.eq_ignore_ascii_case(shaping))
-            }),
-            _ => false,
+    /// A table function that does more than shape rows is a call, but for `RESULT_SCAN` of a result of this session.
+    fn see_table_function(
+        &mut self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+    ) -> ControlFlow<&'static str> {
+        let single = match name.0.as_slice() {
+            [single] => single
+                .as_ident()
+                .map(|name| name.value.to_ascii_uppercase()),
+            _ => None,
         };
-        if !shaping {
-            self.raise(Kind::Call);
+        match single.as_deref() {
+            Some("RESULT_SCAN") => match literal_id(args) {
+                Some(id) if self.scope.knows(id) => ControlFlow::Continue(()),
+                Some(_) => ControlFlow::Break("RESULT_SCAN of a result that is not this session's"),
+                None => ControlFlow::Break("RESULT_SCAN of an id that is not a literal"),
+            },
+            Some(name) if SHAPING_TABLE_FUNCTIONS.contains(&name) => ControlFlow::Continue(()),
+            Some(_) | None => {
+                self.raise(Kind::Call);
+                ControlFlow::Continue(())
+            }
         }
+    }
+}
+
+/// Reads the one argument of `RESULT_SCAN`, if it is a query id in quotes.
+fn literal_id(args: &[FunctionArg]) -> Option<QueryId> {
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))] = args else {
+        return None;
+    };
+    if let Value::SingleQuotedString(id) = &value.value {
+        QueryId::parse(id)
+    } else {
+        None
     }
 }
 
@@ -131,10 +173,14 @@ fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
 
-impl VisitorMut for Walk {
+impl VisitorMut for Walk<'_> {
     type Break = &'static str;
 
     fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<Self::Break> {
+        // The parser's fallback for SHOW takes words and passes over every other token.
+        if matches!(statement, Statement::ShowVariable { .. }) && !self.plain {
+            return ControlFlow::Break("SHOW with more than names and literals");
+        }
         self.raise(kind::of(statement));
         ControlFlow::Continue(())
     }
@@ -157,11 +203,11 @@ impl VisitorMut for Walk {
         match factor {
             TableFactor::Table {
                 name,
-                args: Some(_),
+                args: Some(args),
                 ..
-            }
-            | TableFactor::Function { name, .. } => {
-                self.see_table_function(name);
+            } => return self.see_table_function(name, &args.args),
+            TableFactor::Function { name, args, .. } => {
+                return self.see_table_function(name, args);
             }
             TableFactor::Table { args: None, .. }
             | TableFactor::Derived { .. }
@@ -172,11 +218,12 @@ impl VisitorMut for Walk {
             | TableFactor::MatchRecognize { .. }
             | TableFactor::UNNEST { .. } => {}
             TableFactor::TableFunction { expr, .. } => {
-                if let Expr::Function(function) = expr {
-                    self.see_table_function(&function.name);
-                } else {
-                    self.raise(Kind::Call);
+                if let Expr::Function(function) = expr
+                    && let FunctionArguments::List(list) = &function.args
+                {
+                    return self.see_table_function(&function.name, &list.args);
                 }
+                self.raise(Kind::Call);
             }
             TableFactor::SemanticView { .. } => return ControlFlow::Break("SEMANTIC_VIEW"),
             TableFactor::JsonTable { .. } => return ControlFlow::Break("JSON_TABLE"),
@@ -189,12 +236,15 @@ impl VisitorMut for Walk {
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Self::Break> {
         let staged = relation.0.iter().any(|part| match part.as_ident() {
             Some(Ident {
+                quote_style: Some('"'),
+                ..
+            }) => false,
+            Some(Ident {
                 value,
                 quote_style: None,
                 ..
             }) => value.starts_with('@'),
-            Some(_) => false,
-            None => true,
+            Some(_) | None => true,
         });
         if staged && self.kind == Kind::Query {
             return ControlFlow::Break("staged file or computed name as a table");

@@ -1,15 +1,24 @@
 //! Sessions across supervisors and proxies: what an earlier one left is taken over, or ended.
 
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::proxy::Proxy;
 use super::roster::{Entry, Held, Live, Unclosed};
 use super::session::told;
 use super::shared::Shared;
+use crate::connection::redirect::Kernel;
 use crate::control::{LinkError, SessionEnd, SessionFacts};
 use crate::id::SessionId;
+
+/// How often the supervisor looks for what is due.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often flows whose other end never came are forgotten.
+const FLOWS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long a session waits for its `icecore run` to come back.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(30);
@@ -55,7 +64,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the proxy is lost or does not answer.
-    pub(super) fn introduce(&self, proxy: &std::sync::Arc<Proxy>) -> Result<(), LinkError> {
+    pub(super) fn introduce(&self, proxy: &Arc<Proxy>) -> Result<(), LinkError> {
         let _telling = self.telling();
         let all: Vec<SessionFacts> = {
             let roster = self.roster();
@@ -77,11 +86,29 @@ impl Shared {
         Ok(())
     }
 
-    /// Does what is due from time to time.
-    pub(super) fn sweep(&self) {
-        self.end_orphans();
-        self.close_unclosed();
-        self.remove_empty();
+    /// Does what is due from time to time, until the supervisor stops; needs a thread, since a proxy may be slow.
+    pub(super) fn keep_swept(&self) {
+        let mut flows_swept_ns = self.clock.mono_ns();
+        let interval_ns = i64::try_from(FLOWS_INTERVAL.as_nanos()).unwrap_or(i64::MAX);
+        while !self.is_stopping() {
+            self.end_orphans();
+            self.close_unclosed();
+            self.remove_empty();
+            let now_ns = self.clock.mono_ns();
+            if now_ns - flows_swept_ns >= interval_ns {
+                flows_swept_ns = now_ns;
+                self.sweep_flows();
+            }
+            thread::sleep(SWEEP_INTERVAL);
+        }
+    }
+
+    fn sweep_flows(&self) {
+        match self.with_kernel(Kernel::sweep) {
+            Ok(0) => {}
+            Ok(flows) => debug!(flows, "stale flows were forgotten"),
+            Err(failure) => error!(%failure, "stale flows were not forgotten"),
+        }
     }
 
     /// Ends the adopted sessions that nobody took up in time.

@@ -229,16 +229,8 @@ impl Caller<'_> {
         }
         match self.shared.open(self.peer, wish) {
             Ok(opened) => {
-                self.session = Some(opened.id);
-                Reply::Opened {
-                    session: opened.id,
-                    secret: opened.secret,
-                    token: opened.token,
-                    ca: self.shared.ca(),
-                    mode: self.shared.config.daemon.mode.as_str().to_owned(),
-                    store: self.shared.config.record.store.clone(),
-                    advisory: opened.advisory,
-                }
+                self.session = Some(opened.session);
+                Reply::Opened(opened)
             }
             Err(refusal) => refused(&refusal),
         }

@@ -1,4 +1,4 @@
-//! The supervisor's main thread: keeps a proxy running, does what is due, and stops in order.
+//! The supervisor's main thread: keeps a proxy running, and stops in order.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -10,14 +10,10 @@ use super::SupervisorError;
 use super::door::Door;
 use super::proxy::{Backoff, Event, Proxy};
 use super::shared::Shared;
-use crate::connection::redirect::Kernel;
 use crate::control::{Handover, LinkError};
 
-/// How often the supervisor looks for what is due.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How often flows whose other end never came are forgotten.
-const FLOWS_INTERVAL: Duration = Duration::from_secs(30);
+/// Longest wait for an event before the thread looks at the clock again.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a proxy may take to seal and store its record after it was drained.
 const SEAL_PATIENCE: Duration = Duration::from_secs(60);
@@ -42,7 +38,6 @@ impl Keeper {
         let mut proxy: Option<Arc<Proxy>> = None;
         let mut started_ns = clock.mono_ns();
         let mut due_ns = Some(started_ns);
-        let mut flows_ns = started_ns;
         loop {
             if due_ns.is_some_and(|due_ns| due_ns <= clock.mono_ns()) {
                 number += 1;
@@ -56,8 +51,8 @@ impl Keeper {
                     }
                 }
             }
-            let due = due_ns.map_or(SWEEP_INTERVAL, |due_ns| since(due_ns, clock.mono_ns()));
-            match self.happened.recv_timeout(due.min(SWEEP_INTERVAL)) {
+            let due = due_ns.map_or(LOOK_INTERVAL, |due_ns| since(due_ns, clock.mono_ns()));
+            match self.happened.recv_timeout(due.min(LOOK_INTERVAL)) {
                 Ok(Event::Stop) => return Ok(proxy),
                 Ok(Event::Ready(ready)) => {
                     if let Some(proxy) = proxy.as_ref().filter(|proxy| proxy.number == ready) {
@@ -79,11 +74,6 @@ impl Keeper {
                 // The supervisor itself holds a sender, so this cannot come.
                 Err(RecvTimeoutError::Disconnected) => return Ok(proxy),
             }
-            self.shared.sweep();
-            if since(clock.mono_ns(), flows_ns) >= FLOWS_INTERVAL {
-                flows_ns = clock.mono_ns();
-                self.sweep_flows();
-            }
         }
     }
 
@@ -95,14 +85,6 @@ impl Keeper {
                 error!(proxy = proxy.number, %failure, "proxy was not told of all sessions");
                 proxy.link.hang_up();
             }
-        }
-    }
-
-    fn sweep_flows(&self) {
-        match self.shared.with_kernel(Kernel::sweep) {
-            Ok(0) => {}
-            Ok(flows) => info!(flows, "stale flows were forgotten"),
-            Err(failure) => error!(%failure, "stale flows were not forgotten"),
         }
     }
 

@@ -27,15 +27,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use rustix::fs::Mode;
 use rustix::process::{geteuid, umask};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Mode, RecordMode};
 use crate::connection::redirect::{Installation, Kernel, KernelError, Need, probe};
 use crate::control::Handover;
 
@@ -123,12 +122,18 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
         return Err(SupervisorError::NotRoot(uid));
     }
     // Files get the modes they are made with, whatever shell started us.
-    umask(Mode::from_raw_mode(0o022));
+    umask(rustix::fs::Mode::from_raw_mode(0o022));
     let run_dir = config.daemon.run_dir.clone();
     make_folder(&run_dir)?;
     make_folder(&config.daemon.state_dir)?;
     let _lock = Lock::take(&run_dir)?;
     look_for_missing()?;
+    if config.daemon.mode == Mode::Observe {
+        warn!("observe mode: nothing is refused");
+    }
+    if config.record.mode == RecordMode::BestEffort {
+        warn!("best_effort record: what is recorded may be lost");
+    }
     let (events, happened) = mpsc::channel();
     watch_signals(&events)?;
 
@@ -139,6 +144,11 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
         path: run_dir.join(SOCKET),
         source,
     })?;
+    let sweeping = Arc::clone(&shared);
+    thread::Builder::new()
+        .name("sweep".to_owned())
+        .spawn(move || sweeping.keep_swept())
+        .map_err(SupervisorError::System)?;
     let keeper = Keeper {
         shared,
         handover,
@@ -166,6 +176,7 @@ fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), Supervisor
         program_logs: config.capture.program_logs,
         daemon_cgroup_id: entered.daemon_id,
     })?;
+    debug!(programs = ?kernel.program_tags(), "programs installed");
     // After the programs: they know the listeners by a tag that sockets get when they are made.
     let handover = Handover {
         config: config.source.clone(),

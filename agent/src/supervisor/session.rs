@@ -13,7 +13,7 @@ use super::roster::{Entry, Held, Live, Unclosed};
 use super::shared::Shared;
 use super::token::{self, Digest};
 use crate::connection::redirect::SessionTag;
-use crate::control::request::check_labels;
+use crate::control::request::{Opened, check_labels};
 use crate::control::{Enforcement, Leftover, LinkError, SessionEnd, SessionFacts, SessionSummary};
 use crate::id::SessionId;
 
@@ -39,15 +39,6 @@ pub(super) struct Wish {
     pub(super) exe: String,
     pub(super) argv_sha256: [u8; 32],
     pub(super) require_enforced: bool,
-}
-
-/// A session that was opened.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) id: SessionId,
-    pub(super) secret: String,
-    pub(super) token: String,
-    pub(super) advisory: Option<String>,
 }
 
 /// A session that has ended.
@@ -146,9 +137,13 @@ impl Shared {
         }
         debug!(session = %id, advisory, "session opened");
         Ok(Opened {
-            id,
+            session: id,
             secret,
             token,
+            ca: self.ca(),
+            mode: self.config.daemon.mode.as_str().to_owned(),
+            record_mode: self.config.record.mode.as_str().to_owned(),
+            store: self.config.record.store.clone(),
             advisory,
         })
     }

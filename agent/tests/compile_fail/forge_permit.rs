@@ -1,9 +1,9 @@
 //! A permit comes from policy alone.
 
 use icecore::policy::Permit;
-use icecore::statement::Statement;
+use icecore::statement::{Scope, Statement};
 
 fn main() {
-    let statement = Statement::read("drop table t");
+    let statement = Statement::read("drop table t", &Scope::new(&|_| false));
     let _permit = Permit { statement, rules: Vec::new(), overruled: None };
 }

@@ -117,3 +117,7 @@ fn equal(what: &str, found: &str, expected: &str) -> Result<(), String> {
         Err(format!("{what}: expected `{expected}`, found `{found}`"))
     }
 }
+
+#[cfg(test)]
+#[path = "credential_tests.rs"]
+mod tests;

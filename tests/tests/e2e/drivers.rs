@@ -31,7 +31,7 @@ fn both_connectors_work_through_the_real_redirection() -> Result<()> {
                 {"do": "sql", "name": "describe", "sql": "select id, customer from orders", "describe": true},
                 {"do": "sql", "name": "slow", "sql": "select * from wait_3_seconds"},
                 {"do": "abort", "sql": "select * from wait_60_seconds"},
-                {"do": "async", "sql": "select * from wait_2_seconds"},
+                {"do": "async", "fetch": generation == Generation::Five, "sql": "select * from wait_2_seconds"},
                 {"do": "close"},
                 {"do": "connect", "name": "again"},
                 {"do": "sql", "name": "after", "sql": "select 1"},
@@ -97,6 +97,22 @@ fn only_ours_arrived(world: &World) -> Result<()> {
     assert_eq!(
         world.gate.events(Some("login_refused"))?,
         Vec::<Value>::new()
+    );
+    Ok(())
+}
+
+/// Connector 4.8 fetches a result again by `RESULT_SCAN`, which could read anybody's: a call, and not allowed here.
+#[test]
+fn result_scan_is_refused_in_a_read_only_session() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let steps = json!([{"do": "async", "fetch": true, "sql": "select 1"}]);
+    let finished = world.drive(Generation::Four, &steps)?;
+    let step = finished.step("async")?;
+    assert!(
+        step["message"]
+            .to_string()
+            .contains("Icecore refused this statement"),
+        "{step}"
     );
     Ok(())
 }

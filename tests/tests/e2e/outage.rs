@@ -169,11 +169,10 @@ fn statement_cut_by_kill_9_is_recovered_as_abandoned() -> Result<()> {
     )?;
     driver.expect("connect")?;
     wait_for_execution(&world, sql)?;
-    let proxy = world.daemon()?.proxy()?;
+    // The proxy first: it must have no moment to close its chain.
+    kill_process(world.daemon()?.proxy()?, Signal::KILL)?;
     world.daemon()?.kill_supervisor()?;
     world.daemon = None;
-    // Already gone when it saw its supervisor die.
-    kill_process(proxy, Signal::KILL).ok();
     driver.kill()?;
     world.start_daemon()?;
     world.flush()?;

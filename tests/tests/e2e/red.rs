@@ -107,6 +107,10 @@ fn red_agent_obtains_nothing_and_its_twin_works() -> Result<()> {
     assert!(obtained.is_empty(), "{obtained:#?}");
 
     nothing_happened_upstream(&world)?;
+    let twins = "select CUSTOMER from ORDERS order by ID";
+    let executed = world.gate.executed()?;
+    let times = executed.iter().filter(|sql| *sql == twins).count();
+    assert_eq!(times, 1, "the twin's repeated request was executed again");
     assert_eq!(world.trap.arrivals(), 0, "something bypassed the proxy");
     Ok(())
 }

@@ -95,7 +95,7 @@ fn both_connectors_do_their_daily_work() -> Result<()> {
                 {"do": "sql", "name": "describe", "sql": "select id, customer from orders", "describe": true},
                 {"do": "sql", "name": "slow", "sql": "select * from wait_3_seconds"},
                 {"do": "abort", "sql": "select * from wait_62_seconds"},
-                {"do": "async", "sql": "select * from wait_2_seconds"},
+                {"do": "async", "fetch": true, "sql": "select * from wait_2_seconds"},
                 {"do": "close"},
                 {"do": "connect", "name": "again"},
                 {"do": "sql", "name": "after", "sql": "select 1"},

@@ -15,7 +15,7 @@ use signal_hook::low_level::siginfo::Cause;
 
 use super::enter::TOKEN_VARIABLE;
 use super::trust::Trust;
-use crate::id::SessionId;
+use crate::control::request::Opened;
 
 /// Signals that are handed on to the command.
 const HANDED_ON: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
@@ -29,8 +29,7 @@ pub(super) struct Child {
 impl Child {
     /// Starts this program again, to become the command.
     pub(super) fn start(
-        session: SessionId,
-        token: &str,
+        opened: &Opened,
         socket: &Path,
         command: &[OsString],
         trust: &Trust,
@@ -40,11 +39,11 @@ impl Child {
         let mut again = Command::new("/proc/self/exe");
         again
             .arg0("icecore")
-            .args(["run", "--enter", &session.to_string(), "--control"])
+            .args(["run", "--enter", &opened.session.to_string(), "--control"])
             .arg(socket)
             .arg("--")
             .args(command)
-            .env(TOKEN_VARIABLE, token)
+            .env(TOKEN_VARIABLE, &opened.token)
             .envs(trust.variables.iter().map(|(name, value)| (name, value)));
         for name in trust.removed {
             again.env_remove(name);

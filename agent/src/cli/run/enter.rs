@@ -8,12 +8,12 @@ use std::process::{Command, ExitCode};
 
 use rustix::thread::set_no_new_privs;
 
+use super::PATIENCE;
 use super::program::{NOT_EXECUTABLE, NOT_FOUND};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::socket::{DaemonName, connect};
+use crate::cli::socket::{DaemonName, ask, connect, misunderstood};
 use crate::connection::sys::close_on_exec_from;
-use crate::control::line::Lines;
 use crate::control::request::{Reply, Request};
 use crate::id::SessionId;
 
@@ -46,18 +46,14 @@ pub(super) fn enter(session: SessionId, daemon: &DaemonName, command: &[OsString
 fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
     let token = env::var(TOKEN_VARIABLE)
         .map_err(|_| Failure::text(Exit::Usage, "--enter is for `icecore run` itself"))?;
-    let unreachable = |error| Failure::new(Exit::Unreachable, error);
-    let mut lines = Lines::new(connect(&daemon.socket()?)?);
-    lines
-        .send(&Request::Enter { session, token })
-        .map_err(unreachable)?;
-    match lines.receive().map_err(unreachable)? {
+    let mut lines = connect(&daemon.socket()?)?;
+    match ask(&mut lines, &Request::Enter { session, token }, PATIENCE)? {
         Reply::Entered {} => {}
-        Reply::Refused { reason } => return Err(Failure::text(Exit::Refused, reason)),
-        Reply::Opened { .. } | Reply::Attached {} | Reply::Closed { .. } | Reply::Flushed {} => {
-            let text = "the daemon answered something else";
-            return Err(Failure::text(Exit::Bug, text));
-        }
+        Reply::Opened(_)
+        | Reply::Attached {}
+        | Reply::Closed { .. }
+        | Reply::Flushed {}
+        | Reply::Refused { .. } => return Err(misunderstood()),
     }
     let lock_down = close_on_exec_from(FIRST_OTHER_DESCRIPTOR)
         .and_then(|()| set_no_new_privs(true).map_err(io::Error::from));

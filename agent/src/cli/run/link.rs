@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::control::line::Lines;
-use crate::control::request::{Reply, Request};
+use crate::control::request::{Opened, Reply, Request};
 use crate::control::{ControlError, Leftover, SessionSummary};
 use crate::id::SessionId;
 
@@ -62,12 +62,9 @@ struct State {
 
 impl Link {
     /// Keeps the session alive from a thread of its own.
-    pub(super) fn hold(
-        lines: Lines,
-        socket: &Path,
-        session: SessionId,
-        secret: String,
-    ) -> io::Result<Self> {
+    pub(super) fn hold(lines: Lines, socket: &Path, opened: &Opened) -> io::Result<Self> {
+        // As long as the command runs there is nothing to hear.
+        lines.stream().set_read_timeout(None)?;
         let (tell, told) = mpsc::channel();
         let stream = Some(lines.stream().try_clone()?);
         let state = Arc::new(Mutex::new(State {
@@ -77,8 +74,8 @@ impl Link {
         let keeper = Keeper {
             state: Arc::clone(&state),
             socket: socket.to_owned(),
-            session,
-            secret,
+            session: opened.session,
+            secret: opened.secret.clone(),
             tell,
         };
         thread::Builder::new()
@@ -133,10 +130,7 @@ impl Keeper {
                 }
                 Ok(Reply::Refused { reason }) => break Told::Lost(reason),
                 Ok(
-                    Reply::Opened { .. }
-                    | Reply::Entered {}
-                    | Reply::Attached {}
-                    | Reply::Flushed {},
+                    Reply::Opened(_) | Reply::Entered {} | Reply::Attached {} | Reply::Flushed {},
                 ) => {}
                 Err(_) => {
                     lock(&self.state).stream = None;
@@ -174,7 +168,7 @@ impl Keeper {
         match lines.receive()? {
             Reply::Attached {} => {}
             Reply::Refused { reason } => return Ok(Knock::Refused(reason)),
-            Reply::Opened { .. } | Reply::Entered {} | Reply::Closed { .. } | Reply::Flushed {} => {
+            Reply::Opened(_) | Reply::Entered {} | Reply::Closed { .. } | Reply::Flushed {} => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }
         }

@@ -16,20 +16,23 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ring::digest::{Context, SHA256};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::Exit;
 use super::failure::Failure;
-use super::socket::{DaemonName, connect};
-use crate::control::line::Lines;
+use super::socket::{DaemonName, ask, connect, misunderstood};
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
 use child::Child;
 use link::{Link, Told};
 use summary::Summary;
 use trust::Trust;
+
+/// How long the daemon may take to answer; it waits 10 s for a proxy and 10 s for the record.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `icecore run` takes.
 #[derive(Debug, clap::Args)]
@@ -91,31 +94,21 @@ fn launch(args: Args) -> Result<ExitCode, Failure> {
         require_enforced: args.require.is_some(),
     };
     let socket = args.daemon.socket()?;
-    let mut lines = Lines::new(connect(&socket)?);
-    let unreachable = |error| Failure::new(Exit::Unreachable, error);
-    lines.send(&request).map_err(unreachable)?;
-    let (session, secret, token, ca, mode, store, advisory) =
-        match lines.receive().map_err(unreachable)? {
-            Reply::Opened {
-                session,
-                secret,
-                token,
-                ca,
-                mode,
-                store,
-                advisory,
-            } => (session, secret, token, ca, mode, store, advisory),
-            Reply::Refused { reason } => return Err(Failure::text(Exit::Refused, reason)),
-            Reply::Entered {} | Reply::Attached {} | Reply::Closed { .. } | Reply::Flushed {} => {
-                let text = "the daemon answered something else";
-                return Err(Failure::text(Exit::Bug, text));
-            }
-        };
+    let mut lines = connect(&socket)?;
+    let opened = match ask(&mut lines, &request, PATIENCE)? {
+        Reply::Opened(opened) => opened,
+        Reply::Entered {}
+        | Reply::Attached {}
+        | Reply::Closed { .. }
+        | Reply::Flushed {}
+        | Reply::Refused { .. } => return Err(misunderstood()),
+    };
     // From here on an early return ends the session: the control connection goes.
-    let trust = Trust::write(&ca, session, |name| env::var_os(name)).map_err(|error| {
-        let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
-        Failure::new(Exit::Unreachable, error)
-    })?;
+    let trust =
+        Trust::write(&opened.ca, opened.session, |name| env::var_os(name)).map_err(|error| {
+            let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
+            Failure::new(Exit::Unreachable, error)
+        })?;
     for warning in &trust.warnings {
         eprintln!("icecore: warning: {warning}");
     }
@@ -123,18 +116,14 @@ fn launch(args: Args) -> Result<ExitCode, Failure> {
         let error = anyhow::Error::from(error).context("the command cannot be started");
         Failure::new(Exit::Unreachable, error)
     };
-    let mut child =
-        Child::start(session, &token, &socket, &args.command, &trust).map_err(not_started)?;
-    let link = Link::hold(lines, &socket, session, secret).map_err(not_started)?;
+    let mut child = Child::start(&opened, &socket, &args.command, &trust).map_err(not_started)?;
+    let link = Link::hold(lines, &socket, &opened).map_err(not_started)?;
     let ending = child.wait().map_err(not_started)?;
 
     let told = link.close(ending.reason());
     drop(trust);
     let summary = Summary {
-        session,
-        mode: &mode,
-        store: &store,
-        advisory: advisory.as_deref(),
+        opened: &opened,
         told: &told,
     };
     if !args.quiet || !matches!(told, Told::Closed { problem: None, .. }) {

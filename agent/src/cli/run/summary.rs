@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, IsTerminal};
 
 use super::link::Told;
-use crate::id::SessionId;
+use crate::control::request::Opened;
 
 /// Most processes that are named; the rest is counted.
 const NAMED_MAX: usize = 8;
@@ -15,13 +15,7 @@ const DEFAULT_STORE: &str = "file:///var/lib/icecore/store";
 /// What is known when a session has ended.
 #[derive(Debug)]
 pub(super) struct Summary<'s> {
-    pub(super) session: SessionId,
-    /// `enforce` or `observe`.
-    pub(super) mode: &'s str,
-    /// URL of the store that has the record.
-    pub(super) store: &'s str,
-    /// Why the session is advisory, if it is.
-    pub(super) advisory: Option<&'s str>,
+    pub(super) opened: &'s Opened,
     pub(super) told: &'s Told,
 }
 
@@ -85,25 +79,28 @@ impl Summary<'_> {
                 format!("the session was lost: {}", reason.escape_default())
             }
         };
-        if self.mode == "observe" {
+        if self.opened.mode == "observe" {
             line.push_str(
                 "; observe mode: nothing was refused, the record says what would have been",
             );
         } else {
-            line.push_str(&format!("; {}", self.mode.escape_default()));
+            line.push_str(&format!("; {}", self.opened.mode.escape_default()));
         }
-        if let Some(reason) = self.advisory {
+        if self.opened.record_mode == "best_effort" {
+            line.push_str("; best_effort record: some of it may be lost");
+        }
+        if let Some(reason) = &self.opened.advisory {
             line.push_str(&format!("; advisory: {}", reason.escape_default()));
         }
         line
     }
 
     fn record(&self) -> String {
-        let session = self.session;
-        let store = if self.store == DEFAULT_STORE {
+        let Opened { session, store, .. } = self.opened;
+        let store = if store == DEFAULT_STORE {
             String::new()
         } else {
-            format!(" --store {}", self.store.escape_default())
+            format!(" --store {}", store.escape_default())
         };
         match self.told {
             Told::Closed {

@@ -1,19 +1,34 @@
 //! What is said at a session's end.
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::control::{Leftover, SessionSummary};
 
 const SESSION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
+fn opened() -> Opened {
+    Opened {
+        session: SESSION.parse().unwrap(),
+        secret: String::new(),
+        token: String::new(),
+        ca: PathBuf::new(),
+        mode: "enforce".to_owned(),
+        record_mode: "strict_local".to_owned(),
+        store: DEFAULT_STORE.to_owned(),
+        advisory: None,
+    }
+}
+
 #[track_caller]
 fn check(mode: &str, advisory: Option<&str>, told: &Told, expected: &[&str]) {
-    let summary = Summary {
-        session: SESSION.parse().unwrap(),
-        mode,
-        store: DEFAULT_STORE,
-        advisory,
-        told,
+    let opened = Opened {
+        mode: mode.to_owned(),
+        advisory: advisory.map(str::to_owned),
+        ..opened()
     };
+    let opened = &opened;
+    let summary = Summary { opened, told };
     let lines: Vec<String> = summary
         .lines()
         .iter()
@@ -112,17 +127,22 @@ fn gaps_and_losses_are_said() {
 }
 
 #[test]
-fn other_stores_are_named() {
+fn other_stores_and_weaker_records_are_named() {
+    let opened = Opened {
+        record_mode: "best_effort".to_owned(),
+        store: "file:///other".to_owned(),
+        ..opened()
+    };
     let told = closed(0, 0, &[]);
     let summary = Summary {
-        session: SESSION.parse().unwrap(),
-        mode: "enforce",
-        store: "file:///other",
-        advisory: None,
+        opened: &opened,
         told: &told,
     };
     assert_eq!(
-        summary.record(),
-        format!("record: icecore replay {SESSION} --store file:///other")
+        summary.lines(),
+        [
+            "0 statements: 0 allowed, 0 refused, 0 failed; enforce; best_effort record: some of it may be lost".to_owned(),
+            format!("record: icecore replay {SESSION} --store file:///other"),
+        ]
     );
 }
