@@ -53,6 +53,7 @@ impl Stages {
         execution: &Arc<Execution>,
         asked: Asked,
     ) -> Ended {
+        let _settled_even_by_a_panic = Settle(execution);
         match self.answer(upstream, execution, asked).await {
             Ok((state, ended)) => {
                 execution.advance(state);
@@ -164,5 +165,17 @@ impl Stages {
             },
             ended,
         ))
+    }
+}
+
+/// Settles an execution that was left without a reply, so that no client waits for one for ever.
+struct Settle<'a>(&'a Execution);
+
+impl Drop for Settle<'_> {
+    fn drop(&mut self) {
+        if self.0.state().reply().is_none() {
+            self.0
+                .advance(State::Refused(Reply::broken(self.0.own_query_id())));
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod registry;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -66,6 +67,7 @@ pub struct Execution {
     request_id: String,
     digest: [u8; 32],
     own_query_id: QueryId,
+    given_query_id: OnceLock<QueryId>,
     state: watch::Sender<State>,
     withdrawn: AtomicBool,
 }
@@ -81,6 +83,7 @@ impl Execution {
             request_id,
             digest,
             own_query_id: QueryId::mint(),
+            given_query_id: OnceLock::new(),
             state: watch::Sender::new(State::Judged),
             withdrawn: AtomicBool::new(false),
         }
@@ -120,6 +123,18 @@ impl Execution {
     #[must_use]
     pub fn own_query_id(&self) -> QueryId {
         self.own_query_id
+    }
+
+    /// Notes the id that Snowflake gave; the first one stands.
+    fn name(&self, query_id: QueryId) {
+        self.given_query_id.get_or_init(|| query_id);
+    }
+
+    /// Gives the ids that lead to this statement.
+    fn query_ids(&self) -> impl Iterator<Item = QueryId> {
+        [Some(self.own_query_id), self.given_query_id.get().copied()]
+            .into_iter()
+            .flatten()
     }
 
     /// Moves the statement on; an end is never left again.

@@ -67,6 +67,7 @@ impl Registry {
 
     /// Notes the id that Snowflake gave a statement.
     pub fn name(&self, execution: &Arc<Execution>, query_id: QueryId, known: Known) {
+        execution.name(query_id);
         let mut tables = self.tables();
         tables
             .by_query
@@ -116,9 +117,9 @@ impl Registry {
             execution.login(),
             execution.request_id().to_owned(),
         ));
-        tables
-            .by_query
-            .retain(|_, held| held.id() != execution.id());
+        for query_id in execution.query_ids() {
+            tables.by_query.remove(&(session, query_id));
+        }
     }
 
     /// Gives a session's executions that have no reply yet.

@@ -85,6 +85,19 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
             )
             .await;
     };
+    let Some(_held) = session.take_connection() else {
+        reset(connection.into_parts().0);
+        let detail = json!({ "reason": "more connections than a session may have open" });
+        return shared
+            .event(
+                Some(&session),
+                code::BYPASS_ATTEMPT,
+                Severity::Low,
+                Category::Net,
+                detail,
+            )
+            .await;
+    };
     let destination = connection.destination();
     let (stream, peer) = connection.into_parts();
     let (opening, stream) = match hello::read(stream).await {

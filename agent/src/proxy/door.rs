@@ -8,6 +8,8 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use serde_json::json;
 
+use tokio::sync::oneshot;
+
 use super::body::{self, BodyError};
 use super::core::Core;
 use super::logins::{Found, OpenLogin, TokenKind};
@@ -17,6 +19,7 @@ use crate::connection::peer::Peer;
 use crate::record::{Category, Severity};
 use crate::snowflake::answer::{self, code};
 use crate::snowflake::route::{Endpoint, QueryId};
+use crate::tasks;
 use crate::upstream::{Account, Headers};
 
 /// Codes of events that a door records.
@@ -63,11 +66,25 @@ impl Door {
     }
 
     /// Answers one request; whatever is wrong with it is told in a body that every driver shows.
+    ///
+    /// Once it is read, a request is carried out to its end even if its client hangs up: a login that Snowflake has
+    /// granted must be recorded and closed, a renewed token kept.
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Bytes {
-        match self.receive(request).await {
-            Ok((account, received)) => self.dispatch(&account, received).await,
-            Err(refusal) => refusal,
-        }
+        let (account, received) = match self.receive(request).await {
+            Ok(received) => received,
+            Err(refusal) => return refusal,
+        };
+        let (done, answered) = oneshot::channel();
+        drop(tasks::spawn("request", async move {
+            // A client that has gone takes no answer.
+            drop(done.send(self.dispatch(&account, received).await));
+        }));
+        answered.await.unwrap_or_else(|_| {
+            answer::plain_error(
+                code::FAILED,
+                "Icecore failed on this request, a bug of its own",
+            )
+        })
     }
 
     /// Reads a request whole and settles which account and endpoint it is for.

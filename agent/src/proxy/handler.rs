@@ -16,7 +16,7 @@ use super::sessions::Session;
 use crate::control::{SessionEnd, SessionFacts, SessionHandler, SessionSummary};
 use crate::id::SessionId;
 use crate::record::event::code;
-use crate::record::{Category, EventRow, Mode, Phase, Row, SessionRow, Severity};
+use crate::record::{Category, EventRow, Phase, Row, SessionRow, Severity};
 use crate::tasks;
 use crate::upstream::{self, Headers};
 
@@ -58,10 +58,7 @@ impl Handler {
         SessionRow {
             policy_bundle_sha256: Some(shared.stages.bundle.sha256()),
             recording_mode: Some(shared.config.record.mode.as_str().to_owned()),
-            mode: Some(match shared.stages.mode {
-                crate::config::Mode::Enforce => Mode::Enforce,
-                crate::config::Mode::Observe => Mode::Observe,
-            }),
+            mode: Some(shared.stages.mode),
             ..session.row(phase)
         }
     }

@@ -69,10 +69,11 @@ impl Door {
             row: row.clone(),
         };
         let unrecorded = Arc::clone(&open.login);
+        let open = Arc::new(open);
         let granted = match self
             .record_login(row)
             .await
-            .map(|()| self.core.shared.logins.grant(&Arc::new(open)))
+            .map(|()| self.core.shared.logins.grant(&open))
         {
             Ok(Ok((session, master))) => granted
                 .write(&session, &master)
@@ -89,6 +90,10 @@ impl Door {
                 return answer::plain_error(code::LOGIN_REFUSED, &text);
             }
         };
+        if self.session.is_over() {
+            // The session ended while Snowflake was asked: its end did not see this login.
+            return self.close(&open).await;
+        }
         granted.unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
     }
 

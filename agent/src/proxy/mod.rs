@@ -23,6 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::core::{Core, Shared};
 use crate::control::{Handover, SupervisorLink, receive_handover};
+use crate::statement;
 use crate::upstream::{Upstream, UpstreamSettings};
 
 /// Why the proxy cannot serve.
@@ -58,6 +59,7 @@ pub fn run() -> ExitCode {
 }
 
 fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
+    raise_descriptor_limit();
     let Handover {
         config,
         listeners,
@@ -71,6 +73,7 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
         let (runtime, _) = core(&shared, &started.upstream, &listeners)?;
         thread::Builder::new()
             .name(format!("core-{number}"))
+            .stack_size(statement::STACK_BYTES)
             .spawn(move || runtime.block_on(std::future::pending::<()>()))
             .map_err(ProxyError::Core)?;
     }
@@ -79,6 +82,7 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
     let handler = handler::Handler::new(first, runtime.handle().clone());
     thread::Builder::new()
         .name("core-0".to_owned())
+        .stack_size(statement::STACK_BYTES)
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(ProxyError::Core)?;
     let served = link.serve(Arc::new(handler)).map_err(ProxyError::Link);
@@ -86,6 +90,16 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
         tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
     }
     served
+}
+
+/// Lets the proxy hold as many sockets as the host allows; a spliced connection takes two.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "limit of open files could not be raised");
+    }
 }
 
 /// Keeps the addresses of governed hosts known, so that none is reached under another name.

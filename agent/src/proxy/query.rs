@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::door::{Door, Received};
@@ -13,7 +14,7 @@ use super::login::{failed, relay};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined, Sent};
 use crate::mask::mask;
-use crate::record::{Draft, Mode, StatementRow, deliver};
+use crate::record::{Draft, StatementRow, deliver};
 use crate::session::Asked;
 use crate::snowflake::answer::{self, code};
 use crate::snowflake::json::Object;
@@ -48,10 +49,17 @@ impl Door {
             Ok(request_id) => request_id,
             Err(text) => return self.refuse(text, json!({ "path": "query-request" })).await,
         };
+        let Some(slot) = self.session.take_statement() else {
+            let text = "more statements than a session may have under way; wait for some of them";
+            return self.refuse(text, json!({ "path": "query-request" })).await;
+        };
         let execution = Execution::new(self.session.id(), login.id, request_id, digest(&request));
         let answer = match self.core.shared.stages.registry.start_or_join(execution) {
             Joined::New(execution) => {
-                self.start(&execution, login, request, received);
+                if self.session.is_over() {
+                    execution.withdraw();
+                }
+                self.start(&execution, login, request, received, slot);
                 execution.wait(ANSWER_WITHIN).await
             }
             Joined::Replay(execution) => execution.wait(ANSWER_WITHIN).await,
@@ -70,6 +78,7 @@ impl Door {
         login: &Arc<OpenLogin>,
         request: QueryRequest,
         received: &Received,
+        slot: OwnedSemaphorePermit,
     ) {
         self.session.count_statement();
         let asked = Asked {
@@ -85,6 +94,7 @@ impl Door {
             let stages = &door.core.shared.stages;
             let ended = stages.run(&door.core.upstream, &execution, asked).await;
             door.session.count(ended);
+            drop(slot);
             tokio::time::sleep(REPLY_KEPT).await;
             stages.registry.forget(&execution);
         }));
@@ -111,7 +121,7 @@ impl Door {
             bind_count: i32::try_from(request.bind_count()).ok(),
             role_ctx: Some(login.account.role.clone()),
             warehouse: login.account.warehouse.clone(),
-            policy_mode: Some(mode(self.core.shared.stages.mode)),
+            policy_mode: Some(self.core.shared.stages.mode),
             ..StatementRow::default()
         };
         Draft {
@@ -322,13 +332,6 @@ fn monitored(query_id: QueryId) -> Bytes {
         "success": true,
     });
     body.to_string().into()
-}
-
-fn mode(mode: crate::config::Mode) -> Mode {
-    match mode {
-        crate::config::Mode::Enforce => Mode::Enforce,
-        crate::config::Mode::Observe => Mode::Observe,
-    }
 }
 
 /// Takes the client's request id, or makes one; the Python connector's login alone spells it `request_id`.

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::control::{Enforcement, SessionFacts, SessionSummary};
 use crate::id::SessionId;
 use crate::identity::Principal;
@@ -13,6 +15,12 @@ use crate::record::{self, Phase, SessionRow};
 
 /// Most events that one session may put into the record; more are counted.
 pub(super) const EVENTS_MAX: u64 = 1000;
+
+/// Most connections that one session may have open, so that it leaves descriptors for others.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// Most statements that one session may have under way, so that it leaves memory for others.
+const STATEMENTS_OPEN_MAX: usize = 256;
 
 /// Most addresses of governed names that are remembered of one session.
 const GOVERNED_MAX: usize = 4096;
@@ -28,6 +36,8 @@ pub(super) struct Session {
     refused: AtomicU64,
     events: AtomicU64,
     governed: Mutex<BTreeSet<IpAddr>>,
+    connections: Arc<Semaphore>,
+    statements_open: Arc<Semaphore>,
 }
 
 impl Session {
@@ -42,6 +52,8 @@ impl Session {
             refused: AtomicU64::new(0),
             events: AtomicU64::new(0),
             governed: Mutex::new(BTreeSet::new()),
+            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
         }
     }
 
@@ -60,6 +72,16 @@ impl Session {
 
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes one of the connections that a session may have open.
+    pub(super) fn take_connection(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.connections).try_acquire_owned().ok()
+    }
+
+    /// Takes one of the statements that a session may have under way.
+    pub(super) fn take_statement(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.statements_open).try_acquire_owned().ok()
     }
 
     /// Remembers that a governed name led this session to an address.

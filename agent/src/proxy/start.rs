@@ -14,16 +14,14 @@ use super::core::{HostEvents, Shared};
 use super::logins::Logins;
 use super::sessions::Sessions;
 use crate::clock::Clock;
-use crate::config::{Account as AccountConfig, Config, ConfigErrors, Credential};
+use crate::config::{self, Account as AccountConfig, Config, ConfigErrors, Credential};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
 use crate::execution::Registry;
 use crate::policy::{Bundle, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
-use crate::record::{
-    Category, EventRow, RecordError, RecordMode, Recorder, Row, Settings, Severity,
-};
+use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity};
 use crate::session::Stages;
 use crate::snowflake::secret::Secret;
 use crate::upstream::{Account, CredentialError, KeyPair, Resolver, UpstreamSettings};
@@ -124,27 +122,21 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     Ok(Started { shared, upstream })
 }
 
-/// Reads every `*.cedar` file of a folder, by name.
-pub(super) fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
+/// Reads the policy files of a folder, by name.
+fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |cause| StartError::Read { path, cause }
     };
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "cedar")
-        {
-            let text = fs::read_to_string(&path).map_err(failed(&path))?;
-            files.insert(path.display().to_string(), text);
-        }
-    }
-    Ok(files
-        .into_iter()
-        .map(|(file, text)| Source { file, text })
-        .collect())
+    let files = config::policy_files(folder).map_err(failed(folder))?;
+    let sources = files.into_iter().map(|path| {
+        let text = fs::read_to_string(&path).map_err(failed(&path))?;
+        Ok(Source {
+            file: path.display().to_string(),
+            text,
+        })
+    });
+    sources.collect()
 }
 
 fn open_account(account: &AccountConfig) -> Result<Account, StartError> {
@@ -223,10 +215,7 @@ fn settings(config: &Config, bundle: &Bundle, host_id: String) -> Settings {
         org: config.daemon.org.clone(),
         host_id,
         state_dir: config.daemon.state_dir.clone(),
-        mode: match config.record.mode {
-            crate::config::RecordMode::StrictLocal => RecordMode::StrictLocal,
-            crate::config::RecordMode::BestEffort => RecordMode::BestEffort,
-        },
+        mode: config.record.mode,
         store: config.record.store.clone(),
         spool_max_bytes: config.record.spool_max_bytes,
         seal_interval: config.record.seal_interval,

@@ -53,6 +53,15 @@ impl Reply {
         )
     }
 
+    /// Tells the agent that Icecore itself failed on a statement, whose outcome it therefore cannot tell.
+    #[must_use]
+    pub fn broken(query_id: QueryId) -> Self {
+        Self::told(
+            query_id,
+            "Icecore failed on this statement, a bug of its own; it may have taken effect",
+        )
+    }
+
     fn told(query_id: QueryId, text: &str) -> Self {
         Self {
             body: answer::error(code::REFUSED, "42501", query_id, text),

@@ -19,10 +19,10 @@ use super::error::RecordError;
 use super::event::{Category, EventRow, Row, code};
 use super::outage::{Health, Notice, Outages};
 use super::queue::{Answer, Job, Queue, Written};
-use super::settings::Settings;
+use super::settings::{RecordMode, Settings};
 use super::ship::{Order, told};
 use super::spool::{Segment, Spool};
-use super::wal::{self, Header, Wal, WalError};
+use super::wal::{self, Durability, Header, Wal, WalError};
 use crate::clock::Clock;
 use crate::id::StatementId;
 
@@ -31,6 +31,9 @@ const SESSION_OVER_SEAL: Duration = Duration::from_secs(1);
 
 /// How often a recorder that found no room looks whether there is some.
 const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// How long rows gather that nobody waits for: a write a millisecond instead of one a row.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Row flag: the clock stood before the row that was taken before.
 const CLOCK_STEPPED: i32 = 1 << 2;
@@ -47,10 +50,12 @@ pub(super) struct Journal {
     orders: Sender<Order>,
     used_bytes: Arc<AtomicU64>,
     wal: Wal,
+    durability: Durability,
     number: u64,
     wal_rows: i64,
     next_seq: i64,
     last_ts_us: i64,
+    id_seed: u128,
     seal_at_ns: Option<i64>,
     // Intents without an end, as they were framed.
     open: BTreeMap<StatementId, Vec<u8>>,
@@ -87,10 +92,15 @@ impl Journal {
             seal_interval: settings.seal_interval,
             orders,
             wal,
+            durability: match settings.mode {
+                RecordMode::StrictLocal => Durability::Synced,
+                RecordMode::BestEffort => Durability::Written,
+            },
             number: 0,
             wal_rows: 0,
             next_seq: 0,
             last_ts_us: i64::MIN,
+            id_seed: Uuid::new_v4().as_u128(),
             seal_at_ns: None,
             open: BTreeMap::new(),
             outages: Outages::new(settings.mode, health),
@@ -115,7 +125,11 @@ impl Journal {
 
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, queue: &Queue) {
-        while let Some(jobs) = queue.take(self.wait()) {
+        let pause = match self.durability {
+            Durability::Synced => Duration::ZERO,
+            Durability::Written => GATHER,
+        };
+        while let Some(jobs) = queue.take(self.wait(), pause) {
             let idle = jobs.is_empty();
             self.work(jobs);
             if idle && self.retries() {
@@ -213,7 +227,7 @@ impl Journal {
         {
             warn!(error = told(&error), "went on in a full spool file");
         }
-        self.wal.append(frames).map_err(|error| {
+        self.wal.append(frames, self.durability).map_err(|error| {
             let path = self.wal.path().to_owned();
             match error {
                 WalError::Full(error) => RecordError::Full {
@@ -344,6 +358,7 @@ impl Journal {
         };
         self.last_ts_us = ts_us;
         Stamp {
+            id_seed: self.id_seed,
             ts_us,
             mono_ns: self.clock.mono_ns(),
             flags,

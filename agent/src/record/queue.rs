@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -62,14 +63,20 @@ impl Queue {
         }
         state.queued_bytes += bytes;
         state.closed = matches!(job, Job::Close(_));
+        let was_empty = state.jobs.is_empty();
         state.jobs.push_back(job);
         drop(state);
-        self.filled.notify_one();
+        // Who takes one takes all, so that one waking is enough.
+        if was_empty {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
     /// Takes everything that waits; nothing after `wait` without a job, none when closed and empty.
-    pub(super) fn take(&self, wait: Option<Duration>) -> Option<VecDeque<Job>> {
+    ///
+    /// With a `pause`, more may gather after the first job before all are taken.
+    pub(super) fn take(&self, wait: Option<Duration>, pause: Duration) -> Option<VecDeque<Job>> {
         let idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
         let mut state = match wait {
             Some(wait) => {
@@ -86,6 +93,11 @@ impl Queue {
         };
         if state.jobs.is_empty() && state.closed {
             return None;
+        }
+        if !pause.is_zero() && !state.jobs.is_empty() && !state.closed {
+            drop(state);
+            thread::sleep(pause);
+            state = self.lock();
         }
         state.queued_bytes = 0;
         Some(std::mem::take(&mut state.jobs))

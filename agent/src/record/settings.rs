@@ -4,25 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the recorder promises when it takes rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordMode {
-    /// A commit returns when its rows are on the local disk.
-    StrictLocal,
-    /// A commit returns when its rows are queued; loss is possible and is recorded.
-    BestEffort,
-}
-
-impl RecordMode {
-    /// Gives the recorded word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::StrictLocal => "strict_local",
-            Self::BestEffort => "best_effort",
-        }
-    }
-}
+pub use crate::config::RecordMode;
 
 /// What the recorder must know before it opens.
 #[derive(Clone, Debug)]

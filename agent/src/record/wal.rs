@@ -77,12 +77,21 @@ pub(super) enum WalError {
     Fatal(io::Error),
 }
 
+/// What must have happened to frames before they count as appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// They are on the disk: they survive a power cut.
+    Synced,
+    /// They are the kernel's to write: they survive this process.
+    Written,
+}
+
 /// A file that frames are appended to.
 #[derive(Debug)]
 pub(super) struct Wal {
     path: PathBuf,
     file: File,
-    // INVARIANT: all bytes before it are whole frames and were synced; those after it count for nothing.
+    // INVARIANT: all bytes before it are whole frames, as durable as was asked; those after it count for nothing.
     end: u64,
     allocated: u64,
 }
@@ -113,12 +122,12 @@ impl Wal {
 
     fn begin(&mut self, header: &[u8]) -> Result<(), WalError> {
         self.allocate(STEPS_BYTES)?;
-        self.append(header)?;
+        self.append(header, Durability::Synced)?;
         disk::sync_parent(&self.path).map_err(sorted)
     }
 
-    /// Appends whole frames and returns when they are durable.
-    pub(super) fn append(&mut self, frames: &[u8]) -> Result<(), WalError> {
+    /// Appends whole frames and returns when they are as durable as asked.
+    pub(super) fn append(&mut self, frames: &[u8], durability: Durability) -> Result<(), WalError> {
         let len = frames.len() as u64;
         if self.end + len > self.allocated {
             self.allocate([len.max(1 << 20), len, len])?;
@@ -130,8 +139,10 @@ impl Wal {
                 WalError::Fatal(error)
             });
         }
-        // Never tried twice: after a failed sync the kernel may call pages clean that it never wrote.
-        fdatasync(&self.file).map_err(|error| WalError::Fatal(error.into()))?;
+        if durability == Durability::Synced {
+            // Never tried twice: after a failed sync the kernel may call pages clean that it never wrote.
+            fdatasync(&self.file).map_err(|error| WalError::Fatal(error.into()))?;
+        }
         self.still_there()?;
         self.end += len;
         Ok(())
@@ -289,7 +300,8 @@ mod tests {
         let path = dir.path().join("1.wal");
         let first = first_frames(&header(), [b"open".as_slice()].into_iter()).unwrap();
         let mut wal = Wal::create(path.clone(), &first).unwrap();
-        wal.append(&frames(&[b"a", b"b"])).unwrap();
+        wal.append(&frames(&[b"a", b"b"]), Durability::Synced)
+            .unwrap();
         let bytes = read(&path).unwrap();
         let kinds: Vec<_> = Frames::new(&bytes).map(|frame| frame.kind).collect();
         assert_eq!(kinds, [Kind::Header, Kind::Carried, Kind::Row, Kind::Row]);
@@ -317,7 +329,7 @@ mod tests {
             allocated: 1 << 20,
         };
         assert!(matches!(
-            wal.append(&frames(&[b"a"])),
+            wal.append(&frames(&[b"a"]), Durability::Synced),
             Err(WalError::Fatal(_))
         ));
     }
@@ -329,7 +341,7 @@ mod tests {
         let mut wal = Wal::create(path.clone(), &frames(&[b"a"])).unwrap();
         fs::remove_file(&path).unwrap();
         assert!(matches!(
-            wal.append(&frames(&[b"b"])),
+            wal.append(&frames(&[b"b"]), Durability::Synced),
             Err(WalError::Fatal(_))
         ));
     }

@@ -1,5 +1,7 @@
 //! The closed sets of words that a record uses. Pure.
 
+pub use crate::config::Mode;
+
 /// Whether a row opens or closes what it is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
@@ -37,26 +39,6 @@ impl Enforcement {
         match self {
             Self::Enforced => "enforced",
             Self::Advisory => "advisory",
-        }
-    }
-}
-
-/// Whether decisions counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Refusals were made.
-    Enforce,
-    /// Refusals were only recorded.
-    Observe,
-}
-
-impl Mode {
-    /// Gives the recorded word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "enforce",
-            Self::Observe => "observe",
         }
     }
 }

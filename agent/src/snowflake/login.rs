@@ -54,10 +54,12 @@ const CLIENT_CREDENTIALS: [&str; 15] = [
     "SECONDARY_ROLES",
 ];
 
-/// Session parameters that would make Snowflake mint a credential for the client's cache.
-const MINTING_PARAMETERS: [&str; 2] = [
+/// Session parameters that would make Snowflake mint a credential for the client's cache, or run more statements than
+/// are judged.
+const STRIPPED_PARAMETERS: [&str; 3] = [
     "CLIENT_REQUEST_MFA_TOKEN",
     "CLIENT_STORE_TEMPORARY_CREDENTIAL",
+    "MULTI_STATEMENT_COUNT",
 ];
 
 /// Why a login request or its answer was not taken.
@@ -134,7 +136,7 @@ impl LoginRequest {
         for field in CLIENT_CREDENTIALS {
             data.remove(field);
         }
-        strip_nested(&mut data, "SESSION_PARAMETERS", &MINTING_PARAMETERS)?;
+        strip_nested(&mut data, "SESSION_PARAMETERS", &STRIPPED_PARAMETERS)?;
         strip_nested(&mut data, "CLIENT_ENVIRONMENT", &["OAUTH_TYPE"])?;
         Ok(Self { data, client })
     }

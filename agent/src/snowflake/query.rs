@@ -23,6 +23,9 @@ const FIELDS: [&str; 13] = [
     "dataframeAst",
 ];
 
+/// Parameter that says how many statements a text may hold; 0 is any number.
+const STATEMENT_COUNT: &str = "MULTI_STATEMENT_COUNT";
+
 /// Why a query request was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -101,7 +104,7 @@ impl QueryRequest {
                 limit_bytes: statement_max_bytes,
             });
         }
-        check_parameters(&body)?;
+        pin_statement_count(&mut body)?;
         let bind_count = match body.raw("bindings").filter(|raw| raw.get() != "null") {
             Some(_) => {
                 let bindings: Object = body.read_as("bindings").ok_or(QueryError::Shape {
@@ -198,18 +201,18 @@ fn flag(body: &Object, field: &'static str) -> Result<bool, QueryError> {
     }
 }
 
-/// Refuses statement parameters that let more statements run than were judged.
-fn check_parameters(body: &Object) -> Result<(), QueryError> {
+/// Refuses a statement count other than one, and sets it to one whatever the login's own parameters say.
+fn pin_statement_count(body: &mut Object) -> Result<(), QueryError> {
     let shape = QueryError::Shape {
         field: "parameters",
         expected: "an object or null",
     };
-    let Some(raw) = body.raw("parameters").filter(|raw| raw.get() != "null") else {
-        return Ok(());
+    let mut parameters: Object = match body.raw("parameters").filter(|raw| raw.get() != "null") {
+        Some(raw) => serde_json::from_str(raw.get()).map_err(|_| shape)?,
+        None => Object::default(),
     };
-    let parameters: Object = serde_json::from_str(raw.get()).map_err(|_| shape)?;
     let several = parameters.members().any(|(key, value)| {
-        key.eq_ignore_ascii_case("MULTI_STATEMENT_COUNT") && !matches!(value.get(), "1" | "\"1\"")
+        key.eq_ignore_ascii_case(STATEMENT_COUNT) && !matches!(value.get(), "1" | "\"1\"")
     });
     if several {
         return Err(QueryError::Hidden {
@@ -217,6 +220,9 @@ fn check_parameters(body: &Object) -> Result<(), QueryError> {
             advice: "send one statement a request",
         });
     }
+    parameters.remove(STATEMENT_COUNT);
+    parameters.set(STATEMENT_COUNT, &1)?;
+    body.set("parameters", &parameters)?;
     Ok(())
 }
 

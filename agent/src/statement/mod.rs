@@ -4,11 +4,16 @@
 //! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows.
 
 mod kind;
+mod lexer;
 mod parse;
 
 pub use kind::{Action, Kind};
 
 use crate::snowflake::route::QueryId;
+
+/// Stack that a thread needs which reads statements, in bytes: reserved, and used only by a statement that nests or
+/// chains as far as any is read.
+pub const STACK_BYTES: usize = 256 << 20;
 
 /// What a statement's session has done before, as far as the statement's meaning rests on it.
 pub struct Scope<'a> {

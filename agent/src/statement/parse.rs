@@ -9,9 +9,11 @@ use sqlparser::ast::{
 use sqlparser::ast::{VisitMut, VisitorMut};
 use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
 use super::Scope;
 use super::kind::{self, Kind};
+use super::lexer;
 use crate::snowflake::route::QueryId;
 
 /// Deepest nesting that is read. Source: far above hand-written SQL, far below what costs a stack.
@@ -32,6 +34,8 @@ pub(super) enum Unreadable {
     Several(usize),
     #[error("the text is not SQL that Icecore understands{}", at(.0))]
     Syntax(Option<(u64, u64)>),
+    #[error("the statement is longer than Icecore can judge; split it")]
+    TooLong,
     #[error("the statement nests deeper than {DEPTH_MAX} levels")]
     TooDeep,
     #[error("the statement uses `{0}`, whose effects Icecore does not know yet")]
@@ -54,11 +58,15 @@ pub(super) struct Parsed {
 /// Reads exactly one statement.
 pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable> {
     let dialect = SnowflakeDialect {};
-    let mut statements = Parser::new(&dialect)
+    let tokens = lexer::tokens(text)?;
+    let plain = lexer::is_plain(&tokens);
+    let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_statements())
-        .map_err(unreadable)?;
+        .with_tokens_with_locations(tokens);
+    let mut statements = parser.parse_statements().map_err(unreadable)?;
+    if parser.peek_token().token != Token::EOF {
+        return Err(Unreadable::Syntax(None));
+    }
     let statement = match statements.as_mut_slice() {
         [] => return Err(Unreadable::Empty),
         [statement] => statement,
@@ -66,6 +74,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
     };
     let mut walk = Walk {
         kind: Kind::Query,
+        plain,
         scope,
     };
     if let ControlFlow::Break(found) = VisitMut::visit(statement, &mut walk) {
@@ -97,6 +106,8 @@ fn place(words: &str) -> Option<(u64, u64)> {
 /// Raises the kind by every statement, function and table found, and replaces literals on the way.
 struct Walk<'a> {
     kind: Kind,
+    /// Whether the text holds names and literals alone.
+    plain: bool,
     scope: &'a Scope<'a>,
 }
 
@@ -166,6 +177,10 @@ impl VisitorMut for Walk<'_> {
     type Break = &'static str;
 
     fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<Self::Break> {
+        // The parser's fallback for SHOW takes words and passes over every other token.
+        if matches!(statement, Statement::ShowVariable { .. }) && !self.plain {
+            return ControlFlow::Break("SHOW with more than names and literals");
+        }
         self.raise(kind::of(statement));
         ControlFlow::Continue(())
     }
@@ -221,12 +236,15 @@ impl VisitorMut for Walk<'_> {
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Self::Break> {
         let staged = relation.0.iter().any(|part| match part.as_ident() {
             Some(Ident {
+                quote_style: Some('"'),
+                ..
+            }) => false,
+            Some(Ident {
                 value,
                 quote_style: None,
                 ..
             }) => value.starts_with('@'),
-            Some(_) => false,
-            None => true,
+            Some(_) | None => true,
         });
         if staged && self.kind == Kind::Query {
             return ControlFlow::Break("staged file or computed name as a table");

@@ -149,3 +149,81 @@ fn only_a_result_of_this_session_is_scanned() {
         );
     }
 }
+
+#[test]
+fn what_lexers_may_read_in_two_ways_is_refused() {
+    for text in [
+        "show warehouses ->> delete from t",
+        "show warehouses ->> drop table t ->> show warehouses",
+        "select 1 ->> delete from t",
+        "select $a$ , system$cancel_all_queries(1), db.s.f() , $a$",
+        "select name -- x\r, ssn from t",
+        "select name -- x\u{2028}, ssn from t",
+        "select 1 # , ssn",
+        "select 1 /* /* */, ssn from t --*/",
+        "select\u{a0}1",
+        "select\u{b}1",
+        "select n\u{e4}me from t",
+        "show tables end ->> drop table x",
+        "commit end drop table t",
+        "show warehouses (drop table t)",
+        "select $1 from '@s/f'",
+        "select $1 from @s/f",
+        "select model!predict(1)",
+    ] {
+        check(text, Kind::Unknown);
+    }
+}
+
+#[test]
+fn what_all_lexers_read_alike_is_read() {
+    check(
+        "select 'n\u{e4}me # -- /* ->>' as \"n\u{e4}me\" -- a comment\r\n from t",
+        Kind::Query,
+    );
+    check(
+        "select $$a ->> b$$, v:a.b[0]::int, {'k': 1}, x'ff', $1 /* c */ from t // c",
+        Kind::Query,
+    );
+    check("show tables like 'a%' in schema db.s limit 3;", Kind::Show);
+    check(
+        "select filter(a, x -> x > 1), f(b => 2) from t",
+        Kind::Query,
+    );
+}
+
+#[test]
+fn no_text_breaks_the_stack_of_a_core() {
+    let nested_joins = format!(
+        "select 1 from {}t{}",
+        "(t join ".repeat(200),
+        ")".repeat(200)
+    );
+    let texts = [
+        nested_joins,
+        format!("{}select 1;{}", "begin ".repeat(500), " end;".repeat(500)),
+        format!("select {}1", "1+".repeat(400_000)),
+        format!("select 1{}", " union all select 1".repeat(50_000)),
+        format!(
+            "select * from t{}",
+            " pivot(sum(a) for b in ('c'))".repeat(30_000)
+        ),
+        format!(
+            "select {}1{}",
+            "case when 1 then ".repeat(5_000),
+            " end".repeat(5_000)
+        ),
+        format!("select a{} from t", "[0]".repeat(100_000)),
+        format!("select {}1", "not ".repeat(100_000)),
+        format!("select 1 in ({}1)", "1,".repeat(400_000)),
+    ];
+    let reading = std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || texts.map(|text| read(&text).kind()));
+    let kinds = reading.unwrap().join().unwrap();
+    assert_eq!(
+        kinds.last(),
+        Some(&Kind::Query),
+        "a long list of literals is a query"
+    );
+}

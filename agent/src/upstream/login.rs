@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use hyper::Method;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::client::{Headers, Upstream};
@@ -220,14 +220,16 @@ pub(super) fn fresh_ids() -> String {
     )
 }
 
-/// Writes the login address: the client's database and schema, our role and warehouse.
+/// Writes the login address: the client's database and schema, escaped anew, and our role and warehouse.
 fn address_members(account: &Account, client_query: Option<&str>) -> String {
     let mut members = fresh_ids();
     for pair in client_query.unwrap_or_default().split('&') {
         if let Some((name, value)) = pair.split_once('=')
             && CLIENTS_CHOICE.contains(&name)
+            && let Ok(value) = percent_decode_str(&value.replace('+', " ")).decode_utf8()
             && !value.is_empty()
         {
+            let value = utf8_percent_encode(&value, NON_ALPHANUMERIC);
             members.push_str(&format!("&{name}={value}"));
         }
     }

@@ -227,10 +227,11 @@ async fn patient(
 /// Tells whether another try may get an answer.
 fn passes(error: &UpstreamError) -> bool {
     match error {
-        UpstreamError::Unreachable { .. } | UpstreamError::Unresolved { .. } => true,
+        UpstreamError::Unreachable { .. }
+        | UpstreamError::Unresolved { .. }
+        | UpstreamError::Slow { .. } => true,
         UpstreamError::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
-        UpstreamError::Slow { .. }
-        | UpstreamError::Answer(_)
+        UpstreamError::Answer(_)
         | UpstreamError::Body(_)
         | UpstreamError::Expired
         | UpstreamError::Withdrawn

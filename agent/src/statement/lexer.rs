@@ -1,0 +1,129 @@
+//! Which texts two lexers read the same way: what is judged must be what Snowflake runs.
+//!
+//! The tokens are an allow-list. What the parser knows and Snowflake does not (or reads otherwise) is refused here,
+//! before a tree could hide it: the pipe `->>`, tagged dollar quotes, `#` comments, odd line ends and blanks.
+
+use sqlparser::dialect::SnowflakeDialect;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+
+use super::parse::Unreadable;
+
+/// Most tokens beside literals, commas and brackets; a longer chain of operators costs the parser a stack.
+const TOKENS_MAX: usize = 10_000;
+
+/// Splits a text into tokens, or says why it is not sure what they are.
+pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {
+    check_blanks(text)?;
+    let tokens = Tokenizer::new(&SnowflakeDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| Unreadable::Syntax(Some((error.location.line, error.location.column))))?;
+    let mut counted = 0;
+    for token in &tokens {
+        if weighs(&token.token)? {
+            counted += 1;
+        }
+    }
+    if counted > TOKENS_MAX {
+        return Err(Unreadable::TooLong);
+    }
+    Ok(tokens)
+}
+
+/// Refuses blanks and line ends that one lexer may take for another thing than the next, wherever they stand.
+fn check_blanks(text: &str) -> Result<(), Unreadable> {
+    let mut previous = None;
+    for next in text.chars().map(Some).chain([None]) {
+        if previous == Some('\r') && next != Some('\n') {
+            return Err(Unreadable::Unsupported(
+                "a carriage return without a line feed",
+            ));
+        }
+        if let Some(next) = next {
+            let plain = matches!(next, ' ' | '\t' | '\n' | '\r');
+            if !plain && (next.is_whitespace() || next.is_control()) {
+                return Err(Unreadable::Unsupported(
+                    "a control character or an unusual blank",
+                ));
+            }
+        }
+        previous = next;
+    }
+    Ok(())
+}
+
+/// Tells whether a token counts towards the limit; a token that Snowflake does not have is refused.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an allow-list: a token that is new to the parser is refused"
+)]
+fn weighs(token: &Token) -> Result<bool, Unreadable> {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() && !word.value.is_ascii() => Err(
+            Unreadable::Unsupported("a letter outside ASCII in a bare name"),
+        ),
+        Token::DollarQuotedString(quoted) if quoted.tag.is_some() => {
+            Err(Unreadable::Unsupported("a dollar quote with a tag"))
+        }
+        Token::Whitespace(Whitespace::SingleLineComment { prefix, .. }) if prefix == "#" => {
+            Err(Unreadable::Unsupported("a comment that begins with `#`"))
+        }
+        Token::Whitespace(Whitespace::MultiLineComment(comment)) if comment.contains("/*") => {
+            Err(Unreadable::Unsupported("a comment inside a comment"))
+        }
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DollarQuotedString(_)
+        | Token::HexStringLiteral(_)
+        | Token::Comma
+        | Token::LParen
+        | Token::RParen
+        | Token::Whitespace(_)
+        | Token::EOF => Ok(false),
+        Token::Word(_)
+        | Token::Eq
+        | Token::Neq
+        | Token::Lt
+        | Token::Gt
+        | Token::LtEq
+        | Token::GtEq
+        | Token::Plus
+        | Token::Minus
+        | Token::Mul
+        | Token::Div
+        | Token::Mod
+        | Token::StringConcat
+        | Token::Period
+        | Token::Colon
+        | Token::DoubleColon
+        | Token::Assignment
+        | Token::SemiColon
+        | Token::LBracket
+        | Token::RBracket
+        | Token::LBrace
+        | Token::RBrace
+        | Token::RArrow
+        | Token::Arrow
+        | Token::AtSign
+        | Token::Question
+        | Token::Placeholder(_) => Ok(true),
+        _ => Err(Unreadable::Unsupported(
+            "a sign that is not of Snowflake's SQL, or a pipe",
+        )),
+    }
+}
+
+/// Tells whether a text holds nothing but names, literals and dots, as a plain SHOW does.
+pub(super) fn is_plain(tokens: &[TokenWithSpan]) -> bool {
+    tokens.iter().all(|token| {
+        matches!(
+            token.token,
+            Token::Word(_)
+                | Token::Period
+                | Token::Number(..)
+                | Token::SingleQuotedString(_)
+                | Token::SemiColon
+                | Token::Whitespace(_)
+                | Token::EOF
+        )
+    })
+}
