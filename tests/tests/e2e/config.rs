@@ -69,6 +69,9 @@ fn bad_configs_are_refused_with_every_problem_at_once() -> Result<()> {
         ],
     );
 
+    let small = check(&world, |text| text.replace("\"64MiB\"", "\"1KiB\""))?;
+    refused(&small, &["record.spool_max", "1MiB"]);
+
     let both = check(&world, |text| {
         text.replace("\"enforce\"", "\"enfroce\"")
             .replace("key-pair", "keypair")

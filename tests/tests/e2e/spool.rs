@@ -152,23 +152,50 @@ fn spool_taken_away_while_running_refuses_or_records_but_never_forgets() -> Resu
     Ok(())
 }
 
+/// Statements of 250 kB against a spool of 1 MiB: refused once it is full, and taken again once it is sealed.
 #[test]
 fn full_spool_limit_refuses_statements() -> Result<()> {
-    fn far_store(text: String) -> String {
-        text.replace("\"64MiB\"", "\"1KiB\"")
-    }
-    let world = World::without_daemon(&Plan {
-        edit: far_store,
+    let world = World::start(&Plan {
+        spool_max: "1MiB".into(),
         ..Plan::default()
     })?;
-    let file = world.config_file().to_string_lossy().into_owned();
-    let output = world.icecore(&["check", "--config", &file])?;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(
-        output.status.code(),
-        Some(3),
-        "a spool too small for one statement is a config error: {text}"
-    );
-    assert!(text.contains("record.spool_max"), "{text}");
+    let mut steps = Vec::new();
+    for number in 0..8 {
+        let text = "-- 01234567890123456\n".repeat(12_500);
+        let sql = format!("select {number} as filler\n{text}");
+        steps.push(json!({"do": "sql", "name": format!("filler {number}"), "sql": sql}));
+    }
+    steps.push(json!({"do": "pause"}));
+    steps.push(json!({"do": "close"}));
+    steps.push(json!({"do": "sql", "name": "after", "sql": "select 'after'"}));
+    // Too long for an argument.
+    let file = world.path("home").join("steps.json");
+    fs::create_dir_all(world.path("home"))?;
+    fs::write(&file, json!(steps).to_string())?;
+    let mut driver =
+        world.start_driver(Generation::Five, &json!(format!("@{}", file.display())))?;
+    let mut refused = 0;
+    for number in 0..8 {
+        let step = driver.expect(&format!("filler {number}"))?;
+        let executed = world.gate.executed()?;
+        let ran = executed
+            .iter()
+            .any(|sql| sql.starts_with(&format!("select {number} as filler")));
+        assert_eq!(
+            step["ok"] == true,
+            ran,
+            "answer and emulator differ: {step}"
+        );
+        if !ran {
+            failed_clearly(&step, "could not be recorded");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "the limit was never reached");
+    driver.expect("pause")?;
+    world.flush()?;
+    driver.go_on()?;
+    driver.expect("close")?;
+    assert_eq!(driver.expect("after")?["ok"], true, "{}", driver.output);
     Ok(())
 }
