@@ -149,11 +149,14 @@ impl Host {
     }
 }
 
-/// Gives a command with an environment of a path only.
+/// Gives a command with an environment of a path only, and no signal ignored.
+///
+/// A shell without job control ignores SIGINT in what it starts in the background, the tests among it.
 pub(crate) fn plain(words: &[String]) -> Command {
-    let mut command = Command::new(&words[0]);
+    let mut command = Command::new("/usr/bin/env");
     command
-        .args(&words[1..])
+        .arg("--default-signal")
+        .args(words)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .stdin(Stdio::null());
