@@ -43,6 +43,28 @@ pub enum Opening {
     Silent,
 }
 
+impl Opening {
+    /// Gives the recorded word for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Tls { .. } => "tls",
+            Self::Http { .. } => "http",
+            Self::Other => "other",
+            Self::Silent => "silent",
+        }
+    }
+
+    /// Gives the name that it asks for.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Tls { name } | Self::Http { host: name } => name.as_deref(),
+            Self::Other | Self::Silent => None,
+        }
+    }
+}
+
 /// Reads a connection's opening; the stream given back starts with it again.
 ///
 /// # Errors

@@ -130,7 +130,8 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
             let detail = json!({
                 "reason": reason,
                 "destination": destination.to_string(),
-                "opening": format!("{opening:?}"),
+                "opening": opening.word(),
+                "name": opening.name(),
                 "pid": peer.pid,
                 "exe": peer.exe,
             });
