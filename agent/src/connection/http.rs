@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -18,6 +20,9 @@ const HEAD_MAX_BYTES: u32 = 32 << 10;
 /// Most requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
 
+/// What goes to the agent: an answer that is whole, or a result that is streamed.
+pub type Told = Response<UnsyncBoxBody<Bytes, io::Error>>;
+
 /// Serves one connection until its client is done with it.
 ///
 /// # Errors
@@ -26,11 +31,11 @@ pub async fn serve<S, A, F>(stream: S, is_http2: bool, answer: A) -> Result<(), 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Bytes> + Send + 'static,
+    F: Future<Output = Told> + Send + 'static,
 {
     let service = service_fn(|request| {
-        let body = answer(request);
-        async move { Ok::<_, Infallible>(json(body.await)) }
+        let told = answer(request);
+        async move { Ok::<_, Infallible>(told.await) }
     });
     let io = TokioIo::new(stream);
     if is_http2 {
@@ -47,11 +52,32 @@ where
     }
 }
 
-/// Every answer is HTTP 200 and JSON: another status makes some driver retry without end (protocol reference 4.4).
-fn json(body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    response
-        .headers_mut()
+/// Tells a JSON text under HTTP 200: on the drivers' own endpoints another status makes some driver retry without end
+/// (protocol reference 4.4).
+#[must_use]
+pub fn json(text: Bytes) -> Told {
+    let mut told = Response::new(whole(text));
+    told.headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    told
+}
+
+/// Tells a body that is made while it is sent; an error in it breaks the transfer off and never ends it cleanly.
+#[must_use]
+pub fn streamed<B>(body: B) -> Told
+where
+    B: Body<Data = Bytes, Error = io::Error> + Send + 'static,
+{
+    let mut told = Response::new(body.boxed_unsync());
+    told.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    told
+}
+
+fn whole(bytes: Bytes) -> UnsyncBoxBody<Bytes, io::Error> {
+    Full::new(bytes)
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }

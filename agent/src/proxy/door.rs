@@ -14,6 +14,7 @@ use super::body::{self, BodyError};
 use super::core::Core;
 use super::logins::{Found, OpenLogin, TokenKind};
 use super::sessions::Session;
+use crate::connection::http::{self, Told};
 use crate::connection::name::host_of;
 use crate::connection::peer::Peer;
 use crate::record::{Category, Severity};
@@ -69,10 +70,10 @@ impl Door {
     ///
     /// Once it is read, a request is carried out to its end even if its client hangs up: a login that Snowflake has
     /// granted must be recorded and closed, a renewed token kept.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Bytes {
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Told {
         let (account, received) = match self.receive(request).await {
             Ok(received) => received,
-            Err(refusal) => return refusal,
+            Err(refusal) => return http::json(refusal),
         };
         let (done, answered) = oneshot::channel();
         drop(tasks::spawn("request", async move {
@@ -80,10 +81,10 @@ impl Door {
             drop(done.send(self.dispatch(&account, received).await));
         }));
         answered.await.unwrap_or_else(|_| {
-            answer::plain_error(
+            http::json(answer::plain_error(
                 code::FAILED,
                 "Icecore failed on this request, a bug of its own",
-            )
+            ))
         })
     }
 
@@ -170,8 +171,8 @@ impl Door {
         ))
     }
 
-    async fn dispatch(self: &Arc<Self>, account: &Arc<Account>, received: Received) -> Bytes {
-        match received.endpoint {
+    async fn dispatch(self: &Arc<Self>, account: &Arc<Account>, received: Received) -> Told {
+        http::json(match received.endpoint {
             Endpoint::Login => self.log_in(account, &received).await,
             Endpoint::Telemetry => telemetry(),
             Endpoint::Renew => match self
@@ -196,7 +197,7 @@ impl Door {
                     Err(refusal) => refusal,
                 }
             }
-        }
+        })
     }
 
     async fn with_login(self: &Arc<Self>, login: &Arc<OpenLogin>, received: Received) -> Bytes {
