@@ -134,6 +134,8 @@ impl Stages {
                 statement: execution.id(),
                 login: execution.login(),
                 kind,
+                query_id,
+                form: execution.form(),
             };
             self.registry.name(execution, query_id, known);
             execution.advance(State::Running(query_id));
