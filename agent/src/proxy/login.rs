@@ -9,13 +9,16 @@ use serde_json::json;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
 use crate::id::LoginId;
-use crate::record::{LoginRow, Phase, RecordError, Row};
+use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
 use crate::snowflake::answer::{self, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::LoginRequest;
 use crate::upstream::{
     self, Account, Answered, Login, LoginOutcome, RenewalOutcome, UpstreamError,
 };
+
+/// Event: the host's own credential for an account cannot be used.
+const CREDENTIAL_UNUSABLE: &str = "AU004";
 
 impl Door {
     /// Logs in with our credential and hands the client opaque tokens.
@@ -42,7 +45,7 @@ impl Door {
         let (login, granted) = match opened {
             Ok(LoginOutcome::Granted(login, granted)) => (login, granted),
             Ok(LoginOutcome::Refused(answered)) => return relay(answered, code::LOGIN_REFUSED),
-            Err(error) => return failed(&error),
+            Err(error) => return self.not_logged_in(account, &error).await,
         };
         let row = LoginRow {
             session_id: Some(self.session.id()),
@@ -56,8 +59,8 @@ impl Door {
             sf_session_id: granted.sf_session_id(),
             client_app: request.client().name.clone(),
             client_version: request.client().version.clone(),
-            auth_injected: Some("keypair".to_owned()),
-            credential_ref: Some(account.key.fingerprint().to_owned()),
+            auth_injected: Some(login.credential().kind.to_owned()),
+            credential_ref: Some(login.credential().reference.clone()),
             principal: Some(self.session.principal().to_string()),
             ..LoginRow::default()
         };
@@ -95,6 +98,27 @@ impl Door {
             return self.close(&open).await;
         }
         granted.unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
+    }
+
+    /// Tells the agent that there is no login, and the operator why if it is for our own credential.
+    pub(super) async fn not_logged_in(&self, account: &Account, error: &UpstreamError) -> Bytes {
+        let UpstreamError::Credential(cause) = error else {
+            return failed(error);
+        };
+        tracing::error!(host = %account.host, %cause, "credential cannot be used; logins are refused");
+        let detail =
+            json!({ "account": account.name, "host": account.host, "reason": cause.to_string() });
+        self.core
+            .shared
+            .event(
+                Some(&self.session),
+                CREDENTIAL_UNUSABLE,
+                Severity::High,
+                Category::Auth,
+                detail,
+            )
+            .await;
+        answer::plain_error(code::LOGIN_REFUSED, &format!("no login: {error}"))
     }
 
     async fn record_login(&self, row: LoginRow) -> Result<(), RecordError> {
