@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -52,11 +52,11 @@ where
     }
 }
 
-/// Tells a JSON text under HTTP 200: on the drivers' own endpoints another status makes some driver retry without end
-/// (protocol reference 4.4).
+/// Tells a JSON text under a status, which the protocol of each endpoint chooses.
 #[must_use]
-pub fn json(text: Bytes) -> Told {
+pub fn json(status: StatusCode, text: Bytes) -> Told {
     let mut told = Response::new(whole(text));
+    *told.status_mut() = status;
     told.headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     told

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::id::{LoginId, SessionId, StatementId};
 use crate::record::Reply;
+use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::statement::Kind;
 
@@ -66,6 +67,7 @@ pub struct Execution {
     login: LoginId,
     request_id: String,
     digest: [u8; 32],
+    form: Form,
     own_query_id: QueryId,
     given_query_id: OnceLock<QueryId>,
     state: watch::Sender<State>,
@@ -73,15 +75,23 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Begins an execution; `digest` tells a replay from another statement under the same request id.
+    /// Begins an execution; `digest` tells a replay from another statement under the same request id, `form` is that of
+    /// the door it came through.
     #[must_use]
-    pub fn new(session: SessionId, login: LoginId, request_id: String, digest: [u8; 32]) -> Self {
+    pub fn new(
+        session: SessionId,
+        login: LoginId,
+        request_id: String,
+        digest: [u8; 32],
+        form: Form,
+    ) -> Self {
         Self {
             id: StatementId::new(),
             session,
             login,
             request_id,
             digest,
+            form,
             own_query_id: QueryId::mint(),
             given_query_id: OnceLock::new(),
             state: watch::Sender::new(State::Judged),
@@ -111,6 +121,12 @@ impl Execution {
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    /// Gives the form in which its clients are answered.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// Tells whether a request is this one again.

@@ -163,10 +163,17 @@ impl Registry {
 mod tests {
     use super::*;
     use crate::id::StatementId;
+    use crate::snowflake::answer::Form;
     use crate::statement::Kind;
 
     fn execution(session: SessionId, login: LoginId, request_id: &str, digest: u8) -> Execution {
-        Execution::new(session, login, request_id.to_owned(), [digest; 32])
+        Execution::new(
+            session,
+            login,
+            request_id.to_owned(),
+            [digest; 32],
+            Form::V1,
+        )
     }
 
     #[test]

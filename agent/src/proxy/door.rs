@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
+use hyper::{Request, StatusCode};
 use serde_json::json;
 
 use tokio::sync::oneshot;
@@ -18,7 +18,7 @@ use crate::connection::http::{self, Told};
 use crate::connection::name::host_of;
 use crate::connection::peer::Peer;
 use crate::record::{Category, Severity};
-use crate::snowflake::answer::{self, code};
+use crate::snowflake::answer::{self, Body, Form, code};
 use crate::snowflake::route::{Endpoint, QueryId};
 use crate::tasks;
 use crate::upstream::{Account, Headers};
@@ -73,7 +73,7 @@ impl Door {
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Told {
         let (account, received) = match self.receive(request).await {
             Ok(received) => received,
-            Err(refusal) => return http::json(refusal),
+            Err(refusal) => return tell(refusal),
         };
         let (done, answered) = oneshot::channel();
         drop(tasks::spawn("request", async move {
@@ -81,7 +81,7 @@ impl Door {
             drop(done.send(self.dispatch(&account, received).await));
         }));
         answered.await.unwrap_or_else(|_| {
-            http::json(answer::plain_error(
+            tell(answer::plain_error(
                 code::FAILED,
                 "Icecore failed on this request, a bug of its own",
             ))
@@ -89,7 +89,7 @@ impl Door {
     }
 
     /// Reads a request whole and settles which account and endpoint it is for.
-    async fn receive(&self, request: Request<Incoming>) -> Result<(Arc<Account>, Received), Bytes> {
+    async fn receive(&self, request: Request<Incoming>) -> Result<(Arc<Account>, Received), Body> {
         let (head, incoming) = request.into_parts();
         let limit = self.core.shared.config.limits.request_body_max_bytes;
         let read = body::read(incoming, limit).await;
@@ -172,7 +172,7 @@ impl Door {
     }
 
     async fn dispatch(self: &Arc<Self>, account: &Arc<Account>, received: Received) -> Told {
-        http::json(match received.endpoint {
+        tell(match received.endpoint {
             Endpoint::Login => self.log_in(account, &received).await,
             Endpoint::Telemetry => telemetry(),
             Endpoint::Renew => match self
@@ -200,7 +200,7 @@ impl Door {
         })
     }
 
-    async fn with_login(self: &Arc<Self>, login: &Arc<OpenLogin>, received: Received) -> Bytes {
+    async fn with_login(self: &Arc<Self>, login: &Arc<OpenLogin>, received: Received) -> Body {
         match received.endpoint {
             Endpoint::Query => self.query(login, &received).await,
             Endpoint::Result(query_id) => self.result(login, &received, query_id).await,
@@ -219,7 +219,7 @@ impl Door {
         account: &Arc<Account>,
         headers: &HeaderMap,
         kind: TokenKind,
-    ) -> Result<Arc<OpenLogin>, Bytes> {
+    ) -> Result<Arc<OpenLogin>, Body> {
         let expired = || {
             answer::plain_error(
                 code::SESSION_EXPIRED,
@@ -254,7 +254,7 @@ impl Door {
     }
 
     /// Records that a request was refused, and tells it.
-    pub(super) async fn refuse(&self, text: &str, mut detail: serde_json::Value) -> Bytes {
+    pub(super) async fn refuse(&self, text: &str, mut detail: serde_json::Value) -> Body {
         if let Some(members) = detail.as_object_mut() {
             members.insert("reason".to_owned(), text.into());
             members.insert("pid".to_owned(), self.peer.pid.into());
@@ -269,13 +269,19 @@ impl Door {
                 detail,
             )
             .await;
-        answer::error(
+        Form::V1.error(
             code::REFUSED,
             "42501",
             QueryId::mint(),
             &format!("Icecore refused this request: {text}"),
         )
     }
+}
+
+/// Puts a body into an HTTP response.
+fn tell(body: Body) -> Told {
+    let status = StatusCode::from_u16(body.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    http::json(status, body.text().clone())
 }
 
 /// Reads `Snowflake Token="…"`. Source: protocol reference section 3.
@@ -287,8 +293,10 @@ fn token_of(value: &str) -> Option<&str> {
 }
 
 /// Telemetry may hold SQL and stack traces: it is taken and goes nowhere.
-fn telemetry() -> Bytes {
-    Bytes::from_static(br#"{"data":"Log Received","code":null,"message":null,"success":true}"#)
+fn telemetry() -> Body {
+    Body::ok(Bytes::from_static(
+        br#"{"data":"Log Received","code":null,"message":null,"success":true}"#,
+    ))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::Method;
 use serde_json::json;
 
@@ -10,7 +9,7 @@ use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
-use crate::snowflake::answer::{self, code};
+use crate::snowflake::answer::{self, Body, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::LoginRequest;
 use crate::upstream::{
@@ -22,7 +21,7 @@ const CREDENTIAL_UNUSABLE: &str = "AU004";
 
 impl Door {
     /// Logs in with our credential and hands the client opaque tokens.
-    pub(super) async fn log_in(&self, account: &Arc<Account>, received: &Received) -> Bytes {
+    pub(super) async fn log_in(&self, account: &Arc<Account>, received: &Received) -> Body {
         let request = match LoginRequest::read(&received.plain) {
             Ok(request) => request,
             Err(error) => {
@@ -101,7 +100,7 @@ impl Door {
     }
 
     /// Tells the agent that there is no login, and the operator why if it is for our own credential.
-    pub(super) async fn not_logged_in(&self, account: &Account, error: &UpstreamError) -> Bytes {
+    pub(super) async fn not_logged_in(&self, account: &Account, error: &UpstreamError) -> Body {
         let UpstreamError::Credential(cause) = error else {
             return failed(error);
         };
@@ -133,7 +132,7 @@ impl Door {
     }
 
     /// Renews the real tokens and hands out fresh opaque ones.
-    pub(super) async fn renew(&self, login: &Arc<OpenLogin>, received: &Received) -> Bytes {
+    pub(super) async fn renew(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
         let old: Option<String> = Object::read(&received.plain)
             .ok()
             .and_then(|body| body.read_as("oldSessionToken"));
@@ -167,7 +166,7 @@ impl Door {
     }
 
     /// Keeps the login alive at Snowflake.
-    pub(super) async fn heartbeat(&self, login: &Arc<OpenLogin>, received: &Received) -> Bytes {
+    pub(super) async fn heartbeat(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
         let headers = received.headers();
         let asked = upstream::call(
             &self.core.upstream,
@@ -187,7 +186,7 @@ impl Door {
     }
 
     /// Closes the login, here at once and at Snowflake as well as it can be reached.
-    pub(super) async fn close(&self, login: &Arc<OpenLogin>) -> Bytes {
+    pub(super) async fn close(&self, login: &Arc<OpenLogin>) -> Body {
         self.core.shared.logins.revoke(login.id);
         if let Err(error) = login.login.close(&self.core.upstream).await {
             tracing::warn!(login = %login.id, %error, "login could not be closed at Snowflake; it ends by its own life");
@@ -200,7 +199,7 @@ impl Door {
         if let Err(error) = self.record_login(row).await {
             tracing::error!(login = %login.id, %error, "login's end could not be recorded");
         }
-        answer::success(&Object::default()).unwrap_or_default()
+        done()
     }
 }
 
@@ -219,16 +218,23 @@ pub(super) fn closed(
     }
 }
 
+/// Says that what was asked is done.
+pub(super) fn done() -> Body {
+    answer::success(&Object::default())
+        .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
+}
+
 /// Passes an answer on that holds no rows, without anything that works elsewhere.
-pub(super) fn relay(answered: Answered, fallback_code: &str) -> Bytes {
+pub(super) fn relay(answered: Answered, fallback_code: &str) -> Body {
     let (answer, _) = answered.into_parts();
     answer
         .write()
+        .map(Body::ok)
         .unwrap_or_else(|error| answer::plain_error(fallback_code, &error.to_string()))
 }
 
 /// Tells that Snowflake gave no answer.
-pub(super) fn failed(error: &UpstreamError) -> Bytes {
+pub(super) fn failed(error: &UpstreamError) -> Body {
     answer::plain_error(
         code::FAILED,
         &format!("Icecore could not get an answer: {error}"),

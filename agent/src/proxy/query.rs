@@ -3,20 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::Method;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::door::{Door, Received};
-use super::login::{failed, relay};
+use super::login::{done, failed, relay};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined, Sent};
 use crate::mask::mask;
 use crate::record::{Draft, StatementRow, deliver};
 use crate::session::Asked;
-use crate::snowflake::answer::{self, code};
+use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::query::QueryRequest;
 use crate::snowflake::route::{QueryId, plain_member};
@@ -35,7 +34,7 @@ impl Door {
         self: &Arc<Self>,
         login: &Arc<OpenLogin>,
         received: &Received,
-    ) -> Bytes {
+    ) -> Body {
         let limit = self.core.shared.config.limits.statement_max_bytes;
         let request = match QueryRequest::read(&received.plain, limit) {
             Ok(request) => request,
@@ -53,7 +52,13 @@ impl Door {
             let text = "more statements than a session may have under way; wait for some of them";
             return self.refuse(text, json!({ "path": "query-request" })).await;
         };
-        let execution = Execution::new(self.session.id(), login.id, request_id, digest(&request));
+        let execution = Execution::new(
+            self.session.id(),
+            login.id,
+            request_id,
+            digest(&request),
+            Form::V1,
+        );
         let answer = match self.core.shared.stages.registry.start_or_join(execution) {
             Joined::New(execution) => {
                 if self.session.is_over() {
@@ -68,7 +73,7 @@ impl Door {
                 return self.refuse(text, json!({ "path": "query-request" })).await;
             }
         };
-        told(answer)
+        told(answer, Form::V1)
     }
 
     /// Runs a statement as a task of its own, which outlives this request.
@@ -138,14 +143,16 @@ impl Door {
         login: &Arc<OpenLogin>,
         received: &Received,
         query_id: QueryId,
-    ) -> Bytes {
+    ) -> Body {
         let stages = &self.core.shared.stages;
         let known = match stages.registry.find_query(self.session.id(), query_id) {
             Some(Sent::Held(execution)) => match execution.wait(ANSWER_WITHIN).await {
                 Answer::Settled(reply) if reply.is_in_progress() => {
                     stages.registry.find_known(self.session.id(), query_id)
                 }
-                answer @ (Answer::Settled(_) | Answer::Running(_)) => return told(answer),
+                answer @ (Answer::Settled(_) | Answer::Running(_)) => {
+                    return told(answer, Form::V1);
+                }
             },
             Some(Sent::Known(known)) => Some(known),
             None => None,
@@ -169,7 +176,7 @@ impl Door {
             known.kind,
         )
         .await;
-        let masked = mask(unmasked, query_id);
+        let masked = mask(unmasked, query_id, Form::V1);
         match deliver(
             &stages.recorder,
             self.session.id(),
@@ -182,7 +189,7 @@ impl Door {
             Err(error) => {
                 let text =
                     format!("Icecore withheld the result, since it could not be recorded: {error}");
-                answer::error(code::REFUSED, "42501", query_id, &text)
+                Form::V1.error(code::REFUSED, "42501", query_id, &text)
             }
         }
     }
@@ -193,7 +200,7 @@ impl Door {
         login: &Arc<OpenLogin>,
         received: &Received,
         query_id: QueryId,
-    ) -> Bytes {
+    ) -> Body {
         match self
             .core
             .shared
@@ -231,7 +238,7 @@ impl Door {
     }
 
     /// Cancels a statement by its request id, wherever it stands.
-    pub(super) async fn abort_request(&self, login: &Arc<OpenLogin>, received: &Received) -> Bytes {
+    pub(super) async fn abort_request(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
         let request_id: Option<String> = Object::read(&received.plain)
             .ok()
             .and_then(|body| body.read_as("requestId"));
@@ -256,7 +263,7 @@ impl Door {
         login: &Arc<OpenLogin>,
         received: &Received,
         query_id: QueryId,
-    ) -> Bytes {
+    ) -> Body {
         match self
             .core
             .shared
@@ -289,9 +296,9 @@ impl Door {
         login: &Arc<OpenLogin>,
         received: &Received,
         execution: &Arc<Execution>,
-    ) -> Bytes {
+    ) -> Body {
         if execution.withdraw() {
-            return answer::success(&Object::default()).unwrap_or_default();
+            return done();
         }
         let headers = received.headers();
         let target = Err(execution.request_id());
@@ -302,16 +309,16 @@ impl Door {
     }
 }
 
-fn told(answer: Answer) -> Bytes {
+fn told(answer: Answer, form: Form) -> Body {
     match answer {
         Answer::Settled(reply) => reply.body().clone(),
-        Answer::Running(query_id) => answer::in_progress(query_id),
+        Answer::Running(query_id) => form.in_progress(query_id),
     }
 }
 
 /// Says that there is nothing to cancel, in the words that drivers take as done (protocol reference section 3).
-fn not_executing() -> Bytes {
-    answer::error(
+fn not_executing() -> Body {
+    Form::V1.error(
         "000605",
         "02000",
         QueryId::mint(),
@@ -324,14 +331,14 @@ fn named(query_id: QueryId) -> serde_json::Value {
 }
 
 /// Tells that a statement which Snowflake has not named yet is under way.
-fn monitored(query_id: QueryId) -> Bytes {
+fn monitored(query_id: QueryId) -> Body {
     let body = json!({
         "data": { "queries": [{ "id": query_id.to_string(), "status": "RUNNING", "state": "RUNNING" }] },
         "code": null,
         "message": null,
         "success": true,
     });
-    body.to_string().into()
+    Body::ok(body.to_string().into())
 }
 
 /// Takes the client's request id, or makes one; the Python connector's login alone spells it `request_id`.

@@ -1,10 +1,11 @@
-//! Snowflake's answers: the envelope read faithfully, and the bodies that Icecore writes itself.
+//! Snowflake's answers: the envelope read faithfully. The bodies that Icecore writes itself are in `form`.
 
 use bytes::Bytes;
-use serde_json::json;
 
 use super::json::Object;
 use super::route::QueryId;
+
+pub use super::form::{Body, Form, plain_error, success};
 
 /// Codes with a meaning for every driver. Source: protocol reference section 3.
 pub mod code {
@@ -187,69 +188,6 @@ impl Answer {
 #[must_use]
 pub fn result_url(query_id: QueryId) -> String {
     format!("/queries/{query_id}/result")
-}
-
-/// Writes the answer "still running, poll here" for the agent.
-#[must_use]
-pub fn in_progress(query_id: QueryId) -> Bytes {
-    let body = json!({
-        "data": {
-            "queryId": query_id.to_string(),
-            "getResultUrl": result_url(query_id),
-            "progressDesc": null,
-            "queryAbortsAfterSecs": 300,
-        },
-        "code": code::IN_PROGRESS,
-        "message": "Query execution in progress...",
-        "success": true,
-        "headers": null,
-    });
-    body.to_string().into()
-}
-
-/// Writes an error that every driver shows with its text, at once and without a retry.
-///
-/// Which members it needs, and why: protocol reference 4.4; tried with nine clients (test bed section 0).
-#[must_use]
-pub fn error(code: &str, sql_state: &str, query_id: QueryId, message: &str) -> Bytes {
-    let body = json!({
-        "data": {
-            "internalError": false,
-            "errorCode": code,
-            "age": 0,
-            "sqlState": sql_state,
-            "queryId": query_id.to_string(),
-            "line": -1,
-            "pos": -1,
-            "type": "COMPILATION",
-        },
-        "code": code,
-        "message": message,
-        "success": false,
-        "headers": null,
-    });
-    body.to_string().into()
-}
-
-/// Writes an error outside any query (login, renewal, unknown endpoint).
-#[must_use]
-pub fn plain_error(code: &str, message: &str) -> Bytes {
-    json!({"data": {}, "code": code, "message": message, "success": false, "headers": null})
-        .to_string()
-        .into()
-}
-
-/// Writes a success whose `data` is given.
-///
-/// # Errors
-/// None in practice: every value was JSON when it came in.
-pub fn success(data: &Object) -> Result<Bytes, serde_json::Error> {
-    let mut body = Object::default();
-    body.set("data", data)?;
-    body.set("code", &())?;
-    body.set("message", &())?;
-    body.set("success", &true)?;
-    Ok(body.write()?.into())
 }
 
 #[cfg(test)]
