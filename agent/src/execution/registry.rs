@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Execution, Known};
 use crate::id::{LoginId, SessionId};
+use crate::mask::Child;
 use crate::snowflake::route::QueryId;
+use crate::upstream::Earlier;
 
 /// All executions that a client may still ask for.
 #[derive(Debug, Default)]
@@ -75,6 +77,22 @@ impl Registry {
         tables.known.insert((execution.session(), query_id), known);
     }
 
+    /// Notes the ids that Snowflake gave to statements that one execution sent together: each leads to its own result.
+    pub fn name_parts(&self, session: SessionId, login: LoginId, children: &[Child]) {
+        let mut tables = self.tables();
+        for child in children {
+            let known = Known {
+                login,
+                earlier: Earlier {
+                    statement: child.part.statement,
+                    kind: child.part.kind,
+                    parts: Arc::from([]),
+                },
+            };
+            tables.known.insert((session, child.query_id), known);
+        }
+    }
+
     /// Finds the execution of a request.
     #[must_use]
     pub fn find_request(
@@ -99,13 +117,13 @@ impl Registry {
             .get(&key)
             .cloned()
             .map(Sent::Held)
-            .or_else(|| tables.known.get(&key).copied().map(Sent::Known))
+            .or_else(|| tables.known.get(&key).cloned().map(Sent::Known))
     }
 
     /// Finds what is remembered of a statement that Snowflake has named.
     #[must_use]
     pub fn find_known(&self, session: SessionId, query_id: QueryId) -> Option<Known> {
-        self.tables().known.get(&(session, query_id)).copied()
+        self.tables().known.get(&(session, query_id)).cloned()
     }
 
     /// Lets go of an execution and its reply; its query id still leads to Snowflake.
@@ -207,11 +225,14 @@ mod tests {
         };
         let query_id = QueryId::mint();
         let known = Known {
-            statement: StatementId::new(),
             login,
-            kind: Kind::Query,
+            earlier: Earlier {
+                statement: StatementId::new(),
+                kind: Kind::Query,
+                parts: Arc::from([]),
+            },
         };
-        registry.name(&first, query_id, known);
+        registry.name(&first, query_id, known.clone());
         assert!(matches!(
             registry.find_query(session, query_id),
             Some(Sent::Held(_))

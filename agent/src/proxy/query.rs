@@ -172,11 +172,14 @@ impl Door {
             &login.login,
             &headers,
             query_id,
-            known.statement,
-            known.kind,
+            known.earlier,
         )
         .await;
         let masked = mask(unmasked, query_id, Form::V1);
+        let children = &masked.outcome().children;
+        stages
+            .registry
+            .name_parts(self.session.id(), login.id, children);
         match deliver(
             &stages.recorder,
             self.session.id(),
