@@ -67,11 +67,16 @@ impl Door {
             &login.login,
             &headers,
             known.query_id,
-            known.statement,
-            known.kind,
+            known.earlier,
         )
         .await;
         let masked = mask(unmasked, known.query_id, known.form);
+        stages.registry.name_parts(
+            self.session.id(),
+            login.id,
+            known.form,
+            &masked.outcome().children,
+        );
         let delivered = deliver(
             &stages.recorder,
             self.session.id(),
