@@ -63,7 +63,8 @@ impl Stages {
                 tracing::error!(statement = %execution.id(), %error, "statement could not be recorded");
                 let sent = !matches!(execution.state(), State::Judged);
                 let tell = if sent { Reply::withheld } else { Reply::unsent };
-                execution.advance(State::Refused(tell(execution.own_query_id(), &error)));
+                let reply = tell(execution.form(), execution.own_query_id(), &error);
+                execution.advance(State::Refused(reply));
                 Ended::Refused
             }
         }
@@ -111,6 +112,7 @@ impl Stages {
                     draft,
                     bundle,
                     own_id,
+                    execution.form(),
                     decided_at,
                 )
                 .await?;
@@ -132,6 +134,8 @@ impl Stages {
                 statement: execution.id(),
                 login: execution.login(),
                 kind,
+                query_id,
+                form: execution.form(),
             };
             self.registry.name(execution, query_id, known);
             execution.advance(State::Running(query_id));
@@ -145,7 +149,7 @@ impl Stages {
         } else {
             upstream::withdraw(intent)
         };
-        let masked = mask(unmasked, own_id);
+        let masked = mask(unmasked, own_id, execution.form());
         if let Some(query_id) = masked.outcome().query_id {
             on_running(query_id);
         }
@@ -174,8 +178,8 @@ struct Settle<'a>(&'a Execution);
 impl Drop for Settle<'_> {
     fn drop(&mut self) {
         if self.0.state().reply().is_none() {
-            self.0
-                .advance(State::Refused(Reply::broken(self.0.own_query_id())));
+            let reply = Reply::broken(self.0.form(), self.0.own_query_id());
+            self.0.advance(State::Refused(reply));
         }
     }
 }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -52,13 +52,14 @@ where
     }
 }
 
-/// Tells a JSON text under HTTP 200: on the drivers' own endpoints another status makes some driver retry without end
-/// (protocol reference 4.4).
+/// Tells a body that is whole, under a status that the protocol of its endpoint chooses.
 #[must_use]
-pub fn json(text: Bytes) -> Told {
-    let mut told = Response::new(whole(text));
+pub fn whole(status: StatusCode, media_type: &'static str, bytes: Bytes) -> Told {
+    let body = Full::new(bytes).map_err(|never| match never {});
+    let mut told = Response::new(body.boxed_unsync());
+    *told.status_mut() = status;
     told.headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     told
 }
 
@@ -74,10 +75,4 @@ where
         HeaderValue::from_static("application/octet-stream"),
     );
     told
-}
-
-fn whole(bytes: Bytes) -> UnsyncBoxBody<Bytes, io::Error> {
-    Full::new(bytes)
-        .map_err(|never| match never {})
-        .boxed_unsync()
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::id::{LoginId, SessionId, StatementId};
 use crate::record::Reply;
+use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::statement::Kind;
 
@@ -66,6 +67,7 @@ pub struct Execution {
     login: LoginId,
     request_id: String,
     digest: [u8; 32],
+    form: Form,
     own_query_id: QueryId,
     given_query_id: OnceLock<QueryId>,
     state: watch::Sender<State>,
@@ -73,15 +75,23 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Begins an execution; `digest` tells a replay from another statement under the same request id.
+    /// Begins an execution; `digest` tells a replay from another statement under the same request id, `form` is that of
+    /// the door it came through.
     #[must_use]
-    pub fn new(session: SessionId, login: LoginId, request_id: String, digest: [u8; 32]) -> Self {
+    pub fn new(
+        session: SessionId,
+        login: LoginId,
+        request_id: String,
+        digest: [u8; 32],
+        form: Form,
+    ) -> Self {
         Self {
             id: StatementId::new(),
             session,
             login,
             request_id,
             digest,
+            form,
             own_query_id: QueryId::mint(),
             given_query_id: OnceLock::new(),
             state: watch::Sender::new(State::Judged),
@@ -113,6 +123,12 @@ impl Execution {
         &self.request_id
     }
 
+    /// Gives the form in which its clients are answered.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
     /// Tells whether a request is this one again.
     #[must_use]
     pub fn is_replay(&self, digest: &[u8; 32]) -> bool {
@@ -128,6 +144,12 @@ impl Execution {
     /// Notes the id that Snowflake gave; the first one stands.
     fn name(&self, query_id: QueryId) {
         self.given_query_id.get_or_init(|| query_id);
+    }
+
+    /// Gives the id that Snowflake gave, once it has.
+    #[must_use]
+    pub fn given_query_id(&self) -> Option<QueryId> {
+        self.given_query_id.get().copied()
     }
 
     /// Gives the ids that lead to this statement.
@@ -195,4 +217,8 @@ pub struct Known {
     pub login: LoginId,
     /// Its judged kind.
     pub kind: Kind,
+    /// Snowflake's name of the query.
+    pub query_id: QueryId,
+    /// The form of the door it came through; it is asked for and answered in that form alone.
+    pub form: Form,
 }

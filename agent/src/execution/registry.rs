@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Execution, Known};
 use crate::id::{LoginId, SessionId};
+use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 
 /// All executions that a client may still ask for.
@@ -18,6 +19,14 @@ struct Tables {
     by_request: HashMap<(SessionId, LoginId, String), Arc<Execution>>,
     by_query: HashMap<(SessionId, QueryId), Arc<Execution>>,
     known: HashMap<(SessionId, QueryId), Known>,
+    spent: HashMap<(SessionId, LoginId, String), Spent>,
+}
+
+/// A request id whose reply has been let go: nothing else may come under it.
+#[derive(Debug)]
+struct Spent {
+    digest: [u8; 32],
+    known: Option<Known>,
 }
 
 /// What a request with some request id is.
@@ -27,6 +36,8 @@ pub enum Joined {
     New(Arc<Execution>),
     /// The same request again: wait for the first.
     Replay(Arc<Execution>),
+    /// The same request again, after its reply was let go: Snowflake has the result, if it was ever asked.
+    Spent(Option<Known>),
     /// Another statement under a request id that was used: refuse it.
     Differs,
 }
@@ -38,6 +49,17 @@ pub enum Sent {
     Held(Arc<Execution>),
     /// Its reply was delivered; the result is at Snowflake.
     Known(Known),
+}
+
+impl Sent {
+    /// Gives the form of the door that the statement came through.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        match self {
+            Self::Held(execution) => execution.form(),
+            Self::Known(known) => known.form,
+        }
+    }
 }
 
 impl Registry {
@@ -52,6 +74,13 @@ impl Registry {
         if let Some(held) = tables.by_request.get(&key) {
             return if held.is_replay(&execution.digest) {
                 Joined::Replay(Arc::clone(held))
+            } else {
+                Joined::Differs
+            };
+        }
+        if let Some(spent) = tables.spent.get(&key) {
+            return if execution.is_replay(&spent.digest) {
+                Joined::Spent(spent.known)
             } else {
                 Joined::Differs
             };
@@ -73,6 +102,11 @@ impl Registry {
             .by_query
             .insert((execution.session(), query_id), Arc::clone(execution));
         tables.known.insert((execution.session(), query_id), known);
+        if execution.given_query_id() == Some(query_id) {
+            // A client may hold the id that was made for it; it leads to the same query.
+            let own = (execution.session(), execution.own_query_id());
+            tables.known.insert(own, known);
+        }
     }
 
     /// Finds the execution of a request.
@@ -108,15 +142,21 @@ impl Registry {
         self.tables().known.get(&(session, query_id)).copied()
     }
 
-    /// Lets go of an execution and its reply; its query id still leads to Snowflake.
+    /// Lets go of an execution and its reply; its query id still leads to Snowflake, its request id stays spent.
     pub fn forget(&self, execution: &Execution) {
         let mut tables = self.tables();
         let session = execution.session();
-        tables.by_request.remove(&(
+        let key = (
             session,
             execution.login(),
             execution.request_id().to_owned(),
-        ));
+        );
+        if tables.by_request.remove(&key).is_some() {
+            let given = execution.given_query_id();
+            let known = given.and_then(|id| tables.known.get(&(session, id)).copied());
+            let digest = execution.digest;
+            tables.spent.insert(key, Spent { digest, known });
+        }
         for query_id in execution.query_ids() {
             tables.by_query.remove(&(session, query_id));
         }
@@ -152,6 +192,7 @@ impl Registry {
         tables.by_request.retain(|(held, _, _), _| *held != session);
         tables.by_query.retain(|(held, _), _| *held != session);
         tables.known.retain(|(held, _), _| *held != session);
+        tables.spent.retain(|(held, _, _), _| *held != session);
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -166,7 +207,23 @@ mod tests {
     use crate::statement::Kind;
 
     fn execution(session: SessionId, login: LoginId, request_id: &str, digest: u8) -> Execution {
-        Execution::new(session, login, request_id.to_owned(), [digest; 32])
+        Execution::new(
+            session,
+            login,
+            request_id.to_owned(),
+            [digest; 32],
+            Form::V1,
+        )
+    }
+
+    fn known(login: LoginId, query_id: QueryId) -> Known {
+        Known {
+            statement: StatementId::new(),
+            login,
+            kind: Kind::Query,
+            query_id,
+            form: Form::V1,
+        }
     }
 
     #[test]
@@ -199,11 +256,7 @@ mod tests {
             panic!()
         };
         let query_id = QueryId::mint();
-        let known = Known {
-            statement: StatementId::new(),
-            login,
-            kind: Kind::Query,
-        };
+        let known = known(login, query_id);
         registry.name(&first, query_id, known);
         assert!(matches!(
             registry.find_query(session, query_id),
@@ -219,8 +272,34 @@ mod tests {
         assert!(
             matches!(registry.find_query(session, query_id), Some(Sent::Known(held)) if held == known)
         );
+        assert!(
+            matches!(registry.find_query(session, first.own_query_id()), Some(Sent::Known(held)) if held == known)
+        );
         registry.forget_session(session);
         assert!(registry.find_query(session, query_id).is_none());
+    }
+
+    #[test]
+    fn a_request_id_stays_spent_after_its_reply_is_let_go() {
+        let registry = Registry::default();
+        let (session, login) = (SessionId::new(), LoginId::new());
+        let start = |request_id: &str, digest| {
+            registry.start_or_join(execution(session, login, request_id, digest))
+        };
+        let (Joined::New(sent), Joined::New(refused)) = (start("sent", 1), start("refused", 1))
+        else {
+            panic!()
+        };
+        let known = known(login, QueryId::mint());
+        registry.name(&sent, known.query_id, known);
+        registry.forget(&sent);
+        registry.forget(&refused);
+        assert!(matches!(start("sent", 1), Joined::Spent(Some(held)) if held == known));
+        assert!(matches!(start("refused", 1), Joined::Spent(None)));
+        assert!(matches!(start("sent", 2), Joined::Differs));
+        assert!(matches!(start("refused", 2), Joined::Differs));
+        registry.forget_session(session);
+        assert!(matches!(start("sent", 2), Joined::New(_)));
     }
 
     #[test]

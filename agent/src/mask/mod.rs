@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::snowflake::answer::{self, Answer, code};
+use crate::snowflake::answer::{Answer, Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::statement::Kind;
 use crate::upstream::{Subject, Unmasked, UpstreamError};
@@ -14,7 +14,7 @@ use crate::upstream::{Subject, Unmasked, UpstreamError};
 #[derive(Debug)]
 pub struct Masked {
     subject: Subject,
-    body: Bytes,
+    body: Body,
     outcome: Outcome,
 }
 
@@ -75,7 +75,7 @@ pub enum Ended {
 impl Masked {
     /// Gives the body for the agent.
     #[must_use]
-    pub fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &Body {
         &self.body
     }
 
@@ -86,14 +86,15 @@ impl Masked {
     }
 
     /// Takes the parts that the record needs.
-    pub(crate) fn into_parts(self) -> (Subject, Bytes, Outcome) {
+    pub(crate) fn into_parts(self) -> (Subject, Body, Outcome) {
         (self.subject, self.body, self.outcome)
     }
 }
 
-/// Turns what Snowflake answered into what the agent may have; `own_id` names the query if Snowflake did not.
+/// Turns what Snowflake answered into what the agent may have, in the form of its door; `own_id` names the query if
+/// Snowflake did not.
 #[must_use]
-pub fn mask(unmasked: Unmasked, own_id: QueryId) -> Masked {
+pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form) -> Masked {
     let (subject, answered) = unmasked.into_parts();
     let kind = subject.kind();
     match answered {
@@ -108,13 +109,13 @@ pub fn mask(unmasked: Unmasked, own_id: QueryId) -> Masked {
             {
                 Ok(body) => Masked {
                     subject,
-                    body,
+                    body: Body::ok(body),
                     outcome,
                 },
-                Err(reason) => withhold(subject, own_id, outcome, reason),
+                Err(reason) => withhold(subject, own_id, form, outcome, reason),
             }
         }
-        Err(error) => fail(subject, own_id, &error),
+        Err(error) => fail(subject, own_id, form, &error),
     }
 }
 
@@ -148,9 +149,15 @@ fn check_kind(judged: Kind, answer: &Answer) -> Result<(), String> {
     }
 }
 
-fn withhold(subject: Subject, own_id: QueryId, outcome: Outcome, reason: String) -> Masked {
+fn withhold(
+    subject: Subject,
+    own_id: QueryId,
+    form: Form,
+    outcome: Outcome,
+    reason: String,
+) -> Masked {
     let text = format!("Icecore withheld the answer: {reason}");
-    let body = answer::error(
+    let body = form.error(
         code::REFUSED,
         "42501",
         outcome.query_id.unwrap_or(own_id),
@@ -167,13 +174,13 @@ fn withhold(subject: Subject, own_id: QueryId, outcome: Outcome, reason: String)
     }
 }
 
-fn fail(subject: Subject, own_id: QueryId, error: &UpstreamError) -> Masked {
+fn fail(subject: Subject, own_id: QueryId, form: Form, error: &UpstreamError) -> Masked {
     let withdrawn = matches!(error, UpstreamError::Withdrawn);
     let body = if withdrawn {
-        answer::error(code::CANCELLED, "57014", own_id, "SQL execution canceled")
+        form.error(code::CANCELLED, "57014", own_id, "SQL execution canceled")
     } else {
         let text = format!("Icecore could not get an answer: {error}");
-        answer::error(code::FAILED, "08006", own_id, &text)
+        form.error(code::FAILED, "08006", own_id, &text)
     };
     Masked {
         subject,
@@ -194,12 +201,16 @@ mod tests {
     const ROWS: &str = r#"{"data":{"queryId":"01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11","total":2,"statementTypeId":4096,"rowset":[["canary"],["canary"]],"queryResultFormat":"json"},"code":null,"message":null,"success":true}"#;
 
     fn text(masked: &Masked) -> String {
-        String::from_utf8(masked.body().to_vec()).unwrap()
+        String::from_utf8(masked.body().text().to_vec()).unwrap()
     }
 
     #[test]
     fn rows_of_the_judged_kind_leave_as_they_came() {
-        let masked = mask(Unmasked::of_answer(Kind::Query, ROWS), QueryId::mint());
+        let masked = mask(
+            Unmasked::of_answer(Kind::Query, ROWS),
+            QueryId::mint(),
+            Form::V1,
+        );
         assert_eq!(text(&masked), ROWS);
         assert_eq!(masked.outcome().rows, Some(2));
         assert_eq!(masked.outcome().ended(), Ended::Succeeded);
@@ -207,7 +218,11 @@ mod tests {
 
     #[test]
     fn another_kind_than_the_judged_one_withholds_the_rows() {
-        let masked = mask(Unmasked::of_answer(Kind::Show, ROWS), QueryId::mint());
+        let masked = mask(
+            Unmasked::of_answer(Kind::Show, ROWS),
+            QueryId::mint(),
+            Form::V1,
+        );
         assert!(!text(&masked).contains("canary"));
         assert!(masked.outcome().withheld.is_some());
         assert_eq!(masked.outcome().ended(), Ended::Refused);
@@ -216,7 +231,11 @@ mod tests {
     #[test]
     fn what_works_elsewhere_withholds_the_rows() {
         let body = r#"{"data":{"rowset":[["canary"]],"chunks":[{"url":"https://bucket/?sig=canary"}],"qrmk":"canary"},"success":true}"#;
-        let masked = mask(Unmasked::of_answer(Kind::Query, body), QueryId::mint());
+        let masked = mask(
+            Unmasked::of_answer(Kind::Query, body),
+            QueryId::mint(),
+            Form::V1,
+        );
         assert!(!text(&masked).contains("canary"), "{}", text(&masked));
     }
 
@@ -227,7 +246,11 @@ mod tests {
             r#"{"success":true,"data":{"rowset":[["canary"]],"rowset":[]}}"#,
             r#"{"data":{"rowset":[["canary"]]"#,
         ] {
-            let masked = mask(Unmasked::of_answer(Kind::Query, body), QueryId::mint());
+            let masked = mask(
+                Unmasked::of_answer(Kind::Query, body),
+                QueryId::mint(),
+                Form::V1,
+            );
             assert!(!text(&masked).contains("canary"), "{}", text(&masked));
             assert!(text(&masked).contains(r#""success":false"#));
             assert_eq!(masked.outcome().ended(), Ended::Failed);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::Method;
 use serde_json::json;
 
@@ -10,39 +9,75 @@ use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
 use crate::id::LoginId;
 use crate::record::{LoginRow, Phase, RecordError, Row};
-use crate::snowflake::answer::{self, code};
+use crate::snowflake::answer::{self, Body, Form, code};
 use crate::snowflake::json::Object;
-use crate::snowflake::login::LoginRequest;
+use crate::snowflake::login::{GrantedLogin, LoginRequest};
 use crate::upstream::{
-    self, Account, Answered, Login, LoginOutcome, RenewalOutcome, UpstreamError,
+    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
 };
+
+/// Why a login was not opened.
+pub(super) enum NoLogin {
+    /// Snowflake refused it, in its own words.
+    Refused(Answered),
+    /// Snowflake could not be asked, or Icecore refused.
+    Told { code: &'static str, text: String },
+}
+
+impl NoLogin {
+    fn new(code: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self::Told { code, text }
+    }
+
+    /// Tells the client, in the form of its door.
+    pub(super) fn told(self, form: Form) -> Body {
+        match self {
+            Self::Refused(answered) => login_refused(&answered, form),
+            Self::Told { code, text } => form.plain_error(code, &text),
+        }
+    }
+}
 
 impl Door {
     /// Logs in with our credential and hands the client opaque tokens.
-    pub(super) async fn log_in(&self, account: &Arc<Account>, received: &Received) -> Bytes {
+    pub(super) async fn log_in(&self, account: &Arc<Account>, received: &Received) -> Body {
         let request = match LoginRequest::read(&received.plain) {
             Ok(request) => request,
             Err(error) => {
-                return self
-                    .refuse(&error.to_string(), json!({ "path": "login-request" }))
-                    .await;
+                let detail = json!({ "path": received.path });
+                return self.refuse(received.form, &error.to_string(), detail).await;
             }
         };
-        let now = self.core.shared.stages.clock.now();
         let query = received.query.as_deref();
-        let opened = Login::open(
-            &self.core.upstream,
-            account,
-            &request,
-            query,
-            &received.headers(),
-            now,
-        )
-        .await;
+        let opened = self
+            .open_login(account, &request, query, &received.headers())
+            .await;
+        match opened {
+            Ok((login, granted)) => self.hand_out(&login, granted),
+            Err(refusal) => refusal.told(received.form),
+        }
+    }
+
+    /// Opens a login at Snowflake; it is on record before anything is done through it.
+    pub(super) async fn open_login(
+        &self,
+        account: &Arc<Account>,
+        request: &LoginRequest,
+        query: Option<&str>,
+        headers: &Headers,
+    ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
+        let now = self.core.shared.stages.clock.now();
+        let opened = Login::open(&self.core.upstream, account, request, query, headers, now).await;
         let (login, granted) = match opened {
             Ok(LoginOutcome::Granted(login, granted)) => (login, granted),
-            Ok(LoginOutcome::Refused(answered)) => return relay(answered, code::LOGIN_REFUSED),
-            Err(error) => return failed(&error),
+            Ok(LoginOutcome::Refused(answered)) => return Err(NoLogin::Refused(answered)),
+            Err(error) => {
+                return Err(NoLogin::new(
+                    code::FAILED,
+                    format!("Icecore could not get an answer: {error}"),
+                ));
+            }
         };
         let row = LoginRow {
             session_id: Some(self.session.id()),
@@ -61,40 +96,42 @@ impl Door {
             principal: Some(self.session.principal().to_string()),
             ..LoginRow::default()
         };
-        let open = OpenLogin {
+        let open = Arc::new(OpenLogin {
             id: row.login_id.unwrap_or_else(LoginId::new),
             session: self.session.id(),
             account: Arc::clone(account),
             login: Arc::new(login),
             row: row.clone(),
-        };
-        let unrecorded = Arc::clone(&open.login);
-        let open = Arc::new(open);
-        let granted = match self
-            .record_login(row)
-            .await
-            .map(|()| self.core.shared.logins.grant(&open))
-        {
-            Ok(Ok((session, master))) => granted
-                .write(&session, &master)
-                .and_then(|data| answer::success(&data)),
-            Ok(Err(_)) => {
-                return answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens");
+        });
+        if let Err(error) = self.record_login(row).await {
+            if let Err(error) = open.login.close(&self.core.upstream).await {
+                tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
             }
-            Err(error) => {
-                if let Err(error) = unrecorded.close(&self.core.upstream).await {
-                    tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
-                }
-                let text =
-                    format!("Icecore refused this login, since it could not be recorded: {error}");
-                return answer::plain_error(code::LOGIN_REFUSED, &text);
-            }
-        };
-        if self.session.is_over() {
-            // The session ended while Snowflake was asked: its end did not see this login.
-            return self.close(&open).await;
+            let text =
+                format!("Icecore refused this login, since it could not be recorded: {error}");
+            return Err(NoLogin::new(code::LOGIN_REFUSED, text));
         }
-        granted.unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
+        self.core.shared.logins.keep(&open);
+        if self.session.is_over() {
+            // The session ended while Snowflake was asked: its end may not have seen this login.
+            self.end(&open, "the session ended").await;
+            return Err(NoLogin::new(
+                code::LOGIN_REFUSED,
+                "Icecore: this session is over",
+            ));
+        }
+        Ok((open, granted))
+    }
+
+    /// Gives the client opaque tokens that lead to a login.
+    fn hand_out(&self, login: &Arc<OpenLogin>, granted: GrantedLogin) -> Body {
+        match self.core.shared.logins.grant(login) {
+            Ok((session, master)) => granted
+                .write(&session, &master)
+                .and_then(|data| answer::success(&data))
+                .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
+            Err(_) => answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens"),
+        }
     }
 
     async fn record_login(&self, row: LoginRow) -> Result<(), RecordError> {
@@ -109,7 +146,7 @@ impl Door {
     }
 
     /// Renews the real tokens and hands out fresh opaque ones.
-    pub(super) async fn renew(&self, login: &Arc<OpenLogin>, received: &Received) -> Bytes {
+    pub(super) async fn renew(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
         let old: Option<String> = Object::read(&received.plain)
             .ok()
             .and_then(|body| body.read_as("oldSessionToken"));
@@ -128,22 +165,14 @@ impl Door {
             );
         }
         match login.login.renew(&self.core.upstream).await {
-            Ok(RenewalOutcome::Granted(granted)) => match logins.grant(login) {
-                Ok((session, master)) => granted
-                    .write(&session, &master)
-                    .and_then(|data| answer::success(&data))
-                    .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
-                Err(_) => {
-                    answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens")
-                }
-            },
+            Ok(RenewalOutcome::Granted(granted)) => self.hand_out(login, granted),
             Ok(RenewalOutcome::Refused(answered)) => relay(answered, code::MASTER_EXPIRED),
             Err(error) => failed(&error),
         }
     }
 
     /// Keeps the login alive at Snowflake.
-    pub(super) async fn heartbeat(&self, login: &Arc<OpenLogin>, received: &Received) -> Bytes {
+    pub(super) async fn heartbeat(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
         let headers = received.headers();
         let asked = upstream::call(
             &self.core.upstream,
@@ -162,21 +191,24 @@ impl Door {
         }
     }
 
-    /// Closes the login, here at once and at Snowflake as well as it can be reached.
-    pub(super) async fn close(&self, login: &Arc<OpenLogin>) -> Bytes {
-        self.core.shared.logins.revoke(login.id);
+    /// Closes the login because its client asks.
+    pub(super) async fn close(&self, login: &OpenLogin) -> Body {
+        self.end(login, "closed by the client").await;
+        done()
+    }
+
+    /// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it.
+    pub(super) async fn end(&self, login: &OpenLogin, reason: &str) {
+        if !self.core.shared.logins.revoke(login.id) {
+            return;
+        }
         if let Err(error) = login.login.close(&self.core.upstream).await {
             tracing::warn!(login = %login.id, %error, "login could not be closed at Snowflake; it ends by its own life");
         }
-        let row = closed(
-            login,
-            self.core.shared.stages.clock.now(),
-            "closed by the client",
-        );
+        let row = closed(login, self.core.shared.stages.clock.now(), reason);
         if let Err(error) = self.record_login(row).await {
             tracing::error!(login = %login.id, %error, "login's end could not be recorded");
         }
-        answer::success(&Object::default()).unwrap_or_default()
     }
 }
 
@@ -195,16 +227,51 @@ pub(super) fn closed(
     }
 }
 
+/// Tells that Snowflake refused our credential, in its words and with nothing that would make a driver act on it.
+///
+/// A driver would drop its own credential, ask its user or open a browser at some codes and at `nextAction` (protocol
+/// reference 2.2 and 3); all of that concerns the host's credential, which only its operator can mend.
+fn login_refused(answered: &Answered, form: Form) -> Body {
+    let answer = answered.answer();
+    let found = answer.code().filter(|found| !ACTED_ON.contains(found));
+    let is_number = |code: &&str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let text = answer
+        .message()
+        .unwrap_or_else(|| "the login was refused".to_owned());
+    let shown = match answer.code() {
+        Some(code) => format!("{text} (Snowflake's answer {code} to the host's credential)"),
+        None => format!("{text} (Snowflake's answer to the host's credential)"),
+    };
+    form.plain_error(
+        found.filter(is_number).unwrap_or(code::LOGIN_REFUSED),
+        &shown,
+    )
+}
+
+/// Codes of a login that make some driver do something about a credential that is not its own. Source: protocol
+/// reference section 3.
+const ACTED_ON: [&str; 11] = [
+    "333333", "333334", "390110", "390111", "390112", "390113", "390114", "390115", "390195",
+    "390303", "390318",
+];
+
+/// Says that what was asked is done.
+pub(super) fn done() -> Body {
+    answer::success(&Object::default())
+        .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
+}
+
 /// Passes an answer on that holds no rows, without anything that works elsewhere.
-pub(super) fn relay(answered: Answered, fallback_code: &str) -> Bytes {
+pub(super) fn relay(answered: Answered, fallback_code: &str) -> Body {
     let (answer, _) = answered.into_parts();
     answer
         .write()
+        .map(Body::ok)
         .unwrap_or_else(|error| answer::plain_error(fallback_code, &error.to_string()))
 }
 
 /// Tells that Snowflake gave no answer.
-pub(super) fn failed(error: &UpstreamError) -> Bytes {
+pub(super) fn failed(error: &UpstreamError) -> Body {
     answer::plain_error(
         code::FAILED,
         &format!("Icecore could not get an answer: {error}"),

@@ -1,6 +1,5 @@
 //! Stage 9: an answer becomes a reply once its end is recorded, and only a reply can be sent to the agent.
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::event::Category;
@@ -9,21 +8,21 @@ use super::{EventRow, RecordError, Recorder, Row, Severity, StatementRow, Status
 use crate::id::SessionId;
 use crate::mask::{Masked, Outcome};
 use crate::policy::Refusal;
-use crate::snowflake::answer::{self, code};
+use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::upstream::Subject;
 
 /// A body that may be sent to the agent; made only by `deliver`.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    body: Bytes,
+    body: Body,
     in_progress: bool,
 }
 
 impl Reply {
     /// Gives the body.
     #[must_use]
-    pub fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &Body {
         &self.body
     }
 
@@ -35,8 +34,9 @@ impl Reply {
 
     /// Tells the agent that a statement was not sent, since it could not be recorded.
     #[must_use]
-    pub fn unsent(query_id: QueryId, error: &RecordError) -> Self {
+    pub fn unsent(form: Form, query_id: QueryId, error: &RecordError) -> Self {
         Self::told(
+            form,
             query_id,
             &format!("Icecore refused this statement, since it could not be recorded: {error}"),
         )
@@ -44,10 +44,11 @@ impl Reply {
 
     /// Tells the agent that a statement was sent and its answer is withheld, since its end could not be recorded.
     #[must_use]
-    pub fn withheld(query_id: QueryId, error: &RecordError) -> Self {
+    pub fn withheld(form: Form, query_id: QueryId, error: &RecordError) -> Self {
         let text =
             "Icecore sent this statement and withheld its answer, since that could not be recorded";
         Self::told(
+            form,
             query_id,
             &format!("{text}; it may have taken effect: {error}"),
         )
@@ -55,16 +56,17 @@ impl Reply {
 
     /// Tells the agent that Icecore itself failed on a statement, whose outcome it therefore cannot tell.
     #[must_use]
-    pub fn broken(query_id: QueryId) -> Self {
+    pub fn broken(form: Form, query_id: QueryId) -> Self {
         Self::told(
+            form,
             query_id,
             "Icecore failed on this statement, a bug of its own; it may have taken effect",
         )
     }
 
-    fn told(query_id: QueryId, text: &str) -> Self {
+    fn told(form: Form, query_id: QueryId, text: &str) -> Self {
         Self {
-            body: answer::error(code::REFUSED, "42501", query_id, text),
+            body: form.error(code::REFUSED, "42501", query_id, text),
             in_progress: false,
         }
     }
@@ -106,7 +108,7 @@ pub async fn deliver(
             detail: Some(serde_json::json!({
                 "query_id": outcome.query_id.map(|id| id.to_string()),
                 "rows": outcome.rows,
-                "bytes": body.len(),
+                "bytes": body.text().len(),
             })),
             ..EventRow::default()
         })),
@@ -127,6 +129,7 @@ pub async fn deliver_refusal(
     draft: Draft,
     bundle_sha256: [u8; 32],
     query_id: QueryId,
+    form: Form,
     now: DateTime<Utc>,
 ) -> Result<Reply, RecordError> {
     let reference = draft
@@ -149,7 +152,7 @@ pub async fn deliver_refusal(
     let rows = refused(recorder, refusal, draft, bundle_sha256, now)?;
     let _receipt = recorder.commit(rows).await?;
     Ok(Reply {
-        body: answer::error(code::REFUSED, "42501", query_id, &text),
+        body: form.error(code::REFUSED, "42501", query_id, &text),
         in_progress: false,
     })
 }
@@ -179,7 +182,7 @@ fn withheld(session: SessionId, subject: &Subject, reason: &str) -> EventRow {
 fn completed(
     recorder: &Recorder,
     intent: StatementRow,
-    body: &Bytes,
+    body: &Body,
     outcome: Outcome,
     now: DateTime<Utc>,
 ) -> StatementRow {
@@ -203,11 +206,11 @@ fn completed(
         error_mac: outcome.error_text.map(|text| recorder.mac(text.as_bytes())),
         rows_returned: outcome.rows.filter(|_| is_read),
         rows_affected: outcome.rows.filter(|_| !is_read),
-        bytes_returned: i64::try_from(body.len()).ok(),
+        bytes_returned: i64::try_from(body.text().len()).ok(),
         chunks: Some(0),
         result_format: outcome.result_format,
         upstream_mac: outcome.upstream_body.map(|body| recorder.mac(&body)),
-        delivered_mac: Some(recorder.mac(body)),
+        delivered_mac: Some(recorder.mac(body.text())),
         sf_statement_type_id: outcome.statement_type_id.map(i64::from),
         ..intent
     }

@@ -23,6 +23,17 @@ const FIELDS: [&str; 13] = [
     "dataframeAst",
 ];
 
+/// Fields that give a request its meaning; the others are counters, times and caches, which a driver may renew when it
+/// sends the request again.
+const MEANING: [&str; 6] = [
+    "sqlText",
+    "asyncExec",
+    "describeOnly",
+    "describedJobId",
+    "parameters",
+    "bindings",
+];
+
 /// Parameter that says how many statements a text may hold; 0 is any number.
 const STATEMENT_COUNT: &str = "MULTI_STATEMENT_COUNT";
 
@@ -168,6 +179,14 @@ impl QueryRequest {
         self.body
             .raw("bindings")
             .filter(|raw| !matches!(raw.get(), "null" | "{}"))
+    }
+
+    /// Gives the parts that tell this request from another: a replay has the same, byte for byte.
+    pub fn meaning(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.body
+            .members()
+            .filter(|(key, _)| MEANING.contains(key))
+            .map(|(key, value)| (key, value.get()))
     }
 
     /// Writes the body to send upstream: the fields above as read, none other.

@@ -9,6 +9,7 @@ mod resolve;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::HeaderValue;
 
 pub use client::{Headers, Upstream, UpstreamSettings};
 pub use credential::{CredentialError, KeyPair};
@@ -111,6 +112,7 @@ impl Subject {
 pub struct Answered {
     answer: Answer,
     body: Bytes,
+    route: Option<HeaderValue>,
 }
 
 impl Answered {
@@ -122,7 +124,18 @@ impl Answered {
         Ok(Self {
             answer: Answer::read(&body)?,
             body,
+            route: None,
         })
+    }
+
+    /// Adds where the answer came from: the host, and the `x-snowflake-session` header if it had one.
+    fn come_from(mut self, host: &str, route: Option<HeaderValue>) -> Result<Self, AnswerError> {
+        self.answer.come_from(host)?;
+        Ok(Self { route, ..self })
+    }
+
+    fn route(&self) -> Option<&HeaderValue> {
+        self.route.as_ref()
     }
 
     /// Gives the envelope.

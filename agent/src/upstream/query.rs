@@ -201,12 +201,15 @@ async fn patient(
                 login.host(),
                 method.clone(),
                 &path(attempt),
-                headers,
+                &login.routed(headers),
                 Some(&token),
                 body.clone(),
             )
             .await;
         attempt += 1;
+        if let Ok(answered) = &sent {
+            login.keep_route(answered.route());
+        }
         match sent {
             Ok(answered) if answered.answer().code() == Some(code::SESSION_EXPIRED) => {
                 if renewals_left == 0 {

@@ -1,7 +1,8 @@
 //! A reply comes from delivery alone, which records first.
 
 use icecore::record::Reply;
+use icecore::snowflake::answer::Body;
 
 fn main() {
-    let _reply = Reply { body: Default::default(), in_progress: false };
+    let _reply = Reply { body: Body::ok("{}".into()), in_progress: false };
 }
