@@ -15,7 +15,7 @@ use crate::id::{LoginId, SessionId, StatementId};
 use crate::record::Reply;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
-use crate::statement::Kind;
+use crate::upstream::Earlier;
 
 pub use registry::{Joined, Registry, Sent};
 
@@ -209,14 +209,12 @@ impl Execution {
 }
 
 /// What is remembered of a statement after its reply, so that its result can be fetched by id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The statement.
-    pub statement: StatementId,
     /// Its login.
     pub login: LoginId,
-    /// Its judged kind.
-    pub kind: Kind,
+    /// The statement as it was judged.
+    pub earlier: Earlier,
     /// Snowflake's name of the query.
     pub query_id: QueryId,
     /// The form of the door it came through; it is asked for and answered in that form alone.

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Execution, Known};
 use crate::id::{LoginId, SessionId};
+use crate::mask::Child;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
+use crate::upstream::Earlier;
 
 /// All executions that a client may still ask for.
 #[derive(Debug, Default)]
@@ -80,7 +82,7 @@ impl Registry {
         }
         if let Some(spent) = tables.spent.get(&key) {
             return if execution.is_replay(&spent.digest) {
-                Joined::Spent(spent.known)
+                Joined::Spent(spent.known.clone())
             } else {
                 Joined::Differs
             };
@@ -101,11 +103,29 @@ impl Registry {
         tables
             .by_query
             .insert((execution.session(), query_id), Arc::clone(execution));
-        tables.known.insert((execution.session(), query_id), known);
         if execution.given_query_id() == Some(query_id) {
             // A client may hold the id that was made for it; it leads to the same query.
             let own = (execution.session(), execution.own_query_id());
-            tables.known.insert(own, known);
+            tables.known.insert(own, known.clone());
+        }
+        tables.known.insert((execution.session(), query_id), known);
+    }
+
+    /// Notes the ids that Snowflake gave to statements that one execution sent together: each leads to its own result.
+    pub fn name_parts(&self, session: SessionId, login: LoginId, form: Form, children: &[Child]) {
+        let mut tables = self.tables();
+        for child in children {
+            let known = Known {
+                login,
+                earlier: Earlier {
+                    statement: child.part.statement,
+                    kind: child.part.kind,
+                    parts: Arc::from([]),
+                },
+                query_id: child.query_id,
+                form,
+            };
+            tables.known.insert((session, child.query_id), known);
         }
     }
 
@@ -133,13 +153,13 @@ impl Registry {
             .get(&key)
             .cloned()
             .map(Sent::Held)
-            .or_else(|| tables.known.get(&key).copied().map(Sent::Known))
+            .or_else(|| tables.known.get(&key).cloned().map(Sent::Known))
     }
 
     /// Finds what is remembered of a statement that Snowflake has named.
     #[must_use]
     pub fn find_known(&self, session: SessionId, query_id: QueryId) -> Option<Known> {
-        self.tables().known.get(&(session, query_id)).copied()
+        self.tables().known.get(&(session, query_id)).cloned()
     }
 
     /// Lets go of an execution and its reply; its query id still leads to Snowflake, its request id stays spent.
@@ -153,7 +173,7 @@ impl Registry {
         );
         if tables.by_request.remove(&key).is_some() {
             let given = execution.given_query_id();
-            let known = given.and_then(|id| tables.known.get(&(session, id)).copied());
+            let known = given.and_then(|id| tables.known.get(&(session, id)).cloned());
             let digest = execution.digest;
             tables.spent.insert(key, Spent { digest, known });
         }
@@ -218,9 +238,12 @@ mod tests {
 
     fn known(login: LoginId, query_id: QueryId) -> Known {
         Known {
-            statement: StatementId::new(),
             login,
-            kind: Kind::Query,
+            earlier: Earlier {
+                statement: StatementId::new(),
+                kind: Kind::Query,
+                parts: Arc::from([]),
+            },
             query_id,
             form: Form::V1,
         }
@@ -257,7 +280,7 @@ mod tests {
         };
         let query_id = QueryId::mint();
         let known = known(login, query_id);
-        registry.name(&first, query_id, known);
+        registry.name(&first, query_id, known.clone());
         assert!(matches!(
             registry.find_query(session, query_id),
             Some(Sent::Held(_))
@@ -291,7 +314,7 @@ mod tests {
             panic!()
         };
         let known = known(login, QueryId::mint());
-        registry.name(&sent, known.query_id, known);
+        registry.name(&sent, known.query_id, known.clone());
         registry.forget(&sent);
         registry.forget(&refused);
         assert!(matches!(start("sent", 1), Joined::Spent(Some(held)) if held == known));

@@ -67,11 +67,14 @@ impl Door {
             &login.login,
             &headers,
             known.query_id,
-            known.statement,
-            known.kind,
+            known.earlier,
         )
         .await;
         let masked = mask(unmasked, known.query_id, known.form);
+        let children = &masked.outcome().children;
+        stages
+            .registry
+            .name_parts(self.session.id(), login.id, known.form, children);
         let delivered = deliver(
             &stages.recorder,
             self.session.id(),

@@ -6,6 +6,7 @@ mod login;
 mod query;
 mod resolve;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 
 use crate::id::StatementId;
-use crate::record::Intent;
+use crate::record::{Intent, Part};
 use crate::snowflake::answer::{Answer, AnswerError};
 use crate::snowflake::gzip::GzipError;
 use crate::statement::Kind;
@@ -89,12 +90,18 @@ pub enum Subject {
     /// A statement that was sent under this intent.
     Statement(Box<Intent>),
     /// The result of a statement that was sent earlier.
-    Later {
-        /// The statement.
-        statement: StatementId,
-        /// Its judged kind.
-        kind: Kind,
-    },
+    Later(Earlier),
+}
+
+/// A statement that was sent earlier, as it was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The statement.
+    pub statement: StatementId,
+    /// Its judged kind.
+    pub kind: Kind,
+    /// The statements that it holds, if several.
+    pub parts: Arc<[Part]>,
 }
 
 impl Subject {
@@ -103,7 +110,25 @@ impl Subject {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Statement(intent) => intent.permit().statement().kind(),
-            Self::Later { kind, .. } => *kind,
+            Self::Later(earlier) => earlier.kind,
+        }
+    }
+
+    /// Gives the statements that were sent together; none where there is one.
+    #[must_use]
+    pub fn parts(&self) -> Arc<[Part]> {
+        match self {
+            Self::Statement(intent) => intent.parts(),
+            Self::Later(earlier) => Arc::clone(&earlier.parts),
+        }
+    }
+
+    /// Names the statement.
+    #[must_use]
+    pub fn statement(&self) -> Option<StatementId> {
+        match self {
+            Self::Statement(intent) => intent.statement_id(),
+            Self::Later(earlier) => Some(earlier.statement),
         }
     }
 }
@@ -164,12 +189,28 @@ impl Unmasked {
         let answered =
             Answered::read(Bytes::from_static(body.as_bytes())).map_err(UpstreamError::from);
         Self {
-            subject: Subject::Later {
+            subject: Subject::Later(Earlier {
                 statement: StatementId::new(),
                 kind,
-            },
+                parts: Arc::from([]),
+            }),
             answered,
         }
+    }
+
+    /// Makes it an answer to several statements of these kinds.
+    #[cfg(test)]
+    pub(crate) fn made_several(self, kinds: &[Kind]) -> Self {
+        let parts = kinds.iter().map(|kind| Part {
+            statement: StatementId::new(),
+            kind: *kind,
+        });
+        let subject = Subject::Later(Earlier {
+            statement: StatementId::new(),
+            kind: kinds.iter().copied().max().unwrap_or(Kind::Unknown),
+            parts: parts.collect(),
+        });
+        Self { subject, ..self }
     }
 
     /// Takes both parts, for `mask`.

@@ -401,14 +401,8 @@ fn request_is_carried_to_its_end_after_its_client_hung_up() -> Result<()> {
     // Both logins, the one nobody waited for too, were recorded and closed at Snowflake.
     assert_eq!(world.gate.events(Some("closed"))?.len(), 2);
     world.flush()?;
-    let logins = world.query("select phase, count(*) n from logins group by all order by phase")?;
-    assert_eq!(
-        logins,
-        [
-            json!({"phase": "close", "n": 2}),
-            json!({"phase": "open", "n": 2})
-        ]
-    );
+    let logins = world.query("select phase, count(*) n from logins group by all")?;
+    assert_eq!(logins, [json!({"phase": "close", "n": 2})]);
     Ok(())
 }
 
@@ -434,45 +428,6 @@ fn login_whose_session_ended_meanwhile_is_closed() -> Result<()> {
         1,
         "the login stays open at Snowflake"
     );
-    Ok(())
-}
-
-/// One session's statements under way are limited; another session has room.
-#[test]
-fn session_has_its_share_of_statements_and_others_have_theirs() -> Result<()> {
-    let world = World::start(&Plan::default())?;
-    let mut steps = vec![login()];
-    for n in 0..260 {
-        let mut step = statement(&format!("s{n}"), &format!("d{n}"), "select pg_sleep(20)");
-        step["body"]["sqlText"] = format!("select {n}").into();
-        step["do"] = "start".into();
-        steps.push(step);
-    }
-    for n in 0..260 {
-        steps.push(json!({"do": "join", "of": format!("s{n}"), "name": format!("joined {n}")}));
-    }
-    let file = world.path("home").join("steps.json");
-    std::fs::create_dir_all(world.path("home"))?;
-    std::fs::write(&file, json!(steps).to_string())?;
-    world
-        .gate
-        .plant_times(Endpoint::Query, FaultKind::DelayMs(15_000), 1000)?;
-    let mut many = raw::start(&world, &json!(format!("@{}", file.display())))?;
-    many.expect("login")?;
-    std::thread::sleep(std::time::Duration::from_secs(4));
-    world.gate.clear_faults()?;
-    let other = raw::send(
-        &world,
-        &json!([login(), statement("other", ID, "select 'other'")]),
-    )?;
-    assert_eq!(body(&other, "other")["success"], true);
-    let finished = many.finish()?;
-    let refused = finished.steps.iter().filter(|step| {
-        step["body"]["message"]
-            .to_string()
-            .contains("more statements than a session may have under way")
-    });
-    assert_eq!(refused.count(), 4, "{}", finished.output);
     Ok(())
 }
 
