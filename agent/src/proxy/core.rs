@@ -62,11 +62,11 @@ impl HostEvents {
 }
 
 impl Shared {
-    /// Finds a governed account by its canonical host name.
+    /// Finds a governed account by one of its canonical host names.
     pub(super) fn account(&self, host: &str) -> Option<Arc<Account>> {
         self.accounts
             .iter()
-            .find(|account| account.host == host)
+            .find(|account| account.answers_to(host))
             .cloned()
     }
 

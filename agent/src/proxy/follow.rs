@@ -71,10 +71,12 @@ impl Door {
         )
         .await;
         let masked = mask(unmasked, known.query_id, known.form);
-        let children = &masked.outcome().children;
-        stages
-            .registry
-            .name_parts(self.session.id(), login.id, known.form, children);
+        stages.registry.name_parts(
+            self.session.id(),
+            login.id,
+            known.form,
+            &masked.outcome().children,
+        );
         let delivered = deliver(
             &stages.recorder,
             self.session.id(),

@@ -8,13 +8,16 @@ use serde_json::json;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
 use crate::id::LoginId;
-use crate::record::{LoginRow, Phase, RecordError, Row};
+use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
 use crate::snowflake::answer::{self, Body, Form, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, LoginRequest};
 use crate::upstream::{
     self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
 };
+
+/// Event: the host's own credential for an account cannot be used.
+const CREDENTIAL_UNUSABLE: &str = "AU004";
 
 /// Why a login was not opened.
 pub(super) enum NoLogin {
@@ -72,12 +75,7 @@ impl Door {
         let (login, granted) = match opened {
             Ok(LoginOutcome::Granted(login, granted)) => (login, granted),
             Ok(LoginOutcome::Refused(answered)) => return Err(NoLogin::Refused(answered)),
-            Err(error) => {
-                return Err(NoLogin::new(
-                    code::FAILED,
-                    format!("Icecore could not get an answer: {error}"),
-                ));
-            }
+            Err(error) => return Err(self.no_login(account, &error).await),
         };
         let row = LoginRow {
             session_id: Some(self.session.id()),
@@ -91,8 +89,8 @@ impl Door {
             sf_session_id: granted.sf_session_id(),
             client_app: request.client().name.clone(),
             client_version: request.client().version.clone(),
-            auth_injected: Some("keypair".to_owned()),
-            credential_ref: Some(account.key.fingerprint().to_owned()),
+            auth_injected: Some(login.credential().kind.to_owned()),
+            credential_ref: Some(login.credential().reference.clone()),
             principal: Some(self.session.principal().to_string()),
             ..LoginRow::default()
         };
@@ -132,6 +130,30 @@ impl Door {
                 .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
             Err(_) => answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens"),
         }
+    }
+
+    /// Tells the agent that there is no login, and the operator why if it is for our own credential.
+    async fn no_login(&self, account: &Account, error: &UpstreamError) -> NoLogin {
+        let UpstreamError::Credential(cause) = error else {
+            return NoLogin::new(
+                code::FAILED,
+                format!("Icecore could not get an answer: {error}"),
+            );
+        };
+        tracing::error!(host = %account.host, %cause, "credential cannot be used; logins are refused");
+        let detail =
+            json!({ "account": account.name, "host": account.host, "reason": cause.to_string() });
+        self.core
+            .shared
+            .event(
+                Some(&self.session),
+                CREDENTIAL_UNUSABLE,
+                Severity::High,
+                Category::Auth,
+                detail,
+            )
+            .await;
+        NoLogin::new(code::LOGIN_REFUSED, format!("no login: {error}"))
     }
 
     async fn record_login(&self, row: LoginRow) -> Result<(), RecordError> {

@@ -113,7 +113,11 @@ fn look_up_hosts(runtime: &Runtime, shared: &Arc<Shared>) {
     let hosts: Vec<String> = shared
         .accounts
         .iter()
-        .map(|account| account.host.clone())
+        .flat_map(|account| {
+            std::iter::once(&account.host)
+                .chain(&account.aliases)
+                .cloned()
+        })
         .collect();
     let entered = runtime.enter();
     drop(crate::tasks::spawn("look-up", async move {

@@ -112,10 +112,46 @@ pub struct Injected<'a> {
     pub account: &'a str,
     /// `LOGIN_NAME`.
     pub user: &'a str,
-    /// The wire's name of the way to authenticate, such as `SNOWFLAKE_JWT`.
-    pub authenticator: &'static str,
     /// The credential itself.
-    pub token: &'a Secret,
+    pub proof: &'a Proof,
+}
+
+/// What proves to Snowflake who logs in, by kind. Source: protocol reference 2.1, "Authenticator (wire)".
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A JWT signed with the user's private key.
+    Jwt(Secret),
+    /// A programmatic access token.
+    Pat(Secret),
+    /// An OAuth access token.
+    OAuth(Secret),
+    /// The user's password.
+    Password(Secret),
+}
+
+impl Proof {
+    /// Gives the recorded word of its kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Jwt(_) => "keypair",
+            Self::Pat(_) => "pat",
+            Self::OAuth(_) => "oauth",
+            Self::Password(_) => "password",
+        }
+    }
+
+    /// Sets the fields of a login that carry it; a plain password goes without `AUTHENTICATOR`.
+    fn set(&self, data: &mut Object) -> Result<(), serde_json::Error> {
+        let (authenticator, token) = match self {
+            Self::Jwt(token) => ("SNOWFLAKE_JWT", token),
+            Self::Pat(token) => ("PROGRAMMATIC_ACCESS_TOKEN", token),
+            Self::OAuth(token) => ("OAUTH", token),
+            Self::Password(password) => return data.set("PASSWORD", password.reveal()),
+        };
+        data.set("AUTHENTICATOR", authenticator)?;
+        data.set("TOKEN", token.reveal())
+    }
 }
 
 impl LoginRequest {
@@ -184,8 +220,7 @@ impl LoginRequest {
         let mut data = self.data.clone();
         data.set("ACCOUNT_NAME", injected.account)?;
         data.set("LOGIN_NAME", injected.user)?;
-        data.set("AUTHENTICATOR", injected.authenticator)?;
-        data.set("TOKEN", injected.token.reveal())?;
+        injected.proof.set(&mut data)?;
         data.set("SECONDARY_ROLES", "NONE")?;
         let mut body = Object::default();
         body.set("data", &data)?;
@@ -388,18 +423,24 @@ mod tests {
     #[test]
     fn no_client_credential_goes_upstream() {
         let request = LoginRequest::read(LOGIN.as_bytes()).unwrap();
-        let token = Secret::new("minted".to_owned());
-        let injected = Injected {
-            account: "ACME",
-            user: "SVC",
-            authenticator: "SNOWFLAKE_JWT",
-            token: &token,
+        let written = |kind: fn(Secret) -> Proof| {
+            let injected = Injected {
+                account: "ACME",
+                user: "SVC",
+                proof: &kind(Secret::new("minted".to_owned())),
+            };
+            String::from_utf8(request.write(&injected).unwrap()).unwrap()
         };
-        let body = String::from_utf8(request.write(&injected).unwrap()).unwrap();
-        assert_eq!(
-            body,
-            r#"{"data":{"CLIENT_APP_ID":"PythonConnector","CLIENT_APP_VERSION":"4.8.1","ACCOUNT_NAME":"ACME","LOGIN_NAME":"SVC","SESSION_PARAMETERS":{"QUERY_TAG":"t"},"CLIENT_ENVIRONMENT":{"OS":"Linux"},"AUTHENTICATOR":"SNOWFLAKE_JWT","TOKEN":"minted","SECONDARY_ROLES":"NONE"}}"#
-        );
+        let expected = |proof: &str| {
+            format!(
+                r#"{{"data":{{"CLIENT_APP_ID":"PythonConnector","CLIENT_APP_VERSION":"4.8.1","ACCOUNT_NAME":"ACME","LOGIN_NAME":"SVC","SESSION_PARAMETERS":{{"QUERY_TAG":"t"}},"CLIENT_ENVIRONMENT":{{"OS":"Linux"}},{proof},"SECONDARY_ROLES":"NONE"}}}}"#
+            )
+        };
+        let token = |kind: &str| expected(&format!(r#""AUTHENTICATOR":"{kind}","TOKEN":"minted""#));
+        assert_eq!(written(Proof::Jwt), token("SNOWFLAKE_JWT"));
+        assert_eq!(written(Proof::Pat), token("PROGRAMMATIC_ACCESS_TOKEN"));
+        assert_eq!(written(Proof::OAuth), token("OAUTH"));
+        assert_eq!(written(Proof::Password), expected(r#""PASSWORD":"minted""#));
     }
 
     #[test]

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use hyper::header::HeaderValue;
 
 pub use client::{Headers, Upstream, UpstreamSettings};
-pub use credential::{CredentialError, KeyPair};
-pub use login::{Account, Login, LoginOutcome, RenewalOutcome};
+pub use credential::{Credential, CredentialError, Flaw};
+pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 
@@ -71,6 +71,11 @@ pub enum UpstreamError {
     /// The statement was cancelled before it was sent.
     #[error("the statement was cancelled before it was sent")]
     Withdrawn,
+    /// Our own credential cannot be used; why is for the operator, since it names files.
+    #[error(
+        "Icecore's own credential for this account cannot be used; whoever runs Icecore finds the reason in its log"
+    )]
+    Credential(CredentialError),
     /// The request could not be written.
     #[error("the request could not be written: {0}")]
     Request(String),

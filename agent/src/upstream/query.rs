@@ -235,6 +235,7 @@ fn passes(error: &UpstreamError) -> bool {
         | UpstreamError::Body(_)
         | UpstreamError::Expired
         | UpstreamError::Withdrawn
+        | UpstreamError::Credential(_)
         | UpstreamError::Request(_) => false,
     }
 }
