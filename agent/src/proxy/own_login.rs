@@ -55,6 +55,9 @@ fn told(endpoint: &Endpoint) -> Body {
         | Endpoint::Monitoring(_)
         | Endpoint::AbortRequest
         | Endpoint::AbortQuery(_)
+        | Endpoint::Submit
+        | Endpoint::Status(_)
+        | Endpoint::Cancel(_)
         | Endpoint::Telemetry => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
     }
 }

@@ -109,6 +109,7 @@ pub async fn deliver(
             detail: Some(serde_json::json!({
                 "query_id": outcome.query_id.map(|id| id.to_string()),
                 "rows": outcome.rows,
+                "partition": outcome.partition,
                 "bytes": body.text().len(),
             })),
             ..EventRow::default()
