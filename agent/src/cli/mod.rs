@@ -130,7 +130,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
     }
     match cli.command {
         Some(Command::Daemon(args)) => daemon::run(&args, clock),
-        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Run(args)) => run::run(args, clock),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Detach(args)) => detach::run(&args, clock),
         Some(Command::Flush(args)) => flush::run(&args),

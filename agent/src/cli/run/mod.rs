@@ -6,10 +6,13 @@
 
 mod child;
 mod enter;
+mod java;
+mod leftover;
 mod link;
 mod program;
 mod summary;
 mod trust;
+mod untouched;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -24,12 +27,14 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::Exit;
 use super::failure::Failure;
 use super::socket::{DaemonName, ask, connect, misunderstood};
+use crate::clock::Clock;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
 use child::Child;
 use link::{Link, Told};
 use summary::Summary;
 use trust::Trust;
+use untouched::{Surroundings, untouched};
 
 /// How long the daemon may take to answer; it waits 10 s for a proxy and 10 s for the record.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,7 +70,7 @@ pub(super) struct Args {
 }
 
 /// Runs the command, or becomes it.
-pub(super) fn run(args: Args) -> ExitCode {
+pub(super) fn run(args: Args, clock: Clock) -> ExitCode {
     // Others of the same user must not read the secret or the job's variables out of this process (proc(5), `PR_SET_DUMPABLE`).
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         eprintln!("icecore: warning: this process can be looked into: {error}");
@@ -73,10 +78,10 @@ pub(super) fn run(args: Args) -> ExitCode {
     if let Some(session) = args.enter {
         return enter::enter(session, &args.daemon, &args.command);
     }
-    launch(args).unwrap_or_else(|failure| failure.report())
+    launch(args, clock).unwrap_or_else(|failure| failure.report())
 }
 
-fn launch(args: Args) -> Result<ExitCode, Failure> {
+fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     let Some(command) = args.command.first() else {
         return Err(Failure::text(Exit::Usage, "expected a command"));
     };
@@ -104,12 +109,18 @@ fn launch(args: Args) -> Result<ExitCode, Failure> {
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     // From here on an early return ends the session: the control connection goes.
-    let trust =
-        Trust::write(&opened.ca, opened.session, |name| env::var_os(name)).map_err(|error| {
-            let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
-            Failure::new(Exit::Unreachable, error)
-        })?;
-    for warning in &trust.warnings {
+    let caller = |name: &str| env::var_os(name);
+    let trust = Trust::write(&opened.ca, opened.session, caller, clock.now()).map_err(|error| {
+        let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
+        Failure::new(Exit::Unreachable, error)
+    })?;
+    let around = Surroundings {
+        ca: &opened.ca,
+        caller: &caller,
+        exists: &|path| path.exists(),
+        command: &args.command,
+    };
+    for warning in trust.warnings.iter().chain(&untouched(&around)) {
         eprintln!("icecore: warning: {warning}");
     }
     let not_started = |error: std::io::Error| {
