@@ -13,7 +13,7 @@ use crate::policy::{Bundle, Decision, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
 use crate::statement::{Scope, Statement};
-use crate::upstream::{self, Account, Headers, Login, Upstream};
+use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
 
 /// What every execution of the process shares.
 pub struct Stages {
@@ -91,7 +91,8 @@ impl Stages {
 
         let session = execution.session();
         let knows = |id| self.registry.find_query(session, id).is_some();
-        let statement = Statement::read(request.sql_text(), &Scope::new(&knows));
+        let statement =
+            Statement::read_all(request.sql_text(), request.count(), &Scope::new(&knows));
         let kind = statement.kind();
         let decision = decide(
             &self.bundle,
@@ -129,11 +130,20 @@ impl Stages {
         )
         .await?;
 
+        let known = Known {
+            login: execution.login(),
+            earlier: Earlier {
+                statement: execution.id(),
+                kind,
+                parts: intent.parts(),
+            },
+            query_id: own_id,
+            form: execution.form(),
+        };
         let on_running = |query_id| {
             let known = Known {
-                statement: execution.id(),
-                login: execution.login(),
-                kind,
+                query_id,
+                ..known.clone()
             };
             self.registry.name(execution, query_id, known);
             execution.advance(State::Running(query_id));
@@ -151,6 +161,9 @@ impl Stages {
         if let Some(query_id) = masked.outcome().query_id {
             on_running(query_id);
         }
+        let children = &masked.outcome().children;
+        self.registry
+            .name_parts(session, execution.login(), execution.form(), children);
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
         let reply = record::deliver(
             &self.recorder,

@@ -15,7 +15,7 @@ use crate::id::{LoginId, SessionId, StatementId};
 use crate::record::Reply;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
-use crate::statement::Kind;
+use crate::upstream::Earlier;
 
 pub use registry::{Joined, Registry, Sent};
 
@@ -146,6 +146,12 @@ impl Execution {
         self.given_query_id.get_or_init(|| query_id);
     }
 
+    /// Gives the id that Snowflake gave, once it has.
+    #[must_use]
+    pub fn given_query_id(&self) -> Option<QueryId> {
+        self.given_query_id.get().copied()
+    }
+
     /// Gives the ids that lead to this statement.
     fn query_ids(&self) -> impl Iterator<Item = QueryId> {
         [Some(self.own_query_id), self.given_query_id.get().copied()]
@@ -203,12 +209,14 @@ impl Execution {
 }
 
 /// What is remembered of a statement after its reply, so that its result can be fetched by id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The statement.
-    pub statement: StatementId,
     /// Its login.
     pub login: LoginId,
-    /// Its judged kind.
-    pub kind: Kind,
+    /// The statement as it was judged.
+    pub earlier: Earlier,
+    /// Snowflake's name of the query.
+    pub query_id: QueryId,
+    /// The form of the door it came through; it is asked for and answered in that form alone.
+    pub form: Form,
 }

@@ -3,11 +3,14 @@
 //! No rule can ask for a mask yet, and the record says so: `masked_columns` is empty and `decision` is never `mask`.
 //! What holds already: the answer's kind must be the judged one, and nothing in it may work outside the session.
 
+mod several;
+
+pub use several::Child;
+
 use bytes::Bytes;
 
 use crate::snowflake::answer::{Answer, Body, Form, code};
 use crate::snowflake::route::QueryId;
-use crate::statement::Kind;
 use crate::upstream::{Subject, Unmasked, UpstreamError};
 
 /// An answer that may leave; made only by `mask`.
@@ -45,6 +48,8 @@ pub struct Outcome {
     pub result_format: Option<String>,
     /// Snowflake's number of the statement's kind.
     pub statement_type_id: Option<u32>,
+    /// The statements that were sent together, as Snowflake names them.
+    pub children: Vec<Child>,
     /// The answer's plain bytes as they came.
     pub upstream_body: Option<Bytes>,
 }
@@ -96,7 +101,6 @@ impl Masked {
 #[must_use]
 pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form) -> Masked {
     let (subject, answered) = unmasked.into_parts();
-    let kind = subject.kind();
     match answered {
         Ok(answered) => {
             let (answer, upstream_body) = answered.into_parts();
@@ -104,13 +108,16 @@ pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form) -> Masked {
                 upstream_body: Some(upstream_body),
                 ..read(&answer)
             };
-            match check_kind(kind, &answer)
-                .and_then(|()| answer.write().map_err(|error| error.to_string()))
-            {
-                Ok(body) => Masked {
+            match several::check(&subject, &answer).and_then(|children| {
+                Ok((children, answer.write().map_err(|error| error.to_string())?))
+            }) {
+                Ok((children, body)) => Masked {
                     subject,
                     body: Body::ok(body),
-                    outcome,
+                    outcome: Outcome {
+                        children,
+                        ..outcome
+                    },
                 },
                 Err(reason) => withhold(subject, own_id, form, outcome, reason),
             }
@@ -134,18 +141,8 @@ fn read(answer: &Answer) -> Outcome {
         rows: answer.rows().filter(|_| !failed),
         result_format: answer.result_format(),
         statement_type_id: answer.statement_type_id(),
+        children: Vec::new(),
         upstream_body: None,
-    }
-}
-
-/// Compares the kind that Snowflake says it ran with the kind that was judged (invariant 1).
-fn check_kind(judged: Kind, answer: &Answer) -> Result<(), String> {
-    match answer.statement_type_id().filter(|_| answer.success()) {
-        Some(found) if judged != Kind::Unknown && !judged.fits(found) => Err(format!(
-            "Snowflake ran a statement of kind {found:#x}, which is not the judged kind `{}`",
-            judged.name()
-        )),
-        Some(_) | None => Ok(()),
     }
 }
 
@@ -197,6 +194,7 @@ fn fail(subject: Subject, own_id: QueryId, form: Form, error: &UpstreamError) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statement::Kind;
 
     const ROWS: &str = r#"{"data":{"queryId":"01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11","total":2,"statementTypeId":4096,"rowset":[["canary"],["canary"]],"queryResultFormat":"json"},"code":null,"message":null,"success":true}"#;
 

@@ -5,11 +5,13 @@
 
 mod bundle;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 pub use bundle::{Bundle, PolicyProblem, Source};
 
 use crate::config::Mode;
 use crate::identity::Principal;
-use crate::statement::Statement;
+use crate::statement::{Kind, Statement};
 
 /// Name of the rule that refuses what no policy allows.
 pub const DEFAULT_RULE: &str = "default-deny";
@@ -99,7 +101,7 @@ pub enum Decision {
     Forbid(Refusal),
 }
 
-/// Decides a statement; any doubt refuses.
+/// Decides a statement; any doubt refuses. Of several statements in one text each is decided, and all must be allowed.
 #[must_use]
 pub fn decide(
     bundle: &Bundle,
@@ -108,16 +110,7 @@ pub fn decide(
     account: &str,
     statement: Statement,
 ) -> Decision {
-    let verdict = match statement.kind().action() {
-        Some(action) => bundle.evaluate(principal, account, action, statement.kind()),
-        None => Err(Reason {
-            rules: vec![UNREADABLE_RULE.to_owned()],
-            text: statement
-                .problem()
-                .unwrap_or("its effects are not known to Icecore")
-                .to_owned(),
-        }),
-    };
+    let verdict = judge(bundle, principal, account, &statement);
     match (verdict, mode) {
         (Ok(rules), Mode::Enforce | Mode::Observe) => Decision::Allow(Permit {
             statement,
@@ -130,6 +123,51 @@ pub fn decide(
             overruled: Some(reason),
         }),
         (Err(reason), Mode::Enforce) => Decision::Forbid(Refusal { statement, reason }),
+    }
+}
+
+/// Names the rules that allow, or says why not.
+fn judge(
+    bundle: &Bundle,
+    principal: &Principal,
+    account: &str,
+    statement: &Statement,
+) -> Result<Vec<String>, Reason> {
+    let parts = statement.parts();
+    if parts.is_empty() {
+        return judge_one(bundle, principal, account, statement);
+    }
+    // Rules see a statement's kind and no more, so that each kind needs to be decided once.
+    let mut decided: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
+    for (number, part) in (1..).zip(parts) {
+        if part.problem().is_none() && decided.contains_key(&part.kind()) {
+            continue;
+        }
+        let allowed = judge_one(bundle, principal, account, part).map_err(|reason| Reason {
+            text: format!("statement {number} of {}: {}", parts.len(), reason.text),
+            ..reason
+        })?;
+        decided.insert(part.kind(), allowed);
+    }
+    let rules: BTreeSet<String> = decided.into_values().flatten().collect();
+    Ok(rules.into_iter().collect())
+}
+
+fn judge_one(
+    bundle: &Bundle,
+    principal: &Principal,
+    account: &str,
+    statement: &Statement,
+) -> Result<Vec<String>, Reason> {
+    match statement.kind().action() {
+        Some(action) => bundle.evaluate(principal, account, action, statement.kind()),
+        None => Err(Reason {
+            rules: vec![UNREADABLE_RULE.to_owned()],
+            text: statement
+                .problem()
+                .unwrap_or("its effects are not known to Icecore")
+                .to_owned(),
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::snowflake::count::Count;
 use crate::statement::{Kind, Scope};
 
 const READ_ONLY: &str = include_str!("../../../policies/read-only.cedar");
@@ -178,5 +179,69 @@ proptest! {
             }
         }
         prop_assert!(Kind::Unknown.action().is_none());
+    }
+}
+
+fn batch(sql: &str, mode: Mode) -> Decision {
+    let principal = Principal::host_user("ci".to_owned(), 1001);
+    let statement = Statement::read_all(sql, Count::Any, &Scope::new(&|_| false));
+    decide(&bundle(READ_ONLY), mode, &principal, "ACME", statement)
+}
+
+#[test]
+fn one_refused_statement_refuses_all_and_is_named() {
+    for (sql, named) in [
+        ("select 1; drop table t; select 2", "statement 2 of 3: "),
+        ("select 1; select 2; use role admin", "statement 3 of 3: "),
+        ("select 1; select db.s.f(1)", "statement 2 of 2: "),
+        (
+            "select 1; select * from table(result_scan('x'))",
+            "statement 2 of 2: ",
+        ),
+    ] {
+        match batch(sql, Mode::Enforce) {
+            Decision::Forbid(refusal) => {
+                assert!(
+                    refusal.reason().text().starts_with(named),
+                    "{:?}",
+                    refusal.reason()
+                );
+            }
+            Decision::Allow(_) => panic!("allowed: {sql}"),
+        }
+    }
+    match batch("begin; select 1; show tables; commit", Mode::Enforce) {
+        Decision::Allow(permit) => assert_eq!(permit.rules(), ["read-only"]),
+        Decision::Forbid(refusal) => panic!("{:?}", refusal.reason()),
+    }
+}
+
+#[test]
+fn observe_lets_a_refused_part_through_and_says_which() {
+    match batch("select 1; drop table t", Mode::Observe) {
+        Decision::Allow(permit) => {
+            let overruled = permit.overruled().unwrap();
+            assert!(
+                overruled.text().starts_with("statement 2 of 2: "),
+                "{overruled:?}"
+            );
+        }
+        Decision::Forbid(refusal) => panic!("{:?}", refusal.reason()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn several_statements_are_allowed_where_each_is(picked in prop::collection::vec(0_usize..6, 2..6)) {
+        let texts = ["select 1", "show tables", "drop table t", "use role r", "selekt", "select db.s.f(1)"];
+        let bundle = bundle(READ_ONLY);
+        let each = picked.iter().all(|at| {
+            matches!(verdict(&bundle, Mode::Enforce, texts[*at]), Decision::Allow(_))
+        });
+        let text: Vec<&str> = picked.iter().map(|at| texts[*at]).collect();
+        let together = matches!(batch(&text.join(";"), Mode::Enforce), Decision::Allow(_));
+        prop_assert_eq!(each, together);
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use super::implicit::Implicit;
 use super::logins::Logins;
 use super::sessions::{Session, Sessions};
 use crate::config::Config;
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) stages: Stages,
     pub(super) sessions: Sessions,
     pub(super) logins: Logins,
+    /// Logins that Icecore opened for clients that bring none.
+    pub(super) implicit: Implicit,
     pub(super) accounts: Vec<Arc<Account>>,
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,

@@ -3,13 +3,18 @@
 //! It holds what the supervisor gave it: listeners, and a map that tells a socket's session and destination. It ends
 //! when the supervisor does.
 
+mod abort;
 mod accept;
+mod authorize;
 mod body;
 mod core;
 mod door;
+mod follow;
 mod handler;
+mod implicit;
 mod login;
 mod logins;
+mod own_login;
 mod query;
 mod sessions;
 mod start;

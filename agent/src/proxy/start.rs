@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 
 use super::core::{HostEvents, Shared};
+use super::implicit::Implicit;
 use super::logins::Logins;
 use super::sessions::Sessions;
 use crate::clock::Clock;
@@ -109,6 +110,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         },
         sessions: Sessions::default(),
         logins: Logins::default(),
+        implicit: Implicit::default(),
         accounts,
         destinations: Destinations::from_fd(destinations)?,
         resolver,

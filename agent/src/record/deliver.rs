@@ -6,11 +6,11 @@ use super::event::Category;
 use super::intend::{Draft, refused};
 use super::{EventRow, RecordError, Recorder, Row, Severity, StatementRow, Status};
 use crate::id::SessionId;
-use crate::mask::{Masked, Outcome};
+use crate::mask::{Child, Masked, Outcome};
 use crate::policy::Refusal;
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
-use crate::upstream::Subject;
+use crate::upstream::{Earlier, Subject};
 
 /// A body that may be sent to the agent; made only by `deliver`.
 #[derive(Clone, Debug)]
@@ -90,16 +90,17 @@ pub async fn deliver(
     }
     match subject {
         Subject::Statement(intent) => {
-            rows.push(Row::from(completed(
-                recorder,
-                intent.into_row(),
-                &body,
-                outcome,
-                now,
-            )));
+            let (row, part_rows) = intent.into_rows();
+            let children = outcome.children.clone();
+            let whole = completed(recorder, row, &body, outcome, now);
+            let mut children = children.into_iter();
+            for part in part_rows {
+                rows.push(Row::from(completed_part(part, children.next(), &whole)));
+            }
+            rows.push(Row::from(whole));
         }
-        Subject::Later { .. } if in_progress => {}
-        Subject::Later { statement, .. } => rows.push(Row::from(EventRow {
+        Subject::Later(_) if in_progress => {}
+        Subject::Later(Earlier { statement, .. }) => rows.push(Row::from(EventRow {
             session_id: Some(session),
             event_code: LATER_DELIVERY,
             severity: Severity::Informational,
@@ -164,16 +165,12 @@ const LATER_DELIVERY: &str = "RS001";
 const WITHHELD: &str = "RS002";
 
 fn withheld(session: SessionId, subject: &Subject, reason: &str) -> EventRow {
-    let statement_id = match subject {
-        Subject::Statement(intent) => intent.statement_id(),
-        Subject::Later { statement, .. } => Some(*statement),
-    };
     EventRow {
         session_id: Some(session),
         event_code: WITHHELD,
         severity: Severity::High,
         category: Category::Policy,
-        statement_id,
+        statement_id: subject.statement(),
         detail: Some(serde_json::json!({ "reason": reason })),
         ..EventRow::default()
     }
@@ -213,5 +210,29 @@ fn completed(
         delivered_mac: Some(recorder.mac(body.text())),
         sf_statement_type_id: outcome.statement_type_id.map(i64::from),
         ..intent
+    }
+}
+
+/// Completes the row of one statement of several. How each ended is known only where all of them succeeded: Snowflake
+/// stops at the first that fails and does not say which it was.
+fn completed_part(part: StatementRow, child: Option<Child>, whole: &StatementRow) -> StatementRow {
+    let status = match whole.status {
+        Status::Success | Status::Running | Status::Blocked => whole.status,
+        Status::Cancelled if whole.forwarded_at.is_none() => whole.status,
+        Status::Cancelled | Status::Failed | Status::Timeout | Status::Abandoned => {
+            Status::Abandoned
+        }
+    };
+    StatementRow {
+        is_final: true,
+        revision: 1,
+        forwarded_at: whole.forwarded_at,
+        completed_at: whole.completed_at,
+        query_id: child.map(|child| child.query_id.to_string()),
+        status,
+        sf_statement_type_id: child
+            .and_then(|child| child.statement_type_id)
+            .map(i64::from),
+        ..part
     }
 }

@@ -1,5 +1,7 @@
 //! Stage 6: a permit becomes an intent once it is recorded, and only an intent can be sent.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -9,16 +11,30 @@ use super::{
 use crate::clock::Clock;
 use crate::id::StatementId;
 use crate::policy::{Permit, Reason, Refusal};
-use crate::statement::{Action, Statement};
+use crate::statement::{Action, Kind, Statement};
 
 /// Longest normalised text that is recorded, in bytes. Source: record reference 1.4, `sql_normalized`.
 const NORMALIZED_MAX_BYTES: usize = 32 << 10;
+
+/// Kind under which a text of several statements is recorded; each of them has its own row and kind.
+const SEVERAL: &str = "batch";
 
 /// A permit whose decision and text are durable as the mode promises; made only by `intend`.
 #[derive(Debug)]
 pub struct Intent {
     permit: Permit,
     row: StatementRow,
+    // INVARIANT: one row for each part of the permit's statement, in their order.
+    part_rows: Vec<StatementRow>,
+}
+
+/// One statement of several that were sent together, as it was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Names it in the record.
+    pub statement: StatementId,
+    /// Its judged kind.
+    pub kind: Kind,
 }
 
 impl Intent {
@@ -29,13 +45,27 @@ impl Intent {
     }
 
     /// Names the statement.
-    pub(super) fn statement_id(&self) -> Option<StatementId> {
+    pub(crate) fn statement_id(&self) -> Option<StatementId> {
         self.row.statement_id
     }
 
-    /// Takes the row that delivery completes.
-    pub(super) fn into_row(self) -> StatementRow {
-        self.row
+    /// Gives the statements that are sent together; none where there is one.
+    #[must_use]
+    pub fn parts(&self) -> Arc<[Part]> {
+        let parts = self.permit.statement().parts().iter();
+        self.part_rows
+            .iter()
+            .zip(parts)
+            .filter_map(|(row, part)| {
+                let (statement, kind) = (row.statement_id?, part.kind());
+                Some(Part { statement, kind })
+            })
+            .collect()
+    }
+
+    /// Takes the rows that delivery completes: the statement's, and those of its parts.
+    pub(super) fn into_rows(self) -> (StatementRow, Vec<StatementRow>) {
+        (self.row, self.part_rows)
     }
 }
 
@@ -49,6 +79,24 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Gives a draft for each statement of several: what came with the request stays with the request's own row.
+    fn parts(&self, statement: &Statement) -> Vec<Self> {
+        let draft = |stmt_index| Self {
+            row: StatementRow {
+                statement_id: Some(StatementId::new()),
+                parent_statement_id: self.row.statement_id,
+                stmt_index,
+                bind_count: None,
+                ..self.row.clone()
+            },
+            binds: None,
+        };
+        (1..)
+            .zip(statement.parts())
+            .map(|(at, _)| draft(at))
+            .collect()
+    }
+
     /// Adds what the statement itself says, and gives the row and the text that belong together.
     pub(super) fn fill(
         self,
@@ -56,7 +104,12 @@ impl Draft {
         statement: &Statement,
     ) -> Result<(StatementRow, StatementTextRow), RecordError> {
         let salt = random_salt()?;
-        let action = statement.kind().action();
+        let acts = |asked: fn(Action) -> bool| match statement.parts() {
+            [] => statement.kind().action().is_some_and(asked),
+            parts => parts
+                .iter()
+                .any(|part| part.kind().action().is_some_and(asked)),
+        };
         let text = statement.text();
         let normalized = statement
             .normalized()
@@ -67,10 +120,14 @@ impl Draft {
             sql_len: i32::try_from(text.len()).unwrap_or(i32::MAX),
             sql_fingerprint: statement.normalized().map(fingerprint),
             sql_normalized: normalized,
-            sql_kind: Some(statement.kind().name().to_owned()),
-            is_write: matches!(action, Some(Action::Write | Action::CopyIn)),
-            is_ddl: matches!(action, Some(Action::Create | Action::Alter | Action::Drop)),
-            is_dcl: matches!(action, Some(Action::Grant)),
+            sql_kind: Some(if statement.parts().is_empty() {
+                statement.kind().name().to_owned()
+            } else {
+                SEVERAL.to_owned()
+            }),
+            is_write: acts(|action| matches!(action, Action::Write | Action::CopyIn)),
+            is_ddl: acts(|action| matches!(action, Action::Create | Action::Alter | Action::Drop)),
+            is_dcl: acts(|action| matches!(action, Action::Grant)),
             parse_ok: statement.problem().is_none(),
             parse_error: statement.problem().map(str::to_owned),
             ..self.row
@@ -99,13 +156,12 @@ pub async fn intend(
     decided_at: DateTime<Utc>,
     clock: &Clock,
 ) -> Result<Intent, RecordError> {
-    let (row, text) = draft.fill(recorder, permit.statement())?;
     let decision = if permit.overruled().is_some() {
         Decision::Flag
     } else {
         Decision::Allow
     };
-    let mut row = StatementRow {
+    let decided = |row| StatementRow {
         decision: Some(decision),
         rule_ids: permit.rules().to_vec(),
         rule_reasons: permit.overruled().map(reasons).unwrap_or_default(),
@@ -114,12 +170,29 @@ pub async fn intend(
         decided_at: Some(decided_at),
         ..row
     };
-    let receipt = recorder
-        .commit(vec![Row::from(row.clone()), Row::from(text)])
-        .await?;
+    let part_drafts = draft.parts(permit.statement());
+    let (row, text) = draft.fill(recorder, permit.statement())?;
+    let mut row = decided(row);
+    let mut rows = vec![Row::from(row.clone()), Row::from(text)];
+    let mut part_rows = Vec::new();
+    for (draft, part) in part_drafts.into_iter().zip(permit.statement().parts()) {
+        let (row, text) = draft.fill(recorder, part)?;
+        let row = decided(row);
+        rows.extend([Row::from(row.clone()), Row::from(text)]);
+        part_rows.push(row);
+    }
+    let receipt = recorder.commit(rows).await?;
+    let forwarded_at = Some(clock.now());
     row.durability_wait_us = i64::try_from(receipt.durability_wait().as_micros()).ok();
-    row.forwarded_at = Some(clock.now());
-    Ok(Intent { permit, row })
+    row.forwarded_at = forwarded_at;
+    for row in &mut part_rows {
+        row.forwarded_at = forwarded_at;
+    }
+    Ok(Intent {
+        permit,
+        row,
+        part_rows,
+    })
 }
 
 /// Completes the row of a statement that was refused, with its text.

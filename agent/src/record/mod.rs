@@ -52,6 +52,6 @@ pub use event::{
     Category, Decision, Enforcement, EventRow, LoginRow, MaskedColumn, Mode, Object, Phase,
     ResultColumn, Row, SessionRow, Severity, StatementRow, StatementTextRow, Status,
 };
-pub use intend::{Draft, Intent, intend};
+pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};
 pub use settings::{RecordMode, Settings};

@@ -102,7 +102,7 @@ pub enum Status {
     Cancelled,
     /// It took too long.
     Timeout,
-    /// The recorder died before its end was known.
+    /// Its end is not known: the recorder died before, or it was sent with others of which one failed.
     Abandoned,
 }
 

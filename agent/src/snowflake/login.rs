@@ -71,6 +71,11 @@ pub enum LoginError {
     /// A field that Icecore does not know.
     #[error("login body: field `{0}` is not known to Icecore")]
     UnknownField(String),
+    /// The second step of a login that began elsewhere.
+    #[error(
+        "login body: `inFlightCtx` goes on with a login of several steps; the host's credential needs one: log in anew"
+    )]
+    SecondStep,
     /// A known field is absent or of another shape.
     #[error("login {part}: expected {expected}")]
     Shape {
@@ -80,6 +85,9 @@ pub enum LoginError {
         expected: &'static str,
     },
 }
+
+/// Longest name or version of a client that is taken from its `User-Agent`.
+const AGENT_MAX_BYTES: usize = 64;
 
 /// What the record keeps of the client that logs in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,13 +158,16 @@ impl LoginRequest {
     /// Reads a plain body and takes every credential field out of it.
     ///
     /// # Errors
-    /// Not strict JSON, an unknown field, or no `data` object. A multi-step login (`inFlightCtx`) is an unknown field:
-    /// with our credential there is no second step.
+    /// Not strict JSON, an unknown field, no `data` object, or the second step of a login: with our credential there is
+    /// none.
     pub fn read(plain: &[u8]) -> Result<Self, LoginError> {
         json::check_strict(plain)?;
         let body = Object::read(plain)?;
         if let Some((unknown, _)) = body.members().find(|(key, _)| *key != "data") {
-            return Err(LoginError::UnknownField(unknown.to_owned()));
+            return Err(match unknown {
+                "inFlightCtx" => LoginError::SecondStep,
+                _ => LoginError::UnknownField(unknown.to_owned()),
+            });
         }
         let mut data: Object = body.read_as("data").ok_or(LoginError::Shape {
             part: "body",
@@ -174,6 +185,24 @@ impl LoginRequest {
         }
         strip_nested(&mut data, "SESSION_PARAMETERS", &STRIPPED_PARAMETERS)?;
         strip_nested(&mut data, "CLIENT_ENVIRONMENT", &["OAUTH_TYPE"])?;
+        Ok(Self { data, client })
+    }
+
+    /// Makes a request for a client that does not log in; its name and version are those of its `User-Agent`.
+    ///
+    /// # Errors
+    /// None in practice: every value can be written as JSON.
+    pub fn own(user_agent: Option<&str>) -> Result<Self, LoginError> {
+        let (name, version) =
+            app(user_agent.unwrap_or_default()).unwrap_or(("Icecore", env!("CARGO_PKG_VERSION")));
+        let mut data = Object::default();
+        data.set("CLIENT_APP_ID", name)?;
+        data.set("CLIENT_APP_VERSION", version)?;
+        data.set("SESSION_PARAMETERS", &Object::default())?;
+        let client = ClientApp {
+            name: Some(name.to_owned()),
+            version: Some(version.to_owned()),
+        };
         Ok(Self { data, client })
     }
 
@@ -197,6 +226,22 @@ impl LoginRequest {
         body.set("data", &data)?;
         body.write()
     }
+}
+
+/// Reads the first product of a `User-Agent`, such as `PythonConnector/4.8.1 (Linux)`. Source: RFC 9110 section 10.1.5.
+fn app(user_agent: &str) -> Option<(&str, &str)> {
+    let (name, version) = user_agent
+        .split_ascii_whitespace()
+        .next()?
+        .split_once('/')?;
+    let is_plain = |text: &str| {
+        !text.is_empty()
+            && text.len() <= AGENT_MAX_BYTES
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
+    };
+    (is_plain(name) && is_plain(version)).then_some((name, version))
 }
 
 fn strip_nested(data: &mut Object, field: &'static str, names: &[&str]) -> Result<(), LoginError> {
@@ -396,6 +441,17 @@ mod tests {
         assert_eq!(written(Proof::Pat), token("PROGRAMMATIC_ACCESS_TOKEN"));
         assert_eq!(written(Proof::OAuth), token("OAUTH"));
         assert_eq!(written(Proof::Password), expected(r#""PASSWORD":"minted""#));
+    }
+
+    #[test]
+    fn a_client_that_does_not_log_in_is_named_by_its_user_agent() {
+        let client = |agent| LoginRequest::own(agent).unwrap().client().clone();
+        let named = client(Some("PythonConnector/4.8.1 (Linux) CPython/3.11.7"));
+        assert_eq!(named.name.as_deref(), Some("PythonConnector"));
+        assert_eq!(named.version.as_deref(), Some("4.8.1"));
+        for agent in [None, Some(""), Some("curl"), Some("a/\"b"), Some("/1")] {
+            assert_eq!(client(agent).name.as_deref(), Some("Icecore"), "{agent:?}");
+        }
     }
 
     #[test]

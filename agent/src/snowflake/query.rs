@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::count::{Count, CountError, STATEMENT_COUNT};
 use super::json::{self, Object};
 
 /// Fields that a query request may hold. Source: protocol reference 4.1, read in ten drivers.
@@ -23,8 +24,16 @@ const FIELDS: [&str; 13] = [
     "dataframeAst",
 ];
 
-/// Parameter that says how many statements a text may hold; 0 is any number.
-const STATEMENT_COUNT: &str = "MULTI_STATEMENT_COUNT";
+/// Fields that give a request its meaning; the others are counters, times and caches, which a driver may renew when it
+/// sends the request again.
+const MEANING: [&str; 6] = [
+    "sqlText",
+    "asyncExec",
+    "describeOnly",
+    "describedJobId",
+    "parameters",
+    "bindings",
+];
 
 /// Why a query request was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +62,9 @@ pub enum QueryError {
         /// What to do instead.
         advice: &'static str,
     },
+    /// The number of statements is none.
+    #[error("request body: field `parameters`: {0}")]
+    Count(#[from] CountError),
     /// The statement's text passes the limit.
     #[error("statement of {found_bytes} bytes is longer than the limit of {limit_bytes} bytes")]
     TooLong {
@@ -72,7 +84,9 @@ pub struct QueryRequest {
     is_describe: bool,
     sequence_id: Option<i64>,
     bind_count: usize,
+    count: Count,
     body: Object,
+    parameters: Object,
 }
 
 impl QueryRequest {
@@ -104,7 +118,8 @@ impl QueryRequest {
                 limit_bytes: statement_max_bytes,
             });
         }
-        pin_statement_count(&mut body)?;
+        let mut parameters = parameters(&body)?;
+        let count = Count::take(&mut parameters)?;
         let bind_count = match body.raw("bindings").filter(|raw| raw.get() != "null") {
             Some(_) => {
                 let bindings: Object = body.read_as("bindings").ok_or(QueryError::Shape {
@@ -122,7 +137,9 @@ impl QueryRequest {
             sequence_id: body.read_as("sequenceId"),
             sql_text,
             bind_count,
+            count,
             body,
+            parameters,
         })
     }
 
@@ -170,12 +187,31 @@ impl QueryRequest {
             .filter(|raw| !matches!(raw.get(), "null" | "{}"))
     }
 
-    /// Writes the body to send upstream: the fields above as read, none other.
+    /// Gives the parts that tell this request from another: a replay has the same, byte for byte.
+    pub fn meaning(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.body
+            .members()
+            .filter(|(key, _)| MEANING.contains(key))
+            .map(|(key, value)| (key, value.get()))
+    }
+
+    /// Tells how many statements the client says its text holds.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        self.count
+    }
+
+    /// Writes the body to send upstream: the fields above as read, none other, and the number of statements that were
+    /// judged, whatever the login's own parameters say; the client's number where none could be told.
     ///
     /// # Errors
     /// None in practice: every value was JSON when it came in.
-    pub fn write(&self) -> Result<Vec<u8>, serde_json::Error> {
-        self.body.write()
+    pub fn write(&self, judged: Option<usize>) -> Result<Vec<u8>, serde_json::Error> {
+        let mut parameters = self.parameters.clone();
+        parameters.set(STATEMENT_COUNT, &judged.unwrap_or(self.count.wire()))?;
+        let mut body = self.body.clone();
+        body.set("parameters", &parameters)?;
+        body.write()
     }
 }
 
@@ -201,29 +237,14 @@ fn flag(body: &Object, field: &'static str) -> Result<bool, QueryError> {
     }
 }
 
-/// Refuses a statement count other than one, and sets it to one whatever the login's own parameters say.
-fn pin_statement_count(body: &mut Object) -> Result<(), QueryError> {
-    let shape = QueryError::Shape {
-        field: "parameters",
-        expected: "an object or null",
-    };
-    let mut parameters: Object = match body.raw("parameters").filter(|raw| raw.get() != "null") {
-        Some(raw) => serde_json::from_str(raw.get()).map_err(|_| shape)?,
-        None => Object::default(),
-    };
-    let several = parameters.members().any(|(key, value)| {
-        key.eq_ignore_ascii_case(STATEMENT_COUNT) && !matches!(value.get(), "1" | "\"1\"")
-    });
-    if several {
-        return Err(QueryError::Hidden {
-            field: "parameters.MULTI_STATEMENT_COUNT",
-            advice: "send one statement a request",
-        });
+fn parameters(body: &Object) -> Result<Object, QueryError> {
+    match body.raw("parameters").filter(|raw| raw.get() != "null") {
+        Some(raw) => serde_json::from_str(raw.get()).map_err(|_| QueryError::Shape {
+            field: "parameters",
+            expected: "an object or null",
+        }),
+        None => Ok(Object::default()),
     }
-    parameters.remove(STATEMENT_COUNT);
-    parameters.set(STATEMENT_COUNT, &1)?;
-    body.set("parameters", &parameters)?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -241,7 +262,10 @@ mod tests {
         assert_eq!(request.sql_text(), "select ?");
         assert_eq!(request.bind_count(), 1);
         assert!(request.is_describe() && !request.is_async());
-        assert_eq!(String::from_utf8(request.write().unwrap()).unwrap(), body);
+        assert_eq!(
+            String::from_utf8(request.write(Some(1)).unwrap()).unwrap(),
+            body
+        );
     }
 
     #[test]
@@ -256,13 +280,32 @@ mod tests {
         for body in [
             r#"{"sqlText":"x","bindStage":"@SYSTEM$BIND/1"}"#,
             r#"{"sqlText":"x","dataframeAst":"AAAA"}"#,
-            r#"{"sqlText":"x","parameters":{"multi_statement_count":0}}"#,
-            r#"{"sqlText":"x","parameters":{"MULTI_STATEMENT_COUNT":"2"}}"#,
         ] {
             assert!(
                 matches!(read(body), Err(QueryError::Hidden { .. })),
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn the_count_sent_is_the_judged_one() {
+        for (parameters, judged, sent) in [
+            (r#"{"QUERY_TAG":"t"}"#, Some(1), 1),
+            (r#"{"multi_statement_count":0,"QUERY_TAG":"t"}"#, Some(3), 3),
+            (
+                r#"{"QUERY_TAG":"t","MULTI_STATEMENT_COUNT":"2"}"#,
+                Some(2),
+                2,
+            ),
+            (r#"{"QUERY_TAG":"t","MULTI_STATEMENT_COUNT":0}"#, None, 0),
+        ] {
+            let request = read(&format!(r#"{{"sqlText":"x","parameters":{parameters}}}"#)).unwrap();
+            let written = String::from_utf8(request.write(judged).unwrap()).unwrap();
+            let expected = format!(
+                r#"{{"sqlText":"x","parameters":{{"QUERY_TAG":"t","MULTI_STATEMENT_COUNT":{sent}}}}}"#
+            );
+            assert_eq!(written, expected, "{parameters}");
         }
     }
 

@@ -8,7 +8,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::parse::Unreadable;
 
-/// Most tokens beside literals, commas and brackets; a longer chain of operators costs the parser a stack.
+/// Most tokens beside literals, commas and brackets up to a semicolon; a longer chain of operators costs the parser a
+/// stack, and none goes past a semicolon.
 const TOKENS_MAX: usize = 10_000;
 
 /// Splits a text into tokens, or says why it is not sure what they are.
@@ -22,9 +23,12 @@ pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {
         if weighs(&token.token)? {
             counted += 1;
         }
-    }
-    if counted > TOKENS_MAX {
-        return Err(Unreadable::TooLong);
+        if counted > TOKENS_MAX {
+            return Err(Unreadable::TooLong);
+        }
+        if token.token == Token::SemiColon {
+            counted = 0;
+        }
     }
     Ok(tokens)
 }

@@ -1,15 +1,20 @@
 //! Stage 3: what they ask. Pure.
 //!
 //! SQL text becomes a `Statement`: the text itself, its kind (the most dangerous found at any depth) and a form
-//! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows.
+//! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows. A text of
+//! several statements is one `Statement` too, with its parts: they are decided, sent and recorded together.
 
 mod kind;
 mod lexer;
 mod parse;
+mod split;
 
 pub use kind::{Action, Kind};
 
+use crate::snowflake::count::Count;
 use crate::snowflake::route::QueryId;
+
+use parse::Unreadable;
 
 /// Stack that a thread needs which reads statements, in bytes: reserved, and used only by a statement that nests or
 /// chains as far as any is read.
@@ -33,17 +38,18 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// A statement as the later stages see it; made only by `Statement::read`, so that its kind belongs to its text.
+/// A statement as the later stages see it; made only here, so that its kind belongs to its text.
 #[derive(Clone, Debug)]
 pub struct Statement {
     text: String,
     kind: Kind,
     problem: Option<String>,
     normalized: Option<String>,
+    parts: Vec<Statement>,
 }
 
 impl Statement {
-    /// Reads a statement's text in the scope of its session.
+    /// Reads a text of one statement in the scope of its session.
     #[must_use]
     pub fn read(text: &str, scope: &Scope<'_>) -> Self {
         match parse::parse(text, scope) {
@@ -52,13 +58,81 @@ impl Statement {
                 kind: parsed.kind,
                 problem: None,
                 normalized: Some(parsed.normalized),
+                parts: Vec::new(),
             },
-            Err(problem) => Self {
-                text: text.to_owned(),
-                kind: Kind::Unknown,
-                problem: Some(problem.to_string()),
-                normalized: None,
-            },
+            Err(problem) => Self::unreadable(text, &problem),
+        }
+    }
+
+    /// Reads a text of as many statements as its request says it holds.
+    ///
+    /// Each part is read by itself, so that none gets a meaning from another. No rule rests on what an earlier part
+    /// does: what changes role, warehouse or session is a kind of its own.
+    #[must_use]
+    pub fn read_all(text: &str, count: Count, scope: &Scope<'_>) -> Self {
+        if count == Count::One {
+            return Self::read(text, scope);
+        }
+        let parts = match split::split(text) {
+            Ok(parts) => parts,
+            Err(problem) => return Self::unreadable(text, &problem),
+        };
+        if !count.allows(parts.len()) {
+            let problem = Unreadable::OtherCount {
+                found: parts.len(),
+                said: count.wire(),
+            };
+            return Self::unreadable(text, &problem);
+        }
+        if parts.len() <= 1 {
+            return Self::read(text, scope);
+        }
+        let parts: Vec<Self> = parts.iter().map(|part| Self::read(part, scope)).collect();
+        let problem = (1..).zip(&parts).find_map(|(number, part)| {
+            let problem = part.problem.clone()?;
+            let of = parts.len();
+            Some(
+                Unreadable::Part {
+                    number,
+                    of,
+                    problem,
+                }
+                .to_string(),
+            )
+        });
+        let normalized: Option<Vec<&str>> = parts.iter().map(Self::normalized).collect();
+        Self {
+            text: text.to_owned(),
+            kind: parts.iter().map(Self::kind).max().unwrap_or(Kind::Unknown),
+            normalized: normalized.map(|parts| parts.join("; ")),
+            problem,
+            parts,
+        }
+    }
+
+    fn unreadable(text: &str, problem: &Unreadable) -> Self {
+        Self {
+            text: text.to_owned(),
+            kind: Kind::Unknown,
+            problem: Some(problem.to_string()),
+            normalized: None,
+            parts: Vec::new(),
+        }
+    }
+
+    /// Gives the statements of a text of several; none of a text of one.
+    #[must_use]
+    pub fn parts(&self) -> &[Self] {
+        &self.parts
+    }
+
+    /// Tells how many statements were judged; `None` if that could not be told.
+    #[must_use]
+    pub fn count(&self) -> Option<usize> {
+        match (self.parts.len(), &self.normalized) {
+            (0, None) => None,
+            (0, Some(_)) => Some(1),
+            (parts, _) => Some(parts),
         }
     }
 

@@ -9,15 +9,16 @@ use sqlparser::ast::{
 use sqlparser::ast::{VisitMut, VisitorMut};
 use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Location, Token};
 
 use super::Scope;
 use super::kind::{self, Kind};
 use super::lexer;
+use crate::snowflake::count::STATEMENTS_MAX;
 use crate::snowflake::route::QueryId;
 
 /// Deepest nesting that is read. Source: far above hand-written SQL, far below what costs a stack.
-const DEPTH_MAX: usize = 100;
+pub(super) const DEPTH_MAX: usize = 100;
 
 /// Table functions that only shape the rows they are given. `RESULT_SCAN` is none: it reads any statement's rows that
 /// the shared user may read, those of other sessions too.
@@ -30,8 +31,20 @@ const SHAPING_TABLE_FUNCTIONS: [&str; 3] = ["FLATTEN", "GENERATOR", "SPLIT_TO_TA
 pub(super) enum Unreadable {
     #[error("the text holds no statement")]
     Empty,
-    #[error("the text holds {0} statements; send one statement a request")]
+    #[error(
+        "the text holds {0} statements; send one statement a request, or say how many with `MULTI_STATEMENT_COUNT`"
+    )]
     Several(usize),
+    #[error("the request says that its text holds {said} statements; it holds {found}")]
+    OtherCount { found: usize, said: usize },
+    #[error("the text holds more than {STATEMENTS_MAX} statements; split it")]
+    TooMany,
+    #[error("statement {number} of {of}: {problem}")]
+    Part {
+        number: usize,
+        of: usize,
+        problem: String,
+    },
     #[error("the text is not SQL that Icecore understands{}", at(.0))]
     Syntax(Option<(u64, u64)>),
     #[error("the statement is longer than Icecore can judge; split it")]
@@ -40,6 +53,13 @@ pub(super) enum Unreadable {
     TooDeep,
     #[error("the statement uses `{0}`, whose effects Icecore does not know yet")]
     Unsupported(&'static str),
+}
+
+impl Unreadable {
+    /// Says that what stands here is no SQL.
+    pub(super) fn at(place: Location) -> Self {
+        Self::Syntax(Some((place.line, place.column)))
+    }
 }
 
 fn at(position: &Option<(u64, u64)>) -> String {
@@ -87,7 +107,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
 }
 
 /// Keeps the place of a syntax error and drops its words.
-fn unreadable(error: ParserError) -> Unreadable {
+pub(super) fn unreadable(error: ParserError) -> Unreadable {
     match error {
         ParserError::RecursionLimitExceeded => Unreadable::TooDeep,
         ParserError::TokenizerError(words) | ParserError::ParserError(words) => {

@@ -1,6 +1,7 @@
 //! What kinds statements have, and that nothing of their literals leaks.
 
 use super::*;
+use crate::snowflake::count::Count;
 
 /// The one statement that the session of these tests has sent.
 const OWN: &str = "01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11";
@@ -226,4 +227,70 @@ fn no_text_breaks_the_stack_of_a_core() {
         Some(&Kind::Query),
         "a long list of literals is a query"
     );
+}
+
+#[track_caller]
+fn check_all(text: &str, count: Count, kinds: &[Kind]) {
+    let statement = Statement::read_all(text, count, &Scope::new(&|_| false));
+    let found: Vec<_> = statement.parts().iter().map(Statement::kind).collect();
+    assert_eq!(found, kinds, "{text}: {:?}", statement.problem());
+}
+
+#[test]
+fn several_statements_are_read_one_by_one() {
+    let text = "begin; insert into t values (1); select 1;";
+    let kinds = [Kind::Session, Kind::Insert, Kind::Query];
+    check_all(text, Count::Any, &kinds);
+    check_all(text, Count::Exactly(3), &kinds);
+    let statement = Statement::read_all(text, Count::Any, &Scope::new(&|_| false));
+    assert_eq!(statement.text(), text);
+    assert_eq!(statement.kind(), Kind::Insert);
+    assert_eq!(statement.count(), Some(3));
+    assert_eq!(statement.parts()[1].text(), "insert into t values (1)");
+    assert_eq!(
+        statement.normalized(),
+        Some("BEGIN; INSERT INTO t VALUES (?); SELECT ?")
+    );
+}
+
+#[test]
+fn another_number_of_statements_than_the_request_says_is_not_read() {
+    for (text, count, problem) in [
+        ("select 1; select 2", Count::One, "2 statements; send one"),
+        (
+            "select 1; select 2",
+            Count::Exactly(3),
+            "holds 3 statements; it holds 2",
+        ),
+        (
+            "select 1",
+            Count::Exactly(2),
+            "holds 2 statements; it holds 1",
+        ),
+        ("", Count::Any, "no statement"),
+    ] {
+        let statement = Statement::read_all(text, count, &Scope::new(&|_| false));
+        assert_eq!(statement.kind(), Kind::Unknown, "{text}");
+        assert_eq!(statement.count(), None, "{text}");
+        assert!(
+            statement.problem().unwrap().contains(problem),
+            "{:?}",
+            statement.problem()
+        );
+    }
+}
+
+#[test]
+fn one_part_that_cannot_be_read_is_the_whole() {
+    let text = "select 1; select * from table(result_scan(last_query_id())); select 2";
+    let statement = Statement::read_all(text, Count::Any, &Scope::new(&|_| false));
+    assert_eq!(statement.kind(), Kind::Unknown);
+    assert!(
+        statement
+            .problem()
+            .unwrap()
+            .starts_with("statement 2 of 3: ")
+    );
+    assert_eq!(statement.count(), Some(3));
+    check_all("select 1", Count::Any, &[]);
 }

@@ -1,9 +1,11 @@
 //! A login at Snowflake: opened with our credential, kept alive with its real tokens, closed at the end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use hyper::Method;
+use hyper::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
@@ -45,6 +47,8 @@ pub struct Login {
     credential: CredentialUsed,
     tokens: Mutex<RealTokens>,
     renewing: tokio::sync::Mutex<()>,
+    over: AtomicBool,
+    route: Mutex<Option<HeaderValue>>,
 }
 
 /// Which credential a login was opened with, for its record.
@@ -111,6 +115,7 @@ impl Login {
         if !answered.answer().success() {
             return Ok(LoginOutcome::Refused(answered));
         }
+        let route = answered.route().cloned();
         let granted = GrantedLogin::read_login(data(answered)).map_err(unreadable)?;
         let login = Self {
             host: account.host.clone(),
@@ -120,6 +125,8 @@ impl Login {
             },
             tokens: Mutex::new(granted.tokens().clone()),
             renewing: tokio::sync::Mutex::new(()),
+            over: AtomicBool::new(false),
+            route: Mutex::new(route),
         };
         Ok(LoginOutcome::Granted(login, granted))
     }
@@ -128,6 +135,28 @@ impl Login {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Tells whether Snowflake has refused to renew this login: nothing more can be asked through it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// Adds what Snowflake asked to be sent with each request of this login.
+    ///
+    /// Source: protocol reference section 3, `x-snowflake-session`. It is kept here and the client neither sees nor
+    /// sends it: it routes requests of the real session, which the client has no part in.
+    pub(super) fn routed(&self, headers: &Headers) -> Headers {
+        let route = self.route.lock().unwrap_or_else(PoisonError::into_inner);
+        headers.routed(route.as_ref())
+    }
+
+    /// Keeps what an answer asks to be sent with the next requests.
+    pub(super) fn keep_route(&self, route: Option<&HeaderValue>) {
+        if let Some(route) = route {
+            *self.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route.clone());
+        }
     }
 
     /// Tells which credential the login was opened with.
@@ -195,12 +224,14 @@ impl Login {
                 &self.host,
                 Method::POST,
                 &path,
-                &Headers::own(),
+                &self.routed(&Headers::own()),
                 Some(&held.master),
                 written,
             )
             .await?;
+        self.keep_route(answered.route());
         if !answered.answer().success() {
+            self.over.store(true, Ordering::SeqCst);
             return Ok(RenewalOutcome::Refused(answered));
         }
         let granted = GrantedLogin::read_renewal(data(answered)).map_err(unreadable)?;
@@ -220,7 +251,7 @@ impl Login {
                 &self.host,
                 Method::POST,
                 &path,
-                &Headers::own(),
+                &self.routed(&Headers::own()),
                 Some(&token),
                 b"{}".to_vec(),
             )

@@ -6,9 +6,11 @@ mod login;
 mod query;
 mod resolve;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::HeaderValue;
 
 pub use client::{Headers, Upstream, UpstreamSettings};
 pub use credential::{Credential, CredentialError, Flaw};
@@ -17,7 +19,7 @@ pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 
 use crate::id::StatementId;
-use crate::record::Intent;
+use crate::record::{Intent, Part};
 use crate::snowflake::answer::{Answer, AnswerError};
 use crate::snowflake::gzip::GzipError;
 use crate::statement::Kind;
@@ -93,12 +95,18 @@ pub enum Subject {
     /// A statement that was sent under this intent.
     Statement(Box<Intent>),
     /// The result of a statement that was sent earlier.
-    Later {
-        /// The statement.
-        statement: StatementId,
-        /// Its judged kind.
-        kind: Kind,
-    },
+    Later(Earlier),
+}
+
+/// A statement that was sent earlier, as it was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The statement.
+    pub statement: StatementId,
+    /// Its judged kind.
+    pub kind: Kind,
+    /// The statements that it holds, if several.
+    pub parts: Arc<[Part]>,
 }
 
 impl Subject {
@@ -107,7 +115,25 @@ impl Subject {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Statement(intent) => intent.permit().statement().kind(),
-            Self::Later { kind, .. } => *kind,
+            Self::Later(earlier) => earlier.kind,
+        }
+    }
+
+    /// Gives the statements that were sent together; none where there is one.
+    #[must_use]
+    pub fn parts(&self) -> Arc<[Part]> {
+        match self {
+            Self::Statement(intent) => intent.parts(),
+            Self::Later(earlier) => Arc::clone(&earlier.parts),
+        }
+    }
+
+    /// Names the statement.
+    #[must_use]
+    pub fn statement(&self) -> Option<StatementId> {
+        match self {
+            Self::Statement(intent) => intent.statement_id(),
+            Self::Later(earlier) => Some(earlier.statement),
         }
     }
 }
@@ -116,6 +142,7 @@ impl Subject {
 pub struct Answered {
     answer: Answer,
     body: Bytes,
+    route: Option<HeaderValue>,
 }
 
 impl Answered {
@@ -127,7 +154,18 @@ impl Answered {
         Ok(Self {
             answer: Answer::read(&body)?,
             body,
+            route: None,
         })
+    }
+
+    /// Adds where the answer came from: the host, and the `x-snowflake-session` header if it had one.
+    fn come_from(mut self, host: &str, route: Option<HeaderValue>) -> Result<Self, AnswerError> {
+        self.answer.come_from(host)?;
+        Ok(Self { route, ..self })
+    }
+
+    fn route(&self) -> Option<&HeaderValue> {
+        self.route.as_ref()
     }
 
     /// Gives the envelope.
@@ -156,12 +194,28 @@ impl Unmasked {
         let answered =
             Answered::read(Bytes::from_static(body.as_bytes())).map_err(UpstreamError::from);
         Self {
-            subject: Subject::Later {
+            subject: Subject::Later(Earlier {
                 statement: StatementId::new(),
                 kind,
-            },
+                parts: Arc::from([]),
+            }),
             answered,
         }
+    }
+
+    /// Makes it an answer to several statements of these kinds.
+    #[cfg(test)]
+    pub(crate) fn made_several(self, kinds: &[Kind]) -> Self {
+        let parts = kinds.iter().map(|kind| Part {
+            statement: StatementId::new(),
+            kind: *kind,
+        });
+        let subject = Subject::Later(Earlier {
+            statement: StatementId::new(),
+            kind: kinds.iter().copied().max().unwrap_or(Kind::Unknown),
+            parts: parts.collect(),
+        });
+        Self { subject, ..self }
     }
 
     /// Takes both parts, for `mask`.

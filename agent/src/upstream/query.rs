@@ -7,14 +7,12 @@ use uuid::Uuid;
 
 use super::client::{Headers, Upstream};
 use super::login::{Login, fresh_ids};
-use super::{Answered, Subject, Unmasked, UpstreamError};
-use crate::id::StatementId;
+use super::{Answered, Earlier, Subject, Unmasked, UpstreamError};
 use crate::record::Intent;
 use crate::snowflake::answer::{code, result_url};
 use crate::snowflake::json::Object;
 use crate::snowflake::query::QueryRequest;
 use crate::snowflake::route::QueryId;
-use crate::statement::Kind;
 
 /// Waits between the tries of one request. Snowflake knows a statement by its `requestId` (protocol reference 4.1),
 /// so a try that was lost on the way is not run twice.
@@ -70,7 +68,7 @@ async fn submit(
         ));
     }
     let body = request
-        .write()
+        .write(intent.permit().statement().count())
         .map_err(|error| UpstreamError::Request(error.to_string()))?;
     let path = |attempt: usize| {
         let retry = if attempt == 0 {
@@ -114,12 +112,11 @@ pub async fn fetch(
     login: &Login,
     headers: &Headers,
     query_id: QueryId,
-    statement: StatementId,
-    kind: Kind,
+    earlier: Earlier,
 ) -> Unmasked {
     let answered = poll(upstream, login, headers, query_id).await;
     Unmasked {
-        subject: Subject::Later { statement, kind },
+        subject: Subject::Later(earlier),
         answered,
     }
 }
@@ -201,12 +198,15 @@ async fn patient(
                 login.host(),
                 method.clone(),
                 &path(attempt),
-                headers,
+                &login.routed(headers),
                 Some(&token),
                 body.clone(),
             )
             .await;
         attempt += 1;
+        if let Ok(answered) = &sent {
+            login.keep_route(answered.route());
+        }
         match sent {
             Ok(answered) if answered.answer().code() == Some(code::SESSION_EXPIRED) => {
                 if renewals_left == 0 {
