@@ -6,6 +6,7 @@
 
 mod child;
 mod enter;
+mod help;
 mod java;
 mod leftover;
 mod link;
@@ -39,10 +40,16 @@ use untouched::{Surroundings, untouched};
 /// How long the daemon may take to answer; it waits 10 s for a proxy and 10 s for the record.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What `icecore run` takes.
+/// Runs a command in a session of its own
+///
+/// Use it for every agent and job that may reach Snowflake; any user may, without root. The command runs as if it had
+/// been started without Icecore, with the caller's user, terminal, limits and folder; its Snowflake connections are
+/// governed and recorded, and any password or key that it brings is replaced by the host's credential. A summary and how
+/// to read the record follow on standard error. When the command ends, what it left running is killed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore run -- python3 report.py\n  icecore run --label change=CHG123 -- dbt run\n  icecore run --require enforced -- claude -p 'how many orders were late?'\n\nEnds with the exit code of CMD; 127 if there is no CMD, 126 if it cannot be executed, 128 and the signal's number if a signal ended it, 4 if there is no daemon, 1 if it refuses."
+    after_help = help::EXAMPLES,
+    after_long_help = help::long()
 )]
 pub(super) struct Args {
     /// Says something about the session; goes into its record; may be given many times
@@ -53,7 +60,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "enforced", value_parser = ["enforced"])]
     require: Option<String>,
 
-    /// Leaves out the summary; errors and warnings are printed all the same
+    /// Leaves the summary out; errors and warnings are printed all the same
     #[arg(long, short)]
     quiet: bool,
 
