@@ -11,6 +11,10 @@ mod observe;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod quirks;
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod red;
