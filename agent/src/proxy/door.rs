@@ -38,7 +38,7 @@ pub(super) struct Door {
     pub(super) core: Arc<Core>,
     pub(super) session: Arc<Session>,
     pub(super) peer: Peer,
-    name: String,
+    pub(super) name: String,
 }
 
 /// A request that was read whole.
@@ -173,6 +173,7 @@ impl Door {
 
     async fn dispatch(self: &Arc<Self>, account: &Arc<Account>, received: Received) -> Told {
         tell(match received.endpoint {
+            Endpoint::Chunk(id) => return self.chunk(account, &id).await,
             Endpoint::Login => self.log_in(account, &received).await,
             Endpoint::Telemetry => telemetry(),
             Endpoint::Renew => match self
@@ -209,7 +210,9 @@ impl Door {
             Endpoint::AbortQuery(query_id) => self.abort_query(login, &received, query_id).await,
             Endpoint::Heartbeat => self.heartbeat(login, &received).await,
             Endpoint::Close => self.close(login).await,
-            Endpoint::Login | Endpoint::Renew | Endpoint::Telemetry => telemetry(),
+            Endpoint::Login | Endpoint::Renew | Endpoint::Telemetry | Endpoint::Chunk(_) => {
+                telemetry()
+            }
         }
     }
 
@@ -253,6 +256,20 @@ impl Door {
         }
     }
 
+    /// Records an event of this session.
+    pub(super) async fn note(
+        &self,
+        event_code: &'static str,
+        severity: Severity,
+        category: Category,
+        detail: serde_json::Value,
+    ) {
+        let shared = &self.core.shared;
+        shared
+            .event(Some(&self.session), event_code, severity, category, detail)
+            .await;
+    }
+
     /// Records that a request was refused, and tells it.
     pub(super) async fn refuse(&self, text: &str, mut detail: serde_json::Value) -> Body {
         if let Some(members) = detail.as_object_mut() {
@@ -281,6 +298,11 @@ impl Door {
 /// Puts a body into an HTTP response.
 fn tell(body: Body) -> Told {
     let status = StatusCode::from_u16(body.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    tell_under(status, &body)
+}
+
+/// Puts a body into an HTTP response under another status than its own.
+pub(super) fn tell_under(status: StatusCode, body: &Body) -> Told {
     http::json(status, body.text().clone())
 }
 

@@ -5,6 +5,7 @@
 
 mod accept;
 mod body;
+mod chunk;
 mod core;
 mod door;
 mod handler;

@@ -89,6 +89,7 @@ impl Door {
         let asked = Asked {
             principal: self.session.principal().clone(),
             account: Arc::clone(&login.account),
+            host: self.name.clone(),
             login: Arc::clone(&login.login),
             headers: received.headers(),
             draft: self.draft(execution, login, &request),
@@ -175,11 +176,12 @@ impl Door {
             known.earlier,
         )
         .await;
-        let masked = mask(unmasked, query_id, Form::V1);
+        let mut masked = mask(unmasked, query_id, Form::V1, &self.name);
         let children = &masked.outcome().children;
         stages
             .registry
             .name_parts(self.session.id(), login.id, children);
+        let (statement, chunks) = (masked.statement(), masked.take_chunks());
         match deliver(
             &stages.recorder,
             self.session.id(),
@@ -188,7 +190,13 @@ impl Door {
         )
         .await
         {
-            Ok(reply) => reply.body().clone(),
+            Ok(reply) => {
+                let account = &login.account.name;
+                stages
+                    .chunks
+                    .keep(self.session.id(), statement, account, chunks);
+                reply.body().clone()
+            }
             Err(error) => {
                 let text =
                     format!("Icecore withheld the result, since it could not be recorded: {error}");

@@ -4,6 +4,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::chunks::{CHUNK_PATH, ChunkId};
+
 /// An endpoint of the drivers' protocol that Icecore answers or carries.
 ///
 /// Source: protocol reference section 1.
@@ -27,6 +29,8 @@ pub enum Endpoint {
     AbortRequest,
     /// `POST /queries/<id>/abort-request`
     AbortQuery(QueryId),
+    /// `GET /icecore/chunks/<id>`: an address of ours, in the place of storage's.
+    Chunk(ChunkId),
     /// `POST /telemetry/send` and `/telemetry/send/sessionless`
     Telemetry,
 }
@@ -84,6 +88,9 @@ impl Endpoint {
                 if let Some(id) = path.strip_prefix("/monitoring/queries/") {
                     let id = id.strip_prefix('/').unwrap_or(id);
                     return QueryId::parse(id).map(Self::Monitoring);
+                }
+                if let Some(id) = path.strip_prefix(CHUNK_PATH) {
+                    return ChunkId::parse(id).map(Self::Chunk);
                 }
                 QueryId::parse(path.strip_prefix("/queries/")?.strip_suffix("/result")?)
                     .map(Self::Result)
