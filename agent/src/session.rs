@@ -142,9 +142,15 @@ impl Stages {
                 kind,
                 parts: intent.parts(),
             },
+            query_id: own_id,
+            form: execution.form(),
         };
         let on_running = |query_id| {
-            self.registry.name(execution, query_id, known.clone());
+            let known = Known {
+                query_id,
+                ..known.clone()
+            };
+            self.registry.name(execution, query_id, known);
             execution.advance(State::Running(query_id));
         };
         let unmasked = if execution.submit() {
@@ -162,7 +168,7 @@ impl Stages {
         }
         let children = &masked.outcome().children;
         self.registry
-            .name_parts(session, execution.login(), children);
+            .name_parts(session, execution.login(), execution.form(), children);
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
         let chunks = masked.take_chunks();
         let reply = record::deliver(

@@ -4,6 +4,7 @@ mod ci;
 mod command;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod test;
 mod tidy;
 
@@ -30,7 +31,7 @@ enum Task {
     },
     /// Installs what tests need and runs all tests. Needs root.
     Test {
-        /// Run the long forms of tests that have one.
+        /// Run the long forms of tests that have one, then fuzz.
         #[arg(long)]
         long: bool,
         /// Run only tests whose name holds this text.
@@ -44,6 +45,14 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Fuzzes what reads bytes that others write. Installs cargo-fuzz below the target folder if it is missing.
+    Fuzz {
+        /// How long each target runs.
+        #[arg(long, value_name = "SECONDS", default_value_t = fuzz::SECONDS)]
+        seconds: u64,
+        /// Run only this target.
+        target: Option<String>,
+    },
     /// Checks what no compiler checks: file sizes, import directions, promises in ARCHITECTURE.md.
     Tidy,
 }
@@ -54,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test { long, filter } => test::run(long, filter.as_deref()),
         Task::Ci => ci::run(),
         Task::Ebpf { check } => ebpf::run(check),
+        Task::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Task::Tidy => tidy::run(),
     };
     match done {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::command::{self, cargo};
+use crate::fuzz;
 
 /// Tells tests that have a long form to run it.
 const LONG: &str = "ICECORE_TEST_LONG";
@@ -19,5 +20,9 @@ pub(crate) fn run(long: bool, filter: Option<&str>) -> Result<()> {
     if long {
         tests.env(LONG, "1");
     }
-    command::run(tests.env(command::BUILT, "1"))
+    command::run(tests.env(command::BUILT, "1"))?;
+    if long && filter.is_none() {
+        fuzz::run(fuzz::SECONDS, None)?;
+    }
+    Ok(())
 }

@@ -59,6 +59,31 @@ fn policy_problems(policy: &Policy) -> Vec<String> {
     }
 }
 
+/// Says how a login is proved, and by which files.
+fn by(credential: &Credential) -> String {
+    let (kind, file) = match credential {
+        Credential::KeyPair {
+            private_key_file,
+            passphrase_file,
+        } => {
+            let file = private_key_file.display();
+            return match passphrase_file {
+                None => format!("key pair `{file}`"),
+                Some(passphrase) => {
+                    format!(
+                        "key pair `{file}`, passphrase in `{}`",
+                        passphrase.display()
+                    )
+                }
+            };
+        }
+        Credential::Pat { token_file } => ("programmatic access token", token_file),
+        Credential::OAuth { token_file } => ("OAuth token", token_file),
+        Credential::Password { password_file } => ("password", password_file),
+    };
+    format!("{kind} in `{}`", file.display())
+}
+
 fn summary(config: &Config) -> String {
     let Config {
         daemon,
@@ -87,16 +112,18 @@ fn summary(config: &Config) -> String {
         ),
     ];
     for account in accounts {
-        let Credential::KeyPair { private_key_file } = &account.credential;
         let warehouse = account.warehouse.as_deref().unwrap_or("the user's own");
         lines.push(format!(
-            "  account   {} ({}) as user {}, role {}, warehouse {warehouse}, by key pair `{}`",
+            "  account   {} ({}) as user {}, role {}, warehouse {warehouse}, by {}",
             account.host,
             account.name,
             account.user,
             account.role,
-            private_key_file.display()
+            by(&account.credential)
         ));
+        for alias in &account.aliases {
+            lines.push(format!("              also {alias}"));
+        }
     }
     for (host, address) in &upstream.resolve {
         lines.push(format!("  resolve   {host} at {address}"));

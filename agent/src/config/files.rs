@@ -4,18 +4,16 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use ring::digest;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use super::problem::Problems;
 use super::trust::{self, Readers, Untrusted};
 use super::{Config, Credential};
+use crate::upstream::{self, CredentialError, Flaw};
 
 /// Longest config file that is read.
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
-
-/// Longest private key file that is read; a 16384-bit RSA key takes 13 KB.
-const KEY_MAX_BYTES: u64 = 64 << 10;
 
 /// Longest file of roots that is read; the usual system bundle takes 220 KB.
 const ROOTS_MAX_BYTES: u64 = 8 << 20;
@@ -81,14 +79,17 @@ pub(super) fn check(config: &Config, problems: &Problems) {
     }
     for (index, account) in config.accounts.iter().enumerate() {
         let key = format!("account[{index}].credential");
-        if problems.has(&key) || problems.has(&format!("{key}.private_key_file")) {
+        if problems.has_within(&key) {
             continue;
         }
-        let Credential::KeyPair { private_key_file } = &account.credential;
-        tell(
-            &format!("{key}.private_key_file"),
-            private_key(private_key_file),
-        );
+        for Flaw {
+            setting,
+            expected,
+            found,
+        } in flaws(&account.credential)
+        {
+            problems.add(format!("{key}.{setting}"), expected, found);
+        }
     }
     tell("policy.dir", policies(&config.policy.dir));
     let store = config.record.store.trim_start_matches("file://");
@@ -119,26 +120,17 @@ fn roots(file: &Path) -> Result<(), Untrusted> {
     }
 }
 
-fn private_key(file: &Path) -> Result<(), Untrusted> {
-    let pem = trust::read_file(file, Readers::Owner, KEY_MAX_BYTES)?;
-    if PrivatePkcs8KeyDer::from_pem_slice(&pem).is_ok() {
-        return Ok(());
+/// Reads a credential's files as a login will.
+fn flaws(credential: &Credential) -> Vec<Flaw> {
+    match upstream::Credential::open(credential.clone()) {
+        Ok(_) => Vec::new(),
+        Err(CredentialError::Files(flaws)) => flaws,
+        Err(error @ (CredentialError::Unsigned | CredentialError::Slow)) => vec![Flaw {
+            setting: "kind",
+            expected: "a credential that can be used".to_owned(),
+            found: error.to_string(),
+        }],
     }
-    let has = |label: &str| {
-        let line = format!("-----BEGIN {label}-----");
-        pem.windows(line.len()).any(|part| part == line.as_bytes())
-    };
-    let found = if has("ENCRYPTED PRIVATE KEY") {
-        "an encrypted key (this version cannot ask for a passphrase: `openssl pkcs8 -topk8 -nocrypt` writes it plain)"
-    } else if has("RSA PRIVATE KEY") || has("EC PRIVATE KEY") {
-        "a key in another form (`openssl pkcs8 -topk8 -nocrypt` converts it)"
-    } else {
-        "something else"
-    };
-    Err(Untrusted {
-        expected: "a PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`)".to_owned(),
-        found: format!("`{}` with {found}", file.display()),
-    })
 }
 
 fn policies(dir: &Path) -> Result<(), Untrusted> {

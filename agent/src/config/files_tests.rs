@@ -3,7 +3,6 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use rcgen::KeyPair;
 use tempfile::TempDir;
 
 use super::*;
@@ -25,11 +24,8 @@ impl Home {
             "permit (principal, action, resource);",
             0o644,
         );
-        home.write(
-            "key.p8",
-            &KeyPair::generate().unwrap().serialize_pem(),
-            0o600,
-        );
+        let key = include_str!("../upstream/credential/keys/plain.pem");
+        home.write("key.p8", key, 0o600);
         home.config("");
         home
     }
@@ -131,27 +127,27 @@ fn key_file_behind_a_link_is_refused() {
 }
 
 #[test]
-fn encrypted_and_foreign_keys_are_refused() {
-    for (label, found) in [
-        (
-            "ENCRYPTED PRIVATE KEY",
-            "an encrypted key (this version cannot ask for a passphrase: `openssl pkcs8 -topk8 -nocrypt` writes it plain)",
-        ),
-        (
-            "RSA PRIVATE KEY",
-            "a key in another form (`openssl pkcs8 -topk8 -nocrypt` converts it)",
-        ),
-        ("PUBLIC KEY", "something else"),
-    ] {
-        let home = Home::new();
-        let pem = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
-        home.write("key.p8", &pem, 0o600);
-        home.check(
-            "account[0].credential.private_key_file",
-            "a PKCS#8 private key in PEM (`BEGIN PRIVATE KEY`)",
-            &format!("`~/key.p8` with {found}"),
-        );
-    }
+fn key_that_no_login_could_use_is_refused() {
+    let home = Home::new();
+    let key = include_str!("../upstream/credential/keys/pkcs1.pem");
+    home.write("key.p8", key, 0o600);
+    home.check(
+        "account[0].credential.private_key_file",
+        "an RSA private key in PKCS#8 PEM (`BEGIN PRIVATE KEY`, or `BEGIN ENCRYPTED PRIVATE KEY` by PBES2 and AES)",
+        "`~/key.p8`, which is not PKCS#8 (`openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW` converts it)",
+    );
+}
+
+#[test]
+fn encrypted_key_needs_its_passphrase() {
+    let home = Home::new();
+    let key = include_str!("../upstream/credential/keys/pbkdf2.pem");
+    home.write("key.p8", key, 0o600);
+    home.check(
+        "account[0].credential.passphrase_file",
+        "a file with the passphrase of `~/key.p8`, which is encrypted",
+        "nothing",
+    );
 }
 
 #[test]

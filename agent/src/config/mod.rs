@@ -4,7 +4,9 @@
 //! folder that the values name. Both go on after a problem, so that a user sees all of them at once.
 
 mod account;
+mod credential;
 mod files;
+mod host;
 mod mount;
 mod problem;
 mod section;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 pub use files::policy_files;
 pub use problem::{ConfigErrors, Problem};
+pub(crate) use trust::{Untrusted, read_secret_file};
 
 use problem::Problems;
 
@@ -112,8 +115,10 @@ pub struct Upstream {
 /// One governed Snowflake account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Its host name, lower case.
+    /// The host name that it is dialled at, lower case.
     pub host: String,
+    /// Other host names of the same account, lower case; requests under them are governed too.
+    pub aliases: Vec<String>,
     /// Its name, as Snowflake writes it.
     pub name: String,
     /// The user that the proxy logs in as.
@@ -126,13 +131,39 @@ pub struct Account {
     pub credential: Credential,
 }
 
+impl Account {
+    /// Gives all of its host names, the one that is dialled first.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.host)
+            .chain(&self.aliases)
+            .map(String::as_str)
+    }
+}
+
 /// How the proxy logs in upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// A JWT signed with the user's private key.
     KeyPair {
-        /// The key, PKCS#8 in PEM, not encrypted.
+        /// The key, PKCS#8 in PEM.
         private_key_file: PathBuf,
+        /// Its passphrase, if it is encrypted.
+        passphrase_file: Option<PathBuf>,
+    },
+    /// A programmatic access token.
+    Pat {
+        /// The token, alone.
+        token_file: PathBuf,
+    },
+    /// An OAuth access token that something else keeps fresh.
+    OAuth {
+        /// The token, alone.
+        token_file: PathBuf,
+    },
+    /// The user's password.
+    Password {
+        /// The password, alone.
+        password_file: PathBuf,
     },
 }
 

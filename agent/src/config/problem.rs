@@ -73,6 +73,15 @@ impl Problems {
         self.0.borrow().iter().any(|problem| problem.key == key)
     }
 
+    /// Tells whether a key, or one below it, has a problem.
+    pub(super) fn has_within(&self, key: &str) -> bool {
+        let below = format!("{key}.");
+        self.0
+            .borrow()
+            .iter()
+            .any(|problem| problem.key == key || problem.key.starts_with(&below))
+    }
+
     /// Gives the value if nothing was noted, else all that was.
     pub(super) fn settle<T>(self, file: &Path, value: T) -> Result<T, ConfigErrors> {
         if self.0.borrow().is_empty() {

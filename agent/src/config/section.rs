@@ -67,6 +67,22 @@ impl<'p> Section<'p> {
         meant
     }
 
+    /// Takes a value that may be absent, and that is never repeated: what is typed here by mistake may be a secret.
+    pub(super) fn optional_unshown<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(key);
+        let meant = read(&self.table.remove(key)?);
+        if meant.is_none() {
+            let found = "something else, not shown here since it may be a secret";
+            self.problems.add(self.key(key), expected, found);
+        }
+        meant
+    }
+
     /// Takes a value that must be there; gives a placeholder, and tells, when it is not.
     pub(super) fn required<T: Default>(
         &mut self,

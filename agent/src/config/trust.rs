@@ -23,11 +23,11 @@ const STICKY: u32 = 0o1000;
 
 /// Why a file or folder is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Untrusted {
+pub(crate) struct Untrusted {
     /// What it must be.
-    pub(super) expected: String,
+    pub(crate) expected: String,
     /// What it is.
-    pub(super) found: String,
+    pub(crate) found: String,
 }
 
 /// Who may read a file.
@@ -37,6 +37,14 @@ pub(super) enum Readers {
     All,
     /// Its owner alone.
     Owner,
+}
+
+/// Reads a file with a secret: trusted, for its owner alone, no longer than `limit_bytes`.
+pub(crate) fn read_secret_file(
+    path: &Path,
+    limit_bytes: u64,
+) -> Result<Zeroizing<Vec<u8>>, Untrusted> {
+    read_file(path, Readers::Owner, limit_bytes)
 }
 
 /// Reads a whole file that is trusted, if it is no longer than `limit_bytes`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::account;
+use super::host::is_dns_name;
 use super::problem::Problems;
 use super::section::{Section, shown};
 use super::unit;
@@ -167,7 +168,7 @@ fn resolve(mut section: Section<'_>) -> BTreeMap<String, SocketAddr> {
     for (host, value) in section.rest() {
         let address = value.as_str().and_then(|text| text.parse().ok());
         match address {
-            Some(_) if !account::is_dns_name(&host) => {
+            Some(_) if !is_dns_name(&host) => {
                 section.tell(&host, "a lower-case DNS name as key", format!("{host:?}"));
             }
             Some(address) => {

@@ -1,6 +1,8 @@
 //! What a config text may say, and what is told about one that may not.
 
 use super::*;
+use crate::config::Credential;
+use crate::config::host::ACCOUNT_HOST;
 
 /// The least that a config must say.
 const LEAST: &str = r#"
@@ -32,6 +34,11 @@ fn check(text: &str, expected: &[&str]) {
         Ok(_) => assert_eq!(&[] as &[&str], expected),
         Err(told) => assert_eq!(told, expected),
     }
+}
+
+/// Gives all that is told about a text.
+fn check_told(text: &str) -> Vec<String> {
+    read_text(text).err().unwrap_or_default()
 }
 
 /// Puts a section before the account, which must be last.
@@ -141,7 +148,7 @@ fn unknown_keys_are_told_with_the_nearest_known_one() {
     );
     check_account(
         "warehous = \"WH\"",
-        "account[0].warehous: expected one of the keys host, name, user, role, warehouse, credential, found an unknown key (did you mean `warehouse`?)",
+        "account[0].warehous: expected one of the keys host, aliases, name, user, role, warehouse, credential, found an unknown key (did you mean `warehouse`?)",
     );
 }
 
@@ -259,9 +266,7 @@ fn hosts_must_be_snowflake_accounts() {
     ] {
         check_account(
             &format!("host = {host:?}"),
-            &format!(
-                "account[0].host: expected a lower-case name below snowflakecomputing.com, .cn or .mil, found {host:?}"
-            ),
+            &format!("account[0].host: expected {ACCOUNT_HOST}, found {host:?}"),
         );
     }
     for host in [
@@ -279,24 +284,149 @@ fn account_hosts_must_differ() {
     check(
         &format!("{LEAST}{LEAST}"),
         &[
-            "account[1].host: expected a host of its own (`account[0]` has this one), found \"acme.snowflakecomputing.com\"",
+            "account[1].host: expected a host of its own (`account[0]` has `acme.snowflakecomputing.com`), found \"acme.snowflakecomputing.com\"",
         ],
     );
 }
 
 #[test]
-fn credentials_must_be_key_pairs() {
+fn no_name_leads_to_two_accounts() {
+    let one = LEAST.replace("\"acme.", "\"my_org-a_b.");
+    let two = |host: &str, aliases: &str| {
+        let text = LEAST.replace("acme.", &format!("{host}."));
+        check_told(&format!("{one}{text}aliases = [{aliases}]\n"))
+    };
+    let taken = |key: &str, name: &str, note: &str| {
+        vec![format!(
+            "account[1].{key}: expected a host of its own (`account[0]` has `my_org-a_b.snowflakecomputing.com`{note}), found \"{name}.snowflakecomputing.com\""
+        )]
+    };
+    let note = "; Snowflake takes `-` for `_`";
+    let alias = |name: &str| format!("\"{name}.snowflakecomputing.com\"");
+    assert_eq!(two("my-org-a-b", ""), taken("host", "my-org-a-b", note));
+    assert_eq!(
+        two("x", &alias("my_org-a_b")),
+        taken("aliases", "my_org-a_b", "")
+    );
+    assert_eq!(
+        two("x", &alias("my-org-a_b")),
+        taken("aliases", "my-org-a_b", note)
+    );
+    assert_eq!(two("x", &alias("y")), [] as [String; 0]);
+}
+
+#[test]
+fn aliases_are_other_hosts_of_accounts() {
+    for aliases in [
+        "[\"acme.snowflakecomputing.com\"]",
+        "[\"a.snowflakecomputing.com\", \"a.snowflakecomputing.com\"]",
+        "[\"a.example.com\"]",
+        "[1]",
+        "\"a.snowflakecomputing.com\"",
+    ] {
+        let told = check_told(&format!("{LEAST}aliases = {aliases}\n"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0]
+                .starts_with("account[0].aliases: expected a list of at most 32 other host names"),
+            "{told:?}"
+        );
+    }
+    let good = "aliases = [\"xy1.eu-central-1.snowflakecomputing.com\", \"acme.privatelink.snowflakecomputing.com\"]";
+    let config = read_text(&format!("{LEAST}{good}\n")).unwrap();
+    assert_eq!(
+        config.accounts[0].hosts().collect::<Vec<_>>(),
+        [
+            "acme.snowflakecomputing.com",
+            "xy1.eu-central-1.snowflakecomputing.com",
+            "acme.privatelink.snowflakecomputing.com"
+        ]
+    );
+}
+
+#[test]
+fn accounts_are_named_by_their_host_unless_told() {
+    for (host, name) in [
+        ("acme-f00d.global", "ACME"),
+        ("xy1.eu-central-1.privatelink", "XY1"),
+        ("org-my_acct", "ORG-MY_ACCT"),
+    ] {
+        let text = LEAST.replace("acme.", &format!("{host}."));
+        assert_eq!(read_text(&text).unwrap().accounts[0].name, name);
+    }
+}
+
+#[track_caller]
+fn reads_credential(table: &str, expected: Credential) {
+    let line = "{ kind = \"key-pair\", private_key_file = \"/k.p8\" }";
+    let config = read_text(&LEAST.replace(line, table)).unwrap();
+    assert_eq!(config.accounts[0].credential, expected);
+}
+
+#[test]
+fn each_kind_of_credential_names_its_files() {
+    let path = PathBuf::from;
+    reads_credential(
+        "{ kind = \"key-pair\", private_key_file = \"/k\", passphrase_file = \"/p\" }",
+        Credential::KeyPair {
+            private_key_file: path("/k"),
+            passphrase_file: Some(path("/p")),
+        },
+    );
+    reads_credential(
+        "{ kind = \"pat\", token_file = \"/t\" }",
+        Credential::Pat {
+            token_file: path("/t"),
+        },
+    );
+    reads_credential(
+        "{ kind = \"oauth\", token_file = \"/t\" }",
+        Credential::OAuth {
+            token_file: path("/t"),
+        },
+    );
+    reads_credential(
+        "{ kind = \"password\", password_file = \"/p\" }",
+        Credential::Password {
+            password_file: path("/p"),
+        },
+    );
+}
+
+#[test]
+fn credentials_of_no_kind_are_refused() {
+    let kinds = "\"key-pair\", \"pat\", \"oauth\" or \"password\"";
     check_account(
-        "credential = { kind = \"pat\", private_key_file = \"/k\" }",
-        "account[0].credential.kind: expected \"key-pair\" (the one kind that this version has), found \"pat\"",
+        "credential = { kind = \"wif\", provider = \"AWS\" }",
+        &format!("account[0].credential.kind: expected {kinds}, found \"wif\""),
+    );
+    check_account(
+        "credential = { private_key_file = \"/k\" }",
+        &format!("account[0].credential.kind: expected {kinds}, found nothing"),
     );
     check_account(
         "credential = { kind = \"key-pair\" }",
         "account[0].credential.private_key_file: expected an absolute path without `..`, found nothing",
     );
     check_account(
+        "credential = { kind = \"pat\", token_file = \"/t\", passphrase_file = \"/p\" }",
+        "account[0].credential.passphrase_file: expected one of the keys kind, token_file, found an unknown key",
+    );
+    check_account(
         "credential = \"x\"",
-        "account[0].credential: expected a table such as { kind = \"key-pair\", private_key_file = \"/etc/icecore/keys/acme.p8\" }, found \"x\"",
+        "account[0].credential: expected a table such as { kind = \"key-pair\", private_key_file = \"/etc/icecore/keys/acme.p8\" }, found something else, not shown here since it may be a secret",
+    );
+}
+
+#[test]
+fn a_secret_in_the_place_of_a_path_is_not_repeated() {
+    check_account(
+        "credential = { kind = \"pat\", token_file = \"hunter2\" }",
+        "account[0].credential.token_file: expected an absolute path without `..`, found something else, not shown here since it may be a secret",
+    );
+    check_account(
+        "credential = { kind = \"pat\", token_file = \"/t\", token = \"hunter2\" }",
+        "account[0].credential.token: expected one of the keys kind, token_file, found an unknown key",
     );
 }
 

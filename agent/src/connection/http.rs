@@ -52,13 +52,14 @@ where
     }
 }
 
-/// Tells a JSON text under a status, which the protocol of each endpoint chooses.
+/// Tells a body that is whole, under a status that the protocol of its endpoint chooses.
 #[must_use]
-pub fn json(status: StatusCode, text: Bytes) -> Told {
-    let mut told = Response::new(whole(text));
+pub fn whole(status: StatusCode, media_type: &'static str, bytes: Bytes) -> Told {
+    let body = Full::new(bytes).map_err(|never| match never {});
+    let mut told = Response::new(body.boxed_unsync());
     *told.status_mut() = status;
     told.headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     told
 }
 
@@ -74,10 +75,4 @@ where
         HeaderValue::from_static("application/octet-stream"),
     );
     told
-}
-
-fn whole(bytes: Bytes) -> UnsyncBoxBody<Bytes, io::Error> {
-    Full::new(bytes)
-        .map_err(|never| match never {})
-        .boxed_unsync()
 }

@@ -148,6 +148,12 @@ impl Execution {
         self.given_query_id.get_or_init(|| query_id);
     }
 
+    /// Gives the id that Snowflake gave, once it has.
+    #[must_use]
+    pub fn given_query_id(&self) -> Option<QueryId> {
+        self.given_query_id.get().copied()
+    }
+
     /// Gives the ids that lead to this statement.
     fn query_ids(&self) -> impl Iterator<Item = QueryId> {
         [Some(self.own_query_id), self.given_query_id.get().copied()]
@@ -211,4 +217,8 @@ pub struct Known {
     pub login: LoginId,
     /// The statement as it was judged.
     pub earlier: Earlier,
+    /// Snowflake's name of the query.
+    pub query_id: QueryId,
+    /// The form of the door it came through; it is asked for and answered in that form alone.
+    pub form: Form,
 }

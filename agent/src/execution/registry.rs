@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Execution, Known};
 use crate::id::{LoginId, SessionId};
 use crate::mask::Child;
+use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::upstream::Earlier;
 
@@ -20,6 +21,14 @@ struct Tables {
     by_request: HashMap<(SessionId, LoginId, String), Arc<Execution>>,
     by_query: HashMap<(SessionId, QueryId), Arc<Execution>>,
     known: HashMap<(SessionId, QueryId), Known>,
+    spent: HashMap<(SessionId, LoginId, String), Spent>,
+}
+
+/// A request id whose reply has been let go: nothing else may come under it.
+#[derive(Debug)]
+struct Spent {
+    digest: [u8; 32],
+    known: Option<Known>,
 }
 
 /// What a request with some request id is.
@@ -29,6 +38,8 @@ pub enum Joined {
     New(Arc<Execution>),
     /// The same request again: wait for the first.
     Replay(Arc<Execution>),
+    /// The same request again, after its reply was let go: Snowflake has the result, if it was ever asked.
+    Spent(Option<Known>),
     /// Another statement under a request id that was used: refuse it.
     Differs,
 }
@@ -40,6 +51,17 @@ pub enum Sent {
     Held(Arc<Execution>),
     /// Its reply was delivered; the result is at Snowflake.
     Known(Known),
+}
+
+impl Sent {
+    /// Gives the form of the door that the statement came through.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        match self {
+            Self::Held(execution) => execution.form(),
+            Self::Known(known) => known.form,
+        }
+    }
 }
 
 impl Registry {
@@ -54,6 +76,13 @@ impl Registry {
         if let Some(held) = tables.by_request.get(&key) {
             return if held.is_replay(&execution.digest) {
                 Joined::Replay(Arc::clone(held))
+            } else {
+                Joined::Differs
+            };
+        }
+        if let Some(spent) = tables.spent.get(&key) {
+            return if execution.is_replay(&spent.digest) {
+                Joined::Spent(spent.known.clone())
             } else {
                 Joined::Differs
             };
@@ -74,11 +103,18 @@ impl Registry {
         tables
             .by_query
             .insert((execution.session(), query_id), Arc::clone(execution));
-        tables.known.insert((execution.session(), query_id), known);
+        tables
+            .known
+            .insert((execution.session(), query_id), known.clone());
+        if execution.given_query_id() == Some(query_id) {
+            // A client may hold the id that was made for it; it leads to the same query.
+            let own = (execution.session(), execution.own_query_id());
+            tables.known.insert(own, known);
+        }
     }
 
     /// Notes the ids that Snowflake gave to statements that one execution sent together: each leads to its own result.
-    pub fn name_parts(&self, session: SessionId, login: LoginId, children: &[Child]) {
+    pub fn name_parts(&self, session: SessionId, login: LoginId, form: Form, children: &[Child]) {
         let mut tables = self.tables();
         for child in children {
             let known = Known {
@@ -88,6 +124,8 @@ impl Registry {
                     kind: child.part.kind,
                     parts: Arc::from([]),
                 },
+                query_id: child.query_id,
+                form,
             };
             tables.known.insert((session, child.query_id), known);
         }
@@ -126,15 +164,21 @@ impl Registry {
         self.tables().known.get(&(session, query_id)).cloned()
     }
 
-    /// Lets go of an execution and its reply; its query id still leads to Snowflake.
+    /// Lets go of an execution and its reply; its query id still leads to Snowflake, its request id stays spent.
     pub fn forget(&self, execution: &Execution) {
         let mut tables = self.tables();
         let session = execution.session();
-        tables.by_request.remove(&(
+        let key = (
             session,
             execution.login(),
             execution.request_id().to_owned(),
-        ));
+        );
+        if tables.by_request.remove(&key).is_some() {
+            let given = execution.given_query_id();
+            let known = given.and_then(|id| tables.known.get(&(session, id)).cloned());
+            let digest = execution.digest;
+            tables.spent.insert(key, Spent { digest, known });
+        }
         for query_id in execution.query_ids() {
             tables.by_query.remove(&(session, query_id));
         }
@@ -170,6 +214,7 @@ impl Registry {
         tables.by_request.retain(|(held, _, _), _| *held != session);
         tables.by_query.retain(|(held, _), _| *held != session);
         tables.known.retain(|(held, _), _| *held != session);
+        tables.spent.retain(|(held, _, _), _| *held != session);
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -181,7 +226,6 @@ impl Registry {
 mod tests {
     use super::*;
     use crate::id::StatementId;
-    use crate::snowflake::answer::Form;
     use crate::statement::Kind;
 
     fn execution(session: SessionId, login: LoginId, request_id: &str, digest: u8) -> Execution {
@@ -192,6 +236,19 @@ mod tests {
             [digest; 32],
             Form::V1,
         )
+    }
+
+    fn known(login: LoginId, query_id: QueryId) -> Known {
+        Known {
+            login,
+            earlier: Earlier {
+                statement: StatementId::new(),
+                kind: Kind::Query,
+                parts: Arc::from([]),
+            },
+            query_id,
+            form: Form::V1,
+        }
     }
 
     #[test]
@@ -224,14 +281,7 @@ mod tests {
             panic!()
         };
         let query_id = QueryId::mint();
-        let known = Known {
-            login,
-            earlier: Earlier {
-                statement: StatementId::new(),
-                kind: Kind::Query,
-                parts: Arc::from([]),
-            },
-        };
+        let known = known(login, query_id);
         registry.name(&first, query_id, known.clone());
         assert!(matches!(
             registry.find_query(session, query_id),
@@ -247,8 +297,34 @@ mod tests {
         assert!(
             matches!(registry.find_query(session, query_id), Some(Sent::Known(held)) if held == known)
         );
+        assert!(
+            matches!(registry.find_query(session, first.own_query_id()), Some(Sent::Known(held)) if held == known)
+        );
         registry.forget_session(session);
         assert!(registry.find_query(session, query_id).is_none());
+    }
+
+    #[test]
+    fn a_request_id_stays_spent_after_its_reply_is_let_go() {
+        let registry = Registry::default();
+        let (session, login) = (SessionId::new(), LoginId::new());
+        let start = |request_id: &str, digest| {
+            registry.start_or_join(execution(session, login, request_id, digest))
+        };
+        let (Joined::New(sent), Joined::New(refused)) = (start("sent", 1), start("refused", 1))
+        else {
+            panic!()
+        };
+        let known = known(login, QueryId::mint());
+        registry.name(&sent, known.query_id, known.clone());
+        registry.forget(&sent);
+        registry.forget(&refused);
+        assert!(matches!(start("sent", 1), Joined::Spent(Some(held)) if held == known));
+        assert!(matches!(start("refused", 1), Joined::Spent(None)));
+        assert!(matches!(start("sent", 2), Joined::Differs));
+        assert!(matches!(start("refused", 2), Joined::Differs));
+        registry.forget_session(session);
+        assert!(matches!(start("sent", 2), Joined::New(_)));
     }
 
     #[test]

@@ -34,7 +34,9 @@ impl Door {
             Sought::Handle(handle) if handle.account == account.name => handle,
             Sought::Handle(_) | Sought::Unknown => {
                 let text = "no result of this session has that chunk; run the statement again";
-                let told = self.refuse(text, json!({ "path": "chunk" })).await;
+                let told = self
+                    .refuse(Form::V1, text, json!({ "path": "chunk" }))
+                    .await;
                 return tell_under(NO_SUCH_CHUNK, &told);
             }
             Sought::Foreign => {
@@ -107,6 +109,7 @@ fn status_of(error: &UpstreamError) -> StatusCode {
         | UpstreamError::Inside { .. }
         | UpstreamError::Answer(_)
         | UpstreamError::Body(_)
+        | UpstreamError::Credential(_)
         | UpstreamError::Expired
         | UpstreamError::Withdrawn
         | UpstreamError::Request(_) => StatusCode::BAD_GATEWAY,

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use super::implicit::Implicit;
 use super::logins::Logins;
 use super::sessions::{Session, Sessions};
 use crate::config::Config;
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) stages: Stages,
     pub(super) sessions: Sessions,
     pub(super) logins: Logins,
+    /// Logins that Icecore opened for clients that bring none.
+    pub(super) implicit: Implicit,
     pub(super) accounts: Vec<Arc<Account>>,
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
@@ -59,11 +62,11 @@ impl HostEvents {
 }
 
 impl Shared {
-    /// Finds a governed account by its canonical host name.
+    /// Finds a governed account by one of its canonical host names.
     pub(super) fn account(&self, host: &str) -> Option<Arc<Account>> {
         self.accounts
             .iter()
-            .find(|account| account.host == host)
+            .find(|account| account.answers_to(host))
             .cloned()
     }
 

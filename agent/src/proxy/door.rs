@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
+use hyper::header::{
+    CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, LINK, TRANSFER_ENCODING, USER_AGENT,
+};
 use hyper::{Request, StatusCode};
 use serde_json::json;
 
@@ -12,14 +14,14 @@ use tokio::sync::oneshot;
 
 use super::body::{self, BodyError};
 use super::core::Core;
-use super::logins::{Found, OpenLogin, TokenKind};
+use super::logins::OpenLogin;
 use super::sessions::Session;
 use crate::connection::http::{self, Told};
 use crate::connection::name::host_of;
 use crate::connection::peer::Peer;
 use crate::record::{Category, Severity};
-use crate::snowflake::answer::{self, Body, Form, code};
-use crate::snowflake::route::{Endpoint, QueryId};
+use crate::snowflake::answer::{Body, Form, code};
+use crate::snowflake::route::{self, Endpoint, QueryId};
 use crate::tasks;
 use crate::upstream::{Account, Headers};
 
@@ -27,8 +29,6 @@ use crate::upstream::{Account, Headers};
 mod event {
     /// A request that is no endpoint of Icecore's, or not what its endpoint takes.
     pub(super) const REQUEST_REFUSED: &str = "RQ001";
-    /// A token of another session.
-    pub(super) const FOREIGN_TOKEN: &str = "AU003";
     /// A name of Snowflake's that the config does not govern.
     pub(super) const UNGOVERNED_NAME: &str = "NT002";
 }
@@ -44,12 +44,32 @@ pub(super) struct Door {
 /// A request that was read whole.
 pub(super) struct Received {
     pub(super) endpoint: Endpoint,
+    pub(super) path: String,
+    pub(super) form: Form,
     pub(super) query: Option<String>,
     pub(super) headers: HeaderMap,
     pub(super) plain: Bytes,
 }
 
 impl Received {
+    /// Stands for a request that names a path, for tests.
+    #[cfg(test)]
+    pub(super) fn of_path(path: &str) -> Self {
+        Self {
+            endpoint: Endpoint::Query,
+            path: path.to_owned(),
+            form: Form::V1,
+            query: None,
+            headers: HeaderMap::new(),
+            plain: Bytes::new(),
+        }
+    }
+
+    /// Gives the name that the client's program gives itself.
+    pub(super) fn user_agent(&self) -> Option<&str> {
+        self.headers.get(USER_AGENT)?.to_str().ok()
+    }
+
     /// Gives what of the client's headers may go upstream.
     pub(super) fn headers(&self) -> Headers {
         Headers::pick(&self.headers)
@@ -75,13 +95,14 @@ impl Door {
             Ok(received) => received,
             Err(refusal) => return tell(refusal),
         };
+        let form = received.form;
         let (done, answered) = oneshot::channel();
         drop(tasks::spawn("request", async move {
             // A client that has gone takes no answer.
             drop(done.send(self.dispatch(&account, received).await));
         }));
         answered.await.unwrap_or_else(|_| {
-            tell(answer::plain_error(
+            tell(form.plain_error(
                 code::FAILED,
                 "Icecore failed on this request, a bug of its own",
             ))
@@ -92,12 +113,11 @@ impl Door {
     async fn receive(&self, request: Request<Incoming>) -> Result<(Arc<Account>, Received), Body> {
         let (head, incoming) = request.into_parts();
         let limit = self.core.shared.config.limits.request_body_max_bytes;
+        let path = head.uri.path();
+        let form = route::form(path, self.core.shared.stages.clock.now());
         let read = body::read(incoming, limit).await;
         if self.session.is_over() {
-            return Err(answer::plain_error(
-                code::LOGIN_REFUSED,
-                "Icecore: this session is over",
-            ));
+            return Err(form.plain_error(code::LOGIN_REFUSED, "Icecore: this session is over"));
         }
         let host = head.uri.authority().map(|authority| authority.as_str());
         let host = host.or_else(|| head.headers.get(HOST).and_then(|value| value.to_str().ok()));
@@ -106,7 +126,11 @@ impl Door {
         {
             let detail = json!({ "server_name": self.name, "host": host });
             return Err(self
-                .refuse("`Host` is not the server name of the TLS handshake", detail)
+                .refuse(
+                    form,
+                    "`Host` is not the server name of the TLS handshake",
+                    detail,
+                )
                 .await);
         }
         let Some(account) = self.core.shared.account(&self.name) else {
@@ -125,21 +149,27 @@ impl Door {
                 "Icecore refused this: `{}` is not an account of this host's config; ask for an `[[account]]` with it",
                 self.name
             );
-            return Err(answer::plain_error(code::LOGIN_REFUSED, &text));
+            return Err(form.plain_error(code::LOGIN_REFUSED, &text));
         };
         let method = head.method.as_str();
-        let path = head.uri.path();
         if head.headers.contains_key(CONTENT_LENGTH) && head.headers.contains_key(TRANSFER_ENCODING)
         {
             let detail = json!({ "method": method, "path": path });
             return Err(self
-                .refuse("both `Content-Length` and `Transfer-Encoding`", detail)
+                .refuse(
+                    form,
+                    "both `Content-Length` and `Transfer-Encoding`",
+                    detail,
+                )
                 .await);
         }
         let Some(endpoint) = Endpoint::find(method, path, head.uri.query()) else {
             let detail = json!({ "method": method, "path": path });
-            let text = format!("`{method} {path}` is not an endpoint that Icecore carries");
-            return Err(self.refuse(&text, detail).await);
+            let text = format!(
+                "`{method} {path}` is not an endpoint that Icecore carries: {}",
+                route::carried(form)
+            );
+            return Err(self.refuse(form, &text, detail).await);
         };
         let plain = match read {
             Ok(plain) => plain,
@@ -152,11 +182,11 @@ impl Door {
                 let text = format!(
                     "a request of {found_bytes} bytes is larger than the limit of {limit_bytes} bytes (`limits.request_body_max`)"
                 );
-                return Err(self.refuse(&text, detail).await);
+                return Err(self.refuse(form, &text, detail).await);
             }
             Err(error) => {
                 let detail = json!({ "path": path });
-                return Err(self.refuse(&error.to_string(), detail).await);
+                return Err(self.refuse(form, &error.to_string(), detail).await);
             }
         };
         let query = head.uri.query().map(str::to_owned);
@@ -164,6 +194,8 @@ impl Door {
             account,
             Received {
                 endpoint,
+                path: path.to_owned(),
+                form,
                 query,
                 headers: head.headers,
                 plain,
@@ -175,13 +207,13 @@ impl Door {
         tell(match received.endpoint {
             Endpoint::Chunk(id) => return self.chunk(account, &id).await,
             Endpoint::Login => self.log_in(account, &received).await,
+            Endpoint::Authenticator | Endpoint::LoginPage | Endpoint::OauthToken => {
+                self.own_login(&received).await
+            }
             Endpoint::Telemetry => telemetry(),
-            Endpoint::Renew => match self
-                .authorized(account, &received.headers, TokenKind::Master)
-                .await
-            {
+            Endpoint::Renew => match self.master(account, &received).await {
                 Ok(login) => self.renew(&login, &received).await,
-                Err(_) => answer::plain_error(code::MASTER_EXPIRED, "Icecore: log in anew"),
+                Err(refusal) => refusal,
             },
             Endpoint::Heartbeat
             | Endpoint::Close
@@ -189,15 +221,10 @@ impl Door {
             | Endpoint::Result(_)
             | Endpoint::Monitoring(_)
             | Endpoint::AbortRequest
-            | Endpoint::AbortQuery(_) => {
-                match self
-                    .authorized(account, &received.headers, TokenKind::Session)
-                    .await
-                {
-                    Ok(login) => self.with_login(&login, received).await,
-                    Err(refusal) => refusal,
-                }
-            }
+            | Endpoint::AbortQuery(_) => match self.authorized(account, &received).await {
+                Ok(login) => self.with_login(&login, received).await,
+                Err(refusal) => refusal,
+            },
         })
     }
 
@@ -210,49 +237,13 @@ impl Door {
             Endpoint::AbortQuery(query_id) => self.abort_query(login, &received, query_id).await,
             Endpoint::Heartbeat => self.heartbeat(login, &received).await,
             Endpoint::Close => self.close(login).await,
-            Endpoint::Login | Endpoint::Renew | Endpoint::Telemetry | Endpoint::Chunk(_) => {
-                telemetry()
-            }
-        }
-    }
-
-    /// Finds the login of the token that a request shows; it must be one of this session and this account.
-    async fn authorized(
-        &self,
-        account: &Arc<Account>,
-        headers: &HeaderMap,
-        kind: TokenKind,
-    ) -> Result<Arc<OpenLogin>, Body> {
-        let expired = || {
-            answer::plain_error(
-                code::SESSION_EXPIRED,
-                "Icecore: the session token is not known here",
-            )
-        };
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let token = values
-            .next()
-            .and_then(|value| token_of(value.to_str().ok()?));
-        let (Some(token), None) = (token, values.next()) else {
-            return Err(expired());
-        };
-        match self.core.shared.logins.find(self.session.id(), kind, token) {
-            Found::Login(login) if login.account.host == account.host => Ok(login),
-            Found::Login(_) | Found::Unknown => Err(expired()),
-            Found::Foreign => {
-                let detail = json!({ "pid": self.peer.pid, "exe": self.peer.exe });
-                let shared = &self.core.shared;
-                shared
-                    .event(
-                        Some(&self.session),
-                        event::FOREIGN_TOKEN,
-                        Severity::High,
-                        Category::Auth,
-                        detail,
-                    )
-                    .await;
-                Err(expired())
-            }
+            Endpoint::Login
+            | Endpoint::Renew
+            | Endpoint::Authenticator
+            | Endpoint::LoginPage
+            | Endpoint::OauthToken
+            | Endpoint::Telemetry
+            | Endpoint::Chunk(_) => telemetry(),
         }
     }
 
@@ -271,7 +262,12 @@ impl Door {
     }
 
     /// Records that a request was refused, and tells it.
-    pub(super) async fn refuse(&self, text: &str, mut detail: serde_json::Value) -> Body {
+    pub(super) async fn refuse(
+        &self,
+        form: Form,
+        text: &str,
+        mut detail: serde_json::Value,
+    ) -> Body {
         if let Some(members) = detail.as_object_mut() {
             members.insert("reason".to_owned(), text.into());
             members.insert("pid".to_owned(), self.peer.pid.into());
@@ -286,7 +282,7 @@ impl Door {
                 detail,
             )
             .await;
-        Form::V1.error(
+        form.error(
             code::REFUSED,
             "42501",
             QueryId::mint(),
@@ -303,15 +299,14 @@ fn tell(body: Body) -> Told {
 
 /// Puts a body into an HTTP response under another status than its own.
 pub(super) fn tell_under(status: StatusCode, body: &Body) -> Told {
-    http::json(status, body.text().clone())
-}
-
-/// Reads `Snowflake Token="…"`. Source: protocol reference section 3.
-fn token_of(value: &str) -> Option<&str> {
-    value
-        .strip_prefix("Snowflake Token=\"")?
-        .strip_suffix('"')
-        .filter(|token| !token.contains('"'))
+    let mut told = http::whole(status, body.media_type(), body.text().clone());
+    if let Some(link) = body
+        .link()
+        .and_then(|link| HeaderValue::from_str(link).ok())
+    {
+        told.headers_mut().insert(LINK, link);
+    }
+    told
 }
 
 /// Telemetry may hold SQL and stack traces: it is taken and goes nowhere.
@@ -319,23 +314,4 @@ fn telemetry() -> Body {
     Body::ok(Bytes::from_static(
         br#"{"data":"Log Received","code":null,"message":null,"success":true}"#,
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_drivers_form_of_a_token_is_read() {
-        assert_eq!(token_of("Snowflake Token=\"abc\""), Some("abc"));
-        for value in [
-            "Bearer abc",
-            "Snowflake Token=abc",
-            "Snowflake Token=\"a\"b\"",
-            "Basic",
-            "",
-        ] {
-            assert_eq!(token_of(value), None, "{value}");
-        }
-    }
 }

@@ -158,6 +158,7 @@ impl SessionHandler for Handler {
 async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<OpenLogin>> {
     let shared = &core.shared;
     let logins = shared.logins.revoke_session(session);
+    shared.implicit.forget_session(session);
     let open = shared.stages.registry.open_of(session);
     for execution in &open {
         if execution.withdraw() {

@@ -8,13 +8,39 @@ use serde_json::json;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
 use crate::id::LoginId;
-use crate::record::{LoginRow, Phase, RecordError, Row};
-use crate::snowflake::answer::{self, Body, code};
+use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
+use crate::snowflake::answer::{self, Body, Form, code};
 use crate::snowflake::json::Object;
-use crate::snowflake::login::LoginRequest;
+use crate::snowflake::login::{GrantedLogin, LoginRequest};
 use crate::upstream::{
-    self, Account, Answered, Login, LoginOutcome, RenewalOutcome, UpstreamError,
+    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
 };
+
+/// Event: the host's own credential for an account cannot be used.
+const CREDENTIAL_UNUSABLE: &str = "AU004";
+
+/// Why a login was not opened.
+pub(super) enum NoLogin {
+    /// Snowflake refused it, in its own words.
+    Refused(Answered),
+    /// Snowflake could not be asked, or Icecore refused.
+    Told { code: &'static str, text: String },
+}
+
+impl NoLogin {
+    fn new(code: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self::Told { code, text }
+    }
+
+    /// Tells the client, in the form of its door.
+    pub(super) fn told(self, form: Form) -> Body {
+        match self {
+            Self::Refused(answered) => login_refused(&answered, form),
+            Self::Told { code, text } => form.plain_error(code, &text),
+        }
+    }
+}
 
 impl Door {
     /// Logs in with our credential and hands the client opaque tokens.
@@ -22,26 +48,34 @@ impl Door {
         let request = match LoginRequest::read(&received.plain) {
             Ok(request) => request,
             Err(error) => {
-                return self
-                    .refuse(&error.to_string(), json!({ "path": "login-request" }))
-                    .await;
+                let detail = json!({ "path": received.path });
+                return self.refuse(received.form, &error.to_string(), detail).await;
             }
         };
-        let now = self.core.shared.stages.clock.now();
         let query = received.query.as_deref();
-        let opened = Login::open(
-            &self.core.upstream,
-            account,
-            &request,
-            query,
-            &received.headers(),
-            now,
-        )
-        .await;
+        let opened = self
+            .open_login(account, &request, query, &received.headers())
+            .await;
+        match opened {
+            Ok((login, granted)) => self.hand_out(&login, granted),
+            Err(refusal) => refusal.told(received.form),
+        }
+    }
+
+    /// Opens a login at Snowflake; it is on record before anything is done through it.
+    pub(super) async fn open_login(
+        &self,
+        account: &Arc<Account>,
+        request: &LoginRequest,
+        query: Option<&str>,
+        headers: &Headers,
+    ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
+        let now = self.core.shared.stages.clock.now();
+        let opened = Login::open(&self.core.upstream, account, request, query, headers, now).await;
         let (login, granted) = match opened {
             Ok(LoginOutcome::Granted(login, granted)) => (login, granted),
-            Ok(LoginOutcome::Refused(answered)) => return relay(answered, code::LOGIN_REFUSED),
-            Err(error) => return failed(&error),
+            Ok(LoginOutcome::Refused(answered)) => return Err(NoLogin::Refused(answered)),
+            Err(error) => return Err(self.no_login(account, &error).await),
         };
         let row = LoginRow {
             session_id: Some(self.session.id()),
@@ -55,45 +89,71 @@ impl Door {
             sf_session_id: granted.sf_session_id(),
             client_app: request.client().name.clone(),
             client_version: request.client().version.clone(),
-            auth_injected: Some("keypair".to_owned()),
-            credential_ref: Some(account.key.fingerprint().to_owned()),
+            auth_injected: Some(login.credential().kind.to_owned()),
+            credential_ref: Some(login.credential().reference.clone()),
             principal: Some(self.session.principal().to_string()),
             ..LoginRow::default()
         };
-        let open = OpenLogin {
+        let open = Arc::new(OpenLogin {
             id: row.login_id.unwrap_or_else(LoginId::new),
             session: self.session.id(),
             account: Arc::clone(account),
             login: Arc::new(login),
             row: row.clone(),
-        };
-        let unrecorded = Arc::clone(&open.login);
-        let open = Arc::new(open);
-        let granted = match self
-            .record_login(row)
-            .await
-            .map(|()| self.core.shared.logins.grant(&open))
-        {
-            Ok(Ok((session, master))) => granted
-                .write(&session, &master)
-                .and_then(|data| answer::success(&data)),
-            Ok(Err(_)) => {
-                return answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens");
+        });
+        if let Err(error) = self.record_login(row).await {
+            if let Err(error) = open.login.close(&self.core.upstream).await {
+                tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
             }
-            Err(error) => {
-                if let Err(error) = unrecorded.close(&self.core.upstream).await {
-                    tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
-                }
-                let text =
-                    format!("Icecore refused this login, since it could not be recorded: {error}");
-                return answer::plain_error(code::LOGIN_REFUSED, &text);
-            }
-        };
-        if self.session.is_over() {
-            // The session ended while Snowflake was asked: its end did not see this login.
-            return self.close(&open).await;
+            let text =
+                format!("Icecore refused this login, since it could not be recorded: {error}");
+            return Err(NoLogin::new(code::LOGIN_REFUSED, text));
         }
-        granted.unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
+        self.core.shared.logins.keep(&open);
+        if self.session.is_over() {
+            // The session ended while Snowflake was asked: its end may not have seen this login.
+            self.end(&open, "the session ended").await;
+            return Err(NoLogin::new(
+                code::LOGIN_REFUSED,
+                "Icecore: this session is over",
+            ));
+        }
+        Ok((open, granted))
+    }
+
+    /// Gives the client opaque tokens that lead to a login.
+    fn hand_out(&self, login: &Arc<OpenLogin>, granted: GrantedLogin) -> Body {
+        match self.core.shared.logins.grant(login) {
+            Ok((session, master)) => granted
+                .write(&session, &master)
+                .and_then(|data| answer::success(&data))
+                .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
+            Err(_) => answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens"),
+        }
+    }
+
+    /// Tells the agent that there is no login, and the operator why if it is for our own credential.
+    async fn no_login(&self, account: &Account, error: &UpstreamError) -> NoLogin {
+        let UpstreamError::Credential(cause) = error else {
+            return NoLogin::new(
+                code::FAILED,
+                format!("Icecore could not get an answer: {error}"),
+            );
+        };
+        tracing::error!(host = %account.host, %cause, "credential cannot be used; logins are refused");
+        let detail =
+            json!({ "account": account.name, "host": account.host, "reason": cause.to_string() });
+        self.core
+            .shared
+            .event(
+                Some(&self.session),
+                CREDENTIAL_UNUSABLE,
+                Severity::High,
+                Category::Auth,
+                detail,
+            )
+            .await;
+        NoLogin::new(code::LOGIN_REFUSED, format!("no login: {error}"))
     }
 
     async fn record_login(&self, row: LoginRow) -> Result<(), RecordError> {
@@ -127,15 +187,7 @@ impl Door {
             );
         }
         match login.login.renew(&self.core.upstream).await {
-            Ok(RenewalOutcome::Granted(granted)) => match logins.grant(login) {
-                Ok((session, master)) => granted
-                    .write(&session, &master)
-                    .and_then(|data| answer::success(&data))
-                    .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
-                Err(_) => {
-                    answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens")
-                }
-            },
+            Ok(RenewalOutcome::Granted(granted)) => self.hand_out(login, granted),
             Ok(RenewalOutcome::Refused(answered)) => relay(answered, code::MASTER_EXPIRED),
             Err(error) => failed(&error),
         }
@@ -161,21 +213,24 @@ impl Door {
         }
     }
 
-    /// Closes the login, here at once and at Snowflake as well as it can be reached.
-    pub(super) async fn close(&self, login: &Arc<OpenLogin>) -> Body {
-        self.core.shared.logins.revoke(login.id);
+    /// Closes the login because its client asks.
+    pub(super) async fn close(&self, login: &OpenLogin) -> Body {
+        self.end(login, "closed by the client").await;
+        done()
+    }
+
+    /// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it.
+    pub(super) async fn end(&self, login: &OpenLogin, reason: &str) {
+        if !self.core.shared.logins.revoke(login.id) {
+            return;
+        }
         if let Err(error) = login.login.close(&self.core.upstream).await {
             tracing::warn!(login = %login.id, %error, "login could not be closed at Snowflake; it ends by its own life");
         }
-        let row = closed(
-            login,
-            self.core.shared.stages.clock.now(),
-            "closed by the client",
-        );
+        let row = closed(login, self.core.shared.stages.clock.now(), reason);
         if let Err(error) = self.record_login(row).await {
             tracing::error!(login = %login.id, %error, "login's end could not be recorded");
         }
-        done()
     }
 }
 
@@ -193,6 +248,34 @@ pub(super) fn closed(
         ..login.row.clone()
     }
 }
+
+/// Tells that Snowflake refused our credential, in its words and with nothing that would make a driver act on it.
+///
+/// A driver would drop its own credential, ask its user or open a browser at some codes and at `nextAction` (protocol
+/// reference 2.2 and 3); all of that concerns the host's credential, which only its operator can mend.
+fn login_refused(answered: &Answered, form: Form) -> Body {
+    let answer = answered.answer();
+    let found = answer.code().filter(|found| !ACTED_ON.contains(found));
+    let is_number = |code: &&str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let text = answer
+        .message()
+        .unwrap_or_else(|| "the login was refused".to_owned());
+    let shown = match answer.code() {
+        Some(code) => format!("{text} (Snowflake's answer {code} to the host's credential)"),
+        None => format!("{text} (Snowflake's answer to the host's credential)"),
+    };
+    form.plain_error(
+        found.filter(is_number).unwrap_or(code::LOGIN_REFUSED),
+        &shown,
+    )
+}
+
+/// Codes of a login that make some driver do something about a credential that is not its own. Source: protocol
+/// reference section 3.
+const ACTED_ON: [&str; 11] = [
+    "333333", "333334", "390110", "390111", "390112", "390113", "390114", "390115", "390195",
+    "390303", "390318",
+];
 
 /// Says that what was asked is done.
 pub(super) fn done() -> Body {

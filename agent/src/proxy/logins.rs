@@ -52,6 +52,7 @@ pub(super) struct Logins(Mutex<Tables>);
 
 #[derive(Default)]
 struct Tables {
+    open: HashMap<LoginId, Arc<OpenLogin>>,
     by_token: HashMap<[u8; 32], (TokenKind, Arc<OpenLogin>)>,
     tokens_of: HashMap<LoginId, Vec<[u8; 32]>>,
 }
@@ -82,6 +83,11 @@ impl Logins {
         Ok((session, master))
     }
 
+    /// Keeps a login that has no tokens, so that its session's end finds it.
+    pub(super) fn keep(&self, login: &Arc<OpenLogin>) {
+        self.tables().open.insert(login.id, Arc::clone(login));
+    }
+
     /// Finds the login of a token that a session shows.
     pub(super) fn find(&self, session: SessionId, kind: TokenKind, token: &str) -> Found {
         match self.tables().by_token.get(&digest(token)) {
@@ -93,28 +99,34 @@ impl Logins {
         }
     }
 
-    /// Takes a login's tokens away.
-    pub(super) fn revoke(&self, login: LoginId) {
+    /// Tells whether a login is open here.
+    pub(super) fn holds(&self, login: LoginId) -> bool {
+        self.tables().open.contains_key(&login)
+    }
+
+    /// Lets go of a login and takes its tokens away; tells whether it was open, so that one caller alone closes it.
+    pub(super) fn revoke(&self, login: LoginId) -> bool {
         let mut tables = self.tables();
         for token in tables.tokens_of.remove(&login).unwrap_or_default() {
             tables.by_token.remove(&token);
         }
+        tables.open.remove(&login).is_some()
     }
 
-    /// Takes the tokens of all logins of a session away and gives those logins.
+    /// Lets go of all logins of a session, takes their tokens away and gives them.
     pub(super) fn revoke_session(&self, session: SessionId) -> Vec<Arc<OpenLogin>> {
         let mut tables = self.tables();
-        let mut logins: HashMap<LoginId, Arc<OpenLogin>> = HashMap::new();
-        tables.by_token.retain(|_, (_, login)| {
-            if login.session == session {
-                logins.insert(login.id, Arc::clone(login));
-            }
-            login.session != session
-        });
-        for login in logins.keys() {
-            tables.tokens_of.remove(login);
+        let ours = |login: &OpenLogin| login.session == session;
+        tables.by_token.retain(|_, (_, login)| !ours(login));
+        let logins: Vec<Arc<OpenLogin>> = tables
+            .open
+            .extract_if(|_, login| ours(login))
+            .map(|(_, login)| login)
+            .collect();
+        for login in &logins {
+            tables.tokens_of.remove(&login.id);
         }
-        logins.into_values().collect()
+        logins
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -132,7 +144,7 @@ fn random_token() -> Result<Secret, ring::error::Unspecified> {
 }
 
 /// Tokens are kept as digests, so that a look-up's time says nothing of them.
-fn digest(token: &str) -> [u8; 32] {
+pub(super) fn digest(token: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref());
     bytes

@@ -3,14 +3,19 @@
 //! It holds what the supervisor gave it: listeners, and a map that tells a socket's session and destination. It ends
 //! when the supervisor does.
 
+mod abort;
 mod accept;
+mod authorize;
 mod body;
 mod chunk;
 mod core;
 mod door;
+mod follow;
 mod handler;
+mod implicit;
 mod login;
 mod logins;
+mod own_login;
 mod query;
 mod sessions;
 mod start;
@@ -109,7 +114,11 @@ fn look_up_hosts(runtime: &Runtime, shared: &Arc<Shared>) {
     let hosts: Vec<String> = shared
         .accounts
         .iter()
-        .map(|account| account.host.clone())
+        .flat_map(|account| {
+            std::iter::once(&account.host)
+                .chain(&account.aliases)
+                .cloned()
+        })
         .collect();
     let entered = runtime.enter();
     drop(crate::tasks::spawn("look-up", async move {

@@ -1,25 +1,21 @@
-//! Endpoints of statements: started or joined, polled, watched, aborted.
+//! Statements are started or joined here, whichever door they came through.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Method;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::door::{Door, Received};
-use super::login::{done, failed, relay};
 use super::logins::OpenLogin;
-use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined, Sent};
-use crate::mask::mask;
-use crate::record::{Draft, StatementRow, deliver};
+use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined};
+use crate::record::{Draft, StatementRow};
 use crate::session::Asked;
-use crate::snowflake::answer::{Body, Form, code};
-use crate::snowflake::json::Object;
+use crate::snowflake::answer::{Body, Form};
 use crate::snowflake::query::QueryRequest;
-use crate::snowflake::route::{QueryId, plain_member};
-use crate::{tasks, upstream};
+use crate::snowflake::route::plain_member;
+use crate::tasks;
 
 /// How long a reply is kept for replays and polls after it is ready. Drivers send a request again after 60 s of
 /// silence (protocol reference 4.1).
@@ -29,51 +25,69 @@ const REPLY_KEPT: Duration = Duration::from_secs(120);
 const REQUEST_ID_MAX_BYTES: usize = 64;
 
 impl Door {
-    /// Starts a statement, or joins it if the request is a replay, and waits for its reply.
+    /// Takes a driver's statement.
     pub(super) async fn query(
         self: &Arc<Self>,
         login: &Arc<OpenLogin>,
         received: &Received,
     ) -> Body {
         let limit = self.core.shared.config.limits.statement_max_bytes;
-        let request = match QueryRequest::read(&received.plain, limit) {
-            Ok(request) => request,
-            Err(error) => {
-                return self
-                    .refuse(&error.to_string(), json!({ "path": "query-request" }))
-                    .await;
-            }
-        };
+        match QueryRequest::read(&received.plain, limit) {
+            Ok(request) => self.submit(login, request, received).await,
+            Err(error) => self.refuse_query(received, &error.to_string()).await,
+        }
+    }
+
+    /// Starts a statement, or joins it if the request is a replay, and waits for its reply.
+    pub(super) async fn submit(
+        self: &Arc<Self>,
+        login: &Arc<OpenLogin>,
+        request: QueryRequest,
+        received: &Received,
+    ) -> Body {
         let request_id = match request_id(received.query.as_deref()) {
             Ok(request_id) => request_id,
-            Err(text) => return self.refuse(text, json!({ "path": "query-request" })).await,
+            Err(text) => return self.refuse_query(received, text).await,
         };
         let Some(slot) = self.session.take_statement() else {
             let text = "more statements than a session may have under way; wait for some of them";
-            return self.refuse(text, json!({ "path": "query-request" })).await;
+            return self.refuse_query(received, text).await;
         };
+        let digest = digest(&request, received);
         let execution = Execution::new(
             self.session.id(),
             login.id,
             request_id,
-            digest(&request),
-            Form::V1,
+            digest,
+            received.form,
         );
-        let answer = match self.core.shared.stages.registry.start_or_join(execution) {
+        let execution = match self.core.shared.stages.registry.start_or_join(execution) {
             Joined::New(execution) => {
                 if self.session.is_over() {
                     execution.withdraw();
                 }
                 self.start(&execution, login, request, received, slot);
-                execution.wait(ANSWER_WITHIN).await
+                execution
             }
-            Joined::Replay(execution) => execution.wait(ANSWER_WITHIN).await,
+            Joined::Replay(execution) => execution,
+            Joined::Spent(Some(known)) => {
+                return self.fetch(login, received, known).await;
+            }
+            Joined::Spent(None) => {
+                let text = "this requestId was answered before and its answer is no longer held; send the statement under another";
+                return self.refuse_query(received, text).await;
+            }
             Joined::Differs => {
                 let text = "another statement was sent under the same requestId";
-                return self.refuse(text, json!({ "path": "query-request" })).await;
+                return self.refuse_query(received, text).await;
             }
         };
-        told(answer, Form::V1)
+        told(execution.wait(ANSWER_WITHIN).await, execution.form())
+    }
+
+    async fn refuse_query(&self, received: &Received, text: &str) -> Body {
+        self.refuse(received.form, text, json!({ "path": received.path }))
+            .await
     }
 
     /// Runs a statement as a task of its own, which outlives this request.
@@ -137,219 +151,14 @@ impl Door {
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
         }
     }
-
-    /// Waits for a statement of this session, or fetches the result of one that has had its reply.
-    pub(super) async fn result(
-        self: &Arc<Self>,
-        login: &Arc<OpenLogin>,
-        received: &Received,
-        query_id: QueryId,
-    ) -> Body {
-        let stages = &self.core.shared.stages;
-        let known = match stages.registry.find_query(self.session.id(), query_id) {
-            Some(Sent::Held(execution)) => match execution.wait(ANSWER_WITHIN).await {
-                Answer::Settled(reply) if reply.is_in_progress() => {
-                    stages.registry.find_known(self.session.id(), query_id)
-                }
-                answer @ (Answer::Settled(_) | Answer::Running(_)) => {
-                    return told(answer, Form::V1);
-                }
-            },
-            Some(Sent::Known(known)) => Some(known),
-            None => None,
-        };
-        let Some(known) = known else {
-            return self
-                .refuse(
-                    "this session has sent no statement with that query id",
-                    named(query_id),
-                )
-                .await;
-        };
-        let headers = received.headers();
-        let core = &self.core;
-        let unmasked = upstream::fetch(
-            &core.upstream,
-            &login.login,
-            &headers,
-            query_id,
-            known.earlier,
-        )
-        .await;
-        let mut masked = mask(unmasked, query_id, Form::V1, &self.name);
-        let children = &masked.outcome().children;
-        stages
-            .registry
-            .name_parts(self.session.id(), login.id, children);
-        let (statement, chunks) = (masked.statement(), masked.take_chunks());
-        match deliver(
-            &stages.recorder,
-            self.session.id(),
-            masked,
-            stages.clock.now(),
-        )
-        .await
-        {
-            Ok(reply) => {
-                let account = &login.account.name;
-                stages
-                    .chunks
-                    .keep(self.session.id(), statement, account, chunks);
-                reply.body().clone()
-            }
-            Err(error) => {
-                let text =
-                    format!("Icecore withheld the result, since it could not be recorded: {error}");
-                Form::V1.error(code::REFUSED, "42501", query_id, &text)
-            }
-        }
-    }
-
-    /// Tells how a statement of this session stands.
-    pub(super) async fn monitor(
-        &self,
-        login: &Arc<OpenLogin>,
-        received: &Received,
-        query_id: QueryId,
-    ) -> Body {
-        match self
-            .core
-            .shared
-            .stages
-            .registry
-            .find_query(self.session.id(), query_id)
-        {
-            Some(Sent::Held(execution)) if execution.own_query_id() == query_id => {
-                monitored(query_id)
-            }
-            Some(Sent::Held(_) | Sent::Known(_)) => {
-                let path = format!("/monitoring/queries/{query_id}");
-                let headers = received.headers();
-                match upstream::call(
-                    &self.core.upstream,
-                    &login.login,
-                    &headers,
-                    Method::GET,
-                    &path,
-                )
-                .await
-                {
-                    Ok(answered) => relay(answered, code::FAILED),
-                    Err(error) => failed(&error),
-                }
-            }
-            None => {
-                self.refuse(
-                    "this session has sent no statement with that query id",
-                    named(query_id),
-                )
-                .await
-            }
-        }
-    }
-
-    /// Cancels a statement by its request id, wherever it stands.
-    pub(super) async fn abort_request(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
-        let request_id: Option<String> = Object::read(&received.plain)
-            .ok()
-            .and_then(|body| body.read_as("requestId"));
-        let Some(request_id) = request_id else {
-            return self
-                .refuse(
-                    "an abort without `requestId`",
-                    json!({ "path": "abort-request" }),
-                )
-                .await;
-        };
-        let registry = &self.core.shared.stages.registry;
-        match registry.find_request(self.session.id(), login.id, &request_id) {
-            Some(execution) => self.abort(login, received, &execution).await,
-            None => not_executing(),
-        }
-    }
-
-    /// Cancels a statement by its query id.
-    pub(super) async fn abort_query(
-        &self,
-        login: &Arc<OpenLogin>,
-        received: &Received,
-        query_id: QueryId,
-    ) -> Body {
-        match self
-            .core
-            .shared
-            .stages
-            .registry
-            .find_query(self.session.id(), query_id)
-        {
-            Some(Sent::Held(execution)) => self.abort(login, received, &execution).await,
-            Some(Sent::Known(_)) => {
-                let headers = received.headers();
-                match upstream::abort(&self.core.upstream, &login.login, &headers, Ok(query_id))
-                    .await
-                {
-                    Ok(answered) => relay(answered, code::FAILED),
-                    Err(error) => failed(&error),
-                }
-            }
-            None => {
-                self.refuse(
-                    "this session has sent no statement with that query id",
-                    named(query_id),
-                )
-                .await
-            }
-        }
-    }
-
-    async fn abort(
-        &self,
-        login: &Arc<OpenLogin>,
-        received: &Received,
-        execution: &Arc<Execution>,
-    ) -> Body {
-        if execution.withdraw() {
-            return done();
-        }
-        let headers = received.headers();
-        let target = Err(execution.request_id());
-        match upstream::abort(&self.core.upstream, &login.login, &headers, target).await {
-            Ok(answered) => relay(answered, code::FAILED),
-            Err(error) => failed(&error),
-        }
-    }
 }
 
-fn told(answer: Answer, form: Form) -> Body {
+/// Tells what became of a statement, in the form of its door.
+pub(super) fn told(answer: Answer, form: Form) -> Body {
     match answer {
         Answer::Settled(reply) => reply.body().clone(),
         Answer::Running(query_id) => form.in_progress(query_id),
     }
-}
-
-/// Says that there is nothing to cancel, in the words that drivers take as done (protocol reference section 3).
-fn not_executing() -> Body {
-    Form::V1.error(
-        "000605",
-        "02000",
-        QueryId::mint(),
-        "Identified SQL statement is not currently executing.",
-    )
-}
-
-fn named(query_id: QueryId) -> serde_json::Value {
-    json!({ "query_id": query_id.to_string() })
-}
-
-/// Tells that a statement which Snowflake has not named yet is under way.
-fn monitored(query_id: QueryId) -> Body {
-    let body = json!({
-        "data": { "queries": [{ "id": query_id.to_string(), "status": "RUNNING", "state": "RUNNING" }] },
-        "code": null,
-        "message": null,
-        "success": true,
-    });
-    Body::ok(body.to_string().into())
 }
 
 /// Takes the client's request id, or makes one; the Python connector's login alone spells it `request_id`.
@@ -369,13 +178,18 @@ fn request_id(query: Option<&str>) -> Result<String, &'static str> {
         .ok_or("a `requestId` that is not one UUID")
 }
 
-/// Tells a statement from another: its text and its bound values.
-fn digest(request: &QueryRequest) -> [u8; 32] {
+/// Tells a request from another: its endpoint and all that gives it its meaning.
+fn digest(request: &QueryRequest, received: &Received) -> [u8; 32] {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    let text = request.sql_text();
-    context.update(&(text.len() as u64).to_be_bytes());
-    context.update(text.as_bytes());
-    context.update(request.bindings().map_or("", |raw| raw.get()).as_bytes());
+    let mut take = |part: &str| {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    };
+    take(&received.path);
+    for (name, value) in request.meaning() {
+        take(name);
+        take(value);
+    }
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());
     digest
@@ -399,6 +213,30 @@ mod tests {
             "requestId=a/b",
         ] {
             assert!(request_id(Some(query)).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn counters_and_times_do_not_make_another_request() {
+        fn read(body: &str) -> [u8; 32] {
+            let request = QueryRequest::read(body.as_bytes(), 1000).unwrap();
+            digest(&request, &Received::of_path("/queries/v1/query-request"))
+        }
+        let first = read(
+            r#"{"sqlText":"select ?","sequenceId":1,"querySubmissionTime":1,"bindings":{"1":{"type":"FIXED","value":"5"}}}"#,
+        );
+        let again = read(
+            r#"{"sqlText":"select ?","sequenceId":2,"querySubmissionTime":9,"bindings":{"1":{"type":"FIXED","value":"5"}},"queryContextDTO":{}}"#,
+        );
+        assert_eq!(first, again);
+        for other in [
+            r#"{"sqlText":"select 1","bindings":{"1":{"type":"FIXED","value":"5"}}}"#,
+            r#"{"sqlText":"select ?","bindings":{"1":{"type":"FIXED","value":"6"}}}"#,
+            r#"{"sqlText":"select ?","describeOnly":true,"bindings":{"1":{"type":"FIXED","value":"5"}}}"#,
+            r#"{"sqlText":"select ?","asyncExec":true,"bindings":{"1":{"type":"FIXED","value":"5"}}}"#,
+            r#"{"sqlText":"select ?","parameters":{"TIMEZONE":"UTC"},"bindings":{"1":{"type":"FIXED","value":"5"}}}"#,
+        ] {
+            assert_ne!(first, read(other), "{other}");
         }
     }
 }

@@ -11,10 +11,11 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 
 use super::core::{HostEvents, Shared};
+use super::implicit::Implicit;
 use super::logins::Logins;
 use super::sessions::Sessions;
 use crate::clock::Clock;
-use crate::config::{self, Account as AccountConfig, Config, ConfigErrors, Credential};
+use crate::config::{self, Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
@@ -23,8 +24,7 @@ use crate::policy::{Bundle, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
 use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity};
 use crate::session::Stages;
-use crate::snowflake::secret::Secret;
-use crate::upstream::{Account, CredentialError, KeyPair, Resolver, UpstreamSettings};
+use crate::upstream::{Account, Credential, CredentialError, Resolver, UpstreamSettings};
 
 /// Why the stages cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +38,9 @@ pub(super) enum StartError {
     },
     #[error("policies: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Policies(Vec<PolicyProblem>),
-    #[error("account `{host}`: `{}`: {cause}", .path.display())]
+    #[error("account `{host}`: {cause}")]
     Credential {
         host: String,
-        path: PathBuf,
         cause: CredentialError,
     },
     #[error("CA: {0}")]
@@ -112,6 +111,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         },
         sessions: Sessions::default(),
         logins: Logins::default(),
+        implicit: Implicit::default(),
         accounts,
         destinations: Destinations::from_fd(destinations)?,
         resolver,
@@ -141,27 +141,18 @@ fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
 }
 
 fn open_account(account: &AccountConfig) -> Result<Account, StartError> {
-    let Credential::KeyPair {
-        private_key_file: path,
-    } = &account.credential;
-    let pem = fs::read_to_string(path)
-        .map(Secret::new)
-        .map_err(|cause| StartError::Read {
-            path: path.clone(),
-            cause,
-        })?;
-    let key = KeyPair::from_pem(&pem).map_err(|cause| StartError::Credential {
-        host: account.host.clone(),
-        path: path.clone(),
-        cause,
+    let credential = Credential::open(account.credential.clone()).map_err(|cause| {
+        let host = account.host.clone();
+        StartError::Credential { host, cause }
     })?;
     Ok(Account {
         host: account.host.clone(),
+        aliases: account.aliases.clone(),
         name: account.name.clone(),
         user: account.user.clone(),
         role: account.role.clone(),
         warehouse: account.warehouse.clone(),
-        key,
+        credential: Arc::new(credential),
     })
 }
 

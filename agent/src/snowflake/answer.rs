@@ -1,6 +1,7 @@
 //! Snowflake's answers: the envelope read faithfully. The bodies that Icecore writes itself are in `form`.
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::chunks::{self, ChunkError, NamedChunk};
 use super::json::Object;
@@ -37,6 +38,9 @@ pub enum AnswerError {
     /// The envelope lacks `success`.
     #[error("upstream answered a JSON object without `success`")]
     NoEnvelope,
+    /// The code is no number.
+    #[error("upstream answered a `code` that is not digits")]
+    Code,
     /// The answer carries what the agent may not have.
     #[error(
         "upstream's answer carries `{0}`, which would work outside this session; it was withheld"
@@ -69,19 +73,33 @@ impl Answer {
     /// # Errors
     /// Not one JSON object, a key of the envelope or of `data` twice, or no `success`.
     pub fn read(plain: &[u8]) -> Result<Self, AnswerError> {
-        let body = Object::read(plain)?;
+        let mut body = Object::read(plain)?;
         let data = match body.raw("data") {
             Some(raw) if raw.get().starts_with('{') => Some(serde_json::from_str(raw.get())?),
             _ => None,
         };
         let success = body.read_as("success").ok_or(AnswerError::NoEnvelope)?;
-        let code = body.read_as("code");
+        let code = read_code(&mut body)?;
         Ok(Self {
             body,
             data,
             success,
             code,
         })
+    }
+
+    /// Makes the poll address a path, if it is absolute and names the host that was asked.
+    ///
+    /// # Errors
+    /// None in practice: the path can be written as JSON.
+    pub fn come_from(&mut self, host: &str) -> Result<(), AnswerError> {
+        if let Some(data) = &mut self.data
+            && let Some(url) = data.read_as::<String>("getResultUrl")
+            && let Some(path) = on_host(&url, host)
+        {
+            data.set("getResultUrl", path)?;
+        }
+        Ok(())
     }
 
     /// Tells whether Snowflake says that the request succeeded.
@@ -154,6 +172,17 @@ impl Answer {
         self.data.as_ref()?.read_as("sqlState")
     }
 
+    /// Tells whether a state that was asked for one query tells of another one.
+    #[must_use]
+    pub fn tells_of_others(&self, query_id: QueryId) -> bool {
+        let queries: Option<Vec<Object>> =
+            self.data.as_ref().and_then(|data| data.read_as("queries"));
+        queries.unwrap_or_default().iter().any(|query| {
+            let id: Option<String> = query.read_as("id");
+            id.and_then(|id| QueryId::parse(&id)) != Some(query_id)
+        })
+    }
+
     /// Writes the answer for the agent, without anything that works outside its session.
     ///
     /// `getResultUrl` becomes `/queries/<id>/result`. Stage credentials and presigned URLs are not edited out but
@@ -199,6 +228,32 @@ impl Answer {
             self.body.set("data", data)?;
         }
         Ok((self.body.write()?.into(), chunks))
+    }
+}
+
+/// Reads `code`: drivers want digits in quotes, and one that gets a bare number fails on the whole answer (protocol
+/// reference section 1).
+fn read_code(body: &mut Object) -> Result<Option<String>, AnswerError> {
+    let found = match body.raw("code").map(RawValue::get) {
+        None | Some("null") => return Ok(None),
+        Some(text) => text.trim_matches('"').to_owned(),
+    };
+    if found.is_empty() || !found.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(AnswerError::Code);
+    }
+    body.set("code", &found)?;
+    Ok(Some(found))
+}
+
+/// Gives the path of a poll address on the asked host; `None` if it leads to another.
+fn on_host<'a>(url: &'a str, host: &str) -> Option<&'a str> {
+    match url.strip_prefix("https://") {
+        None => Some(url),
+        Some(rest) => {
+            let rest = rest.strip_prefix(host)?;
+            let path = rest.strip_prefix(":443").unwrap_or(rest);
+            path.starts_with('/').then_some(path)
+        }
     }
 }
 
@@ -253,14 +308,29 @@ mod tests {
         let answer = |url: &str| {
             format!(r#"{{"data":{{"queryId":"{ID}","getResultUrl":"{url}"}},"success":true}}"#)
         };
+        fn write(text: &str) -> Result<String, AnswerError> {
+            let mut answer = Answer::read(text.as_bytes())?;
+            answer.come_from("acme.snowflakecomputing.com")?;
+            let body = answer.write()?;
+            Ok(String::from_utf8(body.to_vec()).unwrap())
+        }
         let own = format!("/queries/{ID}/result");
-        assert!(
-            write(&answer(&format!("{own}?requestId=1")))
-                .unwrap()
-                .contains(&format!("\"{own}\""))
-        );
+        let host = "https://acme.snowflakecomputing.com";
+        for url in [
+            own.clone(),
+            format!("{own}?requestId=1"),
+            format!("{host}{own}"),
+            format!("{host}:443{own}?requestId=1"),
+        ] {
+            let written = write(&answer(&url)).unwrap();
+            assert!(written.contains(&format!("\"{own}\"")), "{written}");
+        }
         for url in [
             format!("https://evil.example{own}"),
+            format!("{host}.evil.example{own}"),
+            format!("{host}:8443{own}"),
+            format!("{host}@evil.example{own}"),
+            format!("http://acme.snowflakecomputing.com{own}"),
             "/queries/x/result".to_owned(),
             "//evil/".to_owned(),
         ] {
@@ -268,6 +338,33 @@ mod tests {
                 matches!(write(&answer(&url)), Err(AnswerError::ForeignResultUrl)),
                 "{url}"
             );
+        }
+    }
+
+    #[test]
+    fn a_state_tells_of_the_asked_query_alone() {
+        let answer = |ids: &[&str]| {
+            let queries: Vec<String> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
+            let text = format!(
+                r#"{{"data":{{"queries":[{}]}},"success":true}}"#,
+                queries.join(",")
+            );
+            Answer::read(text.as_bytes()).unwrap()
+        };
+        let (own, other) = (QueryId::parse(ID).unwrap(), QueryId::mint().to_string());
+        assert!(!answer(&[ID]).tells_of_others(own));
+        assert!(answer(&[ID, &other]).tells_of_others(own));
+        assert!(answer(&[&other]).tells_of_others(own));
+        assert!(answer(&["no id"]).tells_of_others(own));
+    }
+
+    #[test]
+    fn a_code_is_digits_in_quotes() {
+        let text = write(r#"{"data":null,"code":390112,"success":false}"#).unwrap();
+        assert_eq!(text, r#"{"data":null,"code":"390112","success":false}"#);
+        for code in [r#""x1""#, r#""""#, "{}", "1.5", "true"] {
+            let text = format!(r#"{{"code":{code},"success":false}}"#);
+            assert!(matches!(write(&text), Err(AnswerError::Code)), "{code}");
         }
     }
 

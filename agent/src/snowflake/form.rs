@@ -25,6 +25,7 @@ const UNPROCESSABLE: u16 = 422;
 pub struct Body {
     status: u16,
     text: Bytes,
+    is_page: bool,
     link: Option<String>,
 }
 
@@ -41,7 +42,17 @@ impl Body {
         Self {
             status,
             text,
+            is_page: false,
             link: None,
+        }
+    }
+
+    /// Makes a page for a person's browser.
+    #[must_use]
+    pub fn page(status: u16, html: String) -> Self {
+        Self {
+            is_page: true,
+            ..Self::new(status, html.into())
         }
     }
 
@@ -61,6 +72,16 @@ impl Body {
     #[must_use]
     pub fn text(&self) -> &Bytes {
         &self.text
+    }
+
+    /// Gives the body's media type.
+    #[must_use]
+    pub fn media_type(&self) -> &'static str {
+        if self.is_page {
+            "text/html; charset=utf-8"
+        } else {
+            "application/json"
+        }
     }
 
     /// Gives the value of the `Link` header.
@@ -83,6 +104,15 @@ pub enum Form {
 }
 
 impl Form {
+    /// Tells whether another form is that of the same door.
+    #[must_use]
+    pub fn is_like(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::V1, Self::V1) | (Self::V2 { .. }, Self::V2 { .. })
+        )
+    }
+
     /// Writes the answer "still running, poll here".
     #[must_use]
     pub fn in_progress(self, query_id: QueryId) -> Body {

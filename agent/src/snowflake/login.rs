@@ -71,6 +71,11 @@ pub enum LoginError {
     /// A field that Icecore does not know.
     #[error("login body: field `{0}` is not known to Icecore")]
     UnknownField(String),
+    /// The second step of a login that began elsewhere.
+    #[error(
+        "login body: `inFlightCtx` goes on with a login of several steps; the host's credential needs one: log in anew"
+    )]
+    SecondStep,
     /// A known field is absent or of another shape.
     #[error("login {part}: expected {expected}")]
     Shape {
@@ -80,6 +85,9 @@ pub enum LoginError {
         expected: &'static str,
     },
 }
+
+/// Longest name or version of a client that is taken from its `User-Agent`.
+const AGENT_MAX_BYTES: usize = 64;
 
 /// What the record keeps of the client that logs in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,23 +112,62 @@ pub struct Injected<'a> {
     pub account: &'a str,
     /// `LOGIN_NAME`.
     pub user: &'a str,
-    /// The wire's name of the way to authenticate, such as `SNOWFLAKE_JWT`.
-    pub authenticator: &'static str,
     /// The credential itself.
-    pub token: &'a Secret,
+    pub proof: &'a Proof,
+}
+
+/// What proves to Snowflake who logs in, by kind. Source: protocol reference 2.1, "Authenticator (wire)".
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A JWT signed with the user's private key.
+    Jwt(Secret),
+    /// A programmatic access token.
+    Pat(Secret),
+    /// An OAuth access token.
+    OAuth(Secret),
+    /// The user's password.
+    Password(Secret),
+}
+
+impl Proof {
+    /// Gives the recorded word of its kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Jwt(_) => "keypair",
+            Self::Pat(_) => "pat",
+            Self::OAuth(_) => "oauth",
+            Self::Password(_) => "password",
+        }
+    }
+
+    /// Sets the fields of a login that carry it; a plain password goes without `AUTHENTICATOR`.
+    fn set(&self, data: &mut Object) -> Result<(), serde_json::Error> {
+        let (authenticator, token) = match self {
+            Self::Jwt(token) => ("SNOWFLAKE_JWT", token),
+            Self::Pat(token) => ("PROGRAMMATIC_ACCESS_TOKEN", token),
+            Self::OAuth(token) => ("OAUTH", token),
+            Self::Password(password) => return data.set("PASSWORD", password.reveal()),
+        };
+        data.set("AUTHENTICATOR", authenticator)?;
+        data.set("TOKEN", token.reveal())
+    }
 }
 
 impl LoginRequest {
     /// Reads a plain body and takes every credential field out of it.
     ///
     /// # Errors
-    /// Not strict JSON, an unknown field, or no `data` object. A multi-step login (`inFlightCtx`) is an unknown field:
-    /// with our credential there is no second step.
+    /// Not strict JSON, an unknown field, no `data` object, or the second step of a login: with our credential there is
+    /// none.
     pub fn read(plain: &[u8]) -> Result<Self, LoginError> {
         json::check_strict(plain)?;
         let body = Object::read(plain)?;
         if let Some((unknown, _)) = body.members().find(|(key, _)| *key != "data") {
-            return Err(LoginError::UnknownField(unknown.to_owned()));
+            return Err(match unknown {
+                "inFlightCtx" => LoginError::SecondStep,
+                _ => LoginError::UnknownField(unknown.to_owned()),
+            });
         }
         let mut data: Object = body.read_as("data").ok_or(LoginError::Shape {
             part: "body",
@@ -141,6 +188,24 @@ impl LoginRequest {
         Ok(Self { data, client })
     }
 
+    /// Makes a request for a client that does not log in; its name and version are those of its `User-Agent`.
+    ///
+    /// # Errors
+    /// None in practice: every value can be written as JSON.
+    pub fn own(user_agent: Option<&str>) -> Result<Self, LoginError> {
+        let (name, version) =
+            app(user_agent.unwrap_or_default()).unwrap_or(("Icecore", env!("CARGO_PKG_VERSION")));
+        let mut data = Object::default();
+        data.set("CLIENT_APP_ID", name)?;
+        data.set("CLIENT_APP_VERSION", version)?;
+        data.set("SESSION_PARAMETERS", &Object::default())?;
+        let client = ClientApp {
+            name: Some(name.to_owned()),
+            version: Some(version.to_owned()),
+        };
+        Ok(Self { data, client })
+    }
+
     /// Gives what the client says of itself.
     #[must_use]
     pub fn client(&self) -> &ClientApp {
@@ -155,13 +220,28 @@ impl LoginRequest {
         let mut data = self.data.clone();
         data.set("ACCOUNT_NAME", injected.account)?;
         data.set("LOGIN_NAME", injected.user)?;
-        data.set("AUTHENTICATOR", injected.authenticator)?;
-        data.set("TOKEN", injected.token.reveal())?;
+        injected.proof.set(&mut data)?;
         data.set("SECONDARY_ROLES", "NONE")?;
         let mut body = Object::default();
         body.set("data", &data)?;
         body.write()
     }
+}
+
+/// Reads the first product of a `User-Agent`, such as `PythonConnector/4.8.1 (Linux)`. Source: RFC 9110 section 10.1.5.
+fn app(user_agent: &str) -> Option<(&str, &str)> {
+    let (name, version) = user_agent
+        .split_ascii_whitespace()
+        .next()?
+        .split_once('/')?;
+    let is_plain = |text: &str| {
+        !text.is_empty()
+            && text.len() <= AGENT_MAX_BYTES
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
+    };
+    (is_plain(name) && is_plain(version)).then_some((name, version))
 }
 
 fn strip_nested(data: &mut Object, field: &'static str, names: &[&str]) -> Result<(), LoginError> {
@@ -343,18 +423,35 @@ mod tests {
     #[test]
     fn no_client_credential_goes_upstream() {
         let request = LoginRequest::read(LOGIN.as_bytes()).unwrap();
-        let token = Secret::new("minted".to_owned());
-        let injected = Injected {
-            account: "ACME",
-            user: "SVC",
-            authenticator: "SNOWFLAKE_JWT",
-            token: &token,
+        let written = |kind: fn(Secret) -> Proof| {
+            let injected = Injected {
+                account: "ACME",
+                user: "SVC",
+                proof: &kind(Secret::new("minted".to_owned())),
+            };
+            String::from_utf8(request.write(&injected).unwrap()).unwrap()
         };
-        let body = String::from_utf8(request.write(&injected).unwrap()).unwrap();
-        assert_eq!(
-            body,
-            r#"{"data":{"CLIENT_APP_ID":"PythonConnector","CLIENT_APP_VERSION":"4.8.1","ACCOUNT_NAME":"ACME","LOGIN_NAME":"SVC","SESSION_PARAMETERS":{"QUERY_TAG":"t"},"CLIENT_ENVIRONMENT":{"OS":"Linux"},"AUTHENTICATOR":"SNOWFLAKE_JWT","TOKEN":"minted","SECONDARY_ROLES":"NONE"}}"#
-        );
+        let expected = |proof: &str| {
+            format!(
+                r#"{{"data":{{"CLIENT_APP_ID":"PythonConnector","CLIENT_APP_VERSION":"4.8.1","ACCOUNT_NAME":"ACME","LOGIN_NAME":"SVC","SESSION_PARAMETERS":{{"QUERY_TAG":"t"}},"CLIENT_ENVIRONMENT":{{"OS":"Linux"}},{proof},"SECONDARY_ROLES":"NONE"}}}}"#
+            )
+        };
+        let token = |kind: &str| expected(&format!(r#""AUTHENTICATOR":"{kind}","TOKEN":"minted""#));
+        assert_eq!(written(Proof::Jwt), token("SNOWFLAKE_JWT"));
+        assert_eq!(written(Proof::Pat), token("PROGRAMMATIC_ACCESS_TOKEN"));
+        assert_eq!(written(Proof::OAuth), token("OAUTH"));
+        assert_eq!(written(Proof::Password), expected(r#""PASSWORD":"minted""#));
+    }
+
+    #[test]
+    fn a_client_that_does_not_log_in_is_named_by_its_user_agent() {
+        let client = |agent| LoginRequest::own(agent).unwrap().client().clone();
+        let named = client(Some("PythonConnector/4.8.1 (Linux) CPython/3.11.7"));
+        assert_eq!(named.name.as_deref(), Some("PythonConnector"));
+        assert_eq!(named.version.as_deref(), Some("4.8.1"));
+        for agent in [None, Some(""), Some("curl"), Some("a/\"b"), Some("/1")] {
+            assert_eq!(client(agent).name.as_deref(), Some("Icecore"), "{agent:?}");
+        }
     }
 
     #[test]

@@ -24,6 +24,17 @@ const FIELDS: [&str; 13] = [
     "dataframeAst",
 ];
 
+/// Fields that give a request its meaning; the others are counters, times and caches, which a driver may renew when it
+/// sends the request again.
+const MEANING: [&str; 6] = [
+    "sqlText",
+    "asyncExec",
+    "describeOnly",
+    "describedJobId",
+    "parameters",
+    "bindings",
+];
+
 /// Why a query request was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -180,6 +191,14 @@ impl QueryRequest {
     #[must_use]
     pub fn count(&self) -> Count {
         self.count
+    }
+
+    /// Gives the parts that tell this request from another: a replay has the same, byte for byte.
+    pub fn meaning(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.body
+            .members()
+            .filter(|(key, _)| MEANING.contains(key))
+            .map(|(key, value)| (key, value.get()))
     }
 
     /// Writes the body to send upstream: the fields above as read, none other, and the number of statements that were

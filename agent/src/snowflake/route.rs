@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::answer::Form;
 use super::chunks::{CHUNK_PATH, ChunkId};
 
 /// An endpoint of the drivers' protocol that Icecore answers or carries.
@@ -15,6 +17,12 @@ pub enum Endpoint {
     Login,
     /// `POST /session/token-request`
     Renew,
+    /// `POST /session/authenticator-request`: the first step of a login by SAML, Okta or browser.
+    Authenticator,
+    /// `GET /console/login` and `/oauth/authorize`: pages that a person's browser opens.
+    LoginPage,
+    /// `POST /oauth/token-request` and `/oauth/token-revoke`
+    OauthToken,
     /// `POST /session/heartbeat`
     Heartbeat,
     /// `POST /session?delete=true`
@@ -75,6 +83,11 @@ impl Endpoint {
         match (method, path) {
             ("POST", "/session/v1/login-request") => Some(Self::Login),
             ("POST", "/session/token-request") => Some(Self::Renew),
+            ("POST", "/session/authenticator-request") => Some(Self::Authenticator),
+            ("GET", "/console/login") | ("GET" | "POST", "/oauth/authorize") => {
+                Some(Self::LoginPage)
+            }
+            ("POST", "/oauth/token-request" | "/oauth/token-revoke") => Some(Self::OauthToken),
             ("POST", "/session/heartbeat") => Some(Self::Heartbeat),
             ("POST", "/session") => {
                 let delete =
@@ -102,6 +115,27 @@ impl Endpoint {
                 QueryId::parse(id).map(Self::AbortQuery)
             }
             _ => None,
+        }
+    }
+}
+
+/// Tells which form a path's callers read, whatever becomes of the request.
+#[must_use]
+pub fn form(path: &str, now: DateTime<Utc>) -> Form {
+    if path.starts_with("/api/") {
+        Form::V2 { created_on: now }
+    } else {
+        Form::V1
+    }
+}
+
+/// Says what may be asked instead of an endpoint that is not carried.
+#[must_use]
+pub fn carried(form: Form) -> &'static str {
+    match form {
+        Form::V1 => "ask by SQL, through a driver",
+        Form::V2 { .. } => {
+            "of the REST API it carries `/api/v2/statements` alone; ask by SQL, which can do the same"
         }
     }
 }
@@ -186,7 +220,7 @@ mod tests {
             "/queries/v1/./query-request",
             "/queries/v1/query-request;x=1",
             "/Queries/v1/query-request",
-            "/api/v2/statements",
+            "/api/v2/databases",
             "/session",
             "/queries/01BF3A2E-0000-4A52-9F0B-3F3F2F3A0C11/abort-request",
         ] {

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
@@ -35,13 +36,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 const ANSWER_MAX_BYTES: u64 = 256 << 20;
 
 /// Headers of the client that go upstream as they came. Source: protocol reference section 8, points 12 and 14.
-const PASSED: [&str; 5] = [
+///
+/// `x-snowflake-session` is not among them: the login keeps its own (see `Login`).
+const PASSED: [&str; 4] = [
     "client_app_id",
     "client_app_version",
     "x-snowflake-service",
-    "x-snowflake-session",
     "traceparent",
 ];
+
+/// The header by which Snowflake routes requests of one session. Source: protocol reference section 3.
+const ROUTE: HeaderName = HeaderName::from_static("x-snowflake-session");
 
 /// What a core's client is made from.
 #[derive(Clone, Debug)]
@@ -65,7 +70,7 @@ impl Headers {
         let mut picked = HeaderMap::new();
         for name in PASSED {
             if let Some(value) = client.get(name)
-                && let Ok(name) = hyper::header::HeaderName::from_bytes(name.as_bytes())
+                && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
             {
                 picked.insert(name, value.clone());
             }
@@ -85,6 +90,16 @@ impl Headers {
         picked.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         picked.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self(picked)
+    }
+
+    /// Adds the header by which Snowflake routes requests of one session.
+    #[must_use]
+    pub(super) fn routed(&self, route: Option<&HeaderValue>) -> Self {
+        let mut headers = self.0.clone();
+        if let Some(route) = route {
+            headers.insert(ROUTE, route.clone());
+        }
+        Self(headers)
     }
 
     /// Gives `application/json` requests' headers, for requests of our own.
@@ -181,6 +196,7 @@ fn request(
 
 async fn read(host: &str, response: Response<Incoming>) -> Result<Answered, UpstreamError> {
     let status = response.status();
+    let route = response.headers().get(ROUTE).cloned();
     let limit = usize::try_from(ANSWER_MAX_BYTES).unwrap_or(usize::MAX);
     let body = Limited::new(response.into_body(), limit)
         .collect()
@@ -197,11 +213,13 @@ async fn read(host: &str, response: Response<Incoming>) -> Result<Answered, Upst
             status: status.as_u16(),
         };
         return match plain.map(Answered::read) {
-            Ok(Ok(answered)) if status == StatusCode::UNAUTHORIZED => Ok(answered),
+            Ok(Ok(answered)) if status == StatusCode::UNAUTHORIZED => {
+                Ok(answered.come_from(host, route)?)
+            }
             Ok(_) | Err(_) => Err(bad),
         };
     }
-    Ok(Answered::read(plain?)?)
+    Ok(Answered::read(plain?)?.come_from(host, route)?)
 }
 
 pub(super) fn unreachable(host: &str, error: &hyper_util::client::legacy::Error) -> UpstreamError {

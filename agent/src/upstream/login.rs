@@ -1,22 +1,26 @@
 //! A login at Snowflake: opened with our credential, kept alive with its real tokens, closed at the end.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use hyper::Method;
+use hyper::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::client::{Headers, Upstream};
-use super::{Answered, CredentialError, KeyPair, UpstreamError};
+use super::{Answered, Credential, UpstreamError};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, Injected, LoginError, LoginRequest, RealTokens};
 use crate::snowflake::secret::Secret;
 
 /// A governed account and the user that Icecore is there.
 pub struct Account {
-    /// Its host name, lower case.
+    /// The host name that it is dialled at, lower case.
     pub host: String,
+    /// Other host names of the same account, lower case.
+    pub aliases: Vec<String>,
     /// Its name, as Snowflake writes it.
     pub name: String,
     /// The user that the proxy logs in as.
@@ -25,15 +29,35 @@ pub struct Account {
     pub role: String,
     /// The warehouse that every login gets, if one is pinned.
     pub warehouse: Option<String>,
-    /// The user's key.
-    pub key: KeyPair,
+    /// How the proxy proves who it is.
+    pub credential: Arc<Credential>,
+}
+
+impl Account {
+    /// Tells whether a canonical host name is one of this account's.
+    #[must_use]
+    pub fn answers_to(&self, host: &str) -> bool {
+        self.host == host || self.aliases.iter().any(|alias| alias == host)
+    }
 }
 
 /// A login's real tokens; the agent holds opaque ones that lead here.
 pub struct Login {
     host: String,
+    credential: CredentialUsed,
     tokens: Mutex<RealTokens>,
     renewing: tokio::sync::Mutex<()>,
+    over: AtomicBool,
+    route: Mutex<Option<HeaderValue>>,
+}
+
+/// Which credential a login was opened with, for its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialUsed {
+    /// Its kind: `keypair`, `pat`, `password` or `oauth`.
+    pub kind: &'static str,
+    /// Where it came from: a key's fingerprint, else the file's path.
+    pub reference: String,
 }
 
 /// What a login request came to.
@@ -59,7 +83,7 @@ impl Login {
     /// Logs in with our credential in the place of whatever the client sent.
     ///
     /// # Errors
-    /// No usable answer, or one without tokens.
+    /// The credential's files are not as they must be; no usable answer, or one without tokens.
     pub async fn open(
         upstream: &Upstream,
         account: &Account,
@@ -68,15 +92,15 @@ impl Login {
         headers: &Headers,
         now: DateTime<Utc>,
     ) -> Result<LoginOutcome, UpstreamError> {
-        let token = account
-            .key
-            .mint(&account.name, &account.user, now)
-            .map_err(unsigned)?;
+        let presented = account
+            .credential
+            .present(&account.name, &account.user, now)
+            .await
+            .map_err(UpstreamError::Credential)?;
         let injected = Injected {
             account: &account.name,
             user: &account.user,
-            authenticator: "SNOWFLAKE_JWT",
-            token: &token,
+            proof: &presented.proof,
         };
         let body = request
             .write(&injected)
@@ -91,11 +115,18 @@ impl Login {
         if !answered.answer().success() {
             return Ok(LoginOutcome::Refused(answered));
         }
+        let route = answered.route().cloned();
         let granted = GrantedLogin::read_login(data(answered)).map_err(unreadable)?;
         let login = Self {
             host: account.host.clone(),
+            credential: CredentialUsed {
+                kind: presented.proof.kind(),
+                reference: presented.reference,
+            },
             tokens: Mutex::new(granted.tokens().clone()),
             renewing: tokio::sync::Mutex::new(()),
+            over: AtomicBool::new(false),
+            route: Mutex::new(route),
         };
         Ok(LoginOutcome::Granted(login, granted))
     }
@@ -104,6 +135,34 @@ impl Login {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Tells whether Snowflake has refused to renew this login: nothing more can be asked through it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// Adds what Snowflake asked to be sent with each request of this login.
+    ///
+    /// Source: protocol reference section 3, `x-snowflake-session`. It is kept here and the client neither sees nor
+    /// sends it: it routes requests of the real session, which the client has no part in.
+    pub(super) fn routed(&self, headers: &Headers) -> Headers {
+        let route = self.route.lock().unwrap_or_else(PoisonError::into_inner);
+        headers.routed(route.as_ref())
+    }
+
+    /// Keeps what an answer asks to be sent with the next requests.
+    pub(super) fn keep_route(&self, route: Option<&HeaderValue>) {
+        if let Some(route) = route {
+            *self.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route.clone());
+        }
+    }
+
+    /// Tells which credential the login was opened with.
+    #[must_use]
+    pub fn credential(&self) -> &CredentialUsed {
+        &self.credential
     }
 
     /// Gives the real session token, for one request upstream.
@@ -165,12 +224,14 @@ impl Login {
                 &self.host,
                 Method::POST,
                 &path,
-                &Headers::own(),
+                &self.routed(&Headers::own()),
                 Some(&held.master),
                 written,
             )
             .await?;
+        self.keep_route(answered.route());
         if !answered.answer().success() {
+            self.over.store(true, Ordering::SeqCst);
             return Ok(RenewalOutcome::Refused(answered));
         }
         let granted = GrantedLogin::read_renewal(data(answered)).map_err(unreadable)?;
@@ -190,7 +251,7 @@ impl Login {
                 &self.host,
                 Method::POST,
                 &path,
-                &Headers::own(),
+                &self.routed(&Headers::own()),
                 Some(&token),
                 b"{}".to_vec(),
             )
@@ -201,10 +262,6 @@ impl Login {
 fn data(answered: Answered) -> Object {
     let (answer, _) = answered.into_parts();
     answer.into_data().unwrap_or_default()
-}
-
-fn unsigned(error: CredentialError) -> UpstreamError {
-    UpstreamError::Request(error.to_string())
 }
 
 fn unreadable(error: LoginError) -> UpstreamError {

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::HeaderValue;
 
 pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
-pub use credential::{CredentialError, KeyPair};
-pub use login::{Account, Login, LoginOutcome, RenewalOutcome};
+pub use credential::{Credential, CredentialError, Flaw};
+pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 
@@ -91,6 +92,11 @@ pub enum UpstreamError {
     /// The statement was cancelled before it was sent.
     #[error("the statement was cancelled before it was sent")]
     Withdrawn,
+    /// Our own credential cannot be used; why is for the operator, since it names files.
+    #[error(
+        "Icecore's own credential for this account cannot be used; whoever runs Icecore finds the reason in its log"
+    )]
+    Credential(CredentialError),
     /// The request could not be written.
     #[error("the request could not be written: {0}")]
     Request(String),
@@ -157,6 +163,7 @@ impl Subject {
 pub struct Answered {
     answer: Answer,
     body: Bytes,
+    route: Option<HeaderValue>,
 }
 
 impl Answered {
@@ -168,7 +175,18 @@ impl Answered {
         Ok(Self {
             answer: Answer::read(&body)?,
             body,
+            route: None,
         })
+    }
+
+    /// Adds where the answer came from: the host, and the `x-snowflake-session` header if it had one.
+    fn come_from(mut self, host: &str, route: Option<HeaderValue>) -> Result<Self, AnswerError> {
+        self.answer.come_from(host)?;
+        Ok(Self { route, ..self })
+    }
+
+    fn route(&self) -> Option<&HeaderValue> {
+        self.route.as_ref()
     }
 
     /// Gives the envelope.

@@ -198,12 +198,15 @@ async fn patient(
                 login.host(),
                 method.clone(),
                 &path(attempt),
-                headers,
+                &login.routed(headers),
                 Some(&token),
                 body.clone(),
             )
             .await;
         attempt += 1;
+        if let Ok(answered) = &sent {
+            login.keep_route(answered.route());
+        }
         match sent {
             Ok(answered) if answered.answer().code() == Some(code::SESSION_EXPIRED) => {
                 if renewals_left == 0 {
@@ -234,6 +237,7 @@ pub(super) fn passes(error: &UpstreamError) -> bool {
         | UpstreamError::Body(_)
         | UpstreamError::Expired
         | UpstreamError::Withdrawn
+        | UpstreamError::Credential(_)
         | UpstreamError::Request(_) => false,
     }
 }

@@ -1,0 +1,83 @@
+//! Statements are cancelled here: withdrawn if they were not sent, else by asking Snowflake.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::door::{Door, Received};
+use super::login::{done, failed, relay};
+use super::logins::OpenLogin;
+use crate::execution::{Execution, Sent};
+use crate::snowflake::answer::{Body, Form, code};
+use crate::snowflake::json::Object;
+use crate::snowflake::route::QueryId;
+use crate::upstream;
+
+impl Door {
+    /// Cancels a statement by its request id, wherever it stands.
+    pub(super) async fn abort_request(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
+        let request_id: Option<String> = Object::read(&received.plain)
+            .ok()
+            .and_then(|body| body.read_as("requestId"));
+        let Some(request_id) = request_id else {
+            let detail = json!({ "path": received.path });
+            return self
+                .refuse(received.form, "an abort without `requestId`", detail)
+                .await;
+        };
+        let registry = &self.core.shared.stages.registry;
+        match registry.find_request(self.session.id(), login.id, &request_id) {
+            Some(execution) => self.abort(login, received, &execution).await,
+            None => not_executing(),
+        }
+    }
+
+    /// Cancels a statement by its query id.
+    pub(super) async fn abort_query(
+        &self,
+        login: &Arc<OpenLogin>,
+        received: &Received,
+        query_id: QueryId,
+    ) -> Body {
+        match self.sent(received, query_id).await {
+            Ok(Sent::Held(execution)) => self.abort(login, received, &execution).await,
+            Ok(Sent::Known(known)) => self.ask(login, received, Ok(known.query_id)).await,
+            Err(refusal) => refusal,
+        }
+    }
+
+    async fn abort(
+        &self,
+        login: &Arc<OpenLogin>,
+        received: &Received,
+        execution: &Arc<Execution>,
+    ) -> Body {
+        if execution.withdraw() {
+            return done();
+        }
+        self.ask(login, received, Err(execution.request_id())).await
+    }
+
+    async fn ask(
+        &self,
+        login: &OpenLogin,
+        received: &Received,
+        target: Result<QueryId, &str>,
+    ) -> Body {
+        let headers = received.headers();
+        match upstream::abort(&self.core.upstream, &login.login, &headers, target).await {
+            Ok(answered) => relay(answered, code::FAILED),
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+/// Says that there is nothing to cancel, in the words that drivers take as done (protocol reference section 3).
+fn not_executing() -> Body {
+    Form::V1.error(
+        "000605",
+        "02000",
+        QueryId::mint(),
+        "Identified SQL statement is not currently executing.",
+    )
+}

@@ -1,0 +1,135 @@
+//! Logins that Icecore opens by itself, for clients that send a credential with each request and never log in.
+//!
+//! Such a request could neither switch secondary roles off nor carry a password, so it is not passed on with another
+//! credential: a login of our own, recorded like any, takes its place.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::door::{Door, Received};
+use super::logins::{Logins, OpenLogin};
+use crate::id::SessionId;
+use crate::snowflake::answer::{Body, code};
+use crate::snowflake::login::LoginRequest;
+use crate::upstream::Account;
+
+/// Most logins that Icecore opens by itself for one session: a client chooses the names of external sessions.
+const LOGINS_MAX: usize = 64;
+
+/// What a login is opened for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// The SQL API, whose requests know no session.
+    Api,
+    /// A session that the client names with each request (`PAT_WITH_EXTERNAL_SESSION`).
+    External(String),
+}
+
+/// Whose login it is: the session, the account's host, and what for.
+type Key = (SessionId, String, Purpose);
+
+/// A login that is open, being opened, or not opened yet.
+type Slot = Arc<tokio::sync::Mutex<Option<Arc<OpenLogin>>>>;
+
+/// All logins that Icecore opened by itself.
+#[derive(Default)]
+pub(super) struct Implicit(Mutex<Tables>);
+
+#[derive(Default)]
+struct Tables {
+    slots: HashMap<Key, Slot>,
+    bearers: HashMap<(SessionId, String, [u8; 32]), Arc<OpenLogin>>,
+}
+
+impl Implicit {
+    /// Gives the place of a login; `None` if the session has too many.
+    fn slot(&self, key: Key) -> Option<Slot> {
+        let mut tables = self.tables();
+        if let Some(slot) = tables.slots.get(&key) {
+            return Some(Arc::clone(slot));
+        }
+        let held = tables.slots.keys().filter(|held| held.0 == key.0).count();
+        (held < LOGINS_MAX).then(|| Arc::clone(tables.slots.entry(key).or_default()))
+    }
+
+    /// Remembers which login a bearer credential came with.
+    fn note_bearer(&self, login: &Arc<OpenLogin>, bearer: &str) {
+        let key = (
+            login.session,
+            login.account.host.clone(),
+            super::logins::digest(bearer),
+        );
+        self.tables().bearers.insert(key, Arc::clone(login));
+    }
+
+    /// Finds the login that a bearer credential came with last: the Python connector 4 polls with it as if it were a
+    /// token (`network.py`, `_post_request` and `_get_request`).
+    pub(super) fn of_bearer(
+        &self,
+        logins: &Logins,
+        session: SessionId,
+        account: &Account,
+        token: &str,
+    ) -> Option<Arc<OpenLogin>> {
+        let key = (session, account.host.clone(), super::logins::digest(token));
+        let login = self.tables().bearers.get(&key).cloned()?;
+        logins.holds(login.id).then_some(login)
+    }
+
+    /// Lets go of all that belongs to a session.
+    pub(super) fn forget_session(&self, session: SessionId) {
+        let mut tables = self.tables();
+        tables.slots.retain(|key, _| key.0 != session);
+        tables.bearers.retain(|key, _| key.0 != session);
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Door {
+    /// Gives the login that Icecore holds for a purpose; opens it at the first request, and again once it is over.
+    pub(super) async fn implicit(
+        &self,
+        account: &Arc<Account>,
+        received: &Received,
+        purpose: Purpose,
+        bearer: &str,
+    ) -> Result<Arc<OpenLogin>, Body> {
+        let shared = &self.core.shared;
+        let is_external = matches!(purpose, Purpose::External(_));
+        let key = (self.session.id(), account.host.clone(), purpose);
+        let Some(slot) = shared.implicit.slot(key) else {
+            let text = format!(
+                "Icecore refused this: a session may name at most {LOGINS_MAX} external sessions"
+            );
+            return Err(received.form.plain_error(code::LOGIN_REFUSED, &text));
+        };
+        let mut held = slot.lock().await;
+        let open = held
+            .as_ref()
+            .filter(|login| shared.logins.holds(login.id) && !login.login.is_over());
+        let login = match open {
+            Some(login) => Arc::clone(login),
+            None => {
+                if let Some(over) = held.take() {
+                    self.end(&over, "expired at Snowflake").await;
+                }
+                let request = LoginRequest::own(received.user_agent())
+                    .map_err(|error| received.form.plain_error(code::FAILED, &error.to_string()))?;
+                let opened = self
+                    .open_login(account, &request, None, &received.headers())
+                    .await;
+                let (login, _granted) = opened.map_err(|refusal| refusal.told(received.form))?;
+                *held = Some(Arc::clone(&login));
+                login
+            }
+        };
+        drop(held);
+        if is_external {
+            shared.implicit.note_bearer(&login, bearer);
+        }
+        Ok(login)
+    }
+}
