@@ -17,6 +17,7 @@ struct Arguments {
 }
 
 fn main() -> Result<()> {
+    end_on_panic();
     let arguments = Arguments::parse();
     let text = std::fs::read_to_string(&arguments.settings)
         .with_context(|| format!("read `{}`", arguments.settings.display()))?;
@@ -35,4 +36,13 @@ fn main() -> Result<()> {
             _ = terminate.recv() => Ok(()),
         }
     })
+}
+
+/// Ends the process at the first panic: a task that is gone would leave its test waiting for an answer.
+fn end_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::exit(101);
+    }));
 }

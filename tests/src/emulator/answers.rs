@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::statements::Statement;
+
 /// A refusal in Snowflake's own words: a code drivers know and a text for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -80,18 +82,6 @@ pub(super) fn failure(code: &str, message: &str) -> Value {
     })
 }
 
-/// Gives the body of a statement that failed.
-#[must_use]
-pub(super) fn sql_error(query_id: &str, code: &str, sql_state: &str, message: &str) -> Value {
-    json!({
-        "data": {
-            "internalError": false, "errorCode": code, "age": 0, "sqlState": sql_state,
-            "queryId": query_id, "line": -1, "pos": -1, "type": "COMPILATION",
-        },
-        "code": code, "message": message, "success": false, "headers": null,
-    })
-}
-
 /// Gives the body that tells a driver to ask again: 333333, or 333334 for a statement sent as asynchronous.
 #[must_use]
 pub(super) fn in_progress(query_id: &str, is_async: bool) -> Value {
@@ -107,11 +97,71 @@ pub(super) fn in_progress(query_id: &str, is_async: bool) -> Value {
 
 /// Gives the body of a statement's state, as `/monitoring/queries/<id>` tells it.
 #[must_use]
-pub(super) fn monitoring(query_id: &str, session_id: u64, sql: &str, status: &str) -> Value {
+pub(super) fn monitoring(statement: &Statement) -> Value {
+    let status = statement.status();
+    let error = statement.ended().and_then(Result::err);
     success(json!({
         "queries": [{
-            "id": query_id, "sessionId": session_id, "sqlText": sql, "status": status, "state": status,
-            "startTime": 0, "endTime": 0, "totalDuration": 0, "errorCode": null, "errorMessage": null, "stats": {},
+            "id": statement.id, "sessionId": statement.session.id, "sqlText": statement.sql,
+            "status": status, "state": status,
+            "startTime": 0, "endTime": 0, "totalDuration": 0,
+            "errorCode": error.as_ref().map(|error| error.code.as_str()),
+            "errorMessage": error.as_ref().map(|error| error.message.as_str()),
+            "stats": {},
         }],
     }))
+}
+
+/// A statement that failed, in words that v1 and v2 share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SqlError {
+    /// Six digits.
+    pub(super) code: String,
+    /// Five characters.
+    pub(super) sql_state: String,
+    /// What a person reads.
+    pub(super) message: String,
+}
+
+impl SqlError {
+    /// Makes an error of its three parts.
+    #[must_use]
+    pub(super) fn new(code: &str, sql_state: &str, message: &str) -> Self {
+        Self {
+            code: code.into(),
+            sql_state: sql_state.into(),
+            message: message.into(),
+        }
+    }
+
+    /// Makes the error of a statement that was cancelled.
+    #[must_use]
+    pub(super) fn cancelled() -> Self {
+        Self::new("000604", "57014", "SQL execution canceled")
+    }
+
+    /// Makes the error of a fault of the emulator's own.
+    #[must_use]
+    pub(super) fn internal(words: &str) -> Self {
+        let message = format!("SQL execution internal error: {words}");
+        Self::new("000603", "XX000", &message)
+    }
+
+    /// Tells whether the statement was cancelled.
+    #[must_use]
+    pub(super) fn is_cancellation(&self) -> bool {
+        self.code == "000604"
+    }
+
+    /// Gives the v1 body.
+    #[must_use]
+    pub(super) fn body(&self, query_id: &str) -> Value {
+        json!({
+            "data": {
+                "internalError": false, "errorCode": self.code, "age": 0, "sqlState": self.sql_state,
+                "queryId": query_id, "line": -1, "pos": -1, "type": "COMPILATION",
+            },
+            "code": self.code, "message": self.message, "success": false, "headers": null,
+        })
+    }
 }

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::Response;
+use hyper::header::HeaderValue;
+use hyper::http::response::Builder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -144,17 +146,17 @@ impl Kind {
         }
     }
 
-    /// Frames the bytes of an answer in the faulty way; `None` if they go out as they are.
+    /// Frames the bytes of an answer in the faulty way, in an answer as `builder` begins it; `None` if they go out as they are.
     pub(super) fn frame(
         &self,
+        builder: impl Fn() -> Builder,
         bytes: &Bytes,
     ) -> Option<Result<Response<GateBody>, hyper::http::Error>> {
-        let json = || Response::builder().header("content-type", "application/json");
         let half = bytes.slice(..bytes.len() / 2);
         match self {
-            Self::Truncated => Some(json().body(GateBody::full(half))),
+            Self::Truncated => Some(builder().body(GateBody::full(half))),
             Self::CutOff => Some(
-                json()
+                builder()
                     .header("content-length", bytes.len())
                     .body(GateBody::broken(half)),
             ),
@@ -164,13 +166,15 @@ impl Kind {
                     r#"{{"success":false,"data":null,{}"#,
                     text.trim_start_matches('{')
                 );
-                Some(json().body(GateBody::full(twice.into())))
+                Some(builder().body(GateBody::full(twice.into())))
             }
-            Self::GzipBomb(length_bytes) => Some(
-                json()
-                    .header("content-encoding", "gzip")
-                    .body(GateBody::full(bomb(*length_bytes))),
-            ),
+            Self::GzipBomb(length_bytes) => {
+                let mut builder = builder();
+                if let Some(headers) = builder.headers_mut() {
+                    headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+                }
+                Some(builder.body(GateBody::full(bomb(*length_bytes))))
+            }
             Self::Status(_)
             | Self::Redirect(_)
             | Self::Close

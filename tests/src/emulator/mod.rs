@@ -5,11 +5,15 @@
 
 mod admin;
 mod answers;
+mod batch;
 mod body;
 mod credential;
+mod execution;
 mod fakesnow;
 mod faults;
 mod journal;
+mod own;
+mod results;
 mod routes;
 mod serve;
 mod sessions;
@@ -25,6 +29,7 @@ use serde_json::{Value, json};
 
 pub use credential::CLIENT_CREDENTIAL_FIELDS;
 pub use faults::{Fault, Kind as FaultKind};
+pub use results::CHUNK_HOST;
 pub use routes::Endpoint;
 pub use serve::run;
 pub use settings::{Account, Ready, Settings, Tuning};
@@ -32,6 +37,8 @@ pub use settings::{Account, Ready, Settings, Tuning};
 use fakesnow::Fakesnow;
 use faults::Faults;
 use journal::Journal;
+use results::{Chunks, Format};
+
 use sessions::{Session, Sessions};
 use statements::Statement;
 
@@ -44,6 +51,7 @@ struct Gate {
     fakesnow: Fakesnow,
     faults: Faults,
     sessions: Sessions,
+    chunks: Chunks,
     by_id: Mutex<HashMap<String, Arc<Statement>>>,
 }
 
@@ -56,6 +64,7 @@ impl Gate {
             fakesnow: Fakesnow::start(&settings).await?,
             faults: Faults::default(),
             sessions: Sessions::default(),
+            chunks: Chunks::default(),
             by_id: Mutex::default(),
             settings,
         };
@@ -82,9 +91,10 @@ impl Gate {
     /// Gives the statement of a request id, made from `body` if it is the first of that id.
     fn statement(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         request_id: &str,
         body: &Value,
+        format: Format,
     ) -> (Arc<Statement>, bool) {
         let mut by_request = session
             .by_request
@@ -98,13 +108,17 @@ impl Gate {
             self.journal.event("replay", facts);
             return (Arc::clone(statement), false);
         }
-        let statement = Arc::new(Statement::new(session.id, body));
+        let statement = Statement::new(Arc::clone(session), body.clone(), format);
+        let statement = Arc::new(statement);
         by_request.insert(request_id.to_owned(), Arc::clone(&statement));
-        self.by_id
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(statement.id.clone(), Arc::clone(&statement));
+        self.name(&statement);
         (statement, true)
+    }
+
+    /// Makes a statement known by its query id.
+    fn name(&self, statement: &Arc<Statement>) {
+        let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        by_id.insert(statement.id.clone(), Arc::clone(statement));
     }
 
     fn by_request(&self, session: &Session, request_id: &str) -> Option<Arc<Statement>> {

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answers::{self, Refusal};
-use super::sessions::{MASTER_VALIDITY, Session, Tokens};
-use super::statements::{self, Statement};
-use super::{Gate, credential};
+use super::sessions::{MASTER_VALIDITY, Opening, Session, Tokens};
+use super::statements::Statement;
+use super::{Gate, credential, execution, results};
 
 /// The endpoints, by the names that fault hooks use.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub enum Endpoint {
     AbortById,
     /// `POST /telemetry/send`
     Telemetry,
+    /// A chunk of a result, under the bucket's name
+    Chunk,
 }
 
 /// One request, read whole.
@@ -52,10 +54,25 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Gives the name that is asked for, without the port.
+    #[must_use]
+    pub(super) fn host(&self) -> Option<&str> {
+        let header = || self.headers.get("host").and_then(|v| v.to_str().ok());
+        let authority = self.uri.authority().map(|a| a.as_str()).or_else(header)?;
+        Some(
+            authority
+                .split_once(':')
+                .map_or(authority, |(name, _)| name),
+        )
+    }
+
     /// Tells which endpoint is asked; `None` for everything that Snowflake's drivers never ask.
     #[must_use]
     pub(super) fn endpoint(&self) -> Option<Endpoint> {
         let path = self.uri.path();
+        if self.host() == Some(results::CHUNK_HOST) {
+            return Some(Endpoint::Chunk);
+        }
         let by_id = |prefix: &str, suffix: &str| self.id(prefix, suffix).is_some();
         match self.method {
             Method::POST => match path {
@@ -123,6 +140,7 @@ pub(super) async fn answer(
         Endpoint::Abort => abort(gate, asked),
         Endpoint::AbortById => abort_by_id(gate, asked),
         Endpoint::Telemetry => Ok(answers::success(json!("Log Received"))),
+        Endpoint::Chunk => Err(answers::MALFORMED),
     }
 }
 
@@ -142,7 +160,23 @@ async fn login(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
     let backend = gate.fakesnow.login(database, schema).await;
     let backend = backend.map_err(|_| answers::MALFORMED)?;
     let validity = gate.tuning().session_validity_seconds;
-    let (session, tokens) = gate.sessions.open(backend, Duration::from_secs(validity));
+    let data = asked.body.get("data");
+    let application = data.and_then(|data| data.get("CLIENT_APP_ID"));
+    let opening = Opening {
+        backend_token: backend,
+        account: account.clone(),
+        application: application
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .into(),
+        database: database.into(),
+        schema: schema.into(),
+    };
+    let (session, tokens) = gate.sessions.open(opening, Duration::from_secs(validity));
+    let parameters = data.and_then(|data| data.get("SESSION_PARAMETERS"));
+    for (name, value) in parameters.and_then(Value::as_object).into_iter().flatten() {
+        session.set_parameter(name, value.clone());
+    }
     note(gate, "login", &session, &tokens);
     Ok(answers::success(json!({
         "token": tokens.session, "masterToken": tokens.master,
@@ -205,17 +239,17 @@ async fn query(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
         return Err(answers::MALFORMED);
     }
     let request_id = asked.query("requestId").unwrap_or_default();
-    let (statement, is_first) = gate.statement(&session, &request_id, &asked.body);
+    let own = asked.body.get("parameters");
+    let format = results::preferred(&session.application, &asked.headers, |name| {
+        let own = own.and_then(|own| own.get(name)).cloned();
+        own.or_else(|| session.parameter(name))
+    });
+    let (statement, is_first) = gate.statement(&session, &request_id, &asked.body, format);
     if Some(statement.sql.as_str()) != asked.body.get("sqlText").and_then(Value::as_str) {
         return Err(answers::REQUEST_ID_REUSED);
     }
     if is_first {
-        let run = statements::run(
-            Arc::clone(gate),
-            session,
-            Arc::clone(&statement),
-            asked.body.clone(),
-        );
+        let run = execution::run(Arc::clone(gate), Arc::clone(&statement));
         super::spawn("statement", run);
     }
     let hold = if statement.is_async {
@@ -223,12 +257,12 @@ async fn query(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
     } else {
         gate.tuning().poll_after_ms
     };
-    Ok(answer_or_poll(&statement, hold).await)
+    Ok(answer_or_poll(gate, &statement, hold).await)
 }
 
-async fn answer_or_poll(statement: &Statement, hold_ms: u64) -> Value {
+async fn answer_or_poll(gate: &Gate, statement: &Statement, hold_ms: u64) -> Value {
     match statement.wait(Duration::from_millis(hold_ms)).await {
-        Some(answer) => answer.as_ref().clone(),
+        Some(ended) => statement.answer(gate, &ended),
         None => answers::in_progress(&statement.id, statement.is_async),
     }
 }
@@ -236,13 +270,13 @@ async fn answer_or_poll(statement: &Statement, hold_ms: u64) -> Value {
 async fn result(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
     gate.sessions.session(asked.token()?)?;
     let statement = by_id(gate, asked.id("/queries/", "/result"))?;
-    Ok(answer_or_poll(&statement, gate.tuning().poll_hold_ms).await)
+    Ok(answer_or_poll(gate, &statement, gate.tuning().poll_hold_ms).await)
 }
 
 fn monitoring(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
     gate.sessions.session(asked.token()?)?;
     let s = by_id(gate, asked.id("/monitoring/queries/", ""))?;
-    Ok(answers::monitoring(&s.id, s.session_id, &s.sql, s.status()))
+    Ok(answers::monitoring(&s))
 }
 
 fn abort(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {

@@ -24,7 +24,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::body::GateBody;
 use super::faults::Kind;
-use super::routes::{self, Asked};
+use super::results;
+use super::routes::{self, Asked, Endpoint};
 use super::settings::{Ready, Settings};
 use super::{Gate, admin, journal, spawn};
 
@@ -125,7 +126,7 @@ async fn answer(
         "request",
         json!({
             "peer": peer.to_string(), "version": format!("{:?}", parts.version), "method": asked.method.as_str(),
-            "path": asked.uri.path(), "query": asked.uri.query(), "host": host(&asked),
+            "path": asked.uri.path(), "query": asked.uri.query(), "host": asked.host(),
             "headers": headers(&asked.headers), "body": journal::body_text(&plain),
         }),
     );
@@ -144,6 +145,9 @@ async fn answer(
         Some(Kind::DelayMs(ms)) => tokio::time::sleep(Duration::from_millis(ms)).await,
         Some(_) | None => {}
     }
+    if endpoint == Endpoint::Chunk {
+        return results::serve(&gate, &asked, fault.as_ref()).map_err(io::Error::other);
+    }
     let mut body = match routes::answer(&gate, endpoint, &asked).await {
         Ok(body) => body,
         Err(refusal) => refusal.body(),
@@ -152,7 +156,8 @@ async fn answer(
         fault.change(&gate.journal, &mut body);
     }
     let bytes = Bytes::from(body.to_string());
-    if let Some(framed) = fault.as_ref().and_then(|fault| fault.frame(&bytes)) {
+    let json = || Response::builder().header("content-type", "application/json");
+    if let Some(framed) = fault.as_ref().and_then(|fault| fault.frame(json, &bytes)) {
         return framed.map_err(io::Error::other);
     }
     plain_or_gzip(&asked.headers, bytes)
@@ -188,11 +193,6 @@ fn inflated(bytes: Bytes) -> io::Result<Bytes> {
         .take(INFLATED_MAX_BYTES)
         .read_to_end(&mut plain)?;
     Ok(plain.into())
-}
-
-fn host(asked: &Asked) -> Value {
-    let header = asked.headers.get("host").and_then(|v| v.to_str().ok());
-    json!(asked.uri.authority().map(|a| a.as_str()).or(header))
 }
 
 fn headers(headers: &HeaderMap) -> Value {

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::Value;
 
 use super::answers::{self, Refusal};
+use super::settings::Account;
 use super::statements::Statement;
 use crate::time;
 
@@ -22,6 +24,15 @@ pub(super) struct Session {
     pub(super) id: u64,
     /// fakesnow's own token; never leaves the gate.
     pub(super) backend_token: String,
+    /// Who logged in, and as what.
+    pub(super) account: Account,
+    /// What the client calls itself; empty if it does not say.
+    pub(super) application: String,
+    /// The database at the login.
+    pub(super) database: String,
+    /// The schema at the login.
+    pub(super) schema: String,
+    parameters: Mutex<HashMap<String, Value>>,
     /// Held while fakesnow works for this session: it takes one request at a time.
     pub(super) queue: tokio::sync::Mutex<()>,
     /// Statements by request id, so that a replay joins.
@@ -33,6 +44,64 @@ struct Held {
     session: Arc<Session>,
     expires: Instant,
     is_master: bool,
+}
+
+impl Session {
+    /// Reads a session parameter by its name in upper case.
+    #[must_use]
+    pub(super) fn parameter(&self, name: &str) -> Option<Value> {
+        self.lock_parameters().get(name).cloned()
+    }
+
+    /// Sets a session parameter; null takes it away.
+    pub(super) fn set_parameter(&self, name: &str, value: Value) {
+        let name = name.to_ascii_uppercase();
+        if value.is_null() {
+            self.lock_parameters().remove(&name);
+        } else {
+            self.lock_parameters().insert(name, value);
+        }
+    }
+
+    fn lock_parameters(&self) -> std::sync::MutexGuard<'_, HashMap<String, Value>> {
+        self.parameters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a login brings along for its session.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// fakesnow's own token.
+    pub(super) backend_token: String,
+    /// Who logs in, and as what.
+    pub(super) account: Account,
+    /// What the client calls itself.
+    pub(super) application: String,
+    /// The database.
+    pub(super) database: String,
+    /// The schema.
+    pub(super) schema: String,
+}
+
+impl Opening {
+    /// Makes the session, which no token opens yet.
+    #[must_use]
+    pub(super) fn session(self) -> Arc<Session> {
+        let [a, b, c, d] = random::<4>();
+        Arc::new(Session {
+            id: (1 << 60) | u64::from(u32::from_be_bytes([a, b, c, d])),
+            backend_token: self.backend_token,
+            account: self.account,
+            application: self.application,
+            database: self.database,
+            schema: self.schema,
+            parameters: Mutex::default(),
+            queue: tokio::sync::Mutex::default(),
+            by_request: Mutex::default(),
+        })
+    }
 }
 
 /// A pair of tokens as a login or a renewal gives it.
@@ -52,18 +121,8 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Opens a session and gives its tokens.
-    pub(super) fn open(&self, backend_token: String, validity: Duration) -> (Arc<Session>, Tokens) {
-        let session = Arc::new(Session {
-            id: (1 << 60)
-                | u64::from(
-                    random::<4>()
-                        .iter()
-                        .fold(0_u32, |n, b| n << 8 | u32::from(*b)),
-                ),
-            backend_token,
-            queue: tokio::sync::Mutex::default(),
-            by_request: Mutex::default(),
-        });
+    pub(super) fn open(&self, opening: Opening, validity: Duration) -> (Arc<Session>, Tokens) {
+        let session = opening.session();
         let tokens = self.give(&session, validity);
         (session, tokens)
     }

@@ -53,7 +53,7 @@ pub struct Account {
     pub secondary_roles_none: bool,
 }
 
-/// Waiting times of the gate.
+/// Waiting times and sizes of the gate.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tuning {
@@ -63,6 +63,10 @@ pub struct Tuning {
     pub poll_after_ms: u64,
     /// How long a GET for a result is held before it is answered with 333333, in milliseconds.
     pub poll_hold_ms: u64,
+    /// Results with more rows come with a third inline and the rest in chunks of this many rows; 0 keeps all inline.
+    pub chunk_rows: u64,
+    /// How long the address of a chunk is good, in seconds.
+    pub chunk_url_seconds: u64,
 }
 
 impl Default for Tuning {
@@ -72,6 +76,8 @@ impl Default for Tuning {
             session_validity_seconds: 3600,
             poll_after_ms: 3000,
             poll_hold_ms: 5000,
+            chunk_rows: 0,
+            chunk_url_seconds: 21_600,
         }
     }
 }

@@ -7,13 +7,15 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
+use crate::emulator::CHUNK_HOST;
 use crate::python::{self, Generation};
 
 /// Names that the emulator's certificate is good for.
-pub const NAMES: [&str; 3] = [
+pub const NAMES: [&str; 4] = [
     "acme.snowflakecomputing.com",
     "*.snowflakecomputing.com",
     "files.example.com",
+    CHUNK_HOST,
 ];
 
 /// A private CA and the certificate that it gave to an upstream server.

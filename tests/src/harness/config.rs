@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::emulator::CHUNK_HOST;
+
 /// What differs from one world's config to the next; everything else stands in [`Config::text`].
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -73,6 +75,7 @@ connect_timeout = "3s"
 
 [upstream.resolve]
 "acme.snowflakecomputing.com" = "{upstream}"
+"{chunks}" = "{upstream}"
 
 [[account]]
 host = "acme.snowflakecomputing.com"
@@ -100,6 +103,7 @@ seal_interval = "1h"
             port = self.port,
             ca = quoted(&self.upstream_ca),
             upstream = self.upstream,
+            chunks = CHUNK_HOST,
             key = quoted(&self.key_file),
             policies = quoted(&self.policies()),
             record_mode = self.record_mode,

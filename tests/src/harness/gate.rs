@@ -30,6 +30,7 @@ pub struct Gate {
     ready: Ready,
     journal_file: PathBuf,
     canaries_file: PathBuf,
+    errors_file: PathBuf,
 }
 
 /// What differs from one emulator to the next.
@@ -87,7 +88,8 @@ impl Gate {
         };
         let file = folder.join("settings.json");
         fs::write(&file, serde_json::to_string_pretty(&settings)?)?;
-        let errors = fs::File::create(folder.join("stderr.txt"))?;
+        let errors_file = folder.join("stderr.txt");
+        let errors = fs::File::create(&errors_file)?;
         let mut child = Command::new(program)
             .arg("--settings")
             .arg(&file)
@@ -100,7 +102,7 @@ impl Gate {
         let out = child.stdout.take().context("no stdout")?;
         BufReader::new(out).read_line(&mut line)?;
         let ready = serde_json::from_str(&line).with_context(|| {
-            let errors = fs::read_to_string(folder.join("stderr.txt")).unwrap_or_default();
+            let errors = fs::read_to_string(&errors_file).unwrap_or_default();
             format!("the emulator did not start: {errors}")
         });
         Ok(Self {
@@ -108,6 +110,7 @@ impl Gate {
             child,
             journal_file: settings.journal_file,
             canaries_file: settings.canaries_file,
+            errors_file,
         })
     }
 
@@ -194,6 +197,15 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            let errors = fs::read_to_string(&self.errors_file).unwrap_or_default();
+            eprintln!("the emulator ended before its test ({status}): {errors}");
+            // Whatever the test asserted, an emulator that panics shows nothing.
+            assert!(
+                std::thread::panicking(),
+                "the emulator ended before its test"
+            );
+        }
         stop(&mut self.child);
     }
 }

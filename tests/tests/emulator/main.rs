@@ -3,4 +3,10 @@
 //! No proxy stands between: each driver brings the registered key itself.
 
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod results;
+#[cfg(test)]
 mod straight;

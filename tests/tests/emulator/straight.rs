@@ -1,78 +1,11 @@
 //! Both generations of the Python connector, straight against the gate.
 
-use std::ffi::OsStr;
-use std::net::SocketAddr;
-use std::path::Path;
-
 use anyhow::Result;
 use icecore_tests::emulator::Tuning;
-use icecore_tests::harness::certificates::{Certificates, LoginKey};
-use icecore_tests::harness::driver::{Driver, Finished};
-use icecore_tests::harness::gate::{Gate, GateOptions};
-use icecore_tests::harness::namespace::Namespace;
-use icecore_tests::python::{self, Generation};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use icecore_tests::python::Generation;
+use serde_json::json;
 
-struct Bench {
-    folder: TempDir,
-    certificates: Certificates,
-    key: LoginKey,
-    gate: Gate,
-}
-
-impl Bench {
-    /// Starts an emulator on port 443 of an address that no other test uses.
-    fn new(last: u8, tuning: Tuning) -> Result<Self> {
-        let folder = TempDir::new()?;
-        let certificates = Certificates::make(folder.path(), "upstream")?;
-        let key = LoginKey::make(folder.path())?;
-        let options = GateOptions {
-            listen: SocketAddr::from(([127, 77, 9, last], 443)),
-            tuning,
-            secondary_roles_none: false,
-        };
-        let gate = Gate::start(
-            Path::new(env!("CARGO_BIN_EXE_icecore-emulator")),
-            &folder.path().join("gate"),
-            &certificates,
-            &key,
-            &options,
-        )?;
-        Ok(Self {
-            folder,
-            certificates,
-            key,
-            gate,
-        })
-    }
-
-    fn start(&self, generation: Generation, steps: &Value) -> Result<Driver> {
-        let address = self.gate.address().ip().to_string();
-        let namespace = Namespace::new(
-            self.folder.path(),
-            &[("acme.snowflakecomputing.com", &address)],
-        )?;
-        let ca = self.certificates.ca_file.as_os_str();
-        let home = self.folder.path().as_os_str();
-        let environment: [(&str, &OsStr); 4] = [
-            ("SSL_CERT_FILE", ca),
-            ("REQUESTS_CA_BUNDLE", ca),
-            ("HOME", home),
-            ("TEST_PRIVATE_KEY", self.key.private_file.as_os_str()),
-        ];
-        let python = python::interpreter(generation)?;
-        let mut command = namespace.command(&environment, python.as_os_str());
-        command
-            .arg(python::folder("drivers").join("steps.py"))
-            .arg(steps.to_string());
-        Driver::start(command)
-    }
-
-    fn run(&self, generation: Generation, steps: &Value) -> Result<Finished> {
-        self.start(generation, steps)?.finish()
-    }
-}
+use crate::bench::Bench;
 
 #[test]
 fn both_connectors_do_their_daily_work() -> Result<()> {
@@ -138,7 +71,8 @@ fn both_connectors_do_their_daily_work() -> Result<()> {
 #[test]
 fn connector_4_cancels_by_request_id_on_interrupt() -> Result<()> {
     let bench = Bench::new(4, Tuning::default())?;
-    let steps = json!([{"do": "interrupt", "sql": "select * from wait_60_seconds"}]);
+    let steps =
+        json!([{"do": "connect"}, {"do": "interrupt", "sql": "select * from wait_60_seconds"}]);
     let finished = bench.run(Generation::Four, &steps)?;
     assert_eq!(finished.step("interrupt")?["interrupted"], true);
     assert_eq!(bench.gate.events(Some("cancelled"))?.len(), 1);
