@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderName, HeaderValue};
@@ -40,10 +41,13 @@ pub(super) fn storage(settings: UpstreamSettings) -> Storage {
         .build(StorageConnector(settings))
 }
 
+/// Why a body broke off.
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A chunk as storage gives it; nothing of it may be shown, logged or sent on before `mask_chunk`.
 pub struct UnmaskedChunk {
     chunk: Chunk,
-    body: Incoming,
+    body: UnsyncBoxBody<Bytes, BodyError>,
     piece: Bytes,
     inflater: Inflater,
     taken_bytes: u64,
@@ -65,14 +69,8 @@ pub async fn open_chunk(upstream: &Upstream, chunk: Chunk) -> Result<UnmaskedChu
             },
         }
     };
-    Ok(UnmaskedChunk {
-        chunk,
-        body,
-        piece: Bytes::new(),
-        inflater: Inflater::new(CHUNK_MAX_BYTES),
-        taken_bytes: 0,
-        is_over: false,
-    })
+    let body = body.map_err(BodyError::from).boxed_unsync();
+    Ok(UnmaskedChunk::new(chunk, body))
 }
 
 async fn ask(upstream: &Upstream, chunk: &Chunk) -> Result<Incoming, UpstreamError> {
@@ -123,6 +121,26 @@ fn is_read(response: &Response<Incoming>) -> bool {
 }
 
 impl UnmaskedChunk {
+    fn new(chunk: Chunk, body: UnsyncBoxBody<Bytes, BodyError>) -> Self {
+        Self {
+            chunk,
+            body,
+            piece: Bytes::new(),
+            inflater: Inflater::new(CHUNK_MAX_BYTES),
+            taken_bytes: 0,
+            is_over: false,
+        }
+    }
+
+    /// Stands for a chunk whose body is given, for tests of the next stages.
+    #[cfg(test)]
+    pub(crate) fn of_body<B>(chunk: Chunk, body: B) -> Self
+    where
+        B: hyper::body::Body<Data = Bytes, Error = std::io::Error> + Send + 'static,
+    {
+        Self::new(chunk, body.map_err(BodyError::from).boxed_unsync())
+    }
+
     /// Waits for the next plain bytes; none after the last, and never that for a chunk that broke off.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
         loop {

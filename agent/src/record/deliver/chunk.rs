@@ -119,8 +119,8 @@ impl Delivery {
         let mut held: Option<Bytes> = None;
         while let Some(piece) = self.masked.next().await? {
             if let Some(piece) = held.replace(piece) {
+                self.hand_on(Some(piece.clone())).await?;
                 self.count(&piece);
-                self.hand_on(Some(piece)).await?;
             }
         }
         Ok(held)
