@@ -103,14 +103,12 @@ impl Registry {
         tables
             .by_query
             .insert((execution.session(), query_id), Arc::clone(execution));
-        tables
-            .known
-            .insert((execution.session(), query_id), known.clone());
         if execution.given_query_id() == Some(query_id) {
             // A client may hold the id that was made for it; it leads to the same query.
             let own = (execution.session(), execution.own_query_id());
-            tables.known.insert(own, known);
+            tables.known.insert(own, known.clone());
         }
+        tables.known.insert((execution.session(), query_id), known);
     }
 
     /// Notes the ids that Snowflake gave to statements that one execution sent together: each leads to its own result.

@@ -210,3 +210,54 @@ impl Sessions {
             .remove(&id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn session() -> Session {
+        Session::new(SessionFacts {
+            id: SessionId::new(),
+            nonce: 1,
+            cgroup_id: 1,
+            uid: 1000,
+            user: "agent".to_owned(),
+            pid: 1,
+            start_ns: 1,
+            exe: "/bin/true".to_owned(),
+            argv_sha256: [0; 32],
+            labels: BTreeMap::new(),
+            opened_at: DateTime::UNIX_EPOCH,
+            enforcement: Enforcement::Enforced,
+            resumed: false,
+        })
+    }
+
+    #[test]
+    fn a_session_has_its_share_of_statements_and_another_has_its_own() {
+        let (one, other) = (session(), session());
+        let taken: Vec<_> = (0..STATEMENTS_OPEN_MAX)
+            .map_while(|_| one.take_statement())
+            .collect();
+        assert_eq!(taken.len(), STATEMENTS_OPEN_MAX);
+        assert!(one.take_statement().is_none());
+        assert!(other.take_statement().is_some());
+        drop(taken);
+        assert!(one.take_statement().is_some());
+    }
+
+    #[test]
+    fn a_session_has_its_share_of_connections_and_another_has_its_own() {
+        let (one, other) = (session(), session());
+        let taken: Vec<_> = (0..CONNECTIONS_MAX)
+            .map_while(|_| one.take_connection())
+            .collect();
+        assert_eq!(taken.len(), CONNECTIONS_MAX);
+        assert!(one.take_connection().is_none());
+        assert!(other.take_connection().is_some());
+    }
+}

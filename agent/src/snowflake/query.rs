@@ -187,18 +187,18 @@ impl QueryRequest {
             .filter(|raw| !matches!(raw.get(), "null" | "{}"))
     }
 
-    /// Tells how many statements the client says its text holds.
-    #[must_use]
-    pub fn count(&self) -> Count {
-        self.count
-    }
-
     /// Gives the parts that tell this request from another: a replay has the same, byte for byte.
     pub fn meaning(&self) -> impl Iterator<Item = (&str, &str)> {
         self.body
             .members()
             .filter(|(key, _)| MEANING.contains(key))
             .map(|(key, value)| (key, value.get()))
+    }
+
+    /// Tells how many statements the client says its text holds.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        self.count
     }
 
     /// Writes the body to send upstream: the fields above as read, none other, and the number of statements that were

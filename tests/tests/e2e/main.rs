@@ -17,6 +17,10 @@ mod outage;
 #[cfg(test)]
 mod piece;
 #[cfg(test)]
+mod quirks;
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod red;

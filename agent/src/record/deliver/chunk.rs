@@ -133,7 +133,7 @@ impl Delivery {
             .saturating_add(i64::try_from(piece.len()).unwrap_or(i64::MAX));
     }
 
-    async fn hand_on(&self, piece: Option<Bytes>) -> Result<(), BrokenChunk> {
+    async fn hand_on(&mut self, piece: Option<Bytes>) -> Result<(), BrokenChunk> {
         match piece {
             Some(piece) => {
                 let sent = self.pieces.send(Ok(piece)).await;
@@ -143,7 +143,7 @@ impl Delivery {
         }
     }
 
-    async fn record(&self, is_complete: bool) -> Result<(), RecordError> {
+    async fn record(&mut self, is_complete: bool) -> Result<(), RecordError> {
         let chunk = self.masked.chunk();
         // No rule changes a cell, so that what came and what is delivered are the same bytes.
         let mac = Some(self.mac.value());
