@@ -26,6 +26,7 @@ pub(super) fn mask(subject: Subject, own_id: QueryId, form: Form, answered: ApiA
                 children,
                 ..outcome
             },
+            chunks: Vec::new(),
         },
         Err(reason) => withhold(subject, own_id, form, outcome, reason),
     }
@@ -118,7 +119,7 @@ mod tests {
         let form = Form::V2 {
             created_on: DateTime::UNIX_EPOCH,
         };
-        let masked = mask(unmasked, QueryId::mint(), form);
+        let masked = mask(unmasked, QueryId::mint(), form, "h");
         let text = String::from_utf8(masked.body().text().to_vec()).unwrap();
         let status = masked.body().status();
         (status, text, masked.into_parts().2)

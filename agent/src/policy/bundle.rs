@@ -82,6 +82,7 @@ impl Bundle {
         let mut loading = Loading {
             policies: PolicySet::new(),
             reasons: BTreeMap::new(),
+            files: BTreeMap::new(),
             problems: Vec::new(),
         };
         for source in sources {
@@ -90,14 +91,14 @@ impl Bundle {
         let Loading {
             policies,
             reasons,
+            files,
             mut problems,
         } = loading;
         let validation = Validator::new(schema.clone()).validate(&policies, ValidationMode::Strict);
-        problems.extend(
-            validation
-                .validation_errors()
-                .map(|error| problem("policies", error.to_string())),
-        );
+        problems.extend(validation.validation_errors().map(|error| {
+            let file = files.get(error.policy_id());
+            problem(file.map_or("policies", String::as_str), error.to_string())
+        }));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -240,6 +241,8 @@ fn entity(kind: &str, id: &str) -> Result<EntityUid, String> {
 struct Loading {
     policies: PolicySet,
     reasons: BTreeMap<PolicyId, String>,
+    /// The file of each policy.
+    files: BTreeMap<PolicyId, String>,
     problems: Vec<PolicyProblem>,
 }
 
@@ -291,6 +294,9 @@ impl Loading {
         if let Some(reason) = reason {
             self.reasons.insert(id.clone(), reason);
         }
+        self.files
+            .entry(id.clone())
+            .or_insert_with(|| source.file.clone());
         if self.policies.add(policy.new_id(id.clone())).is_err() {
             self.problem(
                 source,

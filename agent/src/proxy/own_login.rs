@@ -58,6 +58,7 @@ fn told(endpoint: &Endpoint) -> Body {
         | Endpoint::Submit
         | Endpoint::Status(_)
         | Endpoint::Cancel(_)
+        | Endpoint::Chunk(_)
         | Endpoint::Telemetry => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
     }
 }

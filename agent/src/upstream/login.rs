@@ -44,7 +44,7 @@ impl Account {
 /// A login's real tokens; the agent holds opaque ones that lead here.
 pub struct Login {
     host: String,
-    credential: CredentialUsed,
+    credential: Box<CredentialUsed>,
     tokens: Mutex<RealTokens>,
     renewing: tokio::sync::Mutex<()>,
     over: AtomicBool,
@@ -119,10 +119,10 @@ impl Login {
         let granted = GrantedLogin::read_login(data(answered)).map_err(unreadable)?;
         let login = Self {
             host: account.host.clone(),
-            credential: CredentialUsed {
+            credential: Box::new(CredentialUsed {
                 kind: presented.proof.kind(),
                 reference: presented.reference,
-            },
+            }),
             tokens: Mutex::new(granted.tokens().clone()),
             renewing: tokio::sync::Mutex::new(()),
             over: AtomicBool::new(false),
