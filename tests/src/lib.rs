@@ -6,6 +6,7 @@
 pub mod demo;
 pub mod emulator;
 pub mod harness;
+pub mod java;
 pub mod python;
 pub mod red;
 pub mod time;

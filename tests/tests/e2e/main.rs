@@ -27,4 +27,6 @@ mod sessions;
 #[cfg(test)]
 mod spool;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod upstream;
