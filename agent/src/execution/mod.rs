@@ -3,6 +3,7 @@
 //! A statement outlives the HTTP request that brought it: a replay joins it, a poll waits for it, an abort from
 //! another connection withdraws it.
 
+mod chunks;
 mod registry;
 
 use std::sync::OnceLock;
@@ -17,6 +18,7 @@ use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::upstream::Earlier;
 
+pub use chunks::{Chunks, Handle, Sought};
 pub use registry::{Joined, Registry, Sent};
 
 /// Longest wait of one HTTP request. Drivers give up at 60 s at the earliest (protocol reference 4.3).

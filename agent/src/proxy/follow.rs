@@ -70,21 +70,20 @@ impl Door {
             known.earlier,
         )
         .await;
-        let masked = mask(unmasked, known.query_id, known.form);
-        stages.registry.name_parts(
-            self.session.id(),
-            login.id,
-            known.form,
-            &masked.outcome().children,
-        );
-        let delivered = deliver(
-            &stages.recorder,
-            self.session.id(),
-            masked,
-            stages.clock.now(),
-        );
+        let mut masked = mask(unmasked, known.query_id, known.form, &self.name);
+        let (statement, chunks) = (masked.statement(), masked.take_chunks());
+        let session = self.session.id();
+        let children = &masked.outcome().children;
+        stages
+            .registry
+            .name_parts(session, login.id, known.form, children);
+        let delivered = deliver(&stages.recorder, session, masked, stages.clock.now());
         match delivered.await {
-            Ok(reply) => reply.body().clone(),
+            Ok(reply) => {
+                let account = &login.account.name;
+                stages.chunks.keep(session, statement, account, chunks);
+                reply.body().clone()
+            }
             Err(error) => {
                 let text =
                     format!("Icecore withheld the result, since it could not be recorded: {error}");

@@ -87,6 +87,7 @@ impl SessionHandler for Handler {
         let core = Arc::clone(&self.core);
         let logins = self.on_core(async move { close_all(&core, end.id).await })?;
         shared.stages.registry.forget_session(end.id);
+        shared.stages.chunks.forget_session(end.id);
         shared.sessions.remove(end.id);
 
         let now = shared.stages.clock.now();

@@ -7,6 +7,7 @@ mod abort;
 mod accept;
 mod authorize;
 mod body;
+mod chunk;
 mod core;
 mod door;
 mod follow;

@@ -55,6 +55,7 @@ fn told(endpoint: &Endpoint) -> Body {
         | Endpoint::Monitoring(_)
         | Endpoint::AbortRequest
         | Endpoint::AbortQuery(_)
+        | Endpoint::Chunk(_)
         | Endpoint::Telemetry => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
     }
 }

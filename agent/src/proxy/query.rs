@@ -104,6 +104,7 @@ impl Door {
         let asked = Asked {
             principal: self.session.principal().clone(),
             account: Arc::clone(&login.account),
+            host: self.name.clone(),
             login: Arc::clone(&login.login),
             headers: received.headers(),
             draft: self.draft(execution, login, &request),

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::answer::Form;
+use super::chunks::{CHUNK_PATH, ChunkId};
 
 /// An endpoint of the drivers' protocol that Icecore answers or carries.
 ///
@@ -36,6 +37,8 @@ pub enum Endpoint {
     AbortRequest,
     /// `POST /queries/<id>/abort-request`
     AbortQuery(QueryId),
+    /// `GET /icecore/chunks/<id>`: an address of ours, in the place of storage's.
+    Chunk(ChunkId),
     /// `POST /telemetry/send` and `/telemetry/send/sessionless`
     Telemetry,
 }
@@ -98,6 +101,9 @@ impl Endpoint {
                 if let Some(id) = path.strip_prefix("/monitoring/queries/") {
                     let id = id.strip_prefix('/').unwrap_or(id);
                     return QueryId::parse(id).map(Self::Monitoring);
+                }
+                if let Some(id) = path.strip_prefix(CHUNK_PATH) {
+                    return ChunkId::parse(id).map(Self::Chunk);
                 }
                 QueryId::parse(path.strip_prefix("/queries/")?.strip_suffix("/result")?)
                     .map(Self::Result)

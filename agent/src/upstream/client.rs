@@ -1,6 +1,7 @@
 //! The connections to Snowflake: pooled per core, verified, never redirected.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::chunk::{self, Storage};
 use super::resolve::Resolver;
 use super::{Answered, UpstreamError};
 use crate::snowflake::gzip;
@@ -111,6 +113,7 @@ impl Headers {
 #[derive(Clone)]
 pub struct Upstream {
     client: Client<Connector, Full<Bytes>>,
+    storage: Storage,
 }
 
 impl Upstream {
@@ -119,8 +122,16 @@ impl Upstream {
     pub fn new(settings: UpstreamSettings) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(60))
-            .build(Connector(settings));
-        Self { client }
+            .build(Connector(settings.clone()));
+        Self {
+            client,
+            storage: chunk::storage(settings),
+        }
+    }
+
+    /// Gives the connections to storage hosts.
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// Sends one request and reads its answer; follows nothing and retries nothing.
@@ -211,7 +222,7 @@ async fn read(host: &str, response: Response<Incoming>) -> Result<Answered, Upst
     Ok(Answered::read(plain?)?.come_from(host, route)?)
 }
 
-fn unreachable(host: &str, error: &hyper_util::client::legacy::Error) -> UpstreamError {
+pub(super) fn unreachable(host: &str, error: &hyper_util::client::legacy::Error) -> UpstreamError {
     let mut cause = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(error) = next {
@@ -230,35 +241,45 @@ struct Connector(UpstreamSettings);
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<TokioIo<Verified>, UpstreamError> {
-        let host = uri.host().unwrap_or_default().to_owned();
-        let unreachable = |cause: String| UpstreamError::Unreachable {
-            host: host.clone(),
-            cause,
+        let host = uri.host().unwrap_or_default();
+        let addresses = self.0.resolver.resolve(host).await?;
+        dial(&self.0, host, &addresses).await
+    }
+}
+
+/// Connects to the first address that answers and verifies that it is the host.
+pub(super) async fn dial(
+    settings: &UpstreamSettings,
+    host: &str,
+    addresses: &[SocketAddr],
+) -> Result<TokioIo<Verified>, UpstreamError> {
+    let unreachable = |cause: String| UpstreamError::Unreachable {
+        host: host.to_owned(),
+        cause,
+    };
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|error| unreachable(error.to_string()))?;
+    let mut failure = unreachable("no address answered".to_owned());
+    for address in addresses {
+        let connecting = async {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            TlsConnector::from(Arc::clone(&settings.tls))
+                .connect(name.clone(), stream)
+                .await
         };
-        let name =
-            ServerName::try_from(host.clone()).map_err(|error| unreachable(error.to_string()))?;
-        let mut failure = unreachable("no address answered".to_owned());
-        for address in self.0.resolver.resolve(&host).await? {
-            let connecting = async {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                TlsConnector::from(Arc::clone(&self.0.tls))
-                    .connect(name.clone(), stream)
-                    .await
-            };
-            match tokio::time::timeout(self.0.connect_timeout, connecting).await {
-                Ok(Ok(stream)) => return Ok(TokioIo::new(Verified(stream))),
-                Ok(Err(error)) => failure = unreachable(format!("{address}: {error}")),
-                Err(_) => {
-                    failure = unreachable(format!(
-                        "{address}: no connection within {} s",
-                        self.0.connect_timeout.as_secs()
-                    ));
-                }
+        match tokio::time::timeout(settings.connect_timeout, connecting).await {
+            Ok(Ok(stream)) => return Ok(TokioIo::new(Verified(stream))),
+            Ok(Err(error)) => failure = unreachable(format!("{address}: {error}")),
+            Err(_) => {
+                failure = unreachable(format!(
+                    "{address}: no connection within {} s",
+                    settings.connect_timeout.as_secs()
+                ));
             }
         }
-        Err(failure)
     }
+    Err(failure)
 }
 
 impl tower_service::Service<Uri> for Connector {
@@ -276,7 +297,7 @@ impl tower_service::Service<Uri> for Connector {
 }
 
 /// A connection whose other end has shown a certificate for the host.
-struct Verified(TlsStream<TcpStream>);
+pub(super) struct Verified(TlsStream<TcpStream>);
 
 impl Connection for Verified {
     fn connected(&self) -> Connected {

@@ -1,17 +1,20 @@
 //! Stage 7: asks Snowflake; takes an `Intent`, gives `Unmasked`.
 
+mod chunk;
 mod client;
 mod credential;
 mod login;
 mod query;
 mod resolve;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 
+pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
 pub use credential::{Credential, CredentialError, Flaw};
 pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
@@ -58,6 +61,24 @@ pub enum UpstreamError {
         host: String,
         /// The status.
         status: u16,
+    },
+    /// The answer broke off, or is one that cannot be read.
+    #[error("`{host}` gave no whole answer: {cause}")]
+    Broke {
+        /// The host.
+        host: String,
+        /// What failed.
+        cause: String,
+    },
+    /// The name of a storage host leads to where none can be.
+    #[error(
+        "`{host}` leads to {address}, which is no address of a storage service; if it is, name it in `[upstream.resolve]`"
+    )]
+    Inside {
+        /// The host.
+        host: String,
+        /// The address that is refused.
+        address: IpAddr,
     },
     /// The body is no answer.
     #[error(transparent)]

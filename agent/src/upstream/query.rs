@@ -16,7 +16,7 @@ use crate::snowflake::route::QueryId;
 
 /// Waits between the tries of one request. Snowflake knows a statement by its `requestId` (protocol reference 4.1),
 /// so a try that was lost on the way is not run twice.
-const RETRY_AFTER: [Duration; 3] = [
+pub(super) const RETRY_AFTER: [Duration; 3] = [
     Duration::from_millis(250),
     Duration::from_secs(1),
     Duration::from_secs(3),
@@ -225,13 +225,15 @@ async fn patient(
 }
 
 /// Tells whether another try may get an answer.
-fn passes(error: &UpstreamError) -> bool {
+pub(super) fn passes(error: &UpstreamError) -> bool {
     match error {
         UpstreamError::Unreachable { .. }
         | UpstreamError::Unresolved { .. }
         | UpstreamError::Slow { .. } => true,
         UpstreamError::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
         UpstreamError::Answer(_)
+        | UpstreamError::Broke { .. }
+        | UpstreamError::Inside { .. }
         | UpstreamError::Body(_)
         | UpstreamError::Expired
         | UpstreamError::Withdrawn
