@@ -25,7 +25,6 @@ fn strange_answers_are_clear_errors_and_the_next_statement_works() -> Result<()>
             FaultKind::Redirect("https://evil.example.com/".into()),
         ),
         ("another kind", FaultKind::StatementType(0x3100)),
-        ("chunks", FaultKind::Chunks),
         ("closed", FaultKind::Close),
     ];
     for generation in Generation::ALL {
