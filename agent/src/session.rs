@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Mode;
-use crate::execution::{Execution, Known, Registry, State};
+use crate::execution::{Chunks, Execution, Known, Registry, State};
 use crate::identity::Principal;
 use crate::mask::{Ended, mask};
 use crate::policy::{Bundle, Decision, decide};
@@ -25,6 +25,8 @@ pub struct Stages {
     pub recorder: Recorder,
     /// Finds executions again.
     pub registry: Registry,
+    /// Finds the chunks of results.
+    pub chunks: Chunks,
     /// The time.
     pub clock: Clock,
 }
@@ -35,6 +37,8 @@ pub struct Asked {
     pub principal: Principal,
     /// At which account.
     pub account: Arc<Account>,
+    /// Under which name of it.
+    pub host: String,
     /// Through which login.
     pub login: Arc<Login>,
     /// The request as read.
@@ -80,6 +84,7 @@ impl Stages {
         let Asked {
             principal,
             account,
+            host,
             login,
             request,
             headers,
@@ -157,7 +162,7 @@ impl Stages {
         } else {
             upstream::withdraw(intent)
         };
-        let masked = mask(unmasked, own_id, execution.form());
+        let mut masked = mask(unmasked, own_id, execution.form(), &host);
         if let Some(query_id) = masked.outcome().query_id {
             on_running(query_id);
         }
@@ -165,6 +170,7 @@ impl Stages {
         self.registry
             .name_parts(session, execution.login(), execution.form(), children);
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
+        let chunks = masked.take_chunks();
         let reply = record::deliver(
             &self.recorder,
             execution.session(),
@@ -172,6 +178,8 @@ impl Stages {
             self.clock.now(),
         )
         .await?;
+        self.chunks
+            .keep(session, Some(execution.id()), &account.name, chunks);
         Ok((
             if withdrawn {
                 State::Withdrawn(reply)

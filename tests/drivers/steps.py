@@ -24,7 +24,7 @@ HOST = "acme.snowflakecomputing.com"
 def connect(step):
     settings = dict(
         account="acme",
-        host=HOST,
+        host=step.get("host", HOST),
         port=443,
         user=step.get("user", "agent"),
         role=step.get("role", "ANALYST"),

@@ -28,9 +28,14 @@ impl Generation {
     }
 }
 
-/// Gives the interpreter of an environment, which is installed first if this version of its list never was.
+/// Gives the interpreter of a generation's environment, which is installed first if this version of its list never was.
 pub fn interpreter(generation: Generation) -> Result<PathBuf> {
-    let list = folder("python").join(format!("{}.lock.txt", generation.name()));
+    Ok(environment(generation.name())?.join("bin/python"))
+}
+
+/// Gives the environment of the list of a name, which is installed first if this version of the list never was.
+pub fn environment(name: &str) -> Result<PathBuf> {
+    let list = folder("python").join(format!("{name}.lock.txt"));
     let text = fs::read(&list).with_context(|| format!("read `{}`", list.display()))?;
     let digest = ring::digest::digest(&ring::digest::SHA256, &text);
     let hash: String = digest
@@ -42,17 +47,16 @@ pub fn interpreter(generation: Generation) -> Result<PathBuf> {
     let build = build_folder()?;
     let cache = build.parent().unwrap_or(&build).join("python");
     fs::create_dir_all(&cache)?;
-    let environment = cache.join(format!("{}-{hash}", generation.name()));
-    let python = environment.join("bin/python");
+    let environment = cache.join(format!("{name}-{hash}"));
     let complete = environment.join("complete");
 
-    let lock = File::create(cache.join(format!("{}.lock", generation.name())))?;
+    let lock = File::create(cache.join(format!("{name}.lock")))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("wait for another install")?;
     if !complete.exists() {
-        install(&environment, &python, &list)?;
+        install(&environment, &environment.join("bin/python"), &list)?;
         File::create(&complete)?;
     }
-    Ok(python)
+    Ok(environment)
 }
 
 fn install(environment: &Path, python: &Path, list: &Path) -> Result<()> {

@@ -3,6 +3,7 @@
 //! A statement outlives the HTTP request that brought it: a replay joins it, a poll waits for it, an abort from
 //! another connection withdraws it.
 
+mod chunks;
 mod registry;
 
 use std::sync::OnceLock;
@@ -17,6 +18,7 @@ use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::upstream::Earlier;
 
+pub use chunks::{Chunks, Handle, Sought};
 pub use registry::{Joined, Registry, Sent};
 
 /// Longest wait of one HTTP request. Drivers give up at 60 s at the earliest (protocol reference 4.3).
@@ -186,6 +188,18 @@ impl Execution {
     pub fn submit(&self) -> bool {
         self.advance(State::Submitted);
         !self.withdrawn.load(Ordering::SeqCst)
+    }
+
+    /// Waits until Snowflake has named the statement, at most `limit`; `None` if it has not, or never will.
+    pub async fn named(&self, limit: Duration) -> Option<QueryId> {
+        let mut states = self.state.subscribe();
+        let named = states.wait_for(|state| match state {
+            State::Judged | State::Submitted => false,
+            State::Running(_) | State::Ready(_) | State::Refused(_) | State::Withdrawn(_) => true,
+        });
+        // What the time is over for may have been named all the same.
+        drop(tokio::time::timeout(limit, named).await);
+        self.given_query_id()
     }
 
     /// Waits for the end, at most `limit`.

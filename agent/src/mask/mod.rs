@@ -3,15 +3,20 @@
 //! No rule can ask for a mask yet, and the record says so: `masked_columns` is empty and `decision` is never `mask`.
 //! What holds already: the answer's kind must be the judged one, and nothing in it may work outside the session.
 
+mod api;
+mod chunk;
 mod several;
 
+pub use chunk::{MaskedChunk, mask_chunk};
 pub use several::Child;
 
 use bytes::Bytes;
 
+use crate::id::StatementId;
 use crate::snowflake::answer::{Answer, Body, Form, code};
+use crate::snowflake::chunks::NamedChunk;
 use crate::snowflake::route::QueryId;
-use crate::upstream::{Subject, Unmasked, UpstreamError};
+use crate::upstream::{Said, Subject, Unmasked, UpstreamError};
 
 /// An answer that may leave; made only by `mask`.
 #[derive(Debug)]
@@ -19,6 +24,7 @@ pub struct Masked {
     subject: Subject,
     body: Body,
     outcome: Outcome,
+    chunks: Vec<NamedChunk>,
 }
 
 /// What became of the statement, for the record.
@@ -50,6 +56,10 @@ pub struct Outcome {
     pub statement_type_id: Option<u32>,
     /// The statements that were sent together, as Snowflake names them.
     pub children: Vec<Child>,
+    /// External chunks of the result.
+    pub chunks: usize,
+    /// The partition of the result that was asked for, if one was.
+    pub partition: Option<u32>,
     /// The answer's plain bytes as they came.
     pub upstream_body: Option<Bytes>,
 }
@@ -84,6 +94,18 @@ impl Masked {
         &self.body
     }
 
+    /// Takes what fetches the result's chunks under the names that the body gives them.
+    #[must_use]
+    pub fn take_chunks(&mut self) -> Vec<NamedChunk> {
+        std::mem::take(&mut self.chunks)
+    }
+
+    /// Names the statement.
+    #[must_use]
+    pub fn statement(&self) -> Option<StatementId> {
+        self.subject.statement()
+    }
+
     /// Tells what became of the statement.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
@@ -97,27 +119,33 @@ impl Masked {
 }
 
 /// Turns what Snowflake answered into what the agent may have, in the form of its door; `own_id` names the query if
-/// Snowflake did not.
+/// Snowflake did not, `host` is where the agent asks for the result's chunks.
 #[must_use]
-pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form) -> Masked {
+pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form, host: &str) -> Masked {
     let (subject, answered) = unmasked.into_parts();
     match answered {
-        Ok(answered) => {
+        Ok(Said::Api(answered)) => api::mask(subject, own_id, form, answered),
+        Ok(Said::Driver(answered)) => {
             let (answer, upstream_body) = answered.into_parts();
             let outcome = Outcome {
                 upstream_body: Some(upstream_body),
                 ..read(&answer)
             };
-            match several::check(&subject, &answer).and_then(|children| {
-                Ok((children, answer.write().map_err(|error| error.to_string())?))
-            }) {
-                Ok((children, body)) => Masked {
+            let checked = several::check(&subject, &answer).and_then(|children| {
+                let written = answer.write_named(host);
+                let (body, chunks) = written.map_err(|error| error.to_string())?;
+                Ok((children, body, chunks))
+            });
+            match checked {
+                Ok((children, body, chunks)) => Masked {
                     subject,
                     body: Body::ok(body),
                     outcome: Outcome {
                         children,
+                        chunks: chunks.len(),
                         ..outcome
                     },
+                    chunks,
                 },
                 Err(reason) => withhold(subject, own_id, form, outcome, reason),
             }
@@ -142,6 +170,8 @@ fn read(answer: &Answer) -> Outcome {
         result_format: answer.result_format(),
         statement_type_id: answer.statement_type_id(),
         children: Vec::new(),
+        chunks: 0,
+        partition: None,
         upstream_body: None,
     }
 }
@@ -168,6 +198,7 @@ fn withhold(
             withheld: Some(reason),
             ..outcome
         },
+        chunks: Vec::new(),
     }
 }
 
@@ -188,6 +219,7 @@ fn fail(subject: Subject, own_id: QueryId, form: Form, error: &UpstreamError) ->
             error_text: Some(error.to_string()),
             ..Outcome::default()
         },
+        chunks: Vec::new(),
     }
 }
 
@@ -195,6 +227,8 @@ fn fail(subject: Subject, own_id: QueryId, form: Form, error: &UpstreamError) ->
 mod tests {
     use super::*;
     use crate::statement::Kind;
+
+    const HOST: &str = "acme.snowflakecomputing.com";
 
     const ROWS: &str = r#"{"data":{"queryId":"01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11","total":2,"statementTypeId":4096,"rowset":[["canary"],["canary"]],"queryResultFormat":"json"},"code":null,"message":null,"success":true}"#;
 
@@ -208,6 +242,7 @@ mod tests {
             Unmasked::of_answer(Kind::Query, ROWS),
             QueryId::mint(),
             Form::V1,
+            HOST,
         );
         assert_eq!(text(&masked), ROWS);
         assert_eq!(masked.outcome().rows, Some(2));
@@ -220,6 +255,7 @@ mod tests {
             Unmasked::of_answer(Kind::Show, ROWS),
             QueryId::mint(),
             Form::V1,
+            HOST,
         );
         assert!(!text(&masked).contains("canary"));
         assert!(masked.outcome().withheld.is_some());
@@ -228,13 +264,30 @@ mod tests {
 
     #[test]
     fn what_works_elsewhere_withholds_the_rows() {
-        let body = r#"{"data":{"rowset":[["canary"]],"chunks":[{"url":"https://bucket/?sig=canary"}],"qrmk":"canary"},"success":true}"#;
+        let body = r#"{"data":{"rowset":[["canary"]],"stageInfo":{"creds":"canary"},"qrmk":"canary"},"success":true}"#;
         let masked = mask(
             Unmasked::of_answer(Kind::Query, body),
             QueryId::mint(),
             Form::V1,
+            HOST,
         );
         assert!(!text(&masked).contains("canary"), "{}", text(&masked));
+    }
+
+    #[test]
+    fn chunks_are_named_anew_and_their_keys_stay_here() {
+        let body = r#"{"data":{"rowset":[],"total":9,"chunks":[{"url":"https://b.s3.amazonaws.com/?sig=canary","rowCount":9}],"qrmk":"canary"},"success":true}"#;
+        let mut masked = mask(
+            Unmasked::of_answer(Kind::Query, body),
+            QueryId::mint(),
+            Form::V1,
+            HOST,
+        );
+        assert!(!text(&masked).contains("canary"), "{}", text(&masked));
+        assert_eq!(masked.outcome().chunks, 1);
+        let named = masked.take_chunks();
+        let url = format!("https://{HOST}/icecore/chunks/{}", named[0].id);
+        assert!(text(&masked).contains(&url), "{}", text(&masked));
     }
 
     #[test]
@@ -248,6 +301,7 @@ mod tests {
                 Unmasked::of_answer(Kind::Query, body),
                 QueryId::mint(),
                 Form::V1,
+                HOST,
             );
             assert!(!text(&masked).contains("canary"), "{}", text(&masked));
             assert!(text(&masked).contains(r#""success":false"#));

@@ -157,7 +157,7 @@ mod tests {
             [] => unmasked,
             kinds => unmasked.made_several(kinds),
         };
-        mask(unmasked, QueryId::mint(), Form::V1)
+        mask(unmasked, QueryId::mint(), Form::V1, "host")
     }
 
     #[track_caller]

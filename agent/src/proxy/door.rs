@@ -38,7 +38,7 @@ pub(super) struct Door {
     pub(super) core: Arc<Core>,
     pub(super) session: Arc<Session>,
     pub(super) peer: Peer,
-    name: String,
+    pub(super) name: String,
 }
 
 /// A request that was read whole.
@@ -205,6 +205,7 @@ impl Door {
 
     async fn dispatch(self: &Arc<Self>, account: &Arc<Account>, received: Received) -> Told {
         tell(match received.endpoint {
+            Endpoint::Chunk(id) => return self.chunk(account, &id).await,
             Endpoint::Login => self.log_in(account, &received).await,
             Endpoint::Authenticator | Endpoint::LoginPage | Endpoint::OauthToken => {
                 self.own_login(&received).await
@@ -220,7 +221,10 @@ impl Door {
             | Endpoint::Result(_)
             | Endpoint::Monitoring(_)
             | Endpoint::AbortRequest
-            | Endpoint::AbortQuery(_) => match self.authorized(account, &received).await {
+            | Endpoint::AbortQuery(_)
+            | Endpoint::Submit
+            | Endpoint::Status(_)
+            | Endpoint::Cancel(_) => match self.authorized(account, &received).await {
                 Ok(login) => self.with_login(&login, received).await,
                 Err(refusal) => refusal,
             },
@@ -230,10 +234,13 @@ impl Door {
     async fn with_login(self: &Arc<Self>, login: &Arc<OpenLogin>, received: Received) -> Body {
         match received.endpoint {
             Endpoint::Query => self.query(login, &received).await,
-            Endpoint::Result(query_id) => self.result(login, &received, query_id).await,
+            Endpoint::Result(query_id) => self.result(login, &received, query_id, None).await,
             Endpoint::Monitoring(query_id) => self.monitor(login, &received, query_id).await,
             Endpoint::AbortRequest => self.abort_request(login, &received).await,
             Endpoint::AbortQuery(query_id) => self.abort_query(login, &received, query_id).await,
+            Endpoint::Submit => self.submit_v2(login, &received).await,
+            Endpoint::Status(handle) => self.status_v2(login, &received, handle).await,
+            Endpoint::Cancel(handle) => self.cancel_v2(login, &received, handle).await,
             Endpoint::Heartbeat => self.heartbeat(login, &received).await,
             Endpoint::Close => self.close(login).await,
             Endpoint::Login
@@ -241,8 +248,23 @@ impl Door {
             | Endpoint::Authenticator
             | Endpoint::LoginPage
             | Endpoint::OauthToken
-            | Endpoint::Telemetry => telemetry(),
+            | Endpoint::Telemetry
+            | Endpoint::Chunk(_) => telemetry(),
         }
+    }
+
+    /// Records an event of this session.
+    pub(super) async fn note(
+        &self,
+        event_code: &'static str,
+        severity: Severity,
+        category: Category,
+        detail: serde_json::Value,
+    ) {
+        let shared = &self.core.shared;
+        shared
+            .event(Some(&self.session), event_code, severity, category, detail)
+            .await;
     }
 
     /// Records that a request was refused, and tells it.
@@ -278,6 +300,11 @@ impl Door {
 /// Puts a body into an HTTP response.
 fn tell(body: Body) -> Told {
     let status = StatusCode::from_u16(body.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    tell_under(status, &body)
+}
+
+/// Puts a body into an HTTP response under another status than its own.
+pub(super) fn tell_under(status: StatusCode, body: &Body) -> Told {
     let mut told = http::whole(status, body.media_type(), body.text().clone());
     if let Some(link) = body
         .link()

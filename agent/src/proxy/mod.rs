@@ -7,6 +7,7 @@ mod abort;
 mod accept;
 mod authorize;
 mod body;
+mod chunk;
 mod core;
 mod door;
 mod follow;
@@ -18,6 +19,7 @@ mod own_login;
 mod query;
 mod sessions;
 mod start;
+mod v2;
 
 use std::net::TcpListener;
 use std::process::ExitCode;

@@ -22,6 +22,9 @@ const CONNECTIONS_MAX: usize = 1024;
 /// Most statements that one session may have under way, so that it leaves memory for others.
 const STATEMENTS_OPEN_MAX: usize = 256;
 
+/// Most chunks that one session may fetch at once, so that it leaves memory for others. Drivers fetch up to 10.
+const CHUNKS_OPEN_MAX: usize = 128;
+
 /// Most addresses of governed names that are remembered of one session.
 const GOVERNED_MAX: usize = 4096;
 
@@ -38,6 +41,7 @@ pub(super) struct Session {
     governed: Mutex<BTreeSet<IpAddr>>,
     connections: Arc<Semaphore>,
     statements_open: Arc<Semaphore>,
+    chunks_open: Arc<Semaphore>,
 }
 
 impl Session {
@@ -54,6 +58,7 @@ impl Session {
             governed: Mutex::new(BTreeSet::new()),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
+            chunks_open: Arc::new(Semaphore::new(CHUNKS_OPEN_MAX)),
         }
     }
 
@@ -82,6 +87,11 @@ impl Session {
     /// Takes one of the statements that a session may have under way.
     pub(super) fn take_statement(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.statements_open).try_acquire_owned().ok()
+    }
+
+    /// Takes one of the chunks that a session may fetch at once.
+    pub(super) fn take_chunk(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.chunks_open).try_acquire_owned().ok()
     }
 
     /// Remembers that a governed name led this session to an address.

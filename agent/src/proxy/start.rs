@@ -19,7 +19,7 @@ use crate::config::{self, Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
-use crate::execution::Registry;
+use crate::execution::{Chunks, Registry};
 use crate::policy::{Bundle, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
 use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity};
@@ -106,6 +106,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
             bundle,
             recorder,
             registry: Registry::default(),
+            chunks: Chunks::default(),
             clock,
         },
         sessions: Sessions::default(),

@@ -33,10 +33,33 @@ impl DigestKey {
         }
     }
 
+    /// Begins an HMAC-SHA256.
+    pub(super) fn begin(&self) -> Mac {
+        Mac(hmac::Context::with_key(&self.0))
+    }
+
     /// Gives the HMAC-SHA256 of bytes.
     pub(super) fn mac(&self, bytes: &[u8]) -> [u8; 32] {
         let mut mac = [0; 32];
         mac.copy_from_slice(hmac::sign(&self.0, bytes).as_ref());
+        mac
+    }
+}
+
+/// An HMAC-SHA256 of bytes that come in pieces.
+#[derive(Clone)]
+pub(super) struct Mac(hmac::Context);
+
+impl Mac {
+    /// Adds a piece.
+    pub(super) fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// Gives the HMAC of the pieces so far.
+    pub(super) fn value(&self) -> [u8; 32] {
+        let mut mac = [0; 32];
+        mac.copy_from_slice(self.0.clone().sign().as_ref());
         mac
     }
 }

@@ -4,6 +4,7 @@ use crate::id::SessionId;
 
 pub use super::tables::events::EventRow;
 pub use super::tables::logins::LoginRow;
+pub use super::tables::results::ResultRow;
 pub use super::tables::sessions::SessionRow;
 pub use super::tables::statement_texts::StatementTextRow;
 pub use super::tables::statements::StatementRow;
@@ -21,6 +22,8 @@ pub enum Row {
     Statement(Box<StatementRow>),
     /// What a statement said.
     StatementText(Box<StatementTextRow>),
+    /// A chunk of a result was delivered, or broke off.
+    Result(Box<ResultRow>),
     /// Something else that happened.
     Event(Box<EventRow>),
 }
@@ -46,6 +49,12 @@ impl From<StatementRow> for Row {
 impl From<StatementTextRow> for Row {
     fn from(row: StatementTextRow) -> Self {
         Self::StatementText(Box::new(row))
+    }
+}
+
+impl From<ResultRow> for Row {
+    fn from(row: ResultRow) -> Self {
+        Self::Result(Box::new(row))
     }
 }
 
@@ -160,7 +169,7 @@ impl From<ResultColumn> for Value {
 #[cfg(test)]
 mod tests {
     use crate::record::schema::{TABLES, Table};
-    use crate::record::tables::{events, logins, sessions, statement_texts, statements};
+    use crate::record::tables::{events, logins, results, sessions, statement_texts, statements};
 
     use super::*;
 
@@ -179,7 +188,8 @@ mod tests {
             &statement_texts::TABLE,
             StatementTextRow::default().fields(),
         );
+        check(&results::TABLE, ResultRow::default().fields());
         check(&events::TABLE, EventRow::default().fields());
-        assert_eq!(TABLES.len(), 5);
+        assert_eq!(TABLES.len(), 6);
     }
 }

@@ -45,12 +45,12 @@ pub(crate) use digest::hex;
 pub(crate) use object::read;
 pub(crate) use store::{Found, Store};
 
-pub use deliver::{Reply, deliver, deliver_refusal};
+pub use deliver::{BrokenChunk, ChunkReply, Reply, deliver, deliver_chunk, deliver_refusal};
 pub use digest::{commitment, random_salt};
 pub use error::RecordError;
 pub use event::{
     Category, Decision, Enforcement, EventRow, LoginRow, MaskedColumn, Mode, Object, Phase,
-    ResultColumn, Row, SessionRow, Severity, StatementRow, StatementTextRow, Status,
+    ResultColumn, ResultRow, Row, SessionRow, Severity, StatementRow, StatementTextRow, Status,
 };
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};

@@ -14,7 +14,7 @@ use tokio::sync::oneshot::{self, Receiver};
 use tracing::warn;
 
 use super::body::{Body, Facts};
-use super::digest::{DigestKey, hex};
+use super::digest::{DigestKey, Mac, hex};
 use super::disk;
 use super::error::RecordError;
 use super::event::{Category, EventRow, Row, Severity, code};
@@ -163,6 +163,11 @@ impl Recorder {
     #[must_use]
     pub fn mac(&self, bytes: &[u8]) -> [u8; 32] {
         self.shared.key.mac(bytes)
+    }
+
+    /// Begins the HMAC-SHA256 under the digest key of bytes that come in pieces.
+    pub(super) fn begin_mac(&self) -> Mac {
+        self.shared.key.begin()
     }
 
     /// Seals what is recorded so far and returns when the store has it, or has refused it once.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::chunks::{self, ChunkError, NamedChunk};
 use super::json::Object;
 use super::route::QueryId;
 
@@ -37,6 +38,9 @@ pub enum AnswerError {
     /// The envelope lacks `success`.
     #[error("upstream answered a JSON object without `success`")]
     NoEnvelope,
+    /// No id where there must be one.
+    #[error("upstream answered without a `statementHandle`, or with one that is no id")]
+    NoHandle,
     /// The code is no number.
     #[error("upstream answered a `code` that is not digits")]
     Code,
@@ -45,6 +49,9 @@ pub enum AnswerError {
         "upstream's answer carries `{0}`, which would work outside this session; it was withheld"
     )]
     Credential(&'static str),
+    /// The answer's chunks cannot be carried.
+    #[error("upstream's answer: {0}")]
+    Chunks(#[from] ChunkError),
     /// The answer's poll address leads elsewhere.
     #[error(
         "upstream's answer names a result address that is not `/queries/<id>/result` on the same host"
@@ -186,17 +193,31 @@ impl Answer {
     ///
     /// # Errors
     /// See `AnswerError`.
-    pub fn write(mut self) -> Result<Bytes, AnswerError> {
+    pub fn write(self) -> Result<Bytes, AnswerError> {
+        if self
+            .data
+            .as_ref()
+            .is_some_and(|data| data.has_content("chunks"))
+        {
+            return Err(AnswerError::Credential("chunks"));
+        }
+        Ok(self.write_named("")?.0)
+    }
+
+    /// Writes the answer like `write`, with its external chunks named anew at `host`, and gives what fetches them.
+    ///
+    /// # Errors
+    /// See `AnswerError`.
+    pub fn write_named(mut self, host: &str) -> Result<(Bytes, Vec<NamedChunk>), AnswerError> {
+        let mut chunks = Vec::new();
         let query_id = self.query_id();
         if let Some(data) = &mut self.data {
-            for part in ["stageInfo", "presignedUrls", "encryptionMaterial", "chunks"] {
+            for part in ["stageInfo", "presignedUrls", "encryptionMaterial"] {
                 if data.has_content(part) {
                     return Err(AnswerError::Credential(part));
                 }
             }
-            for part in ["qrmk", "chunkHeaders"] {
-                data.remove(part);
-            }
+            chunks = chunks::name(data, host)?;
             if data.has_content("getResultUrl") {
                 let own = query_id
                     .map(result_url)
@@ -209,13 +230,13 @@ impl Answer {
             }
             self.body.set("data", data)?;
         }
-        Ok(self.body.write()?.into())
+        Ok((self.body.write()?.into(), chunks))
     }
 }
 
 /// Reads `code`: drivers want digits in quotes, and one that gets a bare number fails on the whole answer (protocol
 /// reference section 1).
-fn read_code(body: &mut Object) -> Result<Option<String>, AnswerError> {
+pub(super) fn read_code(body: &mut Object) -> Result<Option<String>, AnswerError> {
     let found = match body.raw("code").map(RawValue::get) {
         None | Some("null") => return Ok(None),
         Some(text) => text.trim_matches('"').to_owned(),

@@ -4,6 +4,7 @@
 //! what was judged. Answers are edited faithfully: members that we do not touch keep their bytes.
 
 pub mod answer;
+pub mod chunks;
 pub mod count;
 pub mod form;
 pub mod gzip;
@@ -12,3 +13,4 @@ pub mod login;
 pub mod query;
 pub mod route;
 pub mod secret;
+pub mod v2;

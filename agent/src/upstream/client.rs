@@ -1,6 +1,7 @@
 //! The connections to Snowflake: pooled per core, verified, never redirected.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,8 +23,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::chunk::{self, Storage};
 use super::resolve::Resolver;
 use super::{Answered, UpstreamError};
+use crate::snowflake::answer::code;
 use crate::snowflake::gzip;
 use crate::snowflake::secret::Secret;
 
@@ -45,6 +48,10 @@ const PASSED: [&str; 4] = [
 
 /// The header by which Snowflake routes requests of one session. Source: protocol reference section 3.
 const ROUTE: HeaderName = HeaderName::from_static("x-snowflake-session");
+
+/// What Icecore calls itself where its client says nothing.
+const OWN_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("icecore/", env!("CARGO_PKG_VERSION")));
 
 /// What a core's client is made from.
 #[derive(Clone, Debug)]
@@ -73,9 +80,9 @@ impl Headers {
                 picked.insert(name, value.clone());
             }
         }
-        if let Some(agent) = client.get(USER_AGENT) {
-            picked.insert(USER_AGENT, agent.clone());
-        }
+        // The SQL API takes no request without one.
+        let agent = client.get(USER_AGENT).cloned();
+        picked.insert(USER_AGENT, agent.unwrap_or(OWN_AGENT));
         let wants_snowflake = client
             .get(ACCEPT)
             .is_some_and(|accept| accept == "application/snowflake");
@@ -111,6 +118,7 @@ impl Headers {
 #[derive(Clone)]
 pub struct Upstream {
     client: Client<Connector, Full<Bytes>>,
+    storage: Storage,
 }
 
 impl Upstream {
@@ -119,15 +127,23 @@ impl Upstream {
     pub fn new(settings: UpstreamSettings) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(60))
-            .build(Connector(settings));
-        Self { client }
+            .build(Connector(settings.clone()));
+        Self {
+            client,
+            storage: chunk::storage(settings),
+        }
+    }
+
+    /// Gives the connections to storage hosts.
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// Sends one request and reads its answer; follows nothing and retries nothing.
     ///
     /// # Errors
-    /// See `UpstreamError`. An HTTP status other than 200 is an error unless its body is an answer's envelope.
-    pub(super) async fn send(
+    /// See `UpstreamError`.
+    pub(super) async fn send<T: Heard>(
         &self,
         host: &str,
         method: Method,
@@ -135,7 +151,7 @@ impl Upstream {
         headers: &Headers,
         token: Option<&Secret>,
         body: Vec<u8>,
-    ) -> Result<Answered, UpstreamError> {
+    ) -> Result<T, UpstreamError> {
         let request = request(host, method, path_and_query, headers, token, body)
             .map_err(|error| UpstreamError::Request(error.to_string()))?;
         let exchange = async {
@@ -146,14 +162,72 @@ impl Upstream {
                 .map_err(|error| unreachable(host, &error))?;
             read(host, response).await
         };
-        tokio::time::timeout(ANSWER_WITHIN, exchange)
+        let whole = tokio::time::timeout(ANSWER_WITHIN, exchange)
             .await
             .unwrap_or_else(|_| {
                 Err(UpstreamError::Slow {
                     host: host.to_owned(),
                     within: ANSWER_WITHIN,
                 })
-            })
+            })?;
+        T::read(host, whole)
+    }
+}
+
+/// What a request upstream can come to.
+pub(super) trait Heard: Sized {
+    /// Reads a whole response.
+    fn read(host: &str, whole: Whole) -> Result<Self, UpstreamError>;
+
+    /// Tells whether it says that the session token has expired.
+    fn has_expired(&self) -> bool;
+
+    /// Gives the `x-snowflake-session` header that came with it.
+    fn route(&self) -> Option<&HeaderValue>;
+}
+
+/// A response that was read whole.
+pub(super) struct Whole {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) plain: Result<Bytes, gzip::GzipError>,
+}
+
+impl Whole {
+    /// Gives the `x-snowflake-session` header.
+    pub(super) fn route(&self) -> Option<HeaderValue> {
+        self.headers.get(ROUTE).cloned()
+    }
+
+    /// Says that the status is no answer.
+    pub(super) fn bad_status(&self, host: &str) -> UpstreamError {
+        UpstreamError::Status {
+            host: host.to_owned(),
+            status: self.status.as_u16(),
+        }
+    }
+}
+
+impl Heard for Answered {
+    /// An HTTP status other than 200 is an error, unless it is 401 with an answer's envelope.
+    fn read(host: &str, whole: Whole) -> Result<Self, UpstreamError> {
+        let (bad, route) = (whole.bad_status(host), whole.route());
+        match (whole.status, whole.plain) {
+            (StatusCode::OK, plain) => Ok(Self::read(plain?)?.come_from(host, route)?),
+            (StatusCode::UNAUTHORIZED, Ok(plain)) => match Self::read(plain) {
+                Ok(answered) => Ok(answered.come_from(host, route)?),
+                Err(_) => Err(bad),
+            },
+            (_, Ok(_) | Err(_)) => Err(bad),
+        }
+    }
+
+    fn has_expired(&self) -> bool {
+        self.answer().code() == Some(code::SESSION_EXPIRED)
+    }
+
+    fn route(&self) -> Option<&HeaderValue> {
+        self.route()
     }
 }
 
@@ -183,11 +257,10 @@ fn request(
     Ok(request)
 }
 
-async fn read(host: &str, response: Response<Incoming>) -> Result<Answered, UpstreamError> {
-    let status = response.status();
-    let route = response.headers().get(ROUTE).cloned();
+async fn read(host: &str, response: Response<Incoming>) -> Result<Whole, UpstreamError> {
+    let (head, body) = response.into_parts();
     let limit = usize::try_from(ANSWER_MAX_BYTES).unwrap_or(usize::MAX);
-    let body = Limited::new(response.into_body(), limit)
+    let body = Limited::new(body, limit)
         .collect()
         .await
         .map_err(|error| UpstreamError::Unreachable {
@@ -195,23 +268,14 @@ async fn read(host: &str, response: Response<Incoming>) -> Result<Answered, Upst
             cause: error.to_string(),
         })?
         .to_bytes();
-    let plain = gzip::inflate_capped(body, ANSWER_MAX_BYTES);
-    if status != StatusCode::OK {
-        let bad = UpstreamError::Status {
-            host: host.to_owned(),
-            status: status.as_u16(),
-        };
-        return match plain.map(Answered::read) {
-            Ok(Ok(answered)) if status == StatusCode::UNAUTHORIZED => {
-                Ok(answered.come_from(host, route)?)
-            }
-            Ok(_) | Err(_) => Err(bad),
-        };
-    }
-    Ok(Answered::read(plain?)?.come_from(host, route)?)
+    Ok(Whole {
+        status: head.status,
+        headers: head.headers,
+        plain: gzip::inflate_capped(body, ANSWER_MAX_BYTES),
+    })
 }
 
-fn unreachable(host: &str, error: &hyper_util::client::legacy::Error) -> UpstreamError {
+pub(super) fn unreachable(host: &str, error: &hyper_util::client::legacy::Error) -> UpstreamError {
     let mut cause = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(error) = next {
@@ -230,35 +294,45 @@ struct Connector(UpstreamSettings);
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<TokioIo<Verified>, UpstreamError> {
-        let host = uri.host().unwrap_or_default().to_owned();
-        let unreachable = |cause: String| UpstreamError::Unreachable {
-            host: host.clone(),
-            cause,
+        let host = uri.host().unwrap_or_default();
+        let addresses = self.0.resolver.resolve(host).await?;
+        dial(&self.0, host, &addresses).await
+    }
+}
+
+/// Connects to the first address that answers and verifies that it is the host.
+pub(super) async fn dial(
+    settings: &UpstreamSettings,
+    host: &str,
+    addresses: &[SocketAddr],
+) -> Result<TokioIo<Verified>, UpstreamError> {
+    let unreachable = |cause: String| UpstreamError::Unreachable {
+        host: host.to_owned(),
+        cause,
+    };
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|error| unreachable(error.to_string()))?;
+    let mut failure = unreachable("no address answered".to_owned());
+    for address in addresses {
+        let connecting = async {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            TlsConnector::from(Arc::clone(&settings.tls))
+                .connect(name.clone(), stream)
+                .await
         };
-        let name =
-            ServerName::try_from(host.clone()).map_err(|error| unreachable(error.to_string()))?;
-        let mut failure = unreachable("no address answered".to_owned());
-        for address in self.0.resolver.resolve(&host).await? {
-            let connecting = async {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                TlsConnector::from(Arc::clone(&self.0.tls))
-                    .connect(name.clone(), stream)
-                    .await
-            };
-            match tokio::time::timeout(self.0.connect_timeout, connecting).await {
-                Ok(Ok(stream)) => return Ok(TokioIo::new(Verified(stream))),
-                Ok(Err(error)) => failure = unreachable(format!("{address}: {error}")),
-                Err(_) => {
-                    failure = unreachable(format!(
-                        "{address}: no connection within {} s",
-                        self.0.connect_timeout.as_secs()
-                    ));
-                }
+        match tokio::time::timeout(settings.connect_timeout, connecting).await {
+            Ok(Ok(stream)) => return Ok(TokioIo::new(Verified(stream))),
+            Ok(Err(error)) => failure = unreachable(format!("{address}: {error}")),
+            Err(_) => {
+                failure = unreachable(format!(
+                    "{address}: no connection within {} s",
+                    settings.connect_timeout.as_secs()
+                ));
             }
         }
-        Err(failure)
     }
+    Err(failure)
 }
 
 impl tower_service::Service<Uri> for Connector {
@@ -276,7 +350,7 @@ impl tower_service::Service<Uri> for Connector {
 }
 
 /// A connection whose other end has shown a certificate for the host.
-struct Verified(TlsStream<TcpStream>);
+pub(super) struct Verified(TlsStream<TcpStream>);
 
 impl Connection for Verified {
     fn connected(&self) -> Connected {

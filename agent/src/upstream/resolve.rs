@@ -31,6 +31,11 @@ impl Resolver {
         }
     }
 
+    /// Gives the address that the config sets for a host.
+    pub(super) fn fixed(&self, host: &str) -> Option<SocketAddr> {
+        self.fixed.get(host).copied()
+    }
+
     /// Gives a host's addresses, in the order in which they should be tried.
     ///
     /// # Errors
@@ -39,17 +44,7 @@ impl Resolver {
         if let Some(fixed) = self.fixed.get(host) {
             return Ok(vec![*fixed]);
         }
-        let unresolved = |cause: String| UpstreamError::Unresolved {
-            host: host.to_owned(),
-            cause,
-        };
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, HTTPS))
-            .await
-            .map_err(|error| unresolved(error.to_string()))?
-            .collect();
-        if addresses.is_empty() {
-            return Err(unresolved("the name has no address".to_owned()));
-        }
+        let addresses = look_up(host).await?;
         self.found
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -77,4 +72,23 @@ impl Resolver {
             .unwrap_or_else(PoisonError::into_inner)
             .contains(&address.to_canonical())
     }
+}
+
+/// Looks a name up; its addresses are not remembered as governed.
+///
+/// # Errors
+/// The name has no address.
+pub(super) async fn look_up(host: &str) -> Result<Vec<SocketAddr>, UpstreamError> {
+    let unresolved = |cause: String| UpstreamError::Unresolved {
+        host: host.to_owned(),
+        cause,
+    };
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, HTTPS))
+        .await
+        .map_err(|error| unresolved(error.to_string()))?
+        .collect();
+    if addresses.is_empty() {
+        return Err(unresolved("the name has no address".to_owned()));
+    }
+    Ok(addresses)
 }

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod asserts;
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
+mod chunks;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod drivers;
@@ -10,6 +14,8 @@ mod drivers;
 mod observe;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod piece;
 #[cfg(test)]
 mod quirks;
 #[cfg(test)]

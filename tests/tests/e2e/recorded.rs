@@ -77,6 +77,7 @@ fn sequence_is_dense_and_intents_come_first() -> Result<()> {
         "logins_all",
         "statements_all",
         "statement_texts",
+        "results",
         "events",
     ];
     let union = tables

@@ -2,6 +2,7 @@
 
 pub(super) mod events;
 pub(super) mod logins;
+pub(super) mod results;
 pub(super) mod sessions;
 pub(super) mod statement_texts;
 pub(super) mod statements;

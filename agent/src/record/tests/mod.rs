@@ -1,5 +1,6 @@
 //! The recorder from commit to store.
 
+mod chunk;
 mod outage;
 mod recovery;
 

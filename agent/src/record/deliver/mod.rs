@@ -1,13 +1,17 @@
 //! Stage 9: an answer becomes a reply once its end is recorded, and only a reply can be sent to the agent.
 
+mod chunk;
+
+pub use chunk::{BrokenChunk, ChunkReply, deliver_chunk};
+
 use chrono::{DateTime, Utc};
 
-use super::event::Category;
-use super::intend::{Draft, refused};
-use super::{EventRow, RecordError, Recorder, Row, Severity, StatementRow, Status};
 use crate::id::SessionId;
 use crate::mask::{Child, Masked, Outcome};
 use crate::policy::Refusal;
+use crate::record::event::Category;
+use crate::record::intend::{Draft, refused};
+use crate::record::{EventRow, RecordError, Recorder, Row, Severity, StatementRow, Status};
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::upstream::{Earlier, Subject};
@@ -109,6 +113,8 @@ pub async fn deliver(
             detail: Some(serde_json::json!({
                 "query_id": outcome.query_id.map(|id| id.to_string()),
                 "rows": outcome.rows,
+                "chunks": outcome.chunks,
+                "partition": outcome.partition,
                 "bytes": body.text().len(),
             })),
             ..EventRow::default()
@@ -204,7 +210,7 @@ fn completed(
         rows_returned: outcome.rows.filter(|_| is_read),
         rows_affected: outcome.rows.filter(|_| !is_read),
         bytes_returned: i64::try_from(body.text().len()).ok(),
-        chunks: Some(0),
+        chunks: i32::try_from(outcome.chunks).ok(),
         result_format: outcome.result_format,
         upstream_mac: outcome.upstream_body.map(|body| recorder.mac(&body)),
         delivered_mac: Some(recorder.mac(body.text())),

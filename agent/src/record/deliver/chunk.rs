@@ -1,0 +1,169 @@
+//! A chunk of a result on its way to the agent: all but its last piece at once, the last one when it is recorded.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use tokio::sync::mpsc;
+
+use crate::id::{SessionId, StatementId};
+use crate::mask::MaskedChunk;
+use crate::record::digest::Mac;
+use crate::record::{RecordError, Recorder, ResultRow, Row};
+use crate::upstream::UpstreamError;
+
+/// Pieces that wait for the agent; what comes from storage waits for them, so that memory does not grow with the chunk.
+const PIECES_MAX: usize = 4;
+
+/// A chunk's bytes for the agent; made only by `deliver_chunk`. It ends cleanly only if the chunk is whole and recorded.
+#[derive(Debug)]
+pub struct ChunkReply(mpsc::Receiver<io::Result<Bytes>>);
+
+impl Body for ChunkReply {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0
+            .poll_recv(context)
+            .map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+}
+
+/// Why a chunk was not delivered whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokenChunk {
+    /// The agent stopped reading.
+    #[error("the client stopped reading")]
+    Left,
+    /// Storage gave no whole chunk.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The delivery could not be recorded.
+    #[error("the delivery could not be recorded: {0}")]
+    Record(#[from] RecordError),
+}
+
+/// Gives a chunk's body for the agent, and the work that fills it: whoever asks for the one must do the other.
+///
+/// The work ends when the chunk is delivered and recorded, or tells why it was not; the body then breaks off.
+pub fn deliver_chunk(
+    recorder: &Recorder,
+    session: SessionId,
+    statement: StatementId,
+    masked: MaskedChunk,
+) -> (
+    ChunkReply,
+    impl Future<Output = Result<(), BrokenChunk>> + Send + use<>,
+) {
+    let (pieces, reply) = mpsc::channel(PIECES_MAX);
+    let delivery = Delivery {
+        recorder: recorder.clone(),
+        session,
+        statement,
+        mac: recorder.begin_mac(),
+        bytes_plain: 0,
+        masked,
+        pieces,
+    };
+    (ChunkReply(reply), delivery.carry())
+}
+
+/// One chunk on its way.
+struct Delivery {
+    recorder: Recorder,
+    session: SessionId,
+    statement: StatementId,
+    mac: Mac,
+    bytes_plain: i64,
+    masked: MaskedChunk,
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+}
+
+impl Delivery {
+    async fn carry(mut self) -> Result<(), BrokenChunk> {
+        let carried = match self.pieces_but_last().await {
+            Ok(last) => {
+                if let Some(last) = &last {
+                    self.count(last);
+                }
+                match self.record(true).await {
+                    Ok(()) => self.hand_on(last).await,
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Err(broken) => {
+                // What left already is on record; that it broke off is told below whether or not it could be recorded.
+                let recorded = self.record(false).await;
+                recorded.map_err(BrokenChunk::from).and(Err(broken))
+            }
+        };
+        if let Err(broken) = &carried {
+            // An agent that has gone needs not be told.
+            drop(
+                self.pieces
+                    .send(Err(io::Error::other(broken.to_string())))
+                    .await,
+            );
+        }
+        carried
+    }
+
+    /// Hands every piece on as soon as the next one is there; gives the last.
+    async fn pieces_but_last(&mut self) -> Result<Option<Bytes>, BrokenChunk> {
+        let mut held: Option<Bytes> = None;
+        while let Some(piece) = self.masked.next().await? {
+            if let Some(piece) = held.replace(piece) {
+                self.hand_on(Some(piece.clone())).await?;
+                self.count(&piece);
+            }
+        }
+        Ok(held)
+    }
+
+    fn count(&mut self, piece: &Bytes) {
+        self.mac.update(piece);
+        self.bytes_plain = self
+            .bytes_plain
+            .saturating_add(i64::try_from(piece.len()).unwrap_or(i64::MAX));
+    }
+
+    async fn hand_on(&mut self, piece: Option<Bytes>) -> Result<(), BrokenChunk> {
+        match piece {
+            Some(piece) => {
+                let sent = self.pieces.send(Ok(piece)).await;
+                sent.map_err(|_| BrokenChunk::Left)
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn record(&mut self, is_complete: bool) -> Result<(), RecordError> {
+        let chunk = self.masked.chunk();
+        // No rule changes a cell, so that what came and what is delivered are the same bytes.
+        let mac = Some(self.mac.value());
+        let row = ResultRow {
+            session_id: Some(self.session),
+            statement_id: Some(self.statement),
+            chunk_index: chunk.index(),
+            source_host: Some(chunk.host().to_owned()),
+            encoding: Some(self.masked.encoding().to_owned()),
+            rows: chunk.rows().filter(|_| is_complete),
+            bytes_compressed: i64::try_from(self.masked.taken_bytes()).ok(),
+            bytes_plain: Some(self.bytes_plain),
+            upstream_mac: mac,
+            delivered_mac: mac,
+            masked_cells: Some(0),
+            stored: Some("none".to_owned()),
+            object_key: None,
+            is_complete,
+        };
+        let _receipt = self.recorder.commit(vec![Row::from(row)]).await?;
+        Ok(())
+    }
+}

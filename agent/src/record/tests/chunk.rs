@@ -1,0 +1,189 @@
+//! What becomes of a chunk: delivered whole and recorded, or broken off, and never half of it as the whole.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame};
+
+use super::*;
+use crate::mask::mask_chunk;
+use crate::snowflake::answer::Answer;
+use crate::snowflake::chunks::Chunk;
+use crate::upstream::UnmaskedChunk;
+
+/// What storage sends, piece by piece; counts the pieces that were taken.
+struct Storage {
+    pieces: Vec<io::Result<Bytes>>,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Storage {
+    fn of(pieces: Vec<io::Result<Bytes>>) -> Self {
+        Self {
+            pieces,
+            taken: Arc::default(),
+        }
+    }
+}
+
+impl Body for Storage {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.pieces.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        Poll::Ready(Some(self.pieces.remove(0).map(Frame::data)))
+    }
+}
+
+fn chunk() -> Chunk {
+    let text = r#"{"data":{"chunks":[{"url":"https://b.s3.amazonaws.com/r?sig=1","rowCount":5}]},"success":true}"#;
+    let answer = Answer::read(text.as_bytes()).unwrap();
+    answer.write_named("h").unwrap().1.remove(0).chunk
+}
+
+fn pieces(texts: &[&'static str]) -> Vec<io::Result<Bytes>> {
+    texts
+        .iter()
+        .map(|text| Ok(Bytes::from_static(text.as_bytes())))
+        .collect()
+}
+
+/// Delivers what storage sends; gives what the agent read before the end, whether that was clean, and how it went.
+fn deliver(recorder: &Recorder, storage: Storage) -> (Vec<u8>, bool, Result<(), BrokenChunk>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage));
+    let session = SessionId::from_bytes([7; 16]);
+    let (mut reply, work) = deliver_chunk(recorder, session, StatementId::new(), masked);
+    runtime.block_on(async {
+        let read = async {
+            let mut bytes = Vec::new();
+            while let Some(frame) = reply.frame().await {
+                match frame {
+                    Ok(frame) => bytes.extend_from_slice(&frame.into_data().unwrap()),
+                    Err(_) => return (bytes, false),
+                }
+            }
+            (bytes, true)
+        };
+        let (done, (bytes, is_clean)) = tokio::join!(work, read);
+        (bytes, is_clean, done)
+    })
+}
+
+/// Gives the one row of `results` after the chain is closed.
+fn row(place: &Place, recorder: &Recorder) -> Entry {
+    recorder.close_blocking().unwrap();
+    let archive = place.archive();
+    let [row] = archive.table("results") else {
+        panic!("{:?}", archive.table("results"))
+    };
+    row.clone()
+}
+
+#[test]
+fn a_whole_chunk_is_delivered_and_recorded() {
+    let place = Place::new();
+    let recorder = place.open();
+    let (bytes, is_clean, done) =
+        deliver(&recorder, Storage::of(pieces(&["[\"1\"]", ",", "[\"2\"]"])));
+    assert_eq!(
+        (bytes.as_slice(), is_clean),
+        (b"[\"1\"],[\"2\"]".as_slice(), true)
+    );
+    done.unwrap();
+    let mac = recorder.mac(&bytes);
+    let row = row(&place, &recorder);
+    assert!(row.is("is_complete"));
+    assert_eq!(row.int("rows"), Some(5));
+    assert_eq!(row.int("chunk_index"), Some(0));
+    assert_eq!(row.int("bytes_plain"), Some(11));
+    assert_eq!(row.text("source_host"), Some("b.s3.amazonaws.com"));
+    assert_eq!(row.text("encoding"), Some("plain"));
+    assert_eq!(row.get("delivered_mac"), &mac.into());
+}
+
+#[test]
+fn a_chunk_that_breaks_off_never_ends_cleanly() {
+    let place = Place::new();
+    let recorder = place.open();
+    let mut broken = pieces(&["one", "two"]);
+    broken.push(Err(io::Error::other("reset")));
+    let (bytes, is_clean, done) = deliver(&recorder, Storage::of(broken));
+    assert_eq!((bytes.as_slice(), is_clean), (b"one".as_slice(), false));
+    assert!(matches!(done, Err(BrokenChunk::Upstream(_))), "{done:?}");
+    let mac = recorder.mac(b"one");
+    let row = row(&place, &recorder);
+    assert!(!row.is("is_complete"));
+    assert_eq!(row.int("rows"), None);
+    assert_eq!(row.int("bytes_plain"), Some(3));
+    assert_eq!(row.get("delivered_mac"), &mac.into());
+}
+
+#[test]
+fn gzip_that_breaks_off_never_ends_cleanly() {
+    use std::io::Write as _;
+    let place = Place::new();
+    let recorder = place.open();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&b"[\"1\"],".repeat(50_000)).unwrap();
+    let zipped = Bytes::from(encoder.finish().unwrap());
+    let cut = zipped.slice(..zipped.len() - 1);
+    let (_, is_clean, done) = deliver(&recorder, Storage::of(vec![Ok(cut)]));
+    assert!(!is_clean);
+    assert!(matches!(done, Err(BrokenChunk::Upstream(_))), "{done:?}");
+}
+
+#[test]
+fn the_last_piece_stays_here_if_the_delivery_cannot_be_recorded() {
+    let place = Place::new();
+    let recorder = place.open();
+    recorder.close_blocking().unwrap();
+    let (bytes, is_clean, done) = deliver(&recorder, Storage::of(pieces(&["one", "two", "last"])));
+    assert_eq!((bytes.as_slice(), is_clean), (b"onetwo".as_slice(), false));
+    assert!(matches!(done, Err(BrokenChunk::Record(_))), "{done:?}");
+    let (bytes, is_clean, _) = deliver(&recorder, Storage::of(Vec::new()));
+    assert_eq!((bytes.as_slice(), is_clean), (b"".as_slice(), false));
+}
+
+#[test]
+fn an_agent_that_leaves_is_on_record_with_what_it_had() {
+    let place = Place::new();
+    let recorder = place.open();
+    let storage = Storage::of((0..100).map(|_| Ok(Bytes::from_static(b"piece"))).collect());
+    let taken = Arc::clone(&storage.taken);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage));
+    let session = SessionId::from_bytes([7; 16]);
+    let (reply, work) = deliver_chunk(&recorder, session, StatementId::new(), masked);
+    let done = runtime.block_on(async {
+        let mut work = std::pin::pin!(work);
+        // Nobody reads: the work waits, and storage with it.
+        let waited = tokio::time::timeout(Duration::from_millis(50), &mut work).await;
+        assert!(waited.is_err());
+        assert!(taken.load(Ordering::SeqCst) < 10, "{taken:?}");
+        drop(reply);
+        work.await
+    });
+    assert!(matches!(done, Err(BrokenChunk::Left)), "{done:?}");
+    let row = row(&place, &recorder);
+    assert!(!row.is("is_complete"));
+    assert!(row.int("bytes_plain").unwrap() < 50);
+}
