@@ -6,8 +6,10 @@
 pub mod bench;
 pub mod canned;
 pub mod demo;
+pub mod drivers;
 pub mod emulator;
 pub mod harness;
+mod install;
 pub mod java;
 pub mod python;
 pub mod red;

@@ -24,6 +24,7 @@ use super::namespace::Namespace;
 use super::reaper::Reaper;
 use super::trap::Trap;
 use super::{programs, store};
+use crate::drivers::Product;
 use crate::emulator::{Account, Tuning};
 use crate::python::{self, Generation};
 
@@ -56,6 +57,8 @@ pub struct Plan {
     pub aliases: Vec<&'static str>,
     /// Other accounts, each with a key pair of its own.
     pub accounts: Vec<PlannedAccount>,
+    /// The least level of the daemon's log lines.
+    pub log: &'static str,
 }
 
 /// An account besides ACME, or ACME under a host of another form.
@@ -86,6 +89,7 @@ impl Default for Plan {
             credential: CredentialKind::KeyPair,
             aliases: Vec::new(),
             accounts: Vec::new(),
+            log: "info",
         }
     }
 }
@@ -107,6 +111,7 @@ pub struct World {
     pub cgroup: Cgroup,
     /// The program under test.
     pub icecore: PathBuf,
+    log: &'static str,
     _pins: BpfFolder,
     folder: TempDir,
     _reaper: Reaper,
@@ -179,6 +184,7 @@ impl World {
             account_address,
             cgroup,
             icecore,
+            log: plan.log,
             _pins: pins,
             folder,
             _reaper: reaper,
@@ -189,7 +195,8 @@ impl World {
     pub fn start_daemon(&mut self) -> Result<()> {
         let log = self.path("daemon.log");
         let outside = self.cgroup.outside();
-        let mut daemon = Daemon::start(&self.icecore, &self.config_file(), &outside, &log)?;
+        let mut daemon =
+            Daemon::start(&self.icecore, &self.config_file(), &outside, &log, self.log)?;
         daemon.wait_until(|| self.takes_sessions())?;
         self.daemon = Some(daemon);
         Ok(())
@@ -285,28 +292,32 @@ impl World {
     }
 
     /// Starts steps of a driver in a session of the agent's user.
-    pub fn start_driver(&self, generation: Generation, steps: &Value) -> Result<Driver> {
-        self.start_driver_as(AGENT_UID, generation, steps)
+    pub fn start_driver(&self, product: impl Into<Product>, steps: &Value) -> Result<Driver> {
+        self.start_driver_as(AGENT_UID, product, steps)
     }
 
     /// Starts steps of a driver in a session of a user's.
     pub fn start_driver_as(
         &self,
         uid: u32,
-        generation: Generation,
+        product: impl Into<Product>,
         steps: &Value,
     ) -> Result<Driver> {
-        let script = self.path("steps.py");
-        fs::copy(python::folder("drivers").join("steps.py"), &script)?;
-        let python = python::interpreter(generation)?;
-        let mut command = self.session(uid, &[], python.as_os_str())?;
-        command.arg(script).arg(steps.to_string());
+        let product = product.into();
+        let script = self.path(product.script().unwrap_or_default());
+        for name in product.script().into_iter().chain(["run_steps.py"]) {
+            fs::copy(python::folder("drivers").join(name), self.path(name))?;
+        }
+        let words = product.words(&script)?;
+        let (program, arguments) = words.split_first().context("no program")?;
+        let mut command = self.session(uid, &[], program)?;
+        command.args(arguments).arg(steps.to_string());
         Driver::start(command)
     }
 
     /// Runs steps of a driver in a session of the agent's user, to its end.
-    pub fn drive(&self, generation: Generation, steps: &Value) -> Result<Finished> {
-        self.start_driver(generation, steps)?.finish()
+    pub fn drive(&self, product: impl Into<Product>, steps: &Value) -> Result<Finished> {
+        self.start_driver(product, steps)?.finish()
     }
 
     /// Runs an `icecore` command of an operator's.

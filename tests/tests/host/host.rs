@@ -86,7 +86,8 @@ impl Host {
     pub(crate) fn start_daemon(&mut self) {
         let log = self.path("daemon.log");
         let outside = self.cgroup.outside();
-        let mut daemon = Daemon::start(&self.icecore, &self.config_file(), &outside, &log).unwrap();
+        let mut daemon =
+            Daemon::start(&self.icecore, &self.config_file(), &outside, &log, "info").unwrap();
         daemon
             .wait_until(|| self.run(&["true"]).status.success())
             .unwrap();
