@@ -8,10 +8,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::supervisor::{self, SupervisorError};
 
-/// What `icecore daemon` takes.
+/// Runs the daemon: kernel programs, sessions and the governing proxy
+///
+/// Use it as a service, as root, once a host. It runs in the foreground until SIGTERM or SIGINT. Sessions outlive it:
+/// their Snowflake connections are refused until it is back. Files of tokens, passwords and keys are read anew for each
+/// login; every other change of the config needs a restart.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Runs in the foreground until SIGTERM or SIGINT. Sessions outlive it: their Snowflake connections are refused until it is back.\n\nLogs go to standard error; ICECORE_LOG=debug prints more, ICECORE_LOG_FORMAT=json prints JSON."
+    after_help = "Examples:\n  icecore daemon\n  ICECORE_LOG=debug icecore daemon --config ./icecore.toml\n\nLogs go to standard error. ICECORE_LOG=error|warn|info|debug|trace chooses the least level that is printed [default: info]; ICECORE_LOG_FORMAT=json prints one JSON object a line.\n\nExit codes: 0 stopped in order, 1 not root or running already, 2 usage, 3 config, 4 the kernel or the host lacks something."
 )]
 pub(super) struct Args {
     #[command(flatten)]

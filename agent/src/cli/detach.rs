@@ -8,10 +8,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::supervisor::{self, DetachError, Running};
 
-/// What `icecore detach` takes.
+/// Takes kernel programs, maps and cgroups away
+///
+/// Use it to remove Icecore from a host, after the daemon has been stopped: stopping alone leaves the programs in place,
+/// so that sessions stay cut off. Refuses while a daemon runs, and while sessions run unless they may be killed: detached,
+/// they would reach Snowflake past the proxy. The record stays.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Refuses while a daemon runs, and while sessions run unless they may be killed: detached, they would reach Snowflake past the proxy."
+    after_help = "Examples:\n  icecore detach\n  icecore detach --kill\n\nExit codes: 0 detached, or nothing was attached; 1 a daemon or a session runs; 2 usage; 3 config; 4 the kernel refused."
 )]
 pub(super) struct Args {
     #[command(flatten)]

@@ -6,15 +6,16 @@ use std::process::ExitCode;
 use super::reading::{Source, finish};
 use crate::replay::{ReadError, views};
 
-/// Print SQL that defines views over a store, for DuckDB
+/// Prints SQL that defines views over a store, for DuckDB
 ///
-/// Use it as `icecore duckdb | duckdb`, or run it in any DuckDB connection. Views: `sessions`, `logins`, `statements`
+/// Use it to ask questions over all sessions: `icecore duckdb | duckdb`, or run it in any DuckDB connection. Views: `sessions`, `logins`, `statements`
 /// (those that are over), `statement_texts`, `events`, `trail` (one row a statement, all joined), `blocked`; and with
 /// every row as recorded `sessions_all`, `logins_all`, `statements_all`. The views read the objects that are in the
 /// store at this moment, listed one by one: what is not a record, or was added later, is not read.
-///
-/// Exit codes: 0 done, 2 usage, 4 store unreachable.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  icecore duckdb > views.sql && duckdb -init views.sql\n  (icecore duckdb; echo 'select * from blocked;') | duckdb\n\nExit codes: 0 done, 2 usage, 4 store unreachable."
+)]
 pub struct Args {
     #[command(flatten)]
     source: Source,

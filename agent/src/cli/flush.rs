@@ -11,10 +11,13 @@ use crate::control::request::{Reply, Request};
 /// How long sealing and storing may take.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// What `icecore flush` takes.
+/// Seals the record and hands it to the store
+///
+/// Use it before reading what has just happened, or before a runner goes away. The daemon does it every
+/// record.seal_interval [default: 5m]; this does it at once. Only root may ask for it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Frames are sealed to Parquet every record.seal_interval; this does it at once. Only root may ask for it."
+    after_help = "Examples:\n  icecore flush && icecore sessions\n\nExit codes: 0 stored, 1 refused, 2 usage, 3 config, 4 no daemon."
 )]
 pub(super) struct Args {
     #[command(flatten)]

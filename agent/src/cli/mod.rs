@@ -67,13 +67,16 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Makes an AI agent's use of Snowflake visible, governed and provable.
+/// Makes an AI agent's use of Snowflake visible, governed and provable
+///
+/// A daemon on the host takes the Snowflake connections of sessions: it logs in with the host's credential, decides what
+/// may run, and writes down every statement and its answer. Programs in a session run unmodified.
 #[derive(Debug, Parser)]
 #[command(
     name = "icecore",
     disable_version_flag = true,
     subcommand_required = false,
-    after_help = "A first session:\n  icecore check --config /etc/icecore/icecore.toml\n  icecore daemon --config /etc/icecore/icecore.toml &\n  icecore run -- python3 report.py"
+    after_help = OVERVIEW
 )]
 struct Cli {
     /// Prints the version; with --json also the digest of the kernel programs
@@ -88,21 +91,34 @@ struct Cli {
     command: Option<Command>,
 }
 
+/// The commands at work, in the order of use.
+const OVERVIEW: &str = "\
+In the order of use:
+  icecore check                        is the config good, and what is wrong with it
+  icecore daemon                       governs the host's sessions; a service, as root
+  icecore run -- python3 report.py     runs an agent or job in a session, as any user
+  icecore flush                        hands what has just happened to the store
+  icecore sessions                     lists what ran
+  icecore replay 0199a3                tells one session, step by step
+  icecore duckdb | duckdb              asks questions over all sessions
+  icecore detach                       takes it all out of the kernel again
+
+`icecore COMMAND --help` says more of each.
+
+Exit codes: 0 done, 1 refused or differs, 2 usage, 3 config, 4 unreachable, 70 a bug; `icecore run` ends as its command \
+does. Results go to standard output, all else to standard error.";
+
+/// In the order of use.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the daemon: kernel programs, sessions and the governing proxy
-    Daemon(daemon::Args),
-    /// Runs a command in a session of its own
-    Run(run::Args),
-    /// Checks a config and the host, and changes nothing
     Check(check::Args),
-    /// Takes kernel programs, maps and cgroups away
-    Detach(detach::Args),
-    /// Seals the record and hands it to the store
+    Daemon(daemon::Args),
+    Run(run::Args),
     Flush(flush::Args),
     Sessions(sessions::Args),
     Replay(replay::Args),
     Duckdb(duckdb::Args),
+    Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
     Proxy,
@@ -130,7 +146,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
     }
     match cli.command {
         Some(Command::Daemon(args)) => daemon::run(&args, clock),
-        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Run(args)) => run::run(args, clock),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Detach(args)) => detach::run(&args, clock),
         Some(Command::Flush(args)) => flush::run(&args),
@@ -160,6 +176,32 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_of_every_command_is_whole() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands().filter(|one| !one.is_hide_set()) {
+            let name = command.get_name();
+            if name == "help" {
+                continue;
+            }
+            let first = command.get_about().map(ToString::to_string);
+            let first = first.unwrap_or_default();
+            assert!(first.len() > 20 && !first.ends_with('.'), "{name}: {first}");
+            let long = command.clone().render_long_help().to_string();
+            assert!(
+                long.contains("Use it "),
+                "{name} does not say when to use it"
+            );
+            for part in ["\nExamples:\n  ", "Exit codes: "] {
+                assert!(long.contains(part), "{name}: no `{part}` in\n{long}");
+            }
+            let described = |argument: &clap::Arg| argument.get_help().is_some();
+            assert!(command.get_arguments().all(described), "{name}");
+            assert!(OVERVIEW.contains(&format!("icecore {name}")), "{name}");
+        }
+    }
 
     #[test]
     fn command_line_is_consistent() {

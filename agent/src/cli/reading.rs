@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::Exit;
 use crate::record::RecordError;
 use crate::replay::{Archive, ReadError, terminal};
 
@@ -12,7 +13,7 @@ const REFUSED_SHOWN: usize = 20;
 /// Where to read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Source {
-    /// Store to read, as a URL
+    /// The store to read, as a URL
     #[arg(
         long,
         value_name = "URL",
@@ -22,6 +23,11 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Gives the store's URL.
+    pub(super) fn store(&self) -> &str {
+        &self.store
+    }
+
     /// Reads the store and tells on standard error what was left out of it.
     pub(super) fn read(&self) -> Result<Archive, ReadError> {
         let archive = Archive::read(&self.store)?;
@@ -46,9 +52,17 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
         }
         Err(error) => error,
     };
+    if let ReadError::Store(RecordError::Setting {
+        expected, found, ..
+    }) = &error
+    {
+        // The record speaks of its settings; what these commands were given is an option.
+        let line = format!("error: --store: expected {expected}, found `{found}`");
+        drop(writeln!(io::stderr().lock(), "{}", terminal(&line)));
+        return Exit::Usage.into();
+    }
     let (code, hint) = match &error {
         ReadError::Unknown(_) | ReadError::Ambiguous { .. } => (1, None),
-        ReadError::Store(error @ RecordError::Setting { .. }) => (2, error.hint()),
         ReadError::Store(error) => (4, error.hint()),
         ReadError::Write(_) => (70, None),
     };

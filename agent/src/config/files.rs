@@ -9,7 +9,8 @@ use rustls::pki_types::pem::PemObject;
 
 use super::problem::Problems;
 use super::trust::{self, Readers, Untrusted};
-use super::{Config, Credential};
+use super::{Config, Credential, Policy};
+use crate::connection::redirect::is_on_bpffs;
 use crate::upstream::{self, CredentialError, Flaw};
 
 /// Longest config file that is read.
@@ -74,6 +75,7 @@ pub(super) fn check(config: &Config, problems: &Problems) {
         trust::check_folder_to_be(&daemon.state_dir),
     );
     tell("capture.root", cgroup(&config.capture.root));
+    tell("capture.pin_dir", pins(&config.capture.pin_dir));
     if let Some(file) = &config.upstream.ca_file {
         tell("upstream.ca_file", roots(file));
     }
@@ -91,9 +93,18 @@ pub(super) fn check(config: &Config, problems: &Problems) {
             problems.add(format!("{key}.{setting}"), expected, found);
         }
     }
-    tell("policy.dir", policies(&config.policy.dir));
+    check_policy(&config.policy, problems);
     let store = config.record.store.trim_start_matches("file://");
     tell("record.store", trust::check_folder_to_be(Path::new(store)));
+}
+
+/// Checks the policies' folder and files.
+pub(super) fn check_policy(policy: &Policy, problems: &Problems) {
+    if let Err(Untrusted { expected, found }) = policies(&policy.dir)
+        && !problems.has("policy.dir")
+    {
+        problems.add("policy.dir", expected, found);
+    }
 }
 
 fn cgroup(root: &Path) -> Result<(), Untrusted> {
@@ -104,6 +115,17 @@ fn cgroup(root: &Path) -> Result<(), Untrusted> {
     Err(Untrusted {
         expected: "a folder of a mounted cgroup v2".to_owned(),
         found: format!("`{}`, which is none", root.display()),
+    })
+}
+
+fn pins(dir: &Path) -> Result<(), Untrusted> {
+    if is_on_bpffs(dir) {
+        return Ok(());
+    }
+    Err(Untrusted {
+        expected: "a folder on a BPF file system (`mount -t bpf bpf /sys/fs/bpf` mounts one)"
+            .to_owned(),
+        found: format!("`{}`, which is on another", dir.display()),
     })
 }
 

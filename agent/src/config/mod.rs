@@ -238,6 +238,16 @@ impl Config {
         problems.settle(&read.path, config)
     }
 
+    /// Reads no more of a config file than where its policies are; none if that itself is wrong.
+    #[must_use]
+    pub fn policy(path: &Path) -> Option<Policy> {
+        let problems = Problems::default();
+        let read = files::read_config(path, &problems)?;
+        let policy = typed::policy_alone(&read.text, &problems);
+        files::check_policy(&policy, &problems);
+        problems.settle(&read.path, policy).ok()
+    }
+
     /// Reads no more of a config file than where its daemon's control socket is; any user may.
     ///
     /// # Errors

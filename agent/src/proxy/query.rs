@@ -7,13 +7,14 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::core::Core;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined};
 use crate::record::{Draft, StatementRow};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
-use crate::snowflake::query::QueryRequest;
+use crate::snowflake::query::{Api, QueryRequest};
 use crate::snowflake::route::plain_member;
 use crate::tasks;
 
@@ -71,7 +72,7 @@ impl Door {
             }
             Joined::Replay(execution) => execution,
             Joined::Spent(Some(known)) => {
-                return self.fetch(login, received, known).await;
+                return self.fetch(login, received, known, None).await;
             }
             Joined::Spent(None) => {
                 let text = "this requestId was answered before and its answer is no longer held; send the statement under another";
@@ -85,7 +86,8 @@ impl Door {
         told(execution.wait(ANSWER_WITHIN).await, execution.form())
     }
 
-    async fn refuse_query(&self, received: &Received, text: &str) -> Body {
+    /// Refuses a request about a statement that could not be read.
+    pub(super) async fn refuse_query(&self, received: &Received, text: &str) -> Body {
         self.refuse(received.form, text, json!({ "path": received.path }))
             .await
     }
@@ -115,8 +117,7 @@ impl Door {
             let ended = stages.run(&door.core.upstream, &execution, asked).await;
             door.session.count(ended);
             drop(slot);
-            tokio::time::sleep(REPLY_KEPT).await;
-            stages.registry.forget(&execution);
+            keep(Arc::clone(&door.core), execution);
         }));
     }
 
@@ -153,6 +154,14 @@ impl Door {
     }
 }
 
+/// Lets go of a reply when its time is over. A task of its own, since that of the statement takes kilobytes.
+fn keep(core: Arc<Core>, execution: Arc<Execution>) {
+    drop(tasks::spawn("kept reply", async move {
+        tokio::time::sleep(REPLY_KEPT).await;
+        core.shared.stages.registry.forget(&execution);
+    }));
+}
+
 /// Tells what became of a statement, in the form of its door.
 pub(super) fn told(answer: Answer, form: Form) -> Body {
     match answer {
@@ -185,7 +194,8 @@ fn digest(request: &QueryRequest, received: &Received) -> [u8; 32] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     };
-    take(&received.path);
+    take(received.path.trim_end_matches('/'));
+    take(&request.api().map(Api::members).unwrap_or_default());
     for (name, value) in request.meaning() {
         take(name);
         take(value);

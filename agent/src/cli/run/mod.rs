@@ -6,10 +6,14 @@
 
 mod child;
 mod enter;
+mod help;
+mod java;
+mod leftover;
 mod link;
 mod program;
 mod summary;
 mod trust;
+mod untouched;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -24,20 +28,28 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::Exit;
 use super::failure::Failure;
 use super::socket::{DaemonName, ask, connect, misunderstood};
+use crate::clock::Clock;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
 use child::Child;
 use link::{Link, Told};
 use summary::Summary;
 use trust::Trust;
+use untouched::{Surroundings, untouched};
 
 /// How long the daemon may take to answer; it waits 10 s for a proxy and 10 s for the record.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What `icecore run` takes.
+/// Runs a command in a session of its own
+///
+/// Use it for every agent and job that may reach Snowflake; any user may, without root. The command runs as if it had
+/// been started without Icecore, with the caller's user, terminal, limits and folder; its Snowflake connections are
+/// governed and recorded, and any password or key that it brings is replaced by the host's credential. A summary and how
+/// to read the record follow on standard error. When the command ends, what it left running is killed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore run -- python3 report.py\n  icecore run --label change=CHG123 -- dbt run\n  icecore run --require enforced -- claude -p 'how many orders were late?'\n\nEnds with the exit code of CMD; 127 if there is no CMD, 126 if it cannot be executed, 128 and the signal's number if a signal ended it, 4 if there is no daemon, 1 if it refuses."
+    after_help = help::EXAMPLES,
+    after_long_help = help::long()
 )]
 pub(super) struct Args {
     /// Says something about the session; goes into its record; may be given many times
@@ -48,7 +60,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "enforced", value_parser = ["enforced"])]
     require: Option<String>,
 
-    /// Leaves out the summary; errors and warnings are printed all the same
+    /// Leaves the summary out; errors and warnings are printed all the same
     #[arg(long, short)]
     quiet: bool,
 
@@ -65,7 +77,7 @@ pub(super) struct Args {
 }
 
 /// Runs the command, or becomes it.
-pub(super) fn run(args: Args) -> ExitCode {
+pub(super) fn run(args: Args, clock: Clock) -> ExitCode {
     // Others of the same user must not read the secret or the job's variables out of this process (proc(5), `PR_SET_DUMPABLE`).
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         eprintln!("icecore: warning: this process can be looked into: {error}");
@@ -73,10 +85,10 @@ pub(super) fn run(args: Args) -> ExitCode {
     if let Some(session) = args.enter {
         return enter::enter(session, &args.daemon, &args.command);
     }
-    launch(args).unwrap_or_else(|failure| failure.report())
+    launch(args, clock).unwrap_or_else(|failure| failure.report())
 }
 
-fn launch(args: Args) -> Result<ExitCode, Failure> {
+fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     let Some(command) = args.command.first() else {
         return Err(Failure::text(Exit::Usage, "expected a command"));
     };
@@ -104,12 +116,18 @@ fn launch(args: Args) -> Result<ExitCode, Failure> {
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     // From here on an early return ends the session: the control connection goes.
-    let trust =
-        Trust::write(&opened.ca, opened.session, |name| env::var_os(name)).map_err(|error| {
-            let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
-            Failure::new(Exit::Unreachable, error)
-        })?;
-    for warning in &trust.warnings {
+    let caller = |name: &str| env::var_os(name);
+    let trust = Trust::write(&opened.ca, opened.session, caller, clock.now()).map_err(|error| {
+        let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
+        Failure::new(Exit::Unreachable, error)
+    })?;
+    let around = Surroundings {
+        ca: &opened.ca,
+        caller: &caller,
+        exists: &|path| path.exists(),
+        command: &args.command,
+    };
+    for warning in trust.warnings.iter().chain(&untouched(&around)) {
         eprintln!("icecore: warning: {warning}");
     }
     let not_started = |error: std::io::Error| {

@@ -4,12 +4,16 @@
 //! and our CA at the end. The caller writes the files; the daemon, which is root, reads nothing that a caller names.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
+use super::{java, leftover};
 use crate::id::SessionId;
 
 /// Where hosts keep their roots, in one file. Source: Go, crypto/x509/root_linux.go.
@@ -25,6 +29,15 @@ const HOST_ROOTS: [&str; 6] = [
 /// Longest file of roots that is taken over.
 const ROOTS_MAX_BYTES: u64 = 16 << 20;
 
+/// Every file that is written for a session; nothing else is removed from a folder that was left over.
+const FILES: [&str; 5] = [
+    "requests.pem",
+    "curl.pem",
+    "ssl.pem",
+    "node.pem",
+    "java.jks",
+];
+
 /// By these a job asks its runner for identity tokens, which are good anywhere; they stay outside.
 const TOKEN_REQUEST_VARIABLES: &[&str] = &[
     "ACTIONS_ID_TOKEN_REQUEST_URL",
@@ -35,6 +48,8 @@ const TOKEN_REQUEST_VARIABLES: &[&str] = &[
 #[derive(Debug)]
 pub(super) struct Trust {
     folder: PathBuf,
+    /// Says that this launcher lives, to those that remove what dead ones left.
+    _held: OwnedFd,
     /// What is set for the command.
     pub(super) variables: Vec<(&'static str, OsString)>,
     /// What is taken out of its environment.
@@ -52,13 +67,20 @@ impl Trust {
         ca: &Path,
         session: SessionId,
         caller: impl Fn(&str) -> Option<OsString>,
+        now: DateTime<Utc>,
     ) -> io::Result<Self> {
         let ca = fs::read(ca).map_err(|error| {
             io::Error::new(error.kind(), format!("`{}`: {error}", ca.display()))
         })?;
         let set = |name: &str| caller(name).filter(|value| !value.is_empty());
+        let places = places(&caller);
+        for place in &places {
+            leftover::sweep(place, &FILES, now);
+        }
+        let folder = make_folder(session, &places)?;
         let mut trust = Self {
-            folder: make_folder(session, &caller)?,
+            _held: leftover::hold(&folder)?,
+            folder,
             variables: Vec::new(),
             removed: TOKEN_REQUEST_VARIABLES,
             warnings: Vec::new(),
@@ -95,6 +117,9 @@ impl Trust {
         if set(ocsp).is_none() {
             trust.variables.push((ocsp, "false".into()));
         }
+        if java::chosen_by(&caller).is_none() {
+            trust.add_java(set(java::VARIABLE).as_deref(), &ca)?;
+        }
         trust.warnings.sort();
         trust.warnings.dedup();
         Ok(trust)
@@ -117,6 +142,16 @@ impl Trust {
         }
     }
 
+    /// Makes JVMs trust the host's roots and `ca`: they read no other variable, and an option names one store only.
+    fn add_java(&mut self, caller: Option<&OsStr>, ca: &[u8]) -> io::Result<()> {
+        let roots = Base(None).or_host_roots(self);
+        let path = self.folder.join("java.jks");
+        create(&path)?.write_all(&java::key_store(&[&roots, ca]))?;
+        self.variables
+            .push((java::VARIABLE, java::options(caller, &path)));
+        Ok(())
+    }
+
     fn add(
         &mut self,
         variable: &'static str,
@@ -125,11 +160,7 @@ impl Trust {
         ca: &[u8],
     ) -> io::Result<()> {
         let path = self.folder.join(file);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
+        let mut file = create(&path)?;
         file.write_all(roots)?;
         if !roots.is_empty() && !roots.ends_with(b"\n") {
             file.write_all(b"\n")?;
@@ -209,22 +240,35 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Makes a folder that nobody else can look into, where the user's own files of the moment go.
-fn make_folder(
-    session: SessionId,
-    caller: &impl Fn(&str) -> Option<OsString>,
-) -> io::Result<PathBuf> {
-    let places = [
+fn create(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Lists where a user's own files of the moment go, the best place first.
+fn places(caller: &impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let named = [
         caller("XDG_RUNTIME_DIR"),
         caller("TMPDIR"),
         Some("/tmp".into()),
     ];
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for place in places.into_iter().flatten() {
-        let folder = Path::new(&place).join(format!("icecore-{session}"));
-        if !folder.is_absolute() {
-            continue;
+    let mut places: Vec<PathBuf> = Vec::new();
+    for place in named.into_iter().flatten().map(PathBuf::from) {
+        if place.is_absolute() && !places.contains(&place) {
+            places.push(place);
         }
+    }
+    places
+}
+
+/// Makes a folder that nobody else can look into.
+fn make_folder(session: SessionId, places: &[PathBuf]) -> io::Result<PathBuf> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for place in places {
+        let folder = place.join(format!("{}{session}", leftover::PREFIX));
         // Made, never found: a folder that is there already may be somebody else's.
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => return Ok(folder),

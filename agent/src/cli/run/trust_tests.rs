@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::Clock;
 
 const ROOT: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
 const OURS: &str = "-----BEGIN CERTIFICATE-----\nOURS\n-----END CERTIFICATE-----\n";
@@ -36,10 +37,8 @@ impl Caller {
 
     fn trust(&self) -> Trust {
         let ca = self.home.path().join("ca.pem");
-        Trust::write(&ca, SessionId::new(), |name| {
-            self.variables.get(name).cloned()
-        })
-        .unwrap()
+        let caller = |name: &str| self.variables.get(name).cloned();
+        Trust::write(&ca, SessionId::new(), caller, Clock::system().now()).unwrap()
     }
 }
 
@@ -136,6 +135,45 @@ fn gos_revocation_server_is_off_unless_the_caller_chose() {
 }
 
 #[test]
+fn jvms_get_a_store_beside_the_callers_options() {
+    let mut caller = Caller::new();
+    caller.set("JAVA_TOOL_OPTIONS", "-Xmx1g");
+    let trust = caller.trust();
+    let store = trust.folder.join("java.jks");
+    let expected = format!("-Xmx1g -Djavax.net.ssl.trustStore={}", store.display());
+    assert_eq!(value(&trust, "JAVA_TOOL_OPTIONS"), Some(expected.into()));
+    assert!(
+        fs::read(store)
+            .unwrap()
+            .starts_with(&[0xfe, 0xed, 0xfe, 0xed])
+    );
+}
+
+#[test]
+fn callers_own_jvm_store_is_left_alone() {
+    let mut caller = Caller::new();
+    caller.set("_JAVA_OPTIONS", "-Djavax.net.ssl.trustStore=/own.jks");
+    let trust = caller.trust();
+    assert_eq!(value(&trust, "JAVA_TOOL_OPTIONS"), None);
+    assert!(!trust.folder.join("java.jks").exists());
+}
+
+#[test]
+fn every_file_of_a_session_can_be_swept() {
+    let mut caller = Caller::new();
+    caller.set("CURL_CA_BUNDLE", "/absent.pem");
+    let trust = caller.trust();
+    let mut names: Vec<_> = fs::read_dir(&trust.folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    let mut known = FILES.to_vec();
+    known.sort_unstable();
+    assert_eq!(names, known);
+}
+
+#[test]
 fn token_requests_are_taken_out() {
     assert_eq!(
         Caller::new().trust().removed,
@@ -148,6 +186,8 @@ fn token_requests_are_taken_out() {
 
 #[test]
 fn missing_ca_is_an_error_with_its_name() {
-    let error = Trust::write(Path::new("/absent/ca.pem"), SessionId::new(), |_| None).unwrap_err();
+    let now = Clock::system().now();
+    let absent = Path::new("/absent/ca.pem");
+    let error = Trust::write(absent, SessionId::new(), |_| None, now).unwrap_err();
     assert!(error.to_string().starts_with("`/absent/ca.pem`"));
 }

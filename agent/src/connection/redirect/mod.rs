@@ -24,7 +24,7 @@ pub use self::destinations::{Destinations, LookUpError, Redirected};
 pub use self::error::KernelError;
 pub use self::hierarchy::v2_mount;
 pub use self::load::object_digest;
-pub use self::pins::detach;
+pub use self::pins::{detach, is_on_bpffs};
 pub use self::probe::{Missing, Need, probe};
 
 use self::error::{is_absent, map, system};

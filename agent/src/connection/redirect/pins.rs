@@ -190,7 +190,12 @@ pub(super) fn remove_link(pin: &Path) -> Result<(), KernelError> {
     fs::remove_file(pin).map_err(|e| system("remove", pin, e))
 }
 
-/// Checks that the folder, or the nearest one above it that exists, is on a BPF file system.
+/// Tells whether a folder, or the nearest one above it that exists, is on a BPF file system.
+#[must_use]
+pub fn is_on_bpffs(path: &Path) -> bool {
+    require_bpffs(path).is_ok()
+}
+
 fn require_bpffs(path: &Path) -> Result<(), KernelError> {
     let nearest = path.ancestors().find(|path| path.exists());
     let nearest = nearest.unwrap_or(Path::new("/"));

@@ -1,0 +1,36 @@
+//! What `icecore run --help` says beyond its options.
+
+/// Examples and exit codes.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  icecore run -- python3 report.py
+  icecore run --label change=CHG123 -- dbt run
+  icecore run --require enforced -- claude -p 'how many orders were late?'
+
+Exit codes: that of CMD; 127 if there is no CMD, 126 if it cannot be executed, 128 and the signal's number if a signal \
+ended it; before CMD starts 1 refused, 2 usage, 3 config, 4 no daemon.";
+
+/// What trusts the proxy in a session, and what does not.
+const TRUST: &str = "\
+Trust: the command's programs are told by their environment to trust Icecore's CA beside the host's roots, or beside \
+what the caller had set there:
+  REQUESTS_CA_BUNDLE   Python connector 4.x, snow, dbt, requests; CURL_CA_BUNDLE too if it is set
+  SSL_CERT_FILE        Python connector 5.x, Go, Rust, .NET, OpenSSL
+  NODE_EXTRA_CA_CERTS  Node
+  JAVA_TOOL_OPTIONS    JVMs: a trust store with the host's roots, in the place of the JVM's own cacerts
+  SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED=false unless set: Go does not wait for a revocation server
+ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are taken out.
+
+What does not trust it, and what to do; a warning says so where it can be seen from outside:
+  a JVM trust store that the caller or the command line chooses: import the CA there with keytool
+  Snowflake's ODBC driver: append the CA to the file of CABundleFile in simba.snowflake.ini
+  programs that start others with a cleared environment, such as env -i: let them keep the variables
+  containers: mount the files and pass the variables
+  programs with roots compiled in, or a root store of their own in their settings: change that setting
+  drivers told to insist on revocation lists: certificates of Icecore have none, since they live for days
+The CA is `ca/ca.pem` in the daemon's state_dir; it can vouch for Snowflake's domains only.";
+
+/// Gives all of it.
+pub(super) fn long() -> String {
+    format!("{EXAMPLES}\n\n{TRUST}")
+}
