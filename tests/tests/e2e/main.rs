@@ -9,6 +9,8 @@ mod chunks;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod observe;
