@@ -29,6 +29,8 @@ mod red;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sessions;
