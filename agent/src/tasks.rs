@@ -1,7 +1,9 @@
 //! Tasks with a name, so that one that ends by a panic is seen and told.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinHandle;
 use tracing::error;
 
@@ -14,10 +16,28 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     tokio::spawn(async move {
-        if let Err(failure) = tokio::spawn(future).await
-            && failure.is_panic()
-        {
+        // What the future held is dropped with it, and nobody else sees it half done.
+        if AssertUnwindSafe(future).catch_unwind().await.is_err() {
             error!(task = name, "task ended by a panic");
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_panics_ends_and_takes_no_other_with_it() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let ended = runtime.block_on(async {
+            let panics = spawn("panics", async { panic!("on purpose") });
+            let (done, told) = tokio::sync::oneshot::channel();
+            drop(spawn("goes on", async { done.send(7).unwrap() }));
+            (panics.await.is_ok(), told.await)
+        });
+        assert_eq!(ended, (true, Ok(7)));
+    }
 }

@@ -3,9 +3,14 @@
 //! Nothing in `agent/` knows that this package exists: it meets Icecore as its users do, through the binary, the
 //! config file, the network and the files that are left behind.
 
+pub mod bench;
+pub mod canned;
 pub mod demo;
+pub mod drivers;
 pub mod emulator;
 pub mod harness;
+mod install;
+pub mod java;
 pub mod python;
 pub mod red;
 pub mod time;

@@ -1,11 +1,11 @@
 //! Python environments from locked lists, made at first use and kept beside the build.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use rustix::fs::FlockOperation;
+use anyhow::{Context, Result};
+
+use crate::install;
 
 /// The generations of Snowflake's Python connector; each needs an environment of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,63 +28,38 @@ impl Generation {
     }
 }
 
-/// Gives the interpreter of an environment, which is installed first if this version of its list never was.
+/// Gives the interpreter of a generation, which is installed first if this version of its list never was.
 pub fn interpreter(generation: Generation) -> Result<PathBuf> {
-    let list = folder("python").join(format!("{}.lock.txt", generation.name()));
-    let text = fs::read(&list).with_context(|| format!("read `{}`", list.display()))?;
-    let digest = ring::digest::digest(&ring::digest::SHA256, &text);
-    let hash: String = digest
-        .as_ref()
-        .iter()
-        .take(6)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    let build = build_folder()?;
-    let cache = build.parent().unwrap_or(&build).join("python");
-    fs::create_dir_all(&cache)?;
-    let environment = cache.join(format!("{}-{hash}", generation.name()));
-    let python = environment.join("bin/python");
-    let complete = environment.join("complete");
-
-    let lock = File::create(cache.join(format!("{}.lock", generation.name())))?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("wait for another install")?;
-    if !complete.exists() {
-        install(&environment, &python, &list)?;
-        File::create(&complete)?;
-    }
-    Ok(python)
+    interpreter_of(generation.name())
 }
 
-fn install(environment: &Path, python: &Path, list: &Path) -> Result<()> {
-    eprintln!("installing {} ...", environment.display());
-    if environment.exists() {
-        fs::remove_dir_all(environment)?;
-    }
-    run(Command::new("python3")
-        .args(["-m", "venv"])
-        .arg(environment))?;
-    run(Command::new(python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "-r",
-        ])
-        .arg(list))
+/// Gives the interpreter of an environment, as [`environment`] does.
+pub(crate) fn interpreter_of(name: &str) -> Result<PathBuf> {
+    Ok(environment(name)?.join("bin/python"))
 }
 
-fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("start {command:?}"))?;
-    if !status.success() {
-        bail!("{command:?}: {status}");
-    }
-    Ok(())
+/// Gives the environment that `python/<name>.lock.txt` lists, installed first if this version of the list never was.
+pub fn environment(name: &str) -> Result<PathBuf> {
+    let list = folder("python").join(format!("{name}.lock.txt"));
+    install::kept("python", name, std::slice::from_ref(&list), |environment| {
+        install::run(
+            Command::new("python3")
+                .args(["-m", "venv"])
+                .arg(environment),
+        )?;
+        install::run(
+            Command::new(environment.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--no-deps"])
+                .args([
+                    "--disable-pip-version-check",
+                    "--only-binary",
+                    ":all:",
+                    "--require-hashes",
+                    "-r",
+                ])
+                .arg(&list),
+        )
+    })
 }
 
 /// Gives a folder of this package, as it stands in the source tree.

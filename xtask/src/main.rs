@@ -1,5 +1,6 @@
 //! The project's tasks: the same on a laptop and in CI.
 
+mod bench;
 mod ci;
 mod command;
 mod demo;
@@ -37,6 +38,8 @@ enum Task {
         /// Run only tests whose name holds this text.
         filter: Option<String>,
     },
+    /// Measures Icecore against other proxies, in one run; asserts nothing about time. Needs root.
+    Bench(bench::Bench),
     /// Checks everything but behaviour: format, lints, docs, tidiness, the committed eBPF object, dependencies.
     Ci,
     /// Rebuilds the committed kernel programs.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Demo { keep } => demo::run(keep.as_deref()),
         Task::Test { long, filter } => test::run(long, filter.as_deref()),
+        Task::Bench(bench) => bench::run(&bench),
         Task::Ci => ci::run(),
         Task::Ebpf { check } => ebpf::run(check),
         Task::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),

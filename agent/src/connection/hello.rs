@@ -16,7 +16,10 @@ use super::name::{canonical, host_of};
 const OPENING_MAX_BYTES: usize = 16 << 10;
 
 /// How long a client may say nothing before the server is taken to speak first (SSH, SMTP, MySQL).
-const SILENCE: Duration = Duration::from_millis(300);
+///
+/// A cold JVM on a busy host was seen to load its TLS classes for more than 300 ms after it had connected; taken for
+/// silent, it is never governed. Servers that speak first are rare on the ports that are redirected.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long an opening may take once it has begun.
 const OPENING_WITHIN: Duration = Duration::from_secs(10);
@@ -189,6 +192,18 @@ impl AsyncWrite for Rewound {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -119,7 +119,12 @@ mod tests {
         let form = Form::V2 {
             created_on: DateTime::UNIX_EPOCH,
         };
-        let masked = mask(unmasked, QueryId::mint(), form, "h");
+        let masked = mask(
+            unmasked,
+            QueryId::mint(),
+            form,
+            "acme.snowflakecomputing.com",
+        );
         let text = String::from_utf8(masked.body().text().to_vec()).unwrap();
         let status = masked.body().status();
         (status, text, masked.into_parts().2)

@@ -56,10 +56,10 @@ pub struct Outcome {
     pub statement_type_id: Option<u32>,
     /// The statements that were sent together, as Snowflake names them.
     pub children: Vec<Child>,
-    /// The partition of the result that was asked for, if one was.
-    pub partition: Option<u32>,
     /// External chunks of the result.
     pub chunks: usize,
+    /// The partition of the result that was asked for, if one was.
+    pub partition: Option<u32>,
     /// The answer's plain bytes as they came.
     pub upstream_body: Option<Bytes>,
 }
@@ -170,8 +170,8 @@ fn read(answer: &Answer) -> Outcome {
         result_format: answer.result_format(),
         statement_type_id: answer.statement_type_id(),
         children: Vec::new(),
-        partition: None,
         chunks: 0,
+        partition: None,
         upstream_body: None,
     }
 }

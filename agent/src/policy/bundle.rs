@@ -1,8 +1,8 @@
 //! A set of Cedar policies, checked against the schema when it is loaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use cedar_policy::{
     Authorizer, Context, Decision, Effect, Entities, EntityUid, Policy, PolicyId, PolicySet,
@@ -55,6 +55,15 @@ pub struct PolicyProblem {
     pub text: String,
 }
 
+/// Most verdicts that are remembered; there is one for each user, account, action and kind that was asked.
+const VERDICTS_MAX: usize = 4096;
+
+/// The rules that allow, or why it is refused.
+type Verdict = Result<Vec<String>, Reason>;
+
+/// All that a verdict depends on: user, account, action and kind. Policies see nothing else.
+type Question = (String, String, Action, Kind);
+
 /// All policies that hold, and the digest of their texts.
 #[derive(Debug)]
 pub struct Bundle {
@@ -62,6 +71,8 @@ pub struct Bundle {
     reasons: BTreeMap<PolicyId, String>,
     schema: Schema,
     sha256: [u8; 32],
+    // INVARIANT: each is what the policies say; they never change, and no policy can read anything but the question.
+    verdicts: RwLock<HashMap<Question, Verdict>>,
 }
 
 impl Bundle {
@@ -107,6 +118,7 @@ impl Bundle {
             reasons,
             schema,
             sha256: digest(sources),
+            verdicts: RwLock::default(),
         })
     }
 
@@ -128,7 +140,7 @@ impl Bundle {
         self.policies.is_empty()
     }
 
-    /// Names the rules that allow an action, or says why it is refused.
+    /// Names the rules that allow an action, or says why it is refused; asked again, it is remembered.
     ///
     /// # Errors
     /// The reason; an error in any policy is one, so that a broken forbid cannot stop forbidding.
@@ -138,7 +150,37 @@ impl Bundle {
         account: &str,
         action: Action,
         kind: Kind,
-    ) -> Result<Vec<String>, Reason> {
+    ) -> Verdict {
+        let question = (
+            principal.user().to_owned(),
+            account.to_owned(),
+            action,
+            kind,
+        );
+        let verdicts = self.verdicts.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verdict) = verdicts.get(&question) {
+            return verdict.clone();
+        }
+        drop(verdicts);
+        let verdict = self.evaluate_anew(principal, account, action, kind);
+        let mut verdicts = self
+            .verdicts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if verdicts.len() >= VERDICTS_MAX {
+            verdicts.clear();
+        }
+        verdicts.insert(question, verdict.clone());
+        verdict
+    }
+
+    fn evaluate_anew(
+        &self,
+        principal: &Principal,
+        account: &str,
+        action: Action,
+        kind: Kind,
+    ) -> Verdict {
         let failed = |error: String| Reason {
             rules: vec![ERROR_RULE.to_owned()],
             text: format!("the policies could not be evaluated: {error}"),

@@ -182,6 +182,25 @@ proptest! {
     }
 }
 
+#[test]
+fn a_remembered_verdict_answers_its_own_question_alone() {
+    let bundle = bundle(
+        r#"@id("ci-reads") permit (principal == Icecore::Principal::"ci", action == Icecore::Action::"read", resource == Icecore::Account::"ACME");"#,
+    );
+    let allows = |user: &str, account: &str, sql: &str| {
+        let principal = Principal::host_user(user.to_owned(), 1001);
+        let statement = Statement::read(sql, &Scope::new(&|_| false));
+        let decision = decide(&bundle, Mode::Enforce, &principal, account, statement);
+        matches!(decision, Decision::Allow(_))
+    };
+    for _ in 0..2 {
+        assert!(allows("ci", "ACME", "select 1"));
+        assert!(!allows("other", "ACME", "select 1"));
+        assert!(!allows("ci", "OTHER", "select 1"));
+        assert!(!allows("ci", "ACME", "begin"));
+    }
+}
+
 fn batch(sql: &str, mode: Mode) -> Decision {
     let principal = Principal::host_user("ci".to_owned(), 1001);
     let statement = Statement::read_all(sql, Count::Any, &Scope::new(&|_| false));

@@ -204,6 +204,7 @@ impl Door {
     }
 
     async fn dispatch(self: &Arc<Self>, account: &Arc<Account>, received: Received) -> Told {
+        tracing::trace!(session = %self.session.id(), endpoint = ?received.endpoint, "request taken");
         tell(match received.endpoint {
             Endpoint::Chunk(id) => return self.chunk(account, &id).await,
             Endpoint::Login => self.log_in(account, &received).await,

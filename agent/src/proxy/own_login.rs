@@ -55,10 +55,10 @@ fn told(endpoint: &Endpoint) -> Body {
         | Endpoint::Monitoring(_)
         | Endpoint::AbortRequest
         | Endpoint::AbortQuery(_)
+        | Endpoint::Chunk(_)
         | Endpoint::Submit
         | Endpoint::Status(_)
         | Endpoint::Cancel(_)
-        | Endpoint::Chunk(_)
         | Endpoint::Telemetry => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
     }
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::core::Core;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined};
@@ -116,8 +117,7 @@ impl Door {
             let ended = stages.run(&door.core.upstream, &execution, asked).await;
             door.session.count(ended);
             drop(slot);
-            tokio::time::sleep(REPLY_KEPT).await;
-            stages.registry.forget(&execution);
+            keep(Arc::clone(&door.core), execution);
         }));
     }
 
@@ -152,6 +152,14 @@ impl Door {
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
         }
     }
+}
+
+/// Lets go of a reply when its time is over. A task of its own, since that of the statement takes kilobytes.
+fn keep(core: Arc<Core>, execution: Arc<Execution>) {
+    drop(tasks::spawn("kept reply", async move {
+        tokio::time::sleep(REPLY_KEPT).await;
+        core.shared.stages.registry.forget(&execution);
+    }));
 }
 
 /// Tells what became of a statement, in the form of its door.

@@ -195,10 +195,17 @@ impl Form {
 }
 
 /// Writes an error outside any query in the drivers' own form (login, renewal).
+///
+/// A lost login has no `data` at all: connector 5.2 and snowflake-connector-rs 1.1 read an empty one as an answer that
+/// lacks its fields and hide the text; connector 4 wants the object where a login is refused.
 #[must_use]
 pub fn plain_error(code: &str, message: &str) -> Body {
+    let data = match code {
+        code::SESSION_EXPIRED | code::MASTER_EXPIRED => serde_json::Value::Null,
+        _ => json!({}),
+    };
     Body::ok(text(
-        &json!({"data": {}, "code": code, "message": message, "success": false, "headers": null}),
+        &json!({"data": data, "code": code, "message": message, "success": false, "headers": null}),
     ))
 }
 

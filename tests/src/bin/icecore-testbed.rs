@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
-use icecore_tests::python::{self, Generation};
+use icecore_tests::drivers::Product;
 use icecore_tests::{demo, harness};
 
 /// The test bed's own tasks; use `cargo xtask`.
@@ -16,7 +16,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Installs the Python environments.
+    /// Installs the drivers.
     Prepare,
     /// Shows Icecore at work.
     Demo {
@@ -29,13 +29,33 @@ enum Task {
 fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Prepare => {
-            for generation in Generation::ALL {
-                let python = python::interpreter(generation)?;
-                eprintln!("ready: {}", python.display());
-            }
+            prepare()?;
             harness::programs::built()?;
             Ok(())
         }
         Task::Demo { keep } => demo::run(keep.as_deref(), &mut std::io::stdout().lock()),
     }
+}
+
+/// Installs the drivers side by side: each mostly waits for a registry.
+fn prepare() -> Result<()> {
+    std::thread::scope(|scope| {
+        let install = |product: Product| {
+            scope.spawn(move || {
+                let installed = product.install();
+                eprintln!(
+                    "{}: {product:?}",
+                    if installed.is_ok() { "ready" } else { "failed" }
+                );
+                installed.with_context(|| format!("install {product:?}"))
+            })
+        };
+        let installs: Vec<_> = Product::ALL.into_iter().map(install).collect();
+        for installed in installs {
+            installed
+                .join()
+                .map_err(|_| anyhow!("an install panicked"))??;
+        }
+        Ok(())
+    })
 }

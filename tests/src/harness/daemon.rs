@@ -18,8 +18,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the daemon in a cgroup, its output appended to `log_file`.
-    pub fn start(program: &Path, config: &Path, cgroup: &Path, log_file: &Path) -> Result<Self> {
+    /// Starts the daemon in a cgroup, its output from `level` on appended to `log_file`.
+    pub fn start(
+        program: &Path,
+        config: &Path,
+        cgroup: &Path,
+        log_file: &Path,
+        level: &str,
+    ) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log_file)?;
         let child = Command::new("/bin/sh")
             .args(["-euc", "echo $$ > \"$1\"; shift; exec \"$@\"", "start"])
@@ -30,6 +36,7 @@ impl Daemon {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("RUST_BACKTRACE", "1")
+            .env("ICECORE_LOG", level)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -17,7 +17,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts the command, which must run `drivers/steps.py`.
+    /// Starts the command, which must speak the step language of `drivers/run_steps.py`.
     pub fn start(mut command: Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -68,6 +68,12 @@ impl Driver {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits for the command's end.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        drop(self.stdin.take());
+        Ok(self.child.wait()?)
     }
 
     /// Kills the command.

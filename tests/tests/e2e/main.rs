@@ -9,6 +9,8 @@ mod chunks;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod observe;
@@ -27,10 +29,16 @@ mod red;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod spool;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod v2;

@@ -56,6 +56,9 @@ impl Host {
             upstream_ca: Certificates::make(path, "upstream").unwrap().ca_file,
             upstream: "127.0.0.1:9".parse().unwrap(),
             key_file: LoginKey::make(path).unwrap().private_file,
+            credential: None,
+            aliases: Vec::new(),
+            others: Vec::new(),
             record_mode: "strict_local".into(),
             store: path.join("store"),
             spool_max: "64MiB".into(),
@@ -83,7 +86,8 @@ impl Host {
     pub(crate) fn start_daemon(&mut self) {
         let log = self.path("daemon.log");
         let outside = self.cgroup.outside();
-        let mut daemon = Daemon::start(&self.icecore, &self.config_file(), &outside, &log).unwrap();
+        let mut daemon =
+            Daemon::start(&self.icecore, &self.config_file(), &outside, &log, "info").unwrap();
         daemon
             .wait_until(|| self.run(&["true"]).status.success())
             .unwrap();

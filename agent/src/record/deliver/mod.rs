@@ -113,8 +113,8 @@ pub async fn deliver(
             detail: Some(serde_json::json!({
                 "query_id": outcome.query_id.map(|id| id.to_string()),
                 "rows": outcome.rows,
-                "partition": outcome.partition,
                 "chunks": outcome.chunks,
+                "partition": outcome.partition,
                 "bytes": body.text().len(),
             })),
             ..EventRow::default()

@@ -1,0 +1,134 @@
+//! `cargo xtask bench`: builds what ships, gets the other proxies, then hands over to the program that measures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use crate::command::{self, cargo, root};
+
+/// The other proxies, by Debian package, with the program that each brings.
+const PEERS: [(&str, &str); 2] = [("nginx-light", "nginx"), ("haproxy", "haproxy")];
+
+/// How the benchmark runs.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Seconds in place of minutes: shows that everything works; the figures say little.
+    #[arg(long)]
+    quick: bool,
+    /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Write everything that was measured to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measured rounds of each row, in place of 5.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Write BENCHMARKS.md, as a whole run does that is not quick.
+    #[arg(long)]
+    report: bool,
+    /// Build with this profile; only `release` is what ships.
+    #[arg(long, default_value = "release")]
+    profile: String,
+}
+
+/// Builds, gets the peers, measures.
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    let mut build = cargo(&["build", "--workspace", "--profile", &bench.profile]);
+    for program in ["icecore", "icecore-canned", "icecore-bench"] {
+        build.args(["--bin", program]);
+    }
+    command::run(&mut build)?;
+    let folder = if bench.profile == "dev" {
+        "debug"
+    } else {
+        &bench.profile
+    };
+    let target = std::env::current_exe()?;
+    let target = target.ancestors().nth(2).context("the target folder")?;
+    let mut measure = Command::new(target.join(folder).join("icecore-bench"));
+    measure.arg("run").current_dir(root());
+    if let Some(tools) = peers(&target.join("bench-peers"))? {
+        measure.arg("--tools").arg(tools);
+    }
+    if bench.quick {
+        measure.arg("--quick");
+    }
+    if let Some(only) = &bench.only {
+        measure.args(["--only", only]);
+    }
+    if let Some(rounds) = bench.rounds {
+        measure.args(["--rounds", &rounds.to_string()]);
+    }
+    if let Some(file) = &bench.json {
+        measure.arg("--json").arg(std::path::absolute(file)?);
+    }
+    let whole = !bench.quick && bench.only.is_none() && bench.profile == "release";
+    if whole || bench.report {
+        measure.arg("--report").arg(root().join("BENCHMARKS.md"));
+    }
+    command::run(&mut measure)
+}
+
+/// Finds the peers installed, or downloads and unpacks their packages: to install them would start services.
+fn peers(folder: &Path) -> Result<Option<PathBuf>> {
+    let installed = |program: &str| {
+        ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
+            .iter()
+            .any(|place| Path::new(place).join(program).exists())
+    };
+    let missing: Vec<&str> = PEERS
+        .iter()
+        .filter(|(_, program)| !installed(program))
+        .map(|(package, _)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let complete = folder.join("complete");
+    if complete.exists() {
+        return Ok(Some(folder.to_owned()));
+    }
+    let archives = folder.join("archives");
+    fs::create_dir_all(archives.join("partial"))?;
+    let mut download = Command::new("apt-get");
+    download
+        .args([
+            "install",
+            "--quiet",
+            "--yes",
+            "--download-only",
+            "--no-install-recommends",
+        ])
+        .arg("--option")
+        .arg(format!("Dir::Cache::archives={}", archives.display()))
+        .args(&missing)
+        .stdout(Stdio::null());
+    if command::run(&mut download).is_err() {
+        command::run(
+            Command::new("apt-get")
+                .args(["update", "--quiet"])
+                .stdout(Stdio::null()),
+        )?;
+        command::run(&mut download)?;
+    }
+    let mut unpacked = 0;
+    for entry in fs::read_dir(&archives)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            command::run(Command::new("dpkg").arg("-x").arg(&path).arg(folder))?;
+            unpacked += 1;
+        }
+    }
+    ensure!(
+        unpacked > 0,
+        "expected packages of {} in `{}`, found none",
+        missing.join(", "),
+        archives.display()
+    );
+    fs::write(complete, "")?;
+    Ok(Some(folder.to_owned()))
+}
