@@ -1,8 +1,8 @@
 //! The drivers' endpoints one by one, by raw requests: every way in, replays, poll addresses, states, limits.
 
 use anyhow::Result;
-use icecore_tests::emulator::{Endpoint, FaultKind};
-use icecore_tests::harness::world::{AGENT_UID, Plan, World};
+use icecore_tests::emulator::{Endpoint, FaultKind, Tuning};
+use icecore_tests::harness::world::{Plan, World};
 use serde_json::{Value, json};
 
 use crate::asserts::all_executed_is_recorded;
@@ -425,29 +425,39 @@ fn login_whose_session_ended_meanwhile_is_closed() -> Result<()> {
     Ok(())
 }
 
-/// What the client says of routing is not sent; what Snowflake said is, by this login alone, and stays here.
+/// What the client says of routing is not sent; what Snowflake said is, with each request of that login, and stays here.
 #[test]
 fn routing_header_is_kept_by_the_login() -> Result<()> {
-    let world = World::start(&Plan::default())?;
+    let tuning = Tuning {
+        sticky_needed: true,
+        ..Tuning::default()
+    };
+    let world = World::start(&Plan {
+        tuning,
+        ..Plan::default()
+    })?;
     let mut step = statement("asked", ID, "select 1");
     step["headers"]["x-snowflake-session"] = "made-up-by-the-client".into();
-    let finished = raw::send(&world, &json!([login(), step]))?;
-    assert_eq!(body(&finished, "asked")["success"], true);
-    assert!(
-        !finished
-            .output
-            .to_lowercase()
-            .contains("x-snowflake-session\":"),
-        "{}",
-        finished.output
-    );
-    for request in world.gate.events(Some("request"))? {
-        assert!(
-            !request.to_string().contains("made-up-by-the-client"),
-            "{request}"
+    let steps = json!([
+        login(),
+        step,
+        {"name": "heartbeat", "target": "/session/heartbeat", "headers": token()},
+        {"name": "close", "target": "/session?delete=true", "headers": token()},
+    ]);
+    let finished = raw::send(&world, &steps)?;
+    for name in ["login", "asked", "heartbeat", "close"] {
+        assert_eq!(
+            body(&finished, name)["success"],
+            true,
+            "{}",
+            finished.output
         );
+        let headers = &finished.step(name)?["headers"];
+        assert!(headers.get("x-snowflake-session").is_none(), "{headers}");
     }
-    let output = world.session(AGENT_UID, &[], "true".as_ref())?.output()?;
-    assert!(output.status.success());
+    for event in ["sticky_wrong", "sticky_missing"] {
+        assert_eq!(world.gate.events(Some(event))?.len(), 0, "{event}");
+    }
+    assert_eq!(world.gate.events(Some("closed"))?.len(), 1);
     Ok(())
 }
