@@ -1,5 +1,10 @@
 //! Unmodified connectors of both wire generations, in a session of an unprivileged user.
 
+mod facts;
+mod logins;
+mod matrix;
+mod restart;
+
 use anyhow::Result;
 use icecore_tests::emulator::{CLIENT_CREDENTIAL_FIELDS, Tuning};
 use icecore_tests::harness::world::{Plan, World};
