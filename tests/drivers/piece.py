@@ -66,7 +66,7 @@ def ask(path, headers={}):
         except (http.client.IncompleteRead, OSError) as error:
             body, clean = getattr(error, "partial", b""), False
         return {"status": status, "bytes": len(body), "clean": clean, "type": answer.getheader("Content-Type"),
-                "encoding": answer.getheader("Content-Encoding"), "text": body[:200].decode(errors="replace")}
+                "encoding": answer.getheader("Content-Encoding"), "text": body[:600].decode(errors="replace")}
     finally:
         link.close()
 

@@ -1,4 +1,7 @@
-"""Makes an RSA key pair for key-pair authentication: PKCS#8 private key and SPKI public key, both PEM."""
+"""Makes an RSA key pair for key-pair authentication: PKCS#8 private key and SPKI public key, both PEM.
+
+A third argument names a file with the passphrase that the private key is encrypted with.
+"""
 
 import os
 import sys
@@ -6,12 +9,16 @@ import sys
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-private_file, public_file = sys.argv[1:3]
+private_file, public_file, *passphrase_files = sys.argv[1:]
+encryption = serialization.NoEncryption()
+for file_name in passphrase_files:
+    with open(file_name, "rb") as file:
+        encryption = serialization.BestAvailableEncryption(file.read().strip())
 key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 private = key.private_bytes(
     serialization.Encoding.PEM,
     serialization.PrivateFormat.PKCS8,
-    serialization.NoEncryption(),
+    encryption,
 )
 public = key.public_key().public_bytes(
     serialization.Encoding.PEM,

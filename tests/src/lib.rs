@@ -10,6 +10,7 @@ pub mod drivers;
 pub mod emulator;
 pub mod harness;
 mod install;
+pub mod java;
 pub mod python;
 pub mod red;
 pub mod time;

@@ -16,7 +16,10 @@ use super::name::{canonical, host_of};
 const OPENING_MAX_BYTES: usize = 16 << 10;
 
 /// How long a client may say nothing before the server is taken to speak first (SSH, SMTP, MySQL).
-const SILENCE: Duration = Duration::from_millis(300);
+///
+/// A cold JVM on a busy host was seen to load its TLS classes for more than 300 ms after it had connected; taken for
+/// silent, it is never governed. Servers that speak first are rare on the ports that are redirected.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long an opening may take once it has begun.
 const OPENING_WITHIN: Duration = Duration::from_secs(10);

@@ -190,6 +190,18 @@ impl Execution {
         !self.withdrawn.load(Ordering::SeqCst)
     }
 
+    /// Waits until Snowflake has named the statement, at most `limit`; `None` if it has not, or never will.
+    pub async fn named(&self, limit: Duration) -> Option<QueryId> {
+        let mut states = self.state.subscribe();
+        let named = states.wait_for(|state| match state {
+            State::Judged | State::Submitted => false,
+            State::Running(_) | State::Ready(_) | State::Refused(_) | State::Withdrawn(_) => true,
+        });
+        // What the time is over for may have been named all the same.
+        drop(tokio::time::timeout(limit, named).await);
+        self.given_query_id()
+    }
+
     /// Waits for the end, at most `limit`.
     pub async fn wait(&self, limit: Duration) -> Answer {
         let mut states = self.state.subscribe();

@@ -3,6 +3,7 @@
 //! No rule can ask for a mask yet, and the record says so: `masked_columns` is empty and `decision` is never `mask`.
 //! What holds already: the answer's kind must be the judged one, and nothing in it may work outside the session.
 
+mod api;
 mod chunk;
 mod several;
 
@@ -15,7 +16,7 @@ use crate::id::StatementId;
 use crate::snowflake::answer::{Answer, Body, Form, code};
 use crate::snowflake::chunks::NamedChunk;
 use crate::snowflake::route::QueryId;
-use crate::upstream::{Subject, Unmasked, UpstreamError};
+use crate::upstream::{Said, Subject, Unmasked, UpstreamError};
 
 /// An answer that may leave; made only by `mask`.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Outcome {
     pub children: Vec<Child>,
     /// External chunks of the result.
     pub chunks: usize,
+    /// The partition of the result that was asked for, if one was.
+    pub partition: Option<u32>,
     /// The answer's plain bytes as they came.
     pub upstream_body: Option<Bytes>,
 }
@@ -121,7 +124,8 @@ impl Masked {
 pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form, host: &str) -> Masked {
     let (subject, answered) = unmasked.into_parts();
     match answered {
-        Ok(answered) => {
+        Ok(Said::Api(answered)) => api::mask(subject, own_id, form, answered),
+        Ok(Said::Driver(answered)) => {
             let (answer, upstream_body) = answered.into_parts();
             let outcome = Outcome {
                 upstream_body: Some(upstream_body),
@@ -167,6 +171,7 @@ fn read(answer: &Answer) -> Outcome {
         statement_type_id: answer.statement_type_id(),
         children: Vec::new(),
         chunks: 0,
+        partition: None,
         upstream_body: None,
     }
 }

@@ -26,7 +26,8 @@ impl Door {
                 .await;
         };
         let registry = &self.core.shared.stages.registry;
-        match registry.find_request(self.session.id(), login.id, &request_id) {
+        let found = registry.find_request(self.session.id(), login.id, &request_id);
+        match found.filter(|execution| execution.form().is_like(received.form)) {
             Some(execution) => self.abort(login, received, &execution).await,
             None => not_executing(),
         }

@@ -222,7 +222,10 @@ impl Door {
             | Endpoint::Result(_)
             | Endpoint::Monitoring(_)
             | Endpoint::AbortRequest
-            | Endpoint::AbortQuery(_) => match self.authorized(account, &received).await {
+            | Endpoint::AbortQuery(_)
+            | Endpoint::Submit
+            | Endpoint::Status(_)
+            | Endpoint::Cancel(_) => match self.authorized(account, &received).await {
                 Ok(login) => self.with_login(&login, received).await,
                 Err(refusal) => refusal,
             },
@@ -232,10 +235,13 @@ impl Door {
     async fn with_login(self: &Arc<Self>, login: &Arc<OpenLogin>, received: Received) -> Body {
         match received.endpoint {
             Endpoint::Query => self.query(login, &received).await,
-            Endpoint::Result(query_id) => self.result(login, &received, query_id).await,
+            Endpoint::Result(query_id) => self.result(login, &received, query_id, None).await,
             Endpoint::Monitoring(query_id) => self.monitor(login, &received, query_id).await,
             Endpoint::AbortRequest => self.abort_request(login, &received).await,
             Endpoint::AbortQuery(query_id) => self.abort_query(login, &received, query_id).await,
+            Endpoint::Submit => self.submit_v2(login, &received).await,
+            Endpoint::Status(handle) => self.status_v2(login, &received, handle).await,
+            Endpoint::Cancel(handle) => self.cancel_v2(login, &received, handle).await,
             Endpoint::Heartbeat => self.heartbeat(login, &received).await,
             Endpoint::Close => self.close(login).await,
             Endpoint::Login

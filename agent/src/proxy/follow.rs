@@ -39,7 +39,10 @@ impl Door {
         login: &Arc<OpenLogin>,
         received: &Received,
         query_id: QueryId,
+        partition: Option<u32>,
     ) -> Body {
+        // The first partition comes with the reply.
+        let partition = partition.filter(|number| *number > 0);
         let known = match self.sent(received, query_id).await {
             Ok(Sent::Known(known)) => known,
             Ok(Sent::Held(execution)) => {
@@ -47,7 +50,11 @@ impl Door {
                 let registry = &self.core.shared.stages.registry;
                 let known = registry.find_known(self.session.id(), query_id);
                 match (answer, known) {
-                    (Answer::Settled(reply), Some(known)) if reply.is_in_progress() => known,
+                    (Answer::Settled(reply), Some(known))
+                        if reply.is_in_progress() || partition.is_some() =>
+                    {
+                        known
+                    }
                     (answer @ (Answer::Settled(_) | Answer::Running(_)), _) => {
                         return told(answer, execution.form());
                     }
@@ -55,21 +62,30 @@ impl Door {
             }
             Err(refusal) => return refusal,
         };
-        self.fetch(login, received, known).await
+        self.fetch(login, received, known, partition).await
     }
 
     /// Fetches what Snowflake holds of a statement whose reply was delivered, as a delivery of its own.
-    pub(super) async fn fetch(&self, login: &OpenLogin, received: &Received, known: Known) -> Body {
+    pub(super) async fn fetch(
+        &self,
+        login: &OpenLogin,
+        received: &Received,
+        known: Known,
+        partition: Option<u32>,
+    ) -> Body {
         let stages = &self.core.shared.stages;
         let headers = received.headers();
-        let unmasked = upstream::fetch(
-            &self.core.upstream,
-            &login.login,
-            &headers,
-            known.query_id,
-            known.earlier,
-        )
-        .await;
+        let (upstream, login_at) = (&self.core.upstream, &login.login);
+        let (query_id, earlier) = (known.query_id, known.earlier);
+        let unmasked = match known.form {
+            Form::V1 => upstream::fetch(upstream, login_at, &headers, query_id, earlier).await,
+            Form::V2 { .. } => {
+                upstream::fetch_partition(
+                    upstream, login_at, &headers, query_id, partition, earlier,
+                )
+                .await
+            }
+        };
         let mut masked = mask(unmasked, known.query_id, known.form, &self.name);
         let (statement, chunks) = (masked.statement(), masked.take_chunks());
         let session = self.session.id();

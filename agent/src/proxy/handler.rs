@@ -14,11 +14,13 @@ use super::login::closed;
 use super::logins::OpenLogin;
 use super::sessions::Session;
 use crate::control::{SessionEnd, SessionFacts, SessionHandler, SessionSummary};
+use crate::execution::Execution;
 use crate::id::SessionId;
 use crate::record::event::code;
 use crate::record::{Category, EventRow, Phase, Row, SessionRow, Severity};
+use crate::snowflake::answer::Form;
 use crate::tasks;
-use crate::upstream::{self, Headers};
+use crate::upstream::{self, Headers, UpstreamError};
 
 /// How long a session's end waits for Snowflake to close logins and cancel statements.
 const CLOSING_WITHIN: Duration = Duration::from_secs(5);
@@ -154,6 +156,23 @@ impl SessionHandler for Handler {
     }
 }
 
+/// Asks Snowflake to cancel a statement that was sent. The SQL API does so by the name that it gave alone.
+async fn abort(core: &Core, login: &OpenLogin, execution: &Execution) -> Result<(), UpstreamError> {
+    let (upstream, login, headers) = (&core.upstream, &login.login, Headers::own());
+    match execution.form() {
+        Form::V1 => {
+            let target = Err(execution.request_id());
+            upstream::abort(upstream, login, &headers, target).await?;
+        }
+        Form::V2 { .. } => {
+            if let Some(query_id) = execution.named(CLOSING_WITHIN).await {
+                upstream::cancel(upstream, login, &headers, query_id).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Cancels a session's open statements, closes its logins at Snowflake, and waits for their records.
 async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<OpenLogin>> {
     let shared = &core.shared;
@@ -168,10 +187,7 @@ async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<OpenLogin>> 
             let (core, login, execution) =
                 (Arc::clone(core), Arc::clone(login), Arc::clone(execution));
             drop(tasks::spawn("abort", async move {
-                let target = Err(execution.request_id());
-                let aborted =
-                    upstream::abort(&core.upstream, &login.login, &Headers::own(), target).await;
-                if let Err(error) = aborted {
+                if let Err(error) = abort(&core, &login, &execution).await {
                     tracing::warn!(statement = %execution.id(), %error, "statement could not be cancelled");
                 }
             }));

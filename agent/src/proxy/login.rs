@@ -98,7 +98,7 @@ impl Door {
             id: row.login_id.unwrap_or_else(LoginId::new),
             session: self.session.id(),
             account: Arc::clone(account),
-            login: Arc::new(login),
+            login: Arc::from(login),
             row: row.clone(),
         });
         if let Err(error) = self.record_login(row).await {

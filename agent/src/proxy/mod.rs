@@ -19,6 +19,7 @@ mod own_login;
 mod query;
 mod sessions;
 mod start;
+mod v2;
 
 use std::net::TcpListener;
 use std::process::ExitCode;

@@ -56,6 +56,9 @@ fn told(endpoint: &Endpoint) -> Body {
         | Endpoint::AbortRequest
         | Endpoint::AbortQuery(_)
         | Endpoint::Chunk(_)
+        | Endpoint::Submit
+        | Endpoint::Status(_)
+        | Endpoint::Cancel(_)
         | Endpoint::Telemetry => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
     }
 }

@@ -14,7 +14,7 @@ use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined};
 use crate::record::{Draft, StatementRow};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
-use crate::snowflake::query::QueryRequest;
+use crate::snowflake::query::{Api, QueryRequest};
 use crate::snowflake::route::plain_member;
 use crate::tasks;
 
@@ -72,7 +72,7 @@ impl Door {
             }
             Joined::Replay(execution) => execution,
             Joined::Spent(Some(known)) => {
-                return self.fetch(login, received, known).await;
+                return self.fetch(login, received, known, None).await;
             }
             Joined::Spent(None) => {
                 let text = "this requestId was answered before and its answer is no longer held; send the statement under another";
@@ -86,7 +86,8 @@ impl Door {
         told(execution.wait(ANSWER_WITHIN).await, execution.form())
     }
 
-    async fn refuse_query(&self, received: &Received, text: &str) -> Body {
+    /// Refuses a request about a statement that could not be read.
+    pub(super) async fn refuse_query(&self, received: &Received, text: &str) -> Body {
         self.refuse(received.form, text, json!({ "path": received.path }))
             .await
     }
@@ -193,7 +194,8 @@ fn digest(request: &QueryRequest, received: &Received) -> [u8; 32] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     };
-    take(&received.path);
+    take(received.path.trim_end_matches('/'));
+    take(&request.api().map(Api::members).unwrap_or_default());
     for (name, value) in request.meaning() {
         take(name);
         take(value);

@@ -38,6 +38,9 @@ pub enum AnswerError {
     /// The envelope lacks `success`.
     #[error("upstream answered a JSON object without `success`")]
     NoEnvelope,
+    /// No id where there must be one.
+    #[error("upstream answered without a `statementHandle`, or with one that is no id")]
+    NoHandle,
     /// The code is no number.
     #[error("upstream answered a `code` that is not digits")]
     Code,
@@ -233,7 +236,7 @@ impl Answer {
 
 /// Reads `code`: drivers want digits in quotes, and one that gets a bare number fails on the whole answer (protocol
 /// reference section 1).
-fn read_code(body: &mut Object) -> Result<Option<String>, AnswerError> {
+pub(super) fn read_code(body: &mut Object) -> Result<Option<String>, AnswerError> {
     let found = match body.raw("code").map(RawValue::get) {
         None | Some("null") => return Ok(None),
         Some(text) => text.trim_matches('"').to_owned(),

@@ -13,3 +13,4 @@ pub mod login;
 pub mod query;
 pub mod route;
 pub mod secret;
+pub mod v2;

@@ -26,13 +26,18 @@ const FIELDS: [&str; 13] = [
 
 /// Fields that give a request its meaning; the others are counters, times and caches, which a driver may renew when it
 /// sends the request again.
-const MEANING: [&str; 6] = [
+const MEANING: [&str; 10] = [
     "sqlText",
     "asyncExec",
     "describeOnly",
     "describedJobId",
     "parameters",
     "bindings",
+    // The SQL API's.
+    "statement",
+    "timeout",
+    "database",
+    "schema",
 ];
 
 /// Why a query request was not taken.
@@ -75,6 +80,25 @@ pub enum QueryError {
     },
 }
 
+/// What a request of the SQL API says in its address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Api {
+    /// Whether the client wants a handle at once and the result later.
+    pub is_async: bool,
+    /// How a null is written; Snowflake's own way if nothing is said.
+    pub nullable: Option<bool>,
+}
+
+impl Api {
+    /// Writes the address members that say the same.
+    #[must_use]
+    pub fn members(self) -> String {
+        let nullable = self.nullable.map(|is| format!("&nullable={is}"));
+        let detached = if self.is_async { "&async=true" } else { "" };
+        format!("{detached}{}", nullable.unwrap_or_default())
+    }
+}
+
 /// A query request as judged; what is sent upstream is written from it.
 #[derive(Clone, Debug)]
 pub struct QueryRequest {
@@ -87,6 +111,7 @@ pub struct QueryRequest {
     count: Count,
     body: Object,
     parameters: Object,
+    api: Option<Api>,
 }
 
 impl QueryRequest {
@@ -108,8 +133,18 @@ impl QueryRequest {
         refuse_hidden(&body, "dataframeAst", "switch the client's AST feature off")?;
         body.remove("bindStage");
         body.remove("dataframeAst");
-        let sql_text: String = body.read_as("sqlText").ok_or(QueryError::Shape {
-            field: "sqlText",
+        Self::of(body, "sqlText", statement_max_bytes, None)
+    }
+
+    /// Takes a body whose fields are known; `text` names the one that holds the statement.
+    pub(super) fn of(
+        body: Object,
+        text: &'static str,
+        statement_max_bytes: u64,
+        api: Option<Api>,
+    ) -> Result<Self, QueryError> {
+        let sql_text: String = body.read_as(text).ok_or(QueryError::Shape {
+            field: text,
             expected: "a string",
         })?;
         if sql_text.len() as u64 > statement_max_bytes {
@@ -131,7 +166,7 @@ impl QueryRequest {
             None => 0,
         };
         Ok(Self {
-            is_async: flag(&body, "asyncExec")?,
+            is_async: flag(&body, "asyncExec")? || api.is_some_and(|api| api.is_async),
             is_internal: flag(&body, "isInternal")?,
             is_describe: flag(&body, "describeOnly")?,
             sequence_id: body.read_as("sequenceId"),
@@ -140,6 +175,7 @@ impl QueryRequest {
             count,
             body,
             parameters,
+            api,
         })
     }
 
@@ -153,6 +189,12 @@ impl QueryRequest {
     #[must_use]
     pub fn is_async(&self) -> bool {
         self.is_async
+    }
+
+    /// Gives what the address says, if the request came through the SQL API.
+    #[must_use]
+    pub fn api(&self) -> Option<Api> {
+        self.api
     }
 
     /// Tells whether the client says that its driver, not its user, made the statement.

@@ -35,6 +35,12 @@ pub enum Endpoint {
     Monitoring(QueryId),
     /// `POST /queries/v1/abort-request`: names the execution by its `requestId`.
     AbortRequest,
+    /// `POST /api/v2/statements`
+    Submit,
+    /// `GET /api/v2/statements/<id>`
+    Status(QueryId),
+    /// `POST /api/v2/statements/<id>/cancel`
+    Cancel(QueryId),
     /// `POST /queries/<id>/abort-request`
     AbortQuery(QueryId),
     /// `GET /icecore/chunks/<id>`: an address of ours, in the place of storage's.
@@ -97,6 +103,14 @@ impl Endpoint {
             ("POST", "/queries/v1/query-request") => Some(Self::Query),
             ("POST", "/queries/v1/abort-request") => Some(Self::AbortRequest),
             ("POST", "/telemetry/send" | "/telemetry/send/sessionless") => Some(Self::Telemetry),
+            ("POST", "/api/v2/statements" | "/api/v2/statements/") => Some(Self::Submit),
+            ("GET", path) if path.starts_with("/api/") => {
+                QueryId::parse(path.strip_prefix("/api/v2/statements/")?).map(Self::Status)
+            }
+            ("POST", path) if path.starts_with("/api/") => {
+                let id = path.strip_prefix("/api/v2/statements/")?;
+                QueryId::parse(id.strip_suffix("/cancel")?).map(Self::Cancel)
+            }
             ("GET", path) => {
                 if let Some(id) = path.strip_prefix("/monitoring/queries/") {
                     let id = id.strip_prefix('/').unwrap_or(id);
@@ -208,6 +222,25 @@ mod tests {
             Some(Endpoint::Monitoring(id)),
         );
         check("GET", &format!("/monitoring/queries///{ID}"), None, None);
+        check(
+            "POST",
+            "/api/v2/statements",
+            Some("async=true"),
+            Some(Endpoint::Submit),
+        );
+        let status = format!("/api/v2/statements/{ID}");
+        check(
+            "GET",
+            &status,
+            Some("partition=1"),
+            Some(Endpoint::Status(id)),
+        );
+        check(
+            "POST",
+            &format!("{status}/cancel"),
+            None,
+            Some(Endpoint::Cancel(id)),
+        );
     }
 
     #[test]
@@ -221,6 +254,9 @@ mod tests {
             "/queries/v1/query-request;x=1",
             "/Queries/v1/query-request",
             "/api/v2/databases",
+            "/api/v2//statements",
+            "/api/v2/statements/cancel",
+            "/api/v2/cortex/agent:run",
             "/session",
             "/queries/01BF3A2E-0000-4A52-9F0B-3F3F2F3A0C11/abort-request",
         ] {

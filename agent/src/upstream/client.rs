@@ -26,6 +26,7 @@ use tokio_rustls::client::TlsStream;
 use super::chunk::{self, Storage};
 use super::resolve::Resolver;
 use super::{Answered, UpstreamError};
+use crate::snowflake::answer::code;
 use crate::snowflake::gzip;
 use crate::snowflake::secret::Secret;
 
@@ -47,6 +48,10 @@ const PASSED: [&str; 4] = [
 
 /// The header by which Snowflake routes requests of one session. Source: protocol reference section 3.
 const ROUTE: HeaderName = HeaderName::from_static("x-snowflake-session");
+
+/// What Icecore calls itself where its client says nothing.
+const OWN_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("icecore/", env!("CARGO_PKG_VERSION")));
 
 /// What a core's client is made from.
 #[derive(Clone, Debug)]
@@ -75,9 +80,9 @@ impl Headers {
                 picked.insert(name, value.clone());
             }
         }
-        if let Some(agent) = client.get(USER_AGENT) {
-            picked.insert(USER_AGENT, agent.clone());
-        }
+        // The SQL API takes no request without one.
+        let agent = client.get(USER_AGENT).cloned();
+        picked.insert(USER_AGENT, agent.unwrap_or(OWN_AGENT));
         let wants_snowflake = client
             .get(ACCEPT)
             .is_some_and(|accept| accept == "application/snowflake");
@@ -137,8 +142,8 @@ impl Upstream {
     /// Sends one request and reads its answer; follows nothing and retries nothing.
     ///
     /// # Errors
-    /// See `UpstreamError`. An HTTP status other than 200 is an error unless its body is an answer's envelope.
-    pub(super) async fn send(
+    /// See `UpstreamError`.
+    pub(super) async fn send<T: Heard>(
         &self,
         host: &str,
         method: Method,
@@ -146,7 +151,7 @@ impl Upstream {
         headers: &Headers,
         token: Option<&Secret>,
         body: Vec<u8>,
-    ) -> Result<Answered, UpstreamError> {
+    ) -> Result<T, UpstreamError> {
         let request = request(host, method, path_and_query, headers, token, body)
             .map_err(|error| UpstreamError::Request(error.to_string()))?;
         let exchange = async {
@@ -157,14 +162,72 @@ impl Upstream {
                 .map_err(|error| unreachable(host, &error))?;
             read(host, response).await
         };
-        tokio::time::timeout(ANSWER_WITHIN, exchange)
+        let whole = tokio::time::timeout(ANSWER_WITHIN, exchange)
             .await
             .unwrap_or_else(|_| {
                 Err(UpstreamError::Slow {
                     host: host.to_owned(),
                     within: ANSWER_WITHIN,
                 })
-            })
+            })?;
+        T::read(host, whole)
+    }
+}
+
+/// What a request upstream can come to.
+pub(super) trait Heard: Sized {
+    /// Reads a whole response.
+    fn read(host: &str, whole: Whole) -> Result<Self, UpstreamError>;
+
+    /// Tells whether it says that the session token has expired.
+    fn has_expired(&self) -> bool;
+
+    /// Gives the `x-snowflake-session` header that came with it.
+    fn route(&self) -> Option<&HeaderValue>;
+}
+
+/// A response that was read whole.
+pub(super) struct Whole {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) plain: Result<Bytes, gzip::GzipError>,
+}
+
+impl Whole {
+    /// Gives the `x-snowflake-session` header.
+    pub(super) fn route(&self) -> Option<HeaderValue> {
+        self.headers.get(ROUTE).cloned()
+    }
+
+    /// Says that the status is no answer.
+    pub(super) fn bad_status(&self, host: &str) -> UpstreamError {
+        UpstreamError::Status {
+            host: host.to_owned(),
+            status: self.status.as_u16(),
+        }
+    }
+}
+
+impl Heard for Answered {
+    /// An HTTP status other than 200 is an error, unless it is 401 with an answer's envelope.
+    fn read(host: &str, whole: Whole) -> Result<Self, UpstreamError> {
+        let (bad, route) = (whole.bad_status(host), whole.route());
+        match (whole.status, whole.plain) {
+            (StatusCode::OK, plain) => Ok(Self::read(plain?)?.come_from(host, route)?),
+            (StatusCode::UNAUTHORIZED, Ok(plain)) => match Self::read(plain) {
+                Ok(answered) => Ok(answered.come_from(host, route)?),
+                Err(_) => Err(bad),
+            },
+            (_, Ok(_) | Err(_)) => Err(bad),
+        }
+    }
+
+    fn has_expired(&self) -> bool {
+        self.answer().code() == Some(code::SESSION_EXPIRED)
+    }
+
+    fn route(&self) -> Option<&HeaderValue> {
+        self.route()
     }
 }
 
@@ -194,11 +257,10 @@ fn request(
     Ok(request)
 }
 
-async fn read(host: &str, response: Response<Incoming>) -> Result<Answered, UpstreamError> {
-    let status = response.status();
-    let route = response.headers().get(ROUTE).cloned();
+async fn read(host: &str, response: Response<Incoming>) -> Result<Whole, UpstreamError> {
+    let (head, body) = response.into_parts();
     let limit = usize::try_from(ANSWER_MAX_BYTES).unwrap_or(usize::MAX);
-    let body = Limited::new(response.into_body(), limit)
+    let body = Limited::new(body, limit)
         .collect()
         .await
         .map_err(|error| UpstreamError::Unreachable {
@@ -206,20 +268,11 @@ async fn read(host: &str, response: Response<Incoming>) -> Result<Answered, Upst
             cause: error.to_string(),
         })?
         .to_bytes();
-    let plain = gzip::inflate_capped(body, ANSWER_MAX_BYTES);
-    if status != StatusCode::OK {
-        let bad = UpstreamError::Status {
-            host: host.to_owned(),
-            status: status.as_u16(),
-        };
-        return match plain.map(Answered::read) {
-            Ok(Ok(answered)) if status == StatusCode::UNAUTHORIZED => {
-                Ok(answered.come_from(host, route)?)
-            }
-            Ok(_) | Err(_) => Err(bad),
-        };
-    }
-    Ok(Answered::read(plain?)?.come_from(host, route)?)
+    Ok(Whole {
+        status: head.status,
+        headers: head.headers,
+        plain: gzip::inflate_capped(body, ANSWER_MAX_BYTES),
+    })
 }
 
 pub(super) fn unreachable(host: &str, error: &hyper_util::client::legacy::Error) -> UpstreamError {

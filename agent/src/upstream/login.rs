@@ -63,7 +63,7 @@ pub struct CredentialUsed {
 /// What a login request came to.
 pub enum LoginOutcome {
     /// Snowflake let us in.
-    Granted(Login, GrantedLogin),
+    Granted(Box<Login>, GrantedLogin),
     /// Snowflake refused, in its own words.
     Refused(Answered),
 }
@@ -109,7 +109,7 @@ impl Login {
             "/session/v1/login-request?{}",
             address_members(account, client_query)
         );
-        let answered = upstream
+        let answered: Answered = upstream
             .send(&account.host, Method::POST, &path, headers, None, body)
             .await?;
         if !answered.answer().success() {
@@ -128,7 +128,7 @@ impl Login {
             over: AtomicBool::new(false),
             route: Mutex::new(route),
         };
-        Ok(LoginOutcome::Granted(login, granted))
+        Ok(LoginOutcome::Granted(Box::new(login), granted))
     }
 
     /// Gives the account's host.
@@ -219,7 +219,7 @@ impl Login {
             .and_then(|()| body.write())
             .map_err(|error| UpstreamError::Request(error.to_string()))?;
         let path = format!("/session/token-request?{}", fresh_ids());
-        let answered = upstream
+        let answered: Answered = upstream
             .send(
                 &self.host,
                 Method::POST,
@@ -279,6 +279,10 @@ pub(super) fn fresh_ids() -> String {
 
 /// Writes the login address: the client's database and schema, escaped anew, and our role and warehouse.
 fn address_members(account: &Account, client_query: Option<&str>) -> String {
+    address_of(&account.role, account.warehouse.as_deref(), client_query)
+}
+
+fn address_of(role: &str, warehouse: Option<&str>, client_query: Option<&str>) -> String {
     let mut members = fresh_ids();
     for pair in client_query.unwrap_or_default().split('&') {
         if let Some((name, value)) = pair.split_once('=')
@@ -290,13 +294,42 @@ fn address_members(account: &Account, client_query: Option<&str>) -> String {
             members.push_str(&format!("&{name}={value}"));
         }
     }
-    let role = utf8_percent_encode(&account.role, NON_ALPHANUMERIC);
+    let role = utf8_percent_encode(role, NON_ALPHANUMERIC);
     members.push_str(&format!("&roleName={role}"));
-    if let Some(warehouse) = &account.warehouse {
+    if let Some(warehouse) = warehouse {
         members.push_str(&format!(
             "&warehouse={}",
             utf8_percent_encode(warehouse, NON_ALPHANUMERIC)
         ));
     }
     members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_address_holds_the_clients_database_escaped_anew_and_nothing_else_of_it() {
+        let members = address_of(
+            "ANA LYST",
+            Some("W&H"),
+            Some(
+                "databaseName=a%26roleName%3DADMIN+x&schemaName=%ff&roleName=ADMIN&warehouse=BIG&schemaName=S&x=%0d%0a",
+            ),
+        );
+        let chosen: Vec<&str> = members
+            .split('&')
+            .filter(|pair| !pair.starts_with("request"))
+            .collect();
+        assert_eq!(
+            chosen,
+            [
+                "databaseName=a%26roleName%3DADMIN%20x",
+                "schemaName=S",
+                "roleName=ANA%20LYST",
+                "warehouse=W%26H"
+            ]
+        );
+    }
 }

@@ -6,6 +6,7 @@ mod credential;
 mod login;
 mod query;
 mod resolve;
+mod v2;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use credential::{Credential, CredentialError, Flaw};
 pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
+pub use v2::{Answered as ApiAnswered, cancel, fetch_partition};
 
 use crate::id::StatementId;
 use crate::record::{Intent, Part};
@@ -202,10 +204,18 @@ impl Answered {
     }
 }
 
+/// What Snowflake said, by the door that was asked.
+pub enum Said {
+    /// At the drivers' own endpoints.
+    Driver(Answered),
+    /// At the SQL API.
+    Api(ApiAnswered),
+}
+
 /// What Snowflake answered; nothing of it may be shown, logged or sent on before `mask`. Only this stage makes it.
 pub struct Unmasked {
     subject: Subject,
-    answered: Result<Answered, UpstreamError>,
+    answered: Result<Said, UpstreamError>,
 }
 
 impl Unmasked {
@@ -214,6 +224,17 @@ impl Unmasked {
     pub(crate) fn of_answer(kind: Kind, body: &'static str) -> Self {
         let answered =
             Answered::read(Bytes::from_static(body.as_bytes())).map_err(UpstreamError::from);
+        Self::of_said(kind, answered.map(Said::Driver))
+    }
+
+    /// Stands for an answer of the SQL API, for tests of the next stage.
+    #[cfg(test)]
+    pub(crate) fn of_api(kind: Kind, answer: crate::snowflake::v2::Answer) -> Self {
+        Self::of_said(kind, Ok(Said::Api(ApiAnswered::of_answer(answer))))
+    }
+
+    #[cfg(test)]
+    fn of_said(kind: Kind, answered: Result<Said, UpstreamError>) -> Self {
         Self {
             subject: Subject::Later(Earlier {
                 statement: StatementId::new(),
@@ -240,7 +261,7 @@ impl Unmasked {
     }
 
     /// Takes both parts, for `mask`.
-    pub(crate) fn into_parts(self) -> (Subject, Result<Answered, UpstreamError>) {
+    pub(crate) fn into_parts(self) -> (Subject, Result<Said, UpstreamError>) {
         (self.subject, self.answered)
     }
 }

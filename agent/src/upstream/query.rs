@@ -5,11 +5,11 @@ use std::time::Duration;
 use hyper::Method;
 use uuid::Uuid;
 
-use super::client::{Headers, Upstream};
+use super::client::{Headers, Heard, Upstream};
 use super::login::{Login, fresh_ids};
-use super::{Answered, Earlier, Subject, Unmasked, UpstreamError};
+use super::{Answered, Earlier, Said, Subject, Unmasked, UpstreamError, v2};
 use crate::record::Intent;
-use crate::snowflake::answer::{code, result_url};
+use crate::snowflake::answer::result_url;
 use crate::snowflake::json::Object;
 use crate::snowflake::query::QueryRequest;
 use crate::snowflake::route::QueryId;
@@ -34,14 +34,49 @@ pub async fn execute(
     request_id: &str,
     on_running: impl Fn(QueryId),
 ) -> Unmasked {
-    let answered = submit(
-        upstream, login, headers, &intent, request, request_id, on_running,
-    )
-    .await;
+    let answered = match body(&intent, request) {
+        Err(error) => Err(error),
+        Ok(body) => {
+            let way = Way {
+                upstream,
+                login,
+                headers,
+            };
+            match request.api() {
+                None => submit(way, request, body, request_id, on_running)
+                    .await
+                    .map(Said::Driver),
+                Some(api) => v2::submit(way, api, body, request_id, on_running)
+                    .await
+                    .map(Said::Api),
+            }
+        }
+    };
     Unmasked {
         subject: Subject::Statement(Box::new(intent)),
         answered,
     }
+}
+
+/// By which client, login and headers a request goes upstream.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) upstream: &'a Upstream,
+    pub(super) login: &'a Login,
+    pub(super) headers: &'a Headers,
+}
+
+/// Writes the body to send: its text is the permit's.
+fn body(intent: &Intent, request: &QueryRequest) -> Result<Vec<u8>, UpstreamError> {
+    let judged = intent.permit().statement();
+    if judged.text() != request.sql_text() {
+        return Err(UpstreamError::Request(
+            "the text to send is not the text that was judged".to_owned(),
+        ));
+    }
+    request
+        .write(judged.count())
+        .map_err(|error| UpstreamError::Request(error.to_string()))
 }
 
 /// Ends a statement that was cancelled before it was sent.
@@ -54,22 +89,12 @@ pub fn withdraw(intent: Intent) -> Unmasked {
 }
 
 async fn submit(
-    upstream: &Upstream,
-    login: &Login,
-    headers: &Headers,
-    intent: &Intent,
+    way: Way<'_>,
     request: &QueryRequest,
+    body: Vec<u8>,
     request_id: &str,
     on_running: impl Fn(QueryId),
 ) -> Result<Answered, UpstreamError> {
-    if intent.permit().statement().text() != request.sql_text() {
-        return Err(UpstreamError::Request(
-            "the text to send is not the text that was judged".to_owned(),
-        ));
-    }
-    let body = request
-        .write(intent.permit().statement().count())
-        .map_err(|error| UpstreamError::Request(error.to_string()))?;
     let path = |attempt: usize| {
         let retry = if attempt == 0 {
             String::new()
@@ -81,7 +106,7 @@ async fn submit(
             Uuid::new_v4()
         )
     };
-    let answered = patient(upstream, login, Method::POST, path, headers, body).await?;
+    let answered: Answered = patient(way, Method::POST, path, body).await?;
     if request.is_async() || !answered.answer().in_progress() {
         if let Some(query_id) = answered
             .answer()
@@ -99,7 +124,7 @@ async fn submit(
     };
     on_running(query_id);
     loop {
-        let answered = poll(upstream, login, headers, query_id).await?;
+        let answered = poll(way, query_id).await?;
         if !answered.answer().in_progress() {
             return Ok(answered);
         }
@@ -114,21 +139,20 @@ pub async fn fetch(
     query_id: QueryId,
     earlier: Earlier,
 ) -> Unmasked {
-    let answered = poll(upstream, login, headers, query_id).await;
+    let way = Way {
+        upstream,
+        login,
+        headers,
+    };
     Unmasked {
         subject: Subject::Later(earlier),
-        answered,
+        answered: poll(way, query_id).await.map(Said::Driver),
     }
 }
 
-async fn poll(
-    upstream: &Upstream,
-    login: &Login,
-    headers: &Headers,
-    query_id: QueryId,
-) -> Result<Answered, UpstreamError> {
+async fn poll(way: Way<'_>, query_id: QueryId) -> Result<Answered, UpstreamError> {
     let path = |_: usize| format!("{}?{}", result_url(query_id), fresh_ids());
-    patient(upstream, login, Method::GET, path, headers, Vec::new()).await
+    patient(way, Method::GET, path, Vec::new()).await
 }
 
 /// Asks Snowflake to cancel a statement, by the client's request id or by the query's.
@@ -153,15 +177,12 @@ pub async fn abort(
     let body = body
         .write()
         .map_err(|error| UpstreamError::Request(error.to_string()))?;
-    patient(
+    let way = Way {
         upstream,
         login,
-        Method::POST,
-        |_| path.clone(),
         headers,
-        body,
-    )
-    .await
+    };
+    patient(way, Method::POST, |_| path.clone(), body).await
 }
 
 /// Carries a request that names no statement (heartbeat, monitoring) and needs no body.
@@ -176,24 +197,32 @@ pub async fn call(
     path: &str,
 ) -> Result<Answered, UpstreamError> {
     let path = |_: usize| format!("{path}?{}", fresh_ids());
-    patient(upstream, login, method, path, headers, Vec::new()).await
+    let way = Way {
+        upstream,
+        login,
+        headers,
+    };
+    patient(way, method, path, Vec::new()).await
 }
 
 /// Sends a request again after a lost connection or a passing failure, and after renewing an expired token.
-async fn patient(
-    upstream: &Upstream,
-    login: &Login,
+pub(super) async fn patient<T: Heard>(
+    way: Way<'_>,
     method: Method,
     path: impl Fn(usize) -> String,
-    headers: &Headers,
     body: Vec<u8>,
-) -> Result<Answered, UpstreamError> {
+) -> Result<T, UpstreamError> {
+    let Way {
+        upstream,
+        login,
+        headers,
+    } = way;
     let mut waits = RETRY_AFTER.iter();
     let mut renewals_left = 2;
     let mut attempt = 0;
     loop {
         let token = login.session_token();
-        let sent = upstream
+        let sent: Result<T, UpstreamError> = upstream
             .send(
                 login.host(),
                 method.clone(),
@@ -208,7 +237,7 @@ async fn patient(
             login.keep_route(answered.route());
         }
         match sent {
-            Ok(answered) if answered.answer().code() == Some(code::SESSION_EXPIRED) => {
+            Ok(answered) if answered.has_expired() => {
                 if renewals_left == 0 {
                     return Err(UpstreamError::Expired);
                 }

@@ -9,9 +9,9 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::Gate;
 use super::faults::Fault;
-use super::settings::Tuning;
+use super::settings::{Credential, Tuning};
 
-/// Answers one admin request: `POST /fault`, `/tuning`, `/expire`, `/clear`.
+/// Answers one admin request: `POST /fault`, `/tuning`, `/expire`, `/clear`, `/rotate`.
 pub(super) async fn answer(
     gate: Arc<Gate>,
     request: Request<Incoming>,
@@ -45,9 +45,15 @@ fn act(gate: &Gate, path: &str, body: &[u8]) -> Result<(), String> {
         }
         "/expire" => gate.sessions.expire_all(),
         "/clear" => gate.faults.clear(),
+        "/rotate" => {
+            let (name, credential): (String, Credential) = read(body)?;
+            if !gate.rotate(&name, credential) {
+                return Err(format!("no account `{name}`"));
+            }
+        }
         other => {
             return Err(format!(
-                "no `{other}`; there are /fault, /tuning, /expire, /clear"
+                "no `{other}`; there are /fault, /tuning, /expire, /clear, /rotate"
             ));
         }
     }

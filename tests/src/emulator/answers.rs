@@ -18,6 +18,31 @@ pub(super) const JWT_INVALID: Refusal = Refusal {
     code: "390144",
     message: "JWT token is invalid.",
 };
+/// The programmatic access token is not the registered one.
+pub(super) const PAT_INVALID: Refusal = Refusal {
+    code: "394400",
+    message: "Programmatic access token is invalid.",
+};
+/// The user or the password is wrong.
+pub(super) const PASSWORD_WRONG: Refusal = Refusal {
+    code: "390100",
+    message: "Incorrect username or password was specified.",
+};
+/// The OAuth token is not the registered one.
+pub(super) const OAUTH_INVALID: Refusal = Refusal {
+    code: "390303",
+    message: "Invalid OAuth access token.",
+};
+/// The role is not granted to the user.
+pub(super) const ROLE_UNKNOWN: Refusal = Refusal {
+    code: "390189",
+    message: "Role specified in the connect string does not exist or not authorized. Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC.",
+};
+/// The warehouse is not granted to the user.
+pub(super) const WAREHOUSE_UNKNOWN: Refusal = Refusal {
+    code: "390201",
+    message: "The requested warehouse does not exist or not authorized.",
+};
 /// The token was never given, or its session is closed.
 pub(super) const TOKEN_UNKNOWN: Refusal = Refusal {
     code: "390104",

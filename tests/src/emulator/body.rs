@@ -12,6 +12,8 @@ use hyper::body::{Body, Frame, SizeHint};
 pub(super) struct GateBody {
     bytes: Option<Bytes>,
     breaks: bool,
+    /// Whether what was sent so far has had its time to leave.
+    has_left: bool,
 }
 
 impl GateBody {
@@ -21,6 +23,7 @@ impl GateBody {
         Self {
             bytes: Some(bytes),
             breaks: false,
+            has_left: false,
         }
     }
 
@@ -30,6 +33,7 @@ impl GateBody {
         Self {
             bytes: Some(bytes),
             breaks: true,
+            has_left: false,
         }
     }
 }
@@ -40,10 +44,16 @@ impl Body for GateBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if let Some(bytes) = self.bytes.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if self.breaks && !self.has_left {
+            // The server sends what it holds while it waits; without a wait nothing of the answer would arrive.
+            self.has_left = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if self.breaks {
             self.breaks = false;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::io::Write as _;
 
+use super::answers;
 use super::body::GateBody;
 use super::journal::Journal;
 use super::routes::Endpoint;
@@ -35,6 +36,17 @@ pub struct Fault {
 pub enum Kind {
     /// This HTTP status with an empty body; nothing is executed.
     Status(u16),
+    /// A failure in Snowflake's envelope with this HTTP status; nothing is executed.
+    Failure {
+        /// HTTP status.
+        status: u16,
+        /// Six digits.
+        code: String,
+        /// What a person reads.
+        message: String,
+    },
+    /// A page of HTML with this HTTP status; nothing is executed.
+    Html(u16),
     /// A redirect to this place; nothing is executed.
     Redirect(String),
     /// The connection is closed without an answer; nothing is executed.
@@ -103,6 +115,26 @@ impl Kind {
                     .status(*status)
                     .body(GateBody::full(Bytes::new())),
             ),
+            Self::Failure {
+                status,
+                code,
+                message,
+            } => Some(
+                Response::builder()
+                    .status(*status)
+                    .header("content-type", "application/json")
+                    .body(GateBody::full(
+                        answers::failure(code, message).to_string().into(),
+                    )),
+            ),
+            Self::Html(status) => Some(
+                Response::builder()
+                    .status(*status)
+                    .header("content-type", "text/html")
+                    .body(GateBody::full(
+                        "<html><body>Service Unavailable</body></html>".into(),
+                    )),
+            ),
             Self::Redirect(location) => Some(
                 Response::builder()
                     .status(302)
@@ -135,6 +167,8 @@ impl Kind {
             Self::StatementType(id) => set(body, "statementTypeId", json!(id)),
             Self::Body(other) => *body = other.clone(),
             Self::Status(_)
+            | Self::Failure { .. }
+            | Self::Html(_)
             | Self::Redirect(_)
             | Self::Close
             | Self::NotJson
@@ -176,6 +210,8 @@ impl Kind {
                 Some(builder.body(GateBody::full(bomb(*length_bytes))))
             }
             Self::Status(_)
+            | Self::Failure { .. }
+            | Self::Html(_)
             | Self::Redirect(_)
             | Self::Close
             | Self::NotJson

@@ -19,6 +19,7 @@ mod serve;
 mod sessions;
 mod settings;
 mod statements;
+mod v2;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -32,7 +33,7 @@ pub use faults::{Fault, Kind as FaultKind};
 pub use results::CHUNK_HOST;
 pub use routes::Endpoint;
 pub use serve::run;
-pub use settings::{Account, Ready, Settings, Tuning};
+pub use settings::{Account, Credential, Ready, Settings, Tuning};
 
 use fakesnow::Fakesnow;
 use faults::Faults;
@@ -45,7 +46,7 @@ use statements::Statement;
 /// The gate's whole state, shared by its connections.
 #[derive(Debug)]
 struct Gate {
-    settings: Settings,
+    accounts: Mutex<Vec<Account>>,
     tuning: Mutex<Tuning>,
     journal: Journal,
     fakesnow: Fakesnow,
@@ -53,6 +54,7 @@ struct Gate {
     sessions: Sessions,
     chunks: Chunks,
     by_id: Mutex<HashMap<String, Arc<Statement>>>,
+    v2: v2::Requests,
 }
 
 impl Gate {
@@ -66,10 +68,11 @@ impl Gate {
             sessions: Sessions::default(),
             chunks: Chunks::default(),
             by_id: Mutex::default(),
-            settings,
+            v2: v2::Requests::default(),
+            accounts: Mutex::new(settings.accounts),
         };
         let token = gate.fakesnow.login("ACME_DB", "PUBLIC").await?;
-        for sql in &gate.settings.setup {
+        for sql in &settings.setup {
             let answer = gate
                 .fakesnow
                 .query(&token, &json!({"sqlText": sql}))
@@ -82,6 +85,26 @@ impl Gate {
             .await
             .context("close setup session")?;
         Ok(Arc::new(gate))
+    }
+
+    /// Gives the account that a host name leads to; a name under Snowflake's domain that is none's leads nowhere.
+    fn account(&self, host: Option<&str>) -> Option<Account> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = host.unwrap_or_default().to_ascii_lowercase();
+        let named = accounts
+            .iter()
+            .find(|account| account.hosts.contains(&host));
+        let is_elsewhere = !host.ends_with(".snowflakecomputing.com");
+        named.or(accounts.first().filter(|_| is_elsewhere)).cloned()
+    }
+
+    /// Registers another credential for an account, as its owner does who rotates it.
+    fn rotate(&self, name: &str, credential: Credential) -> bool {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts.iter_mut().find(|account| account.name == name);
+        account
+            .map(|account| account.credential = credential)
+            .is_some()
     }
 
     fn tuning(&self) -> Tuning {
@@ -108,7 +131,7 @@ impl Gate {
             self.journal.event("replay", facts);
             return (Arc::clone(statement), false);
         }
-        let statement = Statement::new(Arc::clone(session), body.clone(), format);
+        let statement = Statement::new(Arc::clone(session), request_id, body.clone(), format);
         let statement = Arc::new(statement);
         by_request.insert(request_id.to_owned(), Arc::clone(&statement));
         self.name(&statement);

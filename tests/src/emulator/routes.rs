@@ -38,7 +38,27 @@ pub enum Endpoint {
     Telemetry,
     /// A chunk of a result, under the bucket's name
     Chunk,
+    /// `POST /api/v2/statements`
+    V2Submit,
+    /// `GET /api/v2/statements/<handle>`
+    V2Status,
+    /// `POST /api/v2/statements/<handle>/cancel`
+    V2Cancel,
 }
+
+impl Endpoint {
+    /// Tells whether the endpoint is the SQL API's.
+    #[must_use]
+    pub(super) fn is_sql_api(self) -> bool {
+        matches!(self, Self::V2Submit | Self::V2Status | Self::V2Cancel)
+    }
+}
+
+/// The header that keeps a session's requests on one of Snowflake's machines.
+const STICKY: &str = "x-snowflake-session";
+
+/// Where the statements of the SQL API are.
+const STATEMENTS: &str = "/api/v2/statements/";
 
 /// One request, read whole.
 #[derive(Debug)]
@@ -83,12 +103,21 @@ impl Asked {
                 "/queries/v1/query-request" => Some(Endpoint::Query),
                 "/queries/v1/abort-request" => Some(Endpoint::Abort),
                 "/telemetry/send" => Some(Endpoint::Telemetry),
+                "/api/v2/statements" => Some(Endpoint::V2Submit),
+                _ if by_id(STATEMENTS, "/cancel") => Some(Endpoint::V2Cancel),
                 _ => by_id("/queries/", "/abort-request").then_some(Endpoint::AbortById),
             },
             Method::GET if by_id("/queries/", "/result") => Some(Endpoint::Result),
+            Method::GET if by_id(STATEMENTS, "") => Some(Endpoint::V2Status),
             Method::GET if by_id("/monitoring/queries/", "") => Some(Endpoint::Monitoring),
             _ => None,
         }
+    }
+
+    /// Gives the handle in a path of the SQL API.
+    #[must_use]
+    pub(super) fn handle(&self) -> Option<&str> {
+        self.id(STATEMENTS, "/cancel").or(self.id(STATEMENTS, ""))
     }
 
     fn id(&self, prefix: &str, suffix: &str) -> Option<&str> {
@@ -130,7 +159,7 @@ pub(super) async fn answer(
         Endpoint::Login => login(gate, asked).await,
         Endpoint::Renew => renew(gate, asked),
         Endpoint::Heartbeat => {
-            gate.sessions.session(asked.token()?)?;
+            session(gate, asked)?;
             Ok(answers::success(Value::Null))
         }
         Endpoint::Close => close(gate, asked).await,
@@ -140,18 +169,53 @@ pub(super) async fn answer(
         Endpoint::Abort => abort(gate, asked),
         Endpoint::AbortById => abort_by_id(gate, asked),
         Endpoint::Telemetry => Ok(answers::success(json!("Log Received"))),
-        Endpoint::Chunk => Err(answers::MALFORMED),
+        Endpoint::Chunk | Endpoint::V2Submit | Endpoint::V2Status | Endpoint::V2Cancel => {
+            Err(answers::MALFORMED)
+        }
     }
 }
 
-async fn login(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
-    let account = &gate.settings.account;
-    if let Some(token) = asked.body.pointer("/data/TOKEN").and_then(Value::as_str) {
-        gate.journal.canary("login_token", token);
+/// Gives the session of a request: its token's, if it is one of the account that the host name leads to.
+fn session(gate: &Gate, asked: &Asked) -> Result<Arc<Session>, Refusal> {
+    let session = gate.sessions.session(asked.token()?)?;
+    let account = gate.account(asked.host());
+    if account.is_none_or(|account| account.name != session.account.name) {
+        return Err(answers::TOKEN_UNKNOWN);
     }
-    if let Err(why) = credential::check(account, &asked.body, |key| asked.query(key)) {
-        gate.journal.event("login_refused", json!({"why": why}));
-        return Err(answers::JWT_INVALID);
+    let shown = asked.headers.get(STICKY).and_then(|v| v.to_str().ok());
+    if shown.is_some_and(|shown| shown != session.sticky) {
+        gate.journal
+            .event("sticky_wrong", json!({"session": session.id}));
+        return Err(answers::TOKEN_UNKNOWN);
+    }
+    if gate.tuning().sticky_needed && shown.is_none() {
+        gate.journal
+            .event("sticky_missing", json!({"session": session.id}));
+        return Err(answers::TOKEN_UNKNOWN);
+    }
+    Ok(session)
+}
+
+/// Gives the value of `x-snowflake-session` for an answer: that of the session asked for, or just opened.
+pub(super) fn sticky(gate: &Gate, asked: &Asked, body: &Value) -> Option<String> {
+    let opened = body.pointer("/data/token").and_then(Value::as_str);
+    gate.sessions.sticky(opened.or(asked.token().ok())?)
+}
+
+async fn login(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
+    let account = gate.account(asked.host()).ok_or(answers::MALFORMED)?;
+    for (name, at) in [
+        ("login_token", "/data/TOKEN"),
+        ("login_password", "/data/PASSWORD"),
+    ] {
+        if let Some(secret) = asked.body.pointer(at).and_then(Value::as_str) {
+            gate.journal.canary(name, secret);
+        }
+    }
+    if let Err(denied) = credential::check(&account, &asked.body, |key| asked.query(key)) {
+        gate.journal
+            .event("login_refused", json!({"why": denied.why}));
+        return Err(denied.refusal);
     }
     let database = asked.query("databaseName").filter(|name| !name.is_empty());
     let schema = asked.query("schemaName").filter(|name| !name.is_empty());
@@ -222,7 +286,7 @@ fn note(gate: &Gate, event: &str, session: &Session, tokens: &Tokens) {
 }
 
 async fn close(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
-    let session = gate.sessions.session(asked.token()?)?;
+    let session = session(gate, asked)?;
     if asked.query("delete").as_deref() == Some("true") {
         gate.sessions.close(&session);
         gate.journal.event("closed", json!({"session": session.id}));
@@ -234,7 +298,7 @@ async fn close(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
 }
 
 async fn query(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
-    let session = gate.sessions.session(asked.token()?)?;
+    let session = session(gate, asked)?;
     if asked.body.get("sqlText").and_then(Value::as_str).is_none() {
         return Err(answers::MALFORMED);
     }
@@ -268,19 +332,19 @@ async fn answer_or_poll(gate: &Gate, statement: &Statement, hold_ms: u64) -> Val
 }
 
 async fn result(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
-    gate.sessions.session(asked.token()?)?;
-    let statement = by_id(gate, asked.id("/queries/", "/result"))?;
+    let session = session(gate, asked)?;
+    let statement = by_id(gate, &session, asked.id("/queries/", "/result"))?;
     Ok(answer_or_poll(gate, &statement, gate.tuning().poll_hold_ms).await)
 }
 
 fn monitoring(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
-    gate.sessions.session(asked.token()?)?;
-    let s = by_id(gate, asked.id("/monitoring/queries/", ""))?;
+    let session = session(gate, asked)?;
+    let s = by_id(gate, &session, asked.id("/monitoring/queries/", ""))?;
     Ok(answers::monitoring(&s))
 }
 
 fn abort(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
-    let session = gate.sessions.session(asked.token()?)?;
+    let session = session(gate, asked)?;
     let request_id = asked.body.get("requestId").and_then(Value::as_str);
     let statement = gate
         .by_request(&session, request_id.unwrap_or_default())
@@ -289,8 +353,8 @@ fn abort(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
 }
 
 fn abort_by_id(gate: &Gate, asked: &Asked) -> Result<Value, Refusal> {
-    gate.sessions.session(asked.token()?)?;
-    let statement = by_id(gate, asked.id("/queries/", "/abort-request"))?;
+    let session = session(gate, asked)?;
+    let statement = by_id(gate, &session, asked.id("/queries/", "/abort-request"))?;
     cancelled(&statement)
 }
 
@@ -302,8 +366,10 @@ fn cancelled(statement: &Statement) -> Result<Value, Refusal> {
     }
 }
 
-fn by_id(gate: &Gate, id: Option<&str>) -> Result<Arc<Statement>, Refusal> {
+/// Finds a statement of the session's account: another session of it may ask, another account may not.
+fn by_id(gate: &Gate, session: &Session, id: Option<&str>) -> Result<Arc<Statement>, Refusal> {
     id.and_then(|id| gate.by_id(id))
+        .filter(|statement| statement.session.account.name == session.account.name)
         .ok_or(answers::RESULT_UNKNOWN)
 }
 

@@ -12,6 +12,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::{Compression, write::GzEncoder};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use hyper::http::response::Builder;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -22,12 +23,13 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::answers::Refusal;
 use super::body::GateBody;
 use super::faults::Kind;
 use super::results;
 use super::routes::{self, Asked, Endpoint};
 use super::settings::{Ready, Settings};
-use super::{Gate, admin, journal, spawn};
+use super::{Gate, admin, journal, spawn, v2};
 
 /// Longest request body that is read, in bytes.
 const BODY_MAX_BYTES: usize = 256 * 1024 * 1024;
@@ -130,11 +132,12 @@ async fn answer(
             "headers": headers(&asked.headers), "body": journal::body_text(&plain),
         }),
     );
-    let Some(endpoint) = asked.endpoint() else {
-        return Response::builder()
-            .status(404)
-            .body(GateBody::full(Bytes::new()))
-            .map_err(io::Error::other);
+    let found = asked.endpoint();
+    if found != Some(Endpoint::Chunk) && gate.account(asked.host()).is_none() {
+        return page(403, "Forbidden");
+    }
+    let Some(endpoint) = found else {
+        return page(404, "Not Found");
     };
     let fault = gate.faults.take(endpoint);
     if let Some(instead) = fault.as_ref().and_then(Kind::instead) {
@@ -148,37 +151,62 @@ async fn answer(
     if endpoint == Endpoint::Chunk {
         return results::serve(&gate, &asked, fault.as_ref()).map_err(io::Error::other);
     }
-    let mut body = match routes::answer(&gate, endpoint, &asked).await {
-        Ok(body) => body,
-        Err(refusal) => refusal.body(),
+    let mut answered = if endpoint.is_sql_api() {
+        v2::answer(&gate, endpoint, &asked).await
+    } else {
+        let body = routes::answer(&gate, endpoint, &asked).await;
+        v2::Answer::of_v1(body.unwrap_or_else(Refusal::body))
     };
     if let Some(fault) = &fault {
-        fault.change(&gate.journal, &mut body);
+        fault.change(&gate.journal, &mut answered.body);
     }
-    let bytes = Bytes::from(body.to_string());
-    let json = || Response::builder().header("content-type", "application/json");
-    if let Some(framed) = fault.as_ref().and_then(|fault| fault.frame(json, &bytes)) {
+    let bytes = Bytes::from(answered.body.to_string());
+    let sticky = routes::sticky(&gate, &asked, &answered.body);
+    let head = || {
+        let head = Response::builder()
+            .status(answered.status)
+            .header("content-type", "application/json");
+        let named = [("link", &answered.link), ("x-snowflake-session", &sticky)];
+        named
+            .into_iter()
+            .fold(head, |head, (name, value)| match value {
+                Some(value) => head.header(name, value),
+                None => head,
+            })
+    };
+    if let Some(framed) = fault.as_ref().and_then(|fault| fault.frame(head, &bytes)) {
         return framed.map_err(io::Error::other);
     }
-    plain_or_gzip(&asked.headers, bytes)
+    let gzip = answered.always_gzip || takes_gzip(&asked.headers);
+    plain_or_gzip(head(), gzip, bytes)
 }
 
-/// Compresses the way Snowflake does: when the client takes gzip.
-fn plain_or_gzip(headers: &HeaderMap, bytes: Bytes) -> io::Result<Response<GateBody>> {
-    let response = Response::builder().header("content-type", "application/json");
-    let takes_gzip = headers
+/// Gives a page of HTML, by which Snowflake answers what is no endpoint of an account's.
+fn page(status: u16, words: &str) -> io::Result<Response<GateBody>> {
+    Response::builder()
+        .status(status)
+        .header("content-type", "text/html")
+        .body(GateBody::full(
+            format!("<html><head><title>{words}</title></head><body>{words}</body></html>").into(),
+        ))
+        .map_err(io::Error::other)
+}
+
+/// Tells whether the client takes gzip, by which Snowflake compresses.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    headers
         .get("accept-encoding")
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.contains("gzip"));
-    if !takes_gzip {
-        return response
-            .body(GateBody::full(bytes))
-            .map_err(io::Error::other);
+        .is_some_and(|value| value.contains("gzip"))
+}
+
+fn plain_or_gzip(head: Builder, gzip: bool, bytes: Bytes) -> io::Result<Response<GateBody>> {
+    if !gzip {
+        return head.body(GateBody::full(bytes)).map_err(io::Error::other);
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&bytes)?;
-    response
-        .header("content-encoding", "gzip")
+    head.header("content-encoding", "gzip")
         .body(GateBody::full(encoder.finish()?.into()))
         .map_err(io::Error::other)
 }

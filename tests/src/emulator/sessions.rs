@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub(super) database: String,
     /// The schema at the login.
     pub(super) schema: String,
+    /// What `x-snowflake-session` says of it.
+    pub(super) sticky: String,
     parameters: Mutex<HashMap<String, Value>>,
     /// Held while fakesnow works for this session: it takes one request at a time.
     pub(super) queue: tokio::sync::Mutex<()>,
@@ -97,6 +99,7 @@ impl Opening {
             application: self.application,
             database: self.database,
             schema: self.schema,
+            sticky: format!("srv-{:016x}", u64::from_be_bytes(random())),
             parameters: Mutex::default(),
             queue: tokio::sync::Mutex::default(),
             by_request: Mutex::default(),
@@ -136,6 +139,12 @@ impl Sessions {
             Some(held) if held.expires <= time::instant() => Err(answers::TOKEN_EXPIRED),
             Some(held) => Ok(Arc::clone(&held.session)),
         }
+    }
+
+    /// Gives what `x-snowflake-session` says of the session that a token is one of.
+    pub(super) fn sticky(&self, token: &str) -> Option<String> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(token).map(|held| held.session.sticky.clone())
     }
 
     /// Renews a session by its master token; the old session token must be one of the same session.

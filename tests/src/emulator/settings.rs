@@ -27,8 +27,8 @@ pub struct Settings {
     pub journal_file: PathBuf,
     /// JSON lines: every secret that the gate gave or was given.
     pub canaries_file: PathBuf,
-    /// The one account, user and key that may log in.
-    pub account: Account,
+    /// The accounts that are served; a name that is no account's is the first one's unless it is under Snowflake's domain.
+    pub accounts: Vec<Account>,
     /// Statements that run once before the gate opens: planted tables and values.
     pub setup: Vec<String>,
     /// Knobs that a test may turn later too.
@@ -39,18 +39,46 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
-    /// Account label, upper case.
+    /// Account label as logins and JWTs say it, upper case.
     pub name: String,
+    /// The host names it is reached by, lower case.
+    pub hosts: Vec<String>,
     /// User, upper case.
     pub user: String,
     /// The one role a login may ask for.
     pub role: String,
     /// The one warehouse a login may ask for.
     pub warehouse: Option<String>,
-    /// Registered public key, PEM (SPKI).
-    pub public_key_pem: String,
+    /// The one credential that opens it.
+    pub credential: Credential,
     /// Whether `SECONDARY_ROLES` must be `NONE`; a driver that talks to the gate without a proxy cannot always say so.
     pub secondary_roles_none: bool,
+}
+
+/// What an account's user proves itself by.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Credential {
+    /// A key pair, of which the public half is registered.
+    KeyPair {
+        /// SPKI, PEM.
+        public_key_pem: String,
+    },
+    /// A programmatic access token.
+    Pat {
+        /// The token.
+        token: String,
+    },
+    /// A password.
+    Password {
+        /// The password.
+        password: String,
+    },
+    /// An OAuth access token.
+    Oauth {
+        /// The token.
+        token: String,
+    },
 }
 
 /// Waiting times and sizes of the gate.
@@ -67,6 +95,10 @@ pub struct Tuning {
     pub chunk_rows: u64,
     /// How long the address of a chunk is good, in seconds.
     pub chunk_url_seconds: u64,
+    /// Results of the SQL API with more rows come in partitions of this many rows; 0 keeps all in one.
+    pub partition_rows: u64,
+    /// Whether each request of a session must bring back its `x-snowflake-session`; drivers but JDBC do not.
+    pub sticky_needed: bool,
 }
 
 impl Default for Tuning {
@@ -78,6 +110,8 @@ impl Default for Tuning {
             poll_hold_ms: 5000,
             chunk_rows: 0,
             chunk_url_seconds: 21_600,
+            partition_rows: 0,
+            sticky_needed: false,
         }
     }
 }

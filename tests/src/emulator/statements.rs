@@ -22,6 +22,10 @@ pub(super) struct Statement {
     pub(super) id: String,
     /// The session that sent it.
     pub(super) session: Arc<Session>,
+    /// The request that sent it.
+    pub(super) request_id: String,
+    /// When it was sent, since 1970.
+    pub(super) created: Duration,
     /// The exact text.
     pub(super) sql: String,
     /// The request as v1 writes it: `sqlText`, `bindings`, `describeOnly`, `parameters`.
@@ -40,7 +44,12 @@ pub(super) struct Statement {
 impl Statement {
     /// Takes a request's body as a statement that nobody has run.
     #[must_use]
-    pub(super) fn new(session: Arc<Session>, body: Value, format: Format) -> Self {
+    pub(super) fn new(
+        session: Arc<Session>,
+        request_id: &str,
+        body: Value,
+        format: Format,
+    ) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             session,
@@ -52,6 +61,8 @@ impl Statement {
             is_async: body.get("asyncExec") == Some(&Value::Bool(true)),
             body,
             format,
+            request_id: request_id.to_owned(),
+            created: crate::time::since_epoch(),
             parent: None,
             children: Mutex::default(),
             answer: watch::Sender::new(None),
@@ -68,7 +79,12 @@ impl Statement {
             body.insert("bindings".into(), bindings);
             body.insert("asyncExec".into(), json!(false));
         }
-        let mut part = Self::new(Arc::clone(&self.session), body, self.format);
+        let mut part = Self::new(
+            Arc::clone(&self.session),
+            &self.request_id,
+            body,
+            self.format,
+        );
         part.parent = Some(self.id.clone());
         part
     }

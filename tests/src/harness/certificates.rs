@@ -32,6 +32,11 @@ pub struct Certificates {
 impl Certificates {
     /// Makes a CA and a server certificate into `folder`; `name` keeps several apart.
     pub fn make(folder: &Path, name: &str) -> Result<Self> {
+        Self::make_for(folder, name, &[])
+    }
+
+    /// Makes a CA and a certificate that is good for more hosts than [`NAMES`].
+    pub fn make_for(folder: &Path, name: &str, hosts: &[String]) -> Result<Self> {
         let ca_key = KeyPair::generate()?;
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -44,7 +49,7 @@ impl Certificates {
         let issuer = Issuer::new(ca, ca_key);
 
         let key = KeyPair::generate()?;
-        let server = CertificateParams::new(NAMES.map(str::to_owned))?;
+        let server = CertificateParams::new([&NAMES.map(str::to_owned), hosts].concat())?;
         let certificate = server.signed_by(&key, &issuer)?;
 
         let made = Self {
@@ -74,11 +79,17 @@ pub struct LoginKey {
 impl LoginKey {
     /// Makes a key pair into `folder`. Python's `cryptography` makes it: ring signs with RSA but makes no RSA keys.
     pub fn make(folder: &Path) -> Result<Self> {
+        Self::encrypted(folder, None)
+    }
+
+    /// Makes a key pair whose private half is encrypted with the passphrase in a file.
+    pub fn encrypted(folder: &Path, passphrase_file: Option<&Path>) -> Result<Self> {
         let private_file = folder.join("login.p8");
         let public_file = folder.join("login.pub");
         let status = Command::new(python::interpreter(Generation::Five)?)
             .arg(python::folder("python").join("make_key.py"))
             .args([&private_file, &public_file])
+            .args(passphrase_file)
             .status()?;
         ensure!(status.success(), "make_key.py: {status}");
         Ok(Self {

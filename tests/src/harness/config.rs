@@ -5,6 +5,21 @@ use std::path::{Path, PathBuf};
 
 use crate::emulator::CHUNK_HOST;
 
+/// An account besides the first one; its name is left to Icecore, which reads it off the host.
+#[derive(Clone, Debug)]
+pub struct OtherAccount {
+    /// Host name.
+    pub host: String,
+    /// Other names of the same account.
+    pub aliases: Vec<String>,
+    /// User.
+    pub user: String,
+    /// Role.
+    pub role: String,
+    /// The value of `credential`.
+    pub credential: String,
+}
+
 /// What differs from one world's config to the next; everything else stands in [`Config::text`].
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -22,8 +37,14 @@ pub struct Config {
     pub upstream_ca: PathBuf,
     /// Where the proxy finds the account's host.
     pub upstream: SocketAddr,
-    /// Where the proxy finds a host that it does not govern.
+    /// The file of the account's credential.
     pub key_file: PathBuf,
+    /// The account's `credential`; `None` is the key pair of `key_file`.
+    pub credential: Option<String>,
+    /// Other names of the account.
+    pub aliases: Vec<String>,
+    /// Other accounts.
+    pub others: Vec<OtherAccount>,
     /// `strict_local` or `best_effort`.
     pub record_mode: String,
     /// Where the record goes.
@@ -53,10 +74,31 @@ impl Config {
         self.folder.join("policies")
     }
 
+    /// Writes the other accounts.
+    fn others(&self) -> String {
+        let section = |other: &OtherAccount| {
+            format!(
+                "\n[[account]]\nhost = \"{}\"\naliases = {:?}\nuser = \"{}\"\nrole = \"{}\"\ncredential = {}\n",
+                other.host, other.aliases, other.user, other.role, other.credential
+            )
+        };
+        self.others.iter().map(section).collect()
+    }
+
     /// Writes the file.
     #[must_use]
     pub fn text(&self) -> String {
         let quoted = |path: &Path| format!("\"{}\"", path.display());
+        let key_pair = || {
+            let key = quoted(&self.key_file);
+            format!(r#"{{ kind = "key-pair", private_key_file = {key} }}"#)
+        };
+        let aliases = match self.aliases.as_slice() {
+            [] => String::new(),
+            aliases => format!("aliases = {aliases:?}\n"),
+        };
+        let resolve =
+            |other: &OtherAccount| format!("\"{}\" = \"{}\"\n", other.host, self.upstream);
         format!(
             r#"[daemon]
 run_dir = {run}
@@ -76,15 +118,15 @@ connect_timeout = "3s"
 [upstream.resolve]
 "acme.snowflakecomputing.com" = "{upstream}"
 "{chunks}" = "{upstream}"
-
+{resolved}
 [[account]]
 host = "acme.snowflakecomputing.com"
 name = "ACME"
 user = "ICECORE_SVC"
 role = "ANALYST"
 warehouse = "WH"
-credential = {{ kind = "key-pair", private_key_file = {key} }}
-
+credential = {credential}
+{aliases}{others}
 [policy]
 dir = {policies}
 
@@ -104,7 +146,9 @@ seal_interval = "1h"
             ca = quoted(&self.upstream_ca),
             upstream = self.upstream,
             chunks = CHUNK_HOST,
-            key = quoted(&self.key_file),
+            resolved = self.others.iter().map(resolve).collect::<String>(),
+            credential = self.credential.clone().unwrap_or_else(key_pair),
+            others = self.others(),
             policies = quoted(&self.policies()),
             record_mode = self.record_mode,
             store = self.store.display(),

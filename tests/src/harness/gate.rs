@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::certificates::{Certificates, LoginKey};
-use crate::emulator::{Account, Endpoint, Fault, FaultKind, Ready, Settings, Tuning};
+use super::certificates::Certificates;
+use crate::emulator::{Account, Credential, Endpoint, Fault, FaultKind, Ready, Settings, Tuning};
 use crate::python::{self, Generation};
 
 /// Tables and values that are there before the first login; the values are searched for where they must not be.
@@ -42,15 +42,23 @@ pub struct GateOptions {
     pub tuning: Tuning,
     /// Whether logins must say `SECONDARY_ROLES: NONE`; only a driver without a proxy before it may not.
     pub secondary_roles_none: bool,
+    /// What opens the account.
+    pub credential: Credential,
+    /// Other accounts that the emulator serves too.
+    pub others: Vec<Account>,
 }
 
 impl Default for GateOptions {
-    /// Any free port of an address that nothing redirects, and a strict login.
+    /// Any free port of an address that nothing redirects, and a strict login that no credential opens.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 77, 0, 1], 0)),
             tuning: Tuning::default(),
             secondary_roles_none: true,
+            credential: Credential::Pat {
+                token: String::new(),
+            },
+            others: Vec::new(),
         }
     }
 }
@@ -61,10 +69,18 @@ impl Gate {
         program: &Path,
         folder: &Path,
         certificates: &Certificates,
-        key: &LoginKey,
         options: &GateOptions,
     ) -> Result<Self> {
         fs::create_dir_all(folder)?;
+        let acme = Account {
+            name: "ACME".into(),
+            hosts: vec!["acme.snowflakecomputing.com".into()],
+            user: "ICECORE_SVC".into(),
+            role: "ANALYST".into(),
+            warehouse: Some("WH".into()),
+            credential: options.credential.clone(),
+            secondary_roles_none: options.secondary_roles_none,
+        };
         let settings = Settings {
             listen: options.listen,
             admin: SocketAddr::from(([127, 77, 0, 2], 0)),
@@ -75,14 +91,9 @@ impl Gate {
             fakesnow_socket: folder.join("fakesnow.sock"),
             journal_file: folder.join("journal.jsonl"),
             canaries_file: folder.join("canaries.jsonl"),
-            account: Account {
-                name: "ACME".into(),
-                user: "ICECORE_SVC".into(),
-                role: "ANALYST".into(),
-                warehouse: Some("WH".into()),
-                public_key_pem: key.public_pem.clone(),
-                secondary_roles_none: options.secondary_roles_none,
-            },
+            accounts: std::iter::once(acme)
+                .chain(options.others.iter().cloned())
+                .collect(),
             setup: SETUP.map(str::to_owned).to_vec(),
             tuning: options.tuning,
         };
@@ -140,7 +151,12 @@ impl Gate {
         self.post("/expire", &Value::Null)
     }
 
-    /// Changes the waiting times.
+    /// Registers another credential for an account, as its owner does who rotates it.
+    pub fn rotate(&self, account: &str, credential: &Credential) -> Result<()> {
+        self.post("/rotate", &json!([account, credential]))
+    }
+
+    /// Changes waiting times and sizes.
     pub fn tune(&self, tuning: Tuning) -> Result<()> {
         self.post("/tuning", &json!(tuning))
     }

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod cgroup;
 pub mod config;
+pub mod credential;
 pub mod daemon;
 pub mod driver;
 pub mod gate;

@@ -12,9 +12,10 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::certificates::{Certificates, LoginKey};
+use super::certificates::Certificates;
 use super::cgroup::Cgroup;
-use super::config::Config;
+use super::config::{Config, OtherAccount};
+use super::credential::CredentialKind;
 use super::daemon::Daemon;
 use super::driver::{Driver, Finished};
 use super::gate::{Gate, GateOptions};
@@ -24,7 +25,7 @@ use super::reaper::Reaper;
 use super::trap::Trap;
 use super::{programs, store};
 use crate::drivers::Product;
-use crate::emulator::Tuning;
+use crate::emulator::{Account, Tuning};
 use crate::python::{self, Generation};
 
 /// The user that an agent is, as which nothing of Icecore's may be reached.
@@ -50,8 +51,29 @@ pub struct Plan {
     pub edit: fn(String) -> String,
     /// Whether the proxy trusts a CA that the emulator's certificate is not from.
     pub wrong_ca: bool,
+    /// What the account's user proves itself by.
+    pub credential: CredentialKind,
+    /// Other names of the account.
+    pub aliases: Vec<&'static str>,
+    /// Other accounts, each with a key pair of its own.
+    pub accounts: Vec<PlannedAccount>,
     /// The least level of the daemon's log lines.
     pub log: &'static str,
+}
+
+/// An account besides ACME, or ACME under a host of another form.
+#[derive(Clone, Debug)]
+pub struct PlannedAccount {
+    /// Host name.
+    pub host: &'static str,
+    /// The name that the emulator expects in logins and JWTs for this host.
+    pub name: &'static str,
+    /// Other names of the same account.
+    pub aliases: Vec<&'static str>,
+    /// User.
+    pub user: &'static str,
+    /// Role.
+    pub role: &'static str,
 }
 
 impl Default for Plan {
@@ -64,6 +86,9 @@ impl Default for Plan {
             spool_max: "64MiB".into(),
             edit: |text| text,
             wrong_ca: false,
+            credential: CredentialKind::KeyPair,
+            aliases: Vec::new(),
+            accounts: Vec::new(),
             log: "info",
         }
     }
@@ -110,18 +135,22 @@ impl World {
         let path = folder.path();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
         let icecore = programs::place("icecore", path)?;
-        let certificates = Certificates::make(path, "upstream")?;
-        let key = LoginKey::make(path)?;
+        let hosts: Vec<String> = plan.accounts.iter().map(|a| a.host.to_owned()).collect();
+        let certificates = Certificates::make_for(path, "upstream", &hosts)?;
+        let proof = plan.credential.make(path)?;
+        let others = others(plan, path)?;
         let cgroup = Cgroup::make()?;
         let reaper = Reaper::watch(cgroup.path(), path)?;
         let pins = BpfFolder::mount(&path.join("bpf"))?;
         let options = GateOptions {
             tuning: plan.tuning,
+            credential: proof.registered,
+            others: others.iter().map(|(account, _)| account.clone()).collect(),
             ..GateOptions::default()
         };
         let gate_folder = path.join("gate");
         let program = built.join("icecore-emulator");
-        let gate = Gate::start(&program, &gate_folder, &certificates, &key, &options)?;
+        let gate = Gate::start(&program, &gate_folder, &certificates, &options)?;
         fs::set_permissions(&gate_folder, fs::Permissions::from_mode(0o700))?;
         let account_address = account_address();
         let config = Config {
@@ -136,7 +165,10 @@ impl World {
                 certificates.ca_file
             },
             upstream: gate.address(),
-            key_file: key.private_file,
+            key_file: proof.file,
+            credential: Some(proof.line),
+            aliases: plan.aliases.iter().map(|&name| name.into()).collect(),
+            others: others.into_iter().map(|(_, config)| config).collect(),
             record_mode: plan.record_mode.clone(),
             store: path.join("store"),
             spool_max: plan.spool_max.clone(),
@@ -243,12 +275,15 @@ impl World {
         let home = self.path("home");
         fs::create_dir_all(&home)?;
         fs::set_permissions(&home, fs::Permissions::from_mode(0o777))?;
-        let namespace = Namespace::new(
-            self.folder.path(),
-            &[("acme.snowflakecomputing.com", &address)],
-        )?
-        .in_cgroup(&self.cgroup.outside())
-        .readable_by_others(&self.path("aside"));
+        let others = self.config.others.iter();
+        let others = others.flat_map(|other| std::iter::once(&other.host).chain(&other.aliases));
+        let names: Vec<(&str, &str)> = std::iter::once("acme.snowflakecomputing.com")
+            .chain(self.config.aliases.iter().chain(others).map(String::as_str))
+            .map(|name| (name, address.as_str()))
+            .collect();
+        let namespace = Namespace::new(self.folder.path(), &names)?
+            .in_cgroup(&self.cgroup.outside())
+            .readable_by_others(&self.path("aside"));
         let (program, rest) = words.split_first().context("no program")?;
         let environment = [("HOME", home.as_os_str()), ("TMPDIR", home.as_os_str())];
         let mut command = namespace.command(&environment, program);
@@ -307,6 +342,33 @@ impl World {
     pub fn query(&self, sql: &str) -> Result<Vec<Value>> {
         store::query(&self.icecore, &self.config.store, self.folder.path(), sql)
     }
+}
+
+/// Makes the other accounts of a plan, as the emulator and as the config know them.
+fn others(plan: &Plan, folder: &Path) -> Result<Vec<(Account, OtherAccount)>> {
+    let make = |planned: &PlannedAccount| {
+        let own = folder.join(planned.host);
+        fs::create_dir(&own)?;
+        let proof = CredentialKind::KeyPair.make(&own)?;
+        let account = Account {
+            name: planned.name.into(),
+            hosts: vec![planned.host.into()],
+            user: planned.user.into(),
+            role: planned.role.into(),
+            warehouse: None,
+            credential: proof.registered,
+            secondary_roles_none: true,
+        };
+        let config = OtherAccount {
+            host: planned.host.into(),
+            aliases: planned.aliases.iter().map(|&name| name.into()).collect(),
+            user: planned.user.into(),
+            role: planned.role.into(),
+            credential: proof.line,
+        };
+        Ok((account, config))
+    };
+    plan.accounts.iter().map(make).collect()
 }
 
 /// Gives an address of 127.77.0.0/16 that no other world of this process has.

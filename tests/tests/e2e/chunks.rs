@@ -320,7 +320,7 @@ tell('down', **ask(paths[0]))
     Ok(())
 }
 
-/// The spool is filled to its limit; then no chunk ends cleanly, and what ended cleanly before is on record.
+/// The spool is filled to its limit: what cannot be recorded breaks off, and what ended cleanly is on record.
 #[test]
 fn a_delivery_that_cannot_be_recorded_breaks_off() -> Result<()> {
     let world = World::start(&Plan {
@@ -337,8 +337,8 @@ for size in (250_000, 50_000, 10_000, 2_000, 100, 1):
             at.execute('select 1 -- ' + size * 'x')
     except Exception as error:
         tell('refused', message=str(error))
-ends = [ask(paths[0]) for _ in range(400)]
-tell('ends', whole=sum(end['clean'] for end in ends), broken=sum(not end['clean'] for end in ends), last=ends[-1])
+ends = [ask(paths[0]) for _ in range(50)]
+tell('ends', whole=sum(end['clean'] for end in ends), broken=sum(not end['clean'] for end in ends), statuses=list(set(end['status'] for end in ends)))
 "
     );
     let finished = piece::run(&world, Generation::Four, &piece)?;
@@ -350,12 +350,9 @@ tell('ends', whole=sum(end['clean'] for end in ends), broken=sum(not end['clean'
         "{refused}"
     );
     let ends = finished.step("ends")?;
+    // A full spool is sealed and takes rows again; until then nothing ends cleanly.
     assert!(ends["broken"].as_i64() > Some(0), "{ends}");
-    assert_eq!(
-        (&ends["last"]["clean"], &ends["last"]["status"]),
-        (&json!(false), &json!(200)),
-        "{ends}"
-    );
+    assert_eq!(ends["statuses"], json!([200]), "{ends}");
     world.flush()?;
     let rows = world.query("select count(*) n from results where is_complete")?;
     assert_eq!(rows[0]["n"], ends["whole"], "{ends}");

@@ -78,6 +78,9 @@ fn bad_configs_are_refused_with_every_problem_at_once() -> Result<()> {
     })?;
     refused(&both, &["daemon.mode", "enfroce", "credential"]);
 
+    let elsewhere = check(&world, |text| text.replace("/bpf/icecore", "/state"))?;
+    refused(&elsewhere, &["capture.pin_dir", "BPF file system"]);
+
     let toml = check(&world, |text| text.replace("[record]", "[record"))?;
     refused(&toml, &["icecore.toml"]);
 
@@ -139,6 +142,38 @@ fn policy_with_a_syntax_error_is_refused_with_its_place() -> Result<()> {
         world.config.policies().join("broken.cedar"),
         "@id(\"x\")\npermit (principal, action == Icecore::Action::\"dance\", resource);\n",
     )?;
-    refused(&check(&world, |text| text)?, &["`x`", "dance"]);
+    refused(
+        &check(&world, |text| text)?,
+        &["broken.cedar", "`x`", "dance"],
+    );
+
+    let path = world.config_file().to_string_lossy().into_owned();
+    let text = fs::read_to_string(&path)?.replace("enforce", "enfroce");
+    fs::write(&path, text)?;
+    let both = check_only(&world)?;
+    refused(&both, &["daemon.mode", "enfroce", "broken.cedar", "dance"]);
+    Ok(())
+}
+
+#[test]
+fn readers_say_when_a_store_is_empty_or_is_none() -> Result<()> {
+    let world = World::without_daemon(&Plan::default())?;
+    fs::create_dir(world.path("empty"))?;
+    let store = format!("file://{}", world.path("empty").display());
+    for options in [&[][..], &["--json"]] {
+        let output = world.icecore(&[&["sessions", "--store", &store], options].concat())?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+        assert_eq!(told, format!("no session is recorded in `{store}` yet\n"));
+    }
+    for command in [&["sessions"][..], &["replay", "0"], &["duckdb"]] {
+        let output = world.icecore(&[command, &["--store", "s3://bucket"]].concat())?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(
+            told.starts_with("error: --store: expected a URL such as"),
+            "{told}"
+        );
+    }
     Ok(())
 }

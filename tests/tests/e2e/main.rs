@@ -33,4 +33,6 @@ mod sessions;
 #[cfg(test)]
 mod spool;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod upstream;

@@ -153,6 +153,9 @@ fn refused_login_is_told_in_the_upstreams_words() -> Result<()> {
         Generation::Four,
         &json!([{"do": "connect", "login_timeout": 10}]),
     )?;
-    failed_clearly(finished.step("connect")?, "JWT token is invalid");
+    failed_clearly(
+        finished.step("connect")?,
+        "does not exist or not authorized",
+    );
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use icecore_tests::emulator::{CHUNK_HOST, Tuning};
+use icecore_tests::emulator::{CHUNK_HOST, Credential, Tuning};
 use icecore_tests::harness::certificates::{Certificates, LoginKey};
 use icecore_tests::harness::driver::{Driver, Finished};
 use icecore_tests::harness::gate::{Gate, GateOptions};
@@ -25,20 +25,28 @@ pub(crate) struct Bench {
 impl Bench {
     /// Starts an emulator on port 443 of an address that no other test and no other run uses.
     pub(crate) fn new(last: u8, tuning: Tuning) -> Result<Self> {
+        Self::with(last, |options| options.tuning = tuning)
+    }
+
+    /// Starts an emulator with other options.
+    pub(crate) fn with(last: u8, change: impl FnOnce(&mut GateOptions)) -> Result<Self> {
         let folder = TempDir::new()?;
         let certificates = Certificates::make(folder.path(), "upstream")?;
         let key = LoginKey::make(folder.path())?;
         let [.., process] = std::process::id().to_be_bytes();
-        let options = GateOptions {
+        let mut options = GateOptions {
             listen: SocketAddr::from(([127, 78, process, last], 443)),
-            tuning,
             secondary_roles_none: false,
+            credential: Credential::KeyPair {
+                public_key_pem: key.public_pem.clone(),
+            },
+            ..GateOptions::default()
         };
+        change(&mut options);
         let gate = Gate::start(
             Path::new(env!("CARGO_BIN_EXE_icecore-emulator")),
             &folder.path().join("gate"),
             &certificates,
-            &key,
             &options,
         )?;
         Ok(Self {
@@ -63,9 +71,10 @@ impl Bench {
     pub(crate) fn piece(&self, generation: Generation, piece: &str) -> Result<Finished> {
         let finished = self.python(generation, "straight.py", piece)?.finish()?;
         println!("{generation:?}: {}", finished.output);
+        let refused = self.gate.events(Some("login_refused"))?;
         ensure!(
             finished.status.success(),
-            "{generation:?}: {}",
+            "{generation:?}: {}; refused logins: {refused:?}",
             finished.output
         );
         Ok(finished)
@@ -83,6 +92,7 @@ impl Bench {
             self.folder.path(),
             &[
                 ("acme.snowflakecomputing.com", &address),
+                ("other.snowflakecomputing.com", &address),
                 (CHUNK_HOST, &address),
             ],
         )?;

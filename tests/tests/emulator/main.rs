@@ -7,6 +7,10 @@ mod batches;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod results;
+#[cfg(test)]
+mod sql_api;
 #[cfg(test)]
 mod straight;

@@ -111,7 +111,10 @@ fn login_with_another_role_is_refused() -> Result<()> {
     )?;
     let step = finished.step("connect")?;
     assert!(
-        step["ok"] == false && step["message"].to_string().contains("JWT token is invalid"),
+        step["ok"] == false
+            && step["message"]
+                .to_string()
+                .contains("does not exist or not authorized"),
         "{step}"
     );
     let refused = bench.gate.events(Some("login_refused"))?;

@@ -114,6 +114,7 @@ pub async fn deliver(
                 "query_id": outcome.query_id.map(|id| id.to_string()),
                 "rows": outcome.rows,
                 "chunks": outcome.chunks,
+                "partition": outcome.partition,
                 "bytes": body.text().len(),
             })),
             ..EventRow::default()

@@ -48,6 +48,12 @@ pub(super) fn counted(statement: &Statement) -> Result<Vec<Part>, SqlError> {
     Ok(parts)
 }
 
+/// Counts the statements of a text.
+#[must_use]
+pub(super) fn count(sql: &str) -> usize {
+    split::parts(sql).len()
+}
+
 /// Runs the parts in order; the first that fails fails the whole, and none after it runs.
 pub(super) async fn run(gate: &Arc<Gate>, statement: &Arc<Statement>, parts: &[Part]) -> Ended {
     let facts = json!({"query_id": statement.id, "sql": statement.sql, "count": parts.len()});

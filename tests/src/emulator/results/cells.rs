@@ -13,7 +13,6 @@ pub(in super::super) enum Booleans {
     /// `1` and `0`: JSON rowsets of v1.
     Digits,
     /// `true` and `false`: SQL API v2.
-    #[allow(dead_code, reason = "SQL API v2 writes booleans so")]
     Words,
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use icecore_tests::drivers::Product;
+use icecore_tests::emulator::Credential;
 use icecore_tests::harness::certificates::{Certificates, LoginKey};
 use icecore_tests::harness::driver::Driver;
 use icecore_tests::harness::gate::{Gate, GateOptions};
@@ -148,6 +149,9 @@ impl Straight {
         let options = GateOptions {
             listen: SocketAddr::from(([127, 79, process, 1], 443)),
             secondary_roles_none: false,
+            credential: Credential::KeyPair {
+                public_key_pem: key.public_pem.clone(),
+            },
             ..GateOptions::default()
         };
         let program = programs::built()?.join("icecore-emulator");
@@ -155,7 +159,6 @@ impl Straight {
             &program,
             &folder.path().join("gate"),
             &certificates,
-            &key,
             &options,
         )?;
         Ok(Self {

@@ -6,9 +6,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::harness::certificates::LoginKey;
+use crate::time;
 
 struct Registered {
     account: Account,
+    public_pem: String,
     private_pem: String,
 }
 
@@ -18,21 +20,25 @@ impl Registered {
         let key = LoginKey::make(folder.path()).unwrap();
         let account = Account {
             name: "ACME".into(),
+            hosts: vec!["acme.snowflakecomputing.com".into()],
             user: "ICECORE_SVC".into(),
             role: "ANALYST".into(),
             warehouse: Some("WH".into()),
-            public_key_pem: key.public_pem.clone(),
+            credential: Credential::KeyPair {
+                public_key_pem: key.public_pem.clone(),
+            },
             secondary_roles_none: true,
         };
         Self {
             account,
+            public_pem: key.public_pem,
             private_pem: std::fs::read_to_string(&key.private_file).unwrap(),
         }
     }
 
     fn claims(&self) -> Value {
         let now = time::since_epoch().as_secs();
-        let fingerprint = fingerprint(&self.account.public_key_pem).unwrap();
+        let fingerprint = jwt::fingerprint(&self.public_pem).unwrap();
         json!({
             "iss": format!("ACME.ICECORE_SVC.SHA256:{fingerprint}"),
             "sub": "ACME.ICECORE_SVC", "iat": now, "exp": now + 60,
@@ -50,11 +56,12 @@ impl Registered {
             "TOKEN": token, "SECONDARY_ROLES": "NONE",
         }});
         edit(&mut body["data"]);
-        check(&self.account, &body, |key| match key {
+        let checked = check(&self.account, &body, |key| match key {
             "roleName" => Some(role.to_owned()),
             "warehouse" => Some("WH".to_owned()),
             _ => None,
-        })
+        });
+        checked.map_err(|denied| denied.why)
     }
 
     #[track_caller]
@@ -92,7 +99,7 @@ fn every_defect_of_a_token_is_refused() {
     registered
         .check(&other.token(&registered.claims()), |_| {}, "ANALYST")
         .unwrap_err();
-    let secret = EncodingKey::from_secret(registered.account.public_key_pem.as_bytes());
+    let secret = EncodingKey::from_secret(registered.public_pem.as_bytes());
     let forged = encode(
         &Header::new(Algorithm::HS256),
         &registered.claims(),
@@ -122,4 +129,63 @@ fn another_role_or_secondary_roles_are_refused() {
         .unwrap_err();
     let all = |data: &mut Value| data["SECONDARY_ROLES"] = json!("ALL");
     registered.check(&token, all, "ANALYST").unwrap_err();
+}
+
+/// A login with `data` besides the account's name, for another kind of credential than a key pair.
+#[track_caller]
+fn check_kind(credential: &Credential, data: Value, expected: Result<(), Refusal>) {
+    let account = Account {
+        name: "ACME".into(),
+        hosts: Vec::new(),
+        user: "SVC".into(),
+        role: "ANALYST".into(),
+        warehouse: None,
+        credential: credential.clone(),
+        secondary_roles_none: true,
+    };
+    let mut body = json!({"data": data});
+    for (key, value) in [
+        ("ACCOUNT_NAME", "acme"),
+        ("LOGIN_NAME", "svc"),
+        ("SECONDARY_ROLES", "NONE"),
+    ] {
+        body["data"][key] = json!(value);
+    }
+    let found = check(&account, &body, |key| {
+        (key == "roleName").then(|| "ANALYST".to_owned())
+    });
+    assert_eq!(found.map_err(|denied| denied.refusal), expected, "{body}");
+}
+
+#[test]
+fn each_kind_opens_with_its_own_fields_alone() {
+    let secret = || "s3cret".to_owned();
+    let pat = Credential::Pat { token: secret() };
+    let oauth = Credential::Oauth { token: secret() };
+    let password = Credential::Password { password: secret() };
+    let token = |kind: &str| json!({"AUTHENTICATOR": kind, "TOKEN": "s3cret"});
+
+    check_kind(&pat, token("PROGRAMMATIC_ACCESS_TOKEN"), Ok(()));
+    check_kind(&pat, token("OAUTH"), Err(answers::PAT_INVALID));
+    check_kind(
+        &pat,
+        json!({"PASSWORD": "s3cret"}),
+        Err(answers::PAT_INVALID),
+    );
+    check_kind(&oauth, token("OAUTH"), Ok(()));
+    let other = json!({"AUTHENTICATOR": "OAUTH", "TOKEN": "other"});
+    check_kind(&oauth, other, Err(answers::OAUTH_INVALID));
+    check_kind(&password, json!({"PASSWORD": "s3cret"}), Ok(()));
+    check_kind(
+        &password,
+        json!({"PASSWORD": "s3cret", "AUTHENTICATOR": "SNOWFLAKE"}),
+        Ok(()),
+    );
+    check_kind(
+        &password,
+        json!({"PASSWORD": ""}),
+        Err(answers::PASSWORD_WRONG),
+    );
+    let both = json!({"PASSWORD": "s3cret", "TOKEN": "x"});
+    check_kind(&password, both, Err(answers::PASSWORD_WRONG));
 }
