@@ -41,7 +41,7 @@ def send(step):
     body = body if isinstance(body, str) else json.dumps(body)
     body = gzip.compress(body.encode()) if step.get("gzip") else body.encode()
     headers = {"Content-Type": "application/json", "Accept": "application/json", **step.get("headers", {})}
-    link = http.client.HTTPSConnection(HOST, context=ssl.create_default_context(), timeout=60)
+    link = http.client.HTTPSConnection(step.get("host", HOST), context=ssl.create_default_context(), timeout=60)
     link.request(step.get("method", "POST"), step["target"], body or None, headers)
     if "hang_up" in step:
         time.sleep(step["hang_up"])

@@ -4,6 +4,7 @@
 //! another connection withdraws it.
 
 mod chunks;
+mod kept;
 mod registry;
 
 use std::sync::OnceLock;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::kept::Kept;
 use super::{Execution, Known};
 use crate::id::{LoginId, SessionId};
 use crate::mask::Child;
@@ -14,6 +15,7 @@ use crate::upstream::Earlier;
 #[derive(Debug, Default)]
 pub struct Registry {
     tables: Mutex<Tables>,
+    kept: Mutex<Kept>,
 }
 
 #[derive(Debug, Default)]
@@ -162,8 +164,25 @@ impl Registry {
         self.tables().known.get(&(session, query_id)).cloned()
     }
 
+    /// Keeps an execution that has its reply for replays and polls, as long as its time and the room for all allow.
+    pub fn keep(&self, execution: Arc<Execution>, now_ns: i64) {
+        self.kept().push(execution, now_ns);
+        self.sweep(now_ns);
+    }
+
+    /// Lets go of executions that were kept long enough.
+    pub fn sweep(&self, now_ns: i64) {
+        loop {
+            let due = self.kept().pop(now_ns);
+            let Some(execution) = due else {
+                return;
+            };
+            self.forget(&execution);
+        }
+    }
+
     /// Lets go of an execution and its reply; its query id still leads to Snowflake, its request id stays spent.
-    pub fn forget(&self, execution: &Execution) {
+    fn forget(&self, execution: &Execution) {
         let mut tables = self.tables();
         let session = execution.session();
         let key = (
@@ -208,11 +227,16 @@ impl Registry {
 
     /// Lets go of all that a session asked.
     pub fn forget_session(&self, session: SessionId) {
+        self.kept().forget_session(session);
         let mut tables = self.tables();
         tables.by_request.retain(|(held, _, _), _| *held != session);
         tables.by_query.retain(|(held, _), _| *held != session);
         tables.known.retain(|(held, _), _| *held != session);
         tables.spent.retain(|(held, _, _), _| *held != session);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -330,5 +354,41 @@ mod tests {
         let execution = execution(SessionId::new(), LoginId::new(), "r", 1);
         assert!(execution.withdraw());
         assert!(!execution.submit());
+    }
+
+    #[test]
+    fn a_reply_is_kept_for_two_minutes_and_its_request_id_stays_spent() {
+        let registry = Registry::default();
+        let (session, login) = (SessionId::new(), LoginId::new());
+        let started = || registry.start_or_join(execution(session, login, "r", 1));
+        let Joined::New(first) = started() else {
+            panic!()
+        };
+        registry.keep(first, 0);
+        registry.sweep(119_000_000_000);
+        assert!(matches!(started(), Joined::Replay(_)));
+        registry.sweep(120_000_000_000);
+        assert!(matches!(started(), Joined::Spent(None)));
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_before_its_time_the_oldest_first() {
+        let registry = Registry::default();
+        let (session, login) = (SessionId::new(), LoginId::new());
+        let started = |id: &str| registry.start_or_join(execution(session, login, id, 1));
+        let count = 150_000;
+        for number in 0..count {
+            let Joined::New(one) = started(&number.to_string()) else {
+                panic!()
+            };
+            registry.keep(one, 0);
+        }
+        assert!(matches!(started("0"), Joined::Spent(None)));
+        assert!(matches!(
+            started(&(count - 1).to_string()),
+            Joined::Replay(_)
+        ));
+        let held = registry.tables().by_request.len();
+        assert!(held < count && held > 100_000, "{held}");
     }
 }

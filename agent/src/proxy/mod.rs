@@ -25,6 +25,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -32,6 +33,9 @@ use self::core::{Core, Shared};
 use crate::control::{Handover, SupervisorLink, receive_handover};
 use crate::statement;
 use crate::upstream::{Upstream, UpstreamSettings};
+
+/// How often kept replies are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the proxy cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +90,7 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
     }
     let (runtime, first) = first;
     look_up_hosts(&runtime, &shared);
+    let_replies_go(&runtime, &shared);
     let handler = handler::Handler::new(first, runtime.handle().clone());
     thread::Builder::new()
         .name("core-0".to_owned())
@@ -126,6 +131,24 @@ fn look_up_hosts(runtime: &Runtime, shared: &Arc<Shared>) {
         resolver.keep(&hosts).await
     }));
     drop(entered);
+}
+
+/// Lets go of kept replies in time, also when no statement comes.
+fn let_replies_go(runtime: &Runtime, shared: &Arc<Shared>) {
+    let entered = runtime.enter();
+    drop(crate::tasks::spawn(
+        "kept replies",
+        sweep(Arc::clone(shared)),
+    ));
+    drop(entered);
+}
+
+async fn sweep(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let stages = &shared.stages;
+        stages.registry.sweep(stages.clock.mono_ns());
+    }
 }
 
 /// Makes a core: a runtime of one thread, its own connections upstream, and its accept loops.

@@ -1,13 +1,11 @@
 //! Statements are started or joined here, whichever door they came through.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::core::Core;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined};
@@ -17,10 +15,6 @@ use crate::snowflake::answer::{Body, Form};
 use crate::snowflake::query::{Api, QueryRequest};
 use crate::snowflake::route::plain_member;
 use crate::tasks;
-
-/// How long a reply is kept for replays and polls after it is ready. Drivers send a request again after 60 s of
-/// silence (protocol reference 4.1).
-const REPLY_KEPT: Duration = Duration::from_secs(120);
 
 /// Longest request id that is taken; it is a UUID in every driver.
 const REQUEST_ID_MAX_BYTES: usize = 64;
@@ -117,7 +111,7 @@ impl Door {
             let ended = stages.run(&door.core.upstream, &execution, asked).await;
             door.session.count(ended);
             drop(slot);
-            keep(Arc::clone(&door.core), execution);
+            stages.registry.keep(execution, stages.clock.mono_ns());
         }));
     }
 
@@ -152,14 +146,6 @@ impl Door {
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
         }
     }
-}
-
-/// Lets go of a reply when its time is over. A task of its own, since that of the statement takes kilobytes.
-fn keep(core: Arc<Core>, execution: Arc<Execution>) {
-    drop(tasks::spawn("kept reply", async move {
-        tokio::time::sleep(REPLY_KEPT).await;
-        core.shared.stages.registry.forget(&execution);
-    }));
 }
 
 /// Tells what became of a statement, in the form of its door.

@@ -263,11 +263,14 @@ fn rates(saturated: &BTreeMap<String, Vec<Round>>) -> BTreeMap<&str, f64> {
     rates
 }
 
-/// Gives the middle of some figures.
+/// Gives the middle of some figures; of an even number of them, the mean of the two in the middle.
 pub(super) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_unstable_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
+    let upper = figures.get(figures.len() / 2).copied().unwrap_or_default();
+    let lower = figures.len().saturating_sub(1) / 2;
+    let lower = figures.get(lower).copied().unwrap_or_default();
+    f64::midpoint(lower, upper)
 }
 
 fn start_canned(

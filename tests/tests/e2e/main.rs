@@ -9,6 +9,8 @@ mod chunks;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod observe;
@@ -27,6 +29,8 @@ mod red;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sessions;
@@ -36,3 +40,5 @@ mod spool;
 mod trust;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod v2;
