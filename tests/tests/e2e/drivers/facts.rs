@@ -45,6 +45,8 @@ pub(super) enum Logins {
     PerConnection,
     /// Once a program, which runs one statement.
     PerStatement,
+    /// Never: a token comes with each request, and Icecore logs in for it.
+    Never,
 }
 
 /// Python connector 4.8.1.
@@ -112,5 +114,16 @@ pub(super) const CRATE: Facts = Facts {
     closes: false,
     // It renews nothing: its caller logs in anew.
     lost_login: Some(390_112),
+    ..CONNECTOR_4
+};
+
+/// The SQL API v2 by a plain HTTP client; large results come in partitions.
+pub(super) const SQL_API: Facts = Facts {
+    product: Product::SqlApi,
+    version: "v2",
+    tables: &[],
+    closes: false,
+    logins: Logins::Never,
+    lost_login: None,
     ..CONNECTOR_4
 };

@@ -8,7 +8,9 @@ use icecore_tests::harness::driver::Driver;
 use icecore_tests::harness::world::{Plan, World};
 use serde_json::{Value, json};
 
-use super::facts::{ADBC, Batch, CLI, CONNECTOR_4, CONNECTOR_5, CRATE, Facts, Logins, NODE};
+use super::facts::{
+    ADBC, Batch, CLI, CONNECTOR_4, CONNECTOR_5, CRATE, Facts, Logins, NODE, SQL_API,
+};
 use crate::asserts::{all_executed_is_recorded, refused};
 
 const REFUSED: &str = "insert into orders values (9, 'eve', 0)";
@@ -44,6 +46,11 @@ fn the_crate_does_its_daily_work() -> Result<()> {
     daily_work(&CRATE)
 }
 
+#[test]
+fn sql_api_client_does_its_daily_work() -> Result<()> {
+    daily_work(&SQL_API)
+}
+
 /// A driver at work in a world of its own; what failed is named by the group's function in the backtrace and the step.
 struct Work {
     facts: &'static Facts,
@@ -56,6 +63,7 @@ fn daily_work(facts: &'static Facts) -> Result<()> {
         poll_after_ms: 700,
         poll_hold_ms: 700,
         chunk_rows: 5_000,
+        partition_rows: 5_000,
         ..Tuning::default()
     };
     let world = World::start(&Plan {
@@ -152,7 +160,12 @@ impl Work {
                 "{many}"
             );
         }
-        let fetched = self.world.gate.events(Some("chunk"))?.len();
+        let fetched = match self.facts.logins {
+            Logins::Never => self.requests("partition=")?,
+            Logins::PerConnection | Logins::PerStatement => {
+                self.world.gate.events(Some("chunk"))?.len()
+            }
+        };
         assert!(fetched >= 2 * (1 + tables.len()), "{fetched} chunks");
         Ok(())
     }
@@ -216,11 +229,20 @@ impl Work {
         self.driver.go_on()
     }
 
+    /// Counts the requests of a kind that reached the emulator.
+    fn requests(&self, holds: &str) -> Result<usize> {
+        let requests = self.world.gate.events(Some("request"))?;
+        let of_the_kind = |request: &&Value| request.to_string().contains(holds);
+        Ok(requests.iter().filter(of_the_kind).count())
+    }
+
     /// Counts the requests by which a statement came to the proxy.
     fn submits(&self) -> Result<usize> {
         let log = std::fs::read_to_string(self.world.path("daemon.log"))?;
-        let submit =
-            |line: &&str| line.contains("request taken") && line.contains("endpoint=Query");
+        let submit = |line: &&str| {
+            line.contains("request taken")
+                && (line.contains("endpoint=Query") || line.contains("endpoint=Submit"))
+        };
         Ok(log.lines().filter(submit).count())
     }
 
@@ -283,7 +305,7 @@ impl Work {
         self.worked("close")?;
         let logins = self.world.gate.events(Some("login"))?.len();
         match self.facts.logins {
-            Logins::PerConnection => assert_eq!(logins, 1),
+            Logins::PerConnection | Logins::Never => assert_eq!(logins, 1),
             Logins::PerStatement => assert!(logins > 1, "{logins}"),
         }
         // What the driver does not close, the end of its session does.
