@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::hello::Rewound;
+use super::hello::{self, Opening, Rewound};
 
 /// How long the original destination may take to answer a connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
@@ -35,17 +35,74 @@ pub fn is_metadata(address: IpAddr) -> bool {
 ///
 /// # Errors
 /// The destination cannot be reached, or the connection broke.
-pub async fn splice(mut client: Rewound, destination: SocketAddr) -> io::Result<(u64, u64)> {
-    let mut server = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(destination))
+pub async fn splice(client: Rewound, destination: SocketAddr) -> io::Result<(u64, u64)> {
+    let server = dial(destination).await?;
+    carry(client, server).await
+}
+
+/// Carries bytes between two connections until both ends are done; gives the bytes up and down.
+///
+/// # Errors
+/// The connection broke.
+pub async fn carry(mut client: Rewound, mut server: TcpStream) -> io::Result<(u64, u64)> {
+    tokio::io::copy_bidirectional(&mut client, &mut server).await
+}
+
+/// Who broke the silence of a connection.
+#[derive(Debug)]
+pub enum Words {
+    /// The client: its opening is judged like any other, and the destination was told nothing.
+    Client(Opening, Rewound),
+    /// The server, as SSH or SMTP do: no TLS server speaks before its client has said hello.
+    Server(Rewound, TcpStream),
+}
+
+/// Connects a silent client's destination and waits for who speaks first; nothing is carried before that.
+///
+/// A client that were carried on for its silence could say a governed name later, unread.
+///
+/// # Errors
+/// The destination cannot be reached, or a connection ended without a word.
+pub async fn wait_for_words(client: Rewound, destination: SocketAddr) -> io::Result<Words> {
+    let server = dial(destination).await?;
+    let (mut of_client, mut of_server) = ([0], [0]);
+    tokio::select! {
+        biased;
+        heard = client.peek(&mut of_client) => {
+            heard.and_then(some)?;
+            drop(server);
+            let (opening, client) = hello::read(client.into_stream()).await?;
+            Ok(Words::Client(opening, client))
+        }
+        heard = server.peek(&mut of_server) => {
+            heard.and_then(some)?;
+            Ok(Words::Server(client, server))
+        }
+    }
+}
+
+fn some(bytes: usize) -> io::Result<()> {
+    if bytes == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
+}
+
+async fn dial(destination: SocketAddr) -> io::Result<TcpStream> {
+    let server = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(destination))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     server.set_nodelay(true)?;
-    tokio::io::copy_bidirectional(&mut client, &mut server).await
+    Ok(server)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::connection::hello::tests::client_hello;
 
     #[test]
     fn metadata_is_known_in_every_form() {
@@ -53,5 +110,53 @@ mod tests {
         assert!(is_metadata("::ffff:169.254.169.254".parse().unwrap()));
         assert!(is_metadata("fd00:ec2::254".parse().unwrap()));
         assert!(!is_metadata("127.0.0.1".parse().unwrap()));
+    }
+
+    /// Gives a client's end, the proxy's end of it, and a destination that listens.
+    async fn ends() -> (TcpStream, TcpStream, TcpListener) {
+        let near = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(near.local_addr().unwrap())
+            .await
+            .unwrap();
+        (client, near.accept().await.unwrap().0, far)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_speaks_late_is_judged_and_its_destination_told_nothing() {
+        let (mut client, accepted, far) = ends().await;
+        let (opening, silent) = hello::read(accepted).await.unwrap();
+        assert_eq!(opening, Opening::Silent);
+        let destination = far.local_addr().unwrap();
+        let waiting = tokio::spawn(wait_for_words(silent, destination));
+        let (mut server, _) = far.accept().await.unwrap();
+        let late = client_hello("other.snowflakecomputing.com");
+        client.write_all(&late).await.unwrap();
+        let name = Some("other.snowflakecomputing.com".to_owned());
+        let Words::Client(opening, mut rewound) = waiting.await.unwrap().unwrap() else {
+            panic!("taken for a server that speaks first")
+        };
+        assert_eq!(opening, Opening::Tls { name });
+        let mut again = vec![0; late.len()];
+        rewound.read_exact(&mut again).await.unwrap();
+        assert_eq!(again, late);
+        assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_speaks_first_is_heard() {
+        let (mut client, accepted, far) = ends().await;
+        let (_, silent) = hello::read(accepted).await.unwrap();
+        let destination = far.local_addr().unwrap();
+        let waiting = tokio::spawn(wait_for_words(silent, destination));
+        let (mut server, _) = far.accept().await.unwrap();
+        server.write_all(b"SSH-2.0-x").await.unwrap();
+        let Words::Server(near, carried) = waiting.await.unwrap().unwrap() else {
+            panic!("taken for a client that speaks first")
+        };
+        drop(tokio::spawn(carry(near, carried)));
+        let mut words = [0; 9];
+        client.read_exact(&mut words).await.unwrap();
+        assert_eq!(&words, b"SSH-2.0-x");
     }
 }

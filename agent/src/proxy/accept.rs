@@ -1,5 +1,7 @@
 //! The accept loop of a core, and what becomes of each connection.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +10,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::core::Core;
+use super::core::{Core, Shared};
 use super::door::Door;
 use super::sessions::Session;
 use crate::connection::hello::{self, Opening, Rewound};
 use crate::connection::name::is_snowflake;
 use crate::connection::peer::Peer;
-use crate::connection::splice::{is_metadata, splice};
+use crate::connection::splice::{self, Words, is_metadata, splice};
 use crate::connection::{Connection, http, reset};
 use crate::record::event::code;
 use crate::record::{Category, Severity};
@@ -100,31 +102,36 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
     };
     let destination = connection.destination();
     let (stream, peer) = connection.into_parts();
+    let address = destination.ip();
     let (opening, stream) = match hello::read(stream).await {
         Ok(read) => read,
         Err(error) => {
             return tracing::debug!(session = %session.id(), %error, "connection ended before its opening");
         }
     };
+    let (opening, stream) =
+        if opening == Opening::Silent && way_around(shared, &session, address).is_none() {
+            match splice::wait_for_words(stream, destination).await {
+                Ok(Words::Client(opening, stream)) => (opening, stream),
+                Ok(Words::Server(client, server)) => {
+                    return ended(&session, destination, splice::carry(client, server).await);
+                }
+                Err(error) => return ended(&session, destination, Err(error)),
+            }
+        } else {
+            (opening, stream)
+        };
     match opening {
         Opening::Tls { name: Some(name) } if is_snowflake(&name) => {
-            session.learn_governed(destination.ip());
+            session.learn_governed(address);
             govern(&core, session, peer, name, stream).await;
         }
         Opening::Http { host: Some(host) } if is_snowflake(&host) => {
             answer_plain_http(stream).await;
         }
         Opening::Tls { .. } | Opening::Http { .. } | Opening::Other | Opening::Silent => {
-            let address = destination.ip();
-            let reason = if shared.resolver.is_governed(address) || session.has_governed(address) {
-                "a governed account's address under another name"
-            } else if is_metadata(address) {
-                "a cloud's metadata address"
-            } else {
-                if let Err(error) = splice(stream, destination).await {
-                    tracing::debug!(session = %session.id(), %destination, %error, "spliced connection ended");
-                }
-                return;
+            let Some(reason) = way_around(shared, &session, address) else {
+                return ended(&session, destination, splice(stream, destination).await);
             };
             reset(stream.into_stream());
             let detail = json!({
@@ -145,6 +152,21 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
                 )
                 .await;
         }
+    }
+}
+
+/// Tells why an address may not be reached unread, if it may not.
+fn way_around(shared: &Shared, session: &Session, address: IpAddr) -> Option<&'static str> {
+    if shared.resolver.is_governed(address) || session.has_governed(address) {
+        Some("a governed account's address under another name")
+    } else {
+        is_metadata(address).then_some("a cloud's metadata address")
+    }
+}
+
+fn ended(session: &Session, destination: SocketAddr, carried: io::Result<(u64, u64)>) {
+    if let Err(error) = carried {
+        tracing::debug!(session = %session.id(), %destination, %error, "spliced connection ended");
     }
 }
 

@@ -17,7 +17,7 @@ use crate::upstream::{
 };
 
 /// Event: the host's own credential for an account cannot be used.
-const CREDENTIAL_UNUSABLE: &str = "AU004";
+const CREDENTIAL_UNUSABLE: &str = "AU005";
 
 /// Why a login was not opened.
 pub(super) enum NoLogin {

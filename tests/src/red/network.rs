@@ -30,6 +30,7 @@ pub(super) fn attacks(facts: &Facts) -> Vec<(String, Outcome)> {
             "mapped IPv6 to the account".into(),
             bypass(facts, plain(mapped)),
         ),
+        ("a late hello to the account".into(), late_hello(facts)),
         ("plain HTTP to the account".into(), plain_http(facts)),
         (
             "dial the proxy's port on 127.0.0.1".into(),
@@ -88,6 +89,23 @@ fn bypass(facts: &Facts, stream: Result<TcpStream>) -> Outcome {
     let client = Client::in_session(facts.account);
     match client.and_then(|client| client.handshake(stream)) {
         Ok(()) => Outcome::stopped("redirected to the proxy"),
+        Err(error) => Outcome::obtained(format!("connected elsewhere: {error:#}")),
+    }
+}
+
+/// Says nothing until a connection might be taken for one whose server speaks first.
+fn late_hello(facts: &Facts) -> Outcome {
+    let stream = match plain(facts.account) {
+        Ok(stream) => stream,
+        Err(error) => return Outcome::stopped(format!("{error:#}")),
+    };
+    std::thread::sleep(Duration::from_secs(1));
+    let client = Client::in_session(facts.account);
+    match client.and_then(|client| client.handshake(stream)) {
+        Ok(()) => Outcome::stopped("redirected to the proxy"),
+        Err(error) if format!("{error:#}").contains("reset") => {
+            Outcome::stopped(format!("{error:#}"))
+        }
         Err(error) => Outcome::obtained(format!("connected elsewhere: {error:#}")),
     }
 }

@@ -266,7 +266,7 @@ fn a_file_that_cannot_be_used_refuses_logins_until_it_can() -> Result<()> {
     );
     assert!(world.daemon()?.log()?.contains(&reason));
     world.flush()?;
-    let events = world.query("select detail from events where event_code = 'AU004'")?;
+    let events = world.query("select detail from events where event_code = 'AU005'")?;
     assert_eq!(events.len(), Generation::ALL.len(), "{events:?}");
     let text = serde_json::to_string(&events)?;
     assert!(text.contains("which has more than one line"), "{text}");
