@@ -95,7 +95,10 @@ impl Stages {
         let from = self.clock.mono_ns();
 
         let session = execution.session();
-        let knows = |id| self.registry.find_query(session, id).is_some();
+        let knows = |id| {
+            let registry = &self.registry;
+            registry.find_query(session, id).is_some() && !registry.is_withheld(session, id)
+        };
         let statement =
             Statement::read_all(request.sql_text(), request.count(), &Scope::new(&knows));
         let kind = statement.kind();
@@ -169,6 +172,10 @@ impl Stages {
         let children = &masked.outcome().children;
         self.registry
             .name_parts(session, execution.login(), execution.form(), children);
+        if masked.outcome().withheld.is_some() {
+            let ids = masked.outcome().query_ids().chain([own_id]);
+            self.registry.withhold(session, ids);
+        }
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
         let chunks = masked.take_chunks();
         let reply = record::deliver(

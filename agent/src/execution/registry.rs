@@ -1,6 +1,6 @@
 //! Finds executions: by (session, login, request id), then by query id. Shared by all cores.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::kept::Kept;
@@ -24,6 +24,7 @@ struct Tables {
     by_query: HashMap<(SessionId, QueryId), Arc<Execution>>,
     known: HashMap<(SessionId, QueryId), Known>,
     spent: HashMap<(SessionId, LoginId, String), Spent>,
+    withheld: HashSet<(SessionId, QueryId)>,
 }
 
 /// A request id whose reply has been let go: nothing else may come under it.
@@ -131,6 +132,18 @@ impl Registry {
         }
     }
 
+    /// Notes that the answer to a query was withheld: nothing of its result leaves by another way either.
+    pub fn withhold(&self, session: SessionId, query_ids: impl Iterator<Item = QueryId>) {
+        let mut tables = self.tables();
+        tables.withheld.extend(query_ids.map(|id| (session, id)));
+    }
+
+    /// Tells whether the answer to a query was withheld.
+    #[must_use]
+    pub fn is_withheld(&self, session: SessionId, query_id: QueryId) -> bool {
+        self.tables().withheld.contains(&(session, query_id))
+    }
+
     /// Finds the execution of a request.
     #[must_use]
     pub fn find_request(
@@ -233,6 +246,7 @@ impl Registry {
         tables.by_query.retain(|(held, _), _| *held != session);
         tables.known.retain(|(held, _), _| *held != session);
         tables.spent.retain(|(held, _, _), _| *held != session);
+        tables.withheld.retain(|(held, _)| *held != session);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -271,6 +285,18 @@ mod tests {
             query_id,
             form: Form::V1,
         }
+    }
+
+    #[test]
+    fn a_withheld_answer_stays_withheld_until_its_session_ends() {
+        let registry = Registry::default();
+        let (session, id) = (SessionId::new(), QueryId::mint());
+        assert!(!registry.is_withheld(session, id));
+        registry.withhold(session, [id].into_iter());
+        assert!(registry.is_withheld(session, id));
+        assert!(!registry.is_withheld(SessionId::new(), id));
+        registry.forget_session(session);
+        assert!(!registry.is_withheld(session, id));
     }
 
     #[test]

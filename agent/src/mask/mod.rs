@@ -65,6 +65,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Gives Snowflake's names of the query and of the statements that it held.
+    pub fn query_ids(&self) -> impl Iterator<Item = QueryId> {
+        let children = self.children.iter().map(|child| child.query_id);
+        self.query_id.into_iter().chain(children)
+    }
+
     /// Sums the outcome up for the session's counters.
     #[must_use]
     pub fn ended(&self) -> Ended {

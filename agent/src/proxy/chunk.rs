@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use super::door::{Door, tell_under};
+use crate::config::RecordMode;
 use crate::connection::http::{self, Told};
 use crate::execution::Sought;
 use crate::mask::mask_chunk;
@@ -46,6 +47,13 @@ impl Door {
                 return tell(NO_SUCH_CHUNK, "no result of this session has that chunk");
             }
         };
+        let is_strict = self.core.shared.config.record.mode == RecordMode::StrictLocal;
+        if is_strict && stages.recorder.is_degraded() {
+            return tell(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "nothing can be recorded at the moment, and so nothing is delivered",
+            );
+        }
         let Some(slot) = self.session.take_chunk() else {
             // Drivers ask again after a while.
             return tell(

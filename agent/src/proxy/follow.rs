@@ -74,6 +74,17 @@ impl Door {
         partition: Option<u32>,
     ) -> Body {
         let stages = &self.core.shared.stages;
+        if stages
+            .registry
+            .is_withheld(self.session.id(), known.query_id)
+        {
+            let detail = json!({ "query_id": known.query_id.to_string() });
+            let text = "the answer to that query was withheld, and so are its other parts";
+            return self.refuse(known.form, text, detail).await;
+        }
+        let Some(_turn) = self.session.take_fetch(ANSWER_WITHIN).await else {
+            return known.form.in_progress(known.query_id);
+        };
         let headers = received.headers();
         let (upstream, login_at) = (&self.core.upstream, &login.login);
         let (query_id, earlier) = (known.query_id, known.earlier);
@@ -93,6 +104,10 @@ impl Door {
         stages
             .registry
             .name_parts(session, login.id, known.form, children);
+        if masked.outcome().withheld.is_some() {
+            let ids = masked.outcome().query_ids().chain([known.query_id]);
+            stages.registry.withhold(session, ids);
+        }
         let delivered = deliver(&stages.recorder, session, masked, stages.clock.now());
         match delivered.await {
             Ok(reply) => {

@@ -41,6 +41,9 @@ struct Tables {
     bearers: HashMap<(SessionId, String, [u8; 32]), Arc<OpenLogin>>,
 }
 
+/// Most bearer credentials of one session that are remembered; whoever polls with another is told to log in.
+const BEARERS_MAX: usize = 256;
+
 impl Implicit {
     /// Gives the place of a login; `None` if the session has too many.
     fn slot(&self, key: Key) -> Option<Slot> {
@@ -59,7 +62,11 @@ impl Implicit {
             login.account.host.clone(),
             super::logins::digest(bearer),
         );
-        self.tables().bearers.insert(key, Arc::clone(login));
+        let mut tables = self.tables();
+        let held = tables.bearers.keys().filter(|held| held.0 == key.0);
+        if tables.bearers.contains_key(&key) || held.count() < BEARERS_MAX {
+            tables.bearers.insert(key, Arc::clone(login));
+        }
     }
 
     /// Finds the login that a bearer credential came with last: the Python connector 4 polls with it as if it were a

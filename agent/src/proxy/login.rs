@@ -128,7 +128,7 @@ impl Door {
                 .write(&session, &master)
                 .and_then(|data| answer::success(&data))
                 .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
-            Err(_) => answer::plain_error(code::FAILED, "Icecore has no random bytes for tokens"),
+            Err(error) => answer::plain_error(code::FAILED, &error.to_string()),
         }
     }
 

@@ -27,6 +27,15 @@ pub(super) struct OpenLogin {
     pub(super) row: LoginRow,
 }
 
+/// Why a client gets no tokens.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoToken {
+    #[error("Icecore has no random bytes for tokens")]
+    Random,
+    #[error("Icecore: this login is closed; log in anew")]
+    Closed,
+}
+
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
@@ -61,13 +70,14 @@ impl Logins {
     /// Makes a pair of opaque tokens that lead to a login; older pairs are dropped.
     ///
     /// # Errors
-    /// The system gives no random bytes.
-    pub(super) fn grant(
-        &self,
-        login: &Arc<OpenLogin>,
-    ) -> Result<(Secret, Secret), ring::error::Unspecified> {
-        let (session, master) = (random_token()?, random_token()?);
+    /// The system gives no random bytes, or the login was closed meanwhile.
+    pub(super) fn grant(&self, login: &Arc<OpenLogin>) -> Result<(Secret, Secret), NoToken> {
+        let random = || random_token().map_err(|_| NoToken::Random);
+        let (session, master) = (random()?, random()?);
         let mut tables = self.tables();
+        if !tables.open.contains_key(&login.id) {
+            return Err(NoToken::Closed);
+        }
         for (token, kind) in [(&session, TokenKind::Session), (&master, TokenKind::Master)] {
             let digest = digest(token.reveal());
             tables.by_token.insert(digest, (kind, Arc::clone(login)));

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use std::time::Duration;
+
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::control::{Enforcement, SessionFacts, SessionSummary};
@@ -15,6 +17,9 @@ use crate::record::{self, Phase, SessionRow};
 
 /// Most events that one session may put into the record; more are counted.
 pub(super) const EVENTS_MAX: u64 = 1000;
+
+/// Most results that one session may fetch by their ids at once, so that it leaves memory for others.
+const FETCHES_OPEN_MAX: usize = 8;
 
 /// Most connections that one session may have open, so that it leaves descriptors for others.
 const CONNECTIONS_MAX: usize = 1024;
@@ -42,6 +47,7 @@ pub(super) struct Session {
     connections: Arc<Semaphore>,
     statements_open: Arc<Semaphore>,
     chunks_open: Arc<Semaphore>,
+    fetches_open: Arc<Semaphore>,
 }
 
 impl Session {
@@ -59,6 +65,7 @@ impl Session {
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
             chunks_open: Arc::new(Semaphore::new(CHUNKS_OPEN_MAX)),
+            fetches_open: Arc::new(Semaphore::new(FETCHES_OPEN_MAX)),
         }
     }
 
@@ -92,6 +99,12 @@ impl Session {
     /// Takes one of the chunks that a session may fetch at once.
     pub(super) fn take_chunk(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.chunks_open).try_acquire_owned().ok()
+    }
+
+    /// Waits for one of the results that a session may fetch by their ids at once; each may be large and is held whole.
+    pub(super) async fn take_fetch(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
+        let taken = Arc::clone(&self.fetches_open).acquire_owned();
+        tokio::time::timeout(limit, taken).await.ok()?.ok()
     }
 
     /// Remembers that a governed name led this session to an address.

@@ -12,6 +12,12 @@ use serde_json::value::RawValue;
 pub struct Object(Vec<(String, Box<RawValue>)>);
 
 impl Object {
+    /// Tells whether all names are ASCII: others fold to these in some parsers (`ſ` to `S` in Java).
+    #[must_use]
+    pub fn has_plain_names(&self) -> bool {
+        self.0.iter().all(|(name, _)| name.is_ascii())
+    }
+
     /// Reads an object; refuses one in which a key stands twice.
     ///
     /// # Errors

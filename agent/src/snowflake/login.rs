@@ -252,6 +252,12 @@ fn strip_nested(data: &mut Object, field: &'static str, names: &[&str]) -> Resul
         part: field,
         expected: "an object",
     })?;
+    if !nested.has_plain_names() {
+        return Err(LoginError::Shape {
+            part: field,
+            expected: "names of ASCII letters alone, which every parser folds alike",
+        });
+    }
     for name in names {
         nested.remove(name);
     }

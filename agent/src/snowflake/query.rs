@@ -280,13 +280,20 @@ fn flag(body: &Object, field: &'static str) -> Result<bool, QueryError> {
 }
 
 fn parameters(body: &Object) -> Result<Object, QueryError> {
-    match body.raw("parameters").filter(|raw| raw.get() != "null") {
+    let parameters: Object = match body.raw("parameters").filter(|raw| raw.get() != "null") {
         Some(raw) => serde_json::from_str(raw.get()).map_err(|_| QueryError::Shape {
             field: "parameters",
             expected: "an object or null",
-        }),
-        None => Ok(Object::default()),
+        })?,
+        None => Object::default(),
+    };
+    if !parameters.has_plain_names() {
+        return Err(QueryError::Shape {
+            field: "parameters",
+            expected: "names of ASCII letters alone, which every parser folds alike",
+        });
     }
+    Ok(parameters)
 }
 
 #[cfg(test)]
@@ -295,6 +302,19 @@ mod tests {
 
     fn read(body: &str) -> Result<QueryRequest, QueryError> {
         QueryRequest::read(body.as_bytes(), 1000)
+    }
+
+    #[test]
+    fn a_parameter_that_folds_to_another_is_refused() {
+        let body = r#"{"sqlText":"x","parameters":{"MULTI_\u017fTATEMENT_COUNT":0}}"#;
+        assert!(matches!(
+            read(body),
+            Err(QueryError::Shape {
+                field: "parameters",
+                ..
+            })
+        ));
+        assert!(read(&body.replace("\\u017f", "S")).is_ok());
     }
 
     #[test]

@@ -266,7 +266,12 @@ impl VisitorMut for Walk<'_> {
             }) => value.starts_with('@'),
             Some(_) | None => true,
         });
-        if staged && self.kind == Kind::Query {
+        // Whatever else such a text does, its kind says nothing of the files that it reads.
+        let of_files = matches!(
+            self.kind,
+            Kind::CopyIn | Kind::Unload | Kind::Put | Kind::Remove | Kind::List
+        );
+        if staged && !of_files {
             return ControlFlow::Break("staged file or computed name as a table");
         }
         ControlFlow::Continue(())

@@ -170,6 +170,8 @@ fn what_lexers_may_read_in_two_ways_is_refused() {
         "show warehouses (drop table t)",
         "select $1 from '@s/f'",
         "select $1 from @s/f",
+        "set x = (select $1 from @s/f)",
+        "insert into t select $1 from @s/f",
         "select model!predict(1)",
     ] {
         check(text, Kind::Unknown);

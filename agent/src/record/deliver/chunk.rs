@@ -2,7 +2,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
@@ -19,7 +21,12 @@ const PIECES_MAX: usize = 4;
 
 /// A chunk's bytes for the agent; made only by `deliver_chunk`. It ends cleanly only if the chunk is whole and recorded.
 #[derive(Debug)]
-pub struct ChunkReply(mpsc::Receiver<io::Result<Bytes>>);
+pub struct ChunkReply {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    /// Set by the delivery alone, once the chunk is whole and recorded.
+    is_whole: Arc<AtomicBool>,
+    is_over: bool,
+}
 
 impl Body for ChunkReply {
     type Data = Bytes;
@@ -29,9 +36,13 @@ impl Body for ChunkReply {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.0
-            .poll_recv(context)
-            .map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        let piece = ready!(self.pieces.poll_recv(context));
+        if piece.is_none() && !self.is_over && !self.is_whole.load(Ordering::SeqCst) {
+            // Whoever filled it is gone without a word: that is no end.
+            self.is_over = true;
+            return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
+        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 }
 
@@ -62,6 +73,7 @@ pub fn deliver_chunk(
     impl Future<Output = Result<(), BrokenChunk>> + Send + use<>,
 ) {
     let (pieces, reply) = mpsc::channel(PIECES_MAX);
+    let is_whole = Arc::new(AtomicBool::new(false));
     let delivery = Delivery {
         recorder: recorder.clone(),
         session,
@@ -70,8 +82,14 @@ pub fn deliver_chunk(
         bytes_plain: 0,
         masked,
         pieces,
+        is_whole: Arc::clone(&is_whole),
     };
-    (ChunkReply(reply), delivery.carry())
+    let reply = ChunkReply {
+        pieces: reply,
+        is_whole,
+        is_over: false,
+    };
+    (reply, delivery.carry())
 }
 
 /// One chunk on its way.
@@ -83,6 +101,7 @@ struct Delivery {
     bytes_plain: i64,
     masked: MaskedChunk,
     pieces: mpsc::Sender<io::Result<Bytes>>,
+    is_whole: Arc<AtomicBool>,
 }
 
 impl Delivery {
@@ -93,7 +112,11 @@ impl Delivery {
                     self.count(last);
                 }
                 match self.record(true).await {
-                    Ok(()) => self.hand_on(last).await,
+                    Ok(()) => {
+                        let handed = self.hand_on(last).await;
+                        self.is_whole.store(handed.is_ok(), Ordering::SeqCst);
+                        handed
+                    }
                     Err(error) => Err(error.into()),
                 }
             }
