@@ -128,12 +128,15 @@ mod tests {
         let (opening, silent) = hello::read(accepted).await.unwrap();
         assert_eq!(opening, Opening::Silent);
         let destination = far.local_addr().unwrap();
-        let waiting = tokio::spawn(wait_for_words(silent, destination));
-        let (mut server, _) = far.accept().await.unwrap();
         let late = client_hello("other.snowflakecomputing.com");
-        client.write_all(&late).await.unwrap();
+        let speaking = async {
+            let (server, _) = far.accept().await.unwrap();
+            client.write_all(&late).await.unwrap();
+            server
+        };
+        let (waited, mut server) = tokio::join!(wait_for_words(silent, destination), speaking);
         let name = Some("other.snowflakecomputing.com".to_owned());
-        let Words::Client(opening, mut rewound) = waiting.await.unwrap().unwrap() else {
+        let Words::Client(opening, mut rewound) = waited.unwrap() else {
             panic!("taken for a server that speaks first")
         };
         assert_eq!(opening, Opening::Tls { name });
@@ -148,13 +151,20 @@ mod tests {
         let (mut client, accepted, far) = ends().await;
         let (_, silent) = hello::read(accepted).await.unwrap();
         let destination = far.local_addr().unwrap();
-        let waiting = tokio::spawn(wait_for_words(silent, destination));
-        let (mut server, _) = far.accept().await.unwrap();
-        server.write_all(b"SSH-2.0-x").await.unwrap();
-        let Words::Server(near, carried) = waiting.await.unwrap().unwrap() else {
+        let speaking = async {
+            let (mut server, _) = far.accept().await.unwrap();
+            server.write_all(b"SSH-2.0-x").await.unwrap();
+            server
+        };
+        let (waited, server) = tokio::join!(wait_for_words(silent, destination), speaking);
+        let Words::Server(near, carried) = waited.unwrap() else {
             panic!("taken for a client that speaks first")
         };
-        drop(tokio::spawn(carry(near, carried)));
+        drop(server);
+        let (carried, _) = tokio::join!(carry(near, carried), async {
+            client.shutdown().await.unwrap();
+        });
+        assert_eq!(carried.unwrap(), (0, 9));
         let mut words = [0; 9];
         client.read_exact(&mut words).await.unwrap();
         assert_eq!(&words, b"SSH-2.0-x");

@@ -1,0 +1,80 @@
+//! Tests of the login request and its answer.
+
+use super::*;
+
+const LOGIN: &str = r#"{"data":{"CLIENT_APP_ID":"PythonConnector","CLIENT_APP_VERSION":"4.8.1","ACCOUNT_NAME":"other","LOGIN_NAME":"agent","PASSWORD":"hunter2","TOKEN":"tok","AUTHENTICATOR":"OAUTH","SECONDARY_ROLES":"ALL","SESSION_PARAMETERS":{"CLIENT_STORE_TEMPORARY_CREDENTIAL":true,"QUERY_TAG":"t"},"CLIENT_ENVIRONMENT":{"OS":"Linux","OAUTH_TYPE":"x"},"EXT_AUTHN_DUO_METHOD":"push"}}"#;
+
+#[test]
+fn no_client_credential_goes_upstream() {
+    let request = LoginRequest::read(LOGIN.as_bytes()).unwrap();
+    let written = |kind: fn(Secret) -> Proof| {
+        let injected = Injected {
+            account: "ACME",
+            user: "SVC",
+            proof: &kind(Secret::new("minted".to_owned())),
+        };
+        String::from_utf8(request.write(&injected).unwrap()).unwrap()
+    };
+    let expected = |proof: &str| {
+        format!(
+            r#"{{"data":{{"CLIENT_APP_ID":"PythonConnector","CLIENT_APP_VERSION":"4.8.1","ACCOUNT_NAME":"ACME","LOGIN_NAME":"SVC","SESSION_PARAMETERS":{{"QUERY_TAG":"t"}},"CLIENT_ENVIRONMENT":{{"OS":"Linux"}},{proof},"SECONDARY_ROLES":"NONE"}}}}"#
+        )
+    };
+    let token = |kind: &str| expected(&format!(r#""AUTHENTICATOR":"{kind}","TOKEN":"minted""#));
+    assert_eq!(written(Proof::Jwt), token("SNOWFLAKE_JWT"));
+    assert_eq!(written(Proof::Pat), token("PROGRAMMATIC_ACCESS_TOKEN"));
+    assert_eq!(written(Proof::OAuth), token("OAUTH"));
+    assert_eq!(written(Proof::Password), expected(r#""PASSWORD":"minted""#));
+}
+
+#[test]
+fn a_client_that_does_not_log_in_is_named_by_its_user_agent() {
+    let client = |agent| LoginRequest::own(agent).unwrap().client().clone();
+    let named = client(Some("PythonConnector/4.8.1 (Linux) CPython/3.11.7"));
+    assert_eq!(named.name.as_deref(), Some("PythonConnector"));
+    assert_eq!(named.version.as_deref(), Some("4.8.1"));
+    for agent in [None, Some(""), Some("curl"), Some("a/\"b"), Some("/1")] {
+        assert_eq!(client(agent).name.as_deref(), Some("Icecore"), "{agent:?}");
+    }
+}
+
+#[test]
+fn unknown_fields_and_second_steps_are_refused() {
+    for body in [
+        r#"{"data":{"NEW_WAY_IN":"x"}}"#,
+        r#"{"data":{},"inFlightCtx":"x"}"#,
+        r#"{"data":1}"#,
+        "{}",
+    ] {
+        assert!(LoginRequest::read(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn real_tokens_never_reach_the_client() {
+    let data = Object::read(br#"{"token":"REAL-S","masterToken":"REAL-M","validityInSeconds":3600,"masterValidityInSeconds":14400,"idToken":"REAL-I","mfaToken":"REAL-F","sessionId":1172562260498123,"sessionInfo":{"roleName":"R"},"parameters":[{"name":"CLIENT_STAGE_ARRAY_BINDING_THRESHOLD","value":65280},{"name":"TIMEZONE","value":"UTC"}]}"#).unwrap();
+    let granted = GrantedLogin::read_login(data).unwrap();
+    assert_eq!(granted.tokens().session.reveal(), "REAL-S");
+    assert_eq!(granted.sf_session_id(), Some(1_172_562_260_498_123));
+    assert_eq!(granted.role().as_deref(), Some("R"));
+    let written = granted
+        .write(
+            &Secret::new("o-s".to_owned()),
+            &Secret::new("o-m".to_owned()),
+        )
+        .unwrap();
+    let text = String::from_utf8(written.write().unwrap()).unwrap();
+    assert!(!text.contains("REAL"), "{text}");
+    assert!(
+        text.contains(r#"{"name":"CLIENT_STAGE_ARRAY_BINDING_THRESHOLD","value":0}"#),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_answer_without_tokens_is_an_error() {
+    let data = Object::read(
+        br#"{"token":"","masterToken":"m","validityInSeconds":1,"masterValidityInSeconds":1}"#,
+    );
+    assert!(GrantedLogin::read_login(data.unwrap()).is_err());
+}
