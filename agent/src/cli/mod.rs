@@ -158,7 +158,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
             crate::proxy::run()
         }
         None => {
-            eprintln!("{}", Cli::command().render_help().ansi());
+            eprintln!("{}", Cli::command().render_help());
             Exit::Usage.into()
         }
     }
