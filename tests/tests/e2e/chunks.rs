@@ -343,7 +343,7 @@ for size in (250_000, 50_000, 10_000, 2_000, 100, 1):
     except Exception as error:
         tell('refused', message=str(error))
 ends = [ask(paths[0]) for _ in range(20)]
-tell('ends', whole=sum(end['clean'] for end in ends), last=ends[-1])
+tell('ends', whole=sum(end['clean'] and end['status'] == 200 for end in ends), last=ends[-1])
 pause()
 "
     );
@@ -362,8 +362,9 @@ pause()
         assert!(message.contains("could not be recorded"), "{refused}");
     }
     let ends = driver.expect("ends")?;
-    let last = (&ends["last"]["clean"], &ends["last"]["status"]);
-    assert_eq!(last, (&json!(false), &json!(200)), "{ends}");
+    // None is begun while the record is known to fail; one that was begun breaks off.
+    let (status, clean) = (&ends["last"]["status"], &ends["last"]["clean"]);
+    assert!(*status == 503 || *clean == false, "{ends}");
     fs::remove_file(store)?;
     if was_there {
         fs::rename(&aside, store)?;
