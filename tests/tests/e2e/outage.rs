@@ -191,8 +191,19 @@ fn statement_cut_by_kill_9_is_recovered_as_abandoned() -> Result<()> {
 fn wait_for_end(pid: Pid) {
     for _ in 0..200 {
         let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
-        // Ended, or a zombie that waits for whoever inherited it.
-        if std::fs::read_to_string(path).map_or(true, |stat| stat.contains(") Z ")) {
+        let Ok(stat) = std::fs::read_to_string(path) else {
+            return;
+        };
+        // Ended, or a zombie that waits for whoever inherited it. Its last thread closes the listener: fields 3 and 20 of
+        // proc_pid_stat(5), its state and the number of its threads.
+        let fields: Vec<&str> = stat
+            .rsplit(") ")
+            .next()
+            .unwrap_or_default()
+            .split(' ')
+            .collect();
+        let threads = fields.get(17).and_then(|count| count.parse().ok());
+        if fields.first() == Some(&"Z") && threads.is_none_or(|count: u32| count <= 1) {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
