@@ -166,16 +166,16 @@ impl Stages {
             upstream::withdraw(intent)
         };
         let mut masked = mask(unmasked, own_id, execution.form(), &host);
+        if masked.outcome().withheld.is_some() {
+            let ids = masked.outcome().query_ids().chain([own_id]);
+            self.registry.withhold(session, ids);
+        }
         if let Some(query_id) = masked.outcome().query_id {
             on_running(query_id);
         }
         let children = &masked.outcome().children;
         self.registry
             .name_parts(session, execution.login(), execution.form(), children);
-        if masked.outcome().withheld.is_some() {
-            let ids = masked.outcome().query_ids().chain([own_id]);
-            self.registry.withhold(session, ids);
-        }
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
         let chunks = masked.take_chunks();
         let reply = record::deliver(

@@ -263,6 +263,20 @@ mod tests {
         assert!(one.take_statement().is_some());
     }
 
+    #[tokio::test]
+    async fn a_session_has_its_share_of_fetches_and_another_has_its_own() {
+        let (one, other) = (session(), session());
+        let mut taken = Vec::new();
+        for _ in 0..FETCHES_OPEN_MAX {
+            taken.extend(one.take_fetch(Duration::from_secs(1)).await);
+        }
+        assert_eq!(taken.len(), FETCHES_OPEN_MAX);
+        assert!(one.take_fetch(Duration::from_millis(1)).await.is_none());
+        assert!(other.take_fetch(Duration::from_secs(1)).await.is_some());
+        drop(taken);
+        assert!(one.take_fetch(Duration::from_secs(1)).await.is_some());
+    }
+
     #[test]
     fn a_session_has_its_share_of_connections_and_another_has_its_own() {
         let (one, other) = (session(), session());

@@ -118,6 +118,24 @@ fn a_whole_chunk_is_delivered_and_recorded() {
 }
 
 #[test]
+fn a_chunk_whose_delivery_is_gone_never_ends_cleanly() {
+    let place = Place::new();
+    let recorder = place.open();
+    let masked = mask_chunk(UnmaskedChunk::of_body(
+        chunk(),
+        Storage::of(pieces(&["rows"])),
+    ));
+    let session = SessionId::from_bytes([7; 16]);
+    let (mut reply, work) = deliver_chunk(&recorder, session, StatementId::new(), masked);
+    drop(work);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    assert!(runtime.block_on(reply.frame()).unwrap().is_err());
+    assert!(runtime.block_on(reply.frame()).is_none());
+}
+
+#[test]
 fn a_chunk_that_breaks_off_never_ends_cleanly() {
     let place = Place::new();
     let recorder = place.open();
