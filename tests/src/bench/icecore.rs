@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +16,7 @@ use crate::harness::certificates::Certificates;
 use crate::harness::cgroup::Cgroup;
 use crate::harness::daemon::Daemon;
 use crate::harness::mount::BpfFolder;
+use crate::harness::port::Port;
 use crate::harness::reaper::Reaper;
 use crate::python;
 
@@ -25,6 +26,7 @@ pub(super) struct Icecore {
     cgroup: Cgroup,
     program: PathBuf,
     _pins: BpfFolder,
+    _port: Port,
     folder: TempDir,
     _reaper: Reaper,
 }
@@ -74,6 +76,7 @@ impl Icecore {
             String::from_utf8_lossy(&made.stderr)
         );
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
+        let port = Port::take()?;
         let config = path.join("icecore.toml");
         fs::write(
             &config,
@@ -112,7 +115,7 @@ spool_max = "8GiB"
 "#,
                 folder = path.display(),
                 root = cgroup.path().display(),
-                port = free_port()?,
+                port = port.number(),
                 ca = certificates.ca_file.display(),
             ),
         )?;
@@ -123,6 +126,7 @@ spool_max = "8GiB"
             cgroup,
             program: placed,
             _pins: pins,
+            _port: port,
             folder,
             _reaper: reaper,
         };
@@ -173,11 +177,4 @@ spool_max = "8GiB"
     fn control(&self) -> PathBuf {
         self.folder.path().join("run/control.sock")
     }
-}
-
-/// Finds a port below 1024 that nothing listens on.
-fn free_port() -> Result<u16> {
-    (700..1000)
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .context("no free port between 700 and 999")
 }

@@ -9,6 +9,7 @@ pub mod driver;
 pub mod gate;
 pub mod mount;
 pub mod namespace;
+pub mod port;
 pub mod programs;
 pub mod reaper;
 pub mod search;

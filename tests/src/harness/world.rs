@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -21,6 +21,7 @@ use super::driver::{Driver, Finished};
 use super::gate::{Gate, GateOptions};
 use super::mount::BpfFolder;
 use super::namespace::Namespace;
+use super::port::Port;
 use super::reaper::Reaper;
 use super::trap::Trap;
 use super::{programs, store};
@@ -113,6 +114,7 @@ pub struct World {
     pub icecore: PathBuf,
     log: &'static str,
     _pins: BpfFolder,
+    _port: Port,
     folder: TempDir,
     _reaper: Reaper,
 }
@@ -153,12 +155,13 @@ impl World {
         let gate = Gate::start(&program, &gate_folder, &certificates, &options)?;
         fs::set_permissions(&gate_folder, fs::Permissions::from_mode(0o700))?;
         let account_address = account_address();
+        let port = Port::take()?;
         let config = Config {
             mode: plan.mode.clone(),
             folder: path.to_owned(),
             cgroup: cgroup.path().to_owned(),
             pins: pins.path().join("icecore"),
-            port: free_port()?,
+            port: port.number(),
             upstream_ca: if plan.wrong_ca {
                 Certificates::make(path, "other")?.ca_file
             } else {
@@ -186,6 +189,7 @@ impl World {
             icecore,
             log: plan.log,
             _pins: pins,
+            _port: port,
             folder,
             _reaper: reaper,
         })
@@ -377,20 +381,6 @@ fn account_address() -> Ipv4Addr {
     let process = std::process::id().to_be_bytes();
     let third = process.last().copied().unwrap_or_default() | 0x80;
     Ipv4Addr::new(127, 77, third, low.wrapping_add(high).wrapping_add(10))
-}
-
-/// Finds a port below 1024 that nothing listens on, for the proxy; each process begins to look at another.
-fn free_port() -> Result<u16> {
-    static TRIED: AtomicU16 = AtomicU16::new(0);
-    let [.., first] = (std::process::id() % 400).to_be_bytes();
-    for _ in 0..400 {
-        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
-        let port = 600 + (u16::from(first) + tried) % 400;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    anyhow::bail!("no free port between 600 and 999")
 }
 
 fn copy_policies(to: &Path) -> Result<()> {

@@ -1,11 +1,9 @@
 //! A host with a daemon and nothing else: no emulator, no driver.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use icecore_tests::harness::certificates::{Certificates, LoginKey};
@@ -13,6 +11,7 @@ use icecore_tests::harness::cgroup::Cgroup;
 use icecore_tests::harness::config::Config;
 use icecore_tests::harness::daemon::Daemon;
 use icecore_tests::harness::mount::BpfFolder;
+use icecore_tests::harness::port::Port;
 use icecore_tests::{harness::programs, python, time};
 use tempfile::TempDir;
 
@@ -26,6 +25,7 @@ pub(crate) struct Host {
     pub(crate) cgroup: Cgroup,
     pub(crate) icecore: PathBuf,
     _pins: BpfFolder,
+    _port: Port,
     folder: TempDir,
 }
 
@@ -47,12 +47,13 @@ impl Host {
         let icecore = programs::place("icecore", path).unwrap();
         let cgroup = Cgroup::make().unwrap();
         let pins = BpfFolder::mount(&path.join("bpf")).unwrap();
+        let port = Port::take().unwrap();
         let config = Config {
             mode: "enforce".into(),
             folder: path.to_owned(),
             cgroup: cgroup.path().to_owned(),
             pins: pins.path().join("icecore"),
-            port: free_port(),
+            port: port.number(),
             upstream_ca: Certificates::make(path, "upstream").unwrap().ca_file,
             upstream: "127.0.0.1:9".parse().unwrap(),
             key_file: LoginKey::make(path).unwrap().private_file,
@@ -79,6 +80,7 @@ impl Host {
             cgroup,
             icecore,
             _pins: pins,
+            _port: port,
             folder,
         }
     }
@@ -210,13 +212,4 @@ pub(crate) fn runs(pid: u32) -> bool {
     // A zombie has ended.
     fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
         .is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 200).unwrap_or_default();
-    (0..200)
-        .map(|_| 700 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 300)
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,11 @@ use std::time::Duration;
 
 use icecore::connection::redirect::{self, Installation, Kernel, KernelError, SessionTag};
 use icecore::id::SessionId;
+use icecore_tests::harness::port::Port;
 use tempfile::TempDir;
 
 use crate::act::{Act, Said};
 use crate::child::Child;
-
-/// Ports below 1024 that the tests' proxies listen on: no other program is given one by chance.
-const PORTS: std::ops::Range<u16> = 870..990;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
@@ -29,6 +27,7 @@ pub(crate) struct Bench {
     pub(crate) upstream: TcpListener,
     pub(crate) program_logs: bool,
     kernel: Option<Kernel>,
+    _port: Port,
     folder: TempDir,
 }
 
@@ -47,9 +46,11 @@ impl Bench {
         // An address of its own on loopback: a connect that is not redirected ends here.
         let upstream = TcpListener::bind((Ipv4Addr::new(127, 77, 0, 1), 0)).unwrap();
         upstream.set_nonblocking(true).unwrap();
+        let port = Port::take().unwrap();
         let mut bench = Self {
             root: mount.join(format!("icecore-test-{}-{number}", process::id())),
-            port: free_port(number),
+            port: port.number(),
+            _port: port,
             upstream,
             program_logs: false,
             kernel: None,
@@ -196,14 +197,4 @@ pub(crate) fn remove_cgroups(cgroup: &Path) -> io::Result<()> {
         }
     }
     fs::remove_dir(cgroup)
-}
-
-fn free_port(number: u16) -> u16 {
-    let is_free = |port: &u16| {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()
-            && TcpListener::bind((Ipv6Addr::LOCALHOST, *port)).is_ok()
-    };
-    let first = usize::from(number) * 4 + (process::id() as usize * 7) % 60;
-    let mut ports = PORTS.cycle().skip(first).take(PORTS.len());
-    ports.find(is_free).expect("a free port")
 }
