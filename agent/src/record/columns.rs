@@ -64,17 +64,17 @@ fn members(columns: &[Column]) -> Fields {
 pub(super) fn batch(table: &Table, rows: &[Entry]) -> Result<RecordBatch, ArrowError> {
     let mut arrays = Vec::new();
     for (position, column) in table.columns().enumerate() {
-        let value = |row: &'_ Entry| row.values().get(position).unwrap_or(&Value::Null).clone();
-        let values: Vec<Value> = rows.iter().map(value).collect();
+        let value = |row| Entry::values(row).get(position).unwrap_or(&Value::Null);
+        let values: Vec<&Value> = rows.iter().map(value).collect();
         arrays.push(array(&column.kind, &values)?);
     }
     RecordBatch::try_new(schema(table), arrays)
 }
 
-fn array(kind: &Type, values: &[Value]) -> Result<ArrayRef, ArrowError> {
-    let ints = || values.iter().map(Value::as_int);
+fn array(kind: &Type, values: &[&Value]) -> Result<ArrayRef, ArrowError> {
+    let ints = || values.iter().map(|value| value.as_int());
     let bytes = || {
-        values.iter().map(|value| match value {
+        values.iter().map(|value| match *value {
             Value::Bytes(bytes) => Some(bytes.as_slice()),
             Value::Null
             | Value::Bool(_)
@@ -86,16 +86,29 @@ fn array(kind: &Type, values: &[Value]) -> Result<ArrayRef, ArrowError> {
         })
     };
     Ok(match kind {
-        Type::Bool => Arc::new(values.iter().map(Value::as_bool).collect::<BooleanArray>()),
+        Type::Bool => Arc::new(
+            values
+                .iter()
+                .map(|value| value.as_bool())
+                .collect::<BooleanArray>(),
+        ),
         Type::I32 => {
             let small = ints().map(|number| number.and_then(|number| i32::try_from(number).ok()));
             Arc::new(small.collect::<Int32Array>())
         }
         Type::I64 => Arc::new(ints().collect::<Int64Array>()),
-        Type::F64 => Arc::new(values.iter().map(Value::as_float).collect::<Float64Array>()),
-        Type::Text | Type::Json => {
-            Arc::new(values.iter().map(Value::as_text).collect::<StringArray>())
-        }
+        Type::F64 => Arc::new(
+            values
+                .iter()
+                .map(|value| value.as_float())
+                .collect::<Float64Array>(),
+        ),
+        Type::Text | Type::Json => Arc::new(
+            values
+                .iter()
+                .map(|value| value.as_text())
+                .collect::<StringArray>(),
+        ),
         Type::Hash => Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(
             bytes(),
             32,
@@ -109,9 +122,9 @@ fn array(kind: &Type, values: &[Value]) -> Result<ArrayRef, ArrowError> {
             Arc::new(times.with_timezone("UTC"))
         }
         Type::List(inner) => {
-            let lists: Vec<Option<&[Value]>> = values.iter().map(Value::as_list).collect();
+            let lists: Vec<Option<&[Value]>> = values.iter().map(|value| value.as_list()).collect();
             let lengths = lists.iter().map(|list| list.map_or(0, <[Value]>::len));
-            let flat: Vec<Value> = lists.iter().flatten().copied().flatten().cloned().collect();
+            let flat: Vec<&Value> = lists.iter().flatten().copied().flatten().collect();
             let nulls: NullBuffer = lists.iter().map(Option::is_some).collect();
             Arc::new(ListArray::try_new(
                 element(inner),
@@ -123,8 +136,8 @@ fn array(kind: &Type, values: &[Value]) -> Result<ArrayRef, ArrowError> {
         Type::Struct(columns) => {
             let mut arrays = Vec::new();
             for (position, column) in columns.iter().enumerate() {
-                let member = |value: &Value| value.member(position).clone();
-                let values: Vec<Value> = values.iter().map(member).collect();
+                let values: Vec<&Value> =
+                    values.iter().map(|value| value.member(position)).collect();
                 arrays.push(array(&column.kind, &values)?);
             }
             let nulls: NullBuffer = values.iter().map(|value| !value.is_null()).collect();

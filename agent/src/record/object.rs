@@ -98,43 +98,89 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// Gives rows of one table and day as an object.
-pub(super) fn write(
+/// Rows that are decoded before they become columns: enough for the columns' encoders, few enough for the cache.
+const PIECE_ROWS: usize = 1024;
+
+/// An object of one table and day on its way.
+pub(super) struct Object {
     table: &'static Table,
     day: NaiveDate,
-    rows: &[Entry],
-    header: &Header,
-) -> Result<(Key, Vec<u8>), ParquetError> {
-    let seqs = || rows.iter().filter_map(|row| row.int("seq"));
-    let (seq_min, seq_max) = (seqs().min().unwrap_or(0), seqs().max().unwrap_or(0));
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(table, header, seq_min, seq_max)?)
-        // The Arrow schema would be greater than a small segment's data, and says nothing that the columns do not.
-        .with_skip_arrow_metadata(true);
-    let mut writer =
-        ArrowWriter::try_new_with_options(Vec::new(), columns::schema(table), options)?;
-    writer.write(&columns::batch(table, rows)?)?;
-    let bytes = writer.into_inner()?;
-    let key = Key {
-        org: header.org.clone(),
-        tier: table.tier.as_str().to_owned(),
-        chain: header.chain.clone(),
-        table: table.name.to_owned(),
-        day,
-        seq_min,
-        seq_max,
-        hash: hex(&sha256(&bytes)).chars().take(16).collect(),
-    };
-    Ok((key, bytes))
+    writer: ArrowWriter<Vec<u8>>,
+    piece: Vec<Entry>,
+    seqs: Option<(i64, i64)>,
 }
 
-fn properties(
-    table: &Table,
-    header: &Header,
-    seq_min: i64,
-    seq_max: i64,
-) -> Result<WriterProperties, ParquetError> {
-    let said = |key: &str, value: String| KeyValue::new(format!("audit.{key}"), value);
+impl Object {
+    /// Begins an object of what a file with this header holds.
+    pub(super) fn begin(
+        table: &'static Table,
+        day: NaiveDate,
+        header: &Header,
+    ) -> Result<Self, ParquetError> {
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties(table, header)?)
+            // The Arrow schema would be greater than a small segment's data, and says nothing that the columns do not.
+            .with_skip_arrow_metadata(true);
+        let writer =
+            ArrowWriter::try_new_with_options(Vec::new(), columns::schema(table), options)?;
+        Ok(Self {
+            table,
+            day,
+            writer,
+            piece: Vec::new(),
+            seqs: None,
+        })
+    }
+
+    /// Adds a row.
+    pub(super) fn add(&mut self, row: Entry) -> Result<(), ParquetError> {
+        let seq = row.int("seq").unwrap_or_default();
+        let (least, greatest) = self.seqs.unwrap_or((seq, seq));
+        self.seqs = Some((least.min(seq), greatest.max(seq)));
+        self.piece.push(row);
+        if self.piece.len() >= PIECE_ROWS {
+            self.write_piece()?;
+        }
+        Ok(())
+    }
+
+    /// Gives the object's key and bytes.
+    pub(super) fn finish(mut self, header: &Header) -> Result<(Key, Vec<u8>), ParquetError> {
+        self.write_piece()?;
+        let (seq_min, seq_max) = self.seqs.unwrap_or_default();
+        for (name, seq) in [("seq_min", seq_min), ("seq_max", seq_max)] {
+            self.writer
+                .append_key_value_metadata(said(name, seq.to_string()));
+        }
+        let bytes = self.writer.into_inner()?;
+        let key = Key {
+            org: header.org.clone(),
+            tier: self.table.tier.as_str().to_owned(),
+            chain: header.chain.clone(),
+            table: self.table.name.to_owned(),
+            day: self.day,
+            seq_min,
+            seq_max,
+            hash: hex(&sha256(&bytes)).chars().take(16).collect(),
+        };
+        Ok((key, bytes))
+    }
+
+    fn write_piece(&mut self) -> Result<(), ParquetError> {
+        if !self.piece.is_empty() {
+            self.writer
+                .write(&columns::batch(self.table, &self.piece)?)?;
+            self.piece.clear();
+        }
+        Ok(())
+    }
+}
+
+fn said(key: &str, value: String) -> KeyValue {
+    KeyValue::new(format!("audit.{key}"), value)
+}
+
+fn properties(table: &Table, header: &Header) -> Result<WriterProperties, ParquetError> {
     let seq = table
         .position("seq")
         .and_then(|position| i32::try_from(position).ok());
@@ -156,8 +202,6 @@ fn properties(
             said("org_id", header.org.clone()),
             said("table", table.name.to_owned()),
             said("chain_id", header.chain.clone()),
-            said("seq_min", seq_min.to_string()),
-            said("seq_max", seq_max.to_string()),
             said("writer_build", header.writer_build.clone()),
             said("policy_bundle_sha256", hex(&header.policy_bundle_sha256)),
         ]));

@@ -52,44 +52,52 @@ pub(super) fn recover(spool: &Spool) -> Result<Recovered, RecordError> {
     })
 }
 
-/// What a file of frames holds.
-#[derive(Debug, Default)]
-pub(super) struct Contents {
-    /// None where the file was created and never written to.
-    pub(super) header: Option<Header>,
-    pub(super) rows: Vec<(Kind, Entry)>,
+/// What a file of frames holds: its header, then its rows, read one by one.
+pub(super) struct Contents<'a> {
+    pub(super) header: Header,
+    segment: &'a Segment,
+    frames: Frames<'a>,
 }
 
-/// Reads the rows of a file that was cut to whole frames.
-pub(super) fn rows(segment: &Segment, bytes: &[u8]) -> Result<Contents, RecordError> {
-    let path = segment.wal();
-    let unreadable = |cause: String| RecordError::Unreadable {
-        path: path.clone(),
-        cause,
-    };
-    let mut frames = Frames::new(bytes);
-    let Some(first) = frames.next() else {
-        return Ok(Contents::default());
-    };
-    if first.kind != Kind::Header {
-        return Err(unreadable("expected a header first".to_owned()));
+impl<'a> Contents<'a> {
+    /// Begins to read a file that was cut to whole frames; none where it was created and never written to.
+    pub(super) fn read(segment: &'a Segment, bytes: &'a [u8]) -> Result<Option<Self>, RecordError> {
+        let mut frames = Frames::new(bytes);
+        let Some(first) = frames.next() else {
+            return Ok(None);
+        };
+        if first.kind != Kind::Header {
+            return Err(unreadable(segment, "expected a header first"));
+        }
+        let header = Header::decode(first.payload).map_err(|error| unreadable(segment, error))?;
+        if header.chain != segment.chain || header.number != segment.number {
+            return Err(unreadable(segment, "the header names another file"));
+        }
+        Ok(Some(Self {
+            header,
+            segment,
+            frames,
+        }))
     }
-    let header = Header::decode(first.payload).map_err(|error| unreadable(error.to_string()))?;
-    if header.chain != segment.chain || header.number != segment.number {
-        return Err(unreadable("the header names another file".to_owned()));
+
+    /// Gives the next row, and says so if one cannot be read.
+    pub(super) fn next_row(&mut self) -> Result<Option<(Kind, Entry)>, RecordError> {
+        let Some(frame) = self.frames.next() else {
+            return match self.frames.torn_bytes() {
+                0 => Ok(None),
+                _ => Err(unreadable(self.segment, "a frame does not hold")),
+            };
+        };
+        let entry = cbor::decode(frame.payload).map_err(|error| unreadable(self.segment, error))?;
+        Ok(Some((frame.kind, entry)))
     }
-    let mut rows = Vec::new();
-    for frame in frames.by_ref() {
-        let entry = cbor::decode(frame.payload).map_err(|error| unreadable(error.to_string()))?;
-        rows.push((frame.kind, entry));
+}
+
+fn unreadable(segment: &Segment, cause: impl ToString) -> RecordError {
+    RecordError::Unreadable {
+        path: segment.wal(),
+        cause: cause.to_string(),
     }
-    if frames.torn_bytes() > 0 {
-        return Err(unreadable("a frame does not hold".to_owned()));
-    }
-    Ok(Contents {
-        header: Some(header),
-        rows,
-    })
 }
 
 #[derive(Debug, Default)]
@@ -118,8 +126,8 @@ impl Scan {
         if torn_bytes > 0 {
             warn!(path = %path.display(), torn_bytes, "cut a torn tail that no commit had returned for");
         }
-        let Contents { header, rows } = rows(segment, &bytes)?;
-        let first_seq = header.map_or(0, |header| header.first_seq);
+        let mut contents = Contents::read(segment, &bytes)?;
+        let first_seq = contents.as_ref().map_or(0, |read| read.header.first_seq);
         let end = self
             .ends
             .entry(segment.chain.clone())
@@ -132,7 +140,9 @@ impl Scan {
                 closed: false,
             });
         end.at.torn_bytes += torn_bytes;
-        for (kind, entry) in rows {
+        while let Some(contents) = &mut contents
+            && let Some((kind, entry)) = contents.next_row()?
+        {
             if kind == Kind::Row {
                 end.at.last_seq = entry.int("seq").unwrap_or(end.at.last_seq);
                 end.closed = entry.text("event_code") == Some(code::CLOSE);

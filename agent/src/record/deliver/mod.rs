@@ -197,6 +197,7 @@ fn completed(
         (None, false, false) => Status::Failed,
     };
     let is_read = !intent.is_write;
+    let delivered_mac = recorder.mac(body.text());
     StatementRow {
         is_final: true,
         revision: 1,
@@ -212,8 +213,12 @@ fn completed(
         bytes_returned: i64::try_from(body.text().len()).ok(),
         chunks: i32::try_from(outcome.chunks).ok(),
         result_format: outcome.result_format,
-        upstream_mac: outcome.upstream_body.map(|body| recorder.mac(&body)),
-        delivered_mac: Some(recorder.mac(body.text())),
+        upstream_mac: match &outcome.upstream_body {
+            // What was not changed is not digested twice.
+            Some(upstream) if upstream == body.text() => Some(delivered_mac),
+            upstream => upstream.as_ref().map(|upstream| recorder.mac(upstream)),
+        },
+        delivered_mac: Some(delivered_mac),
         sf_statement_type_id: outcome.statement_type_id.map(i64::from),
         ..intent
     }
