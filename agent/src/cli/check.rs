@@ -9,7 +9,8 @@ use super::failure::report_config;
 use super::{ConfigFile, Exit};
 use crate::config::{Config, Credential, Mode, Policy, policy_files, unit};
 use crate::connection::redirect::probe;
-use crate::policy::{Bundle, Source};
+use crate::identity::Users;
+use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
 
 /// Checks a config and the host, and changes nothing
 ///
@@ -35,24 +36,33 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(config) => Some(config.policy.clone()),
         Err(_) => Config::policy(&args.config.file),
     };
-    let problems = policy.as_ref().map(policy_problems).unwrap_or_default();
+    let accounts: Option<Vec<&str>> = outcome
+        .as_ref()
+        .ok()
+        .map(|config| config.account_names().collect());
+    let names = Names {
+        accounts: accounts.as_deref(),
+        users: &Users::read(),
+    };
+    let policies = policy.map(|policy| judge(&policy, &names));
     if let Err(errors) = &outcome {
         report_config(errors);
     }
-    for problem in &problems {
-        eprintln!("{problem}");
-    }
-    match outcome {
-        Ok(config) if problems.is_empty() => {
-            eprint!("{}", summary(&config));
+    let policies_are_good = policies.is_none_or(|judged| judged.is_ok());
+    match &outcome {
+        Ok(config) if policies_are_good => {
+            eprint!("{}", summary(config));
             Exit::Done.into()
         }
         Ok(_) | Err(_) => Exit::Config.into(),
     }
 }
 
-/// Says what is wrong with the policies, one line each.
-fn policy_problems(policy: &Policy) -> Vec<String> {
+/// Policies that may not be used; what is wrong with them was told.
+struct Bad;
+
+/// Says on standard error what is wrong with the policies and what may not be meant, one line each.
+fn judge(policy: &Policy, names: &Names<'_>) -> Result<(), Bad> {
     let sources: io::Result<Vec<Source>> = policy_files(&policy.dir).and_then(|files| {
         let read = |file: &PathBuf| {
             let text = fs::read_to_string(file)?;
@@ -61,10 +71,28 @@ fn policy_problems(policy: &Policy) -> Vec<String> {
         };
         files.iter().map(read).collect()
     });
-    match sources.map(|sources| Bundle::load(&sources)) {
-        Ok(Ok(_)) => Vec::new(),
-        Ok(Err(problems)) => problems.iter().map(ToString::to_string).collect(),
-        Err(error) => vec![format!("{}: {error}", policy.dir.display())],
+    match sources.map(|sources| Bundle::load(&sources, names)) {
+        Ok(Ok(bundle)) => {
+            tell(bundle.warnings());
+            Ok(())
+        }
+        Ok(Err(problems)) => {
+            tell(&problems);
+            Err(Bad)
+        }
+        Err(error) => {
+            eprintln!("{}: {error}", policy.dir.display());
+            Err(Bad)
+        }
+    }
+}
+
+fn tell(problems: &[PolicyProblem]) {
+    for problem in problems {
+        match problem.gravity {
+            Gravity::Error => eprintln!("{problem}"),
+            Gravity::Warning => eprintln!("warning: {problem}"),
+        }
     }
 }
 
