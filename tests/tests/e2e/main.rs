@@ -41,6 +41,8 @@ mod spool;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod unit;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod v2;
