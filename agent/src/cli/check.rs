@@ -15,11 +15,12 @@ use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
 /// Checks a config and the host, and changes nothing
 ///
 /// Use it before each start of the daemon. Reads the config, every file that it names, credentials and policies too, and
-/// prints all problems at once, one line each: the file, the key, what was expected and what was found. What the kernel
-/// lacks is a warning. It does not log in at Snowflake.
+/// prints all problems at once, one line each: the file, the place, what was expected and what was found. Accounts, kinds
+/// and actions in policies that do not exist are problems. Users in policies that the host does not have, policies that
+/// never apply, and what the kernel lacks are warnings. It does not log in at Snowflake.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n\nExit codes: 0 the config is good, 2 usage, 3 it is not."
+    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n\nExit codes: 0 config and policies are good, perhaps with warnings; 2 usage; 3 they are not."
 )]
 pub(super) struct Args {
     #[command(flatten)]

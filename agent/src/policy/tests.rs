@@ -85,6 +85,14 @@ fn the_read_only_pack_reads_and_no_more() {
 }
 
 #[test]
+fn the_policy_that_the_readme_shows_is_good() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("```cedar\n").nth(1).unwrap();
+    let bundle = bundle(shown.split("```").next().unwrap());
+    assert_eq!((bundle.len(), bundle.warnings()), (1, &[][..]));
+}
+
+#[test]
 fn a_refusal_says_what_is_allowed_instead() {
     let Decision::Forbid(refusal) = verdict(&bundle(READ_ONLY), Mode::Enforce, "drop table t")
     else {

@@ -86,6 +86,14 @@ fn bad_configs_are_refused_with_every_problem_at_once() -> Result<()> {
 
     let missing = check(&world, |text| text.replace("login.p8", "no-such.p8"))?;
     refused(&missing, &["no-such.p8"]);
+
+    let nowhere = world.icecore(&["check", "--config", "/no-such/icecore.toml"])?;
+    let told = String::from_utf8(nowhere.stderr)?;
+    assert_eq!(nowhere.status.code(), Some(3), "{told}");
+    assert!(
+        told.contains("hint: --config names the config file"),
+        "{told}"
+    );
     Ok(())
 }
 
@@ -205,7 +213,7 @@ fn readers_say_when_a_store_is_empty_or_is_none() -> Result<()> {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(
-            told.starts_with("error: --store: expected a URL such as"),
+            told.starts_with("icecore: --store: expected a URL such as"),
             "{told}"
         );
     }
