@@ -89,7 +89,7 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     let id = last_session(&world)?;
     writeln!(
         out,
-        "The connector asks cloud metadata addresses where it runs; those are refused and recorded (NT001).\n\n\
+        "The connector looks where it runs at cloud metadata addresses; that is refused, told once and counted (NT001).\n\n\
          $ icecore replay {id}\n"
     )?;
     let replayed = world.icecore(&["replay", &id, "--store", &store])?;

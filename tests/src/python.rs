@@ -62,10 +62,13 @@ pub fn environment(name: &str) -> Result<PathBuf> {
     })
 }
 
-/// Gives a folder of this package, as it stands in the source tree.
+/// Gives a folder of this package, as it stands in the source tree where cargo or `cargo xtask` runs it.
+///
+/// A folder that was compiled in could be another checkout's, which built into the same target folder.
 #[must_use]
 pub fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| ".".into());
+    Path::new(&package).join(name)
 }
 
 /// Gives the folder that the running program was built into: `<target>/debug` for the one profile of this project.

@@ -49,8 +49,8 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     };
     let target = std::env::current_exe()?;
     let target = target.ancestors().nth(2).context("the target folder")?;
-    let mut measure = Command::new(target.join(folder).join("icecore-bench"));
-    measure.arg("run").current_dir(root());
+    let mut measure = command::of_tests(&target.join(folder).join("icecore-bench"));
+    measure.arg("run");
     if let Some(tools) = peers(&target.join("bench-peers"))? {
         measure.arg("--tools").arg(tools);
     }

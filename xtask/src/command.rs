@@ -1,14 +1,28 @@
 //! Commands that a task runs, announced on stderr so that long work shows where it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Gives the folder of the workspace.
-pub(crate) fn root() -> &'static Path {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
+/// Where cargo says, when it runs a program, that the program's package is.
+const PACKAGE: &str = "CARGO_MANIFEST_DIR";
+
+/// Gives the folder of the workspace that cargo runs this program in; without cargo, the current folder.
+///
+/// A folder that was compiled in could be another checkout's, which built into the same target folder.
+pub(crate) fn root() -> PathBuf {
+    let package = std::env::var_os(PACKAGE).map_or_else(|| "./xtask".into(), PathBuf::from);
+    package.parent().unwrap_or(&package).to_owned()
+}
+
+/// Gives a command that runs a program of the test bed, which asks as this one does where its package is.
+pub(crate) fn of_tests(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env(PACKAGE, root().join("tests"))
+        .current_dir(root());
+    command
 }
 
 /// Gives a command that runs cargo in the workspace.
@@ -24,8 +38,8 @@ pub(crate) const BUILT: &str = "ICECORE_TEST_BUILT";
 /// Gives a command that runs the test bed's own program, which is built beside this one.
 pub(crate) fn testbed() -> Result<Command> {
     let own = std::env::current_exe()?;
-    let mut command = Command::new(own.with_file_name("icecore-testbed"));
-    command.env(BUILT, "1").current_dir(root());
+    let mut command = of_tests(&own.with_file_name("icecore-testbed"));
+    command.env(BUILT, "1");
     Ok(command)
 }
 

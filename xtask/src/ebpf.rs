@@ -11,6 +11,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::command;
+
 /// The object that the agent embeds, below the workspace's root.
 const OBJECT: &str = "agent-ebpf/object/icecore-programs.o";
 
@@ -78,10 +80,7 @@ struct Build {
 
 impl Build {
     fn prepare() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("the workspace's root")?
-            .to_owned();
+        let root = command::root();
         let target =
             env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let mut build = Self {

@@ -9,16 +9,18 @@ use super::failure::report_config;
 use super::{ConfigFile, Exit};
 use crate::config::{Config, Credential, Mode, Policy, policy_files, unit};
 use crate::connection::redirect::probe;
-use crate::policy::{Bundle, Source};
+use crate::identity::Users;
+use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
 
 /// Checks a config and the host, and changes nothing
 ///
 /// Use it before each start of the daemon. Reads the config, every file that it names, credentials and policies too, and
-/// prints all problems at once, one line each: the file, the key, what was expected and what was found. What the kernel
-/// lacks is a warning. It does not log in at Snowflake.
+/// prints all problems at once, one line each: the file, the place, what was expected and what was found. Accounts, kinds
+/// and actions in policies that do not exist are problems. Users in policies that the host does not have, policies that
+/// never apply, and what the kernel lacks are warnings. It does not log in at Snowflake.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n\nExit codes: 0 the config is good, 2 usage, 3 it is not."
+    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n\nExit codes: 0 config and policies are good, perhaps with warnings; 2 usage; 3 they are not."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -35,24 +37,33 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(config) => Some(config.policy.clone()),
         Err(_) => Config::policy(&args.config.file),
     };
-    let problems = policy.as_ref().map(policy_problems).unwrap_or_default();
+    let accounts: Option<Vec<&str>> = outcome
+        .as_ref()
+        .ok()
+        .map(|config| config.account_names().collect());
+    let names = Names {
+        accounts: accounts.as_deref(),
+        users: &Users::read(),
+    };
+    let policies = policy.map(|policy| judge(&policy, &names));
     if let Err(errors) = &outcome {
         report_config(errors);
     }
-    for problem in &problems {
-        eprintln!("{problem}");
-    }
-    match outcome {
-        Ok(config) if problems.is_empty() => {
-            eprint!("{}", summary(&config));
+    let policies_are_good = policies.is_none_or(|judged| judged.is_ok());
+    match &outcome {
+        Ok(config) if policies_are_good => {
+            eprint!("{}", summary(config));
             Exit::Done.into()
         }
         Ok(_) | Err(_) => Exit::Config.into(),
     }
 }
 
-/// Says what is wrong with the policies, one line each.
-fn policy_problems(policy: &Policy) -> Vec<String> {
+/// Policies that may not be used; what is wrong with them was told.
+struct Bad;
+
+/// Says on standard error what is wrong with the policies and what may not be meant, one line each.
+fn judge(policy: &Policy, names: &Names<'_>) -> Result<(), Bad> {
     let sources: io::Result<Vec<Source>> = policy_files(&policy.dir).and_then(|files| {
         let read = |file: &PathBuf| {
             let text = fs::read_to_string(file)?;
@@ -61,10 +72,28 @@ fn policy_problems(policy: &Policy) -> Vec<String> {
         };
         files.iter().map(read).collect()
     });
-    match sources.map(|sources| Bundle::load(&sources)) {
-        Ok(Ok(_)) => Vec::new(),
-        Ok(Err(problems)) => problems.iter().map(ToString::to_string).collect(),
-        Err(error) => vec![format!("{}: {error}", policy.dir.display())],
+    match sources.map(|sources| Bundle::load(&sources, names)) {
+        Ok(Ok(bundle)) => {
+            tell(bundle.warnings());
+            Ok(())
+        }
+        Ok(Err(problems)) => {
+            tell(&problems);
+            Err(Bad)
+        }
+        Err(error) => {
+            eprintln!("{}: {error}", policy.dir.display());
+            Err(Bad)
+        }
+    }
+}
+
+fn tell(problems: &[PolicyProblem]) {
+    for problem in problems {
+        match problem.gravity {
+            Gravity::Error => eprintln!("{problem}"),
+            Gravity::Warning => eprintln!("warning: {problem}"),
+        }
     }
 }
 

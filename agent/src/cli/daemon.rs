@@ -10,7 +10,7 @@ use crate::supervisor::{self, SupervisorError};
 
 /// Runs the daemon: kernel programs, sessions and the governing proxy
 ///
-/// Use it as a service, as root, once a host. It runs in the foreground until SIGTERM or SIGINT. Sessions outlive it:
+/// Use it as a service, as root, once a host; `packaging/icecore.service` is its systemd unit. It runs in the foreground until SIGTERM or SIGINT. Sessions outlive it:
 /// their Snowflake connections are refused until it is back. Files of tokens, passwords and keys are read anew for each
 /// login; every other change of the config needs a restart.
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,13 @@ use crate::supervisor::{self, SupervisorError};
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigFile,
+}
+
+#[cfg(test)]
+impl Args {
+    pub(super) fn file(&self) -> &std::path::Path {
+        &self.config.file
+    }
 }
 
 /// Runs the daemon until it is told to stop.

@@ -47,5 +47,8 @@ impl Failure {
 /// Says all that is wrong with a config on standard error.
 pub(super) fn report_config(errors: &ConfigErrors) -> ExitCode {
     eprintln!("{errors}");
+    if errors.problems.iter().any(|problem| problem.key == "file") {
+        eprintln!("  hint: --config names the config file; README.md shows one under \"Install\"");
+    }
     Exit::Config.into()
 }

@@ -11,7 +11,7 @@
 //! | 4 | what is needed cannot be reached: the daemon, the kernel's features, a store |
 //! | 70 | a bug |
 //!
-//! `run` itself ends with 1, 2 or 4 when its command did not start for these reasons, with 127 when there is no such
+//! `run` itself ends with 1, 2, 3 or 4 when its command did not start for these reasons, with 127 when there is no such
 //! command, with 126 when it cannot be executed, and with 128 and the signal's number when a signal ended it.
 
 mod check;
@@ -224,6 +224,23 @@ mod tests {
         check(&["flush"], true);
         check(&["run", "--config", "/c", "--", "true"], true);
         check(&["--version", "--json"], true);
+    }
+
+    #[test]
+    fn the_units_command_is_understood() {
+        let unit = include_str!("../../../packaging/icecore.service");
+        let line = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart="));
+        let words: Vec<&str> = line.unwrap().split(' ').collect();
+        assert!(words[0].ends_with("/icecore"), "{words:?}");
+        let cli = Cli::try_parse_from(&words).unwrap();
+        let Some(Command::Daemon(args)) = cli.command else {
+            panic!("another command: {words:?}");
+        };
+        assert_eq!(args.file(), std::path::Path::new(config::DEFAULT_PATH));
+        let ends = "RestartPreventExitStatus=1 2 3\n";
+        assert!(unit.contains(ends), "see Exit: refused, usage, config");
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
     }) = &error
     {
         // The record speaks of its settings; what these commands were given is an option.
-        let line = format!("error: --store: expected {expected}, found `{found}`");
+        let line = format!("icecore: --store: expected {expected}, found `{found}`");
         drop(writeln!(io::stderr().lock(), "{}", terminal(&line)));
         return Exit::Usage.into();
     }
@@ -66,7 +66,7 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
         ReadError::Store(error) => (4, error.hint()),
         ReadError::Write(_) => (70, None),
     };
-    let mut line = format!("error: {error}");
+    let mut line = format!("icecore: {error}");
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
         line.push_str(&format!(": {error}"));
@@ -76,7 +76,7 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
     // Nothing is left to tell it to where this fails.
     drop(writeln!(err, "{}", terminal(&line)));
     if let Some(hint) = hint {
-        drop(writeln!(err, "hint: {hint}"));
+        drop(writeln!(err, "  hint: {hint}"));
     }
     ExitCode::from(code)
 }

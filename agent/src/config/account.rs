@@ -6,26 +6,35 @@ use super::Account;
 use super::credential;
 use super::host::{ACCOUNT_HOST, account_name, is_account_host, same_account_key};
 use super::problem::Problems;
-use super::section::Section;
+use super::section::{List, Section};
 
-/// Most other names that one account may have.
-const ALIASES_MAX: usize = 32;
-
-const ALIASES: &str = "a list of at most 32 other host names of the same account, each different from `host`, such as [\"xy12345.eu-central-1.snowflakecomputing.com\"]";
+/// Other names of one account.
+const ALIASES: List = List {
+    of: "other host names of the same account",
+    member: ACCOUNT_HOST,
+    count: 0..=32,
+};
 const NAME: &str = "a name of 1 to 255 characters without control characters";
 
 /// Reads all accounts; there must be one, and no host name may lead to two.
 pub(super) fn accounts(sections: Vec<Section<'_>>, problems: &Problems) -> Vec<Account> {
     if sections.is_empty() && !problems.has("account") {
-        problems.add("account", "at least one `[[account]]` table", "none");
+        problems.add(
+            "account",
+            "at least one `[[account]]` table with host, user, role and credential",
+            "none",
+        );
     }
     let mut accounts: Vec<Account> = Vec::new();
     for section in sections {
-        let keys = (section.key("host"), section.key("aliases"));
+        let (of_host, of_aliases) = (section.key("host"), section.key("aliases"));
         let account = account(section);
         for (place, host) in account.hosts().enumerate() {
             if let Some((first, other)) = taken(&accounts, host) {
-                let key = if place == 0 { &keys.0 } else { &keys.1 };
+                let key = match place.checked_sub(1) {
+                    None => of_host.clone(),
+                    Some(index) => format!("{of_aliases}[{index}]"),
+                };
                 let underscore = if other == host {
                     ""
                 } else {
@@ -58,18 +67,26 @@ fn taken<'a>(accounts: &'a [Account], host: &str) -> Option<(usize, &'a str)> {
 }
 
 fn account(mut section: Section<'_>) -> Account {
-    let host = section.required("host", ACCOUNT_HOST, account_host);
-    let aliases = section.optional("aliases", ALIASES, |value| {
-        let aliases: Option<Vec<String>> = value.as_array()?.iter().map(account_host).collect();
-        aliases.filter(|aliases| are_others(&host, aliases))
-    });
+    let example = "\"myorg-myaccount.snowflakecomputing.com\"";
+    let host = section.required("host", ACCOUNT_HOST, example, account_host);
+    let aliases = section
+        .list("aliases", &ALIASES, account_host)
+        .unwrap_or_default();
+    if let Some(index) = aliases.iter().position(|alias| *alias == host) {
+        section.tell_member(
+            "aliases",
+            index,
+            "another name than `host`",
+            &format!("{host:?}"),
+        );
+    }
     let account = Account {
-        aliases: aliases.unwrap_or_default(),
+        aliases,
         name: section
             .optional("name", NAME, name)
             .unwrap_or_else(|| account_name(&host)),
-        user: section.required("user", NAME, name),
-        role: section.required("role", NAME, name),
+        user: section.required("user", NAME, "\"ICECORE_SVC\"", name),
+        role: section.required("role", NAME, "\"ANALYST\"", name),
         warehouse: section.optional("warehouse", NAME, name),
         credential: credential::credential(&mut section),
         host,
@@ -81,16 +98,6 @@ fn account(mut section: Section<'_>) -> Account {
 fn account_host(value: &Value) -> Option<String> {
     let host = value.as_str()?;
     is_account_host(host).then(|| host.to_owned())
-}
-
-/// Tells whether aliases differ from the host and from each other.
-fn are_others(host: &str, aliases: &[String]) -> bool {
-    let mut names: Vec<&str> = aliases.iter().map(String::as_str).collect();
-    names.push(host);
-    let count = names.len();
-    names.sort_unstable();
-    names.dedup();
-    names.len() == count && aliases.len() <= ALIASES_MAX
 }
 
 fn name(value: &Value) -> Option<String> {

@@ -8,17 +8,29 @@ use super::Credential;
 use super::section::{Section, shown};
 use super::typed::{ABSOLUTE_PATH, absolute_path};
 
-const CREDENTIAL: &str =
-    "a table such as { kind = \"key-pair\", private_key_file = \"/etc/icecore/keys/acme.p8\" }";
+const CREDENTIAL: &str = "a table";
+const EXAMPLE: &str = "{ kind = \"key-pair\", private_key_file = \"/etc/icecore/keys/acme.p8\" }";
 const KIND: &str = "\"key-pair\", \"pat\", \"oauth\" or \"password\"";
+
+/// Which key holds the secret of each kind.
+const KEYS: [(&str, &str); 5] = [
+    ("key-pair", "private_key_file"),
+    ("key-pair", "passphrase_file"),
+    ("pat", "token_file"),
+    ("oauth", "token_file"),
+    ("password", "password_file"),
+];
 
 /// Reads the table of an account; its files are looked at later.
 pub(super) fn credential(section: &mut Section<'_>) -> Credential {
-    let typed =
-        section.optional_unshown("credential", CREDENTIAL, |value| value.as_table().cloned());
+    let typed = section.optional_unshown(
+        "credential",
+        &format!("{CREDENTIAL} such as {EXAMPLE}"),
+        |value| value.as_table().cloned(),
+    );
     let Some(table) = typed else {
         if !section.is_told("credential") {
-            section.tell("credential", CREDENTIAL, "nothing");
+            section.tell_missing("credential", CREDENTIAL, EXAMPLE);
         }
         return nowhere();
     };
@@ -44,26 +56,45 @@ pub(super) fn credential(section: &mut Section<'_>) -> Credential {
         },
         other => {
             if !section.is_told("kind") {
-                let found = other.map_or_else(
-                    || "nothing".to_owned(),
-                    |kind| shown(&Value::from(kind.to_owned())),
-                );
-                section.tell("kind", KIND, found);
+                match other {
+                    None => section.tell_missing("kind", KIND, "\"key-pair\""),
+                    Some(kind) => section.tell("kind", KIND, shown(&Value::from(kind))),
+                }
             }
             // Which keys belong here depends on the kind.
             section.rest();
             nowhere()
         }
     };
+    if let Some(kind) = kind {
+        tell_keys_of_others(&mut section, &kind);
+    }
     section.finish();
     credential
+}
+
+/// Tells the keys that belong to credentials of another kind.
+fn tell_keys_of_others(section: &mut Section<'_>, kind: &str) {
+    let own: Vec<&str> = KEYS
+        .into_iter()
+        .filter_map(|(of, key)| (of == kind).then_some(key))
+        .collect();
+    let Some(first) = own.first() else { return };
+    for (of, key) in KEYS {
+        if !own.contains(&key) && section.take_away(key) {
+            let expected = format!("`{first}` with kind = {kind:?}");
+            let found = format!("a key that belongs to kind = {of:?}");
+            section.tell(key, expected, found);
+        }
+    }
 }
 
 /// Reads the path of a file with a secret. A value that is no path may be the secret itself, so it is not shown.
 fn file(section: &mut Section<'_>, key: &'static str) -> PathBuf {
     let path = section.optional_unshown(key, ABSOLUTE_PATH, absolute_path);
     if path.is_none() && !section.is_told(key) {
-        section.tell(key, ABSOLUTE_PATH, "nothing");
+        let example = format!("\"/etc/icecore/keys/{}\"", key.trim_end_matches("_file"));
+        section.tell_missing(key, ABSOLUTE_PATH, &example);
     }
     path.unwrap_or_default()
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 pub use files::policy_files;
 pub use problem::{ConfigErrors, Problem};
+pub(crate) use problem::{line_and_column, nearest};
 pub(crate) use trust::{Untrusted, read_secret_file};
 
 use problem::Problems;
@@ -236,6 +237,11 @@ impl Config {
         };
         files::check(&config, &problems);
         problems.settle(&read.path, config)
+    }
+
+    /// Names the accounts, as policies call them.
+    pub fn account_names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().map(|account| account.name.as_str())
     }
 
     /// Reads no more of a config file than where its policies are; none if that itself is wrong.

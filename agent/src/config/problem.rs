@@ -99,8 +99,18 @@ impl Problems {
     }
 }
 
+/// Gives the line and column of a byte of a text, both from 1; columns count characters.
+pub(crate) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let last_line = before.rsplit('\n').next().unwrap_or_default();
+    (
+        before.matches('\n').count() + 1,
+        last_line.chars().count() + 1,
+    )
+}
+
 /// Finds the known word that a mistyped one most likely stands for.
-pub(super) fn nearest<'w>(typed: &str, known: &[&'w str]) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(typed: &str, known: &[&'w str]) -> Option<&'w str> {
     let limit = typed.chars().count().div_ceil(2).min(3);
     known
         .iter()

@@ -1,11 +1,35 @@
 //! One table of the config file: keys are taken by name and type, and what is left over is told.
 
+use std::ops::RangeInclusive;
+
 use toml::{Table, Value};
 
 use super::problem::{Problems, nearest};
 
 /// Longest value that a problem repeats, in characters; the rest is cut.
 const SHOWN_CHARACTERS: usize = 80;
+
+/// What a list may hold.
+pub(super) struct List {
+    /// What its members are called.
+    pub(super) of: &'static str,
+    /// What each must look like.
+    pub(super) member: &'static str,
+    /// How many there may be.
+    pub(super) count: RangeInclusive<usize>,
+}
+
+impl List {
+    fn expected(&self) -> String {
+        let (least, most) = (*self.count.start(), self.count.end());
+        let range = if least == 0 {
+            "at most".to_owned()
+        } else {
+            format!("{least} to")
+        };
+        format!("a list of {range} {most} {}", self.of)
+    }
+}
 
 /// A table of the file, with the name it has there.
 pub(super) struct Section<'p> {
@@ -83,19 +107,62 @@ impl<'p> Section<'p> {
         meant
     }
 
-    /// Takes a value that must be there; gives a placeholder, and tells, when it is not.
+    /// Takes a value that must be there; gives a placeholder, and tells with an example, when it is not.
     pub(super) fn required<T: Default>(
         &mut self,
         key: &'static str,
         expected: &str,
+        example: &str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> T {
         if !self.table.contains_key(key) {
             self.known.push(key);
-            self.problems.add(self.key(key), expected, "nothing");
+            self.tell_missing(key, expected, example);
             return T::default();
         }
         self.optional(key, expected, read).unwrap_or_default()
+    }
+
+    /// Takes a list of different values, so many of them; tells which member is wrong.
+    pub(super) fn list<T: PartialEq>(
+        &mut self,
+        key: &'static str,
+        members: &List,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let array = self.optional(key, &members.expected(), |value| {
+            let array = value.as_array()?;
+            members.count.contains(&array.len()).then(|| array.clone())
+        })?;
+        let mut list: Vec<T> = Vec::with_capacity(array.len());
+        for (index, value) in array.iter().enumerate() {
+            match read(value) {
+                Some(meant) if list.contains(&meant) => {
+                    let found = format!("{} again", shown(value));
+                    self.tell_member(key, index, "each only once", &found);
+                }
+                Some(meant) => list.push(meant),
+                None => self.tell_member(key, index, members.member, &shown(value)),
+            }
+        }
+        (list.len() == array.len()).then_some(list)
+    }
+
+    /// Notes a problem with a member of a list.
+    pub(super) fn tell_member(&self, key: &str, index: usize, expected: &str, found: &str) {
+        let place = format!("{}[{index}]", self.key(key));
+        self.problems.add(place, expected, found);
+    }
+
+    /// Tells that a key is missing, and shows one.
+    pub(super) fn tell_missing(&self, key: &str, expected: &str, example: &str) {
+        let expected = format!("{expected}; it is required, such as `{key} = {example}`");
+        self.tell(key, expected, "nothing");
+    }
+
+    /// Takes a key away, if it is there; what it holds is not looked at.
+    pub(super) fn take_away(&mut self, key: &str) -> bool {
+        self.table.remove(key).is_some()
     }
 
     /// Notes a problem with a key of this table.
@@ -158,7 +225,7 @@ impl<'p> Section<'p> {
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Table(_) => "a table".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
+        Value::Array(members) => format!("a list of {}", members.len()),
         Value::String(text) if text.chars().count() > SHOWN_CHARACTERS => {
             let cut: String = text.chars().take(SHOWN_CHARACTERS).collect();
             format!("{cut:?}...")

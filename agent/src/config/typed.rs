@@ -9,8 +9,8 @@ use toml::{Table, Value};
 
 use super::account;
 use super::host::is_dns_name;
-use super::problem::Problems;
-use super::section::{Section, shown};
+use super::problem::{Problems, line_and_column};
+use super::section::{List, Section, shown};
 use super::unit;
 use super::{Capture, Config, Daemon, Limits, Mode, Policy, Record, RecordMode, Upstream};
 
@@ -64,18 +64,8 @@ fn parse(text: &str, problems: &Problems) -> Option<Table> {
     match text.parse::<Table>() {
         Ok(table) => Some(table),
         Err(error) => {
-            let before = error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let column = before
-                .rsplit('\n')
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .count()
-                + 1;
+            let at = error.span().map_or(0, |span| span.start);
+            let (line, column) = line_and_column(text, at);
             let message = error.message().replace('\n', ", ");
             problems.add(
                 format!("line {line}, column {column}"),
@@ -121,6 +111,14 @@ fn run_dir_of(section: &mut Section<'_>) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("/run/icecore"))
 }
 
+const PORT: &str = "a port from 1 to 65535";
+
+const REDIRECT_PORTS: List = List {
+    of: "ports",
+    member: PORT,
+    count: 1..=16,
+};
+
 fn capture(mut section: Section<'_>, cgroup2: Option<PathBuf>) -> Capture {
     let root = section.optional("root", ABSOLUTE_PATH, absolute_path);
     if root.is_none() && cgroup2.is_none() && !section.is_told("root") {
@@ -130,19 +128,14 @@ fn capture(mut section: Section<'_>, cgroup2: Option<PathBuf>) -> Capture {
             "nothing, and this host has no cgroup v2 mount",
         );
     }
-    let port_range = "a port from 1 to 65535";
     let capture = Capture {
         root: root.or(cgroup2).unwrap_or_default(),
         pin_dir: section
             .optional("pin_dir", ABSOLUTE_PATH, absolute_path)
             .unwrap_or_else(|| PathBuf::from("/sys/fs/bpf/icecore")),
-        port: section.optional("port", port_range, port).unwrap_or(861),
+        port: section.optional("port", PORT, port).unwrap_or(861),
         redirect_ports: section
-            .optional(
-                "redirect_ports",
-                "a list of one to 16 different ports from 1 to 65535",
-                ports,
-            )
+            .list("redirect_ports", &REDIRECT_PORTS, port)
             .unwrap_or_else(|| vec![443, 80]),
         program_logs: section
             .optional("program_logs", "true or false", Value::as_bool)
@@ -305,18 +298,6 @@ fn port(value: &Value) -> Option<u16> {
     u16::try_from(value.as_integer()?)
         .ok()
         .filter(|port| *port != 0)
-}
-
-fn ports(value: &Value) -> Option<Vec<u16>> {
-    let ports = value
-        .as_array()?
-        .iter()
-        .map(port)
-        .collect::<Option<Vec<u16>>>()?;
-    let mut different = ports.clone();
-    different.sort_unstable();
-    different.dedup();
-    (different.len() == ports.len() && (1..=16).contains(&ports.len())).then_some(ports)
 }
 
 fn local_store(value: &Value) -> Option<String> {

@@ -1,8 +1,10 @@
 //! What a config text may say, and what is told about one that may not.
 
 use super::*;
-use crate::config::Credential;
 use crate::config::host::ACCOUNT_HOST;
+
+#[path = "credential_tests.rs"]
+mod credential;
 
 /// The least that a config must say.
 const LEAST: &str = r#"
@@ -74,6 +76,20 @@ fn least_config_has_the_documented_defaults() {
     assert_eq!(config.limits.request_body_max_bytes, 16 << 20);
     assert_eq!(config.accounts[0].name, "ACME");
     assert_eq!(config.accounts[0].warehouse, None);
+}
+
+#[test]
+fn the_config_that_the_readme_shows_is_good_and_has_the_defaults() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("```toml\n").nth(1).unwrap();
+    let config = read_text(shown.split("```").next().unwrap()).unwrap();
+    let least = read_text(LEAST).unwrap();
+    assert_eq!(config.daemon, least.daemon);
+    assert_eq!(config.capture, least.capture);
+    assert_eq!(config.upstream, least.upstream);
+    assert_eq!(config.policy, least.policy);
+    assert_eq!(config.record, least.record);
+    assert_eq!(config.limits, least.limits);
 }
 
 #[test]
@@ -188,7 +204,11 @@ fn values_outside_their_range_are_refused() {
     );
     check_section(
         "[capture]\nredirect_ports = [443, 443]",
-        "capture.redirect_ports: expected a list of one to 16 different ports from 1 to 65535, found a list",
+        "capture.redirect_ports[1]: expected each only once, found 443 again",
+    );
+    check_section(
+        "[capture]\nredirect_ports = []",
+        "capture.redirect_ports: expected a list of 1 to 16 ports, found a list of 0",
     );
     check_section(
         "[limits]\nrequest_body_max = \"64KiB\"",
@@ -306,31 +326,51 @@ fn no_name_leads_to_two_accounts() {
     assert_eq!(two("my-org-a-b", ""), taken("host", "my-org-a-b", note));
     assert_eq!(
         two("x", &alias("my_org-a_b")),
-        taken("aliases", "my_org-a_b", "")
+        taken("aliases[0]", "my_org-a_b", "")
     );
     assert_eq!(
         two("x", &alias("my-org-a_b")),
-        taken("aliases", "my-org-a_b", note)
+        taken("aliases[0]", "my-org-a_b", note)
     );
     assert_eq!(two("x", &alias("y")), [] as [String; 0]);
 }
 
 #[test]
+fn a_wrong_member_of_a_list_is_named() {
+    let long = "aliases = [\"a.snowflakecomputing.com\", \"b.example.com\"]";
+    let member = format!("expected {ACCOUNT_HOST}, found");
+    check_account(
+        long,
+        &format!("account[0].aliases[1]: {member} \"b.example.com\""),
+    );
+    check_account(
+        "aliases = [1]",
+        &format!("account[0].aliases[0]: {member} 1"),
+    );
+    check_section(
+        "[capture]\nredirect_ports = [443, 8080, \"80\"]",
+        "capture.redirect_ports[2]: expected a port from 1 to 65535, found \"80\"",
+    );
+}
+
+#[test]
 fn aliases_are_other_hosts_of_accounts() {
-    for aliases in [
-        "[\"acme.snowflakecomputing.com\"]",
-        "[\"a.snowflakecomputing.com\", \"a.snowflakecomputing.com\"]",
-        "[\"a.example.com\"]",
-        "[1]",
-        "\"a.snowflakecomputing.com\"",
+    for (aliases, expected) in [
+        (
+            "[\"x.snowflakecomputing.com\", \"acme.snowflakecomputing.com\"]",
+            "[1]: expected another name than `host`, found \"acme.snowflakecomputing.com\"",
+        ),
+        (
+            "[\"a.snowflakecomputing.com\", \"a.snowflakecomputing.com\"]",
+            "[1]: expected each only once, found \"a.snowflakecomputing.com\" again",
+        ),
+        (
+            "\"a.snowflakecomputing.com\"",
+            ": expected a list of at most 32 other host names of the same account, found \"a.snowflakecomputing.com\"",
+        ),
     ] {
         let told = check_told(&format!("{LEAST}aliases = {aliases}\n"));
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(
-            told[0]
-                .starts_with("account[0].aliases: expected a list of at most 32 other host names"),
-            "{told:?}"
-        );
+        assert_eq!(told, [format!("account[0].aliases{expected}")]);
     }
     let good = "aliases = [\"xy1.eu-central-1.snowflakecomputing.com\", \"acme.privatelink.snowflakecomputing.com\"]";
     let config = read_text(&format!("{LEAST}{good}\n")).unwrap();
@@ -356,77 +396,18 @@ fn accounts_are_named_by_their_host_unless_told() {
     }
 }
 
-#[track_caller]
-fn reads_credential(table: &str, expected: Credential) {
-    let line = "{ kind = \"key-pair\", private_key_file = \"/k.p8\" }";
-    let config = read_text(&LEAST.replace(line, table)).unwrap();
-    assert_eq!(config.accounts[0].credential, expected);
-}
-
 #[test]
-fn each_kind_of_credential_names_its_files() {
-    let path = PathBuf::from;
-    reads_credential(
-        "{ kind = \"key-pair\", private_key_file = \"/k\", passphrase_file = \"/p\" }",
-        Credential::KeyPair {
-            private_key_file: path("/k"),
-            passphrase_file: Some(path("/p")),
-        },
-    );
-    reads_credential(
-        "{ kind = \"pat\", token_file = \"/t\" }",
-        Credential::Pat {
-            token_file: path("/t"),
-        },
-    );
-    reads_credential(
-        "{ kind = \"oauth\", token_file = \"/t\" }",
-        Credential::OAuth {
-            token_file: path("/t"),
-        },
-    );
-    reads_credential(
-        "{ kind = \"password\", password_file = \"/p\" }",
-        Credential::Password {
-            password_file: path("/p"),
-        },
-    );
-}
-
-#[test]
-fn credentials_of_no_kind_are_refused() {
-    let kinds = "\"key-pair\", \"pat\", \"oauth\" or \"password\"";
-    check_account(
-        "credential = { kind = \"wif\", provider = \"AWS\" }",
-        &format!("account[0].credential.kind: expected {kinds}, found \"wif\""),
-    );
-    check_account(
-        "credential = { private_key_file = \"/k\" }",
-        &format!("account[0].credential.kind: expected {kinds}, found nothing"),
-    );
-    check_account(
-        "credential = { kind = \"key-pair\" }",
-        "account[0].credential.private_key_file: expected an absolute path without `..`, found nothing",
-    );
-    check_account(
-        "credential = { kind = \"pat\", token_file = \"/t\", passphrase_file = \"/p\" }",
-        "account[0].credential.passphrase_file: expected one of the keys kind, token_file, found an unknown key",
-    );
-    check_account(
-        "credential = \"x\"",
-        "account[0].credential: expected a table such as { kind = \"key-pair\", private_key_file = \"/etc/icecore/keys/acme.p8\" }, found something else, not shown here since it may be a secret",
-    );
-}
-
-#[test]
-fn a_secret_in_the_place_of_a_path_is_not_repeated() {
-    check_account(
-        "credential = { kind = \"pat\", token_file = \"hunter2\" }",
-        "account[0].credential.token_file: expected an absolute path without `..`, found something else, not shown here since it may be a secret",
-    );
-    check_account(
-        "credential = { kind = \"pat\", token_file = \"/t\", token = \"hunter2\" }",
-        "account[0].credential.token: expected one of the keys kind, token_file, found an unknown key",
+fn what_is_missing_is_called_required_and_shown() {
+    check(
+        "[[account]]\n",
+        &[
+            &format!(
+                "account[0].host: expected {ACCOUNT_HOST}; it is required, such as `host = \"myorg-myaccount.snowflakecomputing.com\"`, found nothing"
+            ),
+            "account[0].user: expected a name of 1 to 255 characters without control characters; it is required, such as `user = \"ICECORE_SVC\"`, found nothing",
+            "account[0].role: expected a name of 1 to 255 characters without control characters; it is required, such as `role = \"ANALYST\"`, found nothing",
+            "account[0].credential: expected a table; it is required, such as `credential = { kind = \"key-pair\", private_key_file = \"/etc/icecore/keys/acme.p8\" }`, found nothing",
+        ],
     );
 }
 
@@ -437,7 +418,7 @@ fn all_problems_are_told_at_once() {
         &[
             "daemon.mode: expected \"enforce\" or \"observe\", found 1",
             "daemon.orgg: expected one of the keys run_dir, state_dir, org, mode, shutdown_grace, found an unknown key (did you mean `org`?)",
-            "account: expected at least one `[[account]]` table, found none",
+            "account: expected at least one `[[account]]` table with host, user, role and credential, found none",
             "record.spool_max: expected a size of at least 1MiB such as \"2GiB\", found \"2\"",
         ],
     );

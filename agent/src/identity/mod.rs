@@ -2,7 +2,11 @@
 //!
 //! Without a token the principal is the host's own user, as the kernel reports it for the session's cgroup.
 
+mod users;
+
 use std::fmt;
+
+pub use users::Users;
 
 /// Who a session acts for; made only by this stage.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,59 +1,18 @@
-//! A set of Cedar policies, checked against the schema when it is loaded.
+//! A set of Cedar policies that was found good when it was loaded, and its verdicts.
 
 use std::collections::{BTreeMap, HashMap};
-use std::str::FromStr;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use cedar_policy::{
-    Authorizer, Context, Decision, Effect, Entities, EntityUid, Policy, PolicyId, PolicySet,
-    Request, RestrictedExpression, Schema, ValidationMode, Validator,
+    Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request,
+    RestrictedExpression, Schema,
 };
 
+use super::load::{PolicyProblem, Source, load};
+use super::names::{ACTIONS, Names};
 use super::{DEFAULT_RULE, ERROR_RULE, Reason};
 use crate::identity::Principal;
 use crate::statement::{Action, Kind};
-
-/// The world as policies see it.
-const SCHEMA: &str = include_str!("icecore.cedarschema");
-
-/// Annotations that a policy may carry. `@remedy` and `@flag` are refused until their stages act on them.
-const ANNOTATIONS: [&str; 2] = ["id", "reason"];
-
-/// Every action that a policy can allow, in the order in which refusals list them.
-const ACTIONS: [Action; 13] = [
-    Action::Read,
-    Action::Session,
-    Action::Write,
-    Action::Create,
-    Action::Alter,
-    Action::Drop,
-    Action::Grant,
-    Action::Call,
-    Action::CopyIn,
-    Action::Unload,
-    Action::Put,
-    Action::UseRole,
-    Action::UseWarehouse,
-];
-
-/// One policy file's name and text.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The file's name, as problems call it.
-    pub file: String,
-    /// Its text.
-    pub text: String,
-}
-
-/// What is wrong with a policy file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: {text}")]
-pub struct PolicyProblem {
-    /// The file's name.
-    pub file: String,
-    /// What was expected and found.
-    pub text: String,
-}
 
 /// Most verdicts that are remembered; there is one for each user, account, action and kind that was asked.
 const VERDICTS_MAX: usize = 4096;
@@ -70,6 +29,7 @@ pub struct Bundle {
     policies: PolicySet,
     reasons: BTreeMap<PolicyId, String>,
     schema: Schema,
+    warnings: Vec<PolicyProblem>,
     sha256: [u8; 32],
     // INVARIANT: each is what the policies say; they never change, and no policy can read anything but the question.
     verdicts: RwLock<HashMap<Question, Verdict>>,
@@ -79,47 +39,24 @@ impl Bundle {
     /// Loads policy files; reports the problems of all of them at once.
     ///
     /// # Errors
-    /// Syntax, an unknown entity, action or context member, a missing or repeated `@id`, an annotation that has no
-    /// effect.
-    pub fn load(sources: &[Source]) -> Result<Self, Vec<PolicyProblem>> {
-        let problem = |file: &str, text: String| PolicyProblem {
-            file: file.to_owned(),
-            text,
-        };
-        let schema = match Schema::from_cedarschema_str(SCHEMA) {
-            Ok((schema, _)) => schema,
-            Err(error) => return Err(vec![problem("icecore.cedarschema", error.to_string())]),
-        };
-        let mut loading = Loading {
-            policies: PolicySet::new(),
-            reasons: BTreeMap::new(),
-            files: BTreeMap::new(),
-            problems: Vec::new(),
-        };
-        for source in sources {
-            loading.add_file(source);
-        }
-        let Loading {
-            policies,
-            reasons,
-            files,
-            mut problems,
-        } = loading;
-        let validation = Validator::new(schema.clone()).validate(&policies, ValidationMode::Strict);
-        problems.extend(validation.validation_errors().map(|error| {
-            let file = files.get(error.policy_id());
-            problem(file.map_or("policies", String::as_str), error.to_string())
-        }));
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+    /// Syntax, an unknown entity, action or context member, a name that exists nowhere, a missing or repeated `@id`, an
+    /// annotation that has no effect; warnings stand among them.
+    pub fn load(sources: &[Source], names: &Names<'_>) -> Result<Self, Vec<PolicyProblem>> {
+        let loaded = load(sources, names)?;
         Ok(Self {
-            policies,
-            reasons,
-            schema,
+            policies: loaded.policies,
+            reasons: loaded.reasons,
+            schema: loaded.schema,
+            warnings: loaded.warnings,
             sha256: digest(sources),
             verdicts: RwLock::default(),
         })
+    }
+
+    /// Lists what may not be meant, though the policies can be used.
+    #[must_use]
+    pub fn warnings(&self) -> &[PolicyProblem] {
+        &self.warnings
     }
 
     /// Gives the digest of all files' names and texts.
@@ -277,98 +214,6 @@ fn entity(kind: &str, id: &str) -> Result<EntityUid, String> {
         name,
         cedar_policy::EntityId::new(id),
     ))
-}
-
-/// Policies on their way into a bundle.
-struct Loading {
-    policies: PolicySet,
-    reasons: BTreeMap<PolicyId, String>,
-    /// The file of each policy.
-    files: BTreeMap<PolicyId, String>,
-    problems: Vec<PolicyProblem>,
-}
-
-impl Loading {
-    fn add_file(&mut self, source: &Source) {
-        match PolicySet::from_str(&source.text) {
-            Ok(set) => {
-                if set.templates().next().is_some() {
-                    self.problem(source, "expected policies, found a template".to_owned());
-                }
-                for policy in set.policies() {
-                    self.add(source, policy);
-                }
-            }
-            Err(errors) => {
-                for error in errors.iter() {
-                    let place = place(&source.text, error);
-                    self.problem(source, format!("{place}{error}"));
-                }
-            }
-        }
-    }
-
-    fn add(&mut self, source: &Source, policy: &Policy) {
-        let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
-            let text = policy.to_string();
-            let head = text.lines().next().unwrap_or_default().to_owned();
-            return self.problem(
-                source,
-                format!("expected `@id(\"…\")` on each policy, found none on `{head}`"),
-            );
-        };
-        for (name, _) in policy.annotations() {
-            if !ANNOTATIONS.contains(&name) {
-                self.problem(
-                    source,
-                    format!("policy `{id}`: annotation `@{name}` has no effect in this version"),
-                );
-            }
-        }
-        let reason = policy.annotation("reason").map(str::to_owned);
-        if reason.is_some() && policy.effect() == Effect::Permit {
-            self.problem(
-                source,
-                format!("policy `{id}`: expected `@reason` on a forbid, found it on a permit"),
-            );
-        }
-        let id = PolicyId::new(id);
-        if let Some(reason) = reason {
-            self.reasons.insert(id.clone(), reason);
-        }
-        self.files
-            .entry(id.clone())
-            .or_insert_with(|| source.file.clone());
-        if self.policies.add(policy.new_id(id.clone())).is_err() {
-            self.problem(
-                source,
-                format!("policy `{id}`: expected an id of its own, found it twice"),
-            );
-        }
-    }
-
-    fn problem(&mut self, source: &Source, text: String) {
-        self.problems.push(PolicyProblem {
-            file: source.file.clone(),
-            text,
-        });
-    }
-}
-
-/// Says where a syntax error stands.
-fn place(text: &str, error: &cedar_policy::ParseError) -> String {
-    let Some(offset) = offset(error) else {
-        return String::new();
-    };
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    format!("line {line}: ")
-}
-
-/// Finds the byte at which the parser stopped.
-fn offset(error: &cedar_policy::ParseError) -> Option<usize> {
-    use miette::Diagnostic;
-    Some(error.labels()?.next()?.offset())
 }
 
 /// SHA-256 over each file's name and text, each led by its length.

@@ -4,10 +4,14 @@
 //! policy, an error while one is evaluated, a statement that cannot be read.
 
 mod bundle;
+mod load;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use bundle::{Bundle, PolicyProblem, Source};
+pub use bundle::Bundle;
+pub use load::{Gravity, PolicyProblem, Source};
+pub use names::Names;
 
 use crate::config::Mode;
 use crate::identity::Principal;

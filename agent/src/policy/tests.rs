@@ -3,17 +3,27 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::identity::Users;
 use crate::snowflake::count::Count;
 use crate::statement::{Kind, Scope};
 
 const READ_ONLY: &str = include_str!("../../../policies/read-only.cedar");
 
-fn bundle(text: &str) -> Bundle {
-    Bundle::load(&[Source {
+/// Loads a policy file on a host with two accounts and two users.
+fn load_as(text: &str) -> Result<Bundle, Vec<PolicyProblem>> {
+    let source = Source {
         file: "test.cedar".to_owned(),
         text: text.to_owned(),
-    }])
-    .unwrap()
+    };
+    let names = Names {
+        accounts: Some(&["ACME", "BETA"]),
+        users: &Users::parse("root:x:0:0\nci:x:1001:1001\n"),
+    };
+    Bundle::load(&[source], &names)
+}
+
+fn bundle(text: &str) -> Bundle {
+    load_as(text).unwrap()
 }
 
 fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
@@ -37,11 +47,7 @@ fn refused_by(bundle: &Bundle, sql: &str, rule: &str) {
 
 #[track_caller]
 fn problems(text: &str) -> Vec<String> {
-    let source = Source {
-        file: "test.cedar".to_owned(),
-        text: text.to_owned(),
-    };
-    Bundle::load(&[source])
+    load_as(text)
         .unwrap_err()
         .into_iter()
         .map(|problem| problem.to_string())
@@ -79,6 +85,14 @@ fn the_read_only_pack_reads_and_no_more() {
 }
 
 #[test]
+fn the_policy_that_the_readme_shows_is_good() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("```cedar\n").nth(1).unwrap();
+    let bundle = bundle(shown.split("```").next().unwrap());
+    assert_eq!((bundle.len(), bundle.warnings()), (1, &[][..]));
+}
+
+#[test]
 fn a_refusal_says_what_is_allowed_instead() {
     let Decision::Forbid(refusal) = verdict(&bundle(READ_ONLY), Mode::Enforce, "drop table t")
     else {
@@ -92,7 +106,7 @@ fn a_refusal_says_what_is_allowed_instead() {
 
 #[test]
 fn no_policy_allows_nothing() {
-    let empty = Bundle::load(&[]).unwrap();
+    let empty = bundle("");
     refused_by(&empty, "select 1", DEFAULT_RULE);
 }
 
@@ -119,7 +133,7 @@ fn observe_lets_through_and_says_what_enforce_would_do() {
 fn problems_of_a_file_are_told_with_their_place() {
     assert!(
         problems("@id(\"a\")\npermit (principal, action resource);")[0]
-            .starts_with("test.cedar: line 2: ")
+            .starts_with("test.cedar: line 2, column 27: ")
     );
     assert!(problems("permit (principal, action, resource);")[0].contains("expected `@id(\"…\")`"));
     assert!(

@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::core::{Core, Shared};
 use super::door::Door;
+use super::refusals::{Refusal, WayAround};
 use super::sessions::Session;
 use crate::connection::hello::{self, Opening, Rewound};
 use crate::connection::name::is_snowflake;
@@ -124,43 +125,36 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
     match opening {
         Opening::Tls { name: Some(name) } if is_snowflake(&name) => {
             session.learn_governed(address);
+            session.learn_driver(&peer);
             govern(&core, session, peer, name, stream).await;
         }
         Opening::Http { host: Some(host) } if is_snowflake(&host) => {
             answer_plain_http(stream).await;
         }
         Opening::Tls { .. } | Opening::Http { .. } | Opening::Other | Opening::Silent => {
-            let Some(reason) = way_around(shared, &session, address) else {
+            let Some(way) = way_around(shared, &session, address) else {
                 return ended(&session, destination, splice(stream, destination).await);
             };
             reset(stream.into_stream());
-            let detail = json!({
-                "reason": reason,
-                "destination": destination.to_string(),
-                "opening": opening.word(),
-                "name": opening.name(),
-                "pid": peer.pid,
-                "exe": peer.exe,
-            });
-            shared
-                .event(
-                    Some(&session),
-                    code::BYPASS_ATTEMPT,
-                    Severity::High,
-                    Category::Net,
-                    detail,
-                )
-                .await;
+            let refusal = Refusal {
+                way,
+                destination,
+                opening: opening.word(),
+                name: opening.name().map(str::to_owned),
+                exe: peer.exe.clone(),
+            };
+            let row = session.refuse_way(refusal, &peer, shared.stages.clock.mono_ns());
+            shared.record_events(row.into_iter().collect()).await;
         }
     }
 }
 
 /// Tells why an address may not be reached unread, if it may not.
-fn way_around(shared: &Shared, session: &Session, address: IpAddr) -> Option<&'static str> {
+fn way_around(shared: &Shared, session: &Session, address: IpAddr) -> Option<WayAround> {
     if shared.resolver.is_governed(address) || session.has_governed(address) {
-        Some("a governed account's address under another name")
+        Some(WayAround::GovernedAddress)
     } else {
-        is_metadata(address).then_some("a cloud's metadata address")
+        is_metadata(address).then_some(WayAround::Metadata)
     }
 }
 

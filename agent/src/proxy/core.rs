@@ -94,8 +94,18 @@ impl Shared {
             detail: Some(detail),
             ..EventRow::default()
         };
-        if let Err(error) = self.stages.recorder.commit(vec![Row::from(row)]).await {
-            tracing::error!(event_code, %error, "event could not be recorded");
+        self.record_events(vec![row]).await;
+    }
+
+    /// Records events, if there are any.
+    pub(super) async fn record_events(&self, events: Vec<EventRow>) {
+        if events.is_empty() {
+            return;
+        }
+        let count = events.len();
+        let rows = events.into_iter().map(Row::from).collect();
+        if let Err(error) = self.stages.recorder.commit(rows).await {
+            tracing::error!(count, %error, "events could not be recorded");
         }
     }
 }

@@ -97,6 +97,8 @@ impl SessionHandler for Handler {
             .iter()
             .map(|login| Row::from(closed(login, now, "session ended")))
             .collect();
+        let repeats = session.last_repeats(shared.stages.clock.mono_ns());
+        rows.extend(repeats.into_iter().map(Row::from));
         if session.events_left_out() > 0 {
             rows.push(Row::from(EventRow {
                 session_id: Some(end.id),

@@ -17,6 +17,7 @@ mod login;
 mod logins;
 mod own_login;
 mod query;
+mod refusals;
 mod sessions;
 mod start;
 mod v2;
@@ -31,10 +32,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::core::{Core, Shared};
 use crate::control::{Handover, SupervisorLink, receive_handover};
+use crate::record::Row;
 use crate::statement;
 use crate::upstream::{Upstream, UpstreamSettings};
 
-/// How often kept replies are looked through.
+/// How often kept replies and counted refusals are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the proxy cannot serve.
@@ -90,7 +92,7 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
     }
     let (runtime, first) = first;
     look_up_hosts(&runtime, &shared);
-    let_replies_go(&runtime, &shared);
+    keep_swept(&runtime, &shared);
     let handler = handler::Handler::new(first, runtime.handle().clone());
     thread::Builder::new()
         .name("core-0".to_owned())
@@ -98,6 +100,7 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(ProxyError::Core)?;
     let served = link.serve(Arc::new(handler)).map_err(ProxyError::Link);
+    tell_last_repeats(&shared);
     if let Err(error) = shared.stages.recorder.close_blocking() {
         tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
     }
@@ -133,13 +136,10 @@ fn look_up_hosts(runtime: &Runtime, shared: &Arc<Shared>) {
     drop(entered);
 }
 
-/// Lets go of kept replies in time, also when no statement comes.
-fn let_replies_go(runtime: &Runtime, shared: &Arc<Shared>) {
+/// Lets go of kept replies and tells counted refusals in time, also when nothing more comes.
+fn keep_swept(runtime: &Runtime, shared: &Arc<Shared>) {
     let entered = runtime.enter();
-    drop(crate::tasks::spawn(
-        "kept replies",
-        sweep(Arc::clone(shared)),
-    ));
+    drop(crate::tasks::spawn("sweep", sweep(Arc::clone(shared))));
     drop(entered);
 }
 
@@ -147,7 +147,23 @@ async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let stages = &shared.stages;
-        stages.registry.sweep(stages.clock.mono_ns());
+        let now_ns = stages.clock.mono_ns();
+        stages.registry.sweep(now_ns);
+        shared
+            .record_events(shared.sessions.repeats_due(now_ns))
+            .await;
+    }
+}
+
+/// Records what was counted of sessions that outlive the proxy.
+fn tell_last_repeats(shared: &Shared) {
+    let repeats = shared.sessions.last_repeats(shared.stages.clock.mono_ns());
+    let rows: Vec<Row> = repeats.into_iter().map(Row::from).collect();
+    if rows.is_empty() {
+        return;
+    }
+    if let Err(error) = shared.stages.recorder.commit_blocking(rows) {
+        tracing::error!(%error, "refusals that were counted could not be recorded");
     }
 }
 

@@ -3,19 +3,22 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::refusals::{Refusal, Refusals, Told};
+use crate::connection::peer::Peer;
 use crate::control::{Enforcement, SessionFacts, SessionSummary};
 use crate::id::SessionId;
 use crate::identity::Principal;
 use crate::mask::Ended;
-use crate::record::{self, Phase, SessionRow};
+use crate::record::event::code;
+use crate::record::{self, Category, EventRow, Phase, SessionRow};
 
-/// Most events that one session may put into the record; more are counted.
+/// Most rows of events that one session may put into the record; what does not fit is counted.
 pub(super) const EVENTS_MAX: u64 = 1000;
 
 /// Most results that one session may fetch by their ids at once, so that it leaves memory for others.
@@ -43,6 +46,9 @@ pub(super) struct Session {
     failed: AtomicU64,
     refused: AtomicU64,
     events: AtomicU64,
+    event_rows: AtomicU64,
+    events_left_out: AtomicU64,
+    refusals: Mutex<Refusals>,
     governed: Mutex<BTreeSet<IpAddr>>,
     connections: Arc<Semaphore>,
     statements_open: Arc<Semaphore>,
@@ -61,6 +67,9 @@ impl Session {
             failed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             events: AtomicU64::new(0),
+            event_rows: AtomicU64::new(0),
+            events_left_out: AtomicU64::new(0),
+            refusals: Mutex::default(),
             governed: Mutex::new(BTreeSet::new()),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
@@ -138,14 +147,70 @@ impl Session {
 
     /// Counts an event; tells whether it may still go into the record.
     pub(super) fn count_event(&self) -> bool {
-        self.events.fetch_add(1, Ordering::Relaxed) < EVENTS_MAX
+        self.events.fetch_add(1, Ordering::Relaxed);
+        self.take_event_row(1)
+    }
+
+    /// Takes room in the record for a row that tells so many events; where there is none they count as left out.
+    fn take_event_row(&self, events: u64) -> bool {
+        let has_room = self.event_rows.fetch_add(1, Ordering::Relaxed) < EVENTS_MAX;
+        if !has_room {
+            self.events_left_out.fetch_add(events, Ordering::Relaxed);
+        }
+        has_room
     }
 
     /// Counts the events that were left out of the record.
     pub(super) fn events_left_out(&self) -> u64 {
-        self.events
-            .load(Ordering::Relaxed)
-            .saturating_sub(EVENTS_MAX)
+        self.events_left_out.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that a process spoke to Snowflake.
+    pub(super) fn learn_driver(&self, peer: &Peer) {
+        self.refusals().learn_driver(peer);
+    }
+
+    /// Counts a way around that was refused; gives the row to record if it is the first of its kind and there is room.
+    pub(super) fn refuse_way(
+        &self,
+        refusal: Refusal,
+        peer: &Peer,
+        now_ns: i64,
+    ) -> Option<EventRow> {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        let told = self.refusals().take(refusal, peer, now_ns)?;
+        self.row_of(told)
+    }
+
+    /// Gives the rows of refusals that were counted for long enough.
+    pub(super) fn repeats_due(&self, now_ns: i64) -> Vec<EventRow> {
+        let due = self.refusals().due(now_ns);
+        due.into_iter()
+            .filter_map(|told| self.row_of(told))
+            .collect()
+    }
+
+    /// Gives the rows of all refusals that were counted; any later one is told by itself.
+    pub(super) fn last_repeats(&self, now_ns: i64) -> Vec<EventRow> {
+        let last = self.refusals().finish(now_ns);
+        last.into_iter()
+            .filter_map(|told| self.row_of(told))
+            .collect()
+    }
+
+    fn row_of(&self, told: Told) -> Option<EventRow> {
+        self.take_event_row(told.refusals).then(|| EventRow {
+            session_id: Some(self.id()),
+            event_code: code::BYPASS_ATTEMPT,
+            severity: told.severity,
+            category: Category::Net,
+            detail: Some(told.detail),
+            ..EventRow::default()
+        })
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn summary(&self, mode: &str, recorded: bool) -> SessionSummary {
@@ -216,6 +281,22 @@ impl Sessions {
             .cloned()
     }
 
+    /// Gives the rows of refusals that were counted for long enough, of all sessions.
+    pub(super) fn repeats_due(&self, now_ns: i64) -> Vec<EventRow> {
+        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let due = sessions.values().map(|session| session.repeats_due(now_ns));
+        due.flatten().collect()
+    }
+
+    /// Gives the rows of all refusals that were counted, of all sessions, when the proxy stops.
+    pub(super) fn last_repeats(&self, now_ns: i64) -> Vec<EventRow> {
+        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let last = sessions
+            .values()
+            .map(|session| session.last_repeats(now_ns));
+        last.flatten().collect()
+    }
+
     pub(super) fn remove(&self, id: SessionId) {
         self.0
             .write()
@@ -231,6 +312,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::proxy::refusals::WayAround;
 
     fn session() -> Session {
         Session::new(SessionFacts {
@@ -275,6 +357,34 @@ mod tests {
         assert!(other.take_fetch(Duration::from_secs(1)).await.is_some());
         drop(taken);
         assert!(one.take_fetch(Duration::from_secs(1)).await.is_some());
+    }
+
+    #[test]
+    fn refusals_that_find_no_room_are_counted_as_left_out() {
+        let session = session();
+        let refuse = || {
+            let refusal = Refusal {
+                way: WayAround::GovernedAddress,
+                destination: ([127, 77, 0, 1], 443).into(),
+                opening: "tls",
+                name: None,
+                exe: None,
+            };
+            session.refuse_way(refusal, &Peer::default(), 0)
+        };
+        assert!(refuse().is_some());
+        let room = (0..2 * EVENTS_MAX)
+            .filter(|_| session.count_event())
+            .count();
+        assert_eq!(room as u64, EVENTS_MAX - 1);
+        assert_eq!(session.events_left_out(), EVENTS_MAX + 1);
+        for _ in 0..5 {
+            assert!(refuse().is_none());
+        }
+        assert_eq!(session.last_repeats(1), []);
+        assert_eq!(session.events_left_out(), EVENTS_MAX + 1 + 5);
+        let summary = session.summary("enforce", true);
+        assert_eq!(summary.events, 1 + 2 * EVENTS_MAX + 5);
     }
 
     #[test]

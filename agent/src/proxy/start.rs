@@ -20,7 +20,8 @@ use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
 use crate::execution::{Chunks, Registry};
-use crate::policy::{Bundle, PolicyProblem, Source};
+use crate::identity::Users;
+use crate::policy::{Bundle, Names, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
 use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity};
 use crate::session::Stages;
@@ -65,7 +66,16 @@ pub(super) struct Started {
 pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, StartError> {
     let clock = Clock::system();
     let config = Config::load(config)?;
-    let bundle = Bundle::load(&sources(&config.policy.dir)?).map_err(StartError::Policies)?;
+    let accounts: Vec<&str> = config.account_names().collect();
+    let names = Names {
+        accounts: Some(&accounts),
+        users: &Users::read(),
+    };
+    let bundle =
+        Bundle::load(&sources(&config.policy.dir)?, &names).map_err(StartError::Policies)?;
+    for warning in bundle.warnings() {
+        tracing::warn!("{warning}");
+    }
     let accounts: Result<Vec<_>, StartError> = config
         .accounts
         .iter()

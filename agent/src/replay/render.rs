@@ -4,6 +4,8 @@
 
 use std::io::{self, Write};
 
+use serde_json::Value as Json;
+
 use super::escape::terminal;
 use super::json::time;
 use super::steps::{Session, Step};
@@ -177,9 +179,61 @@ fn statement(
 
 fn event(row: &Entry, after: &str, out: &mut impl Write) -> io::Result<()> {
     let (code, category) = (or_unknown(row, "event_code"), or_unknown(row, "category"));
-    writeln!(out, "{after}  event    {code} ({category})")?;
+    let severity = row.int("severity").map_or("?", severity_word);
+    let detail = row.text("detail").unwrap_or_default();
+    if let Some(refusal) = serde_json::from_str(detail).ok().and_then(refusal) {
+        let refusal = terminal(&refusal);
+        return writeln!(
+            out,
+            "{after}  event    {code} ({category}, {severity}): {refusal}"
+        );
+    }
+    writeln!(out, "{after}  event    {code} ({category}, {severity})")?;
     maybe(out, row, "host", "dst_host")?;
     maybe(out, row, "detail", "detail")
+}
+
+/// Says in one line what a refused way around was; none if the event is another.
+fn refusal(detail: Json) -> Option<String> {
+    let text = |key: &str| detail.get(key).and_then(Json::as_str);
+    let mut line = String::new();
+    if let Some(repeats) = detail.get("repeats").and_then(Json::as_u64) {
+        let times = if repeats == 1 { "time" } else { "times" };
+        line.push_str(&format!("{repeats} more {times}: "));
+    }
+    line.push_str(&format!(
+        "{} refused, {}",
+        text("destination")?,
+        text("reason")?
+    ));
+    if let Some(name) = text("name") {
+        line.push_str(&format!(" `{name}`"));
+    }
+    if let Some(exe) = text("exe") {
+        line.push_str(&format!(", to {exe}"));
+    }
+    if let Some(pid) = detail.get("pid").and_then(Json::as_u64) {
+        line.push_str(&format!(" (pid {pid})"));
+    }
+    if let Some(asked_by) = text("asked_by") {
+        line.push_str(&format!(", {asked_by}"));
+    }
+    if let Some(likely) = text("likely") {
+        line.push_str(&format!("; likely {likely}"));
+    }
+    Some(line)
+}
+
+/// Gives the word of an OCSF severity, as the record numbers them.
+fn severity_word(severity: i64) -> &'static str {
+    match severity {
+        1 => "informational",
+        2 => "low",
+        3 => "medium",
+        4 => "high",
+        5 => "critical",
+        _ => "?",
+    }
 }
 
 /// Gives what Snowflake made of a statement, in a few words.

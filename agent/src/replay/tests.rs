@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
@@ -86,6 +87,26 @@ fn statement(number: u8, decision: Decision, status: Status) -> Vec<Row> {
     vec![Row::from(row), Row::from(text)]
 }
 
+/// A look at a metadata address, its repeats, and one of a program that chose its name with care.
+fn refusal_details() -> [serde_json::Value; 3] {
+    let refusal = |exe: &str| {
+        json!({
+            "reason": "a cloud's metadata address",
+            "destination": "169.254.169.254:80",
+            "opening": "http",
+            "name": null,
+            "exe": exe,
+        })
+    };
+    let mut first = refusal("/usr/bin/python3");
+    first["pid"] = 7.into();
+    first["likely"] = "the driver's own look for cloud credentials".into();
+    let mut more = first.clone();
+    more["pid"] = serde_json::Value::Null;
+    more["repeats"] = 6.into();
+    [first, more, refusal(HOSTILE)]
+}
+
 /// Records one session with a login, two statements that are over, one that is not, and an event.
 fn recorded() -> (TempDir, Archive) {
     let dir = tempfile::tempdir().unwrap();
@@ -111,6 +132,16 @@ fn recorded() -> (TempDir, Archive) {
     rows.extend(statement(3, Decision::Block, Status::Blocked));
     rows.extend(statement(4, Decision::Allow, Status::Running));
     rows.push(Row::from(event));
+    for detail in refusal_details() {
+        rows.push(Row::from(EventRow {
+            session_id: Some(SessionId::from_bytes(SESSION)),
+            event_code: "NT001",
+            severity: Severity::Medium,
+            category: Category::Net,
+            detail: Some(detail),
+            ..EventRow::default()
+        }));
+    }
     rows.push(Row::from(session_row(Phase::Close)));
     drop(recorder.commit_blocking(rows).unwrap());
     recorder.flush_blocking().unwrap();
@@ -130,7 +161,7 @@ fn a_session_is_told_in_the_order_of_time() {
     let (_dir, archive) = recorded();
     let text = told(&archive);
     let steps: Vec<_> = text.lines().filter(|line| line.starts_with('+')).collect();
-    assert_eq!(steps.len(), 5, "{text}");
+    assert_eq!(steps.len(), 8, "{text}");
     assert!(steps[0].starts_with("+1.000s  login"), "{text}");
     assert!(
         steps[1].starts_with("+2.000s  allow    drop: success"),
@@ -144,7 +175,18 @@ fn a_session_is_told_in_the_order_of_time() {
         steps[3].starts_with("+4.000s  allow    drop: running"),
         "{text}"
     );
-    assert!(steps[4].contains("event    NT001 (net)"), "{text}");
+    assert!(steps[4].ends_with("event    NT001 (net, high)"), "{text}");
+    let look = "169.254.169.254:80 refused, a cloud's metadata address, to /usr/bin/python3";
+    let likely = "; likely the driver's own look for cloud credentials";
+    for (step, line) in [
+        (steps[5], format!("{look} (pid 7){likely}")),
+        (steps[6], format!("6 more times: {look}{likely}")),
+    ] {
+        assert!(
+            step.ends_with(&format!("event    NT001 (net, medium): {line}")),
+            "{text}"
+        );
+    }
     assert!(
         text.contains("closed        2026-01-02T03:04:09.500000Z, exited 3"),
         "{text}"
@@ -174,7 +216,7 @@ fn json_gives_back_what_was_said_to_the_byte() {
     assert_eq!(document["session"]["close_reason"], "exited 3");
     assert_eq!(document["session"]["labels"][0]["value"], HOSTILE);
     assert_eq!(document["logins"].as_array().unwrap().len(), 1);
-    assert_eq!(document["events"].as_array().unwrap().len(), 1);
+    assert_eq!(document["events"].as_array().unwrap().len(), 4);
 }
 
 #[test]
@@ -188,7 +230,7 @@ fn a_session_is_summed_up_in_one_line() {
         (summary.statements, summary.allowed, summary.refused),
         (3, 2, 1)
     );
-    assert_eq!((summary.unfinished, summary.events), (1, 1));
+    assert_eq!((summary.unfinished, summary.events), (1, 4));
     assert_eq!(summary.line().lines().count(), 1);
 }
 

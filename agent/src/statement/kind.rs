@@ -102,7 +102,35 @@ impl Action {
     }
 }
 
+// A kind that `ALL` forgot would be unknown to whoever checks names of kinds.
+const _: () = assert!(Kind::Unknown as usize + 1 == Kind::ALL.len());
+
 impl Kind {
+    /// Every kind, the mildest first.
+    pub const ALL: [Self; 21] = [
+        Self::Query,
+        Self::Show,
+        Self::List,
+        Self::Session,
+        Self::UseWarehouse,
+        Self::UseRole,
+        Self::Insert,
+        Self::Update,
+        Self::Merge,
+        Self::CopyIn,
+        Self::Delete,
+        Self::Truncate,
+        Self::Create,
+        Self::Alter,
+        Self::Drop,
+        Self::Grant,
+        Self::Call,
+        Self::Put,
+        Self::Remove,
+        Self::Unload,
+        Self::Unknown,
+    ];
+
     /// Gives the name by which the record calls the kind.
     #[must_use]
     pub fn name(self) -> &'static str {

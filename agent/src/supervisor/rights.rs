@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::identity::Users;
+
 /// Groups whose members are root by another name, and by what.
 const ROOT_GROUPS: [(&str, &str); 11] = [
     ("root", "the group of root"),
@@ -35,7 +37,7 @@ const ROOT_SOCKETS: [&str; 5] = [
 /// The host's files of users, groups and sudo rules.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Accounts {
-    passwd: String,
+    users: Users,
     group: String,
     sudoers: String,
 }
@@ -59,7 +61,7 @@ impl Accounts {
             sudoers.push_str(&text(&entry.path()));
         }
         Self {
-            passwd: text(Path::new("/etc/passwd")),
+            users: Users::read(),
             group: text(Path::new("/etc/group")),
             sudoers,
         }
@@ -68,12 +70,7 @@ impl Accounts {
     /// Names a user; one without a name is named by its number.
     #[must_use]
     pub(super) fn user(&self, uid: u32) -> String {
-        let named = self.passwd.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-        });
-        named.unwrap_or_else(|| uid.to_string())
+        self.users.name(uid)
     }
 
     /// Says how a user with these groups can become root, if a way is seen.
@@ -151,7 +148,9 @@ mod tests {
 
     fn accounts(sudoers: &str) -> Accounts {
         Accounts {
-            passwd: "root:x:0:0:root:/root:/bin/sh\nci:x:1000:1000::/home/ci:/bin/sh\nbob:x:1001:1001:::\n".to_owned(),
+            users: Users::parse(
+                "root:x:0:0:root:/root:/bin/sh\nci:x:1000:1000::/home/ci:/bin/sh\nbob:x:1001:1001:::\n",
+            ),
             group: "root:x:0:\nsudo:x:27:bob\ndocker:x:999:\nbuild:x:50:ci\n".to_owned(),
             sudoers: sudoers.to_owned(),
         }

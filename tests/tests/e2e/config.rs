@@ -86,6 +86,14 @@ fn bad_configs_are_refused_with_every_problem_at_once() -> Result<()> {
 
     let missing = check(&world, |text| text.replace("login.p8", "no-such.p8"))?;
     refused(&missing, &["no-such.p8"]);
+
+    let nowhere = world.icecore(&["check", "--config", "/no-such/icecore.toml"])?;
+    let told = String::from_utf8(nowhere.stderr)?;
+    assert_eq!(nowhere.status.code(), Some(3), "{told}");
+    assert!(
+        told.contains("hint: --config names the config file"),
+        "{told}"
+    );
     Ok(())
 }
 
@@ -156,6 +164,40 @@ fn policy_with_a_syntax_error_is_refused_with_its_place() -> Result<()> {
 }
 
 #[test]
+fn policies_that_name_what_exists_nowhere_are_refused_or_warned_about() -> Result<()> {
+    let mut world = World::without_daemon(&Plan::default())?;
+    let file = world.config.policies().join("names.cedar");
+    fs::write(
+        &file,
+        "@id(\"x\")\nforbid (principal, action, resource == Icecore::Account::\"ACMEE\")\n\
+         when { context.kind == \"qurey\" };\n",
+    )?;
+    refused(
+        &check(&world, |text| text)?,
+        &[
+            "names.cedar: line 2, column 40: ",
+            "`Icecore::Account::\"ACMEE\"` (did you mean `ACME`?)",
+            "names.cedar: line 3, column 24: ",
+            "found \"qurey\" (did you mean `query`?)",
+        ],
+    );
+
+    fs::write(
+        &file,
+        "@id(\"x\")\nforbid (principal == Icecore::Principal::\"no-such-user\", action, resource);\n",
+    )?;
+    let warning = "names.cedar: line 2, column 22: policy `x`: expected a user of this host";
+    let good = check_only(&world)?;
+    assert_eq!(good.code, Some(0), "{}", good.text);
+    assert!(good.text.contains("warning: "), "{}", good.text);
+    assert!(good.text.contains(warning), "{}", good.text);
+    world.start_daemon()?;
+    let log = world.daemon()?.log()?;
+    assert!(log.contains(warning), "{log}");
+    Ok(())
+}
+
+#[test]
 fn readers_say_when_a_store_is_empty_or_is_none() -> Result<()> {
     let world = World::without_daemon(&Plan::default())?;
     fs::create_dir(world.path("empty"))?;
@@ -171,7 +213,7 @@ fn readers_say_when_a_store_is_empty_or_is_none() -> Result<()> {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(
-            told.starts_with("error: --store: expected a URL such as"),
+            told.starts_with("icecore: --store: expected a URL such as"),
             "{told}"
         );
     }

@@ -13,6 +13,8 @@ mod credentials;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod looks;
+#[cfg(test)]
 mod observe;
 #[cfg(test)]
 mod outage;
@@ -38,6 +40,8 @@ mod sessions;
 mod spool;
 #[cfg(test)]
 mod trust;
+#[cfg(test)]
+mod unit;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]

@@ -15,3 +15,5 @@ mod pass_through;
 mod session;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod unit;

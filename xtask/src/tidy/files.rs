@@ -1,4 +1,4 @@
-//! One file at a time: length, first line, name, open ends.
+//! One file at a time: length, first line, name, open ends, folders that are compiled in.
 
 use super::Source;
 
@@ -27,6 +27,9 @@ const OPEN_ENDS: [&str; 3] = [
     concat!("XX", "X:"),
 ];
 
+/// What compiles a checkout's folder in: two checkouts may build into one target folder. Spelled apart, as above.
+const COMPILED_IN_FOLDER: &str = concat!("env!(\"CARGO_", "MANIFEST_DIR\")");
+
 pub(super) fn check(source: &Source) -> Vec<String> {
     let path = &source.path;
     let mut findings = Vec::new();
@@ -52,6 +55,11 @@ pub(super) fn check(source: &Source) -> Vec<String> {
             findings.push(format!(
                 "{path}:{number}: finish it, or name the issue: `{}(#123): ...` (rule 23)",
                 concat!("TO", "DO")
+            ));
+        }
+        if line.contains(COMPILED_IN_FOLDER) {
+            findings.push(format!(
+                "{path}:{number}: ask for the package's folder at run time (`std::env::var_os`), it may be another checkout's"
             ));
         }
     }
@@ -117,5 +125,11 @@ mod tests {
         let mark = concat!("TO", "DO");
         check_text("a.rs", &format!("//! A.\n// {mark}: later\n"), &["a.rs:2"]);
         check_text("a.rs", &format!("//! A.\n// {mark}(#12): later\n"), &[]);
+    }
+
+    #[test]
+    fn a_compiled_in_folder_is_found() {
+        let text = format!("//! A.\nlet root = {COMPILED_IN_FOLDER};\n");
+        check_text("a.rs", &text, &["a.rs:2: ask for the package's folder"]);
     }
 }

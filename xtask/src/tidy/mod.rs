@@ -39,7 +39,7 @@ impl Source {
 /// Checks the workspace and prints every finding.
 pub(crate) fn run() -> Result<()> {
     eprintln!("==> tidy");
-    let findings = check(root())?;
+    let findings = check(&root())?;
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }
@@ -96,6 +96,6 @@ mod tests {
 
     #[test]
     fn workspace_is_tidy() {
-        assert_eq!(check(root()).unwrap(), Vec::<String>::new());
+        assert_eq!(check(&root()).unwrap(), Vec::<String>::new());
     }
 }

@@ -8,8 +8,8 @@ use super::*;
 const FINGERPRINT: &str = "SHA256:OMMQFb/P1arYibUl56Fhmf6JhTDydtB+aZYx5oJfKd0=";
 
 fn pem(name: &str) -> Vec<u8> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/upstream/credential/keys");
-    std::fs::read(format!("{folder}/{name}.pem")).unwrap()
+    // Cargo runs tests in their package's folder.
+    std::fs::read(format!("src/upstream/credential/keys/{name}.pem")).unwrap()
 }
 
 fn passphrase(text: &str) -> Secret {

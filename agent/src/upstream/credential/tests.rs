@@ -23,8 +23,7 @@ impl Home {
     }
 
     fn key(&self, name: &str) -> PathBuf {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/upstream/credential/keys");
-        let text = fs::read_to_string(format!("{folder}/{name}.pem")).unwrap();
+        let text = fs::read_to_string(format!("src/upstream/credential/keys/{name}.pem")).unwrap();
         self.write(&format!("{name}.p8"), &text)
     }
 

@@ -1,0 +1,177 @@
+//! Names in policies that exist nowhere: a permit or a forbid that holds one never does what its author meant.
+
+use cedar_policy::Policy;
+use cedar_policy_core::ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Policy as Tree, Var};
+
+use super::load::Gravity;
+use crate::config::nearest;
+use crate::identity::Users;
+use crate::statement::{Action, Kind};
+
+/// Every action that a policy can allow, in the order in which refusals list them.
+pub(super) const ACTIONS: [Action; 13] = [
+    Action::Read,
+    Action::Session,
+    Action::Write,
+    Action::Create,
+    Action::Alter,
+    Action::Drop,
+    Action::Grant,
+    Action::Call,
+    Action::CopyIn,
+    Action::Unload,
+    Action::Put,
+    Action::UseRole,
+    Action::UseWarehouse,
+];
+
+/// The names that a host has.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'n> {
+    /// The accounts of its config; none where the config cannot be read, and then no account counts as unknown.
+    pub accounts: Option<&'n [&'n str]>,
+    /// Its users.
+    pub users: &'n Users,
+}
+
+/// A name that exists nowhere.
+pub(super) struct Stray {
+    pub(super) gravity: Gravity,
+    /// The byte of the policy's file at which it stands.
+    pub(super) offset: Option<usize>,
+    pub(super) text: String,
+}
+
+/// Finds the byte of its file at which a policy begins.
+pub(super) fn offset_of(policy: &Policy) -> Option<usize> {
+    let tree: &Tree = policy.as_ref();
+    tree.loc().map(|loc| loc.start())
+}
+
+/// Finds all names of a policy that exist nowhere.
+pub(super) fn strays(policy: &Policy, names: &Names<'_>) -> Vec<Stray> {
+    let tree: &Tree = policy.as_ref();
+    let whole = tree.condition();
+    let policy = policy.annotation("id").unwrap_or("without an id");
+    let mut strays = Vec::new();
+    for part in whole.subexpressions() {
+        let of_policy = |(gravity, text): (Gravity, String), offset: Option<usize>| Stray {
+            gravity,
+            offset: offset.or_else(|| tree.loc().map(|loc| loc.start())),
+            text: format!("policy `{policy}`: {text}"),
+        };
+        if let ExprKind::Lit(Literal::EntityUID(entity)) = part.expr_kind() {
+            let offset = entity.loc().map(|loc| loc.start());
+            strays.extend(of_entity(entity, names).map(|found| of_policy(found, offset)));
+        }
+        for (word, at) in words_beside_kind(part) {
+            let offset = at.source_loc().map(|loc| loc.start());
+            strays.extend(of_word(word).map(|found| of_policy(found, offset)));
+        }
+    }
+    strays
+}
+
+/// Says what is wrong with an entity, if anything is.
+fn of_entity(entity: &EntityUID, names: &Names<'_>) -> Option<(Gravity, String)> {
+    let id: &str = entity.eid().as_ref();
+    match entity.entity_type().to_string().as_str() {
+        "Icecore::Account" => {
+            let known = names.accounts?;
+            let listed = known.join("`, `");
+            (!known.contains(&id)).then(|| {
+                let guess = guess(id, known);
+                let text = format!(
+                    "expected an account of the config (`{listed}`), found `{entity}`{guess}"
+                );
+                (Gravity::Error, text)
+            })
+        }
+        "Icecore::Group" => {
+            let text = format!(
+                "expected users by name, found `{entity}`: groups have no members in this version"
+            );
+            Some((Gravity::Error, text))
+        }
+        "Icecore::Principal" => {
+            let stranger = names.users.stranger(id)?;
+            let text = format!("expected a user of this host, found `{entity}`, {stranger}");
+            Some((Gravity::Warning, text))
+        }
+        // Unknown actions and types are found by the schema.
+        _ => None,
+    }
+}
+
+/// Says what is wrong with a word that is compared with `context.kind`, if it is none of the kinds.
+fn of_word(word: &str) -> Option<(Gravity, String)> {
+    let known: Vec<&str> = Kind::ALL
+        .into_iter()
+        .filter(|kind| kind.action().is_some())
+        .map(Kind::name)
+        .collect();
+    (!known.contains(&word)).then(|| {
+        let text = format!(
+            "expected a kind of statement ({}), found {word:?}{}",
+            known.join(", "),
+            guess(word, &known)
+        );
+        (Gravity::Error, text)
+    })
+}
+
+/// Finds the words that an expression compares with `context.kind`, alone or in a set.
+fn words_beside_kind(expression: &Expr) -> Vec<(&str, &Expr)> {
+    let ExprKind::BinaryApp { op, arg1, arg2 } = expression.expr_kind() else {
+        return Vec::new();
+    };
+    let compares = matches!(
+        op,
+        BinaryOp::Eq | BinaryOp::Contains | BinaryOp::ContainsAll | BinaryOp::ContainsAny
+    );
+    match (
+        compares,
+        members(arg1).any(is_kind),
+        members(arg2).any(is_kind),
+    ) {
+        (true, true, false) => words(arg2),
+        (true, false, true) => words(arg1),
+        (_, _, _) => Vec::new(),
+    }
+}
+
+/// Gives the members of a set, or the expression itself if it is none.
+fn members(expression: &Expr) -> impl Iterator<Item = &Expr> {
+    if let ExprKind::Set(members) = expression.expr_kind() {
+        members
+    } else {
+        std::slice::from_ref(expression)
+    }
+    .iter()
+}
+
+fn words(expression: &Expr) -> Vec<(&str, &Expr)> {
+    let word = |member| {
+        let ExprKind::Lit(Literal::String(word)) = Expr::expr_kind(member) else {
+            return None;
+        };
+        Some((word.as_str(), member))
+    };
+    members(expression).filter_map(word).collect()
+}
+
+fn is_kind(expression: &Expr) -> bool {
+    let ExprKind::GetAttr { expr, attr } = expression.expr_kind() else {
+        return false;
+    };
+    attr == "kind" && matches!(expr.expr_kind(), ExprKind::Var(Var::Context))
+}
+
+/// Names the known word that was most likely meant.
+fn guess(typed: &str, known: &[&str]) -> String {
+    nearest(typed, known).map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"))
+}
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;

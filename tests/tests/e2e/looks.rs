@@ -1,0 +1,79 @@
+//! Looks at a cloud's metadata address: a driver's are folded and mild, another program's are not.
+
+use anyhow::Result;
+use icecore_tests::harness::world::{AGENT_UID, Plan, World};
+use icecore_tests::python::{self, Generation};
+use serde_json::json;
+
+/// Two logins of a driver that looks six times at each, most often at one address.
+const LOGINS: &str = "
+for _ in range(2):
+    connect().cursor().execute('select 1').fetchall()
+";
+
+/// A look without a driver.
+const LOOK: &str = "
+import socket
+for _ in range(3):
+    look = socket.create_connection(('169.254.169.254', 80), timeout=10)
+    try:
+        look.sendall(b'GET /latest/meta-data/ HTTP/1.1\\r\\nHost: 169.254.169.254\\r\\n\\r\\n')
+        assert look.recv(1) == b''
+    except ConnectionError:
+        pass
+";
+
+/// What the record has of looks: how grave, whether it says who asked, how many refusals, told by how many rows.
+const LOOKS: &str = "
+    select severity, detail->>'asked_by' is not null as stranger,
+           sum(coalesce(cast(detail->>'repeats' as integer), 1))::integer as refusals, count(*)::integer as n
+    from events where event_code = 'NT001' and session_id = (select session_id from sessions order by opened_at desc limit 1)
+    group by all order by all";
+
+#[test]
+fn a_drivers_looks_are_folded_and_medium_and_another_programs_are_high() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    crate::piece::run(&world, Generation::Four, LOGINS)?;
+    world.flush()?;
+    let looks = world.query(LOOKS)?;
+    assert_eq!(looks.len(), 1, "{looks:?}");
+    let look = |member: &str| looks[0][member].as_i64().unwrap_or_default();
+    assert_eq!(
+        (look("severity"), &looks[0]["stranger"]),
+        (3, &json!(false))
+    );
+    // Twice as many at the second login, in no more rows than two for each address and program.
+    assert!(
+        look("refusals") >= 4 && look("n") < look("refusals"),
+        "{looks:?}"
+    );
+
+    let python = python::interpreter(Generation::Four)?;
+    let mut command = world.session(AGENT_UID, &[], python.as_os_str())?;
+    let output = command.args(["-c", LOOK]).output()?;
+    assert!(output.status.success(), "{output:?}");
+    world.flush()?;
+    assert_eq!(
+        world.query(LOOKS)?,
+        [
+            json!({"severity": 3, "stranger": false, "refusals": 1, "n": 1}),
+            json!({"severity": 4, "stranger": true, "refusals": 2, "n": 1}),
+        ]
+    );
+    Ok(())
+}
+
+/// What was counted of a session that goes on is on record before the proxy is gone.
+#[test]
+fn counted_looks_are_recorded_when_the_daemon_stops() -> Result<()> {
+    let mut world = World::start(&Plan::default())?;
+    let logins = format!("{LOGINS}\npause()");
+    let mut driver = crate::piece::start(&world, Generation::Four, &logins)?;
+    driver.expect("pause")?;
+    world.daemon()?.terminate()?;
+    let looks = world.query(LOOKS)?;
+    assert_eq!(looks.len(), 1, "{looks:?}");
+    let count = |member: &str| looks[0][member].as_i64();
+    assert!(count("n") < count("refusals"), "{looks:?}");
+    Ok(())
+}
