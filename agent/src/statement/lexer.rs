@@ -35,6 +35,10 @@ pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {
 
 /// Refuses blanks and line ends that one lexer may take for another thing than the next, wherever they stand.
 fn check_blanks(text: &str) -> Result<(), Unreadable> {
+    let is_usual = |byte: u8| matches!(byte, b'\t' | b'\n' | b' '..=b'~');
+    if text.bytes().all(is_usual) {
+        return Ok(());
+    }
     let mut previous = None;
     for next in text.chars().map(Some).chain([None]) {
         if previous == Some('\r') && next != Some('\n') {
