@@ -179,17 +179,16 @@ impl Registry {
 
     /// Keeps an execution that has its reply for replays and polls, as long as its time and the room for all allow.
     pub fn keep(&self, execution: Arc<Execution>, now_ns: i64) {
-        self.kept().push(execution, now_ns);
-        self.sweep(now_ns);
+        let surplus = self.kept().push(execution, now_ns);
+        for execution in surplus {
+            self.forget(&execution);
+        }
     }
 
     /// Lets go of executions that were kept long enough.
     pub fn sweep(&self, now_ns: i64) {
-        loop {
-            let due = self.kept().pop(now_ns);
-            let Some(execution) = due else {
-                return;
-            };
+        let due = self.kept().take_due(now_ns);
+        for execution in due {
             self.forget(&execution);
         }
     }
