@@ -157,9 +157,9 @@ impl Stages {
             execution.advance(State::Running(query_id));
         };
         let unmasked = if execution.submit() {
-            let request_id = execution.request_id();
+            let name = execution.upstream_id().to_string();
             upstream::execute(
-                upstream, &login, &headers, intent, &request, request_id, on_running,
+                upstream, &login, &headers, intent, &request, &name, on_running,
             )
             .await
         } else {

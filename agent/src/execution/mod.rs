@@ -6,6 +6,7 @@
 mod chunks;
 mod kept;
 mod registry;
+mod request;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ use crate::upstream::Earlier;
 
 pub use chunks::{Chunks, Handle, Sought};
 pub use registry::{Joined, Registry, Sent};
+pub use request::UpstreamId;
 
 /// Longest wait of one HTTP request. Drivers give up at 60 s at the earliest (protocol reference 4.3).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(40);
@@ -69,7 +71,7 @@ pub struct Execution {
     session: SessionId,
     login: LoginId,
     request_id: String,
-    digest: [u8; 32],
+    upstream_id: UpstreamId,
     form: Form,
     own_query_id: QueryId,
     given_query_id: OnceLock<QueryId>,
@@ -78,22 +80,22 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Begins an execution; `digest` tells a replay from another statement under the same request id, `form` is that of
+    /// Begins an execution; `meaning` tells a replay from another statement under the same request id, `form` is that of
     /// the door it came through.
     #[must_use]
     pub fn new(
         session: SessionId,
         login: LoginId,
         request_id: String,
-        digest: [u8; 32],
+        meaning: [u8; 32],
         form: Form,
     ) -> Self {
         Self {
             id: StatementId::new(),
             session,
             login,
+            upstream_id: UpstreamId::new(login, &request_id, &meaning),
             request_id,
-            digest,
             form,
             own_query_id: QueryId::mint(),
             given_query_id: OnceLock::new(),
@@ -126,16 +128,16 @@ impl Execution {
         &self.request_id
     }
 
+    /// Gives the name under which the request goes upstream; a request that has it too is this one again.
+    #[must_use]
+    pub fn upstream_id(&self) -> UpstreamId {
+        self.upstream_id
+    }
+
     /// Gives the form in which its clients are answered.
     #[must_use]
     pub fn form(&self) -> Form {
         self.form
-    }
-
-    /// Tells whether a request is this one again.
-    #[must_use]
-    pub fn is_replay(&self, digest: &[u8; 32]) -> bool {
-        self.digest == *digest
     }
 
     /// Gives the id under which the statement is polled until Snowflake has named it.

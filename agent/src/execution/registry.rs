@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::kept::Kept;
-use super::{Execution, Known};
+use super::{Execution, Known, UpstreamId};
 use crate::id::{LoginId, SessionId};
 use crate::mask::Child;
 use crate::snowflake::answer::Form;
@@ -30,7 +30,7 @@ struct Tables {
 /// A request id whose reply has been let go: nothing else may come under it.
 #[derive(Debug)]
 struct Spent {
-    digest: [u8; 32],
+    upstream_id: UpstreamId,
     known: Option<Known>,
 }
 
@@ -77,14 +77,14 @@ impl Registry {
             execution.request_id().to_owned(),
         );
         if let Some(held) = tables.by_request.get(&key) {
-            return if held.is_replay(&execution.digest) {
+            return if held.upstream_id() == execution.upstream_id() {
                 Joined::Replay(Arc::clone(held))
             } else {
                 Joined::Differs
             };
         }
         if let Some(spent) = tables.spent.get(&key) {
-            return if execution.is_replay(&spent.digest) {
+            return if spent.upstream_id == execution.upstream_id() {
                 Joined::Spent(spent.known.clone())
             } else {
                 Joined::Differs
@@ -205,8 +205,8 @@ impl Registry {
         if tables.by_request.remove(&key).is_some() {
             let given = execution.given_query_id();
             let known = given.and_then(|id| tables.known.get(&(session, id)).cloned());
-            let digest = execution.digest;
-            tables.spent.insert(key, Spent { digest, known });
+            let upstream_id = execution.upstream_id();
+            tables.spent.insert(key, Spent { upstream_id, known });
         }
         for query_id in execution.query_ids() {
             tables.by_query.remove(&(session, query_id));

@@ -56,7 +56,8 @@ impl Door {
         if execution.withdraw() {
             return done();
         }
-        self.ask(login, received, Err(execution.request_id())).await
+        let name = execution.upstream_id().to_string();
+        self.ask(login, received, Err(&name)).await
     }
 
     async fn ask(

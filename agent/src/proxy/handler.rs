@@ -161,8 +161,8 @@ async fn abort(core: &Core, login: &OpenLogin, execution: &Execution) -> Result<
     let (upstream, login, headers) = (&core.upstream, &login.login, Headers::own());
     match execution.form() {
         Form::V1 => {
-            let target = Err(execution.request_id());
-            upstream::abort(upstream, login, &headers, target).await?;
+            let name = execution.upstream_id().to_string();
+            upstream::abort(upstream, login, &headers, Err(&name)).await?;
         }
         Form::V2 { .. } => {
             if let Some(query_id) = execution.named(CLOSING_WITHIN).await {

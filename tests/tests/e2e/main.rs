@@ -27,6 +27,8 @@ mod recorded;
 #[cfg(test)]
 mod red;
 #[cfg(test)]
+mod request_ids;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod rotation;
