@@ -5,6 +5,16 @@ use uuid::Uuid;
 
 use crate::id::LoginId;
 
+/// Names a request among those of its session: by its login and the id that the client chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RequestKey([u8; 16]);
+
+impl RequestKey {
+    pub(super) fn new(login: LoginId, request_id: &str) -> Self {
+        Self(digest(&[b"key", login.as_bytes(), request_id.as_bytes()]))
+    }
+}
+
 /// Names a request to Snowflake: by its login, the id that the client chose, and all that gives it its meaning.
 ///
 /// The same request sent again has the same name, by which Snowflake runs it once; no other request has it, whatever id

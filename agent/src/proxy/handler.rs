@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::core::Core;
+use super::detached;
 use super::login::closed;
 use super::logins::OpenLogin;
 use super::sessions::Session;
@@ -195,6 +196,7 @@ async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<OpenLogin>> 
     }
     let settled = join_all(open.iter().map(|execution| execution.wait(CLOSING_WITHIN)));
     drop(settled.await);
+    detached::end_all(core, session, &logins).await;
     let closing = join_all(logins.iter().map(|login| async {
         let closed = tokio::time::timeout(CLOSING_WITHIN, login.login.close(&core.upstream)).await;
         if !matches!(closed, Ok(Ok(_))) {

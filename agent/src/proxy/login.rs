@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::Method;
 use serde_json::json;
 
+use super::detached;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
 use super::sessions::LOGINS_OPEN_MAX;
@@ -234,6 +235,7 @@ impl Door {
         if !self.core.shared.logins.revoke(login.id) {
             return;
         }
+        detached::end_of_login(&self.core, login).await;
         if let Err(error) = login.login.close(&self.core.upstream).await {
             tracing::warn!(login = %login.id, %error, "login could not be closed at Snowflake; it ends by its own life");
         }

@@ -11,6 +11,8 @@ mod config;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod detached;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod observe;
