@@ -164,3 +164,30 @@ fn a_result_is_compared_before_it_is_scanned() -> Result<()> {
     assert_eq!(scans, 1);
     Ok(())
 }
+
+/// A later partition tells nothing of what ran: it is not given before its statement was compared.
+#[test]
+fn a_partition_is_not_given_before_its_statement_was_compared() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let api = json!({"Authorization": "Bearer jwt-of-the-agent", "User-Agent": "apiclient/1.0"});
+    let steps = json!([
+        {"do": "pause"},
+        {"name": "asked", "target": "/api/v2/statements?async=true", "headers": api,
+         "body": {"statement": "select * from wait_1_seconds"}},
+        {"name": "part", "method": "GET", "headers": api,
+         "target": "/api/v2/statements/${asked/body/statementHandle}?partition=1"},
+    ]);
+    let wrote = json!({"statementHandle": "01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11", "code": "090001",
+                       "stats": {"numRowsInserted": 1}, "data": [["canary-of-the-part"]]});
+    let mut client = raw::start(&world, &steps)?;
+    client.expect("pause")?;
+    world
+        .gate
+        .plant_times(Endpoint::V2Status, FaultKind::Body(wrote), 50)?;
+    client.go_on()?;
+    let finished = client.finish()?;
+    let part = finished.step("part")?;
+    assert_eq!(part["status"], 422, "{part}");
+    assert!(!part.to_string().contains("canary-of"), "{part}");
+    Ok(())
+}
