@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Mode;
-use crate::execution::{Chunks, Execution, Known, Registry, State};
+use crate::execution::{Chunks, Delivered, Detached, Execution, Recipient, Registry, State, Way};
 use crate::identity::Principal;
-use crate::mask::{Ended, mask};
+use crate::mask::Ended;
 use crate::policy::{Bundle, Decision, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
-use crate::statement::{Scope, Statement};
 use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
 
 /// What every execution of the process shares.
@@ -49,19 +48,31 @@ pub struct Asked {
     pub draft: Draft,
 }
 
+/// What became of an execution.
+pub struct Ran {
+    /// How it ended, for the session's counters.
+    pub ended: Ended,
+    /// What waits for its end, if Snowflake goes on with it.
+    pub detached: Option<Arc<Detached>>,
+}
+
+impl Ran {
+    fn refused() -> Self {
+        Self {
+            ended: Ended::Refused,
+            detached: None,
+        }
+    }
+}
+
 impl Stages {
     /// Takes a statement from its first byte to its record, and settles its execution whatever happens.
-    pub async fn run(
-        &self,
-        upstream: &Upstream,
-        execution: &Arc<Execution>,
-        asked: Asked,
-    ) -> Ended {
+    pub async fn run(&self, upstream: &Upstream, execution: &Arc<Execution>, asked: Asked) -> Ran {
         let _settled_even_by_a_panic = Settle(execution);
         match self.answer(upstream, execution, asked).await {
-            Ok((state, ended)) => {
+            Ok((state, ran)) => {
                 execution.advance(state);
-                ended
+                ran
             }
             Err(error) => {
                 tracing::error!(statement = %execution.id(), %error, "statement could not be recorded");
@@ -69,7 +80,7 @@ impl Stages {
                 let tell = if sent { Reply::withheld } else { Reply::unsent };
                 let reply = tell(execution.form(), execution.own_query_id(), &error);
                 execution.advance(State::Refused(reply));
-                Ended::Refused
+                Ran::refused()
             }
         }
     }
@@ -80,7 +91,7 @@ impl Stages {
         upstream: &Upstream,
         execution: &Arc<Execution>,
         asked: Asked,
-    ) -> Result<(State, Ended), RecordError> {
+    ) -> Result<(State, Ran), RecordError> {
         let Asked {
             principal,
             account,
@@ -92,15 +103,22 @@ impl Stages {
         } = asked;
         let own_id = execution.own_query_id();
         let bundle = self.bundle.sha256();
-        let from = self.clock.mono_ns();
-
-        let session = execution.session();
-        let knows = |id| {
-            let registry = &self.registry;
-            registry.find_query(session, id).is_some() && !registry.is_withheld(session, id)
+        let way = Way {
+            upstream,
+            login: &login,
+            headers: &headers,
         };
-        let statement =
-            Statement::read_all(request.sql_text(), request.count(), &Scope::new(&knows));
+        let to = Recipient {
+            session: execution.session(),
+            login: execution.login(),
+            account: &account.name,
+            host: &host,
+            query_id: own_id,
+            form: execution.form(),
+        };
+
+        let from = self.clock.mono_ns();
+        let statement = self.read(way, &to, &request).await?;
         let kind = statement.kind();
         let decision = decide(
             &self.bundle,
@@ -125,7 +143,7 @@ impl Stages {
                     decided_at,
                 )
                 .await?;
-                return Ok((State::Refused(reply), Ended::Refused));
+                return Ok((State::Refused(reply), Ran::refused()));
             }
         };
         let intent = record::intend(
@@ -138,63 +156,36 @@ impl Stages {
         )
         .await?;
 
-        let known = Known {
-            login: execution.login(),
-            earlier: Earlier {
-                statement: execution.id(),
-                kind,
-                parts: intent.parts(),
-            },
-            query_id: own_id,
-            form: execution.form(),
+        let earlier = Earlier {
+            statement: execution.id(),
+            kind,
+            parts: intent.parts(),
         };
         let on_running = |query_id| {
-            let known = Known {
-                query_id,
-                ..known.clone()
-            };
-            self.registry.name(execution, query_id, known);
+            self.registry.name(execution, query_id, earlier.clone());
             execution.advance(State::Running(query_id));
         };
         let unmasked = if execution.submit() {
-            let request_id = execution.request_id();
+            let name = execution.upstream_id().to_string();
             upstream::execute(
-                upstream, &login, &headers, intent, &request, request_id, on_running,
+                upstream, &login, &headers, intent, &request, &name, on_running,
             )
             .await
         } else {
             upstream::withdraw(intent)
         };
-        let mut masked = mask(unmasked, own_id, execution.form(), &host);
-        if masked.outcome().withheld.is_some() {
-            let ids = masked.outcome().query_ids().chain([own_id]);
-            self.registry.withhold(session, ids);
-        }
-        if let Some(query_id) = masked.outcome().query_id {
-            on_running(query_id);
-        }
-        let children = &masked.outcome().children;
-        self.registry
-            .name_parts(session, execution.login(), execution.form(), children);
-        let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
-        let chunks = masked.take_chunks();
-        let reply = record::deliver(
-            &self.recorder,
-            execution.session(),
-            masked,
-            self.clock.now(),
-        )
-        .await?;
-        self.chunks
-            .keep(session, Some(execution.id()), &account.name, chunks);
-        Ok((
-            if withdrawn {
-                State::Withdrawn(reply)
-            } else {
-                State::Ready(reply)
-            },
+        let Delivered {
+            reply,
+            withdrawn,
             ended,
-        ))
+            detached,
+        } = self.deliver(unmasked, &to).await?;
+        let state = if withdrawn {
+            State::Withdrawn(reply)
+        } else {
+            State::Ready(reply)
+        };
+        Ok((state, Ran { ended, detached }))
     }
 }
 

@@ -4,8 +4,13 @@
 //! another connection withdraws it.
 
 mod chunks;
+mod delivery;
 mod kept;
+mod query;
 mod registry;
+mod request;
+mod scan;
+mod table;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +22,14 @@ use crate::id::{LoginId, SessionId, StatementId};
 use crate::record::Reply;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
-use crate::upstream::Earlier;
 
 pub use chunks::{Chunks, Handle, Sought};
-pub use registry::{Joined, Registry, Sent};
+pub use delivery::{Delivered, Fetched, Look, Recipient, Way};
+pub use query::{Conclusion, Detached, Known, Sent, Standing};
+pub use registry::{Joined, Registry};
+pub use request::UpstreamId;
+
+use request::RequestKey;
 
 /// Longest wait of one HTTP request. Drivers give up at 60 s at the earliest (protocol reference 4.3).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(40);
@@ -69,7 +78,7 @@ pub struct Execution {
     session: SessionId,
     login: LoginId,
     request_id: String,
-    digest: [u8; 32],
+    upstream_id: UpstreamId,
     form: Form,
     own_query_id: QueryId,
     given_query_id: OnceLock<QueryId>,
@@ -78,22 +87,22 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Begins an execution; `digest` tells a replay from another statement under the same request id, `form` is that of
+    /// Begins an execution; `meaning` tells a replay from another statement under the same request id, `form` is that of
     /// the door it came through.
     #[must_use]
     pub fn new(
         session: SessionId,
         login: LoginId,
         request_id: String,
-        digest: [u8; 32],
+        meaning: [u8; 32],
         form: Form,
     ) -> Self {
         Self {
             id: StatementId::new(),
             session,
             login,
+            upstream_id: UpstreamId::new(login, &request_id, &meaning),
             request_id,
-            digest,
             form,
             own_query_id: QueryId::mint(),
             given_query_id: OnceLock::new(),
@@ -126,16 +135,21 @@ impl Execution {
         &self.request_id
     }
 
+    /// Gives the name under which the request goes upstream; a request that has it too is this one again.
+    #[must_use]
+    pub fn upstream_id(&self) -> UpstreamId {
+        self.upstream_id
+    }
+
+    /// Gives the request's name in its session.
+    fn request_key(&self) -> RequestKey {
+        RequestKey::new(self.login, &self.request_id)
+    }
+
     /// Gives the form in which its clients are answered.
     #[must_use]
     pub fn form(&self) -> Form {
         self.form
-    }
-
-    /// Tells whether a request is this one again.
-    #[must_use]
-    pub fn is_replay(&self, digest: &[u8; 32]) -> bool {
-        self.digest == *digest
     }
 
     /// Gives the id under which the statement is polled until Snowflake has named it.
@@ -153,13 +167,6 @@ impl Execution {
     #[must_use]
     pub fn given_query_id(&self) -> Option<QueryId> {
         self.given_query_id.get().copied()
-    }
-
-    /// Gives the ids that lead to this statement.
-    fn query_ids(&self) -> impl Iterator<Item = QueryId> {
-        [Some(self.own_query_id), self.given_query_id.get().copied()]
-            .into_iter()
-            .flatten()
     }
 
     /// Moves the statement on; an end is never left again.
@@ -221,17 +228,4 @@ impl Execution {
             }
         }
     }
-}
-
-/// What is remembered of a statement after its reply, so that its result can be fetched by id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Its login.
-    pub login: LoginId,
-    /// The statement as it was judged.
-    pub earlier: Earlier,
-    /// Snowflake's name of the query.
-    pub query_id: QueryId,
-    /// The form of the door it came through; it is asked for and answered in that form alone.
-    pub form: Form,
 }

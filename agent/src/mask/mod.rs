@@ -16,7 +16,7 @@ use crate::id::StatementId;
 use crate::snowflake::answer::{Answer, Body, Form, code};
 use crate::snowflake::chunks::NamedChunk;
 use crate::snowflake::route::QueryId;
-use crate::upstream::{Said, Subject, Unmasked, UpstreamError};
+use crate::upstream::{Earlier, Said, Subject, Unmasked, UpstreamError};
 
 /// An answer that may leave; made only by `mask`.
 #[derive(Debug)]
@@ -71,6 +71,20 @@ impl Outcome {
         self.query_id.into_iter().chain(children)
     }
 
+    /// Tells whether the answer says that the statement of this id is over: an error may be about the asking alone.
+    #[must_use]
+    pub fn is_end_of(&self, query_id: QueryId) -> bool {
+        let is_about_it = self.succeeded || self.query_id == Some(query_id);
+        self.withheld.is_some() || (is_about_it && !self.in_progress)
+    }
+
+    /// Tells whether the answer was compared with what was judged: a later partition says nothing of its statement.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        let is_whole = self.partition.is_none_or(|number| number == 0);
+        self.succeeded && !self.in_progress && self.withheld.is_none() && is_whole
+    }
+
     /// Sums the outcome up for the session's counters.
     #[must_use]
     pub fn ended(&self) -> Ended {
@@ -110,6 +124,12 @@ impl Masked {
     #[must_use]
     pub fn statement(&self) -> Option<StatementId> {
         self.subject.statement()
+    }
+
+    /// Gives the statement as it was judged.
+    #[must_use]
+    pub fn earlier(&self) -> Option<Earlier> {
+        self.subject.earlier()
     }
 
     /// Tells what became of the statement.
@@ -201,6 +221,7 @@ fn withhold(
         body,
         outcome: Outcome {
             succeeded: false,
+            in_progress: false,
             withheld: Some(reason),
             ..outcome
         },

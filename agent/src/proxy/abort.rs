@@ -7,7 +7,7 @@ use serde_json::json;
 use super::door::{Door, Received};
 use super::login::{done, failed, relay};
 use super::logins::OpenLogin;
-use crate::execution::{Execution, Sent};
+use crate::execution::Execution;
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::route::QueryId;
@@ -41,8 +41,11 @@ impl Door {
         query_id: QueryId,
     ) -> Body {
         match self.sent(received, query_id).await {
-            Ok(Sent::Held(execution)) => self.abort(login, received, &execution).await,
-            Ok(Sent::Known(known)) => self.ask(login, received, Ok(known.query_id)).await,
+            Ok(sent) => match (&sent.held, sent.named()) {
+                (Some(execution), _) => self.abort(login, received, execution).await,
+                (None, Some(named)) => self.ask(login, received, Ok(named)).await,
+                (None, None) => not_executing(),
+            },
             Err(refusal) => refusal,
         }
     }
@@ -56,7 +59,8 @@ impl Door {
         if execution.withdraw() {
             return done();
         }
-        self.ask(login, received, Err(execution.request_id())).await
+        let name = execution.upstream_id().to_string();
+        self.ask(login, received, Err(&name)).await
     }
 
     async fn ask(

@@ -269,32 +269,29 @@ impl Door {
     }
 
     /// Records that a request was refused, and tells it.
-    pub(super) async fn refuse(
-        &self,
-        form: Form,
-        text: &str,
-        mut detail: serde_json::Value,
-    ) -> Body {
-        if let Some(members) = detail.as_object_mut() {
-            members.insert("reason".to_owned(), text.into());
-            members.insert("pid".to_owned(), self.peer.pid.into());
-        }
-        let shared = &self.core.shared;
-        shared
-            .event(
-                Some(&self.session),
-                event::REQUEST_REFUSED,
-                Severity::Low,
-                Category::Policy,
-                detail,
-            )
-            .await;
+    pub(super) async fn refuse(&self, form: Form, text: &str, detail: serde_json::Value) -> Body {
+        self.note_refusal(text, detail).await;
         form.error(
             code::REFUSED,
             "42501",
             QueryId::mint(),
             &format!("Icecore refused this request: {text}"),
         )
+    }
+
+    /// Records that a request was refused.
+    pub(super) async fn note_refusal(&self, text: &str, mut detail: serde_json::Value) {
+        if let Some(members) = detail.as_object_mut() {
+            members.insert("reason".to_owned(), text.into());
+            members.insert("pid".to_owned(), self.peer.pid.into());
+        }
+        self.note(
+            event::REQUEST_REFUSED,
+            Severity::Low,
+            Category::Policy,
+            detail,
+        )
+        .await;
     }
 }
 

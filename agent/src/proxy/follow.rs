@@ -9,9 +9,7 @@ use super::door::{Door, Received};
 use super::login::{failed, relay};
 use super::logins::OpenLogin;
 use super::query::told;
-use crate::execution::{ANSWER_WITHIN, Answer, Known, Sent, State};
-use crate::mask::mask;
-use crate::record::deliver;
+use crate::execution::{ANSWER_WITHIN, Answer, Fetched, Recipient, Sent, State, Way};
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::upstream;
@@ -21,16 +19,18 @@ impl Door {
     pub(super) async fn sent(&self, received: &Received, query_id: QueryId) -> Result<Sent, Body> {
         let registry = &self.core.shared.stages.registry;
         let sent = registry
-            .find_query(self.session.id(), query_id)
-            .filter(|sent| sent.form().is_like(received.form));
+            .find(self.session.id(), query_id)
+            .filter(|sent| sent.form.is_like(received.form));
         match sent {
             Some(sent) => Ok(sent),
-            None => {
-                let detail = json!({ "query_id": query_id.to_string() });
-                let text = "this session has sent no statement with that query id";
-                Err(self.refuse(received.form, text, detail).await)
-            }
+            None => Err(self.unknown(received.form, query_id).await),
         }
+    }
+
+    async fn unknown(&self, form: Form, query_id: QueryId) -> Body {
+        let detail = json!({ "query_id": query_id.to_string() });
+        let text = "this session has sent no statement with that query id";
+        self.refuse(form, text, detail).await
     }
 
     /// Waits for a statement of this session, or fetches the result of one that has had its reply.
@@ -43,85 +43,74 @@ impl Door {
     ) -> Body {
         // The first partition comes with the reply.
         let partition = partition.filter(|number| *number > 0);
-        let known = match self.sent(received, query_id).await {
-            Ok(Sent::Known(known)) => known,
-            Ok(Sent::Held(execution)) => {
-                let answer = execution.wait(ANSWER_WITHIN).await;
-                let registry = &self.core.shared.stages.registry;
-                let known = registry.find_known(self.session.id(), query_id);
-                match (answer, known) {
-                    (Answer::Settled(reply), Some(known))
-                        if reply.is_in_progress() || partition.is_some() =>
-                    {
-                        known
-                    }
-                    (answer @ (Answer::Settled(_) | Answer::Running(_)), _) => {
-                        return told(answer, execution.form());
-                    }
-                }
-            }
+        let sent = match self.sent(received, query_id).await {
+            Ok(sent) => sent,
             Err(refusal) => return refusal,
         };
-        self.fetch(login, received, known, partition).await
+        if let Some(execution) = sent.held {
+            let answer = execution.wait(ANSWER_WITHIN).await;
+            let is_there = match &answer {
+                Answer::Running(_) => true,
+                Answer::Settled(reply) => !reply.is_in_progress() && partition.is_none(),
+            };
+            if is_there || execution.given_query_id().is_none() {
+                return told(answer, execution.form());
+            }
+        }
+        self.fetch(login, received, sent.form, query_id, partition)
+            .await
     }
 
-    /// Fetches what Snowflake holds of a statement whose reply was delivered, as a delivery of its own.
+    /// Fetches what Snowflake holds of a statement whose reply was delivered.
     pub(super) async fn fetch(
         &self,
         login: &OpenLogin,
         received: &Received,
-        known: Known,
+        form: Form,
+        query_id: QueryId,
         partition: Option<u32>,
     ) -> Body {
-        let stages = &self.core.shared.stages;
-        if stages
-            .registry
-            .is_withheld(self.session.id(), known.query_id)
-        {
-            let detail = json!({ "query_id": known.query_id.to_string() });
-            let text = "the answer to that query was withheld, and so are its other parts";
-            return self.refuse(known.form, text, detail).await;
-        }
         let Some(_turn) = self.session.take_fetch(ANSWER_WITHIN).await else {
-            return known.form.in_progress(known.query_id);
+            return form.in_progress(query_id);
         };
         let headers = received.headers();
-        let (upstream, login_at) = (&self.core.upstream, &login.login);
-        let (query_id, earlier) = (known.query_id, known.earlier);
-        let unmasked = match known.form {
-            Form::V1 => upstream::fetch(upstream, login_at, &headers, query_id, earlier).await,
-            Form::V2 { .. } => {
-                upstream::fetch_partition(
-                    upstream, login_at, &headers, query_id, partition, earlier,
-                )
-                .await
-            }
+        let way = Way {
+            upstream: &self.core.upstream,
+            login: &login.login,
+            headers: &headers,
         };
-        let mut masked = mask(unmasked, known.query_id, known.form, &self.name);
-        let (statement, chunks) = (masked.statement(), masked.take_chunks());
-        let session = self.session.id();
-        let children = &masked.outcome().children;
-        stages
-            .registry
-            .name_parts(session, login.id, known.form, children);
-        if masked.outcome().withheld.is_some() {
-            let ids = masked.outcome().query_ids().chain([known.query_id]);
-            stages.registry.withhold(session, ids);
-        }
-        let delivered = deliver(&stages.recorder, session, masked, stages.clock.now());
-        match delivered.await {
-            Ok(reply) => {
-                let account = &login.account.name;
-                stages.chunks.keep(session, statement, account, chunks);
-                reply.body().clone()
+        let to = self.recipient(login, form, query_id);
+        match self.core.shared.stages.fetch(way, &to, partition).await {
+            Ok(Fetched::Reply(reply)) => reply.body().clone(),
+            Ok(Fetched::Running) => form.in_progress(query_id),
+            Ok(Fetched::Withheld) => {
+                let detail = json!({ "query_id": query_id.to_string() });
+                let text = "the answer to that query was withheld, and so are its other parts";
+                self.refuse(form, text, detail).await
             }
+            Ok(Fetched::Unknown) => self.unknown(form, query_id).await,
             Err(error) => {
                 let text =
                     format!("Icecore withheld the result, since it could not be recorded: {error}");
-                known
-                    .form
-                    .error(code::REFUSED, "42501", known.query_id, &text)
+                form.error(code::REFUSED, "42501", query_id, &text)
             }
+        }
+    }
+
+    /// Says to whom answers about a query of a login go.
+    pub(super) fn recipient<'a>(
+        &'a self,
+        login: &'a OpenLogin,
+        form: Form,
+        query_id: QueryId,
+    ) -> Recipient<'a> {
+        Recipient {
+            session: self.session.id(),
+            login: login.id,
+            account: &login.account.name,
+            host: &self.name,
+            query_id,
+            form,
         }
     }
 
@@ -136,12 +125,10 @@ impl Door {
             Ok(sent) => sent,
             Err(refusal) => return refusal,
         };
-        match sent {
-            Sent::Known(known) => self.watch(login, received, known.query_id).await,
-            Sent::Held(execution) => match execution.given_query_id() {
-                Some(named) => self.watch(login, received, named).await,
-                None => monitored(query_id, status(&execution.state())),
-            },
+        match (sent.named(), &sent.held) {
+            (Some(named), _) => self.watch(login, received, named).await,
+            (None, Some(execution)) => monitored(query_id, status(&execution.state())),
+            (None, None) => self.watch(login, received, query_id).await,
         }
     }
 

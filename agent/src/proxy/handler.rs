@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::core::Core;
+use super::detached;
 use super::login::closed;
 use super::logins::OpenLogin;
 use super::sessions::Session;
@@ -163,8 +164,8 @@ async fn abort(core: &Core, login: &OpenLogin, execution: &Execution) -> Result<
     let (upstream, login, headers) = (&core.upstream, &login.login, Headers::own());
     match execution.form() {
         Form::V1 => {
-            let target = Err(execution.request_id());
-            upstream::abort(upstream, login, &headers, target).await?;
+            let name = execution.upstream_id().to_string();
+            upstream::abort(upstream, login, &headers, Err(&name)).await?;
         }
         Form::V2 { .. } => {
             if let Some(query_id) = execution.named(CLOSING_WITHIN).await {
@@ -197,6 +198,7 @@ async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<OpenLogin>> 
     }
     let settled = join_all(open.iter().map(|execution| execution.wait(CLOSING_WITHIN)));
     drop(settled.await);
+    detached::end_all(core, session, &logins).await;
     let closing = join_all(logins.iter().map(|login| async {
         let closed = tokio::time::timeout(CLOSING_WITHIN, login.login.close(&core.upstream)).await;
         if !matches!(closed, Ok(Ok(_))) {

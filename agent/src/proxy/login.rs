@@ -5,8 +5,10 @@ use std::sync::Arc;
 use hyper::Method;
 use serde_json::json;
 
+use super::detached;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
+use super::sessions::LOGINS_OPEN_MAX;
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
 use crate::snowflake::answer::{self, Body, Form, code};
@@ -70,6 +72,15 @@ impl Door {
         query: Option<&str>,
         headers: &Headers,
     ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
+        let Some(place) = self.session.take_login() else {
+            let text = format!(
+                "a session may have {LOGINS_OPEN_MAX} logins open at once; close one that is not needed"
+            );
+            self.note_refusal(&text, json!({ "account": account.name }))
+                .await;
+            let text = format!("Icecore refused this login: {text}");
+            return Err(NoLogin::new(code::LOGIN_REFUSED, text));
+        };
         let now = self.core.shared.stages.clock.now();
         let opened = Login::open(&self.core.upstream, account, request, query, headers, now).await;
         let (login, granted) = match opened {
@@ -109,7 +120,7 @@ impl Door {
                 format!("Icecore refused this login, since it could not be recorded: {error}");
             return Err(NoLogin::new(code::LOGIN_REFUSED, text));
         }
-        self.core.shared.logins.keep(&open);
+        self.core.shared.logins.keep(&open, place);
         if self.session.is_over() {
             // The session ended while Snowflake was asked: its end may not have seen this login.
             self.end(&open, "the session ended").await;
@@ -224,6 +235,7 @@ impl Door {
         if !self.core.shared.logins.revoke(login.id) {
             return;
         }
+        detached::end_of_login(&self.core, login).await;
         if let Err(error) = login.login.close(&self.core.upstream).await {
             tracing::warn!(login = %login.id, %error, "login could not be closed at Snowflake; it ends by its own life");
         }

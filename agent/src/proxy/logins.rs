@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SecureRandom;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::id::{LoginId, SessionId};
 use crate::record::LoginRow;
@@ -61,7 +62,8 @@ pub(super) struct Logins(Mutex<Tables>);
 
 #[derive(Default)]
 struct Tables {
-    open: HashMap<LoginId, Arc<OpenLogin>>,
+    /// Each with its place among the logins that its session may have open.
+    open: HashMap<LoginId, (Arc<OpenLogin>, OwnedSemaphorePermit)>,
     by_token: HashMap<[u8; 32], (TokenKind, Arc<OpenLogin>)>,
     tokens_of: HashMap<LoginId, Vec<[u8; 32]>>,
 }
@@ -94,8 +96,9 @@ impl Logins {
     }
 
     /// Keeps a login that has no tokens, so that its session's end finds it.
-    pub(super) fn keep(&self, login: &Arc<OpenLogin>) {
-        self.tables().open.insert(login.id, Arc::clone(login));
+    pub(super) fn keep(&self, login: &Arc<OpenLogin>, place: OwnedSemaphorePermit) {
+        let held = (Arc::clone(login), place);
+        self.tables().open.insert(login.id, held);
     }
 
     /// Finds the login of a token that a session shows.
@@ -130,8 +133,8 @@ impl Logins {
         tables.by_token.retain(|_, (_, login)| !ours(login));
         let logins: Vec<Arc<OpenLogin>> = tables
             .open
-            .extract_if(|_, login| ours(login))
-            .map(|(_, login)| login)
+            .extract_if(|_, (login, _)| ours(login))
+            .map(|(_, (login, _))| login)
             .collect();
         for login in &logins {
             tables.tokens_of.remove(&login.id);

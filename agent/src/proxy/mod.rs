@@ -9,6 +9,7 @@ mod authorize;
 mod body;
 mod chunk;
 mod core;
+mod detached;
 mod door;
 mod follow;
 mod handler;

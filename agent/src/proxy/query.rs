@@ -65,8 +65,10 @@ impl Door {
                 execution
             }
             Joined::Replay(execution) => execution,
-            Joined::Spent(Some(known)) => {
-                return self.fetch(login, received, known, None).await;
+            Joined::Spent(Some(query_id)) => {
+                return self
+                    .fetch(login, received, received.form, query_id, None)
+                    .await;
             }
             Joined::Spent(None) => {
                 let text = "this requestId was answered before and its answer is no longer held; send the statement under another";
@@ -74,6 +76,10 @@ impl Door {
             }
             Joined::Differs => {
                 let text = "another statement was sent under the same requestId";
+                return self.refuse_query(received, text).await;
+            }
+            Joined::Full => {
+                let text = "this session has sent as many statements as Icecore remembers of one; go on in another `icecore run`";
                 return self.refuse_query(received, text).await;
             }
         };
@@ -105,13 +111,18 @@ impl Door {
             draft: self.draft(execution, login, &request),
             request,
         };
-        let (door, execution) = (Arc::clone(self), Arc::clone(execution));
+        let (door, login) = (Arc::clone(self), Arc::clone(login));
+        let execution = Arc::clone(execution);
         drop(tasks::spawn("statement", async move {
             let stages = &door.core.shared.stages;
-            let ended = stages.run(&door.core.upstream, &execution, asked).await;
-            door.session.count(ended);
-            drop(slot);
+            let ran = stages.run(&door.core.upstream, &execution, asked).await;
+            door.session.count(ran.ended);
+            let (form, named) = (execution.form(), execution.given_query_id());
             stages.registry.keep(execution, stages.clock.mono_ns());
+            if let (Some(detached), Some(query_id)) = (ran.detached, named) {
+                door.watch_detached(&login, form, query_id, &detached).await;
+            }
+            drop(slot);
         }));
     }
 

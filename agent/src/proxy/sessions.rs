@@ -33,6 +33,9 @@ const STATEMENTS_OPEN_MAX: usize = 256;
 /// Most chunks that one session may fetch at once, so that it leaves memory for others. Drivers fetch up to 10.
 const CHUNKS_OPEN_MAX: usize = 128;
 
+/// Most logins that one session may have open, so that it leaves memory here and sessions at Snowflake for others.
+pub(super) const LOGINS_OPEN_MAX: usize = 256;
+
 /// Most addresses of governed names that are remembered of one session.
 const GOVERNED_MAX: usize = 4096;
 
@@ -54,6 +57,7 @@ pub(super) struct Session {
     statements_open: Arc<Semaphore>,
     chunks_open: Arc<Semaphore>,
     fetches_open: Arc<Semaphore>,
+    logins_open: Arc<Semaphore>,
 }
 
 impl Session {
@@ -75,6 +79,7 @@ impl Session {
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
             chunks_open: Arc::new(Semaphore::new(CHUNKS_OPEN_MAX)),
             fetches_open: Arc::new(Semaphore::new(FETCHES_OPEN_MAX)),
+            logins_open: Arc::new(Semaphore::new(LOGINS_OPEN_MAX)),
         }
     }
 
@@ -103,6 +108,11 @@ impl Session {
     /// Takes one of the statements that a session may have under way.
     pub(super) fn take_statement(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.statements_open).try_acquire_owned().ok()
+    }
+
+    /// Takes one of the logins that a session may have open.
+    pub(super) fn take_login(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.logins_open).try_acquire_owned().ok()
     }
 
     /// Takes one of the chunks that a session may fetch at once.

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
-use crate::execution::Sent;
 use crate::snowflake::answer::{Body, code};
 use crate::snowflake::form::status_url;
 use crate::snowflake::route::QueryId;
@@ -57,9 +56,11 @@ impl Door {
         handle: QueryId,
     ) -> Body {
         let named = match self.sent(received, handle).await {
-            Ok(Sent::Known(known)) => Some(known.query_id),
-            Ok(Sent::Held(execution)) if execution.withdraw() => return cancelled(handle),
-            Ok(Sent::Held(execution)) => execution.named(NAMED_WITHIN).await,
+            Ok(sent) => match &sent.held {
+                Some(execution) if execution.withdraw() => return cancelled(handle),
+                Some(execution) => execution.named(NAMED_WITHIN).await,
+                None => sent.named(),
+            },
             Err(refusal) => return refusal,
         };
         let Some(named) = named else {

@@ -45,7 +45,10 @@ pub(crate) use digest::hex;
 pub(crate) use object::read;
 pub(crate) use store::{Found, Store};
 
-pub use deliver::{BrokenChunk, ChunkReply, Reply, deliver, deliver_chunk, deliver_refusal};
+pub use deliver::{
+    BrokenChunk, ChunkReply, Delivered, Reply, Undone, abandon, conclude, deliver, deliver_chunk,
+    deliver_refusal,
+};
 pub use digest::{commitment, random_salt};
 pub use error::RecordError;
 pub use event::{

@@ -164,7 +164,9 @@ impl Walk<'_> {
         match single.as_deref() {
             Some("RESULT_SCAN") => match literal_id(args) {
                 Some(id) if self.scope.knows(id) => ControlFlow::Continue(()),
-                Some(_) => ControlFlow::Break("RESULT_SCAN of a result that is not this session's"),
+                Some(_) => ControlFlow::Break(
+                    "RESULT_SCAN of what is no result of this session, has not ended, or was withheld",
+                ),
                 None => ControlFlow::Break("RESULT_SCAN of an id that is not a literal"),
             },
             Some(name) if SHAPING_TABLE_FUNCTIONS.contains(&name) => ControlFlow::Continue(()),

@@ -151,6 +151,16 @@ impl Subject {
         }
     }
 
+    /// Gives the statement as it was judged.
+    #[must_use]
+    pub fn earlier(&self) -> Option<Earlier> {
+        Some(Earlier {
+            statement: self.statement()?,
+            kind: self.kind(),
+            parts: self.parts(),
+        })
+    }
+
     /// Names the statement.
     #[must_use]
     pub fn statement(&self) -> Option<StatementId> {

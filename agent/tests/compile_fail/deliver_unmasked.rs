@@ -6,7 +6,7 @@ use icecore::record::{Recorder, deliver};
 use icecore::upstream::Unmasked;
 
 async fn leak(recorder: &Recorder, unmasked: Unmasked, clock: &Clock) {
-    let _reply = deliver(recorder, SessionId::new(), unmasked, clock.now()).await;
+    let _reply = deliver(recorder, SessionId::new(), unmasked, None, clock.now()).await;
 }
 
 fn main() {}

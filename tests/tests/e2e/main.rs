@@ -11,6 +11,8 @@ mod config;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod detached;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod looks;
@@ -28,6 +30,8 @@ mod raw;
 mod recorded;
 #[cfg(test)]
 mod red;
+#[cfg(test)]
+mod request_ids;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

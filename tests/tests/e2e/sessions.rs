@@ -6,7 +6,9 @@ use anyhow::Result;
 use icecore_tests::harness::world::{AGENT_UID, Plan, World};
 use icecore_tests::python::Generation;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::raw;
 
 #[test]
 fn exit_code_output_and_arguments_pass_through() -> Result<()> {
@@ -119,5 +121,39 @@ fn enforced_is_refused_where_the_user_is_root() -> Result<()> {
         .session(AGENT_UID, &["--require", "enforced"], "true".as_ref())?
         .output()?;
     assert!(output.status.success(), "{output:?}");
+    Ok(())
+}
+
+/// The logins that a session may have open are counted; one that is closed makes room, and no other session is touched.
+#[test]
+fn a_session_has_its_share_of_logins() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let named = |name: String| {
+        let mut step = raw::login();
+        step["name"] = name.into();
+        step
+    };
+    let mut steps: Vec<Value> = (0..256).map(|n| named(n.to_string())).collect();
+    steps.push(named("over".to_owned()));
+    steps.push(json!({"name": "closed", "target": "/session?delete=true",
+                      "headers": {"Authorization": "Snowflake Token=\"${7/body/data/token}\""}}));
+    steps.push(named("after".to_owned()));
+    let file = world.path("home").join("steps.json");
+    std::fs::create_dir_all(world.path("home"))?;
+    std::fs::write(&file, Value::from(steps).to_string())?;
+    let finished = raw::send(&world, &json!(format!("@{}", file.display())))?;
+    for name in ["0", "255", "closed", "after"] {
+        assert_eq!(raw::body(&finished, name)["success"], true, "{name}");
+    }
+    let over = raw::body(&finished, "over");
+    assert_eq!(over["code"], "390100", "{over}");
+    let message = over["message"].to_string();
+    assert!(message.contains("256 logins open at once"), "{over}");
+    let others = raw::send(&world, &json!([raw::login()]))?;
+    assert_eq!(raw::body(&others, "login")["success"], true);
+    assert_eq!(world.gate.events(Some("login"))?.len(), 258);
+    world.flush()?;
+    let told = world.query("select count(*) n from events where event_code = 'RQ001'")?;
+    assert_eq!(told, [json!({"n": 1})]);
     Ok(())
 }

@@ -1,17 +1,19 @@
 //! Stage 9: an answer becomes a reply once its end is recorded, and only a reply can be sent to the agent.
 
 mod chunk;
+mod undone;
 
 pub use chunk::{BrokenChunk, ChunkReply, deliver_chunk};
+pub use undone::{Undone, abandon, conclude};
 
 use chrono::{DateTime, Utc};
 
 use crate::id::SessionId;
-use crate::mask::{Child, Masked, Outcome};
+use crate::mask::Masked;
 use crate::policy::Refusal;
 use crate::record::event::Category;
 use crate::record::intend::{Draft, refused};
-use crate::record::{EventRow, RecordError, Recorder, Row, Severity, StatementRow, Status};
+use crate::record::{EventRow, RecordError, Recorder, Row, Severity, StatementRow};
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::upstream::{Earlier, Subject};
@@ -76,7 +78,18 @@ impl Reply {
     }
 }
 
+/// What a delivery gives.
+#[derive(Debug)]
+pub struct Delivered {
+    /// What may be sent.
+    pub reply: Reply,
+    /// The rows that wait for the statement's end, if Snowflake goes on with it.
+    pub undone: Option<Undone>,
+}
+
 /// Records a statement's end, or a later delivery of its result, and gives the reply.
+///
+/// A later delivery that brings the end of a statement completes the rows that wait for it.
 ///
 /// # Errors
 /// The recorder cannot keep its mode's promise: the answer must then not be sent.
@@ -84,24 +97,22 @@ pub async fn deliver(
     recorder: &Recorder,
     session: SessionId,
     masked: Masked,
+    ends: Option<&Undone>,
     now: DateTime<Utc>,
-) -> Result<Reply, RecordError> {
+) -> Result<Delivered, RecordError> {
     let (subject, body, outcome) = masked.into_parts();
     let in_progress = outcome.in_progress;
     let mut rows = Vec::new();
     if let Some(reason) = &outcome.withheld {
         rows.push(Row::from(withheld(session, &subject, reason)));
     }
+    let mut undone = None;
     match subject {
         Subject::Statement(intent) => {
-            let (row, part_rows) = intent.into_rows();
-            let children = outcome.children.clone();
-            let whole = completed(recorder, row, &body, outcome, now);
-            let mut children = children.into_iter();
-            for part in part_rows {
-                rows.push(Row::from(completed_part(part, children.next(), &whole)));
-            }
-            rows.push(Row::from(whole));
+            let begun = Undone::begun(*intent).delivered(recorder, &body, &outcome);
+            let ended = begun.ended(recorder, &outcome, now);
+            undone = in_progress.then(|| ended.clone());
+            rows.extend(ended.into_rows());
         }
         Subject::Later(_) if in_progress => {}
         Subject::Later(Earlier { statement, .. }) => rows.push(Row::from(EventRow {
@@ -120,10 +131,16 @@ pub async fn deliver(
             ..EventRow::default()
         })),
     }
+    if let Some(waiting) = ends {
+        rows.extend(waiting.clone().ended(recorder, &outcome, now).into_rows());
+    }
     if !rows.is_empty() {
         let _receipt = recorder.commit(rows).await?;
     }
-    Ok(Reply { body, in_progress })
+    Ok(Delivered {
+        reply: Reply { body, in_progress },
+        undone,
+    })
 }
 
 /// Records a refusal and gives the reply that tells it.
@@ -179,71 +196,5 @@ fn withheld(session: SessionId, subject: &Subject, reason: &str) -> EventRow {
         statement_id: subject.statement(),
         detail: Some(serde_json::json!({ "reason": reason })),
         ..EventRow::default()
-    }
-}
-
-fn completed(
-    recorder: &Recorder,
-    intent: StatementRow,
-    body: &Body,
-    outcome: Outcome,
-    now: DateTime<Utc>,
-) -> StatementRow {
-    let status = match (&outcome.withheld, outcome.succeeded, outcome.cancelled) {
-        (Some(_), _, _) => Status::Blocked,
-        (None, true, _) if outcome.in_progress => Status::Running,
-        (None, true, _) => Status::Success,
-        (None, false, true) => Status::Cancelled,
-        (None, false, false) => Status::Failed,
-    };
-    let is_read = !intent.is_write;
-    let delivered_mac = recorder.mac(body.text());
-    StatementRow {
-        is_final: true,
-        revision: 1,
-        forwarded_at: intent.forwarded_at.filter(|_| !outcome.withdrawn),
-        completed_at: Some(now),
-        query_id: outcome.query_id.map(|id| id.to_string()),
-        status,
-        sf_error_code: outcome.error_code,
-        sf_sqlstate: outcome.sql_state,
-        error_mac: outcome.error_text.map(|text| recorder.mac(text.as_bytes())),
-        rows_returned: outcome.rows.filter(|_| is_read),
-        rows_affected: outcome.rows.filter(|_| !is_read),
-        bytes_returned: i64::try_from(body.text().len()).ok(),
-        chunks: i32::try_from(outcome.chunks).ok(),
-        result_format: outcome.result_format,
-        upstream_mac: match &outcome.upstream_body {
-            // What was not changed is not digested twice.
-            Some(upstream) if upstream == body.text() => Some(delivered_mac),
-            upstream => upstream.as_ref().map(|upstream| recorder.mac(upstream)),
-        },
-        delivered_mac: Some(delivered_mac),
-        sf_statement_type_id: outcome.statement_type_id.map(i64::from),
-        ..intent
-    }
-}
-
-/// Completes the row of one statement of several. How each ended is known only where all of them succeeded: Snowflake
-/// stops at the first that fails and does not say which it was.
-fn completed_part(part: StatementRow, child: Option<Child>, whole: &StatementRow) -> StatementRow {
-    let status = match whole.status {
-        Status::Success | Status::Running | Status::Blocked => whole.status,
-        Status::Cancelled if whole.forwarded_at.is_none() => whole.status,
-        Status::Cancelled | Status::Failed | Status::Timeout | Status::Abandoned => {
-            Status::Abandoned
-        }
-    };
-    StatementRow {
-        is_final: true,
-        revision: 1,
-        forwarded_at: whole.forwarded_at,
-        completed_at: whole.completed_at,
-        query_id: child.map(|child| child.query_id.to_string()),
-        status,
-        sf_statement_type_id: child
-            .and_then(|child| child.statement_type_id)
-            .map(i64::from),
-        ..part
     }
 }

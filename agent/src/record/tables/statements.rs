@@ -14,7 +14,7 @@ pub(in crate::record) static TABLE: Table = Table {
     id: 3,
     name: "statements",
     tier: Tier::Metadata,
-    doc: "One statement: revision 0 at its intent (`is_final` false), a later revision when it is over.",
+    doc: "One statement: revision 0 at its intent, a later one with each that becomes known of it; `is_final` when it is over.",
     own: &COLUMNS,
     day_of: Some("started_at"),
 };
@@ -63,7 +63,7 @@ static COLUMNS: [Column; 74] = [
     Column::new(29, "decided_at", Time, "When policy had decided.").required(),
     Column::new(30, "forwarded_at", Time, "When it was sent to Snowflake."),
     Column::new(31, "first_byte_at", Time, "When Snowflake began to answer."),
-    Column::new(32, "completed_at", Time, "When its reply was ready to be delivered."),
+    Column::new(32, "completed_at", Time, "When it was over: its reply was ready to be delivered, or its end was seen later."),
     Column::new(33, "decision_us", I64, "Microseconds that deciding took.").required(),
     Column::new(34, "approval_wait_ms", I64, "Milliseconds that it waited for a person."),
     Column::new(35, "durability_wait_us", I64, "Microseconds that it waited for the record."),
@@ -125,7 +125,8 @@ static COLUMNS: [Column; 74] = [
 
 /// One row of `statements`; each field is the column of its name.
 ///
-/// The final row is the intent's row with `revision` and `is_final` raised and the outcome filled in.
+/// Each later row is the one before with `revision` raised and more filled in; a statement that Snowflake goes on with
+/// after its reply has one that is not final in between.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "`COLUMNS` says what each field means, once")]
 pub struct StatementRow {

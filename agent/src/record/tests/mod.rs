@@ -182,6 +182,47 @@ fn a_closed_chain_is_in_the_store_from_genesis_to_close() {
 }
 
 #[test]
+fn a_statement_that_goes_on_at_the_close_is_abandoned_and_one_that_ended_is_not() {
+    let place = Place::new();
+    let recorder = place.open();
+    let [goes_on, ended] = [StatementId::new(), StatementId::new()];
+    let running = |id| {
+        Row::from(StatementRow {
+            revision: 1,
+            status: Status::Running,
+            ..statement(id)
+        })
+    };
+    let last = Row::from(StatementRow {
+        is_final: true,
+        revision: 2,
+        status: Status::Success,
+        ..statement(ended)
+    });
+    put(&recorder, vec![intent(goes_on), running(goes_on)]);
+    put(&recorder, vec![intent(ended), running(ended), last]);
+    recorder.close_blocking().unwrap();
+    let archive = place.archive();
+    let rows = archive.table("statements").iter();
+    let finals: Vec<_> = rows
+        .filter(|row| row.is("is_final"))
+        .map(|row| {
+            (
+                row.text("statement_id"),
+                row.int("revision"),
+                row.text("status"),
+            )
+        })
+        .collect();
+    let (goes_on, ended) = (goes_on.to_string(), ended.to_string());
+    let expected = [
+        (Some(ended.as_str()), Some(2), Some("success")),
+        (Some(goes_on.as_str()), Some(2), Some("abandoned")),
+    ];
+    assert_eq!(finals, expected);
+}
+
+#[test]
 fn a_commit_after_the_close_is_refused() {
     let place = Place::new();
     let recorder = place.open();

@@ -1,0 +1,314 @@
+//! What every answer goes through, whoever asked for it: compared, recorded, noted, handed out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::query::{Conclusion, Detached, Known, Sent, Standing};
+use crate::id::{LoginId, SessionId};
+use crate::mask::{Ended, Masked, mask};
+use crate::record::{self, RecordError, Reply};
+use crate::session::Stages;
+use crate::snowflake::answer::Form;
+use crate::snowflake::route::QueryId;
+use crate::upstream::{self, Headers, Login, Unmasked, Upstream};
+
+/// How long a result that is asked for by another way than its own id is waited for, so that it is compared first. A
+/// driver asks so for a statement that it knows has ended.
+const COMPARED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Wait between two looks at a statement that somebody waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Which query an answer is about, and to whom it goes.
+#[derive(Clone, Copy)]
+pub struct Recipient<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// The login that asks.
+    pub login: LoginId,
+    /// Its account's name.
+    pub account: &'a str,
+    /// The name by which it calls the account.
+    pub host: &'a str,
+    /// The query, by any of its names.
+    pub query_id: QueryId,
+    /// The form of its door.
+    pub form: Form,
+}
+
+impl Recipient<'_> {
+    /// Calls the query by Snowflake's name of it.
+    fn by_name_of(self, known: &Known) -> Self {
+        Self {
+            query_id: known.query_id,
+            ..self
+        }
+    }
+}
+
+/// By which way Snowflake is asked.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// The connections.
+    pub upstream: &'a Upstream,
+    /// The login.
+    pub login: &'a Login,
+    /// The headers.
+    pub headers: &'a Headers,
+}
+
+/// What a delivery came to.
+pub struct Delivered {
+    /// What may be sent.
+    pub reply: Reply,
+    /// Whether the statement was cancelled before it was sent.
+    pub withdrawn: bool,
+    /// How it ended, for the session's counters.
+    pub ended: Ended,
+    /// What waits for its end, if Snowflake goes on with it.
+    pub detached: Option<Arc<Detached>>,
+}
+
+/// What becomes of a request for a result by id.
+pub enum Fetched {
+    /// Snowflake answered.
+    Reply(Reply),
+    /// The statement goes on.
+    Running,
+    /// The answer to the query was withheld, and so is all else of it.
+    Withheld,
+    /// Snowflake has no such query of this session.
+    Unknown,
+}
+
+/// What a look at a statement showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It is over, and what that means is recorded.
+    Over,
+    /// It goes on.
+    Running,
+    /// Snowflake did not say.
+    Untold,
+}
+
+impl Stages {
+    /// Masks an answer, records its delivery and gives the reply. No way to the agent but this.
+    ///
+    /// # Errors
+    /// The recorder cannot keep its mode's promise: nothing of the answer leaves.
+    pub async fn deliver(
+        &self,
+        unmasked: Unmasked,
+        to: &Recipient<'_>,
+    ) -> Result<Delivered, RecordError> {
+        let waiting = self.waiting(to);
+        let mut masked = mask(unmasked, to.query_id, to.form, to.host);
+        let conclusion = self.concluded(&masked, to);
+        let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
+        let (statement, chunks) = (masked.statement(), masked.take_chunks());
+        let mut turn = Turn::take(waiting.as_deref(), &conclusion).await;
+        let (recorder, now) = (&self.recorder, self.clock.now());
+        let record::Delivered { reply, undone } =
+            record::deliver(recorder, to.session, masked, turn.ends(), now).await?;
+        turn.end();
+        self.registry.conclude(to.session, to.query_id, &conclusion);
+        let detached = undone.map(|undone| Arc::new(Detached::new(to.login, undone)));
+        if let Some(detached) = &detached {
+            self.registry.detach(to.session, to.query_id, detached);
+        }
+        self.chunks.keep(to.session, statement, to.account, chunks);
+        Ok(Delivered {
+            reply,
+            withdrawn,
+            ended,
+            detached,
+        })
+    }
+
+    /// Fetches what Snowflake holds of a statement whose reply was delivered, as a delivery of its own.
+    ///
+    /// # Errors
+    /// See `deliver`.
+    pub async fn fetch(
+        &self,
+        way: Way<'_>,
+        to: &Recipient<'_>,
+        partition: Option<u32>,
+    ) -> Result<Fetched, RecordError> {
+        if partition.is_some() {
+            // A partition tells nothing by which it could be compared.
+            self.wait_compared(way, to, to.query_id).await?;
+        }
+        let known = match self.standing(to) {
+            None | Some(Standing::Unnamed) => return Ok(Fetched::Unknown),
+            Some(Standing::Withheld) => return Ok(Fetched::Withheld),
+            Some(Standing::Uncompared(_)) if partition.is_some() => return Ok(Fetched::Running),
+            Some(Standing::Uncompared(known) | Standing::Compared(known)) => known,
+        };
+        let to = to.by_name_of(&known);
+        let unmasked = ask(way, to.form, known, partition).await;
+        let delivered = self.deliver(unmasked, &to).await?;
+        Ok(Fetched::Reply(delivered.reply))
+    }
+
+    /// Looks once how a statement stands that nobody has compared; compares and records its end, and delivers nothing.
+    ///
+    /// # Errors
+    /// The recorder cannot keep its mode's promise.
+    pub async fn look(&self, way: Way<'_>, to: &Recipient<'_>) -> Result<Look, RecordError> {
+        let Some(Standing::Uncompared(known)) = self.standing(to) else {
+            return Ok(Look::Over);
+        };
+        let to = to.by_name_of(&known);
+        let unmasked = ask(way, to.form, known, None).await;
+        self.compare(unmasked, &to).await
+    }
+
+    /// Looks once, and gives up where Snowflake takes longer than a time to say.
+    ///
+    /// # Errors
+    /// The recorder cannot keep its mode's promise.
+    pub async fn look_within(
+        &self,
+        way: Way<'_>,
+        to: &Recipient<'_>,
+        limit: Duration,
+    ) -> Result<Look, RecordError> {
+        let Some(Standing::Uncompared(known)) = self.standing(to) else {
+            return Ok(Look::Over);
+        };
+        let to = to.by_name_of(&known);
+        // What is given up is the asking alone: a comparison that has begun is carried to its end.
+        match tokio::time::timeout(limit, ask(way, to.form, known, None)).await {
+            Ok(unmasked) => self.compare(unmasked, &to).await,
+            Err(_) => Ok(Look::Running),
+        }
+    }
+
+    async fn compare(&self, unmasked: Unmasked, to: &Recipient<'_>) -> Result<Look, RecordError> {
+        let waiting = self.waiting(to);
+        let masked = mask(unmasked, to.query_id, to.form, to.host);
+        let conclusion = self.concluded(&masked, to);
+        if !conclusion.is_end() {
+            let goes_on = masked.outcome().in_progress;
+            return Ok(if goes_on { Look::Running } else { Look::Untold });
+        }
+        let mut turn = Turn::take(waiting.as_deref(), &conclusion).await;
+        let (recorder, now) = (&self.recorder, self.clock.now());
+        record::conclude(recorder, to.session, masked, turn.ends(), now).await?;
+        turn.end();
+        self.registry.conclude(to.session, to.query_id, &conclusion);
+        Ok(Look::Over)
+    }
+
+    /// Waits until a statement of the recipient's session is over and compared, for a time.
+    ///
+    /// # Errors
+    /// The recorder cannot keep its mode's promise.
+    pub(super) async fn wait_compared(
+        &self,
+        way: Way<'_>,
+        to: &Recipient<'_>,
+        query_id: QueryId,
+    ) -> Result<(), RecordError> {
+        let Some(Sent { form, .. }) = self.registry.find(to.session, query_id) else {
+            return Ok(());
+        };
+        let to = &Recipient {
+            query_id,
+            form,
+            ..*to
+        };
+        let until_ns = self.clock.mono_ns() + nanos(COMPARED_WITHIN);
+        loop {
+            let left_ns = u64::try_from(until_ns - self.clock.mono_ns()).unwrap_or(0);
+            let left = Duration::from_nanos(left_ns);
+            if self.look_within(way, to, left).await? == Look::Over || left.is_zero() {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN.min(left)).await;
+        }
+    }
+
+    /// Records that nobody will see a statement's end, unless it was seen.
+    pub async fn abandon(&self, detached: &Detached) {
+        let undone = detached.undone().await;
+        let Some(waiting) = undone.as_ref() else {
+            return;
+        };
+        let now = self.clock.now();
+        if let Err(error) = record::abandon(&self.recorder, waiting, now).await {
+            tracing::error!(%error, "a statement's end could not be recorded");
+        }
+        detached.end(undone);
+    }
+
+    /// Reads what an answer says; what is withheld is so from here on, before anything of it can be asked for.
+    fn concluded(&self, masked: &Masked, to: &Recipient<'_>) -> Conclusion {
+        let conclusion = Conclusion::of(masked, to.query_id);
+        if conclusion.is_withheld() {
+            self.registry.conclude(to.session, to.query_id, &conclusion);
+        }
+        conclusion
+    }
+
+    fn standing(&self, to: &Recipient<'_>) -> Option<Standing> {
+        let sent = self.registry.find(to.session, to.query_id)?;
+        Some(sent.standing)
+    }
+
+    fn waiting(&self, to: &Recipient<'_>) -> Option<Arc<Detached>> {
+        self.registry.find(to.session, to.query_id)?.detached
+    }
+}
+
+/// The turn to record a statement's end, which one has at a time and one alone completes.
+struct Turn<'a> {
+    detached: Option<&'a Detached>,
+    undone: Option<tokio::sync::MutexGuard<'a, Option<record::Undone>>>,
+}
+
+impl<'a> Turn<'a> {
+    /// Waits for the turn, if the answer is a statement's end.
+    async fn take(detached: Option<&'a Detached>, conclusion: &Conclusion) -> Self {
+        let detached = detached.filter(|_| conclusion.is_end());
+        let undone = match detached {
+            Some(detached) => Some(detached.undone().await),
+            None => None,
+        };
+        Self { detached, undone }
+    }
+
+    /// Gives the rows that the end completes.
+    fn ends(&self) -> Option<&record::Undone> {
+        self.undone.as_ref()?.as_ref()
+    }
+
+    /// Notes that the end is recorded.
+    fn end(&mut self) {
+        if let (Some(detached), Some(undone)) = (self.detached, self.undone.take()) {
+            detached.end(undone);
+        }
+    }
+}
+
+/// Asks Snowflake for the result of a statement that was sent earlier, at the door that it came through.
+async fn ask(way: Way<'_>, form: Form, known: Known, partition: Option<u32>) -> Unmasked {
+    let Way {
+        upstream,
+        login,
+        headers,
+    } = way;
+    let Known { earlier, query_id } = known;
+    match form {
+        Form::V1 => upstream::fetch(upstream, login, headers, query_id, earlier).await,
+        Form::V2 { .. } => {
+            upstream::fetch_partition(upstream, login, headers, query_id, partition, earlier).await
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,146 @@
+//! One query of a session, from its statement's first byte until the session ends.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Notify};
+
+use super::Execution;
+use crate::id::LoginId;
+use crate::mask::{Child, Masked};
+use crate::record::Undone;
+use crate::snowflake::answer::Form;
+use crate::snowflake::route::QueryId;
+use crate::upstream::Earlier;
+
+/// Where a query id leads.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The execution, while it is on its way or its reply is kept.
+    pub held: Option<Arc<Execution>>,
+    /// The form of the door it came through; it is asked for and answered in that form alone.
+    pub form: Form,
+    /// What may be asked of Snowflake about it.
+    pub standing: Standing,
+    /// What waits for its end, if Snowflake went on with it after its reply.
+    pub detached: Option<Arc<Detached>>,
+}
+
+/// How far a query is known; each state allows what it says and nothing else.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// Snowflake has not named it: there is nothing to ask for.
+    Unnamed,
+    /// Nobody has compared what it ran with what was judged: whoever asks for its result compares first.
+    Uncompared(Known),
+    /// What it ran is what was judged: its result may be asked for by every way.
+    Compared(Known),
+    /// Its answer was withheld: nothing of its result leaves by any way.
+    Withheld,
+}
+
+/// What is remembered of a query until its session ends; kept small, since nothing of it is forgotten before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The statement as it was judged.
+    pub earlier: Earlier,
+    /// Snowflake's name of the query.
+    pub query_id: QueryId,
+}
+
+impl Sent {
+    /// Gives Snowflake's name of the query; `None` if it has none.
+    #[must_use]
+    pub fn named(&self) -> Option<QueryId> {
+        match &self.standing {
+            Standing::Unnamed | Standing::Withheld => self.held.as_ref()?.given_query_id(),
+            Standing::Uncompared(known) | Standing::Compared(known) => Some(known.query_id),
+        }
+    }
+}
+
+/// What an answer says of its query, apart from its rows.
+#[derive(Debug)]
+pub struct Conclusion {
+    pub(super) query_id: Option<QueryId>,
+    pub(super) earlier: Option<Earlier>,
+    pub(super) children: Vec<Child>,
+    is_withheld: bool,
+    is_compared: bool,
+    is_end: bool,
+}
+
+impl Conclusion {
+    /// Reads it from an answer to a query.
+    #[must_use]
+    pub fn of(masked: &Masked, query_id: QueryId) -> Self {
+        let outcome = masked.outcome();
+        Self {
+            query_id: outcome.query_id,
+            earlier: masked.earlier(),
+            children: outcome.children.clone(),
+            is_withheld: outcome.withheld.is_some(),
+            is_compared: outcome.is_compared(),
+            is_end: outcome.is_end_of(query_id),
+        }
+    }
+
+    /// Tells whether the answer was withheld.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        self.is_withheld
+    }
+
+    /// Tells whether what ran was compared with what was judged, and is that.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        self.is_compared
+    }
+
+    /// Tells whether the statement is over.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.is_end
+    }
+}
+
+/// A statement that Snowflake goes on with after its reply, until its end is recorded.
+#[derive(Debug)]
+pub struct Detached {
+    login: LoginId,
+    undone: Mutex<Option<Undone>>,
+    over: Notify,
+}
+
+impl Detached {
+    /// Takes the rows that its end completes.
+    #[must_use]
+    pub fn new(login: LoginId, undone: Undone) -> Self {
+        Self {
+            login,
+            undone: Mutex::new(Some(undone)),
+            over: Notify::new(),
+        }
+    }
+
+    /// Names the login that sent it.
+    #[must_use]
+    pub fn login(&self) -> LoginId {
+        self.login
+    }
+
+    /// Gives the rows that its end completes, to one at a time; none once that was recorded.
+    pub async fn undone(&self) -> tokio::sync::MutexGuard<'_, Option<Undone>> {
+        self.undone.lock().await
+    }
+
+    /// Notes that its end is recorded.
+    pub fn end(&self, mut undone: tokio::sync::MutexGuard<'_, Option<Undone>>) {
+        *undone = None;
+        self.over.notify_one();
+    }
+
+    /// Waits until its end is recorded; one may wait.
+    pub async fn over(&self) {
+        self.over.notified().await;
+    }
+}

@@ -1,0 +1,279 @@
+//! Where request ids and query ids lead, from a statement's start until its session ends.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::execution::query::Standing;
+use crate::id::StatementId;
+use crate::mask::{Masked, mask};
+use crate::snowflake::answer::Form;
+use crate::statement::Kind;
+use crate::upstream::Unmasked;
+
+const ROWS: &str = r#""total":1,"statementTypeId":4096,"rowset":[["1"]]"#;
+const OTHER_KIND: &str = r#""total":1,"statementTypeId":12544,"rowset":[["1"]]"#;
+
+fn execution(session: SessionId, login: LoginId, request_id: &str, meaning: u8) -> Execution {
+    let request_id = request_id.to_owned();
+    Execution::new(session, login, request_id, [meaning; 32], Form::V1)
+}
+
+fn earlier() -> Earlier {
+    Earlier {
+        statement: StatementId::new(),
+        kind: Kind::Query,
+        parts: Arc::default(),
+    }
+}
+
+/// An answer with rows to a query, as `mask` leaves it.
+fn answer(query_id: QueryId, members: &str) -> Masked {
+    answered(query_id, members, "")
+}
+
+fn answered(query_id: QueryId, members: &str, envelope: &str) -> Masked {
+    let body =
+        format!(r#"{{"data":{{"queryId":"{query_id}",{members}}},{envelope}"success":true}}"#);
+    let unmasked = Unmasked::of_answer(Kind::Query, body.leak());
+    mask(unmasked, query_id, Form::V1, "h")
+}
+
+#[track_caller]
+fn started(joined: Joined) -> Arc<Execution> {
+    let Joined::New(execution) = joined else {
+        panic!("{joined:?}")
+    };
+    execution
+}
+
+/// One query that Snowflake has named, and its registry.
+struct Named {
+    registry: Registry,
+    execution: Arc<Execution>,
+    query_id: QueryId,
+}
+
+impl Named {
+    fn new() -> Self {
+        let registry = Registry::default();
+        let one = execution(SessionId::new(), LoginId::new(), "r", 1);
+        let execution = started(registry.start_or_join(one));
+        let query_id = QueryId::mint();
+        registry.name(&execution, query_id, earlier());
+        Self {
+            registry,
+            execution,
+            query_id,
+        }
+    }
+
+    fn conclude(&self, members: &str) {
+        self.conclude_with(&answer(self.query_id, members));
+    }
+
+    fn conclude_with(&self, masked: &Masked) {
+        let conclusion = Conclusion::of(masked, self.query_id);
+        let session = self.execution.session();
+        self.registry.conclude(session, self.query_id, &conclusion);
+    }
+
+    fn standing(&self, query_id: QueryId) -> Option<Standing> {
+        let sent = self.registry.find(self.execution.session(), query_id);
+        sent.map(|sent| sent.standing)
+    }
+
+    fn ids(&self) -> [QueryId; 2] {
+        [self.execution.own_query_id(), self.query_id]
+    }
+}
+
+#[test]
+fn a_replay_joins_and_another_text_differs() {
+    let registry = Registry::default();
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let start = |login, meaning| registry.start_or_join(execution(session, login, "r", meaning));
+    let first = started(start(login, 1));
+    let Joined::Replay(second) = start(login, 1) else {
+        panic!()
+    };
+    assert_eq!(first.id(), second.id());
+    assert!(matches!(start(login, 2), Joined::Differs));
+    assert!(matches!(start(LoginId::new(), 2), Joined::New(_)));
+}
+
+#[test]
+fn a_query_id_leads_nowhere_from_another_session() {
+    let named = Named::new();
+    for id in named.ids() {
+        assert!(named.registry.find(SessionId::new(), id).is_none());
+        let sent = named.registry.find(named.execution.session(), id).unwrap();
+        assert!(sent.held.is_some());
+        assert_eq!(sent.named(), Some(named.query_id));
+    }
+    named.registry.forget(vec![Arc::clone(&named.execution)]);
+    for id in named.ids() {
+        let sent = named.registry.find(named.execution.session(), id).unwrap();
+        assert!(sent.held.is_none());
+        assert_eq!(sent.named(), Some(named.query_id));
+    }
+    named.registry.forget_session(named.execution.session());
+    assert!(named.standing(named.query_id).is_none());
+}
+
+#[test]
+fn a_request_id_stays_spent_after_its_reply_is_let_go() {
+    let registry = Registry::default();
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let start = |id: &str, meaning| registry.start_or_join(execution(session, login, id, meaning));
+    let (sent, refused) = (started(start("sent", 1)), started(start("refused", 1)));
+    let query_id = QueryId::mint();
+    registry.name(&sent, query_id, earlier());
+    registry.forget(vec![sent, refused]);
+    assert!(matches!(start("sent", 1), Joined::Spent(Some(held)) if held == query_id));
+    assert!(matches!(start("refused", 1), Joined::Spent(None)));
+    assert!(matches!(start("sent", 2), Joined::Differs));
+    assert!(matches!(start("refused", 2), Joined::Differs));
+    registry.forget_session(session);
+    assert!(matches!(start("sent", 2), Joined::New(_)));
+}
+
+#[test]
+fn a_query_is_uncompared_until_an_answer_tells_its_kind() {
+    let named = Named::new();
+    let uncompared = |id| matches!(named.standing(id), Some(Standing::Uncompared(_)));
+    assert!(named.ids().into_iter().all(uncompared));
+    named.conclude_with(&answered(
+        named.query_id,
+        r#""progressDesc":null"#,
+        r#""code":"333333","#,
+    ));
+    assert!(named.ids().into_iter().all(uncompared));
+    named.conclude(ROWS);
+    for id in named.ids() {
+        assert!(matches!(named.standing(id), Some(Standing::Compared(_))));
+    }
+}
+
+#[test]
+fn a_withheld_answer_stays_withheld_by_every_name_until_its_session_ends() {
+    let named = Named::new();
+    named.conclude(ROWS);
+    named.conclude(OTHER_KIND);
+    named.conclude(ROWS);
+    let again = execution(named.execution.session(), LoginId::new(), "other", 1);
+    let again = started(named.registry.start_or_join(again));
+    named.registry.name(&again, named.query_id, earlier());
+    named.registry.forget(vec![Arc::clone(&named.execution)]);
+    for id in named.ids() {
+        assert!(matches!(named.standing(id), Some(Standing::Withheld)));
+    }
+    named.registry.forget_session(named.execution.session());
+    assert!(named.standing(named.query_id).is_none());
+}
+
+#[test]
+fn an_answer_that_is_withheld_at_once_names_its_query_withheld() {
+    let registry = Registry::default();
+    let session = SessionId::new();
+    let started = started(registry.start_or_join(execution(session, LoginId::new(), "r", 1)));
+    let query_id = QueryId::mint();
+    let conclusion = Conclusion::of(&answer(query_id, OTHER_KIND), started.own_query_id());
+    registry.conclude(session, started.own_query_id(), &conclusion);
+    for id in [started.own_query_id(), query_id] {
+        let sent = registry.find(session, id).unwrap();
+        assert!(matches!(sent.standing, Standing::Withheld), "{sent:?}");
+        assert_eq!(sent.named(), Some(query_id));
+    }
+}
+
+#[test]
+fn a_reply_is_kept_for_two_minutes_and_its_request_id_stays_spent() {
+    let registry = Registry::default();
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let start = || registry.start_or_join(execution(session, login, "r", 1));
+    registry.keep(started(start()), 0);
+    registry.sweep(119_000_000_000);
+    assert!(matches!(start(), Joined::Replay(_)));
+    registry.sweep(120_000_000_000);
+    assert!(matches!(start(), Joined::Spent(None)));
+}
+
+#[test]
+fn what_does_not_fit_goes_before_its_time_the_oldest_first() {
+    let registry = Registry::default();
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let start = |id: &str| registry.start_or_join(execution(session, login, id, 1));
+    let count = 150_000;
+    for number in 0..count {
+        registry.keep(started(start(&number.to_string())), 0);
+    }
+    assert!(matches!(start("0"), Joined::Spent(None)));
+    assert!(matches!(start(&(count - 1).to_string()), Joined::Replay(_)));
+    let spent = (0..count).filter(|number| matches!(start(&number.to_string()), Joined::Spent(_)));
+    let held = count - spent.count();
+    assert!(held < count && held > 100_000, "{held}");
+}
+
+#[test]
+fn a_session_that_has_sent_too_much_is_refused_and_forgets_nothing() {
+    let mut table = Table::of_size(3);
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let execution = |id: &str, meaning| execution(session, login, id, meaning);
+    for number in 0..3 {
+        let one = started(table.start_or_join(execution(&number.to_string(), 1)));
+        table.forget(&one);
+    }
+    assert!(matches!(
+        table.start_or_join(execution("3", 1)),
+        Joined::Full
+    ));
+    assert!(matches!(
+        table.start_or_join(execution("0", 1)),
+        Joined::Spent(None)
+    ));
+    assert!(matches!(
+        table.start_or_join(execution("0", 2)),
+        Joined::Differs
+    ));
+}
+
+#[test]
+fn a_withdrawn_statement_may_not_be_sent() {
+    let execution = execution(SessionId::new(), LoginId::new(), "r", 1);
+    assert!(execution.withdraw());
+    assert!(!execution.submit());
+}
+
+/// What can happen to a query that Snowflake has named.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Rows,
+    OtherKind,
+    Name,
+    LetGo,
+}
+
+proptest! {
+    #[test]
+    fn nothing_leads_back_from_withheld(
+        acts in prop::collection::vec(
+            prop::sample::select(vec![Act::Rows, Act::OtherKind, Act::Name, Act::LetGo]), 0..8,
+        ),
+    ) {
+        let named = Named::new();
+        let mut is_withheld = false;
+        for act in acts {
+            match act {
+                Act::Rows => named.conclude(ROWS),
+                Act::OtherKind => named.conclude(OTHER_KIND),
+                Act::Name => named.registry.name(&named.execution, named.query_id, earlier()),
+                Act::LetGo => named.registry.forget(vec![Arc::clone(&named.execution)]),
+            }
+            is_withheld |= matches!(act, Act::OtherKind);
+            for id in named.ids() {
+                let found = matches!(named.standing(id), Some(Standing::Withheld));
+                prop_assert_eq!(found, is_withheld);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Statements that read the result of an earlier one: what they scan is compared before they are judged.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use super::query::Standing;
+use super::{Recipient, Way};
+use crate::record::RecordError;
+use crate::session::Stages;
+use crate::snowflake::query::QueryRequest;
+use crate::snowflake::route::QueryId;
+use crate::statement::{Scope, Statement};
+
+/// Most results that one request waits for, so that it comes to an end.
+const SCANS_MAX: usize = 8;
+
+impl Stages {
+    /// Reads a request's text in the scope of its session.
+    ///
+    /// A result of the session that nobody has compared with what was judged is compared first: a driver may know that
+    /// its statement has ended before Icecore looked. One that cannot be compared is no result of the session.
+    ///
+    /// # Errors
+    /// The comparison could not be recorded.
+    pub async fn read(
+        &self,
+        way: Way<'_>,
+        to: &Recipient<'_>,
+        request: &QueryRequest,
+    ) -> Result<Statement, RecordError> {
+        let mut waited = HashSet::new();
+        loop {
+            let (statement, early) = self.read_as_known(to, request);
+            let Some(query_id) = early else {
+                return Ok(statement);
+            };
+            if waited.len() == SCANS_MAX || !waited.insert(query_id) {
+                return Ok(statement);
+            }
+            self.wait_compared(way, to, query_id).await?;
+        }
+    }
+
+    /// Reads a request's text; names a result of the session that it scans and nobody has compared.
+    fn read_as_known(
+        &self,
+        to: &Recipient<'_>,
+        request: &QueryRequest,
+    ) -> (Statement, Option<QueryId>) {
+        let early = Cell::new(None);
+        let knows = |id| {
+            let sent = self.registry.find(to.session, id);
+            match sent.map(|sent| sent.standing) {
+                Some(Standing::Compared(_)) => true,
+                Some(Standing::Uncompared(_)) => {
+                    early.set(Some(id));
+                    false
+                }
+                None | Some(Standing::Unnamed | Standing::Withheld) => false,
+            }
+        };
+        let statement =
+            Statement::read_all(request.sql_text(), request.count(), &Scope::new(&knows));
+        (statement, early.get())
+    }
+}
