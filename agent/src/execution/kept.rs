@@ -11,9 +11,9 @@ use crate::id::SessionId;
 /// reference 4.1).
 const KEPT_FOR: Duration = Duration::from_secs(120);
 
-/// Most bytes that are kept, those of all sessions together. Without it a fast session would fill the memory in those
-/// two minutes: 5,000 statements a second are 600,000 replies.
-const KEPT_MAX_BYTES: usize = 256 << 20;
+/// Most bytes that are kept, those of all sessions together: memory that a fast session would otherwise take anew for
+/// each statement. A reply that has gone before its time is fetched from Snowflake by its query id.
+const KEPT_MAX_BYTES: usize = 64 << 20;
 
 /// What an execution takes beside its reply: itself and its places in the registry.
 const OWN_BYTES: usize = 2 << 10;
