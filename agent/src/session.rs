@@ -166,10 +166,8 @@ impl Stages {
             upstream::withdraw(intent)
         };
         let mut masked = mask(unmasked, own_id, execution.form(), &host);
-        if masked.outcome().withheld.is_some() {
-            let ids = masked.outcome().query_ids().chain([own_id]);
-            self.registry.withhold(session, ids);
-        }
+        self.registry
+            .note_compared(session, own_id, masked.outcome());
         if let Some(query_id) = masked.outcome().query_id {
             on_running(query_id);
         }

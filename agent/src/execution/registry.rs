@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::kept::Kept;
 use super::{Execution, Known};
 use crate::id::{LoginId, SessionId};
-use crate::mask::Child;
+use crate::mask::{Child, Outcome};
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::upstream::Earlier;
@@ -25,6 +25,7 @@ struct Tables {
     known: HashMap<(SessionId, QueryId), Known>,
     spent: HashMap<(SessionId, LoginId, String), Spent>,
     withheld: HashSet<(SessionId, QueryId)>,
+    compared: HashSet<(SessionId, QueryId)>,
 }
 
 /// A request id whose reply has been let go: nothing else may come under it.
@@ -132,16 +133,29 @@ impl Registry {
         }
     }
 
-    /// Notes that the answer to a query was withheld: nothing of its result leaves by another way either.
-    pub fn withhold(&self, session: SessionId, query_ids: impl Iterator<Item = QueryId>) {
+    /// Notes what an answer came to: of a result that was withheld nothing leaves by another way either, and what ran
+    /// as it was judged is not compared again.
+    pub fn note_compared(&self, session: SessionId, own_id: QueryId, outcome: &Outcome) {
         let mut tables = self.tables();
-        tables.withheld.extend(query_ids.map(|id| (session, id)));
+        if outcome.withheld.is_some() {
+            let ids = outcome.query_ids().chain([own_id]);
+            tables.withheld.extend(ids.map(|id| (session, id)));
+        } else {
+            let compared = outcome.compared.map(|id| (session, id));
+            tables.compared.extend(compared);
+        }
     }
 
     /// Tells whether the answer to a query was withheld.
     #[must_use]
     pub fn is_withheld(&self, session: SessionId, query_id: QueryId) -> bool {
         self.tables().withheld.contains(&(session, query_id))
+    }
+
+    /// Tells whether what Snowflake ran was compared with what was judged, where its answers do not tell it themselves.
+    #[must_use]
+    pub fn is_compared(&self, session: SessionId, query_id: QueryId) -> bool {
+        self.tables().compared.contains(&(session, query_id))
     }
 
     /// Finds the execution of a request.
@@ -247,6 +261,7 @@ impl Registry {
         tables.known.retain(|(held, _), _| *held != session);
         tables.spent.retain(|(held, _, _), _| *held != session);
         tables.withheld.retain(|(held, _)| *held != session);
+        tables.compared.retain(|(held, _)| *held != session);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -291,12 +306,34 @@ mod tests {
     fn a_withheld_answer_stays_withheld_until_its_session_ends() {
         let registry = Registry::default();
         let (session, id) = (SessionId::new(), QueryId::mint());
+        let outcome = Outcome {
+            withheld: Some("reason".to_owned()),
+            compared: Some(id),
+            ..Outcome::default()
+        };
         assert!(!registry.is_withheld(session, id));
-        registry.withhold(session, [id].into_iter());
-        assert!(registry.is_withheld(session, id));
+        registry.note_compared(session, id, &outcome);
+        assert!(registry.is_withheld(session, id) && !registry.is_compared(session, id));
         assert!(!registry.is_withheld(SessionId::new(), id));
         registry.forget_session(session);
         assert!(!registry.is_withheld(session, id));
+    }
+
+    #[test]
+    fn what_was_compared_is_known_in_its_session_until_that_ends() {
+        let registry = Registry::default();
+        let (session, id) = (SessionId::new(), QueryId::mint());
+        let outcome = Outcome {
+            compared: Some(id),
+            ..Outcome::default()
+        };
+        registry.note_compared(session, QueryId::mint(), &Outcome::default());
+        assert!(!registry.is_compared(session, id));
+        registry.note_compared(session, id, &outcome);
+        assert!(registry.is_compared(session, id) && !registry.is_withheld(session, id));
+        assert!(!registry.is_compared(SessionId::new(), id));
+        registry.forget_session(session);
+        assert!(!registry.is_compared(session, id));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Outcome {
     pub result_format: Option<String>,
     /// Snowflake's number of the statement's kind.
     pub statement_type_id: Option<u32>,
+    /// The query whose kind was asked for apart from its answer, and is the judged one.
+    pub compared: Option<QueryId>,
     /// The statements that were sent together, as Snowflake names them.
     pub children: Vec<Child>,
     /// External chunks of the result.
@@ -175,6 +177,7 @@ fn read(answer: &Answer) -> Outcome {
         rows: answer.rows().filter(|_| !failed),
         result_format: answer.result_format(),
         statement_type_id: answer.statement_type_id(),
+        compared: None,
         children: Vec::new(),
         chunks: 0,
         partition: None,

@@ -74,10 +74,8 @@ impl Door {
         partition: Option<u32>,
     ) -> Body {
         let stages = &self.core.shared.stages;
-        if stages
-            .registry
-            .is_withheld(self.session.id(), known.query_id)
-        {
+        let (registry, session) = (&stages.registry, self.session.id());
+        if registry.is_withheld(session, known.query_id) {
             let detail = json!({ "query_id": known.query_id.to_string() });
             let text = "the answer to that query was withheld, and so are its other parts";
             return self.refuse(known.form, text, detail).await;
@@ -91,23 +89,19 @@ impl Door {
         let unmasked = match known.form {
             Form::V1 => upstream::fetch(upstream, login_at, &headers, query_id, earlier).await,
             Form::V2 { .. } => {
-                upstream::fetch_partition(
-                    upstream, login_at, &headers, query_id, partition, earlier,
-                )
-                .await
+                let wanted = upstream::Wanted {
+                    query_id,
+                    partition,
+                    is_compared: registry.is_compared(session, query_id),
+                };
+                upstream::fetch_partition(upstream, login_at, &headers, wanted, earlier).await
             }
         };
         let mut masked = mask(unmasked, known.query_id, known.form, &self.name);
         let (statement, chunks) = (masked.statement(), masked.take_chunks());
-        let session = self.session.id();
+        registry.note_compared(session, query_id, masked.outcome());
         let children = &masked.outcome().children;
-        stages
-            .registry
-            .name_parts(session, login.id, known.form, children);
-        if masked.outcome().withheld.is_some() {
-            let ids = masked.outcome().query_ids().chain([known.query_id]);
-            stages.registry.withhold(session, ids);
-        }
+        registry.name_parts(session, login.id, known.form, children);
         let delivered = deliver(&stages.recorder, session, masked, stages.clock.now());
         match delivered.await {
             Ok(reply) => {

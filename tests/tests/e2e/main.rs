@@ -42,3 +42,5 @@ mod trust;
 mod upstream;
 #[cfg(test)]
 mod v2;
+#[cfg(test)]
+mod withheld;
