@@ -207,3 +207,7 @@ impl Drop for Settle<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
