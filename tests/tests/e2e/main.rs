@@ -13,6 +13,8 @@ mod credentials;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod observe;
 #[cfg(test)]
 mod outage;
