@@ -31,8 +31,6 @@ mod red;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
-mod rotation;
-#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sessions;
