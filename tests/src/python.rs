@@ -62,6 +62,9 @@ pub fn environment(name: &str) -> Result<PathBuf> {
     })
 }
 
+/// What pieces of Python do with several statements in one request, for pieces to begin with.
+pub const BATCH: &str = include_str!("../drivers/batch.py");
+
 /// Gives a folder of this package, as it stands in the source tree where cargo or `cargo xtask` runs it.
 ///
 /// A folder that was compiled in could be another checkout's, which built into the same target folder.

@@ -10,7 +10,7 @@ use crate::record::{self, RecordError, Reply};
 use crate::session::Stages;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
-use crate::upstream::{self, Headers, Login, Unmasked, Upstream};
+use crate::upstream::{self, Earlier, Headers, Login, Unmasked, Upstream, Wanted};
 
 /// How long a result that is asked for by another way than its own id is waited for, so that it is compared first. A
 /// driver asks so for a statement that it knows has ended.
@@ -140,14 +140,20 @@ impl Stages {
             // A partition tells nothing by which it could be compared.
             self.wait_compared(way, to, to.query_id).await?;
         }
-        let known = match self.standing(to) {
+        let (known, is_compared) = match self.standing(to) {
             None | Some(Standing::Unnamed) => return Ok(Fetched::Unknown),
             Some(Standing::Withheld) => return Ok(Fetched::Withheld),
             Some(Standing::Uncompared(_)) if partition.is_some() => return Ok(Fetched::Running),
-            Some(Standing::Uncompared(known) | Standing::Compared(known)) => known,
+            Some(Standing::Uncompared(known)) => (known, false),
+            Some(Standing::Compared(known)) => (known, true),
         };
         let to = to.by_name_of(&known);
-        let unmasked = ask(way, to.form, known, partition).await;
+        let wanted = Wanted {
+            query_id: known.query_id,
+            partition,
+            is_compared,
+        };
+        let unmasked = ask(way, to.form, wanted, known.earlier).await;
         let delivered = self.deliver(unmasked, &to).await?;
         Ok(Fetched::Reply(delivered.reply))
     }
@@ -161,7 +167,8 @@ impl Stages {
             return Ok(Look::Over);
         };
         let to = to.by_name_of(&known);
-        let unmasked = ask(way, to.form, known, None).await;
+        let (wanted, earlier) = uncompared(known);
+        let unmasked = ask(way, to.form, wanted, earlier).await;
         self.compare(unmasked, &to).await
     }
 
@@ -180,7 +187,8 @@ impl Stages {
         };
         let to = to.by_name_of(&known);
         // What is given up is the asking alone: a comparison that has begun is carried to its end.
-        match tokio::time::timeout(limit, ask(way, to.form, known, None)).await {
+        let (wanted, earlier) = uncompared(known);
+        match tokio::time::timeout(limit, ask(way, to.form, wanted, earlier)).await {
             Ok(unmasked) => self.compare(unmasked, &to).await,
             Err(_) => Ok(Look::Running),
         }
@@ -293,18 +301,27 @@ impl<'a> Turn<'a> {
     }
 }
 
+/// Gives what is asked for to compare a statement, and how it was judged.
+fn uncompared(known: Known) -> (Wanted, Earlier) {
+    let wanted = Wanted {
+        query_id: known.query_id,
+        partition: None,
+        is_compared: false,
+    };
+    (wanted, known.earlier)
+}
+
 /// Asks Snowflake for the result of a statement that was sent earlier, at the door that it came through.
-async fn ask(way: Way<'_>, form: Form, known: Known, partition: Option<u32>) -> Unmasked {
+async fn ask(way: Way<'_>, form: Form, wanted: Wanted, earlier: Earlier) -> Unmasked {
     let Way {
         upstream,
         login,
         headers,
     } = way;
-    let Known { earlier, query_id } = known;
     match form {
-        Form::V1 => upstream::fetch(upstream, login, headers, query_id, earlier).await,
+        Form::V1 => upstream::fetch(upstream, login, headers, wanted.query_id, earlier).await,
         Form::V2 { .. } => {
-            upstream::fetch_partition(upstream, login, headers, query_id, partition, earlier).await
+            upstream::fetch_partition(upstream, login, headers, wanted, earlier).await
         }
     }
 }

@@ -140,3 +140,57 @@ impl Door {
         Ok(login)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::logins::tests::{open_login, place};
+    use super::*;
+
+    fn purpose(number: usize) -> Purpose {
+        Purpose::External(number.to_string())
+    }
+
+    #[test]
+    fn a_session_has_its_share_of_external_sessions_and_another_has_its_own() {
+        let implicit = Implicit::default();
+        let (one, other) = (SessionId::new(), SessionId::new());
+        let slot = |session, number| implicit.slot((session, "h".to_owned(), purpose(number)));
+        assert!((0..LOGINS_MAX).all(|number| slot(one, number).is_some()));
+        assert!(slot(one, LOGINS_MAX).is_none());
+        assert!(slot(one, 0).is_some() && slot(other, LOGINS_MAX).is_some());
+        implicit.forget_session(one);
+        assert!(slot(one, LOGINS_MAX).is_some());
+    }
+
+    #[test]
+    fn a_session_has_its_share_of_bearers_and_another_has_its_own() {
+        let (implicit, logins) = (Implicit::default(), Logins::default());
+        let (one, other) = (open_login(SessionId::new()), open_login(SessionId::new()));
+        logins.keep(&one, place());
+        logins.keep(&other, place());
+        let found = |login: &OpenLogin, bearer: &str| {
+            implicit
+                .of_bearer(&logins, login.session, &login.account, bearer)
+                .map(|found| found.id)
+        };
+        for number in 0..=BEARERS_MAX {
+            implicit.note_bearer(&one, &number.to_string());
+        }
+        assert_eq!(found(&one, "0"), Some(one.id));
+        let last_place = (BEARERS_MAX - 1).to_string();
+        assert_eq!(found(&one, &last_place), Some(one.id));
+        let one_more = BEARERS_MAX.to_string();
+        assert_eq!(found(&one, &one_more), None);
+        assert_eq!(found(&other, "0"), None);
+        implicit.note_bearer(&other, &one_more);
+        assert_eq!(found(&other, &one_more), Some(other.id));
+
+        // One that has its place follows its client to another login.
+        let next = open_login(one.session);
+        logins.keep(&next, place());
+        implicit.note_bearer(&next, "0");
+        assert_eq!(found(&one, "0"), Some(next.id));
+        logins.revoke(next.id);
+        assert_eq!(found(&one, "0"), None);
+    }
+}

@@ -162,3 +162,118 @@ pub(super) fn digest(token: &str) -> [u8; 32] {
     bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref());
     bytes
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A login of a session, which no table holds yet.
+    pub(in super::super) fn open_login(session: SessionId) -> Arc<OpenLogin> {
+        let host = "acme.snowflakecomputing.com";
+        Arc::new(OpenLogin {
+            id: LoginId::new(),
+            session,
+            account: Arc::new(Account::of_host(host)),
+            login: Arc::new(Login::of_host(host)),
+            row: LoginRow::default(),
+        })
+    }
+
+    /// A place among a session's logins.
+    pub(in super::super) fn place() -> OwnedSemaphorePermit {
+        let places = Arc::new(tokio::sync::Semaphore::new(1));
+        places.try_acquire_owned().unwrap()
+    }
+
+    /// A login of a session that the table holds, and the tokens of its client.
+    fn granted(logins: &Logins, session: SessionId) -> (Arc<OpenLogin>, Secret, Secret) {
+        let login = open_login(session);
+        logins.keep(&login, place());
+        let (token, master) = logins.grant(&login).unwrap();
+        (login, token, master)
+    }
+
+    fn word(found: &Found) -> &'static str {
+        match found {
+            Found::Login(_) => "login",
+            Found::Foreign => "foreign",
+            Found::Unknown => "unknown",
+        }
+    }
+
+    /// What a session's two tokens lead to, each as what it is and as the other.
+    fn all(
+        logins: &Logins,
+        session: SessionId,
+        token: &Secret,
+        master: &Secret,
+    ) -> [&'static str; 4] {
+        use TokenKind::{Master, Session};
+        [
+            (Session, token),
+            (Master, master),
+            (Master, token),
+            (Session, master),
+        ]
+        .map(|(kind, token)| word(&logins.find(session, kind, token.reveal())))
+    }
+
+    #[test]
+    fn a_token_is_good_for_one_thing_in_one_session() {
+        let (logins, session) = (Logins::default(), SessionId::new());
+        let (_, token, master) = granted(&logins, session);
+        let own = all(&logins, session, &token, &master);
+        assert_eq!(own, ["login", "login", "unknown", "unknown"]);
+        let others = all(&logins, SessionId::new(), &token, &master);
+        assert_eq!(others, ["foreign"; 4]);
+    }
+
+    #[test]
+    fn tokens_of_a_closed_login_are_unknown_and_no_more_are_given() {
+        let (logins, session) = (Logins::default(), SessionId::new());
+        let (login, token, master) = granted(&logins, session);
+        let (_, kept, kept_master) = granted(&logins, session);
+        assert!(logins.revoke(login.id) && !logins.revoke(login.id));
+        assert_eq!(all(&logins, session, &token, &master), ["unknown"; 4]);
+        let others = all(&logins, SessionId::new(), &token, &master);
+        assert_eq!(others, ["unknown"; 4]);
+        assert_eq!(logins.grant(&login).unwrap_err(), NoToken::Closed);
+        let kept = all(&logins, session, &kept, &kept_master);
+        assert_eq!(kept[..2], ["login", "login"]);
+    }
+
+    #[test]
+    fn tokens_of_a_session_that_ended_are_unknown_everywhere() {
+        let (logins, session, other) = (Logins::default(), SessionId::new(), SessionId::new());
+        let (login, token, master) = granted(&logins, session);
+        let (_, kept, kept_master) = granted(&logins, other);
+        let revoked = logins.revoke_session(session);
+        assert_eq!(
+            revoked.iter().map(|login| login.id).collect::<Vec<_>>(),
+            [login.id]
+        );
+        for asking in [session, other] {
+            assert_eq!(all(&logins, asking, &token, &master), ["unknown"; 4]);
+        }
+        assert_eq!(logins.grant(&login).unwrap_err(), NoToken::Closed);
+        assert_eq!(
+            all(&logins, other, &kept, &kept_master)[..2],
+            ["login", "login"]
+        );
+    }
+
+    #[test]
+    fn a_renewed_login_keeps_three_pairs_of_tokens() {
+        let (logins, session) = (Logins::default(), SessionId::new());
+        let (login, token, master) = granted(&logins, session);
+        for _ in 0..2 {
+            logins.grant(&login).unwrap();
+        }
+        assert_eq!(
+            all(&logins, session, &token, &master)[..2],
+            ["login", "login"]
+        );
+        logins.grant(&login).unwrap();
+        assert_eq!(all(&logins, session, &token, &master), ["unknown"; 4]);
+    }
+}

@@ -72,7 +72,7 @@ impl Door {
         let told = asked
             .map_err(|error| error.to_string())
             .and_then(|answered| {
-                let (answer, _) = answered.into_parts();
+                let (answer, _, _) = answered.into_parts();
                 answer.write(named).map_err(|error| error.to_string())
             });
         told.unwrap_or_else(|error| {

@@ -182,6 +182,9 @@ pub(super) trait Heard: Sized {
     /// Tells whether it says that the session token has expired.
     fn has_expired(&self) -> bool;
 
+    /// Tells whether it says that the statement is still running.
+    fn in_progress(&self) -> bool;
+
     /// Gives the `x-snowflake-session` header that came with it.
     fn route(&self) -> Option<&HeaderValue>;
 }
@@ -224,6 +227,10 @@ impl Heard for Answered {
 
     fn has_expired(&self) -> bool {
         self.answer().code() == Some(code::SESSION_EXPIRED)
+    }
+
+    fn in_progress(&self) -> bool {
+        self.answer().in_progress()
     }
 
     fn route(&self) -> Option<&HeaderValue> {

@@ -34,6 +34,21 @@ pub struct Account {
 }
 
 impl Account {
+    /// Stands for an account of the config, for tests of what is done at one.
+    #[cfg(test)]
+    pub(crate) fn of_host(host: &str) -> Self {
+        let credential = Credential::in_no_file();
+        Self {
+            host: host.to_owned(),
+            aliases: Vec::new(),
+            name: "ACME".to_owned(),
+            user: "SVC".to_owned(),
+            role: "ANALYST".to_owned(),
+            warehouse: None,
+            credential: Arc::new(credential),
+        }
+    }
+
     /// Tells whether a canonical host name is one of this account's.
     #[must_use]
     pub fn answers_to(&self, host: &str) -> bool {
@@ -129,6 +144,29 @@ impl Login {
             route: Mutex::new(route),
         };
         Ok(LoginOutcome::Granted(Box::new(login), granted))
+    }
+
+    /// Stands for a login that was granted, for tests of what is done with one.
+    #[cfg(test)]
+    pub(crate) fn of_host(host: &str) -> Self {
+        let token = || Secret::new("token".to_owned());
+        let hour = std::time::Duration::from_secs(3600);
+        Self {
+            host: host.to_owned(),
+            credential: Box::new(CredentialUsed {
+                kind: "pat",
+                reference: "/pat".to_owned(),
+            }),
+            tokens: Mutex::new(RealTokens {
+                session: token(),
+                master: token(),
+                session_validity: hour,
+                master_validity: hour,
+            }),
+            renewing: tokio::sync::Mutex::new(()),
+            over: AtomicBool::new(false),
+            route: Mutex::new(None),
+        }
     }
 
     /// Gives the account's host.

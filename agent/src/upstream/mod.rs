@@ -21,7 +21,7 @@ pub use credential::{Credential, CredentialError, Flaw};
 pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
-pub use v2::{Answered as ApiAnswered, cancel, fetch_partition};
+pub use v2::{Answered as ApiAnswered, Ran, Wanted, cancel, fetch_partition};
 
 use crate::id::StatementId;
 use crate::record::{Intent, Part};
@@ -239,8 +239,8 @@ impl Unmasked {
 
     /// Stands for an answer of the SQL API, for tests of the next stage.
     #[cfg(test)]
-    pub(crate) fn of_api(kind: Kind, answer: crate::snowflake::v2::Answer) -> Self {
-        Self::of_said(kind, Ok(Said::Api(ApiAnswered::of_answer(answer))))
+    pub(crate) fn of_api(kind: Kind, answered: ApiAnswered) -> Self {
+        Self::of_said(kind, Ok(Said::Api(answered)))
     }
 
     #[cfg(test)]

@@ -123,12 +123,12 @@ async fn submit(
         ));
     };
     on_running(query_id);
-    loop {
-        let answered = poll(way, query_id).await?;
-        if !answered.answer().in_progress() {
-            return Ok(answered);
-        }
-    }
+    result(way, query_id).await
+}
+
+/// Waits for a statement's end; Snowflake holds each request up to 45 s, so that nothing is gained by pausing.
+pub(super) async fn result(way: Way<'_>, query_id: QueryId) -> Result<Answered, UpstreamError> {
+    until_ended(Duration::ZERO, || poll(way, query_id)).await
 }
 
 /// Asks once for the result of a statement that was sent earlier; Snowflake holds the answer up to 45 s.
@@ -203,6 +203,29 @@ pub async fn call(
         headers,
     };
     patient(way, method, path, Vec::new()).await
+}
+
+/// Longest pause before a running statement is asked for again.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Asks for a running statement until it has ended, each time after a pause that grows from the first one.
+pub(super) async fn until_ended<T, F>(
+    first_pause: Duration,
+    ask: impl Fn() -> F,
+) -> Result<T, UpstreamError>
+where
+    T: Heard,
+    F: Future<Output = Result<T, UpstreamError>>,
+{
+    let mut pause = first_pause;
+    loop {
+        tokio::time::sleep(pause).await;
+        let answered = ask().await?;
+        if !answered.in_progress() {
+            return Ok(answered);
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
 }
 
 /// Sends a request again after a lost connection or a passing failure, and after renewing an expired token.

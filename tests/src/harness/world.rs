@@ -307,12 +307,35 @@ impl World {
         product: impl Into<Product>,
         steps: &Value,
     ) -> Result<Driver> {
-        let product = product.into();
+        self.start_in(uid, &[], product.into(), steps)
+    }
+
+    /// Starts steps of a driver in a session of the agent's user, without some variables that the session has.
+    pub fn start_driver_without(
+        &self,
+        variables: &[&str],
+        product: Product,
+        steps: &Value,
+    ) -> Result<Driver> {
+        let unset = variables.iter().flat_map(|name| ["-u", name]);
+        let env: Vec<&str> = std::iter::once("env").chain(unset).collect();
+        self.start_in(AGENT_UID, &env, product, steps)
+    }
+
+    /// Starts steps of a driver in a session of a user's, by a program that starts others.
+    fn start_in(
+        &self,
+        uid: u32,
+        starter: &[&str],
+        product: Product,
+        steps: &Value,
+    ) -> Result<Driver> {
         let script = self.path(product.script().unwrap_or_default());
         for name in product.script().into_iter().chain(["run_steps.py"]) {
             fs::copy(python::folder("drivers").join(name), self.path(name))?;
         }
-        let words = product.words(&script)?;
+        let starter = starter.iter().map(OsString::from);
+        let words: Vec<OsString> = starter.chain(product.words(&script)?).collect();
         let (program, arguments) = words.split_first().context("no program")?;
         let mut command = self.session(uid, &[], program)?;
         command.args(arguments).arg(steps.to_string());

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use icecore_tests::harness::world::{Plan, World};
-use icecore_tests::python::Generation;
+use icecore_tests::python::{BATCH, Generation};
 use serde_json::{Value, json};
 
 use crate::piece;
@@ -11,16 +11,9 @@ const TOGETHER: &str = r#"
 with connect() as c:
     at = c.cursor()
     at.execute("select 1; select ';' as a, ?; show tables -- the end", (10,), num_statements=3)
-    sets = [len(at.fetchall())]
-    ids = [at.sfqid]
-    while at.nextset():
-        sets.append([list(r) for r in at.fetchall()] if len(sets) == 1 else len(at.fetchall()))
-        ids.append(at.sfqid)
-    tell("batch", sets=sets, ids=ids)
+    tell("batch", results=walked(at))
     at.execute("begin; select customer from orders where id = 2; commit", num_statements=0)
-    last = [at.fetchall()]
-    while at.nextset():
-        last.append(at.fetchall())
+    last = walked(at)
     tell("transaction", results=len(last), row=last[1][0][0])
     failure("refused", lambda: at.execute("select 1; delete from orders; select 2", num_statements=3))
     failure("unread", lambda: at.execute("select 1; select * from table(result_scan(last_query_id()))", num_statements=2))
@@ -35,10 +28,10 @@ with connect() as c:
 fn both_connectors_send_several_statements_and_one_refused_refuses_all() -> Result<()> {
     let world = World::start(&Plan::default())?;
     for generation in Generation::ALL {
-        let finished = piece::run(&world, generation, TOGETHER)?;
-        let batch = finished.step("batch")?;
-        assert_eq!(batch["sets"][0], 1, "{batch}");
-        assert_eq!(batch["sets"][1], json!([[";", 10]]), "{batch}");
+        let finished = piece::run(&world, generation, &format!("{BATCH}{TOGETHER}"))?;
+        let results = &finished.step("batch")?["results"];
+        assert_eq!(results[0], json!([[1]]), "{results}");
+        assert_eq!(results[1], json!([[";", 10]]), "{results}");
         let transaction = finished.step("transaction")?;
         assert_eq!(
             (&transaction["results"], &transaction["row"]),
@@ -145,26 +138,17 @@ fn recorded(world: &World) -> Result<()> {
 #[test]
 fn an_async_batch_is_followed_by_the_ids_of_its_parts() -> Result<()> {
     let world = World::start(&Plan::default())?;
-    let finished = piece::run(
-        &world,
-        Generation::Four,
-        r#"
-import time
+    let follow = r#"
 with connect() as c:
-    at = c.cursor()
-    at.execute_async("select 1; select * from wait_1_seconds; select 'b'", num_statements=3)
-    parent = at.sfqid
-    while c.is_still_running(c.get_query_status(parent)):
-        time.sleep(0.1)
-    at.get_results_from_sfqid(parent)
-    rows = [at.fetchall()[0][0]]
-    while at.nextset():
-        rows.append(at.fetchall()[0][0])
-    tell("followed", rows=rows, parts=at.multi_statement_savedIds)
-"#,
-    )?;
+    results, parts = followed(c, "select 1; select * from wait_1_seconds; select 'b'", 3)
+    tell("followed", results=results, parts=parts)
+"#;
+    let finished = piece::run(&world, Generation::Four, &format!("{BATCH}{follow}"))?;
     let followed = finished.step("followed")?;
-    assert_eq!(followed["rows"], json!([1, "waited 1 seconds", "b"]));
+    assert_eq!(
+        followed["results"],
+        json!([[[1]], [["waited 1 seconds"]], [["b"]]])
+    );
     let thief = format!(
         "
 with connect() as c:

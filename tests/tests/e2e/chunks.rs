@@ -1,6 +1,7 @@
 //! Large results: their chunks come through the proxy, whole or as an error, recorded, and good in one session.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use icecore_tests::emulator::{CHUNK_HOST, Endpoint, FaultKind, Tuning};
@@ -325,6 +326,87 @@ tell('down', **ask(paths[0]))
 }
 
 /// The spool is filled to its limit while the store takes nothing: no delivery ends cleanly that is not on record.
+/// Fills the spool until not even a short statement fits, which refuses one of each size.
+const FILL: &str = r#"
+def fill(at):
+    for size in (250_000, 50_000, 10_000, 2_000, 100, 1):
+        try:
+            while True:
+                at.execute('select 1 -- ' + size * 'x')
+        except Exception as error:
+            tell('refused', message=str(error))
+"#;
+
+/// A store where nothing can be sealed into, so that nothing leaves the spool.
+struct StoreAway {
+    store: PathBuf,
+    aside: PathBuf,
+}
+
+impl StoreAway {
+    fn take(world: &World) -> Result<Self> {
+        let away = Self {
+            store: world.config.store.clone(),
+            aside: world.path("store-aside"),
+        };
+        fs::rename(&away.store, &away.aside)?;
+        fs::write(&away.store, "not a folder")?;
+        Ok(away)
+    }
+
+    fn give_back(self) -> Result<()> {
+        fs::remove_file(&self.store)?;
+        Ok(fs::rename(&self.aside, &self.store)?)
+    }
+}
+
+/// While the record is known to fail, storage is not even asked; the same chunk comes once it works again.
+#[test]
+fn no_chunk_is_begun_while_the_record_fails() -> Result<()> {
+    let world = World::start(&Plan {
+        spool_max: "1MiB".into(),
+        ..chunked(8000)
+    })?;
+    let piece = format!(
+        "{NAMED}{FILL}
+c, data, paths = named()
+tell('before', **ask(paths[0]))
+pause()
+fill(c.cursor())
+tell('meanwhile', **ask(paths[0]))
+pause()
+c.cursor().execute('select 2')
+tell('after', **ask(paths[0]))
+"
+    );
+    let chunks = || -> Result<usize> { Ok(world.gate.events(Some("chunk"))?.len()) };
+    let mut driver = piece::start(&world, Generation::Four, &piece)?;
+    assert_eq!(driver.expect("before")?["status"], 200);
+    driver.expect("pause")?;
+    let begun = chunks()?;
+    let store = StoreAway::take(&world)?;
+    driver.go_on()?;
+    for _ in 0..6 {
+        driver.expect("refused")?;
+    }
+    let meanwhile = driver.expect("meanwhile")?;
+    assert_eq!(meanwhile["status"], 503, "{meanwhile}");
+    assert!(
+        meanwhile["text"]
+            .to_string()
+            .contains("nothing can be recorded"),
+        "{meanwhile}"
+    );
+    assert_eq!(chunks()?, begun, "storage was asked");
+    driver.expect("pause")?;
+    store.give_back()?;
+    world.flush()?;
+    driver.go_on()?;
+    assert_eq!(driver.expect("after")?["status"], 200);
+    assert_eq!(chunks()?, begun + 1);
+    Ok(())
+}
+
 #[test]
 fn a_delivery_that_cannot_be_recorded_breaks_off() -> Result<()> {
     let world = World::start(&Plan {
@@ -332,16 +414,10 @@ fn a_delivery_that_cannot_be_recorded_breaks_off() -> Result<()> {
         ..chunked(8000)
     })?;
     let piece = format!(
-        "{NAMED}
+        "{NAMED}{FILL}
 c, data, paths = named()
-at = c.cursor()
 pause()
-for size in (250_000, 50_000, 10_000, 2_000, 100, 1):
-    try:
-        while True:
-            at.execute('select 1 -- ' + size * 'x')
-    except Exception as error:
-        tell('refused', message=str(error))
+fill(c.cursor())
 ends = [ask(paths[0]) for _ in range(20)]
 tell('ends', whole=sum(end['clean'] and end['status'] == 200 for end in ends), last=ends[-1])
 pause()
@@ -349,12 +425,7 @@ pause()
     );
     let mut driver = piece::start(&world, Generation::Four, &piece)?;
     driver.expect("pause")?;
-    let (store, aside) = (&world.config.store, world.path("store-aside"));
-    let was_there = store.exists();
-    if was_there {
-        fs::rename(store, &aside)?;
-    }
-    fs::write(store, "not a folder")?;
+    let store = StoreAway::take(&world)?;
     driver.go_on()?;
     for _ in 0..6 {
         let refused = driver.expect("refused")?;
@@ -365,10 +436,7 @@ pause()
     // None is begun while the record is known to fail; one that was begun breaks off.
     let (status, clean) = (&ends["last"]["status"], &ends["last"]["clean"]);
     assert!(*status == 503 || *clean == false, "{ends}");
-    fs::remove_file(store)?;
-    if was_there {
-        fs::rename(&aside, store)?;
-    }
+    store.give_back()?;
     world.flush()?;
     let rows = world.query("select count(*) n from results where is_complete")?;
     assert_eq!(rows[0]["n"], ends["whole"], "{ends}");

@@ -15,6 +15,8 @@ mod detached;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod looks;
 #[cfg(test)]
 mod observe;
@@ -35,8 +37,6 @@ mod request_ids;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
-mod rotation;
-#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sessions;
@@ -50,3 +50,5 @@ mod unit;
 mod upstream;
 #[cfg(test)]
 mod v2;
+#[cfg(test)]
+mod withheld;

@@ -11,17 +11,17 @@ use crate::raw::{self, body, login, statement, token};
 const FORBIDDEN: &str = "insert into ORDERS values (667, 'canary-write-v2', 0)";
 
 /// The headers of a client that brings a credential of its own, which is worth nothing.
-fn bearer() -> Value {
+pub(crate) fn bearer() -> Value {
     json!({"Authorization": "Bearer jwt-of-the-agent", "X-Snowflake-Authorization-Token-Type": "KEYPAIR_JWT",
            "User-Agent": "apiclient/1.0", "X-Snowflake-Role": "ACCOUNTADMIN"})
 }
 
-fn submit(name: &str, members: &str, sql: &str) -> Value {
+pub(crate) fn submit(name: &str, members: &str, sql: &str) -> Value {
     json!({"name": name, "target": format!("/api/v2/statements?{members}"), "headers": bearer(),
            "body": {"statement": sql, "role": "ACCOUNTADMIN", "warehouse": "BIG", "timeout": 60}})
 }
 
-fn get(name: &str, target: &str) -> Value {
+pub(crate) fn get(name: &str, target: &str) -> Value {
     json!({"name": name, "method": "GET", "target": target, "headers": bearer()})
 }
 

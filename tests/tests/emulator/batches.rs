@@ -2,10 +2,14 @@
 
 use anyhow::Result;
 use icecore_tests::emulator::Tuning;
-use icecore_tests::python::Generation;
+use icecore_tests::python::{BATCH, Generation};
 use serde_json::json;
 
 use crate::bench::Bench;
+
+fn with_batch(piece: &str) -> String {
+    format!("{BATCH}{piece}")
+}
 
 #[test]
 fn both_connectors_walk_through_the_results_of_a_batch() -> Result<()> {
@@ -13,23 +17,18 @@ fn both_connectors_walk_through_the_results_of_a_batch() -> Result<()> {
     for generation in Generation::ALL {
         let finished = bench.piece(
             generation,
-            r#"
+            &with_batch(r#"
 with connect() as c:
     at = c.cursor()
     at.execute("select 1; select ';' as a, ?; select ?; -- the end", (10, "x"), num_statements=3)
-    sets = [[list(r) for r in at.fetchall()]]
-    while at.nextset():
-        sets.append([list(r) for r in at.fetchall()])
-    tell("batch", sets=sets)
+    tell("batch", results=walked(at))
     at.execute("begin; create or replace table t (a int); insert into t values (1), (2); select max(a) from t; rollback", num_statements=0)
-    last = [at.fetchall()]
-    while at.nextset():
-        last.append(at.fetchall())
+    last = walked(at)
     tell("any", most=last[3][0][0], results=len(last))
-"#,
+"#),
         )?;
         assert_eq!(
-            finished.step("batch")?["sets"],
+            finished.step("batch")?["results"],
             json!([[[1]], [[";", 10]], [["x"]]])
         );
         assert_eq!(
@@ -129,19 +128,13 @@ fn an_async_batch_is_followed_and_cancelled_by_id() -> Result<()> {
     let bench = Bench::new(23, Tuning::default())?;
     let finished = bench.piece(
         Generation::Four,
-        r#"
+        &with_batch(
+            r#"
 import time
 with connect() as c:
+    results, parts = followed(c, "select 1; select * from wait_1_seconds; select 'b'", 3)
+    tell("followed", results=results, ids=len(set(parts)))
     at = c.cursor()
-    at.execute_async("select 1; select * from wait_1_seconds; select 'b'", num_statements=3)
-    parent = at.sfqid
-    while c.is_still_running(c.get_query_status(parent)):
-        time.sleep(0.1)
-    at.get_results_from_sfqid(parent)
-    rows = [at.fetchall()[0][0]]
-    while at.nextset():
-        rows.append(at.fetchall()[0][0])
-    tell("followed", rows=rows, ids=len(set(at.multi_statement_savedIds)))
     at.execute_async("select 1; select * from wait_60_seconds", num_statements=2)
     parent = at.sfqid
     time.sleep(0.5)
@@ -150,8 +143,10 @@ with connect() as c:
         time.sleep(0.1)
     tell("after", status=status.name)
 "#,
+        ),
     )?;
-    let followed = json!({"step": "followed", "rows": [1, "waited 1 seconds", "b"], "ids": 3});
+    let results = json!([[[1]], [["waited 1 seconds"]], [["b"]]]);
+    let followed = json!({"step": "followed", "results": results, "ids": 3});
     assert_eq!(finished.step("followed")?, &followed);
     assert_eq!(finished.step("cancelled")?["done"], true);
     assert_eq!(finished.step("after")?["status"], "ABORTED");

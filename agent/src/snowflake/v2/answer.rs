@@ -102,12 +102,6 @@ impl Answer {
             .read_as("numRows")
     }
 
-    /// Gives the kind of statement that Snowflake says it ran, where it says so.
-    #[must_use]
-    pub fn statement_type_id(&self) -> Option<u32> {
-        self.body.read_as("statementTypeId")
-    }
-
     /// Tells whether Snowflake says that rows were changed.
     #[must_use]
     pub fn changed_rows(&self) -> bool {

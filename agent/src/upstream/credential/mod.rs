@@ -91,6 +91,16 @@ impl Credential {
         Ok(credential)
     }
 
+    /// Stands for a credential that nobody presents, for tests of what an account is used for.
+    #[cfg(test)]
+    pub(crate) fn in_no_file() -> Self {
+        let token_file = std::path::PathBuf::new();
+        Self {
+            source: config::Credential::Pat { token_file },
+            held: Mutex::new(None),
+        }
+    }
+
     /// Reads the files as they are at this moment and makes the proof for one login.
     ///
     /// # Errors

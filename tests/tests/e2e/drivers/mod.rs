@@ -4,6 +4,7 @@ mod facts;
 mod logins;
 mod matrix;
 mod restart;
+mod trust;
 
 use anyhow::Result;
 use icecore_tests::emulator::{CLIENT_CREDENTIAL_FIELDS, Tuning};
