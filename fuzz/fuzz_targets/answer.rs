@@ -6,6 +6,8 @@ use bytes::Bytes;
 use icecore::snowflake::answer::Answer;
 use icecore::snowflake::gzip::{Inflater, inflate_capped};
 use icecore::snowflake::json::Object;
+use icecore::snowflake::route::QueryId;
+use icecore::snowflake::v2;
 use libfuzzer_sys::fuzz_target;
 
 const OURS: &str = "https://h.example/icecore/chunks/";
@@ -31,7 +33,21 @@ fuzz_target!(|body: &[u8]| {
             assert!(chunk.read_as::<String>("url").is_some_and(|url| url.starts_with(OURS)));
         }
     }
+    of_the_sql_api(&plain);
 });
+
+fn of_the_sql_api(plain: &Bytes) {
+    let own = QueryId::parse("01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11").expect("an id");
+    if let Ok(answer) = v2::Answer::read(200, None, plain)
+        && let Ok(written) = answer.write(own)
+    {
+        let body = Object::read(written.text()).expect("what leaves is JSON");
+        let elsewhere = ["stageInfo", "presignedUrls", "encryptionMaterial", "chunks", "chunkHeaders", "qrmk", "token"];
+        assert!(elsewhere.iter().all(|part| !body.has_content(part)));
+        let url: Option<String> = body.read_as("statementStatusUrl");
+        assert!(url.is_none_or(|url| url.is_empty() || url == format!("/api/v2/statements/{own}")));
+    }
+}
 
 fn data(written: &[u8]) -> Option<Object> {
     Object::read(written).expect("what leaves is JSON").read_as("data")
@@ -50,6 +66,6 @@ fn streams_alike(body: &[u8], plain: Option<&Bytes>) {
     }
     if let (Ok(last), Some(plain)) = (inflater.finish(), plain) {
         found.extend_from_slice(&last);
-        assert_eq!(found, plain);
+        assert_eq!(found, plain.as_ref());
     }
 }
