@@ -48,6 +48,10 @@ pub async fn carry(mut client: Rewound, mut server: TcpStream) -> io::Result<(u6
     tokio::io::copy_bidirectional(&mut client, &mut server).await
 }
 
+/// How long a client that is silent may go on so where no server can be heard: one on a busy host may only be slow, and
+/// is judged by what it says then.
+const SPEAKS_WITHIN: Duration = Duration::from_secs(10);
+
 /// Who broke the silence of a connection.
 #[derive(Debug)]
 pub enum Words {
@@ -55,30 +59,48 @@ pub enum Words {
     Client(Opening, Rewound),
     /// The server, as SSH or SMTP do: no TLS server speaks before its client has said hello.
     Server(Rewound, TcpStream),
+    /// Neither: the client stayed silent, and the destination may not or could not be reached, or ended without a word.
+    Nobody(Rewound, io::Error),
 }
 
-/// Connects a silent client's destination and waits for who speaks first; nothing is carried before that.
+/// Waits for who speaks first on a silent client's connection; nothing is carried before that. The destination is
+/// connected if there is one that may be.
 ///
 /// A client that were carried on for its silence could say a governed name later, unread.
 ///
 /// # Errors
-/// The destination cannot be reached, or a connection ended without a word.
-pub async fn wait_for_words(client: Rewound, destination: SocketAddr) -> io::Result<Words> {
-    let server = dial(destination).await?;
-    let (mut of_client, mut of_server) = ([0], [0]);
+/// The client's connection ended without a word.
+pub async fn wait_for_words(client: Rewound, destination: Option<SocketAddr>) -> io::Result<Words> {
+    let mut of_client = [0];
     tokio::select! {
         biased;
         heard = client.peek(&mut of_client) => {
             heard.and_then(some)?;
-            drop(server);
             let (opening, client) = hello::read(client.into_stream()).await?;
             Ok(Words::Client(opening, client))
         }
-        heard = server.peek(&mut of_server) => {
-            heard.and_then(some)?;
-            Ok(Words::Server(client, server))
-        }
+        server = server_that_speaks(destination) => Ok(match server {
+            Ok(server) => Words::Server(client, server),
+            Err(error) => Words::Nobody(client, error),
+        }),
     }
+}
+
+/// Connects a destination and waits for its first word; where that cannot be, the client is left its time.
+async fn server_that_speaks(destination: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let dialled = match destination {
+        Some(destination) => dial(destination).await,
+        None => Err(io::ErrorKind::AddrNotAvailable.into()),
+    };
+    let server = match dialled {
+        Ok(server) => server,
+        Err(error) => {
+            tokio::time::sleep(SPEAKS_WITHIN).await;
+            return Err(error);
+        }
+    };
+    server.peek(&mut [0]).await.and_then(some)?;
+    Ok(server)
 }
 
 fn some(bytes: usize) -> io::Result<()> {
@@ -134,7 +156,7 @@ mod tests {
             client.write_all(&late).await.unwrap();
             server
         };
-        let (waited, mut server) = tokio::join!(wait_for_words(silent, destination), speaking);
+        let (waited, mut server) = tokio::join!(wait_for_words(silent, Some(destination)), speaking);
         let name = Some("other.snowflakecomputing.com".to_owned());
         let Words::Client(opening, mut rewound) = waited.unwrap() else {
             panic!("taken for a server that speaks first")
@@ -147,6 +169,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_client_has_its_time_though_no_destination_can_be_reached() {
+        let (mut client, accepted, far) = ends().await;
+        let unreachable = far.local_addr().unwrap();
+        drop(far);
+        for destination in [None, Some(unreachable)] {
+            let given_up = server_that_speaks(destination);
+            let waited = tokio::time::timeout(Duration::from_millis(100), given_up).await;
+            assert!(waited.is_err(), "{waited:?}");
+        }
+        let (_, silent) = hello::read(accepted).await.unwrap();
+        client
+            .write_all(&client_hello("acme.snowflakecomputing.com"))
+            .await
+            .unwrap();
+        let waited = wait_for_words(silent, None).await.unwrap();
+        assert!(matches!(
+            waited,
+            Words::Client(Opening::Tls { name: Some(_) }, _)
+        ));
+    }
+
+    #[tokio::test]
     async fn a_server_that_speaks_first_is_heard() {
         let (mut client, accepted, far) = ends().await;
         let (_, silent) = hello::read(accepted).await.unwrap();
@@ -156,7 +200,7 @@ mod tests {
             server.write_all(b"SSH-2.0-x").await.unwrap();
             server
         };
-        let (waited, server) = tokio::join!(wait_for_words(silent, destination), speaking);
+        let (waited, server) = tokio::join!(wait_for_words(silent, Some(destination)), speaking);
         let Words::Server(near, carried) = waited.unwrap() else {
             panic!("taken for a client that speaks first")
         };

@@ -110,18 +110,23 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
             return tracing::debug!(session = %session.id(), %error, "connection ended before its opening");
         }
     };
-    let (opening, stream) =
-        if opening == Opening::Silent && way_around(shared, &session, address).is_none() {
-            match splice::wait_for_words(stream, destination).await {
-                Ok(Words::Client(opening, stream)) => (opening, stream),
-                Ok(Words::Server(client, server)) => {
-                    return ended(&session, destination, splice::carry(client, server).await);
-                }
-                Err(error) => return ended(&session, destination, Err(error)),
+    let (opening, stream) = if opening == Opening::Silent {
+        let is_free = way_around(shared, &session, address).is_none();
+        match splice::wait_for_words(stream, is_free.then_some(destination)).await {
+            Ok(Words::Client(opening, stream)) => (opening, stream),
+            Ok(Words::Server(client, server)) => {
+                return ended(&session, destination, splice::carry(client, server).await);
             }
-        } else {
-            (opening, stream)
-        };
+            Ok(Words::Nobody(stream, _)) if !is_free => (Opening::Silent, stream),
+            Ok(Words::Nobody(stream, error)) => {
+                reset(stream.into_stream());
+                return ended(&session, destination, Err(error));
+            }
+            Err(error) => return ended(&session, destination, Err(error)),
+        }
+    } else {
+        (opening, stream)
+    };
     match opening {
         Opening::Tls { name: Some(name) } if is_snowflake(&name) => {
             session.learn_governed(address);
