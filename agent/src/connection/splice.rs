@@ -156,7 +156,8 @@ mod tests {
             client.write_all(&late).await.unwrap();
             server
         };
-        let (waited, mut server) = tokio::join!(wait_for_words(silent, Some(destination)), speaking);
+        let (waited, mut server) =
+            tokio::join!(wait_for_words(silent, Some(destination)), speaking);
         let name = Some("other.snowflakecomputing.com".to_owned());
         let Words::Client(opening, mut rewound) = waited.unwrap() else {
             panic!("taken for a server that speaks first")

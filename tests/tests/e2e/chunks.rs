@@ -345,6 +345,8 @@ struct StoreAway {
 
 impl StoreAway {
     fn take(world: &World) -> Result<Self> {
+        // Until something is sealed there is no folder.
+        world.flush()?;
         let away = Self {
             store: world.config.store.clone(),
             aside: world.path("store-aside"),

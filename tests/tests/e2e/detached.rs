@@ -56,7 +56,7 @@ fn a_statement_that_nobody_asks_for_is_recorded_to_its_end() -> Result<()> {
             Some(3),
         ),
         row("select * from NO_SUCH_TABLE", "failed", None, None),
-        row("select 7 as A", "success", None, Some(1)),
+        row("select 7 as A", "success", Some(0x1000), Some(1)),
     ];
     assert_eq!(ends(&world)?, ended);
     client.go_on()?;
