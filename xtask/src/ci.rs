@@ -33,6 +33,9 @@ pub(crate) fn run() -> Result<()> {
         "warnings",
     ];
     command::run(&mut cargo(&clippy))?;
+    // A workspace of its own, which nothing else builds.
+    let fuzz = root().join("fuzz/Cargo.toml");
+    command::run(cargo(&["check", "--locked", "--manifest-path"]).arg(fuzz))?;
     let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
     command::run(docs.env("RUSTDOCFLAGS", "-D warnings"))?;
     eprintln!("==> kernel programs, rebuilt and compared");
