@@ -75,10 +75,12 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     for warning in bundle.warnings() {
         tracing::warn!("{warning}");
     }
+    let trusted = web::trust(config.upstream.ca_file.as_deref())?;
+    let web = web::Client::new(Arc::clone(&trusted));
     let accounts: Result<Vec<_>, StartError> = config
         .accounts
         .iter()
-        .map(|account| open_account(account).map(Arc::new))
+        .map(|account| open_account(account, &web).map(Arc::new))
         .collect();
     let accounts = accounts?;
     let host_id = host_id();
@@ -86,7 +88,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     let tls = tls::server_config(ca, clock)?;
     let resolver = Arc::new(Resolver::new(config.upstream.resolve.clone()));
     let upstream = UpstreamSettings {
-        tls: web::trust(config.upstream.ca_file.as_deref())?,
+        tls: trusted,
         connect_timeout: config.upstream.connect_timeout,
         resolver: Arc::clone(&resolver),
     };
@@ -149,8 +151,8 @@ fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
     sources.collect()
 }
 
-fn open_account(account: &AccountConfig) -> Result<Account, StartError> {
-    let credential = Credential::open(account.credential.clone()).map_err(|cause| {
+fn open_account(account: &AccountConfig, web: &web::Client) -> Result<Account, StartError> {
+    let credential = Credential::new(&account.credential, web).map_err(|cause| {
         let host = account.host.clone();
         StartError::Credential { host, cause }
     })?;

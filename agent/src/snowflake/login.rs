@@ -117,7 +117,7 @@ pub struct Injected<'a> {
 }
 
 /// What proves to Snowflake who logs in, by kind. Source: protocol reference 2.1, "Authenticator (wire)".
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// A JWT signed with the user's private key.
     Jwt(Secret),

@@ -10,9 +10,12 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use uuid::Uuid;
 
 use super::client::{Headers, Upstream};
+use super::credential::Presented;
 use super::{Answered, Credential, UpstreamError};
 use crate::snowflake::json::Object;
-use crate::snowflake::login::{GrantedLogin, Injected, LoginError, LoginRequest, RealTokens};
+use crate::snowflake::login::{
+    GrantedLogin, Injected, LoginError, LoginRequest, Proof, RealTokens,
+};
 use crate::snowflake::secret::Secret;
 
 /// A governed account and the user that Icecore is there.
@@ -92,26 +95,23 @@ impl Login {
         headers: &Headers,
         now: DateTime<Utc>,
     ) -> Result<LoginOutcome, UpstreamError> {
-        let presented = account
-            .credential
-            .present(&account.name, &account.user, now)
-            .await
-            .map_err(UpstreamError::Credential)?;
-        let injected = Injected {
-            account: &account.name,
-            user: &account.user,
-            proof: &presented.proof,
+        let mut presented = present(account, now).await?;
+        let show = Show {
+            upstream,
+            account,
+            request,
+            client_query,
+            headers,
         };
-        let body = request
-            .write(&injected)
-            .map_err(|error| UpstreamError::Request(error.to_string()))?;
-        let path = format!(
-            "/session/v1/login-request?{}",
-            address_members(account, client_query)
-        );
-        let answered: Answered = upstream
-            .send(&account.host, Method::POST, &path, headers, None, body)
-            .await?;
+        let mut answered = show.to_snowflake(&presented.proof).await?;
+        // A kept secret may have been rotated meanwhile: one that is fetched anew gets one more try, the same one none.
+        if !answered.answer().success() && account.credential.forget() {
+            let fresh = present(account, now).await?;
+            if fresh.proof != presented.proof {
+                answered = show.to_snowflake(&fresh.proof).await?;
+                presented = fresh;
+            }
+        }
         if !answered.answer().success() {
             return Ok(LoginOutcome::Refused(answered));
         }
@@ -255,6 +255,45 @@ impl Login {
                 Some(&token),
                 b"{}".to_vec(),
             )
+            .await
+    }
+}
+
+async fn present(account: &Account, now: DateTime<Utc>) -> Result<Presented, UpstreamError> {
+    account
+        .credential
+        .present(&account.name, &account.user, now)
+        .await
+        .map_err(UpstreamError::Credential)
+}
+
+/// A login request that waits for a proof.
+struct Show<'a> {
+    upstream: &'a Upstream,
+    account: &'a Account,
+    request: &'a LoginRequest,
+    client_query: Option<&'a str>,
+    headers: &'a Headers,
+}
+
+impl Show<'_> {
+    async fn to_snowflake(&self, proof: &Proof) -> Result<Answered, UpstreamError> {
+        let account = self.account;
+        let injected = Injected {
+            account: &account.name,
+            user: &account.user,
+            proof,
+        };
+        let body = self
+            .request
+            .write(&injected)
+            .map_err(|error| UpstreamError::Request(error.to_string()))?;
+        let path = format!(
+            "/session/v1/login-request?{}",
+            address_members(account, self.client_query)
+        );
+        self.upstream
+            .send(&account.host, Method::POST, &path, self.headers, None, body)
             .await
     }
 }

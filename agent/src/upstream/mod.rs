@@ -17,7 +17,7 @@ use hyper::header::HeaderValue;
 
 pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
-pub use credential::{Credential, CredentialError, Flaw};
+pub use credential::{Credential, CredentialError, Flaw, flaws};
 pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;

@@ -106,6 +106,14 @@ impl Client {
         }
     }
 
+    /// Makes a client that trusts nobody, for where nothing is asked.
+    ///
+    /// # Errors
+    /// The crypto provider lacks TLS 1.2 or 1.3.
+    pub fn offline() -> Result<Self, RootsError> {
+        roots::trust_nobody().map(Self::new)
+    }
+
     /// Makes a client that may also ask the cloud's metadata service, which has no TLS, for the host's own identity.
     #[must_use]
     pub fn of_host_identity(self) -> Self {

@@ -46,6 +46,15 @@ pub fn trust(ca_file: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, RootsE
     if let Some(path) = ca_file {
         add(&mut roots, path)?;
     }
+    config(roots)
+}
+
+/// Trusts nobody.
+pub(super) fn trust_nobody() -> Result<Arc<rustls::ClientConfig>, RootsError> {
+    config(RootCertStore::empty())
+}
+
+fn config(roots: RootCertStore) -> Result<Arc<rustls::ClientConfig>, RootsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
