@@ -13,11 +13,14 @@ use crate::snowflake::answer::{self, Body, Form, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, LoginRequest};
 use crate::upstream::{
-    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
+    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, Unlike, UpstreamError,
 };
 
 /// Event: the host's own credential for an account cannot be used.
 const CREDENTIAL_UNUSABLE: &str = "AU005";
+
+/// Event: a login may do something else at Snowflake than the config says.
+const LOGIN_UNLIKE: &str = "AU006";
 
 /// Why a login was not opened.
 pub(super) enum NoLogin {
@@ -72,9 +75,10 @@ impl Door {
     ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
         let now = self.core.shared.stages.clock.now();
         let opened = Login::open(&self.core.upstream, account, request, query, headers, now).await;
-        let (login, granted) = match opened {
-            Ok(LoginOutcome::Granted(login, granted)) => (login, granted),
+        let (login, granted, standing) = match opened {
+            Ok(LoginOutcome::Granted(login, granted, standing)) => (login, granted, standing),
             Ok(LoginOutcome::Refused(answered)) => return Err(NoLogin::Refused(answered)),
+            Ok(LoginOutcome::Unlike(unlike)) => return Err(self.unlike(account, &unlike).await),
             Err(error) => return Err(self.no_login(account, &error).await),
         };
         let row = LoginRow {
@@ -84,7 +88,7 @@ impl Door {
             opened_at: Some(now),
             account: Some(account.name.clone()),
             sf_user: Some(account.user.clone()),
-            sf_role: granted.role().or_else(|| Some(account.role.clone())),
+            sf_role: Some(standing.role),
             secondary_roles: Some("NONE".to_owned()),
             sf_session_id: granted.sf_session_id(),
             client_app: request.client().name.clone(),
@@ -119,6 +123,29 @@ impl Door {
             ));
         }
         Ok((open, granted))
+    }
+
+    /// Refuses a login that may do something else than the config says.
+    async fn unlike(&self, account: &Account, unlike: &Unlike) -> NoLogin {
+        tracing::error!(host = %account.host, %unlike, "login refused");
+        let detail =
+            json!({ "account": account.name, "host": account.host, "reason": unlike.to_string() });
+        let shared = &self.core.shared;
+        shared
+            .event(
+                Some(&self.session),
+                LOGIN_UNLIKE,
+                Severity::High,
+                Category::Auth,
+                detail,
+            )
+            .await;
+        let advice =
+            "whoever runs Icecore has to mend the config, the user's grants or a session policy";
+        NoLogin::new(
+            code::LOGIN_REFUSED,
+            format!("Icecore refused this login: {unlike}; {advice}"),
+        )
     }
 
     /// Gives the client opaque tokens that lead to a login.

@@ -359,14 +359,6 @@ impl GrantedLogin {
         self.data.read_as("sessionId")
     }
 
-    /// Gives the role that Snowflake says the login has.
-    #[must_use]
-    pub fn role(&self) -> Option<String> {
-        self.data
-            .read_as::<Object>("sessionInfo")?
-            .read_as("roleName")
-    }
-
     /// Writes the `data` for the client, with opaque tokens where the real ones stood.
     ///
     /// # Errors

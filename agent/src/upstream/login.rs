@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::client::{Headers, Upstream};
 use super::credential::Presented;
+use super::standing::{Standing, Unlike};
 use super::{Answered, Credential, UpstreamError};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{
@@ -65,8 +66,10 @@ pub struct CredentialUsed {
 
 /// What a login request came to.
 pub enum LoginOutcome {
-    /// Snowflake let us in.
-    Granted(Box<Login>, GrantedLogin),
+    /// Snowflake let us in, as what the config says.
+    Granted(Box<Login>, GrantedLogin, Standing),
+    /// Snowflake let us in as something else; the login is closed again.
+    Unlike(Unlike),
     /// Snowflake refused, in its own words.
     Refused(Answered),
 }
@@ -86,7 +89,7 @@ impl Login {
     /// Logs in with our credential in the place of whatever the client sent.
     ///
     /// # Errors
-    /// The credential's files are not as they must be; no usable answer, or one without tokens.
+    /// The credential's secrets are not as they must be; no usable answer, or one without tokens.
     pub async fn open(
         upstream: &Upstream,
         account: &Account,
@@ -128,7 +131,18 @@ impl Login {
             over: AtomicBool::new(false),
             route: Mutex::new(route),
         };
-        Ok(LoginOutcome::Granted(Box::new(login), granted))
+        let standing = Standing::read(upstream, &login).await;
+        match standing.map(|standing| standing.check(account)) {
+            Ok(Ok(standing)) => Ok(LoginOutcome::Granted(Box::new(login), granted, standing)),
+            Ok(Err(unlike)) => {
+                login.give_up(upstream).await;
+                Ok(LoginOutcome::Unlike(unlike))
+            }
+            Err(error) => {
+                login.give_up(upstream).await;
+                Err(error)
+            }
+        }
     }
 
     /// Gives the account's host.
@@ -237,6 +251,13 @@ impl Login {
         let granted = GrantedLogin::read_renewal(data(answered)).map_err(unreadable)?;
         *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = granted.tokens().clone();
         Ok(RenewalOutcome::Granted(granted))
+    }
+
+    /// Closes a login that nobody gets.
+    async fn give_up(&self, upstream: &Upstream) {
+        if let Err(error) = self.close(upstream).await {
+            tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
+        }
     }
 
     /// Closes the login at Snowflake.

@@ -6,6 +6,7 @@ mod credential;
 mod login;
 mod query;
 mod resolve;
+mod standing;
 mod v2;
 
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ pub use credential::{Credential, CredentialError, Flaw, flaws};
 pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
+pub use standing::{Standing, Unlike};
 pub use v2::{Answered as ApiAnswered, cancel, fetch_partition};
 
 use crate::id::StatementId;

@@ -39,6 +39,8 @@ mod sessions;
 #[cfg(test)]
 mod spool;
 #[cfg(test)]
+mod standing;
+#[cfg(test)]
 mod trust;
 #[cfg(test)]
 mod unit;
