@@ -22,6 +22,9 @@ const CREDENTIAL_UNUSABLE: &str = "AU005";
 /// Event: a login may do something else at Snowflake than the config says.
 const LOGIN_UNLIKE: &str = "AU006";
 
+/// Event: a login asked for session parameters that are not let through.
+const PARAMETERS_DROPPED: &str = "RQ002";
+
 /// Why a login was not opened.
 pub(super) enum NoLogin {
     /// Snowflake refused it, in its own words.
@@ -55,6 +58,9 @@ impl Door {
                 return self.refuse(received.form, &error.to_string(), detail).await;
             }
         };
+        if !request.dropped().is_empty() {
+            self.tell_dropped(account, request.dropped()).await;
+        }
         let query = received.query.as_deref();
         let opened = self
             .open_login(account, &request, query, &received.headers())
@@ -123,6 +129,21 @@ impl Door {
             ));
         }
         Ok((open, granted))
+    }
+
+    /// Records which session parameters a login goes on without.
+    async fn tell_dropped(&self, account: &Account, dropped: &[String]) {
+        let detail = json!({ "account": account.name, "parameters": dropped });
+        let shared = &self.core.shared;
+        shared
+            .event(
+                Some(&self.session),
+                PARAMETERS_DROPPED,
+                Severity::Low,
+                Category::Policy,
+                detail,
+            )
+            .await;
     }
 
     /// Refuses a login that may do something else than the config says.

@@ -19,6 +19,8 @@ mod observe;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod parameters;
+#[cfg(test)]
 mod piece;
 #[cfg(test)]
 mod quirks;
@@ -36,6 +38,8 @@ mod rotation;
 mod secrets;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod sources;
 #[cfg(test)]
 mod spool;
 #[cfg(test)]
