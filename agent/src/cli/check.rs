@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use super::failure::report_config;
 use super::{ConfigFile, Exit};
-use crate::config::{Config, Credential, Mode, Policy, policy_files, unit};
+use crate::config::{
+    Config, Credential, Mode, Policy, SecretAt, Source as SecretSource, policy_files, unit,
+};
 use crate::connection::redirect::probe;
 use crate::identity::Users;
 use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
@@ -97,29 +99,41 @@ fn tell(problems: &[PolicyProblem]) {
     }
 }
 
-/// Says how a login is proved, and by which files.
+/// Says how a login is proved, and where the secrets are.
 fn by(credential: &Credential) -> String {
-    let (kind, file) = match credential {
+    let (kind, at) = match credential {
         Credential::KeyPair {
-            private_key_file,
-            passphrase_file,
+            private_key,
+            passphrase,
         } => {
-            let file = private_key_file.display();
-            return match passphrase_file {
-                None => format!("key pair `{file}`"),
-                Some(passphrase) => {
-                    format!(
-                        "key pair `{file}`, passphrase in `{}`",
-                        passphrase.display()
-                    )
-                }
+            let key = place(private_key);
+            return match passphrase {
+                None => format!("key pair {key}"),
+                Some(passphrase) => format!("key pair {key}, passphrase in {}", place(passphrase)),
             };
         }
-        Credential::Pat { token_file } => ("programmatic access token", token_file),
-        Credential::OAuth { token_file } => ("OAuth token", token_file),
-        Credential::Password { password_file } => ("password", password_file),
+        Credential::Pat(at) => ("programmatic access token", at),
+        Credential::OAuth(at) => ("OAuth token", at),
+        Credential::Password(at) => ("password", at),
     };
-    format!("{kind} in `{}`", file.display())
+    format!("{kind} in {}", place(at))
+}
+
+/// Says where a secret is.
+fn place(at: &SecretAt) -> String {
+    match &at.source {
+        SecretSource::File(path) => format!("`{}`", path.display()),
+        SecretSource::Systemd(name) => format!("systemd's credential `{name}`"),
+        SecretSource::Env(variable) => format!("the daemon's variable `{variable}`"),
+        SecretSource::Command(command) => {
+            let program = command.argv.first().map_or("", String::as_str);
+            format!("what `{program}` prints")
+        }
+        SecretSource::Vault(vault) => format!(
+            "field `{}` of `{}/{}` of Vault {}",
+            vault.field, vault.mount, vault.path, vault.address
+        ),
+    }
 }
 
 fn summary(config: &Config) -> String {

@@ -9,9 +9,9 @@ use rustls::pki_types::pem::PemObject;
 
 use super::problem::Problems;
 use super::trust::{self, Readers, Untrusted};
-use super::{Config, Credential, Policy};
+use super::{Config, Policy};
 use crate::connection::redirect::is_on_bpffs;
-use crate::upstream::{self, CredentialError, Flaw};
+use crate::upstream::{Flaw, flaws};
 
 /// Longest config file that is read.
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
@@ -139,19 +139,6 @@ fn roots(file: &Path) -> Result<(), Untrusted> {
             expected: "certificates in PEM (`BEGIN CERTIFICATE`)".to_owned(),
             found: format!("`{}`, which has none that can be read", file.display()),
         }),
-    }
-}
-
-/// Reads a credential's files as a login will.
-fn flaws(credential: &Credential) -> Vec<Flaw> {
-    match upstream::Credential::open(credential.clone()) {
-        Ok(_) => Vec::new(),
-        Err(CredentialError::Files(flaws)) => flaws,
-        Err(error @ (CredentialError::Unsigned | CredentialError::Slow)) => vec![Flaw {
-            setting: "kind",
-            expected: "a credential that can be used".to_owned(),
-            found: error.to_string(),
-        }],
     }
 }
 

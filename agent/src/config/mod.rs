@@ -10,6 +10,7 @@ mod host;
 mod mount;
 mod problem;
 mod section;
+mod source;
 mod trust;
 mod typed;
 pub(crate) mod unit;
@@ -22,7 +23,8 @@ use std::time::Duration;
 pub use files::policy_files;
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
-pub(crate) use trust::{Untrusted, read_secret_file};
+pub use source::{CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
+pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 
 use problem::Problems;
 
@@ -147,25 +149,30 @@ pub enum Credential {
     /// A JWT signed with the user's private key.
     KeyPair {
         /// The key, PKCS#8 in PEM.
-        private_key_file: PathBuf,
+        private_key: SecretAt,
         /// Its passphrase, if it is encrypted.
-        passphrase_file: Option<PathBuf>,
+        passphrase: Option<SecretAt>,
     },
     /// A programmatic access token.
-    Pat {
-        /// The token, alone.
-        token_file: PathBuf,
-    },
+    Pat(SecretAt),
     /// An OAuth access token that something else keeps fresh.
-    OAuth {
-        /// The token, alone.
-        token_file: PathBuf,
-    },
+    OAuth(SecretAt),
     /// The user's password.
-    Password {
-        /// The password, alone.
-        password_file: PathBuf,
-    },
+    Password(SecretAt),
+}
+
+impl Credential {
+    /// Gives its secrets.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretAt> {
+        let (first, second) = match self {
+            Self::KeyPair {
+                private_key,
+                passphrase,
+            } => (private_key, passphrase.as_ref()),
+            Self::Pat(at) | Self::OAuth(at) | Self::Password(at) => (at, None),
+        };
+        std::iter::once(first).chain(second)
+    }
 }
 
 /// Where the policies are.

@@ -75,11 +75,10 @@ impl Problems {
 
     /// Tells whether a key, or one below it, has a problem.
     pub(super) fn has_within(&self, key: &str) -> bool {
-        let below = format!("{key}.");
-        self.0
-            .borrow()
-            .iter()
-            .any(|problem| problem.key == key || problem.key.starts_with(&below))
+        self.0.borrow().iter().any(|problem| {
+            let rest = problem.key.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
     }
 
     /// Gives the value if nothing was noted, else all that was.

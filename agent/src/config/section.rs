@@ -175,6 +175,11 @@ impl<'p> Section<'p> {
         self.problems.has(&self.key(key))
     }
 
+    /// Tells whether a key of this table, or one below it, has a problem.
+    pub(super) fn has_within(&self, key: &str) -> bool {
+        self.problems.has_within(&self.key(key))
+    }
+
     /// Reads on inside a table that was taken from this one.
     pub(super) fn inside(&self, key: &str, table: Table) -> Self {
         self.below(self.key(key), table)

@@ -47,6 +47,17 @@ pub(crate) fn read_secret_file(
     read_file(path, Readers::Owner, limit_bytes)
 }
 
+/// Checks a program that is run as the daemon's own user: nobody else can have written it.
+pub(crate) fn check_program(path: &Path) -> Result<(), Untrusted> {
+    check_parents(path)?;
+    check_no_link(path)?;
+    let facts = fs::metadata(path).map_err(|error| unreadable("a program", path, &error))?;
+    if !facts.is_file() || facts.mode() & 0o111 == 0 {
+        return Err(other_kind("a program that can be run", path));
+    }
+    check_owner_and_mode(path, &facts)
+}
+
 /// Reads a whole file that is trusted, if it is no longer than `limit_bytes`.
 pub(super) fn read_file(
     path: &Path,

@@ -15,11 +15,17 @@ use crate::snowflake::answer::{self, Body, Form, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, LoginRequest};
 use crate::upstream::{
-    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
+    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, Unlike, UpstreamError,
 };
 
 /// Event: the host's own credential for an account cannot be used.
 const CREDENTIAL_UNUSABLE: &str = "AU005";
+
+/// Event: a login may do something else at Snowflake than the config says.
+const LOGIN_UNLIKE: &str = "AU006";
+
+/// Event: a login asked for session parameters that are not let through.
+const PARAMETERS_DROPPED: &str = "RQ002";
 
 /// Why a login was not opened.
 pub(super) enum NoLogin {
@@ -54,6 +60,9 @@ impl Door {
                 return self.refuse(received.form, &error.to_string(), detail).await;
             }
         };
+        if !request.dropped().is_empty() {
+            self.tell_dropped(account, request.dropped()).await;
+        }
         let query = received.query.as_deref();
         let opened = self
             .open_login(account, &request, query, &received.headers())
@@ -83,9 +92,10 @@ impl Door {
         };
         let now = self.core.shared.stages.clock.now();
         let opened = Login::open(&self.core.upstream, account, request, query, headers, now).await;
-        let (login, granted) = match opened {
-            Ok(LoginOutcome::Granted(login, granted)) => (login, granted),
+        let (login, granted, standing) = match opened {
+            Ok(LoginOutcome::Granted(login, granted, standing)) => (login, granted, standing),
             Ok(LoginOutcome::Refused(answered)) => return Err(NoLogin::Refused(answered)),
+            Ok(LoginOutcome::Unlike(unlike)) => return Err(self.unlike(account, &unlike).await),
             Err(error) => return Err(self.no_login(account, &error).await),
         };
         let row = LoginRow {
@@ -95,7 +105,7 @@ impl Door {
             opened_at: Some(now),
             account: Some(account.name.clone()),
             sf_user: Some(account.user.clone()),
-            sf_role: granted.role().or_else(|| Some(account.role.clone())),
+            sf_role: Some(standing.role),
             secondary_roles: Some("NONE".to_owned()),
             sf_session_id: granted.sf_session_id(),
             client_app: request.client().name.clone(),
@@ -130,6 +140,44 @@ impl Door {
             ));
         }
         Ok((open, granted))
+    }
+
+    /// Records which session parameters a login goes on without.
+    async fn tell_dropped(&self, account: &Account, dropped: &[String]) {
+        let detail = json!({ "account": account.name, "parameters": dropped });
+        let shared = &self.core.shared;
+        shared
+            .event(
+                Some(&self.session),
+                PARAMETERS_DROPPED,
+                Severity::Low,
+                Category::Policy,
+                detail,
+            )
+            .await;
+    }
+
+    /// Refuses a login that may do something else than the config says.
+    async fn unlike(&self, account: &Account, unlike: &Unlike) -> NoLogin {
+        tracing::error!(host = %account.host, %unlike, "login refused");
+        let detail =
+            json!({ "account": account.name, "host": account.host, "reason": unlike.to_string() });
+        let shared = &self.core.shared;
+        shared
+            .event(
+                Some(&self.session),
+                LOGIN_UNLIKE,
+                Severity::High,
+                Category::Auth,
+                detail,
+            )
+            .await;
+        let advice =
+            "whoever runs Icecore has to mend the config, the user's grants or a session policy";
+        NoLogin::new(
+            code::LOGIN_REFUSED,
+            format!("Icecore refused this login: {unlike}; {advice}"),
+        )
     }
 
     /// Gives the client opaque tokens that lead to a login.

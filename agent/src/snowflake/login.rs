@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::json::{self, Object};
+use super::parameters;
 use super::secret::Secret;
 
 /// Fields that a login request's `data` may hold. Source: protocol reference 2.1.
@@ -54,12 +55,14 @@ const CLIENT_CREDENTIALS: [&str; 15] = [
     "SECONDARY_ROLES",
 ];
 
-/// Session parameters that would make Snowflake mint a credential for the client's cache, or run more statements than
-/// are judged.
-const STRIPPED_PARAMETERS: [&str; 3] = [
+/// Session parameters that drivers send and that are taken out without a word: they would make Snowflake mint a
+/// credential for the client's cache, run more statements than are judged, or stage what is bound.
+const STRIPPED_PARAMETERS: [&str; 5] = [
     "CLIENT_REQUEST_MFA_TOKEN",
     "CLIENT_STORE_TEMPORARY_CREDENTIAL",
+    "CLIENT_USE_SECURE_STORAGE_FOR_TEMPORARY_CREDENTIAL",
     "MULTI_STATEMENT_COUNT",
+    "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD",
 ];
 
 /// Why a login request or its answer was not taken.
@@ -103,6 +106,7 @@ pub struct ClientApp {
 pub struct LoginRequest {
     data: Object,
     client: ClientApp,
+    dropped: Vec<String>,
 }
 
 /// Who logs in upstream, and by what.
@@ -117,7 +121,7 @@ pub struct Injected<'a> {
 }
 
 /// What proves to Snowflake who logs in, by kind. Source: protocol reference 2.1, "Authenticator (wire)".
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// A JWT signed with the user's private key.
     Jwt(Secret),
@@ -183,9 +187,14 @@ impl LoginRequest {
         for field in CLIENT_CREDENTIALS {
             data.remove(field);
         }
-        strip_nested(&mut data, "SESSION_PARAMETERS", &STRIPPED_PARAMETERS)?;
         strip_nested(&mut data, "CLIENT_ENVIRONMENT", &["OAUTH_TYPE"])?;
-        Ok(Self { data, client })
+        strip_nested(&mut data, "SESSION_PARAMETERS", &STRIPPED_PARAMETERS)?;
+        let dropped = drop_parameters(&mut data)?;
+        Ok(Self {
+            data,
+            client,
+            dropped,
+        })
     }
 
     /// Makes a request for a client that does not log in; its name and version are those of its `User-Agent`.
@@ -203,7 +212,17 @@ impl LoginRequest {
             name: Some(name.to_owned()),
             version: Some(version.to_owned()),
         };
-        Ok(Self { data, client })
+        Ok(Self {
+            data,
+            client,
+            dropped: Vec::new(),
+        })
+    }
+
+    /// Names the session parameters that are not let through; the login goes on without them.
+    #[must_use]
+    pub fn dropped(&self) -> &[String] {
+        &self.dropped
     }
 
     /// Gives what the client says of itself.
@@ -242,6 +261,27 @@ fn app(user_agent: &str) -> Option<(&str, &str)> {
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
     };
     (is_plain(name) && is_plain(version)).then_some((name, version))
+}
+
+/// Takes session parameters out that are not let through, and names them.
+fn drop_parameters(data: &mut Object) -> Result<Vec<String>, LoginError> {
+    const FIELD: &str = "SESSION_PARAMETERS";
+    let Some(mut nested) = data.read_as::<Object>(FIELD) else {
+        return Ok(Vec::new());
+    };
+    let names = nested.members().map(|(name, _)| name);
+    let dropped: Vec<String> = names
+        .filter(|name| !parameters::passes(name))
+        .map(str::to_owned)
+        .collect();
+    for name in &dropped {
+        nested.remove(name);
+    }
+    data.set(FIELD, &nested)?;
+    Ok(dropped
+        .iter()
+        .map(|name| parameters::shown(name).to_owned())
+        .collect())
 }
 
 fn strip_nested(data: &mut Object, field: &'static str, names: &[&str]) -> Result<(), LoginError> {
@@ -357,14 +397,6 @@ impl GrantedLogin {
     #[must_use]
     pub fn sf_session_id(&self) -> Option<i64> {
         self.data.read_as("sessionId")
-    }
-
-    /// Gives the role that Snowflake says the login has.
-    #[must_use]
-    pub fn role(&self) -> Option<String> {
-        self.data
-            .read_as::<Object>("sessionInfo")?
-            .read_as("roleName")
     }
 
     /// Writes the `data` for the client, with opaque tokens where the real ones stood.

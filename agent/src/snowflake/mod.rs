@@ -10,6 +10,7 @@ pub mod form;
 pub mod gzip;
 pub mod json;
 pub mod login;
+pub mod parameters;
 pub mod query;
 pub mod route;
 pub mod secret;

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::count::{Count, CountError, STATEMENT_COUNT};
 use super::json::{self, Object};
+use super::parameters;
 
 /// Fields that a query request may hold. Source: protocol reference 4.1, read in ten drivers.
 ///
@@ -67,6 +68,9 @@ pub enum QueryError {
         /// What to do instead.
         advice: &'static str,
     },
+    /// A parameter that is not let through.
+    #[error("request body: parameter `{0}` is not one that Icecore lets through; leave it out")]
+    Parameter(String),
     /// The number of statements is none.
     #[error("request body: field `parameters`: {0}")]
     Count(#[from] CountError),
@@ -153,7 +157,7 @@ impl QueryRequest {
                 limit_bytes: statement_max_bytes,
             });
         }
-        let mut parameters = parameters(&body)?;
+        let mut parameters = read_parameters(&body)?;
         let count = Count::take(&mut parameters)?;
         let bind_count = match body.raw("bindings").filter(|raw| raw.get() != "null") {
             Some(_) => {
@@ -279,7 +283,7 @@ fn flag(body: &Object, field: &'static str) -> Result<bool, QueryError> {
     }
 }
 
-fn parameters(body: &Object) -> Result<Object, QueryError> {
+fn read_parameters(body: &Object) -> Result<Object, QueryError> {
     let parameters: Object = match body.raw("parameters").filter(|raw| raw.get() != "null") {
         Some(raw) => serde_json::from_str(raw.get()).map_err(|_| QueryError::Shape {
             field: "parameters",
@@ -292,6 +296,12 @@ fn parameters(body: &Object) -> Result<Object, QueryError> {
             field: "parameters",
             expected: "names of ASCII letters alone, which every parser folds alike",
         });
+    }
+    if let Some((unknown, _)) = parameters
+        .members()
+        .find(|(name, _)| !parameters::passes(name))
+    {
+        return Err(QueryError::Parameter(parameters::shown(unknown).to_owned()));
     }
     Ok(parameters)
 }
@@ -328,6 +338,26 @@ mod tests {
             String::from_utf8(request.write(Some(1)).unwrap()).unwrap(),
             body
         );
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_let_through_is_refused() {
+        for (name, told) in [
+            ("SEARCH_PATH", "SEARCH_PATH"),
+            (
+                "quoted_identifiers_ignore_case",
+                "quoted_identifiers_ignore_case",
+            ),
+            ("a b", "(no plain name)"),
+        ] {
+            let body = format!(r#"{{"sqlText":"x","parameters":{{"QUERY_TAG":"t","{name}":1}}}}"#);
+            let refused = read(&body).unwrap_err();
+            assert!(
+                matches!(&refused, QueryError::Parameter(found) if found == told)
+                    || matches!(refused, QueryError::Shape { .. }) && name == "a b",
+                "{refused}"
+            );
+        }
     }
 
     #[test]

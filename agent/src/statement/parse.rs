@@ -15,6 +15,7 @@ use super::Scope;
 use super::kind::{self, Kind};
 use super::lexer;
 use crate::snowflake::count::STATEMENTS_MAX;
+use crate::snowflake::parameters;
 use crate::snowflake::route::QueryId;
 
 /// Deepest nesting that is read. Source: far above hand-written SQL, far below what costs a stack.
@@ -51,6 +52,10 @@ pub(super) enum Unreadable {
     TooLong,
     #[error("the statement nests deeper than {DEPTH_MAX} levels")]
     TooDeep,
+    #[error(
+        "`ALTER SESSION` of `{0}`, which is not a parameter that Icecore lets through: it may change what later statements mean"
+    )]
+    Parameter(String),
     #[error("the statement uses `{0}`, whose effects Icecore does not know yet")]
     Unsupported(&'static str),
 }
@@ -98,7 +103,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         scope,
     };
     if let ControlFlow::Break(found) = VisitMut::visit(statement, &mut walk) {
-        return Err(Unreadable::Unsupported(found));
+        return Err(found);
     }
     Ok(Parsed {
         kind: walk.kind,
@@ -154,7 +159,7 @@ impl Walk<'_> {
         &mut self,
         name: &ObjectName,
         args: &[FunctionArg],
-    ) -> ControlFlow<&'static str> {
+    ) -> ControlFlow<Unreadable> {
         let single = match name.0.as_slice() {
             [single] => single
                 .as_ident()
@@ -164,10 +169,10 @@ impl Walk<'_> {
         match single.as_deref() {
             Some("RESULT_SCAN") => match literal_id(args) {
                 Some(id) if self.scope.knows(id) => ControlFlow::Continue(()),
-                Some(_) => ControlFlow::Break(
+                Some(_) => unsupported(
                     "RESULT_SCAN of what is no result of this session, has not ended, or was withheld",
                 ),
-                None => ControlFlow::Break("RESULT_SCAN of an id that is not a literal"),
+                None => unsupported("RESULT_SCAN of an id that is not a literal"),
             },
             Some(name) if SHAPING_TABLE_FUNCTIONS.contains(&name) => ControlFlow::Continue(()),
             Some(_) | None => {
@@ -176,6 +181,10 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+fn unsupported(what: &'static str) -> ControlFlow<Unreadable> {
+    ControlFlow::Break(Unreadable::Unsupported(what))
 }
 
 /// Reads the one argument of `RESULT_SCAN`, if it is a query id in quotes.
@@ -196,12 +205,21 @@ fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
 }
 
 impl VisitorMut for Walk<'_> {
-    type Break = &'static str;
+    type Break = Unreadable;
 
     fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<Self::Break> {
         // The parser's fallback for SHOW takes words and passes over every other token.
         if matches!(statement, Statement::ShowVariable { .. }) && !self.plain {
-            return ControlFlow::Break("SHOW with more than names and literals");
+            return unsupported("SHOW with more than names and literals");
+        }
+        if let Statement::AlterSession { session_params, .. } = statement
+            && let Some(other) = session_params
+                .options
+                .iter()
+                .find(|option| !parameters::passes(&option.option_name))
+        {
+            let name = parameters::shown(&other.option_name).to_owned();
+            return ControlFlow::Break(Unreadable::Parameter(name));
         }
         self.raise(kind::of(statement));
         ControlFlow::Continue(())
@@ -247,10 +265,10 @@ impl VisitorMut for Walk<'_> {
                 }
                 self.raise(Kind::Call);
             }
-            TableFactor::SemanticView { .. } => return ControlFlow::Break("SEMANTIC_VIEW"),
-            TableFactor::JsonTable { .. } => return ControlFlow::Break("JSON_TABLE"),
-            TableFactor::OpenJsonTable { .. } => return ControlFlow::Break("OPENJSON"),
-            TableFactor::XmlTable { .. } => return ControlFlow::Break("XMLTABLE"),
+            TableFactor::SemanticView { .. } => return unsupported("SEMANTIC_VIEW"),
+            TableFactor::JsonTable { .. } => return unsupported("JSON_TABLE"),
+            TableFactor::OpenJsonTable { .. } => return unsupported("OPENJSON"),
+            TableFactor::XmlTable { .. } => return unsupported("XMLTABLE"),
         }
         ControlFlow::Continue(())
     }
@@ -274,7 +292,7 @@ impl VisitorMut for Walk<'_> {
             Kind::CopyIn | Kind::Unload | Kind::Put | Kind::Remove | Kind::List
         );
         if staged && !of_files {
-            return ControlFlow::Break("staged file or computed name as a table");
+            return unsupported("staged file or computed name as a table");
         }
         ControlFlow::Continue(())
     }

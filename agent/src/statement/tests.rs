@@ -56,6 +56,35 @@ fn plain_statements_have_their_kind() {
 }
 
 #[test]
+fn a_parameter_that_changes_meaning_is_not_set_at_any_depth() {
+    check("alter session unset query_tag", Kind::Session);
+    check(
+        "alter session set timezone = 'UTC', autocommit = true",
+        Kind::Session,
+    );
+    for name in [
+        "search_path",
+        "QUOTED_IDENTIFIERS_IGNORE_CASE",
+        "no_such_parameter",
+    ] {
+        for text in [
+            format!("alter session set {name} = 'hunter2'"),
+            format!("alter session set query_tag = 'x' {name} = 'hunter2'"),
+            format!("alter session unset {name}"),
+            format!("begin alter session set {name} = 'hunter2'; end"),
+        ] {
+            let statement = read(&text);
+            assert_eq!(statement.kind(), Kind::Unknown, "{text}");
+            let problem = statement.problem().unwrap_or_default();
+            assert!(!problem.contains("hunter2"), "{problem}");
+            if !text.starts_with("begin") {
+                assert!(problem.contains(name), "{text}: {problem}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_most_dangerous_statement_at_any_depth_counts() {
     check("begin select 1; drop table x; end", Kind::Call);
     check("with x as (select 1 a) delete from t using x", Kind::Delete);

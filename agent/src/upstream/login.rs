@@ -10,9 +10,13 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use uuid::Uuid;
 
 use super::client::{Headers, Upstream};
+use super::credential::Presented;
+use super::standing::{Standing, Unlike};
 use super::{Answered, Credential, UpstreamError};
 use crate::snowflake::json::Object;
-use crate::snowflake::login::{GrantedLogin, Injected, LoginError, LoginRequest, RealTokens};
+use crate::snowflake::login::{
+    GrantedLogin, Injected, LoginError, LoginRequest, Proof, RealTokens,
+};
 use crate::snowflake::secret::Secret;
 
 /// A governed account and the user that Icecore is there.
@@ -77,8 +81,10 @@ pub struct CredentialUsed {
 
 /// What a login request came to.
 pub enum LoginOutcome {
-    /// Snowflake let us in.
-    Granted(Box<Login>, GrantedLogin),
+    /// Snowflake let us in, as what the config says.
+    Granted(Box<Login>, GrantedLogin, Standing),
+    /// Snowflake let us in as something else; the login is closed again.
+    Unlike(Unlike),
     /// Snowflake refused, in its own words.
     Refused(Answered),
 }
@@ -98,7 +104,7 @@ impl Login {
     /// Logs in with our credential in the place of whatever the client sent.
     ///
     /// # Errors
-    /// The credential's files are not as they must be; no usable answer, or one without tokens.
+    /// The credential's secrets are not as they must be; no usable answer, or one without tokens.
     pub async fn open(
         upstream: &Upstream,
         account: &Account,
@@ -107,26 +113,23 @@ impl Login {
         headers: &Headers,
         now: DateTime<Utc>,
     ) -> Result<LoginOutcome, UpstreamError> {
-        let presented = account
-            .credential
-            .present(&account.name, &account.user, now)
-            .await
-            .map_err(UpstreamError::Credential)?;
-        let injected = Injected {
-            account: &account.name,
-            user: &account.user,
-            proof: &presented.proof,
+        let mut presented = present(account, now).await?;
+        let show = Show {
+            upstream,
+            account,
+            request,
+            client_query,
+            headers,
         };
-        let body = request
-            .write(&injected)
-            .map_err(|error| UpstreamError::Request(error.to_string()))?;
-        let path = format!(
-            "/session/v1/login-request?{}",
-            address_members(account, client_query)
-        );
-        let answered: Answered = upstream
-            .send(&account.host, Method::POST, &path, headers, None, body)
-            .await?;
+        let mut answered = show.to_snowflake(&presented.proof).await?;
+        // A kept secret may have been rotated meanwhile: one that is fetched anew gets one more try, the same one none.
+        if !answered.answer().success() && account.credential.forget() {
+            let fresh = present(account, now).await?;
+            if fresh.proof != presented.proof {
+                answered = show.to_snowflake(&fresh.proof).await?;
+                presented = fresh;
+            }
+        }
         if !answered.answer().success() {
             return Ok(LoginOutcome::Refused(answered));
         }
@@ -143,7 +146,18 @@ impl Login {
             over: AtomicBool::new(false),
             route: Mutex::new(route),
         };
-        Ok(LoginOutcome::Granted(Box::new(login), granted))
+        let standing = Standing::read(upstream, &login).await;
+        match standing.map(|standing| standing.check(account)) {
+            Ok(Ok(standing)) => Ok(LoginOutcome::Granted(Box::new(login), granted, standing)),
+            Ok(Err(unlike)) => {
+                login.give_up(upstream).await;
+                Ok(LoginOutcome::Unlike(unlike))
+            }
+            Err(error) => {
+                login.give_up(upstream).await;
+                Err(error)
+            }
+        }
     }
 
     /// Stands for a login that was granted, for tests of what is done with one.
@@ -277,6 +291,13 @@ impl Login {
         Ok(RenewalOutcome::Granted(granted))
     }
 
+    /// Closes a login that nobody gets.
+    async fn give_up(&self, upstream: &Upstream) {
+        if let Err(error) = self.close(upstream).await {
+            tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
+        }
+    }
+
     /// Closes the login at Snowflake.
     ///
     /// # Errors
@@ -293,6 +314,45 @@ impl Login {
                 Some(&token),
                 b"{}".to_vec(),
             )
+            .await
+    }
+}
+
+async fn present(account: &Account, now: DateTime<Utc>) -> Result<Presented, UpstreamError> {
+    account
+        .credential
+        .present(&account.name, &account.user, now)
+        .await
+        .map_err(UpstreamError::Credential)
+}
+
+/// A login request that waits for a proof.
+struct Show<'a> {
+    upstream: &'a Upstream,
+    account: &'a Account,
+    request: &'a LoginRequest,
+    client_query: Option<&'a str>,
+    headers: &'a Headers,
+}
+
+impl Show<'_> {
+    async fn to_snowflake(&self, proof: &Proof) -> Result<Answered, UpstreamError> {
+        let account = self.account;
+        let injected = Injected {
+            account: &account.name,
+            user: &account.user,
+            proof,
+        };
+        let body = self
+            .request
+            .write(&injected)
+            .map_err(|error| UpstreamError::Request(error.to_string()))?;
+        let path = format!(
+            "/session/v1/login-request?{}",
+            address_members(account, self.client_query)
+        );
+        self.upstream
+            .send(&account.host, Method::POST, &path, self.headers, None, body)
             .await
     }
 }

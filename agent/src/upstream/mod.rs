@@ -6,6 +6,7 @@ mod credential;
 mod login;
 mod query;
 mod resolve;
+mod standing;
 mod v2;
 
 use std::net::IpAddr;
@@ -17,10 +18,11 @@ use hyper::header::HeaderValue;
 
 pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
-pub use credential::{Credential, CredentialError, Flaw};
+pub use credential::{Credential, CredentialError, Flaw, flaws};
 pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
+pub use standing::{Standing, Unlike};
 pub use v2::{Answered as ApiAnswered, Ran, Wanted, cancel, fetch_partition};
 
 use crate::id::StatementId;

@@ -150,7 +150,7 @@ pub async fn fetch(
     }
 }
 
-async fn poll(way: Way<'_>, query_id: QueryId) -> Result<Answered, UpstreamError> {
+pub(super) async fn poll(way: Way<'_>, query_id: QueryId) -> Result<Answered, UpstreamError> {
     let path = |_: usize| format!("{}?{}", result_url(query_id), fresh_ids());
     patient(way, Method::GET, path, Vec::new()).await
 }

@@ -11,6 +11,12 @@ const RENEWED: &[u8] = br#"{"data":{"sessionToken":"canned-session-2","masterTok
 /// What a session that is closed, and anything that needs no content, is told.
 const DONE: &[u8] = br#"{"data":null,"code":null,"message":null,"success":true}"#;
 
+/// How a proxy's look at what its login may do begins; no driver's statement does.
+const LOOK: &[u8] = br#"{"sqlText":"/* icecore login check */"#;
+
+/// What it is told.
+const STANDING: &[u8] = br#"{"data":{"rowset":[["ANALYST","{\"roles\":\"\",\"value\":\"\"}","WH"]]},"code":null,"message":null,"success":true}"#;
+
 /// What stands where an id goes.
 const BLANK: &str = "01c0ffee-0000-4000-8000-000000000000";
 
@@ -64,11 +70,12 @@ impl Answers {
         }
     }
 
-    /// Gives the answer of a path.
+    /// Gives the answer to a path and a body.
     #[must_use]
-    pub fn of(&self, path: &str) -> Bytes {
+    pub fn of(&self, path: &str, body: &[u8]) -> Bytes {
         let number = || self.counted.fetch_add(1, Ordering::Relaxed);
         match path.split('?').next().unwrap_or_default() {
+            "/queries/v1/query-request" if body.starts_with(LOOK) => Bytes::from_static(STANDING),
             "/queries/v1/query-request" => self.rows.fill(number()),
             "/session/heartbeat" => self.heartbeat.clone(),
             "/session/v1/login-request" => self.login.fill(number()),
@@ -150,7 +157,7 @@ mod tests {
         let answers = Answers::new(2048);
         let mut ids = Vec::new();
         for _ in 0..2 {
-            let body = answers.of("/queries/v1/query-request?requestId=1");
+            let body = answers.of("/queries/v1/query-request?requestId=1", b"{}");
             assert!((2048..2148).contains(&body.len()), "{}", body.len());
             let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
             ids.push(body["data"]["queryId"].clone());
@@ -162,9 +169,9 @@ mod tests {
             "/session/token-request",
             "/session?delete=true",
         ] {
-            let body: serde_json::Value = serde_json::from_slice(&answers.of(path)).unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&answers.of(path, b"{}")).unwrap();
             assert_eq!(body["success"], true, "{path}");
         }
-        assert!((2048..2060).contains(&answers.of("/session/heartbeat").len()));
+        assert!((2048..2060).contains(&answers.of("/session/heartbeat", b"{}").len()));
     }
 }

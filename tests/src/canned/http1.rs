@@ -19,7 +19,8 @@ pub(super) async fn serve(mut stream: TlsStream<TcpStream>, answers: &Answers) -
     let mut out = Vec::with_capacity(16 << 10);
     loop {
         while let Some(request) = Head::read(&held)? {
-            let body = answers.of(&request.path);
+            let asked = held.get(request.head_bytes..request.whole_bytes);
+            let body = answers.of(&request.path, asked.unwrap_or_default());
             out.clear();
             out.extend_from_slice(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ",
@@ -41,6 +42,7 @@ pub(super) async fn serve(mut stream: TlsStream<TcpStream>, answers: &Answers) -
 /// What of a request's head matters here.
 struct Head {
     path: String,
+    head_bytes: usize,
     whole_bytes: usize,
 }
 
@@ -67,6 +69,7 @@ impl Head {
         }
         Ok(Some(Self {
             path: request.path.context("no path")?.to_owned(),
+            head_bytes,
             whole_bytes: head_bytes + body_bytes,
         }))
     }

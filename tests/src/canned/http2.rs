@@ -22,8 +22,8 @@ pub(super) async fn serve(stream: TlsStream<TcpStream>, answers: Arc<Answers>) -
         async move {
             let (head, body) = request.into_parts();
             // A client that broke off takes no answer either.
-            drop(body.collect().await);
-            let body: Bytes = answers.of(head.uri.path());
+            let asked = body.collect().await.map(|asked| asked.to_bytes());
+            let body: Bytes = answers.of(head.uri.path(), &asked.unwrap_or_default());
             let mut response = Response::new(Full::new(body));
             response.headers_mut().insert(
                 hyper::header::CONTENT_TYPE,

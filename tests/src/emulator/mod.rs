@@ -18,6 +18,7 @@ mod routes;
 mod serve;
 mod sessions;
 mod settings;
+mod standing;
 mod statements;
 mod v2;
 
@@ -33,7 +34,7 @@ pub use faults::{Fault, Kind as FaultKind};
 pub use results::CHUNK_HOST;
 pub use routes::Endpoint;
 pub use serve::run;
-pub use settings::{Account, Credential, Ready, Settings, Tuning};
+pub use settings::{Account, Credential, Ready, SecondaryRoles, Settings, Tuning};
 
 use fakesnow::Fakesnow;
 use faults::Faults;

@@ -9,6 +9,7 @@ use super::Gate;
 use super::answers::SqlError;
 use super::execution::{self, SELECT};
 use super::results::{Outcome, Table};
+use super::standing;
 use super::statements::{Ended, Statement};
 
 /// `statementTypeId` of `ALTER SESSION`. Source: reference protocol 4.2.
@@ -27,6 +28,9 @@ pub(super) async fn run(gate: &Gate, statement: &Statement) -> Option<Ended> {
     }
     if let Some(id) = scanned(sql) {
         return Some(scan(gate, statement, id).await);
+    }
+    if let Some(ended) = standing::run(gate, statement, sql) {
+        return Some(ended);
     }
     let set = assignments(sql)?;
     let mut changed = Vec::new();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::answers::{self, Refusal};
 use super::sessions::{MASTER_VALIDITY, Opening, Session, Tokens};
+use super::settings::SecondaryRoles;
 use super::statements::Statement;
 use super::{Gate, credential, execution, results};
 
@@ -237,6 +238,10 @@ async fn login(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
         schema: schema.into(),
     };
     let (session, tokens) = gate.sessions.open(opening, Duration::from_secs(validity));
+    let asked_off = data.and_then(|data| data.get("SECONDARY_ROLES")) == Some(&json!("NONE"));
+    if asked_off && gate.tuning().secondary_roles == SecondaryRoles::ByLogin {
+        session.set_secondary_roles(false);
+    }
     let parameters = data.and_then(|data| data.get("SESSION_PARAMETERS"));
     for (name, value) in parameters.and_then(Value::as_object).into_iter().flatten() {
         session.set_parameter(name, value.clone());

@@ -1,6 +1,7 @@
 //! The gate's own sessions and tokens: given here, so that a token from elsewhere is worth nothing.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,7 @@ pub(super) struct Session {
     /// What `x-snowflake-session` says of it.
     pub(super) sticky: String,
     parameters: Mutex<HashMap<String, Value>>,
+    has_secondary_roles: AtomicBool,
     /// Held while fakesnow works for this session: it takes one request at a time.
     pub(super) queue: tokio::sync::Mutex<()>,
     /// Statements by request id, so that a replay joins.
@@ -63,6 +65,17 @@ impl Session {
         } else {
             self.lock_parameters().insert(name, value);
         }
+    }
+
+    /// Tells whether secondary roles are on.
+    #[must_use]
+    pub(super) fn has_secondary_roles(&self) -> bool {
+        self.has_secondary_roles.load(Ordering::SeqCst)
+    }
+
+    /// Switches secondary roles on or off.
+    pub(super) fn set_secondary_roles(&self, are_on: bool) {
+        self.has_secondary_roles.store(are_on, Ordering::SeqCst);
     }
 
     fn lock_parameters(&self) -> std::sync::MutexGuard<'_, HashMap<String, Value>> {
@@ -101,6 +114,8 @@ impl Opening {
             schema: self.schema,
             sticky: format!("srv-{:016x}", u64::from_be_bytes(random())),
             parameters: Mutex::default(),
+            // A user's default secondary roles are all (Snowflake, behaviour change bundle 2024_08).
+            has_secondary_roles: AtomicBool::new(true),
             queue: tokio::sync::Mutex::default(),
             by_request: Mutex::default(),
         })

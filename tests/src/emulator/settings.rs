@@ -99,6 +99,21 @@ pub struct Tuning {
     pub partition_rows: u64,
     /// Whether each request of a session must bring back its `x-snowflake-session`; drivers but JDBC do not.
     pub sticky_needed: bool,
+    /// How faithfully secondary roles are switched off.
+    pub secondary_roles: SecondaryRoles,
+}
+
+/// Where a session's secondary roles, which are on at first, are switched off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecondaryRoles {
+    /// By the login's `SECONDARY_ROLES` and by `USE SECONDARY ROLES`.
+    #[default]
+    ByLogin,
+    /// By the statement alone: the login's field is passed over.
+    ByStatement,
+    /// Nowhere, as where a session policy forces them.
+    Never,
 }
 
 impl Default for Tuning {
@@ -112,6 +127,7 @@ impl Default for Tuning {
             chunk_url_seconds: 21_600,
             partition_rows: 0,
             sticky_needed: false,
+            secondary_roles: SecondaryRoles::ByLogin,
         }
     }
 }

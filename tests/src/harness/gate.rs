@@ -14,6 +14,9 @@ use super::certificates::Certificates;
 use crate::emulator::{Account, Credential, Endpoint, Fault, FaultKind, Ready, Settings, Tuning};
 use crate::python::{self, Generation};
 
+/// How the statements begin by which Icecore looks at a login before anybody gets tokens for it.
+const OWN_LOOK: &str = "/* icecore login check */";
+
 /// Tables and values that are there before the first login; the values are searched for where they must not be.
 pub const SETUP: [&str; 5] = [
     "create table ACME_DB.PUBLIC.ORDERS (ID int, CUSTOMER varchar, AMOUNT number(10,2))",
@@ -188,14 +191,12 @@ impl Gate {
         Ok(events)
     }
 
-    /// Gives the texts of the statements that were executed, in order.
+    /// Gives the texts of the statements that were executed, in order, but for those by which Icecore looks at a login.
     pub fn executed(&self) -> Result<Vec<String>> {
-        let sql = |event: &Value| event.get("sql").and_then(Value::as_str).map(str::to_owned);
-        Ok(self
-            .events(Some("executed"))?
-            .iter()
-            .filter_map(sql)
-            .collect())
+        let events = self.events(Some("executed"))?;
+        let texts = events.iter().filter_map(|event| event.get("sql")?.as_str());
+        let of_sessions = texts.filter(|sql| !sql.starts_with(OWN_LOOK));
+        Ok(of_sessions.map(str::to_owned).collect())
     }
 
     /// Gives every secret that passed through the emulator.

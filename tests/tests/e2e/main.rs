@@ -23,6 +23,8 @@ mod observe;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod parameters;
+#[cfg(test)]
 mod piece;
 #[cfg(test)]
 mod quirks;
@@ -41,7 +43,11 @@ mod secrets;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod spool;
+#[cfg(test)]
+mod standing;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]

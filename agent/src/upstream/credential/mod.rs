@@ -1,30 +1,35 @@
-//! How the proxy proves to Snowflake who it is: its files are read anew for each login, so that they can be rotated.
+//! How the proxy proves to Snowflake who it is: its secrets are taken from their sources for each login, so that
+//! they can be rotated.
 
+mod check;
 mod key;
+mod source;
 mod text;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use ring::digest::{Context, SHA256};
 
-use crate::config::{self, Untrusted, read_secret_file};
+use crate::config::{self, Untrusted};
 use crate::snowflake::login::Proof;
 use crate::snowflake::secret::Secret;
+use crate::web;
+pub use check::flaws;
 use key::{KeyError, KeyPair};
+use source::SecretSource;
 
-/// How long reading a credential's files and signing may take; drivers give a login 10 s (protocol reference 2.4).
+/// How long reading a credential's secrets and signing may take; drivers give a login 10 s (protocol reference 2.4).
 const READ_WITHIN: Duration = Duration::from_secs(8);
 
-/// Longest private key file that is read; a 16384-bit RSA key takes 13 KB.
+/// Longest private key that is read; a 16384-bit RSA key takes 13 KB.
 const KEY_MAX_BYTES: u64 = 64 << 10;
 
-/// What is wrong with a file that a credential names.
+/// What is wrong with a secret that a credential names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
-    /// The setting that names the file, such as `private_key_file`.
+    /// The setting that names it, such as `private_key_file`.
     pub setting: &'static str,
     /// What was expected of it.
     pub expected: String,
@@ -43,24 +48,35 @@ impl std::fmt::Display for Flaw {
     }
 }
 
-/// Why a credential cannot be used; for the operator, since it names files.
+/// Why a credential cannot be used; for the operator, since it names places.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    /// Its files are not as they must be.
+    /// Its secrets are not as they must be.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Files(Vec<Flaw>),
+    Flaws(Vec<Flaw>),
     /// The JWT could not be signed.
-    #[error("private_key_file: expected a key that can sign, found one that cannot")]
+    #[error("private key: expected one that can sign, found one that cannot")]
     Unsigned,
-    /// The files were not read in time.
-    #[error("expected files that can be read within {} s, found slower ones", READ_WITHIN.as_secs())]
+    /// The secrets were not read in time.
+    #[error("expected secrets that can be read within {} s, found slower ones", READ_WITHIN.as_secs())]
     Slow,
 }
 
-/// An account's credential: where it is, and the key that was last found there.
+/// An account's credential: where its secrets are, and the key that was last found there.
 pub struct Credential {
-    source: config::Credential,
+    kind: Kind,
     held: Mutex<Option<Held>>,
+}
+
+/// What a credential is, with the sources of its secrets.
+enum Kind {
+    KeyPair {
+        private_key: SecretSource,
+        passphrase: Option<SecretSource>,
+    },
+    Pat(SecretSource),
+    OAuth(SecretSource),
+    Password(SecretSource),
 }
 
 /// A parsed key and the digest of the bytes it was parsed from: deriving a key from a passphrase is slow by design.
@@ -73,132 +89,150 @@ struct Held {
 pub struct Presented {
     /// The proof itself.
     pub proof: Proof,
-    /// Says which credential it was: a key's fingerprint, else the file's path.
+    /// Says which credential it was: a key's fingerprint, else where the secret is.
     pub reference: String,
 }
 
 impl Credential {
-    /// Reads a credential's files once, so that what is wrong with them is told before anything is served.
+    /// Takes a credential as the config has it; nothing is read.
     ///
     /// # Errors
-    /// All that is wrong with them.
-    pub fn open(source: config::Credential) -> Result<Self, CredentialError> {
-        let credential = Self {
-            source,
-            held: Mutex::new(None),
+    /// A source cannot be used at all.
+    pub fn new(config: &config::Credential, web: &web::Client) -> Result<Self, CredentialError> {
+        let source = |at| SecretSource::new(at, web);
+        let kind = match config {
+            config::Credential::KeyPair {
+                private_key,
+                passphrase,
+            } => Kind::KeyPair {
+                private_key: source(private_key)?,
+                passphrase: passphrase.as_ref().map(source).transpose()?,
+            },
+            config::Credential::Pat(token) => Kind::Pat(source(token)?),
+            config::Credential::OAuth(token) => Kind::OAuth(source(token)?),
+            config::Credential::Password(password) => Kind::Password(source(password)?),
         };
-        credential.read("", "", DateTime::UNIX_EPOCH)?;
-        Ok(credential)
+        Ok(Self {
+            kind,
+            held: Mutex::new(None),
+        })
     }
 
     /// Stands for a credential that nobody presents, for tests of what an account is used for.
     #[cfg(test)]
     pub(crate) fn in_no_file() -> Self {
-        let token_file = std::path::PathBuf::new();
         Self {
-            source: config::Credential::Pat { token_file },
+            kind: Kind::Pat(SecretSource::nowhere()),
             held: Mutex::new(None),
         }
     }
 
-    /// Reads the files as they are at this moment and makes the proof for one login.
+    /// Reads the secrets as they are at this moment and makes the proof for one login.
     ///
     /// # Errors
-    /// What is wrong with the files; or they cannot be read in time.
+    /// What is wrong with them; or they cannot be read in time.
     pub async fn present(
-        self: &Arc<Self>,
-        account: &str,
-        user: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Presented, CredentialError> {
-        let credential = Arc::clone(self);
-        let (account, user) = (account.to_owned(), user.to_owned());
-        let reading = tokio::task::spawn_blocking(move || credential.read(&account, &user, now));
-        match tokio::time::timeout(READ_WITHIN, reading).await {
-            Ok(Ok(presented)) => presented,
-            Ok(Err(_)) | Err(_) => Err(CredentialError::Slow),
-        }
-    }
-
-    fn read(
         &self,
         account: &str,
         user: &str,
         now: DateTime<Utc>,
     ) -> Result<Presented, CredentialError> {
-        use config::Credential::{KeyPair, OAuth, Password, Pat};
-        let of_file = |proof: Proof, file: &Path| Presented {
-            proof,
-            reference: file.display().to_string(),
-        };
-        match &self.source {
-            KeyPair {
-                private_key_file,
-                passphrase_file,
+        let reading = self.read(account, user, now);
+        match tokio::time::timeout(READ_WITHIN, reading).await {
+            Ok(presented) => presented,
+            Err(_) => Err(CredentialError::Slow),
+        }
+    }
+
+    /// Lets go of kept secrets, since they were refused; tells whether there were any, so that one more try may help.
+    #[must_use]
+    pub fn forget(&self) -> bool {
+        match &self.kind {
+            Kind::KeyPair {
+                private_key,
+                passphrase,
             } => {
-                let pair = self.pair(private_key_file, passphrase_file.as_deref())?;
+                let passphrase = passphrase.as_ref().is_some_and(SecretSource::forget);
+                private_key.forget() || passphrase
+            }
+            Kind::Pat(source) | Kind::OAuth(source) | Kind::Password(source) => source.forget(),
+        }
+    }
+
+    async fn read(
+        &self,
+        account: &str,
+        user: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Presented, CredentialError> {
+        let (proof, source) = match &self.kind {
+            Kind::KeyPair {
+                private_key,
+                passphrase,
+            } => {
+                let pair = self.pair(private_key, passphrase.as_ref()).await?;
                 let token = pair
                     .mint(account, user, now)
                     .ok_or(CredentialError::Unsigned)?;
-                Ok(Presented {
+                return Ok(Presented {
                     proof: Proof::Jwt(token),
                     reference: pair.fingerprint().to_owned(),
-                })
+                });
             }
-            Pat { token_file } => {
-                let token = text::token("token_file", token_file)?;
-                Ok(of_file(Proof::Pat(token), token_file))
-            }
-            OAuth { token_file } => {
-                let token = text::token("token_file", token_file)?;
-                Ok(of_file(Proof::OAuth(token), token_file))
-            }
-            Password { password_file } => {
-                let password = text::phrase("password_file", password_file)?;
-                Ok(of_file(Proof::Password(password), password_file))
-            }
-        }
+            Kind::Pat(source) => (Proof::Pat(text::token(source).await?), source),
+            Kind::OAuth(source) => (Proof::OAuth(text::token(source).await?), source),
+            Kind::Password(source) => (Proof::Password(text::phrase(source).await?), source),
+        };
+        Ok(Presented {
+            proof,
+            reference: source.reference().to_owned(),
+        })
     }
 
-    /// Reads the key pair, or takes the one at hand if its files say the same as before.
-    fn pair(
+    /// Reads the key pair, or takes the one at hand if its sources say the same as before.
+    async fn pair(
         &self,
-        file: &Path,
-        passphrase: Option<&Path>,
+        source: &SecretSource,
+        phrase_source: Option<&SecretSource>,
     ) -> Result<Arc<KeyPair>, CredentialError> {
-        let key = read_secret_file(file, KEY_MAX_BYTES).map_err(|found| flaw(KEY, found));
-        let phrase = passphrase
-            .map(|file| text::phrase(PASSPHRASE, file))
-            .transpose();
+        let key = source.read(KEY_MAX_BYTES).await;
+        let phrase = match phrase_source {
+            Some(source) => text::phrase(source).await.map(Some),
+            None => Ok(None),
+        };
         let (key, phrase) = match (key, phrase) {
             (Ok(key), Ok(phrase)) => (key, phrase),
-            (Err(one), Err(CredentialError::Files(others))) => {
-                return Err(CredentialError::Files(
-                    std::iter::once(one).chain(others).collect(),
-                ));
+            (Err(CredentialError::Flaws(mut flaws)), Err(CredentialError::Flaws(others))) => {
+                flaws.extend(others);
+                return Err(CredentialError::Flaws(flaws));
             }
-            (Err(one), Ok(_)) => return Err(CredentialError::Files(vec![one])),
-            (_, Err(error)) => return Err(error),
+            (Err(error), _) | (_, Err(error)) => return Err(error),
         };
         let digest = digest(&key, phrase.as_ref());
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = held.as_ref()
-            && held.digest == digest
-        {
-            return Ok(Arc::clone(&held.pair));
+        if let Some(pair) = self.held(digest) {
+            return Ok(pair);
         }
-        let pair = KeyPair::read(&key, phrase.as_ref())
-            .map(Arc::new)
-            .map_err(|error| CredentialError::Files(vec![key_flaw(error, file, passphrase)]))?;
-        *held = Some(Held {
+        // Deriving the key from a passphrase takes longer than a core's runtime may be held up.
+        let opening = tokio::task::spawn_blocking(move || KeyPair::read(&key, phrase.as_ref()));
+        let opened = opening.await.map_err(|_| CredentialError::Slow)?;
+        let pair = opened.map(Arc::new).map_err(|error| {
+            CredentialError::Flaws(vec![key_flaw(error, source, phrase_source)])
+        })?;
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Held {
             digest,
             pair: Arc::clone(&pair),
         });
         Ok(pair)
     }
+
+    fn held(&self, digest: [u8; 32]) -> Option<Arc<KeyPair>> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = held.as_ref().filter(|held| held.digest == digest)?;
+        Some(Arc::clone(&held.pair))
+    }
 }
 
-const KEY: &str = "private_key_file";
+/// What a missing passphrase is told under.
 const PASSPHRASE: &str = "passphrase_file";
 
 fn flaw(setting: &'static str, Untrusted { expected, found }: Untrusted) -> Flaw {
@@ -209,24 +243,25 @@ fn flaw(setting: &'static str, Untrusted { expected, found }: Untrusted) -> Flaw
     }
 }
 
-/// Says which of the two files a key's error is about.
-fn key_flaw(error: KeyError, file: &Path, passphrase: Option<&Path>) -> Flaw {
-    let file = file.display();
+/// Says which of the two secrets a key's error is about.
+fn key_flaw(error: KeyError, source: &SecretSource, phrase: Option<&SecretSource>) -> Flaw {
+    let key = source.place();
+    let of_phrase = phrase.map_or(PASSPHRASE, SecretSource::setting);
     let (setting, expected, found) = match error {
         KeyError::PassphraseMissing => (
             PASSPHRASE,
-            format!("a file with the passphrase of `{file}`, which is encrypted"),
+            format!("a file with the passphrase of {key}, which is encrypted"),
             "nothing".to_owned(),
         ),
         KeyError::PassphraseUnneeded => (
-            PASSPHRASE,
-            format!("nothing, since `{file}` is not encrypted"),
-            shown(passphrase),
+            of_phrase,
+            format!("nothing, since {key} is not encrypted"),
+            shown(phrase).to_owned(),
         ),
         KeyError::PassphraseWrong => (
-            PASSPHRASE,
-            format!("the passphrase of `{file}`"),
-            format!("{} with another one", shown(passphrase)),
+            of_phrase,
+            format!("the passphrase of {key}"),
+            format!("{} with another one", shown(phrase)),
         ),
         KeyError::Absent
         | KeyError::Several
@@ -235,10 +270,10 @@ fn key_flaw(error: KeyError, file: &Path, passphrase: Option<&Path>) -> Flaw {
         | KeyError::TraditionalEncrypted
         | KeyError::Outdated
         | KeyError::NotRsa => (
-            KEY,
+            source.setting(),
             "an RSA private key in PKCS#8 PEM (`BEGIN PRIVATE KEY`, or `BEGIN ENCRYPTED PRIVATE KEY` by PBES2 and AES)"
                 .to_owned(),
-            format!("`{file}`, which {error}"),
+            format!("{key}, which {error}"),
         ),
     };
     Flaw {
@@ -248,14 +283,11 @@ fn key_flaw(error: KeyError, file: &Path, passphrase: Option<&Path>) -> Flaw {
     }
 }
 
-fn shown(file: Option<&Path>) -> String {
-    file.map_or_else(
-        || "nothing".to_owned(),
-        |file| format!("`{}`", file.display()),
-    )
+fn shown(source: Option<&SecretSource>) -> &str {
+    source.map_or("nothing", SecretSource::place)
 }
 
-/// Digests both files; the length keeps the two apart.
+/// Digests both; the length keeps the two apart.
 fn digest(key: &[u8], passphrase: Option<&Secret>) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     context.update(&key.len().to_le_bytes());

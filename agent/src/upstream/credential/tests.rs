@@ -29,28 +29,51 @@ impl Home {
 
     /// Gives the flaws of a credential, the folder's name as `~`.
     fn flaws(&self, source: config::Credential) -> Vec<String> {
-        let Err(CredentialError::Files(flaws)) = Credential::open(source) else {
-            return Vec::new();
-        };
         let folder = self.0.path().display().to_string();
-        flaws
+        flaws(&source)
             .iter()
             .map(|flaw| flaw.to_string().replace(&folder, "~"))
             .collect()
     }
 }
 
-fn present(credential: &Arc<Credential>) -> Result<Presented, CredentialError> {
+fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
-    runtime.block_on(credential.present("ACME", "SVC", DateTime::UNIX_EPOCH))
+    runtime.block_on(future)
+}
+
+fn present(credential: &Credential) -> Result<Presented, CredentialError> {
+    block_on(credential.present("ACME", "SVC", DateTime::UNIX_EPOCH))
+}
+
+fn open(source: config::Credential) -> Credential {
+    Credential::new(&source, &web::Client::offline().unwrap()).unwrap()
+}
+
+fn at(setting: &'static str, path: PathBuf) -> config::SecretAt {
+    config::SecretAt {
+        setting,
+        source: config::Source::File(path),
+    }
+}
+
+fn key_pair(key: PathBuf, phrase: Option<PathBuf>) -> config::Credential {
+    config::Credential::KeyPair {
+        private_key: at("private_key_file", key),
+        passphrase: phrase.map(|phrase| at("passphrase_file", phrase)),
+    }
+}
+
+fn pat(token_file: PathBuf) -> config::Credential {
+    config::Credential::Pat(at("token_file", token_file))
 }
 
 #[track_caller]
 fn shows(source: config::Credential, kind: &str, secret: Option<&str>, reference: &str) {
-    let presented = present(&Arc::new(Credential::open(source).unwrap())).unwrap();
+    let presented = present(&open(source)).unwrap();
     assert_eq!(presented.proof.kind(), kind);
     assert_eq!(presented.reference, reference);
     let (Proof::Jwt(held) | Proof::Pat(held) | Proof::OAuth(held) | Proof::Password(held)) =
@@ -65,20 +88,15 @@ fn each_kind_shows_its_proof_and_where_it_is_from() {
     let home = Home::new();
     let token_file = home.write("token", "pat-1\n");
     let path = token_file.display().to_string();
-    let pat = config::Credential::Pat {
-        token_file: token_file.clone(),
-    };
-    shows(pat, "pat", Some("pat-1"), &path);
-    let oauth = config::Credential::OAuth { token_file };
+    shows(pat(token_file.clone()), "pat", Some("pat-1"), &path);
+    let oauth = config::Credential::OAuth(at("token_file", token_file));
     shows(oauth, "oauth", Some("pat-1"), &path);
     let password_file = home.write("password", "open sesame\n");
     let path = password_file.display().to_string();
-    let password = config::Credential::Password { password_file };
+    let password = config::Credential::Password(at("password_file", password_file));
     shows(password, "password", Some("open sesame"), &path);
-    let key_pair = config::Credential::KeyPair {
-        private_key_file: home.key("pbkdf2"),
-        passphrase_file: Some(home.write("phrase", "correct-horse\n")),
-    };
+    let phrase = home.write("phrase", "correct-horse\n");
+    let key_pair = key_pair(home.key("pbkdf2"), Some(phrase));
     let fingerprint = "SHA256:OMMQFb/P1arYibUl56Fhmf6JhTDydtB+aZYx5oJfKd0=";
     shows(key_pair, "keypair", None, fingerprint);
 }
@@ -87,7 +105,7 @@ fn each_kind_shows_its_proof_and_where_it_is_from() {
 fn a_changed_file_is_the_next_logins_credential() {
     let home = Home::new();
     let token_file = home.write("token", "old");
-    let credential = Arc::new(Credential::open(config::Credential::Pat { token_file }).unwrap());
+    let credential = open(pat(token_file));
     home.write("token", "new");
     let Proof::Pat(token) = present(&credential).unwrap().proof else {
         panic!("another kind");
@@ -105,12 +123,15 @@ fn a_changed_file_is_the_next_logins_credential() {
 fn a_key_of_the_same_bytes_is_not_opened_again_and_another_is() {
     let home = Home::new();
     let phrase = home.write("phrase", "correct-horse");
-    let credential = Credential::open(config::Credential::KeyPair {
-        private_key_file: home.key("pbkdf2"),
-        passphrase_file: Some(phrase.clone()),
-    })
-    .unwrap();
-    let pair = || credential.pair(&home.0.path().join("pbkdf2.p8"), Some(&phrase));
+    let credential = open(key_pair(home.key("pbkdf2"), Some(phrase)));
+    let Kind::KeyPair {
+        private_key,
+        passphrase,
+    } = &credential.kind
+    else {
+        panic!("another kind");
+    };
+    let pair = || block_on(credential.pair(private_key, passphrase.as_ref()));
     assert!(Arc::ptr_eq(&pair().unwrap(), &pair().unwrap()));
     home.write("phrase", "another");
     assert!(pair().is_err());
@@ -122,7 +143,6 @@ fn a_key_of_the_same_bytes_is_not_opened_again_and_another_is() {
 #[test]
 fn flaws_name_the_setting_and_never_the_content() {
     let home = Home::new();
-    let pat = |token_file| config::Credential::Pat { token_file };
     let one = "token_file: expected a file with one token of visible ASCII characters and nothing else, found `~/token`, which";
     for (text, why) in [
         ("", "is empty"),
@@ -149,12 +169,7 @@ fn flaws_name_the_setting_and_never_the_content() {
 #[test]
 fn key_and_passphrase_are_both_told() {
     let home = Home::new();
-    let pair = |key: PathBuf, passphrase_file| {
-        home.flaws(config::Credential::KeyPair {
-            private_key_file: key,
-            passphrase_file,
-        })
-    };
+    let pair = |key: PathBuf, passphrase_file| home.flaws(key_pair(key, passphrase_file));
     let absent = home.0.path().join("absent");
     assert_eq!(
         pair(absent.clone(), Some(absent)),

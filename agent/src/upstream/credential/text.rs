@@ -1,18 +1,16 @@
-//! Secrets that are one line of text: tokens, passwords and passphrases, each alone in its file.
+//! Secrets that are one line of text: tokens, passwords and passphrases, each alone in its place.
 
-use std::path::Path;
-
-use super::{CredentialError, Flaw, flaw};
-use crate::config::read_secret_file;
+use super::CredentialError;
+use super::source::SecretSource;
 use crate::snowflake::secret::Secret;
 
-/// Longest token file that is read; OAuth tokens with many claims take some kilobytes.
+/// Longest token that is read; OAuth tokens with many claims take some kilobytes.
 const TOKEN_MAX_BYTES: u64 = 32 << 10;
 
-/// Longest password or passphrase file that is read.
+/// Longest password or passphrase that is read.
 const PHRASE_MAX_BYTES: u64 = 4 << 10;
 
-/// What stands in a file in the place of one line of text.
+/// What stands in the place of one line of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum TextError {
     #[error("is empty")]
@@ -32,24 +30,26 @@ enum TextError {
 }
 
 /// Reads a token.
-pub(super) fn token(setting: &'static str, file: &Path) -> Result<Secret, CredentialError> {
-    let expected = "a file with one token of visible ASCII characters and nothing else";
-    read(setting, file, TOKEN_MAX_BYTES, expected, |text| {
-        let line = one_line(text)?;
-        if line.starts_with("-----") {
-            return Err(TextError::Pem);
-        }
-        if !line.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(TextError::NotToken);
-        }
-        Ok(line)
-    })
+pub(super) async fn token(source: &SecretSource) -> Result<Secret, CredentialError> {
+    let expected = "with one token of visible ASCII characters and nothing else";
+    read(source, TOKEN_MAX_BYTES, expected, token_of).await
 }
 
 /// Reads a password or passphrase.
-pub(super) fn phrase(setting: &'static str, file: &Path) -> Result<Secret, CredentialError> {
-    let expected = "a file with one line of text and nothing else";
-    read(setting, file, PHRASE_MAX_BYTES, expected, phrase_of)
+pub(super) async fn phrase(source: &SecretSource) -> Result<Secret, CredentialError> {
+    let expected = "with one line of text and nothing else";
+    read(source, PHRASE_MAX_BYTES, expected, phrase_of).await
+}
+
+fn token_of(text: &str) -> Result<&str, TextError> {
+    let line = one_line(text)?;
+    if line.starts_with("-----") {
+        return Err(TextError::Pem);
+    }
+    if !line.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(TextError::NotToken);
+    }
+    Ok(line)
 }
 
 /// A final line break is an editor's; what else is odd would make a login fail in ways that are hard to find.
@@ -82,25 +82,17 @@ fn one_line(text: &str) -> Result<&str, TextError> {
     Ok(line)
 }
 
-fn read(
-    setting: &'static str,
-    file: &Path,
+async fn read(
+    source: &SecretSource,
     limit_bytes: u64,
     expected: &str,
     rule: impl FnOnce(&str) -> Result<&str, TextError>,
 ) -> Result<Secret, CredentialError> {
-    let bytes = read_secret_file(file, limit_bytes)
-        .map_err(|untrusted| CredentialError::Files(vec![flaw(setting, untrusted)]))?;
+    let bytes = source.read(limit_bytes).await?;
     let line = std::str::from_utf8(&bytes)
         .map_err(|_| TextError::NotText)
         .and_then(rule)
-        .map_err(|error| {
-            CredentialError::Files(vec![Flaw {
-                setting,
-                expected: expected.to_owned(),
-                found: format!("`{}`, which {error}", file.display()),
-            }])
-        })?;
+        .map_err(|error| source.flaw(expected, &error.to_string()))?;
     Ok(Secret::new(line.to_owned()))
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::asserts::worked;
 
 /// Replaces a secret file as rotation does: in one step, so that no login reads half of it.
-fn put(file: &Path, secret: &str) -> Result<()> {
+pub(crate) fn put(file: &Path, secret: &str) -> Result<()> {
     let beside = file.with_extension("next");
     let mut next = fs::OpenOptions::new()
         .write(true)
@@ -38,7 +38,7 @@ fn put_key(file: &Path) -> Result<String> {
 }
 
 /// Starts the daemon anew with another credential in its config.
-fn configure(world: &mut World, credential: &str) -> Result<()> {
+pub(crate) fn configure(world: &mut World, credential: &str) -> Result<()> {
     if let Some(mut daemon) = world.daemon.take() {
         daemon.terminate()?;
     }
@@ -201,7 +201,11 @@ fn each_kind_logs_in_rotates_and_fails_in_snowflakes_words() -> Result<()> {
 }
 
 /// Searches all that was written, but for the secrets' own files and the emulator's.
-fn nothing_is_seen(world: &World, secrets: &[(String, String)], output: &str) -> Result<()> {
+pub(crate) fn nothing_is_seen(
+    world: &World,
+    secrets: &[(String, String)],
+    output: &str,
+) -> Result<()> {
     let none = Vec::<String>::new();
     assert_eq!(
         search::find_in("the driver's output", output.as_bytes(), secrets),

@@ -1,0 +1,72 @@
+//! What a session may do: `CURRENT_ROLE()` and its kin, and `USE SECONDARY ROLES`.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::Gate;
+use super::execution::{self, SELECT};
+use super::results::Table;
+use super::sessions::Session;
+use super::settings::SecondaryRoles;
+use super::statements::{Ended, Statement};
+
+/// `statementTypeId` of `USE`. Source: reference protocol 4.2.
+const USE: i64 = 0x4300;
+
+/// What a user with secondary roles has beside the account's one role.
+const OTHER_ROLE: &str = "LOADER";
+
+/// Runs such a statement; `None` if it is none. Comments before it are passed over.
+pub(super) fn run(gate: &Gate, statement: &Statement, sql: &str) -> Option<Ended> {
+    let sql = match sql.strip_prefix("/*") {
+        Some(rest) => rest.split_once("*/")?.1,
+        None => sql,
+    };
+    let sql = sql.trim().to_ascii_lowercase();
+    let session = &statement.session;
+    if let Some(which) = sql.strip_prefix("use secondary roles ") {
+        if gate.tuning().secondary_roles != SecondaryRoles::Never {
+            session.set_secondary_roles(which.trim() != "none");
+        }
+        let row = vec![json!("Statement executed successfully.")];
+        return Some(Ok(table(statement, USE, &["status"], row)));
+    }
+    let names: Vec<&str> = sql
+        .strip_prefix("select ")?
+        .split(',')
+        .map(str::trim)
+        .collect();
+    let cells: Option<Vec<Value>> = names.iter().map(|name| cell(session, name)).collect();
+    let cells = cells?;
+    let names: Vec<String> = names.iter().map(|name| name.to_ascii_uppercase()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Some(Ok(table(statement, SELECT, &names, cells)))
+}
+
+fn cell(session: &Session, name: &str) -> Option<Value> {
+    match name {
+        "current_role()" => Some(json!(session.account.role)),
+        "current_warehouse()" => Some(json!(session.account.warehouse)),
+        "current_secondary_roles()" => {
+            let found = if session.has_secondary_roles() {
+                json!({"roles": OTHER_ROLE, "value": "ALL"})
+            } else {
+                json!({"roles": "", "value": ""})
+            };
+            Some(json!(found.to_string()))
+        }
+        _ => None,
+    }
+}
+
+fn table(
+    statement: &Statement,
+    type_id: i64,
+    columns: &[&str],
+    row: Vec<Value>,
+) -> Arc<super::results::Outcome> {
+    let data = Map::from_iter([("statementTypeId".to_owned(), json!(type_id))]);
+    let table = Arc::new(Table::texts(columns, vec![row]));
+    execution::outcome(statement, data, table)
+}
