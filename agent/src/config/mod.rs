@@ -7,6 +7,7 @@ mod account;
 mod credential;
 mod files;
 mod host;
+mod identity;
 mod mount;
 mod problem;
 mod section;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use files::policy_files;
+pub use identity::{Identity, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
 pub(crate) use trust::{Untrusted, read_secret_file};
@@ -40,6 +42,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// The `[[account]]` tables; at least one.
     pub accounts: Vec<Account>,
+    /// Section `[identity]`.
+    pub identity: Identity,
     /// Section `[policy]`.
     pub policy: Policy,
     /// Section `[record]`.

@@ -67,9 +67,11 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     let clock = Clock::system();
     let config = Config::load(config)?;
     let accounts: Vec<&str> = config.account_names().collect();
+    let issuers: Vec<&str> = config.identity.issuer_names().collect();
     let names = Names {
         accounts: Some(&accounts),
         users: &Users::read(),
+        issuers: Some(&issuers),
     };
     let bundle =
         Bundle::load(&sources(&config.policy.dir)?, &names).map_err(StartError::Policies)?;
