@@ -14,6 +14,7 @@ pub mod session;
 pub mod execution;
 
 pub mod snowflake;
+pub mod web;
 pub mod id;
 pub mod clock;
 pub mod tasks;

@@ -6,8 +6,6 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 
 use super::core::{HostEvents, Shared};
@@ -26,6 +24,7 @@ use crate::record::event::{code, no_session};
 use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity};
 use crate::session::Stages;
 use crate::upstream::{Account, Credential, CredentialError, Resolver, UpstreamSettings};
+use crate::web::{self, RootsError};
 
 /// Why the stages cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +47,8 @@ pub(super) enum StartError {
     Ca(#[from] CaError),
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
-    #[error("`{}`: expected certificates in PEM: {cause}", .path.display())]
-    Roots { path: PathBuf, cause: String },
+    #[error("{0}")]
+    Roots(#[from] RootsError),
     #[error("record: {0}")]
     Record(#[from] RecordError),
     #[error("destinations: {0}")]
@@ -89,7 +88,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     let tls = tls::server_config(ca, clock)?;
     let resolver = Arc::new(Resolver::new(config.upstream.resolve.clone()));
     let upstream = UpstreamSettings {
-        tls: Arc::new(client_config(config.upstream.ca_file.as_deref())?),
+        tls: web::trust(config.upstream.ca_file.as_deref())?,
         connect_timeout: config.upstream.connect_timeout,
         resolver: Arc::clone(&resolver),
     };
@@ -166,42 +165,6 @@ fn open_account(account: &AccountConfig) -> Result<Account, StartError> {
         warehouse: account.warehouse.clone(),
         credential: Arc::new(credential),
     })
-}
-
-/// Trusts the host's roots, and those of a file beside them.
-fn client_config(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, StartError> {
-    let mut roots = rustls::RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    for error in &native.errors {
-        tracing::warn!(%error, "a root of the host could not be read");
-    }
-    roots.add_parsable_certificates(native.certs);
-    if let Some(path) = ca_file {
-        let failed = |cause: String| StartError::Roots {
-            path: path.to_owned(),
-            cause,
-        };
-        let pem = fs::read(path).map_err(|cause| StartError::Read {
-            path: path.to_owned(),
-            cause,
-        })?;
-        let mut found = 0;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| failed(error.to_string()))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err(failed("found none".to_owned()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
 }
 
 /// Names the host. Source: machine-id(5).

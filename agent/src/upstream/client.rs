@@ -18,9 +18,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::chunk::{self, Storage};
@@ -29,6 +27,7 @@ use super::{Answered, UpstreamError};
 use crate::snowflake::answer::code;
 use crate::snowflake::gzip;
 use crate::snowflake::secret::Secret;
+use crate::web;
 
 /// Longest wait for an answer: Snowflake's own long poll is 45 s (protocol reference 2.2, `healthCheckInterval`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
@@ -276,15 +275,9 @@ async fn read(host: &str, response: Response<Incoming>) -> Result<Whole, Upstrea
 }
 
 pub(super) fn unreachable(host: &str, error: &hyper_util::client::legacy::Error) -> UpstreamError {
-    let mut cause = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(error) = next {
-        cause = format!("{cause}: {error}");
-        next = error.source();
-    }
     UpstreamError::Unreachable {
         host: host.to_owned(),
-        cause,
+        cause: web::with_sources(error),
     }
 }
 
@@ -306,33 +299,14 @@ pub(super) async fn dial(
     host: &str,
     addresses: &[SocketAddr],
 ) -> Result<TokioIo<Verified>, UpstreamError> {
-    let unreachable = |cause: String| UpstreamError::Unreachable {
-        host: host.to_owned(),
-        cause,
-    };
-    let name =
-        ServerName::try_from(host.to_owned()).map_err(|error| unreachable(error.to_string()))?;
-    let mut failure = unreachable("no address answered".to_owned());
-    for address in addresses {
-        let connecting = async {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            TlsConnector::from(Arc::clone(&settings.tls))
-                .connect(name.clone(), stream)
-                .await
-        };
-        match tokio::time::timeout(settings.connect_timeout, connecting).await {
-            Ok(Ok(stream)) => return Ok(TokioIo::new(Verified(stream))),
-            Ok(Err(error)) => failure = unreachable(format!("{address}: {error}")),
-            Err(_) => {
-                failure = unreachable(format!(
-                    "{address}: no connection within {} s",
-                    settings.connect_timeout.as_secs()
-                ));
-            }
-        }
+    let within = settings.connect_timeout;
+    match web::tls(&settings.tls, host, addresses, within).await {
+        Ok(stream) => Ok(TokioIo::new(Verified(stream))),
+        Err(error) => Err(UpstreamError::Unreachable {
+            host: host.to_owned(),
+            cause: error.to_string(),
+        }),
     }
-    Err(failure)
 }
 
 impl tower_service::Service<Uri> for Connector {

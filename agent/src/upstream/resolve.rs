@@ -6,6 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use super::UpstreamError;
+use crate::web;
 
 /// Finds a governed host's address and remembers every one it ever found.
 #[derive(Debug)]
@@ -79,16 +80,10 @@ impl Resolver {
 /// # Errors
 /// The name has no address.
 pub(super) async fn look_up(host: &str) -> Result<Vec<SocketAddr>, UpstreamError> {
-    let unresolved = |cause: String| UpstreamError::Unresolved {
-        host: host.to_owned(),
-        cause,
-    };
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, HTTPS))
+    web::look_up(host, HTTPS)
         .await
-        .map_err(|error| unresolved(error.to_string()))?
-        .collect();
-    if addresses.is_empty() {
-        return Err(unresolved("the name has no address".to_owned()));
-    }
-    Ok(addresses)
+        .map_err(|error| UpstreamError::Unresolved {
+            host: host.to_owned(),
+            cause: error.to_string(),
+        })
 }
