@@ -22,6 +22,8 @@ pub struct Identity {
     pub token_variable: String,
     /// Roots trusted for issuers, beside the host's own.
     pub ca_file: Option<PathBuf>,
+    /// How long an issuer's keys are good that could not be read again.
+    pub stale_keys: Duration,
     /// The `[[identity.issuer]]` tables.
     pub issuers: Vec<Issuer>,
 }
@@ -123,6 +125,7 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
             )
             .unwrap_or_else(|| "ICECORE_ID_TOKEN".to_owned()),
         ca_file: section.optional("ca_file", ABSOLUTE_PATH, absolute_path),
+        stale_keys: duration(&mut section, "stale_keys", 86_400, 0..=604_800),
         issuers,
     };
     section.finish();

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use files::policy_files;
+pub(crate) use files::read_public_keys;
 pub use identity::{Identity, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};

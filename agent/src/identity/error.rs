@@ -19,7 +19,7 @@ pub enum IdentityError {
     )]
     Header(&'static str),
     /// No issuer of the config made it.
-    #[error("token: expected one of the issuers {}, found {found:?}", listed(.known))]
+    #[error("token: expected one of the issuers {}, found {found:?}", listed_or_none(.known))]
     Issuer {
         /// The issuers' URLs.
         known: Vec<String>,
@@ -126,6 +126,13 @@ pub(super) fn cut(text: &str) -> String {
     }
     let cut: String = text.chars().take(SHOWN_CHARACTERS).collect();
     format!("{cut}...")
+}
+
+fn listed_or_none(all: &[String]) -> String {
+    if all.is_empty() {
+        return "of the config, which has none".to_owned();
+    }
+    listed(all)
 }
 
 fn listed(all: &[String]) -> String {

@@ -143,10 +143,7 @@ pub fn verify(
     now: DateTime<Utc>,
 ) -> Result<Principal, IdentityError> {
     if token.issuer() != issuer.url {
-        return Err(IdentityError::Issuer {
-            known: vec![issuer.url.clone()],
-            found: cut(token.issuer()),
-        });
+        return Err(unknown_issuer(vec![issuer.url.clone()], token));
     }
     let algorithm = Algorithm::find(token.algorithm())
         .filter(|found| issuer.algorithms.contains(found))
@@ -173,6 +170,15 @@ pub fn verify(
         expires_at_s,
     };
     Ok(Principal::verified(proved.identity()?, shown))
+}
+
+/// Says that a token is of none of the issuers that are known.
+#[must_use]
+pub fn unknown_issuer(known: Vec<String>, token: &Token) -> IdentityError {
+    IdentityError::Issuer {
+        known,
+        found: cut(token.issuer()),
+    }
 }
 
 /// Claims that the issuer did make.

@@ -9,13 +9,15 @@ mod error;
 mod issuer;
 mod keys;
 mod principal;
+mod seal;
 mod token;
 mod users;
 
 pub use error::IdentityError;
-pub use issuer::{CiSystem, Issuer, KeySource, Pattern, verify};
+pub use issuer::{CiSystem, Issuer, KeySource, Pattern, unknown_issuer, verify};
 pub use keys::{Algorithm, KEYS_MAX_BYTES, Keys};
 pub use principal::{Ci, Identity, Kind, Principal, Protocol};
+pub use seal::SealError;
 pub use token::{TOKEN_MAX_BYTES, Token};
 pub use users::Users;
 

@@ -46,7 +46,7 @@ pub(crate) use object::read;
 pub(crate) use store::{Found, Store};
 
 pub use deliver::{BrokenChunk, ChunkReply, Reply, deliver, deliver_chunk, deliver_refusal};
-pub use digest::{commitment, random_salt};
+pub use digest::{commitment, load_key, random_salt};
 pub use error::RecordError;
 pub use event::{
     Category, Decision, Enforcement, EventRow, LoginRow, MaskedColumn, Mode, Object, Phase,
