@@ -7,6 +7,7 @@ pub mod credential;
 pub mod daemon;
 pub mod driver;
 pub mod gate;
+pub mod issuer;
 pub mod mount;
 pub mod namespace;
 pub mod port;

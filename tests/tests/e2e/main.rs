@@ -13,6 +13,8 @@ mod credentials;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod looks;
 #[cfg(test)]
 mod observe;
