@@ -12,6 +12,7 @@ pub mod mount;
 pub mod namespace;
 pub mod port;
 pub mod programs;
+pub mod provider;
 pub mod reaper;
 pub mod search;
 pub mod store;

@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use icecore_tests::drivers::Product;
 use icecore_tests::harness::driver::Driver;
 use icecore_tests::harness::issuer::Issuer;
+use icecore_tests::harness::provider::Provider;
 use icecore_tests::harness::world::{AGENT_UID, Plan, World};
 use icecore_tests::python;
 use icecore_tests::time;
@@ -78,9 +80,10 @@ fn start(world: &World, variables: &[String], options: &[&str], steps: &Value) -
     Driver::start(command)
 }
 
-/// Writes a token where the agent's user can read it.
+/// Writes a token where the agent's user can read it, each into a file of its own.
 fn token_file(world: &World, token: &str) -> Result<String> {
-    let file = world.path("token");
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let file = world.path(&format!("token-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
     fs::write(&file, format!("{token}\n"))?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
     Ok(file.to_string_lossy().into_owned())
@@ -346,5 +349,75 @@ fn a_session_keeps_its_identity_when_the_proxy_is_killed() -> Result<()> {
         "select distinct idp_subject from sessions_all where resumed and idp_subject is not null",
     )?;
     assert_eq!(subjects, [json!({ "idp_subject": "ada" })]);
+    Ok(())
+}
+
+/// A real provider: discovery, groups in a nested claim, audience, another key mid-session, a wrong clock, its absence.
+#[test]
+fn a_real_providers_tokens_decide_by_their_groups() -> Result<()> {
+    let mut provider = Provider::start("RS256", "one")?;
+    let more = "groups_claim = \"realm_access.roles\"\nkind = \"workload\"";
+    let world = world(&provider.url(), more)?;
+    let steps = json!([
+        {"do": "connect"}, {"do": "sql", "sql": READ, "name": "before"}, {"do": "pause"},
+        {"do": "sql", "sql": READ, "name": "after"},
+    ]);
+    let start_as = |token: &str| {
+        let file = token_file(&world, token)?;
+        let options = ["--identity-token-file", &file];
+        start(&world, &[], &options, &steps)
+    };
+    let mut analyst = start_as(&provider.token("analyst", "icecore")?)?;
+    let mut visitor = start_as(&provider.token("visitor", "icecore")?)?;
+    for (driver, allowed) in [(&mut analyst, true), (&mut visitor, false)] {
+        driver.expect("connect")?;
+        assert_eq!(driver.expect("before")?["ok"], allowed);
+        driver.expect("pause")?;
+    }
+    let elsewhere = provider.token("analyst", "other")?;
+    refuses(
+        &world,
+        &elsewhere,
+        "expected `aud` with one of [\"icecore\"], found \"other\"",
+    );
+
+    let by_one = provider.token("analyst", "icecore")?;
+    provider.restart("ES256", "two", 0)?;
+    opens(&world, &provider.token("analyst", "icecore")?);
+    refuses(&world, &by_one, "found 0 that fit");
+    for (wrong_seconds, text) in [
+        (3600, "expected `iat`"),
+        (-3600, "expected `exp` in the future"),
+    ] {
+        let key = format!("wrong{wrong_seconds}");
+        provider.restart("RS256", &key, wrong_seconds)?;
+        let token = provider.token("analyst", "icecore")?;
+        // An unknown key is looked for once in five seconds.
+        let start = time::instant();
+        let mut errors = String::new();
+        while !errors.contains(text) && start.elapsed() < Duration::from_secs(15) {
+            errors = String::from_utf8_lossy(&with_token(&world, &token)?.stderr).into_owned();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        refuses(&world, &token, text);
+    }
+    provider.restart("RS256", "last", 0)?;
+    let last = provider.token("analyst", "icecore")?;
+    let start = time::instant();
+    while !with_token(&world, &last)?.status.success() {
+        assert!(
+            start.elapsed() < Duration::from_secs(15),
+            "the last key is never read"
+        );
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    provider.stop();
+    opens(&world, &last);
+
+    for (mut driver, allowed) in [(analyst, true), (visitor, false)] {
+        driver.go_on()?;
+        let finished = driver.finish()?;
+        assert_eq!(finished.step("after")?["ok"], allowed);
+    }
     Ok(())
 }
