@@ -66,22 +66,22 @@ fn plain(text: &str) -> Result<String, Odd> {
 
 /// Reads a claim that is a list of texts, or one text alone.
 pub(super) fn texts(value: &Value) -> Result<BTreeSet<String>, Odd> {
-    let listed = match value {
-        Value::String(one) => return plain(one).map(|one| BTreeSet::from([one])),
-        Value::Array(listed) => listed,
-        other => return Err(odd("that is a list of texts", other)),
-    };
+    if let Value::String(one) = value {
+        return plain(one).map(|one| BTreeSet::from([one]));
+    }
+    let listed = value.as_array().ok_or_else(|| not_texts(value))?;
     if listed.len() > MEMBERS_MAX {
         return Err(Odd {
             expected: "with at most 1000 members",
             found: listed.len().to_string(),
         });
     }
-    let text = |one: &Value| match one {
-        Value::String(one) => plain(one),
-        other => Err(odd("that is a list of texts", other)),
-    };
+    let text = |one: &Value| plain(one.as_str().ok_or_else(|| not_texts(one))?);
     listed.iter().map(text).collect()
+}
+
+fn not_texts(value: &Value) -> Odd {
+    odd("that is a list of texts", value)
 }
 
 fn odd(expected: &'static str, value: &Value) -> Odd {
