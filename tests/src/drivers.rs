@@ -119,11 +119,24 @@ fn found(program: &str) -> Option<PathBuf> {
 
 /// Gives the folder of Node's packages, as `node/package-lock.json` lists them.
 fn node_modules() -> Result<PathBuf> {
-    let files = ["package.json", "package-lock.json"];
-    let locks = files.map(|file| folder("node").join(file));
-    let kept = install::kept("node", "driver", &locks, |kept| {
+    let kept = packages("node", &["package.json", "package-lock.json"])?;
+    Ok(kept.join("node_modules"))
+}
+
+/// Gives Node and the script of the real OpenID Connect provider, its packages beside it.
+pub(crate) fn oidc_provider() -> Result<(PathBuf, PathBuf)> {
+    let files = ["package.json", "package-lock.json", "provider.mjs"];
+    let node = node()?;
+    Ok((node, packages("oidc", &files)?.join("provider.mjs")))
+}
+
+/// Copies files of a folder below `tests/` aside, among them a lock file, and installs what that lists.
+fn packages(name: &str, files: &[&str]) -> Result<PathBuf> {
+    let source = folder(name);
+    let locks: Vec<PathBuf> = files.iter().map(|file| source.join(file)).collect();
+    install::kept(name, "packages", &locks, |kept| {
         for file in files {
-            fs::copy(folder("node").join(file), kept.join(file))?;
+            fs::copy(source.join(file), kept.join(file))?;
         }
         // No package's own install script is needed, so none runs.
         let quiet = [
@@ -133,8 +146,7 @@ fn node_modules() -> Result<PathBuf> {
             "--loglevel=error",
         ];
         install::run(Command::new("npm").arg("ci").args(quiet).current_dir(kept))
-    })?;
-    Ok(kept.join("node_modules"))
+    })
 }
 
 /// Gives the program of `rust-driver`, built from its own lock file.

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use super::failure::report_config;
 use super::{ConfigFile, Exit};
 use crate::config::{
-    Config, Credential, Mode, Policy, SecretAt, Source as SecretSource, policy_files, unit,
+    Config, Credential, Identity, Mode, Policy, SecretAt, Source as SecretSource, WithoutToken,
+    policy_files, unit,
 };
 use crate::connection::redirect::probe;
-use crate::identity::Users;
+use crate::identity::{KeySource, Users};
 use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
 
 /// Checks a config and the host, and changes nothing
@@ -43,9 +44,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
         .as_ref()
         .ok()
         .map(|config| config.account_names().collect());
+    let issuers: Option<Vec<&str>> = outcome
+        .as_ref()
+        .ok()
+        .map(|config| config.identity.issuer_names().collect());
     let names = Names {
         accounts: accounts.as_deref(),
         users: &Users::read(),
+        issuers: issuers.as_deref(),
     };
     let policies = policy.map(|policy| judge(&policy, &names));
     if let Err(errors) = &outcome {
@@ -136,12 +142,35 @@ fn place(at: &SecretAt) -> String {
     }
 }
 
+/// Says whose tokens are taken, one line an issuer, and what is done without one.
+fn identities(identity: &Identity) -> impl Iterator<Item = String> {
+    let issuers = identity.issuers.iter().map(|issuer| {
+        let keys = match &issuer.keys {
+            KeySource::Discovery => "its own discovery".to_owned(),
+            KeySource::Url(url) => url.clone(),
+            KeySource::File(file) => format!("`{}`", file.display()),
+        };
+        format!(
+            "  issuer    {} ({}) for {}, keys by {keys}",
+            issuer.name,
+            issuer.url,
+            issuer.audiences.join(", ")
+        )
+    });
+    let without = match identity.without_token {
+        WithoutToken::Host => "acts for the host's user",
+        WithoutToken::Refuse => "is refused",
+    };
+    issuers.chain([format!("  identity  a session without a token {without}")])
+}
+
 fn summary(config: &Config) -> String {
     let Config {
         daemon,
         capture,
         upstream,
         accounts,
+        identity,
         policy,
         record,
         limits,
@@ -180,6 +209,7 @@ fn summary(config: &Config) -> String {
     for (host, address) in &upstream.resolve {
         lines.push(format!("  resolve   {host} at {address}"));
     }
+    lines.extend(identities(identity));
     lines.extend([
         format!("  policy    `{}`", policy.dir.display()),
         format!(

@@ -36,7 +36,8 @@ fn flush(args: &Args) -> Result<(), Failure> {
     let mut lines = connect(&args.daemon.socket()?)?;
     match ask(&mut lines, &Request::Flush {}, PATIENCE)? {
         Reply::Flushed {} => Ok(()),
-        Reply::Opened(_)
+        Reply::Identity(_)
+        | Reply::Opened(_)
         | Reply::Entered {}
         | Reply::Attached {}
         | Reply::Closed { .. }

@@ -11,6 +11,7 @@ use super::problem::Problems;
 use super::trust::{self, Readers, Untrusted};
 use super::{Config, Policy};
 use crate::connection::redirect::is_on_bpffs;
+use crate::identity::{KEYS_MAX_BYTES, KeySource, Keys};
 use crate::upstream::{Flaw, flaws};
 
 /// Longest config file that is read.
@@ -93,6 +94,17 @@ pub(super) fn check(config: &Config, problems: &Problems) {
             problems.add(format!("{key}.{setting}"), expected, found);
         }
     }
+    if let Some(file) = &config.identity.ca_file {
+        tell("identity.ca_file", roots(file));
+    }
+    for (index, issuer) in config.identity.issuers.iter().enumerate() {
+        if let KeySource::File(file) = &issuer.keys {
+            tell(
+                &format!("identity.issuer[{index}].jwks_file"),
+                public_keys(file),
+            );
+        }
+    }
     check_policy(&config.policy, problems);
     let store = config.record.store.trim_start_matches("file://");
     tell("record.store", trust::check_folder_to_be(Path::new(store)));
@@ -140,6 +152,19 @@ fn roots(file: &Path) -> Result<(), Untrusted> {
             found: format!("`{}`, which has none that can be read", file.display()),
         }),
     }
+}
+
+fn public_keys(file: &Path) -> Result<(), Untrusted> {
+    read_public_keys(file).map(|_| ())
+}
+
+/// Reads the file of an issuer's public keys, which must be trusted.
+pub(crate) fn read_public_keys(file: &Path) -> Result<Keys, Untrusted> {
+    let text = trust::read_file(file, Readers::All, KEYS_MAX_BYTES as u64)?;
+    Keys::read(&text).map_err(|error| Untrusted {
+        expected: "an issuer's public keys (a JWKS)".to_owned(),
+        found: format!("`{}`: {error}", file.display()),
+    })
 }
 
 fn policies(dir: &Path) -> Result<(), Untrusted> {

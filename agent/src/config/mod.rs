@@ -7,6 +7,7 @@ mod account;
 mod credential;
 mod files;
 mod host;
+mod identity;
 mod mount;
 mod problem;
 mod section;
@@ -21,6 +22,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use files::policy_files;
+pub(crate) use files::read_public_keys;
+pub use identity::{Identity, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
 pub use source::{CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
@@ -42,6 +45,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// The `[[account]]` tables; at least one.
     pub accounts: Vec<Account>,
+    /// Section `[identity]`.
+    pub identity: Identity,
     /// Section `[policy]`.
     pub policy: Policy,
     /// Section `[record]`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use toml::{Table, Value};
 
 use super::account;
 use super::host::is_dns_name;
+use super::identity::identity;
 use super::problem::{Problems, line_and_column};
 use super::section::{List, Section, shown};
 use super::unit;
@@ -31,6 +33,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
     let capture = capture(root.section("capture"), source.cgroup2);
     let upstream = upstream(root.section("upstream"));
     let accounts = account::accounts(root.sections("account"), problems);
+    let identity = identity(root.section("identity"), problems);
     let policy = policy(root.section("policy"));
     let record = record(root.section("record"));
     let limits = limits(root.section("limits"));
@@ -40,6 +43,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
         capture,
         upstream,
         accounts,
+        identity,
         policy,
         record,
         limits,
@@ -257,33 +261,40 @@ pub(super) fn absolute_path(value: &Value) -> Option<PathBuf> {
     (path.is_absolute() && plain && !text.contains('\0')).then_some(path)
 }
 
-fn duration(
+/// Reads a duration within a range, in seconds.
+pub(super) fn duration(
     section: &mut Section<'_>,
     key: &'static str,
     default_seconds: u64,
-    range_seconds: std::ops::RangeInclusive<u64>,
+    range_seconds: RangeInclusive<u64>,
 ) -> Duration {
+    duration_of(section, key, range_seconds).unwrap_or(Duration::from_secs(default_seconds))
+}
+
+/// Reads a duration within a range that may be absent.
+pub(super) fn duration_of(
+    section: &mut Section<'_>,
+    key: &'static str,
+    range_seconds: RangeInclusive<u64>,
+) -> Option<Duration> {
     let least = Duration::from_secs(*range_seconds.start());
     let most = Duration::from_secs(*range_seconds.end());
-    let default = Duration::from_secs(default_seconds);
-    let Some(meant) = section.optional(key, "a duration such as \"30s\"", |value| {
+    let meant = section.optional(key, "a duration such as \"30s\"", |value| {
         unit::duration(value.as_str()?)
-    }) else {
-        return default;
-    };
-    if !(least..=most).contains(&meant) {
-        section.tell(
-            key,
-            format!(
-                "a duration from {}s to {}s",
-                least.as_secs(),
-                most.as_secs()
-            ),
-            format!("{meant:?}"),
-        );
-        return default;
+    })?;
+    if (least..=most).contains(&meant) {
+        return Some(meant);
     }
-    meant
+    section.tell(
+        key,
+        format!(
+            "a duration from {}s to {}s",
+            least.as_secs(),
+            most.as_secs()
+        ),
+        format!("{meant:?}"),
+    );
+    None
 }
 
 fn organisation(value: &Value) -> Option<String> {

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::ControlError;
 
-/// Longest line. The most labels that a session may have take 40 KB.
-pub const LINE_MAX_BYTES: usize = 64 << 10;
+/// Longest line. The most labels that a session may have take 40 KB, its token 64 KiB.
+pub const LINE_MAX_BYTES: usize = 128 << 10;
 
 /// A stream of messages in both directions.
 #[derive(Debug)]

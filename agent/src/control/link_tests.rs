@@ -9,7 +9,9 @@ use chrono::DateTime;
 
 use super::*;
 use crate::control::supervisor_link::receive_handover_on;
-use crate::control::{Enforcement, Leftover, SessionHandler};
+use crate::control::{
+    Enforcement, HandedToken, Leftover, Proof, SessionHandler, TOKEN_TEXT_MAX_BYTES,
+};
 use crate::id::SessionId;
 
 /// Refuses root's sessions, panics about uid 13's, and keeps what it was told.
@@ -25,13 +27,16 @@ impl Proxy {
 }
 
 impl SessionHandler for Proxy {
-    fn opened(&self, facts: SessionFacts) -> Result<(), String> {
+    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String> {
         match facts.uid {
             0 => Err("spool is full".to_owned()),
             13 => panic!("a bug"),
             uid => {
                 self.tell(format!("opened {uid} {}", facts.labels.len()));
-                Ok(())
+                Ok(match facts.proof {
+                    Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
+                    Proof::Absent | Proof::Sealed(_) | Proof::Unsettled => None,
+                })
             }
         }
     }
@@ -105,6 +110,7 @@ fn facts(uid: u32) -> SessionFacts {
         opened_at: DateTime::from_timestamp_nanos(1_234_567_890_123_456_789),
         resumed: false,
         enforcement: Enforcement::Advisory,
+        proof: Proof::Absent,
     }
 }
 
@@ -135,6 +141,19 @@ fn sessions_are_told_and_summed_up() {
         *both.proxy.told.lock().unwrap(),
         ["opened 1000 1", "closed exited 0 1"]
     );
+}
+
+#[test]
+fn the_longest_token_reaches_the_proxy_and_its_seal_comes_back() {
+    let token = "t".repeat(TOKEN_TEXT_MAX_BYTES);
+    let facts = SessionFacts {
+        proof: Proof::Token(HandedToken::new(token.clone())),
+        ..facts(1000)
+    };
+    let shown = format!("{facts:?}");
+    assert!(!shown.contains("ttt"), "{shown}");
+    let sealed = both().link.opened(facts).unwrap();
+    assert_eq!(sealed, Some(format!("seal of {token}")));
 }
 
 #[test]

@@ -17,10 +17,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::id::SessionId;
+use crate::snowflake::secret::Secret;
 
 pub use proxy_link::{LinkError, ProxyLink};
 pub use supervisor_link::{SessionHandler, SupervisorLink, receive_handover};
@@ -66,6 +67,57 @@ pub struct SessionFacts {
     pub resumed: bool,
     /// Whether its processes are held by more than their own good will.
     pub enforcement: Enforcement,
+    /// What shows who it acts for; the supervisor reads none of it.
+    #[serde(default)]
+    pub proof: Proof,
+}
+
+/// What shows who a session acts for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Nothing was brought: it is the host user's own.
+    #[default]
+    Absent,
+    /// A token that nobody has verified yet.
+    Token(HandedToken),
+    /// What an earlier proxy made of the token, which only a proxy of this host can take back.
+    Sealed(String),
+    /// A token was brought, and the proxy was lost before it said what it is worth.
+    Unsettled,
+}
+
+/// Longest text of a token that is handed on; SAML assertions are the longest.
+pub const TOKEN_TEXT_MAX_BYTES: usize = 64 << 10;
+
+/// A token on its way from `icecore run` to the proxy: a secret that is written down nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedToken(Secret);
+
+impl HandedToken {
+    /// Takes a token's text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Secret::new(text))
+    }
+
+    /// Gives the text out, for the one place that verifies it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.0.reveal()
+    }
+}
+
+impl Serialize for HandedToken {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.reveal())
+    }
+}
+
+impl<'de> Deserialize<'de> for HandedToken {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(Self::new)
+    }
 }
 
 /// Whether a session's processes are held by more than their own good will.

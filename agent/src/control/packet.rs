@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::ControlError;
 
-/// Longest packet. A session's facts with all the labels it may have take 40 KB.
+/// Longest packet. A session's facts with all the labels it may have take 40 KB, its token 64 KiB.
 const PACKET_MAX_BYTES: usize = 128 << 10;
 
 /// Most descriptors in one packet: two listeners and a map.

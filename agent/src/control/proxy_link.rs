@@ -115,13 +115,18 @@ impl ProxyLink {
         outcome
     }
 
-    /// Tells the proxy of a session; returns when that is on record.
+    /// Tells the proxy of a session; returns when that is on record, with the seal by which the next proxy knows whom the
+    /// session acts for.
     ///
     /// # Errors
     /// When the session must not begin.
-    pub fn opened(&self, facts: SessionFacts) -> Result<(), LinkError> {
-        self.call(Ask::Opened(Box::new(facts)), OPEN_TIMEOUT)
-            .map(|_| ())
+    pub fn opened(&self, facts: SessionFacts) -> Result<Option<String>, LinkError> {
+        match self.call(Ask::Opened(Box::new(facts)), OPEN_TIMEOUT)? {
+            Answer::Opened { sealed } => Ok(sealed),
+            Answer::Done | Answer::Summary(_) => Err(LinkError::Refused(
+                "the proxy answered something else".to_owned(),
+            )),
+        }
     }
 
     /// Tells the proxy that a session ended.
@@ -131,7 +136,9 @@ impl ProxyLink {
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
         match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
             Answer::Summary(summary) => Ok(summary),
-            Answer::Done => Err(LinkError::Refused("the proxy gave no summary".to_owned())),
+            Answer::Done | Answer::Opened { .. } => {
+                Err(LinkError::Refused("the proxy gave no summary".to_owned()))
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Leftover, SessionSummary};
+use super::{HandedToken, Leftover, SessionSummary};
 use crate::id::SessionId;
 
 /// Most labels that a session may have.
@@ -21,6 +21,8 @@ pub const LABEL_VALUE_MAX_BYTES: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
+    /// Asks how a token for a session is to be had.
+    Identity {},
     /// Opens a session that lives as long as this connection.
     Open {
         /// What the caller says about the session.
@@ -31,6 +33,8 @@ pub enum Request {
         argv_sha256: [u8; 32],
         /// Whether an advisory session is of no use to the caller.
         require_enforced: bool,
+        /// Shows whom the session acts for, if the caller has one.
+        identity_token: Option<HandedToken>,
     },
     /// Moves the asking process into a session.
     Enter {
@@ -59,6 +63,8 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Reply {
+    /// How a token for a session is to be had.
+    Identity(Wanted),
     /// The session is open, its cgroup made, its record begun.
     Opened(Opened),
     /// The asking process is in the session.
@@ -81,6 +87,16 @@ pub enum Reply {
         /// Why, for the user.
         reason: String,
     },
+}
+
+/// How a token for a session is to be had. Neither is set where the daemon has no issuers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// The variable in which a CI system may have left one.
+    pub variable: Option<String>,
+    /// The audience to ask GitHub Actions for one with.
+    pub github_audience: Option<String>,
 }
 
 /// A session that was opened.

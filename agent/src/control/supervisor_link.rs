@@ -20,11 +20,12 @@ use super::{ControlError, Handover, SessionEnd, SessionFacts, SessionSummary};
 ///
 /// Calls about different sessions may come at the same time.
 pub trait SessionHandler: Send + Sync + 'static {
-    /// Learns of a session; returns when that is durably recorded.
+    /// Learns of a session; returns when that is durably recorded, with the seal by which the next proxy knows whom the
+    /// session acts for, if a token showed that.
     ///
     /// # Errors
-    /// A text for the user, if the session cannot be recorded and so must not begin.
-    fn opened(&self, facts: SessionFacts) -> Result<(), String>;
+    /// A text for the user, if nothing shows whom the session acts for or it cannot be recorded: it must not begin.
+    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String>;
 
     /// Learns that a session ended; revokes what it was given.
     ///
@@ -76,6 +77,7 @@ pub(super) enum FromProxy {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
     Done,
+    Opened { sealed: Option<String> },
     Summary(SessionSummary),
 }
 
@@ -177,7 +179,9 @@ impl SupervisorLink {
 fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
     let is_last = matches!(ask, Ask::Drain { .. });
     let outcome = catch_unwind(AssertUnwindSafe(|| match ask {
-        Ask::Opened(facts) => handler.opened(*facts).map(|()| Answer::Done),
+        Ask::Opened(facts) => handler
+            .opened(*facts)
+            .map(|sealed| Answer::Opened { sealed }),
         Ask::Closed(end) => handler.closed(end).map(Answer::Summary),
         Ask::Flush => handler.flush().map(|()| Answer::Done),
         Ask::Drain { grace_ms } => {

@@ -1,42 +1,28 @@
 //! Stage 2: who is asking.
 //!
-//! Without a token the principal is the host's own user, as the kernel reports it for the session's cgroup.
+//! Without a token the principal is the host's own user, as the kernel reports it for the session's cgroup. With one it
+//! is whom the token's issuer names: the text is read strictly (`token`), its signature is checked with a key of the
+//! issuer's own set (`keys`), then what it says is checked against the issuer's settings (`issuer`, `claims`). Pure.
 
+mod claims;
+mod error;
+mod issuer;
+mod keys;
+mod principal;
+mod seal;
+mod token;
 mod users;
 
-use std::fmt;
-
+pub use error::IdentityError;
+pub use issuer::{CiSystem, Issuer, KeySource, Pattern, unknown_issuer, verify};
+pub use keys::{Algorithm, KEYS_MAX_BYTES, Keys};
+pub use principal::{Ci, Identity, Kind, Principal, Protocol};
+pub use seal::SealError;
+pub use token::{TOKEN_MAX_BYTES, Token};
 pub use users::Users;
 
-/// Who a session acts for; made only by this stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    user: String,
-    uid: u32,
-}
+/// What the `nonce` of an approver's token begins with. Such a token says yes to one decision; it opens no session.
+pub const APPROVAL_NONCE: &str = "icecore-approval:";
 
-impl Principal {
-    /// Takes the host user that opened the session, whose uid the supervisor read from the kernel.
-    #[must_use]
-    pub fn host_user(user: String, uid: u32) -> Self {
-        Self { user, uid }
-    }
-
-    /// Gives the user's name.
-    #[must_use]
-    pub fn user(&self) -> &str {
-        &self.user
-    }
-
-    /// Gives the user's id on the host.
-    #[must_use]
-    pub fn uid(&self) -> u32 {
-        self.uid
-    }
-}
-
-impl fmt::Display for Principal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "host user {} (uid {})", self.user, self.uid)
-    }
-}
+#[cfg(test)]
+pub(crate) mod tests;

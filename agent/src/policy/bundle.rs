@@ -1,27 +1,28 @@
 //! A set of Cedar policies that was found good when it was loaded, and its verdicts.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request,
-    RestrictedExpression, Schema,
+    Authorizer, Decision, Entities, Entity, EntityUid, PolicyId, PolicySet, Request, Response,
+    Schema,
 };
 
+use super::context;
 use super::load::{PolicyProblem, Source, load};
 use super::names::{ACTIONS, Names};
 use super::{DEFAULT_RULE, ERROR_RULE, Reason};
-use crate::identity::Principal;
+use crate::identity::{Identity, Principal};
 use crate::statement::{Action, Kind};
 
-/// Most verdicts that are remembered; there is one for each user, account, action and kind that was asked.
+/// Most verdicts that are remembered; there is one for each identity, account, action and kind that was asked.
 const VERDICTS_MAX: usize = 4096;
 
 /// The rules that allow, or why it is refused.
 type Verdict = Result<Vec<String>, Reason>;
 
-/// All that a verdict depends on: user, account, action and kind. Policies see nothing else.
-type Question = (String, String, Action, Kind);
+/// All that a verdict depends on: identity, account, action and kind. Policies see nothing else.
+type Question = (Arc<Identity>, String, Action, Kind);
 
 /// All policies that hold, and the digest of their texts.
 #[derive(Debug)]
@@ -88,18 +89,22 @@ impl Bundle {
         action: Action,
         kind: Kind,
     ) -> Verdict {
-        let question = (
-            principal.user().to_owned(),
-            account.to_owned(),
-            action,
-            kind,
-        );
+        let identity = principal.identity();
+        let question = (Arc::clone(identity), account.to_owned(), action, kind);
         let verdicts = self.verdicts.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(verdict) = verdicts.get(&question) {
             return verdict.clone();
         }
         drop(verdicts);
-        let verdict = self.evaluate_anew(principal, account, action, kind);
+        let asking = Asking::new(self, identity, account);
+        let verdict = asking
+            .and_then(|asking| asking.judge(action, kind))
+            .unwrap_or_else(|error| {
+                Err(Reason {
+                    rules: vec![ERROR_RULE.to_owned()],
+                    text: format!("the policies could not be evaluated: {error}"),
+                })
+            });
         let mut verdicts = self
             .verdicts
             .write()
@@ -110,100 +115,96 @@ impl Bundle {
         verdicts.insert(question, verdict.clone());
         verdict
     }
+}
 
-    fn evaluate_anew(
-        &self,
-        principal: &Principal,
-        account: &str,
-        action: Action,
-        kind: Kind,
-    ) -> Verdict {
-        let failed = |error: String| Reason {
-            rules: vec![ERROR_RULE.to_owned()],
-            text: format!("the policies could not be evaluated: {error}"),
-        };
-        let request = self
-            .request(principal, account, action, kind)
-            .map_err(failed)?;
-        let response = Authorizer::new().is_authorized(&request, &self.policies, no_entities());
+/// One principal at one account, as Cedar takes them.
+struct Asking<'b> {
+    bundle: &'b Bundle,
+    identity: &'b Identity,
+    principal: EntityUid,
+    account: EntityUid,
+    /// The principal and the groups that it is in.
+    entities: Entities,
+}
+
+impl<'b> Asking<'b> {
+    fn new(bundle: &'b Bundle, identity: &'b Identity, account: &str) -> Result<Self, String> {
+        let principal = entity("Principal", &identity.name())?;
+        let groups: HashSet<EntityUid> = identity
+            .groups()
+            .map(|group| entity("Group", &group))
+            .collect::<Result<_, _>>()?;
+        let mut known: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
+        known.push(Entity::new_no_attrs(principal.clone(), groups));
+        Ok(Self {
+            bundle,
+            identity,
+            principal,
+            account: entity("Account", account)?,
+            entities: Entities::from_entities(known, Some(&bundle.schema))
+                .map_err(|error| error.to_string())?,
+        })
+    }
+
+    /// Asks all policies; an error in any of them is an error.
+    fn ask(&self, action: Action, kind: Kind) -> Result<Response, String> {
+        let request = Request::new(
+            self.principal.clone(),
+            entity("Action", action.name())?,
+            self.account.clone(),
+            context::context(self.identity, kind)?,
+            Some(&self.bundle.schema),
+        )
+        .map_err(|error| error.to_string())?;
+        let policies = &self.bundle.policies;
+        let response = Authorizer::new().is_authorized(&request, policies, &self.entities);
         if let Some(error) = response.diagnostics().errors().next() {
-            return Err(failed(error.to_string()));
+            return Err(error.to_string());
         }
+        Ok(response)
+    }
+
+    fn judge(&self, action: Action, kind: Kind) -> Result<Verdict, String> {
+        let response = self.ask(action, kind)?;
         let deciding: Vec<&PolicyId> = response.diagnostics().reason().collect();
-        match response.decision() {
-            Decision::Allow => Ok(deciding.iter().map(ToString::to_string).collect()),
+        let named = || deciding.iter().map(ToString::to_string).collect();
+        Ok(match response.decision() {
+            Decision::Allow => Ok(named()),
             Decision::Deny if deciding.is_empty() => Err(Reason {
                 rules: vec![DEFAULT_RULE.to_owned()],
                 text: format!(
                     "no policy allows `{}` here; allowed: {}",
                     action.name(),
-                    self.allowed(principal, account)
+                    self.allowed()
                 ),
             }),
             Decision::Deny => {
+                let reasons = &self.bundle.reasons;
                 let texts: Vec<&str> = deciding
                     .iter()
-                    .map(|id| self.reasons.get(*id).map_or("forbidden", String::as_str))
+                    .map(|id| reasons.get(*id).map_or("forbidden", String::as_str))
                     .collect();
                 Err(Reason {
-                    rules: deciding.iter().map(ToString::to_string).collect(),
+                    rules: named(),
                     text: texts.join("; "),
                 })
             }
-        }
+        })
     }
 
-    /// Lists the actions that a principal may do, for the text of a refusal.
-    fn allowed(&self, principal: &Principal, account: &str) -> String {
-        let allowed: Vec<&str> = ACTIONS
-            .into_iter()
-            .filter(|action| {
-                self.request(principal, account, *action, Kind::Query)
-                    .is_ok_and(|request| {
-                        let response = Authorizer::new().is_authorized(
-                            &request,
-                            &self.policies,
-                            no_entities(),
-                        );
-                        response.decision() == Decision::Allow
-                            && response.diagnostics().errors().next().is_none()
-                    })
-            })
-            .map(Action::name)
-            .collect();
+    /// Lists the actions that are allowed, for the text of a refusal.
+    fn allowed(&self) -> String {
+        let may = |action: &Action| {
+            let asked = self.ask(*action, Kind::Query);
+            asked.is_ok_and(|response| response.decision() == Decision::Allow)
+        };
+        let allowed: Vec<&str> = ACTIONS.into_iter().filter(may).map(Action::name).collect();
         if allowed.is_empty() {
             "nothing".to_owned()
         } else {
             allowed.join(", ")
         }
     }
-
-    fn request(
-        &self,
-        principal: &Principal,
-        account: &str,
-        action: Action,
-        kind: Kind,
-    ) -> Result<Request, String> {
-        let context = Context::from_pairs([(
-            "kind".to_owned(),
-            RestrictedExpression::new_string(kind.name().to_owned()),
-        )])
-        .map_err(|error| error.to_string())?;
-        Request::new(
-            entity("Principal", principal.user())?,
-            entity("Action", action.name())?,
-            entity("Account", account)?,
-            context,
-            Some(&self.schema),
-        )
-        .map_err(|error| error.to_string())
-    }
-}
-
-fn no_entities() -> &'static Entities {
-    static NONE: OnceLock<Entities> = OnceLock::new();
-    NONE.get_or_init(Entities::empty)
 }
 
 fn entity(kind: &str, id: &str) -> Result<EntityUid, String> {

@@ -4,6 +4,7 @@
 //! policy, an error while one is evaluated, a statement that cannot be read.
 
 mod bundle;
+mod context;
 mod load;
 mod names;
 

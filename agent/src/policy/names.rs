@@ -32,6 +32,8 @@ pub struct Names<'n> {
     pub accounts: Option<&'n [&'n str]>,
     /// Its users.
     pub users: &'n Users,
+    /// The issuers of identities in its config; none where the config cannot be read, as with the accounts.
+    pub issuers: Option<&'n [&'n str]>,
 }
 
 /// A name that exists nowhere.
@@ -87,12 +89,9 @@ fn of_entity(entity: &EntityUID, names: &Names<'_>) -> Option<(Gravity, String)>
                 (Gravity::Error, text)
             })
         }
-        "Icecore::Group" => {
-            let text = format!(
-                "expected users by name, found `{entity}`: groups have no members in this version"
-            );
-            Some((Gravity::Error, text))
-        }
+        "Icecore::Group" => of_issuer(entity, names),
+        // No user of a host has a colon in its name (passwd(5)).
+        "Icecore::Principal" if id.contains(':') => of_issuer(entity, names),
         "Icecore::Principal" => {
             let stranger = names.users.stranger(id)?;
             let text = format!("expected a user of this host, found `{entity}`, {stranger}");
@@ -101,6 +100,27 @@ fn of_entity(entity: &EntityUID, names: &Names<'_>) -> Option<(Gravity, String)>
         // Unknown actions and types are found by the schema.
         _ => None,
     }
+}
+
+/// Says what is wrong with a name that an issuer gives, `<issuer>:<group or subject>`, if there is no such issuer.
+///
+/// Which groups and subjects an issuer has, only its tokens tell.
+fn of_issuer(entity: &EntityUID, names: &Names<'_>) -> Option<(Gravity, String)> {
+    let id: &str = entity.eid().as_ref();
+    let known = names.issuers?;
+    let issuer = id.split_once(':').map(|(issuer, _)| issuer);
+    if issuer.is_some_and(|issuer| known.contains(&issuer)) {
+        return None;
+    }
+    let what = if known.is_empty() {
+        "no group or subject, since the config has no issuer of identities".to_owned()
+    } else {
+        let listed = known.join("`, `");
+        format!("`ISSUER:NAME` with an issuer of the config (`{listed}`)")
+    };
+    let guess = guess(issuer.unwrap_or_default(), known);
+    let text = format!("expected {what}, found `{entity}`{guess}");
+    Some((Gravity::Error, text))
 }
 
 /// Says what is wrong with a word that is compared with `context.kind`, if it is none of the kinds.

@@ -14,6 +14,7 @@ fn told(text: &str) -> Vec<PolicyProblem> {
     let names = Names {
         accounts: Some(&["ACME", "BETA"]),
         users: &Users::parse("root:x:0:0\nci:x:1001:1001\n"),
+        issuers: Some(&["okta"]),
     };
     match load(&[source], &names) {
         Ok(loaded) => loaded.warnings,
@@ -58,6 +59,7 @@ fn accounts_are_left_alone_where_the_config_cannot_be_read() {
     let names = Names {
         accounts: None,
         users: &Users::default(),
+        issuers: None,
     };
     assert!(load(&[source], &names).unwrap().warnings.is_empty());
 }
@@ -90,15 +92,23 @@ fn users_that_the_host_has_not_are_warnings() {
 }
 
 #[test]
-fn groups_are_errors_since_nobody_is_in_one() {
-    check(
-        "@id(\"a\") forbid (principal in Icecore::Group::\"staff\", action, resource);",
-        &[(
-            Gravity::Error,
-            "p.cedar: line 1, column 31: policy `a`: expected users by name, found `Icecore::Group::\"staff\"`: \
-             groups have no members in this version",
-        )],
-    );
+fn groups_and_subjects_need_an_issuer_of_the_config() {
+    let policy =
+        |name: &str| format!("@id(\"a\") forbid (principal in Icecore::{name}, action, resource);");
+    for good in ["Group::\"okta:staff\"", "Principal::\"okta:00u1\""] {
+        check(&policy(good), &[]);
+    }
+    for (name, guess) in [
+        ("Group::\"staff\"", ""),
+        ("Group::\"oktaa:staff\"", " (did you mean `okta`?)"),
+        ("Principal::\"github:repo:acme/app\"", ""),
+    ] {
+        let text = format!(
+            "p.cedar: line 1, column 31: policy `a`: expected `ISSUER:NAME` with an issuer of the config (`okta`), found \
+             `Icecore::{name}`{guess}"
+        );
+        check(&policy(name), &[(Gravity::Error, &text)]);
+    }
 }
 
 #[test]

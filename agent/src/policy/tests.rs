@@ -1,9 +1,11 @@
 //! What the read-only pack allows, and that any doubt refuses.
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::identity::Users;
+use crate::identity::tests::job;
 use crate::snowflake::count::Count;
 use crate::statement::{Kind, Scope};
 
@@ -18,6 +20,7 @@ fn load_as(text: &str) -> Result<Bundle, Vec<PolicyProblem>> {
     let names = Names {
         accounts: Some(&["ACME", "BETA"]),
         users: &Users::parse("root:x:0:0\nci:x:1001:1001\n"),
+        issuers: Some(&["okta"]),
     };
     Bundle::load(&[source], &names)
 }
@@ -213,6 +216,69 @@ fn a_remembered_verdict_answers_its_own_question_alone() {
         assert!(!allows("ci", "OTHER", "select 1"));
         assert!(!allows("ci", "ACME", "begin"));
     }
+}
+
+fn allows(bundle: &Bundle, principal: &Principal) -> bool {
+    let statement = Statement::read("select 1", &Scope::new(&|_| false));
+    let decision = decide(bundle, Mode::Enforce, principal, "ACME", statement);
+    matches!(decision, Decision::Allow(_))
+}
+
+#[test]
+fn groups_of_a_token_decide_and_no_host_user_is_in_one() {
+    let bundle = bundle(
+        r#"@id("analysts-read") permit (principal in Icecore::Group::"okta:analysts", action, resource);"#,
+    );
+    assert!(allows(
+        &bundle,
+        &job(json!({ "groups": ["x", "analysts"] }))
+    ));
+    assert!(!allows(
+        &bundle,
+        &job(json!({ "groups": ["okta:analysts"] }))
+    ));
+    assert!(!allows(
+        &bundle,
+        &job(json!({ "groups": null, "sub": "analysts" }))
+    ));
+    let host = Principal::host_user("okta:analysts".to_owned(), 1001);
+    assert!(!allows(&bundle, &host));
+}
+
+#[test]
+fn what_a_token_proved_decides_and_what_it_left_out_does_not() {
+    let bundle = bundle(
+        r#"@id("main-reads") permit (principal, action, resource) when {
+            context.identity.verified && context.identity has repository && context.identity has ref &&
+            context.identity.repository == "acme/app" && context.identity.ref == "refs/heads/main" &&
+            context.identity.scopes.contains("snowflake")
+        };"#,
+    );
+    let claims = |git_ref: &str, scope: &str| json!({ "repository": "acme/app", "ref": git_ref, "scope": scope });
+    // Each is asked after the others: a verdict is remembered for its own facts alone.
+    for _ in 0..2 {
+        assert!(allows(
+            &bundle,
+            &job(claims("refs/heads/main", "snowflake"))
+        ));
+        assert!(!allows(
+            &bundle,
+            &job(claims("refs/heads/side", "snowflake"))
+        ));
+        assert!(!allows(&bundle, &job(claims("refs/heads/main", "other"))));
+        assert!(!allows(&bundle, &job(json!({ "scope": "snowflake" }))));
+        assert!(!allows(
+            &bundle,
+            &Principal::host_user("ci".to_owned(), 1001)
+        ));
+    }
+}
+
+#[test]
+fn a_fact_that_may_be_absent_must_be_asked_for_first() {
+    let text = r#"@id("a") permit (principal, action, resource) when { context.identity.repository == "acme/app" };"#;
+    let told = problems(text);
+    assert!(told[0].contains("repository"), "{told:?}");
 }
 
 fn batch(sql: &str, mode: Mode) -> Decision {

@@ -8,6 +8,7 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use super::implicit::Implicit;
+use super::issuers::Issuers;
 use super::logins::Logins;
 use super::sessions::{Session, Sessions};
 use crate::config::Config;
@@ -28,6 +29,9 @@ pub(super) struct Shared {
     pub(super) accounts: Vec<Arc<Account>>,
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
+    pub(super) issuers: Arc<Issuers>,
+    /// Seals principals for the next proxy.
+    pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,
     /// What events that belong to no session may still go into the record.
     pub(super) host_events: HostEvents,

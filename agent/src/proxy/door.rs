@@ -33,6 +33,10 @@ mod event {
     pub(super) const UNGOVERNED_NAME: &str = "NT002";
 }
 
+/// Told to whoever asks when the session acts for nobody any more.
+const IDENTITY_OVER: &str = "Icecore: the identity that this session began with is over (`identity.max_session_age`, or a \
+    restart lost it); start another `icecore run` with a fresh token";
+
 /// One governed connection's requests.
 pub(super) struct Door {
     pub(super) core: Arc<Core>,
@@ -118,6 +122,10 @@ impl Door {
         let read = body::read(incoming, limit).await;
         if self.session.is_over() {
             return Err(form.plain_error(code::LOGIN_REFUSED, "Icecore: this session is over"));
+        }
+        let now = self.core.shared.stages.clock.now();
+        if self.session.is_identity_over(now) {
+            return Err(form.plain_error(code::LOGIN_REFUSED, IDENTITY_OVER));
         }
         let host = head.uri.authority().map(|authority| authority.as_str());
         let host = host.or_else(|| head.headers.get(HOST).and_then(|value| value.to_str().ok()));

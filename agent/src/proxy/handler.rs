@@ -68,16 +68,25 @@ impl Handler {
 }
 
 impl SessionHandler for Handler {
-    fn opened(&self, facts: SessionFacts) -> Result<(), String> {
-        let session = Arc::new(Session::new(facts));
-        let row = self.rows_of(&session, Phase::Open);
-        let recorder = &self.core.shared.stages.recorder;
-        let _receipt = recorder
-            .commit_blocking(vec![Row::from(row)])
-            .map_err(|error| error.to_string())?;
+    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String> {
+        let (core, asked) = (Arc::clone(&self.core), facts.clone());
+        let settled = self.on_core(async move { core.settle(&asked).await })??;
+        let shared = &self.core.shared;
+        let max_age = shared.config.identity.max_session_age;
+        let session = Arc::new(Session::new(facts, settled.principal, max_age));
+        if settled.is_lost {
+            session.end_identity();
+        }
+        let mut rows = vec![Row::from(self.rows_of(&session, Phase::Open))];
+        rows.extend(settled.event.map(Row::from));
+        let _receipt = shared
+            .stages
+            .recorder
+            .commit_blocking(rows)
+            .map_err(|error| format!("the session cannot be recorded: {error}"))?;
         tracing::info!(session = %session.id(), "session opened");
-        self.core.shared.sessions.insert(session);
-        Ok(())
+        shared.sessions.insert(session);
+        Ok(settled.sealed)
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {

@@ -113,6 +113,12 @@ impl Door {
             auth_injected: Some(login.credential().kind.to_owned()),
             credential_ref: Some(login.credential().reference.clone()),
             principal: Some(self.session.principal().to_string()),
+            principal_type: self
+                .session
+                .principal()
+                .identity()
+                .kind()
+                .map(|kind| kind.as_str().to_owned()),
             ..LoginRow::default()
         };
         let open = Arc::new(OpenLogin {

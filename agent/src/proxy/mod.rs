@@ -14,8 +14,10 @@ mod door;
 mod follow;
 mod handler;
 mod implicit;
+mod issuers;
 mod login;
 mod logins;
+mod opening;
 mod own_login;
 mod query;
 mod refusals;
@@ -94,6 +96,9 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
     let (runtime, first) = first;
     look_up_hosts(&runtime, &shared);
     keep_swept(&runtime, &shared);
+    let entered = runtime.enter();
+    shared.issuers.keep_fresh();
+    drop(entered);
     let handler = handler::Handler::new(first, runtime.handle().clone());
     thread::Builder::new()
         .name("core-0".to_owned())

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusals::{Refusal, Refusals, Told};
@@ -43,6 +44,8 @@ const GOVERNED_MAX: usize = 4096;
 pub(super) struct Session {
     facts: SessionFacts,
     principal: Principal,
+    /// Until when it may act for that principal, in seconds since 1970.
+    identity_until_s: AtomicI64,
     over: AtomicBool,
     statements: AtomicU64,
     succeeded: AtomicU64,
@@ -61,9 +64,17 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(facts: SessionFacts) -> Self {
+    /// Makes a session; one whose principal a token showed acts for it so long. Host users are known by the kernel, always.
+    pub(super) fn new(facts: SessionFacts, principal: Principal, max_age: Duration) -> Self {
+        let until_s = if principal.identity().is_verified() {
+            let max_age_s = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+            facts.opened_at.timestamp().saturating_add(max_age_s)
+        } else {
+            i64::MAX
+        };
         Self {
-            principal: Principal::host_user(facts.user.clone(), facts.uid),
+            principal,
+            identity_until_s: AtomicI64::new(until_s),
             facts,
             over: AtomicBool::new(false),
             statements: AtomicU64::new(0),
@@ -89,6 +100,16 @@ impl Session {
 
     pub(super) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Tells whether it acts for nobody any more.
+    pub(super) fn is_identity_over(&self, now: DateTime<Utc>) -> bool {
+        now.timestamp() >= self.identity_until_s.load(Ordering::SeqCst)
+    }
+
+    /// Lets it act for nobody from here on.
+    pub(super) fn end_identity(&self) {
+        self.identity_until_s.store(i64::MIN, Ordering::SeqCst);
     }
 
     /// Tells whether the session has ended, so that nothing more is done for it.
@@ -238,6 +259,9 @@ impl Session {
     /// Writes what the record keeps of the session.
     pub(super) fn row(&self, phase: Phase) -> SessionRow {
         let facts = &self.facts;
+        let identity = self.principal.identity();
+        let shown = identity.is_verified().then_some(identity);
+        let ci = identity.ci().clone();
         let count = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed)).ok();
         SessionRow {
             session_id: Some(facts.id),
@@ -260,6 +284,27 @@ impl Session {
             uid: Some(i64::from(facts.uid)),
             labels: facts.labels.clone(),
             resumed: Some(facts.resumed),
+            idp_issuer: self.principal.issuer().map(str::to_owned),
+            idp_subject: shown.map(|shown| shown.subject().to_owned()),
+            idp_protocol: shown.map(|shown| shown.protocol().as_str().to_owned()),
+            id_token_jti_sha256: self.principal.token_sha256(),
+            principal_type: identity.kind().map(|kind| kind.as_str().to_owned()),
+            ci_provider: ci.provider,
+            ci_repository: ci.repository,
+            ci_repository_id: ci.repository_id,
+            ci_ref: ci.git_ref,
+            ci_sha: ci.sha,
+            ci_workflow_ref: ci.workflow_ref,
+            ci_job_workflow_ref: ci.job_workflow_ref,
+            ci_run_id: ci.run_id,
+            ci_run_attempt: ci.run_attempt,
+            ci_actor: ci.actor,
+            ci_actor_id: ci.actor_id,
+            ci_event: ci.event,
+            ci_environment: ci.environment,
+            runner_environment: ci.runner_environment,
+            agent_id: identity.agent().map(str::to_owned),
+            agent_detect_method: identity.agent().map(|_| "token".to_owned()),
             ..SessionRow::default()
         }
     }
@@ -319,13 +364,20 @@ impl Sessions {
 mod tests {
     use std::collections::BTreeMap;
 
-    use chrono::DateTime;
+    use chrono::TimeDelta;
+    use serde_json::json;
 
     use super::*;
+    use crate::control::Proof;
+    use crate::identity::tests::job;
     use crate::proxy::refusals::WayAround;
 
     fn session() -> Session {
-        Session::new(SessionFacts {
+        session_of(Principal::host_user("agent".to_owned(), 1000))
+    }
+
+    fn session_of(principal: Principal) -> Session {
+        let facts = SessionFacts {
             id: SessionId::new(),
             nonce: 1,
             cgroup_id: 1,
@@ -339,7 +391,43 @@ mod tests {
             opened_at: DateTime::UNIX_EPOCH,
             enforcement: Enforcement::Enforced,
             resumed: false,
-        })
+            proof: Proof::Absent,
+        };
+        Session::new(facts, principal, Duration::from_secs(3600))
+    }
+
+    #[test]
+    fn a_session_acts_for_whom_a_token_showed_so_long_and_for_a_host_user_always() {
+        let after = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let job = session_of(job(json!({})));
+        assert!(!job.is_identity_over(after(3599)));
+        assert!(job.is_identity_over(after(3600)));
+        let host = session();
+        assert!(!host.is_identity_over(after(1_000_000_000)));
+        host.end_identity();
+        assert!(host.is_identity_over(after(0)));
+    }
+
+    #[test]
+    fn the_row_of_a_session_names_whom_a_token_showed() {
+        let claims = json!({
+            "sub": "repo:acme/app", "repository": "acme/app", "run_id": "7", "run_attempt": "2", "act": { "sub": "bot" },
+        });
+        let row = session_of(job(claims)).row(Phase::Open);
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(row.idp_issuer, text("https://id.acme.test"));
+        assert_eq!(row.idp_subject, text("repo:acme/app"));
+        assert_eq!(row.idp_protocol, text("oidc"));
+        assert_eq!(row.principal_type, text("workload"));
+        assert_eq!(row.ci_repository, text("acme/app"));
+        assert_eq!((row.ci_run_id, row.ci_run_attempt), (text("7"), Some(2)));
+        assert_eq!(row.agent_id, text("bot"));
+        assert!(row.id_token_jti_sha256.is_some());
+        let host = session().row(Phase::Open);
+        assert_eq!(
+            (host.idp_issuer, host.idp_protocol, host.idp_subject),
+            (None, None, None)
+        );
     }
 
     #[test]

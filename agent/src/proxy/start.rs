@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::core::{HostEvents, Shared};
 use super::implicit::Implicit;
+use super::issuers::Issuers;
 use super::logins::Logins;
 use super::sessions::Sessions;
 use crate::clock::Clock;
@@ -21,7 +22,7 @@ use crate::execution::{Chunks, Registry};
 use crate::identity::Users;
 use crate::policy::{Bundle, Names, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
-use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity};
+use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity, load_key};
 use crate::session::Stages;
 use crate::upstream::{Account, Credential, CredentialError, Resolver, UpstreamSettings};
 use crate::web::{self, RootsError};
@@ -66,9 +67,11 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     let clock = Clock::system();
     let config = Config::load(config)?;
     let accounts: Vec<&str> = config.account_names().collect();
+    let issuers: Vec<&str> = config.identity.issuer_names().collect();
     let names = Names {
         accounts: Some(&accounts),
         users: &Users::read(),
+        issuers: Some(&issuers),
     };
     let bundle =
         Bundle::load(&sources(&config.policy.dir)?, &names).map_err(StartError::Policies)?;
@@ -92,6 +95,9 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         connect_timeout: config.upstream.connect_timeout,
         resolver: Arc::clone(&resolver),
     };
+    let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
+    let issuers = Arc::new(Issuers::new(&config.identity, web, clock));
+    let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
     let loaded = EventRow {
         session_id: Some(no_session()),
@@ -126,6 +132,8 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         accounts,
         destinations: Destinations::from_fd(destinations)?,
         resolver,
+        issuers,
+        seal_key,
         tls,
         host_events: HostEvents::default(),
         stopping: watch::Sender::new(false),

@@ -23,14 +23,7 @@ pub(super) struct DigestKey(hmac::Key);
 impl DigestKey {
     /// Reads the key, or makes it where there is none.
     pub(super) fn load(path: &Path) -> Result<Self, RecordError> {
-        match read(path) {
-            Ok(Some(key)) => Ok(key),
-            Ok(None) => {
-                make(path)?;
-                read(path)?.ok_or_else(|| refused(path, "none"))
-            }
-            Err(error) => Err(error),
-        }
+        load_key(path).map(Self)
     }
 
     /// Begins an HMAC-SHA256.
@@ -100,7 +93,19 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn read(path: &Path) -> Result<Option<DigestKey>, RecordError> {
+/// Reads a key for HMAC-SHA256 from a file of our own, or makes it where there is none.
+///
+/// # Errors
+/// A file of another user, one that others may read, one of another length, or a disk that fails.
+pub fn load_key(path: &Path) -> Result<hmac::Key, RecordError> {
+    if let Some(key) = read(path)? {
+        return Ok(key);
+    }
+    make(path)?;
+    read(path)?.ok_or_else(|| refused(path, "none"))
+}
+
+fn read(path: &Path) -> Result<Option<hmac::Key>, RecordError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -120,10 +125,7 @@ fn read(path: &Path) -> Result<Option<DigestKey>, RecordError> {
     if found.len() != KEY_BYTES as u64 || file.read_exact(key.as_mut()).is_err() {
         return Err(refused(path, "another length"));
     }
-    Ok(Some(DigestKey(hmac::Key::new(
-        hmac::HMAC_SHA256,
-        key.as_ref(),
-    ))))
+    Ok(Some(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())))
 }
 
 fn make(path: &Path) -> Result<(), RecordError> {

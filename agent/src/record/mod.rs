@@ -49,7 +49,7 @@ pub use deliver::{
     BrokenChunk, ChunkReply, Delivered, Reply, Undone, abandon, conclude, deliver, deliver_chunk,
     deliver_refusal,
 };
-pub use digest::{commitment, random_salt};
+pub use digest::{commitment, load_key, random_salt};
 pub use error::RecordError;
 pub use event::{
     Category, Decision, Enforcement, EventRow, LoginRow, MaskedColumn, Mode, Object, Phase,

@@ -275,6 +275,7 @@ fn views_of_an_empty_store_read_no_file() {
         "events",
         "trail",
         "blocked",
+        "runs",
     ] {
         assert!(
             sql.contains(&format!("CREATE OR REPLACE VIEW {view} AS")),

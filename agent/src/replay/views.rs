@@ -6,7 +6,7 @@ use super::archive::Archive;
 use crate::record::schema::{Column, TABLES, Table, Type};
 
 /// Views over the tables: name, what it is, query.
-const VIEWS: [(&str, &str, &str); 5] = [
+const VIEWS: [(&str, &str, &str); 6] = [
     (
         "sessions",
         "One row a session: its last.",
@@ -39,6 +39,18 @@ const VIEWS: [(&str, &str, &str); 5] = [
         "blocked",
         "The trail of statements that were refused.",
         "SELECT * FROM trail WHERE decision IN ('block', 'error')",
+    ),
+    (
+        "runs",
+        "Which workflow run of which repository, for whom, used which role of which account, and how often; one row also \
+         for each host user and person.",
+        "SELECT se.ci_provider, se.ci_repository, se.ci_workflow_ref, se.ci_run_id, se.ci_run_attempt, se.ci_ref, se.ci_sha, \
+         se.ci_event, se.ci_environment, se.ci_actor, se.idp_issuer, se.idp_subject, se.principal_type, se.agent_id, \
+         se.\"user\", l.account, l.sf_user, l.sf_role, count(DISTINCT se.session_id) AS sessions, \
+         count(s.statement_id) AS statements, count(s.statement_id) FILTER (WHERE s.decision IN ('block', 'error')) AS refused, \
+         count(s.statement_id) FILTER (WHERE s.status = 'failed') AS failed, min(se.opened_at) AS first_opened_at, \
+         max(s.completed_at) AS last_completed_at \
+         FROM sessions se LEFT JOIN logins l USING (session_id) LEFT JOIN statements s ON s.login_id = l.login_id GROUP BY ALL",
     ),
 ];
 

@@ -74,7 +74,7 @@ impl Shared {
         for facts in all {
             let id = facts.id;
             match proxy.link.opened(facts) {
-                Ok(()) => {}
+                Ok(_) => {}
                 // A session that the proxy does not know gets nothing through it.
                 Err(LinkError::Refused(reason)) => {
                     error!(session = %id, reason, "session was not resumed");
@@ -148,7 +148,7 @@ impl Shared {
             let closed = proxy
                 .link
                 .opened(resumed(&unclosed.facts))
-                .and_then(|()| proxy.link.closed(unclosed.end.clone()));
+                .and_then(|_| proxy.link.closed(unclosed.end.clone()));
             match closed {
                 Ok(_) => self.roster().forget(id),
                 Err(failure) => {

@@ -186,17 +186,20 @@ impl Caller<'_> {
 
     fn answer(&mut self, request: Request) -> Reply {
         match request {
+            Request::Identity {} => Reply::Identity(self.shared.wanted()),
             Request::Open {
                 labels,
                 exe,
                 argv_sha256,
                 require_enforced,
+                identity_token,
             } => {
                 let wish = Wish {
                     labels,
                     exe,
                     argv_sha256,
                     require_enforced,
+                    identity_token,
                 };
                 self.open(wish)
             }

@@ -143,7 +143,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::control::Enforcement;
+    use crate::control::{Enforcement, Proof};
 
     fn entry() -> Entry {
         Entry {
@@ -161,6 +161,7 @@ mod tests {
                 opened_at: DateTime::from_timestamp_nanos(7),
                 resumed: false,
                 enforcement: Enforcement::Enforced,
+                proof: Proof::Sealed("s".to_owned()),
             },
             secret: Digest::of("secret"),
         }

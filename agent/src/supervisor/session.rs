@@ -13,9 +13,13 @@ use super::roster::{Entry, Held, Live, Unclosed};
 use super::shared::Shared;
 use super::token::{self, Digest};
 use crate::connection::redirect::SessionTag;
-use crate::control::request::{Opened, check_labels};
-use crate::control::{Enforcement, Leftover, LinkError, SessionEnd, SessionFacts, SessionSummary};
+use crate::control::request::{Opened, Wanted, check_labels};
+use crate::control::{
+    Enforcement, HandedToken, Leftover, LinkError, Proof, SessionEnd, SessionFacts, SessionSummary,
+    TOKEN_TEXT_MAX_BYTES,
+};
 use crate::id::SessionId;
+use crate::identity::{CiSystem, Issuer};
 
 /// Most sessions at a time; the kernel's map has room for 4096.
 const SESSIONS_MAX: usize = 2048;
@@ -39,6 +43,7 @@ pub(super) struct Wish {
     pub(super) exe: String,
     pub(super) argv_sha256: [u8; 32],
     pub(super) require_enforced: bool,
+    pub(super) identity_token: Option<HandedToken>,
 }
 
 /// A session that has ended.
@@ -66,8 +71,13 @@ pub(super) enum Refusal {
     Full,
     #[error("the session cannot be made: {0}")]
     System(String),
+    #[error("identity token: expected at most {TOKEN_TEXT_MAX_BYTES} bytes, found {0}")]
+    Token(usize),
     #[error("the session cannot be recorded: {0}")]
     Record(String),
+    /// What the proxy says, in its own words.
+    #[error("{0}")]
+    Proxy(String),
     #[error("there is no such session, or it is another user's, or its secret is another")]
     Unknown,
     #[error("the session is held by another connection")]
@@ -80,6 +90,11 @@ impl Shared {
         check_labels(&wish.labels).map_err(Refusal::Labels)?;
         if wish.exe.len() > EXE_MAX_BYTES {
             return Err(Refusal::Exe(wish.exe.len()));
+        }
+        let brought = wish.identity_token;
+        let token_bytes = brought.as_ref().map_or(0, |token| token.reveal().len());
+        if token_bytes > TOKEN_TEXT_MAX_BYTES {
+            return Err(Refusal::Token(token_bytes));
         }
         let accounts = Accounts::read();
         let advisory = accounts.way_to_root(peer.uid, &peer.gids);
@@ -120,10 +135,19 @@ impl Shared {
                     Some(_) => Enforcement::Advisory,
                     None => Enforcement::Enforced,
                 },
+                // What is written to disk never holds the token.
+                proof: match brought {
+                    Some(_) => Proof::Unsettled,
+                    None => Proof::Absent,
+                },
             },
             secret: Digest::of(&secret),
         };
-        let facts = entry.facts.clone();
+        let proof = brought.map_or(Proof::Absent, Proof::Token);
+        let facts = SessionFacts {
+            proof,
+            ..entry.facts.clone()
+        };
         let live = Live {
             entry,
             cgroup,
@@ -131,9 +155,23 @@ impl Shared {
             held: Held::ByConnection,
         };
         self.register(live)?;
-        if let Err(failure) = proxy.link.opened(facts) {
-            self.end_unrecorded(id, &failure, proxy.number);
-            return Err(Refusal::Record(told(failure)));
+        match proxy.link.opened(facts) {
+            Ok(None) => {}
+            Ok(Some(sealed)) => {
+                if let Err(failure) = self.keep_seal(id, sealed) {
+                    self.end(id, "daemon");
+                    return Err(Refusal::System(failure));
+                }
+            }
+            Err(failure) => {
+                self.end_unrecorded(id, &failure, proxy.number);
+                return Err(match failure {
+                    LinkError::Refused(reason) => Refusal::Proxy(reason),
+                    LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
+                        Refusal::Record(told(failure))
+                    }
+                });
+            }
         }
         debug!(session = %id, advisory, "session opened");
         Ok(Opened {
@@ -146,6 +184,28 @@ impl Shared {
             store: self.config.record.store.clone(),
             advisory,
         })
+    }
+
+    /// Says how a token for a session is to be had.
+    pub(super) fn wanted(&self) -> Wanted {
+        let identity = &self.config.identity;
+        let github = |issuer: &&Issuer| issuer.ci == Some(CiSystem::GitHub);
+        let github = identity.issuers.iter().find(github);
+        Wanted {
+            variable: (!identity.issuers.is_empty()).then(|| identity.token_variable.clone()),
+            github_audience: github.and_then(|issuer| issuer.audiences.first().cloned()),
+        }
+    }
+
+    /// Keeps, in memory and on disk, what the next proxy knows a session's principal by.
+    fn keep_seal(&self, id: SessionId, sealed: String) -> Result<(), String> {
+        let mut roster = self.roster();
+        let Some(live) = roster.live.get_mut(&id) else {
+            return Err("the session ended while it was opened".to_owned());
+        };
+        live.entry.facts.proof = Proof::Sealed(sealed);
+        let entry = live.entry.clone();
+        roster.write(&entry).map_err(|error| error.to_string())
     }
 
     /// Moves the peer into a session that its user opened.

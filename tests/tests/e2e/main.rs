@@ -15,6 +15,8 @@ mod detached;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod looks;

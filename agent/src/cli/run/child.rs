@@ -33,6 +33,7 @@ impl Child {
         socket: &Path,
         command: &[OsString],
         trust: &Trust,
+        removed: &[String],
     ) -> io::Result<Self> {
         // Before the command: none of its signals, nor its end, is missed.
         let signals = SignalsInfo::new(not_ignored()?)?;
@@ -45,7 +46,7 @@ impl Child {
             .args(command)
             .env(TOKEN_VARIABLE, &opened.token)
             .envs(trust.variables.iter().map(|(name, value)| (name, value)));
-        for name in trust.removed {
+        for name in removed {
             again.env_remove(name);
         }
         let process = again.spawn()?;

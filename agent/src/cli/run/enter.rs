@@ -49,7 +49,8 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
     let mut lines = connect(&daemon.socket()?)?;
     match ask(&mut lines, &Request::Enter { session, token }, PATIENCE)? {
         Reply::Entered {} => {}
-        Reply::Opened(_)
+        Reply::Identity(_)
+        | Reply::Opened(_)
         | Reply::Attached {}
         | Reply::Closed { .. }
         | Reply::Flushed {}

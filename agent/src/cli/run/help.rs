@@ -19,7 +19,10 @@ what the caller had set there:
   NODE_EXTRA_CA_CERTS  Node
   JAVA_TOOL_OPTIONS    JVMs: a trust store with the host's roots, in the place of the JVM's own cacerts
   SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED=false unless set: Go does not wait for a revocation server
-ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are taken out.
+
+Identity: the session acts for whom a token shows, of --identity-token-file or --identity-token-env, else of the variable \
+that the config names (ICECORE_ID_TOKEN), else of GitHub's runner, which is asked for one. These variables, \
+ACTIONS_ID_TOKEN_REQUEST_* and CI_JOB_JWT* are kept from the command.
 
 What does not trust it, and what to do; a warning says so where it can be seen from outside:
   a JVM trust store that the caller or the command line chooses: import the CA there with keytool

@@ -130,7 +130,11 @@ impl Keeper {
                 }
                 Ok(Reply::Refused { reason }) => break Told::Lost(reason),
                 Ok(
-                    Reply::Opened(_) | Reply::Entered {} | Reply::Attached {} | Reply::Flushed {},
+                    Reply::Identity(_)
+                    | Reply::Opened(_)
+                    | Reply::Entered {}
+                    | Reply::Attached {}
+                    | Reply::Flushed {},
                 ) => {}
                 Err(_) => {
                     lock(&self.state).stream = None;
@@ -168,7 +172,11 @@ impl Keeper {
         match lines.receive()? {
             Reply::Attached {} => {}
             Reply::Refused { reason } => return Ok(Knock::Refused(reason)),
-            Reply::Opened(_) | Reply::Entered {} | Reply::Closed { .. } | Reply::Flushed {} => {
+            Reply::Identity(_)
+            | Reply::Opened(_)
+            | Reply::Entered {}
+            | Reply::Closed { .. }
+            | Reply::Flushed {} => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }
         }

@@ -7,6 +7,7 @@
 mod child;
 mod enter;
 mod help;
+mod identity;
 mod java;
 mod leftover;
 mod link;
@@ -32,6 +33,7 @@ use crate::clock::Clock;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
 use child::Child;
+use identity::TokenSource;
 use link::{Link, Told};
 use summary::Summary;
 use trust::Trust;
@@ -63,6 +65,9 @@ pub(super) struct Args {
     /// Leaves the summary out; errors and warnings are printed all the same
     #[arg(long, short)]
     quiet: bool,
+
+    #[command(flatten)]
+    identity: TokenSource,
 
     #[command(flatten)]
     daemon: DaemonName,
@@ -99,17 +104,30 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
             return Ok(error.exit_code());
         }
     };
+    let labels = labels(args.labels)?;
+    let socket = args.daemon.socket()?;
+    let mut lines = connect(&socket)?;
+    let wanted = match ask(&mut lines, &Request::Identity {}, PATIENCE)? {
+        Reply::Identity(wanted) => wanted,
+        Reply::Opened(_)
+        | Reply::Entered {}
+        | Reply::Attached {}
+        | Reply::Closed { .. }
+        | Reply::Flushed {}
+        | Reply::Refused { .. } => return Err(misunderstood()),
+    };
+    let found = args.identity.find(&wanted)?;
     let request = Request::Open {
-        labels: labels(args.labels)?,
+        labels,
         exe: exe.to_string_lossy().into_owned(),
         argv_sha256: argv_sha256(&args.command),
         require_enforced: args.require.is_some(),
+        identity_token: found.token,
     };
-    let socket = args.daemon.socket()?;
-    let mut lines = connect(&socket)?;
     let opened = match ask(&mut lines, &request, PATIENCE)? {
         Reply::Opened(opened) => opened,
-        Reply::Entered {}
+        Reply::Identity(_)
+        | Reply::Entered {}
         | Reply::Attached {}
         | Reply::Closed { .. }
         | Reply::Flushed {}
@@ -134,7 +152,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         let error = anyhow::Error::from(error).context("the command cannot be started");
         Failure::new(Exit::Unreachable, error)
     };
-    let mut child = Child::start(&opened, &socket, &args.command, &trust).map_err(not_started)?;
+    let mut child = Child::start(&opened, &socket, &args.command, &trust, &found.removed)
+        .map_err(not_started)?;
     let link = Link::hold(lines, &socket, &opened).map_err(not_started)?;
     let ending = child.wait().map_err(not_started)?;
 

@@ -38,12 +38,6 @@ const FILES: [&str; 5] = [
     "java.jks",
 ];
 
-/// By these a job asks its runner for identity tokens, which are good anywhere; they stay outside.
-const TOKEN_REQUEST_VARIABLES: &[&str] = &[
-    "ACTIONS_ID_TOKEN_REQUEST_URL",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-];
-
 /// The variables of a session, and the files they name; these go when it is dropped.
 #[derive(Debug)]
 pub(super) struct Trust {
@@ -52,8 +46,6 @@ pub(super) struct Trust {
     _held: OwnedFd,
     /// What is set for the command.
     pub(super) variables: Vec<(&'static str, OsString)>,
-    /// What is taken out of its environment.
-    pub(super) removed: &'static [&'static str],
     /// What the user should know.
     pub(super) warnings: Vec<String>,
 }
@@ -82,7 +74,6 @@ impl Trust {
             _held: leftover::hold(&folder)?,
             folder,
             variables: Vec::new(),
-            removed: TOKEN_REQUEST_VARIABLES,
             warnings: Vec::new(),
         };
         let requests = set("REQUESTS_CA_BUNDLE");

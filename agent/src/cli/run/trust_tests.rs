@@ -174,17 +174,6 @@ fn every_file_of_a_session_can_be_swept() {
 }
 
 #[test]
-fn token_requests_are_taken_out() {
-    assert_eq!(
-        Caller::new().trust().removed,
-        [
-            "ACTIONS_ID_TOKEN_REQUEST_URL",
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
-        ]
-    );
-}
-
-#[test]
 fn missing_ca_is_an_error_with_its_name() {
     let now = Clock::system().now();
     let absent = Path::new("/absent/ca.pem");

@@ -1,0 +1,220 @@
+//! Where a session's token comes from, and what of that is kept from the command.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderValue};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::cli::Exit;
+use crate::cli::failure::Failure;
+use crate::control::request::Wanted;
+use crate::control::{HandedToken, TOKEN_TEXT_MAX_BYTES};
+use crate::web;
+
+/// By these a GitHub job asks its runner for tokens. Source: docs.github.com, "OpenID Connect reference".
+const GITHUB_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+
+/// Variables that hold tokens, or by which a job asks its runner for some; such tokens are good anywhere, so these stay
+/// outside of every session. GitLab set the last three up to 17.0.
+const KEPT_OUTSIDE: [&str; 5] = [
+    GITHUB_URL,
+    GITHUB_TOKEN,
+    "CI_JOB_JWT",
+    "CI_JOB_JWT_V1",
+    "CI_JOB_JWT_V2",
+];
+
+/// Names where the session's token is.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct TokenSource {
+    /// Shows who the session acts for by the token in this file (OpenID Connect)
+    #[arg(long, value_name = "FILE")]
+    identity_token_file: Option<PathBuf>,
+
+    /// The same by the token in this variable, which the command does not get
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "identity_token_file")]
+    identity_token_env: Option<String>,
+}
+
+/// A session's token, if it has one, and the variables that the command must not get.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) token: Option<HandedToken>,
+    pub(super) removed: Vec<String>,
+}
+
+impl TokenSource {
+    /// Looks for a token: where the caller says, in the variable that the daemon names, at GitHub's runner.
+    pub(super) fn find(&self, wanted: &Wanted) -> Result<Found, Failure> {
+        let named = self.identity_token_env.iter().chain(&wanted.variable);
+        let removed = KEPT_OUTSIDE
+            .map(str::to_owned)
+            .into_iter()
+            .chain(named.cloned());
+        Ok(Found {
+            token: self.token(wanted)?,
+            removed: removed.collect(),
+        })
+    }
+
+    fn token(&self, wanted: &Wanted) -> Result<Option<HandedToken>, Failure> {
+        if let Some(file) = &self.identity_token_file {
+            return of_file(file).map(Some);
+        }
+        if let Some(variable) = &self.identity_token_env {
+            let Some(value) = env::var_os(variable) else {
+                let text = format!(
+                    "--identity-token-env: expected a token in `{variable}`, found no such variable"
+                );
+                return Err(Failure::text(Exit::Usage, text));
+            };
+            return of_variable(variable, value).map(Some);
+        }
+        if let Some(variable) = &wanted.variable
+            && let Some(value) = env::var_os(variable).filter(|value| !value.is_empty())
+        {
+            return of_variable(variable, value).map(Some);
+        }
+        match (
+            &wanted.github_audience,
+            env::var(GITHUB_URL),
+            env::var(GITHUB_TOKEN),
+        ) {
+            (Some(audience), Ok(url), Ok(bearer)) => of_github(&url, &bearer, audience).map(Some),
+            (_, _, _) => Ok(None),
+        }
+    }
+}
+
+fn of_file(file: &Path) -> Result<HandedToken, Failure> {
+    let place = format!("`{}`", file.display());
+    let mut bytes = Vec::new();
+    let limit = TOKEN_TEXT_MAX_BYTES as u64 + 2;
+    let read = File::open(file).and_then(|opened| opened.take(limit).read_to_end(&mut bytes));
+    read.map_err(|error| {
+        let error = anyhow::Error::from(error).context(format!("{place}: cannot read the token"));
+        Failure::new(Exit::Usage, error)
+    })?;
+    token(&place, bytes)
+}
+
+fn of_variable(variable: &str, value: OsString) -> Result<HandedToken, Failure> {
+    token(&format!("`{variable}`"), value.into_encoded_bytes())
+}
+
+/// Takes a text that has a token's form; what it says is for the daemon to judge.
+fn token(place: &str, bytes: Vec<u8>) -> Result<HandedToken, Failure> {
+    let wrong = |found: &str| {
+        let text = format!(
+            "{place}: expected a token of 1 to {TOKEN_TEXT_MAX_BYTES} visible ASCII characters and nothing else, found {found}"
+        );
+        Failure::text(Exit::Usage, text)
+    };
+    let text = String::from_utf8(bytes).map_err(|_| wrong("other bytes"))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(wrong("nothing"));
+    }
+    if text.len() > TOKEN_TEXT_MAX_BYTES {
+        return Err(wrong("more"));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong("other characters"));
+    }
+    Ok(HandedToken::new(text.to_owned()))
+}
+
+/// What GitHub's runner answers.
+#[derive(Deserialize)]
+struct Minted {
+    value: String,
+}
+
+/// Asks GitHub's runner for a token, as its own toolkit does (actions/toolkit, packages/core/src/oidc-utils.ts).
+fn of_github(url: &str, bearer: &str, audience: &str) -> Result<HandedToken, Failure> {
+    let failed = |cause: String| {
+        let text = format!("GitHub Actions gave no identity token: {cause}");
+        Failure::text(Exit::Refused, text)
+            .hint(Some("the job needs `permissions: id-token: write`"))
+    };
+    let audience = utf8_percent_encode(audience, NON_ALPHANUMERIC);
+    let mut request = web::Request::of_url(format!("{url}&audience={audience}"));
+    let mut authorization = HeaderValue::try_from(format!("Bearer {bearer}"))
+        .map_err(|_| failed(format!("`{GITHUB_TOKEN}` is no token")))?;
+    authorization.set_sensitive(true);
+    request.headers.insert(AUTHORIZATION, authorization);
+    let tls = web::trust(None).map_err(|error| failed(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let answer = runtime
+        .block_on(web::Client::new(tls).send(request))
+        .map_err(|error| failed(error.to_string()))?;
+    if answer.status != StatusCode::OK {
+        return Err(failed(format!("HTTP status {}", answer.status)));
+    }
+    let minted: Minted = serde_json::from_slice(&answer.body)
+        .map_err(|_| failed("its answer has no `value`".to_owned()))?;
+    token("GitHub's answer", minted.value.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_one_line_of_visible_characters() {
+        let read = |text: &str| {
+            let taken = token("`f`", text.as_bytes().to_vec());
+            taken.map(|token| token.reveal().to_owned()).ok()
+        };
+        assert_eq!(read("a.b.c\n").as_deref(), Some("a.b.c"));
+        for bad in ["", "\n", "a b", "a\nb", "a\u{e4}", "\u{1b}a"] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+        let longest = "a".repeat(TOKEN_TEXT_MAX_BYTES);
+        assert_eq!(read(&longest).as_deref(), Some(longest.as_str()));
+        assert_eq!(read(&format!("{longest}a")), None);
+    }
+
+    #[test]
+    fn a_file_that_is_longer_than_a_token_is_not_read_as_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "a".repeat(TOKEN_TEXT_MAX_BYTES * 2)).unwrap();
+        assert!(of_file(file.path()).is_err());
+        std::fs::write(file.path(), "a.b.c\n").unwrap();
+        assert_eq!(of_file(file.path()).ok().unwrap().reveal(), "a.b.c");
+    }
+
+    #[test]
+    fn variables_with_tokens_stay_outside_whatever_they_are_called() {
+        let source = TokenSource {
+            identity_token_file: None,
+            identity_token_env: None,
+        };
+        let wanted = Wanted {
+            variable: Some("OUR_VARIABLE_OF_NO_ENVIRONMENT".to_owned()),
+            github_audience: None,
+        };
+        let found = source.find(&wanted).ok().unwrap();
+        assert!(found.token.is_none());
+        for name in [
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            "CI_JOB_JWT_V2",
+            "OUR_VARIABLE_OF_NO_ENVIRONMENT",
+        ] {
+            assert!(
+                found.removed.iter().any(|removed| removed == name),
+                "{name}"
+            );
+        }
+    }
+}

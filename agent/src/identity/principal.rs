@@ -1,0 +1,256 @@
+//! Who a session acts for: made by this stage alone, handed to policy and record.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Who a session acts for; made only by this stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    identity: Arc<Identity>,
+    issuer: Option<String>,
+    token_sha256: Option<[u8; 32]>,
+    expires_at_s: Option<i64>,
+}
+
+/// What policies see of a principal. Two principals that are equal in this get the same verdicts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// How it was shown.
+    pub(super) protocol: Protocol,
+    /// The config's name of its issuer; none for a host user.
+    pub(super) issuer_name: Option<String>,
+    /// The subject as its issuer wrote it, or the host user's name.
+    pub(super) subject: String,
+    /// The host user's number.
+    pub(super) uid: Option<u32>,
+    /// Person or program; not known of host users.
+    pub(super) kind: Option<Kind>,
+    /// Its groups, as its issuer calls them.
+    pub(super) groups: BTreeSet<String>,
+    /// What the token is good for.
+    pub(super) scopes: BTreeSet<String>,
+    /// The program that acts for the subject, if the token names one (`act`, RFC 8693 section 4.1).
+    pub(super) agent: Option<String>,
+    /// Facts of the CI job that the token was made for.
+    pub(super) ci: Ci,
+}
+
+/// How an identity was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// The kernel's word for the host user, and no token.
+    Host,
+    /// A token of an OpenID Connect issuer.
+    Oidc,
+    /// An assertion of a SAML 2.0 identity provider.
+    Saml,
+}
+
+impl Protocol {
+    /// Gives the word that policies and the record use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Oidc => "oidc",
+            Self::Saml => "saml",
+        }
+    }
+}
+
+/// Person or program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A person.
+    Human,
+    /// A program, such as a CI job.
+    Workload,
+}
+
+impl Kind {
+    /// Gives the word that config, policies and the record use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Workload => "workload",
+        }
+    }
+}
+
+/// Facts of a CI job, as its CI system signed them. Each field is the `ci_` column of its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns of `sessions` say what each means")]
+pub struct Ci {
+    pub provider: Option<String>,
+    pub repository: Option<String>,
+    pub repository_id: Option<String>,
+    pub git_ref: Option<String>,
+    pub sha: Option<String>,
+    pub workflow_ref: Option<String>,
+    pub job_workflow_ref: Option<String>,
+    pub run_id: Option<String>,
+    pub run_attempt: Option<i32>,
+    pub actor: Option<String>,
+    pub actor_id: Option<String>,
+    pub event: Option<String>,
+    pub environment: Option<String>,
+    pub runner_environment: Option<String>,
+}
+
+/// What a token showed beside the identity itself.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// The issuer's own name, a URL.
+    pub(super) issuer: String,
+    /// SHA-256 of the token's `jti`, or of what is signed of it.
+    pub(super) token_sha256: [u8; 32],
+    /// Until when the token is good.
+    pub(super) expires_at_s: i64,
+}
+
+impl Principal {
+    /// Takes the host user that opened the session, whose uid the supervisor read from the kernel.
+    #[must_use]
+    pub fn host_user(user: String, uid: u32) -> Self {
+        let identity = Identity {
+            protocol: Protocol::Host,
+            issuer_name: None,
+            subject: user,
+            uid: Some(uid),
+            kind: None,
+            groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
+            agent: None,
+            ci: Ci::default(),
+        };
+        Self {
+            identity: Arc::new(identity),
+            issuer: None,
+            token_sha256: None,
+            expires_at_s: None,
+        }
+    }
+
+    /// Takes what a token or assertion proved.
+    pub(super) fn verified(identity: Identity, shown: Shown) -> Self {
+        Self {
+            identity: Arc::new(identity),
+            issuer: Some(shown.issuer),
+            token_sha256: Some(shown.token_sha256),
+            expires_at_s: Some(shown.expires_at_s),
+        }
+    }
+
+    /// Gives what policies see.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// Gives the issuer's own name, a URL; none for a host user.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Gives the digest of the token that showed it.
+    #[must_use]
+    pub fn token_sha256(&self) -> Option<[u8; 32]> {
+        self.token_sha256
+    }
+
+    /// Tells until when the token was good that showed it.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp(self.expires_at_s?, 0)
+    }
+}
+
+impl Identity {
+    /// Gives the name that policies call it by: a host user's own, else `<issuer's name>:<subject>`.
+    ///
+    /// No host user has a colon in its name (passwd(5)), so that no issuer can name one.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.issuer_name {
+            Some(issuer) => format!("{issuer}:{}", self.subject),
+            None => self.subject.clone(),
+        }
+    }
+
+    /// Names its groups as policies do: `<issuer's name>:<group>`, so that no issuer fills another's groups.
+    pub fn groups(&self) -> impl Iterator<Item = String> {
+        let issuer = self.issuer_name.as_deref();
+        self.groups
+            .iter()
+            .filter_map(move |group| issuer.map(|issuer| format!("{issuer}:{group}")))
+    }
+
+    /// Tells how it was shown.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Tells whether a token or an assertion proved it.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.protocol != Protocol::Host
+    }
+
+    /// Gives the config's name of its issuer.
+    #[must_use]
+    pub fn issuer_name(&self) -> Option<&str> {
+        self.issuer_name.as_deref()
+    }
+
+    /// Gives the subject as its issuer wrote it, or the host user's name.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Tells person from program, where that is known.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
+    /// Gives what the token is good for.
+    #[must_use]
+    pub fn scopes(&self) -> &BTreeSet<String> {
+        &self.scopes
+    }
+
+    /// Names the program that acts for the subject, if the token names one.
+    #[must_use]
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+
+    /// Gives the facts of the CI job.
+    #[must_use]
+    pub fn ci(&self) -> &Ci {
+        &self.ci
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let identity = &self.identity;
+        match (identity.uid, &self.issuer) {
+            (Some(uid), None) => write!(f, "host user {} (uid {uid})", identity.subject),
+            (_, issuer) => {
+                let issuer = issuer.as_deref().unwrap_or_default();
+                write!(f, "{} of {issuer}", identity.name())
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Who a new session acts for: settled before the session is recorded, and itself recorded either way.
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+use super::core::Core;
+use crate::config::WithoutToken;
+use crate::control::{Proof, SessionFacts};
+use crate::id::SessionId;
+use crate::identity::Principal;
+use crate::record::{Category, EventRow, Severity, hex};
+
+/// Event: a token showed who a session acts for.
+const ACCEPTED: &str = "AU001";
+
+/// Event: a session was refused, since nothing showed who it acts for.
+const REFUSED: &str = "AU002";
+
+/// Who a session acts for, and what is to be kept of that.
+pub(super) struct Settled {
+    pub(super) principal: Principal,
+    /// Whether it acts for nobody any more, so that it is only there to be closed.
+    pub(super) is_lost: bool,
+    /// What the next proxy knows the principal by.
+    pub(super) sealed: Option<String>,
+    /// What is recorded of it beside the session.
+    pub(super) event: Option<EventRow>,
+}
+
+impl Core {
+    /// Settles who a session acts for.
+    ///
+    /// # Errors
+    /// A text for the caller, which holds nothing of a token; it is recorded.
+    pub(super) async fn settle(&self, facts: &SessionFacts) -> Result<Settled, String> {
+        let settled = match &facts.proof {
+            Proof::Token(token) => self.settle_by_token(facts.id, token.reveal()).await,
+            Proof::Absent => self.settle_without(facts),
+            Proof::Sealed(sealed) => Ok(self.settle_again(facts, sealed)),
+            // The proxy that was to verify it is gone, and the token with it.
+            Proof::Unsettled => Ok(lost(facts)),
+        };
+        if let Err(reason) = &settled {
+            let detail = json!({
+                "reason": reason, "user": facts.user, "uid": facts.uid, "pid": facts.pid, "exe": facts.exe,
+            });
+            let shared = &self.shared;
+            shared
+                .event(None, REFUSED, Severity::Medium, Category::Auth, detail)
+                .await;
+        }
+        settled
+    }
+
+    async fn settle_by_token(&self, session: SessionId, token: &str) -> Result<Settled, String> {
+        let shared = &self.shared;
+        let principal = shared.issuers.verify(token).await.map_err(|untaken| {
+            let hint = untaken.hint().map(|hint| format!("; {hint}"));
+            format!("identity refused: {untaken}{}", hint.unwrap_or_default())
+        })?;
+        let sealed = principal
+            .seal(&shared.seal_key, session)
+            .map_err(|error| error.to_string())?;
+        let event = EventRow {
+            session_id: Some(session),
+            event_code: ACCEPTED,
+            severity: Severity::Informational,
+            category: Category::Auth,
+            detail: Some(accepted(&principal)),
+            ..EventRow::default()
+        };
+        Ok(Settled {
+            principal,
+            is_lost: false,
+            sealed: Some(sealed),
+            event: Some(event),
+        })
+    }
+
+    fn settle_without(&self, facts: &SessionFacts) -> Result<Settled, String> {
+        let identity = &self.shared.config.identity;
+        match identity.without_token {
+            WithoutToken::Host => Ok(of_host(facts)),
+            // It was let in under another config; that it goes on is what a restart promises.
+            WithoutToken::Refuse if facts.resumed => Ok(of_host(facts)),
+            WithoutToken::Refuse => {
+                let issuers: Vec<&str> = identity.issuer_names().collect();
+                Err(format!(
+                    "identity refused: expected a token of issuer {}, found none; give one with --identity-token-file or \
+                     --identity-token-env, or set identity.without_token = \"host\"",
+                    issuers.join(" or ")
+                ))
+            }
+        }
+    }
+
+    /// Knows a principal again that an earlier proxy sealed.
+    fn settle_again(&self, facts: &SessionFacts, sealed: &str) -> Settled {
+        match Principal::restore(&self.shared.seal_key, facts.id, sealed) {
+            Ok(principal) => Settled {
+                principal,
+                is_lost: false,
+                sealed: Some(sealed.to_owned()),
+                event: None,
+            },
+            Err(error) => {
+                tracing::error!(session = %facts.id, %error, "session's identity is lost; it gets nothing more");
+                lost(facts)
+            }
+        }
+    }
+}
+
+fn of_host(facts: &SessionFacts) -> Settled {
+    Settled {
+        principal: Principal::host_user(facts.user.clone(), facts.uid),
+        is_lost: false,
+        sealed: None,
+        event: None,
+    }
+}
+
+fn lost(facts: &SessionFacts) -> Settled {
+    Settled {
+        is_lost: true,
+        ..of_host(facts)
+    }
+}
+
+fn accepted(principal: &Principal) -> Value {
+    let identity = principal.identity();
+    json!({
+        "issuer": principal.issuer(),
+        "subject": identity.subject(),
+        "groups": identity.groups().collect::<Vec<_>>(),
+        "scopes": identity.scopes(),
+        "agent": identity.agent(),
+        "token_sha256": principal.token_sha256().map(|digest| hex(&digest)),
+        "token_expires_at": principal.expires_at().as_ref().map(DateTime::to_rfc3339),
+    })
+}
