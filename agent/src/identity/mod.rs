@@ -2,6 +2,7 @@
 //!
 //! Without a token the principal is the host's own user, as the kernel reports it for the session's cgroup.
 
+pub mod saml;
 mod users;
 
 use std::fmt;
