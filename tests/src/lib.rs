@@ -14,4 +14,5 @@ pub mod java;
 mod node;
 pub mod python;
 pub mod red;
+pub mod saml;
 pub mod time;
