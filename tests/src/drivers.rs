@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::install;
+use crate::node;
 use crate::python::{self, Generation, folder};
 
 /// A driver, pinned by a lock file below `tests/`.
@@ -64,7 +65,11 @@ impl Product {
             Self::Connector5 => vec![python::interpreter(Generation::Five)?.into(), script],
             Self::Adbc => vec![python::interpreter_of("adbc")?.into(), script],
             Self::Cli => vec![python::interpreter_of("cli")?.into(), script],
-            Self::Node => vec![node()?.into(), script, node_modules()?.into()],
+            Self::Node => vec![
+                node::program()?.into(),
+                script,
+                node::modules("node")?.into(),
+            ],
             Self::Crate => vec![rust_driver()?.into()],
         })
     }
@@ -82,71 +87,6 @@ impl From<Generation> for Product {
             Generation::Five => Self::Connector5,
         }
     }
-}
-
-/// Finds Node, or installs Debian's where there is none.
-fn node() -> Result<PathBuf> {
-    if let Some(node) = found("node").filter(|_| found("npm").is_some()) {
-        return Ok(node);
-    }
-    eprintln!("installing nodejs and npm of Debian ...");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        install::run(
-            command
-                .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
-    };
-    apt(&["update", "-q"])?;
-    apt(&[
-        "install",
-        "-y",
-        "-q",
-        "--no-install-recommends",
-        "nodejs",
-        "npm",
-    ])?;
-    found("node").context("nodejs and npm are installed, but there is no `node` in PATH")
-}
-
-fn found(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
-}
-
-/// Gives the folder of Node's packages, as `node/package-lock.json` lists them.
-fn node_modules() -> Result<PathBuf> {
-    let kept = packages("node", &["package.json", "package-lock.json"])?;
-    Ok(kept.join("node_modules"))
-}
-
-/// Gives Node and the script of the real OpenID Connect provider, its packages beside it.
-pub(crate) fn oidc_provider() -> Result<(PathBuf, PathBuf)> {
-    let files = ["package.json", "package-lock.json", "provider.mjs"];
-    let node = node()?;
-    Ok((node, packages("oidc", &files)?.join("provider.mjs")))
-}
-
-/// Copies files of a folder below `tests/` aside, among them a lock file, and installs what that lists.
-fn packages(name: &str, files: &[&str]) -> Result<PathBuf> {
-    let source = folder(name);
-    let locks: Vec<PathBuf> = files.iter().map(|file| source.join(file)).collect();
-    install::kept(name, "packages", &locks, |kept| {
-        for file in files {
-            fs::copy(source.join(file), kept.join(file))?;
-        }
-        // No package's own install script is needed, so none runs.
-        let quiet = [
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--loglevel=error",
-        ];
-        install::run(Command::new("npm").arg("ci").args(quiet).current_dir(kept))
-    })
 }
 
 /// Gives the program of `rust-driver`, built from its own lock file.

@@ -62,3 +62,33 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
     Ok(())
 }
+
+/// Finds a program in `PATH`, or installs Debian's packages that bring it.
+pub(crate) fn program(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    if let Some(found) = in_path(name) {
+        return Ok(found);
+    }
+    eprintln!("installing {} of Debian ...", packages.join(" and "));
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        run(&mut command)
+    };
+    apt(&["update", "-q"])?;
+    apt(&[
+        &["install", "-y", "-q", "--no-install-recommends"],
+        packages,
+    ]
+    .concat())?;
+    in_path(name)
+        .with_context(|| format!("{packages:?} are installed, but there is no `{name}` in PATH"))
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}

@@ -11,6 +11,8 @@ pub mod emulator;
 pub mod harness;
 mod install;
 pub mod java;
+mod node;
 pub mod python;
 pub mod red;
+pub mod saml;
 pub mod time;

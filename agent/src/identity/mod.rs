@@ -9,6 +9,7 @@ mod error;
 mod issuer;
 mod keys;
 mod principal;
+pub mod saml;
 mod seal;
 mod token;
 mod users;

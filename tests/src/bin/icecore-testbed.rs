@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use icecore_tests::drivers::Product;
-use icecore_tests::{demo, harness};
+use icecore_tests::{demo, harness, saml};
 
 /// The test bed's own tasks; use `cargo xtask`.
 #[derive(Debug, Parser)]
@@ -30,6 +30,7 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Prepare => {
             prepare()?;
+            saml::prepare()?;
             harness::programs::built()?;
             Ok(())
         }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::port::Port;
-use crate::drivers;
+use crate::node;
 use crate::time;
 
 /// A running provider; each start has a new key.
@@ -33,7 +33,8 @@ impl Provider {
     /// Stops it and starts it again with another key, its clock wrong by so many seconds.
     pub fn restart(&mut self, algorithm: &str, key_id: &str, wrong_seconds: i64) -> Result<()> {
         self.stop();
-        let (node, script) = drivers::oidc_provider()?;
+        let node = node::program()?;
+        let script = node::package("oidc", &["provider.mjs"])?.join("provider.mjs");
         let child = Command::new(node)
             .arg(script)
             .args([&self.port.number().to_string(), algorithm, key_id])

@@ -1,0 +1,150 @@
+//! Bytes to a tree of elements and text, and nothing else: no DTD, no comments, few enough parts to be read quickly.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use roxmltree::{Document, ParsingOptions};
+
+use super::error::{SamlError, shown};
+
+/// Largest XML, in bytes; responses with hundreds of groups have some 100 KiB.
+pub(super) const XML_MAX_BYTES: usize = 256 << 10;
+
+/// Largest message, in bytes: base64 is a third longer, and may have line breaks.
+const MESSAGE_MAX_BYTES: usize = 2 * XML_MAX_BYTES;
+
+/// Deepest nesting of elements; SAML's own is about ten.
+const LEVELS_MAX: usize = 32;
+
+/// Most elements and texts.
+const NODES_MAX: u32 = 16 << 10;
+
+/// Most `=`, so most attributes and namespaces: the parser compares those of one element with each other.
+const EQUALS_MAX: usize = 8 << 10;
+
+/// Most namespaces that hold for one element: each is looked at for each element that is canonicalized.
+const NAMESPACES_MAX: usize = 64;
+
+/// What opens parts of XML other than elements and text. A well-formed document has `<!` and `<?` nowhere else.
+const CONSTRUCTS: [(&str, &str); 4] = [
+    ("<!--", "a comment"),
+    ("<![", "a CDATA section"),
+    ("<!", "a document type declaration"),
+    ("<?", "a processing instruction"),
+];
+
+/// The text of a document that may be parsed.
+#[derive(Debug)]
+pub(super) struct Text(String);
+
+impl Text {
+    /// Takes XML, or the base64 of it as browsers post it.
+    ///
+    /// Signatures leave comments out, so that readers disagree where a text ends; entities and other encodings make
+    /// one document two. Nothing of them is in what providers send, and all are refused before anything is parsed.
+    pub(super) fn read(message: &[u8]) -> Result<Self, SamlError> {
+        within(message.len(), MESSAGE_MAX_BYTES)?;
+        let message = message.trim_ascii();
+        let decoded;
+        let xml = if message.starts_with(b"<") || message.starts_with(BOM.as_bytes()) {
+            message
+        } else {
+            let digits: Vec<u8> = message
+                .iter()
+                .copied()
+                .filter(|byte| !byte.is_ascii_whitespace())
+                .collect();
+            decoded = STANDARD.decode(digits).map_err(|_| SamlError::NotXml)?;
+            decoded.as_slice()
+        };
+        within(xml.len(), XML_MAX_BYTES)?;
+        let text = std::str::from_utf8(xml).map_err(|_| SamlError::NotXml)?;
+        let text = undeclared(text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start())?;
+        for (start, what) in CONSTRUCTS {
+            if text.contains(start) {
+                return Err(SamlError::Construct(what));
+            }
+        }
+        if text.bytes().filter(|byte| *byte == b'=').count() > EQUALS_MAX {
+            return Err(SamlError::Crowded {
+                what: "attributes",
+                max: EQUALS_MAX,
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Parses it: few levels and namespaces, and every id once, whichever attribute states it.
+    pub(super) fn parse(&self) -> Result<Document<'_>, SamlError> {
+        let options = ParsingOptions {
+            allow_dtd: false,
+            nodes_limit: NODES_MAX,
+            ..ParsingOptions::default()
+        };
+        let document = Document::parse_with_options(&self.0, options)
+            .map_err(|error| SamlError::Malformed(shown(&error.to_string())))?;
+        let mut ids = BTreeSet::new();
+        for node in document.descendants().filter(|node| !node.is_root()) {
+            if !node.is_element() && !node.is_text() {
+                return Err(SamlError::Construct("something else"));
+            }
+            if node.ancestors().nth(LEVELS_MAX + 1).is_some() {
+                return Err(SamlError::Crowded {
+                    what: "levels",
+                    max: LEVELS_MAX,
+                });
+            }
+            if node.namespaces().len() > NAMESPACES_MAX {
+                return Err(SamlError::Crowded {
+                    what: "namespaces",
+                    max: NAMESPACES_MAX,
+                });
+            }
+            for id in node
+                .attributes()
+                .filter(|attribute| attribute.name().eq_ignore_ascii_case("id"))
+            {
+                if !ids.insert(id.value()) {
+                    return Err(SamlError::RepeatedId(shown(id.value())));
+                }
+            }
+        }
+        Ok(document)
+    }
+}
+
+/// The mark that some programs begin a file with.
+const BOM: &str = "\u{feff}";
+
+fn within(found: usize, max: usize) -> Result<(), SamlError> {
+    if found > max {
+        return Err(SamlError::TooLarge { found, max });
+    }
+    Ok(())
+}
+
+/// Cuts the XML declaration off, which may state XML 1.0 and UTF-8 only.
+fn undeclared(text: &str) -> Result<&str, SamlError> {
+    let Some(rest) = text.strip_prefix("<?xml") else {
+        return Ok(text);
+    };
+    let other = SamlError::Construct("a declaration other than of XML 1.0 in UTF-8");
+    let Some((declaration, rest)) = rest.split_once("?>") else {
+        return Err(other);
+    };
+    let known = [
+        "version=\"1.0\"",
+        "encoding=\"utf-8\"",
+        "standalone=\"yes\"",
+        "standalone=\"no\"",
+    ];
+    let declaration = declaration.replace('\'', "\"").to_ascii_lowercase();
+    if !declaration
+        .split_ascii_whitespace()
+        .all(|word| known.contains(&word))
+    {
+        return Err(other);
+    }
+    Ok(rest)
+}
