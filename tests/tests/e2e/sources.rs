@@ -12,7 +12,7 @@ use icecore_tests::python::Generation;
 use serde_json::json;
 
 use crate::asserts::worked;
-use crate::rotation::{configure, nothing_is_seen, put};
+use crate::credentials::rotation::{configure, nothing_is_seen, put};
 
 const OLD: &str = "old-source-token-51d0";
 const NEW: &str = "new-source-token-9be7";

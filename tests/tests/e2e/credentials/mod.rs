@@ -1,7 +1,7 @@
 //! The host's credential in place of the agent's: every kind, every form of host, rotated, and never another's.
 
 mod accounts;
-mod rotation;
+pub(crate) mod rotation;
 
 use anyhow::Result;
 use icecore_tests::harness::credential::CredentialKind;
