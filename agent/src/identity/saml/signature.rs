@@ -17,6 +17,9 @@ use super::key::{Key, Method, digest_of_uri};
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 
+/// Most prefixes in a list: each is looked up for each element, before the signature is known to hold.
+const PREFIXES_MAX: usize = 32;
+
 /// An element that a key of the provider signed, all of it but the signature; made only by this file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signed<'a, 'input>(Node<'a, 'input>);
@@ -200,10 +203,15 @@ fn exclusive<'a>(method: Node<'a, '_>, place: &'static str) -> Result<Vec<&'a st
         [] => Ok(Vec::new()),
         [list] if is(*list, EXCLUSIVE, "InclusiveNamespaces") => {
             empty(*list)?;
-            Ok(attribute(*list, "PrefixList")
-                .unwrap_or_default()
-                .split_ascii_whitespace()
-                .collect())
+            let list = attribute(*list, "PrefixList").unwrap_or_default();
+            let prefixes: Vec<&str> = list.split_ascii_whitespace().collect();
+            if prefixes.len() > PREFIXES_MAX {
+                return Err(SamlError::Crowded {
+                    what: "prefixes in a list",
+                    max: PREFIXES_MAX,
+                });
+            }
+            Ok(prefixes)
         }
         [other, ..] => Err(stranger(method, *other)),
     }

@@ -2,6 +2,7 @@
 
 mod canonical;
 mod conditions;
+mod document;
 mod facts;
 mod form;
 mod laws;
