@@ -40,6 +40,8 @@ fn flush(args: &Args) -> Result<(), Failure> {
         | Reply::Opened(_)
         | Reply::Entered {}
         | Reply::Attached {}
+        | Reply::Identified {}
+        | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Refused { .. } => Err(misunderstood()),
     }

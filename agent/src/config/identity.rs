@@ -116,7 +116,7 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
     }
     let identity = Identity {
         without_token,
-        max_session_age: duration(&mut section, "max_session_age", 43_200, 60..=604_800),
+        max_session_age: duration(&mut section, "max_session_age", 43_200, 1..=604_800),
         token_variable: section
             .optional(
                 "token_variable",

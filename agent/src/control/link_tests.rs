@@ -41,6 +41,10 @@ impl SessionHandler for Proxy {
         }
     }
 
+    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String> {
+        Ok(Some(format!("seal of {}", fresh.token.reveal())))
+    }
+
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
         self.tell(format!("closed {} {}", end.reason, end.leftovers.len()));
         Ok(SessionSummary {

@@ -87,6 +87,15 @@ pub enum Proof {
     Unsettled,
 }
 
+/// A token that a session was shown after it opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreshToken {
+    /// Names the session.
+    pub id: SessionId,
+    /// The token, which nobody has verified yet.
+    pub token: HandedToken,
+}
+
 /// Longest text of a token that is handed on; SAML assertions are the longest.
 pub const TOKEN_TEXT_MAX_BYTES: usize = 64 << 10;
 

@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::packet;
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
-use super::{ControlError, Handover, SessionEnd, SessionFacts, SessionSummary};
+use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
 
 /// Longest wait until the proxy takes a packet; its socket holds some 200 KB before that.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -121,7 +121,19 @@ impl ProxyLink {
     /// # Errors
     /// When the session must not begin.
     pub fn opened(&self, facts: SessionFacts) -> Result<Option<String>, LinkError> {
-        match self.call(Ask::Opened(Box::new(facts)), OPEN_TIMEOUT)? {
+        self.settled(Ask::Opened(Box::new(facts)))
+    }
+
+    /// Tells the proxy that a session was shown a fresh token; gives the seal that stands for it.
+    ///
+    /// # Errors
+    /// When it does not show whom the session acts for already.
+    pub fn identified(&self, fresh: FreshToken) -> Result<Option<String>, LinkError> {
+        self.settled(Ask::Identified(fresh))
+    }
+
+    fn settled(&self, ask: Ask) -> Result<Option<String>, LinkError> {
+        match self.call(ask, OPEN_TIMEOUT)? {
             Answer::Opened { sealed } => Ok(sealed),
             Answer::Done | Answer::Summary(_) => Err(LinkError::Refused(
                 "the proxy answered something else".to_owned(),

@@ -50,6 +50,11 @@ pub enum Request {
         /// The secret that the session was opened with.
         secret: String,
     },
+    /// Shows by a fresh token whom the session of this connection acts for.
+    Identify {
+        /// The token.
+        identity_token: HandedToken,
+    },
     /// Ends the session of this connection.
     Close {
         /// `exited N` or `signalled N`.
@@ -71,6 +76,13 @@ pub enum Reply {
     Entered {},
     /// The session lives as long as this connection.
     Attached {},
+    /// The fresh token shows whom the session acts for already, which goes on.
+    Identified {},
+    /// The fresh token does not; the session goes on as before.
+    NotIdentified {
+        /// Why, for the user.
+        reason: String,
+    },
     /// The session ended.
     Closed {
         /// What it did, if the proxy could tell.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
 
 use super::packet;
-use super::{ControlError, Handover, SessionEnd, SessionFacts, SessionSummary};
+use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
 
 /// What the proxy does when the supervisor tells it of a session.
 ///
@@ -26,6 +26,12 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// # Errors
     /// A text for the user, if nothing shows whom the session acts for or it cannot be recorded: it must not begin.
     fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String>;
+
+    /// Learns that a session was shown a fresh token; gives the seal that stands for it from here on.
+    ///
+    /// # Errors
+    /// A text for the user, if the token does not show whom the session acts for already.
+    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String>;
 
     /// Learns that a session ended; revokes what it was given.
     ///
@@ -56,6 +62,7 @@ pub(super) enum ToProxy {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
     Opened(Box<SessionFacts>),
+    Identified(FreshToken),
     Closed(SessionEnd),
     Flush,
     Drain { grace_ms: u64 },
@@ -181,6 +188,9 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
     let outcome = catch_unwind(AssertUnwindSafe(|| match ask {
         Ask::Opened(facts) => handler
             .opened(*facts)
+            .map(|sealed| Answer::Opened { sealed }),
+        Ask::Identified(fresh) => handler
+            .identified(fresh)
             .map(|sealed| Answer::Opened { sealed }),
         Ask::Closed(end) => handler.closed(end).map(Answer::Summary),
         Ask::Flush => handler.flush().map(|()| Answer::Done),

@@ -7,9 +7,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Who a session acts for; made only by this stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Principal {
+/// Who a session acts for; made only by this stage. It cannot be read from a text: see `seal`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal(Arc<Kept>);
+
+/// What is kept of a principal, as a seal holds it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
     identity: Arc<Identity>,
     issuer: Option<String>,
     token_sha256: Option<[u8; 32]>,
@@ -130,46 +134,67 @@ impl Principal {
             agent: None,
             ci: Ci::default(),
         };
-        Self {
+        Self::of_kept(Kept {
             identity: Arc::new(identity),
             issuer: None,
             token_sha256: None,
             expires_at_s: None,
-        }
+        })
     }
 
     /// Takes what a token or assertion proved.
     pub(super) fn verified(identity: Identity, shown: Shown) -> Self {
-        Self {
+        Self::of_kept(Kept {
             identity: Arc::new(identity),
             issuer: Some(shown.issuer),
             token_sha256: Some(shown.token_sha256),
             expires_at_s: Some(shown.expires_at_s),
-        }
+        })
+    }
+
+    /// Takes what a seal held.
+    pub(super) fn of_kept(kept: Kept) -> Self {
+        Self(Arc::new(kept))
+    }
+
+    /// Gives what a seal holds.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.0
+    }
+
+    /// Tells whether a later token shows the same party: the same subject of the same issuer by the same protocol.
+    #[must_use]
+    pub fn is_same_party(&self, other: &Self) -> bool {
+        let (one, another) = (self.identity(), other.identity());
+        self.issuer() == other.issuer()
+            && one.protocol == another.protocol
+            && one.issuer_name == another.issuer_name
+            && one.subject == another.subject
+            && one.uid == another.uid
     }
 
     /// Gives what policies see.
     #[must_use]
     pub fn identity(&self) -> &Arc<Identity> {
-        &self.identity
+        &self.0.identity
     }
 
     /// Gives the issuer's own name, a URL; none for a host user.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
+        self.0.issuer.as_deref()
     }
 
     /// Gives the digest of the token that showed it.
     #[must_use]
     pub fn token_sha256(&self) -> Option<[u8; 32]> {
-        self.token_sha256
+        self.0.token_sha256
     }
 
     /// Tells until when the token was good that showed it.
     #[must_use]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp(self.expires_at_s?, 0)
+        DateTime::from_timestamp(self.0.expires_at_s?, 0)
     }
 }
 
@@ -244,8 +269,8 @@ impl Identity {
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let identity = &self.identity;
-        match (identity.uid, &self.issuer) {
+        let identity = self.identity();
+        match (identity.uid, &self.0.issuer) {
             (Some(uid), None) => write!(f, "host user {} (uid {uid})", identity.subject),
             (_, issuer) => {
                 let issuer = issuer.as_deref().unwrap_or_default();

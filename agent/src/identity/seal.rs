@@ -28,7 +28,7 @@ impl Principal {
     /// # Errors
     /// None in practice: it can be written as JSON.
     pub fn seal(&self, key: &hmac::Key, session: SessionId) -> Result<String, SealError> {
-        let text = serde_json::to_vec(self).map_err(|_| SealError::Form)?;
+        let text = serde_json::to_vec(self.kept()).map_err(|_| SealError::Form)?;
         let tag = hmac::sign(key, &authenticated(session, &text));
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         Ok(format!("{}.{}", encode(tag.as_ref()), encode(&text)))
@@ -43,7 +43,8 @@ impl Principal {
         let (tag, text) = sealed.split_once('.').ok_or(SealError::Form)?;
         let (tag, text) = (decode(tag)?, decode(text)?);
         hmac::verify(key, &authenticated(session, &text), &tag).map_err(|_| SealError::Foreign)?;
-        serde_json::from_slice(&text).map_err(|_| SealError::Form)
+        let kept = serde_json::from_slice(&text).map_err(|_| SealError::Form)?;
+        Ok(Self::of_kept(kept))
     }
 }
 

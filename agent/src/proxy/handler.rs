@@ -14,7 +14,7 @@ use super::detached;
 use super::login::closed;
 use super::logins::OpenLogin;
 use super::sessions::Session;
-use crate::control::{SessionEnd, SessionFacts, SessionHandler, SessionSummary};
+use crate::control::{FreshToken, SessionEnd, SessionFacts, SessionHandler, SessionSummary};
 use crate::execution::Execution;
 use crate::id::SessionId;
 use crate::record::event::code;
@@ -86,6 +86,26 @@ impl SessionHandler for Handler {
             .map_err(|error| format!("the session cannot be recorded: {error}"))?;
         tracing::info!(session = %session.id(), "session opened");
         shared.sessions.insert(session);
+        Ok(settled.sealed)
+    }
+
+    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String> {
+        let shared = &self.core.shared;
+        let session = shared
+            .sessions
+            .get(fresh.id)
+            .ok_or_else(|| format!("session {} is not open here", fresh.id))?;
+        let (core, asked) = (Arc::clone(&self.core), Arc::clone(&session));
+        let settled =
+            self.on_core(async move { core.settle_fresh(&asked, &fresh.token).await })??;
+        let rows = settled.event.map(Row::from).into_iter().collect();
+        let _receipt = shared
+            .stages
+            .recorder
+            .commit_blocking(rows)
+            .map_err(|error| format!("the fresh token cannot be recorded: {error}"))?;
+        let until = shared.stages.clock.now() + shared.config.identity.max_session_age;
+        session.identify(settled.principal, until);
         Ok(settled.sealed)
     }
 

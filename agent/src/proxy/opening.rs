@@ -4,8 +4,9 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::core::Core;
+use super::sessions::Session;
 use crate::config::WithoutToken;
-use crate::control::{Proof, SessionFacts};
+use crate::control::{HandedToken, Proof, SessionFacts};
 use crate::id::SessionId;
 use crate::identity::Principal;
 use crate::record::{Category, EventRow, Severity, hex};
@@ -47,6 +48,41 @@ impl Core {
             let shared = &self.shared;
             shared
                 .event(None, REFUSED, Severity::Medium, Category::Auth, detail)
+                .await;
+        }
+        settled
+    }
+
+    /// Finds out whether a fresh token shows whom a session acts for already.
+    ///
+    /// # Errors
+    /// A text for the caller; it is recorded, and the session goes on as before.
+    pub(super) async fn settle_fresh(
+        &self,
+        session: &Session,
+        token: &HandedToken,
+    ) -> Result<Settled, String> {
+        let settled = self.settle_by_token(session.id(), token.reveal()).await;
+        let settled = settled.and_then(|settled| {
+            let (now, fresh) = (session.principal(), &settled.principal);
+            if now.is_same_party(fresh) {
+                return Ok(settled);
+            }
+            Err(format!(
+                "identity refused: expected a token of {now}, for whom the session acts, found one of {fresh}"
+            ))
+        });
+        if let Err(reason) = &settled {
+            let detail = json!({ "reason": reason });
+            let shared = &self.shared;
+            shared
+                .event(
+                    Some(session),
+                    REFUSED,
+                    Severity::Medium,
+                    Category::Auth,
+                    detail,
+                )
                 .await;
         }
         settled

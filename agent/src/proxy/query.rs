@@ -103,7 +103,7 @@ impl Door {
     ) {
         self.session.count_statement();
         let asked = Asked {
-            principal: self.session.principal().clone(),
+            principal: self.session.principal(),
             account: Arc::clone(&login.account),
             host: self.name.clone(),
             login: Arc::clone(&login.login),

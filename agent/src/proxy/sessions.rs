@@ -43,7 +43,8 @@ const GOVERNED_MAX: usize = 4096;
 /// A live session.
 pub(super) struct Session {
     facts: SessionFacts,
-    principal: Principal,
+    /// For whom it acts, by the last token that showed it.
+    principal: RwLock<Principal>,
     /// Until when it may act for that principal, in seconds since 1970.
     identity_until_s: AtomicI64,
     over: AtomicBool,
@@ -73,7 +74,7 @@ impl Session {
             i64::MAX
         };
         Self {
-            principal,
+            principal: RwLock::new(principal),
             identity_until_s: AtomicI64::new(until_s),
             facts,
             over: AtomicBool::new(false),
@@ -98,8 +99,17 @@ impl Session {
         self.facts.id
     }
 
-    pub(super) fn principal(&self) -> &Principal {
-        &self.principal
+    pub(super) fn principal(&self) -> Principal {
+        let principal = self.principal.read();
+        principal.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on for the same party, as a fresh token shows it.
+    pub(super) fn identify(&self, fresh: Principal, until: DateTime<Utc>) {
+        let held = self.principal.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = fresh;
+        self.identity_until_s
+            .store(until.timestamp(), Ordering::SeqCst);
     }
 
     /// Tells whether it acts for nobody any more.
@@ -259,7 +269,8 @@ impl Session {
     /// Writes what the record keeps of the session.
     pub(super) fn row(&self, phase: Phase) -> SessionRow {
         let facts = &self.facts;
-        let identity = self.principal.identity();
+        let principal = self.principal();
+        let identity = principal.identity();
         let shown = identity.is_verified().then_some(identity);
         let ci = identity.ci().clone();
         let count = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed)).ok();
@@ -284,10 +295,10 @@ impl Session {
             uid: Some(i64::from(facts.uid)),
             labels: facts.labels.clone(),
             resumed: Some(facts.resumed),
-            idp_issuer: self.principal.issuer().map(str::to_owned),
+            idp_issuer: principal.issuer().map(str::to_owned),
             idp_subject: shown.map(|shown| shown.subject().to_owned()),
             idp_protocol: shown.map(|shown| shown.protocol().as_str().to_owned()),
-            id_token_jti_sha256: self.principal.token_sha256(),
+            id_token_jti_sha256: principal.token_sha256(),
             principal_type: identity.kind().map(|kind| kind.as_str().to_owned()),
             ci_provider: ci.provider,
             ci_repository: ci.repository,

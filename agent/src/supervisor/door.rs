@@ -16,9 +16,9 @@ use tracing::{debug, warn};
 use super::peer::Peer;
 use super::session::{Refusal, Wish, told};
 use super::shared::Shared;
-use crate::control::ControlError;
 use crate::control::line::Lines;
 use crate::control::request::{Reply, Request};
+use crate::control::{ControlError, HandedToken};
 use crate::id::SessionId;
 
 /// Name of the control socket in `run_dir`.
@@ -221,6 +221,7 @@ impl Caller<'_> {
                     Err(refusal) => refused(&refusal),
                 }
             }
+            Request::Identify { identity_token } => self.identify(identity_token),
             Request::Close { reason } => self.close(&reason),
             Request::Flush {} => self.flush(),
         }
@@ -236,6 +237,18 @@ impl Caller<'_> {
                 Reply::Opened(opened)
             }
             Err(refusal) => refused(&refusal),
+        }
+    }
+
+    fn identify(&self, token: HandedToken) -> Reply {
+        let Some(session) = self.session else {
+            return refused(&Refusal::Unknown);
+        };
+        match self.shared.identify(session, token) {
+            Ok(()) => Reply::Identified {},
+            Err(refusal) => Reply::NotIdentified {
+                reason: refusal.to_string(),
+            },
         }
     }
 

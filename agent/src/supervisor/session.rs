@@ -15,8 +15,8 @@ use super::token::{self, Digest};
 use crate::connection::redirect::SessionTag;
 use crate::control::request::{Opened, Wanted, check_labels};
 use crate::control::{
-    Enforcement, HandedToken, Leftover, LinkError, Proof, SessionEnd, SessionFacts, SessionSummary,
-    TOKEN_TEXT_MAX_BYTES,
+    Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd, SessionFacts,
+    SessionSummary, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::SessionId;
 use crate::identity::{CiSystem, Issuer};
@@ -92,10 +92,7 @@ impl Shared {
             return Err(Refusal::Exe(wish.exe.len()));
         }
         let brought = wish.identity_token;
-        let token_bytes = brought.as_ref().map_or(0, |token| token.reveal().len());
-        if token_bytes > TOKEN_TEXT_MAX_BYTES {
-            return Err(Refusal::Token(token_bytes));
-        }
+        brought.as_ref().map_or(Ok(()), check_token)?;
         let accounts = Accounts::read();
         let advisory = accounts.way_to_root(peer.uid, &peer.gids);
         if let (Some(reason), true) = (&advisory, wish.require_enforced) {
@@ -194,6 +191,17 @@ impl Shared {
         Wanted {
             variable: (!identity.issuers.is_empty()).then(|| identity.token_variable.clone()),
             github_audience: github.and_then(|issuer| issuer.audiences.first().cloned()),
+        }
+    }
+
+    /// Has a fresh token show whom a session acts for.
+    pub(super) fn identify(&self, id: SessionId, token: HandedToken) -> Result<(), Refusal> {
+        check_token(&token)?;
+        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        match proxy.link.identified(FreshToken { id, token }) {
+            Ok(Some(sealed)) => self.keep_seal(id, sealed).map_err(Refusal::System),
+            Ok(None) => Ok(()),
+            Err(failure) => Err(Refusal::Proxy(told(failure))),
         }
     }
 
@@ -361,6 +369,14 @@ impl Shared {
         }
         outcome
     }
+}
+
+fn check_token(token: &HandedToken) -> Result<(), Refusal> {
+    let bytes = token.reveal().len();
+    if bytes > TOKEN_TEXT_MAX_BYTES {
+        return Err(Refusal::Token(bytes));
+    }
+    Ok(())
 }
 
 /// Tells a failure to its user with its causes.

@@ -32,11 +32,16 @@ const POLICIES: &str = r#"
 
 /// Makes a world whose sessions need a token of an issuer, called `idp`.
 fn world(url: &str, more: &str) -> Result<World> {
+    world_with("", url, more)
+}
+
+/// Makes the same with a section `[identity]`.
+fn world_with(section: &str, url: &str, more: &str) -> Result<World> {
     let mut world = World::without_daemon(&Plan::default())?;
     let file = world.config_file();
     let config = fs::read_to_string(&file)?;
     let issuer = format!(
-        "\n[[identity.issuer]]\nname = \"idp\"\nurl = \"{url}\"\naudience = \"icecore\"\n{more}\n"
+        "\n{section}\n[[identity.issuer]]\nname = \"idp\"\nurl = \"{url}\"\naudience = \"icecore\"\n{more}\n"
     );
     fs::write(&file, config + &issuer)?;
     let policies = world.config.policies();
@@ -419,5 +424,66 @@ fn a_real_providers_tokens_decide_by_their_groups() -> Result<()> {
         let finished = driver.finish()?;
         assert_eq!(finished.step("after")?["ok"], allowed);
     }
+    Ok(())
+}
+
+/// A session lives no longer by one token than the config says; a fresh one in its file of the same party lets it go on.
+#[test]
+fn a_fresh_token_lets_a_session_go_on_and_anothers_does_not() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let claims = json!({ "groups": ["analysts"] });
+    let section = "[identity]\nmax_session_age = \"12s\"";
+    let world = world_with(section, &issuer.url(), "")?;
+    let file = token_file(&world, &issuer.token(&claims)?)?;
+    let mut steps = vec![json!({"do": "connect"})];
+    for name in ["at once", "fresh", "over"] {
+        steps.extend([
+            json!({"do": "pause"}),
+            json!({"do": "sql", "sql": READ, "name": name}),
+        ]);
+    }
+    let options = ["--identity-token-file", &file];
+    let mut driver = start(&world, &[], &options, &json!(steps))?;
+    let opened = time::instant();
+    let at = |seconds| {
+        let due = Duration::from_secs(seconds);
+        std::thread::sleep(due.saturating_sub(opened.elapsed()));
+    };
+    driver.expect("connect")?;
+    driver.expect("pause")?;
+    driver.go_on()?;
+    assert_eq!(driver.expect("at once")?["ok"], true);
+    driver.expect("pause")?;
+    at(8);
+    fs::write(&file, issuer.token(&claims)?)?;
+    // Past the age of the first token, within that of the second.
+    at(15);
+    driver.go_on()?;
+    assert_eq!(driver.expect("fresh")?["ok"], true);
+    driver.expect("pause")?;
+    fs::write(
+        &file,
+        issuer.token(&json!({ "sub": "bob", "groups": ["analysts"] }))?,
+    )?;
+    at(25);
+    driver.go_on()?;
+    let over = driver.expect("over")?;
+    assert_eq!(over["ok"], false, "{over}");
+    assert!(
+        over.to_string()
+            .contains("identity that this session began with is over"),
+        "{over}"
+    );
+    driver.finish()?;
+    world.flush()?;
+    let events = world.query(
+        "select event_code, count(*) as n from events where event_code in ('AU001', 'AU002') and session_id in \
+         (select session_id from sessions where idp_subject = 'ada') group by all order by 1",
+    )?;
+    let expected = [("AU001", 2), ("AU002", 1)];
+    assert_eq!(
+        events,
+        expected.map(|(code, n)| json!({ "event_code": code, "n": n }))
+    );
     Ok(())
 }

@@ -52,6 +52,8 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
         Reply::Identity(_)
         | Reply::Opened(_)
         | Reply::Attached {}
+        | Reply::Identified {}
+        | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Refused { .. } => return Err(misunderstood()),

@@ -47,6 +47,8 @@ pub(super) struct TokenSource {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) token: Option<HandedToken>,
+    /// Where fresh ones come.
+    pub(super) file: Option<TokenFile>,
     pub(super) removed: Vec<String>,
 }
 
@@ -58,8 +60,11 @@ impl TokenSource {
             .map(str::to_owned)
             .into_iter()
             .chain(named.cloned());
+        let token = self.token(wanted)?;
+        let file = self.identity_token_file.clone().zip(token.clone());
         Ok(Found {
-            token: self.token(wanted)?,
+            token,
+            file: file.map(|(path, last)| TokenFile { path, last }),
             removed: removed.collect(),
         })
     }
@@ -90,6 +95,26 @@ impl TokenSource {
             (Some(audience), Ok(url), Ok(bearer)) => of_github(&url, &bearer, audience).map(Some),
             (_, _, _) => Ok(None),
         }
+    }
+}
+
+/// A file whose owner may replace the token in it.
+#[derive(Debug)]
+pub(super) struct TokenFile {
+    path: PathBuf,
+    /// The token that the daemon was told last.
+    last: HandedToken,
+}
+
+impl TokenFile {
+    /// Gives the token if it is another than the last one; one that cannot be read is looked for again.
+    pub(super) fn fresh(&mut self) -> Option<HandedToken> {
+        let found = of_file(&self.path).ok()?;
+        if found == self.last {
+            return None;
+        }
+        self.last = found.clone();
+        Some(found)
     }
 }
 
@@ -192,6 +217,23 @@ mod tests {
         assert!(of_file(file.path()).is_err());
         std::fs::write(file.path(), "a.b.c\n").unwrap();
         assert_eq!(of_file(file.path()).ok().unwrap().reveal(), "a.b.c");
+    }
+
+    #[test]
+    fn a_token_is_fresh_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
+        let mut followed = TokenFile {
+            path: file.path().to_owned(),
+            last: HandedToken::new("one".to_owned()),
+        };
+        write("one\n");
+        assert_eq!(followed.fresh(), None);
+        write("");
+        assert_eq!(followed.fresh(), None);
+        write("two\n");
+        assert_eq!(followed.fresh(), Some(HandedToken::new("two".to_owned())));
+        assert_eq!(followed.fresh(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::identity::TokenFile;
 use crate::control::line::Lines;
 use crate::control::request::{Opened, Reply, Request};
 use crate::control::{ControlError, Leftover, SessionSummary};
@@ -18,6 +19,9 @@ use crate::id::SessionId;
 
 /// How often a daemon that is gone is looked for.
 const KNOCK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often the file of the token is looked at.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a daemon may take to answer a knock.
 const KNOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -84,6 +88,31 @@ impl Link {
         Ok(Self { state, told })
     }
 
+    /// Shows the daemon each fresh token that comes into a file, from a thread of its own.
+    pub(super) fn follow(&self, mut file: TokenFile) -> io::Result<()> {
+        let state = Arc::clone(&self.state);
+        let follow = move || {
+            loop {
+                thread::sleep(FOLLOW_INTERVAL);
+                let state = lock(&state);
+                if state.closing.is_some() {
+                    return;
+                }
+                // While the daemon is away the token stays fresh.
+                let Some(stream) = &state.stream else {
+                    continue;
+                };
+                if let Some(identity_token) = file.fresh() {
+                    say(stream, &Request::Identify { identity_token });
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("token".to_owned())
+            .spawn(follow)?;
+        Ok(())
+    }
+
     /// Has the session closed and waits for what came of it.
     pub(super) fn close(self, reason: String) -> Told {
         {
@@ -134,8 +163,13 @@ impl Keeper {
                     | Reply::Opened(_)
                     | Reply::Entered {}
                     | Reply::Attached {}
+                    | Reply::Identified {}
                     | Reply::Flushed {},
                 ) => {}
+                Ok(Reply::NotIdentified { reason }) => {
+                    let reason = reason.escape_default();
+                    eprintln!("icecore: warning: the fresh identity token was not taken: {reason}");
+                }
                 Err(_) => {
                     lock(&self.state).stream = None;
                     match self.knock() {
@@ -175,6 +209,8 @@ impl Keeper {
             Reply::Identity(_)
             | Reply::Opened(_)
             | Reply::Entered {}
+            | Reply::Identified {}
+            | Reply::NotIdentified { .. }
             | Reply::Closed { .. }
             | Reply::Flushed {} => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
@@ -200,10 +236,15 @@ fn say_close(stream: &UnixStream, reason: &str) {
     let request = Request::Close {
         reason: reason.to_owned(),
     };
+    say(stream, &request);
+}
+
+/// Says something whose answer the thread that hears the daemon takes.
+fn say(stream: &UnixStream, request: &Request) {
     let said = stream
         .try_clone()
         .map_err(ControlError::from)
-        .and_then(|stream| Lines::new(stream).send(&request));
+        .and_then(|stream| Lines::new(stream).send(request));
     if let Err(failure) = said {
         // The thread that hears the daemon finds it gone too, and says it to the next one.
         tracing::debug!(%failure, "daemon was gone");

@@ -112,6 +112,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         Reply::Opened(_)
         | Reply::Entered {}
         | Reply::Attached {}
+        | Reply::Identified {}
+        | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Refused { .. } => return Err(misunderstood()),
@@ -129,6 +131,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         Reply::Identity(_)
         | Reply::Entered {}
         | Reply::Attached {}
+        | Reply::Identified {}
+        | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Refused { .. } => return Err(misunderstood()),
@@ -155,6 +159,9 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     let mut child = Child::start(&opened, &socket, &args.command, &trust, &found.removed)
         .map_err(not_started)?;
     let link = Link::hold(lines, &socket, &opened).map_err(not_started)?;
+    if let Some(file) = found.file {
+        link.follow(file).map_err(not_started)?;
+    }
     let ending = child.wait().map_err(not_started)?;
 
     let told = link.close(ending.reason());
