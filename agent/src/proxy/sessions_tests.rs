@@ -1,0 +1,135 @@
+//! What each session has for itself: its shares, its room in the record.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::*;
+use crate::control::Proof;
+use crate::identity::tests::job;
+use crate::proxy::refusals::WayAround;
+
+fn session() -> Session {
+    session_of(Principal::host_user("agent".to_owned(), 1000))
+}
+
+fn session_of(principal: Principal) -> Session {
+    let facts = SessionFacts {
+        id: SessionId::new(),
+        nonce: 1,
+        cgroup_id: 1,
+        uid: 1000,
+        user: "agent".to_owned(),
+        pid: 1,
+        start_ns: 1,
+        exe: "/bin/true".to_owned(),
+        argv_sha256: [0; 32],
+        labels: BTreeMap::new(),
+        opened_at: DateTime::UNIX_EPOCH,
+        enforcement: Enforcement::Enforced,
+        resumed: false,
+        proof: Proof::Absent,
+    };
+    Session::new(facts, principal, Duration::from_secs(3600))
+}
+
+#[test]
+fn a_session_acts_for_whom_a_token_showed_so_long_and_for_a_host_user_always() {
+    let after = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+    let job = session_of(job(json!({})));
+    assert!(!job.is_identity_over(after(3599)));
+    assert!(job.is_identity_over(after(3600)));
+    let host = session();
+    assert!(!host.is_identity_over(after(1_000_000_000)));
+    host.end_identity();
+    assert!(host.is_identity_over(after(0)));
+}
+
+#[test]
+fn the_row_of_a_session_names_whom_a_token_showed() {
+    let claims = json!({
+        "sub": "repo:acme/app", "repository": "acme/app", "run_id": "7", "run_attempt": "2", "act": { "sub": "bot" },
+    });
+    let row = session_of(job(claims)).row(Phase::Open);
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(row.idp_issuer, text("https://id.acme.test"));
+    assert_eq!(row.idp_subject, text("repo:acme/app"));
+    assert_eq!(row.idp_protocol, text("oidc"));
+    assert_eq!(row.principal_type, text("workload"));
+    assert_eq!(row.ci_repository, text("acme/app"));
+    assert_eq!((row.ci_run_id, row.ci_run_attempt), (text("7"), Some(2)));
+    assert_eq!(row.agent_id, text("bot"));
+    assert!(row.id_token_jti_sha256.is_some());
+    let host = session().row(Phase::Open);
+    assert_eq!(
+        (host.idp_issuer, host.idp_protocol, host.idp_subject),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn a_session_has_its_share_of_statements_and_another_has_its_own() {
+    let (one, other) = (session(), session());
+    let taken: Vec<_> = (0..STATEMENTS_OPEN_MAX)
+        .map_while(|_| one.take_statement())
+        .collect();
+    assert_eq!(taken.len(), STATEMENTS_OPEN_MAX);
+    assert!(one.take_statement().is_none());
+    assert!(other.take_statement().is_some());
+    drop(taken);
+    assert!(one.take_statement().is_some());
+}
+
+#[tokio::test]
+async fn a_session_has_its_share_of_fetches_and_another_has_its_own() {
+    let (one, other) = (session(), session());
+    let mut taken = Vec::new();
+    for _ in 0..FETCHES_OPEN_MAX {
+        taken.extend(one.take_fetch(Duration::from_secs(1)).await);
+    }
+    assert_eq!(taken.len(), FETCHES_OPEN_MAX);
+    assert!(one.take_fetch(Duration::from_millis(1)).await.is_none());
+    assert!(other.take_fetch(Duration::from_secs(1)).await.is_some());
+    drop(taken);
+    assert!(one.take_fetch(Duration::from_secs(1)).await.is_some());
+}
+
+#[test]
+fn refusals_that_find_no_room_are_counted_as_left_out() {
+    let session = session();
+    let refuse = || {
+        let refusal = Refusal {
+            way: WayAround::GovernedAddress,
+            destination: ([127, 77, 0, 1], 443).into(),
+            opening: "tls",
+            name: None,
+            exe: None,
+        };
+        session.refuse_way(refusal, &Peer::default(), 0)
+    };
+    assert!(refuse().is_some());
+    let room = (0..2 * EVENTS_MAX)
+        .filter(|_| session.count_event())
+        .count();
+    assert_eq!(room as u64, EVENTS_MAX - 1);
+    assert_eq!(session.events_left_out(), EVENTS_MAX + 1);
+    for _ in 0..5 {
+        assert!(refuse().is_none());
+    }
+    assert_eq!(session.last_repeats(1), []);
+    assert_eq!(session.events_left_out(), EVENTS_MAX + 1 + 5);
+    let summary = session.summary("enforce", true);
+    assert_eq!(summary.events, 1 + 2 * EVENTS_MAX + 5);
+}
+
+#[test]
+fn a_session_has_its_share_of_connections_and_another_has_its_own() {
+    let (one, other) = (session(), session());
+    let taken: Vec<_> = (0..CONNECTIONS_MAX)
+        .map_while(|_| one.take_connection())
+        .collect();
+    assert_eq!(taken.len(), CONNECTIONS_MAX);
+    assert!(one.take_connection().is_none());
+    assert!(other.take_connection().is_some());
+}
