@@ -9,9 +9,13 @@ mod chunks;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod connect;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod drivers;
+#[cfg(test)]
+mod grants;
 #[cfg(test)]
 mod looks;
 #[cfg(test)]
