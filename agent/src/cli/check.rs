@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::failure::report_config;
-use super::{ConfigFile, Exit};
+use super::{ConfigFile, Exit, connect};
 use crate::config::{
     Config, Credential, Identity, Mode, Policy, SecretAt, Source as SecretSource, WithoutToken,
     policy_files, unit,
@@ -20,14 +20,23 @@ use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
 /// Use it before each start of the daemon. Reads the config, every file that it names, credentials and policies too, and
 /// prints all problems at once, one line each: the file, the place, what was expected and what was found. Accounts, kinds
 /// and actions in policies that do not exist are problems. Users in policies that the host does not have, policies that
-/// never apply, and what the kernel lacks are warnings. It does not log in at Snowflake.
+/// never apply, and what the kernel lacks are warnings. With --connect it also logs in to each account, reads back what the
+/// login may do, looks at what its user holds, and logs out; without, it does not ask Snowflake.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n\nExit codes: 0 config and policies are good, perhaps with warnings; 2 usage; 3 they are not."
+    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n  icecore check --connect --json | jq '.accounts[].warnings'\n\nExit codes: 0 all is good, perhaps with warnings; 1 Snowflake refused a login; 2 usage; 3 config, policies or a credential are not good; 4 an account gave no answer."
 )]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigFile,
+
+    /// Logs in to each account too, and warns of what its user may do beyond its one role
+    #[arg(long)]
+    connect: bool,
+
+    /// Prints what --connect found as one JSON document
+    #[arg(long, requires = "connect")]
+    json: bool,
 }
 
 /// Prints the config's problems or its summary, and what the kernel lacks.
@@ -61,6 +70,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match &outcome {
         Ok(config) if policies_are_good => {
             eprint!("{}", summary(config));
+            if args.connect {
+                return connect::run(config, args.json);
+            }
             Exit::Done.into()
         }
         Ok(_) | Err(_) => Exit::Config.into(),
@@ -121,6 +133,19 @@ fn by(credential: &Credential) -> String {
         Credential::Pat(at) => ("programmatic access token", at),
         Credential::OAuth(at) => ("OAuth token", at),
         Credential::Password(at) => ("password", at),
+        Credential::WorkloadOidc(at) => ("workload identity by an OIDC token", at),
+        Credential::WorkloadAws { region } => return format!("workload identity at AWS, {region}"),
+        Credential::OAuthGrant(grant) => {
+            let way = if grant.refresh_token.is_some() {
+                "a refresh token"
+            } else {
+                "client credentials"
+            };
+            return format!(
+                "OAuth client `{}` at {}, {way}",
+                grant.client_id, grant.token_url
+            );
+        }
     };
     format!("{kind} in {}", place(at))
 }
@@ -134,6 +159,12 @@ fn place(at: &SecretAt) -> String {
         SecretSource::Command(command) => {
             let program = command.argv.first().map_or("", String::as_str);
             format!("what `{program}` prints")
+        }
+        SecretSource::Aws(aws) => {
+            format!(
+                "secret `{}` of AWS Secrets Manager, {}",
+                aws.secret_id, aws.region
+            )
         }
         SecretSource::Vault(vault) => format!(
             "field `{}` of `{}/{}` of Vault {}",

@@ -15,6 +15,7 @@
 //! command, with 126 when it cannot be executed, and with 128 and the signal's number when a signal ended it.
 
 mod check;
+mod connect;
 mod daemon;
 mod detach;
 pub mod duckdb;
@@ -220,6 +221,7 @@ mod tests {
         check(&["run", "--label", "a=b", "--", "env", "--version"], true);
         check(&["run", "--require", "enforced", "--", "true"], true);
         check(&["check", "--config", "/c"], true);
+        check(&["check", "--connect", "--json"], true);
         check(&["detach", "--kill"], true);
         check(&["flush"], true);
         check(&["run", "--config", "/c", "--", "true"], true);
@@ -249,7 +251,7 @@ mod tests {
         check(&["run", "--"], false);
         check(&["run", "--label", "a", "--", "true"], false);
         check(&["run", "--require", "advisory", "--", "true"], false);
-        check(&["check", "--connect"], false);
+        check(&["check", "--json"], false);
         check(
             &["run", "--config", "/c", "--control", "/s", "--", "true"],
             false,

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::config::{
-    CommandSource, Credential, Freshness, SecretAt, Source, VaultAuth, VaultSource,
+    AwsSource, CommandSource, Credential, Freshness, OAuthGrant, SecretAt, Source, VaultAuth,
+    VaultSource,
 };
 
 #[track_caller]
@@ -36,6 +37,55 @@ fn each_kind_of_credential_names_its_files() {
     reads_credential(
         "{ kind = \"password\", password = { source = \"file\", path = \"/p\" } }",
         Credential::Password(file("password", "/p")),
+    );
+}
+
+#[test]
+fn kinds_that_get_their_own_tokens_say_how() {
+    let file = |setting, path: &str| SecretAt {
+        setting,
+        source: Source::File(PathBuf::from(path)),
+    };
+    let grant = OAuthGrant {
+        token_url: "https://idp.example/token".to_owned(),
+        client_id: "icecore".to_owned(),
+        scope: Some("session:role:ANALYST".to_owned()),
+        client_secret: Some(file("client_secret_file", "/c")),
+        refresh_token: None,
+    };
+    let common = "token_url = \"https://idp.example/token\", client_id = \"icecore\"";
+    reads_credential(
+        &format!(
+            "{{ kind = \"oauth-client\", {common}, client_secret_file = \"/c\", scope = \"session:role:ANALYST\" }}"
+        ),
+        Credential::OAuthGrant(grant.clone()),
+    );
+    reads_credential(
+        &format!("{{ kind = \"oauth-refresh\", {common}, refresh_token_file = \"/r\" }}"),
+        Credential::OAuthGrant(OAuthGrant {
+            scope: None,
+            client_secret: None,
+            refresh_token: Some(file("refresh_token_file", "/r")),
+            ..grant
+        }),
+    );
+    reads_credential(
+        "{ kind = \"workload-identity\", provider = \"aws\", region = \"eu-central-1\" }",
+        Credential::WorkloadAws {
+            region: "eu-central-1".to_owned(),
+        },
+    );
+    reads_credential(
+        "{ kind = \"workload-identity\", provider = \"oidc\", token_file = \"/t\" }",
+        Credential::WorkloadOidc(file("token_file", "/t")),
+    );
+    check_account(
+        "credential = { kind = \"workload-identity\", provider = \"gcp\" }",
+        "account[0].credential.provider: expected \"aws\" or \"oidc\", found \"gcp\"",
+    );
+    check_account(
+        "credential = { kind = \"workload-identity\", provider = \"oidc\", token = { source = \"env\", variable = \"ACTIONS_ID_TOKEN_REQUEST_TOKEN\" } }",
+        "account[0].credential.token.variable: expected the name of a variable of the daemon's own environment (letters, digits, `_`), none of a CI job's, found \"ACTIONS_ID_TOKEN_REQUEST_TOKEN\"",
     );
 }
 
@@ -75,6 +125,16 @@ fn each_source_says_where_a_secret_is() {
                 keep: minutes(120),
                 ..freshness
             },
+        }),
+    );
+    reads_source(
+        "source = \"aws\", region = \"eu-central-1\", secret_id = \"icecore/acme\", json_key = \"token\"",
+        Source::Aws(AwsSource {
+            region: "eu-central-1".to_owned(),
+            secret_id: "icecore/acme".to_owned(),
+            json_key: Some("token".to_owned()),
+            endpoint: None,
+            freshness,
         }),
     );
     let vault = |auth, namespace: Option<&str>| {
@@ -140,7 +200,7 @@ fn what_a_ci_job_can_have_is_no_credential_of_the_hosts() {
 fn a_source_that_is_not_whole_is_refused() {
     refuses_source(
         "source = \"keychain\"",
-        ".source: expected \"file\", \"systemd\", \"env\", \"command\" or \"vault\", found \"keychain\"",
+        ".source: expected \"file\", \"systemd\", \"env\", \"command\", \"vault\" or \"aws\", found \"keychain\"",
     );
     refuses_source(
         "source = \"command\", argv = [\"print\"]",
@@ -167,7 +227,7 @@ fn a_source_that_is_not_whole_is_refused() {
 
 #[test]
 fn credentials_of_no_kind_are_refused() {
-    let kinds = "\"key-pair\", \"pat\", \"oauth\" or \"password\"";
+    let kinds = "\"key-pair\", \"pat\", \"oauth\", \"password\", \"oauth-client\", \"oauth-refresh\" or \"workload-identity\"";
     check_account(
         "credential = { kind = \"wif\", provider = \"AWS\" }",
         &format!("account[0].credential.kind: expected {kinds}, found \"wif\""),

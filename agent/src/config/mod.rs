@@ -26,7 +26,7 @@ pub(crate) use files::read_public_keys;
 pub use identity::{Identity, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
-pub use source::{CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
+pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 
 use problem::Problems;
@@ -164,6 +164,30 @@ pub enum Credential {
     OAuth(SecretAt),
     /// The user's password.
     Password(SecretAt),
+    /// OAuth access tokens that the daemon gets itself.
+    OAuthGrant(OAuthGrant),
+    /// The host's own identity at AWS.
+    WorkloadAws {
+        /// The region whose STS is to vouch for it.
+        region: String,
+    },
+    /// An OIDC token of the host's own.
+    WorkloadOidc(SecretAt),
+}
+
+/// How OAuth access tokens are had: by client credentials, or by a refresh token if one is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthGrant {
+    /// The token endpoint.
+    pub token_url: String,
+    /// The client's id, which is no secret.
+    pub client_id: String,
+    /// What is asked for.
+    pub scope: Option<String>,
+    /// The client's secret; a public client has none.
+    pub client_secret: Option<SecretAt>,
+    /// The refresh token.
+    pub refresh_token: Option<SecretAt>,
 }
 
 impl Credential {
@@ -173,10 +197,14 @@ impl Credential {
             Self::KeyPair {
                 private_key,
                 passphrase,
-            } => (private_key, passphrase.as_ref()),
-            Self::Pat(at) | Self::OAuth(at) | Self::Password(at) => (at, None),
+            } => (Some(private_key), passphrase.as_ref()),
+            Self::Pat(at) | Self::OAuth(at) | Self::Password(at) | Self::WorkloadOidc(at) => {
+                (Some(at), None)
+            }
+            Self::OAuthGrant(grant) => (grant.client_secret.as_ref(), grant.refresh_token.as_ref()),
+            Self::WorkloadAws { .. } => (None, None),
         };
-        std::iter::once(first).chain(second)
+        first.into_iter().chain(second)
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Source {
     Command(CommandSource),
     /// In a HashiCorp Vault.
     Vault(Box<VaultSource>),
+    /// In AWS Secrets Manager.
+    Aws(AwsSource),
 }
 
 /// How long a fetched secret serves.
@@ -74,6 +76,21 @@ pub struct VaultSource {
     pub freshness: Freshness,
 }
 
+/// A secret of AWS Secrets Manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsSource {
+    /// The region.
+    pub region: String,
+    /// The secret's name or ARN.
+    pub secret_id: String,
+    /// The member of the secret, if it is a JSON object.
+    pub json_key: Option<String>,
+    /// Where the service is, if not at its public address.
+    pub endpoint: Option<String>,
+    /// How long the value serves.
+    pub freshness: Freshness,
+}
+
 /// How the daemon proves itself to Vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VaultAuth {
@@ -90,7 +107,11 @@ pub enum VaultAuth {
     },
 }
 
-const KINDS: &str = "\"file\", \"systemd\", \"env\", \"command\" or \"vault\"";
+const KINDS: &str = "\"file\", \"systemd\", \"env\", \"command\", \"vault\" or \"aws\"";
+/// What a region looks like.
+pub(super) const REGION: &str = "a region such as \"eu-central-1\"";
+const SECRET_ID: &str = "a secret's name or ARN";
+const ENDPOINT: &str = "an address such as \"https://vpce-1.secretsmanager.eu-central-1.vpce.amazonaws.com\", without a path";
 const EXAMPLE: &str = "\"vault\"";
 const WORD: &str = "letters, digits, `_`, `-` and `.`, 1 to 255 of them";
 const VARIABLE: &str = "the name of a variable of the daemon's own environment (letters, digits, `_`), none of a CI job's";
@@ -189,6 +210,7 @@ fn source(section: &Section<'_>, key: &'static str, table: Table) -> Option<Sour
         ))),
         "command" => Some(Source::Command(command(&mut section))),
         "vault" => Some(Source::Vault(Box::new(vault(&mut section)))),
+        "aws" => Some(Source::Aws(aws(&mut section))),
         other => {
             if !section.is_told("source") {
                 section.tell("source", KINDS, shown(&Value::from(other)));
@@ -263,6 +285,26 @@ fn vault(section: &mut Section<'_>) -> VaultSource {
         auth,
         freshness: freshness(section),
     }
+}
+
+fn aws(section: &mut Section<'_>) -> AwsSource {
+    let name = |value: &Value| plain(value, |byte| b"_-./:+=@!".contains(&byte));
+    AwsSource {
+        region: section.required("region", REGION, "\"eu-central-1\"", region),
+        secret_id: section.required("secret_id", SECRET_ID, "\"icecore/acme\"", name),
+        json_key: section.optional("json_key", WORD, word),
+        endpoint: section.optional("endpoint", ENDPOINT, address),
+        freshness: freshness(section),
+    }
+}
+
+/// Reads a region; it becomes part of a host's name.
+pub(super) fn region(value: &Value) -> Option<String> {
+    let is_plain = |region: &String| {
+        let other = |byte: u8| !byte.is_ascii_lowercase() && !byte.is_ascii_digit() && byte != b'-';
+        !region.bytes().any(other) && !region.starts_with('-') && region.len() <= 32
+    };
+    plain(value, |byte| byte == b'-').filter(is_plain)
 }
 
 fn freshness(section: &mut Section<'_>) -> Freshness {

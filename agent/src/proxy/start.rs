@@ -24,7 +24,7 @@ use crate::policy::{Bundle, Names, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
 use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity, load_key};
 use crate::session::Stages;
-use crate::upstream::{Account, Credential, CredentialError, Resolver, UpstreamSettings};
+use crate::upstream::{Account, CredentialError, Resolver, UpstreamSettings};
 use crate::web::{self, RootsError};
 
 /// Why the stages cannot be built.
@@ -160,18 +160,9 @@ fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
 }
 
 fn open_account(account: &AccountConfig, web: &web::Client) -> Result<Account, StartError> {
-    let credential = Credential::new(&account.credential, web).map_err(|cause| {
+    Account::of(account, web).map_err(|cause| {
         let host = account.host.clone();
         StartError::Credential { host, cause }
-    })?;
-    Ok(Account {
-        host: account.host.clone(),
-        aliases: account.aliases.clone(),
-        name: account.name.clone(),
-        user: account.user.clone(),
-        role: account.role.clone(),
-        warehouse: account.warehouse.clone(),
-        credential: Arc::new(credential),
     })
 }
 

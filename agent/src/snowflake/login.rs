@@ -131,6 +131,8 @@ pub enum Proof {
     OAuth(Secret),
     /// The user's password.
     Password(Secret),
+    /// A host's attestation of what it is, and the provider that vouches for it.
+    Workload(&'static str, Secret),
 }
 
 impl Proof {
@@ -142,6 +144,7 @@ impl Proof {
             Self::Pat(_) => "pat",
             Self::OAuth(_) => "oauth",
             Self::Password(_) => "password",
+            Self::Workload(..) => "wif",
         }
     }
 
@@ -152,6 +155,10 @@ impl Proof {
             Self::Pat(token) => ("PROGRAMMATIC_ACCESS_TOKEN", token),
             Self::OAuth(token) => ("OAUTH", token),
             Self::Password(password) => return data.set("PASSWORD", password.reveal()),
+            Self::Workload(provider, token) => {
+                data.set("PROVIDER", provider)?;
+                ("WORKLOAD_IDENTITY", token)
+            }
         };
         data.set("AUTHENTICATOR", authenticator)?;
         data.set("TOKEN", token.reveal())

@@ -12,12 +12,14 @@ use uuid::Uuid;
 use super::client::{Headers, Upstream};
 use super::credential::Presented;
 use super::standing::{Standing, Unlike};
-use super::{Answered, Credential, UpstreamError};
+use super::{Answered, Credential, CredentialError, UpstreamError};
+use crate::config;
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{
     GrantedLogin, Injected, LoginError, LoginRequest, Proof, RealTokens,
 };
 use crate::snowflake::secret::Secret;
+use crate::web;
 
 /// A governed account and the user that Icecore is there.
 pub struct Account {
@@ -51,6 +53,22 @@ impl Account {
             warehouse: None,
             credential: Arc::new(credential),
         }
+    }
+
+    /// Takes an account as the config has it; no secret is read yet.
+    ///
+    /// # Errors
+    /// A secret's source cannot be used at all.
+    pub fn of(config: &config::Account, web: &web::Client) -> Result<Self, CredentialError> {
+        Ok(Self {
+            host: config.host.clone(),
+            aliases: config.aliases.clone(),
+            name: config.name.clone(),
+            user: config.user.clone(),
+            role: config.role.clone(),
+            warehouse: config.warehouse.clone(),
+            credential: Arc::new(Credential::new(&config.credential, web)?),
+        })
     }
 
     /// Tells whether a canonical host name is one of this account's.

@@ -7,6 +7,7 @@ mod login;
 mod query;
 mod resolve;
 mod standing;
+mod survey;
 mod v2;
 
 use std::net::IpAddr;
@@ -23,6 +24,7 @@ pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 pub use standing::{Standing, Unlike};
+pub use survey::Survey;
 pub use v2::{Answered as ApiAnswered, Ran, Wanted, cancel, fetch_partition};
 
 use crate::id::StatementId;

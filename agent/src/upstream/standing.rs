@@ -124,8 +124,12 @@ fn is_name(config: &str, found: &str) -> bool {
         || config.to_uppercase() == found
 }
 
-/// Runs one of the two statements above, whose answers are JSON whatever the login's driver reads.
-async fn ask(upstream: &Upstream, login: &Login, sql: &str) -> Result<Answered, UpstreamError> {
+/// Runs a statement of Icecore's own, whose answer is JSON whatever the login's driver reads.
+pub(super) async fn ask(
+    upstream: &Upstream,
+    login: &Login,
+    sql: &str,
+) -> Result<Answered, UpstreamError> {
     let formats = ["PYTHON_CONNECTOR", "JDBC", "GO", "ODBC", "DOTNET", "C_API"];
     let mut parameters = Object::default();
     let mut body = Object::default();

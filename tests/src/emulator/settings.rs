@@ -79,6 +79,11 @@ pub enum Credential {
         /// The token.
         token: String,
     },
+    /// An OIDC token of a workload; who issued it is not looked at.
+    Workload {
+        /// The token.
+        token: String,
+    },
 }
 
 /// Waiting times and sizes of the gate.

@@ -14,6 +14,9 @@ use super::statements::{Ended, Statement};
 /// `statementTypeId` of `USE`. Source: reference protocol 4.2.
 const USE: i64 = 0x4300;
 
+/// `statementTypeId` of `SHOW`. Source: reference protocol 4.2.
+const SHOW: i64 = 0x4400;
+
 /// What a user with secondary roles has beside the account's one role.
 const OTHER_ROLE: &str = "LOADER";
 
@@ -32,6 +35,9 @@ pub(super) fn run(gate: &Gate, statement: &Statement, sql: &str) -> Option<Ended
         let row = vec![json!("Statement executed successfully.")];
         return Some(Ok(table(statement, USE, &["status"], row)));
     }
+    if let Some(ended) = show(statement, &sql) {
+        return Some(ended);
+    }
     let names: Vec<&str> = sql
         .strip_prefix("select ")?
         .split(',')
@@ -42,6 +48,33 @@ pub(super) fn run(gate: &Gate, statement: &Statement, sql: &str) -> Option<Ended
     let names: Vec<String> = names.iter().map(|name| name.to_ascii_uppercase()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Some(Ok(table(statement, SELECT, &names, cells)))
+}
+
+/// What SHOW tells a user of itself: two roles, no network policy, no tokens.
+fn show(statement: &Statement, sql: &str) -> Option<Ended> {
+    let user = format!(
+        "\"{}\"",
+        statement.session.account.user.to_ascii_lowercase()
+    );
+    let role = |role: &str| vec![json!("1760000000.000"), json!(role), json!("USER")];
+    let (columns, rows): (&[&str], Vec<Vec<Value>>) =
+        if sql == format!("show grants to user {user}") {
+            let roles = [statement.session.account.role.as_str(), OTHER_ROLE];
+            (
+                &["created_on", "role", "granted_to"],
+                roles.map(role).to_vec(),
+            )
+        } else if sql == format!("show parameters like 'network_policy' for user {user}") {
+            let row = vec![json!("NETWORK_POLICY"), json!(""), json!("")];
+            (&["key", "value", "default"], vec![row])
+        } else if sql == "show user programmatic access tokens" {
+            (&["name", "user_name"], Vec::new())
+        } else {
+            return None;
+        };
+    let data = Map::from_iter([("statementTypeId".to_owned(), json!(SHOW))]);
+    let table = Arc::new(Table::texts(columns, rows));
+    Some(Ok(execution::outcome(statement, data, table)))
 }
 
 fn cell(session: &Session, name: &str) -> Option<Value> {

@@ -9,11 +9,15 @@ mod chunks;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod connect;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod detached;
 #[cfg(test)]
 mod drivers;
+#[cfg(test)]
+mod grants;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]

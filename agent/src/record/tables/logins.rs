@@ -34,7 +34,7 @@ static COLUMNS: [Column; 17] = [
     Column::new(26, "sf_session_id", I64, "Snowflake's own id of its session."),
     Column::new(27, "client_app", Text, "Driver's name, as it says.").dictionary(),
     Column::new(28, "client_version", Text, "Driver's version, as it says.").dictionary(),
-    Column::new(29, "auth_injected", Text, "Kind of the injected credential: `keypair`, `pat`, `oauth` or `password`.").dictionary(),
+    Column::new(29, "auth_injected", Text, "Kind of the injected credential: `keypair`, `pat`, `oauth`, `password` or `wif`.").dictionary(),
     Column::new(30, "credential_ref", Text, "Where the credential came from; never the credential.").dictionary(),
     Column::new(31, "principal", Text, "Whom the login acts for.").dictionary(),
     Column::new(32, "principal_type", Text, "`human` or `workload`.").dictionary(),

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use super::{Credential, CredentialError, Flaw};
+use super::{Credential, CredentialError, Flaw, Kind};
 use crate::config;
 use crate::web;
 
@@ -33,8 +33,22 @@ fn present(config: &config::Credential) -> Result<(), CredentialError> {
         .enable_time()
         .build()
         .map_err(|error| failed(error.to_string()))?;
-    let presenting = credential.present("", "", DateTime::UNIX_EPOCH);
-    runtime.block_on(presenting).map(|_| ())
+    let reading = async {
+        match &credential.kind {
+            // Whoever gives these their tokens is asked at a login, not by a look at the config.
+            Kind::Grant(endpoint) => endpoint.check().await,
+            Kind::WorkloadAws { .. } => Ok(()),
+            Kind::KeyPair { .. }
+            | Kind::Pat(_)
+            | Kind::OAuth(_)
+            | Kind::Password(_)
+            | Kind::WorkloadOidc(_) => {
+                let presenting = credential.present("", "", DateTime::UNIX_EPOCH);
+                presenting.await.map(|_| ())
+            }
+        }
+    };
+    runtime.block_on(reading)
 }
 
 fn unusable(found: impl ToString) -> Flaw {

@@ -3,8 +3,10 @@
 
 mod check;
 mod key;
+mod oauth;
 mod source;
 mod text;
+mod workload;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +20,9 @@ use crate::snowflake::secret::Secret;
 use crate::web;
 pub use check::flaws;
 use key::{KeyError, KeyPair};
+use oauth::TokenEndpoint;
 use source::SecretSource;
+use source::aws::identity::OwnKeys;
 
 /// How long reading a credential's secrets and signing may take; drivers give a login 10 s (protocol reference 2.4).
 const READ_WITHIN: Duration = Duration::from_secs(8);
@@ -77,6 +81,12 @@ enum Kind {
     Pat(SecretSource),
     OAuth(SecretSource),
     Password(SecretSource),
+    Grant(Box<TokenEndpoint>),
+    WorkloadAws {
+        region: String,
+        keys: Box<OwnKeys>,
+    },
+    WorkloadOidc(SecretSource),
 }
 
 /// A parsed key and the digest of the bytes it was parsed from: deriving a key from a passphrase is slow by design.
@@ -111,6 +121,14 @@ impl Credential {
             config::Credential::Pat(token) => Kind::Pat(source(token)?),
             config::Credential::OAuth(token) => Kind::OAuth(source(token)?),
             config::Credential::Password(password) => Kind::Password(source(password)?),
+            config::Credential::OAuthGrant(grant) => {
+                Kind::Grant(Box::new(TokenEndpoint::new(grant, web)?))
+            }
+            config::Credential::WorkloadAws { region } => Kind::WorkloadAws {
+                region: region.clone(),
+                keys: Box::new(OwnKeys::new(region, web)),
+            },
+            config::Credential::WorkloadOidc(token) => Kind::WorkloadOidc(source(token)?),
         };
         Ok(Self {
             kind,
@@ -155,7 +173,12 @@ impl Credential {
                 let passphrase = passphrase.as_ref().is_some_and(SecretSource::forget);
                 private_key.forget() || passphrase
             }
-            Kind::Pat(source) | Kind::OAuth(source) | Kind::Password(source) => source.forget(),
+            Kind::Pat(source)
+            | Kind::OAuth(source)
+            | Kind::Password(source)
+            | Kind::WorkloadOidc(source) => source.forget(),
+            Kind::Grant(endpoint) => endpoint.forget(),
+            Kind::WorkloadAws { keys, .. } => keys.forget(),
         }
     }
 
@@ -182,6 +205,27 @@ impl Credential {
             Kind::Pat(source) => (Proof::Pat(text::token(source).await?), source),
             Kind::OAuth(source) => (Proof::OAuth(text::token(source).await?), source),
             Kind::Password(source) => (Proof::Password(text::phrase(source).await?), source),
+            Kind::WorkloadOidc(source) => {
+                let token = text::token(source).await?;
+                (Proof::Workload("OIDC", token), source)
+            }
+            Kind::Grant(endpoint) => {
+                return Ok(Presented {
+                    proof: Proof::OAuth(endpoint.token().await?),
+                    reference: endpoint.reference(),
+                });
+            }
+            Kind::WorkloadAws { region, keys } => {
+                let keys = keys
+                    .read(now)
+                    .await
+                    .map_err(|found| CredentialError::Flaws(vec![flaw("provider", found)]))?;
+                let attestation = workload::attestation(&keys, region, now);
+                return Ok(Presented {
+                    proof: Proof::Workload("AWS", attestation.ok_or(CredentialError::Unsigned)?),
+                    reference: format!("aws:{}", keys.access_key_id),
+                });
+            }
         };
         Ok(Presented {
             proof,

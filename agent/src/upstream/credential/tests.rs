@@ -76,8 +76,11 @@ fn shows(source: config::Credential, kind: &str, secret: Option<&str>, reference
     let presented = present(&open(source)).unwrap();
     assert_eq!(presented.proof.kind(), kind);
     assert_eq!(presented.reference, reference);
-    let (Proof::Jwt(held) | Proof::Pat(held) | Proof::OAuth(held) | Proof::Password(held)) =
-        presented.proof;
+    let (Proof::Jwt(held)
+    | Proof::Pat(held)
+    | Proof::OAuth(held)
+    | Proof::Password(held)
+    | Proof::Workload(_, held)) = presented.proof;
     if let Some(secret) = secret {
         assert_eq!(held.reveal(), secret);
     }
@@ -196,4 +199,29 @@ fn key_and_passphrase_are_both_told() {
             "passphrase_file: expected the passphrase of `~/scrypt.p8`, found `~/phrase` with another one"
         ]
     );
+}
+
+#[test]
+fn a_look_at_the_config_asks_nobody_for_a_token() {
+    let home = Home::new();
+    let grant = |client_secret| {
+        config::Credential::OAuthGrant(config::OAuthGrant {
+            // Asking would fail: nobody listens there.
+            token_url: "http://127.0.0.1:1/token".to_owned(),
+            client_id: "icecore".to_owned(),
+            scope: None,
+            client_secret: Some(at("client_secret_file", client_secret)),
+            refresh_token: None,
+        })
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(home.flaws(grant(home.write("secret", "s"))), none);
+    let told = home.flaws(grant(home.write("secret", "")));
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].ends_with("found `~/secret`, which is empty"),
+        "{told:?}"
+    );
+    let region = "eu-central-1".to_owned();
+    assert_eq!(home.flaws(config::Credential::WorkloadAws { region }), none);
 }

@@ -59,11 +59,16 @@ pub(super) fn check(
     let text = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
     let own = match account.credential {
         Credential::Password { .. } => "PASSWORD",
-        Credential::KeyPair { .. } | Credential::Pat { .. } | Credential::Oauth { .. } => "TOKEN",
+        Credential::KeyPair { .. }
+        | Credential::Pat { .. }
+        | Credential::Oauth { .. }
+        | Credential::Workload { .. } => "TOKEN",
     };
     // Connector 5.2 names a second factor beside every password; only without a proxy may it come through.
+    let is_workload = matches!(account.credential, Credential::Workload { .. });
     let may_come = |field: &str| {
         field == own
+            || field == "PROVIDER" && is_workload && text(field) == "OIDC"
             || own == "PASSWORD" && field == "EXT_AUTHN_DUO_METHOD" && !account.secondary_roles_none
     };
     for field in CLIENT_CREDENTIAL_FIELDS.into_iter().chain(["TOKEN"]) {
@@ -80,6 +85,7 @@ pub(super) fn check(
         Credential::KeyPair { .. } => "SNOWFLAKE_JWT",
         Credential::Pat { .. } => "PROGRAMMATIC_ACCESS_TOKEN",
         Credential::Oauth { .. } => "OAUTH",
+        Credential::Workload { .. } => "WORKLOAD_IDENTITY",
         // A plain password goes without an authenticator, or with Snowflake's own.
         Credential::Password { .. } if authenticator.is_empty() => "",
         Credential::Password { .. } => "SNOWFLAKE",
@@ -106,7 +112,9 @@ pub(super) fn bearer(account: &Account, token: &str, kind: Option<&str>) -> Resu
         Credential::KeyPair { .. } => "KEYPAIR_JWT",
         Credential::Pat { .. } => "PROGRAMMATIC_ACCESS_TOKEN",
         Credential::Oauth { .. } => "OAUTH",
-        Credential::Password { .. } => return Err(denied("a password is no bearer token".into())),
+        Credential::Password { .. } | Credential::Workload { .. } => {
+            return Err(denied("no bearer token of this kind".into()));
+        }
     };
     if let Some(kind) = kind {
         equal("token type", kind, expected).map_err(denied)?;
@@ -125,14 +133,16 @@ fn refusal(credential: &Credential) -> Refusal {
         Credential::KeyPair { .. } => answers::JWT_INVALID,
         Credential::Pat { .. } => answers::PAT_INVALID,
         Credential::Password { .. } => answers::PASSWORD_WRONG,
-        Credential::Oauth { .. } => answers::OAUTH_INVALID,
+        Credential::Oauth { .. } | Credential::Workload { .. } => answers::OAUTH_INVALID,
     }
 }
 
 fn proves(account: &Account, shown: &str) -> Result<(), String> {
     match &account.credential {
         Credential::KeyPair { public_key_pem } => jwt::verify(account, public_key_pem, shown),
-        Credential::Pat { token } | Credential::Oauth { token } => same("token", shown, token),
+        Credential::Pat { token }
+        | Credential::Oauth { token }
+        | Credential::Workload { token } => same("token", shown, token),
         Credential::Password { password } => same("password", shown, password),
     }
 }

@@ -1,5 +1,6 @@
 //! A secret from where it is kept: what lies on this host is read anew each time, what must be fetched is kept a while.
 
+pub(super) mod aws;
 mod command;
 mod kept;
 mod local;
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 use super::{CredentialError, Flaw, flaw};
 use crate::config::{SecretAt, Source, Untrusted};
 use crate::web;
+use aws::SecretsManager;
 use command::Command;
 use kept::Kept;
 use local::Local;
@@ -43,6 +45,8 @@ enum Remote {
     Command(Command),
     /// HashiCorp Vault.
     Vault(Box<Vault>),
+    /// AWS Secrets Manager.
+    Aws(Box<SecretsManager>),
 }
 
 impl Remote {
@@ -51,6 +55,7 @@ impl Remote {
         match self {
             Self::Command(command) => command.run().await,
             Self::Vault(vault) => vault.read().await,
+            Self::Aws(secrets) => secrets.read().await,
         }
     }
 }
@@ -91,6 +96,17 @@ impl SecretSource {
                     "vault:",
                     format!("{}/{}#{}", source.mount, source.path, source.field),
                     kept(source.freshness, Remote::Vault(Box::new(vault))),
+                )
+            }
+            Source::Aws(source) => {
+                let key = source.json_key.as_ref();
+                let key = key.map_or_else(String::new, |key| format!("#{key}"));
+                let secrets = Box::new(SecretsManager::new(source, web));
+                (
+                    "a secret of AWS's",
+                    "aws:",
+                    format!("{}{key}", source.secret_id),
+                    kept(source.freshness, Remote::Aws(secrets)),
                 )
             }
         };

@@ -1,0 +1,203 @@
+//! `icecore check --connect`: logs in with each account's credential, looks at what its user may do, and logs out.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Exit;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::replay::{json_escaped, terminal};
+use crate::snowflake::login::LoginRequest;
+use crate::upstream::{
+    Account, CredentialUsed, Headers, Login, LoginOutcome, Resolver, Standing, Survey, Upstream,
+    UpstreamError, UpstreamSettings,
+};
+use crate::web;
+
+/// What became of an account's login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    LoggedIn,
+    Refused,
+    Unreachable,
+    CredentialUnusable,
+}
+
+/// What is told of one account.
+#[derive(Debug, Serialize)]
+struct Told {
+    host: String,
+    account: String,
+    user: String,
+    outcome: Outcome,
+    reason: Option<String>,
+    auth: Option<&'static str>,
+    credential: Option<String>,
+    role: Option<String>,
+    warehouse: Option<String>,
+    roles: Option<Vec<String>>,
+    network_policy: Option<String>,
+    access_tokens: Option<usize>,
+    warnings: Vec<String>,
+}
+
+/// Logs in to each account and tells what was found: as lines on standard error, or as JSON on standard output.
+pub(super) fn run(config: &Config, json: bool) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let told = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(ask_all(config)));
+    let told = match told {
+        Ok(told) => told,
+        Err(cause) => {
+            eprintln!("icecore: {cause}");
+            return Exit::Config.into();
+        }
+    };
+    if json && let Err(error) = print(&told) {
+        eprintln!("icecore: {error}");
+    }
+    for one in &told {
+        for line in lines(one) {
+            eprintln!("{line}");
+        }
+    }
+    let has = |outcome| told.iter().any(|one| one.outcome == outcome);
+    if has(Outcome::Refused) {
+        Exit::Refused.into()
+    } else if has(Outcome::CredentialUnusable) {
+        Exit::Config.into()
+    } else if has(Outcome::Unreachable) {
+        Exit::Unreachable.into()
+    } else {
+        Exit::Done.into()
+    }
+}
+
+fn print(told: &[Told]) -> io::Result<()> {
+    let text = serde_json::to_string(&serde_json::json!({ "accounts": told }))?;
+    writeln!(io::stdout().lock(), "{}", json_escaped(&text))
+}
+
+async fn ask_all(config: &Config) -> Result<Vec<Told>, String> {
+    let trusted = web::trust(config.upstream.ca_file.as_deref());
+    let trusted = trusted.map_err(|error| error.to_string())?;
+    let web = web::Client::new(Arc::clone(&trusted));
+    let upstream = Upstream::new(UpstreamSettings {
+        tls: trusted,
+        connect_timeout: config.upstream.connect_timeout,
+        resolver: Arc::new(Resolver::new(config.upstream.resolve.clone())),
+    });
+    let mut told = Vec::new();
+    for account in &config.accounts {
+        told.push(ask(&upstream, &web, account).await);
+    }
+    Ok(told)
+}
+
+async fn ask(upstream: &Upstream, web: &web::Client, config: &config::Account) -> Told {
+    let mut told = Told {
+        host: config.host.clone(),
+        account: config.name.clone(),
+        user: config.user.clone(),
+        outcome: Outcome::Unreachable,
+        reason: None,
+        auth: None,
+        credential: None,
+        role: None,
+        warehouse: None,
+        roles: None,
+        network_policy: None,
+        access_tokens: None,
+        warnings: Vec::new(),
+    };
+    let tried = match Account::of(config, web) {
+        Ok(account) => log_in(upstream, &account, &mut told).await,
+        Err(error) => Err(UpstreamError::Credential(error)),
+    };
+    match tried {
+        Ok(()) => {}
+        Err(UpstreamError::Credential(cause)) => {
+            told.outcome = Outcome::CredentialUnusable;
+            told.reason = Some(cause.to_string());
+        }
+        Err(error) => told.reason = Some(error.to_string()),
+    }
+    told
+}
+
+async fn log_in(
+    upstream: &Upstream,
+    account: &Account,
+    told: &mut Told,
+) -> Result<(), UpstreamError> {
+    let request =
+        LoginRequest::own(None).map_err(|error| UpstreamError::Request(error.to_string()))?;
+    let now = Clock::system().now();
+    let headers = Headers::own();
+    match Login::open(upstream, account, &request, None, &headers, now).await? {
+        LoginOutcome::Granted(login, _, standing) => {
+            note(told, login.credential(), standing);
+            let surveyed = Survey::take(upstream, &login, account).await;
+            if let Err(error) = login.close(upstream).await {
+                told.warnings
+                    .push(format!("the login could not be closed: {error}"));
+            }
+            let survey = surveyed?;
+            told.outcome = Outcome::LoggedIn;
+            told.warnings.extend(survey.warnings(account));
+            told.roles = survey.roles;
+            told.network_policy = survey.network_policy;
+            told.access_tokens = survey.access_tokens;
+        }
+        LoginOutcome::Unlike(unlike) => {
+            told.outcome = Outcome::Refused;
+            told.reason = Some(unlike.to_string());
+        }
+        LoginOutcome::Refused(answered) => {
+            let answer = answered.answer();
+            let words = answer.message().unwrap_or_else(|| "no reason".to_owned());
+            told.outcome = Outcome::Refused;
+            told.reason = Some(match answer.code() {
+                Some(code) => format!("{words} ({code})"),
+                None => words,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn note(told: &mut Told, credential: &CredentialUsed, standing: Standing) {
+    told.auth = Some(credential.kind);
+    told.credential = Some(credential.reference.clone());
+    told.role = Some(standing.role);
+    told.warehouse = standing.warehouse;
+}
+
+/// Tells an account in lines; what Snowflake said is shown without control characters.
+fn lines(told: &Told) -> Vec<String> {
+    let name = format!("{} as user {}", told.host, told.user);
+    let reason = told.reason.as_deref().unwrap_or_default();
+    let first = match told.outcome {
+        Outcome::LoggedIn => format!(
+            "{name}: logged in by {}, role {}, secondary roles off, warehouse {}",
+            told.auth.unwrap_or_default(),
+            told.role.as_deref().unwrap_or_default(),
+            told.warehouse.as_deref().unwrap_or("none")
+        ),
+        Outcome::Refused => format!("{name}: refused: {reason}"),
+        Outcome::Unreachable => format!("{name}: no answer: {reason}"),
+        Outcome::CredentialUnusable => format!("{name}: credential cannot be used: {reason}"),
+    };
+    let warnings = told.warnings.iter();
+    std::iter::once(first)
+        .chain(warnings.map(|warning| format!("warning: {name}: {warning}")))
+        .map(|line| terminal(&line))
+        .collect()
+}
