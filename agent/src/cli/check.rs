@@ -42,7 +42,8 @@ pub(super) struct Args {
 /// Prints the config's problems or its summary, and what the kernel lacks.
 pub(super) fn run(args: &Args) -> ExitCode {
     let outcome = Config::load(&args.config.file);
-    for missing in probe() {
+    let lacking = probe();
+    for missing in &lacking {
         eprintln!("warning: {missing}");
     }
     let policy = match &outcome {
@@ -66,24 +67,23 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if let Err(errors) = &outcome {
         report_config(errors);
     }
-    let policies_are_good = policies.is_none_or(|judged| judged.is_ok());
-    match &outcome {
-        Ok(config) if policies_are_good => {
-            eprint!("{}", summary(config));
+    match (&outcome, policies) {
+        (Ok(config), Some(Ok(policies))) => {
+            eprint!("{}", summary(config, policies, lacking.is_empty()));
             if args.connect {
                 return connect::run(config, args.json);
             }
             Exit::Done.into()
         }
-        Ok(_) | Err(_) => Exit::Config.into(),
+        (Ok(_) | Err(_), _) => Exit::Config.into(),
     }
 }
 
 /// Policies that may not be used; what is wrong with them was told.
 struct Bad;
 
-/// Says on standard error what is wrong with the policies and what may not be meant, one line each.
-fn judge(policy: &Policy, names: &Names<'_>) -> Result<(), Bad> {
+/// Says on standard error what is wrong with the policies and what may not be meant, one line each; counts good ones.
+fn judge(policy: &Policy, names: &Names<'_>) -> Result<usize, Bad> {
     let sources: io::Result<Vec<Source>> = policy_files(&policy.dir).and_then(|files| {
         let read = |file: &PathBuf| {
             let text = fs::read_to_string(file)?;
@@ -95,7 +95,7 @@ fn judge(policy: &Policy, names: &Names<'_>) -> Result<(), Bad> {
     match sources.map(|sources| Bundle::load(&sources, names)) {
         Ok(Ok(bundle)) => {
             tell(bundle.warnings());
-            Ok(())
+            Ok(bundle.len())
         }
         Ok(Err(problems)) => {
             tell(&problems);
@@ -195,7 +195,7 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
     issuers.chain([format!("  identity  a session without a token {without}")])
 }
 
-fn summary(config: &Config) -> String {
+fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
     let Config {
         daemon,
         capture,
@@ -242,7 +242,7 @@ fn summary(config: &Config) -> String {
     }
     lines.extend(identities(identity));
     lines.extend([
-        format!("  policy    `{}`", policy.dir.display()),
+        format!("  policy    {policies} in `{}`", policy.dir.display()),
         format!(
             "  record    {} to {}, spool up to {}, sealed every {:?}",
             record.mode.as_str(),
@@ -256,5 +256,8 @@ fn summary(config: &Config) -> String {
             unit::show_bytes(limits.statement_max_bytes)
         ),
     ]);
+    if has_kernel {
+        lines.push("  kernel    has what the programs need".to_owned());
+    }
     lines.join("\n") + "\n"
 }

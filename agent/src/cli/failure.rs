@@ -48,7 +48,9 @@ impl Failure {
 pub(super) fn report_config(errors: &ConfigErrors) -> ExitCode {
     eprintln!("{errors}");
     if errors.problems.iter().any(|problem| problem.key == "file") {
-        eprintln!("  hint: --config names the config file; README.md shows one under \"Install\"");
+        eprintln!(
+            "  hint: --config names the config file; README.md shows one under \"Install\", docs/configuration.md every key"
+        );
     }
     Exit::Config.into()
 }

@@ -79,10 +79,14 @@ fn least_config_has_the_documented_defaults() {
 }
 
 #[test]
-fn the_config_that_the_readme_shows_is_good_and_has_the_defaults() {
-    let readme = include_str!("../../../README.md");
-    let shown = readme.split("```toml\n").nth(1).unwrap();
-    let config = read_text(shown.split("```").next().unwrap()).unwrap();
+fn the_configs_that_the_docs_show_are_good_and_have_the_defaults() {
+    let shown = |text: &'static str| {
+        let block = text.split("```toml\n").nth(1).unwrap();
+        read_text(block.split("```").next().unwrap()).unwrap()
+    };
+    let config = shown(include_str!("../../../docs/configuration.md"));
+    let first = shown(include_str!("../../../README.md"));
+    assert_eq!(first.accounts, config.accounts);
     let least = read_text(LEAST).unwrap();
     assert_eq!(config.daemon, least.daemon);
     assert_eq!(config.capture, least.capture);

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::piece;
 use crate::raw;
 
-/// One statement more than a session may have under way. Source: README, "Limits".
+/// One statement more than a session may have under way. Source: docs/operations.md, "Limits".
 const STATEMENTS: usize = 257;
 
 /// Asks until the first answer has come, and a while longer; those under way have none yet.
