@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::body::Plain;
 use super::door::{Door, Received};
 use super::login::{done, failed, relay};
 use super::logins::OpenLogin;
@@ -15,10 +16,16 @@ use crate::upstream;
 
 impl Door {
     /// Cancels a statement by its request id, wherever it stands.
-    pub(super) async fn abort_request(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
-        let request_id: Option<String> = Object::read(&received.plain)
+    pub(super) async fn abort_request(
+        &self,
+        login: &Arc<OpenLogin>,
+        received: &Received,
+        plain: Plain,
+    ) -> Body {
+        let request_id: Option<String> = Object::read(&plain)
             .ok()
             .and_then(|body| body.read_as("requestId"));
+        drop(plain);
         let Some(request_id) = request_id else {
             let detail = json!({ "path": received.path });
             return self

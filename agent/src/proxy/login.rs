@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::Method;
 use serde_json::json;
 
+use super::body::Plain;
 use super::detached;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
@@ -46,8 +47,15 @@ impl NoLogin {
 
 impl Door {
     /// Logs in with our credential and hands the client opaque tokens.
-    pub(super) async fn log_in(&self, account: &Arc<Account>, received: &Received) -> Body {
-        let request = match LoginRequest::read(&received.plain) {
+    pub(super) async fn log_in(
+        &self,
+        account: &Arc<Account>,
+        received: &Received,
+        plain: Plain,
+    ) -> Body {
+        let read = LoginRequest::read(&plain);
+        drop(plain);
+        let request = match read {
             Ok(request) => request,
             Err(error) => {
                 let detail = json!({ "path": received.path });
@@ -179,10 +187,11 @@ impl Door {
     }
 
     /// Renews the real tokens and hands out fresh opaque ones.
-    pub(super) async fn renew(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
-        let old: Option<String> = Object::read(&received.plain)
+    pub(super) async fn renew(&self, login: &Arc<OpenLogin>, plain: Plain) -> Body {
+        let old: Option<String> = Object::read(&plain)
             .ok()
             .and_then(|body| body.read_as("oldSessionToken"));
+        drop(plain);
         let logins = &self.core.shared.logins;
         let same =
             old.is_some_and(

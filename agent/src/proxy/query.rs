@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined};
@@ -25,9 +26,12 @@ impl Door {
         self: &Arc<Self>,
         login: &Arc<OpenLogin>,
         received: &Received,
+        plain: Plain,
     ) -> Body {
         let limit = self.core.shared.config.limits.statement_max_bytes;
-        match QueryRequest::read(&received.plain, limit) {
+        let read = QueryRequest::read(&plain, limit);
+        drop(plain);
+        match read {
             Ok(request) => self.submit(login, request, received).await,
             Err(error) => self.refuse_query(received, &error.to_string()).await,
         }

@@ -30,6 +30,14 @@ const CONNECTIONS_MAX: usize = 1024;
 /// Most statements that one session may have under way, so that it leaves memory for others.
 const STATEMENTS_OPEN_MAX: usize = 256;
 
+/// Most requests that one session may have in the works, so that it leaves memory for others: each connection may bring
+/// 100 at once, and a request goes on when its client has gone. Those that wait are bounded by the statements under way
+/// and the chunks; the rest is for polls.
+const REQUESTS_OPEN_MAX: usize = 512;
+
+/// Most bodies that may hold a statement, each as large as the config allows, that one session may send at once.
+const LARGE_BODIES_MAX: usize = 16;
+
 /// Most chunks that one session may fetch at once, so that it leaves memory for others. Drivers fetch up to 10.
 const CHUNKS_OPEN_MAX: usize = 128;
 
@@ -55,6 +63,8 @@ pub(super) struct Session {
     governed: Mutex<BTreeSet<IpAddr>>,
     connections: Arc<Semaphore>,
     statements_open: Arc<Semaphore>,
+    requests_open: Arc<Semaphore>,
+    large_bodies: Arc<Semaphore>,
     chunks_open: Arc<Semaphore>,
     fetches_open: Arc<Semaphore>,
     logins_open: Arc<Semaphore>,
@@ -77,6 +87,8 @@ impl Session {
             governed: Mutex::new(BTreeSet::new()),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
+            requests_open: Arc::new(Semaphore::new(REQUESTS_OPEN_MAX)),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
             chunks_open: Arc::new(Semaphore::new(CHUNKS_OPEN_MAX)),
             fetches_open: Arc::new(Semaphore::new(FETCHES_OPEN_MAX)),
             logins_open: Arc::new(Semaphore::new(LOGINS_OPEN_MAX)),
@@ -103,6 +115,17 @@ impl Session {
     /// Takes one of the connections that a session may have open.
     pub(super) fn take_connection(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.connections).try_acquire_owned().ok()
+    }
+
+    /// Takes one of the requests that a session may have in the works.
+    pub(super) fn take_request(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.requests_open).try_acquire_owned().ok()
+    }
+
+    /// Waits for one of the large bodies that a session may send at once.
+    pub(super) async fn take_large_body(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
+        let taken = Arc::clone(&self.large_bodies).acquire_owned();
+        tokio::time::timeout(limit, taken).await.ok()?.ok()
     }
 
     /// Takes one of the statements that a session may have under way.
@@ -353,6 +376,25 @@ mod tests {
         assert!(other.take_statement().is_some());
         drop(taken);
         assert!(one.take_statement().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_session_has_its_share_of_requests_and_large_bodies_and_another_has_its_own() {
+        let (one, other) = (session(), session());
+        let taken: Vec<_> = (0..=REQUESTS_OPEN_MAX)
+            .map_while(|_| one.take_request())
+            .collect();
+        assert_eq!(taken.len(), REQUESTS_OPEN_MAX);
+        assert!(other.take_request().is_some());
+        drop(taken);
+        assert!(one.take_request().is_some());
+        let moment = Duration::from_millis(1);
+        let mut bodies = Vec::new();
+        while let Some(place) = one.take_large_body(moment).await {
+            bodies.push(place);
+        }
+        assert_eq!(bodies.len(), LARGE_BODIES_MAX);
+        assert!(other.take_large_body(moment).await.is_some());
     }
 
     #[tokio::test]
