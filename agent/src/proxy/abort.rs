@@ -47,7 +47,7 @@ impl Door {
         received: &Received,
         query_id: QueryId,
     ) -> Body {
-        match self.sent(received, query_id).await {
+        match self.sent(login, received, query_id).await {
             Ok(sent) => match (&sent.held, sent.named()) {
                 (Some(execution), _) => self.abort(login, received, execution).await,
                 (None, Some(named)) => self.ask(login, received, Ok(named)).await,

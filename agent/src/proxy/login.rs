@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::json;
 
 use super::body::Plain;
-use super::detached;
+use super::closing;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
 use super::sessions::LOGINS_OPEN_MAX;
@@ -234,20 +234,18 @@ impl Door {
     }
 
     /// Closes the login because its client asks.
-    pub(super) async fn close(&self, login: &OpenLogin) -> Body {
+    pub(super) async fn close(&self, login: &Arc<OpenLogin>) -> Body {
         self.end(login, "closed by the client").await;
         done()
     }
 
-    /// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it.
-    pub(super) async fn end(&self, login: &OpenLogin, reason: &str) {
+    /// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it. Its open
+    /// statements are cancelled before, so that their ends can still be heard.
+    pub(super) async fn end(&self, login: &Arc<OpenLogin>, reason: &str) {
         if !self.core.shared.logins.revoke(login.id) {
             return;
         }
-        detached::end_of_login(&self.core, login).await;
-        if let Err(error) = login.login.close(&self.core.upstream).await {
-            tracing::warn!(login = %login.id, %error, "login could not be closed at Snowflake; it ends by its own life");
-        }
+        closing::close_one(&self.core, login).await;
         let row = closed(login, self.core.shared.stages.clock.now(), reason);
         if let Err(error) = self.record_login(row).await {
             tracing::error!(login = %login.id, %error, "login's end could not be recorded");

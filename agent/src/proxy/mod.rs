@@ -8,6 +8,7 @@ mod accept;
 mod authorize;
 mod body;
 mod chunk;
+mod closing;
 mod core;
 mod detached;
 mod door;

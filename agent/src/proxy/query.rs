@@ -56,13 +56,16 @@ impl Door {
         let execution = Execution::new(
             self.session.id(),
             login.id,
+            Arc::from(login.account.name.as_str()),
             request_id,
             digest,
             received.form,
         );
         let execution = match self.core.shared.stages.registry.start_or_join(execution) {
             Joined::New(execution) => {
-                if self.session.is_over() {
+                let logins = &self.core.shared.logins;
+                if self.session.is_over() || !logins.holds(login.id) {
+                    // Their end may not have seen this statement.
                     execution.withdraw();
                 }
                 self.start(&execution, login, request, received, slot);
@@ -112,6 +115,7 @@ impl Door {
             host: self.name.clone(),
             login: Arc::clone(&login.login),
             headers: received.headers(),
+            fetches: Arc::clone(self.session.fetches()),
             draft: self.draft(execution, login, &request),
             request,
         };

@@ -21,7 +21,7 @@ use crate::record::{self, Category, EventRow, Phase, SessionRow};
 /// Most rows of events that one session may put into the record; what does not fit is counted.
 pub(super) const EVENTS_MAX: u64 = 1000;
 
-/// Most results that one session may fetch by their ids at once, so that it leaves memory for others.
+/// Most results that one session may fetch at once, by their ids or to compare them, so that it leaves memory for others.
 const FETCHES_OPEN_MAX: usize = 8;
 
 /// Most connections that one session may have open, so that it leaves descriptors for others.
@@ -143,10 +143,9 @@ impl Session {
         Arc::clone(&self.chunks_open).try_acquire_owned().ok()
     }
 
-    /// Waits for one of the results that a session may fetch by their ids at once; each may be large and is held whole.
-    pub(super) async fn take_fetch(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
-        let taken = Arc::clone(&self.fetches_open).acquire_owned();
-        tokio::time::timeout(limit, taken).await.ok()?.ok()
+    /// Gives the places of the results that a session may fetch at once; each may be large and is held whole.
+    pub(super) fn fetches(&self) -> &Arc<Semaphore> {
+        &self.fetches_open
     }
 
     /// Remembers that a governed name led this session to an address.
@@ -395,20 +394,6 @@ mod tests {
         }
         assert_eq!(bodies.len(), LARGE_BODIES_MAX);
         assert!(other.take_large_body(moment).await.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_session_has_its_share_of_fetches_and_another_has_its_own() {
-        let (one, other) = (session(), session());
-        let mut taken = Vec::new();
-        for _ in 0..FETCHES_OPEN_MAX {
-            taken.extend(one.take_fetch(Duration::from_secs(1)).await);
-        }
-        assert_eq!(taken.len(), FETCHES_OPEN_MAX);
-        assert!(one.take_fetch(Duration::from_millis(1)).await.is_none());
-        assert!(other.take_fetch(Duration::from_secs(1)).await.is_some());
-        drop(taken);
-        assert!(one.take_fetch(Duration::from_secs(1)).await.is_some());
     }
 
     #[test]

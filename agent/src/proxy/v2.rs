@@ -59,7 +59,7 @@ impl Door {
         received: &Received,
         handle: QueryId,
     ) -> Body {
-        let named = match self.sent(received, handle).await {
+        let named = match self.sent(login, received, handle).await {
             Ok(sent) => match &sent.held {
                 Some(execution) if execution.withdraw() => return cancelled(handle),
                 Some(execution) => execution.named(NAMED_WITHIN).await,

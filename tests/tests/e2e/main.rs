@@ -45,6 +45,8 @@ mod spool;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod unended;
+#[cfg(test)]
 mod unit;
 #[cfg(test)]
 mod upstream;
