@@ -1,7 +1,7 @@
 //! What becomes of a statement whose task does not reach its end.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::statement::Kind;
 use crate::tasks;
-use crate::upstream::{Resolver, Unmasked, UpstreamSettings};
+use crate::upstream::Unmasked;
 
 const HOST: &str = "acme.snowflakecomputing.com";
 
@@ -55,20 +55,6 @@ fn stages(folder: &std::path::Path) -> Stages {
         chunks: Chunks::default(),
         clock,
     }
-}
-
-fn upstream(at: BTreeMap<String, SocketAddr>) -> Upstream {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    Upstream::new(UpstreamSettings {
-        tls: Arc::new(tls),
-        connect_timeout: Duration::from_secs(1),
-        resolver: Arc::new(Resolver::new(at)),
-    })
 }
 
 fn asked(execution: &Execution) -> Asked {
@@ -111,7 +97,7 @@ fn a_statement_whose_task_panics_is_settled_and_says_so() {
     let task = Arc::clone(&execution);
     let ended = runtime.block_on(async move {
         let run = async move {
-            let (upstream, asked) = (upstream(BTreeMap::new()), asked(&task));
+            let (upstream, asked) = (Upstream::at(BTreeMap::new()), asked(&task));
             let ended = stages.run(&upstream, &task, asked).await;
             unreachable!("the statement ended: {:?}", ended.ended);
         };
@@ -133,7 +119,7 @@ struct Asking {
     query_id: QueryId,
     listener: TcpListener,
     upstream: Upstream,
-    login: Login,
+    login: Arc<Login>,
 }
 
 impl Asking {
@@ -167,8 +153,8 @@ impl Asking {
             execution,
             query_id,
             listener,
-            upstream: upstream(BTreeMap::from([(HOST.to_owned(), at)])),
-            login: Login::of_host(HOST),
+            upstream: Upstream::at(BTreeMap::from([(HOST.to_owned(), at)])),
+            login: Arc::new(Login::of_host(HOST)),
         }
     }
 

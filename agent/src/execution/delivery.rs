@@ -65,7 +65,7 @@ pub struct Way<'a> {
     /// The connections.
     pub upstream: &'a Upstream,
     /// The login.
-    pub login: &'a Login,
+    pub login: &'a Arc<Login>,
     /// The headers.
     pub headers: &'a Headers,
 }
