@@ -9,6 +9,7 @@ use super::door::{Door, Received};
 use super::login::{failed, relay};
 use super::logins::OpenLogin;
 use super::query::told;
+use super::sessions::DELIVERIES_MAX;
 use crate::execution::{ANSWER_WITHIN, Answer, Fetched, QueryRef, Recipient, Sent, State, Way};
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
@@ -80,6 +81,13 @@ impl Door {
         query_id: QueryId,
         partition: Option<u32>,
     ) -> Body {
+        if !self.session.has_deliveries_left() {
+            let detail = json!({ "query_id": query_id.to_string() });
+            let text = format!(
+                "a session may fetch {DELIVERIES_MAX} results by id or partition; go on in another `icecore run`"
+            );
+            return self.refuse(form, &text, detail).await;
+        }
         let headers = received.headers();
         let way = Way {
             upstream: &self.core.upstream,
@@ -90,7 +98,12 @@ impl Door {
         let fetches = self.session.fetches();
         let stages = &self.core.shared.stages;
         match stages.fetch(way, &to, partition, fetches).await {
-            Ok(Fetched::Reply(reply)) => reply.body().clone(),
+            Ok(Fetched::Reply(reply)) => {
+                if !reply.is_passing() {
+                    self.session.count_delivery();
+                }
+                reply.body().clone()
+            }
             Ok(Fetched::Running) => form.in_progress(query_id),
             Ok(Fetched::Withheld) => {
                 let detail = json!({ "query_id": query_id.to_string() });

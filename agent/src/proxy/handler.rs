@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::closing;
@@ -13,8 +12,7 @@ use super::core::Core;
 use super::login::closed;
 use super::sessions::Session;
 use crate::control::{SessionEnd, SessionFacts, SessionHandler, SessionSummary};
-use crate::record::event::code;
-use crate::record::{Category, EventRow, Phase, Row, SessionRow, Severity};
+use crate::record::{Phase, Row, SessionRow};
 
 /// How often a drain looks whether the last statement has its reply.
 const DRAIN_POLL: Duration = Duration::from_millis(50);
@@ -88,18 +86,8 @@ impl SessionHandler for Handler {
             .iter()
             .map(|login| Row::from(closed(login, now, "session ended")))
             .collect();
-        let repeats = session.last_repeats(shared.stages.clock.mono_ns());
-        rows.extend(repeats.into_iter().map(Row::from));
-        if session.events_left_out() > 0 {
-            rows.push(Row::from(EventRow {
-                session_id: Some(end.id),
-                event_code: code::GAP,
-                severity: Severity::Medium,
-                category: Category::Record,
-                detail: Some(json!({ "events_left_out": session.events_left_out() })),
-                ..EventRow::default()
-            }));
-        }
+        let counts = session.last_counts(shared.stages.clock.mono_ns());
+        rows.extend(counts.into_iter().map(Row::from));
         let reason = end.reason.clone();
         rows.push(Row::from(SessionRow {
             closed_at: Some(now),

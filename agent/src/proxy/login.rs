@@ -128,6 +128,7 @@ impl Door {
                 format!("Icecore refused this login, since it could not be recorded: {error}");
             return Err(NoLogin::new(code::LOGIN_REFUSED, text));
         }
+        self.session.learn_driver(&self.peer);
         self.core.shared.logins.keep(&open, place);
         if self.session.is_over() {
             // The session ended while Snowflake was asked: its end may not have seen this login.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::budget::{EventBudget, Room};
 use super::refusals::{Refusal, Refusals, Told};
 use crate::connection::peer::Peer;
 use crate::control::{Enforcement, SessionFacts, SessionSummary};
@@ -16,10 +17,7 @@ use crate::id::SessionId;
 use crate::identity::Principal;
 use crate::mask::Ended;
 use crate::record::event::code;
-use crate::record::{self, Category, EventRow, Phase, SessionRow};
-
-/// Most rows of events that one session may put into the record; what does not fit is counted.
-pub(super) const EVENTS_MAX: u64 = 1000;
+use crate::record::{self, Category, EventRow, Phase, SessionRow, Severity};
 
 /// Most results that one session may fetch at once, by their ids or to compare them, so that it leaves memory for others.
 const FETCHES_OPEN_MAX: usize = 8;
@@ -41,6 +39,10 @@ const LARGE_BODIES_MAX: usize = 16;
 /// Most chunks that one session may fetch at once, so that it leaves memory for others. Drivers fetch up to 10.
 const CHUNKS_OPEN_MAX: usize = 128;
 
+/// Most results that one session may have delivered after their statements' replies, by their ids or in partitions: each
+/// is a row of the record. As many as it may have chunks.
+pub(super) const DELIVERIES_MAX: u64 = 20_000;
+
 /// Most logins that one session may have open, so that it leaves memory here and sessions at Snowflake for others.
 pub(super) const LOGINS_OPEN_MAX: usize = 256;
 
@@ -57,8 +59,8 @@ pub(super) struct Session {
     failed: AtomicU64,
     refused: AtomicU64,
     events: AtomicU64,
-    event_rows: AtomicU64,
-    events_left_out: AtomicU64,
+    budget: Mutex<EventBudget>,
+    deliveries: AtomicU64,
     refusals: Mutex<Refusals>,
     governed: Mutex<BTreeSet<IpAddr>>,
     connections: Arc<Semaphore>,
@@ -81,8 +83,8 @@ impl Session {
             failed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             events: AtomicU64::new(0),
-            event_rows: AtomicU64::new(0),
-            events_left_out: AtomicU64::new(0),
+            budget: Mutex::default(),
+            deliveries: AtomicU64::new(0),
             refusals: Mutex::default(),
             governed: Mutex::new(BTreeSet::new()),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
@@ -177,27 +179,50 @@ impl Session {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts an event; tells whether it may still go into the record.
-    pub(super) fn count_event(&self) -> bool {
+    /// Tells whether one more result may be delivered after its statement's reply.
+    pub(super) fn has_deliveries_left(&self) -> bool {
+        self.deliveries.load(Ordering::Relaxed) < DELIVERIES_MAX
+    }
+
+    /// Counts a result that was delivered after its statement's reply.
+    pub(super) fn count_delivery(&self) {
+        self.deliveries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an event; gives what goes into the record for it.
+    pub(super) fn admit(&self, row: EventRow) -> Option<EventRow> {
         self.events.fetch_add(1, Ordering::Relaxed);
-        self.take_event_row(1)
+        self.make_room(row, 1)
     }
 
-    /// Takes room in the record for a row that tells so many events; where there is none they count as left out.
-    fn take_event_row(&self, events: u64) -> bool {
-        let has_room = self.event_rows.fetch_add(1, Ordering::Relaxed) < EVENTS_MAX;
-        if !has_room {
-            self.events_left_out.fetch_add(events, Ordering::Relaxed);
+    /// Takes room in the record for a row that tells so many events; the first that finds none is told as a gap.
+    fn make_room(&self, row: EventRow, events: u64) -> Option<EventRow> {
+        let room = self.budget().take(row.event_code, row.severity, events);
+        match room {
+            Room::Row => Some(row),
+            Room::FirstLeftOut => self.gap(),
+            Room::LeftOut => None,
         }
-        has_room
     }
 
-    /// Counts the events that were left out of the record.
-    pub(super) fn events_left_out(&self) -> u64 {
-        self.events_left_out.load(Ordering::Relaxed)
+    /// Gives the row that tells what was left out of the record so far, if anything was.
+    pub(super) fn gap(&self) -> Option<EventRow> {
+        let left_out = self.budget().left_out()?;
+        Some(EventRow {
+            session_id: Some(self.id()),
+            event_code: code::GAP,
+            severity: Severity::Medium,
+            category: Category::Record,
+            detail: Some(left_out),
+            ..EventRow::default()
+        })
     }
 
-    /// Remembers that a process spoke to Snowflake.
+    fn budget(&self) -> MutexGuard<'_, EventBudget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that a process logged in to Snowflake.
     pub(super) fn learn_driver(&self, peer: &Peer) {
         self.refusals().learn_driver(peer);
     }
@@ -222,23 +247,28 @@ impl Session {
             .collect()
     }
 
-    /// Gives the rows of all refusals that were counted; any later one is told by itself.
-    pub(super) fn last_repeats(&self, now_ns: i64) -> Vec<EventRow> {
+    /// Gives the rows of all refusals that were counted, and of what was left out; any later refusal is told by itself.
+    pub(super) fn last_counts(&self, now_ns: i64) -> Vec<EventRow> {
         let last = self.refusals().finish(now_ns);
-        last.into_iter()
+        let mut rows: Vec<EventRow> = last
+            .into_iter()
             .filter_map(|told| self.row_of(told))
-            .collect()
+            .filter(|row| row.event_code != code::GAP)
+            .collect();
+        rows.extend(self.gap());
+        rows
     }
 
     fn row_of(&self, told: Told) -> Option<EventRow> {
-        self.take_event_row(told.refusals).then(|| EventRow {
+        let row = EventRow {
             session_id: Some(self.id()),
             event_code: code::BYPASS_ATTEMPT,
             severity: told.severity,
             category: Category::Net,
             detail: Some(told.detail),
             ..EventRow::default()
-        })
+        };
+        self.make_room(row, told.refusals)
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
@@ -320,12 +350,10 @@ impl Sessions {
         due.flatten().collect()
     }
 
-    /// Gives the rows of all refusals that were counted, of all sessions, when the proxy stops.
-    pub(super) fn last_repeats(&self, now_ns: i64) -> Vec<EventRow> {
+    /// Gives the rows of what was counted of all sessions, when the proxy stops.
+    pub(super) fn last_counts(&self, now_ns: i64) -> Vec<EventRow> {
         let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let last = sessions
-            .values()
-            .map(|session| session.last_repeats(now_ns));
+        let last = sessions.values().map(|session| session.last_counts(now_ns));
         last.flatten().collect()
     }
 
@@ -338,100 +366,5 @@ impl Sessions {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use chrono::DateTime;
-
-    use super::*;
-    use crate::proxy::refusals::WayAround;
-
-    fn session() -> Session {
-        Session::new(SessionFacts {
-            id: SessionId::new(),
-            nonce: 1,
-            cgroup_id: 1,
-            uid: 1000,
-            user: "agent".to_owned(),
-            pid: 1,
-            start_ns: 1,
-            exe: "/bin/true".to_owned(),
-            argv_sha256: [0; 32],
-            labels: BTreeMap::new(),
-            opened_at: DateTime::UNIX_EPOCH,
-            enforcement: Enforcement::Enforced,
-            resumed: false,
-        })
-    }
-
-    #[test]
-    fn a_session_has_its_share_of_statements_and_another_has_its_own() {
-        let (one, other) = (session(), session());
-        let taken: Vec<_> = (0..STATEMENTS_OPEN_MAX)
-            .map_while(|_| one.take_statement())
-            .collect();
-        assert_eq!(taken.len(), STATEMENTS_OPEN_MAX);
-        assert!(one.take_statement().is_none());
-        assert!(other.take_statement().is_some());
-        drop(taken);
-        assert!(one.take_statement().is_some());
-    }
-
-    #[tokio::test]
-    async fn a_session_has_its_share_of_requests_and_large_bodies_and_another_has_its_own() {
-        let (one, other) = (session(), session());
-        let taken: Vec<_> = (0..=REQUESTS_OPEN_MAX)
-            .map_while(|_| one.take_request())
-            .collect();
-        assert_eq!(taken.len(), REQUESTS_OPEN_MAX);
-        assert!(other.take_request().is_some());
-        drop(taken);
-        assert!(one.take_request().is_some());
-        let moment = Duration::from_millis(1);
-        let mut bodies = Vec::new();
-        while let Some(place) = one.take_large_body(moment).await {
-            bodies.push(place);
-        }
-        assert_eq!(bodies.len(), LARGE_BODIES_MAX);
-        assert!(other.take_large_body(moment).await.is_some());
-    }
-
-    #[test]
-    fn refusals_that_find_no_room_are_counted_as_left_out() {
-        let session = session();
-        let refuse = || {
-            let refusal = Refusal {
-                way: WayAround::GovernedAddress,
-                destination: ([127, 77, 0, 1], 443).into(),
-                opening: "tls",
-                name: None,
-                exe: None,
-            };
-            session.refuse_way(refusal, &Peer::default(), 0)
-        };
-        assert!(refuse().is_some());
-        let room = (0..2 * EVENTS_MAX)
-            .filter(|_| session.count_event())
-            .count();
-        assert_eq!(room as u64, EVENTS_MAX - 1);
-        assert_eq!(session.events_left_out(), EVENTS_MAX + 1);
-        for _ in 0..5 {
-            assert!(refuse().is_none());
-        }
-        assert_eq!(session.last_repeats(1), []);
-        assert_eq!(session.events_left_out(), EVENTS_MAX + 1 + 5);
-        let summary = session.summary("enforce", true);
-        assert_eq!(summary.events, 1 + 2 * EVENTS_MAX + 5);
-    }
-
-    #[test]
-    fn a_session_has_its_share_of_connections_and_another_has_its_own() {
-        let (one, other) = (session(), session());
-        let taken: Vec<_> = (0..CONNECTIONS_MAX)
-            .map_while(|_| one.take_connection())
-            .collect();
-        assert_eq!(taken.len(), CONNECTIONS_MAX);
-        assert!(one.take_connection().is_none());
-        assert!(other.take_connection().is_some());
-    }
-}
+#[path = "sessions_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! What a session may have, and what another one still has then.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use serde_json::json;
+
+use super::*;
+use crate::proxy::budget::EVENTS_MAX;
+use crate::proxy::refusals::WayAround;
+
+fn session() -> Session {
+    Session::new(SessionFacts {
+        id: SessionId::new(),
+        nonce: 1,
+        cgroup_id: 1,
+        uid: 1000,
+        user: "agent".to_owned(),
+        pid: 1,
+        start_ns: 1,
+        exe: "/bin/true".to_owned(),
+        argv_sha256: [0; 32],
+        labels: BTreeMap::new(),
+        opened_at: DateTime::UNIX_EPOCH,
+        enforcement: Enforcement::Enforced,
+        resumed: false,
+    })
+}
+
+#[test]
+fn a_session_has_its_share_of_statements_and_another_has_its_own() {
+    let (one, other) = (session(), session());
+    let taken: Vec<_> = (0..STATEMENTS_OPEN_MAX)
+        .map_while(|_| one.take_statement())
+        .collect();
+    assert_eq!(taken.len(), STATEMENTS_OPEN_MAX);
+    assert!(one.take_statement().is_none());
+    assert!(other.take_statement().is_some());
+    drop(taken);
+    assert!(one.take_statement().is_some());
+}
+
+#[tokio::test]
+async fn a_session_has_its_share_of_requests_and_large_bodies_and_another_has_its_own() {
+    let (one, other) = (session(), session());
+    let taken: Vec<_> = (0..=REQUESTS_OPEN_MAX)
+        .map_while(|_| one.take_request())
+        .collect();
+    assert_eq!(taken.len(), REQUESTS_OPEN_MAX);
+    assert!(other.take_request().is_some());
+    drop(taken);
+    assert!(one.take_request().is_some());
+    let moment = Duration::from_millis(1);
+    let mut bodies = Vec::new();
+    while let Some(place) = one.take_large_body(moment).await {
+        bodies.push(place);
+    }
+    assert_eq!(bodies.len(), LARGE_BODIES_MAX);
+    assert!(other.take_large_body(moment).await.is_some());
+}
+
+#[test]
+fn refusals_that_find_no_room_are_counted_as_left_out() {
+    let session = session();
+    let refuse = || {
+        let refusal = Refusal {
+            way: WayAround::GovernedAddress,
+            destination: ([127, 77, 0, 1], 443).into(),
+            opening: "tls",
+            name: None,
+            exe: None,
+        };
+        session.refuse_way(refusal, &Peer::default(), 0)
+    };
+    let severe = |_| {
+        let row = EventRow {
+            event_code: "AU003",
+            severity: Severity::High,
+            ..EventRow::default()
+        };
+        session.admit(row)
+    };
+    assert!(refuse().is_some());
+    let told: Vec<_> = (0..2 * EVENTS_MAX).filter_map(severe).collect();
+    let gaps = told.iter().filter(|row| row.event_code == code::GAP);
+    assert_eq!((told.len(), gaps.count()), (EVENTS_MAX, 1));
+    for _ in 0..5 {
+        assert_eq!(refuse(), None);
+    }
+    let last = session.last_counts(1);
+    let details: Vec<_> = last.iter().map(|row| row.detail.clone()).collect();
+    let left_out = json!({
+        "events_left_out": EVENTS_MAX + 1 + 5,
+        "by": [
+            { "event_code": "AU003", "severity": 4, "events": EVENTS_MAX + 1 },
+            { "event_code": code::BYPASS_ATTEMPT, "severity": 4, "events": 5 },
+        ],
+    });
+    assert_eq!(details, [Some(left_out)]);
+    let summary = session.summary("enforce", true);
+    assert_eq!(summary.events, (1 + 2 * EVENTS_MAX + 5) as u64);
+}
+
+#[test]
+fn a_session_has_its_share_of_connections_and_another_has_its_own() {
+    let (one, other) = (session(), session());
+    let taken: Vec<_> = (0..CONNECTIONS_MAX)
+        .map_while(|_| one.take_connection())
+        .collect();
+    assert_eq!(taken.len(), CONNECTIONS_MAX);
+    assert!(one.take_connection().is_none());
+    assert!(other.take_connection().is_some());
+}
