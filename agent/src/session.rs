@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::execution::{Chunks, Delivered, Detached, Execution, Recipient, Registry, State, Way};
@@ -44,6 +46,8 @@ pub struct Asked {
     pub request: QueryRequest,
     /// What of its headers goes upstream.
     pub headers: Headers,
+    /// The results that its session may fetch at once.
+    pub fetches: Arc<Semaphore>,
     /// What is known of it before it is judged.
     pub draft: Draft,
 }
@@ -99,6 +103,7 @@ impl Stages {
             login,
             request,
             headers,
+            fetches,
             mut draft,
         } = asked;
         let own_id = execution.own_query_id();
@@ -118,7 +123,7 @@ impl Stages {
         };
 
         let from = self.clock.mono_ns();
-        let statement = self.read(way, &to, &request).await?;
+        let statement = self.read(way, &to, &request, &fetches).await?;
         let kind = statement.kind();
         let decision = decide(
             &self.bundle,
@@ -200,3 +205,7 @@ impl Drop for Settle<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

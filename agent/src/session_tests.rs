@@ -1,18 +1,26 @@
 //! What becomes of a statement whose task does not reach its end.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::join;
 use hyper::HeaderMap;
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
+use crate::execution::{Conclusion, Joined, QueryRef};
 use crate::id::{LoginId, SessionId};
-use crate::policy::Source;
+use crate::identity::Users;
+use crate::mask::mask;
+use crate::policy::{Names, Source};
 use crate::record::{RecordMode, Settings, StatementRow};
 use crate::snowflake::answer::Form;
+use crate::snowflake::route::QueryId;
+use crate::statement::Kind;
 use crate::tasks;
-use crate::upstream::{Resolver, UpstreamSettings};
+use crate::upstream::Unmasked;
 
 const HOST: &str = "acme.snowflakecomputing.com";
 
@@ -34,29 +42,20 @@ fn stages(folder: &std::path::Path) -> Stages {
         file: "read-only.cedar".to_owned(),
         text: include_str!("../../policies/read-only.cedar").to_owned(),
     };
+    let names = Names {
+        accounts: None,
+        users: &Users::parse("ci:x:1001:1001\n"),
+        issuers: None,
+    };
     let clock = Clock::system();
     Stages {
         mode: Mode::Enforce,
-        bundle: Bundle::load(&[source]).unwrap(),
+        bundle: Bundle::load(&[source], &names).unwrap(),
         recorder: Recorder::open(&settings, clock).unwrap(),
         registry: Registry::default(),
         chunks: Chunks::default(),
         clock,
     }
-}
-
-fn upstream() -> Upstream {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    Upstream::new(UpstreamSettings {
-        tls: Arc::new(tls),
-        connect_timeout: Duration::from_secs(1),
-        resolver: Arc::new(Resolver::new(BTreeMap::new())),
-    })
 }
 
 fn asked(execution: &Execution) -> Asked {
@@ -75,6 +74,7 @@ fn asked(execution: &Execution) -> Asked {
         login: Arc::new(Login::of_host(HOST)),
         request: QueryRequest::read(br#"{"sqlText":"select 1"}"#, 1000).unwrap(),
         headers: Headers::pick(&HeaderMap::new()),
+        fetches: Arc::new(Semaphore::new(1)),
         draft: Draft { row, binds: None },
     }
 }
@@ -86,14 +86,21 @@ fn a_statement_whose_task_panics_is_settled_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let stages = Arc::new(stages(folder.path()));
     let (session, login) = (SessionId::new(), LoginId::new());
-    let execution = Execution::new(session, login, "r".to_owned(), [0; 32], Form::V1);
+    let execution = Execution::new(
+        session,
+        login,
+        Arc::from("ACME"),
+        "r".to_owned(),
+        [0; 32],
+        Form::V1,
+    );
     let execution = Arc::new(execution);
     let task = Arc::clone(&execution);
     let ended = runtime.block_on(async move {
         let run = async move {
-            let (upstream, asked) = (upstream(), asked(&task));
+            let (upstream, asked) = (Upstream::at(BTreeMap::new()), asked(&task));
             let ended = stages.run(&upstream, &task, asked).await;
-            unreachable!("the statement ended: {ended:?}");
+            unreachable!("the statement ended: {:?}", ended.ended);
         };
         tasks::spawn("statement", run).await
     });
@@ -103,4 +110,133 @@ fn a_statement_whose_task_panics_is_settled_and_says_so() {
     let text = String::from_utf8(reply.unwrap_or_default()).unwrap();
     assert!(matches!(state, State::Refused(_)), "{state:?}");
     assert!(text.contains("Icecore failed on this statement"), "{text}");
+}
+
+/// A statement that Snowflake has named, and an address of its account where a test hears who asks for it.
+struct Asking {
+    _folder: tempfile::TempDir,
+    stages: Stages,
+    execution: Arc<Execution>,
+    query_id: QueryId,
+    listener: TcpListener,
+    upstream: Upstream,
+    login: Arc<Login>,
+}
+
+impl Asking {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let stages = stages(folder.path());
+        let one = Execution::new(
+            SessionId::new(),
+            LoginId::new(),
+            Arc::from("ACME"),
+            "r".to_owned(),
+            [0; 32],
+            Form::V1,
+        );
+        let Joined::New(execution) = stages.registry.start_or_join(one) else {
+            panic!()
+        };
+        let query_id = QueryId::mint();
+        let earlier = Earlier {
+            statement: execution.id(),
+            kind: Kind::Query,
+            parts: Arc::default(),
+        };
+        stages.registry.name(&execution, query_id, earlier);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let at = listener.local_addr().unwrap();
+        Self {
+            _folder: folder,
+            stages,
+            execution,
+            query_id,
+            listener,
+            upstream: Upstream::at(BTreeMap::from([(HOST.to_owned(), at)])),
+            login: Arc::new(Login::of_host(HOST)),
+        }
+    }
+
+    /// Reads a statement that scans the result, as one of those that may fetch at once.
+    async fn scan(&self, fetches: &Semaphore) -> Kind {
+        let sql = format!("select * from table(result_scan('{}'))", self.query_id);
+        let body = serde_json::json!({ "sqlText": sql }).to_string();
+        let request = QueryRequest::read(body.as_bytes(), 1000).unwrap();
+        let headers = Headers::own();
+        let way = Way {
+            upstream: &self.upstream,
+            login: &self.login,
+            headers: &headers,
+        };
+        let to = Recipient {
+            session: self.execution.session(),
+            login: self.execution.login(),
+            account: "ACME",
+            host: HOST,
+            query_id: QueryId::mint(),
+            form: Form::V1,
+        };
+        let read = self.stages.read(way, &to, &request, fetches).await;
+        read.unwrap().kind()
+    }
+
+    /// Ends the statement with rows of the judged kind.
+    fn end(&self) {
+        let id = self.query_id;
+        let body = format!(
+            r#"{{"data":{{"queryId":"{id}","rowset":[],"statementTypeId":4096}},"success":true}}"#
+        );
+        let answer = Unmasked::of_answer(Kind::Query, body.leak());
+        let conclusion = Conclusion::of(&mask(answer, id, Form::V1, HOST), id);
+        let query = QueryRef {
+            session: self.execution.session(),
+            account: "ACME",
+            query_id: id,
+        };
+        self.stages.registry.conclude(query, &conclusion);
+        self.reply();
+    }
+
+    fn reply(&self) {
+        let reply = Reply::broken(Form::V1, self.query_id);
+        self.execution.advance(State::Ready(reply));
+    }
+
+    /// Counts the connections that came, each of which is a question of its own.
+    fn asked(&self) -> usize {
+        std::iter::from_fn(|| self.listener.accept().ok()).count()
+    }
+}
+
+/// Its own reply compares it or says that Snowflake goes on with it: an end that is recorded before has no row to go to.
+#[tokio::test]
+async fn a_result_is_not_asked_for_before_its_statement_has_its_reply() {
+    let asking = Asking::new();
+    let fetches = Semaphore::new(8);
+    let end = async {
+        tokio::task::yield_now().await;
+        asking.end();
+    };
+    let (kind, ()) = join(asking.scan(&fetches), end).await;
+    assert_eq!((kind, asking.asked()), (Kind::Query, 0));
+}
+
+#[tokio::test]
+async fn one_asks_for_all_who_wait_for_a_result_and_takes_its_place_among_fetches() {
+    let asking = Asking::new();
+    asking.reply();
+    for (places, expected) in [(0, 0), (8, 1)] {
+        let fetches = Semaphore::new(places);
+        let mut scans = pin!(join(asking.scan(&fetches), asking.scan(&fetches)));
+        for _ in 0..20 {
+            tokio::select! {
+                biased;
+                _ = &mut scans => panic!("nobody answers"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert_eq!(asking.asked(), expected, "with {places} places");
+    }
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::query::{Conclusion, Detached, Known, Sent, Standing};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::query::{Conclusion, Detached, Known, QueryRef, Sent, Standing};
+use super::{ANSWER_WITHIN, Answer};
 use crate::id::{LoginId, SessionId};
 use crate::mask::{Ended, Masked, mask};
 use crate::record::{self, RecordError, Reply};
@@ -16,8 +20,8 @@ use crate::upstream::{self, Earlier, Headers, Login, Unmasked, Upstream, Wanted}
 /// driver asks so for a statement that it knows has ended.
 const COMPARED_WITHIN: Duration = Duration::from_secs(30);
 
-/// Wait between two looks at a statement that somebody waits for.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// First and longest wait between two looks at a statement that somebody waits for.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
 /// Which query an answer is about, and to whom it goes.
 #[derive(Clone, Copy)]
@@ -37,6 +41,15 @@ pub struct Recipient<'a> {
 }
 
 impl Recipient<'_> {
+    /// Names the query.
+    pub(super) fn query(&self) -> QueryRef<'_> {
+        QueryRef {
+            session: self.session,
+            account: self.account,
+            query_id: self.query_id,
+        }
+    }
+
     /// Calls the query by Snowflake's name of it.
     fn by_name_of(self, known: &Known) -> Self {
         Self {
@@ -52,7 +65,7 @@ pub struct Way<'a> {
     /// The connections.
     pub upstream: &'a Upstream,
     /// The login.
-    pub login: &'a Login,
+    pub login: &'a Arc<Login>,
     /// The headers.
     pub headers: &'a Headers,
 }
@@ -103,7 +116,7 @@ impl Stages {
         to: &Recipient<'_>,
     ) -> Result<Delivered, RecordError> {
         let waiting = self.waiting(to);
-        let mut masked = mask(unmasked, to.query_id, to.form, to.host);
+        let mut masked = self.mask(unmasked, to);
         let conclusion = self.concluded(&masked, to);
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
         let (statement, chunks) = (masked.statement(), masked.take_chunks());
@@ -112,10 +125,10 @@ impl Stages {
         let record::Delivered { reply, undone } =
             record::deliver(recorder, to.session, masked, turn.ends(), now).await?;
         turn.end();
-        self.registry.conclude(to.session, to.query_id, &conclusion);
+        self.registry.conclude(to.query(), &conclusion);
         let detached = undone.map(|undone| Arc::new(Detached::new(to.login, undone)));
         if let Some(detached) = &detached {
-            self.registry.detach(to.session, to.query_id, detached);
+            self.registry.detach(to.query(), detached);
         }
         self.chunks.keep(to.session, statement, to.account, chunks);
         Ok(Delivered {
@@ -126,7 +139,8 @@ impl Stages {
         })
     }
 
-    /// Fetches what Snowflake holds of a statement whose reply was delivered, as a delivery of its own.
+    /// Fetches what Snowflake holds of a statement whose reply was delivered, as a delivery of its own, once it has one of
+    /// the session's `fetches`: each result may be large and is held whole.
     ///
     /// # Errors
     /// See `deliver`.
@@ -135,11 +149,15 @@ impl Stages {
         way: Way<'_>,
         to: &Recipient<'_>,
         partition: Option<u32>,
+        fetches: &Semaphore,
     ) -> Result<Fetched, RecordError> {
         if partition.is_some() {
             // A partition tells nothing by which it could be compared.
-            self.wait_compared(way, to, to.query_id).await?;
+            self.wait_compared(way, to, to.query_id, fetches).await?;
         }
+        let Ok(Ok(_place)) = timeout(ANSWER_WITHIN, fetches.acquire()).await else {
+            return Ok(Fetched::Running);
+        };
         let (known, is_compared) = match self.standing(to) {
             None | Some(Standing::Unnamed) => return Ok(Fetched::Unknown),
             Some(Standing::Withheld) => return Ok(Fetched::Withheld),
@@ -188,7 +206,7 @@ impl Stages {
         let to = to.by_name_of(&known);
         // What is given up is the asking alone: a comparison that has begun is carried to its end.
         let (wanted, earlier) = uncompared(known);
-        match tokio::time::timeout(limit, ask(way, to.form, wanted, earlier)).await {
+        match timeout(limit, ask(way, to.form, wanted, earlier)).await {
             Ok(unmasked) => self.compare(unmasked, &to).await,
             Err(_) => Ok(Look::Running),
         }
@@ -196,7 +214,7 @@ impl Stages {
 
     async fn compare(&self, unmasked: Unmasked, to: &Recipient<'_>) -> Result<Look, RecordError> {
         let waiting = self.waiting(to);
-        let masked = mask(unmasked, to.query_id, to.form, to.host);
+        let masked = self.mask(unmasked, to);
         let conclusion = self.concluded(&masked, to);
         if !conclusion.is_end() {
             let goes_on = masked.outcome().in_progress;
@@ -206,11 +224,11 @@ impl Stages {
         let (recorder, now) = (&self.recorder, self.clock.now());
         record::conclude(recorder, to.session, masked, turn.ends(), now).await?;
         turn.end();
-        self.registry.conclude(to.session, to.query_id, &conclusion);
+        self.registry.conclude(to.query(), &conclusion);
         Ok(Look::Over)
     }
 
-    /// Waits until a statement of the recipient's session is over and compared, for a time.
+    /// Waits until a statement of the recipient's session is over and compared, for a time; one asks for all who wait.
     ///
     /// # Errors
     /// The recorder cannot keep its mode's promise.
@@ -219,28 +237,45 @@ impl Stages {
         way: Way<'_>,
         to: &Recipient<'_>,
         query_id: QueryId,
+        fetches: &Semaphore,
     ) -> Result<(), RecordError> {
-        let Some(Sent { form, .. }) = self.registry.find(to.session, query_id) else {
+        let to = Recipient { query_id, ..*to };
+        let Some(Sent { form, held, .. }) = self.registry.find(to.query()) else {
             return Ok(());
         };
-        let to = &Recipient {
-            query_id,
-            form,
-            ..*to
+        let to = &Recipient { form, ..to };
+        let until = Instant::now() + COMPARED_WITHIN;
+        // The statement's own reply compares it, or says that Snowflake goes on with it. Its end is not recorded before.
+        if let Some(execution) = held
+            && let Answer::Running(_) = execution.wait(COMPARED_WITHIN).await
+        {
+            return Ok(());
+        }
+        let Some(turn) = self.registry.turn(to.query()) else {
+            return Ok(());
         };
-        let until_ns = self.clock.mono_ns() + nanos(COMPARED_WITHIN);
-        loop {
-            let left_ns = u64::try_from(until_ns - self.clock.mono_ns()).unwrap_or(0);
-            let left = Duration::from_nanos(left_ns);
+        let Ok(_turn) = timeout_at(until, turn.lock()).await else {
+            return Ok(());
+        };
+        let mut pause = LOOK_AGAIN.0;
+        while let Some(Standing::Uncompared(_)) = self.standing(to) {
+            let Ok(Ok(place)) = timeout_at(until, fetches.acquire()).await else {
+                return Ok(());
+            };
+            let left = until.saturating_duration_since(Instant::now());
             if self.look_within(way, to, left).await? == Look::Over || left.is_zero() {
                 return Ok(());
             }
-            tokio::time::sleep(LOOK_AGAIN.min(left)).await;
+            drop(place);
+            sleep_until(until.min(Instant::now() + pause)).await;
+            pause = (pause * 2).min(LOOK_AGAIN.1);
         }
+        Ok(())
     }
 
     /// Records that nobody will see a statement's end, unless it was seen.
-    pub async fn abandon(&self, detached: &Detached) {
+    pub async fn abandon(&self, query: QueryRef<'_>, detached: &Detached) {
+        self.registry.let_go(query);
         let undone = detached.undone().await;
         let Some(waiting) = undone.as_ref() else {
             return;
@@ -252,22 +287,31 @@ impl Stages {
         detached.end(undone);
     }
 
+    /// Masks an answer; one that tells of no end of a query that Snowflake had named is not taken for it.
+    fn mask(&self, unmasked: Unmasked, to: &Recipient<'_>) -> Masked {
+        let named = self.registry.find(to.query()).and_then(|sent| sent.named());
+        let masked = mask(unmasked, to.query_id, to.form, to.host);
+        match named {
+            Some(named) => masked.about(named),
+            None => masked,
+        }
+    }
+
     /// Reads what an answer says; what is withheld is so from here on, before anything of it can be asked for.
     fn concluded(&self, masked: &Masked, to: &Recipient<'_>) -> Conclusion {
         let conclusion = Conclusion::of(masked, to.query_id);
         if conclusion.is_withheld() {
-            self.registry.conclude(to.session, to.query_id, &conclusion);
+            self.registry.conclude(to.query(), &conclusion);
         }
         conclusion
     }
 
     fn standing(&self, to: &Recipient<'_>) -> Option<Standing> {
-        let sent = self.registry.find(to.session, to.query_id)?;
-        Some(sent.standing)
+        Some(self.registry.find(to.query())?.standing)
     }
 
     fn waiting(&self, to: &Recipient<'_>) -> Option<Arc<Detached>> {
-        self.registry.find(to.session, to.query_id)?.detached
+        self.registry.find(to.query())?.detached
     }
 }
 
@@ -324,8 +368,4 @@ async fn ask(way: Way<'_>, form: Form, wanted: Wanted, earlier: Earlier) -> Unma
             upstream::fetch_partition(upstream, login, headers, wanted, earlier).await
         }
     }
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

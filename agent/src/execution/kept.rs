@@ -131,7 +131,14 @@ mod tests {
     use crate::snowflake::answer::Form;
 
     fn replied(session: SessionId) -> Arc<Execution> {
-        let execution = Execution::new(session, LoginId::new(), "r".to_owned(), [0; 32], Form::V1);
+        let execution = Execution::new(
+            session,
+            LoginId::new(),
+            Arc::from("ACME"),
+            "r".to_owned(),
+            [0; 32],
+            Form::V1,
+        );
         let reply = Reply::broken(Form::V1, execution.own_query_id());
         execution.advance(State::Ready(reply));
         Arc::new(execution)

@@ -6,14 +6,15 @@
 mod chunks;
 mod delivery;
 mod kept;
+mod queries;
 mod query;
 mod registry;
 mod request;
 mod scan;
 mod table;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -25,7 +26,7 @@ use crate::snowflake::route::QueryId;
 
 pub use chunks::{Chunks, Handle, Sought};
 pub use delivery::{Delivered, Fetched, Look, Recipient, Way};
-pub use query::{Conclusion, Detached, Known, Sent, Standing};
+pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Sent, Standing};
 pub use registry::{Joined, Registry};
 pub use request::UpstreamId;
 
@@ -77,6 +78,7 @@ pub struct Execution {
     id: StatementId,
     session: SessionId,
     login: LoginId,
+    account: Arc<str>,
     request_id: String,
     upstream_id: UpstreamId,
     form: Form,
@@ -93,6 +95,7 @@ impl Execution {
     pub fn new(
         session: SessionId,
         login: LoginId,
+        account: Arc<str>,
         request_id: String,
         meaning: [u8; 32],
         form: Form,
@@ -101,6 +104,7 @@ impl Execution {
             id: StatementId::new(),
             session,
             login,
+            account,
             upstream_id: UpstreamId::new(login, &request_id, &meaning),
             request_id,
             form,
@@ -127,6 +131,12 @@ impl Execution {
     #[must_use]
     pub fn login(&self) -> LoginId {
         self.login
+    }
+
+    /// Names the account at which it runs.
+    #[must_use]
+    pub fn account(&self) -> &Arc<str> {
+        &self.account
     }
 
     /// Gives the client's name for the request.

@@ -1,16 +1,28 @@
 //! One query of a session, from its statement's first byte until the session ends.
 
+use std::mem;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify};
 
 use super::Execution;
-use crate::id::LoginId;
+use crate::id::{LoginId, SessionId};
 use crate::mask::{Child, Masked};
 use crate::record::Undone;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::upstream::Earlier;
+
+/// Names a query: its id means something in one session and at one account alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryRef<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// The account's name.
+    pub account: &'a str,
+    /// The query, by any of its names.
+    pub query_id: QueryId,
+}
 
 /// Where a query id leads.
 #[derive(Clone, Debug)]
@@ -36,6 +48,28 @@ pub enum Standing {
     Compared(Known),
     /// Its answer was withheld: nothing of its result leaves by any way.
     Withheld,
+}
+
+impl Standing {
+    /// Notes that what ran is what was judged.
+    pub(super) fn compared(self) -> Self {
+        match self {
+            Self::Uncompared(known) | Self::Compared(known) => Self::Compared(known),
+            Self::Unnamed | Self::Withheld => self,
+        }
+    }
+
+    /// Lets go of the parts of a batch that failed: it has no results that could be compared with them, and one that had
+    /// would be withheld.
+    pub(super) fn without_parts(self) -> Self {
+        match self {
+            Self::Uncompared(mut known) => {
+                drop(mem::take(&mut known.earlier.parts));
+                Self::Uncompared(known)
+            }
+            Self::Unnamed | Self::Compared(_) | Self::Withheld => self,
+        }
+    }
 }
 
 /// What is remembered of a query until its session ends; kept small, since nothing of it is forgotten before.
@@ -78,13 +112,13 @@ impl Conclusion {
             query_id: outcome.query_id,
             earlier: masked.earlier(),
             children: outcome.children.clone(),
-            is_withheld: outcome.withheld.is_some(),
+            is_withheld: outcome.withheld.is_some() && !outcome.is_untold,
             is_compared: outcome.is_compared(),
             is_end: outcome.is_end_of(query_id),
         }
     }
 
-    /// Tells whether the answer was withheld.
+    /// Tells whether the answer was withheld, and all else of its query is from here on.
     #[must_use]
     pub fn is_withheld(&self) -> bool {
         self.is_withheld
@@ -101,6 +135,17 @@ impl Conclusion {
     pub fn is_end(&self) -> bool {
         self.is_end
     }
+}
+
+/// A query that Snowflake goes on with after its reply.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// The account's name.
+    pub account: Arc<str>,
+    /// Snowflake's name of the query.
+    pub query_id: QueryId,
+    /// What waits for its end.
+    pub detached: Arc<Detached>,
 }
 
 /// A statement that Snowflake goes on with after its reply, until its end is recorded.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Execution;
 use super::kept::Kept;
-use super::query::{Conclusion, Detached, Sent};
+use super::queries::Queries;
+use super::query::{Conclusion, Detached, Followed, QueryRef, Sent};
 use super::request::RequestKey;
 use super::table::Table;
 use crate::id::{LoginId, SessionId};
@@ -44,29 +45,52 @@ impl Registry {
 
     /// Notes the id that Snowflake gave a statement.
     pub fn name(&self, execution: &Execution, query_id: QueryId, earlier: Earlier) {
-        if let Some(table) = self.tables().get_mut(&execution.session()) {
-            table.name(execution.own_query_id(), query_id, earlier);
-        }
+        let query = QueryRef {
+            session: execution.session(),
+            account: execution.account(),
+            query_id: execution.own_query_id(),
+        };
+        self.at(query, |queries| {
+            queries.name(query.query_id, query_id, earlier)
+        });
     }
 
     /// Notes that Snowflake goes on with a query after its reply.
-    pub fn detach(&self, session: SessionId, query_id: QueryId, detached: &Arc<Detached>) {
-        if let Some(table) = self.tables().get_mut(&session) {
-            table.detach(query_id, detached);
-        }
+    pub fn detach(&self, query: QueryRef<'_>, detached: &Arc<Detached>) {
+        self.at(query, |queries| queries.detach(query.query_id, detached));
+    }
+
+    /// Lets go of what waits for a query's end.
+    pub fn let_go(&self, query: QueryRef<'_>) {
+        self.at(query, |queries| queries.let_go(query.query_id));
     }
 
     /// Notes what an answer says of a query and of those that it held.
-    pub fn conclude(&self, session: SessionId, query_id: QueryId, conclusion: &Conclusion) {
-        if let Some(table) = self.tables().get_mut(&session) {
-            table.conclude(query_id, conclusion);
-        }
+    pub fn conclude(&self, query: QueryRef<'_>, conclusion: &Conclusion) {
+        self.at(query, |queries| {
+            queries.conclude(query.query_id, conclusion)
+        });
     }
 
-    /// Finds the query of an id; ids of other sessions lead nowhere.
+    /// Finds the query of an id; ids of other sessions and accounts lead nowhere.
     #[must_use]
-    pub fn find(&self, session: SessionId, query_id: QueryId) -> Option<Sent> {
-        self.tables().get(&session)?.find(query_id)
+    pub fn find(&self, query: QueryRef<'_>) -> Option<Sent> {
+        let tables = self.tables();
+        tables
+            .get(&query.session)?
+            .at(query.account)?
+            .find(query.query_id)
+    }
+
+    /// Gives the turn to compare a query, which one has at a time.
+    pub(super) fn turn(&self, query: QueryRef<'_>) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        self.at(query, |queries| queries.turn(query.query_id))?
+    }
+
+    fn at<T>(&self, query: QueryRef<'_>, change: impl FnOnce(&mut Queries) -> T) -> Option<T> {
+        let mut tables = self.tables();
+        let queries = tables.get_mut(&query.session)?.at_mut(query.account)?;
+        Some(change(queries))
     }
 
     /// Finds the execution of a request.
@@ -81,20 +105,18 @@ impl Registry {
         self.tables().get(&session)?.find_request(key)
     }
 
-    /// Lists a session's queries that Snowflake goes on with after their reply, of one login or of all.
+    /// Lists a session's queries that Snowflake goes on with after their reply.
     #[must_use]
-    pub fn detached(
-        &self,
-        session: SessionId,
-        login: Option<LoginId>,
-    ) -> Vec<(QueryId, Arc<Detached>)> {
+    pub fn detached(&self, session: SessionId) -> Vec<Followed> {
         let tables = self.tables();
-        let table = tables.get(&session);
-        table.map_or_else(Vec::new, |table| table.detached(login))
+        tables.get(&session).map_or_else(Vec::new, Table::detached)
     }
 
     /// Keeps an execution that has its reply for replays and polls, as long as its time and the room for all allow.
     pub fn keep(&self, execution: Arc<Execution>, now_ns: i64) {
+        if let Some(table) = self.tables().get_mut(&execution.session()) {
+            table.settle(&execution);
+        }
         let surplus = self.kept().push(execution, now_ns);
         self.forget(surplus);
     }

@@ -4,18 +4,30 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::execution::query::Standing;
+use crate::execution::table::Table;
 use crate::id::StatementId;
 use crate::mask::{Masked, mask};
+use crate::record::Part;
 use crate::snowflake::answer::Form;
 use crate::statement::Kind;
 use crate::upstream::Unmasked;
 
+const ACCOUNT: &str = "ACME";
 const ROWS: &str = r#""total":1,"statementTypeId":4096,"rowset":[["1"]]"#;
 const OTHER_KIND: &str = r#""total":1,"statementTypeId":12544,"rowset":[["1"]]"#;
 
 fn execution(session: SessionId, login: LoginId, request_id: &str, meaning: u8) -> Execution {
     let request_id = request_id.to_owned();
-    Execution::new(session, login, request_id, [meaning; 32], Form::V1)
+    let account = Arc::from(ACCOUNT);
+    Execution::new(session, login, account, request_id, [meaning; 32], Form::V1)
+}
+
+fn query(session: SessionId, query_id: QueryId) -> QueryRef<'static> {
+    QueryRef {
+        session,
+        account: ACCOUNT,
+        query_id,
+    }
 }
 
 fn earlier() -> Earlier {
@@ -74,11 +86,14 @@ impl Named {
     fn conclude_with(&self, masked: &Masked) {
         let conclusion = Conclusion::of(masked, self.query_id);
         let session = self.execution.session();
-        self.registry.conclude(session, self.query_id, &conclusion);
+        self.registry
+            .conclude(query(session, self.query_id), &conclusion);
     }
 
     fn standing(&self, query_id: QueryId) -> Option<Standing> {
-        let sent = self.registry.find(self.execution.session(), query_id);
+        let sent = self
+            .registry
+            .find(query(self.execution.session(), query_id));
         sent.map(|sent| sent.standing)
     }
 
@@ -102,17 +117,27 @@ fn a_replay_joins_and_another_text_differs() {
 }
 
 #[test]
-fn a_query_id_leads_nowhere_from_another_session() {
+fn a_query_id_leads_nowhere_from_another_session_or_account() {
     let named = Named::new();
     for id in named.ids() {
-        assert!(named.registry.find(SessionId::new(), id).is_none());
-        let sent = named.registry.find(named.execution.session(), id).unwrap();
+        let own = query(named.execution.session(), id);
+        for other in [
+            query(SessionId::new(), id),
+            QueryRef {
+                account: "OTHER",
+                ..own
+            },
+        ] {
+            assert!(named.registry.find(other).is_none(), "{other:?}");
+        }
+        let sent = named.registry.find(own).unwrap();
         assert!(sent.held.is_some());
         assert_eq!(sent.named(), Some(named.query_id));
     }
     named.registry.forget(vec![Arc::clone(&named.execution)]);
     for id in named.ids() {
-        let sent = named.registry.find(named.execution.session(), id).unwrap();
+        let own = query(named.execution.session(), id);
+        let sent = named.registry.find(own).unwrap();
         assert!(sent.held.is_none());
         assert_eq!(sent.named(), Some(named.query_id));
     }
@@ -178,9 +203,9 @@ fn an_answer_that_is_withheld_at_once_names_its_query_withheld() {
     let started = started(registry.start_or_join(execution(session, LoginId::new(), "r", 1)));
     let query_id = QueryId::mint();
     let conclusion = Conclusion::of(&answer(query_id, OTHER_KIND), started.own_query_id());
-    registry.conclude(session, started.own_query_id(), &conclusion);
+    registry.conclude(query(session, started.own_query_id()), &conclusion);
     for id in [started.own_query_id(), query_id] {
-        let sent = registry.find(session, id).unwrap();
+        let sent = registry.find(query(session, id)).unwrap();
         assert!(matches!(sent.standing, Standing::Withheld), "{sent:?}");
         assert_eq!(sent.named(), Some(query_id));
     }
@@ -275,5 +300,80 @@ proptest! {
                 prop_assert_eq!(found, is_withheld);
             }
         }
+    }
+}
+
+/// A query of a batch of three, named and judged.
+fn batch() -> Earlier {
+    let part = || Part {
+        statement: StatementId::new(),
+        kind: Kind::Query,
+    };
+    Earlier {
+        parts: Arc::from([part(), part(), part()]),
+        ..earlier()
+    }
+}
+
+#[test]
+fn the_parts_of_a_batch_count_from_its_start_until_it_fails() {
+    let mut table = Table::of_size(6);
+    let session = SessionId::new();
+    let mut start = |id: &str| {
+        let execution = execution(session, LoginId::new(), id, 1);
+        started(table.start_or_join(execution))
+    };
+    let (one, other) = (start("one"), start("other"));
+    let named = QueryId::mint();
+    let queries = table.at_mut(ACCOUNT).unwrap();
+    queries.name(one.own_query_id(), named, batch());
+    assert_eq!(queries.parts(), 3);
+    queries.name(other.own_query_id(), QueryId::mint(), batch());
+    assert_eq!(queries.parts(), 6);
+    let again = || execution(session, LoginId::new(), "again", 1);
+    assert!(matches!(table.start_or_join(again()), Joined::Full));
+
+    let failed = format!(
+        r#"{{"data":{{"queryId":"{named}"}},"code":"002003","message":"no","success":false}}"#
+    );
+    let failed = Unmasked::of_answer(Kind::Query, failed.leak());
+    let failed = mask(failed, named, Form::V1, "h");
+    let queries = table.at_mut(ACCOUNT).unwrap();
+    queries.conclude(named, &Conclusion::of(&failed, named));
+    assert_eq!(queries.parts(), 3);
+    let Some(Standing::Uncompared(known)) = queries.find(named).map(|sent| sent.standing) else {
+        panic!()
+    };
+    assert!(known.earlier.parts.is_empty());
+    assert!(matches!(table.start_or_join(again()), Joined::New(_)));
+}
+
+#[test]
+fn a_batch_that_was_compared_counts_each_part_once() {
+    let named = Named::new();
+    let parts = batch();
+    let one = execution(named.execution.session(), LoginId::new(), "batch", 1);
+    let one = started(named.registry.start_or_join(one));
+    let query_id = QueryId::mint();
+    named.registry.name(&one, query_id, parts);
+    let ids: Vec<String> = (0..3).map(|_| QueryId::mint().to_string()).collect();
+    let members = format!(
+        r#""statementTypeId":40960,"resultIds":"{}","resultTypes":"4096,4096,4096""#,
+        ids.join(",")
+    );
+    let body = format!(r#"{{"data":{{"queryId":"{query_id}",{members}}},"success":true}}"#);
+    let answer = Unmasked::of_answer(Kind::Query, body.leak()).made_several(&[Kind::Query; 3]);
+    let masked = mask(answer, query_id, Form::V1, "h");
+    let conclusion = Conclusion::of(&masked, query_id);
+    let of = query(one.session(), query_id);
+    for _ in 0..2 {
+        named.registry.conclude(of, &conclusion);
+        let tables = named.registry.tables();
+        assert_eq!(tables[&one.session()].at(ACCOUNT).unwrap().parts(), 3);
+    }
+    for id in ids {
+        let id = query(one.session(), QueryId::parse(&id).unwrap());
+        let sent = named.registry.find(id).unwrap();
+        assert!(matches!(sent.standing, Standing::Compared(_)), "{sent:?}");
     }
 }

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use super::query::Standing;
+use tokio::sync::Semaphore;
+
+use super::query::{QueryRef, Standing};
 use super::{Recipient, Way};
 use crate::record::RecordError;
 use crate::session::Stages;
@@ -18,7 +20,8 @@ impl Stages {
     /// Reads a request's text in the scope of its session.
     ///
     /// A result of the session that nobody has compared with what was judged is compared first: a driver may know that
-    /// its statement has ended before Icecore looked. One that cannot be compared is no result of the session.
+    /// its statement has ended before Icecore looked; that takes one of the session's `fetches`. One that cannot be
+    /// compared is no result of the session.
     ///
     /// # Errors
     /// The comparison could not be recorded.
@@ -27,6 +30,7 @@ impl Stages {
         way: Way<'_>,
         to: &Recipient<'_>,
         request: &QueryRequest,
+        fetches: &Semaphore,
     ) -> Result<Statement, RecordError> {
         let mut waited = HashSet::new();
         loop {
@@ -37,7 +41,7 @@ impl Stages {
             if waited.len() == SCANS_MAX || !waited.insert(query_id) {
                 return Ok(statement);
             }
-            self.wait_compared(way, to, query_id).await?;
+            self.wait_compared(way, to, query_id, fetches).await?;
         }
     }
 
@@ -48,12 +52,16 @@ impl Stages {
         request: &QueryRequest,
     ) -> (Statement, Option<QueryId>) {
         let early = Cell::new(None);
-        let knows = |id| {
-            let sent = self.registry.find(to.session, id);
+        let knows = |query_id| {
+            let query = QueryRef {
+                query_id,
+                ..to.query()
+            };
+            let sent = self.registry.find(query);
             match sent.map(|sent| sent.standing) {
                 Some(Standing::Compared(_)) => true,
                 Some(Standing::Uncompared(_)) => {
-                    early.set(Some(id));
+                    early.set(Some(query_id));
                     false
                 }
                 None | Some(Standing::Unnamed | Standing::Withheld) => false,

@@ -7,6 +7,20 @@ use crate::snowflake::v2::Answer;
 use crate::statement::{Action, Kind};
 use crate::upstream::{ApiAnswered, Ran, Subject};
 
+/// Why an answer is withheld.
+enum Doubt {
+    /// It is not what was judged, or does not say what it is.
+    Differs(String),
+    /// Snowflake could not be asked what it ran, which may pass.
+    Untold(String),
+}
+
+impl From<String> for Doubt {
+    fn from(reason: String) -> Self {
+        Self::Differs(reason)
+    }
+}
+
 /// Turns an answer into what the agent may have.
 pub(super) fn mask(subject: Subject, own_id: QueryId, form: Form, answered: ApiAnswered) -> Masked {
     let (answer, partition, ran) = answered.into_parts();
@@ -33,7 +47,14 @@ pub(super) fn mask(subject: Subject, own_id: QueryId, form: Form, answered: ApiA
             },
             chunks: Vec::new(),
         },
-        Err(reason) => withhold(subject, own_id, form, outcome, reason),
+        Err(Doubt::Differs(reason)) => withhold(subject, own_id, form, outcome, reason),
+        Err(Doubt::Untold(reason)) => {
+            let outcome = Outcome {
+                is_untold: true,
+                ..outcome
+            };
+            withhold(subject, own_id, form, outcome, reason)
+        }
     }
 }
 
@@ -60,7 +81,7 @@ fn check(
     answer: &Answer,
     partition: Option<u32>,
     ran: &Ran,
-) -> Result<Vec<Child>, String> {
+) -> Result<Vec<Child>, Doubt> {
     if !answer.success() || answer.in_progress() {
         return Ok(Vec::new());
     }
@@ -74,7 +95,8 @@ fn check(
         return Err(format!(
             "Snowflake says that rows were changed, which the judged kind `{}` does not",
             judged.name()
-        ));
+        )
+        .into());
     }
     let untold = |why: &str| {
         format!(
@@ -85,8 +107,8 @@ fn check(
     let children = match ran {
         Ran::Compared => return Ok(Vec::new()),
         Ran::Told(told) => told_children(subject, told, untold)?,
-        Ran::Untold(error) => return Err(untold(&error.to_string())),
-        Ran::Unasked => return Err(untold("Snowflake was not asked what it ran")),
+        Ran::Untold(error) => return Err(Doubt::Untold(untold(&error.to_string()))),
+        Ran::Unasked => return Err(untold("Snowflake was not asked what it ran").into()),
     };
     if partition.is_some_and(|number| number > 0) {
         return Ok(children);
@@ -97,14 +119,16 @@ fn check(
             "Snowflake names {} statements to the SQL API, and not the same {} to drivers",
             ids.len().max(1),
             children.len().max(1)
-        ));
+        )
+        .into());
     }
     if ids.len() != parts.len() && judged != Kind::Unknown {
         return Err(format!(
             "Snowflake ran {} statements, and {} were judged",
             ids.len().max(1),
             parts.len().max(1)
-        ));
+        )
+        .into());
     }
     Ok(children)
 }

@@ -107,8 +107,16 @@ fn a_kind_that_cannot_be_had_withholds_the_rows() {
         told(""),
         told(r#","statementTypeId":null"#),
     ] {
-        withheld(masked(Kind::Query, &[], 200, "", ran));
+        let is_unasked = matches!(ran, Ran::Untold(_));
+        let found = masked(Kind::Query, &[], 200, "", ran);
+        assert_eq!(found.2.is_untold, is_unasked);
+        withheld(found);
     }
+    // What differs does so whatever else could not be asked.
+    let changed = r#","stats":{"numRowsInserted":1}"#;
+    let untold = Ran::Untold(UpstreamError::Expired);
+    let (_, _, outcome) = masked(Kind::Query, &[], 200, changed, untold);
+    assert!(outcome.withheld.is_some() && !outcome.is_untold);
 }
 
 #[test]

@@ -40,6 +40,10 @@ pub struct Outcome {
     pub withdrawn: bool,
     /// Why Icecore withheld the answer.
     pub withheld: Option<String>,
+    /// Whether it was withheld only since Snowflake could not be asked what it ran: another request may compare it.
+    pub is_untold: bool,
+    /// Whether the answer does not tell of the query that Snowflake had named before: how that ended is not known.
+    pub is_elsewhere: bool,
     /// Snowflake's id of the query.
     pub query_id: Option<QueryId>,
     /// Snowflake's error code, digits.
@@ -75,7 +79,8 @@ impl Outcome {
     #[must_use]
     pub fn is_end_of(&self, query_id: QueryId) -> bool {
         let is_about_it = self.succeeded || self.query_id == Some(query_id);
-        self.withheld.is_some() || (is_about_it && !self.in_progress)
+        let is_told = !self.is_untold && !self.is_elsewhere;
+        is_told && (self.withheld.is_some() || (is_about_it && !self.in_progress))
     }
 
     /// Tells whether the answer was compared with what was judged: a later partition says nothing of its statement.
@@ -118,6 +123,19 @@ impl Masked {
     #[must_use]
     pub fn take_chunks(&mut self) -> Vec<NamedChunk> {
         std::mem::take(&mut self.chunks)
+    }
+
+    /// Notes that Snowflake had named the query before: the end of its statement is told by what names it, and not by an
+    /// error about the asking.
+    #[must_use]
+    pub fn about(mut self, query_id: QueryId) -> Self {
+        let outcome = &mut self.outcome;
+        let is_answer = outcome.withheld.is_none() && !outcome.in_progress;
+        if is_answer && !outcome.is_end_of(query_id) {
+            outcome.is_elsewhere = true;
+            outcome.query_id = Some(query_id);
+        }
+        self
     }
 
     /// Names the statement.
@@ -188,6 +206,8 @@ fn read(answer: &Answer) -> Outcome {
         cancelled: answer.code() == Some(code::CANCELLED),
         withdrawn: false,
         withheld: None,
+        is_untold: false,
+        is_elsewhere: false,
         query_id: answer.query_id(),
         error_code: answer.code().filter(|_| failed).map(str::to_owned),
         sql_state: answer.sql_state().filter(|_| failed),
@@ -287,6 +307,34 @@ mod tests {
         assert!(!text(&masked).contains("canary"));
         assert!(masked.outcome().withheld.is_some());
         assert_eq!(masked.outcome().ended(), Ended::Refused);
+    }
+
+    #[test]
+    fn an_error_that_names_no_query_is_no_end_of_one_that_was_named() {
+        const ID: &str = "01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11";
+        let named = QueryId::parse(ID).unwrap();
+        let masked = |data: &str| {
+            let body =
+                format!(r#"{{"data":{data},"code":"000612","message":"x","success":false}}"#);
+            let unmasked = Unmasked::of_answer(Kind::Query, body.leak());
+            mask(unmasked, QueryId::mint(), Form::V1, HOST).about(named)
+        };
+        let about = masked(&format!(r#"{{"queryId":"{ID}"}}"#));
+        assert!(about.outcome().is_end_of(named) && !about.outcome().is_elsewhere);
+        let other = QueryId::mint();
+        for data in ["null", &format!(r#"{{"queryId":"{other}"}}"#)] {
+            let elsewhere = masked(data);
+            let outcome = elsewhere.outcome();
+            assert!(!outcome.is_end_of(named) && outcome.is_elsewhere, "{data}");
+            assert_eq!(outcome.query_id, Some(named));
+        }
+        let rows = mask(
+            Unmasked::of_answer(Kind::Query, ROWS),
+            QueryId::mint(),
+            Form::V1,
+            HOST,
+        );
+        assert!(!rows.about(other).outcome().is_elsewhere);
     }
 
     #[test]

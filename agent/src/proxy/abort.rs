@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::body::Plain;
 use super::door::{Door, Received};
 use super::login::{done, failed, relay};
 use super::logins::OpenLogin;
@@ -15,10 +16,16 @@ use crate::upstream;
 
 impl Door {
     /// Cancels a statement by its request id, wherever it stands.
-    pub(super) async fn abort_request(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
-        let request_id: Option<String> = Object::read(&received.plain)
+    pub(super) async fn abort_request(
+        &self,
+        login: &Arc<OpenLogin>,
+        received: &Received,
+        plain: Plain,
+    ) -> Body {
+        let request_id: Option<String> = Object::read(&plain)
             .ok()
             .and_then(|body| body.read_as("requestId"));
+        drop(plain);
         let Some(request_id) = request_id else {
             let detail = json!({ "path": received.path });
             return self
@@ -40,7 +47,7 @@ impl Door {
         received: &Received,
         query_id: QueryId,
     ) -> Body {
-        match self.sent(received, query_id).await {
+        match self.sent(login, received, query_id).await {
             Ok(sent) => match (&sent.held, sent.named()) {
                 (Some(execution), _) => self.abort(login, received, execution).await,
                 (None, Some(named)) => self.ask(login, received, Ok(named)).await,

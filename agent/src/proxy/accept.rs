@@ -130,7 +130,6 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
     match opening {
         Opening::Tls { name: Some(name) } if is_snowflake(&name) => {
             session.learn_governed(address);
-            session.learn_driver(&peer);
             govern(&core, session, peer, name, stream).await;
         }
         Opening::Http { host: Some(host) } if is_snowflake(&host) => {

@@ -55,11 +55,7 @@ impl Door {
             );
         }
         let Some(slot) = self.session.take_chunk() else {
-            // Drivers ask again after a while.
-            return tell(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "more chunks than a session may fetch at once",
-            );
+            return later("more chunks than a session may fetch at once");
         };
         let (statement, index) = (handle.statement, handle.chunk.index());
         let opened = upstream::open_chunk(&self.core.upstream, handle.chunk.clone()).await;
@@ -122,6 +118,11 @@ fn status_of(error: &UpstreamError) -> StatusCode {
         | UpstreamError::Withdrawn
         | UpstreamError::Request(_) => StatusCode::BAD_GATEWAY,
     }
+}
+
+/// Tells that a chunk may be had later: drivers ask again after a while.
+pub(super) fn later(text: &str) -> Told {
+    tell(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
 fn tell(status: StatusCode, text: &str) -> Told {

@@ -74,7 +74,7 @@ impl Shared {
             .cloned()
     }
 
-    /// Records an event; a session that has had its share is only counted.
+    /// Records an event; what a session has no room for is counted.
     pub(super) async fn event(
         &self,
         session: Option<&Session>,
@@ -83,13 +83,6 @@ impl Shared {
         category: Category,
         detail: serde_json::Value,
     ) {
-        let within = session.map_or_else(
-            || self.host_events.take(self.stages.clock.now()),
-            Session::count_event,
-        );
-        if !within {
-            return;
-        }
         let row = EventRow {
             session_id: Some(session.map_or_else(no_session, Session::id)),
             event_code,
@@ -98,7 +91,11 @@ impl Shared {
             detail: Some(detail),
             ..EventRow::default()
         };
-        self.record_events(vec![row]).await;
+        let row = match session {
+            Some(session) => session.admit(row),
+            None => Some(row).filter(|_| self.host_events.take(self.stages.clock.now())),
+        };
+        self.record_events(row.into_iter().collect()).await;
     }
 
     /// Records events, if there are any.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::core::Core;
 use super::door::Door;
 use super::logins::OpenLogin;
-use crate::execution::{Detached, Look, Recipient, Way};
+use crate::execution::{Detached, Followed, Look, QueryRef, Recipient, Way};
 use crate::id::SessionId;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
@@ -69,32 +69,40 @@ impl Door {
             }
             wait = (wait * 2).min(LOOK_AGAIN.1);
         }
-        stages.abandon(detached).await;
+        let query = QueryRef {
+            session: to.session,
+            account: to.account,
+            query_id,
+        };
+        stages.abandon(query, detached).await;
     }
 }
 
-/// Looks once more at what a login sent and Snowflake goes on with, before the login is closed.
-pub(super) async fn end_of_login(core: &Core, login: &OpenLogin) {
-    let registry = &core.shared.stages.registry;
-    let waiting = registry.detached(login.session, Some(login.id));
-    let ended = waiting
-        .iter()
-        .map(|(query_id, detached)| last_look(core, login, *query_id, detached));
+/// Looks once more at what logins of a session sent and Snowflake goes on with, before they are closed.
+pub(super) async fn end_of_logins(core: &Core, session: SessionId, logins: &[Arc<OpenLogin>]) {
+    let ended = core.shared.stages.registry.detached(session);
+    let ended = ended.iter().filter_map(|followed| {
+        let login = logins
+            .iter()
+            .find(|login| login.id == followed.detached.login())?;
+        Some(last_look(core, login, followed))
+    });
     join_all(ended).await;
 }
 
-/// Looks once more at what a session's logins sent and Snowflake goes on with, before they are closed.
-pub(super) async fn end_all(core: &Core, session: SessionId, logins: &[Arc<OpenLogin>]) {
-    join_all(logins.iter().map(|login| end_of_login(core, login))).await;
+/// Notes that nobody will see how a session's statements end that Snowflake goes on with.
+pub(super) async fn abandon_all(core: &Core, session: SessionId) {
     let stages = &core.shared.stages;
-    for (_, detached) in stages.registry.detached(session, None) {
-        stages.abandon(&detached).await;
+    for followed in stages.registry.detached(session) {
+        let query = query_of(session, &followed);
+        stages.abandon(query, &followed.detached).await;
     }
 }
 
-async fn last_look(core: &Core, login: &OpenLogin, query_id: QueryId, detached: &Detached) {
+async fn last_look(core: &Core, login: &OpenLogin, followed: &Followed) {
     let stages = &core.shared.stages;
-    let Some(sent) = stages.registry.find(login.session, query_id) else {
+    let query = query_of(login.session, followed);
+    let Some(sent) = stages.registry.find(query) else {
         return;
     };
     let headers = Headers::own();
@@ -108,11 +116,19 @@ async fn last_look(core: &Core, login: &OpenLogin, query_id: QueryId, detached: 
         login: login.id,
         account: &login.account.name,
         host: &login.account.host,
-        query_id,
+        query_id: query.query_id,
         form: sent.form,
     };
     if let Err(error) = stages.look_within(way, &to, LAST_LOOK_WITHIN).await {
-        tracing::error!(query = %query_id, %error, "a statement's end could not be recorded");
+        tracing::error!(query = %query.query_id, %error, "a statement's end could not be recorded");
     }
-    stages.abandon(detached).await;
+    stages.abandon(query, &followed.detached).await;
+}
+
+fn query_of(session: SessionId, followed: &Followed) -> QueryRef<'_> {
+    QueryRef {
+        session,
+        account: &followed.account,
+        query_id: followed.query_id,
+    }
 }

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use tokio::sync::oneshot;
 
-use super::body::{self, BodyError};
+use super::body::{self, BODY_WITHIN, BodyError, Plain, Size};
+use super::chunk;
 use super::core::Core;
 use super::logins::OpenLogin;
 use super::sessions::Session;
@@ -45,14 +46,13 @@ pub(super) struct Door {
     pub(super) name: String,
 }
 
-/// A request that was read whole.
+/// A request that was read whole, but for its body.
 pub(super) struct Received {
     pub(super) endpoint: Endpoint,
     pub(super) path: String,
     pub(super) form: Form,
     pub(super) query: Option<String>,
     pub(super) headers: HeaderMap,
-    pub(super) plain: Bytes,
 }
 
 impl Received {
@@ -65,7 +65,6 @@ impl Received {
             form: Form::V1,
             query: None,
             headers: HeaderMap::new(),
-            plain: Bytes::new(),
         }
     }
 
@@ -93,9 +92,13 @@ impl Door {
     /// Answers one request; whatever is wrong with it is told in a body that every driver shows.
     ///
     /// Once it is read, a request is carried out to its end even if its client hangs up: a login that Snowflake has
-    /// granted must be recorded and closed, a renewed token kept.
+    /// granted must be recorded and closed, a renewed token kept. Until that end it has its place among the requests of
+    /// its session, which an HTTP/2 client could otherwise have without number by resetting its streams.
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Told {
-        let (account, received) = match self.receive(request).await {
+        let Some(place) = self.session.take_request() else {
+            return self.refuse_one_more(request).await;
+        };
+        let (account, received, plain) = match self.receive(request).await {
             Ok(received) => received,
             Err(refusal) => return tell(refusal),
         };
@@ -103,7 +106,8 @@ impl Door {
         let (done, answered) = oneshot::channel();
         drop(tasks::spawn("request", async move {
             // A client that has gone takes no answer.
-            drop(done.send(self.dispatch(&account, received).await));
+            drop(done.send(self.dispatch(&account, received, plain).await));
+            drop(place);
         }));
         answered.await.unwrap_or_else(|_| {
             tell(form.plain_error(
@@ -113,13 +117,31 @@ impl Door {
         })
     }
 
-    /// Reads a request whole and settles which account and endpoint it is for.
-    async fn receive(&self, request: Request<Incoming>) -> Result<(Arc<Account>, Received), Body> {
+    /// Refuses a request of a session that has as many in the works as it may, under a status that no driver repeats.
+    async fn refuse_one_more(&self, request: Request<Incoming>) -> Told {
         let (head, incoming) = request.into_parts();
-        let limit = self.core.shared.config.limits.request_body_max_bytes;
+        body::discard(incoming).await;
         let path = head.uri.path();
+        let text = "more requests than a session may have in the works; wait for some of them";
         let form = route::form(path, self.core.shared.stages.clock.now());
-        let read = body::read(incoming, limit).await;
+        let told = self.refuse(form, text, json!({ "path": path })).await;
+        match Endpoint::find(head.method.as_str(), path, head.uri.query()) {
+            // What has status 200 would be read as rows.
+            Some(Endpoint::Chunk(_)) => chunk::later(text),
+            Some(_) | None => tell(told),
+        }
+    }
+
+    /// Reads a request whole and settles which account and endpoint it is for.
+    async fn receive(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<(Arc<Account>, Received, Plain), Body> {
+        let (head, incoming) = request.into_parts();
+        let (method, path) = (head.method.as_str(), head.uri.path());
+        let form = route::form(path, self.core.shared.stages.clock.now());
+        let endpoint = Endpoint::find(method, path, head.uri.query());
+        let read = self.read(incoming, Size::of(endpoint.as_ref())).await;
         if self.session.is_over() {
             return Err(form.plain_error(code::LOGIN_REFUSED, "Icecore: this session is over"));
         }
@@ -159,7 +181,6 @@ impl Door {
             );
             return Err(form.plain_error(code::LOGIN_REFUSED, &text));
         };
-        let method = head.method.as_str();
         if head.headers.contains_key(CONTENT_LENGTH) && head.headers.contains_key(TRANSFER_ENCODING)
         {
             let detail = json!({ "method": method, "path": path });
@@ -171,7 +192,7 @@ impl Door {
                 )
                 .await);
         }
-        let Some(endpoint) = Endpoint::find(method, path, head.uri.query()) else {
+        let Some(endpoint) = endpoint else {
             let detail = json!({ "method": method, "path": path });
             let text = format!(
                 "`{method} {path}` is not an endpoint that Icecore carries: {}",
@@ -187,8 +208,12 @@ impl Door {
             }) => {
                 let detail =
                     json!({ "path": path, "bytes": found_bytes, "limit_bytes": limit_bytes });
+                let of = match Size::of(Some(&endpoint)) {
+                    Size::Large => " (`limits.request_body_max`)",
+                    Size::Small(_) | Size::Dropped => " of its endpoint",
+                };
                 let text = format!(
-                    "a request of {found_bytes} bytes is larger than the limit of {limit_bytes} bytes (`limits.request_body_max`)"
+                    "a request of {found_bytes} bytes is larger than the limit of {limit_bytes} bytes{of}"
                 );
                 return Err(self.refuse(form, &text, detail).await);
             }
@@ -206,22 +231,45 @@ impl Door {
                 form,
                 query,
                 headers: head.headers,
-                plain,
             },
+            plain,
         ))
     }
 
-    async fn dispatch(self: &Arc<Self>, account: &Arc<Account>, received: Received) -> Told {
+    /// Reads a body; a large one waits for its turn.
+    async fn read(&self, incoming: Incoming, size: Size) -> Result<Plain, BodyError> {
+        let limit = self.core.shared.config.limits.request_body_max_bytes;
+        let (limit, place) = match size {
+            Size::Large => {
+                let place = self.session.take_large_body(BODY_WITHIN).await;
+                (limit, Some(place.ok_or(BodyError::Crowded)?))
+            }
+            Size::Small(small) => (limit.min(small), None),
+            Size::Dropped => {
+                body::discard(incoming).await;
+                return Ok(Plain::new(Bytes::new(), None));
+            }
+        };
+        let bytes = body::read(incoming, limit).await?;
+        Ok(Plain::new(bytes, place))
+    }
+
+    async fn dispatch(
+        self: &Arc<Self>,
+        account: &Arc<Account>,
+        received: Received,
+        plain: Plain,
+    ) -> Told {
         tracing::trace!(session = %self.session.id(), endpoint = ?received.endpoint, "request taken");
         tell(match received.endpoint {
             Endpoint::Chunk(id) => return self.chunk(account, &id).await,
-            Endpoint::Login => self.log_in(account, &received).await,
+            Endpoint::Login => self.log_in(account, &received, plain).await,
             Endpoint::Authenticator | Endpoint::LoginPage | Endpoint::OauthToken => {
                 self.own_login(&received).await
             }
             Endpoint::Telemetry => telemetry(),
             Endpoint::Renew => match self.master(account, &received).await {
-                Ok(login) => self.renew(&login, &received).await,
+                Ok(login) => self.renew(&login, plain).await,
                 Err(refusal) => refusal,
             },
             Endpoint::Heartbeat
@@ -234,20 +282,26 @@ impl Door {
             | Endpoint::Submit
             | Endpoint::Status(_)
             | Endpoint::Cancel(_) => match self.authorized(account, &received).await {
-                Ok(login) => self.with_login(&login, received).await,
+                Ok(login) => self.with_login(&login, received, plain).await,
                 Err(refusal) => refusal,
             },
         })
     }
 
-    async fn with_login(self: &Arc<Self>, login: &Arc<OpenLogin>, received: Received) -> Body {
+    /// Carries out what acts for a login; whoever reads the body drops it before anything is waited for.
+    async fn with_login(
+        self: &Arc<Self>,
+        login: &Arc<OpenLogin>,
+        received: Received,
+        plain: Plain,
+    ) -> Body {
         match received.endpoint {
-            Endpoint::Query => self.query(login, &received).await,
+            Endpoint::Query => self.query(login, &received, plain).await,
             Endpoint::Result(query_id) => self.result(login, &received, query_id, None).await,
             Endpoint::Monitoring(query_id) => self.monitor(login, &received, query_id).await,
-            Endpoint::AbortRequest => self.abort_request(login, &received).await,
+            Endpoint::AbortRequest => self.abort_request(login, &received, plain).await,
             Endpoint::AbortQuery(query_id) => self.abort_query(login, &received, query_id).await,
-            Endpoint::Submit => self.submit_v2(login, &received).await,
+            Endpoint::Submit => self.submit_v2(login, &received, plain).await,
             Endpoint::Status(handle) => self.status_v2(login, &received, handle).await,
             Endpoint::Cancel(handle) => self.cancel_v2(login, &received, handle).await,
             Endpoint::Heartbeat => self.heartbeat(login, &received).await,

@@ -9,17 +9,28 @@ use super::door::{Door, Received};
 use super::login::{failed, relay};
 use super::logins::OpenLogin;
 use super::query::told;
-use crate::execution::{ANSWER_WITHIN, Answer, Fetched, Recipient, Sent, State, Way};
+use super::sessions::DELIVERIES_MAX;
+use crate::execution::{ANSWER_WITHIN, Answer, Fetched, QueryRef, Recipient, Sent, State, Way};
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::upstream;
 
 impl Door {
-    /// Finds a statement of this session that came through the door this request came through.
-    pub(super) async fn sent(&self, received: &Received, query_id: QueryId) -> Result<Sent, Body> {
+    /// Finds a statement of this session and account that came through the door this request came through.
+    pub(super) async fn sent(
+        &self,
+        login: &OpenLogin,
+        received: &Received,
+        query_id: QueryId,
+    ) -> Result<Sent, Body> {
         let registry = &self.core.shared.stages.registry;
+        let query = QueryRef {
+            session: self.session.id(),
+            account: &login.account.name,
+            query_id,
+        };
         let sent = registry
-            .find(self.session.id(), query_id)
+            .find(query)
             .filter(|sent| sent.form.is_like(received.form));
         match sent {
             Some(sent) => Ok(sent),
@@ -29,7 +40,7 @@ impl Door {
 
     async fn unknown(&self, form: Form, query_id: QueryId) -> Body {
         let detail = json!({ "query_id": query_id.to_string() });
-        let text = "this session has sent no statement with that query id";
+        let text = "this session has sent no statement with that query id to this account";
         self.refuse(form, text, detail).await
     }
 
@@ -43,7 +54,7 @@ impl Door {
     ) -> Body {
         // The first partition comes with the reply.
         let partition = partition.filter(|number| *number > 0);
-        let sent = match self.sent(received, query_id).await {
+        let sent = match self.sent(login, received, query_id).await {
             Ok(sent) => sent,
             Err(refusal) => return refusal,
         };
@@ -51,7 +62,7 @@ impl Door {
             let answer = execution.wait(ANSWER_WITHIN).await;
             let is_there = match &answer {
                 Answer::Running(_) => true,
-                Answer::Settled(reply) => !reply.is_in_progress() && partition.is_none(),
+                Answer::Settled(reply) => !reply.is_passing() && partition.is_none(),
             };
             if is_there || execution.given_query_id().is_none() {
                 return told(answer, execution.form());
@@ -70,9 +81,13 @@ impl Door {
         query_id: QueryId,
         partition: Option<u32>,
     ) -> Body {
-        let Some(_turn) = self.session.take_fetch(ANSWER_WITHIN).await else {
-            return form.in_progress(query_id);
-        };
+        if !self.session.has_deliveries_left() {
+            let detail = json!({ "query_id": query_id.to_string() });
+            let text = format!(
+                "a session may fetch {DELIVERIES_MAX} results by id or partition; go on in another `icecore run`"
+            );
+            return self.refuse(form, &text, detail).await;
+        }
         let headers = received.headers();
         let way = Way {
             upstream: &self.core.upstream,
@@ -80,8 +95,15 @@ impl Door {
             headers: &headers,
         };
         let to = self.recipient(login, form, query_id);
-        match self.core.shared.stages.fetch(way, &to, partition).await {
-            Ok(Fetched::Reply(reply)) => reply.body().clone(),
+        let fetches = self.session.fetches();
+        let stages = &self.core.shared.stages;
+        match stages.fetch(way, &to, partition, fetches).await {
+            Ok(Fetched::Reply(reply)) => {
+                if !reply.is_passing() {
+                    self.session.count_delivery();
+                }
+                reply.body().clone()
+            }
             Ok(Fetched::Running) => form.in_progress(query_id),
             Ok(Fetched::Withheld) => {
                 let detail = json!({ "query_id": query_id.to_string() });
@@ -121,7 +143,7 @@ impl Door {
         received: &Received,
         query_id: QueryId,
     ) -> Body {
-        let sent = match self.sent(received, query_id).await {
+        let sent = match self.sent(login, received, query_id).await {
             Ok(sent) => sent,
             Err(refusal) => return refusal,
         };

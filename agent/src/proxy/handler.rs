@@ -5,26 +5,14 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use serde_json::json;
 use tokio::runtime::Handle;
 
+use super::closing;
 use super::core::Core;
-use super::detached;
 use super::login::closed;
-use super::logins::OpenLogin;
 use super::sessions::Session;
 use crate::control::{FreshToken, SessionEnd, SessionFacts, SessionHandler, SessionSummary};
-use crate::execution::Execution;
-use crate::id::SessionId;
-use crate::record::event::code;
-use crate::record::{Category, EventRow, Phase, Row, SessionRow, Severity};
-use crate::snowflake::answer::Form;
-use crate::tasks;
-use crate::upstream::{self, Headers, UpstreamError};
-
-/// How long a session's end waits for Snowflake to close logins and cancel statements.
-const CLOSING_WITHIN: Duration = Duration::from_secs(5);
+use crate::record::{Phase, Row, SessionRow};
 
 /// How often a drain looks whether the last statement has its reply.
 const DRAIN_POLL: Duration = Duration::from_millis(50);
@@ -117,7 +105,7 @@ impl SessionHandler for Handler {
             .ok_or_else(|| format!("session {} is not open here", end.id))?;
         session.end();
         let core = Arc::clone(&self.core);
-        let logins = self.on_core(async move { close_all(&core, end.id).await })?;
+        let logins = self.on_core(async move { closing::close_all(&core, end.id).await })?;
         shared.stages.registry.forget_session(end.id);
         shared.stages.chunks.forget_session(end.id);
         shared.sessions.remove(end.id);
@@ -127,18 +115,8 @@ impl SessionHandler for Handler {
             .iter()
             .map(|login| Row::from(closed(login, now, "session ended")))
             .collect();
-        let repeats = session.last_repeats(shared.stages.clock.mono_ns());
-        rows.extend(repeats.into_iter().map(Row::from));
-        if session.events_left_out() > 0 {
-            rows.push(Row::from(EventRow {
-                session_id: Some(end.id),
-                event_code: code::GAP,
-                severity: Severity::Medium,
-                category: Category::Record,
-                detail: Some(json!({ "events_left_out": session.events_left_out() })),
-                ..EventRow::default()
-            }));
-        }
+        let counts = session.last_counts(shared.stages.clock.mono_ns());
+        rows.extend(counts.into_iter().map(Row::from));
         let reason = end.reason.clone();
         rows.push(Row::from(SessionRow {
             closed_at: Some(now),
@@ -186,54 +164,4 @@ impl SessionHandler for Handler {
             );
         }
     }
-}
-
-/// Asks Snowflake to cancel a statement that was sent. The SQL API does so by the name that it gave alone.
-async fn abort(core: &Core, login: &OpenLogin, execution: &Execution) -> Result<(), UpstreamError> {
-    let (upstream, login, headers) = (&core.upstream, &login.login, Headers::own());
-    match execution.form() {
-        Form::V1 => {
-            let name = execution.upstream_id().to_string();
-            upstream::abort(upstream, login, &headers, Err(&name)).await?;
-        }
-        Form::V2 { .. } => {
-            if let Some(query_id) = execution.named(CLOSING_WITHIN).await {
-                upstream::cancel(upstream, login, &headers, query_id).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Cancels a session's open statements, closes its logins at Snowflake, and waits for their records.
-async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<OpenLogin>> {
-    let shared = &core.shared;
-    let logins = shared.logins.revoke_session(session);
-    shared.implicit.forget_session(session);
-    let open = shared.stages.registry.open_of(session);
-    for execution in &open {
-        if execution.withdraw() {
-            continue;
-        }
-        if let Some(login) = logins.iter().find(|login| login.id == execution.login()) {
-            let (core, login, execution) =
-                (Arc::clone(core), Arc::clone(login), Arc::clone(execution));
-            drop(tasks::spawn("abort", async move {
-                if let Err(error) = abort(&core, &login, &execution).await {
-                    tracing::warn!(statement = %execution.id(), %error, "statement could not be cancelled");
-                }
-            }));
-        }
-    }
-    let settled = join_all(open.iter().map(|execution| execution.wait(CLOSING_WITHIN)));
-    drop(settled.await);
-    detached::end_all(core, session, &logins).await;
-    let closing = join_all(logins.iter().map(|login| async {
-        let closed = tokio::time::timeout(CLOSING_WITHIN, login.login.close(&core.upstream)).await;
-        if !matches!(closed, Ok(Ok(_))) {
-            tracing::warn!(login = %login.id, "login could not be closed at Snowflake; it ends by its own life");
-        }
-    }));
-    drop(closing.await);
-    logins
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use hyper::Method;
 use serde_json::json;
 
-use super::detached;
+use super::body::Plain;
+use super::closing;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
 use super::sessions::LOGINS_OPEN_MAX;
@@ -52,8 +53,15 @@ impl NoLogin {
 
 impl Door {
     /// Logs in with our credential and hands the client opaque tokens.
-    pub(super) async fn log_in(&self, account: &Arc<Account>, received: &Received) -> Body {
-        let request = match LoginRequest::read(&received.plain) {
+    pub(super) async fn log_in(
+        &self,
+        account: &Arc<Account>,
+        received: &Received,
+        plain: Plain,
+    ) -> Body {
+        let read = LoginRequest::read(&plain);
+        drop(plain);
+        let request = match read {
             Ok(request) => request,
             Err(error) => {
                 let detail = json!({ "path": received.path });
@@ -125,7 +133,7 @@ impl Door {
             id: row.login_id.unwrap_or_else(LoginId::new),
             session: self.session.id(),
             account: Arc::clone(account),
-            login: Arc::from(login),
+            login,
             row: row.clone(),
         });
         if let Err(error) = self.record_login(row).await {
@@ -136,6 +144,7 @@ impl Door {
                 format!("Icecore refused this login, since it could not be recorded: {error}");
             return Err(NoLogin::new(code::LOGIN_REFUSED, text));
         }
+        self.session.learn_driver(&self.peer);
         self.core.shared.logins.keep(&open, place);
         if self.session.is_over() {
             // The session ended while Snowflake was asked: its end may not have seen this login.
@@ -233,10 +242,11 @@ impl Door {
     }
 
     /// Renews the real tokens and hands out fresh opaque ones.
-    pub(super) async fn renew(&self, login: &Arc<OpenLogin>, received: &Received) -> Body {
-        let old: Option<String> = Object::read(&received.plain)
+    pub(super) async fn renew(&self, login: &Arc<OpenLogin>, plain: Plain) -> Body {
+        let old: Option<String> = Object::read(&plain)
             .ok()
             .and_then(|body| body.read_as("oldSessionToken"));
+        drop(plain);
         let logins = &self.core.shared.logins;
         let same =
             old.is_some_and(
@@ -279,20 +289,18 @@ impl Door {
     }
 
     /// Closes the login because its client asks.
-    pub(super) async fn close(&self, login: &OpenLogin) -> Body {
+    pub(super) async fn close(&self, login: &Arc<OpenLogin>) -> Body {
         self.end(login, "closed by the client").await;
         done()
     }
 
-    /// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it.
-    pub(super) async fn end(&self, login: &OpenLogin, reason: &str) {
+    /// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it. Its open
+    /// statements are cancelled before, so that their ends can still be heard.
+    pub(super) async fn end(&self, login: &Arc<OpenLogin>, reason: &str) {
         if !self.core.shared.logins.revoke(login.id) {
             return;
         }
-        detached::end_of_login(&self.core, login).await;
-        if let Err(error) = login.login.close(&self.core.upstream).await {
-            tracing::warn!(login = %login.id, %error, "login could not be closed at Snowflake; it ends by its own life");
-        }
+        closing::close_one(&self.core, login).await;
         let row = closed(login, self.core.shared.stages.clock.now(), reason);
         if let Err(error) = self.record_login(row).await {
             tracing::error!(login = %login.id, %error, "login's end could not be recorded");

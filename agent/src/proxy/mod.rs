@@ -7,7 +7,9 @@ mod abort;
 mod accept;
 mod authorize;
 mod body;
+mod budget;
 mod chunk;
+mod closing;
 mod core;
 mod detached;
 mod door;
@@ -106,7 +108,7 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(ProxyError::Core)?;
     let served = link.serve(Arc::new(handler)).map_err(ProxyError::Link);
-    tell_last_repeats(&shared);
+    tell_last_counts(&shared);
     if let Err(error) = shared.stages.recorder.close_blocking() {
         tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
     }
@@ -162,14 +164,14 @@ async fn sweep(shared: Arc<Shared>) {
 }
 
 /// Records what was counted of sessions that outlive the proxy.
-fn tell_last_repeats(shared: &Shared) {
-    let repeats = shared.sessions.last_repeats(shared.stages.clock.mono_ns());
-    let rows: Vec<Row> = repeats.into_iter().map(Row::from).collect();
+fn tell_last_counts(shared: &Shared) {
+    let counts = shared.sessions.last_counts(shared.stages.clock.mono_ns());
+    let rows: Vec<Row> = counts.into_iter().map(Row::from).collect();
     if rows.is_empty() {
         return;
     }
     if let Err(error) = shared.stages.recorder.commit_blocking(rows) {
-        tracing::error!(%error, "refusals that were counted could not be recorded");
+        tracing::error!(%error, "events that were counted could not be recorded");
     }
 }
 

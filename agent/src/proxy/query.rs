@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined};
@@ -25,9 +26,12 @@ impl Door {
         self: &Arc<Self>,
         login: &Arc<OpenLogin>,
         received: &Received,
+        plain: Plain,
     ) -> Body {
         let limit = self.core.shared.config.limits.statement_max_bytes;
-        match QueryRequest::read(&received.plain, limit) {
+        let read = QueryRequest::read(&plain, limit);
+        drop(plain);
+        match read {
             Ok(request) => self.submit(login, request, received).await,
             Err(error) => self.refuse_query(received, &error.to_string()).await,
         }
@@ -52,13 +56,16 @@ impl Door {
         let execution = Execution::new(
             self.session.id(),
             login.id,
+            Arc::from(login.account.name.as_str()),
             request_id,
             digest,
             received.form,
         );
         let execution = match self.core.shared.stages.registry.start_or_join(execution) {
             Joined::New(execution) => {
-                if self.session.is_over() {
+                let logins = &self.core.shared.logins;
+                if self.session.is_over() || !logins.holds(login.id) {
+                    // Their end may not have seen this statement.
                     execution.withdraw();
                 }
                 self.start(&execution, login, request, received, slot);
@@ -108,6 +115,7 @@ impl Door {
             host: self.name.clone(),
             login: Arc::clone(&login.login),
             headers: received.headers(),
+            fetches: Arc::clone(self.session.fetches()),
             draft: self.draft(execution, login, &request),
             request,
         };

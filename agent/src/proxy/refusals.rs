@@ -18,7 +18,7 @@ pub(super) const TOLD_AFTER: Duration = Duration::from_secs(60);
 /// Most kinds of refusals that are counted in a session; each of any more is recorded by itself.
 const KINDS_MAX: usize = 256;
 
-/// Most processes that are remembered: of each kind of refusal, and of those that spoke to Snowflake.
+/// Most processes that are remembered: of each kind of refusal, and of those that logged in.
 const PROCESSES_MAX: usize = 1024;
 
 /// Why an address may not be reached unread.
@@ -52,7 +52,7 @@ pub(super) struct Told {
 /// Names a process for as long as the host is up.
 type Process = (u32, Option<i64>);
 
-/// What one session was refused, and who of it spoke to Snowflake.
+/// What one session was refused, and who of it logged in.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     kinds: HashMap<Refusal, Counted>,
@@ -71,7 +71,7 @@ struct Counted {
 }
 
 impl Refusals {
-    /// Remembers that a process spoke to Snowflake.
+    /// Remembers that a process logged in to Snowflake.
     pub(super) fn learn_driver(&mut self, peer: &Peer) {
         if self.drivers.len() < PROCESSES_MAX {
             self.drivers.insert((peer.pid, peer.start_ns));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::budget::{EventBudget, Room};
 use super::refusals::{Refusal, Refusals, Told};
 use crate::connection::peer::Peer;
 use crate::control::{Enforcement, SessionFacts, SessionSummary};
@@ -17,12 +18,9 @@ use crate::id::SessionId;
 use crate::identity::Principal;
 use crate::mask::Ended;
 use crate::record::event::code;
-use crate::record::{self, Category, EventRow, Phase, SessionRow};
+use crate::record::{self, Category, EventRow, Phase, SessionRow, Severity};
 
-/// Most rows of events that one session may put into the record; what does not fit is counted.
-pub(super) const EVENTS_MAX: u64 = 1000;
-
-/// Most results that one session may fetch by their ids at once, so that it leaves memory for others.
+/// Most results that one session may fetch at once, by their ids or to compare them, so that it leaves memory for others.
 const FETCHES_OPEN_MAX: usize = 8;
 
 /// Most connections that one session may have open, so that it leaves descriptors for others.
@@ -31,8 +29,20 @@ const CONNECTIONS_MAX: usize = 1024;
 /// Most statements that one session may have under way, so that it leaves memory for others.
 const STATEMENTS_OPEN_MAX: usize = 256;
 
+/// Most requests that one session may have in the works, so that it leaves memory for others: each connection may bring
+/// 100 at once, and a request goes on when its client has gone. Those that wait are bounded by the statements under way
+/// and the chunks; the rest is for polls.
+const REQUESTS_OPEN_MAX: usize = 512;
+
+/// Most bodies that may hold a statement, each as large as the config allows, that one session may send at once.
+const LARGE_BODIES_MAX: usize = 16;
+
 /// Most chunks that one session may fetch at once, so that it leaves memory for others. Drivers fetch up to 10.
 const CHUNKS_OPEN_MAX: usize = 128;
+
+/// Most results that one session may have delivered after their statements' replies, by their ids or in partitions: each
+/// is a row of the record. As many as it may have chunks.
+pub(super) const DELIVERIES_MAX: u64 = 20_000;
 
 /// Most logins that one session may have open, so that it leaves memory here and sessions at Snowflake for others.
 pub(super) const LOGINS_OPEN_MAX: usize = 256;
@@ -53,12 +63,14 @@ pub(super) struct Session {
     failed: AtomicU64,
     refused: AtomicU64,
     events: AtomicU64,
-    event_rows: AtomicU64,
-    events_left_out: AtomicU64,
+    budget: Mutex<EventBudget>,
+    deliveries: AtomicU64,
     refusals: Mutex<Refusals>,
     governed: Mutex<BTreeSet<IpAddr>>,
     connections: Arc<Semaphore>,
     statements_open: Arc<Semaphore>,
+    requests_open: Arc<Semaphore>,
+    large_bodies: Arc<Semaphore>,
     chunks_open: Arc<Semaphore>,
     fetches_open: Arc<Semaphore>,
     logins_open: Arc<Semaphore>,
@@ -83,12 +95,14 @@ impl Session {
             failed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             events: AtomicU64::new(0),
-            event_rows: AtomicU64::new(0),
-            events_left_out: AtomicU64::new(0),
+            budget: Mutex::default(),
+            deliveries: AtomicU64::new(0),
             refusals: Mutex::default(),
             governed: Mutex::new(BTreeSet::new()),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
+            requests_open: Arc::new(Semaphore::new(REQUESTS_OPEN_MAX)),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
             chunks_open: Arc::new(Semaphore::new(CHUNKS_OPEN_MAX)),
             fetches_open: Arc::new(Semaphore::new(FETCHES_OPEN_MAX)),
             logins_open: Arc::new(Semaphore::new(LOGINS_OPEN_MAX)),
@@ -136,6 +150,17 @@ impl Session {
         Arc::clone(&self.connections).try_acquire_owned().ok()
     }
 
+    /// Takes one of the requests that a session may have in the works.
+    pub(super) fn take_request(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.requests_open).try_acquire_owned().ok()
+    }
+
+    /// Waits for one of the large bodies that a session may send at once.
+    pub(super) async fn take_large_body(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
+        let taken = Arc::clone(&self.large_bodies).acquire_owned();
+        tokio::time::timeout(limit, taken).await.ok()?.ok()
+    }
+
     /// Takes one of the statements that a session may have under way.
     pub(super) fn take_statement(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.statements_open).try_acquire_owned().ok()
@@ -151,10 +176,9 @@ impl Session {
         Arc::clone(&self.chunks_open).try_acquire_owned().ok()
     }
 
-    /// Waits for one of the results that a session may fetch by their ids at once; each may be large and is held whole.
-    pub(super) async fn take_fetch(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
-        let taken = Arc::clone(&self.fetches_open).acquire_owned();
-        tokio::time::timeout(limit, taken).await.ok()?.ok()
+    /// Gives the places of the results that a session may fetch at once; each may be large and is held whole.
+    pub(super) fn fetches(&self) -> &Arc<Semaphore> {
+        &self.fetches_open
     }
 
     /// Remembers that a governed name led this session to an address.
@@ -186,27 +210,50 @@ impl Session {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts an event; tells whether it may still go into the record.
-    pub(super) fn count_event(&self) -> bool {
+    /// Tells whether one more result may be delivered after its statement's reply.
+    pub(super) fn has_deliveries_left(&self) -> bool {
+        self.deliveries.load(Ordering::Relaxed) < DELIVERIES_MAX
+    }
+
+    /// Counts a result that was delivered after its statement's reply.
+    pub(super) fn count_delivery(&self) {
+        self.deliveries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an event; gives what goes into the record for it.
+    pub(super) fn admit(&self, row: EventRow) -> Option<EventRow> {
         self.events.fetch_add(1, Ordering::Relaxed);
-        self.take_event_row(1)
+        self.make_room(row, 1)
     }
 
-    /// Takes room in the record for a row that tells so many events; where there is none they count as left out.
-    fn take_event_row(&self, events: u64) -> bool {
-        let has_room = self.event_rows.fetch_add(1, Ordering::Relaxed) < EVENTS_MAX;
-        if !has_room {
-            self.events_left_out.fetch_add(events, Ordering::Relaxed);
+    /// Takes room in the record for a row that tells so many events; the first that finds none is told as a gap.
+    fn make_room(&self, row: EventRow, events: u64) -> Option<EventRow> {
+        let room = self.budget().take(row.event_code, row.severity, events);
+        match room {
+            Room::Row => Some(row),
+            Room::FirstLeftOut => self.gap(),
+            Room::LeftOut => None,
         }
-        has_room
     }
 
-    /// Counts the events that were left out of the record.
-    pub(super) fn events_left_out(&self) -> u64 {
-        self.events_left_out.load(Ordering::Relaxed)
+    /// Gives the row that tells what was left out of the record so far, if anything was.
+    pub(super) fn gap(&self) -> Option<EventRow> {
+        let left_out = self.budget().left_out()?;
+        Some(EventRow {
+            session_id: Some(self.id()),
+            event_code: code::GAP,
+            severity: Severity::Medium,
+            category: Category::Record,
+            detail: Some(left_out),
+            ..EventRow::default()
+        })
     }
 
-    /// Remembers that a process spoke to Snowflake.
+    fn budget(&self) -> MutexGuard<'_, EventBudget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that a process logged in to Snowflake.
     pub(super) fn learn_driver(&self, peer: &Peer) {
         self.refusals().learn_driver(peer);
     }
@@ -231,23 +278,28 @@ impl Session {
             .collect()
     }
 
-    /// Gives the rows of all refusals that were counted; any later one is told by itself.
-    pub(super) fn last_repeats(&self, now_ns: i64) -> Vec<EventRow> {
+    /// Gives the rows of all refusals that were counted, and of what was left out; any later refusal is told by itself.
+    pub(super) fn last_counts(&self, now_ns: i64) -> Vec<EventRow> {
         let last = self.refusals().finish(now_ns);
-        last.into_iter()
+        let mut rows: Vec<EventRow> = last
+            .into_iter()
             .filter_map(|told| self.row_of(told))
-            .collect()
+            .filter(|row| row.event_code != code::GAP)
+            .collect();
+        rows.extend(self.gap());
+        rows
     }
 
     fn row_of(&self, told: Told) -> Option<EventRow> {
-        self.take_event_row(told.refusals).then(|| EventRow {
+        let row = EventRow {
             session_id: Some(self.id()),
             event_code: code::BYPASS_ATTEMPT,
             severity: told.severity,
             category: Category::Net,
             detail: Some(told.detail),
             ..EventRow::default()
-        })
+        };
+        self.make_room(row, told.refusals)
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {
@@ -354,12 +406,10 @@ impl Sessions {
         due.flatten().collect()
     }
 
-    /// Gives the rows of all refusals that were counted, of all sessions, when the proxy stops.
-    pub(super) fn last_repeats(&self, now_ns: i64) -> Vec<EventRow> {
+    /// Gives the rows of what was counted of all sessions, when the proxy stops.
+    pub(super) fn last_counts(&self, now_ns: i64) -> Vec<EventRow> {
         let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let last = sessions
-            .values()
-            .map(|session| session.last_repeats(now_ns));
+        let last = sessions.values().map(|session| session.last_counts(now_ns));
         last.flatten().collect()
     }
 

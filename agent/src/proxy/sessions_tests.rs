@@ -1,13 +1,14 @@
-//! What each session has for itself: its shares, its room in the record.
+//! What a session may have, and what another one still has then.
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use serde_json::json;
 
 use super::*;
 use crate::control::Proof;
 use crate::identity::tests::job;
+use crate::proxy::budget::EVENTS_MAX;
 use crate::proxy::refusals::WayAround;
 
 fn session() -> Session {
@@ -82,17 +83,22 @@ fn a_session_has_its_share_of_statements_and_another_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_session_has_its_share_of_fetches_and_another_has_its_own() {
+async fn a_session_has_its_share_of_requests_and_large_bodies_and_another_has_its_own() {
     let (one, other) = (session(), session());
-    let mut taken = Vec::new();
-    for _ in 0..FETCHES_OPEN_MAX {
-        taken.extend(one.take_fetch(Duration::from_secs(1)).await);
-    }
-    assert_eq!(taken.len(), FETCHES_OPEN_MAX);
-    assert!(one.take_fetch(Duration::from_millis(1)).await.is_none());
-    assert!(other.take_fetch(Duration::from_secs(1)).await.is_some());
+    let taken: Vec<_> = (0..=REQUESTS_OPEN_MAX)
+        .map_while(|_| one.take_request())
+        .collect();
+    assert_eq!(taken.len(), REQUESTS_OPEN_MAX);
+    assert!(other.take_request().is_some());
     drop(taken);
-    assert!(one.take_fetch(Duration::from_secs(1)).await.is_some());
+    assert!(one.take_request().is_some());
+    let moment = Duration::from_millis(1);
+    let mut bodies = Vec::new();
+    while let Some(place) = one.take_large_body(moment).await {
+        bodies.push(place);
+    }
+    assert_eq!(bodies.len(), LARGE_BODIES_MAX);
+    assert!(other.take_large_body(moment).await.is_some());
 }
 
 #[test]
@@ -108,19 +114,33 @@ fn refusals_that_find_no_room_are_counted_as_left_out() {
         };
         session.refuse_way(refusal, &Peer::default(), 0)
     };
+    let severe = |_| {
+        let row = EventRow {
+            event_code: "AU003",
+            severity: Severity::High,
+            ..EventRow::default()
+        };
+        session.admit(row)
+    };
     assert!(refuse().is_some());
-    let room = (0..2 * EVENTS_MAX)
-        .filter(|_| session.count_event())
-        .count();
-    assert_eq!(room as u64, EVENTS_MAX - 1);
-    assert_eq!(session.events_left_out(), EVENTS_MAX + 1);
+    let told: Vec<_> = (0..2 * EVENTS_MAX).filter_map(severe).collect();
+    let gaps = told.iter().filter(|row| row.event_code == code::GAP);
+    assert_eq!((told.len(), gaps.count()), (EVENTS_MAX, 1));
     for _ in 0..5 {
-        assert!(refuse().is_none());
+        assert_eq!(refuse(), None);
     }
-    assert_eq!(session.last_repeats(1), []);
-    assert_eq!(session.events_left_out(), EVENTS_MAX + 1 + 5);
+    let last = session.last_counts(1);
+    let details: Vec<_> = last.iter().map(|row| row.detail.clone()).collect();
+    let left_out = json!({
+        "events_left_out": EVENTS_MAX + 1 + 5,
+        "by": [
+            { "event_code": "AU003", "severity": 4, "events": EVENTS_MAX + 1 },
+            { "event_code": code::BYPASS_ATTEMPT, "severity": 4, "events": 5 },
+        ],
+    });
+    assert_eq!(details, [Some(left_out)]);
     let summary = session.summary("enforce", true);
-    assert_eq!(summary.events, 1 + 2 * EVENTS_MAX + 5);
+    assert_eq!(summary.events, (1 + 2 * EVENTS_MAX + 5) as u64);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
 use crate::snowflake::answer::{Body, code};
@@ -23,13 +24,16 @@ impl Door {
         self: &Arc<Self>,
         login: &Arc<OpenLogin>,
         received: &Received,
+        plain: Plain,
     ) -> Body {
         let limit = self.core.shared.config.limits.statement_max_bytes;
         let pinned = v2::Pinned {
             role: &login.account.role,
             warehouse: login.account.warehouse.as_deref(),
         };
-        match v2::read(&received.plain, received.query.as_deref(), limit, pinned) {
+        let read = v2::read(&plain, received.query.as_deref(), limit, pinned);
+        drop(plain);
+        match read {
             Ok(request) => self.submit(login, request, received).await,
             Err(error) => self.refuse_query(received, &error.to_string()).await,
         }
@@ -55,7 +59,7 @@ impl Door {
         received: &Received,
         handle: QueryId,
     ) -> Body {
-        let named = match self.sent(received, handle).await {
+        let named = match self.sent(login, received, handle).await {
             Ok(sent) => match &sent.held {
                 Some(execution) if execution.withdraw() => return cancelled(handle),
                 Some(execution) => execution.named(NAMED_WITHIN).await,

@@ -133,6 +133,22 @@ impl Upstream {
         }
     }
 
+    /// Stands for a client that trusts nobody and finds hosts at these addresses, for tests of who is asked.
+    #[cfg(test)]
+    pub(crate) fn at(addresses: std::collections::BTreeMap<String, SocketAddr>) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        Self::new(UpstreamSettings {
+            tls: Arc::new(tls),
+            connect_timeout: Duration::from_secs(1),
+            resolver: Arc::new(Resolver::new(addresses)),
+        })
+    }
+
     /// Gives the connections to storage hosts.
     pub(super) fn storage(&self) -> &Storage {
         &self.storage

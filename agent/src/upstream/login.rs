@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use hyper::Method;
 use hyper::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::client::{Headers, Upstream};
@@ -19,6 +20,7 @@ use crate::snowflake::login::{
     GrantedLogin, Injected, LoginError, LoginRequest, Proof, RealTokens,
 };
 use crate::snowflake::secret::Secret;
+use crate::tasks;
 use crate::web;
 
 /// A governed account and the user that Icecore is there.
@@ -100,7 +102,7 @@ pub struct CredentialUsed {
 /// What a login request came to.
 pub enum LoginOutcome {
     /// Snowflake let us in, as what the config says.
-    Granted(Box<Login>, GrantedLogin, Standing),
+    Granted(Arc<Login>, GrantedLogin, Standing),
     /// Snowflake let us in as something else; the login is closed again.
     Unlike(Unlike),
     /// Snowflake refused, in its own words.
@@ -153,7 +155,7 @@ impl Login {
         }
         let route = answered.route().cloned();
         let granted = GrantedLogin::read_login(data(answered)).map_err(unreadable)?;
-        let login = Self {
+        let login = Arc::new(Self {
             host: account.host.clone(),
             credential: Box::new(CredentialUsed {
                 kind: presented.proof.kind(),
@@ -163,10 +165,10 @@ impl Login {
             renewing: tokio::sync::Mutex::new(()),
             over: AtomicBool::new(false),
             route: Mutex::new(route),
-        };
+        });
         let standing = Standing::read(upstream, &login).await;
         match standing.map(|standing| standing.check(account)) {
-            Ok(Ok(standing)) => Ok(LoginOutcome::Granted(Box::new(login), granted, standing)),
+            Ok(Ok(standing)) => Ok(LoginOutcome::Granted(login, granted, standing)),
             Ok(Err(unlike)) => {
                 login.give_up(upstream).await;
                 Ok(LoginOutcome::Unlike(unlike))
@@ -246,9 +248,27 @@ impl Login {
 
     /// Renews the tokens, unless another renewal has since the caller took the token that failed.
     ///
+    /// It is carried to its end whoever stops waiting for it: the tokens before are worth nothing once Snowflake has given
+    /// others.
+    ///
     /// # Errors
     /// `Expired` if Snowflake refuses; else no usable answer.
     pub(super) async fn renew_if_still(
+        self: &Arc<Self>,
+        upstream: &Upstream,
+        failed: &Secret,
+    ) -> Result<(), UpstreamError> {
+        let (login, upstream, failed) = (Arc::clone(self), upstream.clone(), failed.clone());
+        let (done, renewed) = oneshot::channel();
+        drop(tasks::spawn("renewal", async move {
+            // Whoever asked may have gone.
+            drop(done.send(login.renew_unless_other(&upstream, &failed).await));
+        }));
+        let broke_off = |_| UpstreamError::Request("the renewal broke off".to_owned());
+        renewed.await.map_err(broke_off)?
+    }
+
+    async fn renew_unless_other(
         &self,
         upstream: &Upstream,
         failed: &Secret,
@@ -423,7 +443,26 @@ fn address_of(role: &str, warehouse: Option<&str>, client_query: Option<&str>) -
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::net::TcpListener;
+
     use super::*;
+
+    /// What Snowflake answers is kept, though the request that met the expired token was given up meanwhile.
+    #[tokio::test]
+    async fn a_renewal_that_has_begun_goes_on_when_nobody_waits_for_it() {
+        const HOST: &str = "acme.snowflakecomputing.com";
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = BTreeMap::from([(HOST.to_owned(), listener.local_addr().unwrap())]);
+        let (upstream, login) = (Upstream::at(at), Arc::new(Login::of_host(HOST)));
+        let failed = login.session_token();
+        tokio::select! {
+            biased;
+            _ = login.renew_if_still(&upstream, &failed) => panic!("nobody answers"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert!(login.renewing.try_lock().is_err());
+    }
 
     #[test]
     fn a_login_address_holds_the_clients_database_escaped_anew_and_nothing_else_of_it() {

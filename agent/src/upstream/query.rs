@@ -1,5 +1,6 @@
 //! Statements upstream: submitted under an intent, polled to their end, aborted, fetched by id.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
@@ -27,7 +28,7 @@ pub(super) const RETRY_AFTER: [Duration; 3] = [
 /// The text sent is the permit's (invariant 1): the request is the one that was judged.
 pub async fn execute(
     upstream: &Upstream,
-    login: &Login,
+    login: &Arc<Login>,
     headers: &Headers,
     intent: Intent,
     request: &QueryRequest,
@@ -62,7 +63,7 @@ pub async fn execute(
 #[derive(Clone, Copy)]
 pub(super) struct Way<'a> {
     pub(super) upstream: &'a Upstream,
-    pub(super) login: &'a Login,
+    pub(super) login: &'a Arc<Login>,
     pub(super) headers: &'a Headers,
 }
 
@@ -134,7 +135,7 @@ pub(super) async fn result(way: Way<'_>, query_id: QueryId) -> Result<Answered, 
 /// Asks once for the result of a statement that was sent earlier; Snowflake holds the answer up to 45 s.
 pub async fn fetch(
     upstream: &Upstream,
-    login: &Login,
+    login: &Arc<Login>,
     headers: &Headers,
     query_id: QueryId,
     earlier: Earlier,
@@ -161,7 +162,7 @@ pub(super) async fn poll(way: Way<'_>, query_id: QueryId) -> Result<Answered, Up
 /// No usable answer.
 pub async fn abort(
     upstream: &Upstream,
-    login: &Login,
+    login: &Arc<Login>,
     headers: &Headers,
     target: Result<QueryId, &str>,
 ) -> Result<Answered, UpstreamError> {
@@ -191,7 +192,7 @@ pub async fn abort(
 /// No usable answer.
 pub async fn call(
     upstream: &Upstream,
-    login: &Login,
+    login: &Arc<Login>,
     headers: &Headers,
     method: Method,
     path: &str,

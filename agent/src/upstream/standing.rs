@@ -3,6 +3,8 @@
 //! The login asks for one role and no secondary ones. Whether it got that, only Snowflake can tell: a user's default
 //! secondary roles are all of its roles, and then the primary role restricts nothing.
 
+use std::sync::Arc;
+
 use hyper::Method;
 
 use super::client::Headers;
@@ -45,7 +47,10 @@ impl Standing {
     ///
     /// # Errors
     /// No usable answer.
-    pub(super) async fn read(upstream: &Upstream, login: &Login) -> Result<Self, UpstreamError> {
+    pub(super) async fn read(
+        upstream: &Upstream,
+        login: &Arc<Login>,
+    ) -> Result<Self, UpstreamError> {
         let found = Self::look(upstream, login).await?;
         if found.secondary_roles.is_empty() {
             return Ok(found);
@@ -55,7 +60,7 @@ impl Standing {
         Self::look(upstream, login).await
     }
 
-    async fn look(upstream: &Upstream, login: &Login) -> Result<Self, UpstreamError> {
+    async fn look(upstream: &Upstream, login: &Arc<Login>) -> Result<Self, UpstreamError> {
         let answered = ask(upstream, login, LOOK).await?;
         Self::of(&answered).ok_or_else(|| UpstreamError::Broke {
             host: login.host().to_owned(),
@@ -127,7 +132,7 @@ fn is_name(config: &str, found: &str) -> bool {
 /// Runs a statement of Icecore's own, whose answer is JSON whatever the login's driver reads.
 pub(super) async fn ask(
     upstream: &Upstream,
-    login: &Login,
+    login: &Arc<Login>,
     sql: &str,
 ) -> Result<Answered, UpstreamError> {
     let formats = ["PYTHON_CONNECTOR", "JDBC", "GO", "ODBC", "DOTNET", "C_API"];

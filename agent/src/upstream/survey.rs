@@ -1,5 +1,7 @@
 //! What an account's user may do beyond a login, as far as Snowflake tells the login itself; for the operator alone.
 
+use std::sync::Arc;
+
 use super::standing::ask;
 use super::{Account, Answered, Login, Upstream, UpstreamError};
 use crate::snowflake::json::Object;
@@ -22,7 +24,7 @@ impl Survey {
     /// Snowflake cannot be reached; a look that is refused is no error.
     pub async fn take(
         upstream: &Upstream,
-        login: &Login,
+        login: &Arc<Login>,
         account: &Account,
     ) -> Result<Self, UpstreamError> {
         let user = quoted(&account.user);

@@ -3,6 +3,7 @@
 //! The API does not tell what kind of statement it ran. Once one has ended, the drivers' own endpoint is asked for that,
 //! once for each statement, before anything of its result is handed on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{HeaderValue, LINK};
@@ -165,7 +166,7 @@ pub(super) async fn submit(
 /// Asks once for a statement that was sent earlier, or for one partition of its result.
 pub async fn fetch_partition(
     upstream: &Upstream,
-    login: &Login,
+    login: &Arc<Login>,
     headers: &Headers,
     wanted: Wanted,
     earlier: Earlier,
@@ -212,7 +213,7 @@ async fn ask(
 /// No usable answer.
 pub async fn cancel(
     upstream: &Upstream,
-    login: &Login,
+    login: &Arc<Login>,
     headers: &Headers,
     query_id: QueryId,
 ) -> Result<Answered, UpstreamError> {

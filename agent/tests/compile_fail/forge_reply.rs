@@ -4,5 +4,5 @@ use icecore::record::Reply;
 use icecore::snowflake::answer::Body;
 
 fn main() {
-    let _reply = Reply { body: Body::ok("{}".into()), in_progress: false };
+    let _reply = Reply { body: Body::ok("{}".into()), is_passing: false };
 }

@@ -57,6 +57,8 @@ mod standing;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod unended;
+#[cfg(test)]
 mod unit;
 #[cfg(test)]
 mod upstream;

@@ -32,8 +32,8 @@ fn nonsense_is_refused_and_the_daemon_goes_on() {
             "{line:?}: {answer}"
         );
     }
-    let answer = ask(&host, &vec![b'x'; 70_000]);
-    assert!(answer.contains("at most 65536 bytes"), "{answer}");
+    let answer = ask(&host, &vec![b'x'; 140_000]);
+    assert!(answer.contains("at most 131072 bytes"), "{answer}");
     assert!(host.run(&["true"]).status.success());
 }
 

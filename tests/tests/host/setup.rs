@@ -102,7 +102,7 @@ fn taken_port_is_told() {
 #[test]
 fn command_lines_that_are_wrong_end_with_2() {
     let host = Host::without_daemon();
-    for arguments in [&["dance"][..], &["run"], &["check", "--connect"], &[]] {
+    for arguments in [&["dance"][..], &["run"], &["check", "--json"], &[]] {
         let output = host.icecore(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }

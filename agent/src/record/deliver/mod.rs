@@ -22,7 +22,7 @@ use crate::upstream::{Earlier, Subject};
 #[derive(Clone, Debug)]
 pub struct Reply {
     body: Body,
-    in_progress: bool,
+    is_passing: bool,
 }
 
 impl Reply {
@@ -32,10 +32,11 @@ impl Reply {
         &self.body
     }
 
-    /// Tells whether the body says that Snowflake goes on with the statement.
+    /// Tells whether the same question may have another answer later: Snowflake goes on with the statement, or could not
+    /// be asked what it ran.
     #[must_use]
-    pub fn is_in_progress(&self) -> bool {
-        self.in_progress
+    pub fn is_passing(&self) -> bool {
+        self.is_passing
     }
 
     /// Tells the agent that a statement was not sent, since it could not be recorded.
@@ -73,7 +74,7 @@ impl Reply {
     fn told(form: Form, query_id: QueryId, text: &str) -> Self {
         Self {
             body: form.error(code::REFUSED, "42501", query_id, text),
-            in_progress: false,
+            is_passing: false,
         }
     }
 }
@@ -138,7 +139,10 @@ pub async fn deliver(
         let _receipt = recorder.commit(rows).await?;
     }
     Ok(Delivered {
-        reply: Reply { body, in_progress },
+        reply: Reply {
+            body,
+            is_passing: in_progress || outcome.is_untold,
+        },
         undone,
     })
 }
@@ -177,7 +181,7 @@ pub async fn deliver_refusal(
     let _receipt = recorder.commit(rows).await?;
     Ok(Reply {
         body: form.error(code::REFUSED, "42501", query_id, &text),
-        in_progress: false,
+        is_passing: false,
     })
 }
 

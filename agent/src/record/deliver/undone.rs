@@ -93,6 +93,7 @@ impl Undone {
             (Some(_), _, _) => Status::Blocked,
             (None, true, _) if outcome.in_progress => Status::Running,
             (None, true, _) => Status::Success,
+            (None, false, _) if outcome.is_elsewhere => Status::Abandoned,
             (None, false, true) => Status::Cancelled,
             (None, false, false) => Status::Failed,
         };
