@@ -108,6 +108,25 @@ pub struct Ci {
     pub runner_environment: Option<String>,
 }
 
+impl Ci {
+    /// Gives what policies and grants may ask of a job, by the names that they have for it.
+    #[must_use]
+    pub fn facts(&self) -> [(&'static str, Option<&str>); 10] {
+        [
+            ("repository", self.repository.as_deref()),
+            ("repository_id", self.repository_id.as_deref()),
+            ("ref", self.git_ref.as_deref()),
+            ("workflow", self.workflow_ref.as_deref()),
+            ("job_workflow", self.job_workflow_ref.as_deref()),
+            ("environment", self.environment.as_deref()),
+            ("event", self.event.as_deref()),
+            ("actor", self.actor.as_deref()),
+            ("actor_id", self.actor_id.as_deref()),
+            ("runner_environment", self.runner_environment.as_deref()),
+        ]
+    }
+}
+
 /// What a token showed beside the identity itself.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
