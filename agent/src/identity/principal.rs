@@ -279,6 +279,25 @@ impl Identity {
         self.agent.as_deref()
     }
 
+    /// Says all that grants look at: its name, groups and the facts of its job, cut to a readable length.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let mut known = vec![self.name()];
+        if !self.groups.is_empty() {
+            let shown: Vec<&str> = self.groups.iter().take(16).map(String::as_str).collect();
+            let more = self.groups.len() - shown.len();
+            let rest = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            known.push(format!("groups {}{rest}", shown.join(", ")));
+        }
+        let facts = self.ci.facts().into_iter();
+        known.extend(facts.filter_map(|(name, fact)| Some(format!("{name} {}", fact?))));
+        known.join("; ")
+    }
+
     /// Gives the facts of the CI job.
     #[must_use]
     pub fn ci(&self) -> &Ci {

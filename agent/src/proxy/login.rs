@@ -45,7 +45,8 @@ impl Door {
         }
     }
 
-    /// Opens a login at Snowflake; it is on record before anything is done through it.
+    /// Opens a login at Snowflake as what the session's principal is granted; it is on record before anything is done
+    /// through it.
     pub(super) async fn open_login(
         &self,
         account: &Arc<Account>,
@@ -53,6 +54,11 @@ impl Door {
         query: Option<&str>,
         headers: &Headers,
     ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
+        let principal = self.session.principal();
+        let Some(account) = account.granted_to(principal.identity()) else {
+            return Err(self.not_granted(account, &principal).await);
+        };
+        let account = &account;
         let Some(place) = self.session.take_login() else {
             let text = format!(
                 "a session may have {LOGINS_OPEN_MAX} logins open at once; close one that is not needed"
@@ -84,10 +90,8 @@ impl Door {
             client_version: request.client().version.clone(),
             auth_injected: Some(login.credential().kind.to_owned()),
             credential_ref: Some(login.credential().reference.clone()),
-            principal: Some(self.session.principal().to_string()),
-            principal_type: self
-                .session
-                .principal()
+            principal: Some(principal.to_string()),
+            principal_type: principal
                 .identity()
                 .kind()
                 .map(|kind| kind.as_str().to_owned()),

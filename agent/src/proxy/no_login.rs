@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::door::Door;
+use crate::identity::Principal;
 use crate::record::{Category, Severity};
 use crate::snowflake::answer::{Body, Form, code};
 use crate::upstream::{Account, Answered, Unlike, UpstreamError};
@@ -12,6 +13,9 @@ const CREDENTIAL_UNUSABLE: &str = "AU005";
 
 /// Event: a login may do something else at Snowflake than the config says.
 const LOGIN_UNLIKE: &str = "AU006";
+
+/// Event: no grant of an account is for the session's principal.
+const NOT_GRANTED: &str = "AU007";
 
 /// Why a login was not opened.
 pub(super) enum NoLogin {
@@ -37,6 +41,31 @@ impl NoLogin {
 }
 
 impl Door {
+    /// Refuses a login of a principal that no grant is for; what the grants are is not told.
+    pub(super) async fn not_granted(&self, account: &Account, principal: &Principal) -> NoLogin {
+        let found = principal.identity().described();
+        let detail = json!({ "account": account.name, "host": account.host, "found": found });
+        let shared = &self.core.shared;
+        shared
+            .event(
+                Some(&self.session),
+                NOT_GRANTED,
+                Severity::Medium,
+                Category::Auth,
+                detail,
+            )
+            .await;
+        NoLogin::new(
+            code::LOGIN_REFUSED,
+            format!(
+                "Icecore refused this login: expected a principal that a grant of account `{}` is for, by its issuer, \
+                 groups, subject, CI job or host user, found `{found}`; whoever runs Icecore can add a grant, whoever \
+                 runs the identity provider a group",
+                account.name
+            ),
+        )
+    }
+
     /// Refuses a login that may do something else than the config says.
     pub(super) async fn unlike(&self, account: &Account, unlike: &Unlike) -> NoLogin {
         tracing::error!(host = %account.host, %unlike, "login refused");

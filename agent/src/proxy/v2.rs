@@ -28,6 +28,8 @@ impl Door {
         let pinned = v2::Pinned {
             role: &login.account.role,
             warehouse: login.account.warehouse.as_deref(),
+            database: login.account.database.as_deref(),
+            schema: login.account.schema.as_deref(),
         };
         match v2::read(&received.plain, received.query.as_deref(), limit, pinned) {
             Ok(request) => self.submit(login, request, received).await,

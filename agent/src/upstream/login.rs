@@ -296,6 +296,7 @@ impl Show<'_> {
         let injected = Injected {
             account: &account.name,
             user: &account.user,
+            statement_timeout: account.statement_timeout,
             proof,
         };
         let body = self
