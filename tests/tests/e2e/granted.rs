@@ -1,6 +1,7 @@
 //! Who asks decides as whom Icecore logs in: grants from the token's groups to the role at Snowflake, and to the record.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use icecore_tests::drivers::Product;
@@ -8,6 +9,7 @@ use icecore_tests::harness::driver::{Driver, Finished};
 use icecore_tests::harness::issuer::Issuer;
 use icecore_tests::harness::world::{Plan, World};
 use icecore_tests::python::{self, Generation};
+use icecore_tests::time;
 use serde_json::{Value, json};
 
 use crate::asserts::worked;
@@ -47,18 +49,23 @@ fn world(issuer: &Issuer) -> Result<World> {
     Ok(world)
 }
 
-/// Runs a driver's steps in a session of the token's subject.
-fn drive(world: &World, product: Product, token: &str, steps: &Value) -> Result<Finished> {
+/// Starts a driver's steps in a session with the token of a file.
+fn start(world: &World, product: Product, file: &str, steps: &Value) -> Result<Driver> {
     let script = product.script().context("no script")?;
     for name in [script, "run_steps.py"] {
         fs::copy(python::folder("drivers").join(name), world.path(name))?;
     }
-    let file = token_file(world, token)?;
-    let mut command = run(world, &[], &["--identity-token-file", &file])?;
+    let mut command = run(world, &[], &["--identity-token-file", file])?;
     command
         .args(product.words(&world.path(script))?)
         .arg(steps.to_string());
-    Driver::start(command)?.finish()
+    Driver::start(command)
+}
+
+/// Runs a driver's steps in a session of the token's subject.
+fn drive(world: &World, product: Product, token: &str, steps: &Value) -> Result<Finished> {
+    let file = token_file(world, token)?;
+    start(world, product, &file, steps)?.finish()
 }
 
 fn steps() -> Value {
@@ -156,6 +163,43 @@ fn the_sql_api_logs_in_as_what_the_principal_is_granted() -> Result<()> {
     let told = visitor.output.clone();
     assert!(told.contains("grant of account `ACME`"), "{told}");
     assert!(!told.contains("READER"), "{told}");
+    Ok(())
+}
+
+/// A login is worth what its principal is granted at each request, not what it was granted once.
+#[test]
+fn a_fresh_token_with_other_groups_ends_what_its_grant_gave() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let world = world(&issuer)?;
+    let file = token_file(&world, &issuer.token(&json!({ "groups": ["owners"] }))?)?;
+    let sql = "select current_role()";
+    let steps = json!([
+        {"do": "connect"}, {"do": "sql", "sql": sql, "name": "before"}, {"do": "pause"},
+        {"do": "sql", "sql": sql, "name": "after"},
+        {"do": "connect", "name": "again"}, {"do": "sql", "sql": sql, "name": "anew"},
+    ]);
+    let mut driver = start(&world, Product::Connector4, &file, &steps)?;
+    driver.expect("connect")?;
+    assert_eq!(driver.expect("before")?["first"], json!(["OWNER"]));
+    driver.expect("pause")?;
+    fs::write(&file, issuer.token(&json!({ "groups": ["analysts"] }))?)?;
+    let written = time::instant();
+    loop {
+        world.flush()?;
+        let accepted = world.query("select * from events where event_code = 'AU001'")?;
+        if accepted.len() == 2 {
+            break;
+        }
+        assert!(written.elapsed() < Duration::from_secs(30), "{accepted:?}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    driver.go_on()?;
+    let finished = driver.finish()?;
+    let after = finished.step("after")?;
+    assert_eq!(after["ok"], false, "{after}");
+    assert_eq!(after["errno"], 390114, "{after}");
+    worked(&finished, &["again"]);
+    assert_eq!(finished.step("anew")?["first"], json!(["READER"]));
     Ok(())
 }
 
