@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::failure::report_config;
-use super::{ConfigFile, Exit, connect};
+use super::{ConfigFile, Exit, connect, granted};
 use crate::config::{
     Config, Credential, Identity, Mode, Policy, SecretAt, Source as SecretSource, WithoutToken,
     policy_files, unit,
@@ -20,7 +20,7 @@ use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
 /// Use it before each start of the daemon. Reads the config, every file that it names, credentials and policies too, and
 /// prints all problems at once, one line each: the file, the place, what was expected and what was found. Accounts, kinds
 /// and actions in policies that do not exist are problems. Users in policies that the host does not have, policies that
-/// never apply, and what the kernel lacks are warnings. With --connect it also logs in to each account, reads back what the
+/// never apply, and what the kernel lacks are warnings. With --connect it also logs in to each account, once for each user, role and credential, reads back what the
 /// login may do, looks at what its user holds, and logs out; without, it does not ask Snowflake.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -58,9 +58,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
         .as_ref()
         .ok()
         .map(|config| config.identity.issuer_names().collect());
+    let users = Users::read();
     let names = Names {
         accounts: accounts.as_deref(),
-        users: &Users::read(),
+        users: &users,
         issuers: issuers.as_deref(),
     };
     let policies = policy.map(|policy| judge(&policy, &names));
@@ -69,6 +70,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
     match (&outcome, policies) {
         (Ok(config), Some(Ok(policies))) => {
+            for warning in granted::warnings(config, &users) {
+                eprintln!("warning: {warning}");
+            }
             eprint!("{}", summary(config, policies, lacking.is_empty()));
             if args.connect {
                 return connect::run(config, args.json);
@@ -118,7 +122,7 @@ fn tell(problems: &[PolicyProblem]) {
 }
 
 /// Says how a login is proved, and where the secrets are.
-fn by(credential: &Credential) -> String {
+pub(super) fn by(credential: &Credential) -> String {
     let (kind, at) = match credential {
         Credential::KeyPair {
             private_key,
@@ -225,14 +229,19 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
     ];
     for account in accounts {
         let warehouse = account.warehouse.as_deref().unwrap_or("the user's own");
+        let gets = if account.grants.is_empty() {
+            format!("role {}, warehouse {warehouse}", account.role)
+        } else {
+            "to those whom a grant is for".to_owned()
+        };
         lines.push(format!(
-            "  account   {} ({}) as user {}, role {}, warehouse {warehouse}, by {}",
+            "  account   {} ({}) as user {}, {gets}, by {}",
             account.host,
             account.name,
             account.user,
-            account.role,
             by(&account.credential)
         ));
+        lines.extend(granted::lines(account));
         for alias in &account.aliases {
             lines.push(format!("              also {alias}"));
         }

@@ -12,8 +12,8 @@ use crate::config::{self, Config};
 use crate::replay::{json_escaped, terminal};
 use crate::snowflake::login::LoginRequest;
 use crate::upstream::{
-    Account, CredentialUsed, Headers, Login, LoginOutcome, Resolver, Standing, Survey, Upstream,
-    UpstreamError, UpstreamSettings,
+    Account, CredentialError, CredentialUsed, Headers, Login, LoginOutcome, Resolver, Standing,
+    Survey, Upstream, UpstreamError, UpstreamSettings,
 };
 use crate::web;
 
@@ -96,16 +96,64 @@ async fn ask_all(config: &Config) -> Result<Vec<Told>, String> {
     });
     let mut told = Vec::new();
     for account in &config.accounts {
-        told.push(ask(&upstream, &web, account).await);
+        match Account::of(account, &web).map(Arc::new) {
+            Ok(open) => {
+                let ways = open.ways();
+                for place in different(account) {
+                    if let Some(way) = ways.get(place) {
+                        told.push(ask(&upstream, way, &needed(way, &ways)).await);
+                    }
+                }
+            }
+            Err(cause) => {
+                let mut one = untold(&account.host, &account.name, &account.user);
+                unusable(&mut one, &cause);
+                told.push(one);
+            }
+        }
     }
     Ok(told)
 }
 
-async fn ask(upstream: &Upstream, web: &web::Client, config: &config::Account) -> Told {
-    let mut told = Told {
-        host: config.host.clone(),
-        account: config.name.clone(),
-        user: config.user.clone(),
+/// Finds the ways into an account that differ in user, role or credential; where there are no grants there is one.
+fn different(account: &config::Account) -> Vec<usize> {
+    if account.grants.is_empty() {
+        return vec![0];
+    }
+    let by = |grant: &config::Grant| {
+        let credential = account.credential_of(grant).clone();
+        (grant.user.clone(), grant.role.clone(), credential)
+    };
+    let mut seen = Vec::new();
+    let grants = account.grants.iter().map(by).enumerate();
+    grants
+        .filter_map(|(place, way)| {
+            let is_seen = seen.contains(&way);
+            seen.push(way);
+            (!is_seen).then_some(place)
+        })
+        .collect()
+}
+
+/// Gives the roles that grants need of a user.
+fn needed<'a>(way: &Account, ways: &'a [Arc<Account>]) -> Vec<&'a str> {
+    let of_user = ways.iter().filter(|other| other.user == way.user);
+    let mut roles: Vec<&str> = of_user.map(|other| other.role.as_str()).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    roles
+}
+
+fn unusable(told: &mut Told, cause: &CredentialError) {
+    told.outcome = Outcome::CredentialUnusable;
+    told.reason = Some(cause.to_string());
+}
+
+fn untold(host: &str, account: &str, user: &str) -> Told {
+    Told {
+        host: host.to_owned(),
+        account: account.to_owned(),
+        user: user.to_owned(),
         outcome: Outcome::Unreachable,
         reason: None,
         auth: None,
@@ -116,17 +164,14 @@ async fn ask(upstream: &Upstream, web: &web::Client, config: &config::Account) -
         network_policy: None,
         access_tokens: None,
         warnings: Vec::new(),
-    };
-    let tried = match Account::of(config, web) {
-        Ok(account) => log_in(upstream, &account, &mut told).await,
-        Err(error) => Err(UpstreamError::Credential(error)),
-    };
-    match tried {
+    }
+}
+
+async fn ask(upstream: &Upstream, account: &Account, needed: &[&str]) -> Told {
+    let mut told = untold(&account.host, &account.name, &account.user);
+    match log_in(upstream, account, needed, &mut told).await {
         Ok(()) => {}
-        Err(UpstreamError::Credential(cause)) => {
-            told.outcome = Outcome::CredentialUnusable;
-            told.reason = Some(cause.to_string());
-        }
+        Err(UpstreamError::Credential(cause)) => unusable(&mut told, &cause),
         Err(error) => told.reason = Some(error.to_string()),
     }
     told
@@ -135,6 +180,7 @@ async fn ask(upstream: &Upstream, web: &web::Client, config: &config::Account) -
 async fn log_in(
     upstream: &Upstream,
     account: &Account,
+    needed: &[&str],
     told: &mut Told,
 ) -> Result<(), UpstreamError> {
     let request =
@@ -151,7 +197,7 @@ async fn log_in(
             }
             let survey = surveyed?;
             told.outcome = Outcome::LoggedIn;
-            told.warnings.extend(survey.warnings(account));
+            told.warnings.extend(survey.warnings(needed));
             told.roles = survey.roles;
             told.network_policy = survey.network_policy;
             told.access_tokens = survey.access_tokens;

@@ -21,6 +21,7 @@ mod detach;
 pub mod duckdb;
 mod failure;
 mod flush;
+mod granted;
 mod reading;
 pub mod replay;
 mod run;

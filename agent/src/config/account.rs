@@ -4,6 +4,7 @@ use toml::Value;
 
 use super::Account;
 use super::credential;
+use super::grant::{Defaults, grant};
 use super::host::{ACCOUNT_HOST, account_name, is_account_host, same_account_key};
 use super::problem::Problems;
 use super::section::{List, Section};
@@ -14,10 +15,15 @@ const ALIASES: List = List {
     member: ACCOUNT_HOST,
     count: 0..=32,
 };
-const NAME: &str = "a name of 1 to 255 characters without control characters";
+/// What a name at Snowflake must look like.
+pub(super) const NAME: &str = "a name of 1 to 255 characters without control characters";
 
 /// Reads all accounts; there must be one, and no host name may lead to two.
-pub(super) fn accounts(sections: Vec<Section<'_>>, problems: &Problems) -> Vec<Account> {
+pub(super) fn accounts(
+    sections: Vec<Section<'_>>,
+    issuers: &[String],
+    problems: &Problems,
+) -> Vec<Account> {
     if sections.is_empty() && !problems.has("account") {
         problems.add(
             "account",
@@ -28,7 +34,7 @@ pub(super) fn accounts(sections: Vec<Section<'_>>, problems: &Problems) -> Vec<A
     let mut accounts: Vec<Account> = Vec::new();
     for section in sections {
         let (of_host, of_aliases) = (section.key("host"), section.key("aliases"));
-        let account = account(section);
+        let account = account(section, issuers);
         for (place, host) in account.hosts().enumerate() {
             if let Some((first, other)) = taken(&accounts, host) {
                 let key = match place.checked_sub(1) {
@@ -66,7 +72,7 @@ fn taken<'a>(accounts: &'a [Account], host: &str) -> Option<(usize, &'a str)> {
     })
 }
 
-fn account(mut section: Section<'_>) -> Account {
+fn account(mut section: Section<'_>, issuers: &[String]) -> Account {
     let example = "\"myorg-myaccount.snowflakecomputing.com\"";
     let host = section.required("host", ACCOUNT_HOST, example, account_host);
     let aliases = section
@@ -80,7 +86,7 @@ fn account(mut section: Section<'_>) -> Account {
             &format!("{host:?}"),
         );
     }
-    let account = Account {
+    let mut account = Account {
         aliases,
         name: section
             .optional("name", NAME, name)
@@ -89,8 +95,19 @@ fn account(mut section: Section<'_>) -> Account {
         role: section.required("role", NAME, "\"ANALYST\"", name),
         warehouse: section.optional("warehouse", NAME, name),
         credential: credential::credential(&mut section),
+        grants: Vec::new(),
         host,
     };
+    let grants = section.sections("grant");
+    let defaults = Defaults {
+        user: &account.user,
+        warehouse: account.warehouse.as_deref(),
+        issuers,
+    };
+    account.grants = grants
+        .into_iter()
+        .map(|section| grant(section, &defaults))
+        .collect();
     section.finish();
     account
 }
@@ -100,7 +117,8 @@ fn account_host(value: &Value) -> Option<String> {
     is_account_host(host).then(|| host.to_owned())
 }
 
-fn name(value: &Value) -> Option<String> {
+/// Reads a name at Snowflake.
+pub(super) fn name(value: &Value) -> Option<String> {
     let name = value.as_str()?;
     let plain = (1..=255).contains(&name.chars().count()) && !name.chars().any(char::is_control);
     plain.then(|| name.to_owned())

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::problem::Problems;
 use super::trust::{self, Readers, Untrusted};
-use super::{Config, Policy};
+use super::{Config, Credential, Policy};
 use crate::connection::redirect::is_on_bpffs;
 use crate::identity::{KEYS_MAX_BYTES, KeySource, Keys};
 use crate::upstream::{Flaw, flaws};
@@ -81,17 +81,12 @@ pub(super) fn check(config: &Config, problems: &Problems) {
         tell("upstream.ca_file", roots(file));
     }
     for (index, account) in config.accounts.iter().enumerate() {
-        let key = format!("account[{index}].credential");
-        if problems.has_within(&key) {
-            continue;
-        }
-        for Flaw {
-            setting,
-            expected,
-            found,
-        } in flaws(&account.credential)
-        {
-            problems.add(format!("{key}.{setting}"), expected, found);
+        let key = format!("account[{index}]");
+        check_credential(&key, &account.credential, problems);
+        for (index, grant) in account.grants.iter().enumerate() {
+            if let Some(credential) = &grant.credential {
+                check_credential(&format!("{key}.grant[{index}]"), credential, problems);
+            }
         }
     }
     if let Some(file) = &config.identity.ca_file {
@@ -108,6 +103,22 @@ pub(super) fn check(config: &Config, problems: &Problems) {
     check_policy(&config.policy, problems);
     let store = config.record.store.trim_start_matches("file://");
     tell("record.store", trust::check_folder_to_be(Path::new(store)));
+}
+
+/// Checks the credential of the table `of`; one that has a problem already is left alone.
+fn check_credential(of: &str, credential: &Credential, problems: &Problems) {
+    let key = format!("{of}.credential");
+    if problems.has_within(&key) {
+        return;
+    }
+    for Flaw {
+        setting,
+        expected,
+        found,
+    } in flaws(credential)
+    {
+        problems.add(format!("{key}.{setting}"), expected, found);
+    }
 }
 
 /// Checks the policies' folder and files.

@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::problem::Problems;
 use super::section::{List, Section, shown};
-use super::typed::{ABSOLUTE_PATH, absolute_path, duration, duration_of};
+use super::typed::{ABSOLUTE_PATH, absolute_path, duration, duration_of, texts};
 use crate::identity::{Algorithm, CiSystem, Issuer, KeySource, Kind, Pattern};
 
 /// Whose tokens are taken, and what is done without one.
@@ -233,17 +233,6 @@ fn words(mut section: Section<'_>) -> BTreeMap<String, Vec<String>> {
         }
     }
     read
-}
-
-fn texts(value: &Value) -> Option<Vec<String>> {
-    let one = |value: &Value| Some(value.as_str()?.to_owned()).filter(|text| !text.is_empty());
-    if value.is_str() {
-        return one(value).map(|text| vec![text]);
-    }
-    let listed = value.as_array()?;
-    (1..=64)
-        .contains(&listed.len())
-        .then(|| listed.iter().map(one).collect())?
 }
 
 fn name(value: &Value) -> Option<String> {

@@ -6,6 +6,7 @@
 mod account;
 mod credential;
 mod files;
+mod grant;
 mod host;
 mod identity;
 mod mount;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub use files::policy_files;
 pub(crate) use files::read_public_keys;
+pub use grant::Grant;
 pub use identity::{Identity, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
@@ -30,6 +32,8 @@ pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAut
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 
 use problem::Problems;
+#[cfg(test)]
+pub(crate) use typed::tests::read_for_tests;
 
 /// Where the config is unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/icecore/icecore.toml";
@@ -137,6 +141,8 @@ pub struct Account {
     pub warehouse: Option<String>,
     /// How the proxy proves who it is.
     pub credential: Credential,
+    /// The `[[account.grant]]` tables. Where there are any, they alone say who is let in, and as whom.
+    pub grants: Vec<Grant>,
 }
 
 impl Account {
@@ -145,6 +151,12 @@ impl Account {
         std::iter::once(&self.host)
             .chain(&self.aliases)
             .map(String::as_str)
+    }
+
+    /// Gives a grant's credential: its own, else the account's.
+    #[must_use]
+    pub fn credential_of<'a>(&'a self, grant: &'a Grant) -> &'a Credential {
+        grant.credential.as_ref().unwrap_or(&self.credential)
     }
 }
 

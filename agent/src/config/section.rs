@@ -160,6 +160,11 @@ impl<'p> Section<'p> {
         self.tell(key, expected, "nothing");
     }
 
+    /// Tells whether a key stands here.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// Takes a key away, if it is there; what it holds is not looked at.
     pub(super) fn take_away(&mut self, key: &str) -> bool {
         self.table.remove(key).is_some()

@@ -32,8 +32,10 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
     let daemon = daemon(root.section("daemon"));
     let capture = capture(root.section("capture"), source.cgroup2);
     let upstream = upstream(root.section("upstream"));
-    let accounts = account::accounts(root.sections("account"), problems);
-    let identity = identity(root.section("identity"), problems);
+    let (of_accounts, of_identity) = (root.sections("account"), root.section("identity"));
+    let identity = identity(of_identity, problems);
+    let issuers: Vec<String> = identity.issuer_names().map(str::to_owned).collect();
+    let accounts = account::accounts(of_accounts, &issuers, problems);
     let policy = policy(root.section("policy"));
     let record = record(root.section("record"));
     let limits = limits(root.section("limits"));
@@ -261,6 +263,18 @@ pub(super) fn absolute_path(value: &Value) -> Option<PathBuf> {
     (path.is_absolute() && plain && !text.contains('\0')).then_some(path)
 }
 
+/// Reads one text or a list of them, none empty.
+pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
+    let one = |value: &Value| Some(value.as_str()?.to_owned()).filter(|text| !text.is_empty());
+    if value.is_str() {
+        return one(value).map(|text| vec![text]);
+    }
+    let listed = value.as_array()?;
+    (1..=64)
+        .contains(&listed.len())
+        .then(|| listed.iter().map(one).collect())?
+}
+
 /// Reads a duration within a range, in seconds.
 pub(super) fn duration(
     section: &mut Section<'_>,
@@ -320,4 +334,4 @@ fn local_store(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 #[path = "typed_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,7 @@ role = "ANALYST"
 credential = { kind = "key-pair", private_key_file = "/k.p8" }
 "#;
 
-fn read_text(text: &str) -> Result<Config, Vec<String>> {
+pub(in crate::config) fn read_text(text: &str) -> Result<Config, Vec<String>> {
     let problems = Problems::default();
     let source = Source {
         file: Path::new("/i.toml"),
@@ -30,8 +30,13 @@ fn read_text(text: &str) -> Result<Config, Vec<String>> {
     Err(told.iter().map(ToString::to_string).collect())
 }
 
+/// Reads a good config, for tests of what is made of one.
+pub(crate) fn read_for_tests(text: &str) -> Config {
+    read_text(text).unwrap()
+}
+
 #[track_caller]
-fn check(text: &str, expected: &[&str]) {
+pub(in crate::config) fn check(text: &str, expected: &[&str]) {
     match read_text(text) {
         Ok(_) => assert_eq!(&[] as &[&str], expected),
         Err(told) => assert_eq!(told, expected),
@@ -168,7 +173,7 @@ fn unknown_keys_are_told_with_the_nearest_known_one() {
     );
     check_account(
         "warehous = \"WH\"",
-        "account[0].warehous: expected one of the keys host, aliases, name, user, role, warehouse, credential, found an unknown key (did you mean `warehouse`?)",
+        "account[0].warehous: expected one of the keys host, aliases, name, user, role, warehouse, credential, grant, found an unknown key (did you mean `warehouse`?)",
     );
 }
 

@@ -6,6 +6,7 @@
 
 mod claims;
 mod error;
+mod grant;
 mod issuer;
 mod keys;
 mod principal;
@@ -15,6 +16,7 @@ mod token;
 mod users;
 
 pub use error::IdentityError;
+pub use grant::{Issued, Who, first_grant};
 pub use issuer::{CiSystem, Issuer, KeySource, Pattern, unknown_issuer, verify};
 pub use keys::{Algorithm, KEYS_MAX_BYTES, Keys};
 pub use principal::{Ci, Identity, Kind, Principal, Protocol};

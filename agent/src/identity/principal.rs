@@ -108,6 +108,25 @@ pub struct Ci {
     pub runner_environment: Option<String>,
 }
 
+impl Ci {
+    /// Gives what policies and grants may ask of a job, by the names that they have for it.
+    #[must_use]
+    pub fn facts(&self) -> [(&'static str, Option<&str>); 10] {
+        [
+            ("repository", self.repository.as_deref()),
+            ("repository_id", self.repository_id.as_deref()),
+            ("ref", self.git_ref.as_deref()),
+            ("workflow", self.workflow_ref.as_deref()),
+            ("job_workflow", self.job_workflow_ref.as_deref()),
+            ("environment", self.environment.as_deref()),
+            ("event", self.event.as_deref()),
+            ("actor", self.actor.as_deref()),
+            ("actor_id", self.actor_id.as_deref()),
+            ("runner_environment", self.runner_environment.as_deref()),
+        ]
+    }
+}
+
 /// What a token showed beside the identity itself.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
@@ -258,6 +277,25 @@ impl Identity {
     #[must_use]
     pub fn agent(&self) -> Option<&str> {
         self.agent.as_deref()
+    }
+
+    /// Says all that grants look at: its name, groups and the facts of its job, cut to a readable length.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let mut known = vec![self.name()];
+        if !self.groups.is_empty() {
+            let shown: Vec<&str> = self.groups.iter().take(16).map(String::as_str).collect();
+            let more = self.groups.len() - shown.len();
+            let rest = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            known.push(format!("groups {}{rest}", shown.join(", ")));
+        }
+        let facts = self.ci.facts().into_iter();
+        known.extend(facts.filter_map(|(name, fact)| Some(format!("{name} {}", fact?))));
+        known.join("; ")
     }
 
     /// Gives the facts of the CI job.

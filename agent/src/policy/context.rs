@@ -14,19 +14,10 @@ pub(super) fn context(identity: &Identity, kind: Kind) -> Result<Context, String
         ("kind", identity.kind().map(|kind| kind.as_str())),
         ("agent", identity.agent()),
         ("ci", ci.provider.as_deref()),
-        ("repository", ci.repository.as_deref()),
-        ("repository_id", ci.repository_id.as_deref()),
-        ("ref", ci.git_ref.as_deref()),
-        ("workflow", ci.workflow_ref.as_deref()),
-        ("job_workflow", ci.job_workflow_ref.as_deref()),
-        ("environment", ci.environment.as_deref()),
-        ("event", ci.event.as_deref()),
-        ("actor", ci.actor.as_deref()),
-        ("actor_id", ci.actor_id.as_deref()),
-        ("runner_environment", ci.runner_environment.as_deref()),
     ];
     let facts = facts
         .into_iter()
+        .chain(ci.facts())
         .filter_map(|(name, fact)| Some((name.to_owned(), text(fact?))));
     let scopes = identity.scopes().iter().map(|scope| text(scope));
     let always = [

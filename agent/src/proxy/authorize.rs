@@ -71,6 +71,7 @@ impl Door {
                 };
                 found
                     .or_else(implicit)
+                    .filter(|login| self.is_granted(account, login))
                     .ok_or_else(|| unknown(received.form))
             }
             Shown::Bearer(bearer) => {
@@ -91,7 +92,15 @@ impl Door {
             Shown::Token(token) => self.find(account, TokenKind::Master, token).await,
             Shown::Bearer(_) | Shown::Nothing => None,
         };
+        let found = found.filter(|login| self.is_granted(account, login));
         found.ok_or_else(|| answer::plain_error(code::MASTER_EXPIRED, "Icecore: log in anew"))
+    }
+
+    /// Tells whether the session's principal has the account in the way that a login has it: a fresh token may show other
+    /// groups than the one that the login was opened by.
+    pub(super) fn is_granted(&self, account: &Arc<Account>, login: &OpenLogin) -> bool {
+        let granted = account.granted_to(self.session.principal().identity());
+        granted.is_some_and(|granted| Arc::ptr_eq(&granted, &login.account))
     }
 
     async fn find(

@@ -114,14 +114,21 @@ impl Door {
             return Err(received.form.plain_error(code::LOGIN_REFUSED, &text));
         };
         let mut held = slot.lock().await;
-        let open = held
-            .as_ref()
-            .filter(|login| shared.logins.holds(login.id) && !login.login.is_over());
+        let open = held.as_ref().filter(|login| {
+            shared.logins.holds(login.id)
+                && !login.login.is_over()
+                && self.is_granted(account, login)
+        });
         let login = match open {
             Some(login) => Arc::clone(login),
             None => {
                 if let Some(over) = held.take() {
-                    self.end(&over, "expired at Snowflake").await;
+                    let reason = if over.login.is_over() {
+                        "expired at Snowflake"
+                    } else {
+                        "no longer granted"
+                    };
+                    self.end(&over, reason).await;
                 }
                 let request = LoginRequest::own(received.user_agent())
                     .map_err(|error| received.form.plain_error(code::FAILED, &error.to_string()))?;

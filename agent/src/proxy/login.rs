@@ -9,47 +9,19 @@ use super::body::Plain;
 use super::closing;
 use super::door::{Door, Received};
 use super::logins::{Found, OpenLogin, TokenKind};
+use super::no_login::NoLogin;
 use super::sessions::LOGINS_OPEN_MAX;
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
-use crate::snowflake::answer::{self, Body, Form, code};
+use crate::snowflake::answer::{self, Body, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, LoginRequest};
 use crate::upstream::{
-    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, Unlike, UpstreamError,
+    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
 };
-
-/// Event: the host's own credential for an account cannot be used.
-const CREDENTIAL_UNUSABLE: &str = "AU005";
-
-/// Event: a login may do something else at Snowflake than the config says.
-const LOGIN_UNLIKE: &str = "AU006";
 
 /// Event: a login asked for session parameters that are not let through.
 const PARAMETERS_DROPPED: &str = "RQ002";
-
-/// Why a login was not opened.
-pub(super) enum NoLogin {
-    /// Snowflake refused it, in its own words.
-    Refused(Answered),
-    /// Snowflake could not be asked, or Icecore refused.
-    Told { code: &'static str, text: String },
-}
-
-impl NoLogin {
-    fn new(code: &'static str, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self::Told { code, text }
-    }
-
-    /// Tells the client, in the form of its door.
-    pub(super) fn told(self, form: Form) -> Body {
-        match self {
-            Self::Refused(answered) => login_refused(&answered, form),
-            Self::Told { code, text } => form.plain_error(code, &text),
-        }
-    }
-}
 
 impl Door {
     /// Logs in with our credential and hands the client opaque tokens.
@@ -81,7 +53,8 @@ impl Door {
         }
     }
 
-    /// Opens a login at Snowflake; it is on record before anything is done through it.
+    /// Opens a login at Snowflake as what the session's principal is granted; it is on record before anything is done
+    /// through it.
     pub(super) async fn open_login(
         &self,
         account: &Arc<Account>,
@@ -89,6 +62,11 @@ impl Door {
         query: Option<&str>,
         headers: &Headers,
     ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
+        let principal = self.session.principal();
+        let Some(account) = account.granted_to(principal.identity()) else {
+            return Err(self.not_granted(account, &principal).await);
+        };
+        let account = &account;
         let Some(place) = self.session.take_login() else {
             let text = format!(
                 "a session may have {LOGINS_OPEN_MAX} logins open at once; close one that is not needed"
@@ -120,10 +98,8 @@ impl Door {
             client_version: request.client().version.clone(),
             auth_injected: Some(login.credential().kind.to_owned()),
             credential_ref: Some(login.credential().reference.clone()),
-            principal: Some(self.session.principal().to_string()),
-            principal_type: self
-                .session
-                .principal()
+            principal: Some(principal.to_string()),
+            principal_type: principal
                 .identity()
                 .kind()
                 .map(|kind| kind.as_str().to_owned()),
@@ -172,29 +148,6 @@ impl Door {
             .await;
     }
 
-    /// Refuses a login that may do something else than the config says.
-    async fn unlike(&self, account: &Account, unlike: &Unlike) -> NoLogin {
-        tracing::error!(host = %account.host, %unlike, "login refused");
-        let detail =
-            json!({ "account": account.name, "host": account.host, "reason": unlike.to_string() });
-        let shared = &self.core.shared;
-        shared
-            .event(
-                Some(&self.session),
-                LOGIN_UNLIKE,
-                Severity::High,
-                Category::Auth,
-                detail,
-            )
-            .await;
-        let advice =
-            "whoever runs Icecore has to mend the config, the user's grants or a session policy";
-        NoLogin::new(
-            code::LOGIN_REFUSED,
-            format!("Icecore refused this login: {unlike}; {advice}"),
-        )
-    }
-
     /// Gives the client opaque tokens that lead to a login.
     fn hand_out(&self, login: &Arc<OpenLogin>, granted: GrantedLogin) -> Body {
         match self.core.shared.logins.grant(login) {
@@ -204,30 +157,6 @@ impl Door {
                 .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
             Err(error) => answer::plain_error(code::FAILED, &error.to_string()),
         }
-    }
-
-    /// Tells the agent that there is no login, and the operator why if it is for our own credential.
-    async fn no_login(&self, account: &Account, error: &UpstreamError) -> NoLogin {
-        let UpstreamError::Credential(cause) = error else {
-            return NoLogin::new(
-                code::FAILED,
-                format!("Icecore could not get an answer: {error}"),
-            );
-        };
-        tracing::error!(host = %account.host, %cause, "credential cannot be used; logins are refused");
-        let detail =
-            json!({ "account": account.name, "host": account.host, "reason": cause.to_string() });
-        self.core
-            .shared
-            .event(
-                Some(&self.session),
-                CREDENTIAL_UNUSABLE,
-                Severity::High,
-                Category::Auth,
-                detail,
-            )
-            .await;
-        NoLogin::new(code::LOGIN_REFUSED, format!("no login: {error}"))
     }
 
     async fn record_login(&self, row: LoginRow) -> Result<(), RecordError> {
@@ -322,34 +251,6 @@ pub(super) fn closed(
         ..login.row.clone()
     }
 }
-
-/// Tells that Snowflake refused our credential, in its words and with nothing that would make a driver act on it.
-///
-/// A driver would drop its own credential, ask its user or open a browser at some codes and at `nextAction` (protocol
-/// reference 2.2 and 3); all of that concerns the host's credential, which only its operator can mend.
-fn login_refused(answered: &Answered, form: Form) -> Body {
-    let answer = answered.answer();
-    let found = answer.code().filter(|found| !ACTED_ON.contains(found));
-    let is_number = |code: &&str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
-    let text = answer
-        .message()
-        .unwrap_or_else(|| "the login was refused".to_owned());
-    let shown = match answer.code() {
-        Some(code) => format!("{text} (Snowflake's answer {code} to the host's credential)"),
-        None => format!("{text} (Snowflake's answer to the host's credential)"),
-    };
-    form.plain_error(
-        found.filter(is_number).unwrap_or(code::LOGIN_REFUSED),
-        &shown,
-    )
-}
-
-/// Codes of a login that make some driver do something about a credential that is not its own. Source: protocol
-/// reference section 3.
-const ACTED_ON: [&str; 11] = [
-    "333333", "333334", "390110", "390111", "390112", "390113", "390114", "390115", "390195",
-    "390303", "390318",
-];
 
 /// Says that what was asked is done.
 pub(super) fn done() -> Body {

@@ -19,6 +19,7 @@ mod implicit;
 mod issuers;
 mod login;
 mod logins;
+mod no_login;
 mod opening;
 mod own_login;
 mod query;

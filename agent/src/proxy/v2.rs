@@ -30,6 +30,8 @@ impl Door {
         let pinned = v2::Pinned {
             role: &login.account.role,
             warehouse: login.account.warehouse.as_deref(),
+            database: login.account.database.as_deref(),
+            schema: login.account.schema.as_deref(),
         };
         let read = v2::read(&plain, received.query.as_deref(), limit, pinned);
         drop(plain);

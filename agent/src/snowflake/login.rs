@@ -65,6 +65,12 @@ const STRIPPED_PARAMETERS: [&str; 5] = [
     "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD",
 ];
 
+/// Where a login request has the parameters that its session begins with.
+const PARAMETERS: &str = "SESSION_PARAMETERS";
+
+/// The session parameter that ends statements which take longer.
+const TIMEOUT: &str = "STATEMENT_TIMEOUT_IN_SECONDS";
+
 /// Why a login request or its answer was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
@@ -116,6 +122,8 @@ pub struct Injected<'a> {
     pub account: &'a str,
     /// `LOGIN_NAME`.
     pub user: &'a str,
+    /// The session's `STATEMENT_TIMEOUT_IN_SECONDS`, if one is pinned.
+    pub statement_timeout: Option<Duration>,
     /// The credential itself.
     pub proof: &'a Proof,
 }
@@ -195,7 +203,7 @@ impl LoginRequest {
             data.remove(field);
         }
         strip_nested(&mut data, "CLIENT_ENVIRONMENT", &["OAUTH_TYPE"])?;
-        strip_nested(&mut data, "SESSION_PARAMETERS", &STRIPPED_PARAMETERS)?;
+        strip_nested(&mut data, PARAMETERS, &STRIPPED_PARAMETERS)?;
         let dropped = drop_parameters(&mut data)?;
         Ok(Self {
             data,
@@ -214,7 +222,7 @@ impl LoginRequest {
         let mut data = Object::default();
         data.set("CLIENT_APP_ID", name)?;
         data.set("CLIENT_APP_VERSION", version)?;
-        data.set("SESSION_PARAMETERS", &Object::default())?;
+        data.set(PARAMETERS, &Object::default())?;
         let client = ClientApp {
             name: Some(name.to_owned()),
             version: Some(version.to_owned()),
@@ -248,6 +256,12 @@ impl LoginRequest {
         data.set("LOGIN_NAME", injected.user)?;
         injected.proof.set(&mut data)?;
         data.set("SECONDARY_ROLES", "NONE")?;
+        if let Some(timeout) = injected.statement_timeout {
+            let mut parameters: Object = data.read_as(PARAMETERS).unwrap_or_default();
+            parameters.remove(TIMEOUT);
+            parameters.set(TIMEOUT, &timeout.as_secs())?;
+            data.set(PARAMETERS, &parameters)?;
+        }
         let mut body = Object::default();
         body.set("data", &data)?;
         body.write()
@@ -272,8 +286,7 @@ fn app(user_agent: &str) -> Option<(&str, &str)> {
 
 /// Takes session parameters out that are not let through, and names them.
 fn drop_parameters(data: &mut Object) -> Result<Vec<String>, LoginError> {
-    const FIELD: &str = "SESSION_PARAMETERS";
-    let Some(mut nested) = data.read_as::<Object>(FIELD) else {
+    let Some(mut nested) = data.read_as::<Object>(PARAMETERS) else {
         return Ok(Vec::new());
     };
     let names = nested.members().map(|(name, _)| name);
@@ -284,7 +297,7 @@ fn drop_parameters(data: &mut Object) -> Result<Vec<String>, LoginError> {
     for name in &dropped {
         nested.remove(name);
     }
-    data.set(FIELD, &nested)?;
+    data.set(PARAMETERS, &nested)?;
     Ok(dropped
         .iter()
         .map(|name| parameters::shown(name).to_owned())

@@ -11,6 +11,7 @@ fn no_client_credential_goes_upstream() {
         let injected = Injected {
             account: "ACME",
             user: "SVC",
+            statement_timeout: None,
             proof: &kind(Secret::new("minted".to_owned())),
         };
         String::from_utf8(request.write(&injected).unwrap()).unwrap()
@@ -39,12 +40,38 @@ fn parameters_that_are_not_let_through_are_dropped_and_named() {
         .write(&Injected {
             account: "ACME",
             user: "SVC",
+            statement_timeout: None,
             proof: &Proof::Pat(Secret::new("t".to_owned())),
         })
         .unwrap();
     let written = String::from_utf8(written).unwrap();
     let kept = r#""SESSION_PARAMETERS":{"QUERY_TAG":"t","AUTOCOMMIT":true}"#;
     assert!(written.contains(kept), "{written}");
+}
+
+#[test]
+fn a_pinned_statement_timeout_takes_the_place_of_the_clients() {
+    for parameters in [
+        r#""SESSION_PARAMETERS":{"Statement_Timeout_In_Seconds":9,"QUERY_TAG":"t"}"#,
+        r#""SESSION_PARAMETERS":null"#,
+        r#""CLIENT_APP_ID":"x""#,
+    ] {
+        let request = LoginRequest::read(format!("{{\"data\":{{{parameters}}}}}").as_bytes());
+        let written = request.unwrap().write(&Injected {
+            account: "ACME",
+            user: "SVC",
+            statement_timeout: Some(Duration::from_secs(600)),
+            proof: &Proof::Pat(Secret::new("t".to_owned())),
+        });
+        let written: serde_json::Value = serde_json::from_slice(&written.unwrap()).unwrap();
+        let mut sent = written["data"]["SESSION_PARAMETERS"].clone();
+        sent.as_object_mut().unwrap().remove("QUERY_TAG");
+        assert_eq!(
+            sent,
+            serde_json::json!({"STATEMENT_TIMEOUT_IN_SECONDS": 600}),
+            "{parameters}"
+        );
+    }
 }
 
 #[test]

@@ -6,79 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use hyper::Method;
 use hyper::header::HeaderValue;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::client::{Headers, Upstream};
 use super::credential::Presented;
 use super::standing::{Standing, Unlike};
-use super::{Answered, Credential, CredentialError, UpstreamError};
-use crate::config;
+use super::{Account, Answered, UpstreamError};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{
     GrantedLogin, Injected, LoginError, LoginRequest, Proof, RealTokens,
 };
 use crate::snowflake::secret::Secret;
 use crate::tasks;
-use crate::web;
-
-/// A governed account and the user that Icecore is there.
-pub struct Account {
-    /// The host name that it is dialled at, lower case.
-    pub host: String,
-    /// Other host names of the same account, lower case.
-    pub aliases: Vec<String>,
-    /// Its name, as Snowflake writes it.
-    pub name: String,
-    /// The user that the proxy logs in as.
-    pub user: String,
-    /// The role that every login gets.
-    pub role: String,
-    /// The warehouse that every login gets, if one is pinned.
-    pub warehouse: Option<String>,
-    /// How the proxy proves who it is.
-    pub credential: Arc<Credential>,
-}
-
-impl Account {
-    /// Stands for an account of the config, for tests of what is done at one.
-    #[cfg(test)]
-    pub(crate) fn of_host(host: &str) -> Self {
-        let credential = Credential::in_no_file();
-        Self {
-            host: host.to_owned(),
-            aliases: Vec::new(),
-            name: "ACME".to_owned(),
-            user: "SVC".to_owned(),
-            role: "ANALYST".to_owned(),
-            warehouse: None,
-            credential: Arc::new(credential),
-        }
-    }
-
-    /// Takes an account as the config has it; no secret is read yet.
-    ///
-    /// # Errors
-    /// A secret's source cannot be used at all.
-    pub fn of(config: &config::Account, web: &web::Client) -> Result<Self, CredentialError> {
-        Ok(Self {
-            host: config.host.clone(),
-            aliases: config.aliases.clone(),
-            name: config.name.clone(),
-            user: config.user.clone(),
-            role: config.role.clone(),
-            warehouse: config.warehouse.clone(),
-            credential: Arc::new(Credential::new(&config.credential, web)?),
-        })
-    }
-
-    /// Tells whether a canonical host name is one of this account's.
-    #[must_use]
-    pub fn answers_to(&self, host: &str) -> bool {
-        self.host == host || self.aliases.iter().any(|alias| alias == host)
-    }
-}
 
 /// A login's real tokens; the agent holds opaque ones that lead here.
 pub struct Login {
@@ -116,9 +56,6 @@ pub enum RenewalOutcome {
     /// Snowflake refused, in its own words.
     Refused(Answered),
 }
-
-/// Members of the login address that the client may choose. Role and warehouse are authority, not decoration.
-const CLIENTS_CHOICE: [&str; 2] = ["databaseName", "schemaName"];
 
 impl Login {
     /// Logs in with our credential in the place of whatever the client sent.
@@ -379,6 +316,7 @@ impl Show<'_> {
         let injected = Injected {
             account: &account.name,
             user: &account.user,
+            statement_timeout: account.statement_timeout,
             proof,
         };
         let body = self
@@ -387,7 +325,7 @@ impl Show<'_> {
             .map_err(|error| UpstreamError::Request(error.to_string()))?;
         let path = format!(
             "/session/v1/login-request?{}",
-            address_members(account, self.client_query)
+            account.address_members(self.client_query)
         );
         self.upstream
             .send(&account.host, Method::POST, &path, self.headers, None, body)
@@ -413,34 +351,6 @@ pub(super) fn fresh_ids() -> String {
     )
 }
 
-/// Writes the login address: the client's database and schema, escaped anew, and our role and warehouse.
-fn address_members(account: &Account, client_query: Option<&str>) -> String {
-    address_of(&account.role, account.warehouse.as_deref(), client_query)
-}
-
-fn address_of(role: &str, warehouse: Option<&str>, client_query: Option<&str>) -> String {
-    let mut members = fresh_ids();
-    for pair in client_query.unwrap_or_default().split('&') {
-        if let Some((name, value)) = pair.split_once('=')
-            && CLIENTS_CHOICE.contains(&name)
-            && let Ok(value) = percent_decode_str(&value.replace('+', " ")).decode_utf8()
-            && !value.is_empty()
-        {
-            let value = utf8_percent_encode(&value, NON_ALPHANUMERIC);
-            members.push_str(&format!("&{name}={value}"));
-        }
-    }
-    let role = utf8_percent_encode(role, NON_ALPHANUMERIC);
-    members.push_str(&format!("&roleName={role}"));
-    if let Some(warehouse) = warehouse {
-        members.push_str(&format!(
-            "&warehouse={}",
-            utf8_percent_encode(warehouse, NON_ALPHANUMERIC)
-        ));
-    }
-    members
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -462,29 +372,5 @@ mod tests {
             () = tokio::task::yield_now() => {}
         }
         assert!(login.renewing.try_lock().is_err());
-    }
-
-    #[test]
-    fn a_login_address_holds_the_clients_database_escaped_anew_and_nothing_else_of_it() {
-        let members = address_of(
-            "ANA LYST",
-            Some("W&H"),
-            Some(
-                "databaseName=a%26roleName%3DADMIN+x&schemaName=%ff&roleName=ADMIN&warehouse=BIG&schemaName=S&x=%0d%0a",
-            ),
-        );
-        let chosen: Vec<&str> = members
-            .split('&')
-            .filter(|pair| !pair.starts_with("request"))
-            .collect();
-        assert_eq!(
-            chosen,
-            [
-                "databaseName=a%26roleName%3DADMIN%20x",
-                "schemaName=S",
-                "roleName=ANA%20LYST",
-                "warehouse=W%26H"
-            ]
-        );
     }
 }

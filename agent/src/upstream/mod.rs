@@ -1,5 +1,6 @@
 //! Stage 7: asks Snowflake; takes an `Intent`, gives `Unmasked`.
 
+mod account;
 mod chunk;
 mod client;
 mod credential;
@@ -17,10 +18,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 
+pub use account::Account;
 pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
 pub use credential::{Credential, CredentialError, Flaw, flaws};
-pub use login::{Account, CredentialUsed, Login, LoginOutcome, RenewalOutcome};
+pub use login::{CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 pub use standing::{Standing, Unlike};

@@ -120,7 +120,7 @@ fn secondary_roles(text: &str) -> Option<String> {
 }
 
 /// Tells whether a name of the config is the one that Snowflake tells: unquoted ones are folded to upper case.
-fn is_name(config: &str, found: &str) -> bool {
+pub(super) fn is_name(config: &str, found: &str) -> bool {
     let quoted = config
         .strip_prefix('"')
         .and_then(|name| name.strip_suffix('"'));

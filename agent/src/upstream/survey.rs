@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::standing::ask;
+use super::standing::{ask, is_name};
 use super::{Account, Answered, Login, Upstream, UpstreamError};
 use crate::snowflake::json::Object;
 
@@ -50,17 +50,18 @@ impl Survey {
         })
     }
 
-    /// Says what is more than a narrow user needs, one line each.
+    /// Says what is more than a narrow user needs, one line each; `needed` are the roles that it logs in with.
     #[must_use]
-    pub fn warnings(&self, account: &Account) -> Vec<String> {
+    pub fn warnings(&self, needed: &[&str]) -> Vec<String> {
         let mut warnings = Vec::new();
+        let is_more = |role: &String| !needed.iter().any(|needed| is_name(needed, role));
         match &self.roles {
             None => warnings.push("its roles could not be seen".to_owned()),
-            Some(roles) if roles.len() > 1 => warnings.push(format!(
-                "it holds {} roles ({}); one, `{}`, is enough: take the others away",
+            Some(roles) if roles.iter().any(is_more) => warnings.push(format!(
+                "it holds {} roles ({}); {} is enough: take the others away",
                 roles.len(),
                 roles.join(", "),
-                account.role
+                needed.join(", ")
             )),
             Some(_) => {}
         }
@@ -118,6 +119,23 @@ mod tests {
         let roles = Some(vec!["ANALYST".to_owned(), String::new()]);
         assert_eq!(column(&answered, "ROLE"), roles);
         assert_eq!(column(&answered, "absent"), None);
+    }
+
+    #[test]
+    fn roles_that_no_login_needs_are_warned_of() {
+        let warnings = |roles: &[&str], needed: &[&str]| {
+            let survey = Survey {
+                roles: Some(roles.iter().map(|&role| role.to_owned()).collect()),
+                network_policy: Some("P".to_owned()),
+                access_tokens: Some(0),
+            };
+            survey.warnings(needed)
+        };
+        let both = ["ANALYST", "LOADER"];
+        let more = "it holds 2 roles (ANALYST, LOADER); ANALYST is enough: take the others away";
+        assert_eq!(warnings(&both, &["ANALYST"]), [more]);
+        assert_eq!(warnings(&both, &["analyst", "LOADER"]), [""; 0]);
+        assert_eq!(warnings(&["ANALYST"], &["ANALYST"]), [""; 0]);
     }
 
     #[test]

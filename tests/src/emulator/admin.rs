@@ -47,7 +47,7 @@ fn act(gate: &Gate, path: &str, body: &[u8]) -> Result<(), String> {
         "/clear" => gate.faults.clear(),
         "/rotate" => {
             let (name, credential): (String, Credential) = read(body)?;
-            if !gate.rotate(&name, credential) {
+            if !gate.rotate(&name, &credential) {
                 return Err(format!("no account `{name}`"));
             }
         }

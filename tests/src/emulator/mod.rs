@@ -99,13 +99,22 @@ impl Gate {
         named.or(accounts.first().filter(|_| is_elsewhere)).cloned()
     }
 
+    /// Gives the account as a user has it by a role: one host may have several; as what it is listed first, if none fits.
+    fn account_of(&self, host: Option<&str>, user: &str, role: &str) -> Option<Account> {
+        let first = self.account(host)?;
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = accounts.iter().find(|account| {
+            account.hosts == first.hosts && account.user == user && account.role == role
+        });
+        Some(found.cloned().unwrap_or(first))
+    }
+
     /// Registers another credential for an account, as its owner does who rotates it.
-    fn rotate(&self, name: &str, credential: Credential) -> bool {
+    fn rotate(&self, name: &str, credential: &Credential) -> bool {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.iter_mut().find(|account| account.name == name);
-        account
-            .map(|account| account.credential = credential)
-            .is_some()
+        let named = accounts.iter_mut().filter(|account| account.name == name);
+        let changed = named.map(|account| account.credential = credential.clone());
+        changed.count() > 0
     }
 
     fn tuning(&self) -> Tuning {

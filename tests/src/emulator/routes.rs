@@ -204,7 +204,11 @@ pub(super) fn sticky(gate: &Gate, asked: &Asked, body: &Value) -> Option<String>
 }
 
 async fn login(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
-    let account = gate.account(asked.host()).ok_or(answers::MALFORMED)?;
+    let user = asked.body.pointer("/data/LOGIN_NAME");
+    let user = user.and_then(Value::as_str).unwrap_or_default();
+    let role = asked.query("roleName").unwrap_or_default();
+    let account = gate.account_of(asked.host(), user, &role);
+    let account = account.ok_or(answers::MALFORMED)?;
     for (name, at) in [
         ("login_token", "/data/TOKEN"),
         ("login_password", "/data/PASSWORD"),

@@ -35,7 +35,7 @@ pub struct Settings {
     pub tuning: Tuning,
 }
 
-/// Who may log in, and as what.
+/// Who may log in, and as what; hosts that several users have, or several roles, are listed once for each.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
@@ -45,7 +45,7 @@ pub struct Account {
     pub hosts: Vec<String>,
     /// User, upper case.
     pub user: String,
-    /// The one role a login may ask for.
+    /// The role a login may ask for.
     pub role: String,
     /// The one warehouse a login may ask for.
     pub warehouse: Option<String>,

@@ -80,6 +80,8 @@ fn show(statement: &Statement, sql: &str) -> Option<Ended> {
 fn cell(session: &Session, name: &str) -> Option<Value> {
     match name {
         "current_role()" => Some(json!(session.account.role)),
+        "current_user()" => Some(json!(session.account.user)),
+        "current_database()" => Some(json!(session.database)),
         "current_warehouse()" => Some(json!(session.account.warehouse)),
         "current_secondary_roles()" => {
             let found = if session.has_secondary_roles() {

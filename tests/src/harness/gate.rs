@@ -47,6 +47,8 @@ pub struct GateOptions {
     pub secondary_roles_none: bool,
     /// What opens the account.
     pub credential: Credential,
+    /// Users and roles that this credential opens too.
+    pub roles: Vec<(&'static str, &'static str)>,
     /// Other accounts that the emulator serves too.
     pub others: Vec<Account>,
 }
@@ -61,6 +63,7 @@ impl Default for GateOptions {
             credential: Credential::Pat {
                 token: String::new(),
             },
+            roles: Vec::new(),
             others: Vec::new(),
         }
     }
@@ -84,6 +87,12 @@ impl Gate {
             credential: options.credential.clone(),
             secondary_roles_none: options.secondary_roles_none,
         };
+        let more = options.roles.iter().map(|&(user, role)| Account {
+            user: user.into(),
+            role: role.into(),
+            ..acme.clone()
+        });
+        let accounts: Vec<Account> = std::iter::once(acme.clone()).chain(more).collect();
         let settings = Settings {
             listen: options.listen,
             admin: SocketAddr::from(([127, 77, 0, 2], 0)),
@@ -94,7 +103,8 @@ impl Gate {
             fakesnow_socket: folder.join("fakesnow.sock"),
             journal_file: folder.join("journal.jsonl"),
             canaries_file: folder.join("canaries.jsonl"),
-            accounts: std::iter::once(acme)
+            accounts: accounts
+                .into_iter()
                 .chain(options.others.iter().cloned())
                 .collect(),
             setup: SETUP.map(str::to_owned).to_vec(),

@@ -58,6 +58,8 @@ pub struct Plan {
     pub aliases: Vec<&'static str>,
     /// Other accounts, each with a key pair of its own.
     pub accounts: Vec<PlannedAccount>,
+    /// Users and roles that the account's credential opens too.
+    pub roles: Vec<(&'static str, &'static str)>,
     /// The least level of the daemon's log lines.
     pub log: &'static str,
 }
@@ -90,6 +92,7 @@ impl Default for Plan {
             credential: CredentialKind::KeyPair,
             aliases: Vec::new(),
             accounts: Vec::new(),
+            roles: Vec::new(),
             log: "info",
         }
     }
@@ -147,6 +150,7 @@ impl World {
         let options = GateOptions {
             tuning: plan.tuning,
             credential: proof.registered,
+            roles: plan.roles.clone(),
             others: others.iter().map(|(account, _)| account.clone()).collect(),
             ..GateOptions::default()
         };

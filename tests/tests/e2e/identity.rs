@@ -62,7 +62,7 @@ fn job(git_ref: &str) -> Value {
 }
 
 /// Gives `icecore run` as the agent's user with some variables and options, up to the command.
-fn run(world: &World, variables: &[String], options: &[&str]) -> Result<Command> {
+pub(crate) fn run(world: &World, variables: &[String], options: &[&str]) -> Result<Command> {
     let mut command = world.outside(AGENT_UID, "env".as_ref())?;
     command
         .args(variables)
@@ -86,7 +86,7 @@ fn start(world: &World, variables: &[String], options: &[&str], steps: &Value) -
 }
 
 /// Writes a token where the agent's user can read it, each into a file of its own.
-fn token_file(world: &World, token: &str) -> Result<String> {
+pub(crate) fn token_file(world: &World, token: &str) -> Result<String> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let file = world.path(&format!("token-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
     fs::write(&file, format!("{token}\n"))?;

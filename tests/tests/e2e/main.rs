@@ -17,6 +17,8 @@ mod detached;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod granted;
+#[cfg(test)]
 mod grants;
 #[cfg(test)]
 mod identity;

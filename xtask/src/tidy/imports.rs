@@ -27,8 +27,9 @@ const ABOVE: [&str; 7] = [
 ];
 
 /// Modules that take bytes and `now` and give values.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "agent/src/identity/claims.rs",
+    "agent/src/identity/grant.rs",
     "agent/src/identity/issuer.rs",
     "agent/src/identity/keys.rs",
     "agent/src/identity/saml/",

@@ -24,9 +24,14 @@ pub struct Pinned<'a> {
     pub role: &'a str,
     /// The warehouse, if one is pinned.
     pub warehouse: Option<&'a str>,
+    /// The database, if one is pinned.
+    pub database: Option<&'a str>,
+    /// The schema, if one is pinned.
+    pub schema: Option<&'a str>,
 }
 
-/// Reads a plain body and the address members that belong to it; role and warehouse become the config's.
+/// Reads a plain body and the address members that belong to it; role and warehouse become the config's, and so do
+/// database and schema where they are pinned.
 ///
 /// # Errors
 /// Anything that is not surely what it seems: see `QueryError`.
@@ -45,8 +50,14 @@ pub fn read(
         body.remove(field);
     }
     body.set("role", pinned.role)?;
-    if let Some(warehouse) = pinned.warehouse {
-        body.set("warehouse", warehouse)?;
+    for (field, value) in [
+        ("warehouse", pinned.warehouse),
+        ("database", pinned.database),
+        ("schema", pinned.schema),
+    ] {
+        if let Some(value) = value {
+            body.set(field, value)?;
+        }
     }
     let api = Api {
         is_async: flag(query, "async")?.unwrap_or_default(),
@@ -96,6 +107,8 @@ mod tests {
     const PINNED: Pinned<'_> = Pinned {
         role: "ANALYST",
         warehouse: Some("WH"),
+        database: None,
+        schema: None,
     };
 
     fn written(body: &str) -> Result<String, QueryError> {
@@ -109,6 +122,23 @@ mod tests {
             written(r#"{"statement":"select 1","role":"ACCOUNTADMIN","warehouse":"BIG","timeout":5,"resultSetMetaData":{"format":"json"}}"#).unwrap(),
             r#"{"statement":"select 1","timeout":5,"role":"ANALYST","warehouse":"WH","parameters":{"MULTI_STATEMENT_COUNT":1}}"#
         );
+    }
+
+    #[test]
+    fn database_and_schema_are_the_clients_unless_they_are_pinned() {
+        let body = r#"{"statement":"select 1","database":"THEIRS","schema":"THEIRS"}"#;
+        let fields = |pinned| {
+            let request = read(body.as_bytes(), None, 1000, pinned).unwrap();
+            let sent = Object::read(&request.write(None).unwrap()).unwrap();
+            ["database", "schema"].map(|field| sent.read_as::<String>(field).unwrap())
+        };
+        assert_eq!(fields(PINNED), ["THEIRS", "THEIRS"]);
+        let pinned = Pinned {
+            database: Some("OURS"),
+            schema: Some("S"),
+            ..PINNED
+        };
+        assert_eq!(fields(pinned), ["OURS", "S"]);
     }
 
     #[test]

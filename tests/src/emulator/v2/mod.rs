@@ -73,7 +73,7 @@ fn caller(gate: &Gate, asked: &Asked) -> Result<Caller, Answer> {
             ));
         }
         return Ok(Caller {
-            account,
+            account: session.account.clone(),
             session: Some(session),
         });
     }

@@ -1,0 +1,237 @@
+//! A governed account: its names, and as whom Icecore logs in there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::login::fresh_ids;
+use super::{Credential, CredentialError};
+use crate::config;
+use crate::identity::{Identity, Who, first_grant};
+use crate::web;
+
+/// Members of the login address that the client may choose. Role and warehouse are authority, not decoration.
+const CLIENTS_CHOICE: [&str; 2] = ["databaseName", "schemaName"];
+
+/// A governed account and the user that Icecore is there.
+pub struct Account {
+    /// The host name that it is dialled at, lower case.
+    pub host: String,
+    /// Other host names of the same account, lower case.
+    pub aliases: Vec<String>,
+    /// Its name, as Snowflake writes it.
+    pub name: String,
+    /// The user that the proxy logs in as.
+    pub user: String,
+    /// The role that every login gets.
+    pub role: String,
+    /// The warehouse that every login gets, if one is pinned.
+    pub warehouse: Option<String>,
+    /// The database that every login begins in, if one is pinned.
+    pub database: Option<String>,
+    /// The schema that every login begins in, if one is pinned.
+    pub schema: Option<String>,
+    /// The statement timeout that every login begins with, if one is pinned.
+    pub statement_timeout: Option<Duration>,
+    /// How the proxy proves who it is.
+    pub credential: Arc<Credential>,
+    /// Whom it lets in, and as whom; where there are none, everybody as what it says itself.
+    grants: Vec<Granted>,
+}
+
+/// The account as those have it whom a grant is for.
+struct Granted {
+    who: Who,
+    account: Arc<Account>,
+}
+
+impl Account {
+    /// Stands for an account of the config, for tests of what is done at one.
+    #[cfg(test)]
+    pub(crate) fn of_host(host: &str) -> Self {
+        let credential = Credential::in_no_file();
+        Self {
+            host: host.to_owned(),
+            aliases: Vec::new(),
+            name: "ACME".to_owned(),
+            user: "SVC".to_owned(),
+            role: "ANALYST".to_owned(),
+            warehouse: None,
+            database: None,
+            schema: None,
+            statement_timeout: None,
+            credential: Arc::new(credential),
+            grants: Vec::new(),
+        }
+    }
+
+    /// Takes an account as the config has it; no secret is read yet.
+    ///
+    /// # Errors
+    /// A secret's source cannot be used at all.
+    pub fn of(config: &config::Account, web: &web::Client) -> Result<Self, CredentialError> {
+        let account = Self {
+            host: config.host.clone(),
+            aliases: config.aliases.clone(),
+            name: config.name.clone(),
+            user: config.user.clone(),
+            role: config.role.clone(),
+            warehouse: config.warehouse.clone(),
+            database: None,
+            schema: None,
+            statement_timeout: None,
+            credential: Arc::new(Credential::new(&config.credential, web)?),
+            grants: Vec::new(),
+        };
+        let granted = config
+            .grants
+            .iter()
+            .map(|grant| account.granted(grant, web));
+        Ok(Self {
+            grants: granted.collect::<Result<_, _>>()?,
+            ..account
+        })
+    }
+
+    fn granted(
+        &self,
+        grant: &config::Grant,
+        web: &web::Client,
+    ) -> Result<Granted, CredentialError> {
+        let credential = match &grant.credential {
+            Some(own) => Arc::new(Credential::new(own, web)?),
+            None => Arc::clone(&self.credential),
+        };
+        let account = Self {
+            host: self.host.clone(),
+            aliases: self.aliases.clone(),
+            name: self.name.clone(),
+            user: grant.user.clone(),
+            role: grant.role.clone(),
+            warehouse: grant.warehouse.clone(),
+            database: grant.database.clone(),
+            schema: grant.schema.clone(),
+            statement_timeout: grant.statement_timeout,
+            credential,
+            grants: Vec::new(),
+        };
+        Ok(Granted {
+            who: grant.who.clone(),
+            account: Arc::new(account),
+        })
+    }
+
+    /// Gives the account as an identity has it; none if no grant is for it.
+    #[must_use]
+    pub fn granted_to(self: &Arc<Self>, identity: &Identity) -> Option<Arc<Self>> {
+        if self.grants.is_empty() {
+            return Some(Arc::clone(self));
+        }
+        let place = first_grant(self.grants.iter().map(|grant| &grant.who), identity)?;
+        let grant = self.grants.get(place)?;
+        Some(Arc::clone(&grant.account))
+    }
+
+    /// Gives the account in each way that somebody has it, in the grants' order.
+    #[must_use]
+    pub fn ways(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        if self.grants.is_empty() {
+            return vec![Arc::clone(self)];
+        }
+        let grants = self.grants.iter();
+        grants.map(|grant| Arc::clone(&grant.account)).collect()
+    }
+
+    /// Tells whether a canonical host name is one of this account's.
+    #[must_use]
+    pub fn answers_to(&self, host: &str) -> bool {
+        self.host == host || self.aliases.iter().any(|alias| alias == host)
+    }
+
+    /// Writes the login address: the client's database and schema, escaped anew, unless they are pinned, and our role and
+    /// warehouse.
+    pub(super) fn address_members(&self, client_query: Option<&str>) -> String {
+        let pinned = [
+            ("databaseName", self.database.as_deref()),
+            ("schemaName", self.schema.as_deref()),
+            ("roleName", Some(self.role.as_str())),
+            ("warehouse", self.warehouse.as_deref()),
+        ];
+        let pinned = pinned
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let is_pinned = |name: &str| pinned.clone().any(|(known, _)| known == name);
+        let mut members = fresh_ids();
+        let mut add = |name: &str, value: &str| {
+            let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+            members.push_str(&format!("&{name}={value}"));
+        };
+        for pair in client_query.unwrap_or_default().split('&') {
+            if let Some((name, value)) = pair.split_once('=')
+                && CLIENTS_CHOICE.contains(&name)
+                && !is_pinned(name)
+                && let Ok(value) = percent_decode_str(&value.replace('+', " ")).decode_utf8()
+                && !value.is_empty()
+            {
+                add(name, &value);
+            }
+        }
+        for (name, value) in pinned.clone() {
+            add(name, value);
+        }
+        members
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_address_holds_the_clients_database_escaped_anew_and_nothing_else_of_it() {
+        let account = Account {
+            role: "ANA LYST".to_owned(),
+            warehouse: Some("W&H".to_owned()),
+            ..Account::of_host("h")
+        };
+        let members = account.address_members(Some(
+            "databaseName=a%26roleName%3DADMIN+x&schemaName=%ff&roleName=ADMIN&warehouse=BIG&schemaName=S&x=%0d%0a",
+        ));
+        let chosen: Vec<&str> = members
+            .split('&')
+            .filter(|pair| !pair.starts_with("request"))
+            .collect();
+        assert_eq!(
+            chosen,
+            [
+                "databaseName=a%26roleName%3DADMIN%20x",
+                "schemaName=S",
+                "roleName=ANA%20LYST",
+                "warehouse=W%26H"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pinned_database_takes_the_place_of_the_clients() {
+        let pinned = |schema: Option<&str>| {
+            let account = Account {
+                database: Some("OURS".to_owned()),
+                schema: schema.map(str::to_owned),
+                ..Account::of_host("h")
+            };
+            let members = account.address_members(Some("databaseName=THEIRS&schemaName=THEIRS"));
+            let chosen = members.split_once("&request_guid=").unwrap().1;
+            chosen.split_once('&').unwrap().1.to_owned()
+        };
+        assert_eq!(
+            pinned(Some("S")),
+            "databaseName=OURS&schemaName=S&roleName=ANALYST"
+        );
+        assert_eq!(
+            pinned(None),
+            "schemaName=THEIRS&databaseName=OURS&roleName=ANALYST"
+        );
+    }
+}
