@@ -12,6 +12,8 @@ const TEXT_MAX_BYTES: u64 = 1 << 16;
 const PINNED: v2::Pinned<'_> = v2::Pinned {
     role: "ANALYST",
     warehouse: Some("WH"),
+    database: None,
+    schema: None,
 };
 
 fuzz_target!(|body: &[u8]| {
