@@ -194,17 +194,17 @@ fn issuer(mut section: Section<'_>) -> Issuer {
 fn check_owner(issuer: &Issuer, section: &Section<'_>) {
     let Some(system) = issuer.ci else { return };
     let owners = system.owner_claims();
-    let narrows = |patterns: &Vec<Pattern>| !patterns.iter().any(Pattern::is_any);
-    let says_whose = owners
-        .iter()
-        .any(|claim| issuer.require.get(*claim).is_some_and(narrows));
+    let says_whose = owners.iter().any(|claim| {
+        let patterns = issuer.require.get(*claim);
+        patterns.is_some_and(|all| all.iter().all(|one| one.names_owner(claim)))
+    });
     if !says_whose && !section.is_told("require") {
         let expected = format!(
             "a value for one of {}, such as `require = {{ {} = \"acme/*\" }}`",
             owners.join(", "),
             owners.get(1).unwrap_or(&"sub"),
         );
-        let found = "none: a job of anybody's could open sessions here";
+        let found = "none that names an owner: a job of anybody's could open sessions here";
         section.tell("require", expected, found);
     }
 }

@@ -46,11 +46,14 @@ fn a_public_ci_system_needs_to_be_told_whose_jobs_are_meant() {
         audience = \"icecore\"\n";
     let missing = "identity.issuer[0].require: expected a value for one of sub, repository, repository_id, \
         repository_owner, repository_owner_id, enterprise, enterprise_id, such as `require = { repository = \"acme/*\" }`, \
-        found none: a job of anybody's could open sessions here";
+        found none that names an owner: a job of anybody's could open sessions here";
     for require in [
         "",
         "require = { ref = \"refs/heads/main\" }",
         "require = { repository = \"*\" }",
+        "require = { repository = [\"acme/app\", \"*/*\"] }",
+        "require = { repository_owner = \"acme*\" }",
+        "require = { sub = \"repo:*:environment:prod\" }",
     ] {
         assert_eq!(read(&format!("{github}{require}")).unwrap_err(), [missing]);
     }

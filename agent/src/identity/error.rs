@@ -120,7 +120,7 @@ impl IdentityError {
 const SHOWN_CHARACTERS: usize = 120;
 
 /// Cuts a text that others chose.
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     if text.chars().count() <= SHOWN_CHARACTERS {
         return text.to_owned();
     }

@@ -125,10 +125,14 @@ impl Pattern {
         rest.ends_with(last)
     }
 
-    /// Tells whether it leaves no character out.
+    /// Tells whether it names an owner: to its end, or up to the `/` behind the owner where the claim has one.
     #[must_use]
-    pub fn is_any(&self) -> bool {
-        self.0.chars().all(|letter| letter == '*')
+    pub fn names_owner(&self, claim: &str) -> bool {
+        let Some((named, _)) = self.0.split_once('*') else {
+            return true;
+        };
+        let paths = ["sub", "repository", "project_path", "namespace_path"];
+        paths.contains(&claim) && named.contains('/')
     }
 }
 

@@ -150,7 +150,13 @@ impl Keys {
         }
         let read: Result<Map<String, Value>, _> =
             check_strict(text).and_then(|()| serde_json::from_slice(text));
-        let set = read.map_err(|error| bad("one JSON object", error.to_string()))?;
+        let set = read.map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            bad(
+                "one JSON object",
+                format!("none (line {line}, column {column})"),
+            )
+        })?;
         let Some(Value::Array(listed)) = set.get("keys") else {
             return Err(bad("a list `keys`", "none".to_owned()));
         };

@@ -16,6 +16,7 @@ mod token;
 mod users;
 
 pub use error::IdentityError;
+pub(crate) use error::cut;
 pub use grant::{Issued, Who, first_grant};
 pub use issuer::{CiSystem, Issuer, KeySource, Pattern, unknown_issuer, verify};
 pub use keys::{Algorithm, KEYS_MAX_BYTES, Keys};

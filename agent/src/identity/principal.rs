@@ -181,15 +181,34 @@ impl Principal {
         &self.0
     }
 
-    /// Tells whether a later token shows the same party: the same subject of the same issuer by the same protocol.
+    /// Tells whether a later token shows the same party: the same subject of the same issuer by the same protocol, in the
+    /// same run of the same job where a CI system tells it, since all jobs of a branch share a subject there.
     #[must_use]
     pub fn is_same_party(&self, other: &Self) -> bool {
         let (one, another) = (self.identity(), other.identity());
+        let job = |ci: &Ci| {
+            let Ci {
+                run_id,
+                workflow_ref,
+                job_workflow_ref,
+                environment,
+                ..
+            } = ci.clone();
+            (run_id, workflow_ref, job_workflow_ref, environment)
+        };
         self.issuer() == other.issuer()
             && one.protocol == another.protocol
             && one.issuer_name == another.issuer_name
             && one.subject == another.subject
             && one.uid == another.uid
+            && job(&one.ci) == job(&another.ci)
+    }
+
+    /// Tells whether a token was made after the one that this principal was shown by, so that none is used twice and no
+    /// older one brings back what was taken away since.
+    #[must_use]
+    pub fn is_fresher_than(&self, held: &Self) -> bool {
+        self.0.token_sha256 != held.0.token_sha256 && self.0.expires_at_s >= held.0.expires_at_s
     }
 
     /// Gives what policies see.

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::config::{self, Untrusted, read_public_keys};
-use crate::identity::{self, IdentityError, Issuer, KeySource, Keys, Principal, Token};
+use crate::identity::{self, IdentityError, Issuer, KeySource, Keys, Principal, Token, cut};
 use crate::snowflake::json::check_strict;
 use crate::tasks;
 use crate::web::{self, WebError};
@@ -240,18 +240,32 @@ async fn discover(web: &web::Client, issuer: &str) -> Result<String, KeysError> 
     };
     let read: Result<Map<String, Value>, _> =
         check_strict(&text).and_then(|()| serde_json::from_slice(&text));
-    let read = read.map_err(|error| document("one JSON object", error.to_string()))?;
+    let read = read.map_err(|error| {
+        // The error's own text may quote the document, which is as long as its writer likes.
+        let (line, column) = (error.line(), error.column());
+        document(
+            "one JSON object",
+            format!("none (line {line}, column {column})"),
+        )
+    })?;
     let member = |name: &str| read.get(name).and_then(Value::as_str);
     match member("issuer") {
         Some(named) if named == issuer => {}
         // Else whoever may write one document of a host could speak for another issuer there.
         other => {
             let expected = "an `issuer` that is the configured `url` to the letter";
-            return Err(document(expected, format!("{other:?}")));
+            return Err(document(expected, format!("{:?}", other.map(cut))));
         }
     }
-    let keys = member("jwks_uri").map(str::to_owned);
-    keys.ok_or_else(|| document("a `jwks_uri`", "none".to_owned()))
+    match member("jwks_uri") {
+        // An issuer that is asked by TLS does not send us to whoever listens on this host.
+        Some(keys) if issuer.starts_with("https:") && !keys.starts_with("https:") => Err(document(
+            "a `jwks_uri` that begins with https",
+            format!("{:?}", cut(keys)),
+        )),
+        Some(keys) => Ok(keys.to_owned()),
+        None => Err(document("a `jwks_uri`", "none".to_owned())),
+    }
 }
 
 async fn get(web: &web::Client, url: &str) -> Result<Vec<u8>, KeysError> {

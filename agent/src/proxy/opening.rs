@@ -65,8 +65,11 @@ impl Core {
         let settled = self.settle_by_token(session.id(), token.reveal()).await;
         let settled = settled.and_then(|settled| {
             let (now, fresh) = (session.principal(), &settled.principal);
-            if now.is_same_party(fresh) {
+            if now.is_same_party(fresh) && fresh.is_fresher_than(&now) {
                 return Ok(settled);
+            }
+            if now.is_same_party(fresh) {
+                return Err("identity refused: expected a token that was made after the session's last one, found that one or an older one".to_owned());
             }
             Err(format!(
                 "identity refused: expected a token of {now}, for whom the session acts, found one of {fresh}"

@@ -153,3 +153,18 @@ fn no_error_repeats_the_token() {
         }
     }
 }
+
+#[test]
+fn a_session_goes_on_by_a_later_token_of_its_own_job_alone() {
+    let token = |changes: Value| job(changes);
+    let held = token(json!({ "jti": "2", "run_id": "7" }));
+    let later = token(json!({ "jti": "3", "run_id": "7" }));
+    assert!(later.is_same_party(&held) && later.is_fresher_than(&held));
+    let again = token(json!({ "jti": "2", "run_id": "7" }));
+    assert!(!again.is_fresher_than(&held));
+    let expiry = held.expires_at().unwrap().timestamp();
+    let older = token(json!({ "jti": "1", "run_id": "7", "exp": expiry - 1 }));
+    assert!(!older.is_fresher_than(&held));
+    let other_run = token(json!({ "jti": "4", "run_id": "8" }));
+    assert!(!other_run.is_same_party(&held));
+}

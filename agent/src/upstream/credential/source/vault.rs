@@ -21,6 +21,9 @@ const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 /// Without it an agent in front of Vault may refuse the request. Source: "Vault Agent", `require_request_header`.
 const MARK: HeaderName = HeaderName::from_static("x-vault-request");
 
+/// Longest life of a login by AppRole that is counted on, in seconds.
+const LEASE_MAX_S: u64 = 86_400;
+
 /// Longest token or secret id that is read.
 const TOKEN_MAX_BYTES: u64 = 8 << 10;
 
@@ -128,7 +131,8 @@ impl Vault {
             .ok_or_else(|| refused("an answer without `client_token`"))?;
         let token = Secret::new(token.to_owned());
         let lease = body.pointer("/auth/lease_duration").and_then(Value::as_u64);
-        let life = Duration::from_secs(lease.unwrap_or_default()) * 2 / 3;
+        // What Vault says may be any number.
+        let life = Duration::from_secs(lease.unwrap_or_default().min(LEASE_MAX_S)) * 2 / 3;
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(Session {
             token: token.clone(),
             until: Instant::now() + life,
