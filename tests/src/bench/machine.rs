@@ -42,6 +42,8 @@ pub(super) struct Machine {
 pub(super) struct Watch {
     from: Ticks,
     load_average: f64,
+    // Of the tree that the programs were built from: it may be another when the run ends.
+    commit: String,
 }
 
 impl Watch {
@@ -49,6 +51,7 @@ impl Watch {
         Ok(Self {
             from: process::ticks(None)?,
             load_average: load_average()?,
+            commit: commit(),
         })
     }
 
@@ -68,7 +71,7 @@ impl Watch {
                 .unwrap_or_default(),
             cores: std::thread::available_parallelism()?.get(),
             kernel: kernel.trim().to_owned(),
-            commit: commit(),
+            commit: self.commit,
             versions: programs.iter().filter_map(|words| version(words)).collect(),
             load_average: [self.load_average, load_average()?],
             steal_percent: 100.0 * stolen as f64 / all as f64,
