@@ -1,5 +1,7 @@
 //! What `icecore check` tells of an account's grants: what each gives to whom, and which of them nobody can have.
 
+use std::collections::BTreeMap;
+
 use super::check::by;
 use crate::config::{Account, Config, Grant, WithoutToken};
 use crate::identity::{CiSystem, Issued, Issuer, Pattern, Users, Who};
@@ -35,9 +37,9 @@ fn line(grant: &Grant, account_user: &str) -> String {
     format!("              {} gets {gives}", grant.who)
 }
 
-/// Says which grants nobody can have as the config stands, one text each.
+/// Says which grants nobody can have as the config stands, and which are one user at Snowflake, one text each.
 pub(super) fn warnings(config: &Config, users: &Users) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = config.accounts.iter().flat_map(one_user).collect();
     for (account, grant) in config
         .accounts
         .iter()
@@ -56,6 +58,24 @@ pub(super) fn warnings(config: &Config, users: &Users) -> Vec<String> {
         warnings.extend(reasons.into_iter().map(|reason| format!("{of}: {reason}")));
     }
     warnings
+}
+
+/// Finds the users of an account that more than one grant is.
+fn one_user(account: &Account) -> Vec<String> {
+    let mut grants: BTreeMap<&str, usize> = BTreeMap::new();
+    for grant in &account.grants {
+        *grants.entry(&grant.user).or_default() += 1;
+    }
+    let shared = grants.into_iter().filter(|(_, grants)| *grants > 1);
+    shared
+        .map(|(user, grants)| {
+            format!(
+                "account `{}`: {grants} grants are user {user}, whose history at Snowflake does not tell their principals apart; \
+                 give each a `user` of its own if it should",
+                account.name
+            )
+        })
+        .collect()
 }
 
 fn no_host_user(config: &Config, names: &[Pattern], users: &Users) -> Vec<String> {
@@ -128,6 +148,26 @@ role = "A"
         let of = "account `ACME`, grant of role A: ";
         let expected: Vec<String> = expected.iter().map(|text| format!("{of}{text}")).collect();
         assert_eq!(warnings(&config, &users), expected, "{grant}");
+    }
+
+    #[test]
+    fn grants_that_are_one_user_are_warned_of() {
+        let grants = |users: [&str; 3]| {
+            let grants = users.map(|user| {
+                format!("[[account.grant]]\nrole = \"B\"\nissuer = \"okta\"\nuser = \"{user}\"\n")
+            });
+            let text = CONFIG.replace("WITHOUT", "refuse");
+            let (text, _) = text.split_once("[[account.grant]]").unwrap();
+            let config = read_for_tests(&format!("{text}{}", grants.concat()));
+            warnings(&config, &Users::parse(""))
+        };
+        assert_eq!(grants(["ADA", "BOB", "EVE"]), [""; 0]);
+        let told = grants(["ADA", "EVE", "ADA"]);
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].starts_with("account `ACME`: 2 grants are user ADA"),
+            "{told:?}"
+        );
     }
 
     #[test]

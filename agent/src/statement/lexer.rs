@@ -7,6 +7,7 @@ use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::parse::Unreadable;
+use super::shared;
 
 /// Most tokens beside literals, commas and brackets up to a semicolon; a longer chain of operators costs the parser a
 /// stack, and none goes past a semicolon.
@@ -18,6 +19,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {
     let tokens = Tokenizer::new(&SnowflakeDialect {}, text)
         .tokenize_with_location()
         .map_err(|error| Unreadable::Syntax(Some((error.location.line, error.location.column))))?;
+    if let Some(shared) = shared::reached(&tokens) {
+        return Err(Unreadable::Shared(shared));
+    }
     let mut counted = 0;
     for token in &tokens {
         if weighs(&token.token)? {

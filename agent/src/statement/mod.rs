@@ -7,6 +7,7 @@
 mod kind;
 mod lexer;
 mod parse;
+mod shared;
 mod split;
 
 pub use kind::{Action, Kind};

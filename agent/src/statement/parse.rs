@@ -14,6 +14,7 @@ use sqlparser::tokenizer::{Location, Token};
 use super::Scope;
 use super::kind::{self, Kind};
 use super::lexer;
+use super::shared::Shared;
 use crate::snowflake::count::STATEMENTS_MAX;
 use crate::snowflake::parameters;
 use crate::snowflake::route::QueryId;
@@ -56,6 +57,8 @@ pub(super) enum Unreadable {
         "`ALTER SESSION` of `{0}`, which is not a parameter that Icecore lets through: it may change what later statements mean"
     )]
     Parameter(String),
+    #[error("the statement uses {0}")]
+    Shared(Shared),
     #[error("the statement uses `{0}`, whose effects Icecore does not know yet")]
     Unsupported(&'static str),
 }

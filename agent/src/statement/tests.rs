@@ -94,7 +94,6 @@ fn the_most_dangerous_statement_at_any_depth_counts() {
 
 #[test]
 fn calls_hidden_in_a_query_are_calls() {
-    check("select system$cancel_all_queries(1)", Kind::Call);
     check("select SYSTEM$WAIT(1)", Kind::Call);
     check("select db.s.f(1)", Kind::Call);
     check(
@@ -324,4 +323,55 @@ fn one_part_that_cannot_be_read_is_the_whole() {
     );
     assert_eq!(statement.count(), Some(3));
     check_all("select 1", Count::Any, &[]);
+}
+
+#[test]
+fn what_all_logins_of_a_user_have_in_common_is_refused_whatever_the_policies_say() {
+    for (text, named) in [
+        ("list @~", "`@~`"),
+        ("ls @~/staged", "`@~`"),
+        ("remove '@~/a'", "`@~`"),
+        ("copy into t from @~/a", "`@~`"),
+        ("copy into @~/a from t", "`@~`"),
+        ("copy into t from ' @~/a'", "`@~`"),
+        ("select $1 from @~/a", "`@~`"),
+        ("select $1 from @ ~", "`@~`"),
+        ("put 'file:///tmp/a' @~", "`@~`"),
+        ("get @~/a 'file:///tmp'", "`@~`"),
+        ("select get_presigned_url(@~, 'a')", "`@~`"),
+        ("select to_file($$@~/a$$)", "`@~`"),
+        (
+            "select system$cancel_all_queries(1)",
+            "`SYSTEM$CANCEL_ALL_QUERIES`",
+        ),
+        ("call System$Abort_Session(1)", "`SYSTEM$ABORT_SESSION`"),
+        (
+            "select \"SYSTEM$CANCEL_QUERY\"('x')",
+            "`SYSTEM$CANCEL_QUERY`",
+        ),
+        (
+            "select 1; select system$abort_transaction(1)",
+            "`SYSTEM$ABORT_TRANSACTION`",
+        ),
+        (
+            "select * from snowflake.account_usage.query_history",
+            "`QUERY_HISTORY`",
+        ),
+        (
+            "select * from table(information_schema.query_history_by_session())",
+            "`QUERY_HISTORY_BY_SESSION`",
+        ),
+        (
+            "create view v as select * from \"SNOWFLAKE\".\"ACCOUNT_USAGE\".\"ACCESS_HISTORY\"",
+            "`ACCESS_HISTORY`",
+        ),
+    ] {
+        let statement = read(text);
+        assert_eq!(statement.kind(), Kind::Unknown, "{text}");
+        let problem = statement.problem().unwrap_or_default();
+        assert!(problem.contains(named), "{text}: {problem}");
+    }
+    check("copy into t from @own_stage", Kind::CopyIn);
+    check("select 'see @~', 'QUERY_HISTORY' from queries", Kind::Query);
+    check("select query_history_id from t", Kind::Query);
 }
