@@ -120,7 +120,7 @@ spool_max = "8GiB"
             ),
         )?;
         let log = path.join("daemon.log");
-        let daemon = Daemon::start(&placed, &config, &cgroup.outside(), &log, "info")?;
+        let daemon = Daemon::start(&placed, &config, &cgroup.outside(), &log, "info", &[])?;
         let mut icecore = Self {
             daemon,
             cgroup,

@@ -18,13 +18,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the daemon in a cgroup, its output from `level` on appended to `log_file`.
+    /// Starts the daemon in a cgroup, with variables of its own, its output from `level` on appended to `log_file`.
     pub fn start(
         program: &Path,
         config: &Path,
         cgroup: &Path,
         log_file: &Path,
         level: &str,
+        variables: &[(String, String)],
     ) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log_file)?;
         let child = Command::new("/bin/sh")
@@ -37,6 +38,7 @@ impl Daemon {
             .env("PATH", "/usr/bin:/bin")
             .env("RUST_BACKTRACE", "1")
             .env("ICECORE_LOG", level)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

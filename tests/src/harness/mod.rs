@@ -9,6 +9,7 @@ pub mod driver;
 pub mod gate;
 pub mod http;
 pub mod issuer;
+pub mod moto;
 pub mod mount;
 pub mod namespace;
 pub mod port;

@@ -115,6 +115,8 @@ pub struct World {
     pub cgroup: Cgroup,
     /// The program under test.
     pub icecore: PathBuf,
+    /// Variables of the daemon's environment, from its next start on.
+    pub variables: Vec<(String, String)>,
     log: &'static str,
     _pins: BpfFolder,
     _port: Port,
@@ -191,6 +193,7 @@ impl World {
             account_address,
             cgroup,
             icecore,
+            variables: Vec::new(),
             log: plan.log,
             _pins: pins,
             _port: port,
@@ -203,8 +206,14 @@ impl World {
     pub fn start_daemon(&mut self) -> Result<()> {
         let log = self.path("daemon.log");
         let outside = self.cgroup.outside();
-        let mut daemon =
-            Daemon::start(&self.icecore, &self.config_file(), &outside, &log, self.log)?;
+        let mut daemon = Daemon::start(
+            &self.icecore,
+            &self.config_file(),
+            &outside,
+            &log,
+            self.log,
+            &self.variables,
+        )?;
         daemon.wait_until(|| self.takes_sessions())?;
         self.daemon = Some(daemon);
         Ok(())

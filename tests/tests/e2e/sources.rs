@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use icecore_tests::emulator::Credential;
+use icecore_tests::harness::moto::{self, Moto};
 use icecore_tests::harness::vault::{NAMESPACE, ROLE_ID, SECRET_ID, Vault};
 use icecore_tests::harness::world::{Plan, World};
 use icecore_tests::python::Generation;
@@ -139,6 +140,99 @@ fn a_secret_that_a_command_prints_rotates_under_a_session() -> Result<()> {
     world.daemon()?.terminate()?;
     world.daemon = None;
     let secrets = [("old", OLD), ("new", NEW)];
+    let secrets: Vec<(String, String)> = secrets
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    nothing_is_seen(&world, &secrets, &output)
+}
+
+#[test]
+fn a_secret_at_aws_rotates_under_a_session() -> Result<()> {
+    let mut moto = Moto::start(OLD)?;
+    let mut world = World::without_daemon(&Plan::default())?;
+    fs::create_dir(world.path("secrets"))?;
+    world.variables = moto.variables();
+    let source = format!(
+        "source = \"aws\", region = \"{}\", secret_id = \"{}\", json_key = \"token\", endpoint = \"{}\"",
+        moto::REGION,
+        moto::NAME,
+        moto.origin()
+    );
+    let reference = format!("aws:{}#token", moto::NAME);
+    let secret_key = moto.secret_key().to_owned();
+    let output = rotates(&mut world, &source, &reference, || moto.put(NEW))?;
+    no_session_reads(&world, &[])?;
+    // Keys of another signer are refused, by moto and so here.
+    let wrong = ("AWS_SECRET_ACCESS_KEY".to_owned(), "x".repeat(40));
+    world.variables.push(wrong);
+    world.daemon()?.terminate()?;
+    world.start_daemon()?;
+    let refused = world.drive(
+        Generation::Four,
+        &json!([{"do": "connect", "login_timeout": 10}]),
+    )?;
+    assert_eq!(refused.step("connect")?["ok"], false);
+    let log = world.daemon()?.log()?;
+    assert!(log.contains("HTTP status 403"), "{log}");
+    world.daemon()?.terminate()?;
+    world.daemon = None;
+    let secrets = [("old", OLD), ("new", NEW), ("AWS key", secret_key.as_str())];
+    let secrets: Vec<(String, String)> = secrets
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    nothing_is_seen(&world, &secrets, &output)
+}
+
+#[test]
+fn secrets_of_the_daemons_environment_and_of_systemd_open_logins_and_no_session_reads_them()
+-> Result<()> {
+    let mut world = World::without_daemon(&Plan::default())?;
+    let folder = world.path("secrets");
+    fs::create_dir(&folder)?;
+    // systemd's folder is its user's alone (systemd.exec(5), `LoadCredential=`).
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    let credential = folder.join("acme-token");
+    put(&credential, NEW)?;
+    world.variables = vec![
+        ("ACME_TOKEN".to_owned(), OLD.to_owned()),
+        (
+            "CREDENTIALS_DIRECTORY".to_owned(),
+            folder.display().to_string(),
+        ),
+    ];
+    let mut output = String::new();
+    for (source, reference, token) in [
+        (
+            "source = \"env\", variable = \"ACME_TOKEN\"",
+            "env:ACME_TOKEN",
+            OLD,
+        ),
+        (
+            "source = \"systemd\", name = \"acme-token\"",
+            "systemd:acme-token",
+            NEW,
+        ),
+    ] {
+        register(&world, token)?;
+        let line = format!("{{ kind = \"pat\", token = {{ {source} }} }}");
+        configure(&mut world, &line)?;
+        let steps = json!([
+            {"do": "connect"},
+            {"do": "sql", "name": "one", "sql": "select 1"},
+            {"do": "environment"},
+        ]);
+        let finished = world.drive(Generation::Four, &steps)?;
+        worked(&finished, &["connect", "one"]);
+        output.push_str(&finished.output);
+        no_session_reads(&world, &[&credential])?;
+        world.flush()?;
+        let logins =
+            world.query("select credential_ref from logins_all order by opened_at desc limit 1")?;
+        assert_eq!(logins, [json!({ "credential_ref": reference })]);
+    }
+    world.daemon()?.terminate()?;
+    world.daemon = None;
+    let secrets = [("environment's", OLD), ("systemd's", NEW)];
     let secrets: Vec<(String, String)> = secrets
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();

@@ -88,8 +88,15 @@ impl Host {
     pub(crate) fn start_daemon(&mut self) {
         let log = self.path("daemon.log");
         let outside = self.cgroup.outside();
-        let mut daemon =
-            Daemon::start(&self.icecore, &self.config_file(), &outside, &log, "info").unwrap();
+        let mut daemon = Daemon::start(
+            &self.icecore,
+            &self.config_file(),
+            &outside,
+            &log,
+            "info",
+            &[],
+        )
+        .unwrap();
         daemon
             .wait_until(|| self.run(&["true"]).status.success())
             .unwrap();
