@@ -90,7 +90,7 @@ impl Door {
             phase: Phase::Open,
             opened_at: Some(now),
             account: Some(account.name.clone()),
-            sf_user: Some(account.user.clone()),
+            sf_user: Some(standing.user),
             sf_role: Some(standing.role),
             secondary_roles: Some("NONE".to_owned()),
             sf_session_id: granted.sf_session_id(),

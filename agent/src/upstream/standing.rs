@@ -16,7 +16,7 @@ use crate::snowflake::json::Object;
 /// One round trip, and no warehouse: Snowflake answers it from what it knows of the session.
 ///
 /// The comment tells whoever reads the account's query history where it comes from.
-const LOOK: &str = "/* icecore login check */ select current_role(), current_secondary_roles(), current_warehouse()";
+const LOOK: &str = "/* icecore login check */ select current_user(), current_role(), current_secondary_roles(), current_warehouse()";
 
 /// Sent only if the login still has secondary roles.
 const SWITCH_OFF: &str = "/* icecore login check */ use secondary roles none";
@@ -24,6 +24,8 @@ const SWITCH_OFF: &str = "/* icecore login check */ use secondary roles none";
 /// What a login may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
+    /// The user that it is.
+    pub user: String,
     /// Its primary role.
     pub role: String,
     /// Its secondary roles; empty if they are off.
@@ -64,16 +66,17 @@ impl Standing {
         let answered = ask(upstream, login, LOOK).await?;
         Self::of(&answered).ok_or_else(|| UpstreamError::Broke {
             host: login.host().to_owned(),
-            cause: "expected the login's role, secondary roles and warehouse, found something else"
+            cause: "expected the login's user, role, secondary roles and warehouse, found something else"
                 .to_owned(),
         })
     }
 
     fn of(answered: &Answered) -> Option<Self> {
         let data = answered.answer().data()?;
-        let rows: Vec<[Option<String>; 3]> = data.read_as("rowset")?;
-        let [[role, secondary, warehouse]] = <[_; 1]>::try_from(rows).ok()?;
+        let rows: Vec<[Option<String>; 4]> = data.read_as("rowset")?;
+        let [[user, role, secondary, warehouse]] = <[_; 1]>::try_from(rows).ok()?;
         Some(Self {
+            user: user?,
             role: role?,
             secondary_roles: secondary_roles(&secondary?)?,
             warehouse: warehouse.filter(|name| !name.is_empty()),
@@ -83,7 +86,8 @@ impl Standing {
     /// Checks it against what the config says of the account.
     pub(super) fn check(self, account: &Account) -> Result<Self, Unlike> {
         let warehouse = account.warehouse.as_deref();
-        let is_like = is_name(&account.role, &self.role)
+        let is_like = is_name(&account.user, &self.user)
+            && is_name(&account.role, &self.role)
             && self.secondary_roles.is_empty()
             && warehouse.is_none_or(|name| {
                 let found = self.warehouse.as_deref();
@@ -94,9 +98,13 @@ impl Standing {
         }
         let pinned = warehouse.map_or_else(String::new, |name| format!(", warehouse `{name}`"));
         Err(Unlike {
-            expected: format!("role `{}`, no secondary roles{pinned}", account.role),
+            expected: format!(
+                "user `{}`, role `{}`, no secondary roles{pinned}",
+                account.user, account.role
+            ),
             found: format!(
-                "role `{}`, secondary roles `{}`, warehouse `{}`",
+                "user `{}`, role `{}`, secondary roles `{}`, warehouse `{}`",
+                self.user,
                 self.role,
                 self.secondary_roles,
                 self.warehouse.as_deref().unwrap_or_default()
@@ -188,7 +196,7 @@ mod tests {
 
     #[track_caller]
     fn reads(secondary: &str, expected: Option<&str>) {
-        let found = read(&json!(["ANALYST", secondary, "WH"]));
+        let found = read(&json!(["SVC", "ANALYST", secondary, "WH"]));
         assert_eq!(
             found.map(|found| found.secondary_roles).as_deref(),
             expected
@@ -208,10 +216,27 @@ mod tests {
     }
 
     #[test]
+    fn a_login_of_another_user_role_or_warehouse_is_unlike() {
+        let mut account = Account::of_host("h");
+        account.warehouse = Some("WH".to_owned());
+        let off = r#"{"roles":"","value":""}"#;
+        let is_like = |row: serde_json::Value| read(&row).unwrap().check(&account).is_ok();
+        assert!(is_like(json!(["SVC", "ANALYST", off, "WH"])));
+        assert!(!is_like(json!(["EVE", "ANALYST", off, "WH"])));
+        assert!(!is_like(json!(["SVC", "ADMIN", off, "WH"])));
+        assert!(!is_like(json!(["SVC", "ANALYST", off, "BIG"])));
+    }
+
+    #[test]
     fn an_answer_of_another_shape_is_none() {
         let off = r#"{"roles":"","value":""}"#;
-        assert!(read(&json!(["ANALYST", off, null])).is_some());
-        for row in [json!([null, off, "WH"]), json!(["ANALYST", off]), json!([])] {
+        assert!(read(&json!(["SVC", "ANALYST", off, null])).is_some());
+        for row in [
+            json!(["SVC", null, off, "WH"]),
+            json!([null, "ANALYST", off, "WH"]),
+            json!(["ANALYST", off, "WH"]),
+            json!([]),
+        ] {
             assert_eq!(read(&row), None, "{row}");
         }
     }
