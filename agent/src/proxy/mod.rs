@@ -12,6 +12,7 @@ mod chunk;
 mod closing;
 mod core;
 mod detached;
+mod discovery;
 mod door;
 mod follow;
 mod handler;
