@@ -78,6 +78,11 @@ impl Discovered {
         }
     }
 
+    /// Tells whether the issuer says that it does something.
+    pub(super) fn says(&self, name: &str) -> bool {
+        self.members.get(name) == Some(&Value::Bool(true))
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.members.get(name).and_then(Value::as_str)
     }

@@ -26,6 +26,7 @@ mod own_login;
 mod query;
 mod refusals;
 mod sessions;
+mod sign_in;
 mod start;
 mod v2;
 
