@@ -1,10 +1,12 @@
-// A real OpenID Connect provider (oidc-provider) for tests: JWT access tokens by client credentials, with groups.
+// A real OpenID Connect provider (oidc-provider) for tests: JWT access tokens by client credentials, with groups, and
+// people who log in by its pages, each under whatever name is typed in.
 //
-// Arguments: port, algorithm (RS256, ES256 ...), key id, seconds by which its clock is wrong. Each start has a new key.
+// Arguments: port, algorithm (RS256, ES256 ...), key id, seconds by which its clock is wrong, seconds that ID tokens are
+// good. Each start has a new key and knows no token of an earlier one.
 
 import { generateKeyPairSync } from 'node:crypto';
 
-const [port, algorithm, keyId, wrong] = process.argv.slice(2);
+const [port, algorithm, keyId, wrong, idTokenSeconds] = process.argv.slice(2);
 const right = Date.now;
 Date.now = () => right() + Number(wrong) * 1000;
 
@@ -27,12 +29,33 @@ const client = (id) => ({
   id_token_signed_response_alg: algorithm,
 });
 
+const people = {
+  client_id: 'icecore-cli',
+  application_type: 'native',
+  grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+  redirect_uris: ['http://127.0.0.1/callback'],
+  response_types: ['code'],
+  token_endpoint_auth_method: 'none',
+  id_token_signed_response_alg: algorithm,
+};
+
 const provider = new Provider(issuer, {
-  clients: [client('analyst'), client('visitor')],
+  clients: [client('analyst'), client('visitor'), people],
+  claims: { openid: ['sub'], email: ['email'], groups: ['groups'] },
+  // As Okta and Entra ID do it, claims of scopes are in the ID token.
+  conformIdTokenClaims: false,
+  findAccount: (_ctx, id) => ({
+    accountId: id,
+    claims: () => ({ sub: id, email: `${id}@acme.test`, groups: id === 'ada' ? ['analysts'] : [] }),
+  }),
+  issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+  rotateRefreshToken: true,
+  ttl: { IdToken: Number(idTokenSeconds) },
   jwks: { keys: [key] },
   features: {
     clientCredentials: { enabled: true },
-    devInteractions: { enabled: false },
+    deviceFlow: { enabled: true },
+    devInteractions: { enabled: true },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (_ctx, resource) => ({

@@ -22,6 +22,7 @@ pub mod duckdb;
 mod failure;
 mod flush;
 mod granted;
+mod login;
 mod reading;
 pub mod replay;
 mod run;
@@ -98,6 +99,7 @@ const OVERVIEW: &str = "\
 In the order of use:
   icecore check                        is the config good, and what is wrong with it
   icecore daemon                       governs the host's sessions; a service, as root
+  icecore login                        says who you are, once a day or so, as any user
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
   icecore flush                        hands what has just happened to the store
   icecore sessions                     lists what ran
@@ -115,6 +117,7 @@ does. Results go to standard output, all else to standard error.";
 enum Command {
     Check(check::Args),
     Daemon(daemon::Args),
+    Login(login::Args),
     Run(run::Args),
     Flush(flush::Args),
     Sessions(sessions::Args),
@@ -148,6 +151,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
     }
     match cli.command {
         Some(Command::Daemon(args)) => daemon::run(&args, clock),
+        Some(Command::Login(args)) => login::run(&args, clock),
         Some(Command::Run(args)) => run::run(args, clock),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Detach(args)) => detach::run(&args, clock),
@@ -224,6 +228,8 @@ mod tests {
         check(&["check", "--config", "/c"], true);
         check(&["check", "--connect", "--json"], true);
         check(&["detach", "--kill"], true);
+        check(&["login", "--issuer", "https://acme.okta.com"], true);
+        check(&["login", "--status", "--json"], true);
         check(&["flush"], true);
         check(&["run", "--config", "/c", "--", "true"], true);
         check(&["--version", "--json"], true);
@@ -253,6 +259,9 @@ mod tests {
         check(&["run", "--label", "a", "--", "true"], false);
         check(&["run", "--require", "advisory", "--", "true"], false);
         check(&["check", "--json"], false);
+        check(&["login", "--json"], false);
+        check(&["login", "--device", "--browser"], false);
+        check(&["login", "--status", "--forget"], false);
         check(
             &["run", "--config", "/c", "--control", "/s", "--", "true"],
             false,

@@ -8,6 +8,7 @@ use toml::Value;
 
 use super::problem::Problems;
 use super::section::{List, Section, shown};
+use super::sign_in::{SignIn, sign_in};
 use super::typed::{ABSOLUTE_PATH, absolute_path, duration, duration_of, texts};
 use crate::identity::{Algorithm, CiSystem, Issuer, KeySource, Kind, Pattern};
 
@@ -26,6 +27,8 @@ pub struct Identity {
     pub stale_keys: Duration,
     /// The `[[identity.issuer]]` tables.
     pub issuers: Vec<Issuer>,
+    /// Their `login` tables.
+    pub sign_ins: Vec<SignIn>,
 }
 
 impl Identity {
@@ -73,9 +76,11 @@ const ALGORITHMS: List = List {
 pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identity {
     let tables = section.sections("issuer");
     let mut issuers: Vec<Issuer> = Vec::new();
+    let mut sign_ins: Vec<SignIn> = Vec::new();
     for table in tables {
         let (name, url) = (table.key("name"), table.key("url"));
-        let issuer = issuer(table);
+        let (issuer, sign_in) = issuer(table);
+        sign_ins.extend(sign_in);
         for (key, word, of) in [
             (
                 name,
@@ -127,14 +132,17 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
         ca_file: section.optional("ca_file", ABSOLUTE_PATH, absolute_path),
         stale_keys: duration(&mut section, "stale_keys", 86_400, 0..=604_800),
         issuers,
+        sign_ins,
     };
     section.finish();
     identity
 }
 
-fn issuer(mut section: Section<'_>) -> Issuer {
+fn issuer(mut section: Section<'_>) -> (Issuer, Option<SignIn>) {
     let url = section.required("url", ADDRESS, "\"https://acme.okta.com\"", address);
-    let audiences = section.required("audience", TEXTS, "\"icecore\"", texts);
+    let name = section.required("name", NAME, "\"okta\"", name);
+    let sign_in = sign_in(&mut section, &name);
+    let (audiences, parties) = recipients(&mut section, sign_in.as_ref());
     let ci = section
         .optional("ci", CI, |value| match value.as_str()? {
             "github" => Some(CiSystem::GitHub),
@@ -154,10 +162,8 @@ fn issuer(mut section: Section<'_>) -> Issuer {
         }
     });
     let issuer = Issuer {
-        name: section.required("name", NAME, "\"okta\"", name),
-        parties: section
-            .optional("authorized_parties", TEXTS, texts)
-            .unwrap_or_else(|| audiences.clone()),
+        name,
+        parties,
         audiences,
         keys: keys(&mut section),
         algorithms: section
@@ -187,7 +193,27 @@ fn issuer(mut section: Section<'_>) -> Issuer {
     };
     check_owner(&issuer, &section);
     section.finish();
-    issuer
+    (issuer, sign_in)
+}
+
+/// Reads whom tokens must be for, and who may have asked for one that is for others too. A client that engineers sign in
+/// as is both: their ID tokens are made for it.
+fn recipients(section: &mut Section<'_>, sign_in: Option<&SignIn>) -> (Vec<String>, Vec<String>) {
+    let client = sign_in.map(|sign_in| sign_in.client_id.clone());
+    let with_client = |mut all: Vec<String>| {
+        all.extend(client.clone().filter(|client| !all.contains(client)));
+        all
+    };
+    let audiences = if client.is_some() {
+        let audiences = section.optional("audience", TEXTS, texts);
+        audiences.unwrap_or_default()
+    } else {
+        section.required("audience", TEXTS, "\"icecore\"", texts)
+    };
+    let audiences = with_client(audiences);
+    let parties = section.optional("authorized_parties", TEXTS, texts);
+    let parties = parties.map_or_else(|| audiences.clone(), with_client);
+    (audiences, parties)
 }
 
 /// A public CI system makes tokens for everybody's jobs, with any audience: which are ours must be said.

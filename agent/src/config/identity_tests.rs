@@ -69,6 +69,53 @@ fn a_public_ci_system_needs_to_be_told_whose_jobs_are_meant() {
 }
 
 #[test]
+fn the_client_of_a_login_is_an_audience_and_a_party() {
+    let issuer = |lines: &str| read(&format!("{OKTA}{lines}")).unwrap();
+    let identity = issuer("login = { client_id = \"0oa1\", scopes = [\"groups\"], port = 8250 }");
+    assert_eq!(identity.issuers[0].audiences, ["icecore", "0oa1"]);
+    assert_eq!(identity.issuers[0].parties, ["icecore", "0oa1"]);
+    let expected = SignIn {
+        issuer: "okta".to_owned(),
+        client_id: "0oa1".to_owned(),
+        client_secret: None,
+        scopes: vec!["groups".to_owned()],
+        port: 8250,
+    };
+    assert_eq!(identity.sign_ins, [expected]);
+    assert_eq!(identity.sign_ins[0].scope(), "openid groups");
+    let identity = issuer("authorized_parties = \"p\"\nlogin = { client_id = \"icecore\" }");
+    assert_eq!(identity.issuers[0].audiences, ["icecore"]);
+    assert_eq!(identity.issuers[0].parties, ["p", "icecore"]);
+    let alone = OKTA.replace("audience = \"icecore\"\n", "");
+    let identity = read(&format!("{alone}login = {{ client_id = \"0oa1\" }}")).unwrap();
+    assert_eq!(identity.issuers[0].audiences, ["0oa1"]);
+    assert!(read(&alone).is_err());
+    assert_eq!(issuer("").sign_ins, []);
+}
+
+#[test]
+fn a_login_that_cannot_be_meant_is_told() {
+    told(
+        "login = { client_id = \"a b\" }",
+        "identity.issuer[0].login.client_id: expected a text of 1 to 255 visible ASCII characters, found \"a b\"",
+    );
+    told(
+        "login = { client_id = \"a\", port = 443 }",
+        "identity.issuer[0].login.port: expected a port above 1023, or 0 for any that is free, found 443",
+    );
+    told(
+        "login = { client_id = \"a\", scopes = [\"openid\"] }",
+        "identity.issuer[0].login.scopes[0]: expected a scope of 1 to 128 visible ASCII characters; `openid` is asked for \
+         anyhow, found \"openid\"",
+    );
+    told(
+        "login = { client_id = \"a\", client_secret = \"s3cret\" }",
+        "identity.issuer[0].login.client_secret: expected a table such as { source = \"vault\", ... }, found something \
+         else, not shown here since it may be a secret",
+    );
+}
+
+#[test]
 fn what_cannot_be_meant_is_told() {
     told(
         "algorithms = [\"ES512\"]",

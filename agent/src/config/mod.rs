@@ -12,6 +12,7 @@ mod identity;
 mod mount;
 mod problem;
 mod section;
+mod sign_in;
 mod source;
 mod trust;
 mod typed;
@@ -28,6 +29,7 @@ pub use grant::Grant;
 pub use identity::{Identity, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
+pub use sign_in::SignIn;
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 

@@ -35,7 +35,7 @@ impl SessionHandler for Proxy {
                 self.tell(format!("opened {uid} {}", facts.labels.len()));
                 Ok(match facts.proof {
                     Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
-                    Proof::Absent | Proof::Sealed(_) | Proof::Unsettled => None,
+                    Proof::Absent | Proof::Kept(_) | Proof::Sealed(_) | Proof::Unsettled => None,
                 })
             }
         }
@@ -51,6 +51,10 @@ impl SessionHandler for Proxy {
             statements: 3,
             ..SessionSummary::default()
         })
+    }
+
+    fn sign_in(&self, _call: SignInCall) -> Result<SignInOutcome, String> {
+        Err("no issuer is there".to_owned())
     }
 
     fn flush(&self) -> Result<(), String> {

@@ -8,6 +8,7 @@ pub mod line;
 mod packet;
 mod proxy_link;
 pub mod request;
+pub mod sign_in;
 mod supervisor_link;
 
 use std::collections::BTreeMap;
@@ -81,6 +82,8 @@ pub enum Proof {
     Absent,
     /// A token that nobody has verified yet.
     Token(HandedToken),
+    /// The token of the user's `icecore login`, which shows several sessions of theirs.
+    Kept(HandedToken),
     /// What an earlier proxy made of the token, which only a proxy of this host can take back.
     Sealed(String),
     /// A token was brought, and the proxy was lost before it said what it is worth.

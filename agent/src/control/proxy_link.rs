@@ -13,6 +13,7 @@ use thiserror::Error;
 use tracing::debug;
 
 use super::packet;
+use super::sign_in::{SignInCall, SignInOutcome};
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
 use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
 
@@ -24,6 +25,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait until a session's end is on record.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest wait for a step of a sign-in: two looks at the issuer, and one at its keys.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Longest wait until all frames are sealed and stored.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
@@ -135,7 +139,7 @@ impl ProxyLink {
     fn settled(&self, ask: Ask) -> Result<Option<String>, LinkError> {
         match self.call(ask, OPEN_TIMEOUT)? {
             Answer::Opened { sealed } => Ok(sealed),
-            Answer::Done | Answer::Summary(_) => Err(LinkError::Refused(
+            Answer::Done | Answer::Summary(_) | Answer::SignIn(_) => Err(LinkError::Refused(
                 "the proxy answered something else".to_owned(),
             )),
         }
@@ -148,9 +152,22 @@ impl ProxyLink {
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
         match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
             Answer::Summary(summary) => Ok(summary),
-            Answer::Done | Answer::Opened { .. } => {
+            Answer::Done | Answer::Opened { .. } | Answer::SignIn(_) => {
                 Err(LinkError::Refused("the proxy gave no summary".to_owned()))
             }
+        }
+    }
+
+    /// Has one step of a sign-in done.
+    ///
+    /// # Errors
+    /// When it failed, in the proxy's words.
+    pub fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, LinkError> {
+        match self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? {
+            Answer::SignIn(outcome) => Ok(*outcome),
+            Answer::Done | Answer::Opened { .. } | Answer::Summary(_) => Err(LinkError::Refused(
+                "the proxy answered something else".to_owned(),
+            )),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::sign_in::{SignInAsk, SignInReply};
 use super::{HandedToken, Leftover, SessionSummary};
 use crate::id::SessionId;
 
@@ -62,6 +63,8 @@ pub enum Request {
     },
     /// Seals the record and hands it to the store; root only.
     Flush {},
+    /// Signs the caller's user in, as `icecore login` does it step by step.
+    Login(SignInAsk),
 }
 
 /// What is answered; one line each.
@@ -94,6 +97,8 @@ pub enum Reply {
     },
     /// The record is stored.
     Flushed {},
+    /// Where the caller's sign-in stands.
+    Login(SignInReply),
     /// The answer is no.
     Refused {
         /// Why, for the user.

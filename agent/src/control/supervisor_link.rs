@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
 
 use super::packet;
+use super::sign_in::{SignInCall, SignInOutcome};
 use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
 
 /// What the proxy does when the supervisor tells it of a session.
@@ -38,6 +39,12 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// # Errors
     /// A text for the user, if the end cannot be recorded.
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String>;
+
+    /// Does one step of an engineer's sign-in at an issuer.
+    ///
+    /// # Errors
+    /// A text for the user.
+    fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, String>;
 
     /// Seals what is recorded so far and hands it to the store.
     ///
@@ -64,6 +71,7 @@ pub(super) enum Ask {
     Opened(Box<SessionFacts>),
     Identified(FreshToken),
     Closed(SessionEnd),
+    SignIn(SignInCall),
     Flush,
     Drain { grace_ms: u64 },
 }
@@ -86,6 +94,7 @@ pub(super) enum Answer {
     Done,
     Opened { sealed: Option<String> },
     Summary(SessionSummary),
+    SignIn(Box<SignInOutcome>),
 }
 
 /// The proxy's end of the socketpair, after the handover.
@@ -193,6 +202,9 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
             .identified(fresh)
             .map(|sealed| Answer::Opened { sealed }),
         Ask::Closed(end) => handler.closed(end).map(Answer::Summary),
+        Ask::SignIn(call) => handler
+            .sign_in(call)
+            .map(|outcome| Answer::SignIn(Box::new(outcome))),
         Ask::Flush => handler.flush().map(|()| Answer::Done),
         Ask::Drain { grace_ms } => {
             handler.drain(Duration::from_millis(grace_ms));

@@ -12,6 +12,7 @@ mod keys;
 mod principal;
 pub mod saml;
 mod seal;
+pub mod sign_in;
 mod token;
 mod users;
 

@@ -256,6 +256,12 @@ impl Identity {
             .filter_map(move |group| issuer.map(|issuer| format!("{issuer}:{group}")))
     }
 
+    /// Gives its groups, as its issuer calls them.
+    #[must_use]
+    pub fn own_groups(&self) -> &BTreeSet<String> {
+        &self.groups
+    }
+
     /// Tells how it was shown.
     #[must_use]
     pub fn protocol(&self) -> Protocol {

@@ -11,6 +11,7 @@ use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::logins::Logins;
 use super::sessions::{Session, Sessions};
+use super::sign_in::SignIns;
 use crate::config::Config;
 use crate::connection::redirect::Destinations;
 use crate::record::event::no_session;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
+    pub(super) sign_ins: SignIns,
     /// Seals principals for the next proxy.
     pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,

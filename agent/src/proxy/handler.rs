@@ -11,6 +11,7 @@ use super::closing;
 use super::core::Core;
 use super::login::closed;
 use super::sessions::Session;
+use crate::control::sign_in::{SignInCall, SignInOutcome};
 use crate::control::{FreshToken, SessionEnd, SessionFacts, SessionHandler, SessionSummary};
 use crate::record::{Phase, Row, SessionRow};
 
@@ -132,6 +133,11 @@ impl SessionHandler for Handler {
         };
         tracing::info!(session = %end.id, reason, leftovers = end.leftovers.len(), "session closed");
         Ok(session.summary(shared.stages.mode.as_str(), recorded))
+    }
+
+    fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, String> {
+        let core = Arc::clone(&self.core);
+        self.on_core(async move { core.sign_in(call).await })?
     }
 
     fn flush(&self) -> Result<(), String> {

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
-use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
+use super::discovery::{Discovered, DiscoveryError, get};
 use crate::clock::Clock;
 use crate::config::{self, Untrusted, read_public_keys};
-use crate::identity::{self, IdentityError, Issuer, KeySource, Keys, Principal, Token, cut};
-use crate::snowflake::json::check_strict;
+use crate::identity::{self, IdentityError, Issuer, KeySource, Keys, Principal, Token};
 use crate::tasks;
-use crate::web::{self, WebError};
+use crate::web;
 
 /// How often keys are read again while all is well, so that those that an issuer took back go.
 const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -53,15 +51,7 @@ impl Untaken {
 #[derive(Debug, thiserror::Error)]
 enum KeysError {
     #[error("{0}")]
-    Web(#[from] WebError),
-    #[error("`{url}`: expected HTTP status 200, found {status}")]
-    Status { url: String, status: StatusCode },
-    #[error("`{url}`: expected {expected}, found {found}")]
-    Document {
-        url: String,
-        expected: &'static str,
-        found: String,
-    },
+    Discovery(#[from] DiscoveryError),
     #[error("{0}")]
     Keys(#[from] IdentityError),
     #[error("expected {}, found {}", .0.expected, .0.found)]
@@ -221,60 +211,10 @@ async fn fetch(web: &web::Client, issuer: &Issuer) -> Result<Keys, KeysError> {
         KeySource::File(file) => return read_public_keys(file).map_err(KeysError::File),
         KeySource::Url(url) => url,
         KeySource::Discovery => {
-            discovered = discover(web, &issuer.url).await?;
+            let document = Discovered::read(web, &issuer.url).await?;
+            discovered = document.endpoint("jwks_uri")?;
             &discovered
         }
     };
     Ok(Keys::read(&get(web, url).await?)?)
-}
-
-/// Finds the address of an issuer's keys. Source: OpenID Connect Discovery 1.0, sections 4.1 and 4.3.
-async fn discover(web: &web::Client, issuer: &str) -> Result<String, KeysError> {
-    let base = issuer.trim_end_matches('/');
-    let url = format!("{base}/.well-known/openid-configuration");
-    let text = get(web, &url).await?;
-    let document = |expected, found| KeysError::Document {
-        url: url.clone(),
-        expected,
-        found,
-    };
-    let read: Result<Map<String, Value>, _> =
-        check_strict(&text).and_then(|()| serde_json::from_slice(&text));
-    let read = read.map_err(|error| {
-        // The error's own text may quote the document, which is as long as its writer likes.
-        let (line, column) = (error.line(), error.column());
-        document(
-            "one JSON object",
-            format!("none (line {line}, column {column})"),
-        )
-    })?;
-    let member = |name: &str| read.get(name).and_then(Value::as_str);
-    match member("issuer") {
-        Some(named) if named == issuer => {}
-        // Else whoever may write one document of a host could speak for another issuer there.
-        other => {
-            let expected = "an `issuer` that is the configured `url` to the letter";
-            return Err(document(expected, format!("{:?}", other.map(cut))));
-        }
-    }
-    match member("jwks_uri") {
-        // An issuer that is asked by TLS does not send us to whoever listens on this host.
-        Some(keys) if issuer.starts_with("https:") && !keys.starts_with("https:") => Err(document(
-            "a `jwks_uri` that begins with https",
-            format!("{:?}", cut(keys)),
-        )),
-        Some(keys) => Ok(keys.to_owned()),
-        None => Err(document("a `jwks_uri`", "none".to_owned())),
-    }
-}
-
-async fn get(web: &web::Client, url: &str) -> Result<Vec<u8>, KeysError> {
-    let answer = web.send(web::Request::of_url(url)).await?;
-    if answer.status == StatusCode::OK {
-        return Ok(answer.body.to_vec());
-    }
-    Err(KeysError::Status {
-        url: url.to_owned(),
-        status: answer.status,
-    })
 }

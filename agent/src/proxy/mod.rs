@@ -12,6 +12,7 @@ mod chunk;
 mod closing;
 mod core;
 mod detached;
+mod discovery;
 mod door;
 mod follow;
 mod handler;
@@ -25,6 +26,7 @@ mod own_login;
 mod query;
 mod refusals;
 mod sessions;
+mod sign_in;
 mod start;
 mod v2;
 

@@ -11,11 +11,33 @@ use crate::id::SessionId;
 use crate::identity::Principal;
 use crate::record::{Category, EventRow, Severity, hex};
 
-/// Event: a token showed who a session acts for.
-const ACCEPTED: &str = "AU001";
+/// Event: a token showed who a session acts for, or who signed in.
+pub(super) const ACCEPTED: &str = "AU001";
 
-/// Event: a session was refused, since nothing showed who it acts for.
-const REFUSED: &str = "AU002";
+/// Event: a session or a sign-in was refused, since nothing showed who it acts for.
+pub(super) const REFUSED: &str = "AU002";
+
+/// What to do once a sign-in opens no sessions any more.
+const LOGIN_AGAIN: &str = "log in again: icecore login";
+
+/// How a session's token came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShownBy {
+    /// `icecore run` brought it.
+    Token,
+    /// The user's `icecore login` had got it.
+    Login,
+}
+
+impl ShownBy {
+    /// Gives the word that the record uses.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Login => "login",
+        }
+    }
+}
 
 /// Who a session acts for, and what is to be kept of that.
 pub(super) struct Settled {
@@ -35,7 +57,8 @@ impl Core {
     /// A text for the caller, which holds nothing of a token; it is recorded.
     pub(super) async fn settle(&self, facts: &SessionFacts) -> Result<Settled, String> {
         let settled = match &facts.proof {
-            Proof::Token(token) => self.settle_by_token(facts.id, token.reveal()).await,
+            Proof::Token(token) => self.settle_by_token(facts.id, token, ShownBy::Token).await,
+            Proof::Kept(token) => self.settle_by_token(facts.id, token, ShownBy::Login).await,
             Proof::Absent => self.settle_without(facts),
             Proof::Sealed(sealed) => Ok(self.settle_again(facts, sealed)),
             // The proxy that was to verify it is gone, and the token with it.
@@ -62,7 +85,9 @@ impl Core {
         session: &Session,
         token: &HandedToken,
     ) -> Result<Settled, String> {
-        let settled = self.settle_by_token(session.id(), token.reveal()).await;
+        let settled = self
+            .settle_by_token(session.id(), token, ShownBy::Token)
+            .await;
         let settled = settled.and_then(|settled| {
             let (now, fresh) = (session.principal(), &settled.principal);
             if now.is_same_party(fresh) && fresh.is_fresher_than(&now) {
@@ -91,10 +116,20 @@ impl Core {
         settled
     }
 
-    async fn settle_by_token(&self, session: SessionId, token: &str) -> Result<Settled, String> {
+    async fn settle_by_token(
+        &self,
+        session: SessionId,
+        token: &HandedToken,
+        shown_by: ShownBy,
+    ) -> Result<Settled, String> {
         let shared = &self.shared;
-        let principal = shared.issuers.verify(token).await.map_err(|untaken| {
-            let hint = untaken.hint().map(|hint| format!("; {hint}"));
+        let verified = shared.issuers.verify(token.reveal()).await;
+        let principal = verified.map_err(|untaken| {
+            let hint = match shown_by {
+                ShownBy::Token => untaken.hint(),
+                ShownBy::Login => Some(LOGIN_AGAIN),
+            };
+            let hint = hint.map(|hint| format!("; {hint}"));
             format!("identity refused: {untaken}{}", hint.unwrap_or_default())
         })?;
         let sealed = principal
@@ -105,7 +140,7 @@ impl Core {
             event_code: ACCEPTED,
             severity: Severity::Informational,
             category: Category::Auth,
-            detail: Some(accepted(&principal)),
+            detail: Some(accepted(&principal, shown_by)),
             ..EventRow::default()
         };
         Ok(Settled {
@@ -124,9 +159,13 @@ impl Core {
             WithoutToken::Refuse if facts.resumed => Ok(of_host(facts)),
             WithoutToken::Refuse => {
                 let issuers: Vec<&str> = identity.issuer_names().collect();
+                let login = match identity.sign_ins.as_slice() {
+                    [] => "",
+                    _ => "log in with `icecore login`, ",
+                };
                 Err(format!(
-                    "identity refused: expected a token of issuer {}, found none; give one with --identity-token-file or \
-                     --identity-token-env, or set identity.without_token = \"host\"",
+                    "identity refused: expected a token of issuer {}, found none; {login}give one with \
+                     --identity-token-file or --identity-token-env, or set identity.without_token = \"host\"",
                     issuers.join(" or ")
                 ))
             }
@@ -166,9 +205,11 @@ fn lost(facts: &SessionFacts) -> Settled {
     }
 }
 
-fn accepted(principal: &Principal) -> Value {
+/// What is recorded of a token that was accepted.
+pub(super) fn accepted(principal: &Principal, shown_by: ShownBy) -> Value {
     let identity = principal.identity();
     json!({
+        "shown_by": shown_by.as_str(),
         "issuer": principal.issuer(),
         "subject": identity.subject(),
         "groups": identity.groups().collect::<Vec<_>>(),

@@ -13,6 +13,7 @@ use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::logins::Logins;
 use super::sessions::Sessions;
+use super::sign_in::SignIns;
 use crate::clock::Clock;
 use crate::config::{self, Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
@@ -44,6 +45,8 @@ pub(super) enum StartError {
         host: String,
         cause: CredentialError,
     },
+    #[error("client of a `login`: {0}")]
+    ClientSecret(CredentialError),
     #[error("CA: {0}")]
     Ca(#[from] CaError),
     #[error("TLS: {0}")]
@@ -96,7 +99,9 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         resolver: Arc::clone(&resolver),
     };
     let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
-    let issuers = Arc::new(Issuers::new(&config.identity, web, clock));
+    let issuers = Arc::new(Issuers::new(&config.identity, web.clone(), clock));
+    let sign_ins =
+        SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
     let loaded = EventRow {
@@ -133,6 +138,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         destinations: Destinations::from_fd(destinations)?,
         resolver,
         issuers,
+        sign_ins,
         seal_key,
         tls,
         host_events: HostEvents::default(),

@@ -17,6 +17,7 @@ mod rights;
 mod roster;
 mod session;
 mod shared;
+mod sign_ins;
 mod token;
 
 use std::fs::DirBuilder;

@@ -28,7 +28,7 @@ const SESSIONS_MAX: usize = 2048;
 const EXE_MAX_BYTES: usize = 4096;
 
 /// How long a caller waits for a proxy that is being started.
-const PROXY_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PROXY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long processes that are about to end by themselves may take, before they count as left over.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(200);
@@ -75,6 +75,24 @@ pub(super) enum Refusal {
     Token(usize),
     #[error("the session cannot be recorded: {0}")]
     Record(String),
+    #[error(
+        "the config has no issuer to log in at; the host's administrator can give one a `login`"
+    )]
+    NoIssuer,
+    #[error("expected one of the issuers {0} with --issuer, found none")]
+    SeveralIssuers(String),
+    #[error("--issuer: expected the name or URL of one of the issuers {0}, found another")]
+    OtherIssuer(String),
+    #[error("no login is under way on this connection")]
+    NoSignIn,
+    #[error(
+        "the login of {who} ended at {expired} and was not refreshed: {reason}; log in again: icecore login"
+    )]
+    SignInOver {
+        who: String,
+        expired: String,
+        reason: String,
+    },
     /// What the proxy says, in its own words.
     #[error("{0}")]
     Proxy(String),
@@ -100,6 +118,10 @@ impl Shared {
         }
         // Waited for before `telling` is taken: who seats a proxy needs it too.
         self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        let proof = match brought {
+            Some(token) => Proof::Token(token),
+            None => self.proof_of(peer.uid)?,
+        };
         let _telling = self.telling();
         if self.is_stopping() {
             return Err(Refusal::Stopping);
@@ -133,14 +155,15 @@ impl Shared {
                     None => Enforcement::Enforced,
                 },
                 // What is written to disk never holds the token.
-                proof: match brought {
-                    Some(_) => Proof::Unsettled,
-                    None => Proof::Absent,
+                proof: match proof {
+                    Proof::Absent => Proof::Absent,
+                    Proof::Token(_) | Proof::Kept(_) | Proof::Sealed(_) | Proof::Unsettled => {
+                        Proof::Unsettled
+                    }
                 },
             },
             secret: Digest::of(&secret),
         };
-        let proof = brought.map_or(Proof::Absent, Proof::Token);
         let facts = SessionFacts {
             proof,
             ..entry.facts.clone()

@@ -21,7 +21,7 @@ use hyper::header::HeaderValue;
 pub use account::Account;
 pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
-pub use credential::{Credential, CredentialError, Flaw, flaws};
+pub use credential::{Credential, CredentialError, Flaw, OAuthClient, Unasked, error_word, flaws};
 pub use login::{CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;

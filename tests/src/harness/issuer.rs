@@ -42,7 +42,7 @@ struct State {
     asked: BTreeMap<String, usize>,
     /// Whether every request fails.
     is_down: bool,
-    /// Claims of the tokens that the runner's address gives.
+    /// Claims of the tokens that the runner's address and the token endpoint give.
     job: Value,
 }
 
@@ -110,7 +110,7 @@ impl Issuer {
         self.shared.state().asked.get(path).copied().unwrap_or(0)
     }
 
-    /// Sets the claims of the tokens that the runner's address gives.
+    /// Sets the claims of the tokens that the runner's address and the token endpoint give.
     pub fn set_job(&self, claims: Value) {
         self.shared.state().job = claims;
     }
@@ -246,8 +246,15 @@ fn respond(
         return Ok(None);
     }
     Ok(match path {
-        "/.well-known/openid-configuration" => {
-            Some(json!({ "issuer": url, "jwks_uri": format!("{url}/keys") }))
+        "/.well-known/openid-configuration" => Some(json!({
+            "issuer": url, "jwks_uri": format!("{url}/keys"), "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token"), "authorization_response_iss_parameter_supported": true,
+        })),
+        // Whoever asks gets the ID token that the test has set.
+        "/token" => {
+            let key_id = state.key_id.clone();
+            let token = sign(state, &key_id, &with_defaults(url, &state.job))?;
+            Some(json!({ "id_token": token, "refresh_token": "refresh-1", "token_type": "Bearer" }))
         }
         "/keys" => {
             let point = state.key.public_key().as_ref();

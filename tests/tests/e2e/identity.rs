@@ -36,7 +36,7 @@ fn world(url: &str, more: &str) -> Result<World> {
 }
 
 /// Makes the same with a section `[identity]`.
-fn world_with(section: &str, url: &str, more: &str) -> Result<World> {
+pub(crate) fn world_with(section: &str, url: &str, more: &str) -> Result<World> {
     let mut world = World::without_daemon(&Plan::default())?;
     let file = world.config_file();
     let config = fs::read_to_string(&file)?;
@@ -75,7 +75,12 @@ pub(crate) fn run(world: &World, variables: &[String], options: &[&str]) -> Resu
 }
 
 /// Starts steps of the Python connector in such a session.
-fn start(world: &World, variables: &[String], options: &[&str], steps: &Value) -> Result<Driver> {
+pub(crate) fn start(
+    world: &World,
+    variables: &[String],
+    options: &[&str],
+    steps: &Value,
+) -> Result<Driver> {
     for name in ["steps.py", "run_steps.py"] {
         fs::copy(python::folder("drivers").join(name), world.path(name))?;
     }
@@ -119,7 +124,7 @@ fn refuses(world: &World, token: &str, text: &str) {
     }
 }
 
-const READ: &str = "select 1";
+pub(crate) const READ: &str = "select 1";
 
 /// GitHub's way: the launcher asks the runner, the job gets neither the token nor the way to one, the record knows it.
 #[test]

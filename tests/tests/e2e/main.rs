@@ -25,6 +25,8 @@ mod identity;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod login;
+#[cfg(test)]
 mod looks;
 #[cfg(test)]
 mod observe;

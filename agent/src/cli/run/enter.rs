@@ -56,6 +56,7 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     }
     let lock_down = close_on_exec_from(FIRST_OTHER_DESCRIPTOR)

@@ -21,7 +21,8 @@ what the caller had set there:
   SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED=false unless set: Go does not wait for a revocation server
 
 Identity: the session acts for whom a token shows, of --identity-token-file or --identity-token-env, else of the variable \
-that the config names (ICECORE_ID_TOKEN), else of GitHub's runner, which is asked for one. These variables, \
+that the config names (ICECORE_ID_TOKEN), else of GitHub's runner, which is asked for one, else of the \
+user's `icecore login`. These variables, \
 ACTIONS_ID_TOKEN_REQUEST_* and CI_JOB_JWT* are kept from the command.
 
 What does not trust it, and what to do; a warning says so where it can be seen from outside:

@@ -39,8 +39,9 @@ use summary::Summary;
 use trust::Trust;
 use untouched::{Surroundings, untouched};
 
-/// How long the daemon may take to answer; it waits 10 s for a proxy and 10 s for the record.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the daemon may take to answer; it waits 10 s for a proxy, 20 s for an issuer that refreshes a login and 10 s for
+/// the record.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// Runs a command in a session of its own
 ///
@@ -116,6 +117,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     let found = args.identity.find(&wanted)?;
@@ -135,6 +137,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     // From here on an early return ends the session: the control connection goes.
