@@ -27,22 +27,28 @@ impl Proxy {
 }
 
 impl SessionHandler for Proxy {
-    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String> {
+    fn settle(&self, facts: SessionFacts) -> Result<Settled, String> {
+        let sealed = match facts.proof {
+            Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
+            Proof::Absent | Proof::Sealed(_) => None,
+        };
+        Ok(Settled { sealed })
+    }
+
+    fn opened(&self, facts: SessionFacts) -> Result<(), String> {
         match facts.uid {
             0 => Err("spool is full".to_owned()),
             13 => panic!("a bug"),
             uid => {
                 self.tell(format!("opened {uid} {}", facts.labels.len()));
-                Ok(match facts.proof {
-                    Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
-                    Proof::Absent | Proof::Sealed(_) | Proof::Unsettled => None,
-                })
+                Ok(())
             }
         }
     }
 
-    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String> {
-        Ok(Some(format!("seal of {}", fresh.token.reveal())))
+    fn identified(&self, fresh: FreshToken) -> Result<Settled, String> {
+        let sealed = Some(format!("seal of {}", fresh.token.reveal()));
+        Ok(Settled { sealed })
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
@@ -156,8 +162,8 @@ fn the_longest_token_reaches_the_proxy_and_its_seal_comes_back() {
     };
     let shown = format!("{facts:?}");
     assert!(!shown.contains("ttt"), "{shown}");
-    let sealed = both().link.opened(facts).unwrap();
-    assert_eq!(sealed, Some(format!("seal of {token}")));
+    let settled = both().link.settle(facts).unwrap();
+    assert_eq!(settled.sealed, Some(format!("seal of {token}")));
 }
 
 #[test]

@@ -81,10 +81,15 @@ pub enum Proof {
     Absent,
     /// A token that nobody has verified yet.
     Token(HandedToken),
-    /// What an earlier proxy made of the token, which only a proxy of this host can take back.
+    /// What a proxy made of the token, which only a proxy of this host can take back.
     Sealed(String),
-    /// A token was brought, and the proxy was lost before it said what it is worth.
-    Unsettled,
+}
+
+/// What a proxy found out about who a new session acts for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// What every proxy knows the principal by from here on, if a token showed it.
+    pub sealed: Option<String>,
 }
 
 /// A token that a session was shown after it opened.

@@ -1,12 +1,12 @@
-//! Who a new session acts for: settled before the session is recorded, and itself recorded either way.
+//! Who a new session acts for: settled before the session is made, known again when it is recorded.
 
 use chrono::DateTime;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::core::Core;
 use super::sessions::Session;
 use crate::config::WithoutToken;
-use crate::control::{HandedToken, Proof, SessionFacts};
+use crate::control::{HandedToken, Proof, SessionFacts, Settled};
 use crate::id::SessionId;
 use crate::identity::Principal;
 use crate::record::{Category, EventRow, Severity, hex};
@@ -17,29 +17,30 @@ const ACCEPTED: &str = "AU001";
 /// Event: a session was refused, since nothing showed who it acts for.
 const REFUSED: &str = "AU002";
 
-/// Who a session acts for, and what is to be kept of that.
-pub(super) struct Settled {
+/// Whom a token showed.
+pub(super) struct Shown {
+    pub(super) principal: Principal,
+    /// What every proxy of this host knows the principal by.
+    pub(super) sealed: String,
+}
+
+/// Who a session acts for, as it was settled.
+pub(super) struct Known {
     pub(super) principal: Principal,
     /// Whether it acts for nobody any more, so that it is only there to be closed.
     pub(super) is_lost: bool,
-    /// What the next proxy knows the principal by.
-    pub(super) sealed: Option<String>,
-    /// What is recorded of it beside the session.
-    pub(super) event: Option<EventRow>,
 }
 
 impl Core {
-    /// Settles who a session acts for.
+    /// Settles who a session acts for that is about to begin.
     ///
     /// # Errors
     /// A text for the caller, which holds nothing of a token; it is recorded.
     pub(super) async fn settle(&self, facts: &SessionFacts) -> Result<Settled, String> {
         let settled = match &facts.proof {
-            Proof::Token(token) => self.settle_by_token(facts.id, token.reveal()).await,
-            Proof::Absent => self.settle_without(facts),
-            Proof::Sealed(sealed) => Ok(self.settle_again(facts, sealed)),
-            // The proxy that was to verify it is gone, and the token with it.
-            Proof::Unsettled => Ok(lost(facts)),
+            Proof::Token(token) => self.settle_by_token(facts.id, token).await.map(sealed),
+            Proof::Absent => self.settle_without(),
+            Proof::Sealed(_) => Err("identity refused: expected a token, found a seal".to_owned()),
         };
         if let Err(reason) = &settled {
             let detail = json!({
@@ -53,6 +54,29 @@ impl Core {
         settled
     }
 
+    /// Knows again who a session acts for. What let it in is not asked for anew: a restart promises that it goes on.
+    pub(super) fn recall(&self, facts: &SessionFacts) -> Known {
+        let restored = match &facts.proof {
+            Proof::Sealed(sealed) => Principal::restore(&self.shared.seal_key, facts.id, sealed)
+                .map_err(|e| e.to_string()),
+            Proof::Absent => Ok(host_user(facts)),
+            Proof::Token(_) => Err("expected a seal, found a token".to_owned()),
+        };
+        match restored {
+            Ok(principal) => Known {
+                principal,
+                is_lost: false,
+            },
+            Err(error) => {
+                tracing::error!(session = %facts.id, error, "session's identity is lost; it gets nothing more");
+                Known {
+                    principal: host_user(facts),
+                    is_lost: true,
+                }
+            }
+        }
+    }
+
     /// Finds out whether a fresh token shows whom a session acts for already.
     ///
     /// # Errors
@@ -61,12 +85,12 @@ impl Core {
         &self,
         session: &Session,
         token: &HandedToken,
-    ) -> Result<Settled, String> {
-        let settled = self.settle_by_token(session.id(), token.reveal()).await;
-        let settled = settled.and_then(|settled| {
-            let (now, fresh) = (session.principal(), &settled.principal);
+    ) -> Result<Shown, String> {
+        let shown = self.settle_by_token(session.id(), token).await;
+        let shown = shown.and_then(|shown| {
+            let (now, fresh) = (session.principal(), &shown.principal);
             if now.is_same_party(fresh) && fresh.is_fresher_than(&now) {
-                return Ok(settled);
+                return Ok(shown);
             }
             if now.is_same_party(fresh) {
                 return Err("identity refused: expected a token that was made after the session's last one, found that one or an older one".to_owned());
@@ -75,7 +99,7 @@ impl Core {
                 "identity refused: expected a token of {now}, for whom the session acts, found one of {fresh}"
             ))
         });
-        if let Err(reason) = &settled {
+        if let Err(reason) = &shown {
             let detail = json!({ "reason": reason });
             let shared = &self.shared;
             shared
@@ -88,40 +112,30 @@ impl Core {
                 )
                 .await;
         }
-        settled
+        shown
     }
 
-    async fn settle_by_token(&self, session: SessionId, token: &str) -> Result<Settled, String> {
+    async fn settle_by_token(
+        &self,
+        session: SessionId,
+        token: &HandedToken,
+    ) -> Result<Shown, String> {
         let shared = &self.shared;
-        let principal = shared.issuers.verify(token).await.map_err(|untaken| {
+        let verified = shared.issuers.verify(token.reveal()).await;
+        let principal = verified.map_err(|untaken| {
             let hint = untaken.hint().map(|hint| format!("; {hint}"));
             format!("identity refused: {untaken}{}", hint.unwrap_or_default())
         })?;
         let sealed = principal
             .seal(&shared.seal_key, session)
             .map_err(|error| error.to_string())?;
-        let event = EventRow {
-            session_id: Some(session),
-            event_code: ACCEPTED,
-            severity: Severity::Informational,
-            category: Category::Auth,
-            detail: Some(accepted(&principal)),
-            ..EventRow::default()
-        };
-        Ok(Settled {
-            principal,
-            is_lost: false,
-            sealed: Some(sealed),
-            event: Some(event),
-        })
+        Ok(Shown { principal, sealed })
     }
 
-    fn settle_without(&self, facts: &SessionFacts) -> Result<Settled, String> {
+    fn settle_without(&self) -> Result<Settled, String> {
         let identity = &self.shared.config.identity;
         match identity.without_token {
-            WithoutToken::Host => Ok(of_host(facts)),
-            // It was let in under another config; that it goes on is what a restart promises.
-            WithoutToken::Refuse if facts.resumed => Ok(of_host(facts)),
+            WithoutToken::Host => Ok(Settled::default()),
             WithoutToken::Refuse => {
                 let issuers: Vec<&str> = identity.issuer_names().collect();
                 Err(format!(
@@ -132,43 +146,22 @@ impl Core {
             }
         }
     }
-
-    /// Knows a principal again that an earlier proxy sealed.
-    fn settle_again(&self, facts: &SessionFacts, sealed: &str) -> Settled {
-        match Principal::restore(&self.shared.seal_key, facts.id, sealed) {
-            Ok(principal) => Settled {
-                principal,
-                is_lost: false,
-                sealed: Some(sealed.to_owned()),
-                event: None,
-            },
-            Err(error) => {
-                tracing::error!(session = %facts.id, %error, "session's identity is lost; it gets nothing more");
-                lost(facts)
-            }
-        }
-    }
 }
 
-fn of_host(facts: &SessionFacts) -> Settled {
+fn sealed(shown: Shown) -> Settled {
     Settled {
-        principal: Principal::host_user(facts.user.clone(), facts.uid),
-        is_lost: false,
-        sealed: None,
-        event: None,
+        sealed: Some(shown.sealed),
     }
 }
 
-fn lost(facts: &SessionFacts) -> Settled {
-    Settled {
-        is_lost: true,
-        ..of_host(facts)
-    }
+fn host_user(facts: &SessionFacts) -> Principal {
+    Principal::host_user(facts.user.clone(), facts.uid)
 }
 
-fn accepted(principal: &Principal) -> Value {
+/// Gives the event that a token showed who a session acts for, if one did.
+pub(super) fn accepted(session: SessionId, principal: &Principal) -> Option<EventRow> {
     let identity = principal.identity();
-    json!({
+    let detail = json!({
         "issuer": principal.issuer(),
         "subject": identity.subject(),
         "groups": identity.groups().collect::<Vec<_>>(),
@@ -176,5 +169,13 @@ fn accepted(principal: &Principal) -> Value {
         "agent": identity.agent(),
         "token_sha256": principal.token_sha256().map(|digest| hex(&digest)),
         "token_expires_at": principal.expires_at().as_ref().map(DateTime::to_rfc3339),
+    });
+    identity.is_verified().then(|| EventRow {
+        session_id: Some(session),
+        event_code: ACCEPTED,
+        severity: Severity::Informational,
+        category: Category::Auth,
+        detail: Some(detail),
+        ..EventRow::default()
     })
 }

@@ -98,8 +98,36 @@ impl Shared {
         if let (Some(reason), true) = (&advisory, wish.require_enforced) {
             return Err(Refusal::Advisory(reason.clone()));
         }
-        // Waited for before `telling` is taken: who seats a proxy needs it too.
-        self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        let secrets = (token::token(), token::token(), token::number());
+        let (Ok(secret), Ok(token), Ok(nonce)) = secrets else {
+            return Err(Refusal::System("no randomness".to_owned()));
+        };
+        let id = SessionId::new();
+        let mut facts = SessionFacts {
+            id,
+            nonce,
+            cgroup_id: 0,
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+            pid: peer.pid,
+            start_ns: peer.start_ns,
+            exe: wish.exe,
+            argv_sha256: wish.argv_sha256,
+            labels: wish.labels,
+            opened_at: self.clock.now(),
+            resumed: false,
+            enforcement: match advisory {
+                Some(_) => Enforcement::Advisory,
+                None => Enforcement::Enforced,
+            },
+            proof: brought.map_or(Proof::Absent, Proof::Token),
+        };
+        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
+        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
+        // What is written to disk never holds the token.
+        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
+
         let _telling = self.telling();
         if self.is_stopping() {
             return Err(Refusal::Stopping);
@@ -108,67 +136,26 @@ impl Shared {
         if self.roster().live.len() >= SESSIONS_MAX {
             return Err(Refusal::Full);
         }
-        let secrets = (token::token(), token::token(), token::number());
-        let (Ok(secret), Ok(token), Ok(nonce)) = secrets else {
-            return Err(Refusal::System("no randomness".to_owned()));
-        };
-        let id = SessionId::new();
         let cgroup = self.cgroups.make(id).map_err(system)?;
-        let entry = Entry {
-            facts: SessionFacts {
-                id,
-                nonce,
-                cgroup_id: cgroup.id,
-                uid: peer.uid,
-                user: accounts.user(peer.uid),
-                pid: peer.pid,
-                start_ns: peer.start_ns,
-                exe: wish.exe,
-                argv_sha256: wish.argv_sha256,
-                labels: wish.labels,
-                opened_at: self.clock.now(),
-                resumed: false,
-                enforcement: match advisory {
-                    Some(_) => Enforcement::Advisory,
-                    None => Enforcement::Enforced,
-                },
-                // What is written to disk never holds the token.
-                proof: match brought {
-                    Some(_) => Proof::Unsettled,
-                    None => Proof::Absent,
-                },
-            },
-            secret: Digest::of(&secret),
-        };
-        let proof = brought.map_or(Proof::Absent, Proof::Token);
-        let facts = SessionFacts {
-            proof,
-            ..entry.facts.clone()
-        };
+        facts.cgroup_id = cgroup.id;
         let live = Live {
-            entry,
+            entry: Entry {
+                facts: facts.clone(),
+                secret: Digest::of(&secret),
+            },
             cgroup,
             token: Some(Digest::of(&token)),
             held: Held::ByConnection,
         };
         self.register(live)?;
-        match proxy.link.opened(facts) {
-            Ok(None) => {}
-            Ok(Some(sealed)) => {
-                if let Err(failure) = self.keep_seal(id, sealed) {
-                    self.end(id, "daemon");
-                    return Err(Refusal::System(failure));
+        if let Err(failure) = proxy.link.opened(facts) {
+            self.end_unrecorded(id, &failure, proxy.number);
+            return Err(match failure {
+                LinkError::Refused(reason) => Refusal::Proxy(reason),
+                LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
+                    Refusal::Record(told(failure))
                 }
-            }
-            Err(failure) => {
-                self.end_unrecorded(id, &failure, proxy.number);
-                return Err(match failure {
-                    LinkError::Refused(reason) => Refusal::Proxy(reason),
-                    LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
-                        Refusal::Record(told(failure))
-                    }
-                });
-            }
+            });
         }
         debug!(session = %id, advisory, "session opened");
         Ok(Opened {
@@ -198,18 +185,19 @@ impl Shared {
     pub(super) fn identify(&self, id: SessionId, token: HandedToken) -> Result<(), Refusal> {
         check_token(&token)?;
         let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
-        match proxy.link.identified(FreshToken { id, token }) {
-            Ok(Some(sealed)) => self.keep_seal(id, sealed).map_err(Refusal::System),
-            Ok(None) => Ok(()),
-            Err(failure) => Err(Refusal::Proxy(told(failure))),
-        }
+        let fresh = FreshToken { id, token };
+        let settled = proxy.link.identified(fresh).map_err(unsettled)?;
+        let Some(sealed) = settled.sealed else {
+            return Ok(());
+        };
+        self.keep_seal(id, sealed).map_err(Refusal::System)
     }
 
     /// Keeps, in memory and on disk, what the next proxy knows a session's principal by.
     fn keep_seal(&self, id: SessionId, sealed: String) -> Result<(), String> {
         let mut roster = self.roster();
         let Some(live) = roster.live.get_mut(&id) else {
-            return Err("the session ended while it was opened".to_owned());
+            return Err("the session ended meanwhile".to_owned());
         };
         live.entry.facts.proof = Proof::Sealed(sealed);
         let entry = live.entry.clone();
@@ -377,6 +365,11 @@ fn check_token(token: &HandedToken) -> Result<(), Refusal> {
         return Err(Refusal::Token(bytes));
     }
     Ok(())
+}
+
+/// Tells that the proxy did not say whom a session acts for.
+fn unsettled(failure: LinkError) -> Refusal {
+    Refusal::Proxy(told(failure))
 }
 
 /// Tells a failure to its user with its causes.

@@ -308,6 +308,40 @@ fn without_keys_nobody_is_known_until_the_provider_is_back() -> Result<()> {
     Ok(())
 }
 
+/// An issuer that takes its time keeps those waiting who bring its tokens, and nobody else.
+#[test]
+fn a_slow_issuer_holds_up_no_other_session() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let world = world_with("[identity]\nwithout_token = \"host\"", &issuer.url(), "")?;
+    opens(&world, &issuer.token(&json!({}))?);
+    issuer.rotate("key-2")?;
+    let token = issuer.token(&json!({}))?;
+    issuer.set_delay(Duration::from_secs(10));
+    let discovery = "/.well-known/openid-configuration";
+    let before = issuer.asked(discovery);
+    std::thread::scope(|scope| -> Result<()> {
+        let slow = scope.spawn(|| with_token(&world, &token));
+        let start = time::instant();
+        while issuer.asked(discovery) == before {
+            assert!(start.elapsed() < Duration::from_secs(20), "never asked");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let other = run(&world, &[], &[])?.arg("true").output()?;
+        assert!(other.status.success(), "{other:?}");
+        issuer.set_delay(Duration::ZERO);
+        // Whether the issuer was heard in time or not: its verdict is the last.
+        drop(slow.join().expect("a panic is printed")?);
+        Ok(())
+    })?;
+    world.flush()?;
+    let order = world.query(
+        "select (select min(seq) from sessions_all where idp_subject is null and \"user\" = 'nobody') < \
+         (select max(seq) from events where event_code in ('AU001', 'AU002')) as other_came_first",
+    )?;
+    assert_eq!(order, [json!({ "other_came_first": true })]);
+    Ok(())
+}
+
 /// A proxy that is started again knows the session by its seal: the token is written down nowhere.
 #[test]
 fn a_session_keeps_its_identity_when_the_proxy_is_killed() -> Result<()> {

@@ -39,8 +39,8 @@ use summary::Summary;
 use trust::Trust;
 use untouched::{Surroundings, untouched};
 
-/// How long the daemon may take to answer; it waits 10 s for a proxy and 10 s for the record.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the daemon may take to answer; it waits 10 s for a proxy, 15 s for an issuer and 10 s for the record.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Runs a command in a session of its own
 ///
