@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use super::failure::report_config;
 use super::{ConfigFile, Exit, connect, granted};
 use crate::config::{
-    Config, Credential, Identity, Mode, Policy, SecretAt, Source as SecretSource, WithoutToken,
-    policy_files, unit,
+    Config, Credential, Identity, Mode, Policy, SecretAt, Source as SecretSource, TokenUse,
+    WithoutToken, policy_files, unit,
 };
 use crate::connection::redirect::probe;
 use crate::identity::{KeySource, Users};
@@ -196,7 +196,13 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
         WithoutToken::Host => "acts for the host's user",
         WithoutToken::Refuse => "is refused",
     };
-    issuers.chain([format!("  identity  a session without a token {without}")])
+    let token = match identity.token_use {
+        TokenUse::Once => "opens one session, on whichever host of this store is the first",
+        TokenUse::Host => "opens sessions on one host, the first of this store that sees it",
+    };
+    let tokens = (!identity.issuers.is_empty()).then(|| format!("  identity  a token {token}"));
+    let without = format!("  identity  a session without a token {without}");
+    issuers.chain(tokens).chain([without])
 }
 
 fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {

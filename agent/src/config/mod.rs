@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use files::policy_files;
 pub(crate) use files::read_public_keys;
 pub use grant::Grant;
-pub use identity::{Identity, WithoutToken};
+pub use identity::{Identity, TokenUse, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};

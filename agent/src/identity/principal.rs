@@ -5,7 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
+
+/// Leads what a claim's digest is of, so that it is none of the digests in the record.
+const CLAIM_PURPOSE: &[u8] = b"icecore token claim 1\0";
 
 /// Who a session acts for; made only by this stage. It cannot be read from a text: see `seal`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +231,20 @@ impl Principal {
     #[must_use]
     pub fn token_sha256(&self) -> Option<[u8; 32]> {
         self.0.token_sha256
+    }
+
+    /// Gives the digest by which every host claims the token that showed it: of the issuer's own name, not the config's,
+    /// and of what a signature in another form does not change.
+    #[must_use]
+    pub fn claim_sha256(&self) -> Option<[u8; 32]> {
+        let (issuer, token) = (self.issuer()?, self.token_sha256()?);
+        let mut context = Context::new(&SHA256);
+        for part in [CLAIM_PURPOSE, &token, issuer.as_bytes()] {
+            context.update(part);
+        }
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(context.finish().as_ref());
+        Some(sha256)
     }
 
     /// Tells until when the token was good that showed it.

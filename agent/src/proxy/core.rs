@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use super::claiming::Claimant;
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::logins::Logins;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
+    /// Names this host in claims of tokens.
+    pub(super) claimant: Claimant,
     /// Seals principals for the next proxy.
     pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,

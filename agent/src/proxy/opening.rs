@@ -38,7 +38,7 @@ impl Core {
     /// A text for the caller, which holds nothing of a token; it is recorded.
     pub(super) async fn settle(&self, facts: &SessionFacts) -> Result<Settled, String> {
         let settled = match &facts.proof {
-            Proof::Token(token) => self.settle_by_token(facts.id, token).await.map(sealed),
+            Proof::Token(token) => self.settle_by_token(facts.id, token).await,
             Proof::Absent => self.settle_without(),
             Proof::Sealed(_) => Err("identity refused: expected a token, found a seal".to_owned()),
         };
@@ -86,19 +86,7 @@ impl Core {
         session: &Session,
         token: &HandedToken,
     ) -> Result<Shown, String> {
-        let shown = self.settle_by_token(session.id(), token).await;
-        let shown = shown.and_then(|shown| {
-            let (now, fresh) = (session.principal(), &shown.principal);
-            if now.is_same_party(fresh) && fresh.is_fresher_than(&now) {
-                return Ok(shown);
-            }
-            if now.is_same_party(fresh) {
-                return Err("identity refused: expected a token that was made after the session's last one, found that one or an older one".to_owned());
-            }
-            Err(format!(
-                "identity refused: expected a token of {now}, for whom the session acts, found one of {fresh}"
-            ))
-        });
+        let shown = self.show_fresh(session, token).await;
         if let Err(reason) = &shown {
             let detail = json!({ "reason": reason });
             let shared = &self.shared;
@@ -119,17 +107,45 @@ impl Core {
         &self,
         session: SessionId,
         token: &HandedToken,
-    ) -> Result<Shown, String> {
-        let shared = &self.shared;
-        let verified = shared.issuers.verify(token.reveal()).await;
-        let principal = verified.map_err(|untaken| {
+    ) -> Result<Settled, String> {
+        let principal = self.verify(token).await?;
+        let uses = self.shared.config.identity.token_use;
+        self.claim(session, &principal, uses).await?;
+        Ok(Settled {
+            sealed: Some(self.seal(session, &principal)?),
+        })
+    }
+
+    async fn show_fresh(&self, session: &Session, token: &HandedToken) -> Result<Shown, String> {
+        let (now, fresh) = (session.principal(), self.verify(token).await?);
+        if !now.is_same_party(&fresh) {
+            return Err(format!(
+                "identity refused: expected a token of {now}, for whom the session acts, found one of {fresh}"
+            ));
+        }
+        if !fresh.is_fresher_than(&now) {
+            return Err("identity refused: expected a token that was made after the session's last one, found that one or an older one".to_owned());
+        }
+        let uses = self.shared.config.identity.token_use;
+        self.claim(session.id(), &fresh, uses).await?;
+        let sealed = self.seal(session.id(), &fresh)?;
+        Ok(Shown {
+            principal: fresh,
+            sealed,
+        })
+    }
+
+    async fn verify(&self, token: &HandedToken) -> Result<Principal, String> {
+        let verified = self.shared.issuers.verify(token.reveal()).await;
+        verified.map_err(|untaken| {
             let hint = untaken.hint().map(|hint| format!("; {hint}"));
             format!("identity refused: {untaken}{}", hint.unwrap_or_default())
-        })?;
-        let sealed = principal
-            .seal(&shared.seal_key, session)
-            .map_err(|error| error.to_string())?;
-        Ok(Shown { principal, sealed })
+        })
+    }
+
+    fn seal(&self, session: SessionId, principal: &Principal) -> Result<String, String> {
+        let sealed = principal.seal(&self.shared.seal_key, session);
+        sealed.map_err(|error| error.to_string())
     }
 
     fn settle_without(&self) -> Result<Settled, String> {
@@ -145,12 +161,6 @@ impl Core {
                 ))
             }
         }
-    }
-}
-
-fn sealed(shown: Shown) -> Settled {
-    Settled {
-        sealed: Some(shown.sealed),
     }
 }
 

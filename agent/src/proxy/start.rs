@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::claiming::Claimant;
 use super::core::{HostEvents, Shared};
 use super::implicit::Implicit;
 use super::issuers::Issuers;
@@ -98,6 +99,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
     let issuers = Arc::new(Issuers::new(&config.identity, web, clock));
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
+    let claimant = Claimant::new(host_id.clone(), &seal_key);
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
     let loaded = EventRow {
         session_id: Some(no_session()),
@@ -133,6 +135,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         destinations: Destinations::from_fd(destinations)?,
         resolver,
         issuers,
+        claimant,
         seal_key,
         tls,
         host_events: HostEvents::default(),

@@ -7,6 +7,8 @@ mod batches;
 #[cfg(test)]
 mod chunks;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod connect;
@@ -22,6 +24,8 @@ mod granted;
 mod grants;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod issuers;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
