@@ -18,6 +18,8 @@ pub struct Identity {
     pub without_token: WithoutToken,
     /// How many sessions one token may open.
     pub token_use: TokenUse,
+    /// Whether a job's token will do for a command that can read what its caller has.
+    pub allow_same_uid: bool,
     /// How long a session may act for the identity that it began with.
     pub max_session_age: Duration,
     /// The variable in which a CI system that mints tokens beforehand leaves one, as GitLab does.
@@ -136,6 +138,9 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
                 }
             })
             .unwrap_or(TokenUse::Once),
+        allow_same_uid: section
+            .optional("allow_same_uid", "true or false", Value::as_bool)
+            .unwrap_or(false),
         max_session_age: duration(&mut section, "max_session_age", 43_200, 1..=604_800),
         token_variable: section
             .optional(

@@ -10,7 +10,7 @@ use chrono::DateTime;
 use super::*;
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
-    Enforcement, HandedToken, Leftover, Proof, SessionHandler, TOKEN_TEXT_MAX_BYTES,
+    Asker, Enforcement, HandedToken, Leftover, Proof, SessionHandler, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::SessionId;
 
@@ -32,7 +32,10 @@ impl SessionHandler for Proxy {
             Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
             Proof::Absent | Proof::Sealed(_) => None,
         };
-        Ok(Settled { sealed })
+        Ok(Settled {
+            sealed,
+            same_uid: false,
+        })
     }
 
     fn opened(&self, facts: SessionFacts) -> Result<(), String> {
@@ -48,7 +51,10 @@ impl SessionHandler for Proxy {
 
     fn identified(&self, fresh: FreshToken) -> Result<Settled, String> {
         let sealed = Some(format!("seal of {}", fresh.token.reveal()));
-        Ok(Settled { sealed })
+        Ok(Settled {
+            sealed,
+            same_uid: false,
+        })
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
@@ -112,6 +118,12 @@ fn facts(uid: u32) -> SessionFacts {
         cgroup_id: u64::MAX - 1,
         uid,
         user: "ci".to_owned(),
+        caller: Some(Asker {
+            uid: 0,
+            user: "root".to_owned(),
+        }),
+        shares_uid: Some("its caller has".to_owned()),
+        allow_same_uid: true,
         pid: 7,
         start_ns: 1,
         exe: "/usr/bin/env".to_owned(),

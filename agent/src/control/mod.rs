@@ -46,10 +46,19 @@ pub struct SessionFacts {
     pub nonce: u64,
     /// The inode number of the session's cgroup folder, by which the kernel names it.
     pub cgroup_id: u64,
-    /// The user that started it.
+    /// The user that its command runs as.
     pub uid: u32,
     /// That user's name, or the number where it has none.
     pub user: String,
+    /// Who started it, if that is another user: root.
+    #[serde(default)]
+    pub caller: Option<Asker>,
+    /// Who else has that uid of those that started it, in words; such a process is open to the command.
+    #[serde(default)]
+    pub shares_uid: Option<String>,
+    /// Whether the caller lets a job's token be used all the same.
+    #[serde(default)]
+    pub allow_same_uid: bool,
     /// The `icecore run` that started it.
     pub pid: u32,
     /// When that process started, in nanoseconds since boot; with `pid` it names the process for good.
@@ -72,6 +81,23 @@ pub struct SessionFacts {
     pub proof: Proof,
 }
 
+/// A user that started a session for another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// Its number.
+    pub uid: u32,
+    /// Its name, or the number where it has none.
+    pub user: String,
+}
+
+impl SessionFacts {
+    /// Gives the user whose processes may hold the session and enter it.
+    #[must_use]
+    pub fn caller_uid(&self) -> u32 {
+        self.caller.as_ref().map_or(self.uid, |caller| caller.uid)
+    }
+}
+
 /// What shows who a session acts for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,6 +116,8 @@ pub enum Proof {
 pub struct Settled {
     /// What every proxy knows the principal by from here on, if a token showed it.
     pub sealed: Option<String>,
+    /// Whether it acts by a job's token though its command can read what its caller has.
+    pub same_uid: bool,
 }
 
 /// A token that a session was shown after it opened.

@@ -33,6 +33,10 @@ pub enum Request {
         argv_sha256: [u8; 32],
         /// Whether an advisory session is of no use to the caller.
         require_enforced: bool,
+        /// As whom the command is to run, if that is another than the caller; root only.
+        user: Option<String>,
+        /// Whether a job's token will do though the command can read what its caller has.
+        allow_same_uid: bool,
         /// Shows whom the session acts for, if the caller has one.
         identity_token: Option<HandedToken>,
     },
@@ -131,6 +135,8 @@ pub struct Opened {
     pub store: String,
     /// Why the session is advisory, if it is.
     pub advisory: Option<String>,
+    /// Whether it acts by a job's token though its command can read what its caller has.
+    pub same_uid: bool,
 }
 
 /// Says what is wrong with a session's labels, if anything is.
@@ -184,6 +190,7 @@ mod tests {
             record_mode: "strict_local".to_owned(),
             store: "file:///s".to_owned(),
             advisory: None,
+            same_uid: false,
         });
         let text = serde_json::to_string(&reply).unwrap();
         assert!(text.starts_with("{\"answer\":\"opened\",\"session\":"));

@@ -304,6 +304,12 @@ impl Identity {
         self.kind
     }
 
+    /// Tells whether it is of a job: of what a program, or a CI system, got a token for.
+    #[must_use]
+    pub fn is_job(&self) -> bool {
+        self.kind == Some(Kind::Workload) || self.ci.provider.is_some()
+    }
+
     /// Gives what the token is good for.
     #[must_use]
     pub fn scopes(&self) -> &BTreeSet<String> {

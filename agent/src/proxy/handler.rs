@@ -74,11 +74,11 @@ impl SessionHandler for Handler {
                 "the session's identity was lost while it was opened; try again".to_owned(),
             );
         }
-        let event = (!is_resumed).then(|| opening::accepted(facts.id, &known.principal));
         let session = Arc::new(Session::new(facts, known.principal, max_age));
         if known.is_lost {
             session.end_identity();
         }
+        let event = (!is_resumed).then(|| opening::accepted(&session, &session.principal()));
         let mut rows = vec![Row::from(self.rows_of(&session, Phase::Open))];
         rows.extend(event.flatten().map(Row::from));
         let _receipt = shared
@@ -100,7 +100,7 @@ impl SessionHandler for Handler {
         let (core, asked) = (Arc::clone(&self.core), Arc::clone(&session));
         let shown =
             self.on_core(async move { core.settle_fresh(&asked, &fresh.token).await })??;
-        let event = opening::accepted(session.id(), &shown.principal);
+        let event = opening::accepted(&session, &shown.principal);
         let rows = event.map(Row::from).into_iter().collect();
         let _receipt = shared
             .stages
@@ -111,6 +111,7 @@ impl SessionHandler for Handler {
         session.identify(shown.principal, until);
         Ok(Settled {
             sealed: Some(shown.sealed),
+            same_uid: session.same_uid() == Some(true),
         })
     }
 

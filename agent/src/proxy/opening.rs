@@ -38,7 +38,7 @@ impl Core {
     /// A text for the caller, which holds nothing of a token; it is recorded.
     pub(super) async fn settle(&self, facts: &SessionFacts) -> Result<Settled, String> {
         let settled = match &facts.proof {
-            Proof::Token(token) => self.settle_by_token(facts.id, token).await,
+            Proof::Token(token) => self.settle_by_token(facts, token).await,
             Proof::Absent => self.settle_without(),
             Proof::Sealed(_) => Err("identity refused: expected a token, found a seal".to_owned()),
         };
@@ -105,14 +105,26 @@ impl Core {
 
     async fn settle_by_token(
         &self,
-        session: SessionId,
+        facts: &SessionFacts,
         token: &HandedToken,
     ) -> Result<Settled, String> {
         let principal = self.verify(token).await?;
-        let uses = self.shared.config.identity.token_use;
-        self.claim(session, &principal, uses).await?;
+        let identity = &self.shared.config.identity;
+        let is_allowed = identity.allow_same_uid || facts.allow_same_uid;
+        let shares = facts.shares_uid.as_deref();
+        let shares = shares.filter(|_| principal.identity().is_job());
+        if let Some(whose) = shares.filter(|_| !is_allowed) {
+            return Err(format!(
+                "identity refused: expected the command of a job with a token to run under a uid of its own, found uid {}, \
+                 which {whose} too, so that the command could read or mint the job's tokens; start `icecore run` as root \
+                 with --user NAME, or take the risk with --allow-same-uid or identity.allow_same_uid = true",
+                facts.uid
+            ));
+        }
+        self.claim(facts.id, &principal, identity.token_use).await?;
         Ok(Settled {
-            sealed: Some(self.seal(session, &principal)?),
+            sealed: Some(self.seal(facts.id, &principal)?),
+            same_uid: shares.is_some(),
         })
     }
 
@@ -169,8 +181,12 @@ fn host_user(facts: &SessionFacts) -> Principal {
 }
 
 /// Gives the event that a token showed who a session acts for, if one did.
-pub(super) fn accepted(session: SessionId, principal: &Principal) -> Option<EventRow> {
+pub(super) fn accepted(session: &Session, principal: &Principal) -> Option<EventRow> {
     let identity = principal.identity();
+    let severity = match session.same_uid() {
+        Some(true) => Severity::Medium,
+        Some(false) | None => Severity::Informational,
+    };
     let detail = json!({
         "issuer": principal.issuer(),
         "subject": identity.subject(),
@@ -179,11 +195,12 @@ pub(super) fn accepted(session: SessionId, principal: &Principal) -> Option<Even
         "agent": identity.agent(),
         "token_sha256": principal.token_sha256().map(|digest| hex(&digest)),
         "token_expires_at": principal.expires_at().as_ref().map(DateTime::to_rfc3339),
+        "same_uid": session.same_uid(),
     });
     identity.is_verified().then(|| EventRow {
-        session_id: Some(session),
+        session_id: Some(session.id()),
         event_code: ACCEPTED,
-        severity: Severity::Informational,
+        severity,
         category: Category::Auth,
         detail: Some(detail),
         ..EventRow::default()

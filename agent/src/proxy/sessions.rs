@@ -118,6 +118,12 @@ impl Session {
         principal.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Tells of a session that acts by a job's token whether its command can read what its caller has.
+    pub(super) fn same_uid(&self) -> Option<bool> {
+        let is_job = self.principal().identity().is_job();
+        is_job.then_some(self.facts.shares_uid.is_some())
+    }
+
     /// Goes on for the same party, as a fresh token shows it.
     pub(super) fn identify(&self, fresh: Principal, until: DateTime<Utc>) {
         let held = self.principal.write();
@@ -347,6 +353,11 @@ impl Session {
             uid: Some(i64::from(facts.uid)),
             labels: facts.labels.clone(),
             resumed: Some(facts.resumed),
+            caller_user: Some(
+                (facts.caller.as_ref()).map_or_else(|| facts.user.clone(), |by| by.user.clone()),
+            ),
+            caller_uid: Some(i64::from(facts.caller_uid())),
+            same_uid: self.same_uid(),
             idp_issuer: principal.issuer().map(str::to_owned),
             idp_subject: shown.map(|shown| shown.subject().to_owned()),
             idp_protocol: shown.map(|shown| shown.protocol().as_str().to_owned()),

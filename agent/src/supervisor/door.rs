@@ -192,6 +192,8 @@ impl Caller<'_> {
                 exe,
                 argv_sha256,
                 require_enforced,
+                user,
+                allow_same_uid,
                 identity_token,
             } => {
                 let wish = Wish {
@@ -199,6 +201,8 @@ impl Caller<'_> {
                     exe,
                     argv_sha256,
                     require_enforced,
+                    user,
+                    allow_same_uid,
                     identity_token,
                 };
                 self.open(wish)

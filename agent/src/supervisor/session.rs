@@ -15,8 +15,8 @@ use super::token::{self, Digest};
 use crate::connection::redirect::SessionTag;
 use crate::control::request::{Opened, Wanted, check_labels};
 use crate::control::{
-    Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd, SessionFacts,
-    SessionSummary, TOKEN_TEXT_MAX_BYTES,
+    Asker, Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd,
+    SessionFacts, SessionSummary, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::SessionId;
 use crate::identity::{CiSystem, Issuer};
@@ -43,7 +43,18 @@ pub(super) struct Wish {
     pub(super) exe: String,
     pub(super) argv_sha256: [u8; 32],
     pub(super) require_enforced: bool,
+    pub(super) user: Option<String>,
+    pub(super) allow_same_uid: bool,
     pub(super) identity_token: Option<HandedToken>,
+}
+
+/// Who a session's command runs as.
+struct Runner {
+    uid: u32,
+    user: String,
+    gids: Vec<u32>,
+    /// Who asked for it, if that is another.
+    caller: Option<Asker>,
 }
 
 /// A session that has ended.
@@ -63,6 +74,10 @@ pub(super) enum Refusal {
     Exe(usize),
     #[error("the session would be advisory: {0}")]
     Advisory(String),
+    #[error("--user: expected to be asked by root, found uid {0}")]
+    NotRoot(u32),
+    #[error("--user: expected a user of this host's /etc/passwd, found {0:?}")]
+    NoUser(String),
     #[error("the daemon is stopping")]
     Stopping,
     #[error("the daemon's proxy is not running; the daemon's log says why")]
@@ -94,7 +109,8 @@ impl Shared {
         let brought = wish.identity_token;
         brought.as_ref().map_or(Ok(()), check_token)?;
         let accounts = Accounts::read();
-        let advisory = accounts.way_to_root(peer.uid, &peer.gids);
+        let runner = runner(peer, wish.user.as_deref(), &accounts)?;
+        let advisory = accounts.way_to_root(runner.uid, &runner.gids);
         if let (Some(reason), true) = (&advisory, wish.require_enforced) {
             return Err(Refusal::Advisory(reason.clone()));
         }
@@ -107,8 +123,11 @@ impl Shared {
             id,
             nonce,
             cgroup_id: 0,
-            uid: peer.uid,
-            user: accounts.user(peer.uid),
+            shares_uid: peer.shares(runner.uid),
+            allow_same_uid: wish.allow_same_uid,
+            uid: runner.uid,
+            user: runner.user,
+            caller: runner.caller,
             pid: peer.pid,
             start_ns: peer.start_ns,
             exe: wish.exe,
@@ -125,6 +144,7 @@ impl Shared {
         // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
         let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
         let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
+        let same_uid = settled.same_uid;
         // What is written to disk never holds the token.
         facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
 
@@ -167,6 +187,7 @@ impl Shared {
             record_mode: self.config.record.mode.as_str().to_owned(),
             store: self.config.record.store.clone(),
             advisory,
+            same_uid,
         })
     }
 
@@ -204,11 +225,12 @@ impl Shared {
         roster.write(&entry).map_err(|error| error.to_string())
     }
 
-    /// Moves the peer into a session that its user opened.
+    /// Moves the peer into a session that its user opened; what it becomes in there is its own affair.
     pub(super) fn enter(&self, peer: &Peer, id: SessionId, token: &str) -> Result<(), Refusal> {
         let mut roster = self.roster();
         let live = roster.live.get_mut(&id).ok_or(Refusal::Unknown)?;
-        let known = live.entry.facts.uid == peer.uid && live.token == Some(Digest::of(token));
+        let known =
+            live.entry.facts.caller_uid() == peer.uid && live.token == Some(Digest::of(token));
         if !known {
             return Err(Refusal::Unknown);
         }
@@ -226,7 +248,7 @@ impl Shared {
         let mut roster = self.roster();
         let live = roster.live.get_mut(&id).ok_or(Refusal::Unknown)?;
         let entry = &live.entry;
-        if entry.facts.uid != peer.uid || entry.secret != Digest::of(secret) {
+        if entry.facts.caller_uid() != peer.uid || entry.secret != Digest::of(secret) {
             return Err(Refusal::Unknown);
         }
         if live.held == Held::ByConnection {
@@ -357,6 +379,32 @@ impl Shared {
         }
         outcome
     }
+}
+
+/// Finds who a session's command runs as: whoever asks, or for root whom it names.
+fn runner(peer: &Peer, user: Option<&str>, accounts: &Accounts) -> Result<Runner, Refusal> {
+    let Some(name) = user else {
+        return Ok(Runner {
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+            gids: peer.gids.clone(),
+            caller: None,
+        });
+    };
+    if peer.uid != 0 {
+        return Err(Refusal::NotRoot(peer.uid));
+    }
+    let found = accounts.find(name);
+    let (user, gids) = found.ok_or_else(|| Refusal::NoUser(name.chars().take(64).collect()))?;
+    Ok(Runner {
+        uid: user.uid,
+        user: user.name,
+        gids,
+        caller: Some(Asker {
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+        }),
+    })
 }
 
 fn check_token(token: &HandedToken) -> Result<(), Refusal> {

@@ -32,7 +32,7 @@ const POLICIES: &str = r#"
 
 /// Makes a world whose sessions need a token of an issuer, called `idp`.
 pub(crate) fn world(url: &str, more: &str) -> Result<World> {
-    world_with("", url, more)
+    world_with("[identity]\nallow_same_uid = true", url, more)
 }
 
 /// Makes the same with a section `[identity]`.
@@ -51,9 +51,9 @@ pub(crate) fn world_with(section: &str, url: &str, more: &str) -> Result<World> 
     Ok(world)
 }
 
-const CI: &str = "ci = \"github\"\nrequire = { repository = \"acme/*\" }";
+pub(crate) const CI: &str = "ci = \"github\"\nrequire = { repository = \"acme/*\" }";
 
-fn job(git_ref: &str) -> Value {
+pub(crate) fn job(git_ref: &str) -> Value {
     json!({
         "sub": format!("repo:acme/app:ref:{git_ref}"), "repository": "acme/app", "ref": git_ref, "run_id": "30433642",
         "run_attempt": "2", "workflow_ref": "acme/app/.github/workflows/a.yml@refs/heads/main", "actor": "ada",
@@ -64,8 +64,13 @@ fn job(git_ref: &str) -> Value {
 /// Gives `icecore run` as the agent's user with some variables and options, up to the command.
 pub(crate) fn run(world: &World, variables: &[String], options: &[&str]) -> Result<Command> {
     let mut command = world.outside(AGENT_UID, "env".as_ref())?;
+    command.args(variables);
+    run_by(command, world, options)
+}
+
+/// Lets a command end as `icecore run` with some options, up to the session's command.
+pub(crate) fn run_by(mut command: Command, world: &World, options: &[&str]) -> Result<Command> {
     command
-        .args(variables)
         .arg(&world.icecore)
         .args(["run", "--control"])
         .arg(world.control_socket())
@@ -76,11 +81,15 @@ pub(crate) fn run(world: &World, variables: &[String], options: &[&str]) -> Resu
 
 /// Starts steps of the Python connector in such a session.
 fn start(world: &World, variables: &[String], options: &[&str], steps: &Value) -> Result<Driver> {
+    drive_by(run(world, variables, options)?, world, steps)
+}
+
+/// Starts steps of the Python connector by an `icecore run` that lacks its command.
+pub(crate) fn drive_by(mut command: Command, world: &World, steps: &Value) -> Result<Driver> {
     for name in ["steps.py", "run_steps.py"] {
         fs::copy(python::folder("drivers").join(name), world.path(name))?;
     }
     let words: Vec<OsString> = Product::Connector4.words(&world.path("steps.py"))?;
-    let mut command = run(world, variables, options)?;
     command.args(words).arg(steps.to_string());
     Driver::start(command)
 }

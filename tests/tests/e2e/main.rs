@@ -63,6 +63,8 @@ mod standing;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod uids;
+#[cfg(test)]
 mod unended;
 #[cfg(test)]
 mod unit;
