@@ -220,7 +220,11 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
             .to_owned()
     });
     let without = format!("  identity  a session without a token {without}");
-    issuers.chain(tokens).chain(of_jobs).chain([without])
+    let claimed = identity.claimed_job_facts.then(|| {
+        "  identity  what a caller without a token says of its CI job is recorded as `claimed`; no policy sees it".to_owned()
+    });
+    let of_tokens = issuers.chain(tokens).chain(of_jobs);
+    of_tokens.chain([without]).chain(claimed)
 }
 
 fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {

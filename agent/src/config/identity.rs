@@ -20,6 +20,8 @@ pub struct Identity {
     pub token_use: TokenUse,
     /// Whether a job's token will do for a command that can read what its caller has.
     pub allow_same_uid: bool,
+    /// Whether what a caller says of its CI job is recorded where no token shows it.
+    pub claimed_job_facts: bool,
     /// How long a session may act for the identity that it began with.
     pub max_session_age: Duration,
     /// The variable in which a CI system that mints tokens beforehand leaves one, as GitLab does.
@@ -140,6 +142,9 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
             .unwrap_or(TokenUse::Once),
         allow_same_uid: section
             .optional("allow_same_uid", "true or false", Value::as_bool)
+            .unwrap_or(false),
+        claimed_job_facts: section
+            .optional("claimed_job_facts", "true or false", Value::as_bool)
             .unwrap_or(false),
         max_session_age: duration(&mut section, "max_session_age", 43_200, 1..=604_800),
         token_variable: section

@@ -48,6 +48,7 @@ fn a_token_is_used_once_and_shares_no_uid_unless_the_config_says_so() {
         (identity.token_use, identity.allow_same_uid),
         (TokenUse::Once, false)
     );
+    assert!(!identity.claimed_job_facts);
     let text = format!("[identity]\ntoken_use = \"host\"\nallow_same_uid = true\n{OKTA}");
     let identity = read(&text).unwrap();
     assert_eq!(

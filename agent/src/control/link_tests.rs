@@ -129,6 +129,7 @@ fn facts(uid: u32) -> SessionFacts {
         exe: "/usr/bin/env".to_owned(),
         argv_sha256: [255; 32],
         labels: [("k".to_owned(), "v\u{1b}".to_owned())].into(),
+        claimed_job: None,
         opened_at: DateTime::from_timestamp_nanos(1_234_567_890_123_456_789),
         resumed: false,
         enforcement: Enforcement::Advisory,

@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::id::SessionId;
+use crate::identity::Ci;
 use crate::snowflake::secret::Secret;
 
 pub use proxy_link::{LinkError, ProxyLink};
@@ -69,6 +70,9 @@ pub struct SessionFacts {
     pub argv_sha256: [u8; 32],
     /// What the caller says about the session; claimed by it.
     pub labels: BTreeMap<String, String>,
+    /// What the caller says of the CI job that it runs in, if the config has that recorded; claimed by it.
+    #[serde(default)]
+    pub claimed_job: Option<Ci>,
     /// When it was opened.
     #[serde(with = "moment")]
     pub opened_at: DateTime<Utc>,

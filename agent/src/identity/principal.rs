@@ -92,8 +92,9 @@ impl Kind {
     }
 }
 
-/// Facts of a CI job, as its CI system signed them. Each field is the `ci_` column of its name.
+/// Facts of a CI job. Each field is the `ci_` column of its name. In a principal its CI system signed them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the columns of `sessions` say what each means")]
 pub struct Ci {
     pub provider: Option<String>,
@@ -113,6 +114,42 @@ pub struct Ci {
 }
 
 impl Ci {
+    /// Gives every text that is known.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let Self {
+            provider,
+            repository,
+            repository_id,
+            git_ref,
+            sha,
+            workflow_ref,
+            job_workflow_ref,
+            run_id,
+            run_attempt: _,
+            actor,
+            actor_id,
+            event,
+            environment,
+            runner_environment,
+        } = self;
+        let all = [
+            provider,
+            repository,
+            repository_id,
+            git_ref,
+            sha,
+            workflow_ref,
+            job_workflow_ref,
+            run_id,
+            actor,
+            actor_id,
+            event,
+            environment,
+            runner_environment,
+        ];
+        all.into_iter().filter_map(Option::as_deref)
+    }
+
     /// Gives what policies and grants may ask of a job, by the names that they have for it.
     #[must_use]
     pub fn facts(&self) -> [(&'static str, Option<&str>); 10] {

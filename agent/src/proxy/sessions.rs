@@ -330,7 +330,15 @@ impl Session {
         let principal = self.principal();
         let identity = principal.identity();
         let shown = identity.is_verified().then_some(identity);
-        let ci = identity.ci().clone();
+        // What a caller claims of its job stands in for what a token showed, and is told from it, in the record alone.
+        let claimed = facts.claimed_job.as_ref().filter(|_| shown.is_none());
+        let (ci, ci_facts) = match claimed {
+            Some(claimed) => (claimed.clone(), Some("claimed")),
+            None => {
+                let is_job = identity.ci().provider.is_some();
+                (identity.ci().clone(), is_job.then_some("verified"))
+            }
+        };
         let count = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed)).ok();
         SessionRow {
             session_id: Some(facts.id),
@@ -358,6 +366,7 @@ impl Session {
             ),
             caller_uid: Some(i64::from(facts.caller_uid())),
             same_uid: self.same_uid(),
+            ci_facts: ci_facts.map(str::to_owned),
             idp_issuer: principal.issuer().map(str::to_owned),
             idp_subject: shown.map(|shown| shown.subject().to_owned()),
             idp_protocol: shown.map(|shown| shown.protocol().as_str().to_owned()),

@@ -194,6 +194,7 @@ impl Caller<'_> {
                 require_enforced,
                 user,
                 allow_same_uid,
+                claimed_job,
                 identity_token,
             } => {
                 let wish = Wish {
@@ -203,6 +204,7 @@ impl Caller<'_> {
                     require_enforced,
                     user,
                     allow_same_uid,
+                    claimed_job,
                     identity_token,
                 };
                 self.open(wish)

@@ -161,6 +161,7 @@ mod tests {
                 exe: "/bin/true".to_owned(),
                 argv_sha256: [6; 32],
                 labels: BTreeMap::new(),
+                claimed_job: None,
                 opened_at: DateTime::from_timestamp_nanos(7),
                 resumed: false,
                 enforcement: Enforcement::Enforced,

@@ -13,13 +13,13 @@ use super::roster::{Entry, Held, Live, Unclosed};
 use super::shared::Shared;
 use super::token::{self, Digest};
 use crate::connection::redirect::SessionTag;
-use crate::control::request::{Opened, Wanted, check_labels};
+use crate::control::request::{Opened, Wanted, check_job, check_labels};
 use crate::control::{
     Asker, Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd,
     SessionFacts, SessionSummary, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::SessionId;
-use crate::identity::{CiSystem, Issuer};
+use crate::identity::{Ci, CiSystem, Issuer};
 
 /// Most sessions at a time; the kernel's map has room for 4096.
 const SESSIONS_MAX: usize = 2048;
@@ -45,6 +45,7 @@ pub(super) struct Wish {
     pub(super) require_enforced: bool,
     pub(super) user: Option<String>,
     pub(super) allow_same_uid: bool,
+    pub(super) claimed_job: Option<Box<Ci>>,
     pub(super) identity_token: Option<HandedToken>,
 }
 
@@ -69,7 +70,7 @@ pub(super) struct Ended {
 #[derive(Debug, Error)]
 pub(super) enum Refusal {
     #[error("{0}")]
-    Labels(String),
+    Claimed(String),
     #[error("program name: expected at most {EXE_MAX_BYTES} bytes, found {0}")]
     Exe(usize),
     #[error("the session would be advisory: {0}")]
@@ -102,7 +103,11 @@ pub(super) enum Refusal {
 impl Shared {
     /// Opens a session for a peer; nothing runs in it yet.
     pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
-        check_labels(&wish.labels).map_err(Refusal::Labels)?;
+        check_labels(&wish.labels).map_err(Refusal::Claimed)?;
+        let is_claimed_recorded = self.config.identity.claimed_job_facts;
+        let claimed_job = wish.claimed_job.filter(|_| is_claimed_recorded);
+        let checked = claimed_job.as_deref().map_or(Ok(()), check_job);
+        checked.map_err(Refusal::Claimed)?;
         if wish.exe.len() > EXE_MAX_BYTES {
             return Err(Refusal::Exe(wish.exe.len()));
         }
@@ -133,6 +138,7 @@ impl Shared {
             exe: wish.exe,
             argv_sha256: wish.argv_sha256,
             labels: wish.labels,
+            claimed_job: claimed_job.map(|job| *job),
             opened_at: self.clock.now(),
             resumed: false,
             enforcement: match advisory {

@@ -27,6 +27,8 @@ mod identity;
 #[cfg(test)]
 mod issuers;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod looks;

@@ -9,6 +9,7 @@ mod enter;
 mod help;
 mod identity;
 mod java;
+mod job;
 mod leftover;
 mod link;
 mod program;
@@ -135,6 +136,12 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         require_enforced: args.require.is_some(),
         user: args.user.clone(),
         allow_same_uid: args.allow_same_uid,
+        claimed_job: found
+            .token
+            .is_none()
+            .then(job::claimed)
+            .flatten()
+            .map(Box::new),
         identity_token: found.token,
     };
     let opened = match ask(&mut lines, &request, PATIENCE)? {
