@@ -83,3 +83,25 @@ fn a_slow_issuer_holds_up_no_other_session() -> Result<()> {
     assert_eq!(order, [json!({ "other_came_first": true })]);
     Ok(())
 }
+
+/// A look that is slow is one look for all that wait for it: none of them has one of its own after that.
+#[test]
+fn those_that_wait_for_a_slow_look_share_it() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let world = world(&issuer.url(), "")?;
+    opens(&world, &issuer.token(&json!({}))?);
+    // Discovery and keys: longer together than the least time between two looks.
+    issuer.set_delay(Duration::from_secs(3));
+    let discovery = "/.well-known/openid-configuration";
+    let before = issuer.asked(discovery);
+    std::thread::scope(|scope| -> Result<()> {
+        for number in 0..3 {
+            let invented = issuer.token_by(&format!("invented-{number}"), &json!({}))?;
+            let world = &world;
+            scope.spawn(move || refuses(world, &invented, "found 0 that fit"));
+        }
+        Ok(())
+    })?;
+    assert_eq!(issuer.asked(discovery) - before, 1);
+    Ok(())
+}
