@@ -37,6 +37,7 @@ pub enum Request {
         /// As whom the command is to run, if that is another than the caller; root only.
         user: Option<String>,
         /// Whether a job's token will do though the command can read what its caller has.
+        #[serde(default)]
         allow_same_uid: bool,
         /// What the caller says of the CI job that it runs in.
         claimed_job: Option<Box<Ci>>,

@@ -44,7 +44,7 @@ impl Core {
         };
         if let Err(reason) = &settled {
             let detail = json!({
-                "reason": reason, "user": facts.user, "uid": facts.uid, "pid": facts.pid, "exe": facts.exe,
+                "reason": reason, "user": facts.user, "uid": facts.uid, "caller_uid": facts.caller_uid(), "pid": facts.pid, "exe": facts.exe,
             });
             let shared = &self.shared;
             shared

@@ -103,10 +103,39 @@ pub(super) enum Refusal {
 impl Shared {
     /// Opens a session for a peer; nothing runs in it yet.
     pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
+        let (mut facts, advisory) = self.facts(peer, wish)?;
+        let (Ok(secret), Ok(token)) = (token::token(), token::token()) else {
+            return Err(no_randomness());
+        };
+        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
+        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        // A token is used up by being settled: not for a session that cannot be.
+        self.look_for_room()?;
+        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
+        // What is written to disk never holds the token.
+        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
+        let id = facts.id;
+        self.make(facts, Digest::of(&secret), Digest::of(&token))?;
+        debug!(session = %id, advisory, "session opened");
+        Ok(Opened {
+            session: id,
+            secret,
+            token,
+            ca: self.ca(),
+            mode: self.config.daemon.mode.as_str().to_owned(),
+            record_mode: self.config.record.mode.as_str().to_owned(),
+            store: self.config.record.store.clone(),
+            advisory,
+            same_uid: settled.same_uid,
+        })
+    }
+
+    /// Finds out what a wish comes to; gives also why the session would be advisory, if it would.
+    fn facts(&self, peer: &Peer, wish: Wish) -> Result<(SessionFacts, Option<String>), Refusal> {
         check_labels(&wish.labels).map_err(Refusal::Claimed)?;
-        let is_claimed_recorded = self.config.identity.claimed_job_facts;
-        let claimed_job = wish.claimed_job.filter(|_| is_claimed_recorded);
-        let checked = claimed_job.as_deref().map_or(Ok(()), check_job);
+        let is_recorded = self.config.identity.claimed_job_facts;
+        let claimed_job = wish.claimed_job.filter(|_| is_recorded).map(|job| *job);
+        let checked = claimed_job.as_ref().map_or(Ok(()), check_job);
         checked.map_err(Refusal::Claimed)?;
         if wish.exe.len() > EXE_MAX_BYTES {
             return Err(Refusal::Exe(wish.exe.len()));
@@ -119,14 +148,10 @@ impl Shared {
         if let (Some(reason), true) = (&advisory, wish.require_enforced) {
             return Err(Refusal::Advisory(reason.clone()));
         }
-        let secrets = (token::token(), token::token(), token::number());
-        let (Ok(secret), Ok(token), Ok(nonce)) = secrets else {
-            return Err(Refusal::System("no randomness".to_owned()));
-        };
-        let id = SessionId::new();
-        let mut facts = SessionFacts {
-            id,
-            nonce,
+        let facts = SessionFacts {
+            id: SessionId::new(),
+            nonce: token::number().map_err(|_| no_randomness())?,
+            // It has none yet.
             cgroup_id: 0,
             shares_uid: peer.shares(runner.uid),
             allow_same_uid: wish.allow_same_uid,
@@ -138,7 +163,7 @@ impl Shared {
             exe: wish.exe,
             argv_sha256: wish.argv_sha256,
             labels: wish.labels,
-            claimed_job: claimed_job.map(|job| *job),
+            claimed_job,
             opened_at: self.clock.now(),
             resumed: false,
             enforcement: match advisory {
@@ -147,54 +172,47 @@ impl Shared {
             },
             proof: brought.map_or(Proof::Absent, Proof::Token),
         };
-        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
-        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
-        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
-        let same_uid = settled.same_uid;
-        // What is written to disk never holds the token.
-        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
+        Ok((facts, advisory))
+    }
 
+    /// Makes a session that is settled, and has it recorded.
+    fn make(&self, mut facts: SessionFacts, secret: Digest, token: Digest) -> Result<(), Refusal> {
+        let id = facts.id;
         let _telling = self.telling();
         if self.is_stopping() {
             return Err(Refusal::Stopping);
         }
         let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
+        self.look_for_room()?;
+        let cgroup = self.cgroups.make(id).map_err(system)?;
+        facts.cgroup_id = cgroup.id;
+        let entry = Entry {
+            facts: facts.clone(),
+            secret,
+        };
+        self.register(Live {
+            entry,
+            cgroup,
+            token: Some(token),
+            held: Held::ByConnection,
+        })?;
+        let Err(failure) = proxy.link.opened(facts) else {
+            return Ok(());
+        };
+        self.end_unrecorded(id, &failure, proxy.number);
+        Err(match failure {
+            LinkError::Refused(reason) => Refusal::Proxy(reason),
+            LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
+                Refusal::Record(told(failure))
+            }
+        })
+    }
+
+    fn look_for_room(&self) -> Result<(), Refusal> {
         if self.roster().live.len() >= SESSIONS_MAX {
             return Err(Refusal::Full);
         }
-        let cgroup = self.cgroups.make(id).map_err(system)?;
-        facts.cgroup_id = cgroup.id;
-        let live = Live {
-            entry: Entry {
-                facts: facts.clone(),
-                secret: Digest::of(&secret),
-            },
-            cgroup,
-            token: Some(Digest::of(&token)),
-            held: Held::ByConnection,
-        };
-        self.register(live)?;
-        if let Err(failure) = proxy.link.opened(facts) {
-            self.end_unrecorded(id, &failure, proxy.number);
-            return Err(match failure {
-                LinkError::Refused(reason) => Refusal::Proxy(reason),
-                LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
-                    Refusal::Record(told(failure))
-                }
-            });
-        }
-        debug!(session = %id, advisory, "session opened");
-        Ok(Opened {
-            session: id,
-            secret,
-            token,
-            ca: self.ca(),
-            mode: self.config.daemon.mode.as_str().to_owned(),
-            record_mode: self.config.record.mode.as_str().to_owned(),
-            store: self.config.record.store.clone(),
-            advisory,
-            same_uid,
-        })
+        Ok(())
     }
 
     /// Says how a token for a session is to be had.
@@ -429,6 +447,10 @@ fn unsettled(failure: LinkError) -> Refusal {
 /// Tells a failure to its user with its causes.
 pub(super) fn told(failure: LinkError) -> String {
     format!("{:#}", anyhow::Error::from(failure))
+}
+
+fn no_randomness() -> Refusal {
+    Refusal::System("no randomness".to_owned())
 }
 
 fn system(failure: std::io::Error) -> Refusal {
