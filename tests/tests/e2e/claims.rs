@@ -1,10 +1,12 @@
 //! A token opens one session: two daemons with one store are two hosts.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use icecore_tests::harness::issuer::Issuer;
 use icecore_tests::harness::world::{Plan, World};
+use ring::digest::{SHA256, digest};
 use serde_json::json;
 
 use crate::identity::{opens, refuses, world_with};
@@ -87,5 +89,33 @@ fn without_the_store_no_token_opens_a_session() -> Result<()> {
     refuses(&world, &token, "to take the token's claim, found: ");
     fs::remove_file(&claims)?;
     opens(&world, &token);
+    Ok(())
+}
+
+/// A store that hangs is waited for so long and no longer: here one whose claim of the token is a pipe that nobody fills.
+#[test]
+fn a_store_that_hangs_holds_up_its_own_token_alone() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let world = world_with("", &issuer.url(), "")?;
+    let id = digest(&SHA256, b"known");
+    let purpose: &[u8] = b"icecore token claim 1\0";
+    let claimed = digest(
+        &SHA256,
+        &[purpose, id.as_ref(), issuer.url().as_bytes()].concat(),
+    );
+    let name: String = (claimed.as_ref().iter())
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let folder = world.config.store.join("identity/claims");
+    fs::create_dir_all(&folder)?;
+    let pipe = folder.join(format!("{name}.json"));
+    assert!(Command::new("mkfifo").arg(&pipe).status()?.success());
+    let token = issuer.token(&json!({ "jti": "known" }))?;
+    refuses(
+        &world,
+        &token,
+        "found: no answer within 4 s; no token opens",
+    );
+    opens(&world, &issuer.token(&json!({}))?);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A job's command has a uid of its own, or the record says that it has not.
 
+use std::fs;
 use std::process::{Command, Output};
 
 use anyhow::Result;
@@ -64,6 +65,37 @@ fn a_jobs_token_needs_a_command_of_another_uid_or_a_word_that_is_recorded() -> R
     )?;
     assert_eq!(events.len(), 1);
     assert_eq!(events[0]["severity"], 3, "medium");
+    Ok(())
+}
+
+#[test]
+fn check_says_whose_uid_a_jobs_command_may_have() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let world = world_with("", &issuer.url(), CI)?;
+    let file = world.config_file();
+    let check = || -> Result<String> {
+        let output = world.icecore(&["check", "--config", &file.to_string_lossy()])?;
+        assert!(output.status.success(), "{output:?}");
+        Ok(String::from_utf8(output.stderr)?)
+    };
+    let strict = check()?;
+    assert!(
+        strict.contains("a job's token needs a command of another uid"),
+        "{strict}"
+    );
+    assert!(strict.contains("a token opens one session"), "{strict}");
+    assert!(!strict.contains("allow_same_uid"), "{strict}");
+    let text = fs::read_to_string(&file)?;
+    fs::write(
+        &file,
+        format!("{text}\n[identity]\nallow_same_uid = true\n"),
+    )?;
+    let lax = check()?;
+    assert!(
+        lax.contains("warning: identity.allow_same_uid: a job's command may read or mint"),
+        "{lax}"
+    );
+    assert!(!lax.contains("needs a command of another uid"), "{lax}");
     Ok(())
 }
 
