@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use anyhow::Result;
 use icecore_tests::harness::issuer::Issuer;
-use icecore_tests::harness::world::World;
+use icecore_tests::harness::world::{AGENT_UID, World};
 use serde_json::{Value, json};
 
 use crate::asserts::worked;
@@ -189,5 +189,31 @@ fn no_other_way_hides_that_a_uid_is_shared() -> Result<()> {
     assert_eq!(shared.count(), 2, "{events:?}");
     let sessions = rows(&world, "uid")?;
     assert!(sessions.is_empty(), "{sessions:?}");
+    Ok(())
+}
+
+/// The variables of a job, by which it gets tokens: a command of the job's uid finds them at the job, another's does not.
+#[test]
+fn a_command_of_another_user_cannot_read_its_jobs_variables() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let world = world_with(
+        "[identity]\ntoken_variable = \"JOB_TOKEN\"",
+        &issuer.url(),
+        CI,
+    )?;
+    let spy = "grep -l JOB_TOKEN= /proc/[0-9]*/environ 2>/dev/null; true";
+    let finds = |uid: u32, options: &[&str]| -> Result<bool> {
+        let mut job = world.outside(uid, "env".as_ref())?;
+        job.arg(format!("JOB_TOKEN={}", token(&issuer)?));
+        // The job's shell stays, as a runner does.
+        job.args(["sh", "-c", "\"$@\"; exit $?", "job"]);
+        job.arg(&world.icecore);
+        job.args(["run", "--control"]).arg(world.control_socket());
+        let output = job.args(options).args(["--", "sh", "-c", spy]).output()?;
+        assert!(output.status.success(), "{output:?}");
+        Ok(!output.stdout.is_empty())
+    };
+    assert!(finds(AGENT_UID, &["--allow-same-uid"])?);
+    assert!(!finds(0, &["--user", "nobody"])?);
     Ok(())
 }
