@@ -17,6 +17,12 @@ use crate::identity::{Algorithm, CiSystem, Issuer, KeySource, Kind, Pattern};
 pub struct Identity {
     /// What becomes of a session that brings no token.
     pub without_token: WithoutToken,
+    /// How many sessions one token may open.
+    pub token_use: TokenUse,
+    /// Whether a job's token will do for a command that can read what its caller has.
+    pub allow_same_uid: bool,
+    /// Whether what a caller says of its CI job is recorded where no token shows it.
+    pub claimed_job_facts: bool,
     /// How long a session may act for the identity that it began with.
     pub max_session_age: Duration,
     /// The variable in which a CI system that mints tokens beforehand leaves one, as GitLab does.
@@ -36,6 +42,15 @@ impl Identity {
     pub fn issuer_names(&self) -> impl Iterator<Item = &str> {
         self.issuers.iter().map(|issuer| issuer.name.as_str())
     }
+}
+
+/// How many sessions one token may open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenUse {
+    /// One, on whichever host is the first.
+    Once,
+    /// Any number on the host that is the first.
+    Host,
 }
 
 /// What becomes of a session that brings no token.
@@ -121,6 +136,21 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
     }
     let identity = Identity {
         without_token,
+        token_use: section
+            .optional("token_use", "\"once\" or \"host\"", |value| {
+                match value.as_str()? {
+                    "once" => Some(TokenUse::Once),
+                    "host" => Some(TokenUse::Host),
+                    _ => None,
+                }
+            })
+            .unwrap_or(TokenUse::Once),
+        allow_same_uid: section
+            .optional("allow_same_uid", "true or false", Value::as_bool)
+            .unwrap_or(false),
+        claimed_job_facts: section
+            .optional("claimed_job_facts", "true or false", Value::as_bool)
+            .unwrap_or(false),
         max_session_age: duration(&mut section, "max_session_age", 43_200, 1..=604_800),
         token_variable: section
             .optional(

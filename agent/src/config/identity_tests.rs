@@ -40,6 +40,28 @@ fn without_issuers_sessions_are_the_host_users_and_with_one_a_token_is_wanted() 
     );
 }
 
+/// What a config does not say is the stricter of the two.
+#[test]
+fn a_token_is_used_once_and_shares_no_uid_unless_the_config_says_so() {
+    let identity = read(OKTA).unwrap();
+    assert_eq!(
+        (identity.token_use, identity.allow_same_uid),
+        (TokenUse::Once, false)
+    );
+    assert!(!identity.claimed_job_facts);
+    let text = format!("[identity]\ntoken_use = \"host\"\nallow_same_uid = true\n{OKTA}");
+    let identity = read(&text).unwrap();
+    assert_eq!(
+        (identity.token_use, identity.allow_same_uid),
+        (TokenUse::Host, true)
+    );
+    let error = read("[identity]\ntoken_use = \"often\"").unwrap_err();
+    assert_eq!(
+        error,
+        ["identity.token_use: expected \"once\" or \"host\", found \"often\""]
+    );
+}
+
 #[test]
 fn a_public_ci_system_needs_to_be_told_whose_jobs_are_meant() {
     let github = "[[identity.issuer]]\nname = \"github\"\nurl = \"https://token.actions.githubusercontent.com\"\n\

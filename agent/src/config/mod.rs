@@ -26,7 +26,7 @@ use std::time::Duration;
 pub use files::policy_files;
 pub(crate) use files::read_public_keys;
 pub use grant::Grant;
-pub use identity::{Identity, WithoutToken};
+pub use identity::{Identity, TokenUse, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
 pub use sign_in::SignIn;

@@ -10,7 +10,7 @@ use chrono::DateTime;
 use super::*;
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
-    Enforcement, HandedToken, Leftover, Proof, SessionHandler, TOKEN_TEXT_MAX_BYTES,
+    Asker, Enforcement, HandedToken, Leftover, Proof, SessionHandler, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::SessionId;
 
@@ -27,22 +27,34 @@ impl Proxy {
 }
 
 impl SessionHandler for Proxy {
-    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String> {
+    fn settle(&self, facts: SessionFacts) -> Result<Settled, String> {
+        let sealed = match facts.proof {
+            Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
+            Proof::Absent | Proof::Kept(_) | Proof::Sealed(_) => None,
+        };
+        Ok(Settled {
+            sealed,
+            same_uid: false,
+        })
+    }
+
+    fn opened(&self, facts: SessionFacts) -> Result<(), String> {
         match facts.uid {
             0 => Err("spool is full".to_owned()),
             13 => panic!("a bug"),
             uid => {
                 self.tell(format!("opened {uid} {}", facts.labels.len()));
-                Ok(match facts.proof {
-                    Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
-                    Proof::Absent | Proof::Kept(_) | Proof::Sealed(_) | Proof::Unsettled => None,
-                })
+                Ok(())
             }
         }
     }
 
-    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String> {
-        Ok(Some(format!("seal of {}", fresh.token.reveal())))
+    fn identified(&self, fresh: FreshToken) -> Result<Settled, String> {
+        let sealed = Some(format!("seal of {}", fresh.token.reveal()));
+        Ok(Settled {
+            sealed,
+            same_uid: false,
+        })
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
@@ -110,11 +122,19 @@ fn facts(uid: u32) -> SessionFacts {
         cgroup_id: u64::MAX - 1,
         uid,
         user: "ci".to_owned(),
+        caller: Some(Asker {
+            uid: 0,
+            user: "root".to_owned(),
+        }),
+        by_login: false,
+        shares_uid: Some("its caller has".to_owned()),
+        allow_same_uid: true,
         pid: 7,
         start_ns: 1,
         exe: "/usr/bin/env".to_owned(),
         argv_sha256: [255; 32],
         labels: [("k".to_owned(), "v\u{1b}".to_owned())].into(),
+        claimed_job: None,
         opened_at: DateTime::from_timestamp_nanos(1_234_567_890_123_456_789),
         resumed: false,
         enforcement: Enforcement::Advisory,
@@ -160,8 +180,8 @@ fn the_longest_token_reaches_the_proxy_and_its_seal_comes_back() {
     };
     let shown = format!("{facts:?}");
     assert!(!shown.contains("ttt"), "{shown}");
-    let sealed = both().link.opened(facts).unwrap();
-    assert_eq!(sealed, Some(format!("seal of {token}")));
+    let settled = both().link.settle(facts).unwrap();
+    assert_eq!(settled.sealed, Some(format!("seal of {token}")));
 }
 
 #[test]

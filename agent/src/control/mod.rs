@@ -22,6 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::id::SessionId;
+use crate::identity::Ci;
 use crate::snowflake::secret::Secret;
 
 pub use proxy_link::{LinkError, ProxyLink};
@@ -47,10 +48,19 @@ pub struct SessionFacts {
     pub nonce: u64,
     /// The inode number of the session's cgroup folder, by which the kernel names it.
     pub cgroup_id: u64,
-    /// The user that started it.
+    /// The user that its command runs as.
     pub uid: u32,
     /// That user's name, or the number where it has none.
     pub user: String,
+    /// Who started it, if that is another user: root.
+    #[serde(default)]
+    pub caller: Option<Asker>,
+    /// Who else has that uid of those that started it, in words; such a process is open to the command.
+    #[serde(default)]
+    pub shares_uid: Option<String>,
+    /// Whether the caller lets a job's token be used all the same.
+    #[serde(default)]
+    pub allow_same_uid: bool,
     /// The `icecore run` that started it.
     pub pid: u32,
     /// When that process started, in nanoseconds since boot; with `pid` it names the process for good.
@@ -61,6 +71,9 @@ pub struct SessionFacts {
     pub argv_sha256: [u8; 32],
     /// What the caller says about the session; claimed by it.
     pub labels: BTreeMap<String, String>,
+    /// What the caller says of the CI job that it runs in, if the config has that recorded; claimed by it.
+    #[serde(default)]
+    pub claimed_job: Option<Ci>,
     /// When it was opened.
     #[serde(with = "moment")]
     pub opened_at: DateTime<Utc>,
@@ -68,9 +81,29 @@ pub struct SessionFacts {
     pub resumed: bool,
     /// Whether its processes are held by more than their own good will.
     pub enforcement: Enforcement,
+    /// Whether the user's `icecore login` shows who it acts for.
+    #[serde(default)]
+    pub by_login: bool,
     /// What shows who it acts for; the supervisor reads none of it.
     #[serde(default)]
     pub proof: Proof,
+}
+
+/// A user that started a session for another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// Its number.
+    pub uid: u32,
+    /// Its name, or the number where it has none.
+    pub user: String,
+}
+
+impl SessionFacts {
+    /// Gives the user whose processes may hold the session and enter it.
+    #[must_use]
+    pub fn caller_uid(&self) -> u32 {
+        self.caller.as_ref().map_or(self.uid, |caller| caller.uid)
+    }
 }
 
 /// What shows who a session acts for.
@@ -84,10 +117,17 @@ pub enum Proof {
     Token(HandedToken),
     /// The token of the user's `icecore login`, which shows several sessions of theirs.
     Kept(HandedToken),
-    /// What an earlier proxy made of the token, which only a proxy of this host can take back.
+    /// What a proxy made of the token, which only a proxy of this host can take back.
     Sealed(String),
-    /// A token was brought, and the proxy was lost before it said what it is worth.
-    Unsettled,
+}
+
+/// What a proxy found out about who a new session acts for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// What every proxy knows the principal by from here on, if a token showed it.
+    pub sealed: Option<String>,
+    /// Whether it acts by a job's token though its command can read what its caller has.
+    pub same_uid: bool,
 }
 
 /// A token that a session was shown after it opened.

@@ -15,10 +15,15 @@ use tracing::debug;
 use super::packet;
 use super::sign_in::{SignInCall, SignInOutcome};
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
-use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
+use super::{
+    ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary, Settled,
+};
 
 /// Longest wait until the proxy takes a packet; its socket holds some 200 KB before that.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait until an issuer and the store were asked about a token; the proxy gives up on both before.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest wait until a session is on record.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,26 +124,34 @@ impl ProxyLink {
         outcome
     }
 
-    /// Tells the proxy of a session; returns when that is on record, with the seal by which the next proxy knows whom the
-    /// session acts for.
+    /// Has the proxy find out whom a session would act for. It may wait for an issuer: hold no lock meanwhile.
     ///
     /// # Errors
     /// When the session must not begin.
-    pub fn opened(&self, facts: SessionFacts) -> Result<Option<String>, LinkError> {
-        self.settled(Ask::Opened(Box::new(facts)))
+    pub fn settle(&self, facts: SessionFacts) -> Result<Settled, LinkError> {
+        self.settled(Ask::Settle(Box::new(facts)))
+    }
+
+    /// Tells the proxy of a session that is settled; returns when that is on record.
+    ///
+    /// # Errors
+    /// When the session must not begin.
+    pub fn opened(&self, facts: SessionFacts) -> Result<(), LinkError> {
+        self.call(Ask::Opened(Box::new(facts)), OPEN_TIMEOUT)
+            .map(|_| ())
     }
 
     /// Tells the proxy that a session was shown a fresh token; gives the seal that stands for it.
     ///
     /// # Errors
     /// When it does not show whom the session acts for already.
-    pub fn identified(&self, fresh: FreshToken) -> Result<Option<String>, LinkError> {
+    pub fn identified(&self, fresh: FreshToken) -> Result<Settled, LinkError> {
         self.settled(Ask::Identified(fresh))
     }
 
-    fn settled(&self, ask: Ask) -> Result<Option<String>, LinkError> {
-        match self.call(ask, OPEN_TIMEOUT)? {
-            Answer::Opened { sealed } => Ok(sealed),
+    fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {
+        match self.call(ask, SETTLE_TIMEOUT)? {
+            Answer::Settled(settled) => Ok(settled),
             Answer::Done | Answer::Summary(_) | Answer::SignIn(_) => Err(LinkError::Refused(
                 "the proxy answered something else".to_owned(),
             )),
@@ -152,7 +165,7 @@ impl ProxyLink {
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
         match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
             Answer::Summary(summary) => Ok(summary),
-            Answer::Done | Answer::Opened { .. } | Answer::SignIn(_) => {
+            Answer::Done | Answer::Settled(_) | Answer::SignIn(_) => {
                 Err(LinkError::Refused("the proxy gave no summary".to_owned()))
             }
         }
@@ -165,7 +178,7 @@ impl ProxyLink {
     pub fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, LinkError> {
         match self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? {
             Answer::SignIn(outcome) => Ok(*outcome),
-            Answer::Done | Answer::Opened { .. } | Answer::Summary(_) => Err(LinkError::Refused(
+            Answer::Done | Answer::Settled(_) | Answer::Summary(_) => Err(LinkError::Refused(
                 "the proxy answered something else".to_owned(),
             )),
         }

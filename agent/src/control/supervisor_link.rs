@@ -15,24 +15,31 @@ use tracing::{debug, error};
 
 use super::packet;
 use super::sign_in::{SignInCall, SignInOutcome};
-use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
+use super::{
+    ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary, Settled,
+};
 
 /// What the proxy does when the supervisor tells it of a session.
 ///
 /// Calls about different sessions may come at the same time.
 pub trait SessionHandler: Send + Sync + 'static {
-    /// Learns of a session; returns when that is durably recorded, with the seal by which the next proxy knows whom the
-    /// session acts for, if a token showed that.
+    /// Finds out whom a session would act for that is about to begin; may wait for an issuer.
     ///
     /// # Errors
-    /// A text for the user, if nothing shows whom the session acts for or it cannot be recorded: it must not begin.
-    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String>;
+    /// A text for the user, if nothing shows that: the session must not begin.
+    fn settle(&self, facts: SessionFacts) -> Result<Settled, String>;
+
+    /// Learns of a session that was settled, or that an earlier proxy knew; returns when that is durably recorded.
+    ///
+    /// # Errors
+    /// A text for the user, if it cannot be recorded: the session must not begin.
+    fn opened(&self, facts: SessionFacts) -> Result<(), String>;
 
     /// Learns that a session was shown a fresh token; gives the seal that stands for it from here on.
     ///
     /// # Errors
     /// A text for the user, if the token does not show whom the session acts for already.
-    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String>;
+    fn identified(&self, fresh: FreshToken) -> Result<Settled, String>;
 
     /// Learns that a session ended; revokes what it was given.
     ///
@@ -68,6 +75,7 @@ pub(super) enum ToProxy {
 /// What the supervisor wants done.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
+    Settle(Box<SessionFacts>),
     Opened(Box<SessionFacts>),
     Identified(FreshToken),
     Closed(SessionEnd),
@@ -92,7 +100,7 @@ pub(super) enum FromProxy {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
     Done,
-    Opened { sealed: Option<String> },
+    Settled(Settled),
     Summary(SessionSummary),
     SignIn(Box<SignInOutcome>),
 }
@@ -195,12 +203,9 @@ impl SupervisorLink {
 fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
     let is_last = matches!(ask, Ask::Drain { .. });
     let outcome = catch_unwind(AssertUnwindSafe(|| match ask {
-        Ask::Opened(facts) => handler
-            .opened(*facts)
-            .map(|sealed| Answer::Opened { sealed }),
-        Ask::Identified(fresh) => handler
-            .identified(fresh)
-            .map(|sealed| Answer::Opened { sealed }),
+        Ask::Settle(facts) => handler.settle(*facts).map(Answer::Settled),
+        Ask::Opened(facts) => handler.opened(*facts).map(|()| Answer::Done),
+        Ask::Identified(fresh) => handler.identified(fresh).map(Answer::Settled),
         Ask::Closed(end) => handler.closed(end).map(Answer::Summary),
         Ask::SignIn(call) => handler
             .sign_in(call)

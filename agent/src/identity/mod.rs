@@ -24,7 +24,7 @@ pub use keys::{Algorithm, KEYS_MAX_BYTES, Keys};
 pub use principal::{Ci, Identity, Kind, Principal, Protocol};
 pub use seal::SealError;
 pub use token::{TOKEN_MAX_BYTES, Token};
-pub use users::Users;
+pub use users::{Groups, User, Users};
 
 /// What the `nonce` of an approver's token begins with. Such a token says yes to one decision; it opens no session.
 pub const APPROVAL_NONCE: &str = "icecore-approval:";

@@ -5,7 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
+
+/// Leads what a claim's digest is of, so that it is none of the digests in the record.
+const CLAIM_PURPOSE: &[u8] = b"icecore token claim 1\0";
 
 /// Who a session acts for; made only by this stage. It cannot be read from a text: see `seal`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,8 +92,9 @@ impl Kind {
     }
 }
 
-/// Facts of a CI job, as its CI system signed them. Each field is the `ci_` column of its name.
+/// Facts of a CI job. Each field is the `ci_` column of its name. In a principal its CI system signed them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the columns of `sessions` say what each means")]
 pub struct Ci {
     pub provider: Option<String>,
@@ -109,6 +114,42 @@ pub struct Ci {
 }
 
 impl Ci {
+    /// Gives every text that is known.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let Self {
+            provider,
+            repository,
+            repository_id,
+            git_ref,
+            sha,
+            workflow_ref,
+            job_workflow_ref,
+            run_id,
+            run_attempt: _,
+            actor,
+            actor_id,
+            event,
+            environment,
+            runner_environment,
+        } = self;
+        let all = [
+            provider,
+            repository,
+            repository_id,
+            git_ref,
+            sha,
+            workflow_ref,
+            job_workflow_ref,
+            run_id,
+            actor,
+            actor_id,
+            event,
+            environment,
+            runner_environment,
+        ];
+        all.into_iter().filter_map(Option::as_deref)
+    }
+
     /// Gives what policies and grants may ask of a job, by the names that they have for it.
     #[must_use]
     pub fn facts(&self) -> [(&'static str, Option<&str>); 10] {
@@ -229,6 +270,20 @@ impl Principal {
         self.0.token_sha256
     }
 
+    /// Gives the digest by which every host claims the token that showed it: of the issuer's own name, not the config's,
+    /// and of what a signature in another form does not change.
+    #[must_use]
+    pub fn claim_sha256(&self) -> Option<[u8; 32]> {
+        let (issuer, token) = (self.issuer()?, self.token_sha256()?);
+        let mut context = Context::new(&SHA256);
+        for part in [CLAIM_PURPOSE, &token, issuer.as_bytes()] {
+            context.update(part);
+        }
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(context.finish().as_ref());
+        Some(sha256)
+    }
+
     /// Tells until when the token was good that showed it.
     #[must_use]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
@@ -290,6 +345,12 @@ impl Identity {
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         self.kind
+    }
+
+    /// Tells whether it is of a job: of what a program, or a CI system, got a token for.
+    #[must_use]
+    pub fn is_job(&self) -> bool {
+        self.kind == Some(Kind::Workload) || self.ci.provider.is_some()
     }
 
     /// Gives what the token is good for.

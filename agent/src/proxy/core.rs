@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use super::claiming::Claimant;
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::logins::Logins;
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
     pub(super) sign_ins: SignIns,
+    /// Names this host in claims of tokens.
+    pub(super) claimant: Claimant,
     /// Seals principals for the next proxy.
     pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,

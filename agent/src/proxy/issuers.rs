@@ -21,8 +21,11 @@ const RETRY_EVERY: Duration = Duration::from_secs(30);
 /// Least time between two looks that tokens cause: one with an invented `kid` costs its sender nothing.
 const LOOK_GAP: Duration = Duration::from_secs(5);
 
-/// Longest look, discovery and keys together; the supervisor waits 10 s for a session to open.
+/// Longest look, discovery and keys together.
 const LOOK_WITHIN: Duration = Duration::from_secs(7);
+
+/// Longest wait for a token's verdict, another's look at the same issuer included; the supervisor waits 15 s.
+const VERIFY_WITHIN: Duration = Duration::from_secs(9);
 
 /// Why a token was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +82,7 @@ struct Known {
 #[derive(Default)]
 struct State {
     keys: Option<(Keys, i64)>,
-    /// When a token last caused a look.
+    /// When a look that a token caused ended last.
     looked_ns: Option<i64>,
     /// Why the last look gave no keys, if it gave none.
     failure: Option<String>,
@@ -108,15 +111,25 @@ impl Issuers {
         let Some(known) = self.known.iter().find(by_url) else {
             return Err(Untaken::Token(self.unknown(&token)));
         };
+        let verified = tokio::time::timeout(VERIFY_WITHIN, self.verify_by(known, &token)).await;
+        verified.unwrap_or_else(|_| {
+            Err(Untaken::NoKeys {
+                issuer: known.issuer.name.clone(),
+                cause: format!("no answer within {} s", VERIFY_WITHIN.as_secs()),
+            })
+        })
+    }
+
+    async fn verify_by(&self, known: &Known, token: &Token) -> Result<Principal, Untaken> {
         let mut state = known.state.lock().await;
         if self.keys(&state).is_none() {
             self.look_for_token(known, &mut state).await;
         }
-        match self.judge(known, &state, &token) {
+        match self.judge(known, &state, token) {
             // Perhaps it is signed with a key that the issuer has had since.
             Err(Untaken::Token(IdentityError::Key { .. })) => {
                 self.look_for_token(known, &mut state).await;
-                self.judge(known, &state, &token)
+                self.judge(known, &state, token)
             }
             judged => judged,
         }
@@ -163,8 +176,9 @@ impl Issuers {
         {
             return;
         }
-        state.looked_ns = Some(now_ns);
         self.look(known, state).await;
+        // From its end on: those that waited for a slow look are not each to have one of their own.
+        state.looked_ns = Some(self.clock.mono_ns());
     }
 
     /// Reads an issuer's keys; those that are held stay if that fails.

@@ -9,6 +9,7 @@ mod authorize;
 mod body;
 mod budget;
 mod chunk;
+mod claiming;
 mod closing;
 mod core;
 mod detached;

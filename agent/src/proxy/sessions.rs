@@ -118,6 +118,17 @@ impl Session {
         principal.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Tells whether the user's `icecore login` showed who it acts for.
+    pub(super) fn by_login(&self) -> bool {
+        self.facts.by_login
+    }
+
+    /// Tells of a session that acts by a job's token whether its command can read what its caller has.
+    pub(super) fn same_uid(&self) -> Option<bool> {
+        let is_job = self.principal().identity().is_job();
+        is_job.then_some(self.facts.shares_uid.is_some())
+    }
+
     /// Goes on for the same party, as a fresh token shows it.
     pub(super) fn identify(&self, fresh: Principal, until: DateTime<Utc>) {
         let held = self.principal.write();
@@ -324,7 +335,15 @@ impl Session {
         let principal = self.principal();
         let identity = principal.identity();
         let shown = identity.is_verified().then_some(identity);
-        let ci = identity.ci().clone();
+        // What a caller claims of its job stands in for what a token showed, and is told from it, in the record alone.
+        let claimed = facts.claimed_job.as_ref().filter(|_| shown.is_none());
+        let (ci, ci_facts) = match claimed {
+            Some(claimed) => (claimed.clone(), Some("claimed")),
+            None => {
+                let is_job = identity.ci().provider.is_some();
+                (identity.ci().clone(), is_job.then_some("verified"))
+            }
+        };
         let count = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed)).ok();
         SessionRow {
             session_id: Some(facts.id),
@@ -347,6 +366,12 @@ impl Session {
             uid: Some(i64::from(facts.uid)),
             labels: facts.labels.clone(),
             resumed: Some(facts.resumed),
+            caller_user: Some(
+                (facts.caller.as_ref()).map_or_else(|| facts.user.clone(), |by| by.user.clone()),
+            ),
+            caller_uid: Some(i64::from(facts.caller_uid())),
+            same_uid: self.same_uid(),
+            ci_facts: ci_facts.map(str::to_owned),
             idp_issuer: principal.issuer().map(str::to_owned),
             idp_subject: shown.map(|shown| shown.subject().to_owned()),
             idp_protocol: shown.map(|shown| shown.protocol().as_str().to_owned()),

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::control::Proof;
+use crate::identity::Ci;
 use crate::identity::tests::job;
 use crate::proxy::budget::EVENTS_MAX;
 use crate::proxy::refusals::WayAround;
@@ -16,23 +17,62 @@ fn session() -> Session {
 }
 
 fn session_of(principal: Principal) -> Session {
-    let facts = SessionFacts {
+    Session::new(facts(), principal, Duration::from_secs(3600))
+}
+
+fn facts() -> SessionFacts {
+    SessionFacts {
         id: SessionId::new(),
         nonce: 1,
         cgroup_id: 1,
         uid: 1000,
         user: "agent".to_owned(),
+        caller: None,
+        by_login: false,
+        shares_uid: Some("its caller has".to_owned()),
+        allow_same_uid: false,
         pid: 1,
         start_ns: 1,
         exe: "/bin/true".to_owned(),
         argv_sha256: [0; 32],
         labels: BTreeMap::new(),
+        claimed_job: None,
         opened_at: DateTime::UNIX_EPOCH,
         enforcement: Enforcement::Enforced,
         resumed: false,
         proof: Proof::Absent,
+    }
+}
+
+/// What a caller says of its job is in the record beside its own word for it, and in no principal.
+#[test]
+fn facts_of_a_job_are_verified_by_a_token_or_claimed() {
+    let text = |text: &str| Some(text.to_owned());
+    let claimed = Ci {
+        provider: text("github"),
+        repository: text("acme/app"),
+        ..Ci::default()
     };
-    Session::new(facts, principal, Duration::from_secs(3600))
+    let of = |principal: Principal| {
+        let facts = SessionFacts {
+            claimed_job: Some(claimed.clone()),
+            ..facts()
+        };
+        Session::new(facts, principal, Duration::from_secs(3600))
+    };
+    let host = of(Principal::host_user("agent".to_owned(), 1000));
+    let row = host.row(Phase::Open);
+    assert_eq!(
+        (row.ci_facts, row.ci_repository),
+        (text("claimed"), text("acme/app"))
+    );
+    assert_eq!(*host.principal().identity().ci(), Ci::default());
+    let row = of(job(json!({ "repository": "acme/other" }))).row(Phase::Open);
+    assert_eq!(
+        (row.ci_facts, row.ci_repository),
+        (text("verified"), text("acme/other"))
+    );
+    assert_eq!(session().row(Phase::Open).ci_facts, None);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::claiming::Claimant;
 use super::core::{HostEvents, Shared};
 use super::implicit::Implicit;
 use super::issuers::Issuers;
@@ -103,6 +104,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     let sign_ins =
         SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
+    let claimant = Claimant::new(host_id.clone(), &seal_key);
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
     let loaded = EventRow {
         session_id: Some(no_session()),
@@ -139,6 +141,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         resolver,
         issuers,
         sign_ins,
+        claimant,
         seal_key,
         tls,
         host_events: HostEvents::default(),

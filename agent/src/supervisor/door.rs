@@ -202,6 +202,9 @@ impl Caller<'_> {
                 exe,
                 argv_sha256,
                 require_enforced,
+                user,
+                allow_same_uid,
+                claimed_job,
                 identity_token,
             } => {
                 let wish = Wish {
@@ -209,6 +212,9 @@ impl Caller<'_> {
                     exe,
                     argv_sha256,
                     require_enforced,
+                    user,
+                    allow_same_uid,
+                    claimed_job,
                     identity_token,
                 };
                 self.open(wish)

@@ -13,13 +13,13 @@ use super::roster::{Entry, Held, Live, Unclosed};
 use super::shared::Shared;
 use super::token::{self, Digest};
 use crate::connection::redirect::SessionTag;
-use crate::control::request::{Opened, Wanted, check_labels};
+use crate::control::request::{Opened, Wanted, check_job, check_labels};
 use crate::control::{
-    Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd, SessionFacts,
-    SessionSummary, TOKEN_TEXT_MAX_BYTES,
+    Asker, Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd,
+    SessionFacts, SessionSummary, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::SessionId;
-use crate::identity::{CiSystem, Issuer};
+use crate::identity::{Ci, CiSystem, Issuer};
 
 /// Most sessions at a time; the kernel's map has room for 4096.
 const SESSIONS_MAX: usize = 2048;
@@ -43,7 +43,19 @@ pub(super) struct Wish {
     pub(super) exe: String,
     pub(super) argv_sha256: [u8; 32],
     pub(super) require_enforced: bool,
+    pub(super) user: Option<String>,
+    pub(super) allow_same_uid: bool,
+    pub(super) claimed_job: Option<Box<Ci>>,
     pub(super) identity_token: Option<HandedToken>,
+}
+
+/// Who a session's command runs as.
+struct Runner {
+    uid: u32,
+    user: String,
+    gids: Vec<u32>,
+    /// Who asked for it, if that is another.
+    caller: Option<Asker>,
 }
 
 /// A session that has ended.
@@ -58,11 +70,15 @@ pub(super) struct Ended {
 #[derive(Debug, Error)]
 pub(super) enum Refusal {
     #[error("{0}")]
-    Labels(String),
+    Claimed(String),
     #[error("program name: expected at most {EXE_MAX_BYTES} bytes, found {0}")]
     Exe(usize),
     #[error("the session would be advisory: {0}")]
     Advisory(String),
+    #[error("--user: expected to be asked by root, found uid {0}")]
+    NotRoot(u32),
+    #[error("--user: expected a user of this host's /etc/passwd, found {0:?}")]
+    NoUser(String),
     #[error("the daemon is stopping")]
     Stopping,
     #[error("the daemon's proxy is not running; the daemon's log says why")]
@@ -105,94 +121,23 @@ pub(super) enum Refusal {
 impl Shared {
     /// Opens a session for a peer; nothing runs in it yet.
     pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
-        check_labels(&wish.labels).map_err(Refusal::Labels)?;
-        if wish.exe.len() > EXE_MAX_BYTES {
-            return Err(Refusal::Exe(wish.exe.len()));
-        }
-        let brought = wish.identity_token;
-        brought.as_ref().map_or(Ok(()), check_token)?;
-        let accounts = Accounts::read();
-        let advisory = accounts.way_to_root(peer.uid, &peer.gids);
-        if let (Some(reason), true) = (&advisory, wish.require_enforced) {
-            return Err(Refusal::Advisory(reason.clone()));
-        }
-        // Waited for before `telling` is taken: who seats a proxy needs it too.
-        self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
-        let proof = match brought {
-            Some(token) => Proof::Token(token),
-            None => self.proof_of(peer.uid)?,
+        let (mut facts, advisory) = self.facts(peer, wish)?;
+        let (Ok(secret), Ok(token)) = (token::token(), token::token()) else {
+            return Err(no_randomness());
         };
-        let _telling = self.telling();
-        if self.is_stopping() {
-            return Err(Refusal::Stopping);
+        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
+        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        // A token is used up by being settled: not for a session that cannot be.
+        self.look_for_room()?;
+        if facts.proof == Proof::Absent {
+            facts.proof = self.proof_of(peer.uid)?;
+            facts.by_login = facts.proof != Proof::Absent;
         }
-        let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
-        if self.roster().live.len() >= SESSIONS_MAX {
-            return Err(Refusal::Full);
-        }
-        let secrets = (token::token(), token::token(), token::number());
-        let (Ok(secret), Ok(token), Ok(nonce)) = secrets else {
-            return Err(Refusal::System("no randomness".to_owned()));
-        };
-        let id = SessionId::new();
-        let cgroup = self.cgroups.make(id).map_err(system)?;
-        let entry = Entry {
-            facts: SessionFacts {
-                id,
-                nonce,
-                cgroup_id: cgroup.id,
-                uid: peer.uid,
-                user: accounts.user(peer.uid),
-                pid: peer.pid,
-                start_ns: peer.start_ns,
-                exe: wish.exe,
-                argv_sha256: wish.argv_sha256,
-                labels: wish.labels,
-                opened_at: self.clock.now(),
-                resumed: false,
-                enforcement: match advisory {
-                    Some(_) => Enforcement::Advisory,
-                    None => Enforcement::Enforced,
-                },
-                // What is written to disk never holds the token.
-                proof: match proof {
-                    Proof::Absent => Proof::Absent,
-                    Proof::Token(_) | Proof::Kept(_) | Proof::Sealed(_) | Proof::Unsettled => {
-                        Proof::Unsettled
-                    }
-                },
-            },
-            secret: Digest::of(&secret),
-        };
-        let facts = SessionFacts {
-            proof,
-            ..entry.facts.clone()
-        };
-        let live = Live {
-            entry,
-            cgroup,
-            token: Some(Digest::of(&token)),
-            held: Held::ByConnection,
-        };
-        self.register(live)?;
-        match proxy.link.opened(facts) {
-            Ok(None) => {}
-            Ok(Some(sealed)) => {
-                if let Err(failure) = self.keep_seal(id, sealed) {
-                    self.end(id, "daemon");
-                    return Err(Refusal::System(failure));
-                }
-            }
-            Err(failure) => {
-                self.end_unrecorded(id, &failure, proxy.number);
-                return Err(match failure {
-                    LinkError::Refused(reason) => Refusal::Proxy(reason),
-                    LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
-                        Refusal::Record(told(failure))
-                    }
-                });
-            }
-        }
+        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
+        // What is written to disk never holds the token.
+        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
+        let id = facts.id;
+        self.make(facts, Digest::of(&secret), Digest::of(&token))?;
         debug!(session = %id, advisory, "session opened");
         Ok(Opened {
             session: id,
@@ -203,7 +148,94 @@ impl Shared {
             record_mode: self.config.record.mode.as_str().to_owned(),
             store: self.config.record.store.clone(),
             advisory,
+            same_uid: settled.same_uid,
         })
+    }
+
+    /// Finds out what a wish comes to; gives also why the session would be advisory, if it would.
+    fn facts(&self, peer: &Peer, wish: Wish) -> Result<(SessionFacts, Option<String>), Refusal> {
+        check_labels(&wish.labels).map_err(Refusal::Claimed)?;
+        let is_recorded = self.config.identity.claimed_job_facts;
+        let claimed_job = wish.claimed_job.filter(|_| is_recorded).map(|job| *job);
+        let checked = claimed_job.as_ref().map_or(Ok(()), check_job);
+        checked.map_err(Refusal::Claimed)?;
+        if wish.exe.len() > EXE_MAX_BYTES {
+            return Err(Refusal::Exe(wish.exe.len()));
+        }
+        let brought = wish.identity_token;
+        brought.as_ref().map_or(Ok(()), check_token)?;
+        let accounts = Accounts::read();
+        let runner = runner(peer, wish.user.as_deref(), &accounts)?;
+        let advisory = accounts.way_to_root(runner.uid, &runner.gids);
+        if let (Some(reason), true) = (&advisory, wish.require_enforced) {
+            return Err(Refusal::Advisory(reason.clone()));
+        }
+        let facts = SessionFacts {
+            id: SessionId::new(),
+            nonce: token::number().map_err(|_| no_randomness())?,
+            // It has none yet.
+            cgroup_id: 0,
+            by_login: false,
+            shares_uid: peer.shares(runner.uid),
+            allow_same_uid: wish.allow_same_uid,
+            uid: runner.uid,
+            user: runner.user,
+            caller: runner.caller,
+            pid: peer.pid,
+            start_ns: peer.start_ns,
+            exe: wish.exe,
+            argv_sha256: wish.argv_sha256,
+            labels: wish.labels,
+            claimed_job,
+            opened_at: self.clock.now(),
+            resumed: false,
+            enforcement: match advisory {
+                Some(_) => Enforcement::Advisory,
+                None => Enforcement::Enforced,
+            },
+            proof: brought.map_or(Proof::Absent, Proof::Token),
+        };
+        Ok((facts, advisory))
+    }
+
+    /// Makes a session that is settled, and has it recorded.
+    fn make(&self, mut facts: SessionFacts, secret: Digest, token: Digest) -> Result<(), Refusal> {
+        let id = facts.id;
+        let _telling = self.telling();
+        if self.is_stopping() {
+            return Err(Refusal::Stopping);
+        }
+        let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
+        self.look_for_room()?;
+        let cgroup = self.cgroups.make(id).map_err(system)?;
+        facts.cgroup_id = cgroup.id;
+        let entry = Entry {
+            facts: facts.clone(),
+            secret,
+        };
+        self.register(Live {
+            entry,
+            cgroup,
+            token: Some(token),
+            held: Held::ByConnection,
+        })?;
+        let Err(failure) = proxy.link.opened(facts) else {
+            return Ok(());
+        };
+        self.end_unrecorded(id, &failure, proxy.number);
+        Err(match failure {
+            LinkError::Refused(reason) => Refusal::Proxy(reason),
+            LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
+                Refusal::Record(told(failure))
+            }
+        })
+    }
+
+    fn look_for_room(&self) -> Result<(), Refusal> {
+        if self.roster().live.len() >= SESSIONS_MAX {
+            return Err(Refusal::Full);
+        }
+        Ok(())
     }
 
     /// Says how a token for a session is to be had.
@@ -221,29 +253,31 @@ impl Shared {
     pub(super) fn identify(&self, id: SessionId, token: HandedToken) -> Result<(), Refusal> {
         check_token(&token)?;
         let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
-        match proxy.link.identified(FreshToken { id, token }) {
-            Ok(Some(sealed)) => self.keep_seal(id, sealed).map_err(Refusal::System),
-            Ok(None) => Ok(()),
-            Err(failure) => Err(Refusal::Proxy(told(failure))),
-        }
+        let fresh = FreshToken { id, token };
+        let settled = proxy.link.identified(fresh).map_err(unsettled)?;
+        let Some(sealed) = settled.sealed else {
+            return Ok(());
+        };
+        self.keep_seal(id, sealed).map_err(Refusal::System)
     }
 
     /// Keeps, in memory and on disk, what the next proxy knows a session's principal by.
     fn keep_seal(&self, id: SessionId, sealed: String) -> Result<(), String> {
         let mut roster = self.roster();
         let Some(live) = roster.live.get_mut(&id) else {
-            return Err("the session ended while it was opened".to_owned());
+            return Err("the session ended meanwhile".to_owned());
         };
         live.entry.facts.proof = Proof::Sealed(sealed);
         let entry = live.entry.clone();
         roster.write(&entry).map_err(|error| error.to_string())
     }
 
-    /// Moves the peer into a session that its user opened.
+    /// Moves the peer into a session that its user opened; what it becomes in there is its own affair.
     pub(super) fn enter(&self, peer: &Peer, id: SessionId, token: &str) -> Result<(), Refusal> {
         let mut roster = self.roster();
         let live = roster.live.get_mut(&id).ok_or(Refusal::Unknown)?;
-        let known = live.entry.facts.uid == peer.uid && live.token == Some(Digest::of(token));
+        let known =
+            live.entry.facts.caller_uid() == peer.uid && live.token == Some(Digest::of(token));
         if !known {
             return Err(Refusal::Unknown);
         }
@@ -261,7 +295,7 @@ impl Shared {
         let mut roster = self.roster();
         let live = roster.live.get_mut(&id).ok_or(Refusal::Unknown)?;
         let entry = &live.entry;
-        if entry.facts.uid != peer.uid || entry.secret != Digest::of(secret) {
+        if entry.facts.caller_uid() != peer.uid || entry.secret != Digest::of(secret) {
             return Err(Refusal::Unknown);
         }
         if live.held == Held::ByConnection {
@@ -394,6 +428,32 @@ impl Shared {
     }
 }
 
+/// Finds who a session's command runs as: whoever asks, or for root whom it names.
+fn runner(peer: &Peer, user: Option<&str>, accounts: &Accounts) -> Result<Runner, Refusal> {
+    let Some(name) = user else {
+        return Ok(Runner {
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+            gids: peer.gids.clone(),
+            caller: None,
+        });
+    };
+    if peer.uid != 0 {
+        return Err(Refusal::NotRoot(peer.uid));
+    }
+    let found = accounts.find(name);
+    let (user, gids) = found.ok_or_else(|| Refusal::NoUser(name.chars().take(64).collect()))?;
+    Ok(Runner {
+        uid: user.uid,
+        user: user.name,
+        gids,
+        caller: Some(Asker {
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+        }),
+    })
+}
+
 fn check_token(token: &HandedToken) -> Result<(), Refusal> {
     let bytes = token.reveal().len();
     if bytes > TOKEN_TEXT_MAX_BYTES {
@@ -402,9 +462,18 @@ fn check_token(token: &HandedToken) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Tells that the proxy did not say whom a session acts for.
+fn unsettled(failure: LinkError) -> Refusal {
+    Refusal::Proxy(told(failure))
+}
+
 /// Tells a failure to its user with its causes.
 pub(super) fn told(failure: LinkError) -> String {
     format!("{:#}", anyhow::Error::from(failure))
+}
+
+fn no_randomness() -> Refusal {
+    Refusal::System("no randomness".to_owned())
 }
 
 fn system(failure: std::io::Error) -> Refusal {

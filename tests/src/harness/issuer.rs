@@ -42,6 +42,8 @@ struct State {
     asked: BTreeMap<String, usize>,
     /// Whether every request fails.
     is_down: bool,
+    /// How long each answer takes.
+    delay: Duration,
     /// Claims of the tokens that the runner's address and the token endpoint give.
     job: Value,
 }
@@ -65,6 +67,7 @@ impl Issuer {
                 key_id: "key-1".into(),
                 asked: BTreeMap::new(),
                 is_down: false,
+                delay: Duration::ZERO,
                 job: json!({}),
             }),
         });
@@ -102,6 +105,11 @@ impl Issuer {
     /// Lets every request fail, or none.
     pub fn set_down(&self, is_down: bool) {
         self.shared.state().is_down = is_down;
+    }
+
+    /// Lets every answer take so long, one that is waited for too.
+    pub fn set_delay(&self, delay: Duration) {
+        self.shared.state().delay = delay;
     }
 
     /// Tells how often a path was asked for.
@@ -222,6 +230,10 @@ fn answer(stream: TcpStream, address: SocketAddr, shared: &Shared) -> Result<()>
     let target = first.split(' ').nth(1).context("no target")?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let body = respond(&mut shared.state(), &url(address), path, query, &bearer)?;
+    let start = time::instant();
+    while start.elapsed() < shared.state().delay {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let (status, text) = match body {
         Some(body) => ("200 OK", body.to_string()),
         None => ("503 Service Unavailable", String::new()),

@@ -83,7 +83,7 @@ impl Provider {
         format!("http://127.0.0.1:{}", self.port.number())
     }
 
-    /// Gets an access token for a client (`analyst` or `visitor`) and an audience.
+    /// Gets an access token for a client (`analyst`, `visitor`, or a GitLab job's subject) and an audience.
     pub fn token(&self, client: &str, audience: &str) -> Result<String> {
         let body = format!(
             "grant_type=client_credentials&client_id={client}&client_secret=test&resource=urn:{audience}&scope=snowflake"

@@ -7,6 +7,8 @@ mod batches;
 #[cfg(test)]
 mod chunks;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod connect;
@@ -22,6 +24,10 @@ mod granted;
 mod grants;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod issuers;
+#[cfg(test)]
+mod jobs;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
@@ -60,6 +66,8 @@ mod spool;
 mod standing;
 #[cfg(test)]
 mod trust;
+#[cfg(test)]
+mod uids;
 #[cfg(test)]
 mod unended;
 #[cfg(test)]

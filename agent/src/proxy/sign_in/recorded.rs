@@ -32,7 +32,7 @@ impl Core {
                 Ok(Gone::Waiting(pending)) => Ok(SignInOutcome::Waiting { pending }),
                 Ok(Gone::SignedIn(verified)) => {
                     let Verified { principal, kept } = *verified;
-                    let mut detail = accepted(&principal, ShownBy::Login);
+                    let mut detail = accepted(&principal, ShownBy::Login, None);
                     if let Some(detail) = detail.as_object_mut() {
                         detail.insert("uid".to_owned(), uid.into());
                     }
