@@ -92,8 +92,8 @@ impl SessionHandler for Handler {
             .recorder
             .commit_blocking(rows)
             .map_err(|error| format!("the fresh token cannot be recorded: {error}"))?;
-        let until = shared.stages.clock.now() + shared.config.identity.max_session_age;
-        session.identify(settled.principal, until);
+        let max_age = shared.config.identity.max_session_age;
+        session.identify(settled.principal, shared.stages.clock.now(), max_age);
         Ok(settled.sealed)
     }
 

@@ -1,6 +1,6 @@
 //! SAML 2.0 assertions as proof of who asks: bytes, settings and the time to an [`Assertion`].
 //!
-//! A message is a `Response` as a browser posts it, or a bare `Assertion`, as XML or base64. It is taken if a key of the
+//! A message is the XML of a `Response`, as a browser posts it, or of a bare `Assertion`. It is taken if a key of the
 //! provider's metadata signed the one assertion in it, if the assertion is for us and for now, and if it was not used
 //! before. Only what was verified is read. Sources: SAML 2.0 core, and profiles 4.1.4 (bearer assertions).
 //!
@@ -20,13 +20,14 @@ mod seen;
 mod signature;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use assertion::{Assertion, NameId};
+pub use document::XML_MAX_BYTES;
 pub use error::SamlError;
 pub use metadata::Provider;
 pub use seen::Seen;
@@ -77,6 +78,15 @@ pub fn verify(
     let assertion = Assertion::read(signed, settings, moment)?;
     seen.claim(&assertion, moment)?;
     Ok(assertion)
+}
+
+/// Gives who a message says to have made it, by which its provider is found; nothing of it is proved.
+///
+/// # Errors
+/// If it is no message with one assertion.
+pub fn stated_issuer(message: &[u8]) -> Result<String, SamlError> {
+    let text = document::Text::read(message)?;
+    envelope::stated_issuer(&text.parse()?)
 }
 
 /// The time of day, as exact as two clocks agree.
