@@ -116,7 +116,7 @@ impl Moment {
 
     /// Makes sure that a time has not come.
     fn not_on_or_after(self, place: &'static str, at: DateTime<Utc>) -> Result<(), SamlError> {
-        if self.is_over(at) {
+        if self.now.signed_duration_since(at) >= self.leeway {
             return Err(SamlError::Over {
                 place,
                 at,
@@ -124,9 +124,5 @@ impl Moment {
             });
         }
         Ok(())
-    }
-
-    fn is_over(self, at: DateTime<Utc>) -> bool {
-        self.now.signed_duration_since(at) >= self.leeway
     }
 }

@@ -234,6 +234,27 @@ fn an_assertion_is_good_once() {
 }
 
 #[test]
+fn what_one_leeway_lets_in_is_remembered_whatever_another_is() {
+    let (long, mut seen) = (settings(&[&Signer::rsa()]), Seen::new(9));
+    let short = Settings {
+        leeway: Duration::ZERO,
+        ..long.clone()
+    };
+    let (one, another) = (signed(ASSERTION), ASSERTION.replace("_a1", "_a2"));
+    let another = signed_as("_a2", &another.replace("T12:05:00Z", "T12:09:00Z"));
+    let mut hand_in = |message: &str, settings: &Settings, now| {
+        verify(message.as_bytes(), settings, &mut seen, now).map(|_| ())
+    };
+    assert_eq!(hand_in(&one, &long, now()), Ok(()));
+    let late = "2026-11-26T12:05:20Z".parse().unwrap();
+    assert_eq!(hand_in(&another, &short, late), Ok(()));
+    assert_eq!(
+        hand_in(&one, &long, late),
+        Err(SamlError::Replayed("_a1".into()))
+    );
+}
+
+#[test]
 fn what_is_over_makes_room_for_what_is_good() {
     let (settings, mut seen) = (settings(&[&Signer::rsa()]), Seen::new(1));
     let later = ASSERTION
