@@ -177,7 +177,7 @@ fn place(at: &SecretAt) -> String {
     }
 }
 
-/// Says whose tokens are taken, one line an issuer, and what is done without one.
+/// Says whose tokens are taken, one line an issuer or provider, and what is done without one.
 fn identities(identity: &Identity) -> impl Iterator<Item = String> {
     let issuers = identity.issuers.iter().map(|issuer| {
         let keys = match &issuer.keys {
@@ -192,11 +192,21 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
             issuer.audiences.join(", ")
         )
     });
+    let providers = identity.providers.iter().map(|provider| {
+        format!(
+            "  provider  {} (SAML) for {} at {}, keys by `{}`",
+            provider.name,
+            provider.audience,
+            provider.recipient,
+            provider.metadata_file.display()
+        )
+    });
     let without = match identity.without_token {
         WithoutToken::Host => "acts for the host's user",
         WithoutToken::Refuse => "is refused",
     };
-    issuers.chain([format!("  identity  a session without a token {without}")])
+    let lines = issuers.chain(providers);
+    lines.chain([format!("  identity  a session without a token {without}")])
 }
 
 fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {

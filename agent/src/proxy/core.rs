@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::logins::Logins;
+use super::providers::Providers;
 use super::sessions::{Session, Sessions};
 use crate::config::Config;
 use crate::connection::redirect::Destinations;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
+    pub(super) providers: Providers,
     /// Seals principals for the next proxy.
     pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,

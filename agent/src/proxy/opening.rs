@@ -4,11 +4,12 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::core::Core;
+use super::issuers::Untaken;
 use super::sessions::Session;
 use crate::config::WithoutToken;
 use crate::control::{HandedToken, Proof, SessionFacts};
 use crate::id::SessionId;
-use crate::identity::Principal;
+use crate::identity::{Handed, Principal};
 use crate::record::{Category, EventRow, Severity, hex};
 
 /// Event: a token showed who a session acts for.
@@ -93,7 +94,7 @@ impl Core {
 
     async fn settle_by_token(&self, session: SessionId, token: &str) -> Result<Settled, String> {
         let shared = &self.shared;
-        let principal = shared.issuers.verify(token).await.map_err(|untaken| {
+        let principal = self.verify(token).await.map_err(|untaken| {
             let hint = untaken.hint().map(|hint| format!("; {hint}"));
             format!("identity refused: {untaken}{}", hint.unwrap_or_default())
         })?;
@@ -114,6 +115,14 @@ impl Core {
             sealed: Some(sealed),
             event: Some(event),
         })
+    }
+
+    /// Finds out whom a token shows: its form decides who verifies it.
+    async fn verify(&self, token: &str) -> Result<Principal, Untaken> {
+        match Handed::read(token)? {
+            Handed::Token(token) => self.shared.issuers.verify(&token).await,
+            Handed::Message(message) => self.shared.providers.verify(&message),
+        }
     }
 
     fn settle_without(&self, facts: &SessionFacts) -> Result<Settled, String> {
@@ -169,6 +178,7 @@ fn lost(facts: &SessionFacts) -> Settled {
 fn accepted(principal: &Principal) -> Value {
     let identity = principal.identity();
     json!({
+        "protocol": identity.protocol().as_str(),
         "issuer": principal.issuer(),
         "subject": identity.subject(),
         "groups": identity.groups().collect::<Vec<_>>(),
@@ -176,5 +186,6 @@ fn accepted(principal: &Principal) -> Value {
         "agent": identity.agent(),
         "token_sha256": principal.token_sha256().map(|digest| hex(&digest)),
         "token_expires_at": principal.expires_at().as_ref().map(DateTime::to_rfc3339),
+        "session_ends_at": principal.session_ends_at().as_ref().map(DateTime::to_rfc3339),
     })
 }

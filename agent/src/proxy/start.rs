@@ -12,6 +12,7 @@ use super::core::{HostEvents, Shared};
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::logins::Logins;
+use super::providers::Providers;
 use super::sessions::Sessions;
 use crate::clock::Clock;
 use crate::config::{self, Account as AccountConfig, Config, ConfigErrors};
@@ -97,6 +98,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     };
     let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
     let issuers = Arc::new(Issuers::new(&config.identity, web, clock));
+    let providers = Providers::new(&config.identity, clock);
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
     let loaded = EventRow {
@@ -133,6 +135,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         destinations: Destinations::from_fd(destinations)?,
         resolver,
         issuers,
+        providers,
         seal_key,
         tls,
         host_events: HostEvents::default(),
