@@ -47,6 +47,8 @@ mod request_ids;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod saml;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sessions;
