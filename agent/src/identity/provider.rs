@@ -58,7 +58,6 @@ pub fn verify_message(
         attributes: AttributeNames {
             groups: Some(provider.groups_attribute.clone()),
             user: provider.subject_attribute.clone(),
-            email: None,
         },
     };
     let assertion = saml::verify(message, &settings, seen, now).map_err(|cause| {

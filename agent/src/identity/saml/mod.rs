@@ -56,8 +56,6 @@ pub struct AttributeNames {
     pub groups: Option<String>,
     /// What it is called; if named here, each assertion must have it once.
     pub user: Option<String>,
-    /// Its mail address; if named here, each assertion must have it once.
-    pub email: Option<String>,
 }
 
 /// Verifies a message and gives what it asserts, once: `seen` remembers it.

@@ -20,7 +20,7 @@ fn subject_times_and_attributes_are_read_as_they_stand() {
         }
     );
     assert_eq!(found.groups(), ["analysts", "R&D"]);
-    assert_eq!((found.user(), found.email()), (Some("ada"), None));
+    assert_eq!(found.user(), Some("ada"));
     assert_eq!(
         found.attributes().keys().collect::<Vec<_>>(),
         ["groups", "user"]

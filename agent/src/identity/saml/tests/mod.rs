@@ -67,7 +67,6 @@ fn settings(signers: &[&Signer]) -> Settings {
         attributes: AttributeNames {
             groups: Some("groups".into()),
             user: Some("user".into()),
-            email: None,
         },
     }
 }
