@@ -2,7 +2,8 @@
 //!
 //! A message is the XML of a `Response`, as a browser posts it, or of a bare `Assertion`. It is taken if a key of the
 //! provider's metadata signed the one assertion in it, if the assertion is for us and for now, and if it was not used
-//! before. Only what was verified is read. Sources: SAML 2.0 core, and profiles 4.1.4 (bearer assertions).
+//! before. Only what was verified is believed: the issuer that a message states finds its provider, who must prove it.
+//! Sources: SAML 2.0 core, and profiles 4.1.4 (bearer assertions).
 //!
 //! Limits: 256 KiB of XML, 32 levels, no DTD, comment, CDATA section or processing instruction; encrypted parts are not
 //! supported; every signature is as `signature.rs` says, with SHA-256 or longer; a subject is confirmed once, as bearer.
