@@ -189,7 +189,7 @@ fn same_uid(identity: &Identity) -> Option<String> {
     })
 }
 
-/// Says whose tokens are taken, one line an issuer, and what is done without one.
+/// Says whose tokens are taken, one line an issuer or provider, and what is done without one.
 fn identities(identity: &Identity) -> impl Iterator<Item = String> {
     let issuers = identity.issuers.iter().map(|issuer| {
         let keys = match &issuer.keys {
@@ -204,6 +204,15 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
             issuer.audiences.join(", ")
         )
     });
+    let providers = identity.providers.iter().map(|provider| {
+        format!(
+            "  provider  {} (SAML) for {} at {}, keys by `{}`",
+            provider.name,
+            provider.audience,
+            provider.recipient,
+            provider.metadata_file.display()
+        )
+    });
     let without = match identity.without_token {
         WithoutToken::Host => "acts for the host's user",
         WithoutToken::Refuse => "is refused",
@@ -212,7 +221,8 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
         TokenUse::Once => "opens one session, on whichever host of this store is the first",
         TokenUse::Host => "opens sessions on one host, the first of this store that sees it",
     };
-    let tokens = (!identity.issuers.is_empty()).then(|| format!("  identity  a token {token}"));
+    let tokens = (!identity.issuers.is_empty() || !identity.providers.is_empty())
+        .then(|| format!("  identity  a token {token}"));
     let has_jobs = (identity.issuers.iter())
         .any(|issuer| issuer.kind == Kind::Workload || issuer.ci.is_some());
     let of_jobs = (has_jobs && !identity.allow_same_uid).then(|| {
@@ -223,7 +233,7 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
     let claimed = identity.claimed_job_facts.then(|| {
         "  identity  what a caller without a token says of its CI job is recorded as `claimed`; no policy sees it".to_owned()
     });
-    let of_tokens = issuers.chain(tokens).chain(of_jobs);
+    let of_tokens = issuers.chain(providers).chain(tokens).chain(of_jobs);
     of_tokens.chain([without]).chain(claimed)
 }
 

@@ -47,12 +47,13 @@ pub(super) fn warnings(config: &Config, users: &Users) -> Vec<String> {
     {
         let reasons = match &grant.who {
             Who::HostUsers(names) => no_host_user(config, names, users),
-            Who::Issued(issued) => config
-                .identity
-                .issuers
-                .iter()
-                .find(|issuer| issuer.name == issued.issuer)
-                .map_or_else(Vec::new, |issuer| nobody_of(issuer, issued)),
+            Who::Issued(issued) => {
+                let mut issuers = config.identity.issuers.iter();
+                match issuers.find(|issuer| issuer.name == issued.issuer) {
+                    Some(issuer) => nobody_of(issuer, issued),
+                    None => nobody_of_provider(issued),
+                }
+            }
         };
         let of = format!("account `{}`, grant of role {}", account.name, grant.role);
         warnings.extend(reasons.into_iter().map(|reason| format!("{of}: {reason}")));
@@ -111,6 +112,17 @@ fn nobody_of(issuer: &Issuer, issued: &Issued) -> Vec<String> {
     reasons
 }
 
+/// Looks for what no SAML assertion shows.
+fn nobody_of_provider(issued: &Issued) -> Vec<String> {
+    if issued.claims.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "nobody gets it: `claims` are facts of CI jobs, and `{}` is a SAML provider",
+        issued.issuer
+    )]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +141,11 @@ url = "https://token.actions.githubusercontent.com"
 audience = "icecore"
 require = { repository = "acme/*" }
 members = { owners = ["repo:acme/app:ref:refs/heads/main"] }
+[[identity.saml]]
+name = "adfs"
+metadata_file = "/adfs.xml"
+audience = "icecore"
+recipient = "https://icecore.acme.com/acs"
 [[account]]
 host = "acme.snowflakecomputing.com"
 user = "SVC"
@@ -203,6 +220,18 @@ role = "A"
             "issuer = \"okta\"\nclaims = { ref = \"refs/heads/main\" }",
             "whom okta vouches for, ref refs/heads/main gets role A",
             &["nobody gets it: `claims` are facts of CI jobs, and issuer `okta` has no `ci`"],
+        );
+        check(
+            "refuse",
+            "issuer = \"adfs\"\nclaims = { ref = \"refs/heads/main\" }",
+            "whom adfs vouches for, ref refs/heads/main gets role A",
+            &["nobody gets it: `claims` are facts of CI jobs, and `adfs` is a SAML provider"],
+        );
+        check(
+            "refuse",
+            "issuer = \"adfs\"\ngroup = \"analysts\"",
+            "whom adfs vouches for, group analysts gets role A",
+            &[],
         );
         check(
             "refuse",

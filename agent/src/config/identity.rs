@@ -1,16 +1,17 @@
 //! The section `[identity]`: whose tokens are taken, and what is done without one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Value;
 
 use super::problem::Problems;
+use super::saml;
 use super::section::{List, Section, shown};
 use super::sign_in::{SignIn, sign_in};
 use super::typed::{ABSOLUTE_PATH, absolute_path, duration, duration_of, texts};
-use crate::identity::{Algorithm, CiSystem, Issuer, KeySource, Kind, Pattern};
+use crate::identity::{Algorithm, CiSystem, Issuer, KeySource, Kind, Pattern, SamlProvider};
 
 /// Whose tokens are taken, and what is done without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +36,22 @@ pub struct Identity {
     pub issuers: Vec<Issuer>,
     /// Their `login` tables.
     pub sign_ins: Vec<SignIn>,
+    /// The `[[identity.saml]]` tables.
+    pub providers: Vec<SamlProvider>,
 }
 
 impl Identity {
-    /// Names the issuers, as policies call them.
+    /// Names the issuers, SAML providers among them, as policies call them.
     pub fn issuer_names(&self) -> impl Iterator<Item = &str> {
-        self.issuers.iter().map(|issuer| issuer.name.as_str())
+        let providers = self.providers.iter().map(|one| one.name.as_str());
+        let issuers = self.issuers.iter().map(|one| one.name.as_str());
+        issuers.chain(providers)
+    }
+
+    /// Tells whether anybody's tokens are taken.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        self.issuer_names().next().is_some()
     }
 }
 
@@ -73,11 +84,12 @@ impl WithoutToken {
     }
 }
 
-const NAME: &str = "1 to 32 lower-case letters, digits and `-`, the first a letter";
+pub(super) const NAME: &str = "1 to 32 lower-case letters, digits and `-`, the first a letter";
 const ADDRESS: &str =
     "an https:// address without query (http:// for 127.0.0.1, [::1] and localhost alone)";
 const TEXTS: &str = "a text, or a list of 1 to 64 texts, none empty";
 const CLAIM: &str = "the name of a claim, or a path such as \"realm_access.roles\"";
+pub(super) const KIND: &str = "\"human\" or \"workload\"";
 const CI: &str = "\"github\" or \"gitlab\"";
 const ALGORITHM: &str = "one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (ES512 cannot be checked \
     here; HMAC and `none` never are)";
@@ -89,32 +101,8 @@ const ALGORITHMS: List = List {
 
 /// Reads the section.
 pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identity {
-    let tables = section.sections("issuer");
-    let mut issuers: Vec<Issuer> = Vec::new();
-    let mut sign_ins: Vec<SignIn> = Vec::new();
-    for table in tables {
-        let (name, url) = (table.key("name"), table.key("url"));
-        let (issuer, sign_in) = issuer(table);
-        sign_ins.extend(sign_in);
-        for (key, word, of) in [
-            (
-                name,
-                &issuer.name,
-                (|one: &Issuer| &one.name) as fn(&Issuer) -> &String,
-            ),
-            (url, &issuer.url, |one| &one.url),
-        ] {
-            if !word.is_empty() && issuers.iter().any(|other| of(other) == word) {
-                problems.add(
-                    key,
-                    "one of its own for each issuer",
-                    format!("{word:?} again"),
-                );
-            }
-        }
-        issuers.push(issuer);
-    }
-    let is_without = issuers.is_empty();
+    let (issuers, sign_ins, providers) = sources(&mut section, problems);
+    let is_without = issuers.is_empty() && providers.is_empty();
     let without_token = section
         .optional(
             "without_token",
@@ -130,8 +118,9 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
         } else {
             WithoutToken::Refuse
         });
-    if is_without && without_token == WithoutToken::Refuse && !section.is_told("issuer") {
-        let found = "no [[identity.issuer]], so that every session would be refused";
+    let is_told = section.is_told("issuer") || section.is_told("saml");
+    if is_without && without_token == WithoutToken::Refuse && !is_told {
+        let found = "no [[identity.issuer]] and no [[identity.saml]], so that every session would be refused";
         section.tell("without_token", "\"host\"", found);
     }
     let identity = Identity {
@@ -163,9 +152,44 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
         stale_keys: duration(&mut section, "stale_keys", 86_400, 0..=604_800),
         issuers,
         sign_ins,
+        providers,
     };
     section.finish();
     identity
+}
+
+/// Issuers, their sign-ins, and SAML providers.
+type Sources = (Vec<Issuer>, Vec<SignIn>, Vec<SamlProvider>);
+
+/// Reads whose tokens are taken; a name is one's own among all of them, since it leads principals and groups.
+fn sources(section: &mut Section<'_>, problems: &Problems) -> Sources {
+    let (mut names, mut urls) = (BTreeSet::new(), BTreeSet::new());
+    let own = |taken: &mut BTreeSet<String>, key: String, word: &str| {
+        if !word.is_empty() && !taken.insert(word.to_owned()) {
+            problems.add(
+                key,
+                "one of its own for each issuer",
+                format!("{word:?} again"),
+            );
+        }
+    };
+    let (mut issuers, mut sign_ins) = (Vec::new(), Vec::new());
+    for table in section.sections("issuer") {
+        let (name, url) = (table.key("name"), table.key("url"));
+        let (issuer, sign_in) = issuer(table);
+        sign_ins.extend(sign_in);
+        own(&mut names, name, &issuer.name);
+        own(&mut urls, url, &issuer.url);
+        issuers.push(issuer);
+    }
+    let mut providers = Vec::new();
+    for table in section.sections("saml") {
+        let name = table.key("name");
+        let provider = saml::provider(table);
+        own(&mut names, name, &provider.name);
+        providers.push(provider);
+    }
+    (issuers, sign_ins, providers)
 }
 
 fn issuer(mut section: Section<'_>) -> (Issuer, Option<SignIn>) {
@@ -184,13 +208,7 @@ fn issuer(mut section: Section<'_>) -> (Issuer, Option<SignIn>) {
             "https://gitlab.com" => Some(CiSystem::GitLab),
             _ => None,
         });
-    let kind = section.optional("kind", "\"human\" or \"workload\"", |value| {
-        match value.as_str()? {
-            "human" => Some(Kind::Human),
-            "workload" => Some(Kind::Workload),
-            _ => None,
-        }
-    });
+    let kind = section.optional("kind", KIND, kind);
     let issuer = Issuer {
         name,
         parties,
@@ -280,7 +298,7 @@ fn keys(section: &mut Section<'_>) -> KeySource {
 }
 
 /// Reads a table whose keys are the user's words, each with texts.
-fn words(mut section: Section<'_>) -> BTreeMap<String, Vec<String>> {
+pub(super) fn words(mut section: Section<'_>) -> BTreeMap<String, Vec<String>> {
     let mut read = BTreeMap::new();
     for (key, value) in section.rest() {
         match texts(&value) {
@@ -291,7 +309,15 @@ fn words(mut section: Section<'_>) -> BTreeMap<String, Vec<String>> {
     read
 }
 
-fn name(value: &Value) -> Option<String> {
+pub(super) fn kind(value: &Value) -> Option<Kind> {
+    match value.as_str()? {
+        "human" => Some(Kind::Human),
+        "workload" => Some(Kind::Workload),
+        _ => None,
+    }
+}
+
+pub(super) fn name(value: &Value) -> Option<String> {
     let name = value.as_str()?;
     let word =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';

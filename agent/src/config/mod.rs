@@ -11,6 +11,7 @@ mod host;
 mod identity;
 mod mount;
 mod problem;
+mod saml;
 mod section;
 mod sign_in;
 mod source;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use files::policy_files;
-pub(crate) use files::read_public_keys;
+pub(crate) use files::{read_metadata, read_public_keys};
 pub use grant::Grant;
 pub use identity::{Identity, TokenUse, WithoutToken};
 pub use problem::{ConfigErrors, Problem};

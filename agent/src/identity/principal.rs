@@ -22,6 +22,9 @@ pub(super) struct Kept {
     issuer: Option<String>,
     token_sha256: Option<[u8; 32]>,
     expires_at_s: Option<i64>,
+    /// Absent in seals that were made before there was one.
+    #[serde(default)]
+    session_ends_at_s: Option<i64>,
 }
 
 /// What policies see of a principal. Two principals that are equal in this get the same verdicts.
@@ -173,10 +176,12 @@ impl Ci {
 pub(super) struct Shown {
     /// The issuer's own name, a URL.
     pub(super) issuer: String,
-    /// SHA-256 of the token's `jti`, or of what is signed of it.
+    /// SHA-256 of the token's `jti` or, where there is none, of what is signed of it; of a SAML assertion's id.
     pub(super) token_sha256: [u8; 32],
     /// Until when the token is good.
     pub(super) expires_at_s: i64,
+    /// When what was begun with it must end, if its issuer says so.
+    pub(super) session_ends_at_s: Option<i64>,
 }
 
 impl Principal {
@@ -199,6 +204,7 @@ impl Principal {
             issuer: None,
             token_sha256: None,
             expires_at_s: None,
+            session_ends_at_s: None,
         })
     }
 
@@ -209,6 +215,7 @@ impl Principal {
             issuer: Some(shown.issuer),
             token_sha256: Some(shown.token_sha256),
             expires_at_s: Some(shown.expires_at_s),
+            session_ends_at_s: shown.session_ends_at_s,
         })
     }
 
@@ -288,6 +295,12 @@ impl Principal {
     #[must_use]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp(self.0.expires_at_s?, 0)
+    }
+
+    /// Tells when its issuer wants everything ended that was begun with the token (SAML's `SessionNotOnOrAfter`).
+    #[must_use]
+    pub fn session_ends_at(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp(self.0.session_ends_at_s?, 0)
     }
 }
 

@@ -11,6 +11,7 @@ use super::claiming::Claimant;
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::logins::Logins;
+use super::providers::Providers;
 use super::sessions::{Session, Sessions};
 use super::sign_in::SignIns;
 use crate::config::Config;
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
+    pub(super) providers: Providers,
     pub(super) sign_ins: SignIns,
     /// Names this host in claims of tokens.
     pub(super) claimant: Claimant,

@@ -113,8 +113,8 @@ impl SessionHandler for Handler {
             .recorder
             .commit_blocking(rows)
             .map_err(|error| format!("the fresh token cannot be recorded: {error}"))?;
-        let until = shared.stages.clock.now() + shared.config.identity.max_session_age;
-        session.identify(shown.principal, until);
+        let max_age = shared.config.identity.max_session_age;
+        session.identify(shown.principal, shared.stages.clock.now(), max_age);
         Ok(Settled {
             sealed: Some(shown.sealed),
             same_uid: session.same_uid() == Some(true),

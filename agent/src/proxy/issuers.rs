@@ -36,6 +36,9 @@ pub(super) enum Untaken {
     /// There are no keys to check it with.
     #[error("keys of issuer `{issuer}`: none to check the token with: {cause}")]
     NoKeys { issuer: String, cause: String },
+    /// There is no metadata to check a SAML message with.
+    #[error("metadata of provider `{provider}`: {cause}")]
+    NoMetadata { provider: String, cause: String },
 }
 
 impl Untaken {
@@ -46,6 +49,7 @@ impl Untaken {
             Self::NoKeys { .. } => Some(
                 "see that this host reaches the issuer, or set `jwks_file` for one that it cannot reach",
             ),
+            Self::NoMetadata { .. } => Some("`icecore check` tells whether the file is good"),
         }
     }
 }
@@ -105,11 +109,10 @@ impl Issuers {
     }
 
     /// Finds out whom a token shows.
-    pub(super) async fn verify(&self, text: &str) -> Result<Principal, Untaken> {
-        let token = Token::read(text)?;
+    pub(super) async fn verify(&self, token: &Token) -> Result<Principal, Untaken> {
         let by_url = |known: &&Arc<Known>| known.issuer.url == token.issuer();
         let Some(known) = self.known.iter().find(by_url) else {
-            return Err(Untaken::Token(self.unknown(&token)));
+            return Err(Untaken::Token(self.unknown(token)));
         };
         let verified = tokio::time::timeout(VERIFY_WITHIN, self.verify_by(known, &token)).await;
         verified.unwrap_or_else(|_| {

@@ -24,6 +24,7 @@ mod logins;
 mod no_login;
 mod opening;
 mod own_login;
+mod providers;
 mod query;
 mod refusals;
 mod sessions;

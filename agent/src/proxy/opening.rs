@@ -8,7 +8,7 @@ use super::sessions::Session;
 use crate::config::{TokenUse, WithoutToken};
 use crate::control::{HandedToken, Proof, SessionFacts, Settled};
 use crate::id::SessionId;
-use crate::identity::Principal;
+use crate::identity::{Handed, Principal};
 use crate::record::{Category, EventRow, Severity, hex};
 
 /// Event: a token showed who a session acts for, or who signed in.
@@ -180,7 +180,12 @@ impl Core {
     }
 
     async fn verify(&self, token: &HandedToken, shown_by: ShownBy) -> Result<Principal, String> {
-        let verified = self.shared.issuers.verify(token.reveal()).await;
+        // Its form decides who verifies it.
+        let verified = match Handed::read(token.reveal()) {
+            Ok(Handed::Token(token)) => self.shared.issuers.verify(&token).await,
+            Ok(Handed::Message(message)) => self.shared.providers.verify(&message),
+            Err(error) => Err(error.into()),
+        };
         verified.map_err(|untaken| {
             let hint = match shown_by {
                 ShownBy::Token => untaken.hint(),
@@ -225,6 +230,7 @@ pub(super) fn accepted(principal: &Principal, shown_by: ShownBy, same_uid: Optio
     let identity = principal.identity();
     json!({
         "shown_by": shown_by.as_str(),
+        "protocol": identity.protocol().as_str(),
         "issuer": principal.issuer(),
         "subject": identity.subject(),
         "groups": identity.groups().collect::<Vec<_>>(),
@@ -232,6 +238,7 @@ pub(super) fn accepted(principal: &Principal, shown_by: ShownBy, same_uid: Optio
         "agent": identity.agent(),
         "token_sha256": principal.token_sha256().map(|digest| hex(&digest)),
         "token_expires_at": principal.expires_at().as_ref().map(DateTime::to_rfc3339),
+        "session_ends_at": principal.session_ends_at().as_ref().map(DateTime::to_rfc3339),
         "same_uid": same_uid,
     })
 }

@@ -77,14 +77,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Makes a session; one whose principal a token showed acts for it so long. Host users are known by the kernel, always.
+    /// Makes a session; one whose principal a token showed acts for it so long at most.
     pub(super) fn new(facts: SessionFacts, principal: Principal, max_age: Duration) -> Self {
-        let until_s = if principal.identity().is_verified() {
-            let max_age_s = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
-            facts.opened_at.timestamp().saturating_add(max_age_s)
-        } else {
-            i64::MAX
-        };
+        let until_s = acts_until_s(&principal, facts.opened_at, max_age);
         Self {
             principal: RwLock::new(principal),
             identity_until_s: AtomicI64::new(until_s),
@@ -130,11 +125,11 @@ impl Session {
     }
 
     /// Goes on for the same party, as a fresh token shows it.
-    pub(super) fn identify(&self, fresh: Principal, until: DateTime<Utc>) {
+    pub(super) fn identify(&self, fresh: Principal, now: DateTime<Utc>, max_age: Duration) {
+        let until_s = acts_until_s(&fresh, now, max_age);
         let held = self.principal.write();
         *held.unwrap_or_else(PoisonError::into_inner) = fresh;
-        self.identity_until_s
-            .store(until.timestamp(), Ordering::SeqCst);
+        self.identity_until_s.store(until_s, Ordering::SeqCst);
     }
 
     /// Tells whether it acts for nobody any more.
@@ -444,6 +439,18 @@ impl Sessions {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
     }
+}
+
+/// Tells until when a session may act for whom a token showed at `shown_at`: as long as the config says, and no longer
+/// than the token's issuer. Host users are known by the kernel, always.
+fn acts_until_s(principal: &Principal, shown_at: DateTime<Utc>, max_age: Duration) -> i64 {
+    if !principal.identity().is_verified() {
+        return i64::MAX;
+    }
+    let max_age_s = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+    let until_s = shown_at.timestamp().saturating_add(max_age_s);
+    let ends_at = principal.session_ends_at();
+    ends_at.map_or(until_s, |ends_at| until_s.min(ends_at.timestamp()))
 }
 
 #[cfg(test)]

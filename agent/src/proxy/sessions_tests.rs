@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::control::Proof;
 use crate::identity::Ci;
-use crate::identity::tests::job;
+use crate::identity::tests::{asserted, job};
 use crate::proxy::budget::EVENTS_MAX;
 use crate::proxy::refusals::WayAround;
 
@@ -17,7 +17,15 @@ fn session() -> Session {
 }
 
 fn session_of(principal: Principal) -> Session {
-    Session::new(facts(), principal, Duration::from_secs(3600))
+    session_opened(DateTime::UNIX_EPOCH, principal)
+}
+
+fn session_opened(opened_at: DateTime<Utc>, principal: Principal) -> Session {
+    let facts = SessionFacts {
+        opened_at,
+        ..facts()
+    };
+    Session::new(facts, principal, Duration::from_secs(3600))
 }
 
 fn facts() -> SessionFacts {
@@ -88,6 +96,19 @@ fn a_session_acts_for_whom_a_token_showed_so_long_and_for_a_host_user_always() {
 }
 
 #[test]
+fn a_session_ends_when_its_saml_provider_says_so_if_that_is_sooner() {
+    let at = |time: &str| format!("2026-11-26T{time}Z").parse().unwrap();
+    let session = session_opened(at("19:30:00"), asserted());
+    assert!(!session.is_identity_over(at("19:59:59")));
+    assert!(session.is_identity_over(at("20:00:00")));
+    session.identify(asserted(), at("18:30:00"), Duration::from_secs(3600));
+    assert!(session.is_identity_over(at("19:30:00")));
+    session.identify(asserted(), at("19:30:00"), Duration::from_secs(3600));
+    assert!(!session.is_identity_over(at("19:59:59")));
+    assert!(session.is_identity_over(at("20:00:00")));
+}
+
+#[test]
 fn the_row_of_a_session_names_whom_a_token_showed() {
     let claims = json!({
         "sub": "repo:acme/app", "repository": "acme/app", "run_id": "7", "run_attempt": "2", "act": { "sub": "bot" },
@@ -101,6 +122,11 @@ fn the_row_of_a_session_names_whom_a_token_showed() {
     assert_eq!(row.ci_repository, text("acme/app"));
     assert_eq!((row.ci_run_id, row.ci_run_attempt), (text("7"), Some(2)));
     assert_eq!(row.agent_id, text("bot"));
+    assert!(row.id_token_jti_sha256.is_some());
+    let row = session_of(asserted()).row(Phase::Open);
+    assert_eq!(row.idp_issuer, text("https://idp.example"));
+    assert_eq!(row.idp_subject, text("ada@example.com"));
+    assert_eq!(row.idp_protocol, text("saml"));
     assert!(row.id_token_jti_sha256.is_some());
     let host = session().row(Phase::Open);
     assert_eq!(

@@ -13,6 +13,7 @@ use super::core::{HostEvents, Shared};
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::logins::Logins;
+use super::providers::Providers;
 use super::sessions::Sessions;
 use super::sign_in::SignIns;
 use crate::clock::Clock;
@@ -101,6 +102,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     };
     let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
     let issuers = Arc::new(Issuers::new(&config.identity, web.clone(), clock));
+    let providers = Providers::new(&config.identity, clock);
     let sign_ins =
         SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
@@ -140,6 +142,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         destinations: Destinations::from_fd(destinations)?,
         resolver,
         issuers,
+        providers,
         sign_ins,
         claimant,
         seal_key,

@@ -244,7 +244,9 @@ impl Shared {
         let github = |issuer: &&Issuer| issuer.ci == Some(CiSystem::GitHub);
         let github = identity.issuers.iter().find(github);
         Wanted {
-            variable: (!identity.issuers.is_empty()).then(|| identity.token_variable.clone()),
+            variable: identity
+                .takes_tokens()
+                .then(|| identity.token_variable.clone()),
             github_audience: github.and_then(|issuer| issuer.audiences.first().cloned()),
         }
     }

@@ -256,7 +256,7 @@ fn what_shows_nobody_opens_no_session_and_is_recorded() -> Result<()> {
     refuses(&world, &forged, "expected a signature of issuer `idp`");
     let (text, _) = good.rsplit_once('.').context("no signature")?;
     refuses(&world, &format!("{text}."), "expected a signature");
-    refuses(&world, "not-a-token", "expected three parts");
+    refuses(&world, "not-a-token", "expected a signed JWT (three parts");
     let without = run(&world, &[], &[])?.arg("true").output()?;
     assert_eq!(without.status.code(), Some(1), "{without:?}");
     let errors = String::from_utf8_lossy(&without.stderr).into_owned();
@@ -282,6 +282,27 @@ fn what_shows_nobody_opens_no_session_and_is_recorded() -> Result<()> {
     Ok(())
 }
 
+/// Kills the proxy and waits until another takes sessions.
+pub(crate) fn replace_proxy(world: &mut World) -> Result<()> {
+    let killed = world.daemon()?.proxy()?;
+    kill_process(killed, Signal::KILL)?;
+    let start = time::instant();
+    while world
+        .daemon()?
+        .proxy()
+        .ok()
+        .is_none_or(|proxy| proxy == killed)
+        || !world.takes_sessions()
+    {
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "no proxy came back"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
 /// A proxy that is started again knows the session by its seal: the token is written down nowhere.
 #[test]
 fn a_session_keeps_its_identity_when_the_proxy_is_killed() -> Result<()> {
@@ -303,22 +324,7 @@ fn a_session_keeps_its_identity_when_the_proxy_is_killed() -> Result<()> {
         let text = fs::read_to_string(entry?.path())?;
         assert!(!text.contains(&token), "the token is on disk");
     }
-    let killed = world.daemon()?.proxy()?;
-    kill_process(killed, Signal::KILL)?;
-    let start = time::instant();
-    while world
-        .daemon()?
-        .proxy()
-        .ok()
-        .is_none_or(|proxy| proxy == killed)
-        || !world.takes_sessions()
-    {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "no proxy came back"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    replace_proxy(&mut world)?;
     driver.expect("pause")?;
     driver.go_on()?;
     let finished = driver.finish()?;

@@ -55,6 +55,8 @@ mod request_ids;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod saml;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sessions;

@@ -181,6 +181,11 @@ pub(crate) fn job(changes: Value) -> Principal {
     shows(&issuer, &with(changes)).unwrap()
 }
 
+/// Gives the principal of a good SAML assertion, whose provider ends sessions at 20:00 on 2026-11-26.
+pub(crate) fn asserted() -> Principal {
+    provider::tests::asserted()
+}
+
 #[track_caller]
 fn refused(issuer: &Issuer, changes: Value, expected: &str) {
     let error = shows(issuer, &with(changes)).unwrap_err();

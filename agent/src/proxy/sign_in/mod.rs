@@ -203,9 +203,8 @@ impl SignIns {
         tokens: Tokens,
         nonce: Nonce<'_>,
     ) -> Result<Verified, Failed> {
-        let text = tokens.id_token.reveal();
-        let principal = self.issuers.verify(text).await?;
-        let token = Token::read(text).map_err(Untaken::Token)?;
+        let token = Token::read(tokens.id_token.reveal()).map_err(Untaken::Token)?;
+        let principal = self.issuers.verify(&token).await?;
         if token.issuer() != known.url {
             return Err(Failed::Other {
                 expected: known.url.clone(),
@@ -231,7 +230,7 @@ impl SignIns {
             is_refreshed: refresh_token.is_some(),
         };
         let kept = KeptSignIn {
-            id_token: HandedToken::new(text.to_owned()),
+            id_token: HandedToken::new(tokens.id_token.reveal().to_owned()),
             refresh_token: refresh_token.map(|token| HandedToken::new(token.reveal().to_owned())),
             nonce: None,
             shown,

@@ -37,7 +37,7 @@ static COLUMNS: [Column; 55] = [
     Column::new(21, "idp_issuer", Text, "Issuer of the verified identity.").dictionary(),
     Column::new(22, "idp_subject", Text, "Subject of the verified identity.").bloom(),
     Column::new(23, "idp_protocol", Text, "`oidc` or `saml`.").dictionary(),
-    Column::new(24, "id_token_jti_sha256", Hash, "SHA-256 of the ID token's `jti`, or of what is signed of it where it has none."),
+    Column::new(24, "id_token_jti_sha256", Hash, "SHA-256 of the ID token's `jti`, or of what is signed of it where it has none; of a SAML assertion's id."),
     Column::new(25, "principal_type", Text, "`human` or `workload`.").dictionary(),
     Column::new(26, "user_display", Text, "Name to show; a pseudonym by default."),
     Column::new(27, "ci_provider", Text, "CI system that issued the identity.").dictionary(),
