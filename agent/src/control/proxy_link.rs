@@ -14,7 +14,9 @@ use tracing::debug;
 
 use super::packet;
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
-use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
+use super::{
+    ControlError, FreshToken, Handover, KeptLogin, SessionEnd, SessionFacts, SessionSummary,
+};
 
 /// Longest wait until the proxy takes a packet; its socket holds some 200 KB before that.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,6 +48,15 @@ pub enum LinkError {
     /// It could not be asked.
     #[error("the proxy could not be asked")]
     Control(#[from] ControlError),
+}
+
+/// What a proxy says unasked.
+#[derive(Debug)]
+pub enum Heard {
+    /// Connections may come.
+    Ready,
+    /// A login is to be kept, or forgotten.
+    Keep(KeptLogin),
 }
 
 /// The supervisor's end of the socketpair; shared by all threads that ask.
@@ -90,14 +101,21 @@ impl ProxyLink {
         packet::send(&self.socket, &message, &descriptors)
     }
 
-    /// Hears the proxy until it is gone; calls `ready` once it says so.
+    /// Hears the proxy until it is gone.
     ///
     /// # Errors
     /// When the proxy says what is not of this protocol; the link is dead then too.
-    pub fn listen(&self, mut ready: impl FnMut()) -> Result<(), ControlError> {
+    pub fn listen(&self, mut hear: impl FnMut(Heard)) -> Result<(), ControlError> {
         let outcome = loop {
             match packet::receive(&self.socket) {
-                Ok((FromProxy::Ready, _)) => ready(),
+                Ok((FromProxy::Ready, _)) => hear(Heard::Ready),
+                Ok((FromProxy::Keep { number, kept }, _)) => {
+                    hear(Heard::Keep(kept));
+                    let told = packet::send(&self.socket, &ToProxy::Kept { number }, &[]);
+                    if let Err(failure) = told {
+                        debug!(%failure, "proxy did not hear that its login is kept");
+                    }
+                }
                 Ok((FromProxy::Done { call, outcome }, _)) => {
                     if let Some(caller) = self.waiting().calls.remove(&call) {
                         // A caller that stopped waiting has said so to its user.
@@ -130,6 +148,14 @@ impl ProxyLink {
     /// When it does not show whom the session acts for already.
     pub fn identified(&self, fresh: FreshToken) -> Result<Option<String>, LinkError> {
         self.settled(Ask::Identified(fresh))
+    }
+
+    /// Hands the proxy a login that an earlier one opened.
+    ///
+    /// # Errors
+    /// When it does not take the login up.
+    pub fn restored(&self, kept: KeptLogin) -> Result<(), LinkError> {
+        self.call(Ask::Restored(kept), OPEN_TIMEOUT).map(|_| ())
     }
 
     fn settled(&self, ask: Ask) -> Result<Option<String>, LinkError> {

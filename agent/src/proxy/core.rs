@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::implicit::Implicit;
 use super::issuers::Issuers;
+use super::kept::Keeping;
 use super::logins::Logins;
 use super::sessions::{Session, Sessions};
 use crate::config::Config;
@@ -24,13 +25,15 @@ pub(super) struct Shared {
     pub(super) stages: Stages,
     pub(super) sessions: Sessions,
     pub(super) logins: Logins,
+    /// Has logins outlive this proxy.
+    pub(super) keeping: Keeping,
     /// Logins that Icecore opened for clients that bring none.
     pub(super) implicit: Implicit,
     pub(super) accounts: Vec<Arc<Account>>,
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
-    /// Seals principals for the next proxy.
+    /// Seals principals and logins for the next proxy.
     pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,
     /// What events that belong to no session may still go into the record.

@@ -40,7 +40,12 @@ impl Door {
 
     async fn unknown(&self, form: Form, query_id: QueryId) -> Body {
         let detail = json!({ "query_id": query_id.to_string() });
-        let text = "this session has sent no statement with that query id to this account";
+        let text = if self.session.is_resumed() {
+            "this session has sent no statement with that query id to this account since Icecore's proxy was restarted; \
+             run it again"
+        } else {
+            "this session has sent no statement with that query id to this account"
+        };
         self.refuse(form, text, detail).await
     }
 

@@ -9,9 +9,12 @@ use tokio::runtime::Handle;
 
 use super::closing;
 use super::core::Core;
+use super::kept;
 use super::login::closed;
 use super::sessions::Session;
-use crate::control::{FreshToken, SessionEnd, SessionFacts, SessionHandler, SessionSummary};
+use crate::control::{
+    FreshToken, KeptLogin, SessionEnd, SessionFacts, SessionHandler, SessionSummary,
+};
 use crate::record::{Phase, Row, SessionRow};
 
 /// How often a drain looks whether the last statement has its reply.
@@ -95,6 +98,15 @@ impl SessionHandler for Handler {
         let until = shared.stages.clock.now() + shared.config.identity.max_session_age;
         session.identify(settled.principal, until);
         Ok(settled.sealed)
+    }
+
+    fn restored(&self, login: KeptLogin) -> Result<(), String> {
+        let shared = &self.core.shared;
+        let session = shared
+            .sessions
+            .get(login.session)
+            .ok_or_else(|| format!("session {} is not open here", login.session))?;
+        kept::restore(shared, &session, &login).map_err(|error| error.to_string())
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {

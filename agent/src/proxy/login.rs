@@ -8,7 +8,7 @@ use serde_json::json;
 use super::body::Plain;
 use super::closing;
 use super::door::{Door, Received};
-use super::logins::{Found, OpenLogin, TokenKind};
+use super::logins::{Found, LoginFacts, OpenLogin, TokenKind};
 use super::no_login::NoLogin;
 use super::sessions::LOGINS_OPEN_MAX;
 use crate::id::LoginId;
@@ -48,7 +48,7 @@ impl Door {
             .open_login(account, &request, query, &received.headers())
             .await;
         match opened {
-            Ok((login, granted)) => self.hand_out(&login, granted),
+            Ok((login, granted)) => self.hand_out(&login, granted).await,
             Err(refusal) => refusal.told(received.form),
         }
     }
@@ -84,35 +84,26 @@ impl Door {
             Ok(LoginOutcome::Unlike(unlike)) => return Err(self.unlike(account, &unlike).await),
             Err(error) => return Err(self.no_login(account, &error).await),
         };
-        let row = LoginRow {
-            session_id: Some(self.session.id()),
-            login_id: Some(LoginId::new()),
-            phase: Phase::Open,
-            opened_at: Some(now),
-            account: Some(account.name.clone()),
-            sf_user: Some(account.user.clone()),
-            sf_role: Some(standing.role),
-            secondary_roles: Some("NONE".to_owned()),
-            sf_session_id: granted.sf_session_id(),
-            client_app: request.client().name.clone(),
-            client_version: request.client().version.clone(),
-            auth_injected: Some(login.credential().kind.to_owned()),
-            credential_ref: Some(login.credential().reference.clone()),
-            principal: Some(principal.to_string()),
-            principal_type: principal
-                .identity()
-                .kind()
-                .map(|kind| kind.as_str().to_owned()),
-            ..LoginRow::default()
-        };
+        let client = request.client();
         let open = Arc::new(OpenLogin {
-            id: row.login_id.unwrap_or_else(LoginId::new),
+            id: LoginId::new(),
             session: self.session.id(),
             account: Arc::clone(account),
             login,
-            row: row.clone(),
+            facts: LoginFacts {
+                opened_at_ns: now.timestamp_nanos_opt().unwrap_or_default(),
+                sf_role: standing.role,
+                sf_session_id: granted.sf_session_id(),
+                client_app: client.name.clone(),
+                client_version: client.version.clone(),
+                principal: principal.to_string(),
+                principal_type: principal
+                    .identity()
+                    .kind()
+                    .map(|kind| kind.as_str().to_owned()),
+            },
         });
-        if let Err(error) = self.record_login(row).await {
+        if let Err(error) = self.record_login(open.row()).await {
             if let Err(error) = open.login.close(&self.core.upstream).await {
                 tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
             }
@@ -148,15 +139,18 @@ impl Door {
             .await;
     }
 
-    /// Gives the client opaque tokens that lead to a login.
-    fn hand_out(&self, login: &Arc<OpenLogin>, granted: GrantedLogin) -> Body {
-        match self.core.shared.logins.grant(login) {
-            Ok((session, master)) => granted
-                .write(&session, &master)
-                .and_then(|data| answer::success(&data))
-                .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
-            Err(error) => answer::plain_error(code::FAILED, &error.to_string()),
-        }
+    /// Gives the client opaque tokens that lead to a login, also at the next proxy.
+    async fn hand_out(&self, login: &Arc<OpenLogin>, granted: GrantedLogin) -> Body {
+        let shared = &self.core.shared;
+        let (session, master) = match shared.logins.grant(login) {
+            Ok(tokens) => tokens,
+            Err(error) => return answer::plain_error(code::FAILED, &error.to_string()),
+        };
+        shared.keeping.update(login).await;
+        granted
+            .write(&session, &master)
+            .and_then(|data| answer::success(&data))
+            .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
     }
 
     async fn record_login(&self, row: LoginRow) -> Result<(), RecordError> {
@@ -191,7 +185,7 @@ impl Door {
             );
         }
         match login.login.renew(&self.core.upstream).await {
-            Ok(RenewalOutcome::Granted(granted)) => self.hand_out(login, granted),
+            Ok(RenewalOutcome::Granted(granted)) => self.hand_out(login, granted).await,
             Ok(RenewalOutcome::Refused(answered)) => relay(answered, code::MASTER_EXPIRED),
             Err(error) => failed(&error),
         }
@@ -229,6 +223,8 @@ impl Door {
         if !self.core.shared.logins.revoke(login.id) {
             return;
         }
+        // First of all: the next proxy must not take up what its client has closed.
+        self.core.shared.keeping.update(login).await;
         closing::close_one(&self.core, login).await;
         let row = closed(login, self.core.shared.stages.clock.now(), reason);
         if let Err(error) = self.record_login(row).await {
@@ -248,7 +244,7 @@ pub(super) fn closed(
         is_final: true,
         closed_at: Some(now),
         close_reason: Some(reason.to_owned()),
-        ..login.row.clone()
+        ..login.row()
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::core::{HostEvents, Shared};
 use super::implicit::Implicit;
 use super::issuers::Issuers;
+use super::kept::Keeping;
 use super::logins::Logins;
 use super::sessions::Sessions;
 use crate::clock::Clock;
@@ -128,6 +129,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         },
         sessions: Sessions::default(),
         logins: Logins::default(),
+        keeping: Keeping::default(),
         implicit: Implicit::default(),
         accounts,
         destinations: Destinations::from_fd(destinations)?,

@@ -15,7 +15,6 @@ use icecore_tests::harness::provider::Provider;
 use icecore_tests::harness::world::{AGENT_UID, Plan, World};
 use icecore_tests::python;
 use icecore_tests::time;
-use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::asserts::{refused, worked};
@@ -329,22 +328,7 @@ fn a_session_keeps_its_identity_when_the_proxy_is_killed() -> Result<()> {
         let text = fs::read_to_string(entry?.path())?;
         assert!(!text.contains(&token), "the token is on disk");
     }
-    let killed = world.daemon()?.proxy()?;
-    kill_process(killed, Signal::KILL)?;
-    let start = time::instant();
-    while world
-        .daemon()?
-        .proxy()
-        .ok()
-        .is_none_or(|proxy| proxy == killed)
-        || !world.takes_sessions()
-    {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "no proxy came back"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    world.replace_proxy()?;
     driver.expect("pause")?;
     driver.go_on()?;
     let finished = driver.finish()?;
