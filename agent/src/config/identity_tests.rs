@@ -41,6 +41,22 @@ fn without_issuers_sessions_are_the_host_users_and_with_one_a_token_is_wanted() 
 }
 
 #[test]
+fn tokens_in_band_are_taken_if_the_config_says_so_and_names_who_makes_them() {
+    assert!(!read(OKTA).unwrap().in_band);
+    let identity = read(&format!("[identity]\nin_band = true\n{OKTA}")).unwrap();
+    assert_eq!(
+        (identity.in_band, identity.without_token),
+        (true, WithoutToken::Refuse)
+    );
+    assert_eq!(
+        read("[identity]\nin_band = true").unwrap_err(),
+        [
+            "identity.in_band: expected false, found no [[identity.issuer]], so that no token would be taken"
+        ]
+    );
+}
+
+#[test]
 fn a_public_ci_system_needs_to_be_told_whose_jobs_are_meant() {
     let github = "[[identity.issuer]]\nname = \"github\"\nurl = \"https://token.actions.githubusercontent.com\"\n\
         audience = \"icecore\"\n";

@@ -15,6 +15,10 @@ use crate::upstream::Account;
 /// Code of the event that a token of another session was shown.
 const FOREIGN_TOKEN: &str = "AU003";
 
+/// Told when a login acts for nobody any more.
+const IDENTITY_OVER: &str = "Icecore: the identity that this login began with is over (`identity.max_session_age`); connect \
+    anew with a fresh token";
+
 /// The header by which a client without a login names its session (protocol reference 2.1).
 const EXTERNAL_SESSION: &str = "x-snowflake-external-session-id";
 
@@ -69,10 +73,11 @@ impl Door {
                     let implicit = &self.core.shared.implicit;
                     implicit.of_bearer(&self.core.shared.logins, self.session.id(), account, token)
                 };
-                found
+                let login = found
                     .or_else(implicit)
                     .filter(|login| self.is_granted(account, login))
-                    .ok_or_else(|| unknown(received.form))
+                    .ok_or_else(|| unknown(received.form))?;
+                self.still_shown(login, received.form)
             }
             Shown::Bearer(bearer) => {
                 let purpose = purpose(received)?;
@@ -93,13 +98,25 @@ impl Door {
             Shown::Bearer(_) | Shown::Nothing => None,
         };
         let found = found.filter(|login| self.is_granted(account, login));
-        found.ok_or_else(|| answer::plain_error(code::MASTER_EXPIRED, "Icecore: log in anew"))
+        let login = found
+            .ok_or_else(|| answer::plain_error(code::MASTER_EXPIRED, "Icecore: log in anew"))?;
+        self.still_shown(login, received.form)
     }
 
-    /// Tells whether the session's principal has the account in the way that a login has it: a fresh token may show other
+    /// Refuses a login whose own token showed long ago for whom it acts.
+    fn still_shown(&self, login: Arc<OpenLogin>, form: Form) -> Result<Arc<OpenLogin>, Body> {
+        let shared = &self.core.shared;
+        let max_age = shared.config.identity.max_session_age;
+        if login.is_identity_over(shared.stages.clock.now(), max_age) {
+            return Err(form.plain_error(code::LOGIN_REFUSED, IDENTITY_OVER));
+        }
+        Ok(login)
+    }
+
+    /// Tells whether a login's principal has the account in the way that a login has it: a fresh token may show other
     /// groups than the one that the login was opened by.
     pub(super) fn is_granted(&self, account: &Arc<Account>, login: &OpenLogin) -> bool {
-        let granted = account.granted_to(self.session.principal().identity());
+        let granted = account.granted_to(login.principal(&self.session).identity());
         granted.is_some_and(|granted| Arc::ptr_eq(&granted, &login.account))
     }
 

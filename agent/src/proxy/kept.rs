@@ -14,6 +14,8 @@ use super::logins::{KnownToken, LoginFacts, OpenLogin};
 use super::seal::{SealError, seal, unseal};
 use super::sessions::Session;
 use crate::control::{Keeper, KeptLogin};
+use crate::execution::Realm;
+use crate::identity::{Issuer, Principal};
 use crate::upstream;
 
 /// Longest wait of a client until its login is kept; then it has its tokens all the same.
@@ -28,6 +30,8 @@ struct Kept {
     config_sha256: [u8; 32],
     login: upstream::KeptLogin,
     tokens: Vec<KnownToken>,
+    /// Whom its own token showed, sealed as principals are.
+    shown: Option<String>,
     facts: LoginFacts,
 }
 
@@ -40,7 +44,7 @@ pub(super) enum NotRestored {
     Seal(#[from] SealError),
     #[error("expected what a proxy of this version keeps, found something else")]
     Form,
-    #[error("the session's identity is over")]
+    #[error("its identity is over, or is taken no more")]
     Identity,
     #[error("the config does not give its principal this account as it did")]
     Account,
@@ -125,11 +129,14 @@ fn sealed(shared: &Shared, login: &OpenLogin) -> Result<Option<String>, SealErro
     if tokens.is_empty() {
         return Ok(None);
     }
+    let shown = login.shown.as_ref();
+    let shown = shown.map(|shown| shown.seal(&shared.seal_key, login.session));
     let kept = Kept {
         host: login.account.host.clone(),
         config_sha256: login.account.config_sha256,
         login: login.login.keep(),
         tokens,
+        shown: shown.transpose().map_err(|_| SealError::Form)?,
         facts: login.facts.clone(),
     };
     let text = Zeroizing::new(serde_json::to_vec(&kept).map_err(|_| SealError::Form)?);
@@ -145,22 +152,46 @@ pub(super) fn restore(
     let sealed = kept.sealed.as_deref().ok_or(NotRestored::Nothing)?;
     let text = unseal(&shared.seal_key, (session.id(), kept.login), sealed)?;
     let before: Kept = serde_json::from_slice(&text).map_err(|_| NotRestored::Form)?;
-    if session.is_identity_over(shared.stages.clock.now()) {
+    let shown = before
+        .shown
+        .map(|shown| Principal::restore(&shared.seal_key, session.id(), &shown))
+        .transpose()
+        .map_err(|_| NotRestored::Form)?;
+    let now = shared.stages.clock.now();
+    let is_taken = shown
+        .as_ref()
+        .is_none_or(|shown| is_taken(shared, session, shown));
+    if session.is_identity_over(now) || !is_taken {
         return Err(NotRestored::Identity);
     }
+    let principal = shown.clone().unwrap_or_else(|| session.principal());
     let account = shared
         .account(&before.host)
-        .and_then(|account| account.granted_to(session.principal().identity()))
+        .and_then(|account| account.granted_to(principal.identity()))
         .filter(|account| account.config_sha256 == before.config_sha256)
         .ok_or(NotRestored::Account)?;
     let place = session.take_login().ok_or(NotRestored::Full)?;
     let open = Arc::new(OpenLogin {
         id: kept.login,
         session: session.id(),
+        realm: Realm::new(&account.name, shown.as_ref()),
         account,
         login: before.login.into(),
+        shown,
         facts: before.facts,
     });
     shared.logins.restore(&open, place, &before.tokens);
     Ok(())
+}
+
+/// Tells whether a login may still act for whom its own token showed.
+fn is_taken(shared: &Shared, session: &Session, shown: &Principal) -> bool {
+    let identity = &shared.config.identity;
+    let is_issuer = |issuer: &Issuer| {
+        shown.identity().issuer_name() == Some(issuer.name.as_str())
+            && shown.issuer() == Some(issuer.url.as_str())
+    };
+    identity.in_band
+        && !session.principal().identity().is_verified()
+        && identity.issuers.iter().any(is_issuer)
 }

@@ -10,12 +10,15 @@ use super::closing;
 use super::door::{Door, Received};
 use super::logins::{Found, LoginFacts, OpenLogin, TokenKind};
 use super::no_login::NoLogin;
+use super::opening::{ACCEPTED, accepted};
 use super::sessions::LOGINS_OPEN_MAX;
+use crate::execution::Realm;
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
 use crate::snowflake::answer::{self, Body, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, LoginRequest};
+use crate::snowflake::secret::Secret;
 use crate::upstream::{
     self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
 };
@@ -33,7 +36,7 @@ impl Door {
     ) -> Body {
         let read = LoginRequest::read(&plain);
         drop(plain);
-        let request = match read {
+        let mut request = match read {
             Ok(request) => request,
             Err(error) => {
                 let detail = json!({ "path": received.path });
@@ -43,9 +46,10 @@ impl Door {
         if !request.dropped().is_empty() {
             self.tell_dropped(account, request.dropped()).await;
         }
+        let shown = request.take_shown();
         let query = received.query.as_deref();
         let opened = self
-            .open_login(account, &request, query, &received.headers())
+            .open_login(account, &request, shown, query, &received.headers())
             .await;
         match opened {
             Ok((login, granted)) => self.hand_out(&login, granted).await,
@@ -53,16 +57,22 @@ impl Door {
         }
     }
 
-    /// Opens a login at Snowflake as what the session's principal is granted; it is on record before anything is done
-    /// through it.
+    /// Opens a login at Snowflake as what its principal is granted: whom the client shows by a token, else whom the session
+    /// acts for. It is on record before anything is done through it.
     pub(super) async fn open_login(
         &self,
         account: &Arc<Account>,
         request: &LoginRequest,
+        shown: Option<Secret>,
         query: Option<&str>,
         headers: &Headers,
     ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
-        let principal = self.session.principal();
+        let settled = self.core.settle_login(&self.session, shown).await;
+        let shown = match settled {
+            Ok(shown) => shown,
+            Err(reason) => return Err(self.not_shown(account, reason).await),
+        };
+        let principal = shown.clone().unwrap_or_else(|| self.session.principal());
         let Some(account) = account.granted_to(principal.identity()) else {
             return Err(self.not_granted(account, &principal).await);
         };
@@ -90,6 +100,8 @@ impl Door {
             session: self.session.id(),
             account: Arc::clone(account),
             login,
+            realm: Realm::new(&account.name, shown.as_ref()),
+            shown,
             facts: LoginFacts {
                 opened_at_ns: now.timestamp_nanos_opt().unwrap_or_default(),
                 sf_role: standing.role,
@@ -103,7 +115,7 @@ impl Door {
                     .map(|kind| kind.as_str().to_owned()),
             },
         });
-        if let Err(error) = self.record_login(open.row()).await {
+        if let Err(error) = self.record_opening(&open).await {
             if let Err(error) = open.login.close(&self.core.upstream).await {
                 tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
             }
@@ -151,6 +163,18 @@ impl Door {
             .write(&session, &master)
             .and_then(|data| answer::success(&data))
             .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
+    }
+
+    async fn record_opening(&self, login: &OpenLogin) -> Result<(), RecordError> {
+        if let Some(shown) = &login.shown {
+            let mut detail = accepted(shown);
+            if let Some(members) = detail.as_object_mut() {
+                members.insert("login".to_owned(), login.id.to_string().into());
+            }
+            let (severity, category) = (Severity::Informational, Category::Auth);
+            self.note(ACCEPTED, severity, category, detail).await;
+        }
+        self.record_login(login.row()).await
     }
 
     async fn record_login(&self, row: LoginRow) -> Result<(), RecordError> {

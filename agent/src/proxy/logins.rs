@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::sessions::Session;
+use crate::execution::Realm;
 use crate::id::{LoginId, SessionId};
+use crate::identity::Principal;
 use crate::record::{LoginRow, Phase};
 use crate::snowflake::secret::Secret;
 use crate::upstream::{Account, Login};
@@ -27,6 +31,10 @@ pub(super) struct OpenLogin {
     pub(super) session: SessionId,
     pub(super) account: Arc<Account>,
     pub(super) login: Arc<Login>,
+    /// Whom its own token shows that it acts for; none if that is whom its session acts for.
+    pub(super) shown: Option<Principal>,
+    /// Where its queries are known.
+    pub(super) realm: Realm,
     pub(super) facts: LoginFacts,
 }
 
@@ -50,6 +58,17 @@ pub(super) struct LoginFacts {
 }
 
 impl OpenLogin {
+    /// Tells for whom it acts.
+    pub(super) fn principal(&self, session: &Session) -> Principal {
+        self.shown.clone().unwrap_or_else(|| session.principal())
+    }
+
+    /// Tells whether it acts for nobody any more: it was opened by a token of its own longer ago than `max_age`.
+    pub(super) fn is_identity_over(&self, now: DateTime<Utc>, max_age: Duration) -> bool {
+        let opened_at = DateTime::from_timestamp_nanos(self.facts.opened_at_ns);
+        self.shown.is_some() && now >= opened_at + max_age
+    }
+
     /// Writes what the record keeps of it while it is open.
     pub(super) fn row(&self) -> LoginRow {
         let (account, facts) = (&self.account, self.facts.clone());
@@ -262,6 +281,8 @@ pub(super) mod tests {
             session,
             account: Arc::new(Account::of_host(host)),
             login: Arc::new(Login::of_host(host)),
+            shown: None,
+            realm: Realm::new("ACME", None),
             facts: LoginFacts::default(),
         })
     }

@@ -1,4 +1,4 @@
-//! Who a new session acts for: settled before the session is recorded, and itself recorded either way.
+//! Who a new session or login acts for: settled before it is recorded, and itself recorded either way.
 
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -8,14 +8,15 @@ use super::sessions::Session;
 use crate::config::WithoutToken;
 use crate::control::{HandedToken, Proof, SessionFacts};
 use crate::id::SessionId;
-use crate::identity::Principal;
+use crate::identity::{Principal, Token};
 use crate::record::{Category, EventRow, Severity, hex};
+use crate::snowflake::secret::Secret;
 
-/// Event: a token showed who a session acts for.
-const ACCEPTED: &str = "AU001";
+/// Event: a token showed who a session or login acts for.
+pub(super) const ACCEPTED: &str = "AU001";
 
-/// Event: a session was refused, since nothing showed who it acts for.
-const REFUSED: &str = "AU002";
+/// Event: a session or login was refused, since nothing showed who it acts for.
+pub(super) const REFUSED: &str = "AU002";
 
 /// Who a session acts for, and what is to be kept of that.
 pub(super) struct Settled {
@@ -91,12 +92,58 @@ impl Core {
         settled
     }
 
-    async fn settle_by_token(&self, session: SessionId, token: &str) -> Result<Settled, String> {
-        let shared = &self.shared;
-        let principal = shared.issuers.verify(token).await.map_err(|untaken| {
+    /// Settles whom a login acts for that its client shows something with; none if it is whom its session acts for.
+    ///
+    /// # Errors
+    /// A text for the client, which holds nothing of a token; whoever refuses the login records it.
+    pub(super) async fn settle_login(
+        &self,
+        session: &Session,
+        shown: Option<Secret>,
+    ) -> Result<Option<Principal>, String> {
+        let identity = &self.shared.config.identity;
+        if !identity.in_band {
+            return Ok(None);
+        }
+        let held = session.principal();
+        let token = shown.filter(|text| Token::is_like(text.reveal()));
+        let Some(token) = token else {
+            let is_shown = held.identity().is_verified();
+            if is_shown || identity.without_token == WithoutToken::Host {
+                return Ok(None);
+            }
+            return Err(format!(
+                "identity refused: expected a token of issuer {} as the driver's password or OAuth token, found none",
+                self.issuer_names()
+            ));
+        };
+        let shown = self.verify(token.reveal()).await?;
+        if !held.identity().is_verified() {
+            return Ok(Some(shown));
+        }
+        if held.is_same_party(&shown) {
+            return Ok(None);
+        }
+        Err(format!(
+            "identity refused: expected a token of {held}, for whom the session acts, found one of {shown}"
+        ))
+    }
+
+    async fn verify(&self, token: &str) -> Result<Principal, String> {
+        self.shared.issuers.verify(token).await.map_err(|untaken| {
             let hint = untaken.hint().map(|hint| format!("; {hint}"));
             format!("identity refused: {untaken}{}", hint.unwrap_or_default())
-        })?;
+        })
+    }
+
+    fn issuer_names(&self) -> String {
+        let names: Vec<&str> = self.shared.config.identity.issuer_names().collect();
+        names.join(" or ")
+    }
+
+    async fn settle_by_token(&self, session: SessionId, token: &str) -> Result<Settled, String> {
+        let shared = &self.shared;
+        let principal = self.verify(token).await?;
         let sealed = principal
             .seal(&shared.seal_key, session)
             .map_err(|error| error.to_string())?;
@@ -120,16 +167,15 @@ impl Core {
         let identity = &self.shared.config.identity;
         match identity.without_token {
             WithoutToken::Host => Ok(of_host(facts)),
+            // Each of its logins needs one.
+            WithoutToken::Refuse if identity.in_band => Ok(of_host(facts)),
             // It was let in under another config; that it goes on is what a restart promises.
             WithoutToken::Refuse if facts.resumed => Ok(of_host(facts)),
-            WithoutToken::Refuse => {
-                let issuers: Vec<&str> = identity.issuer_names().collect();
-                Err(format!(
-                    "identity refused: expected a token of issuer {}, found none; give one with --identity-token-file or \
+            WithoutToken::Refuse => Err(format!(
+                "identity refused: expected a token of issuer {}, found none; give one with --identity-token-file or \
                      --identity-token-env, or set identity.without_token = \"host\"",
-                    issuers.join(" or ")
-                ))
-            }
+                self.issuer_names()
+            )),
         }
     }
 
@@ -166,7 +212,8 @@ fn lost(facts: &SessionFacts) -> Settled {
     }
 }
 
-fn accepted(principal: &Principal) -> Value {
+/// Says what a token showed.
+pub(super) fn accepted(principal: &Principal) -> Value {
     let identity = principal.identity();
     json!({
         "issuer": principal.issuer(),

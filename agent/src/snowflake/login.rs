@@ -113,6 +113,7 @@ pub struct LoginRequest {
     data: Object,
     client: ClientApp,
     dropped: Vec<String>,
+    shown: Option<Secret>,
 }
 
 /// Who logs in upstream, and by what.
@@ -199,6 +200,7 @@ impl LoginRequest {
             name: data.read_as("CLIENT_APP_ID"),
             version: data.read_as("CLIENT_APP_VERSION"),
         };
+        let shown = shown(&data);
         for field in CLIENT_CREDENTIALS {
             data.remove(field);
         }
@@ -209,6 +211,7 @@ impl LoginRequest {
             data,
             client,
             dropped,
+            shown,
         })
     }
 
@@ -231,6 +234,7 @@ impl LoginRequest {
             data,
             client,
             dropped: Vec::new(),
+            shown: None,
         })
     }
 
@@ -238,6 +242,12 @@ impl LoginRequest {
     #[must_use]
     pub fn dropped(&self) -> &[String] {
         &self.dropped
+    }
+
+    /// Takes the password or token out by which the client may show whom it acts for; it never goes upstream.
+    #[must_use]
+    pub fn take_shown(&mut self) -> Option<Secret> {
+        self.shown.take()
     }
 
     /// Gives what the client says of itself.
@@ -266,6 +276,27 @@ impl LoginRequest {
         body.set("data", &data)?;
         body.write()
     }
+}
+
+/// Finds the credential that may be an identity's token: the password, or what a driver takes as an access token.
+///
+/// What a driver signs with a key of its own, and what proves a cloud's workload or a browser's user to Snowflake, is none.
+/// Source: protocol reference 2.1, "Authenticator (wire)"; Go leaves `AUTHENTICATOR` out of two OAuth flows, JDBC sends an
+/// access token as the password.
+fn shown(data: &Object) -> Option<Secret> {
+    let authenticator: String = data.read_as("AUTHENTICATOR").unwrap_or_default();
+    let fields: &[&str] = match authenticator.to_ascii_uppercase().as_str() {
+        "" | "OAUTH" | "PROGRAMMATIC_ACCESS_TOKEN" => &["TOKEN", "PASSWORD"],
+        "SNOWFLAKE" | "USERNAME_PASSWORD_MFA" => &["PASSWORD"],
+        _ => &[],
+    };
+    let texts = fields
+        .iter()
+        .filter_map(|field| data.read_as::<String>(field));
+    texts
+        .filter(|text| !text.is_empty())
+        .map(Secret::new)
+        .next()
 }
 
 /// Reads the first product of a `User-Agent`, such as `PythonConnector/4.8.1 (Linux)`. Source: RFC 9110 section 10.1.5.

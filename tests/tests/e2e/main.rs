@@ -23,6 +23,8 @@ mod grants;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod in_band;
+#[cfg(test)]
 mod kept;
 #[cfg(test)]
 mod limits;
