@@ -7,13 +7,17 @@ use serde_json::json;
 
 use super::door::{Door, Received};
 use super::implicit::Purpose;
-use super::logins::{Found, OpenLogin, TokenKind};
+use super::logins::{Found, OpenLogin, TokenKind, is_opaque};
 use crate::record::{Category, Severity};
 use crate::snowflake::answer::{self, Body, Form, code};
 use crate::upstream::Account;
 
 /// Code of the event that a token of another session was shown.
 const FOREIGN_TOKEN: &str = "AU003";
+
+/// Code of the event that a token was shown which leads to no login: that or its session is over, the daemon was restarted,
+/// or it never was one.
+const LOST_TOKEN: &str = "AU008";
 
 /// Told when a login acts for nobody any more.
 const IDENTITY_OVER: &str = "Icecore: the identity that this login began with is over (`identity.max_session_age`); connect \
@@ -126,24 +130,20 @@ impl Door {
         kind: TokenKind,
         token: &str,
     ) -> Option<Arc<OpenLogin>> {
-        match self.core.shared.logins.find(self.session.id(), kind, token) {
-            Found::Login(login) => Some(login).filter(|login| login.account.host == account.host),
-            Found::Unknown => None,
-            Found::Foreign => {
-                let detail = json!({ "pid": self.peer.pid, "exe": self.peer.exe });
-                let shared = &self.core.shared;
-                shared
-                    .event(
-                        Some(&self.session),
-                        FOREIGN_TOKEN,
-                        Severity::High,
-                        Category::Auth,
-                        detail,
-                    )
-                    .await;
-                None
-            }
-        }
+        let (event_code, severity) =
+            match self.core.shared.logins.find(self.session.id(), kind, token) {
+                Found::Login(login) => {
+                    return Some(login).filter(|login| login.account.host == account.host);
+                }
+                Found::Foreign => (FOREIGN_TOKEN, Severity::High),
+                Found::Unknown if is_opaque(token) => (LOST_TOKEN, Severity::Medium),
+                // A client's own credential in the place of a token: it may lead to a login that Icecore opened.
+                Found::Unknown => return None,
+            };
+        let detail = json!({ "pid": self.peer.pid, "exe": self.peer.exe });
+        self.note(event_code, severity, Category::Auth, detail)
+            .await;
+        None
     }
 }
 

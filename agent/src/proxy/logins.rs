@@ -22,6 +22,9 @@ use crate::upstream::{Account, Login};
 /// Tokens of a login that are good at once: a client may still use the one before while it renews.
 const TOKENS_MAX: usize = 6;
 
+/// What opaque tokens begin with.
+const PREFIX: &str = "icecore-";
+
 /// Random bytes of an opaque token.
 const TOKEN_BYTES: usize = 32;
 
@@ -256,10 +259,13 @@ impl Tables {
 fn random_token() -> Result<Secret, ring::error::Unspecified> {
     let mut bytes = [0; TOKEN_BYTES];
     ring::rand::SystemRandom::new().fill(&mut bytes)?;
-    Ok(Secret::new(format!(
-        "icecore-{}",
-        URL_SAFE_NO_PAD.encode(bytes)
-    )))
+    let letters = URL_SAFE_NO_PAD.encode(bytes);
+    Ok(Secret::new(format!("{PREFIX}{letters}")))
+}
+
+/// Tells whether a text looks like a token that was given here.
+pub(super) fn is_opaque(text: &str) -> bool {
+    text.starts_with(PREFIX)
 }
 
 /// Tokens are kept as digests, so that a look-up's time says nothing of them.

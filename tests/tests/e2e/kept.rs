@@ -68,6 +68,12 @@ fn a_driver_goes_on(generation: Generation) -> Result<()> {
     drop(driver.finish()?);
 
     assert_eq!(world.gate.events(Some("login"))?.len(), 1);
+    // What was renewed was kept: the last proxy had nothing to renew.
+    let requests = world.gate.events(Some("request"))?;
+    let renewals = requests
+        .iter()
+        .filter(|request| request["path"] == "/session/token-request");
+    assert_eq!(renewals.count(), 1);
     world.flush()?;
     let logins = world.query(
         "select count(distinct login_id) as logins, count(*) filter (phase = 'close') as closed, \
