@@ -76,7 +76,7 @@ impl Shared {
         for (facts, logins) in all {
             let id = facts.id;
             match proxy.link.opened(facts) {
-                Ok(_) => logins.hand_to(proxy, id)?,
+                Ok(_) => self.hand_logins(proxy, id, logins)?,
                 // A session that the proxy does not know gets nothing through it.
                 Err(LinkError::Refused(reason)) => {
                     error!(session = %id, reason, "session was not resumed");
@@ -150,7 +150,7 @@ impl Shared {
             let closed = proxy
                 .link
                 .opened(resumed(&unclosed.facts))
-                .and_then(|_| unclosed.logins.hand_to(&proxy, id))
+                .and_then(|_| self.hand_logins(&proxy, id, unclosed.logins.clone()))
                 .and_then(|()| proxy.link.closed(unclosed.end.clone()));
             match closed {
                 Ok(_) => self.roster().forget(id),

@@ -33,32 +33,43 @@ impl KeptLogins {
         }
         has_room
     }
+}
 
-    /// Hands all to a proxy that knows their session. One that it does not take up is left to it: its holder logs in anew.
+impl Shared {
+    /// Hands a session's logins to a proxy that knows the session. One that it does not take up is forgotten: its holder logs
+    /// in anew.
     ///
     /// # Errors
     /// The proxy is lost or does not answer.
-    pub(super) fn hand_to(&self, proxy: &Proxy, session: SessionId) -> Result<(), LinkError> {
-        for (login, sealed) in &self.0 {
+    pub(super) fn hand_logins(
+        &self,
+        proxy: &Proxy,
+        session: SessionId,
+        logins: KeptLogins,
+    ) -> Result<(), LinkError> {
+        for (login, sealed) in logins.0 {
             let kept = KeptLogin {
                 session,
-                login: *login,
-                sealed: Some(sealed.clone()),
+                login,
+                sealed: Some(sealed),
             };
             match proxy.link.restored(kept) {
                 Ok(()) => {}
                 Err(failure @ LinkError::Refused(_)) => {
                     let reason = told(failure);
                     warn!(%session, %login, reason, "login was not taken up again");
+                    self.keep_login(KeptLogin {
+                        session,
+                        login,
+                        sealed: None,
+                    });
                 }
                 Err(failure) => return Err(failure),
             }
         }
         Ok(())
     }
-}
 
-impl Shared {
     /// Keeps a login of a session that is live, or forgets it.
     pub(super) fn keep_login(&self, kept: KeptLogin) {
         let KeptLogin {

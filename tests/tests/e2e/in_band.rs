@@ -336,3 +336,29 @@ fn a_login_ends_with_the_identity_that_it_was_opened_by() -> Result<()> {
     }
     Ok(())
 }
+
+/// A login by its own token does not go on where the config takes none any more.
+#[test]
+fn a_login_by_its_own_token_ends_when_no_more_are_taken() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let mut world = world("", &issuer.url(), "")?;
+    let ada = issuer.token(&json!({"sub": "ada", "groups": ["analysts"]}))?;
+    let steps = json!([
+        login("ada", &ada), statement("before", "ada", "r1", "select 1"),
+        {"do": "pause"},
+        statement("after", "ada", "r2", "select 1"),
+    ]);
+    let mut client = raw::start(&world, &steps)?;
+    for name in ["ada", "before"] {
+        assert_eq!(client.expect(name)?["body"]["success"], true);
+    }
+    client.expect("pause")?;
+    let config = fs::read_to_string(world.config_file())?;
+    let changed = config.replace("in_band = true", "in_band = false");
+    fs::write(world.config_file(), changed)?;
+    world.replace_proxy()?;
+    client.go_on()?;
+    let finished = client.finish()?;
+    assert_eq!(raw::body(&finished, "after")["code"], "390112");
+    Ok(())
+}

@@ -3,17 +3,21 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use icecore_tests::harness::driver::Driver;
 use icecore_tests::harness::world::{Plan, World};
 use icecore_tests::python::Generation;
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::raw::{self, login, statement, token};
 
 /// Makes a world where everything may be done.
 fn world() -> Result<World> {
-    let mut world = World::without_daemon(&Plan::default())?;
+    let mut world = World::without_daemon(&Plan {
+        roles: vec![("ICECORE_SVC", "READER")],
+        ..Plan::default()
+    })?;
     let policies = world.config.policies();
     fs::write(
         policies.join("all.cedar"),
@@ -178,5 +182,70 @@ fn tokens_are_as_good_as_before_and_die_with_the_session() -> Result<()> {
         assert_eq!(raw::body(&after, name)["code"], "390112");
     }
     assert_eq!(world.gate.events(Some("login"))?.len(), 2);
+    Ok(())
+}
+
+/// A login goes on only as what the config gives: with another role it is opened anew.
+#[test]
+fn a_login_that_the_config_gives_otherwise_is_not_taken_up() -> Result<()> {
+    let mut world = world()?;
+    let mut again = login();
+    again["name"] = "again".into();
+    let mut after = statement("after", "c3", "select current_role()");
+    after["headers"] = json!({"Authorization": "Snowflake Token=\"${again/body/data/token}\""});
+    let steps = json!([
+        login(), statement("before", "c1", "select 1"),
+        {"do": "pause"},
+        statement("lost", "c2", "select 1"), again, after,
+        {"do": "pause"},
+        statement("still lost", "c4", "select 1"),
+    ]);
+    let mut client = raw::start(&world, &steps)?;
+    for name in ["login", "before"] {
+        assert_eq!(ok(&mut client, name)["body"]["success"], true);
+    }
+    let config = fs::read_to_string(world.config_file())?;
+    let changed = config.replace("role = \"ANALYST\"", "role = \"READER\"");
+    assert_ne!(config, changed);
+    fs::write(world.config_file(), changed)?;
+    go_on_with_another_proxy(&mut world, &mut client)?;
+    assert_eq!(ok(&mut client, "lost")["body"]["code"], "390112");
+    for name in ["again", "after"] {
+        assert_eq!(ok(&mut client, name)["body"]["success"], true);
+    }
+    fs::write(world.config_file(), config)?;
+    go_on_with_another_proxy(&mut world, &mut client)?;
+    assert_eq!(ok(&mut client, "still lost")["body"]["code"], "390112");
+    drop(client.finish()?);
+    let log = world.daemon()?.log()?;
+    assert!(log.contains("login was not taken up again"), "{log}");
+    Ok(())
+}
+
+/// A session that ends while there is no proxy leaves no login open at Snowflake: the next proxy closes it.
+#[test]
+fn logins_of_a_session_that_ended_without_a_proxy_are_closed() -> Result<()> {
+    let mut world = world()?;
+    let steps = json!([login(), statement("works", "d1", "select 1"), {"do": "pause"}]);
+    let mut client = raw::start(&world, &steps)?;
+    for name in ["login", "works"] {
+        assert_eq!(ok(&mut client, name)["body"]["success"], true);
+    }
+    client.expect("pause")?;
+    kill_process(world.daemon()?.proxy()?, Signal::KILL)?;
+    client.kill()?;
+    let is_close = |request: &Value| request["path"] == "/session";
+    let mut daemon = world.daemon.take().context("no daemon")?;
+    daemon.wait_until(|| {
+        let requests = world.gate.events(Some("request"));
+        requests.is_ok_and(|requests| requests.iter().any(is_close))
+    })?;
+    world.daemon = Some(daemon);
+    world.flush()?;
+    let closed = world.query("select close_reason, is_final from logins")?;
+    assert_eq!(
+        closed,
+        [json!({"close_reason": "session ended", "is_final": true})]
+    );
     Ok(())
 }
