@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) closes: bool,
     /// How many logins its steps make: one a connection, or one a statement.
     pub(super) logins: Logins,
+    /// Whether it sends a statement again whose connection broke.
+    pub(super) sends_again: bool,
 }
 
 /// How a driver runs several statements.
@@ -58,6 +60,7 @@ pub(super) const CONNECTOR_4: Facts = Facts {
     batch: Batch::OneRequest,
     closes: true,
     logins: Logins::PerConnection,
+    sends_again: true,
 };
 
 /// Python connector 5.2.0.
@@ -105,6 +108,7 @@ pub(super) const CRATE: Facts = Facts {
     asynchronous: false,
     batch: Batch::No,
     closes: false,
+    sends_again: false,
     ..CONNECTOR_4
 };
 
@@ -115,5 +119,6 @@ pub(super) const SQL_API: Facts = Facts {
     tables: &[],
     closes: false,
     logins: Logins::Never,
+    sends_again: false,
     ..CONNECTOR_4
 };
