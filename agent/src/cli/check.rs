@@ -213,9 +213,13 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
             provider.metadata_file.display()
         )
     });
-    let without = match identity.without_token {
-        WithoutToken::Host => "acts for the host's user",
-        WithoutToken::Refuse => "is refused",
+    let without = match (identity.without_token, identity.in_band) {
+        (WithoutToken::Host, false) => "acts for the host's user",
+        (WithoutToken::Host, true) => {
+            "acts for the host's user, its logins for whom a token shows that is their password"
+        }
+        (WithoutToken::Refuse, false) => "is refused",
+        (WithoutToken::Refuse, true) => "opens, its logins need a token as their password",
     };
     let token = match identity.token_use {
         TokenUse::Once => "opens one session, on whichever host of this store is the first",

@@ -81,7 +81,8 @@ fn one_user(account: &Account) -> Vec<String> {
 
 fn no_host_user(config: &Config, names: &[Pattern], users: &Users) -> Vec<String> {
     if config.identity.without_token == WithoutToken::Refuse {
-        let reason = "nobody gets it: a session without a token is refused, so that none acts for a host user";
+        let reason =
+            "nobody gets it: what has no token is refused, so that nothing acts for a host user";
         return vec![reason.to_owned()];
     }
     let plain = names.iter().filter(|name| !name.0.contains('*'));
@@ -205,9 +206,7 @@ role = "A"
             "refuse",
             "host_user = \"ci\"",
             "host user ci gets role A",
-            &[
-                "nobody gets it: a session without a token is refused, so that none acts for a host user",
-            ],
+            &["nobody gets it: what has no token is refused, so that nothing acts for a host user"],
         );
         check(
             "refuse",

@@ -24,6 +24,8 @@ pub struct Identity {
     pub allow_same_uid: bool,
     /// Whether what a caller says of its CI job is recorded where no token shows it.
     pub claimed_job_facts: bool,
+    /// Whether a login may show its own: a token as the driver's password or access token.
+    pub in_band: bool,
     /// How long a session may act for the identity that it began with.
     pub max_session_age: Duration,
     /// The variable in which a CI system that mints tokens beforehand leaves one, as GitLab does.
@@ -123,6 +125,13 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
         let found = "no [[identity.issuer]] and no [[identity.saml]], so that every session would be refused";
         section.tell("without_token", "\"host\"", found);
     }
+    let in_band = section
+        .optional("in_band", "true or false", Value::as_bool)
+        .unwrap_or(false);
+    if is_without && in_band && !section.is_told("issuer") {
+        let found = "no [[identity.issuer]], so that no token would be taken";
+        section.tell("in_band", "false", found);
+    }
     let identity = Identity {
         without_token,
         token_use: section
@@ -140,6 +149,7 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
         claimed_job_facts: section
             .optional("claimed_job_facts", "true or false", Value::as_bool)
             .unwrap_or(false),
+        in_band,
         max_session_age: duration(&mut section, "max_session_age", 43_200, 1..=604_800),
         token_variable: section
             .optional(

@@ -63,6 +63,22 @@ fn a_token_is_used_once_and_shares_no_uid_unless_the_config_says_so() {
 }
 
 #[test]
+fn tokens_in_band_are_taken_if_the_config_says_so_and_names_who_makes_them() {
+    assert!(!read(OKTA).unwrap().in_band);
+    let identity = read(&format!("[identity]\nin_band = true\n{OKTA}")).unwrap();
+    assert_eq!(
+        (identity.in_band, identity.without_token),
+        (true, WithoutToken::Refuse)
+    );
+    assert_eq!(
+        read("[identity]\nin_band = true").unwrap_err(),
+        [
+            "identity.in_band: expected false, found no [[identity.issuer]], so that no token would be taken"
+        ]
+    );
+}
+
+#[test]
 fn a_public_ci_system_needs_to_be_told_whose_jobs_are_meant() {
     let github = "[[identity.issuer]]\nname = \"github\"\nurl = \"https://token.actions.githubusercontent.com\"\n\
         audience = \"icecore\"\n";

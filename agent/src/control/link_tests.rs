@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 
 use chrono::DateTime;
@@ -10,9 +11,10 @@ use chrono::DateTime;
 use super::*;
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
-    Asker, Enforcement, HandedToken, Leftover, Proof, SessionHandler, TOKEN_TEXT_MAX_BYTES,
+    Asker, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
+    SessionHandler, TOKEN_TEXT_MAX_BYTES,
 };
-use crate::id::SessionId;
+use crate::id::{LoginId, SessionId};
 
 /// Refuses root's sessions, panics about uid 13's, and keeps what it was told.
 #[derive(Default)]
@@ -57,6 +59,12 @@ impl SessionHandler for Proxy {
         })
     }
 
+    fn restored(&self, kept: KeptLogin) -> Result<(), String> {
+        let sealed = kept.sealed.ok_or("nothing")?;
+        self.tell(format!("restored {} bytes", sealed.len()));
+        Ok(())
+    }
+
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
         self.tell(format!("closed {} {}", end.reason, end.leftovers.len()));
         Ok(SessionSummary {
@@ -80,6 +88,8 @@ impl SessionHandler for Proxy {
 
 struct Both {
     link: Arc<ProxyLink>,
+    keeper: Keeper,
+    kept: Receiver<KeptLogin>,
     proxy: Arc<Proxy>,
     serving: JoinHandle<io::Result<()>>,
     listening: JoinHandle<Result<(), ControlError>>,
@@ -93,7 +103,7 @@ fn both() -> Both {
         destinations: packet::pair().unwrap().0,
     };
     link.hand_over(&handover).unwrap();
-    let (received, supervisor) = receive_handover_on(theirs).unwrap();
+    let (received, supervisor, keeper) = receive_handover_on(theirs).unwrap();
     assert_eq!(received.config, handover.config);
     assert_eq!(
         received.listeners[0].local_addr().unwrap(),
@@ -104,11 +114,19 @@ fn both() -> Both {
     let serving = thread::spawn(move || supervisor.serve(handler));
     let link = Arc::new(link);
     let (say, ready) = mpsc::channel();
+    let (keep, kept) = mpsc::channel();
     let listener = Arc::clone(&link);
-    let listening = thread::spawn(move || listener.listen(|| say.send(()).unwrap()));
+    let listening = thread::spawn(move || {
+        listener.listen(|heard| match heard {
+            Heard::Ready => say.send(()).unwrap(),
+            Heard::Keep(login) => keep.send(login).unwrap(),
+        })
+    });
     ready.recv().unwrap();
     Both {
         link,
+        keeper,
+        kept,
         proxy,
         serving,
         listening,
@@ -182,6 +200,46 @@ fn the_longest_token_reaches_the_proxy_and_its_seal_comes_back() {
     assert!(!shown.contains("ttt"), "{shown}");
     let settled = both().link.settle(facts).unwrap();
     assert_eq!(settled.sealed, Some(format!("seal of {token}")));
+}
+
+fn login(sealed: Option<String>) -> KeptLogin {
+    KeptLogin {
+        session: SessionId::new(),
+        login: LoginId::new(),
+        sealed,
+    }
+}
+
+/// What is kept is there when `keep` returns, the longest too, and reaches the next proxy.
+#[test]
+fn the_longest_login_is_kept_and_handed_back() {
+    let mut both = both();
+    let longest = login(Some("s".repeat(SEALED_LOGIN_MAX_BYTES)));
+    let over = login(None);
+    for kept in [&longest, &over] {
+        both.keeper.keep(kept.clone()).unwrap();
+        assert_eq!(both.kept.try_recv().as_ref(), Ok(kept));
+    }
+    let longer = login(Some("s".repeat(SEALED_LOGIN_MAX_BYTES + 1)));
+    assert!(matches!(
+        both.keeper.keep(longer),
+        Err(ControlError::TooLong { .. })
+    ));
+    both.link.restored(longest).unwrap();
+    let told = format!("restored {SEALED_LOGIN_MAX_BYTES} bytes");
+    assert_eq!(*both.proxy.told.lock().unwrap(), [told]);
+    let refused = both.link.restored(over).unwrap_err();
+    assert_eq!(refused.to_string(), "nothing");
+}
+
+/// A proxy whose supervisor is gone is not held up by what nobody keeps.
+#[test]
+fn nothing_is_kept_by_a_supervisor_that_is_gone() {
+    let mut both = both();
+    both.link.drain(Duration::ZERO).unwrap();
+    both.serving.join().unwrap().unwrap();
+    let kept = both.keeper.keep(login(None));
+    assert!(matches!(kept, Err(ControlError::Gone)), "{kept:?}");
 }
 
 #[test]

@@ -16,17 +16,18 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::id::SessionId;
+use crate::id::{LoginId, SessionId};
 use crate::identity::Ci;
-use crate::snowflake::secret::Secret;
+use crate::snowflake::secret::{Secret, revealed};
 
-pub use proxy_link::{LinkError, ProxyLink};
-pub use supervisor_link::{SessionHandler, SupervisorLink, receive_handover};
+pub use proxy_link::{Heard, LinkError, ProxyLink};
+pub use supervisor_link::{Keeper, SessionHandler, SupervisorLink, receive_handover};
 
 /// What a proxy is started with.
 #[derive(Debug)]
@@ -139,12 +140,27 @@ pub struct FreshToken {
     pub token: HandedToken,
 }
 
+/// How a session's login stands, for the next proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLogin {
+    /// The login's session.
+    pub session: SessionId,
+    /// Names the login.
+    pub login: LoginId,
+    /// What only a proxy of this host can read and go on with; none once the login is over.
+    pub sealed: Option<String>,
+}
+
+/// Longest sealed login that is handed on: its principal may have the groups of a long token.
+pub const SEALED_LOGIN_MAX_BYTES: usize = 64 << 10;
+
 /// Longest text of a token that is handed on; SAML assertions are the longest.
 pub const TOKEN_TEXT_MAX_BYTES: usize = 64 << 10;
 
 /// A token on its way from `icecore run` to the proxy: a secret that is written down nowhere else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandedToken(Secret);
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HandedToken(#[serde(with = "revealed")] Secret);
 
 impl HandedToken {
     /// Takes a token's text.
@@ -157,18 +173,6 @@ impl HandedToken {
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.0.reveal()
-    }
-}
-
-impl Serialize for HandedToken {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.reveal())
-    }
-}
-
-impl<'de> Deserialize<'de> for HandedToken {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(Self::new)
     }
 }
 
@@ -250,6 +254,9 @@ pub enum ControlError {
     /// A message is not one of this protocol's.
     #[error("message not understood: {0}")]
     NotUnderstood(String),
+    /// The supervisor did not say in time that it keeps a login.
+    #[error("the supervisor did not answer within {0:?}")]
+    Late(Duration),
     /// The descriptors of a handover are not those it announced.
     #[error("expected {expected} descriptors with the handover, found {found}")]
     Descriptors {

@@ -16,7 +16,8 @@ use super::packet;
 use super::sign_in::{SignInCall, SignInOutcome};
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
 use super::{
-    ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary, Settled,
+    ControlError, FreshToken, Handover, KeptLogin, SessionEnd, SessionFacts, SessionSummary,
+    Settled,
 };
 
 /// Longest wait until the proxy takes a packet; its socket holds some 200 KB before that.
@@ -55,6 +56,15 @@ pub enum LinkError {
     /// It could not be asked.
     #[error("the proxy could not be asked")]
     Control(#[from] ControlError),
+}
+
+/// What a proxy says unasked.
+#[derive(Debug)]
+pub enum Heard {
+    /// Connections may come.
+    Ready,
+    /// A login is to be kept, or forgotten.
+    Keep(KeptLogin),
 }
 
 /// The supervisor's end of the socketpair; shared by all threads that ask.
@@ -99,14 +109,21 @@ impl ProxyLink {
         packet::send(&self.socket, &message, &descriptors)
     }
 
-    /// Hears the proxy until it is gone; calls `ready` once it says so.
+    /// Hears the proxy until it is gone.
     ///
     /// # Errors
     /// When the proxy says what is not of this protocol; the link is dead then too.
-    pub fn listen(&self, mut ready: impl FnMut()) -> Result<(), ControlError> {
+    pub fn listen(&self, mut hear: impl FnMut(Heard)) -> Result<(), ControlError> {
         let outcome = loop {
             match packet::receive(&self.socket) {
-                Ok((FromProxy::Ready, _)) => ready(),
+                Ok((FromProxy::Ready, _)) => hear(Heard::Ready),
+                Ok((FromProxy::Keep { number, kept }, _)) => {
+                    hear(Heard::Keep(kept));
+                    let told = packet::send(&self.socket, &ToProxy::Kept { number }, &[]);
+                    if let Err(failure) = told {
+                        debug!(%failure, "proxy did not hear that its login is kept");
+                    }
+                }
                 Ok((FromProxy::Done { call, outcome }, _)) => {
                     if let Some(caller) = self.waiting().calls.remove(&call) {
                         // A caller that stopped waiting has said so to its user.
@@ -147,6 +164,14 @@ impl ProxyLink {
     /// When it does not show whom the session acts for already.
     pub fn identified(&self, fresh: FreshToken) -> Result<Settled, LinkError> {
         self.settled(Ask::Identified(fresh))
+    }
+
+    /// Hands the proxy a login that an earlier one opened.
+    ///
+    /// # Errors
+    /// When it does not take the login up.
+    pub fn restored(&self, kept: KeptLogin) -> Result<(), LinkError> {
+        self.call(Ask::Restored(kept), OPEN_TIMEOUT).map(|_| ())
     }
 
     fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {

@@ -26,7 +26,7 @@ pub use grant::{Issued, Who, first_grant};
 pub use handed::Handed;
 pub use issuer::{CiSystem, Issuer, KeySource, Pattern, unknown_issuer, verify};
 pub use keys::{Algorithm, KEYS_MAX_BYTES, Keys};
-pub use principal::{Ci, Identity, Kind, Principal, Protocol};
+pub use principal::{Ci, Identity, Kind, Party, Principal, Protocol};
 pub use provider::{SamlProvider, unknown_provider, verify_message};
 pub use seal::SealError;
 pub use token::{TOKEN_MAX_BYTES, Token};

@@ -27,6 +27,18 @@ pub(super) struct Kept {
     session_ends_at_s: Option<i64>,
 }
 
+/// Whom principals stand for: the same subject of the same issuer by the same protocol, in the same run of the same job
+/// where a CI system tells it, since all jobs of a branch share a subject there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Party {
+    protocol: Protocol,
+    issuer: Option<String>,
+    issuer_name: Option<String>,
+    subject: String,
+    uid: Option<u32>,
+    job: [Option<String>; 4],
+}
+
 /// What policies see of a principal. Two principals that are equal in this get the same verdicts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
@@ -229,27 +241,31 @@ impl Principal {
         &self.0
     }
 
-    /// Tells whether a later token shows the same party: the same subject of the same issuer by the same protocol, in the
-    /// same run of the same job where a CI system tells it, since all jobs of a branch share a subject there.
+    /// Tells whether another token shows the same party.
     #[must_use]
     pub fn is_same_party(&self, other: &Self) -> bool {
-        let (one, another) = (self.identity(), other.identity());
-        let job = |ci: &Ci| {
-            let Ci {
-                run_id,
-                workflow_ref,
-                job_workflow_ref,
-                environment,
-                ..
-            } = ci.clone();
-            (run_id, workflow_ref, job_workflow_ref, environment)
-        };
-        self.issuer() == other.issuer()
-            && one.protocol == another.protocol
-            && one.issuer_name == another.issuer_name
-            && one.subject == another.subject
-            && one.uid == another.uid
-            && job(&one.ci) == job(&another.ci)
+        self.party() == other.party()
+    }
+
+    /// Gives whom it stands for, whichever token shows that.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        let identity = self.identity();
+        let Ci {
+            run_id,
+            workflow_ref,
+            job_workflow_ref,
+            environment,
+            ..
+        } = identity.ci.clone();
+        Party {
+            protocol: identity.protocol,
+            issuer: self.0.issuer.clone(),
+            issuer_name: identity.issuer_name.clone(),
+            subject: identity.subject.clone(),
+            uid: identity.uid,
+            job: [run_id, workflow_ref, job_workflow_ref, environment],
+        }
     }
 
     /// Tells whether a token was made after the one that this principal was shown by, so that none is used twice and no

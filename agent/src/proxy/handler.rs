@@ -9,12 +9,13 @@ use tokio::runtime::Handle;
 
 use super::closing;
 use super::core::Core;
+use super::kept;
 use super::login::closed;
 use super::opening::{self, ShownBy};
 use super::sessions::Session;
 use crate::control::sign_in::{SignInCall, SignInOutcome};
 use crate::control::{
-    FreshToken, SessionEnd, SessionFacts, SessionHandler, SessionSummary, Settled,
+    FreshToken, KeptLogin, SessionEnd, SessionFacts, SessionHandler, SessionSummary, Settled,
 };
 use crate::record::{Phase, Row, SessionRow};
 
@@ -119,6 +120,15 @@ impl SessionHandler for Handler {
             sealed: Some(shown.sealed),
             same_uid: session.same_uid() == Some(true),
         })
+    }
+
+    fn restored(&self, login: KeptLogin) -> Result<(), String> {
+        let shared = &self.core.shared;
+        let session = shared
+            .sessions
+            .get(login.session)
+            .ok_or_else(|| format!("session {} is not open here", login.session))?;
+        kept::restore(shared, &session, &login).map_err(|error| error.to_string())
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {

@@ -114,7 +114,7 @@ impl Issuers {
         let Some(known) = self.known.iter().find(by_url) else {
             return Err(Untaken::Token(self.unknown(token)));
         };
-        let verified = tokio::time::timeout(VERIFY_WITHIN, self.verify_by(known, &token)).await;
+        let verified = tokio::time::timeout(VERIFY_WITHIN, self.verify_by(known, token)).await;
         verified.unwrap_or_else(|_| {
             Err(Untaken::NoKeys {
                 issuer: known.issuer.name.clone(),

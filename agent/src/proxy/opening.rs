@@ -1,4 +1,4 @@
-//! Who a new session acts for: settled before the session is made, known again when it is recorded.
+//! Who a new session or login acts for: settled before it is made, known again when it is recorded.
 
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -8,13 +8,14 @@ use super::sessions::Session;
 use crate::config::{TokenUse, WithoutToken};
 use crate::control::{HandedToken, Proof, SessionFacts, Settled};
 use crate::id::SessionId;
-use crate::identity::{Handed, Principal};
+use crate::identity::{Handed, Principal, Token};
 use crate::record::{Category, EventRow, Severity, hex};
+use crate::snowflake::secret::Secret;
 
-/// Event: a token showed who a session acts for, or who signed in.
+/// Event: a token showed who a session or login acts for, or who signed in.
 pub(super) const ACCEPTED: &str = "AU001";
 
-/// Event: a session or a sign-in was refused, since nothing showed who it acts for.
+/// Event: a session, login or sign-in was refused, since nothing showed who it acts for.
 pub(super) const REFUSED: &str = "AU002";
 
 /// What to do once a sign-in opens no sessions any more.
@@ -27,6 +28,8 @@ pub(super) enum ShownBy {
     Token,
     /// The user's `icecore login` had got it.
     Login,
+    /// A driver showed it at its login.
+    Driver,
 }
 
 impl ShownBy {
@@ -35,6 +38,7 @@ impl ShownBy {
         match self {
             Self::Token => "token",
             Self::Login => "login",
+            Self::Driver => "driver",
         }
     }
 }
@@ -126,13 +130,57 @@ impl Core {
         shown
     }
 
+    /// Settles whom a login acts for that its client shows something with; none if it is whom its session acts for.
+    ///
+    /// # Errors
+    /// A text for the client, which holds nothing of a token; whoever refuses the login records it.
+    pub(super) async fn settle_login(
+        &self,
+        session: &Session,
+        shown: Option<Secret>,
+    ) -> Result<Option<Principal>, String> {
+        let identity = &self.shared.config.identity;
+        if !identity.in_band {
+            return Ok(None);
+        }
+        let held = session.principal();
+        let token = shown.filter(|text| Token::is_like(text.reveal()));
+        let Some(token) = token else {
+            let is_shown = held.identity().is_verified();
+            if is_shown || identity.without_token == WithoutToken::Host {
+                return Ok(None);
+            }
+            return Err(format!(
+                "identity refused: expected a token of issuer {} as the driver's password or OAuth token, found none",
+                self.issuer_names()
+            ));
+        };
+        let shown = self.verify(token.reveal(), ShownBy::Driver).await?;
+        if !held.identity().is_verified() {
+            // Drivers show it at each login.
+            self.claim(session.id(), &shown, TokenUse::Host).await?;
+            return Ok(Some(shown));
+        }
+        if held.is_same_party(&shown) {
+            return Ok(None);
+        }
+        Err(format!(
+            "identity refused: expected a token of {held}, for whom the session acts, found one of {shown}"
+        ))
+    }
+
+    fn issuer_names(&self) -> String {
+        let names: Vec<&str> = self.shared.config.identity.issuer_names().collect();
+        names.join(" or ")
+    }
+
     async fn settle_by_token(
         &self,
         facts: &SessionFacts,
         token: &HandedToken,
         shown_by: ShownBy,
     ) -> Result<Settled, String> {
-        let principal = self.verify(token, shown_by).await?;
+        let principal = self.verify(token.reveal(), shown_by).await?;
         let identity = &self.shared.config.identity;
         let is_allowed = identity.allow_same_uid || facts.allow_same_uid;
         let shares = facts.shares_uid.as_deref();
@@ -148,7 +196,7 @@ impl Core {
         let uses = match shown_by {
             ShownBy::Token => identity.token_use,
             // It is there for all sessions of its user on this host.
-            ShownBy::Login => TokenUse::Host,
+            ShownBy::Login | ShownBy::Driver => TokenUse::Host,
         };
         self.claim(facts.id, &principal, uses).await?;
         Ok(Settled {
@@ -160,7 +208,7 @@ impl Core {
     async fn show_fresh(&self, session: &Session, token: &HandedToken) -> Result<Shown, String> {
         let (now, fresh) = (
             session.principal(),
-            self.verify(token, ShownBy::Token).await?,
+            self.verify(token.reveal(), ShownBy::Token).await?,
         );
         if !now.is_same_party(&fresh) {
             return Err(format!(
@@ -179,16 +227,16 @@ impl Core {
         })
     }
 
-    async fn verify(&self, token: &HandedToken, shown_by: ShownBy) -> Result<Principal, String> {
+    async fn verify(&self, token: &str, shown_by: ShownBy) -> Result<Principal, String> {
         // Its form decides who verifies it.
-        let verified = match Handed::read(token.reveal()) {
+        let verified = match Handed::read(token) {
             Ok(Handed::Token(token)) => self.shared.issuers.verify(&token).await,
             Ok(Handed::Message(message)) => self.shared.providers.verify(&message),
             Err(error) => Err(error.into()),
         };
         verified.map_err(|untaken| {
             let hint = match shown_by {
-                ShownBy::Token => untaken.hint(),
+                ShownBy::Token | ShownBy::Driver => untaken.hint(),
                 ShownBy::Login => Some(LOGIN_AGAIN),
             };
             let hint = hint.map(|hint| format!("; {hint}"));
@@ -205,8 +253,9 @@ impl Core {
         let identity = &self.shared.config.identity;
         match identity.without_token {
             WithoutToken::Host => Ok(Settled::default()),
+            // Each of its logins needs one.
+            WithoutToken::Refuse if identity.in_band => Ok(Settled::default()),
             WithoutToken::Refuse => {
-                let issuers: Vec<&str> = identity.issuer_names().collect();
                 let login = match identity.sign_ins.as_slice() {
                     [] => "",
                     _ => "log in with `icecore login`, ",
@@ -214,7 +263,7 @@ impl Core {
                 Err(format!(
                     "identity refused: expected a token of issuer {}, found none; {login}give one with \
                      --identity-token-file or --identity-token-env, or set identity.without_token = \"host\"",
-                    issuers.join(" or ")
+                    self.issuer_names()
                 ))
             }
         }

@@ -108,6 +108,11 @@ impl Session {
         self.facts.id
     }
 
+    /// Tells whether an earlier proxy served it, of whose statements this one knows nothing.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.facts.resumed
+    }
+
     pub(super) fn principal(&self) -> Principal {
         let principal = self.principal.read();
         principal.unwrap_or_else(PoisonError::into_inner).clone()

@@ -12,6 +12,7 @@ use super::claiming::Claimant;
 use super::core::{HostEvents, Shared};
 use super::implicit::Implicit;
 use super::issuers::Issuers;
+use super::kept::Keeping;
 use super::logins::Logins;
 use super::providers::Providers;
 use super::sessions::Sessions;
@@ -137,6 +138,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         },
         sessions: Sessions::default(),
         logins: Logins::default(),
+        keeping: Keeping::default(),
         implicit: Implicit::default(),
         accounts,
         destinations: Destinations::from_fd(destinations)?,

@@ -42,7 +42,7 @@ mod any;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use digest::hex;
+pub(crate) use digest::{hex, sha256};
 pub(crate) use object::read;
 pub(crate) use store::{Found, Store};
 

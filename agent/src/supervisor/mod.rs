@@ -9,6 +9,7 @@ mod cgroup;
 mod detach;
 mod door;
 mod keeper;
+mod kept;
 mod listener;
 mod lock;
 mod peer;

@@ -7,6 +7,7 @@ use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
 use super::cgroup::SessionCgroup;
+use super::kept::KeptLogins;
 use super::peer::Peer;
 use super::rights::Accounts;
 use super::roster::{Entry, Held, Live, Unclosed};
@@ -218,6 +219,7 @@ impl Shared {
             cgroup,
             token: Some(token),
             held: Held::ByConnection,
+            logins: KeptLogins::default(),
         })?;
         let Err(failure) = proxy.link.opened(facts) else {
             return Ok(());
@@ -320,7 +322,7 @@ impl Shared {
             leftovers: leftovers.clone(),
         };
         debug!(session = %id, reason, leftovers = leftovers.len(), "session ended");
-        let outcome = self.record_end(&live.entry.facts, end);
+        let outcome = self.record_end(&live.entry.facts, end, live.logins);
         let (summary, problem) = match outcome {
             Ok(summary) => (Some(summary), None),
             Err(failure) => (None, Some(told(failure))),
@@ -376,6 +378,7 @@ impl Shared {
                 reason: "daemon".to_owned(),
                 leftovers: Vec::new(),
             },
+            logins: live.logins,
             tried: Some(proxy),
         });
     }
@@ -408,6 +411,7 @@ impl Shared {
         &self,
         facts: &SessionFacts,
         end: SessionEnd,
+        logins: KeptLogins,
     ) -> Result<SessionSummary, LinkError> {
         let proxy = self.proxy(Duration::ZERO);
         let outcome = match &proxy {
@@ -422,6 +426,7 @@ impl Shared {
                 roster.unclosed.push(Unclosed {
                     facts: facts.clone(),
                     end,
+                    logins,
                     tried: proxy.map(|proxy| proxy.number),
                 });
             }

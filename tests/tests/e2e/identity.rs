@@ -15,7 +15,6 @@ use icecore_tests::harness::provider::Provider;
 use icecore_tests::harness::world::{AGENT_UID, Plan, World};
 use icecore_tests::python;
 use icecore_tests::time;
-use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::asserts::{refused, worked};
@@ -282,27 +281,6 @@ fn what_shows_nobody_opens_no_session_and_is_recorded() -> Result<()> {
     Ok(())
 }
 
-/// Kills the proxy and waits until another takes sessions.
-pub(crate) fn replace_proxy(world: &mut World) -> Result<()> {
-    let killed = world.daemon()?.proxy()?;
-    kill_process(killed, Signal::KILL)?;
-    let start = time::instant();
-    while world
-        .daemon()?
-        .proxy()
-        .ok()
-        .is_none_or(|proxy| proxy == killed)
-        || !world.takes_sessions()
-    {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "no proxy came back"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
-}
-
 /// A proxy that is started again knows the session by its seal: the token is written down nowhere.
 #[test]
 fn a_session_keeps_its_identity_when_the_proxy_is_killed() -> Result<()> {
@@ -324,7 +302,7 @@ fn a_session_keeps_its_identity_when_the_proxy_is_killed() -> Result<()> {
         let text = fs::read_to_string(entry?.path())?;
         assert!(!text.contains(&token), "the token is on disk");
     }
-    replace_proxy(&mut world)?;
+    world.replace_proxy()?;
     driver.expect("pause")?;
     driver.go_on()?;
     let finished = driver.finish()?;

@@ -25,9 +25,13 @@ mod grants;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod in_band;
+#[cfg(test)]
 mod issuers;
 #[cfg(test)]
 mod jobs;
+#[cfg(test)]
+mod kept;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

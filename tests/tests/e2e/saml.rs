@@ -14,7 +14,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use crate::asserts::{refused, worked};
-use crate::identity::{replace_proxy, run, start, token_file};
+use crate::identity::{run, start, token_file};
 
 /// What the provider calls groups.
 const GROUPS: &str = "http://schemas.passportjs.com/groups";
@@ -193,7 +193,7 @@ fn an_assertion_decides_by_its_groups_from_the_role_to_the_record() -> Result<()
         "{told}"
     );
 
-    replace_proxy(&mut world)?;
+    world.replace_proxy()?;
     analyst.go_on()?;
     let finished = analyst.finish()?;
     worked(&finished, &["again", "after"]);
