@@ -182,7 +182,7 @@ fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), Supervisor
     // After the programs: they know the listeners by a tag that sockets get when they are made.
     let handover = Handover {
         config: config.source.clone(),
-        listeners: listener::bind_both(config.capture.port)?,
+        listeners: listener::bind_both(config.capture.port, listener::PATIENCE)?,
         destinations: kernel.destinations_fd()?,
     };
     let run_dir = &config.daemon.run_dir;
