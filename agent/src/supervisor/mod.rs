@@ -11,6 +11,7 @@ mod door;
 mod keeper;
 mod kept;
 mod listener;
+mod opening;
 mod lock;
 mod peer;
 mod proxy;
