@@ -14,6 +14,7 @@ mod leftover;
 mod link;
 mod program;
 mod summary;
+mod token_file;
 mod trust;
 mod untouched;
 mod user;
@@ -130,7 +131,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
-    let found = args.identity.find(&wanted)?;
+    let found = args.identity.find(&wanted, args.user.as_deref())?;
     let request = Request::Open {
         labels,
         exe: exe.to_string_lossy().into_owned(),
