@@ -9,7 +9,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::claiming::Claimant;
-use super::core::{HostEvents, Shared};
+use super::core::Shared;
+use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::kept::Keeping;
