@@ -35,7 +35,7 @@ pub(super) struct Shared {
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
-    pub(super) providers: Providers,
+    pub(super) providers: Arc<Providers>,
     pub(super) sign_ins: SignIns,
     /// Names this host in claims of tokens.
     pub(super) claimant: Claimant,

@@ -39,6 +39,12 @@ pub(super) enum Untaken {
     /// There is no metadata to check a SAML message with.
     #[error("metadata of provider `{provider}`: {cause}")]
     NoMetadata { provider: String, cause: String },
+    /// Too many SAML messages came at once.
+    #[error("SAML message: expected a free place to verify it within {} s, found none", .0.as_secs())]
+    Busy(Duration),
+    /// The verification did not come to an end.
+    #[error("SAML message: its verification broke off")]
+    Broken,
 }
 
 impl Untaken {
@@ -50,6 +56,8 @@ impl Untaken {
                 "see that this host reaches the issuer, or set `jwks_file` for one that it cannot reach",
             ),
             Self::NoMetadata { .. } => Some("`icecore check` tells whether the file is good"),
+            Self::Busy(_) => Some("try again"),
+            Self::Broken => None,
         }
     }
 }
