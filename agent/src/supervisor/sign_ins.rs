@@ -1,10 +1,12 @@
 //! Engineers' sign-ins: one under way for each control connection, one kept for each user.
 //!
-//! They are in this process's memory alone, so that a restart forgets them: nothing on disk opens sessions. A user's slot
-//! is locked while its token is refreshed, since some issuers take a refresh token once; no other lock is taken then.
+//! They are in this process's memory alone, so that a restart forgets them: nothing on disk opens sessions. A user's token
+//! is refreshed by one caller at a time, since some issuers take a refresh token once; what is kept can be read and
+//! forgotten meanwhile. An issuer that is asked too often may lock this host out, so each user's steps are paced.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -21,17 +23,163 @@ use crate::control::{HandedToken, Proof, TOKEN_TEXT_MAX_BYTES};
 /// How long before its end a token is refreshed: the session has to open with it.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
+/// How long a refresh that failed is answered for, so that a user's runs do not each wait for the next one.
+const FAILURE_KEPT: Duration = Duration::from_secs(30);
+
+/// Least time between two sign-ins that a user begins.
+const BEGIN_GAP: Duration = Duration::from_secs(2);
+
+/// Longest wait for it.
+const BEGIN_WITHIN: Duration = Duration::from_secs(6);
+
+/// Most steps of sign-ins at once, of all users; refreshes, one for each user that is signed in, are beside them.
+const STEPS_MAX: usize = 8;
+
 /// What is kept of each user's sign-in.
 #[derive(Debug, Default)]
-pub(super) struct SignIns(Mutex<BTreeMap<u32, Slot>>);
+pub(super) struct SignIns {
+    users: Mutex<BTreeMap<u32, Arc<User>>>,
+    /// Steps under way.
+    steps: Arc<()>,
+}
 
 /// What is kept of one user's.
-type Slot = Arc<Mutex<Option<KeptSignIn>>>;
+#[derive(Debug, Default)]
+struct User {
+    /// Held while the token is refreshed; no other lock but `kept` is taken then.
+    refreshing: Mutex<()>,
+    /// Held for one look or change.
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    sign_in: Option<KeptSignIn>,
+    /// Counts what was kept or forgotten: a refresh counts for what it began with alone.
+    generation: u64,
+    /// When the last refresh failed, and why.
+    failed: Option<(i64, String)>,
+    /// When the user may begin a sign-in again, and ask for a device code again.
+    begin_ns: i64,
+    poll_ns: i64,
+}
 
 impl SignIns {
-    fn slot(&self, uid: u32) -> Slot {
-        Arc::clone(lock(&self.0).entry(uid).or_default())
+    fn user(&self, uid: u32) -> Arc<User> {
+        Arc::clone(lock(&self.users).entry(uid).or_default())
     }
+
+    /// Takes one of the places for steps; it is free again when it is dropped.
+    fn step(&self) -> Option<Arc<()>> {
+        let step = Arc::clone(&self.steps);
+        (Arc::strong_count(&step) <= STEPS_MAX + 1).then_some(step)
+    }
+}
+
+impl User {
+    fn replace(&self, sign_in: Option<KeptSignIn>) -> bool {
+        let mut kept = lock(&self.kept);
+        kept.generation += 1;
+        kept.failed = None;
+        std::mem::replace(&mut kept.sign_in, sign_in).is_some()
+    }
+
+    /// Gives the proof of a session, refreshed if that is due.
+    fn proof(
+        &self,
+        now: DateTime<Utc>,
+        now_ns: impl Fn() -> i64,
+        refresh: impl FnOnce(KeptSignIn) -> Result<SignInOutcome, Refusal>,
+    ) -> Result<Proof, Refusal> {
+        if let Some(proof) = lock(&self.kept).proof(now) {
+            return Ok(proof);
+        }
+        let _turn = lock(&self.refreshing);
+        let (generation, held) = {
+            let kept = lock(&self.kept);
+            // Whoever had the turn before may have settled it.
+            if let Some(proof) = kept.proof(now) {
+                return Ok(proof);
+            }
+            let Some(held) = kept.sign_in.clone() else {
+                return Ok(Proof::Absent);
+            };
+            let kept_ns = i64::try_from(FAILURE_KEPT.as_nanos()).unwrap_or(i64::MAX);
+            if let Some((_, reason)) = kept
+                .failed
+                .as_ref()
+                .filter(|(at, _)| now_ns() - at < kept_ns)
+            {
+                spent(&held, now, reason.clone())?;
+                return Ok(Proof::Kept(held.id_token));
+            }
+            (kept.generation, held)
+        };
+        let outcome = refresh(held);
+        let mut kept = lock(&self.kept);
+        if kept.generation != generation {
+            return Ok(kept.as_it_is());
+        }
+        let Some(held) = kept.sign_in.as_mut() else {
+            return Ok(Proof::Absent);
+        };
+        let failure = match outcome {
+            Ok(SignInOutcome::SignedIn(next)) => {
+                *held = *next;
+                None
+            }
+            Ok(SignInOutcome::Over { reason }) => {
+                held.refresh_token = None;
+                held.shown.is_refreshed = false;
+                Some(reason)
+            }
+            Ok(SignInOutcome::Begun { .. } | SignInOutcome::Waiting { .. }) => None,
+            Err(refusal) => Some(refusal.to_string()),
+        };
+        kept.failed = failure.clone().map(|reason| (now_ns(), reason));
+        if let (Some(reason), Some(held)) = (failure, &kept.sign_in) {
+            spent(held, now, reason)?;
+        }
+        Ok(kept.as_it_is())
+    }
+
+    /// Takes a user's turn to begin a sign-in; gives how long to wait for it, unless that is too long.
+    fn begin(&self, now_ns: i64) -> Option<Duration> {
+        let mut kept = lock(&self.kept);
+        let wait = Duration::from_nanos(u64::try_from(kept.begin_ns - now_ns).unwrap_or(0));
+        if wait > BEGIN_WITHIN {
+            return None;
+        }
+        kept.begin_ns = after(now_ns, wait + BEGIN_GAP);
+        Some(wait)
+    }
+
+    /// Tells how long to wait before the issuer is asked about a device code again, if that is not over.
+    fn early(&self, now_ns: i64) -> Option<u64> {
+        let left = u64::try_from(lock(&self.kept).poll_ns - now_ns).unwrap_or(0);
+        (left > 0).then(|| left.div_ceil(1_000_000_000))
+    }
+
+    fn wait(&self, now_ns: i64, wait_s: u64) {
+        lock(&self.kept).poll_ns = after(now_ns, Duration::from_secs(wait_s));
+    }
+}
+
+impl Kept {
+    /// Gives the proof if nothing has to be refreshed for it.
+    fn proof(&self, now: DateTime<Utc>) -> Option<Proof> {
+        let is_due = self.sign_in.as_ref().is_some_and(|kept| is_due(kept, now));
+        (!is_due).then(|| self.as_it_is())
+    }
+
+    fn as_it_is(&self) -> Proof {
+        let kept = self.sign_in.as_ref();
+        kept.map_or(Proof::Absent, |kept| Proof::Kept(kept.id_token.clone()))
+    }
+}
+
+fn after(now_ns: i64, wait: Duration) -> i64 {
+    now_ns.saturating_add(i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX))
 }
 
 impl Shared {
@@ -52,6 +200,11 @@ impl Shared {
             }
             SignInAsk::Begin { issuer, way } => {
                 *pending = None;
+                let turn = self.sign_ins.user(uid).begin(self.clock.mono_ns());
+                let Some(wait) = turn else {
+                    return Err(too_often("too many logins begun by this user"));
+                };
+                thread::sleep(wait);
                 self.go_on(uid, pending, SignInCall::Begin { issuer, way })
             }
             SignInAsk::Finish { query } => {
@@ -61,15 +214,18 @@ impl Shared {
                 }
                 self.answered(uid, pending, Some(query))
             }
-            SignInAsk::Poll {} => self.answered(uid, pending, None),
+            SignInAsk::Poll {} => match self.sign_ins.user(uid).early(self.clock.mono_ns()) {
+                Some(wait_s) if pending.is_some() => Ok(SignInReply::Waiting { wait_s }),
+                Some(_) | None => self.answered(uid, pending, None),
+            },
             SignInAsk::Status {} => {
-                let slot = self.sign_ins.slot(uid);
-                let signed_in = lock(&slot).as_ref().map(|kept| kept.shown.clone());
+                let user = self.sign_ins.user(uid);
+                let kept = lock(&user.kept);
+                let signed_in = kept.sign_in.as_ref().map(|kept| kept.shown.clone());
                 Ok(SignInReply::Status { signed_in })
             }
             SignInAsk::Forget {} => {
-                let slot = self.sign_ins.slot(uid);
-                let was_kept = lock(&slot).take().is_some();
+                let was_kept = self.sign_ins.user(uid).replace(None);
                 Ok(SignInReply::Forgotten { was_kept })
             }
         }
@@ -98,55 +254,51 @@ impl Shared {
         pending: &mut Option<Pending>,
         call: SignInCall,
     ) -> Result<SignInReply, Refusal> {
+        let Some(_step) = self.sign_ins.step() else {
+            return Err(too_often("too many logins under way on this host"));
+        };
         match self.ask_for_sign_in(call)? {
             SignInOutcome::Begun {
                 pending: under_way,
                 begun,
             } => {
+                self.pace(uid, &under_way);
                 *pending = Some(under_way);
                 Ok(SignInReply::Begun(begun))
             }
             SignInOutcome::Waiting { pending: under_way } => {
-                let wait_s = match &under_way {
-                    Pending::Browser { .. } => 1,
-                    Pending::Device { wait_s, .. } => *wait_s,
-                };
+                let wait_s = self.pace(uid, &under_way);
                 *pending = Some(under_way);
                 Ok(SignInReply::Waiting { wait_s })
             }
             SignInOutcome::SignedIn(kept) => {
                 let shown = kept.shown.clone();
-                *lock(&self.sign_ins.slot(uid)) = Some(*kept);
+                self.sign_ins.user(uid).replace(Some(*kept));
                 Ok(SignInReply::SignedIn(shown))
             }
             SignInOutcome::Over { reason } => Err(Refusal::Proxy(reason)),
         }
     }
 
+    /// Has the issuer left alone until it may be asked again; gives how long that is, in seconds.
+    fn pace(&self, uid: u32, under_way: &Pending) -> u64 {
+        let wait_s = match under_way {
+            Pending::Browser { .. } => 1,
+            Pending::Device { wait_s, .. } => *wait_s,
+        };
+        let user = self.sign_ins.user(uid);
+        user.wait(self.clock.mono_ns(), wait_s);
+        wait_s
+    }
+
     /// Gives what shows who a user's session acts for that brought no token: their sign-in, if there is one.
     pub(super) fn proof_of(&self, uid: u32) -> Result<Proof, Refusal> {
-        let slot = self.sign_ins.slot(uid);
-        let mut slot = lock(&slot);
-        let Some(kept) = slot.as_mut() else {
-            return Ok(Proof::Absent);
+        let refresh = |kept| {
+            let kept = Box::new(kept);
+            self.ask_for_sign_in(SignInCall::Refresh { uid, kept })
         };
-        if is_due(kept, self.clock.now()) {
-            let call = SignInCall::Refresh {
-                uid,
-                kept: Box::new(kept.clone()),
-            };
-            match self.ask_for_sign_in(call) {
-                Ok(SignInOutcome::SignedIn(next)) => *kept = *next,
-                Ok(SignInOutcome::Over { reason }) => {
-                    kept.refresh_token = None;
-                    kept.shown.is_refreshed = false;
-                    spent(kept, self.clock.now(), reason)?;
-                }
-                Ok(SignInOutcome::Begun { .. } | SignInOutcome::Waiting { .. }) => {}
-                Err(refusal) => spent(kept, self.clock.now(), refusal.to_string())?,
-            }
-        }
-        Ok(Proof::Kept(kept.id_token.clone()))
+        let user = self.sign_ins.user(uid);
+        user.proof(self.clock.now(), || self.clock.mono_ns(), refresh)
     }
 
     fn ask_for_sign_in(&self, call: SignInCall) -> Result<SignInOutcome, Refusal> {
@@ -181,6 +333,10 @@ impl Shared {
             [..] => Refusal::OtherIssuer(names()),
         })
     }
+}
+
+fn too_often(what: &str) -> Refusal {
+    Refusal::Proxy(format!("login refused: {what}; try again in a moment"))
 }
 
 /// Tells whether a token is to be refreshed before it is used.
@@ -262,5 +418,74 @@ mod tests {
             "the login of okta:00u1 ended at 1970-01-01T00:16:40+00:00 and was not refreshed: the issuer said \
              `invalid_grant`; log in again: icecore login"
         );
+    }
+
+    fn refused() -> Result<SignInOutcome, Refusal> {
+        Err(Refusal::Proxy("the issuer is away".to_owned()))
+    }
+
+    #[test]
+    fn a_refresh_that_failed_is_not_tried_again_at_once() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(950);
+        let user = User::default();
+        user.replace(Some(kept(Some("r"))));
+        let tries = std::cell::Cell::new(0);
+        let ask = |now_ns: i64| {
+            user.proof(
+                now,
+                || now_ns,
+                |_| {
+                    tries.set(tries.get() + 1);
+                    refused()
+                },
+            )
+        };
+        let proof = Proof::Kept(HandedToken::new("a.b.c".to_owned()));
+        assert_eq!(ask(0).unwrap(), proof);
+        assert_eq!(ask(29_000_000_000).unwrap(), proof);
+        assert_eq!(tries.get(), 1);
+        assert_eq!(ask(30_000_000_000).unwrap(), proof);
+        assert_eq!(tries.get(), 2);
+        user.replace(Some(kept(Some("r"))));
+        assert_eq!(ask(30_000_000_001).unwrap(), proof);
+        assert_eq!(tries.get(), 3);
+    }
+
+    #[test]
+    fn what_is_forgotten_during_its_refresh_stays_so() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(950);
+        let user = User::default();
+        user.replace(Some(kept(Some("r"))));
+        let proof = user.proof(
+            now,
+            || 0,
+            |held| {
+                assert!(user.replace(None));
+                Ok(SignInOutcome::SignedIn(Box::new(held)))
+            },
+        );
+        assert_eq!(proof.unwrap(), Proof::Absent);
+        assert!(lock(&user.kept).sign_in.is_none());
+    }
+
+    #[test]
+    fn a_users_steps_are_paced_and_those_of_all_are_bounded() {
+        let (user, s) = (User::default(), 1_000_000_000);
+        let waits: Vec<_> = (0..6).map(|_| user.begin(s)).collect();
+        let wait = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(waits, [wait(0), wait(2), wait(4), wait(6), None, None]);
+        assert_eq!(user.begin(9 * s), wait(0));
+
+        assert_eq!(user.early(s), None);
+        user.wait(s, 5);
+        assert_eq!(user.early(s), Some(5));
+        assert_eq!(user.early(6 * s - 1), Some(1));
+        assert_eq!(user.early(6 * s), None);
+
+        let all = SignIns::default();
+        let steps: Vec<_> = (0..STEPS_MAX).map(|_| all.step().unwrap()).collect();
+        assert!(all.step().is_none());
+        drop(steps);
+        assert!(all.step().is_some());
     }
 }
