@@ -128,6 +128,13 @@ impl User {
                 *held = *next;
                 None
             }
+            Ok(SignInOutcome::Rotated {
+                refresh_token,
+                reason,
+            }) => {
+                held.refresh_token = Some(refresh_token);
+                Some(reason)
+            }
             Ok(SignInOutcome::Over { reason }) => {
                 held.refresh_token = None;
                 held.shown.is_refreshed = false;
@@ -276,7 +283,9 @@ impl Shared {
                 self.sign_ins.user(uid).replace(Some(*kept));
                 Ok(SignInReply::SignedIn(shown))
             }
-            SignInOutcome::Over { reason } => Err(Refusal::Proxy(reason)),
+            SignInOutcome::Rotated { reason, .. } | SignInOutcome::Over { reason } => {
+                Err(Refusal::Proxy(reason))
+            }
         }
     }
 
@@ -449,6 +458,33 @@ mod tests {
         user.replace(Some(kept(Some("r"))));
         assert_eq!(ask(30_000_000_001).unwrap(), proof);
         assert_eq!(tries.get(), 3);
+    }
+
+    #[test]
+    fn the_next_refresh_token_is_kept_when_its_id_token_is_not_taken() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::seconds(950);
+        let user = User::default();
+        user.replace(Some(kept(Some("r"))));
+        let rotated = user.proof(
+            now,
+            || 0,
+            |_| {
+                Ok(SignInOutcome::Rotated {
+                    refresh_token: HandedToken::new("r2".to_owned()),
+                    reason: "no keys".to_owned(),
+                })
+            },
+        );
+        assert!(rotated.is_ok());
+        let next = user.proof(
+            now,
+            || 60_000_000_000,
+            |held| {
+                assert_eq!(held.refresh_token, Some(HandedToken::new("r2".to_owned())));
+                Ok(SignInOutcome::SignedIn(Box::new(held)))
+            },
+        );
+        assert!(next.is_ok());
     }
 
     #[test]

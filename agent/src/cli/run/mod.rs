@@ -42,9 +42,9 @@ use summary::Summary;
 use trust::Trust;
 use untouched::{Surroundings, untouched};
 
-/// How long the daemon may take to answer; it waits 10 s for a proxy, 20 s for an issuer that refreshes a login, 15 s for one
+/// How long the daemon may take to answer; it waits 10 s for a proxy, 25 s for an issuer that refreshes a login, 15 s for one
 /// whose token is looked at, and 10 s for the record.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(65);
 
 /// Runs a command in a session of its own
 ///
