@@ -18,7 +18,7 @@ use crate::control::sign_in::{KeptSignIn, SignInOutcome, SignedIn};
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
 /// How long a refresh that failed is answered for, so that a user's runs do not each wait for the next one.
-const FAILURE_KEPT: Duration = Duration::from_secs(30);
+const FAILURE_KEPT: Duration = Duration::from_secs(5);
 
 /// Least time between two sign-ins that a user begins.
 const BEGIN_GAP: Duration = Duration::from_secs(2);
@@ -296,12 +296,12 @@ mod tests {
         };
         let proof = Proof::Kept(HandedToken::new("a.b.c".to_owned()));
         assert_eq!(ask(0).unwrap(), proof);
-        assert_eq!(ask(29_000_000_000).unwrap(), proof);
+        assert_eq!(ask(4_999_999_999).unwrap(), proof);
         assert_eq!(tries.get(), 1);
-        assert_eq!(ask(30_000_000_000).unwrap(), proof);
+        assert_eq!(ask(5_000_000_000).unwrap(), proof);
         assert_eq!(tries.get(), 2);
         user.replace(Some(kept(Some("r"))));
-        assert_eq!(ask(30_000_000_001).unwrap(), proof);
+        assert_eq!(ask(5_000_000_001).unwrap(), proof);
         assert_eq!(tries.get(), 3);
     }
 
