@@ -32,8 +32,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait until a session's end is on record.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Longest wait for a step of a sign-in: two looks at the issuer, and one at its keys.
-const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest wait for a step of a sign-in: the proxy gives up on two answers of the issuer after 5 s each, and on its keys
+/// after 9 s. What comes later is lost, the next refresh token with it.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Longest wait until all frames are sealed and stored.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);

@@ -215,6 +215,13 @@ pub enum SignInOutcome {
     },
     /// The tokens are there, and the ID token is verified.
     SignedIn(Box<KeptSignIn>),
+    /// The issuer gave the next refresh token, which may be good once, but no ID token that is taken.
+    Rotated {
+        /// Gets the next one.
+        refresh_token: HandedToken,
+        /// Why there is no ID token, for the user.
+        reason: String,
+    },
     /// The issuer gives no further token; only a new sign-in helps.
     Over {
         /// Why, for the user.

@@ -11,7 +11,7 @@ use super::claims::{self, MEMBERS_MAX, PLAIN, is_plain};
 use super::error::{IdentityError, cut};
 use super::issuer::Pattern;
 use super::principal::{Ci, Identity, Kind, Principal, Protocol, Shown};
-use super::saml::{self, Assertion, AttributeNames, Seen};
+use super::saml::{self, Assertion, AttributeNames, SamlError, Unclaimed};
 
 /// One `[[identity.saml]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct SamlProvider {
     pub leeway: Duration,
 }
 
-/// Finds out whom a message shows, by its provider's settings and metadata, once: `seen` remembers its assertion.
+/// Finds out whom a message shows, by its provider's settings and metadata, once: `claim` uses its assertion up.
 ///
 /// # Errors
 /// Whatever is not as the settings ask; any doubt refuses.
@@ -46,8 +46,8 @@ pub fn verify_message(
     provider: &SamlProvider,
     metadata: saml::Provider,
     message: &[u8],
-    seen: &mut Seen,
     now: DateTime<Utc>,
+    claim: impl FnOnce(Unclaimed) -> Result<Assertion, SamlError>,
 ) -> Result<Principal, IdentityError> {
     let settings = saml::Settings {
         provider: metadata,
@@ -60,7 +60,8 @@ pub fn verify_message(
             user: provider.subject_attribute.clone(),
         },
     };
-    let assertion = saml::verify(message, &settings, seen, now).map_err(|cause| {
+    let opened = saml::open(message, &settings, now);
+    let assertion = opened.and_then(claim).map_err(|cause| {
         let provider = provider.name.clone();
         IdentityError::Assertion { provider, cause }
     })?;

@@ -5,6 +5,7 @@ use ring::hmac;
 
 use super::*;
 use crate::id::SessionId;
+use crate::identity::saml::Seen;
 use crate::identity::saml::tests::{ASSERTION, now, provider, signed_as};
 
 fn settings() -> SamlProvider {
@@ -37,13 +38,9 @@ fn judge_as(
     assertion: &str,
 ) -> Result<Principal, IdentityError> {
     let message = signed_as(id, assertion);
-    verify_message(
-        settings,
-        provider(),
-        message.as_bytes(),
-        &mut Seen::new(1),
-        now(),
-    )
+    verify_message(settings, provider(), message.as_bytes(), now(), |opened| {
+        opened.claim(&mut Seen::new(1), now())
+    })
 }
 
 #[track_caller]

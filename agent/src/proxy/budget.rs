@@ -66,16 +66,20 @@ impl EventBudget {
 
     /// Tells what was left out so far, if anything was.
     pub(super) fn left_out(&self) -> Option<Value> {
-        let by: Vec<Value> = self
-            .left_out
-            .iter()
-            .map(|((event_code, severity), events)| {
-                json!({ "event_code": event_code, "severity": severity, "events": events })
-            })
-            .collect();
-        let sum: u64 = self.left_out.values().sum();
-        (sum > 0).then(|| json!({ "events_left_out": sum, "by": by }))
+        tell_left_out(&self.left_out)
     }
+}
+
+/// Tells events that were left out, by code and severity, if there are any.
+pub(super) fn tell_left_out(left_out: &BTreeMap<(&'static str, i32), u64>) -> Option<Value> {
+    let by: Vec<Value> = left_out
+        .iter()
+        .map(|((event_code, severity), events)| {
+            json!({ "event_code": event_code, "severity": severity, "events": events })
+        })
+        .collect();
+    let sum: u64 = left_out.values().sum();
+    (sum > 0).then(|| json!({ "events_left_out": sum, "by": by }))
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! What all cores share, and what each has for itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use super::claiming::Claimant;
+use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::kept::Keeping;
@@ -36,7 +35,7 @@ pub(super) struct Shared {
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
-    pub(super) providers: Providers,
+    pub(super) providers: Arc<Providers>,
     pub(super) sign_ins: SignIns,
     /// Names this host in claims of tokens.
     pub(super) claimant: Claimant,
@@ -55,26 +54,6 @@ pub(super) struct Core {
     pub(super) upstream: Upstream,
 }
 
-/// Most events of no session that are recorded in a minute: any local user can dial the proxy's port.
-const HOST_EVENTS_MAX: u32 = 60;
-
-/// Counts events of no session, minute by minute.
-#[derive(Default)]
-pub(super) struct HostEvents(Mutex<(i64, u32)>);
-
-impl HostEvents {
-    /// Tells whether one more event may be recorded in this minute.
-    fn take(&self, now: DateTime<Utc>) -> bool {
-        let minute = now.timestamp().div_euclid(60);
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.0 != minute {
-            *counted = (minute, 0);
-        }
-        counted.1 = counted.1.saturating_add(1);
-        counted.1 <= HOST_EVENTS_MAX
-    }
-}
-
 impl Shared {
     /// Finds a governed account by one of its canonical host names.
     pub(super) fn account(&self, host: &str) -> Option<Arc<Account>> {
@@ -84,7 +63,7 @@ impl Shared {
             .cloned()
     }
 
-    /// Records an event; what a session has no room for is counted.
+    /// Records an event; what there is no room for is counted.
     pub(super) async fn event(
         &self,
         session: Option<&Session>,
@@ -103,7 +82,7 @@ impl Shared {
         };
         let row = match session {
             Some(session) => session.admit(row),
-            None => Some(row).filter(|_| self.host_events.take(self.stages.clock.now())),
+            None => self.host_events.admit(row, self.stages.clock.now()),
         };
         self.record_events(row.into_iter().collect()).await;
     }
@@ -118,20 +97,5 @@ impl Shared {
         if let Err(error) = self.stages.recorder.commit(rows).await {
             tracing::error!(count, %error, "events could not be recorded");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::TimeDelta;
-
-    use super::*;
-
-    #[test]
-    fn a_flood_without_a_session_is_counted_and_not_recorded() {
-        let (events, now) = (HostEvents::default(), DateTime::<Utc>::UNIX_EPOCH);
-        let taken = (0..1000).filter(|_| events.take(now)).count();
-        assert_eq!(taken, HOST_EVENTS_MAX as usize);
-        assert!(events.take(now + TimeDelta::minutes(1)));
     }
 }

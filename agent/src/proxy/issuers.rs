@@ -1,6 +1,6 @@
 //! The issuers whose tokens are taken, and their keys: fetched, kept for a while, looked up again where a key is new.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -39,6 +39,12 @@ pub(super) enum Untaken {
     /// There is no metadata to check a SAML message with.
     #[error("metadata of provider `{provider}`: {cause}")]
     NoMetadata { provider: String, cause: String },
+    /// Too many SAML messages came at once.
+    #[error("SAML message: expected a free place to verify it within {} s, found none", .0.as_secs())]
+    Busy(Duration),
+    /// The verification did not come to an end.
+    #[error("SAML message: its verification broke off")]
+    Broken,
 }
 
 impl Untaken {
@@ -50,6 +56,8 @@ impl Untaken {
                 "see that this host reaches the issuer, or set `jwks_file` for one that it cannot reach",
             ),
             Self::NoMetadata { .. } => Some("`icecore check` tells whether the file is good"),
+            Self::Busy(_) => Some("try again"),
+            Self::Broken => None,
         }
     }
 }
@@ -78,8 +86,17 @@ pub(super) struct Issuers {
 
 struct Known {
     issuer: Issuer,
+    /// Held for one look or change, never over the network: a token whose key is held waits for nobody.
+    state: std::sync::Mutex<State>,
     /// Held while keys are fetched: whoever else needs them waits for the same answer.
-    state: Mutex<State>,
+    looking: Mutex<()>,
+}
+
+impl Known {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is one step, so a panic elsewhere leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is known of an issuer's keys; times are those of the clock that never goes back.
@@ -97,7 +114,8 @@ impl Issuers {
         let known = |issuer: &Issuer| {
             Arc::new(Known {
                 issuer: issuer.clone(),
-                state: Mutex::default(),
+                state: std::sync::Mutex::default(),
+                looking: Mutex::default(),
             })
         };
         Self {
@@ -124,22 +142,18 @@ impl Issuers {
     }
 
     async fn verify_by(&self, known: &Known, token: &Token) -> Result<Principal, Untaken> {
-        let mut state = known.state.lock().await;
-        if self.keys(&state).is_none() {
-            self.look_for_token(known, &mut state).await;
-        }
-        match self.judge(known, &state, token) {
+        match self.judge(known, token) {
             // Perhaps it is signed with a key that the issuer has had since.
-            Err(Untaken::Token(IdentityError::Key { .. })) => {
-                self.look_for_token(known, &mut state).await;
-                self.judge(known, &state, token)
-            }
-            judged => judged,
+            Err(Untaken::NoKeys { .. } | Untaken::Token(IdentityError::Key { .. })) => {}
+            judged => return judged,
         }
+        self.look_for_token(known).await;
+        self.judge(known, token)
     }
 
-    fn judge(&self, known: &Known, state: &State, token: &Token) -> Result<Principal, Untaken> {
-        let Some(keys) = self.keys(state) else {
+    fn judge(&self, known: &Known, token: &Token) -> Result<Principal, Untaken> {
+        let state = known.state();
+        let Some(keys) = self.keys(&state) else {
             return Err(Untaken::NoKeys {
                 issuer: known.issuer.name.clone(),
                 cause: state
@@ -170,25 +184,25 @@ impl Issuers {
     }
 
     /// Looks because a token needs it, unless one did so a moment ago.
-    async fn look_for_token(&self, known: &Known, state: &mut State) {
+    async fn look_for_token(&self, known: &Known) {
+        let _turn = known.looking.lock().await;
         let now_ns = self.clock.mono_ns();
         let gap_ns = i64::try_from(LOOK_GAP.as_nanos()).unwrap_or(i64::MAX);
-        if state
-            .looked_ns
-            .is_some_and(|looked| now_ns - looked < gap_ns)
-        {
+        let looked_ns = known.state().looked_ns;
+        if looked_ns.is_some_and(|looked| now_ns - looked < gap_ns) {
             return;
         }
-        self.look(known, state).await;
+        self.look(known).await;
         // From its end on: those that waited for a slow look are not each to have one of their own.
-        state.looked_ns = Some(self.clock.mono_ns());
+        known.state().looked_ns = Some(self.clock.mono_ns());
     }
 
-    /// Reads an issuer's keys; those that are held stay if that fails.
-    async fn look(&self, known: &Known, state: &mut State) {
+    /// Reads an issuer's keys; those that are held stay if that fails. The caller has the turn to look.
+    async fn look(&self, known: &Known) {
         let issuer = &known.issuer;
-        let read = tokio::time::timeout(LOOK_WITHIN, fetch(&self.web, issuer));
-        match read.await.unwrap_or(Err(KeysError::Slow)) {
+        let read = tokio::time::timeout(LOOK_WITHIN, fetch(&self.web, issuer)).await;
+        let mut state = known.state();
+        match read.unwrap_or(Err(KeysError::Slow)) {
             Ok(keys) => {
                 if state.keys.as_ref().is_none_or(|(held, _)| *held != keys) {
                     let sha256 = crate::record::hex(&keys.sha256());
@@ -210,10 +224,10 @@ impl Issuers {
             let (all, known) = (Arc::clone(self), Arc::clone(known));
             drop(tasks::spawn("issuer-keys", async move {
                 loop {
-                    let mut state = known.state.lock().await;
-                    all.look(&known, &mut state).await;
-                    let failed = state.failure.is_some();
-                    drop(state);
+                    let turn = known.looking.lock().await;
+                    all.look(&known).await;
+                    drop(turn);
+                    let failed = known.state().failure.is_some();
                     let pause = if failed { RETRY_EVERY } else { REFRESH_EVERY };
                     tokio::time::sleep(pause).await;
                 }
@@ -234,4 +248,88 @@ async fn fetch(web: &web::Client, issuer: &Issuer) -> Result<Keys, KeysError> {
         }
     };
     Ok(Keys::read(&get(web, url).await?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::rand::SystemRandom;
+    use ring::signature::{Ed25519KeyPair, KeyPair as _};
+    use serde_json::json;
+
+    use super::*;
+    use crate::identity::{Algorithm, Kind};
+
+    const URL: &str = "https://id.acme.test";
+
+    fn issuer() -> Issuer {
+        Issuer {
+            name: "okta".to_owned(),
+            url: URL.to_owned(),
+            audiences: vec!["icecore".to_owned()],
+            parties: Vec::new(),
+            keys: KeySource::Discovery,
+            algorithms: Algorithm::ALL.to_vec(),
+            leeway: Duration::from_secs(60),
+            max_age: None,
+            groups_claim: "groups".to_owned(),
+            members: std::collections::BTreeMap::new(),
+            require: std::collections::BTreeMap::new(),
+            ci: None,
+            kind: Kind::Human,
+        }
+    }
+
+    fn token(pair: &Ed25519KeyPair, key: &str, now_s: i64) -> Token {
+        let header = json!({ "alg": "EdDSA", "kid": key });
+        let claims = json!({
+            "iss": URL, "sub": "ada", "aud": "icecore", "iat": now_s, "exp": now_s + 300, "jti": "1",
+        });
+        let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
+        let text = [header, claims].map(|part| encode(part.to_string().as_bytes()));
+        let text = text.join(".");
+        let signature = encode(pair.sign(text.as_bytes()).as_ref());
+        Token::read(&format!("{text}.{signature}")).unwrap()
+    }
+
+    #[test]
+    fn a_token_whose_key_is_held_waits_for_no_look() {
+        let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap();
+        let public = URL_SAFE_NO_PAD.encode(pair.public_key());
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": public });
+        let keys = Keys::read(json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap();
+        let clock = Clock::system();
+        let known = Arc::new(Known {
+            issuer: issuer(),
+            state: std::sync::Mutex::default(),
+            looking: Mutex::default(),
+        });
+        known.state().keys = Some((keys, clock.mono_ns()));
+        let issuers = Issuers {
+            known: vec![Arc::clone(&known)],
+            web: web::Client::new(web::trust(None).unwrap()),
+            clock,
+            stale_for: Duration::ZERO,
+        };
+        let now_s = clock.now().timestamp();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            // Another token, of an invented key, has the issuer asked.
+            let _turn = known.looking.lock().await;
+            let (invented, good) = (token(&pair, "k2", now_s), token(&pair, "k1", now_s));
+            tokio::select! {
+                biased;
+                _ = issuers.verify(&invented) => panic!("a key that is not held was not looked for"),
+                verified = issuers.verify(&good) => {
+                    let principal = verified.unwrap();
+                    assert_eq!(principal.identity().name(), "okta:ada");
+                }
+            }
+        });
+    }
 }

@@ -17,6 +17,7 @@ mod discovery;
 mod door;
 mod follow;
 mod handler;
+mod host_events;
 mod implicit;
 mod issuers;
 mod kept;
@@ -168,15 +169,16 @@ async fn sweep(shared: Arc<Shared>) {
         stages.registry.sweep(now_ns);
         // Those that a client renewed are kept by then; these were renewed for a statement, which does not wait.
         shared.keeping.update_soon(&shared.logins.take_changed());
-        shared
-            .record_events(shared.sessions.repeats_due(now_ns))
-            .await;
+        let mut due = shared.sessions.repeats_due(now_ns);
+        due.extend(shared.host_events.due(stages.clock.now()));
+        shared.record_events(due).await;
     }
 }
 
-/// Records what was counted of sessions that outlive the proxy.
+/// Records what was counted of sessions that outlive the proxy, and of none.
 fn tell_last_counts(shared: &Shared) {
-    let counts = shared.sessions.last_counts(shared.stages.clock.mono_ns());
+    let mut counts = shared.sessions.last_counts(shared.stages.clock.mono_ns());
+    counts.extend(shared.host_events.gap());
     let rows: Vec<Row> = counts.into_iter().map(Row::from).collect();
     if rows.is_empty() {
         return;

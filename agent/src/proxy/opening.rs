@@ -238,7 +238,7 @@ impl Core {
         // Its form decides who verifies it.
         let verified = match Handed::read(token) {
             Ok(Handed::Token(token)) => self.shared.issuers.verify(&token).await,
-            Ok(Handed::Message(message)) => self.shared.providers.verify(&message),
+            Ok(Handed::Message(message)) => self.shared.providers.verify(message).await,
             Err(error) => Err(error.into()),
         };
         verified.map_err(|untaken| {

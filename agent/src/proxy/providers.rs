@@ -1,37 +1,65 @@
 //! The SAML providers whose assertions are taken, each by its metadata as it stands in its file at that time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::issuers::Untaken;
 use crate::clock::Clock;
-use crate::config::{self, read_metadata};
+use crate::config::read_metadata;
 use crate::identity::saml::{self, Seen, stated_issuer};
 use crate::identity::{Principal, SamlProvider, unknown_provider, verify_message};
 
 /// Most assertions that are remembered while they are good, about 200 bytes each.
 const SEEN_MAX: usize = 50_000;
 
+/// Most messages that are verified at once: any local user may send some, each as long as 256 KiB.
+const AT_ONCE_MAX: usize = 2;
+
+/// Longest wait for one of these places; the supervisor waits 15 s.
+const PLACE_WITHIN: Duration = Duration::from_secs(5);
+
 /// All SAML providers of the config.
 pub(super) struct Providers {
     known: Vec<SamlProvider>,
     /// What this proxy has taken, so that it takes nothing twice.
     seen: Mutex<Seen>,
+    places: Arc<Semaphore>,
     clock: Clock,
 }
 
 impl Providers {
-    pub(super) fn new(identity: &config::Identity, clock: Clock) -> Self {
+    pub(super) fn new(known: Vec<SamlProvider>, clock: Clock) -> Self {
         Self {
-            known: identity.providers.clone(),
+            known,
             seen: Mutex::new(Seen::new(SEEN_MAX)),
+            places: Arc::new(Semaphore::new(AT_ONCE_MAX)),
             clock,
         }
     }
 
-    /// Finds out whom a message shows, by the provider that its issuer names.
+    /// Finds out whom a message shows, on a thread of its own: cores do not wait for files, XML and signatures.
+    pub(super) async fn verify(self: &Arc<Self>, message: Vec<u8>) -> Result<Principal, Untaken> {
+        let place = timeout(PLACE_WITHIN, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
+            return Err(Untaken::Busy(PLACE_WITHIN));
+        };
+        let providers = Arc::clone(self);
+        let verifying = spawn_blocking(move || {
+            // Held to the end, also if whoever asked has stopped waiting.
+            let _place = place;
+            providers.verify_here(&message)
+        });
+        verifying.await.unwrap_or(Err(Untaken::Broken))
+    }
+
+    /// Verifies a message by the provider that its issuer names.
     ///
     /// The files are read each time: they are small, sessions are few, and a changed key needs no restart.
-    pub(super) fn verify(&self, message: &[u8]) -> Result<Principal, Untaken> {
+    fn verify_here(&self, message: &[u8]) -> Result<Principal, Untaken> {
         let issuer = stated_issuer(message).map_err(|error| Untaken::Token(error.into()))?;
         let mut named = Vec::new();
         let mut unread = None;
@@ -75,8 +103,54 @@ impl Providers {
         metadata: saml::Provider,
         message: &[u8],
     ) -> Result<Principal, Untaken> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let claim = |opened: saml::Unclaimed| {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.claim(&mut seen, self.clock.now())
+        };
         let now = self.clock.now();
-        Ok(verify_message(provider, metadata, message, &mut seen, now)?)
+        Ok(verify_message(provider, metadata, message, now, claim)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_core_does_other_work_while_messages_are_verified_two_at_a_time() {
+        let providers = Arc::new(Providers::new(Vec::new(), Clock::system()));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (release, held) = mpsc::channel::<()>();
+            let busy = spawn_blocking(move || held.recv());
+            let (tell, told) = mpsc::channel();
+            for _ in 0..3 {
+                let (providers, tell) = (Arc::clone(&providers), tell.clone());
+                drop(crate::tasks::spawn("asks", async move {
+                    let verified = providers.verify(b"<no-message/>".to_vec()).await;
+                    tell.send(verified).unwrap();
+                }));
+            }
+            while providers.places.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            assert!(told.try_recv().is_err());
+            release.send(()).unwrap();
+            let mut ended = 0;
+            while ended < 3 {
+                tokio::task::yield_now().await;
+                if let Ok(verified) = told.try_recv() {
+                    assert!(matches!(verified, Err(Untaken::Token(_))));
+                    ended += 1;
+                }
+            }
+            assert!(busy.await.unwrap().is_ok());
+        });
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::claiming::Claimant;
-use super::core::{HostEvents, Shared};
+use super::core::Shared;
+use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::kept::Keeping;
@@ -103,7 +104,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     };
     let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
     let issuers = Arc::new(Issuers::new(&config.identity, web.clone(), clock));
-    let providers = Providers::new(&config.identity, clock);
+    let providers = Arc::new(Providers::new(config.identity.providers.clone(), clock));
     let sign_ins =
         SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;

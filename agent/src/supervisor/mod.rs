@@ -20,6 +20,7 @@ mod roster;
 mod session;
 mod shared;
 mod sign_ins;
+mod signed_in;
 mod token;
 
 use std::fs::DirBuilder;

@@ -1,7 +1,7 @@
 //! What the supervisor's threads share, and the order in which they may take it.
 //!
 //! Locks are taken in this order and held as shortly as their comment says: `telling`, `roster`, `gate`, `seat`;
-//! those of `sign_ins` before any of them.
+//! a user's turn to refresh in `sign_ins` before any of them, the other locks there with none.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use tracing::{error, info};
 use super::cgroup::{Cgroups, Entered};
 use super::proxy::Proxy;
 use super::roster::Roster;
-use super::sign_ins::SignIns;
+use super::signed_in::SignIns;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::redirect::Kernel;

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 
 use crate::identity::{READ, run, start, world_with};
 
+/// How long the daemon answers for a refresh that failed, and a little more.
+const FAILURE_KEPT: Duration = Duration::from_millis(5200);
+
 const LOGIN: &str = "login = { client_id = \"icecore-cli\", scopes = [\"email\", \"groups\"] }";
 
 /// A running `icecore login` of the agent's user, outside of every session.
@@ -252,6 +255,7 @@ fn a_login_is_refreshed_until_its_provider_is_gone() -> Result<()> {
     );
     // A provider that knows no token of before says so, and the login is over for good.
     provider.restart("ES256", "two", 0)?;
+    std::thread::sleep(FAILURE_KEPT);
     let (code, errors) = without_token(&world)?;
     assert_eq!(code, Some(1), "{errors}");
     assert!(
@@ -359,6 +363,7 @@ fn answers_that_are_not_to_this_login_log_nobody_in() -> Result<()> {
         let (code, errors) = without_token(&world)?;
         assert_eq!(code, Some(0), "{errors}");
         assert_eq!(status(&world)?, login, "{other}");
+        std::thread::sleep(FAILURE_KEPT);
     }
     issuer.set_job(json!({ "aud": "icecore-cli", "exp": soon + 300 }));
     assert_eq!(without_token(&world)?.0, Some(0));

@@ -3,6 +3,7 @@
 //! Anyone on this host can connect: what does not bring this sign-in's `state` is told so and changes nothing. The first
 //! that does is the answer, and the listener is gone.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Sender};
@@ -22,6 +23,12 @@ const HEADERS_MAX: usize = 100;
 
 /// How long a connection may take to ask.
 const ASK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Most connections at once: anyone on this host can open some.
+const OPEN_MAX: usize = 64;
+
+/// How long the system gets to find room for a connection.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A port of 127.0.0.1 that the browser comes back to.
 #[derive(Debug)]
@@ -66,14 +73,11 @@ impl Listener {
         let (tell, told) = mpsc::channel();
         let (socket, state) = (self.socket, state.to_owned());
         let closing = socket.try_clone().ok()?;
-        thread::spawn(move || {
-            for stream in socket.incoming() {
-                let Ok(stream) = stream else { return };
-                // A thread a connection: browsers open some ahead on which they ask nothing.
-                let (tell, state) = (tell.clone(), state.clone());
-                thread::spawn(move || serve(stream, &state, &tell));
-            }
-        });
+        // Where the thread ends, so does the wait: the sender is its own.
+        let accepting = thread::Builder::new().name("callback".to_owned());
+        accepting
+            .spawn(move || accept(&socket, &state, &tell))
+            .ok()?;
         let answer = told.recv_timeout(within).ok();
         // Wakes the thread that accepts: its next accept fails with EINVAL (inet_csk_accept, net/ipv4).
         if let Err(error) = shutdown(&closing, rustix::net::Shutdown::Both) {
@@ -92,6 +96,35 @@ impl Answer {
     /// Shows a page.
     pub(super) fn show(self, page: Page) {
         show(self.stream, page);
+    }
+}
+
+/// Takes connections until the socket is shut down. The oldest gives way where there are too many, since a browser asks at
+/// once, and where the system has no room.
+fn accept(socket: &TcpListener, state: &str, tell: &Sender<Answer>) {
+    let mut open = VecDeque::new();
+    loop {
+        let taken = socket.accept().and_then(|(stream, _)| {
+            open.push_back(stream.try_clone()?);
+            let (tell, state) = (tell.clone(), state.to_owned());
+            // A thread a connection: browsers open some ahead on which they ask nothing.
+            let serving = thread::Builder::new().name("browser".to_owned());
+            serving.spawn(move || serve(stream, &state, &tell))
+        });
+        match taken {
+            Ok(_) if open.len() <= OPEN_MAX => continue,
+            Ok(_) => {}
+            // The socket is shut down.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
+            Err(error) => {
+                tracing::debug!(%error, "the browser's connection was not taken");
+                thread::sleep(PAUSE);
+            }
+        }
+        if let Some(oldest) = open.pop_front() {
+            // One that ended is no longer connected.
+            drop(oldest.shutdown(Shutdown::Both));
+        }
     }
 }
 
@@ -206,6 +239,26 @@ mod tests {
         assert!(!page.contains("c0de"), "{page}");
         assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
         drop(silent);
+    }
+
+    #[test]
+    fn silent_connections_give_way_to_the_browser() {
+        let listener = Listener::bind(0).unwrap();
+        let port = listener.port();
+        let asking = thread::spawn(move || {
+            let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            let mut silent: Vec<TcpStream> = (0..OPEN_MAX * 3).map(|_| connect()).collect();
+            let mut first = silent.remove(0);
+            let mut said = String::new();
+            // Long before its patience ends, and without a page.
+            first.set_read_timeout(Some(ASK_PATIENCE / 2)).unwrap();
+            first.read_to_string(&mut said).unwrap();
+            assert_eq!(said, "");
+            ask(port, "GET /callback?code=c0de&state=s-1 HTTP/1.1\r\n\r\n")
+        });
+        let answer = listener.wait("s-1", Duration::from_secs(20)).unwrap();
+        answer.show(Page::Done);
+        assert!(asking.join().unwrap().starts_with("HTTP/1.1 200 OK"));
     }
 
     #[test]

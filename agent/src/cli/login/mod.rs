@@ -26,8 +26,8 @@ use crate::control::sign_in::{Begun, SignInAsk, SignInReply, SignedIn, Way};
 use crate::replay::{json_escaped, terminal};
 use listener::{Listener, Page};
 
-/// How long the daemon may take to answer: it asks the issuer up to three times.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long the daemon may take to answer: it waits 6 s for a turn, 10 s for a proxy, and 25 s for the issuer.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How long somebody may take to log in.
 const LOGIN_WITHIN: Duration = Duration::from_secs(600);

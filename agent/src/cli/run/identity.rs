@@ -2,15 +2,14 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
+use super::token_file::TokenFile;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::control::request::Wanted;
@@ -54,25 +53,28 @@ pub(super) struct Found {
 
 impl TokenSource {
     /// Looks for a token: where the caller says, in the variable that the daemon names, at GitHub's runner.
-    pub(super) fn find(&self, wanted: &Wanted) -> Result<Found, Failure> {
+    ///
+    /// Where the command is another user's, that user must not choose which file is read.
+    pub(super) fn find(&self, wanted: &Wanted, user: Option<&str>) -> Result<Found, Failure> {
         let named = self.identity_token_env.iter().chain(&wanted.variable);
         let removed = KEPT_OUTSIDE
             .map(str::to_owned)
             .into_iter()
             .chain(named.cloned());
-        let token = self.token(wanted)?;
-        let file = self.identity_token_file.clone().zip(token.clone());
+        let path = self.identity_token_file.clone();
+        let file = path.map(|path| TokenFile::read(path, user)).transpose()?;
+        let token = match &file {
+            Some(file) => Some(file.token().clone()),
+            None => self.token(wanted)?,
+        };
         Ok(Found {
             token,
-            file: file.map(|(path, last)| TokenFile { path, last }),
+            file,
             removed: removed.collect(),
         })
     }
 
     fn token(&self, wanted: &Wanted) -> Result<Option<HandedToken>, Failure> {
-        if let Some(file) = &self.identity_token_file {
-            return of_file(file).map(Some);
-        }
         if let Some(variable) = &self.identity_token_env {
             let Some(value) = env::var_os(variable) else {
                 let text = format!(
@@ -98,46 +100,13 @@ impl TokenSource {
     }
 }
 
-/// A file whose owner may replace the token in it.
-#[derive(Debug)]
-pub(super) struct TokenFile {
-    path: PathBuf,
-    /// The token that the daemon was told last.
-    last: HandedToken,
-}
-
-impl TokenFile {
-    /// Gives the token if it is another than the last one; one that cannot be read is looked for again.
-    pub(super) fn fresh(&mut self) -> Option<HandedToken> {
-        let found = of_file(&self.path).ok()?;
-        if found == self.last {
-            return None;
-        }
-        self.last = found.clone();
-        Some(found)
-    }
-}
-
-fn of_file(file: &Path) -> Result<HandedToken, Failure> {
-    let place = format!("`{}`", file.display());
-    let mut bytes = Vec::new();
-    // Base64 in lines is longer by its line ends: two bytes in 64 where the lines are shortest.
-    let limit = (TOKEN_TEXT_MAX_BYTES + TOKEN_TEXT_MAX_BYTES / 32) as u64 + 2;
-    let read = File::open(file).and_then(|opened| opened.take(limit).read_to_end(&mut bytes));
-    read.map_err(|error| {
-        let error = anyhow::Error::from(error).context(format!("{place}: cannot read the token"));
-        Failure::new(Exit::Usage, error)
-    })?;
-    token(&place, bytes)
-}
-
 fn of_variable(variable: &str, value: OsString) -> Result<HandedToken, Failure> {
     token(&format!("`{variable}`"), value.into_encoded_bytes())
 }
 
 /// Takes a text that has a token's form; what it says is for the daemon to judge. Base64, which has no dots, may come in
 /// lines, as SAML messages do.
-fn token(place: &str, bytes: Vec<u8>) -> Result<HandedToken, Failure> {
+pub(super) fn token(place: &str, bytes: Vec<u8>) -> Result<HandedToken, Failure> {
     let wrong = |found: &str| {
         let text = format!(
             "{place}: expected a token of 1 to {TOKEN_TEXT_MAX_BYTES} visible ASCII characters and nothing else, found {found}"
@@ -220,36 +189,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_longer_than_a_token_is_not_read_as_one() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "a".repeat(TOKEN_TEXT_MAX_BYTES * 2)).unwrap();
-        assert!(of_file(file.path()).is_err());
-        let lines: Vec<String> = vec!["a".repeat(64); TOKEN_TEXT_MAX_BYTES / 64];
-        std::fs::write(file.path(), lines.join("\r\n") + "\r\n").unwrap();
-        let read = of_file(file.path()).ok().unwrap();
-        assert_eq!(read.reveal().len(), TOKEN_TEXT_MAX_BYTES);
-        std::fs::write(file.path(), "a.b.c\n").unwrap();
-        assert_eq!(of_file(file.path()).ok().unwrap().reveal(), "a.b.c");
-    }
-
-    #[test]
-    fn a_token_is_fresh_once() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
-        let mut followed = TokenFile {
-            path: file.path().to_owned(),
-            last: HandedToken::new("one".to_owned()),
-        };
-        write("one\n");
-        assert_eq!(followed.fresh(), None);
-        write("");
-        assert_eq!(followed.fresh(), None);
-        write("two\n");
-        assert_eq!(followed.fresh(), Some(HandedToken::new("two".to_owned())));
-        assert_eq!(followed.fresh(), None);
-    }
-
-    #[test]
     fn variables_with_tokens_stay_outside_whatever_they_are_called() {
         let source = TokenSource {
             identity_token_file: None,
@@ -259,7 +198,7 @@ mod tests {
             variable: Some("OUR_VARIABLE_OF_NO_ENVIRONMENT".to_owned()),
             github_audience: None,
         };
-        let found = source.find(&wanted).ok().unwrap();
+        let found = source.find(&wanted, None).ok().unwrap();
         assert!(found.token.is_none());
         for name in [
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN",

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::identity::TokenFile;
+use super::token_file::TokenFile;
 use crate::control::line::Lines;
 use crate::control::request::{Opened, Reply, Request};
 use crate::control::{ControlError, Leftover, SessionSummary};

@@ -14,6 +14,7 @@ mod leftover;
 mod link;
 mod program;
 mod summary;
+mod token_file;
 mod trust;
 mod untouched;
 mod user;
@@ -41,9 +42,9 @@ use summary::Summary;
 use trust::Trust;
 use untouched::{Surroundings, untouched};
 
-/// How long the daemon may take to answer; it waits 10 s for a proxy, 20 s for an issuer that refreshes a login, 15 s for one
+/// How long the daemon may take to answer; it waits 10 s for a proxy, 25 s for an issuer that refreshes a login, 15 s for one
 /// whose token is looked at, and 10 s for the record.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(65);
 
 /// Runs a command in a session of its own
 ///
@@ -130,7 +131,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
-    let found = args.identity.find(&wanted)?;
+    let found = args.identity.find(&wanted, args.user.as_deref())?;
     let request = Request::Open {
         labels,
         exe: exe.to_string_lossy().into_owned(),

@@ -1,7 +1,7 @@
 //! Makes the session's programs trust the proxy, besides all that they trust already.
 //!
-//! No one variable covers every driver, so each gets its own file: what the caller had set, or else the host's roots,
-//! and our CA at the end. The caller writes the files; the daemon, which is root, reads nothing that a caller names.
+//! No one variable covers every driver, so each gets its own file: the certificates of what the caller had set, or else
+//! the host's roots, and our CA at the end. The caller writes the files; the daemon, which is root, reads nothing that a caller names.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -11,7 +11,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use rustix::fs::OFlags;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::{java, leftover};
 use crate::id::SessionId;
@@ -28,6 +33,9 @@ const HOST_ROOTS: [&str; 6] = [
 
 /// Longest file of roots that is taken over.
 const ROOTS_MAX_BYTES: u64 = 16 << 20;
+
+/// Longest line of a certificate's text (RFC 7468 section 2).
+const PEM_LINE: usize = 64;
 
 /// Variables that name folders of the caller's own.
 pub(super) const OWN_PLACES: [&str; 2] = ["XDG_RUNTIME_DIR", "TMPDIR"];
@@ -164,9 +172,6 @@ impl Trust {
         let path = self.folder.join(file);
         let mut file = create(&path)?;
         file.write_all(roots)?;
-        if !roots.is_empty() && !roots.ends_with(b"\n") {
-            file.write_all(b"\n")?;
-        }
         file.write_all(ca)?;
         self.variables.push((variable, path.into_os_string()));
         Ok(())
@@ -204,34 +209,52 @@ impl Base {
     }
 }
 
-/// Reads a file of roots, or all files of a folder of them, each once.
+/// Reads the certificates of a file, or of all files of a folder, each once.
+///
+/// Nothing else of a file is taken: whoever sets the caller's variables may name any file that the caller can read, and
+/// the command may be another user's.
 fn read_roots(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_dir() {
-        return read_file(path);
+    let texts = if fs::metadata(path)?.is_dir() {
+        let files: Vec<PathBuf> = fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<_>>()?;
+        files
+            .iter()
+            .filter_map(|file| read_file(file).ok())
+            .collect()
+    } else {
+        vec![read_file(path)?]
+    };
+    // Folders hold each root under its name and, as a link, under its hash (openssl-rehash(1)).
+    let certificates: BTreeSet<Vec<u8>> = texts
+        .iter()
+        .flat_map(|text| CertificateDer::pem_slice_iter(text).flatten())
+        .map(|certificate| certificate.to_vec())
+        .collect();
+    if certificates.is_empty() {
+        return Err(io::Error::other("it holds no certificate in PEM form"));
     }
-    let mut files: Vec<PathBuf> = fs::read_dir(path)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<_>>()?;
-    files.sort();
-    // Such folders hold each root under its name and, as a link, under its hash (openssl-rehash(1)).
-    let mut seen = BTreeSet::new();
-    let mut roots = Vec::new();
-    for file in files {
-        let Ok(text) = read_file(&file) else {
-            continue;
-        };
-        let label = b"-----BEGIN CERTIFICATE-----";
-        if text.windows(label.len()).any(|part| part == label) && seen.insert(text.clone()) {
-            roots.extend_from_slice(&text);
-            roots.push(b'\n');
-        }
+    Ok(certificates.iter().flat_map(|der| pem(der)).collect())
+}
+
+/// Writes a certificate as PEM (RFC 7468 section 5).
+fn pem(der: &[u8]) -> Vec<u8> {
+    let mut text = b"-----BEGIN CERTIFICATE-----\n".to_vec();
+    for line in STANDARD.encode(der).as_bytes().chunks(PEM_LINE) {
+        text.extend_from_slice(line);
+        text.push(b'\n');
     }
-    Ok(roots)
+    text.extend_from_slice(b"-----END CERTIFICATE-----\n");
+    text
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path)?;
+    // A pipe without a writer would be waited for (fifo(7)).
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a file"));
     }

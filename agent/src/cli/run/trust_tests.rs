@@ -71,6 +71,35 @@ fn callers_own_bundle_is_the_base() {
 }
 
 #[test]
+fn nothing_but_certificates_leaves_a_file_that_a_variable_names() {
+    let key = "-----BEGIN PRIVATE KEY-----\nSECRET==\n-----END PRIVATE KEY-----\n";
+    let mut caller = Caller::new();
+    let combined = caller.file("combined.pem", &format!("{key}{ROOT}\nnote\n{key}"));
+    let alone = caller.file("key.p8", key);
+    caller.set("REQUESTS_CA_BUNDLE", combined);
+    caller.set("SSL_CERT_FILE", &alone);
+    caller.set("NODE_EXTRA_CA_CERTS", &alone);
+    let trust = caller.trust();
+    assert_eq!(
+        text(&trust, "REQUESTS_CA_BUNDLE"),
+        format!("{ROOT}\n{OURS}")
+    );
+    assert_eq!(text(&trust, "NODE_EXTRA_CA_CERTS"), OURS);
+    for entry in fs::read_dir(&trust.folder).unwrap() {
+        let written = fs::read(entry.unwrap().path()).unwrap();
+        assert!(!written.windows(6).any(|part| part == b"SECRET"));
+    }
+    let told = |name: &str| {
+        let line = format!(
+            "{name} names `{}`, which cannot be read: it holds no certificate in PEM form",
+            alone.display()
+        );
+        trust.warnings.contains(&line)
+    };
+    assert!(told("SSL_CERT_FILE") && told("NODE_EXTRA_CA_CERTS"));
+}
+
+#[test]
 fn curls_bundle_is_the_base_of_both() {
     let mut caller = Caller::new();
     let own = caller.file("curl", ROOT);

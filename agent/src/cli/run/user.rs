@@ -1,7 +1,8 @@
 //! A command of another user's: root hands its process over as su(1) does.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -48,6 +49,19 @@ impl Login {
         set_thread_res_gid(gid, gid, gid)?;
         set_thread_res_uid(uid, uid, uid)?;
         Ok(())
+    }
+
+    /// Tells whether the user may put files of its own choice into a folder, in place of others' too.
+    pub(super) fn rules(&self, folder: &Metadata) -> bool {
+        let mode = folder.mode();
+        let writes = mode & 0o002 != 0 || mode & 0o020 != 0 && self.gids.contains(&folder.gid());
+        // In a sticky folder only owners rename and remove (`S_ISVTX`, inode(7)).
+        folder.uid() == self.user.uid || writes && mode & 0o1000 == 0
+    }
+
+    /// Gives the user's name.
+    pub(super) fn name(&self) -> &str {
+        &self.user.name
     }
 
     /// Gives the variables that say whose process it is. Source: su(1), without `-`.

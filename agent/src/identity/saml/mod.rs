@@ -69,14 +69,49 @@ pub fn verify(
     seen: &mut Seen,
     now: DateTime<Utc>,
 ) -> Result<Assertion, SamlError> {
+    open(message, settings, now)?.claim(seen, now)
+}
+
+/// Verifies a message without a look at what was used before.
+///
+/// # Errors
+/// If anything at all is in doubt.
+pub fn open(
+    message: &[u8],
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<Unclaimed, SamlError> {
     let moment = Moment::new(now, settings.leeway);
     settings.provider.require_current(moment)?;
     let text = document::Text::read(message)?;
     let document = text.parse()?;
     let signed = envelope::open(&document, settings)?;
     let assertion = Assertion::read(signed, settings, moment)?;
-    seen.claim(&assertion, moment)?;
-    Ok(assertion)
+    Ok(Unclaimed {
+        assertion,
+        leeway: settings.leeway,
+    })
+}
+
+/// A verified assertion that may have been used before.
+#[derive(Debug)]
+pub struct Unclaimed {
+    assertion: Assertion,
+    leeway: Duration,
+}
+
+impl Unclaimed {
+    /// Uses the assertion: `seen` remembers it.
+    ///
+    /// # Errors
+    /// If it was used before, is over by this time, or `seen` is full.
+    pub fn claim(self, seen: &mut Seen, now: DateTime<Utc>) -> Result<Assertion, SamlError> {
+        let moment = Moment::new(now, self.leeway);
+        // What is over by this time is forgotten, so it must not be taken on the word of an earlier look.
+        moment.not_on_or_after("Conditions/@NotOnOrAfter", self.assertion.not_on_or_after())?;
+        seen.claim(&self.assertion, moment)?;
+        Ok(self.assertion)
+    }
 }
 
 /// Gives who a message says to have made it, by which its provider is found; nothing of it is proved.

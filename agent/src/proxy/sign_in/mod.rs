@@ -39,6 +39,20 @@ struct Verified {
     kept: KeptSignIn,
 }
 
+/// Why a refresh gave no token that is taken, and what it left.
+struct Unrefreshed {
+    failed: Failed,
+    /// The issuer's next refresh token: the one before it may be spent.
+    rotated: Option<HandedToken>,
+}
+
+impl From<Failed> for Unrefreshed {
+    fn from(failed: Failed) -> Self {
+        let rotated = None;
+        Self { failed, rotated }
+    }
+}
+
 /// What came of going on with a sign-in.
 enum Gone {
     /// The code was not typed in yet.
@@ -164,30 +178,39 @@ impl SignIns {
     }
 
     /// Gets the next token of a sign-in.
-    async fn refresh(&self, kept: &KeptSignIn) -> Result<KeptSignIn, Failed> {
+    async fn refresh(&self, kept: &KeptSignIn) -> Result<KeptSignIn, Unrefreshed> {
         let known = self.known(&kept.shown.issuer)?;
-        let held = kept.refresh_token.as_ref().map_or("", HandedToken::reveal);
-        let document = Discovered::read(&self.web, &known.url).await?;
-        let token_endpoint = document.endpoint("token_endpoint")?;
-        let form = [("grant_type", "refresh_token"), ("refresh_token", held)];
-        let answered = known.client.send(&token_endpoint, &form).await?;
-        let tokens = Tokens::read(good(&answered)?)?;
+        let tokens = self.next_tokens(known, kept).await?;
+        let rotated = kept_token(tokens.refresh_token.as_ref());
         let nonce = match &kept.nonce {
             Some(nonce) => Nonce::SameIfThere(nonce.reveal()),
             None => Nonce::NotSent,
         };
-        let Verified { kept: mut next, .. } = self.verify(known, tokens, nonce).await?;
+        let Verified { kept: mut next, .. } = match self.verify(known, tokens, nonce).await {
+            Ok(verified) => verified,
+            Err(failed) => return Err(Unrefreshed { failed, rotated }),
+        };
         if next.shown.subject != kept.shown.subject {
             return Err(Failed::Other {
                 expected: cut(&kept.shown.subject),
                 found: cut(&next.shown.subject),
-            });
+            }
+            .into());
         }
         // An issuer that gives no other lets this one be used again (RFC 6749 section 6).
         next.refresh_token = next.refresh_token.or_else(|| kept.refresh_token.clone());
         next.shown.is_refreshed = next.refresh_token.is_some();
         next.nonce.clone_from(&kept.nonce);
         Ok(next)
+    }
+
+    async fn next_tokens(&self, known: &Known, kept: &KeptSignIn) -> Result<Tokens, Failed> {
+        let held = kept.refresh_token.as_ref().map_or("", HandedToken::reveal);
+        let document = Discovered::read(&self.web, &known.url).await?;
+        let token_endpoint = document.endpoint("token_endpoint")?;
+        let form = [("grant_type", "refresh_token"), ("refresh_token", held)];
+        let answered = known.client.send(&token_endpoint, &form).await?;
+        Ok(Tokens::read(good(&answered)?)?)
     }
 
     fn known(&self, issuer: &str) -> Result<&Known, Failed> {
@@ -212,8 +235,7 @@ impl SignIns {
             });
         }
         check_id_token(&token, known.client.id(), nonce)?;
-        let is_short = |token: &Secret| token.reveal().len() <= REFRESH_TOKEN_MAX_BYTES;
-        let refresh_token = tokens.refresh_token.filter(is_short);
+        let refresh_token = kept_token(tokens.refresh_token.as_ref());
         let identity = principal.identity();
         let groups = identity.own_groups();
         let shown = SignedIn {
@@ -231,7 +253,7 @@ impl SignIns {
         };
         let kept = KeptSignIn {
             id_token: HandedToken::new(tokens.id_token.reveal().to_owned()),
-            refresh_token: refresh_token.map(|token| HandedToken::new(token.reveal().to_owned())),
+            refresh_token,
             nonce: None,
             shown,
         };
@@ -298,6 +320,12 @@ impl Known {
         };
         Ok((pending, begun))
     }
+}
+
+/// Takes a refresh token that is short enough to be kept.
+fn kept_token(token: Option<&Secret>) -> Option<HandedToken> {
+    let token = token.filter(|token| token.reveal().len() <= REFRESH_TOKEN_MAX_BYTES)?;
+    Some(HandedToken::new(token.reveal().to_owned()))
 }
 
 fn with_nonce(verified: Verified, nonce: Option<HandedToken>) -> Verified {

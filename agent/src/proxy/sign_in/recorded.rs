@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::failed::told;
-use super::{Gone, Verified};
+use super::{Gone, Unrefreshed, Verified};
 use crate::control::sign_in::{SignInCall, SignInOutcome};
 use crate::proxy::core::Core;
 use crate::proxy::opening::{ACCEPTED, REFUSED, ShownBy, accepted};
@@ -52,7 +52,7 @@ impl Core {
             },
             SignInCall::Refresh { uid, kept } => match sign_ins.refresh(&kept).await {
                 Ok(next) => Ok(SignInOutcome::SignedIn(Box::new(next))),
-                Err(failed) => {
+                Err(Unrefreshed { failed, rotated }) => {
                     let mut reason = told(&failed);
                     if kept.shown.expires_at <= self.shared.stages.clock.now() {
                         reason = self.refuse_sign_in(uid, reason).await;
@@ -60,7 +60,13 @@ impl Core {
                     if failed.is_final() {
                         return Ok(SignInOutcome::Over { reason });
                     }
-                    Err(reason)
+                    match rotated {
+                        Some(refresh_token) => Ok(SignInOutcome::Rotated {
+                            refresh_token,
+                            reason,
+                        }),
+                        None => Err(reason),
+                    }
                 }
             },
         }

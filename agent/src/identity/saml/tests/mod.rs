@@ -267,3 +267,19 @@ fn what_is_over_makes_room_for_what_is_good() {
     let over = "2026-11-26T12:05:30Z".parse().unwrap();
     assert_eq!(hand_in(&later, over), Ok(()));
 }
+
+#[test]
+fn what_is_over_when_it_is_claimed_is_not_taken() {
+    let (settings, mut seen) = (settings(&[&Signer::rsa()]), Seen::new(1));
+    let opened = || open(signed(ASSERTION).as_bytes(), &settings, now()).unwrap();
+    let (first, second, third) = (opened(), opened(), opened());
+    assert!(first.claim(&mut seen, now()).is_ok());
+    let again = second.claim(&mut seen, now()).map(|_| ());
+    assert_eq!(again, Err(SamlError::Replayed("_a1".into())));
+    // By then the first one is forgotten.
+    let over = "2026-11-26T12:05:30Z".parse().unwrap();
+    assert!(matches!(
+        third.claim(&mut seen, over),
+        Err(SamlError::Over { .. })
+    ));
+}
