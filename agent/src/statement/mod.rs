@@ -4,13 +4,22 @@
 //! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows. A text of
 //! several statements is one `Statement` too, with its parts: they are decided, sent and recorded together.
 
+mod catalogue;
 mod kind;
 mod lexer;
+mod lineage;
+mod meaning;
+mod object;
 mod parse;
 mod shared;
 mod split;
 
+pub use catalogue::{Catalogue, ColumnFacts, Found, RelationFacts};
 pub use kind::{Action, Kind};
+pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Use};
+pub use object::{Class, Object, Path};
+
+use std::borrow::Cow;
 
 use crate::snowflake::count::Count;
 use crate::snowflake::route::QueryId;
@@ -24,13 +33,30 @@ pub const STACK_BYTES: usize = 256 << 20;
 /// What a statement's session has done before, as far as the statement's meaning rests on it.
 pub struct Scope<'a> {
     knows: &'a dyn Fn(QueryId) -> bool,
+    catalogue: Cow<'a, Catalogue>,
 }
 
 impl<'a> Scope<'a> {
     /// Makes a scope of a test for the ids of statements that this session has sent.
     #[must_use]
     pub fn new(knows: &'a dyn Fn(QueryId) -> bool) -> Self {
-        Self { knows }
+        Self {
+            knows,
+            catalogue: Cow::Owned(Catalogue::default()),
+        }
+    }
+
+    /// Adds what is known of the account's objects and of the login.
+    #[must_use]
+    pub fn with(self, catalogue: &'a Catalogue) -> Self {
+        Self {
+            catalogue: Cow::Borrowed(catalogue),
+            ..self
+        }
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     /// Tells whether this session has sent the statement of a query id.
@@ -46,6 +72,7 @@ pub struct Statement {
     kind: Kind,
     problem: Option<String>,
     normalized: Option<String>,
+    meaning: Option<Meaning>,
     parts: Vec<Statement>,
 }
 
@@ -59,6 +86,7 @@ impl Statement {
                 kind: parsed.kind,
                 problem: None,
                 normalized: Some(parsed.normalized),
+                meaning: Some(parsed.meaning),
                 parts: Vec::new(),
             },
             Err(problem) => Self::unreadable(text, &problem),
@@ -107,6 +135,7 @@ impl Statement {
             kind: parts.iter().map(Self::kind).max().unwrap_or(Kind::Unknown),
             normalized: normalized.map(|parts| parts.join("; ")),
             problem,
+            meaning: None,
             parts,
         }
     }
@@ -117,6 +146,7 @@ impl Statement {
             kind: Kind::Unknown,
             problem: Some(problem.to_string()),
             normalized: None,
+            meaning: None,
             parts: Vec::new(),
         }
     }
@@ -147,6 +177,12 @@ impl Statement {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Says what a single statement means; `None` for several, and for one that could not be read.
+    #[must_use]
+    pub fn meaning(&self) -> Option<&Meaning> {
+        self.meaning.as_ref()
     }
 
     /// Says why the statement could not be read, without any of its literals.

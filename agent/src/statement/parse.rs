@@ -14,6 +14,8 @@ use sqlparser::tokenizer::{Location, Token};
 use super::Scope;
 use super::kind::{self, Kind};
 use super::lexer;
+use super::lineage;
+use super::meaning::Meaning;
 use super::shared::Shared;
 use crate::snowflake::count::STATEMENTS_MAX;
 use crate::snowflake::parameters;
@@ -81,6 +83,7 @@ fn at(position: &Option<(u64, u64)>) -> String {
 pub(super) struct Parsed {
     pub(super) kind: Kind,
     pub(super) normalized: String,
+    pub(super) meaning: Meaning,
 }
 
 /// Reads exactly one statement.
@@ -100,6 +103,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         [statement] => statement,
         several => return Err(Unreadable::Several(several.len())),
     };
+    let meaning = lineage::understand(statement, scope.catalogue())?;
     let mut walk = Walk {
         kind: Kind::Query,
         plain,
@@ -111,6 +115,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
     Ok(Parsed {
         kind: walk.kind,
         normalized: statement.to_string(),
+        meaning,
     })
 }
 

@@ -1,0 +1,160 @@
+//! Calls of functions: built-in ones whose result is made of their arguments alone, and all others.
+
+use sqlparser::ast::{
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, HavingBound,
+    ListAggOnOverflow,
+};
+
+use super::flow::{Flow, whole};
+use super::names::names;
+use super::scope::Env;
+use super::{Clause, Walk, functions};
+use crate::statement::kind::Action;
+use crate::statement::meaning::Use;
+use crate::statement::object::{Class, Object};
+use crate::statement::parse::Unreadable;
+
+impl Walk<'_> {
+    /// Tells what the result of a call is made of.
+    pub(super) fn function(
+        &mut self,
+        function: &Function,
+        env: Env<'_>,
+        clause: Clause,
+    ) -> Result<Flow, Unreadable> {
+        if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
+            return Err(Unreadable::Unsupported(
+                "a form of call that Snowflake does not have",
+            ));
+        }
+        let path = names(&function.name)?;
+        let is_built_in = matches!(path.as_slice(), [single] if functions::is_pure(single));
+        if let Some(over) = &function.over {
+            self.over(over, env)?;
+        }
+        self.order_in_window(&function.within_group, env)?;
+        if let Some(filter) = &function.filter {
+            self.decide(filter, env, Use::Where)?;
+        }
+        match &function.args {
+            FunctionArguments::None => {
+                if is_built_in {
+                    Ok(Flow::nothing())
+                } else {
+                    self.foreign(path, &[], env)
+                }
+            }
+            FunctionArguments::Subquery(query) => {
+                let items = self.query(query, Some(&env))?;
+                if !is_built_in {
+                    return Err(Unreadable::Unsupported(
+                        "a query as the argument of what is not built in",
+                    ));
+                }
+                let flow = whole(&items).made();
+                self.note(&flow, Use::Argument);
+                Ok(flow)
+            }
+            FunctionArguments::List(list) => {
+                for argument in &list.clauses {
+                    self.argument_clause(argument, env)?;
+                }
+                if !is_built_in {
+                    return self.foreign(path, &list.args, env);
+                }
+                if is_count_of_rows(&path, &list.args) {
+                    return Ok(Flow::nothing());
+                }
+                let mut flow = Flow::nothing();
+                for arg in &list.args {
+                    flow.add(self.argument(arg, env, clause)?);
+                }
+                self.note(&flow, Use::Argument);
+                Ok(flow)
+            }
+        }
+    }
+
+    /// Tells what an argument is made of.
+    pub(super) fn argument(
+        &mut self,
+        arg: &FunctionArg,
+        env: Env<'_>,
+        clause: Clause,
+    ) -> Result<Flow, Unreadable> {
+        match arg {
+            FunctionArg::Named { arg, .. }
+            | FunctionArg::ExprNamed { arg, .. }
+            | FunctionArg::Unnamed(arg) => match arg {
+                FunctionArgExpr::Expr(expr) => self.value(expr, env, clause),
+                FunctionArgExpr::QualifiedWildcard(name) => {
+                    let qualifier = names(name)?;
+                    let source = env.called(&qualifier).map(|source| source.whole());
+                    Ok(source.unwrap_or_else(|| env.whole()).made())
+                }
+                FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => {
+                    Ok(env.whole().made())
+                }
+            },
+        }
+    }
+
+    /// Reads the call of what is not built in: it may do anything with its arguments, and give anything.
+    pub(super) fn foreign(
+        &mut self,
+        path: Vec<String>,
+        args: &[FunctionArg],
+        env: Env<'_>,
+    ) -> Result<Flow, Unreadable> {
+        let path = if path.len() == 1 && path.iter().any(|name| name.contains('$')) {
+            // A system function is in no schema.
+            crate::statement::object::Path::new(path)
+        } else {
+            self.catalogue.resolve(path)
+        };
+        let mut flow = Flow::nothing();
+        for arg in args {
+            flow.add(self.argument(arg, env, Clause::List)?);
+        }
+        self.note(&flow, Use::Argument);
+        self.note(&flow, Use::Store);
+        self.meaning
+            .touch(Action::Call, Object::new(Class::Function, path));
+        self.doubt("a function that is not built in may give anything");
+        Ok(flow)
+    }
+
+    fn argument_clause(
+        &mut self,
+        clause: &FunctionArgumentClause,
+        env: Env<'_>,
+    ) -> Result<(), Unreadable> {
+        match clause {
+            FunctionArgumentClause::IgnoreOrRespectNulls(_)
+            | FunctionArgumentClause::Separator(_)
+            | FunctionArgumentClause::JsonNullClause(_)
+            | FunctionArgumentClause::JsonReturningClause(_) => Ok(()),
+            FunctionArgumentClause::Where(expr) | FunctionArgumentClause::Limit(expr) => {
+                self.decide(expr, env, Use::Where)
+            }
+            FunctionArgumentClause::OrderBy(all) => self.order_in_window(all, env),
+            FunctionArgumentClause::OnOverflow(ListAggOnOverflow::Error) => Ok(()),
+            FunctionArgumentClause::OnOverflow(ListAggOnOverflow::Truncate {
+                filler,
+                with_count: _,
+            }) => match filler {
+                Some(filler) => self.decide(filler, env, Use::Where),
+                None => Ok(()),
+            },
+            FunctionArgumentClause::Having(HavingBound(_, expr)) => {
+                self.decide(expr, env, Use::Where)
+            }
+        }
+    }
+}
+
+/// `COUNT(*)` looks at no column.
+fn is_count_of_rows(path: &[String], args: &[FunctionArg]) -> bool {
+    let is_count = matches!(path, [single] if single == "COUNT");
+    is_count && matches!(args, [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)])
+}

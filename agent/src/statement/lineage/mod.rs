@@ -1,0 +1,145 @@
+//! What a statement means: one walk over the parser's tree, by matches without wildcards.
+//!
+//! Where something cannot be told the walk says more, never less: a name that may be of two tables is a use of both, a
+//! column that nobody knows is a use of any. What it cannot follow at all is a doubt, on which policies decide.
+
+mod expr;
+mod flow;
+mod from;
+mod function;
+mod functions;
+pub(super) mod names;
+mod query;
+mod scope;
+mod write;
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::SnowflakeDialect;
+use sqlparser::parser::Parser;
+
+use flow::{Flow, Item};
+
+use super::catalogue::Catalogue;
+use super::meaning::{Meaning, Output, OutputColumn, Use};
+use super::object::Object;
+use super::parse::{DEPTH_MAX, Unreadable};
+
+/// How deep views may rest on views.
+const VIEWS_MAX: usize = 16;
+
+/// Where an expression stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clause {
+    /// In a select list: what is made of a column becomes a value.
+    List,
+    /// Where it decides about rows.
+    Rows,
+}
+
+/// A member of WITH.
+struct Named {
+    name: String,
+    items: Vec<Item>,
+}
+
+/// The walk over one statement.
+struct Walk<'a> {
+    catalogue: &'a Catalogue,
+    meaning: Meaning,
+    ctes: Vec<Named>,
+    views: usize,
+}
+
+/// Tells what a statement means.
+pub(super) fn understand(
+    statement: &Statement,
+    catalogue: &Catalogue,
+) -> Result<Meaning, Unreadable> {
+    let mut walk = Walk {
+        catalogue,
+        meaning: Meaning::default(),
+        ctes: Vec::new(),
+        views: 0,
+    };
+    walk.statement(statement)?;
+    Ok(walk.meaning)
+}
+
+impl Walk<'_> {
+    /// Notes one use of all that a value is made of.
+    fn note(&mut self, flow: &Flow, how: Use) {
+        for column in &flow.from {
+            self.meaning.use_column(how, column.clone());
+        }
+    }
+
+    /// Notes that columns go elsewhere than into the result.
+    fn store(&mut self, items: &[Item]) {
+        for item in items {
+            self.note(&item.whole(), Use::Store);
+        }
+    }
+
+    /// Notes that columns are the statement's result.
+    fn deliver(&mut self, items: Vec<Item>) {
+        for item in &items {
+            self.note(&item.whole(), Use::Project);
+        }
+        let columns: Option<Vec<OutputColumn>> = items
+            .into_iter()
+            .map(|item| match item {
+                Item::One { name, flow } => Some(OutputColumn {
+                    name,
+                    is_bare: flow.is_bare,
+                    from: flow.from,
+                }),
+                Item::Rest { .. } => None,
+            })
+            .collect();
+        let unknown = Output::Unknown("the columns of a table are not known");
+        self.meaning.give(columns.map_or(unknown, Output::Known));
+    }
+
+    /// Notes that something about columns cannot be followed.
+    fn doubt(&mut self, why: &'static str) {
+        self.meaning.doubt(why);
+    }
+
+    /// Reads a view's text where the view is; `None` if it cannot be followed.
+    fn view(&mut self, view: &Object, text: &str) -> Option<Vec<Item>> {
+        if self.views >= VIEWS_MAX {
+            return None;
+        }
+        let dialect = SnowflakeDialect {};
+        let mut parser = Parser::new(&dialect)
+            .with_recursion_limit(DEPTH_MAX)
+            .try_with_sql(text)
+            .ok()?;
+        let statements = parser.parse_statements().ok()?;
+        let query = match statements.as_slice() {
+            [Statement::CreateView(create)] => &create.query,
+            [Statement::Query(query)] => query,
+            _ => return None,
+        };
+        let [database, schema, _] = view.path().names() else {
+            return None;
+        };
+        let catalogue = Catalogue {
+            database: Some(database.clone()),
+            schema: Some(schema.clone()),
+            relations: self.catalogue.relations.clone(),
+        };
+        let mut inner = Walk {
+            catalogue: &catalogue,
+            meaning: Meaning::default(),
+            ctes: Vec::new(),
+            views: self.views + 1,
+        };
+        let items = inner.query(query, None).ok()?;
+        self.meaning.absorb_columns(inner.meaning);
+        Some(items)
+    }
+}
+
+#[cfg(test)]
+mod tests;

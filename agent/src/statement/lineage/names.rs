@@ -1,0 +1,104 @@
+//! Identifiers as Snowflake keeps them.
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Value,
+};
+use sqlparser::dialect::SnowflakeDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use crate::statement::object::{Class, Object, Path};
+use crate::statement::parse::Unreadable;
+
+/// Gives a name as Snowflake keeps it: a bare one in upper case, a quoted one as it stands.
+pub(in crate::statement) fn fold(name: &Ident) -> Result<String, Unreadable> {
+    match name.quote_style {
+        None => Ok(name.value.to_ascii_uppercase()),
+        Some('"') => Ok(name.value.clone()),
+        Some(_) => Err(Unreadable::Unsupported("a name in other quotes than `\"`")),
+    }
+}
+
+/// Gives the names of a path, the outermost first; `IDENTIFIER('...')` of a literal is read as what it holds.
+pub(in crate::statement) fn names(name: &ObjectName) -> Result<Vec<String>, Unreadable> {
+    let mut names = Vec::new();
+    for part in &name.0 {
+        match part {
+            ObjectNamePart::Identifier(ident) => names.push(fold(ident)?),
+            ObjectNamePart::Function(function)
+                if name.0.len() == 1 && is_identifier(&function.name) =>
+            {
+                return of_literal(&function.args);
+            }
+            ObjectNamePart::Function(_) => return Err(COMPUTED),
+        }
+    }
+    Ok(names)
+}
+
+const COMPUTED: Unreadable = Unreadable::Unsupported("a name that is computed");
+
+/// Tells whether a function is `IDENTIFIER`, which makes a name of a text.
+pub(super) fn is_identifier(name: &Ident) -> bool {
+    name.quote_style.is_none() && name.value.eq_ignore_ascii_case("IDENTIFIER")
+}
+
+/// Reads the names in the one literal argument of `IDENTIFIER`.
+pub(super) fn of_literal(args: &[FunctionArg]) -> Result<Vec<String>, Unreadable> {
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))] = args else {
+        return Err(COMPUTED);
+    };
+    let Value::SingleQuotedString(text) = &value.value else {
+        return Err(COMPUTED);
+    };
+    of_text(text)
+}
+
+/// Reads a text that is a dotted name and nothing else.
+pub(in crate::statement) fn of_text(text: &str) -> Result<Vec<String>, Unreadable> {
+    let dialect = SnowflakeDialect {};
+    let mut parser = Parser::new(&dialect)
+        .try_with_sql(text)
+        .map_err(|_| COMPUTED)?;
+    let name = parser.parse_object_name(false).map_err(|_| COMPUTED)?;
+    let is_whole = parser.peek_token().token == Token::EOF;
+    let is_plain = name.0.iter().all(|part| part.as_ident().is_some());
+    if is_whole && is_plain {
+        names(&name)
+    } else {
+        Err(COMPUTED)
+    }
+}
+
+/// Reads a stage's name from where it stands as a relation; `None` if it is none.
+///
+/// Source: Snowflake's reference, "Querying data in staged files": `@[<namespace>.]<stage>[/<path>]`.
+pub(in crate::statement) fn stage_names(name: &ObjectName) -> Option<Vec<String>> {
+    let first = name.0.first()?.as_ident()?;
+    if first.quote_style.is_some() || !first.value.starts_with('@') {
+        return None;
+    }
+    let mut names = Vec::new();
+    for part in &name.0 {
+        let part = part.as_ident()?;
+        let bare = part.value.strip_prefix('@').unwrap_or(&part.value);
+        let (bare, path) = bare
+            .split_once('/')
+            .map_or((bare, None), |(name, path)| (name, Some(path)));
+        if !bare.is_empty() {
+            names.push(match part.quote_style {
+                Some(_) => bare.to_owned(),
+                None => bare.to_ascii_uppercase(),
+            });
+        }
+        if path.is_some() {
+            break;
+        }
+    }
+    (!names.is_empty()).then_some(names)
+}
+
+/// Makes an object that stands at the account.
+pub(in crate::statement) fn at_account(class: Class, name: String) -> Object {
+    Object::new(class, Path::new(vec![name]))
+}

@@ -1,0 +1,4 @@
+//! The corpus: statements as people write them, with what each means.
+
+mod account;
+mod understood;
