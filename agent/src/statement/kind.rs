@@ -72,6 +72,8 @@ pub enum Action {
     Unload,
     /// Changes a stage's files.
     Put,
+    /// Downloads a stage's files.
+    Get,
     /// Changes the login alone.
     Session,
     /// Changes the role.
@@ -95,6 +97,7 @@ impl Action {
             Self::CopyIn => "copy_in",
             Self::Unload => "unload",
             Self::Put => "put",
+            Self::Get => "get",
             Self::Session => "session",
             Self::UseRole => "use_role",
             Self::UseWarehouse => "use_warehouse",
