@@ -196,10 +196,13 @@ impl Kind {
     #[must_use]
     pub fn fits(self, statement_type_id: u32) -> bool {
         match statement_type_id {
-            0x1000 => self == Self::Query,
+            0x1000 => matches!(self, Self::Query | Self::Call),
             0x3000..=0x3fff => match statement_type_id & 0x0f00 {
                 0x0700 => self == Self::Unload,
-                _ => self.action() == Some(Action::Write) || self == Self::CopyIn,
+                _ => {
+                    self.action() == Some(Action::Write)
+                        || matches!(self, Self::CopyIn | Self::Call)
+                }
             },
             0x4000..=0x4fff => matches!(
                 self,
@@ -268,6 +271,7 @@ pub(super) fn of(statement: &Statement) -> Kind {
         | Statement::Rollback { .. }
         | Statement::Savepoint { .. }
         | Statement::ReleaseSavepoint { .. } => Kind::Session,
+        Statement::Insert(insert) if insert.overwrite => Kind::Truncate,
         Statement::Insert(_) | Statement::Load { .. } | Statement::LoadData { .. } => Kind::Insert,
         Statement::Update(_) => Kind::Update,
         Statement::Delete(_) => Kind::Delete,

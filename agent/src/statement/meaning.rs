@@ -142,6 +142,17 @@ impl Meaning {
         self.accesses.insert(Access { action, object });
     }
 
+    /// Says that a relation that nobody knew is this object.
+    pub(super) fn settle(&mut self, object: &Object) {
+        let unknown = Access {
+            action: Action::Read,
+            object: Object::new(Class::Relation, object.path().clone()),
+        };
+        if self.accesses.remove(&unknown) {
+            self.touch(Action::Read, object.clone());
+        }
+    }
+
     /// Adds a use of a column.
     pub(super) fn use_column(&mut self, how: Use, column: Column) {
         self.columns.insert(ColumnUse { how, column });

@@ -11,6 +11,7 @@ use super::flow::{Item, Source};
 use super::scope::{Env, Frame};
 use crate::statement::kind::Action;
 use crate::statement::meaning::{Output, Use};
+use crate::statement::object::Class;
 use crate::statement::parse::Unreadable;
 
 impl Walk<'_> {
@@ -50,10 +51,7 @@ impl Walk<'_> {
                 None => Vec::new(),
             };
             let frame = Frame {
-                sources: vec![Source {
-                    names: Vec::new(),
-                    items: items.clone(),
-                }],
+                sources: vec![Source::unnamed(items.clone())],
                 ..Frame::default()
             };
             let env = Env {
@@ -109,8 +107,24 @@ impl Walk<'_> {
         else {
             return Err(Unreadable::Unsupported("a change of what is no table"));
         };
-        self.target(Action::Write, name)?;
-        self.factor(factor, frame, None)
+        let object = self.target(Action::Write, name)?;
+        self.factor(factor, frame, None)?;
+        if object.class() == Class::Table {
+            // Only tables are changed: what nothing else is known of is one.
+            self.meaning.settle(&object);
+            for item in frame
+                .sources
+                .iter_mut()
+                .flat_map(|source| &mut source.items)
+            {
+                if let Item::Rest { object: rest, .. } = item
+                    && rest.path() == object.path()
+                {
+                    *rest = object.clone();
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn update(&mut self, update: &Update) -> Result<(), Unreadable> {

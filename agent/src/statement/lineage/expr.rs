@@ -12,7 +12,9 @@ use super::names::fold;
 use super::query::check_order;
 use super::scope::{Env, Frame};
 use super::{Clause, Walk};
+use crate::statement::kind::Action;
 use crate::statement::meaning::Use;
+use crate::statement::object::{Class, Object};
 use crate::statement::parse::Unreadable;
 
 impl Walk<'_> {
@@ -282,18 +284,30 @@ impl Walk<'_> {
 
     fn column(&mut self, names: &[Ident], env: Env<'_>) -> Result<Flow, Unreadable> {
         let names: Vec<String> = names.iter().map(fold).collect::<Result<_, _>>()?;
+        Ok(self.named_column(&names, env))
+    }
+
+    /// Tells what a column is made of, by its folded names.
+    pub(super) fn named_column(&mut self, names: &[String], env: Env<'_>) -> Flow {
         let Some((name, qualifier)) = names.split_last() else {
-            return Err(Unreadable::Unsupported("a column without a name"));
+            return env.whole().made();
         };
+        if let ("NEXTVAL", false) = (name.as_str(), qualifier.is_empty())
+            && env.find_in(qualifier, name).is_none()
+        {
+            let object = Object::new(Class::Object, self.catalogue.resolve(qualifier.to_vec()));
+            self.meaning.touch(Action::Read, object);
+            return Flow::nothing();
+        }
         if let Some(number) = name
             .strip_prefix('$')
             .and_then(|number| number.parse().ok())
         {
-            return Ok(env.nth(number));
+            return env.nth(number);
         }
         let is_variable = qualifier.is_empty() && name.starts_with('$');
         if is_variable {
-            return Ok(Flow::nothing());
+            return Flow::nothing();
         }
         let found = if qualifier.is_empty() {
             env.find(name)
@@ -301,7 +315,7 @@ impl Walk<'_> {
             env.find_in(qualifier, name)
         };
         // A name of nothing in sight may be of anything: catalogues age.
-        Ok(found.unwrap_or_else(|| env.whole().made()))
+        found.unwrap_or_else(|| env.whole().made())
     }
 
     /// Reads a lambda: its parameters are parts of the other arguments, which count as a whole.
@@ -320,10 +334,7 @@ impl Walk<'_> {
             .map(|param| Ok(Item::named(&fold(&param.name)?, Flow::nothing())))
             .collect();
         let frame = Frame {
-            sources: vec![Source {
-                names: Vec::new(),
-                items: items?,
-            }],
+            sources: vec![Source::unnamed(items?)],
             ..Frame::default()
         };
         let env = Env {

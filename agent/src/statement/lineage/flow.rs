@@ -109,9 +109,38 @@ pub(super) struct Source {
     pub(super) names: Vec<String>,
     /// Their columns.
     pub(super) items: Vec<Item>,
+    /// Names of columns that `*` does not repeat: rows to the left have them, by USING or NATURAL.
+    pub(super) shared: BTreeSet<String>,
 }
 
 impl Source {
+    /// Rows that have no name yet.
+    pub(super) fn unnamed(items: Vec<Item>) -> Self {
+        Self::named(Vec::new(), items)
+    }
+
+    /// Rows that are called by names.
+    pub(super) fn named(names: Vec<String>, items: Vec<Item>) -> Self {
+        Self {
+            names,
+            items,
+            shared: BTreeSet::new(),
+        }
+    }
+
+    /// Lists the columns that `*` gives of these rows.
+    pub(super) fn shown(&self) -> impl Iterator<Item = Item> {
+        self.items
+            .iter()
+            .filter(|item| match item {
+                Item::One {
+                    name: Some(name), ..
+                } => !self.shared.contains(name),
+                Item::One { name: None, .. } | Item::Rest { .. } => true,
+            })
+            .cloned()
+    }
+
     /// Tells whether `qualifier` calls these rows: an alias, or the end of a table's path.
     pub(super) fn is_called(&self, qualifier: &[String]) -> bool {
         self.names.ends_with(qualifier)

@@ -2,13 +2,14 @@
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, TableAlias, TableFactor,
-    TableFunctionArgs, TableSampleKind, TableVersion, TableWithJoins,
+    TableFunctionArgs, TableSampleKind, TableVersion, TableWithJoins, Value,
 };
 
 use super::flow::{Flow, Item, Source};
-use super::names::{fold, names, stage_names};
+use super::names::{fold, names, of_text, stage_names};
 use super::query::renamed;
 use super::scope::{Env, Frame};
+use super::shaped::Rows;
 use super::{Clause, Walk};
 use crate::statement::catalogue::Found;
 use crate::statement::kind::Action;
@@ -78,21 +79,17 @@ impl Walk<'_> {
                 Ok(())
             }
             TableFactor::Derived {
-                lateral: _,
+                lateral,
                 subquery,
                 alias,
                 sample,
             } => {
                 self.sample(sample.as_ref(), frame, outer)?;
-                // Snowflake lets LATERAL see what stands left of it; without it a name that is found there is found nowhere.
-                let items = self.query(subquery, Some(&Env { frame, outer }))?;
-                frame.sources.push(called(
-                    Source {
-                        names: Vec::new(),
-                        items,
-                    },
-                    alias.as_ref(),
-                )?);
+                let beside = Env { frame, outer };
+                let around = if *lateral { Some(&beside) } else { outer };
+                let items = self.query(subquery, around)?;
+                let source = Source::unnamed(items);
+                frame.sources.push(called(source, alias.as_ref())?);
                 Ok(())
             }
             TableFactor::TableFunction { expr, alias } => {
@@ -106,6 +103,10 @@ impl Walk<'_> {
                                 "TABLE of a function without arguments",
                             ));
                         }
+                    },
+                    Expr::Value(value) => match &value.value {
+                        Value::SingleQuotedString(text) => self.by_text(text)?,
+                        _ => return Err(Unreadable::Unsupported("a name that is computed")),
                     },
                     _ => return Err(Unreadable::Unsupported("TABLE of what is no function")),
                 };
@@ -141,13 +142,9 @@ impl Walk<'_> {
                             .into_iter()
                             .flat_map(|source| source.items)
                             .collect();
-                        frame.sources.push(called(
-                            Source {
-                                names: Vec::new(),
-                                items,
-                            },
-                            Some(alias),
-                        )?);
+                        frame
+                            .sources
+                            .push(called(Source::unnamed(items), Some(alias))?);
                     }
                 }
                 Ok(())
@@ -188,14 +185,23 @@ impl Walk<'_> {
                 partition_by,
                 order_by,
                 measures,
-                rows_per_match: _,
+                rows_per_match,
                 after_match_skip: _,
                 pattern: _,
                 symbols,
                 alias,
             } => {
-                let source =
-                    self.match_recognize(table, partition_by, order_by, measures, symbols, outer)?;
+                let source = self.match_recognize(
+                    table,
+                    partition_by,
+                    order_by,
+                    &Rows {
+                        measures,
+                        symbols,
+                        per_match: rows_per_match.as_ref(),
+                    },
+                    outer,
+                )?;
                 frame.sources.push(called(source, alias.as_ref())?);
                 Ok(())
             }
@@ -264,25 +270,25 @@ impl Walk<'_> {
         }
     }
 
+    /// Reads a text that names a table.
+    fn by_text(&mut self, text: &str) -> Result<Source, Unreadable> {
+        let names = of_text(text)?;
+        self.table(self.catalogue.resolve(names))
+    }
+
     /// Reads a name in FROM: a member of WITH, a stage, a table or view.
     pub(super) fn relation(&mut self, name: &ObjectName) -> Result<Source, Unreadable> {
         if let Some(stage) = stage_names(name) {
             let object = Object::new(Class::Stage, self.catalogue.resolve(stage));
             self.meaning.touch(Action::Read, object);
             self.doubt("the columns of a staged file are known to nobody");
-            return Ok(Source {
-                names: Vec::new(),
-                items: Vec::new(),
-            });
+            return Ok(Source::unnamed(Vec::new()));
         }
         let names = names(name)?;
         if let [single] = names.as_slice()
             && let Some(named) = self.ctes.iter().rev().find(|named| named.name == *single)
         {
-            return Ok(Source {
-                names: vec![named.name.clone()],
-                items: named.items.clone(),
-            });
+            return Ok(Source::named(vec![named.name.clone()], named.items.clone()));
         }
         if names.len() > 3 {
             return Err(Unreadable::Unsupported("a name of more than three parts"));
@@ -292,7 +298,10 @@ impl Walk<'_> {
     }
 
     /// Gives the rows of a table or view by its path.
-    fn table(&mut self, path: crate::statement::object::Path) -> Result<Source, Unreadable> {
+    pub(super) fn table(
+        &mut self,
+        path: crate::statement::object::Path,
+    ) -> Result<Source, Unreadable> {
         let names = path.names().to_vec();
         let catalogue = self.catalogue;
         let Found::Relation(facts) = catalogue.relation(&path) else {
@@ -302,7 +311,7 @@ impl Walk<'_> {
                 object,
                 without: std::collections::BTreeSet::new(),
             }];
-            return Ok(Source { names, items });
+            return Ok(Source::named(names, items));
         };
         let object = Object::new(facts.class, path);
         self.meaning.touch(Action::Read, object.clone());
@@ -329,7 +338,7 @@ impl Walk<'_> {
                 Some(_) | None => self.doubt("a view whose text cannot be seen or read"),
             }
         }
-        Ok(Source { names, items })
+        Ok(Source::named(names, items))
     }
 
     /// Reads the rows of a table function.
@@ -351,17 +360,11 @@ impl Walk<'_> {
             // Whose result it is was checked where the session's own results are known; its columns are not kept yet.
             Some("RESULT_SCAN") => {
                 self.doubt("the columns of an earlier result are not known");
-                return Ok(Source {
-                    names: vec!["RESULT_SCAN".to_owned()],
-                    items: Vec::new(),
-                });
+                return Ok(Source::named(vec!["RESULT_SCAN".to_owned()], Vec::new()));
             }
             Some(_) | None => {
                 let flow = self.foreign(path, args, env)?;
-                return Ok(Source {
-                    names: Vec::new(),
-                    items: vec![Item::One { name: None, flow }],
-                });
+                return Ok(Source::unnamed(vec![Item::One { name: None, flow }]));
             }
         };
         let mut flow = Flow::nothing();
@@ -373,7 +376,7 @@ impl Walk<'_> {
             .iter()
             .map(|column| Item::named(column, flow.clone().made()))
             .collect();
-        Ok(Source { names: path, items })
+        Ok(Source::named(path, items))
     }
 }
 
@@ -390,8 +393,8 @@ fn called(source: Source, alias: Option<&TableAlias>) -> Result<Source, Unreadab
         .iter()
         .map(|column| fold(&column.name))
         .collect::<Result<_, _>>()?;
-    Ok(Source {
-        names: vec![fold(&alias.name)?],
-        items: renamed(source.items, &columns)?,
-    })
+    Ok(Source::named(
+        vec![fold(&alias.name)?],
+        renamed(source.items, &columns)?,
+    ))
 }

@@ -1,17 +1,17 @@
 //! Calls of functions: built-in ones whose result is made of their arguments alone, and all others.
 
 use sqlparser::ast::{
-    Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, HavingBound,
-    ListAggOnOverflow,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    HavingBound, ListAggOnOverflow,
 };
 
 use super::flow::{Flow, whole};
-use super::names::names;
+use super::names::{names, of_literal};
 use super::scope::Env;
 use super::{Clause, Walk, functions};
 use crate::statement::kind::Action;
 use crate::statement::meaning::Use;
-use crate::statement::object::{Class, Object};
+use crate::statement::object::{Class, Object, Path};
 use crate::statement::parse::Unreadable;
 
 impl Walk<'_> {
@@ -28,6 +28,9 @@ impl Walk<'_> {
             ));
         }
         let path = names(&function.name)?;
+        if matches!(path.as_slice(), [single] if single == "IDENTIFIER") {
+            return self.identifier(&function.args, env);
+        }
         let is_built_in = matches!(path.as_slice(), [single] if functions::is_pure(single));
         if let Some(over) = &function.over {
             self.over(over, env)?;
@@ -66,13 +69,24 @@ impl Walk<'_> {
                     return Ok(Flow::nothing());
                 }
                 let mut flow = Flow::nothing();
-                for arg in &list.args {
-                    flow.add(self.argument(arg, env, clause)?);
+                for (place, arg) in list.args.iter().enumerate() {
+                    if !is_date_part(&path, place, arg) {
+                        flow.add(self.argument(arg, env, clause)?);
+                    }
                 }
                 self.note(&flow, Use::Argument);
                 Ok(flow)
             }
         }
+    }
+
+    /// Reads `IDENTIFIER('column')` as the column that it names.
+    fn identifier(&mut self, args: &FunctionArguments, env: Env<'_>) -> Result<Flow, Unreadable> {
+        let FunctionArguments::List(list) = args else {
+            return Err(Unreadable::Unsupported("a name that is computed"));
+        };
+        let names = of_literal(&list.args)?;
+        Ok(self.named_column(&names, env))
     }
 
     /// Tells what an argument is made of.
@@ -106,11 +120,10 @@ impl Walk<'_> {
         args: &[FunctionArg],
         env: Env<'_>,
     ) -> Result<Flow, Unreadable> {
-        let path = if path.len() == 1 && path.iter().any(|name| name.contains('$')) {
-            // A system function is in no schema.
-            crate::statement::object::Path::new(path)
-        } else {
-            self.catalogue.resolve(path)
+        let path = match path.as_slice() {
+            // Snowflake's own are in no schema.
+            [single] if functions::is_own(single) => Path::new(path),
+            _ => self.catalogue.resolve(path),
         };
         let mut flow = Flow::nothing();
         for arg in args {
@@ -151,6 +164,17 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Tells whether an argument is a bare word for a part of a date, such as the first of `DATEADD(day, 1, d)`.
+fn is_date_part(path: &[String], place: usize, arg: &FunctionArg) -> bool {
+    let [function] = path else { return false };
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(word))) = arg else {
+        return false;
+    };
+    word.quote_style.is_none()
+        && functions::date_part_at(function) == Some(place)
+        && functions::is_date_part(&word.value.to_ascii_uppercase())
 }
 
 /// `COUNT(*)` looks at no column.

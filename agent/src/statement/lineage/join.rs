@@ -61,7 +61,7 @@ impl Walk<'_> {
                 for column in columns {
                     let mut path = names(column)?;
                     let name = path.pop().unwrap_or_default();
-                    self.joined_by(&name, start, frame);
+                    self.joined_by(&name, start, left, frame);
                 }
                 Ok(())
             }
@@ -73,11 +73,12 @@ impl Walk<'_> {
                 match shared {
                     Some(shared) => {
                         for name in shared {
-                            self.joined_by(&name, start, frame);
+                            self.joined_by(&name, start, left, frame);
                         }
                     }
                     // Which columns they share cannot be told: any.
                     None => {
+                        self.doubt("which columns a natural join shares is not known");
                         for source in frame.sources.get(start..).unwrap_or_default() {
                             let flow = source.whole();
                             self.note(&flow, Use::Join);
@@ -91,12 +92,15 @@ impl Walk<'_> {
     }
 
     /// Notes that rows meet by a column of one name.
-    fn joined_by(&mut self, name: &str, start: usize, frame: &Frame) {
+    fn joined_by(&mut self, name: &str, start: usize, left: usize, frame: &mut Frame) {
         for source in frame.sources.get(start..).unwrap_or_default() {
             if let Some(found) = source.find(name) {
                 let flow = found.flow;
                 self.note(&flow, Use::Join);
             }
+        }
+        for source in frame.sources.get_mut(left..).unwrap_or_default() {
+            source.shared.insert(name.to_owned());
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Where something cannot be told the walk says more, never less: a name that may be of two tables is a use of both, a
 //! column that nobody knows is a use of any. What it cannot follow at all is a doubt, on which policies decide.
 
+mod block;
 mod dml;
 mod expr;
 mod flow;
@@ -53,6 +54,7 @@ struct Walk<'a> {
     meaning: Meaning,
     ctes: Vec<Named>,
     views: usize,
+    blocks: usize,
 }
 
 /// Tells what a statement means.
@@ -65,6 +67,7 @@ pub(super) fn understand(
         meaning: Meaning::default(),
         ctes: Vec::new(),
         views: 0,
+        blocks: 0,
     };
     walk.statement(statement)?;
     Ok(walk.meaning)
@@ -139,6 +142,7 @@ impl Walk<'_> {
             meaning: Meaning::default(),
             ctes: Vec::new(),
             views: self.views + 1,
+            blocks: 0,
         };
         let items = inner.query(query, None).ok()?;
         self.meaning.absorb_columns(inner.meaning);

@@ -7,7 +7,6 @@ use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use crate::statement::object::{Class, Object, Path};
 use crate::statement::parse::Unreadable;
 
 /// Gives a name as Snowflake keeps it: a bare one in upper case, a quoted one as it stands.
@@ -24,6 +23,12 @@ pub(in crate::statement) fn names(name: &ObjectName) -> Result<Vec<String>, Unre
     let mut names = Vec::new();
     for part in &name.0 {
         match part {
+            // `database..name` is of the schema PUBLIC.
+            ObjectNamePart::Identifier(ident)
+                if ident.value.is_empty() && ident.quote_style.is_none() =>
+            {
+                names.push("PUBLIC".to_owned());
+            }
             ObjectNamePart::Identifier(ident) => names.push(fold(ident)?),
             ObjectNamePart::Function(function)
                 if name.0.len() == 1 && is_identifier(&function.name) =>
@@ -98,7 +103,17 @@ pub(in crate::statement) fn stage_names(name: &ObjectName) -> Option<Vec<String>
     (!names.is_empty()).then_some(names)
 }
 
-/// Makes an object that stands at the account.
-pub(in crate::statement) fn at_account(class: Class, name: String) -> Object {
-    Object::new(class, Path::new(vec![name]))
+/// Reads a stage's name from a text, `@[namespace.]stage[/path]`.
+pub(in crate::statement) fn stage_of_text(text: &str) -> Result<Vec<String>, Unreadable> {
+    let wrong = Unreadable::Unsupported("a stage that is named in a way that is not known");
+    let Some(name) = text.trim().strip_prefix('@') else {
+        return Err(wrong);
+    };
+    let name = name.split_once('/').map_or(name, |(name, _)| name);
+    let own = name.contains('%');
+    let mut names = of_text(&name.replace('%', ""))?;
+    if own && let Some(last) = names.last_mut() {
+        last.insert(0, '%');
+    }
+    Ok(names)
 }

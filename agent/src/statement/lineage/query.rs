@@ -295,9 +295,11 @@ impl Walk<'_> {
         {
             self.decide(expr, env, Use::Where)?;
         }
-        if let Some(into) = &select.into {
-            for target in &into.targets {
-                self.value(target, env, Clause::List)?;
+        if select.into.is_some() {
+            if self.blocks == 0 {
+                return Err(Unreadable::Unsupported(
+                    "SELECT ... INTO outside of a block",
+                ));
             }
             self.store(&items);
         }
@@ -435,7 +437,7 @@ fn place(expr: &Expr) -> Option<usize> {
 }
 
 /// The name that Snowflake gives a column without an alias, where it is a column's own.
-fn implied_name(expr: &Expr) -> Result<Option<String>, Unreadable> {
+pub(super) fn implied_name(expr: &Expr) -> Result<Option<String>, Unreadable> {
     match expr {
         Expr::Identifier(name) => fold(name).map(Some),
         Expr::CompoundIdentifier(all) => all.last().map(fold).transpose(),
@@ -458,10 +460,9 @@ fn name_outputs(frame: &mut Frame, items: &[Item]) {
                 known.or(flow.clone());
             }
             Item::One { name: None, .. } => {}
-            Item::Rest { .. } => frame.sources.push(super::flow::Source {
-                names: Vec::new(),
-                items: vec![item.clone()],
-            }),
+            Item::Rest { .. } => frame
+                .sources
+                .push(super::flow::Source::unnamed(vec![item.clone()])),
         }
     }
 }

@@ -103,7 +103,7 @@ impl Env<'_> {
     /// Lists the columns of all rows of this query, as `*` does.
     pub(super) fn items(&self) -> Vec<Item> {
         let sources = self.frame.sources.iter();
-        sources.flat_map(|source| source.items.clone()).collect()
+        sources.flat_map(Source::shown).collect()
     }
 
     /// Finds the n-th column, from 1, as `$1` calls it.

@@ -1,12 +1,13 @@
 //! Rows that are given another shape: PIVOT, UNPIVOT, MATCH_RECOGNIZE.
 
 use sqlparser::ast::{
-    Expr, ExprWithAlias, Measure, OrderByExpr, PivotValueSource, SymbolDefinition, TableFactor,
+    Expr, ExprWithAlias, Measure, OrderByExpr, PivotValueSource, RowsPerMatch, SymbolDefinition,
+    TableFactor,
 };
 
 use super::flow::{Flow, Item, Source};
 use super::names::fold;
-use super::query::check_order;
+use super::query::{check_order, implied_name};
 use super::scope::{Env, Frame};
 use super::{Clause, Walk};
 use crate::statement::meaning::Use;
@@ -75,10 +76,7 @@ impl Walk<'_> {
                 flow: made.clone(),
             });
         }
-        Ok(Source {
-            names: Vec::new(),
-            items,
-        })
+        Ok(Source::unnamed(items))
     }
 
     pub(super) fn unpivot(
@@ -129,10 +127,7 @@ impl Walk<'_> {
             &fold(value)?,
             flow.unwrap_or_else(Flow::nothing),
         ));
-        Ok(Source {
-            names: Vec::new(),
-            items,
-        })
+        Ok(Source::unnamed(items))
     }
 
     pub(super) fn match_recognize(
@@ -140,8 +135,7 @@ impl Walk<'_> {
         table: &TableFactor,
         partition_by: &[Expr],
         order_by: &[OrderByExpr],
-        measures: &[Measure],
-        symbols: &[SymbolDefinition],
+        rows: &Rows<'_>,
         outer: Option<&Env<'_>>,
     ) -> Result<Source, Unreadable> {
         let mut inner = Frame::default();
@@ -152,35 +146,50 @@ impl Walk<'_> {
             .iter()
             .flat_map(|source| source.items.clone())
             .collect();
-        for symbol in symbols {
-            inner.sources.push(Source {
-                names: vec![fold(&symbol.symbol)?],
-                items: items.clone(),
-            });
+        for symbol in rows.symbols {
+            inner
+                .sources
+                .push(Source::named(vec![fold(&symbol.symbol)?], items.clone()));
         }
         let env = Env {
             frame: &inner,
             outer,
         };
+        let mut partitions = Vec::new();
         for expr in partition_by {
-            self.decide(expr, env, Use::Window)?;
+            let flow = self.value(expr, env, Clause::Rows)?;
+            self.note(&flow, Use::Window);
+            let name = implied_name(expr)?;
+            partitions.push(Item::One { name, flow });
         }
         for one in order_by {
             check_order(one)?;
             self.decide(&one.expr, env, Use::Window)?;
         }
-        for symbol in symbols {
+        for symbol in rows.symbols {
             self.decide(&symbol.definition, env, Use::Where)?;
         }
         let mut made = Vec::new();
-        for measure in measures {
+        for measure in rows.measures {
             let flow = self.value(&measure.expr, env, Clause::List)?;
             made.push(Item::named(&fold(&measure.alias)?, flow.made()));
         }
-        let items = items.into_iter().chain(made).collect();
-        Ok(Source {
-            names: Vec::new(),
-            items,
-        })
+        let kept = match rows.per_match {
+            Some(RowsPerMatch::AllRows(_)) => items,
+            // One row a match has what the matches are told apart by, and the measures.
+            Some(RowsPerMatch::OneRow) | None => partitions,
+        };
+        let items = kept.into_iter().chain(made).collect();
+        Ok(Source::unnamed(items))
     }
+}
+
+/// What MATCH_RECOGNIZE makes of the rows of a match.
+pub(super) struct Rows<'a> {
+    /// Columns that are made.
+    pub(super) measures: &'a [Measure],
+    /// Which rows match.
+    pub(super) symbols: &'a [SymbolDefinition],
+    /// Whether each row is shown, or one for all.
+    pub(super) per_match: Option<&'a RowsPerMatch>,
 }

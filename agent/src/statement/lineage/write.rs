@@ -3,19 +3,18 @@
 //! One match without a wildcard: a statement that is new to the parser stops the build.
 
 use sqlparser::ast::helpers::stmt_data_loading::StageLoadSelectItemKind;
-use sqlparser::ast::visit_statements;
 use sqlparser::ast::{
-    CopyIntoSnowflakeKind, CreateTable, CreateView, Expr, ObjectName, Query, Set, Statement,
+    CopyIntoSnowflakeKind, CreateTable, CreateView, Expr, Function, FunctionArguments, ObjectName,
+    ObjectNamePart, Query, Set, Statement,
 };
-use std::ops::ControlFlow;
 
-use super::names::{names, stage_names};
+use super::names::{names, stage_names, stage_of_text};
 use super::scope::{Env, Frame};
 use super::{Clause, Walk};
 use crate::statement::catalogue::Found;
 use crate::statement::kind::{self, Action};
 use crate::statement::meaning::{Output, Use};
-use crate::statement::object::{Class, Object};
+use crate::statement::object::{Class, Object, Path};
 use crate::statement::parse::Unreadable;
 
 impl Walk<'_> {
@@ -87,8 +86,13 @@ impl Walk<'_> {
             | Statement::Fetch { .. }
             | Statement::Raise(_)
             | Statement::Return(_) => self.block(statement),
-            Statement::Call(_)
-            | Statement::Set(_)
+            Statement::Call(function) => self.call(function),
+            Statement::Execute {
+                immediate: true, ..
+            } => Err(Unreadable::Unsupported(
+                "EXECUTE IMMEDIATE of what is not one text in quotes",
+            )),
+            Statement::Set(_)
             | Statement::Analyze(_)
             | Statement::Truncate(_)
             | Statement::Msck(_)
@@ -223,34 +227,28 @@ impl Walk<'_> {
             .give(Output::Unknown("what it answers is not told by its text"));
     }
 
-    /// Reads what a block holds; its variables and cursors are not followed.
-    fn block(&mut self, block: &Statement) -> Result<(), Unreadable> {
-        self.meaning.touch(Action::Call, Object::account());
-        self.doubt("variables and cursors of a block are not followed");
-        let mut inside: Vec<Statement> = Vec::new();
-        let _whole: ControlFlow<()> = visit_statements(block, |statement| {
-            inside.push(statement.clone());
-            ControlFlow::Continue(())
-        });
-        for statement in inside {
-            let is_block = matches!(
-                statement,
-                Statement::StartTransaction { .. }
-                    | Statement::Case(_)
-                    | Statement::If(_)
-                    | Statement::While(_)
-                    | Statement::Declare { .. }
-                    | Statement::Open(_)
-                    | Statement::Close { .. }
-                    | Statement::Fetch { .. }
-                    | Statement::Raise(_)
-                    | Statement::Return(_)
-            );
-            if !is_block {
-                self.statement(&statement)?;
+    /// Reads CALL: the procedure may do anything with its arguments, and give anything.
+    fn call(&mut self, function: &Function) -> Result<(), Unreadable> {
+        let frame = Frame::default();
+        let env = Env {
+            frame: &frame,
+            outer: None,
+        };
+        let names = names(&function.name)?;
+        if let FunctionArguments::List(list) = &function.args {
+            for arg in &list.args {
+                let flow = self.argument(arg, env, Clause::List)?;
+                self.note(&flow, Use::Store);
             }
         }
-        self.meaning.give(Output::Unknown("a block's result"));
+        let path = match names.as_slice() {
+            [single] if single.starts_with("SYSTEM$") => Path::new(names),
+            _ => self.catalogue.resolve(names),
+        };
+        self.meaning
+            .touch(Action::Call, Object::new(Class::Procedure, path));
+        self.doubt("a procedure may do and give anything");
+        self.meaning.give(Output::Unknown("a procedure's result"));
         Ok(())
     }
 
@@ -410,7 +408,14 @@ impl Walk<'_> {
     fn place(&mut self, name: &ObjectName) -> Result<Object, Unreadable> {
         Ok(match stage_names(name) {
             Some(names) => Object::new(Class::Stage, self.catalogue.resolve(names)),
-            None => Object::account(),
+            // An address outside, or a stage in quotes.
+            None => match name.0.as_slice() {
+                [ObjectNamePart::Identifier(ident)] if ident.value.starts_with('@') => Object::new(
+                    Class::Stage,
+                    self.catalogue.resolve(stage_of_text(&ident.value)?),
+                ),
+                _ => Object::account(),
+            },
         })
     }
 }
