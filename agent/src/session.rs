@@ -14,6 +14,7 @@ use crate::mask::Ended;
 use crate::policy::{Bundle, Decision, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
+use crate::statement::Catalogue;
 use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
 
 /// What every execution of the process shares.
@@ -130,6 +131,7 @@ impl Stages {
             self.mode,
             &principal,
             &account.name,
+            &Catalogue::default(),
             statement,
         );
         draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;

@@ -22,6 +22,7 @@ pub mod duckdb;
 mod failure;
 mod flush;
 mod granted;
+mod policy;
 mod reading;
 pub mod replay;
 mod run;
@@ -97,6 +98,7 @@ struct Cli {
 const OVERVIEW: &str = "\
 In the order of use:
   icecore check                        is the config good, and what is wrong with it
+  icecore policy explain 'select 1'    what a statement does, and what the policies say of it
   icecore daemon                       governs the host's sessions; a service, as root
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
   icecore flush                        hands what has just happened to the store
@@ -114,6 +116,7 @@ does. Results go to standard output, all else to standard error.";
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Policy(policy::Args),
     Daemon(daemon::Args),
     Run(run::Args),
     Flush(flush::Args),
@@ -150,6 +153,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Daemon(args)) => daemon::run(&args, clock),
         Some(Command::Run(args)) => run::run(args, clock),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Detach(args)) => detach::run(&args, clock),
         Some(Command::Flush(args)) => flush::run(&args),
         Some(Command::Sessions(args)) => sessions::run(args),

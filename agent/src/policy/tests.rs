@@ -36,6 +36,7 @@ fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
         mode,
         &principal,
         "ACME",
+        &Catalogue::default(),
         Statement::read(sql, &Scope::new(&|_| false)),
     )
 }
@@ -103,7 +104,7 @@ fn a_refusal_says_what_is_allowed_instead() {
     };
     assert_eq!(
         refusal.reason().text(),
-        "no policy allows `drop` here; allowed: read, session"
+        "no policy allows `drop` of the account; allowed there: read, session"
     );
 }
 
@@ -141,7 +142,7 @@ fn problems_of_a_file_are_told_with_their_place() {
     assert!(problems("permit (principal, action, resource);")[0].contains("expected `@id(\"…\")`"));
     assert!(
         problems("@id(\"a\") @remedy(\"mask:hash\") forbid (principal, action, resource);")[0]
-            .contains("`@remedy` has no effect")
+            .contains("`mask` on the action `project` alone")
     );
     assert!(
         problems("@id(\"a\") permit (principal, action == Icecore::Action::\"raed\", resource);")
@@ -207,7 +208,14 @@ fn a_remembered_verdict_answers_its_own_question_alone() {
     let allows = |user: &str, account: &str, sql: &str| {
         let principal = Principal::host_user(user.to_owned(), 1001);
         let statement = Statement::read(sql, &Scope::new(&|_| false));
-        let decision = decide(&bundle, Mode::Enforce, &principal, account, statement);
+        let decision = decide(
+            &bundle,
+            Mode::Enforce,
+            &principal,
+            account,
+            &Catalogue::default(),
+            statement,
+        );
         matches!(decision, Decision::Allow(_))
     };
     for _ in 0..2 {
@@ -220,7 +228,14 @@ fn a_remembered_verdict_answers_its_own_question_alone() {
 
 fn allows(bundle: &Bundle, principal: &Principal) -> bool {
     let statement = Statement::read("select 1", &Scope::new(&|_| false));
-    let decision = decide(bundle, Mode::Enforce, principal, "ACME", statement);
+    let decision = decide(
+        bundle,
+        Mode::Enforce,
+        principal,
+        "ACME",
+        &Catalogue::default(),
+        statement,
+    );
     matches!(decision, Decision::Allow(_))
 }
 
@@ -284,7 +299,14 @@ fn a_fact_that_may_be_absent_must_be_asked_for_first() {
 fn batch(sql: &str, mode: Mode) -> Decision {
     let principal = Principal::host_user("ci".to_owned(), 1001);
     let statement = Statement::read_all(sql, Count::Any, &Scope::new(&|_| false));
-    decide(&bundle(READ_ONLY), mode, &principal, "ACME", statement)
+    decide(
+        &bundle(READ_ONLY),
+        mode,
+        &principal,
+        "ACME",
+        &Catalogue::default(),
+        statement,
+    )
 }
 
 #[test]

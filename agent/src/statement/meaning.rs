@@ -157,6 +157,22 @@ impl Meaning {
         self.doubts.insert(why);
     }
 
+    /// Says that what was the result goes elsewhere.
+    pub(super) fn set_stored(&mut self) {
+        let columns = std::mem::take(&mut self.columns);
+        self.columns = columns
+            .into_iter()
+            .map(|found| match found.how {
+                Use::Project => ColumnUse {
+                    how: Use::Store,
+                    ..found
+                },
+                _ => found,
+            })
+            .collect();
+        self.output = Output::Known(Vec::new());
+    }
+
     /// Adds all that a part means; the result stays this one's.
     pub(super) fn absorb(&mut self, part: Self) {
         self.accesses.extend(part.accesses);

@@ -5,6 +5,8 @@
 //! several statements is one `Statement` too, with its parts: they are decided, sent and recorded together.
 
 mod catalogue;
+mod command;
+mod described;
 mod kind;
 mod lexer;
 mod lineage;
@@ -34,6 +36,8 @@ pub const STACK_BYTES: usize = 256 << 20;
 pub struct Scope<'a> {
     knows: &'a dyn Fn(QueryId) -> bool,
     catalogue: Cow<'a, Catalogue>,
+    /// In how many statements the one that is read stands.
+    depth: usize,
 }
 
 impl<'a> Scope<'a> {
@@ -43,6 +47,7 @@ impl<'a> Scope<'a> {
         Self {
             knows,
             catalogue: Cow::Owned(Catalogue::default()),
+            depth: 0,
         }
     }
 
@@ -57,6 +62,19 @@ impl<'a> Scope<'a> {
 
     fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Gives the scope of a statement inside of this one.
+    fn deeper(&self) -> Scope<'_> {
+        Scope {
+            knows: self.knows,
+            catalogue: Cow::Borrowed(&self.catalogue),
+            depth: self.depth + 1,
+        }
     }
 
     /// Tells whether this session has sent the statement of a query id.

@@ -12,6 +12,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token};
 
 use super::Scope;
+use super::command;
 use super::kind::{self, Kind};
 use super::lexer;
 use super::lineage;
@@ -88,8 +89,14 @@ pub(super) struct Parsed {
 
 /// Reads exactly one statement.
 pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable> {
+    if let Some(read) = command::read_files(text, scope.catalogue()) {
+        return read;
+    }
     let dialect = SnowflakeDialect {};
     let tokens = lexer::tokens(text)?;
+    if let Some(read) = command::read(&tokens, scope) {
+        return read;
+    }
     let plain = lexer::is_plain(&tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)

@@ -115,7 +115,7 @@ fn what_cannot_be_read_is_unknown() {
         "select 1; drop table t",
         "selekt 1",
         "select $1 from @stage/file.csv",
-        "put file:///x @s",
+        "put @s file:///x",
         "select ((((",
     ] {
         let statement = read(text);

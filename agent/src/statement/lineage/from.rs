@@ -1,14 +1,13 @@
 //! What stands in FROM: tables, views, queries, joins, table functions.
 
 use sqlparser::ast::{
-    Expr, ExprWithAlias, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint,
-    JoinOperator, Measure, ObjectName, OrderByExpr, PivotValueSource, SymbolDefinition, TableAlias,
-    TableFactor, TableFunctionArgs, TableSampleKind, TableVersion, TableWithJoins,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, TableAlias, TableFactor,
+    TableFunctionArgs, TableSampleKind, TableVersion, TableWithJoins,
 };
 
 use super::flow::{Flow, Item, Source};
 use super::names::{fold, names, stage_names};
-use super::query::{check_order, renamed};
+use super::query::renamed;
 use super::scope::{Env, Frame};
 use super::{Clause, Walk};
 use crate::statement::catalogue::Found;
@@ -31,95 +30,6 @@ impl Walk<'_> {
             self.join(join, start, frame, outer)?;
         }
         Ok(())
-    }
-
-    fn join(
-        &mut self,
-        join: &Join,
-        start: usize,
-        frame: &mut Frame,
-        outer: Option<&Env<'_>>,
-    ) -> Result<(), Unreadable> {
-        let left = frame.sources.len();
-        self.factor(&join.relation, frame, outer)?;
-        let constraint = match &join.join_operator {
-            JoinOperator::Join(constraint)
-            | JoinOperator::Inner(constraint)
-            | JoinOperator::Left(constraint)
-            | JoinOperator::LeftOuter(constraint)
-            | JoinOperator::Right(constraint)
-            | JoinOperator::RightOuter(constraint)
-            | JoinOperator::FullOuter(constraint)
-            | JoinOperator::CrossJoin(constraint) => constraint,
-            JoinOperator::AsOf {
-                match_condition,
-                constraint,
-            } => {
-                self.decide(match_condition, Env { frame, outer }, Use::Join)?;
-                constraint
-            }
-            JoinOperator::Semi(_)
-            | JoinOperator::LeftSemi(_)
-            | JoinOperator::RightSemi(_)
-            | JoinOperator::Anti(_)
-            | JoinOperator::LeftAnti(_)
-            | JoinOperator::RightAnti(_)
-            | JoinOperator::CrossApply
-            | JoinOperator::OuterApply
-            | JoinOperator::StraightJoin(_)
-            | JoinOperator::ArrayJoin
-            | JoinOperator::LeftArrayJoin
-            | JoinOperator::InnerArrayJoin => {
-                return Err(Unreadable::Unsupported(
-                    "a join that Snowflake does not have",
-                ));
-            }
-        };
-        match constraint {
-            JoinConstraint::On(condition) => {
-                self.decide(condition, Env { frame, outer }, Use::Join)
-            }
-            JoinConstraint::Using(columns) => {
-                for column in columns {
-                    let mut path = names(column)?;
-                    let name = path.pop().unwrap_or_default();
-                    self.joined_by(&name, start, frame);
-                }
-                Ok(())
-            }
-            JoinConstraint::Natural => {
-                let shared = shared_names(
-                    frame.sources.get(start..left).unwrap_or_default(),
-                    frame.sources.get(left..).unwrap_or_default(),
-                );
-                match shared {
-                    Some(shared) => {
-                        for name in shared {
-                            self.joined_by(&name, start, frame);
-                        }
-                    }
-                    // Which columns they share cannot be told: any.
-                    None => {
-                        for source in frame.sources.get(start..).unwrap_or_default() {
-                            let flow = source.whole();
-                            self.note(&flow, Use::Join);
-                        }
-                    }
-                }
-                Ok(())
-            }
-            JoinConstraint::None => Ok(()),
-        }
-    }
-
-    /// Notes that rows meet by a column of one name.
-    fn joined_by(&mut self, name: &str, start: usize, frame: &Frame) {
-        for source in frame.sources.get(start..).unwrap_or_default() {
-            if let Some(found) = source.find(name) {
-                let flow = found.flow;
-                self.note(&flow, Use::Join);
-            }
-        }
     }
 
     /// Adds the rows of one factor.
@@ -422,177 +332,6 @@ impl Walk<'_> {
         Ok(Source { names, items })
     }
 
-    fn pivot(
-        &mut self,
-        table: &TableFactor,
-        aggregates: &[ExprWithAlias],
-        keys: &[Expr],
-        source: &PivotValueSource,
-        default: Option<&Expr>,
-        outer: Option<&Env<'_>>,
-    ) -> Result<Source, Unreadable> {
-        let mut inner = Frame::default();
-        self.factor(table, &mut inner, outer)?;
-        let env = Env {
-            frame: &inner,
-            outer,
-        };
-        let values = match source {
-            PivotValueSource::List(values) => values,
-            // Their values become names of columns, which are in the result whatever is masked.
-            PivotValueSource::Any(_) | PivotValueSource::Subquery(_) => {
-                return Err(Unreadable::Unsupported(
-                    "PIVOT whose columns are named by data",
-                ));
-            }
-        };
-        let mut gone = Vec::new();
-        let mut made = Flow::nothing();
-        for aggregate in aggregates {
-            let flow = self.value(&aggregate.expr, env, Clause::List)?;
-            gone.extend(flow.from.iter().filter_map(|column| column.name.clone()));
-            made.add(flow);
-        }
-        for key in keys {
-            let flow = self.value(key, env, Clause::Rows)?;
-            gone.extend(flow.from.iter().filter_map(|column| column.name.clone()));
-            self.note(&flow, Use::Group);
-            made.add(flow);
-        }
-        if let Some(default) = default {
-            made.add(self.value(default, env, Clause::List)?);
-        }
-        let kept: Vec<Item> = env.items();
-        // The columns that stay decide which rows are one.
-        let mut items = Vec::new();
-        for item in kept {
-            match &item {
-                Item::One {
-                    name: Some(name), ..
-                } if gone.contains(name) => {}
-                Item::One { .. } | Item::Rest { .. } => {
-                    self.note(&item.whole(), Use::Group);
-                    items.push(item);
-                }
-            }
-        }
-        for value in values {
-            self.value(&value.expr, env, Clause::List)?;
-            let name = value.alias.as_ref().map(fold).transpose()?;
-            items.push(Item::One {
-                name: name.or_else(|| Some(value.expr.to_string())),
-                flow: made.clone(),
-            });
-        }
-        Ok(Source {
-            names: Vec::new(),
-            items,
-        })
-    }
-
-    fn unpivot(
-        &mut self,
-        table: &TableFactor,
-        value: &Expr,
-        name: &str,
-        columns: &[ExprWithAlias],
-        outer: Option<&Env<'_>>,
-    ) -> Result<Source, Unreadable> {
-        let Expr::Identifier(value) = value else {
-            return Err(Unreadable::Unsupported("UNPIVOT into several columns"));
-        };
-        let mut inner = Frame::default();
-        self.factor(table, &mut inner, outer)?;
-        let env = Env {
-            frame: &inner,
-            outer,
-        };
-        let mut flow: Option<Flow> = None;
-        let mut gone = Vec::new();
-        for column in columns {
-            let one = self.value(&column.expr, env, Clause::List)?;
-            gone.extend(one.from.iter().filter_map(|column| column.name.clone()));
-            match &mut flow {
-                None => flow = Some(one),
-                Some(flow) => flow.or(one),
-            }
-        }
-        let mut items: Vec<Item> = Vec::new();
-        for item in env.items() {
-            match item {
-                Item::One {
-                    name: Some(known), ..
-                } if gone.contains(&known) => {}
-                Item::One { .. } => items.push(item),
-                Item::Rest {
-                    object,
-                    mut without,
-                } => {
-                    without.extend(gone.iter().cloned());
-                    items.push(Item::Rest { object, without });
-                }
-            }
-        }
-        items.push(Item::named(name, Flow::nothing()));
-        items.push(Item::named(
-            &fold(value)?,
-            flow.unwrap_or_else(Flow::nothing),
-        ));
-        Ok(Source {
-            names: Vec::new(),
-            items,
-        })
-    }
-
-    fn match_recognize(
-        &mut self,
-        table: &TableFactor,
-        partition_by: &[Expr],
-        order_by: &[OrderByExpr],
-        measures: &[Measure],
-        symbols: &[SymbolDefinition],
-        outer: Option<&Env<'_>>,
-    ) -> Result<Source, Unreadable> {
-        let mut inner = Frame::default();
-        self.factor(table, &mut inner, outer)?;
-        // Columns may be called by a pattern's symbol: `A.price`.
-        let items: Vec<Item> = inner
-            .sources
-            .iter()
-            .flat_map(|source| source.items.clone())
-            .collect();
-        for symbol in symbols {
-            inner.sources.push(Source {
-                names: vec![fold(&symbol.symbol)?],
-                items: items.clone(),
-            });
-        }
-        let env = Env {
-            frame: &inner,
-            outer,
-        };
-        for expr in partition_by {
-            self.decide(expr, env, Use::Window)?;
-        }
-        for one in order_by {
-            check_order(one)?;
-            self.decide(&one.expr, env, Use::Window)?;
-        }
-        for symbol in symbols {
-            self.decide(&symbol.definition, env, Use::Where)?;
-        }
-        let mut made = Vec::new();
-        for measure in measures {
-            let flow = self.value(&measure.expr, env, Clause::List)?;
-            made.push(Item::named(&fold(&measure.alias)?, flow.made()));
-        }
-        let items = items.into_iter().chain(made).collect();
-        Ok(Source {
-            names: Vec::new(),
-            items,
-        })
-    }
-
     /// Reads the rows of a table function.
     fn table_function(
         &mut self,
@@ -655,26 +394,4 @@ fn called(source: Source, alias: Option<&TableAlias>) -> Result<Source, Unreadab
         names: vec![fold(&alias.name)?],
         items: renamed(source.items, &columns)?,
     })
-}
-
-/// Names that both sides have; `None` if some columns are not known.
-fn shared_names(left: &[Source], right: &[Source]) -> Option<Vec<String>> {
-    let names = |sources: &[Source]| -> Option<Vec<String>> {
-        sources
-            .iter()
-            .flat_map(|source| &source.items)
-            .map(|item| match item {
-                Item::One {
-                    name: Some(name), ..
-                } => Some(name.clone()),
-                Item::One { name: None, .. } | Item::Rest { .. } => None,
-            })
-            .collect()
-    };
-    let (left, right) = (names(left)?, names(right)?);
-    Some(
-        left.into_iter()
-            .filter(|name| right.contains(name))
-            .collect(),
-    )
 }

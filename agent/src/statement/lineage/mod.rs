@@ -3,14 +3,19 @@
 //! Where something cannot be told the walk says more, never less: a name that may be of two tables is a use of both, a
 //! column that nobody knows is a use of any. What it cannot follow at all is a doubt, on which policies decide.
 
+mod dml;
 mod expr;
 mod flow;
 mod from;
 mod function;
 mod functions;
+mod join;
 pub(super) mod names;
 mod query;
 mod scope;
+mod set;
+mod shaped;
+mod star;
 mod write;
 
 use sqlparser::ast::Statement;

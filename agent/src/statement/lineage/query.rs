@@ -1,17 +1,15 @@
 //! Queries: from the rows of FROM to the columns of the result.
 
-use std::collections::BTreeSet;
-
 use sqlparser::ast::{
-    ConnectByKind, Cte, Distinct, ExcludeSelectItem, Expr, GroupByExpr, GroupByWithModifier,
-    LimitClause, NamedWindowExpr, ObjectName, OrderBy, OrderByExpr, OrderByKind, Query,
-    RenameSelectItem, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
-    SetQuantifier, Statement, TopQuantity, WildcardAdditionalOptions, With,
+    ConnectByKind, Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause,
+    NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TopQuantity, With,
 };
 
-use super::flow::{Flow, Item};
+use super::flow::Item;
 use super::names::{fold, names};
 use super::scope::{Env, Frame};
+use super::star::{excluded, without};
 use super::{Clause, Named, Walk};
 use crate::statement::meaning::Use;
 use crate::statement::parse::Unreadable;
@@ -206,50 +204,6 @@ impl Walk<'_> {
         self.statement(statement)
     }
 
-    /// Joins the columns of two branches; all operations but UNION ALL compare whole rows.
-    fn operation(
-        &mut self,
-        left: Vec<Item>,
-        op: SetOperator,
-        quantifier: SetQuantifier,
-        right: Vec<Item>,
-    ) -> Vec<Item> {
-        let is_by_name = matches!(
-            quantifier,
-            SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName
-        );
-        let compares = op != SetOperator::Union
-            || !matches!(quantifier, SetQuantifier::All | SetQuantifier::AllByName);
-        if compares {
-            for item in left.iter().chain(&right) {
-                self.note(&item.whole(), Use::Group);
-            }
-        }
-        let is_known = left.iter().chain(&right).all(Item::is_one);
-        if is_known && !is_by_name && left.len() == right.len() {
-            let pairs = left.into_iter().zip(right);
-            return pairs.map(|(left, right)| beside(left, &right)).collect();
-        }
-        if is_known && is_by_name {
-            return by_name(left, right);
-        }
-        // Which column meets which cannot be told: each is made of all.
-        let mut flow = super::flow::whole(&left).made();
-        flow.add(super::flow::whole(&right));
-        left.into_iter()
-            .map(|item| match item {
-                Item::One { name, .. } => Item::One {
-                    name,
-                    flow: flow.clone(),
-                },
-                Item::Rest { .. } => Item::One {
-                    name: None,
-                    flow: flow.clone(),
-                },
-            })
-            .collect()
-    }
-
     fn select(
         &mut self,
         select: &Select,
@@ -386,60 +340,6 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads what EXCLUDE, ILIKE, REPLACE and RENAME leave of `*`.
-    fn starred(
-        &mut self,
-        items: Vec<Item>,
-        options: &WildcardAdditionalOptions,
-        env: Env<'_>,
-    ) -> Result<Vec<Item>, Unreadable> {
-        let WildcardAdditionalOptions {
-            wildcard_token: _,
-            opt_ilike,
-            opt_exclude,
-            opt_except,
-            opt_replace,
-            opt_rename,
-            opt_alias,
-        } = options;
-        if opt_except.is_some() || opt_alias.is_some() {
-            return Err(Unreadable::Unsupported(
-                "a form of `*` that Snowflake does not have",
-            ));
-        }
-        let mut items = items;
-        if let Some(ilike) = opt_ilike {
-            // Which of the unknown columns fit cannot be told: all are kept.
-            let fits = |item: &Item| match item {
-                Item::One {
-                    name: Some(name), ..
-                } => like(&ilike.pattern.to_lowercase(), &name.to_lowercase()),
-                Item::One { name: None, .. } | Item::Rest { .. } => true,
-            };
-            items.retain(fits);
-        }
-        if let Some(exclude) = opt_exclude {
-            items = without(items, &excluded(exclude)?);
-        }
-        if let Some(replace) = opt_replace {
-            for element in &replace.items {
-                let name = fold(&element.column_name)?;
-                let flow = self.value(&element.expr, env, Clause::List)?;
-                items = replaced(items, &name, &flow);
-            }
-        }
-        if let Some(rename) = opt_rename {
-            let all = match rename {
-                RenameSelectItem::Single(one) => std::slice::from_ref(one),
-                RenameSelectItem::Multiple(all) => all,
-            };
-            for one in all {
-                items = renamed_one(items, &fold(&one.ident)?, &fold(&one.alias)?);
-            }
-        }
-        Ok(items)
-    }
-
     fn group_by(
         &mut self,
         group: &GroupByExpr,
@@ -566,38 +466,6 @@ fn name_outputs(frame: &mut Frame, items: &[Item]) {
     }
 }
 
-fn beside(left: Item, right: &Item) -> Item {
-    match left {
-        Item::One { name, mut flow } => {
-            flow.or(right.whole());
-            Item::One { name, flow }
-        }
-        Item::Rest { .. } => left,
-    }
-}
-
-/// Joins two branches by the names of their columns; a column that one of them lacks is null there.
-fn by_name(left: Vec<Item>, right: Vec<Item>) -> Vec<Item> {
-    let mut items = left;
-    for item in right {
-        let Item::One { name, flow } = item else {
-            continue;
-        };
-        let same = items.iter_mut().find_map(|known| match known {
-            Item::One { name: known, flow } if *known == name => Some(flow),
-            Item::One { .. } | Item::Rest { .. } => None,
-        });
-        match same {
-            Some(known) => known.or(flow),
-            None => items.push(Item::One {
-                name,
-                flow: flow.made(),
-            }),
-        }
-    }
-    items
-}
-
 /// Names the columns of some rows anew, as an alias with a list does.
 pub(super) fn renamed(items: Vec<Item>, columns: &[String]) -> Result<Vec<Item>, Unreadable> {
     if columns.is_empty() {
@@ -615,110 +483,4 @@ pub(super) fn renamed(items: Vec<Item>, columns: &[String]) -> Result<Vec<Item>,
     Ok(pairs
         .map(|(item, name)| Item::named(name, item.whole()))
         .collect())
-}
-
-fn excluded(exclude: &ExcludeSelectItem) -> Result<BTreeSet<String>, Unreadable> {
-    let last = |name: &ObjectName| {
-        let mut names = names(name)?;
-        names
-            .pop()
-            .ok_or(Unreadable::Unsupported("EXCLUDE of nothing"))
-    };
-    match exclude {
-        ExcludeSelectItem::Single(one) => Ok(BTreeSet::from([last(one)?])),
-        ExcludeSelectItem::Multiple(all) => all.iter().map(last).collect(),
-    }
-}
-
-fn without(items: Vec<Item>, excluded: &BTreeSet<String>) -> Vec<Item> {
-    let kept = items.into_iter().filter_map(|item| match item {
-        Item::One {
-            name: Some(name), ..
-        } if excluded.contains(&name) => None,
-        Item::One { .. } => Some(item),
-        Item::Rest {
-            object,
-            mut without,
-        } => {
-            without.extend(excluded.iter().cloned());
-            Some(Item::Rest { object, without })
-        }
-    });
-    kept.collect()
-}
-
-fn replaced(items: Vec<Item>, wanted: &str, by: &Flow) -> Vec<Item> {
-    let mut replaced = Vec::new();
-    for item in items {
-        match item {
-            Item::One {
-                name: Some(name), ..
-            } if name == wanted => replaced.push(Item::named(&name, by.clone())),
-            Item::One { .. } => replaced.push(item),
-            Item::Rest {
-                object,
-                mut without,
-            } => {
-                if without.insert(wanted.to_owned()) {
-                    replaced.push(Item::named(wanted, by.clone()));
-                }
-                replaced.push(Item::Rest { object, without });
-            }
-        }
-    }
-    replaced
-}
-
-fn renamed_one(items: Vec<Item>, old: &str, new: &str) -> Vec<Item> {
-    let mut renamed = Vec::new();
-    for item in items {
-        match item {
-            Item::One {
-                name: Some(name),
-                flow,
-            } if name == old => renamed.push(Item::named(new, flow)),
-            Item::One { .. } => renamed.push(item),
-            Item::Rest {
-                object,
-                mut without,
-            } => {
-                if without.insert(old.to_owned()) {
-                    renamed.push(Item::named(new, Flow::of(object.column(Some(old)))));
-                }
-                renamed.push(Item::Rest { object, without });
-            }
-        }
-    }
-    renamed
-}
-
-/// Tells whether a text fits a pattern with `%` and `_`.
-fn like(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    let (mut at, mut of) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while of < text.len() {
-        match pattern.get(at) {
-            Some('%') => {
-                retry = Some((at + 1, of));
-                at += 1;
-            }
-            Some(&letter) if letter == '_' || Some(&letter) == text.get(of) => {
-                at += 1;
-                of += 1;
-            }
-            Some(_) | None => match retry {
-                Some((from, start)) => {
-                    at = from;
-                    of = start + 1;
-                    retry = Some((from, of));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern
-        .get(at..)
-        .is_some_and(|rest| rest.iter().all(|&letter| letter == '%'))
 }

@@ -1,0 +1,211 @@
+//! A place among a text's tokens, blanks and comments passed over.
+
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::statement::lineage::names::of_text;
+use crate::statement::parse::Unreadable;
+
+/// A place among tokens.
+#[derive(Clone)]
+pub(super) struct Cursor<'t> {
+    tokens: Vec<&'t Token>,
+    at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    /// Begins before the first token that means something.
+    pub(super) fn new(tokens: &'t [TokenWithSpan]) -> Self {
+        let means =
+            |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
+        Self {
+            tokens: tokens
+                .iter()
+                .filter(means)
+                .map(|token| &token.token)
+                .collect(),
+            at: 0,
+        }
+    }
+
+    /// Gives the token after the next `skipped` ones.
+    fn after(&self, skipped: usize) -> Option<&'t Token> {
+        self.tokens.get(self.at + skipped).copied()
+    }
+
+    /// Gives the next token.
+    pub(super) fn peek(&self) -> Option<&'t Token> {
+        self.after(0)
+    }
+
+    /// Tells whether nothing but a closing semicolon is left.
+    pub(super) fn is_done(&self) -> bool {
+        let left = self.tokens.get(self.at..).unwrap_or_default();
+        left.iter().all(|token| **token == Token::SemiColon)
+    }
+
+    /// Tells whether a semicolon stands between tokens.
+    pub(super) fn holds_several(&self) -> bool {
+        let is_end = |token: &&&Token| ***token == Token::SemiColon;
+        let ends = self.tokens.iter().rev().take_while(is_end).count();
+        self.tokens.iter().filter(is_end).count() > ends
+    }
+
+    /// Passes over the next token.
+    pub(super) fn skip(&mut self) {
+        self.at += 1;
+    }
+
+    /// Tells whether the next tokens are these words, bare.
+    pub(super) fn sees(&self, words: &str) -> bool {
+        words.split(' ').enumerate().all(|(skipped, word)| {
+            self.after(skipped)
+                .is_some_and(|token| is_word(token, word))
+        })
+    }
+
+    /// Passes over these words, if they are the next tokens.
+    pub(super) fn eat(&mut self, words: &str) -> bool {
+        let sees = self.sees(words);
+        if sees {
+            self.at += words.split(' ').count();
+        }
+        sees
+    }
+
+    /// Passes over a sign, if it is the next token.
+    pub(super) fn eat_sign(&mut self, sign: &Token) -> bool {
+        let sees = self.peek() == Some(sign);
+        if sees {
+            self.at += 1;
+        }
+        sees
+    }
+
+    /// Reads a dotted name; `IDENTIFIER('...')` of a literal counts as what it holds.
+    pub(super) fn name(&mut self) -> Result<Vec<String>, Unreadable> {
+        if self.eat("IDENTIFIER") {
+            let is_call = self.eat_sign(&Token::LParen);
+            let text = self.text();
+            return match (is_call, text, self.eat_sign(&Token::RParen)) {
+                (true, Some(text), true) => of_text(text),
+                (_, _, _) => Err(Unreadable::Unsupported("a name that is computed")),
+            };
+        }
+        if let Some(Token::SingleQuotedString(text)) = self.peek() {
+            // Some commands take their object's name as a text.
+            self.skip();
+            return of_text(text);
+        }
+        let mut names = vec![self.part()?];
+        while self.eat_sign(&Token::Period) {
+            names.push(self.part()?);
+        }
+        if names.len() > 3 {
+            return Err(Unreadable::Unsupported("a name of more than three parts"));
+        }
+        Ok(names)
+    }
+
+    fn part(&mut self) -> Result<String, Unreadable> {
+        let Some(Token::Word(word)) = self.peek() else {
+            return Err(Unreadable::Unsupported(
+                "a command without the name of its object",
+            ));
+        };
+        self.skip();
+        match word.quote_style {
+            None => Ok(word.value.to_ascii_uppercase()),
+            Some('"') => Ok(word.value.clone()),
+            Some(_) => Err(Unreadable::Unsupported("a name in other quotes than `\"`")),
+        }
+    }
+
+    /// Reads a text in single quotes.
+    pub(super) fn text(&mut self) -> Option<&'t str> {
+        match self.peek() {
+            Some(Token::SingleQuotedString(text)) => {
+                self.skip();
+                Some(text)
+            }
+            Some(Token::DollarQuotedString(text)) => {
+                self.skip();
+                Some(&text.value)
+            }
+            _ => None,
+        }
+    }
+
+    /// Passes over what stands in brackets, if the next token opens some.
+    pub(super) fn brackets(&mut self) {
+        if self.peek() != Some(&Token::LParen) {
+            return;
+        }
+        let mut depth = 0_usize;
+        while let Some(token) = self.peek() {
+            self.skip();
+            match token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Goes to just behind these words, outside of brackets; stays where it is if they do not come.
+    pub(super) fn find(&mut self, words: &str) -> bool {
+        let start = self.at;
+        while self.peek().is_some() {
+            if self.eat(words) {
+                return true;
+            }
+            if self.peek() == Some(&Token::LParen) {
+                self.brackets();
+            } else {
+                self.skip();
+            }
+        }
+        self.at = start;
+        false
+    }
+
+    /// Tells whether any token that is left is this word, bare, at any depth.
+    pub(super) fn holds(&self, word: &str) -> bool {
+        let left = self.tokens.get(self.at..).unwrap_or_default();
+        left.iter().any(|token| is_word(token, word))
+    }
+
+    /// Writes what is left as a text that reads the same.
+    pub(super) fn rest(&self) -> String {
+        let left = self.tokens.get(self.at..).unwrap_or_default();
+        let texts: Vec<String> = left.iter().map(ToString::to_string).collect();
+        texts.join(" ")
+    }
+
+    /// Writes all of it, with `?` for each literal.
+    pub(super) fn normalized(&self) -> String {
+        let texts: Vec<String> = self
+            .tokens
+            .iter()
+            .filter(|token| ***token != Token::SemiColon)
+            .map(|token| match token {
+                Token::SingleQuotedString(_)
+                | Token::DollarQuotedString(_)
+                | Token::Number(..)
+                | Token::HexStringLiteral(_) => "?".to_owned(),
+                Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_uppercase(),
+                token => token.to_string(),
+            })
+            .collect();
+        texts.join(" ")
+    }
+}
+
+fn is_word(token: &Token, expected: &str) -> bool {
+    let Token::Word(word) = token else {
+        return false;
+    };
+    word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected)
+}
