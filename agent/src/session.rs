@@ -117,7 +117,7 @@ impl Stages {
         let to = Recipient {
             session: execution.session(),
             login: execution.login(),
-            account: &account.name,
+            realm: execution.realm(),
             host: &host,
             query_id: own_id,
             form: execution.form(),

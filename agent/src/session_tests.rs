@@ -10,7 +10,7 @@ use hyper::HeaderMap;
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
-use crate::execution::{Conclusion, Joined, QueryRef};
+use crate::execution::{Conclusion, Joined, QueryRef, Realm};
 use crate::id::{LoginId, SessionId};
 use crate::identity::Users;
 use crate::mask::mask;
@@ -89,7 +89,7 @@ fn a_statement_whose_task_panics_is_settled_and_says_so() {
     let execution = Execution::new(
         session,
         login,
-        Arc::from("ACME"),
+        Realm::new("ACME", None),
         "r".to_owned(),
         [0; 32],
         Form::V1,
@@ -130,7 +130,7 @@ impl Asking {
         let one = Execution::new(
             SessionId::new(),
             LoginId::new(),
-            Arc::from("ACME"),
+            Realm::new("ACME", None),
             "r".to_owned(),
             [0; 32],
             Form::V1,
@@ -173,7 +173,7 @@ impl Asking {
         let to = Recipient {
             session: self.execution.session(),
             login: self.execution.login(),
-            account: "ACME",
+            realm: &Realm::new("ACME", None),
             host: HOST,
             query_id: QueryId::mint(),
             form: Form::V1,
@@ -192,7 +192,7 @@ impl Asking {
         let conclusion = Conclusion::of(&mask(answer, id, Form::V1, HOST), id);
         let query = QueryRef {
             session: self.execution.session(),
-            account: "ACME",
+            realm: &Realm::new("ACME", None),
             query_id: id,
         };
         self.stages.registry.conclude(query, &conclusion);

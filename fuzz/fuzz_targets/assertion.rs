@@ -25,7 +25,6 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
     attributes: AttributeNames {
         groups: Some("http://schemas.passportjs.com/groups".into()),
         user: None,
-        email: None,
     },
 });
 static GOOD: LazyLock<Assertion> =

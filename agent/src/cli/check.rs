@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use super::failure::report_config;
 use super::{ConfigFile, Exit, connect, granted};
 use crate::config::{
-    Config, Credential, Identity, Mode, Policy, SecretAt, Source as SecretSource, WithoutToken,
-    policy_files, unit,
+    Config, Credential, Identity, Mode, Policy, SecretAt, Source as SecretSource, TokenUse,
+    WithoutToken, policy_files, unit,
 };
 use crate::connection::redirect::probe;
-use crate::identity::{KeySource, Users};
+use crate::identity::{KeySource, Kind, Users};
 use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
 
 /// Checks a config and the host, and changes nothing
@@ -70,7 +70,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
     match (&outcome, policies) {
         (Ok(config), Some(Ok(policies))) => {
-            for warning in granted::warnings(config, &users) {
+            for warning in granted::warnings(config, &users)
+                .into_iter()
+                .chain(same_uid(&config.identity))
+            {
                 eprintln!("warning: {warning}");
             }
             eprint!("{}", summary(config, policies, lacking.is_empty()));
@@ -177,7 +180,16 @@ fn place(at: &SecretAt) -> String {
     }
 }
 
-/// Says whose tokens are taken, one line an issuer, and what is done without one.
+/// Warns if a job's command may have the uid of whoever can get the job's tokens.
+fn same_uid(identity: &Identity) -> Option<String> {
+    identity.allow_same_uid.then(|| {
+        "identity.allow_same_uid: a job's command may read or mint its job's tokens and use them elsewhere; without it \
+         `icecore run` needs --user, or --allow-same-uid each time"
+            .to_owned()
+    })
+}
+
+/// Says whose tokens are taken, one line an issuer or provider, and what is done without one.
 fn identities(identity: &Identity) -> impl Iterator<Item = String> {
     let issuers = identity.issuers.iter().map(|issuer| {
         let keys = match &issuer.keys {
@@ -192,11 +204,41 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
             issuer.audiences.join(", ")
         )
     });
-    let without = match identity.without_token {
-        WithoutToken::Host => "acts for the host's user",
-        WithoutToken::Refuse => "is refused",
+    let providers = identity.providers.iter().map(|provider| {
+        format!(
+            "  provider  {} (SAML) for {} at {}, keys by `{}`",
+            provider.name,
+            provider.audience,
+            provider.recipient,
+            provider.metadata_file.display()
+        )
+    });
+    let without = match (identity.without_token, identity.in_band) {
+        (WithoutToken::Host, false) => "acts for the host's user",
+        (WithoutToken::Host, true) => {
+            "acts for the host's user, its logins for whom a token shows that is their password"
+        }
+        (WithoutToken::Refuse, false) => "is refused",
+        (WithoutToken::Refuse, true) => "opens, its logins need a token as their password",
     };
-    issuers.chain([format!("  identity  a session without a token {without}")])
+    let token = match identity.token_use {
+        TokenUse::Once => "opens one session, on whichever host of this store is the first",
+        TokenUse::Host => "opens sessions on one host, the first of this store that sees it",
+    };
+    let tokens = (!identity.issuers.is_empty() || !identity.providers.is_empty())
+        .then(|| format!("  identity  a token {token}"));
+    let has_jobs = (identity.issuers.iter())
+        .any(|issuer| issuer.kind == Kind::Workload || issuer.ci.is_some());
+    let of_jobs = (has_jobs && !identity.allow_same_uid).then(|| {
+        "  identity  a job's token needs a command of another uid than its caller's (`icecore run --user`), or --allow-same-uid"
+            .to_owned()
+    });
+    let without = format!("  identity  a session without a token {without}");
+    let claimed = identity.claimed_job_facts.then(|| {
+        "  identity  what a caller without a token says of its CI job is recorded as `claimed`; no policy sees it".to_owned()
+    });
+    let of_tokens = issuers.chain(providers).chain(tokens).chain(of_jobs);
+    of_tokens.chain([without]).chain(claimed)
 }
 
 fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {

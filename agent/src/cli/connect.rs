@@ -35,7 +35,7 @@ struct Told {
     user: String,
     outcome: Outcome,
     reason: Option<String>,
-    auth: Option<&'static str>,
+    auth: Option<String>,
     credential: Option<String>,
     role: Option<String>,
     warehouse: Option<String>,
@@ -220,7 +220,7 @@ async fn log_in(
 }
 
 fn note(told: &mut Told, credential: &CredentialUsed, standing: Standing) {
-    told.auth = Some(credential.kind);
+    told.auth = Some(credential.kind.clone());
     told.credential = Some(credential.reference.clone());
     told.role = Some(standing.role);
     told.warehouse = standing.warehouse;
@@ -233,7 +233,7 @@ fn lines(told: &Told) -> Vec<String> {
     let first = match told.outcome {
         Outcome::LoggedIn => format!(
             "{name}: logged in by {}, role {}, secondary roles off, warehouse {}",
-            told.auth.unwrap_or_default(),
+            told.auth.as_deref().unwrap_or_default(),
             told.role.as_deref().unwrap_or_default(),
             told.warehouse.as_deref().unwrap_or("none")
         ),

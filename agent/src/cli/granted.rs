@@ -47,12 +47,13 @@ pub(super) fn warnings(config: &Config, users: &Users) -> Vec<String> {
     {
         let reasons = match &grant.who {
             Who::HostUsers(names) => no_host_user(config, names, users),
-            Who::Issued(issued) => config
-                .identity
-                .issuers
-                .iter()
-                .find(|issuer| issuer.name == issued.issuer)
-                .map_or_else(Vec::new, |issuer| nobody_of(issuer, issued)),
+            Who::Issued(issued) => {
+                let mut issuers = config.identity.issuers.iter();
+                match issuers.find(|issuer| issuer.name == issued.issuer) {
+                    Some(issuer) => nobody_of(issuer, issued),
+                    None => nobody_of_provider(issued),
+                }
+            }
         };
         let of = format!("account `{}`, grant of role {}", account.name, grant.role);
         warnings.extend(reasons.into_iter().map(|reason| format!("{of}: {reason}")));
@@ -80,7 +81,8 @@ fn one_user(account: &Account) -> Vec<String> {
 
 fn no_host_user(config: &Config, names: &[Pattern], users: &Users) -> Vec<String> {
     if config.identity.without_token == WithoutToken::Refuse {
-        let reason = "nobody gets it: a session without a token is refused, so that none acts for a host user";
+        let reason =
+            "nobody gets it: what has no token is refused, so that nothing acts for a host user";
         return vec![reason.to_owned()];
     }
     let plain = names.iter().filter(|name| !name.0.contains('*'));
@@ -111,6 +113,17 @@ fn nobody_of(issuer: &Issuer, issued: &Issued) -> Vec<String> {
     reasons
 }
 
+/// Looks for what no SAML assertion shows.
+fn nobody_of_provider(issued: &Issued) -> Vec<String> {
+    if issued.claims.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "nobody gets it: `claims` are facts of CI jobs, and `{}` is a SAML provider",
+        issued.issuer
+    )]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +142,11 @@ url = "https://token.actions.githubusercontent.com"
 audience = "icecore"
 require = { repository = "acme/*" }
 members = { owners = ["repo:acme/app:ref:refs/heads/main"] }
+[[identity.saml]]
+name = "adfs"
+metadata_file = "/adfs.xml"
+audience = "icecore"
+recipient = "https://icecore.acme.com/acs"
 [[account]]
 host = "acme.snowflakecomputing.com"
 user = "SVC"
@@ -188,9 +206,7 @@ role = "A"
             "refuse",
             "host_user = \"ci\"",
             "host user ci gets role A",
-            &[
-                "nobody gets it: a session without a token is refused, so that none acts for a host user",
-            ],
+            &["nobody gets it: what has no token is refused, so that nothing acts for a host user"],
         );
         check(
             "refuse",
@@ -203,6 +219,18 @@ role = "A"
             "issuer = \"okta\"\nclaims = { ref = \"refs/heads/main\" }",
             "whom okta vouches for, ref refs/heads/main gets role A",
             &["nobody gets it: `claims` are facts of CI jobs, and issuer `okta` has no `ci`"],
+        );
+        check(
+            "refuse",
+            "issuer = \"adfs\"\nclaims = { ref = \"refs/heads/main\" }",
+            "whom adfs vouches for, ref refs/heads/main gets role A",
+            &["nobody gets it: `claims` are facts of CI jobs, and `adfs` is a SAML provider"],
+        );
+        check(
+            "refuse",
+            "issuer = \"adfs\"\ngroup = \"analysts\"",
+            "whom adfs vouches for, group analysts gets role A",
+            &[],
         );
         check(
             "refuse",

@@ -23,6 +23,7 @@ mod failure;
 mod flush;
 mod granted;
 mod policy;
+mod login;
 mod reading;
 pub mod replay;
 mod run;
@@ -100,6 +101,7 @@ In the order of use:
   icecore check                        is the config good, and what is wrong with it
   icecore policy explain 'select 1'    what a statement does, and what the policies say of it
   icecore daemon                       governs the host's sessions; a service, as root
+  icecore login                        says who you are, once a day or so, as any user
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
   icecore flush                        hands what has just happened to the store
   icecore sessions                     lists what ran
@@ -118,6 +120,7 @@ enum Command {
     Check(check::Args),
     Policy(policy::Args),
     Daemon(daemon::Args),
+    Login(login::Args),
     Run(run::Args),
     Flush(flush::Args),
     Sessions(sessions::Args),
@@ -151,6 +154,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
     }
     match cli.command {
         Some(Command::Daemon(args)) => daemon::run(&args, clock),
+        Some(Command::Login(args)) => login::run(&args, clock),
         Some(Command::Run(args)) => run::run(args, clock),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
@@ -228,6 +232,8 @@ mod tests {
         check(&["check", "--config", "/c"], true);
         check(&["check", "--connect", "--json"], true);
         check(&["detach", "--kill"], true);
+        check(&["login", "--issuer", "https://acme.okta.com"], true);
+        check(&["login", "--status", "--json"], true);
         check(&["flush"], true);
         check(&["run", "--config", "/c", "--", "true"], true);
         check(&["--version", "--json"], true);
@@ -257,6 +263,9 @@ mod tests {
         check(&["run", "--label", "a", "--", "true"], false);
         check(&["run", "--require", "advisory", "--", "true"], false);
         check(&["check", "--json"], false);
+        check(&["login", "--json"], false);
+        check(&["login", "--device", "--browser"], false);
+        check(&["login", "--status", "--forget"], false);
         check(
             &["run", "--config", "/c", "--control", "/s", "--", "true"],
             false,

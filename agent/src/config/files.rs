@@ -1,5 +1,6 @@
 //! Second step: looks at every file and folder that the values name.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,7 +12,8 @@ use super::problem::Problems;
 use super::trust::{self, Readers, Untrusted};
 use super::{Config, Credential, Policy};
 use crate::connection::redirect::is_on_bpffs;
-use crate::identity::{KEYS_MAX_BYTES, KeySource, Keys};
+use crate::identity::saml::{self, XML_MAX_BYTES};
+use crate::identity::{KEYS_MAX_BYTES, KeySource, Keys, SamlProvider, cut};
 use crate::upstream::{Flaw, flaws};
 
 /// Longest config file that is read.
@@ -100,9 +102,30 @@ pub(super) fn check(config: &Config, problems: &Problems) {
             );
         }
     }
+    check_providers(&config.identity.providers, problems);
     check_policy(&config.policy, problems);
     let store = config.record.store.trim_start_matches("file://");
     tell("record.store", trust::check_folder_to_be(Path::new(store)));
+}
+
+/// Checks the metadata of SAML providers: each is another one, so that a message's issuer tells whose settings count.
+fn check_providers(providers: &[SamlProvider], problems: &Problems) {
+    let mut named = BTreeSet::new();
+    for (index, provider) in providers.iter().enumerate() {
+        let key = format!("identity.saml[{index}].metadata_file");
+        if problems.has(&key) {
+            continue;
+        }
+        match read_metadata(&provider.metadata_file) {
+            Err(Untrusted { expected, found }) => problems.add(key, expected, found),
+            Ok(metadata) if !named.insert(metadata.entity_id().to_owned()) => {
+                let (file, name) = (provider.metadata_file.display(), cut(metadata.entity_id()));
+                let expected = "the metadata of another provider in each table";
+                problems.add(key, expected, format!("`{file}` of {name:?} again"));
+            }
+            Ok(_) => {}
+        }
+    }
 }
 
 /// Checks the credential of the table `of`; one that has a problem already is left alone.
@@ -174,6 +197,15 @@ pub(crate) fn read_public_keys(file: &Path) -> Result<Keys, Untrusted> {
     let text = trust::read_file(file, Readers::All, KEYS_MAX_BYTES as u64)?;
     Keys::read(&text).map_err(|error| Untrusted {
         expected: "an issuer's public keys (a JWKS)".to_owned(),
+        found: format!("`{}`: {error}", file.display()),
+    })
+}
+
+/// Reads the file of a SAML provider's metadata, which must be trusted.
+pub(crate) fn read_metadata(file: &Path) -> Result<saml::Provider, Untrusted> {
+    let xml = trust::read_file(file, Readers::All, XML_MAX_BYTES as u64)?;
+    saml::Provider::read(&xml).map_err(|error| Untrusted {
+        expected: "a SAML provider's metadata".to_owned(),
         found: format!("`{}`: {error}", file.display()),
     })
 }

@@ -251,3 +251,56 @@ fn state_folder_that_others_write_is_refused() {
         "`~/state` with mode 0770",
     );
 }
+
+/// Metadata of a SAML provider of this name, with a certificate for the key that other tests use too.
+fn metadata(entity_id: &str) -> String {
+    let key =
+        rcgen::KeyPair::from_pem(include_str!("../upstream/credential/keys/plain.pem")).unwrap();
+    let certificate = rcgen::CertificateParams::default()
+        .self_signed(&key)
+        .unwrap();
+    let pem = certificate.pem();
+    let lines: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    format!(
+        "<m:EntityDescriptor xmlns:m='urn:oasis:names:tc:SAML:2.0:metadata' entityID='{entity_id}'><m:IDPSSODescriptor \
+         protocolSupportEnumeration='urn:oasis:names:tc:SAML:2.0:protocol'><m:KeyDescriptor><d:X509Certificate \
+         xmlns:d='http://www.w3.org/2000/09/xmldsig#'>{lines}</d:X509Certificate></m:KeyDescriptor></m:IDPSSODescriptor>\
+         </m:EntityDescriptor>"
+    )
+}
+
+#[test]
+fn metadata_of_saml_providers_is_read_and_each_is_another_one() {
+    let home = Home::new();
+    let dir = home.dir.path().display();
+    let table = |name: &str| {
+        format!(
+            "[[identity.saml]]\nname = \"{name}\"\nmetadata_file = \"{dir}/{name}.xml\"\naudience = \"i\"\nrecipient = \"r\"\n"
+        )
+    };
+    home.config(&format!("{}{}", table("adfs"), table("okta")));
+    home.write("adfs.xml", &metadata("https://adfs.acme.com"), 0o644);
+    home.write("okta.xml", &metadata("https://adfs.acme.com"), 0o644);
+    home.check(
+        "identity.saml[1].metadata_file",
+        "the metadata of another provider in each table",
+        "`~/okta.xml` of \"https://adfs.acme.com\" again",
+    );
+    home.write("okta.xml", "<html></html>", 0o644);
+    home.check(
+        "identity.saml[1].metadata_file",
+        "a SAML provider's metadata",
+        "`~/okta.xml`: `html`: expected an `EntityDescriptor` of SAML 2.0, of one provider, found `html`",
+    );
+    home.write("okta.xml", &metadata("https://okta.acme.com"), 0o666);
+    home.check(
+        "identity.saml[1].metadata_file",
+        "a path that only its owner can write to",
+        "`~/okta.xml` with mode 0666",
+    );
+    home.mode("okta.xml", 0o644);
+    if let Err(errors) = Config::load(&home.path("icecore.toml")) {
+        let other = |problem: &&Problem| !problem.key.starts_with("capture.");
+        assert_eq!(errors.problems.iter().find(other), None);
+    }
+}

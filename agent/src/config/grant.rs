@@ -112,7 +112,7 @@ fn issuer(section: &mut Section<'_>, issuers: &[String], is_wanted: bool) -> Str
     };
     let is_named = section.has("issuer");
     let expected = match issuers {
-        [] => "the name of an `[[identity.issuer]]`, of which this config has none".to_owned(),
+        [] => "the name of an `[[identity.issuer]]` or `[[identity.saml]]`, of which this config has none".to_owned(),
         [_, ..] => format!("one of the issuers {listed}"),
     };
     let named = section.optional("issuer", &expected, read);

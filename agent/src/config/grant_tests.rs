@@ -109,8 +109,7 @@ fn an_issuer_is_named_unless_there_is_one() {
             "issuer: expected one of the issuers okta, entra, {nothing}"
         )],
     );
-    let none =
-        "issuer: expected the name of an `[[identity.issuer]]`, of which this config has none";
+    let none = "issuer: expected the name of an `[[identity.issuer]]` or `[[identity.saml]]`, of which this config has none";
     told("", lines, &[&format!("{none}, {nothing}")]);
     told(
         ISSUER,

@@ -1,21 +1,31 @@
 //! The section `[identity]`: whose tokens are taken, and what is done without one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Value;
 
 use super::problem::Problems;
+use super::saml;
 use super::section::{List, Section, shown};
+use super::sign_in::{SignIn, sign_in};
 use super::typed::{ABSOLUTE_PATH, absolute_path, duration, duration_of, texts};
-use crate::identity::{Algorithm, CiSystem, Issuer, KeySource, Kind, Pattern};
+use crate::identity::{Algorithm, CiSystem, Issuer, KeySource, Kind, Pattern, SamlProvider};
 
 /// Whose tokens are taken, and what is done without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// What becomes of a session that brings no token.
     pub without_token: WithoutToken,
+    /// How many sessions one token may open.
+    pub token_use: TokenUse,
+    /// Whether a job's token will do for a command that can read what its caller has.
+    pub allow_same_uid: bool,
+    /// Whether what a caller says of its CI job is recorded where no token shows it.
+    pub claimed_job_facts: bool,
+    /// Whether a login may show its own: a token as the driver's password or access token.
+    pub in_band: bool,
     /// How long a session may act for the identity that it began with.
     pub max_session_age: Duration,
     /// The variable in which a CI system that mints tokens beforehand leaves one, as GitLab does.
@@ -26,13 +36,34 @@ pub struct Identity {
     pub stale_keys: Duration,
     /// The `[[identity.issuer]]` tables.
     pub issuers: Vec<Issuer>,
+    /// Their `login` tables.
+    pub sign_ins: Vec<SignIn>,
+    /// The `[[identity.saml]]` tables.
+    pub providers: Vec<SamlProvider>,
 }
 
 impl Identity {
-    /// Names the issuers, as policies call them.
+    /// Names the issuers, SAML providers among them, as policies call them.
     pub fn issuer_names(&self) -> impl Iterator<Item = &str> {
-        self.issuers.iter().map(|issuer| issuer.name.as_str())
+        let providers = self.providers.iter().map(|one| one.name.as_str());
+        let issuers = self.issuers.iter().map(|one| one.name.as_str());
+        issuers.chain(providers)
     }
+
+    /// Tells whether anybody's tokens are taken.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        self.issuer_names().next().is_some()
+    }
+}
+
+/// How many sessions one token may open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenUse {
+    /// One, on whichever host is the first.
+    Once,
+    /// Any number on the host that is the first.
+    Host,
 }
 
 /// What becomes of a session that brings no token.
@@ -55,11 +86,12 @@ impl WithoutToken {
     }
 }
 
-const NAME: &str = "1 to 32 lower-case letters, digits and `-`, the first a letter";
+pub(super) const NAME: &str = "1 to 32 lower-case letters, digits and `-`, the first a letter";
 const ADDRESS: &str =
     "an https:// address without query (http:// for 127.0.0.1, [::1] and localhost alone)";
 const TEXTS: &str = "a text, or a list of 1 to 64 texts, none empty";
 const CLAIM: &str = "the name of a claim, or a path such as \"realm_access.roles\"";
+pub(super) const KIND: &str = "\"human\" or \"workload\"";
 const CI: &str = "\"github\" or \"gitlab\"";
 const ALGORITHM: &str = "one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (ES512 cannot be checked \
     here; HMAC and `none` never are)";
@@ -71,30 +103,8 @@ const ALGORITHMS: List = List {
 
 /// Reads the section.
 pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identity {
-    let tables = section.sections("issuer");
-    let mut issuers: Vec<Issuer> = Vec::new();
-    for table in tables {
-        let (name, url) = (table.key("name"), table.key("url"));
-        let issuer = issuer(table);
-        for (key, word, of) in [
-            (
-                name,
-                &issuer.name,
-                (|one: &Issuer| &one.name) as fn(&Issuer) -> &String,
-            ),
-            (url, &issuer.url, |one| &one.url),
-        ] {
-            if !word.is_empty() && issuers.iter().any(|other| of(other) == word) {
-                problems.add(
-                    key,
-                    "one of its own for each issuer",
-                    format!("{word:?} again"),
-                );
-            }
-        }
-        issuers.push(issuer);
-    }
-    let is_without = issuers.is_empty();
+    let (issuers, sign_ins, providers) = sources(&mut section, problems);
+    let is_without = issuers.is_empty() && providers.is_empty();
     let without_token = section
         .optional(
             "without_token",
@@ -110,12 +120,36 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
         } else {
             WithoutToken::Refuse
         });
-    if is_without && without_token == WithoutToken::Refuse && !section.is_told("issuer") {
-        let found = "no [[identity.issuer]], so that every session would be refused";
+    let is_told = section.is_told("issuer") || section.is_told("saml");
+    if is_without && without_token == WithoutToken::Refuse && !is_told {
+        let found = "no [[identity.issuer]] and no [[identity.saml]], so that every session would be refused";
         section.tell("without_token", "\"host\"", found);
+    }
+    let in_band = section
+        .optional("in_band", "true or false", Value::as_bool)
+        .unwrap_or(false);
+    if is_without && in_band && !section.is_told("issuer") {
+        let found = "no [[identity.issuer]], so that no token would be taken";
+        section.tell("in_band", "false", found);
     }
     let identity = Identity {
         without_token,
+        token_use: section
+            .optional("token_use", "\"once\" or \"host\"", |value| {
+                match value.as_str()? {
+                    "once" => Some(TokenUse::Once),
+                    "host" => Some(TokenUse::Host),
+                    _ => None,
+                }
+            })
+            .unwrap_or(TokenUse::Once),
+        allow_same_uid: section
+            .optional("allow_same_uid", "true or false", Value::as_bool)
+            .unwrap_or(false),
+        claimed_job_facts: section
+            .optional("claimed_job_facts", "true or false", Value::as_bool)
+            .unwrap_or(false),
+        in_band,
         max_session_age: duration(&mut section, "max_session_age", 43_200, 1..=604_800),
         token_variable: section
             .optional(
@@ -127,14 +161,52 @@ pub(super) fn identity(mut section: Section<'_>, problems: &Problems) -> Identit
         ca_file: section.optional("ca_file", ABSOLUTE_PATH, absolute_path),
         stale_keys: duration(&mut section, "stale_keys", 86_400, 0..=604_800),
         issuers,
+        sign_ins,
+        providers,
     };
     section.finish();
     identity
 }
 
-fn issuer(mut section: Section<'_>) -> Issuer {
+/// Issuers, their sign-ins, and SAML providers.
+type Sources = (Vec<Issuer>, Vec<SignIn>, Vec<SamlProvider>);
+
+/// Reads whose tokens are taken; a name is one's own among all of them, since it leads principals and groups.
+fn sources(section: &mut Section<'_>, problems: &Problems) -> Sources {
+    let (mut names, mut urls) = (BTreeSet::new(), BTreeSet::new());
+    let own = |taken: &mut BTreeSet<String>, key: String, word: &str| {
+        if !word.is_empty() && !taken.insert(word.to_owned()) {
+            problems.add(
+                key,
+                "one of its own for each issuer",
+                format!("{word:?} again"),
+            );
+        }
+    };
+    let (mut issuers, mut sign_ins) = (Vec::new(), Vec::new());
+    for table in section.sections("issuer") {
+        let (name, url) = (table.key("name"), table.key("url"));
+        let (issuer, sign_in) = issuer(table);
+        sign_ins.extend(sign_in);
+        own(&mut names, name, &issuer.name);
+        own(&mut urls, url, &issuer.url);
+        issuers.push(issuer);
+    }
+    let mut providers = Vec::new();
+    for table in section.sections("saml") {
+        let name = table.key("name");
+        let provider = saml::provider(table);
+        own(&mut names, name, &provider.name);
+        providers.push(provider);
+    }
+    (issuers, sign_ins, providers)
+}
+
+fn issuer(mut section: Section<'_>) -> (Issuer, Option<SignIn>) {
     let url = section.required("url", ADDRESS, "\"https://acme.okta.com\"", address);
-    let audiences = section.required("audience", TEXTS, "\"icecore\"", texts);
+    let name = section.required("name", NAME, "\"okta\"", name);
+    let sign_in = sign_in(&mut section, &name);
+    let (audiences, parties) = recipients(&mut section, sign_in.as_ref());
     let ci = section
         .optional("ci", CI, |value| match value.as_str()? {
             "github" => Some(CiSystem::GitHub),
@@ -146,18 +218,10 @@ fn issuer(mut section: Section<'_>) -> Issuer {
             "https://gitlab.com" => Some(CiSystem::GitLab),
             _ => None,
         });
-    let kind = section.optional("kind", "\"human\" or \"workload\"", |value| {
-        match value.as_str()? {
-            "human" => Some(Kind::Human),
-            "workload" => Some(Kind::Workload),
-            _ => None,
-        }
-    });
+    let kind = section.optional("kind", KIND, kind);
     let issuer = Issuer {
-        name: section.required("name", NAME, "\"okta\"", name),
-        parties: section
-            .optional("authorized_parties", TEXTS, texts)
-            .unwrap_or_else(|| audiences.clone()),
+        name,
+        parties,
         audiences,
         keys: keys(&mut section),
         algorithms: section
@@ -187,7 +251,27 @@ fn issuer(mut section: Section<'_>) -> Issuer {
     };
     check_owner(&issuer, &section);
     section.finish();
-    issuer
+    (issuer, sign_in)
+}
+
+/// Reads whom tokens must be for, and who may have asked for one that is for others too. A client that engineers sign in
+/// as is both: their ID tokens are made for it.
+fn recipients(section: &mut Section<'_>, sign_in: Option<&SignIn>) -> (Vec<String>, Vec<String>) {
+    let client = sign_in.map(|sign_in| sign_in.client_id.clone());
+    let with_client = |mut all: Vec<String>| {
+        all.extend(client.clone().filter(|client| !all.contains(client)));
+        all
+    };
+    let audiences = if client.is_some() {
+        let audiences = section.optional("audience", TEXTS, texts);
+        audiences.unwrap_or_default()
+    } else {
+        section.required("audience", TEXTS, "\"icecore\"", texts)
+    };
+    let audiences = with_client(audiences);
+    let parties = section.optional("authorized_parties", TEXTS, texts);
+    let parties = parties.map_or_else(|| audiences.clone(), with_client);
+    (audiences, parties)
 }
 
 /// A public CI system makes tokens for everybody's jobs, with any audience: which are ours must be said.
@@ -224,7 +308,7 @@ fn keys(section: &mut Section<'_>) -> KeySource {
 }
 
 /// Reads a table whose keys are the user's words, each with texts.
-fn words(mut section: Section<'_>) -> BTreeMap<String, Vec<String>> {
+pub(super) fn words(mut section: Section<'_>) -> BTreeMap<String, Vec<String>> {
     let mut read = BTreeMap::new();
     for (key, value) in section.rest() {
         match texts(&value) {
@@ -235,7 +319,15 @@ fn words(mut section: Section<'_>) -> BTreeMap<String, Vec<String>> {
     read
 }
 
-fn name(value: &Value) -> Option<String> {
+pub(super) fn kind(value: &Value) -> Option<Kind> {
+    match value.as_str()? {
+        "human" => Some(Kind::Human),
+        "workload" => Some(Kind::Workload),
+        _ => None,
+    }
+}
+
+pub(super) fn name(value: &Value) -> Option<String> {
     let name = value.as_str()?;
     let word =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';

@@ -11,7 +11,9 @@ mod host;
 mod identity;
 mod mount;
 mod problem;
+mod saml;
 mod section;
+mod sign_in;
 mod source;
 mod trust;
 mod typed;
@@ -23,11 +25,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use files::policy_files;
-pub(crate) use files::read_public_keys;
+pub(crate) use files::{read_metadata, read_public_keys};
 pub use grant::Grant;
-pub use identity::{Identity, WithoutToken};
+pub use identity::{Identity, TokenUse, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
+pub use sign_in::SignIn;
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 

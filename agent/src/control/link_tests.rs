@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 
 use chrono::DateTime;
@@ -10,9 +11,10 @@ use chrono::DateTime;
 use super::*;
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
-    Enforcement, HandedToken, Leftover, Proof, SessionHandler, TOKEN_TEXT_MAX_BYTES,
+    Asker, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
+    SessionHandler, TOKEN_TEXT_MAX_BYTES,
 };
-use crate::id::SessionId;
+use crate::id::{LoginId, SessionId};
 
 /// Refuses root's sessions, panics about uid 13's, and keeps what it was told.
 #[derive(Default)]
@@ -27,22 +29,40 @@ impl Proxy {
 }
 
 impl SessionHandler for Proxy {
-    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String> {
+    fn settle(&self, facts: SessionFacts) -> Result<Settled, String> {
+        let sealed = match facts.proof {
+            Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
+            Proof::Absent | Proof::Kept(_) | Proof::Sealed(_) => None,
+        };
+        Ok(Settled {
+            sealed,
+            same_uid: false,
+        })
+    }
+
+    fn opened(&self, facts: SessionFacts) -> Result<(), String> {
         match facts.uid {
             0 => Err("spool is full".to_owned()),
             13 => panic!("a bug"),
             uid => {
                 self.tell(format!("opened {uid} {}", facts.labels.len()));
-                Ok(match facts.proof {
-                    Proof::Token(token) => Some(format!("seal of {}", token.reveal())),
-                    Proof::Absent | Proof::Sealed(_) | Proof::Unsettled => None,
-                })
+                Ok(())
             }
         }
     }
 
-    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String> {
-        Ok(Some(format!("seal of {}", fresh.token.reveal())))
+    fn identified(&self, fresh: FreshToken) -> Result<Settled, String> {
+        let sealed = Some(format!("seal of {}", fresh.token.reveal()));
+        Ok(Settled {
+            sealed,
+            same_uid: false,
+        })
+    }
+
+    fn restored(&self, kept: KeptLogin) -> Result<(), String> {
+        let sealed = kept.sealed.ok_or("nothing")?;
+        self.tell(format!("restored {} bytes", sealed.len()));
+        Ok(())
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
@@ -51,6 +71,10 @@ impl SessionHandler for Proxy {
             statements: 3,
             ..SessionSummary::default()
         })
+    }
+
+    fn sign_in(&self, _call: SignInCall) -> Result<SignInOutcome, String> {
+        Err("no issuer is there".to_owned())
     }
 
     fn flush(&self) -> Result<(), String> {
@@ -64,6 +88,8 @@ impl SessionHandler for Proxy {
 
 struct Both {
     link: Arc<ProxyLink>,
+    keeper: Keeper,
+    kept: Receiver<KeptLogin>,
     proxy: Arc<Proxy>,
     serving: JoinHandle<io::Result<()>>,
     listening: JoinHandle<Result<(), ControlError>>,
@@ -77,7 +103,7 @@ fn both() -> Both {
         destinations: packet::pair().unwrap().0,
     };
     link.hand_over(&handover).unwrap();
-    let (received, supervisor) = receive_handover_on(theirs).unwrap();
+    let (received, supervisor, keeper) = receive_handover_on(theirs).unwrap();
     assert_eq!(received.config, handover.config);
     assert_eq!(
         received.listeners[0].local_addr().unwrap(),
@@ -88,11 +114,19 @@ fn both() -> Both {
     let serving = thread::spawn(move || supervisor.serve(handler));
     let link = Arc::new(link);
     let (say, ready) = mpsc::channel();
+    let (keep, kept) = mpsc::channel();
     let listener = Arc::clone(&link);
-    let listening = thread::spawn(move || listener.listen(|| say.send(()).unwrap()));
+    let listening = thread::spawn(move || {
+        listener.listen(|heard| match heard {
+            Heard::Ready => say.send(()).unwrap(),
+            Heard::Keep(login) => keep.send(login).unwrap(),
+        })
+    });
     ready.recv().unwrap();
     Both {
         link,
+        keeper,
+        kept,
         proxy,
         serving,
         listening,
@@ -106,11 +140,19 @@ fn facts(uid: u32) -> SessionFacts {
         cgroup_id: u64::MAX - 1,
         uid,
         user: "ci".to_owned(),
+        caller: Some(Asker {
+            uid: 0,
+            user: "root".to_owned(),
+        }),
+        by_login: false,
+        shares_uid: Some("its caller has".to_owned()),
+        allow_same_uid: true,
         pid: 7,
         start_ns: 1,
         exe: "/usr/bin/env".to_owned(),
         argv_sha256: [255; 32],
         labels: [("k".to_owned(), "v\u{1b}".to_owned())].into(),
+        claimed_job: None,
         opened_at: DateTime::from_timestamp_nanos(1_234_567_890_123_456_789),
         resumed: false,
         enforcement: Enforcement::Advisory,
@@ -156,8 +198,48 @@ fn the_longest_token_reaches_the_proxy_and_its_seal_comes_back() {
     };
     let shown = format!("{facts:?}");
     assert!(!shown.contains("ttt"), "{shown}");
-    let sealed = both().link.opened(facts).unwrap();
-    assert_eq!(sealed, Some(format!("seal of {token}")));
+    let settled = both().link.settle(facts).unwrap();
+    assert_eq!(settled.sealed, Some(format!("seal of {token}")));
+}
+
+fn login(sealed: Option<String>) -> KeptLogin {
+    KeptLogin {
+        session: SessionId::new(),
+        login: LoginId::new(),
+        sealed,
+    }
+}
+
+/// What is kept is there when `keep` returns, the longest too, and reaches the next proxy.
+#[test]
+fn the_longest_login_is_kept_and_handed_back() {
+    let mut both = both();
+    let longest = login(Some("s".repeat(SEALED_LOGIN_MAX_BYTES)));
+    let over = login(None);
+    for kept in [&longest, &over] {
+        both.keeper.keep(kept.clone()).unwrap();
+        assert_eq!(both.kept.try_recv().as_ref(), Ok(kept));
+    }
+    let longer = login(Some("s".repeat(SEALED_LOGIN_MAX_BYTES + 1)));
+    assert!(matches!(
+        both.keeper.keep(longer),
+        Err(ControlError::TooLong { .. })
+    ));
+    both.link.restored(longest).unwrap();
+    let told = format!("restored {SEALED_LOGIN_MAX_BYTES} bytes");
+    assert_eq!(*both.proxy.told.lock().unwrap(), [told]);
+    let refused = both.link.restored(over).unwrap_err();
+    assert_eq!(refused.to_string(), "nothing");
+}
+
+/// A proxy whose supervisor is gone is not held up by what nobody keeps.
+#[test]
+fn nothing_is_kept_by_a_supervisor_that_is_gone() {
+    let mut both = both();
+    both.link.drain(Duration::ZERO).unwrap();
+    both.serving.join().unwrap().unwrap();
+    let kept = both.keeper.keep(login(None));
+    assert!(matches!(kept, Err(ControlError::Gone)), "{kept:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod line;
 mod packet;
 mod proxy_link;
 pub mod request;
+pub mod sign_in;
 mod supervisor_link;
 
 use std::collections::BTreeMap;
@@ -15,16 +16,18 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::id::SessionId;
-use crate::snowflake::secret::Secret;
+use crate::id::{LoginId, SessionId};
+use crate::identity::Ci;
+use crate::snowflake::secret::{Secret, revealed};
 
-pub use proxy_link::{LinkError, ProxyLink};
-pub use supervisor_link::{SessionHandler, SupervisorLink, receive_handover};
+pub use proxy_link::{Heard, LinkError, ProxyLink};
+pub use supervisor_link::{Keeper, SessionHandler, SupervisorLink, receive_handover};
 
 /// What a proxy is started with.
 #[derive(Debug)]
@@ -46,10 +49,19 @@ pub struct SessionFacts {
     pub nonce: u64,
     /// The inode number of the session's cgroup folder, by which the kernel names it.
     pub cgroup_id: u64,
-    /// The user that started it.
+    /// The user that its command runs as.
     pub uid: u32,
     /// That user's name, or the number where it has none.
     pub user: String,
+    /// Who started it, if that is another user: root.
+    #[serde(default)]
+    pub caller: Option<Asker>,
+    /// Who else has that uid of those that started it, in words; such a process is open to the command.
+    #[serde(default)]
+    pub shares_uid: Option<String>,
+    /// Whether the caller lets a job's token be used all the same.
+    #[serde(default)]
+    pub allow_same_uid: bool,
     /// The `icecore run` that started it.
     pub pid: u32,
     /// When that process started, in nanoseconds since boot; with `pid` it names the process for good.
@@ -60,6 +72,9 @@ pub struct SessionFacts {
     pub argv_sha256: [u8; 32],
     /// What the caller says about the session; claimed by it.
     pub labels: BTreeMap<String, String>,
+    /// What the caller says of the CI job that it runs in, if the config has that recorded; claimed by it.
+    #[serde(default)]
+    pub claimed_job: Option<Ci>,
     /// When it was opened.
     #[serde(with = "moment")]
     pub opened_at: DateTime<Utc>,
@@ -67,9 +82,29 @@ pub struct SessionFacts {
     pub resumed: bool,
     /// Whether its processes are held by more than their own good will.
     pub enforcement: Enforcement,
+    /// Whether the user's `icecore login` shows who it acts for.
+    #[serde(default)]
+    pub by_login: bool,
     /// What shows who it acts for; the supervisor reads none of it.
     #[serde(default)]
     pub proof: Proof,
+}
+
+/// A user that started a session for another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// Its number.
+    pub uid: u32,
+    /// Its name, or the number where it has none.
+    pub user: String,
+}
+
+impl SessionFacts {
+    /// Gives the user whose processes may hold the session and enter it.
+    #[must_use]
+    pub fn caller_uid(&self) -> u32 {
+        self.caller.as_ref().map_or(self.uid, |caller| caller.uid)
+    }
 }
 
 /// What shows who a session acts for.
@@ -81,10 +116,19 @@ pub enum Proof {
     Absent,
     /// A token that nobody has verified yet.
     Token(HandedToken),
-    /// What an earlier proxy made of the token, which only a proxy of this host can take back.
+    /// The token of the user's `icecore login`, which shows several sessions of theirs.
+    Kept(HandedToken),
+    /// What a proxy made of the token, which only a proxy of this host can take back.
     Sealed(String),
-    /// A token was brought, and the proxy was lost before it said what it is worth.
-    Unsettled,
+}
+
+/// What a proxy found out about who a new session acts for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// What every proxy knows the principal by from here on, if a token showed it.
+    pub sealed: Option<String>,
+    /// Whether it acts by a job's token though its command can read what its caller has.
+    pub same_uid: bool,
 }
 
 /// A token that a session was shown after it opened.
@@ -96,12 +140,27 @@ pub struct FreshToken {
     pub token: HandedToken,
 }
 
+/// How a session's login stands, for the next proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLogin {
+    /// The login's session.
+    pub session: SessionId,
+    /// Names the login.
+    pub login: LoginId,
+    /// What only a proxy of this host can read and go on with; none once the login is over.
+    pub sealed: Option<String>,
+}
+
+/// Longest sealed login that is handed on: its principal may have the groups of a long token.
+pub const SEALED_LOGIN_MAX_BYTES: usize = 64 << 10;
+
 /// Longest text of a token that is handed on; SAML assertions are the longest.
 pub const TOKEN_TEXT_MAX_BYTES: usize = 64 << 10;
 
 /// A token on its way from `icecore run` to the proxy: a secret that is written down nowhere else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandedToken(Secret);
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HandedToken(#[serde(with = "revealed")] Secret);
 
 impl HandedToken {
     /// Takes a token's text.
@@ -114,18 +173,6 @@ impl HandedToken {
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.0.reveal()
-    }
-}
-
-impl Serialize for HandedToken {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.reveal())
-    }
-}
-
-impl<'de> Deserialize<'de> for HandedToken {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(Self::new)
     }
 }
 
@@ -207,6 +254,9 @@ pub enum ControlError {
     /// A message is not one of this protocol's.
     #[error("message not understood: {0}")]
     NotUnderstood(String),
+    /// The supervisor did not say in time that it keeps a login.
+    #[error("the supervisor did not answer within {0:?}")]
+    Late(Duration),
     /// The descriptors of a handover are not those it announced.
     #[error("expected {expected} descriptors with the handover, found {found}")]
     Descriptors {

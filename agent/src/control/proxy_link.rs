@@ -13,17 +13,27 @@ use thiserror::Error;
 use tracing::debug;
 
 use super::packet;
+use super::sign_in::{SignInCall, SignInOutcome};
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
-use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
+use super::{
+    ControlError, FreshToken, Handover, KeptLogin, SessionEnd, SessionFacts, SessionSummary,
+    Settled,
+};
 
 /// Longest wait until the proxy takes a packet; its socket holds some 200 KB before that.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait until an issuer and the store were asked about a token; the proxy gives up on both before.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest wait until a session is on record.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait until a session's end is on record.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest wait for a step of a sign-in: two looks at the issuer, and one at its keys.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Longest wait until all frames are sealed and stored.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
@@ -46,6 +56,15 @@ pub enum LinkError {
     /// It could not be asked.
     #[error("the proxy could not be asked")]
     Control(#[from] ControlError),
+}
+
+/// What a proxy says unasked.
+#[derive(Debug)]
+pub enum Heard {
+    /// Connections may come.
+    Ready,
+    /// A login is to be kept, or forgotten.
+    Keep(KeptLogin),
 }
 
 /// The supervisor's end of the socketpair; shared by all threads that ask.
@@ -90,14 +109,21 @@ impl ProxyLink {
         packet::send(&self.socket, &message, &descriptors)
     }
 
-    /// Hears the proxy until it is gone; calls `ready` once it says so.
+    /// Hears the proxy until it is gone.
     ///
     /// # Errors
     /// When the proxy says what is not of this protocol; the link is dead then too.
-    pub fn listen(&self, mut ready: impl FnMut()) -> Result<(), ControlError> {
+    pub fn listen(&self, mut hear: impl FnMut(Heard)) -> Result<(), ControlError> {
         let outcome = loop {
             match packet::receive(&self.socket) {
-                Ok((FromProxy::Ready, _)) => ready(),
+                Ok((FromProxy::Ready, _)) => hear(Heard::Ready),
+                Ok((FromProxy::Keep { number, kept }, _)) => {
+                    hear(Heard::Keep(kept));
+                    let told = packet::send(&self.socket, &ToProxy::Kept { number }, &[]);
+                    if let Err(failure) = told {
+                        debug!(%failure, "proxy did not hear that its login is kept");
+                    }
+                }
                 Ok((FromProxy::Done { call, outcome }, _)) => {
                     if let Some(caller) = self.waiting().calls.remove(&call) {
                         // A caller that stopped waiting has said so to its user.
@@ -115,27 +141,43 @@ impl ProxyLink {
         outcome
     }
 
-    /// Tells the proxy of a session; returns when that is on record, with the seal by which the next proxy knows whom the
-    /// session acts for.
+    /// Has the proxy find out whom a session would act for. It may wait for an issuer: hold no lock meanwhile.
     ///
     /// # Errors
     /// When the session must not begin.
-    pub fn opened(&self, facts: SessionFacts) -> Result<Option<String>, LinkError> {
-        self.settled(Ask::Opened(Box::new(facts)))
+    pub fn settle(&self, facts: SessionFacts) -> Result<Settled, LinkError> {
+        self.settled(Ask::Settle(Box::new(facts)))
+    }
+
+    /// Tells the proxy of a session that is settled; returns when that is on record.
+    ///
+    /// # Errors
+    /// When the session must not begin.
+    pub fn opened(&self, facts: SessionFacts) -> Result<(), LinkError> {
+        self.call(Ask::Opened(Box::new(facts)), OPEN_TIMEOUT)
+            .map(|_| ())
     }
 
     /// Tells the proxy that a session was shown a fresh token; gives the seal that stands for it.
     ///
     /// # Errors
     /// When it does not show whom the session acts for already.
-    pub fn identified(&self, fresh: FreshToken) -> Result<Option<String>, LinkError> {
+    pub fn identified(&self, fresh: FreshToken) -> Result<Settled, LinkError> {
         self.settled(Ask::Identified(fresh))
     }
 
-    fn settled(&self, ask: Ask) -> Result<Option<String>, LinkError> {
-        match self.call(ask, OPEN_TIMEOUT)? {
-            Answer::Opened { sealed } => Ok(sealed),
-            Answer::Done | Answer::Summary(_) => Err(LinkError::Refused(
+    /// Hands the proxy a login that an earlier one opened.
+    ///
+    /// # Errors
+    /// When it does not take the login up.
+    pub fn restored(&self, kept: KeptLogin) -> Result<(), LinkError> {
+        self.call(Ask::Restored(kept), OPEN_TIMEOUT).map(|_| ())
+    }
+
+    fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {
+        match self.call(ask, SETTLE_TIMEOUT)? {
+            Answer::Settled(settled) => Ok(settled),
+            Answer::Done | Answer::Summary(_) | Answer::SignIn(_) => Err(LinkError::Refused(
                 "the proxy answered something else".to_owned(),
             )),
         }
@@ -148,9 +190,22 @@ impl ProxyLink {
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
         match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
             Answer::Summary(summary) => Ok(summary),
-            Answer::Done | Answer::Opened { .. } => {
+            Answer::Done | Answer::Settled(_) | Answer::SignIn(_) => {
                 Err(LinkError::Refused("the proxy gave no summary".to_owned()))
             }
+        }
+    }
+
+    /// Has one step of a sign-in done.
+    ///
+    /// # Errors
+    /// When it failed, in the proxy's words.
+    pub fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, LinkError> {
+        match self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? {
+            Answer::SignIn(outcome) => Ok(*outcome),
+            Answer::Done | Answer::Settled(_) | Answer::Summary(_) => Err(LinkError::Refused(
+                "the proxy answered something else".to_owned(),
+            )),
         }
     }
 

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::sign_in::{SignInAsk, SignInReply};
 use super::{HandedToken, Leftover, SessionSummary};
 use crate::id::SessionId;
+use crate::identity::Ci;
 
 /// Most labels that a session may have.
 pub const LABELS_MAX: usize = 64;
@@ -33,6 +35,13 @@ pub enum Request {
         argv_sha256: [u8; 32],
         /// Whether an advisory session is of no use to the caller.
         require_enforced: bool,
+        /// As whom the command is to run, if that is another than the caller; root only.
+        user: Option<String>,
+        /// Whether a job's token will do though the command can read what its caller has.
+        #[serde(default)]
+        allow_same_uid: bool,
+        /// What the caller says of the CI job that it runs in.
+        claimed_job: Option<Box<Ci>>,
         /// Shows whom the session acts for, if the caller has one.
         identity_token: Option<HandedToken>,
     },
@@ -62,6 +71,8 @@ pub enum Request {
     },
     /// Seals the record and hands it to the store; root only.
     Flush {},
+    /// Signs the caller's user in, as `icecore login` does it step by step.
+    Login(SignInAsk),
 }
 
 /// What is answered; one line each.
@@ -94,6 +105,8 @@ pub enum Reply {
     },
     /// The record is stored.
     Flushed {},
+    /// Where the caller's sign-in stands.
+    Login(SignInReply),
     /// The answer is no.
     Refused {
         /// Why, for the user.
@@ -131,6 +144,8 @@ pub struct Opened {
     pub store: String,
     /// Why the session is advisory, if it is.
     pub advisory: Option<String>,
+    /// Whether it acts by a job's token though its command can read what its caller has.
+    pub same_uid: bool,
 }
 
 /// Says what is wrong with a session's labels, if anything is.
@@ -161,9 +176,40 @@ pub fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), String> {
     Ok(())
 }
 
+/// Says what is wrong with what a caller says of its job, if anything is: each fact is bounded as a label is.
+///
+/// # Errors
+/// A text for the user.
+pub fn check_job(job: &Ci) -> Result<(), String> {
+    let is_plain =
+        |text: &str| text.len() <= LABEL_VALUE_MAX_BYTES && !text.chars().any(char::is_control);
+    if job.texts().all(is_plain) {
+        return Ok(());
+    }
+    Err(format!(
+        "facts of the job: expected at most {LABEL_VALUE_MAX_BYTES} bytes each without control characters, found others"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn facts_of_a_job_have_limits_and_known_names() {
+        let of = |text: &str| Ci {
+            actor: Some(text.to_owned()),
+            ..Ci::default()
+        };
+        assert_eq!(check_job(&of(&"x".repeat(LABEL_VALUE_MAX_BYTES))), Ok(()));
+        assert!(check_job(&of(&"x".repeat(LABEL_VALUE_MAX_BYTES + 1))).is_err());
+        assert!(check_job(&of("a\u{1b}")).is_err());
+        assert_eq!(
+            serde_json::from_str::<Ci>(r#"{"actor":"a"}"#).unwrap(),
+            of("a")
+        );
+        assert!(serde_json::from_str::<Ci>(r#"{"actors":"a"}"#).is_err());
+    }
 
     #[test]
     fn requests_have_the_documented_form() {
@@ -184,6 +230,7 @@ mod tests {
             record_mode: "strict_local".to_owned(),
             store: "file:///s".to_owned(),
             advisory: None,
+            same_uid: false,
         });
         let text = serde_json::to_string(&reply).unwrap();
         assert!(text.starts_with("{\"answer\":\"opened\",\"session\":"));

@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,30 +15,54 @@ use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
 
 use super::packet;
-use super::{ControlError, FreshToken, Handover, SessionEnd, SessionFacts, SessionSummary};
+use super::sign_in::{SignInCall, SignInOutcome};
+use super::{
+    ControlError, FreshToken, Handover, KeptLogin, SEALED_LOGIN_MAX_BYTES, SessionEnd,
+    SessionFacts, SessionSummary, Settled,
+};
+
+/// Longest wait until the supervisor keeps a login; it does nothing slow in between.
+const KEEP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the proxy does when the supervisor tells it of a session.
 ///
 /// Calls about different sessions may come at the same time.
 pub trait SessionHandler: Send + Sync + 'static {
-    /// Learns of a session; returns when that is durably recorded, with the seal by which the next proxy knows whom the
-    /// session acts for, if a token showed that.
+    /// Finds out whom a session would act for that is about to begin; may wait for an issuer.
     ///
     /// # Errors
-    /// A text for the user, if nothing shows whom the session acts for or it cannot be recorded: it must not begin.
-    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String>;
+    /// A text for the user, if nothing shows that: the session must not begin.
+    fn settle(&self, facts: SessionFacts) -> Result<Settled, String>;
+
+    /// Learns of a session that was settled, or that an earlier proxy knew; returns when that is durably recorded.
+    ///
+    /// # Errors
+    /// A text for the user, if it cannot be recorded: the session must not begin.
+    fn opened(&self, facts: SessionFacts) -> Result<(), String>;
 
     /// Learns that a session was shown a fresh token; gives the seal that stands for it from here on.
     ///
     /// # Errors
     /// A text for the user, if the token does not show whom the session acts for already.
-    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String>;
+    fn identified(&self, fresh: FreshToken) -> Result<Settled, String>;
+
+    /// Takes up a login of a session that an earlier proxy opened.
+    ///
+    /// # Errors
+    /// Why it does not; whoever holds the login's tokens logs in anew.
+    fn restored(&self, kept: KeptLogin) -> Result<(), String>;
 
     /// Learns that a session ended; revokes what it was given.
     ///
     /// # Errors
     /// A text for the user, if the end cannot be recorded.
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String>;
+
+    /// Does one step of an engineer's sign-in at an issuer.
+    ///
+    /// # Errors
+    /// A text for the user.
+    fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, String>;
 
     /// Seals what is recorded so far and hands it to the store.
     ///
@@ -56,14 +81,19 @@ pub(super) enum ToProxy {
     Handover { config: PathBuf, listeners: usize },
     /// Wants an answer with the same number.
     Call { call: u64, ask: Ask },
+    /// Answers `Keep`.
+    Kept { number: u64 },
 }
 
 /// What the supervisor wants done.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
+    Settle(Box<SessionFacts>),
     Opened(Box<SessionFacts>),
     Identified(FreshToken),
+    Restored(KeptLogin),
     Closed(SessionEnd),
+    SignIn(SignInCall),
     Flush,
     Drain { grace_ms: u64 },
 }
@@ -73,6 +103,8 @@ pub(super) enum Ask {
 pub(super) enum FromProxy {
     /// Comes once, when connections may come.
     Ready,
+    /// Wants a login kept in the place of what was kept of it before.
+    Keep { number: u64, kept: KeptLogin },
     /// Answers a call.
     Done {
         call: u64,
@@ -84,27 +116,71 @@ pub(super) enum FromProxy {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
     Done,
-    Opened { sealed: Option<String> },
+    Settled(Settled),
     Summary(SessionSummary),
+    SignIn(Box<SignInOutcome>),
 }
 
 /// The proxy's end of the socketpair, after the handover.
 #[derive(Debug)]
 pub struct SupervisorLink {
     socket: Arc<OwnedFd>,
+    /// Tells the keeper what is kept; it is gone with the link.
+    kept: Sender<u64>,
+}
+
+/// Has the supervisor keep logins for the next proxy, one at a time.
+#[derive(Debug)]
+pub struct Keeper {
+    /// The link's.
+    socket: Weak<OwnedFd>,
+    kept: Receiver<u64>,
+    number: u64,
+}
+
+impl Keeper {
+    /// Has a login kept, or forgotten; returns once it is, so that it outlives this proxy from there on.
+    ///
+    /// # Errors
+    /// The supervisor is gone or slow, or there is more to keep of the login than is kept of any.
+    pub fn keep(&mut self, kept: KeptLogin) -> Result<(), ControlError> {
+        if kept
+            .sealed
+            .as_ref()
+            .is_some_and(|sealed| sealed.len() > SEALED_LOGIN_MAX_BYTES)
+        {
+            return Err(ControlError::TooLong {
+                limit_bytes: SEALED_LOGIN_MAX_BYTES,
+            });
+        }
+        self.number += 1;
+        let number = self.number;
+        let socket = self.socket.upgrade().ok_or(ControlError::Gone)?;
+        packet::send(&*socket, &FromProxy::Keep { number, kept }, &[])?;
+        drop(socket);
+        loop {
+            match self.kept.recv_timeout(KEEP_TIMEOUT) {
+                Ok(kept) if kept == number => return Ok(()),
+                // Of one that was given up.
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return Err(ControlError::Late(KEEP_TIMEOUT)),
+                Err(RecvTimeoutError::Disconnected) => return Err(ControlError::Gone),
+            }
+        }
+    }
 }
 
 /// Receives what the proxy starts with, on standard input.
 ///
 /// # Errors
 /// When standard input is not a supervisor's socket, or what comes is not a handover.
-pub fn receive_handover() -> Result<(Handover, SupervisorLink), ControlError> {
+pub fn receive_handover() -> Result<(Handover, SupervisorLink, Keeper), ControlError> {
     receive_handover_on(io::stdin().as_fd().try_clone_to_owned()?)
 }
 
 pub(super) fn receive_handover_on(
     socket: OwnedFd,
-) -> Result<(Handover, SupervisorLink), ControlError> {
+) -> Result<(Handover, SupervisorLink, Keeper), ControlError> {
     let (message, descriptors) = packet::receive(&socket)?;
     let ToProxy::Handover { config, listeners } = message else {
         return Err(ControlError::NotUnderstood(
@@ -129,8 +205,13 @@ pub(super) fn receive_handover_on(
         listeners,
         destinations,
     };
-    let socket = Arc::new(socket);
-    Ok((handover, SupervisorLink { socket }))
+    let (socket, (kept, told)) = (Arc::new(socket), mpsc::channel());
+    let keeper = Keeper {
+        socket: Arc::downgrade(&socket),
+        kept: told,
+        number: 0,
+    };
+    Ok((handover, SupervisorLink { socket, kept }, keeper))
 }
 
 impl SupervisorLink {
@@ -156,6 +237,11 @@ impl SupervisorLink {
         let heard = loop {
             let ask = match packet::receive(&*self.socket) {
                 Ok((ToProxy::Call { call, ask }, _)) => (call, ask),
+                Ok((ToProxy::Kept { number }, _)) => {
+                    // Whoever waited may have given up.
+                    let _given_up = self.kept.send(number);
+                    continue;
+                }
                 Ok((ToProxy::Handover { .. }, _)) => {
                     let text = "expected one handover, found another";
                     break ControlError::NotUnderstood(text.to_owned());
@@ -186,13 +272,14 @@ impl SupervisorLink {
 fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
     let is_last = matches!(ask, Ask::Drain { .. });
     let outcome = catch_unwind(AssertUnwindSafe(|| match ask {
-        Ask::Opened(facts) => handler
-            .opened(*facts)
-            .map(|sealed| Answer::Opened { sealed }),
-        Ask::Identified(fresh) => handler
-            .identified(fresh)
-            .map(|sealed| Answer::Opened { sealed }),
+        Ask::Settle(facts) => handler.settle(*facts).map(Answer::Settled),
+        Ask::Opened(facts) => handler.opened(*facts).map(|()| Answer::Done),
+        Ask::Identified(fresh) => handler.identified(fresh).map(Answer::Settled),
+        Ask::Restored(kept) => handler.restored(kept).map(|()| Answer::Done),
         Ask::Closed(end) => handler.closed(end).map(Answer::Summary),
+        Ask::SignIn(call) => handler
+            .sign_in(call)
+            .map(|outcome| Answer::SignIn(Box::new(outcome))),
         Ask::Flush => handler.flush().map(|()| Answer::Done),
         Ask::Drain { grace_ms } => {
             handler.drain(Duration::from_millis(grace_ms));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::query::{Conclusion, Detached, Known, QueryRef, Sent, Standing};
+use super::query::{Conclusion, Detached, Known, QueryRef, Realm, Sent, Standing};
 use super::{ANSWER_WITHIN, Answer};
 use crate::id::{LoginId, SessionId};
 use crate::mask::{Ended, Masked, mask};
@@ -30,8 +30,8 @@ pub struct Recipient<'a> {
     pub session: SessionId,
     /// The login that asks.
     pub login: LoginId,
-    /// Its account's name.
-    pub account: &'a str,
+    /// Where its queries are known.
+    pub realm: &'a Realm,
     /// The name by which it calls the account.
     pub host: &'a str,
     /// The query, by any of its names.
@@ -45,7 +45,7 @@ impl Recipient<'_> {
     pub(super) fn query(&self) -> QueryRef<'_> {
         QueryRef {
             session: self.session,
-            account: self.account,
+            realm: self.realm,
             query_id: self.query_id,
         }
     }
@@ -130,7 +130,8 @@ impl Stages {
         if let Some(detached) = &detached {
             self.registry.detach(to.query(), detached);
         }
-        self.chunks.keep(to.session, statement, to.account, chunks);
+        let account = &to.realm.account;
+        self.chunks.keep(to.session, statement, account, chunks);
         Ok(Delivered {
             reply,
             withdrawn,

@@ -125,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::execution::State;
+    use crate::execution::{Realm, State};
     use crate::id::LoginId;
     use crate::record::Reply;
     use crate::snowflake::answer::Form;
@@ -134,7 +134,7 @@ mod tests {
         let execution = Execution::new(
             session,
             LoginId::new(),
-            Arc::from("ACME"),
+            Realm::new("ACME", None),
             "r".to_owned(),
             [0; 32],
             Form::V1,

@@ -13,8 +13,8 @@ mod request;
 mod scan;
 mod table;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use crate::snowflake::route::QueryId;
 
 pub use chunks::{Chunks, Handle, Sought};
 pub use delivery::{Delivered, Fetched, Look, Recipient, Way};
-pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Sent, Standing};
+pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, Standing};
 pub use registry::{Joined, Registry};
 pub use request::UpstreamId;
 
@@ -78,7 +78,7 @@ pub struct Execution {
     id: StatementId,
     session: SessionId,
     login: LoginId,
-    account: Arc<str>,
+    realm: Realm,
     request_id: String,
     upstream_id: UpstreamId,
     form: Form,
@@ -95,7 +95,7 @@ impl Execution {
     pub fn new(
         session: SessionId,
         login: LoginId,
-        account: Arc<str>,
+        realm: Realm,
         request_id: String,
         meaning: [u8; 32],
         form: Form,
@@ -104,7 +104,7 @@ impl Execution {
             id: StatementId::new(),
             session,
             login,
-            account,
+            realm,
             upstream_id: UpstreamId::new(login, &request_id, &meaning),
             request_id,
             form,
@@ -133,10 +133,10 @@ impl Execution {
         self.login
     }
 
-    /// Names the account at which it runs.
+    /// Names where its query is known.
     #[must_use]
-    pub fn account(&self) -> &Arc<str> {
-        &self.account
+    pub fn realm(&self) -> &Realm {
+        &self.realm
     }
 
     /// Gives the client's name for the request.

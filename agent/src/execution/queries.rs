@@ -1,4 +1,4 @@
-//! One session's queries at one account, each in one place until the session ends.
+//! One session's queries in one realm, each in one place until the session ends.
 //!
 //! Snowflake's ids are an account's own: one of another account leads nowhere here.
 

@@ -7,19 +7,39 @@ use tokio::sync::{Mutex, Notify};
 
 use super::Execution;
 use crate::id::{LoginId, SessionId};
+use crate::identity::{Party, Principal};
 use crate::mask::{Child, Masked};
 use crate::record::Undone;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 use crate::upstream::Earlier;
 
-/// Names a query: its id means something in one session and at one account alone.
+/// Where query ids of a session mean something: at one account, for those logins that act for one party.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Realm {
+    /// The account's name.
+    pub account: Arc<str>,
+    party: Option<Arc<Party>>,
+}
+
+impl Realm {
+    /// Names what logins have at an account that were shown to act for a principal, or of which nothing was shown.
+    #[must_use]
+    pub fn new(account: &str, shown: Option<&Principal>) -> Self {
+        Self {
+            account: Arc::from(account),
+            party: shown.map(|shown| Arc::new(shown.party())),
+        }
+    }
+}
+
+/// Names a query: its id means something in one session and one realm alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryRef<'a> {
     /// The session.
     pub session: SessionId,
-    /// The account's name.
-    pub account: &'a str,
+    /// Where in it.
+    pub realm: &'a Realm,
     /// The query, by any of its names.
     pub query_id: QueryId,
 }
@@ -140,8 +160,8 @@ impl Conclusion {
 /// A query that Snowflake goes on with after its reply.
 #[derive(Clone, Debug)]
 pub struct Followed {
-    /// The account's name.
-    pub account: Arc<str>,
+    /// Where it is known.
+    pub realm: Realm,
     /// Snowflake's name of the query.
     pub query_id: QueryId,
     /// What waits for its end.

@@ -47,7 +47,7 @@ impl Registry {
     pub fn name(&self, execution: &Execution, query_id: QueryId, earlier: Earlier) {
         let query = QueryRef {
             session: execution.session(),
-            account: execution.account(),
+            realm: execution.realm(),
             query_id: execution.own_query_id(),
         };
         self.at(query, |queries| {
@@ -72,13 +72,13 @@ impl Registry {
         });
     }
 
-    /// Finds the query of an id; ids of other sessions and accounts lead nowhere.
+    /// Finds the query of an id; ids of other sessions and realms lead nowhere.
     #[must_use]
     pub fn find(&self, query: QueryRef<'_>) -> Option<Sent> {
         let tables = self.tables();
         tables
             .get(&query.session)?
-            .at(query.account)?
+            .at(query.realm)?
             .find(query.query_id)
     }
 
@@ -89,7 +89,7 @@ impl Registry {
 
     fn at<T>(&self, query: QueryRef<'_>, change: impl FnOnce(&mut Queries) -> T) -> Option<T> {
         let mut tables = self.tables();
-        let queries = tables.get_mut(&query.session)?.at_mut(query.account)?;
+        let queries = tables.get_mut(&query.session)?.at_mut(query.realm)?;
         Some(change(queries))
     }
 

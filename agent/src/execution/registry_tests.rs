@@ -1,31 +1,34 @@
 //! Where request ids and query ids lead, from a statement's start until its session ends.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::execution::query::Standing;
+use crate::execution::query::{Realm, Standing};
 use crate::execution::table::Table;
 use crate::id::StatementId;
+use crate::identity::Principal;
 use crate::mask::{Masked, mask};
 use crate::record::Part;
 use crate::snowflake::answer::Form;
 use crate::statement::Kind;
 use crate::upstream::Unmasked;
 
-const ACCOUNT: &str = "ACME";
+static ACME: LazyLock<Realm> = LazyLock::new(|| Realm::new("ACME", None));
 const ROWS: &str = r#""total":1,"statementTypeId":4096,"rowset":[["1"]]"#;
 const OTHER_KIND: &str = r#""total":1,"statementTypeId":12544,"rowset":[["1"]]"#;
 
 fn execution(session: SessionId, login: LoginId, request_id: &str, meaning: u8) -> Execution {
     let request_id = request_id.to_owned();
-    let account = Arc::from(ACCOUNT);
-    Execution::new(session, login, account, request_id, [meaning; 32], Form::V1)
+    let realm = ACME.clone();
+    Execution::new(session, login, realm, request_id, [meaning; 32], Form::V1)
 }
 
 fn query(session: SessionId, query_id: QueryId) -> QueryRef<'static> {
     QueryRef {
         session,
-        account: ACCOUNT,
+        realm: &ACME,
         query_id,
     }
 }
@@ -117,14 +120,21 @@ fn a_replay_joins_and_another_text_differs() {
 }
 
 #[test]
-fn a_query_id_leads_nowhere_from_another_session_or_account() {
+fn a_query_id_leads_nowhere_from_another_session_account_or_party() {
     let named = Named::new();
+    let elsewhere = Realm::new("OTHER", None);
+    let shown = Principal::host_user("ada".to_owned(), 1);
+    let of_party = Realm::new("ACME", Some(&shown));
     for id in named.ids() {
         let own = query(named.execution.session(), id);
         for other in [
             query(SessionId::new(), id),
             QueryRef {
-                account: "OTHER",
+                realm: &elsewhere,
+                ..own
+            },
+            QueryRef {
+                realm: &of_party,
                 ..own
             },
         ] {
@@ -325,7 +335,7 @@ fn the_parts_of_a_batch_count_from_its_start_until_it_fails() {
     };
     let (one, other) = (start("one"), start("other"));
     let named = QueryId::mint();
-    let queries = table.at_mut(ACCOUNT).unwrap();
+    let queries = table.at_mut(&ACME).unwrap();
     queries.name(one.own_query_id(), named, batch());
     assert_eq!(queries.parts(), 3);
     queries.name(other.own_query_id(), QueryId::mint(), batch());
@@ -338,7 +348,7 @@ fn the_parts_of_a_batch_count_from_its_start_until_it_fails() {
     );
     let failed = Unmasked::of_answer(Kind::Query, failed.leak());
     let failed = mask(failed, named, Form::V1, "h");
-    let queries = table.at_mut(ACCOUNT).unwrap();
+    let queries = table.at_mut(&ACME).unwrap();
     queries.conclude(named, &Conclusion::of(&failed, named));
     assert_eq!(queries.parts(), 3);
     let Some(Standing::Uncompared(known)) = queries.find(named).map(|sent| sent.standing) else {
@@ -369,7 +379,7 @@ fn a_batch_that_was_compared_counts_each_part_once() {
     for _ in 0..2 {
         named.registry.conclude(of, &conclusion);
         let tables = named.registry.tables();
-        assert_eq!(tables[&one.session()].at(ACCOUNT).unwrap().parts(), 3);
+        assert_eq!(tables[&one.session()].at(&ACME).unwrap().parts(), 3);
     }
     for id in ids {
         let id = query(one.session(), QueryId::parse(&id).unwrap());

@@ -1,4 +1,4 @@
-//! One session's requests, and its queries by account, from their start until the session ends.
+//! One session's requests, and its queries by realm, from their start until the session ends.
 //!
 //! A request id moves from an execution to what is spent, a query id from an execution to what is remembered; neither is
 //! ever forgotten, since a forgotten request id could be used again and a forgotten withholding undone.
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::queries::Queries;
-use super::query::Followed;
+use super::query::{Followed, Realm};
 use super::request::{RequestKey, UpstreamId};
 use super::{Execution, Joined};
 use crate::id::StatementId;
@@ -21,7 +21,7 @@ pub(super) const STATEMENTS_MAX: usize = 200_000;
 pub(super) struct Table {
     requests: HashMap<RequestKey, Request>,
     open: HashMap<StatementId, Arc<Execution>>,
-    queries: HashMap<Arc<str>, Queries>,
+    queries: HashMap<Realm, Queries>,
     max: usize,
 }
 
@@ -64,8 +64,8 @@ impl Table {
             None => {}
         }
         let execution = Arc::new(execution);
-        let account = Arc::clone(execution.account());
-        self.queries.entry(account).or_default().start(&execution);
+        let realm = execution.realm().clone();
+        self.queries.entry(realm).or_default().start(&execution);
         self.open.insert(execution.id(), Arc::clone(&execution));
         self.requests
             .insert(key, Request::Held(Arc::clone(&execution)));
@@ -77,14 +77,14 @@ impl Table {
         self.requests.len() + parts
     }
 
-    /// Gives the queries of an account.
-    pub(super) fn at(&self, account: &str) -> Option<&Queries> {
-        self.queries.get(account)
+    /// Gives the queries of a realm.
+    pub(super) fn at(&self, realm: &Realm) -> Option<&Queries> {
+        self.queries.get(realm)
     }
 
-    /// Gives the queries of an account, to change them.
-    pub(super) fn at_mut(&mut self, account: &str) -> Option<&mut Queries> {
-        self.queries.get_mut(account)
+    /// Gives the queries of a realm, to change them.
+    pub(super) fn at_mut(&mut self, realm: &Realm) -> Option<&mut Queries> {
+        self.queries.get_mut(realm)
     }
 
     /// Finds the execution of a request.
@@ -103,7 +103,7 @@ impl Table {
     /// Lets go of an execution and its reply; its query id still leads to Snowflake, its request id stays spent.
     pub(super) fn forget(&mut self, execution: &Execution) {
         self.settle(execution);
-        let queries = self.queries.get_mut(execution.account());
+        let queries = self.queries.get_mut(execution.realm());
         let named = queries.and_then(|queries| queries.forget(execution));
         let spent = Request::Spent(execution.upstream_id(), named);
         self.requests.insert(execution.request_key(), spent);
@@ -117,14 +117,14 @@ impl Table {
 
     /// Lists the queries that Snowflake goes on with after their reply.
     pub(super) fn detached(&self) -> Vec<Followed> {
-        let of_account = |(account, queries): (&Arc<str>, &Queries)| {
+        let of_realm = |(realm, queries): (&Realm, &Queries)| {
             let followed = queries.detached().map(|(query_id, detached)| Followed {
-                account: Arc::clone(account),
+                realm: realm.clone(),
                 query_id,
                 detached: Arc::clone(detached),
             });
             followed.collect::<Vec<_>>()
         };
-        self.queries.iter().flat_map(of_account).collect()
+        self.queries.iter().flat_map(of_realm).collect()
     }
 }

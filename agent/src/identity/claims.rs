@@ -9,7 +9,7 @@ use super::issuer::CiSystem;
 use super::principal::Ci;
 
 /// Most groups or scopes of one token.
-const MEMBERS_MAX: usize = 1000;
+pub(super) const MEMBERS_MAX: usize = 1000;
 
 /// Longest group, scope or other claim that is kept, in characters.
 const TEXT_MAX_CHARACTERS: usize = 1024;
@@ -52,16 +52,23 @@ pub(super) fn text(claims: &Map<String, Value>, name: &str) -> Result<Option<Str
 }
 
 fn plain(text: &str) -> Result<String, Odd> {
-    let is_plain = !text.is_empty()
-        && text.chars().count() <= TEXT_MAX_CHARACTERS
-        && !text.chars().any(char::is_control);
-    if is_plain {
+    if is_plain(text) {
         return Ok(text.to_owned());
     }
     Err(Odd {
-        expected: "of 1 to 1024 characters without control characters",
+        expected: PLAIN,
         found: format!("{:?}", cut(text)),
     })
+}
+
+/// What a text is like that names somebody or a group.
+pub(super) const PLAIN: &str = "of 1 to 1024 characters without control characters";
+
+/// Tells whether a text is like that.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().count() <= TEXT_MAX_CHARACTERS
+        && !text.chars().any(char::is_control)
 }
 
 /// Reads a claim that is a list of texts, or one text alone.
@@ -116,15 +123,19 @@ pub(super) fn has_overage(claims: &Map<String, Value>, groups_claim: &str) -> bo
     is_elsewhere || flag.is_some_and(|flag| *flag == true || *flag == "true")
 }
 
-/// Finds the groups that the config puts a subject, or a verified address, into.
-pub(super) fn mapped(
-    claims: &Map<String, Value>,
-    subject: &str,
-    members: &BTreeMap<String, Vec<String>>,
-) -> BTreeSet<String> {
+/// Gives the subject's mail address if the issuer has verified it.
+pub(super) fn verified_email(claims: &Map<String, Value>) -> Option<&str> {
     let is_verified = claims.get("email_verified") == Some(&Value::Bool(true));
     let email = claims.get("email").and_then(Value::as_str);
-    let email = email.filter(|_| is_verified);
+    email.filter(|_| is_verified)
+}
+
+/// Finds the groups that the config puts a subject, or a verified address, into.
+pub(super) fn mapped(
+    subject: &str,
+    email: Option<&str>,
+    members: &BTreeMap<String, Vec<String>>,
+) -> BTreeSet<String> {
     let is_one = |member: &String| member == subject || Some(member.as_str()) == email;
     let has_one = |(_, members): &(&String, &Vec<String>)| members.iter().any(is_one);
     let groups = members.iter().filter(has_one);

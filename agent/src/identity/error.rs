@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::saml::SamlError;
+
 /// Why a token shows no identity.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum IdentityError {
@@ -78,6 +80,37 @@ pub enum IdentityError {
         /// The claim that should hold the groups.
         claim: String,
     },
+    /// A SAML message cannot be read as far as its issuer.
+    #[error("SAML message: {0}")]
+    Message(#[from] SamlError),
+    /// No provider of the config made the message, or more than one may have.
+    #[error("SAML message: expected an issuer that is one of the providers {}, found {found}", listed_or_none(.known))]
+    Provider {
+        /// The config's names of the providers.
+        known: Vec<String>,
+        /// Its issuer, cut, and of how many providers that is the name.
+        found: String,
+    },
+    /// A SAML message does not hold against its provider's metadata and settings.
+    #[error("SAML message of provider `{provider}`: {cause}")]
+    Assertion {
+        /// The config's name of the provider.
+        provider: String,
+        /// What does not hold.
+        cause: SamlError,
+    },
+    /// The subject or an attribute is not what the provider's settings ask for; what it says is not repeated.
+    #[error("SAML message of provider `{provider}`: expected {what} {expected}, found {found}")]
+    Attribute {
+        /// The config's name of the provider.
+        provider: String,
+        /// The subject, or an attribute by its name.
+        what: String,
+        /// What was expected of it.
+        expected: String,
+        /// What is there, without its text.
+        found: String,
+    },
     /// The issuer's keys cannot be read.
     #[error("keys: expected {expected}, found {found}")]
     Keys {
@@ -105,8 +138,13 @@ impl IdentityError {
             Self::Claim { claim, .. } if claim == "aud" => {
                 Some("ask the issuer for a token with this audience")
             }
+            Self::Message(cause) | Self::Assertion { cause, .. } => cause.hint(),
+            Self::Provider { .. } => Some(
+                "add an [[identity.saml]] whose metadata has this `entityID`, each provider once",
+            ),
             Self::Form { .. }
             | Self::Header(_)
+            | Self::Attribute { .. }
             | Self::Algorithm { .. }
             | Self::Key { .. }
             | Self::Signature { .. }

@@ -172,6 +172,7 @@ pub fn verify(
         issuer: issuer.url.clone(),
         token_sha256: token.sha256(),
         expires_at_s,
+        session_ends_at_s: None,
     };
     Ok(Principal::verified(proved.identity()?, shown))
 }
@@ -305,7 +306,8 @@ impl Proved<'_> {
                 claims::texts(value).map_err(|odd| self.odd(&issuer.groups_claim, odd))?
             }
         };
-        groups.extend(claims::mapped(self.claims, &subject, &issuer.members));
+        let email = claims::verified_email(self.claims);
+        groups.extend(claims::mapped(&subject, email, &issuer.members));
         let ci = match issuer.ci {
             None => Ci::default(),
             Some(system) => {

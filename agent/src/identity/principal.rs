@@ -5,7 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
+
+/// Leads what a claim's digest is of, so that it is none of the digests in the record.
+const CLAIM_PURPOSE: &[u8] = b"icecore token claim 1\0";
 
 /// Who a session acts for; made only by this stage. It cannot be read from a text: see `seal`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,21 @@ pub(super) struct Kept {
     issuer: Option<String>,
     token_sha256: Option<[u8; 32]>,
     expires_at_s: Option<i64>,
+    /// Absent in seals that were made before there was one.
+    #[serde(default)]
+    session_ends_at_s: Option<i64>,
+}
+
+/// Whom principals stand for: the same subject of the same issuer by the same protocol, in the same run of the same job
+/// where a CI system tells it, since all jobs of a branch share a subject there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Party {
+    protocol: Protocol,
+    issuer: Option<String>,
+    issuer_name: Option<String>,
+    subject: String,
+    uid: Option<u32>,
+    job: [Option<String>; 4],
 }
 
 /// What policies see of a principal. Two principals that are equal in this get the same verdicts.
@@ -88,8 +107,9 @@ impl Kind {
     }
 }
 
-/// Facts of a CI job, as its CI system signed them. Each field is the `ci_` column of its name.
+/// Facts of a CI job. Each field is the `ci_` column of its name. In a principal its CI system signed them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the columns of `sessions` say what each means")]
 pub struct Ci {
     pub provider: Option<String>,
@@ -109,6 +129,42 @@ pub struct Ci {
 }
 
 impl Ci {
+    /// Gives every text that is known.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let Self {
+            provider,
+            repository,
+            repository_id,
+            git_ref,
+            sha,
+            workflow_ref,
+            job_workflow_ref,
+            run_id,
+            run_attempt: _,
+            actor,
+            actor_id,
+            event,
+            environment,
+            runner_environment,
+        } = self;
+        let all = [
+            provider,
+            repository,
+            repository_id,
+            git_ref,
+            sha,
+            workflow_ref,
+            job_workflow_ref,
+            run_id,
+            actor,
+            actor_id,
+            event,
+            environment,
+            runner_environment,
+        ];
+        all.into_iter().filter_map(Option::as_deref)
+    }
+
     /// Gives what policies and grants may ask of a job, by the names that they have for it.
     #[must_use]
     pub fn facts(&self) -> [(&'static str, Option<&str>); 10] {
@@ -132,10 +188,12 @@ impl Ci {
 pub(super) struct Shown {
     /// The issuer's own name, a URL.
     pub(super) issuer: String,
-    /// SHA-256 of the token's `jti`, or of what is signed of it.
+    /// SHA-256 of the token's `jti` or, where there is none, of what is signed of it; of a SAML assertion's id.
     pub(super) token_sha256: [u8; 32],
     /// Until when the token is good.
     pub(super) expires_at_s: i64,
+    /// When what was begun with it must end, if its issuer says so.
+    pub(super) session_ends_at_s: Option<i64>,
 }
 
 impl Principal {
@@ -158,6 +216,7 @@ impl Principal {
             issuer: None,
             token_sha256: None,
             expires_at_s: None,
+            session_ends_at_s: None,
         })
     }
 
@@ -168,6 +227,7 @@ impl Principal {
             issuer: Some(shown.issuer),
             token_sha256: Some(shown.token_sha256),
             expires_at_s: Some(shown.expires_at_s),
+            session_ends_at_s: shown.session_ends_at_s,
         })
     }
 
@@ -181,27 +241,31 @@ impl Principal {
         &self.0
     }
 
-    /// Tells whether a later token shows the same party: the same subject of the same issuer by the same protocol, in the
-    /// same run of the same job where a CI system tells it, since all jobs of a branch share a subject there.
+    /// Tells whether another token shows the same party.
     #[must_use]
     pub fn is_same_party(&self, other: &Self) -> bool {
-        let (one, another) = (self.identity(), other.identity());
-        let job = |ci: &Ci| {
-            let Ci {
-                run_id,
-                workflow_ref,
-                job_workflow_ref,
-                environment,
-                ..
-            } = ci.clone();
-            (run_id, workflow_ref, job_workflow_ref, environment)
-        };
-        self.issuer() == other.issuer()
-            && one.protocol == another.protocol
-            && one.issuer_name == another.issuer_name
-            && one.subject == another.subject
-            && one.uid == another.uid
-            && job(&one.ci) == job(&another.ci)
+        self.party() == other.party()
+    }
+
+    /// Gives whom it stands for, whichever token shows that.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        let identity = self.identity();
+        let Ci {
+            run_id,
+            workflow_ref,
+            job_workflow_ref,
+            environment,
+            ..
+        } = identity.ci.clone();
+        Party {
+            protocol: identity.protocol,
+            issuer: self.0.issuer.clone(),
+            issuer_name: identity.issuer_name.clone(),
+            subject: identity.subject.clone(),
+            uid: identity.uid,
+            job: [run_id, workflow_ref, job_workflow_ref, environment],
+        }
     }
 
     /// Tells whether a token was made after the one that this principal was shown by, so that none is used twice and no
@@ -229,10 +293,30 @@ impl Principal {
         self.0.token_sha256
     }
 
+    /// Gives the digest by which every host claims the token that showed it: of the issuer's own name, not the config's,
+    /// and of what a signature in another form does not change.
+    #[must_use]
+    pub fn claim_sha256(&self) -> Option<[u8; 32]> {
+        let (issuer, token) = (self.issuer()?, self.token_sha256()?);
+        let mut context = Context::new(&SHA256);
+        for part in [CLAIM_PURPOSE, &token, issuer.as_bytes()] {
+            context.update(part);
+        }
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(context.finish().as_ref());
+        Some(sha256)
+    }
+
     /// Tells until when the token was good that showed it.
     #[must_use]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp(self.0.expires_at_s?, 0)
+    }
+
+    /// Tells when its issuer wants everything ended that was begun with the token (SAML's `SessionNotOnOrAfter`).
+    #[must_use]
+    pub fn session_ends_at(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp(self.0.session_ends_at_s?, 0)
     }
 }
 
@@ -254,6 +338,12 @@ impl Identity {
         self.groups
             .iter()
             .filter_map(move |group| issuer.map(|issuer| format!("{issuer}:{group}")))
+    }
+
+    /// Gives its groups, as its issuer calls them.
+    #[must_use]
+    pub fn own_groups(&self) -> &BTreeSet<String> {
+        &self.groups
     }
 
     /// Tells how it was shown.
@@ -284,6 +374,12 @@ impl Identity {
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
         self.kind
+    }
+
+    /// Tells whether it is of a job: of what a program, or a CI system, got a token for.
+    #[must_use]
+    pub fn is_job(&self) -> bool {
+        self.kind == Some(Kind::Workload) || self.ci.provider.is_some()
     }
 
     /// Gives what the token is good for.

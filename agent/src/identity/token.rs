@@ -29,6 +29,14 @@ pub struct Token {
 }
 
 impl Token {
+    /// Tells whether a text means to be a token, so that an ordinary password is not taken for a bad one: three parts, the
+    /// first of which begins an object.
+    #[must_use]
+    pub fn is_like(text: &str) -> bool {
+        // A header is base64url of a text that begins with `{\"`.
+        text.starts_with("eyJ") && text.split('.').count() == 3
+    }
+
     /// Reads the compact form.
     ///
     /// # Errors

@@ -7,13 +7,21 @@ use serde_json::json;
 
 use super::door::{Door, Received};
 use super::implicit::Purpose;
-use super::logins::{Found, OpenLogin, TokenKind};
+use super::logins::{Found, OpenLogin, TokenKind, is_opaque};
 use crate::record::{Category, Severity};
 use crate::snowflake::answer::{self, Body, Form, code};
 use crate::upstream::Account;
 
 /// Code of the event that a token of another session was shown.
 const FOREIGN_TOKEN: &str = "AU003";
+
+/// Code of the event that a token was shown which leads to no login: that or its session is over, the daemon was restarted,
+/// or it never was one.
+const LOST_TOKEN: &str = "AU008";
+
+/// Told when a login acts for nobody any more.
+const IDENTITY_OVER: &str = "Icecore: the identity that this login began with is over (`identity.max_session_age`); connect \
+    anew with a fresh token";
 
 /// The header by which a client without a login names its session (protocol reference 2.1).
 const EXTERNAL_SESSION: &str = "x-snowflake-external-session-id";
@@ -69,10 +77,11 @@ impl Door {
                     let implicit = &self.core.shared.implicit;
                     implicit.of_bearer(&self.core.shared.logins, self.session.id(), account, token)
                 };
-                found
+                let login = found
                     .or_else(implicit)
                     .filter(|login| self.is_granted(account, login))
-                    .ok_or_else(|| unknown(received.form))
+                    .ok_or_else(|| unknown(received.form))?;
+                self.still_shown(login, received.form)
             }
             Shown::Bearer(bearer) => {
                 let purpose = purpose(received)?;
@@ -93,13 +102,25 @@ impl Door {
             Shown::Bearer(_) | Shown::Nothing => None,
         };
         let found = found.filter(|login| self.is_granted(account, login));
-        found.ok_or_else(|| answer::plain_error(code::MASTER_EXPIRED, "Icecore: log in anew"))
+        let login = found
+            .ok_or_else(|| answer::plain_error(code::MASTER_EXPIRED, "Icecore: log in anew"))?;
+        self.still_shown(login, received.form)
     }
 
-    /// Tells whether the session's principal has the account in the way that a login has it: a fresh token may show other
+    /// Refuses a login whose own token showed long ago for whom it acts.
+    fn still_shown(&self, login: Arc<OpenLogin>, form: Form) -> Result<Arc<OpenLogin>, Body> {
+        let shared = &self.core.shared;
+        let max_age = shared.config.identity.max_session_age;
+        if login.is_identity_over(shared.stages.clock.now(), max_age) {
+            return Err(form.plain_error(code::LOGIN_REFUSED, IDENTITY_OVER));
+        }
+        Ok(login)
+    }
+
+    /// Tells whether a login's principal has the account in the way that a login has it: a fresh token may show other
     /// groups than the one that the login was opened by.
     pub(super) fn is_granted(&self, account: &Arc<Account>, login: &OpenLogin) -> bool {
-        let granted = account.granted_to(self.session.principal().identity());
+        let granted = account.granted_to(login.principal(&self.session).identity());
         granted.is_some_and(|granted| Arc::ptr_eq(&granted, &login.account))
     }
 
@@ -109,24 +130,20 @@ impl Door {
         kind: TokenKind,
         token: &str,
     ) -> Option<Arc<OpenLogin>> {
-        match self.core.shared.logins.find(self.session.id(), kind, token) {
-            Found::Login(login) => Some(login).filter(|login| login.account.host == account.host),
-            Found::Unknown => None,
-            Found::Foreign => {
-                let detail = json!({ "pid": self.peer.pid, "exe": self.peer.exe });
-                let shared = &self.core.shared;
-                shared
-                    .event(
-                        Some(&self.session),
-                        FOREIGN_TOKEN,
-                        Severity::High,
-                        Category::Auth,
-                        detail,
-                    )
-                    .await;
-                None
-            }
-        }
+        let (event_code, severity) =
+            match self.core.shared.logins.find(self.session.id(), kind, token) {
+                Found::Login(login) => {
+                    return Some(login).filter(|login| login.account.host == account.host);
+                }
+                Found::Foreign => (FOREIGN_TOKEN, Severity::High),
+                Found::Unknown if is_opaque(token) => (LOST_TOKEN, Severity::Medium),
+                // A client's own credential in the place of a token: it may lead to a login that Icecore opened.
+                Found::Unknown => return None,
+            };
+        let detail = json!({ "pid": self.peer.pid, "exe": self.peer.exe });
+        self.note(event_code, severity, Category::Auth, detail)
+            .await;
+        None
     }
 }
 

@@ -7,10 +7,14 @@ use chrono::{DateTime, Utc};
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
+use super::claiming::Claimant;
 use super::implicit::Implicit;
 use super::issuers::Issuers;
+use super::kept::Keeping;
 use super::logins::Logins;
+use super::providers::Providers;
 use super::sessions::{Session, Sessions};
+use super::sign_in::SignIns;
 use crate::config::Config;
 use crate::connection::redirect::Destinations;
 use crate::record::event::no_session;
@@ -24,13 +28,19 @@ pub(super) struct Shared {
     pub(super) stages: Stages,
     pub(super) sessions: Sessions,
     pub(super) logins: Logins,
+    /// Has logins outlive this proxy.
+    pub(super) keeping: Keeping,
     /// Logins that Icecore opened for clients that bring none.
     pub(super) implicit: Implicit,
     pub(super) accounts: Vec<Arc<Account>>,
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
-    /// Seals principals for the next proxy.
+    pub(super) providers: Providers,
+    pub(super) sign_ins: SignIns,
+    /// Names this host in claims of tokens.
+    pub(super) claimant: Claimant,
+    /// Seals principals and logins for the next proxy.
     pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,
     /// What events that belong to no session may still go into the record.

@@ -71,7 +71,7 @@ impl Door {
         }
         let query = QueryRef {
             session: to.session,
-            account: to.account,
+            realm: to.realm,
             query_id,
         };
         stages.abandon(query, detached).await;
@@ -114,7 +114,7 @@ async fn last_look(core: &Core, login: &OpenLogin, followed: &Followed) {
     let to = Recipient {
         session: login.session,
         login: login.id,
-        account: &login.account.name,
+        realm: &followed.realm,
         host: &login.account.host,
         query_id: query.query_id,
         form: sent.form,
@@ -128,7 +128,7 @@ async fn last_look(core: &Core, login: &OpenLogin, followed: &Followed) {
 fn query_of(session: SessionId, followed: &Followed) -> QueryRef<'_> {
     QueryRef {
         session,
-        account: &followed.account,
+        realm: &followed.realm,
         query_id: followed.query_id,
     }
 }

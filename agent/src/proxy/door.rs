@@ -35,8 +35,8 @@ mod event {
 }
 
 /// Told to whoever asks when the session acts for nobody any more.
-const IDENTITY_OVER: &str = "Icecore: the identity that this session began with is over (`identity.max_session_age`, or a \
-    restart lost it); start another `icecore run` with a fresh token";
+const IDENTITY_OVER: &str = "Icecore: the identity that this session began with is over (`identity.max_session_age`, the \
+    end that its SAML provider set, or a restart lost it); start another `icecore run` with a fresh token";
 
 /// One governed connection's requests.
 pub(super) struct Door {

@@ -16,7 +16,7 @@ use crate::snowflake::route::QueryId;
 use crate::upstream;
 
 impl Door {
-    /// Finds a statement of this session and account that came through the door this request came through.
+    /// Finds a statement of this session, account and party that came through the door this request came through.
     pub(super) async fn sent(
         &self,
         login: &OpenLogin,
@@ -26,7 +26,7 @@ impl Door {
         let registry = &self.core.shared.stages.registry;
         let query = QueryRef {
             session: self.session.id(),
-            account: &login.account.name,
+            realm: &login.realm,
             query_id,
         };
         let sent = registry
@@ -40,7 +40,12 @@ impl Door {
 
     async fn unknown(&self, form: Form, query_id: QueryId) -> Body {
         let detail = json!({ "query_id": query_id.to_string() });
-        let text = "this session has sent no statement with that query id to this account";
+        let text = if self.session.is_resumed() {
+            "this session has sent no statement with that query id to this account since Icecore's proxy was restarted; \
+             run it again"
+        } else {
+            "this session has sent no statement with that query id to this account"
+        };
         self.refuse(form, text, detail).await
     }
 
@@ -129,7 +134,7 @@ impl Door {
         Recipient {
             session: self.session.id(),
             login: login.id,
-            account: &login.account.name,
+            realm: &login.realm,
             host: &self.name,
             query_id,
             form,

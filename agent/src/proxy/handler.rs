@@ -9,9 +9,14 @@ use tokio::runtime::Handle;
 
 use super::closing;
 use super::core::Core;
+use super::kept;
 use super::login::closed;
+use super::opening::{self, ShownBy};
 use super::sessions::Session;
-use crate::control::{FreshToken, SessionEnd, SessionFacts, SessionHandler, SessionSummary};
+use crate::control::sign_in::{SignInCall, SignInOutcome};
+use crate::control::{
+    FreshToken, KeptLogin, SessionEnd, SessionFacts, SessionHandler, SessionSummary, Settled,
+};
 use crate::record::{Phase, Row, SessionRow};
 
 /// How often a drain looks whether the last statement has its reply.
@@ -56,17 +61,33 @@ impl Handler {
 }
 
 impl SessionHandler for Handler {
-    fn opened(&self, facts: SessionFacts) -> Result<Option<String>, String> {
-        let (core, asked) = (Arc::clone(&self.core), facts.clone());
-        let settled = self.on_core(async move { core.settle(&asked).await })??;
+    fn settle(&self, facts: SessionFacts) -> Result<Settled, String> {
+        let core = Arc::clone(&self.core);
+        self.on_core(async move { core.settle(&facts).await })?
+    }
+
+    fn opened(&self, facts: SessionFacts) -> Result<(), String> {
         let shared = &self.core.shared;
         let max_age = shared.config.identity.max_session_age;
-        let session = Arc::new(Session::new(facts, settled.principal, max_age));
-        if settled.is_lost {
+        let is_resumed = facts.resumed;
+        let known = self.core.recall(&facts);
+        if known.is_lost && !is_resumed {
+            return Err(
+                "the session's identity was lost while it was opened; try again".to_owned(),
+            );
+        }
+        let session = Arc::new(Session::new(facts, known.principal, max_age));
+        if known.is_lost {
             session.end_identity();
         }
+        let shown_by = if session.by_login() {
+            ShownBy::Login
+        } else {
+            ShownBy::Token
+        };
+        let event = (!is_resumed).then(|| opening::event(&session, &session.principal(), shown_by));
         let mut rows = vec![Row::from(self.rows_of(&session, Phase::Open))];
-        rows.extend(settled.event.map(Row::from));
+        rows.extend(event.flatten().map(Row::from));
         let _receipt = shared
             .stages
             .recorder
@@ -74,27 +95,40 @@ impl SessionHandler for Handler {
             .map_err(|error| format!("the session cannot be recorded: {error}"))?;
         tracing::info!(session = %session.id(), "session opened");
         shared.sessions.insert(session);
-        Ok(settled.sealed)
+        Ok(())
     }
 
-    fn identified(&self, fresh: FreshToken) -> Result<Option<String>, String> {
+    fn identified(&self, fresh: FreshToken) -> Result<Settled, String> {
         let shared = &self.core.shared;
         let session = shared
             .sessions
             .get(fresh.id)
             .ok_or_else(|| format!("session {} is not open here", fresh.id))?;
         let (core, asked) = (Arc::clone(&self.core), Arc::clone(&session));
-        let settled =
+        let shown =
             self.on_core(async move { core.settle_fresh(&asked, &fresh.token).await })??;
-        let rows = settled.event.map(Row::from).into_iter().collect();
+        let event = opening::event(&session, &shown.principal, ShownBy::Token);
+        let rows = event.map(Row::from).into_iter().collect();
         let _receipt = shared
             .stages
             .recorder
             .commit_blocking(rows)
             .map_err(|error| format!("the fresh token cannot be recorded: {error}"))?;
-        let until = shared.stages.clock.now() + shared.config.identity.max_session_age;
-        session.identify(settled.principal, until);
-        Ok(settled.sealed)
+        let max_age = shared.config.identity.max_session_age;
+        session.identify(shown.principal, shared.stages.clock.now(), max_age);
+        Ok(Settled {
+            sealed: Some(shown.sealed),
+            same_uid: session.same_uid() == Some(true),
+        })
+    }
+
+    fn restored(&self, login: KeptLogin) -> Result<(), String> {
+        let shared = &self.core.shared;
+        let session = shared
+            .sessions
+            .get(login.session)
+            .ok_or_else(|| format!("session {} is not open here", login.session))?;
+        kept::restore(shared, &session, &login).map_err(|error| error.to_string())
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
@@ -132,6 +166,11 @@ impl SessionHandler for Handler {
         };
         tracing::info!(session = %end.id, reason, leftovers = end.leftovers.len(), "session closed");
         Ok(session.summary(shared.stages.mode.as_str(), recorded))
+    }
+
+    fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, String> {
+        let core = Arc::clone(&self.core);
+        self.on_core(async move { core.sign_in(call).await })?
     }
 
     fn flush(&self) -> Result<(), String> {

@@ -133,7 +133,7 @@ impl Door {
                 let request = LoginRequest::own(received.user_agent())
                     .map_err(|error| received.form.plain_error(code::FAILED, &error.to_string()))?;
                 let opened = self
-                    .open_login(account, &request, None, &received.headers())
+                    .open_login(account, &request, None, None, &received.headers())
                     .await;
                 let (login, _granted) = opened.map_err(|refusal| refusal.told(received.form))?;
                 *held = Some(Arc::clone(&login));

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
-use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
+use super::discovery::{Discovered, DiscoveryError, get};
 use crate::clock::Clock;
 use crate::config::{self, Untrusted, read_public_keys};
-use crate::identity::{self, IdentityError, Issuer, KeySource, Keys, Principal, Token, cut};
-use crate::snowflake::json::check_strict;
+use crate::identity::{self, IdentityError, Issuer, KeySource, Keys, Principal, Token};
 use crate::tasks;
-use crate::web::{self, WebError};
+use crate::web;
 
 /// How often keys are read again while all is well, so that those that an issuer took back go.
 const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -23,8 +21,11 @@ const RETRY_EVERY: Duration = Duration::from_secs(30);
 /// Least time between two looks that tokens cause: one with an invented `kid` costs its sender nothing.
 const LOOK_GAP: Duration = Duration::from_secs(5);
 
-/// Longest look, discovery and keys together; the supervisor waits 10 s for a session to open.
+/// Longest look, discovery and keys together.
 const LOOK_WITHIN: Duration = Duration::from_secs(7);
+
+/// Longest wait for a token's verdict, another's look at the same issuer included; the supervisor waits 15 s.
+const VERIFY_WITHIN: Duration = Duration::from_secs(9);
 
 /// Why a token was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub(super) enum Untaken {
     /// There are no keys to check it with.
     #[error("keys of issuer `{issuer}`: none to check the token with: {cause}")]
     NoKeys { issuer: String, cause: String },
+    /// There is no metadata to check a SAML message with.
+    #[error("metadata of provider `{provider}`: {cause}")]
+    NoMetadata { provider: String, cause: String },
 }
 
 impl Untaken {
@@ -45,6 +49,7 @@ impl Untaken {
             Self::NoKeys { .. } => Some(
                 "see that this host reaches the issuer, or set `jwks_file` for one that it cannot reach",
             ),
+            Self::NoMetadata { .. } => Some("`icecore check` tells whether the file is good"),
         }
     }
 }
@@ -53,15 +58,7 @@ impl Untaken {
 #[derive(Debug, thiserror::Error)]
 enum KeysError {
     #[error("{0}")]
-    Web(#[from] WebError),
-    #[error("`{url}`: expected HTTP status 200, found {status}")]
-    Status { url: String, status: StatusCode },
-    #[error("`{url}`: expected {expected}, found {found}")]
-    Document {
-        url: String,
-        expected: &'static str,
-        found: String,
-    },
+    Discovery(#[from] DiscoveryError),
     #[error("{0}")]
     Keys(#[from] IdentityError),
     #[error("expected {}, found {}", .0.expected, .0.found)]
@@ -89,7 +86,7 @@ struct Known {
 #[derive(Default)]
 struct State {
     keys: Option<(Keys, i64)>,
-    /// When a token last caused a look.
+    /// When a look that a token caused ended last.
     looked_ns: Option<i64>,
     /// Why the last look gave no keys, if it gave none.
     failure: Option<String>,
@@ -112,21 +109,30 @@ impl Issuers {
     }
 
     /// Finds out whom a token shows.
-    pub(super) async fn verify(&self, text: &str) -> Result<Principal, Untaken> {
-        let token = Token::read(text)?;
+    pub(super) async fn verify(&self, token: &Token) -> Result<Principal, Untaken> {
         let by_url = |known: &&Arc<Known>| known.issuer.url == token.issuer();
         let Some(known) = self.known.iter().find(by_url) else {
-            return Err(Untaken::Token(self.unknown(&token)));
+            return Err(Untaken::Token(self.unknown(token)));
         };
+        let verified = tokio::time::timeout(VERIFY_WITHIN, self.verify_by(known, token)).await;
+        verified.unwrap_or_else(|_| {
+            Err(Untaken::NoKeys {
+                issuer: known.issuer.name.clone(),
+                cause: format!("no answer within {} s", VERIFY_WITHIN.as_secs()),
+            })
+        })
+    }
+
+    async fn verify_by(&self, known: &Known, token: &Token) -> Result<Principal, Untaken> {
         let mut state = known.state.lock().await;
         if self.keys(&state).is_none() {
             self.look_for_token(known, &mut state).await;
         }
-        match self.judge(known, &state, &token) {
+        match self.judge(known, &state, token) {
             // Perhaps it is signed with a key that the issuer has had since.
             Err(Untaken::Token(IdentityError::Key { .. })) => {
                 self.look_for_token(known, &mut state).await;
-                self.judge(known, &state, &token)
+                self.judge(known, &state, token)
             }
             judged => judged,
         }
@@ -173,8 +179,9 @@ impl Issuers {
         {
             return;
         }
-        state.looked_ns = Some(now_ns);
         self.look(known, state).await;
+        // From its end on: those that waited for a slow look are not each to have one of their own.
+        state.looked_ns = Some(self.clock.mono_ns());
     }
 
     /// Reads an issuer's keys; those that are held stay if that fails.
@@ -221,60 +228,10 @@ async fn fetch(web: &web::Client, issuer: &Issuer) -> Result<Keys, KeysError> {
         KeySource::File(file) => return read_public_keys(file).map_err(KeysError::File),
         KeySource::Url(url) => url,
         KeySource::Discovery => {
-            discovered = discover(web, &issuer.url).await?;
+            let document = Discovered::read(web, &issuer.url).await?;
+            discovered = document.endpoint("jwks_uri")?;
             &discovered
         }
     };
     Ok(Keys::read(&get(web, url).await?)?)
-}
-
-/// Finds the address of an issuer's keys. Source: OpenID Connect Discovery 1.0, sections 4.1 and 4.3.
-async fn discover(web: &web::Client, issuer: &str) -> Result<String, KeysError> {
-    let base = issuer.trim_end_matches('/');
-    let url = format!("{base}/.well-known/openid-configuration");
-    let text = get(web, &url).await?;
-    let document = |expected, found| KeysError::Document {
-        url: url.clone(),
-        expected,
-        found,
-    };
-    let read: Result<Map<String, Value>, _> =
-        check_strict(&text).and_then(|()| serde_json::from_slice(&text));
-    let read = read.map_err(|error| {
-        // The error's own text may quote the document, which is as long as its writer likes.
-        let (line, column) = (error.line(), error.column());
-        document(
-            "one JSON object",
-            format!("none (line {line}, column {column})"),
-        )
-    })?;
-    let member = |name: &str| read.get(name).and_then(Value::as_str);
-    match member("issuer") {
-        Some(named) if named == issuer => {}
-        // Else whoever may write one document of a host could speak for another issuer there.
-        other => {
-            let expected = "an `issuer` that is the configured `url` to the letter";
-            return Err(document(expected, format!("{:?}", other.map(cut))));
-        }
-    }
-    match member("jwks_uri") {
-        // An issuer that is asked by TLS does not send us to whoever listens on this host.
-        Some(keys) if issuer.starts_with("https:") && !keys.starts_with("https:") => Err(document(
-            "a `jwks_uri` that begins with https",
-            format!("{:?}", cut(keys)),
-        )),
-        Some(keys) => Ok(keys.to_owned()),
-        None => Err(document("a `jwks_uri`", "none".to_owned())),
-    }
-}
-
-async fn get(web: &web::Client, url: &str) -> Result<Vec<u8>, KeysError> {
-    let answer = web.send(web::Request::of_url(url)).await?;
-    if answer.status == StatusCode::OK {
-        return Ok(answer.body.to_vec());
-    }
-    Err(KeysError::Status {
-        url: url.to_owned(),
-        status: answer.status,
-    })
 }

@@ -8,14 +8,17 @@ use serde_json::json;
 use super::body::Plain;
 use super::closing;
 use super::door::{Door, Received};
-use super::logins::{Found, OpenLogin, TokenKind};
+use super::logins::{Found, LoginFacts, OpenLogin, TokenKind};
 use super::no_login::NoLogin;
+use super::opening::{ACCEPTED, ShownBy, accepted};
 use super::sessions::LOGINS_OPEN_MAX;
+use crate::execution::Realm;
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
 use crate::snowflake::answer::{self, Body, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, LoginRequest};
+use crate::snowflake::secret::Secret;
 use crate::upstream::{
     self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
 };
@@ -33,7 +36,7 @@ impl Door {
     ) -> Body {
         let read = LoginRequest::read(&plain);
         drop(plain);
-        let request = match read {
+        let mut request = match read {
             Ok(request) => request,
             Err(error) => {
                 let detail = json!({ "path": received.path });
@@ -43,26 +46,33 @@ impl Door {
         if !request.dropped().is_empty() {
             self.tell_dropped(account, request.dropped()).await;
         }
+        let shown = request.take_shown();
         let query = received.query.as_deref();
         let opened = self
-            .open_login(account, &request, query, &received.headers())
+            .open_login(account, &request, shown, query, &received.headers())
             .await;
         match opened {
-            Ok((login, granted)) => self.hand_out(&login, granted),
+            Ok((login, granted)) => self.hand_out(&login, granted).await,
             Err(refusal) => refusal.told(received.form),
         }
     }
 
-    /// Opens a login at Snowflake as what the session's principal is granted; it is on record before anything is done
-    /// through it.
+    /// Opens a login at Snowflake as what its principal is granted: whom the client shows by a token, else whom the session
+    /// acts for. It is on record before anything is done through it.
     pub(super) async fn open_login(
         &self,
         account: &Arc<Account>,
         request: &LoginRequest,
+        shown: Option<Secret>,
         query: Option<&str>,
         headers: &Headers,
     ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
-        let principal = self.session.principal();
+        let settled = self.core.settle_login(&self.session, shown).await;
+        let shown = match settled {
+            Ok(shown) => shown,
+            Err(reason) => return Err(self.not_shown(account, reason).await),
+        };
+        let principal = shown.clone().unwrap_or_else(|| self.session.principal());
         let Some(account) = account.granted_to(principal.identity()) else {
             return Err(self.not_granted(account, &principal).await);
         };
@@ -84,35 +94,29 @@ impl Door {
             Ok(LoginOutcome::Unlike(unlike)) => return Err(self.unlike(account, &unlike).await),
             Err(error) => return Err(self.no_login(account, &error).await),
         };
-        let row = LoginRow {
-            session_id: Some(self.session.id()),
-            login_id: Some(LoginId::new()),
-            phase: Phase::Open,
-            opened_at: Some(now),
-            account: Some(account.name.clone()),
-            sf_user: Some(standing.user),
-            sf_role: Some(standing.role),
-            secondary_roles: Some("NONE".to_owned()),
-            sf_session_id: granted.sf_session_id(),
-            client_app: request.client().name.clone(),
-            client_version: request.client().version.clone(),
-            auth_injected: Some(login.credential().kind.to_owned()),
-            credential_ref: Some(login.credential().reference.clone()),
-            principal: Some(principal.to_string()),
-            principal_type: principal
-                .identity()
-                .kind()
-                .map(|kind| kind.as_str().to_owned()),
-            ..LoginRow::default()
-        };
+        let client = request.client();
         let open = Arc::new(OpenLogin {
-            id: row.login_id.unwrap_or_else(LoginId::new),
+            id: LoginId::new(),
             session: self.session.id(),
             account: Arc::clone(account),
             login,
-            row: row.clone(),
+            realm: Realm::new(&account.name, shown.as_ref()),
+            shown,
+            facts: LoginFacts {
+                opened_at_ns: now.timestamp_nanos_opt().unwrap_or_default(),
+                sf_user: standing.user,
+                sf_role: standing.role,
+                sf_session_id: granted.sf_session_id(),
+                client_app: client.name.clone(),
+                client_version: client.version.clone(),
+                principal: principal.to_string(),
+                principal_type: principal
+                    .identity()
+                    .kind()
+                    .map(|kind| kind.as_str().to_owned()),
+            },
         });
-        if let Err(error) = self.record_login(row).await {
+        if let Err(error) = self.record_opening(&open).await {
             if let Err(error) = open.login.close(&self.core.upstream).await {
                 tracing::warn!(%error, "login could not be closed at Snowflake; it ends by its own life");
             }
@@ -148,15 +152,30 @@ impl Door {
             .await;
     }
 
-    /// Gives the client opaque tokens that lead to a login.
-    fn hand_out(&self, login: &Arc<OpenLogin>, granted: GrantedLogin) -> Body {
-        match self.core.shared.logins.grant(login) {
-            Ok((session, master)) => granted
-                .write(&session, &master)
-                .and_then(|data| answer::success(&data))
-                .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string())),
-            Err(error) => answer::plain_error(code::FAILED, &error.to_string()),
+    /// Gives the client opaque tokens that lead to a login, also at the next proxy.
+    async fn hand_out(&self, login: &Arc<OpenLogin>, granted: GrantedLogin) -> Body {
+        let shared = &self.core.shared;
+        let (session, master) = match shared.logins.grant(login) {
+            Ok(tokens) => tokens,
+            Err(error) => return answer::plain_error(code::FAILED, &error.to_string()),
+        };
+        shared.keeping.update(login).await;
+        granted
+            .write(&session, &master)
+            .and_then(|data| answer::success(&data))
+            .unwrap_or_else(|error| answer::plain_error(code::FAILED, &error.to_string()))
+    }
+
+    async fn record_opening(&self, login: &OpenLogin) -> Result<(), RecordError> {
+        if let Some(shown) = &login.shown {
+            let mut detail = accepted(shown, ShownBy::Driver, None);
+            if let Some(members) = detail.as_object_mut() {
+                members.insert("login".to_owned(), login.id.to_string().into());
+            }
+            let (severity, category) = (Severity::Informational, Category::Auth);
+            self.note(ACCEPTED, severity, category, detail).await;
         }
+        self.record_login(login.row()).await
     }
 
     async fn record_login(&self, row: LoginRow) -> Result<(), RecordError> {
@@ -191,7 +210,7 @@ impl Door {
             );
         }
         match login.login.renew(&self.core.upstream).await {
-            Ok(RenewalOutcome::Granted(granted)) => self.hand_out(login, granted),
+            Ok(RenewalOutcome::Granted(granted)) => self.hand_out(login, granted).await,
             Ok(RenewalOutcome::Refused(answered)) => relay(answered, code::MASTER_EXPIRED),
             Err(error) => failed(&error),
         }
@@ -229,6 +248,8 @@ impl Door {
         if !self.core.shared.logins.revoke(login.id) {
             return;
         }
+        // First of all: the next proxy must not take up what its client has closed.
+        self.core.shared.keeping.update(login).await;
         closing::close_one(&self.core, login).await;
         let row = closed(login, self.core.shared.stages.clock.now(), reason);
         if let Err(error) = self.record_login(row).await {
@@ -248,7 +269,7 @@ pub(super) fn closed(
         is_final: true,
         closed_at: Some(now),
         close_reason: Some(reason.to_owned()),
-        ..login.row.clone()
+        ..login.row()
     }
 }
 

@@ -2,19 +2,28 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use ring::rand::SecureRandom;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::sessions::Session;
+use crate::execution::Realm;
 use crate::id::{LoginId, SessionId};
-use crate::record::LoginRow;
+use crate::identity::Principal;
+use crate::record::{LoginRow, Phase};
 use crate::snowflake::secret::Secret;
 use crate::upstream::{Account, Login};
 
 /// Tokens of a login that are good at once: a client may still use the one before while it renews.
 const TOKENS_MAX: usize = 6;
+
+/// What opaque tokens begin with.
+const PREFIX: &str = "icecore-";
 
 /// Random bytes of an opaque token.
 const TOKEN_BYTES: usize = 32;
@@ -25,7 +34,69 @@ pub(super) struct OpenLogin {
     pub(super) session: SessionId,
     pub(super) account: Arc<Account>,
     pub(super) login: Arc<Login>,
-    pub(super) row: LoginRow,
+    /// Whom its own token shows that it acts for; none if that is whom its session acts for.
+    pub(super) shown: Option<Principal>,
+    /// Where its queries are known.
+    pub(super) realm: Realm,
+    pub(super) facts: LoginFacts,
+}
+
+/// What the record says of a login beside its account and credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LoginFacts {
+    /// When Snowflake accepted it, in nanoseconds since 1970.
+    pub(super) opened_at_ns: i64,
+    /// The user that Snowflake says it is.
+    pub(super) sf_user: String,
+    /// The role that Snowflake says it has.
+    pub(super) sf_role: String,
+    /// Snowflake's number of it.
+    pub(super) sf_session_id: Option<i64>,
+    /// The client's name, as it says.
+    pub(super) client_app: Option<String>,
+    /// The client's version, as it says.
+    pub(super) client_version: Option<String>,
+    /// Whom it acts for.
+    pub(super) principal: String,
+    /// Person or program, where that is known.
+    pub(super) principal_type: Option<String>,
+}
+
+impl OpenLogin {
+    /// Tells for whom it acts.
+    pub(super) fn principal(&self, session: &Session) -> Principal {
+        self.shown.clone().unwrap_or_else(|| session.principal())
+    }
+
+    /// Tells whether it acts for nobody any more: it was opened by a token of its own longer ago than `max_age`.
+    pub(super) fn is_identity_over(&self, now: DateTime<Utc>, max_age: Duration) -> bool {
+        let opened_at = DateTime::from_timestamp_nanos(self.facts.opened_at_ns);
+        self.shown.is_some() && now >= opened_at + max_age
+    }
+
+    /// Writes what the record keeps of it while it is open.
+    pub(super) fn row(&self) -> LoginRow {
+        let (account, facts) = (&self.account, self.facts.clone());
+        let credential = self.login.credential().clone();
+        LoginRow {
+            session_id: Some(self.session),
+            login_id: Some(self.id),
+            phase: Phase::Open,
+            opened_at: Some(DateTime::from_timestamp_nanos(facts.opened_at_ns)),
+            account: Some(account.name.clone()),
+            sf_user: Some(facts.sf_user),
+            sf_role: Some(facts.sf_role),
+            secondary_roles: Some("NONE".to_owned()),
+            sf_session_id: facts.sf_session_id,
+            client_app: facts.client_app,
+            client_version: facts.client_version,
+            auth_injected: Some(credential.kind),
+            credential_ref: Some(credential.reference),
+            principal: Some(facts.principal),
+            principal_type: facts.principal_type,
+            ..LoginRow::default()
+        }
+    }
 }
 
 /// Why a client gets no tokens.
@@ -38,13 +109,16 @@ pub(super) enum NoToken {
 }
 
 /// What a token is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum TokenKind {
     /// Requests.
     Session,
     /// Renewal.
     Master,
 }
+
+/// An opaque token, as it is known here.
+pub(super) type KnownToken = (TokenKind, [u8; 32]);
 
 /// What a token leads to.
 pub(super) enum Found {
@@ -81,9 +155,7 @@ impl Logins {
             return Err(NoToken::Closed);
         }
         for (token, kind) in [(&session, TokenKind::Session), (&master, TokenKind::Master)] {
-            let digest = digest(token.reveal());
-            tables.by_token.insert(digest, (kind, Arc::clone(login)));
-            tables.tokens_of.entry(login.id).or_default().push(digest);
+            tables.lead(login, (kind, digest(token.reveal())));
         }
         let tokens = tables.tokens_of.entry(login.id).or_default();
         let surplus = tokens.len().saturating_sub(TOKENS_MAX);
@@ -93,6 +165,37 @@ impl Logins {
         }
         drop(tables);
         Ok((session, master))
+    }
+
+    /// Keeps a login that an earlier proxy opened, and the tokens that lead to it.
+    pub(super) fn restore(
+        &self,
+        login: &Arc<OpenLogin>,
+        place: OwnedSemaphorePermit,
+        tokens: &[KnownToken],
+    ) {
+        let mut tables = self.tables();
+        tables.open.insert(login.id, (Arc::clone(login), place));
+        for token in tokens.iter().take(TOKENS_MAX) {
+            tables.lead(login, *token);
+        }
+    }
+
+    /// Lists the tokens that lead to a login, oldest first; none if it is not open or never had any.
+    pub(super) fn tokens_of(&self, login: LoginId) -> Vec<KnownToken> {
+        let tables = self.tables();
+        let digests = tables.tokens_of.get(&login).into_iter().flatten();
+        let known = digests.filter_map(|digest| Some((tables.by_token.get(digest)?.0, *digest)));
+        known.collect()
+    }
+
+    /// Lists the open logins whose real tokens were renewed since they were listed last.
+    pub(super) fn take_changed(&self) -> Vec<Arc<OpenLogin>> {
+        let tables = self.tables();
+        let open = tables.open.values().map(|(login, _)| login);
+        open.filter(|login| login.login.take_changed())
+            .cloned()
+            .collect()
     }
 
     /// Keeps a login that has no tokens, so that its session's end finds it.
@@ -147,13 +250,24 @@ impl Logins {
     }
 }
 
+impl Tables {
+    /// Lets a token lead to a login.
+    fn lead(&mut self, login: &Arc<OpenLogin>, (kind, digest): KnownToken) {
+        self.by_token.insert(digest, (kind, Arc::clone(login)));
+        self.tokens_of.entry(login.id).or_default().push(digest);
+    }
+}
+
 fn random_token() -> Result<Secret, ring::error::Unspecified> {
     let mut bytes = [0; TOKEN_BYTES];
     ring::rand::SystemRandom::new().fill(&mut bytes)?;
-    Ok(Secret::new(format!(
-        "icecore-{}",
-        URL_SAFE_NO_PAD.encode(bytes)
-    )))
+    let letters = URL_SAFE_NO_PAD.encode(bytes);
+    Ok(Secret::new(format!("{PREFIX}{letters}")))
+}
+
+/// Tells whether a text looks like a token that was given here.
+pub(super) fn is_opaque(text: &str) -> bool {
+    text.starts_with(PREFIX)
 }
 
 /// Tokens are kept as digests, so that a look-up's time says nothing of them.
@@ -175,7 +289,9 @@ pub(super) mod tests {
             session,
             account: Arc::new(Account::of_host(host)),
             login: Arc::new(Login::of_host(host)),
-            row: LoginRow::default(),
+            shown: None,
+            realm: Realm::new("ACME", None),
+            facts: LoginFacts::default(),
         })
     }
 

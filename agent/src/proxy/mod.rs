@@ -9,22 +9,28 @@ mod authorize;
 mod body;
 mod budget;
 mod chunk;
+mod claiming;
 mod closing;
 mod core;
 mod detached;
+mod discovery;
 mod door;
 mod follow;
 mod handler;
 mod implicit;
 mod issuers;
+mod kept;
 mod login;
 mod logins;
 mod no_login;
 mod opening;
 mod own_login;
+mod providers;
 mod query;
 mod refusals;
+mod seal;
 mod sessions;
+mod sign_in;
 mod start;
 mod v2;
 
@@ -37,7 +43,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use self::core::{Core, Shared};
-use crate::control::{Handover, SupervisorLink, receive_handover};
+use self::kept::Keeping;
+use crate::control::{Handover, Keeper, SupervisorLink, receive_handover};
 use crate::record::Row;
 use crate::statement;
 use crate::upstream::{Upstream, UpstreamSettings};
@@ -61,14 +68,14 @@ enum ProxyError {
 /// Runs the proxy until the supervisor stops it or is gone.
 #[must_use]
 pub fn run() -> ExitCode {
-    let (handover, link) = match receive_handover() {
+    let (handover, link, keeper) = match receive_handover() {
         Ok(received) => received,
         Err(error) => {
             tracing::error!(%error, "the proxy is started by `icecore daemon` alone");
             return ExitCode::from(70);
         }
     };
-    match serve(handover, link) {
+    match serve(handover, link, keeper) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "proxy cannot serve");
@@ -77,7 +84,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
+fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(), ProxyError> {
     raise_descriptor_limit();
     let Handover {
         config,
@@ -86,6 +93,7 @@ fn serve(handover: Handover, link: SupervisorLink) -> Result<(), ProxyError> {
     } = handover;
     let started = start::start(&config, destinations)?;
     let shared = Arc::new(started.shared);
+    Keeping::begin(&shared, keeper).map_err(ProxyError::Core)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let first = core(&shared, &started.upstream, &listeners)?;
     for number in 1..cores {
@@ -145,7 +153,7 @@ fn look_up_hosts(runtime: &Runtime, shared: &Arc<Shared>) {
     drop(entered);
 }
 
-/// Lets go of kept replies and tells counted refusals in time, also when nothing more comes.
+/// Lets go of kept replies, keeps renewed logins and tells counted refusals in time, also when nothing more comes.
 fn keep_swept(runtime: &Runtime, shared: &Arc<Shared>) {
     let entered = runtime.enter();
     drop(crate::tasks::spawn("sweep", sweep(Arc::clone(shared))));
@@ -158,6 +166,8 @@ async fn sweep(shared: Arc<Shared>) {
         let stages = &shared.stages;
         let now_ns = stages.clock.mono_ns();
         stages.registry.sweep(now_ns);
+        // Those that a client renewed are kept by then; these were renewed for a statement, which does not wait.
+        shared.keeping.update_soon(&shared.logins.take_changed());
         shared
             .record_events(shared.sessions.repeats_due(now_ns))
             .await;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::door::Door;
+use super::opening::REFUSED;
 use crate::identity::Principal;
 use crate::record::{Category, Severity};
 use crate::snowflake::answer::{Body, Form, code};
@@ -41,6 +42,15 @@ impl NoLogin {
 }
 
 impl Door {
+    /// Refuses a login that shows nobody, or another than its session acts for; the text holds nothing of its token.
+    pub(super) async fn not_shown(&self, account: &Account, reason: String) -> NoLogin {
+        let (pid, exe) = (self.peer.pid, &self.peer.exe);
+        let detail = json!({ "reason": reason, "account": account.name, "pid": pid, "exe": exe });
+        self.note(REFUSED, Severity::Medium, Category::Auth, detail)
+            .await;
+        NoLogin::new(code::LOGIN_REFUSED, format!("Icecore: {reason}"))
+    }
+
     /// Refuses a login of a principal that no grant is for; what the grants are is not told.
     pub(super) async fn not_granted(&self, account: &Account, principal: &Principal) -> NoLogin {
         let found = principal.identity().described();

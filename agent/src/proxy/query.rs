@@ -56,7 +56,7 @@ impl Door {
         let execution = Execution::new(
             self.session.id(),
             login.id,
-            Arc::from(login.account.name.as_str()),
+            login.realm.clone(),
             request_id,
             digest,
             received.form,
@@ -110,7 +110,7 @@ impl Door {
     ) {
         self.session.count_statement();
         let asked = Asked {
-            principal: self.session.principal(),
+            principal: login.principal(&self.session),
             account: Arc::clone(&login.account),
             host: self.name.clone(),
             login: Arc::clone(&login.login),

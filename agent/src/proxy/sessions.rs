@@ -77,14 +77,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Makes a session; one whose principal a token showed acts for it so long. Host users are known by the kernel, always.
+    /// Makes a session; one whose principal a token showed acts for it so long at most.
     pub(super) fn new(facts: SessionFacts, principal: Principal, max_age: Duration) -> Self {
-        let until_s = if principal.identity().is_verified() {
-            let max_age_s = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
-            facts.opened_at.timestamp().saturating_add(max_age_s)
-        } else {
-            i64::MAX
-        };
+        let until_s = acts_until_s(&principal, facts.opened_at, max_age);
         Self {
             principal: RwLock::new(principal),
             identity_until_s: AtomicI64::new(until_s),
@@ -113,17 +108,33 @@ impl Session {
         self.facts.id
     }
 
+    /// Tells whether an earlier proxy served it, of whose statements this one knows nothing.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.facts.resumed
+    }
+
     pub(super) fn principal(&self) -> Principal {
         let principal = self.principal.read();
         principal.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Tells whether the user's `icecore login` showed who it acts for.
+    pub(super) fn by_login(&self) -> bool {
+        self.facts.by_login
+    }
+
+    /// Tells of a session that acts by a job's token whether its command can read what its caller has.
+    pub(super) fn same_uid(&self) -> Option<bool> {
+        let is_job = self.principal().identity().is_job();
+        is_job.then_some(self.facts.shares_uid.is_some())
+    }
+
     /// Goes on for the same party, as a fresh token shows it.
-    pub(super) fn identify(&self, fresh: Principal, until: DateTime<Utc>) {
+    pub(super) fn identify(&self, fresh: Principal, now: DateTime<Utc>, max_age: Duration) {
+        let until_s = acts_until_s(&fresh, now, max_age);
         let held = self.principal.write();
         *held.unwrap_or_else(PoisonError::into_inner) = fresh;
-        self.identity_until_s
-            .store(until.timestamp(), Ordering::SeqCst);
+        self.identity_until_s.store(until_s, Ordering::SeqCst);
     }
 
     /// Tells whether it acts for nobody any more.
@@ -324,7 +335,15 @@ impl Session {
         let principal = self.principal();
         let identity = principal.identity();
         let shown = identity.is_verified().then_some(identity);
-        let ci = identity.ci().clone();
+        // What a caller claims of its job stands in for what a token showed, and is told from it, in the record alone.
+        let claimed = facts.claimed_job.as_ref().filter(|_| shown.is_none());
+        let (ci, ci_facts) = match claimed {
+            Some(claimed) => (claimed.clone(), Some("claimed")),
+            None => {
+                let is_job = identity.ci().provider.is_some();
+                (identity.ci().clone(), is_job.then_some("verified"))
+            }
+        };
         let count = |counter: &AtomicU64| i64::try_from(counter.load(Ordering::Relaxed)).ok();
         SessionRow {
             session_id: Some(facts.id),
@@ -347,6 +366,12 @@ impl Session {
             uid: Some(i64::from(facts.uid)),
             labels: facts.labels.clone(),
             resumed: Some(facts.resumed),
+            caller_user: Some(
+                (facts.caller.as_ref()).map_or_else(|| facts.user.clone(), |by| by.user.clone()),
+            ),
+            caller_uid: Some(i64::from(facts.caller_uid())),
+            same_uid: self.same_uid(),
+            ci_facts: ci_facts.map(str::to_owned),
             idp_issuer: principal.issuer().map(str::to_owned),
             idp_subject: shown.map(|shown| shown.subject().to_owned()),
             idp_protocol: shown.map(|shown| shown.protocol().as_str().to_owned()),
@@ -419,6 +444,18 @@ impl Sessions {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
     }
+}
+
+/// Tells until when a session may act for whom a token showed at `shown_at`: as long as the config says, and no longer
+/// than the token's issuer. Host users are known by the kernel, always.
+fn acts_until_s(principal: &Principal, shown_at: DateTime<Utc>, max_age: Duration) -> i64 {
+    if !principal.identity().is_verified() {
+        return i64::MAX;
+    }
+    let max_age_s = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+    let until_s = shown_at.timestamp().saturating_add(max_age_s);
+    let ends_at = principal.session_ends_at();
+    ends_at.map_or(until_s, |ends_at| until_s.min(ends_at.timestamp()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::*;
 use crate::control::Proof;
-use crate::identity::tests::job;
+use crate::identity::Ci;
+use crate::identity::tests::{asserted, job};
 use crate::proxy::budget::EVENTS_MAX;
 use crate::proxy::refusals::WayAround;
 
@@ -16,23 +17,70 @@ fn session() -> Session {
 }
 
 fn session_of(principal: Principal) -> Session {
+    session_opened(DateTime::UNIX_EPOCH, principal)
+}
+
+fn session_opened(opened_at: DateTime<Utc>, principal: Principal) -> Session {
     let facts = SessionFacts {
+        opened_at,
+        ..facts()
+    };
+    Session::new(facts, principal, Duration::from_secs(3600))
+}
+
+fn facts() -> SessionFacts {
+    SessionFacts {
         id: SessionId::new(),
         nonce: 1,
         cgroup_id: 1,
         uid: 1000,
         user: "agent".to_owned(),
+        caller: None,
+        by_login: false,
+        shares_uid: Some("its caller has".to_owned()),
+        allow_same_uid: false,
         pid: 1,
         start_ns: 1,
         exe: "/bin/true".to_owned(),
         argv_sha256: [0; 32],
         labels: BTreeMap::new(),
+        claimed_job: None,
         opened_at: DateTime::UNIX_EPOCH,
         enforcement: Enforcement::Enforced,
         resumed: false,
         proof: Proof::Absent,
+    }
+}
+
+/// What a caller says of its job is in the record beside its own word for it, and in no principal.
+#[test]
+fn facts_of_a_job_are_verified_by_a_token_or_claimed() {
+    let text = |text: &str| Some(text.to_owned());
+    let claimed = Ci {
+        provider: text("github"),
+        repository: text("acme/app"),
+        ..Ci::default()
     };
-    Session::new(facts, principal, Duration::from_secs(3600))
+    let of = |principal: Principal| {
+        let facts = SessionFacts {
+            claimed_job: Some(claimed.clone()),
+            ..facts()
+        };
+        Session::new(facts, principal, Duration::from_secs(3600))
+    };
+    let host = of(Principal::host_user("agent".to_owned(), 1000));
+    let row = host.row(Phase::Open);
+    assert_eq!(
+        (row.ci_facts, row.ci_repository),
+        (text("claimed"), text("acme/app"))
+    );
+    assert_eq!(*host.principal().identity().ci(), Ci::default());
+    let row = of(job(json!({ "repository": "acme/other" }))).row(Phase::Open);
+    assert_eq!(
+        (row.ci_facts, row.ci_repository),
+        (text("verified"), text("acme/other"))
+    );
+    assert_eq!(session().row(Phase::Open).ci_facts, None);
 }
 
 #[test]
@@ -45,6 +93,19 @@ fn a_session_acts_for_whom_a_token_showed_so_long_and_for_a_host_user_always() {
     assert!(!host.is_identity_over(after(1_000_000_000)));
     host.end_identity();
     assert!(host.is_identity_over(after(0)));
+}
+
+#[test]
+fn a_session_ends_when_its_saml_provider_says_so_if_that_is_sooner() {
+    let at = |time: &str| format!("2026-11-26T{time}Z").parse().unwrap();
+    let session = session_opened(at("19:30:00"), asserted());
+    assert!(!session.is_identity_over(at("19:59:59")));
+    assert!(session.is_identity_over(at("20:00:00")));
+    session.identify(asserted(), at("18:30:00"), Duration::from_secs(3600));
+    assert!(session.is_identity_over(at("19:30:00")));
+    session.identify(asserted(), at("19:30:00"), Duration::from_secs(3600));
+    assert!(!session.is_identity_over(at("19:59:59")));
+    assert!(session.is_identity_over(at("20:00:00")));
 }
 
 #[test]
@@ -61,6 +122,11 @@ fn the_row_of_a_session_names_whom_a_token_showed() {
     assert_eq!(row.ci_repository, text("acme/app"));
     assert_eq!((row.ci_run_id, row.ci_run_attempt), (text("7"), Some(2)));
     assert_eq!(row.agent_id, text("bot"));
+    assert!(row.id_token_jti_sha256.is_some());
+    let row = session_of(asserted()).row(Phase::Open);
+    assert_eq!(row.idp_issuer, text("https://idp.example"));
+    assert_eq!(row.idp_subject, text("ada@example.com"));
+    assert_eq!(row.idp_protocol, text("saml"));
     assert!(row.id_token_jti_sha256.is_some());
     let host = session().row(Phase::Open);
     assert_eq!(

@@ -8,11 +8,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::claiming::Claimant;
 use super::core::{HostEvents, Shared};
 use super::implicit::Implicit;
 use super::issuers::Issuers;
+use super::kept::Keeping;
 use super::logins::Logins;
+use super::providers::Providers;
 use super::sessions::Sessions;
+use super::sign_in::SignIns;
 use crate::clock::Clock;
 use crate::config::{self, Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
@@ -44,6 +48,8 @@ pub(super) enum StartError {
         host: String,
         cause: CredentialError,
     },
+    #[error("client of a `login`: {0}")]
+    ClientSecret(CredentialError),
     #[error("CA: {0}")]
     Ca(#[from] CaError),
     #[error("TLS: {0}")]
@@ -96,8 +102,12 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         resolver: Arc::clone(&resolver),
     };
     let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
-    let issuers = Arc::new(Issuers::new(&config.identity, web, clock));
+    let issuers = Arc::new(Issuers::new(&config.identity, web.clone(), clock));
+    let providers = Providers::new(&config.identity, clock);
+    let sign_ins =
+        SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
+    let claimant = Claimant::new(host_id.clone(), &seal_key);
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
     let loaded = EventRow {
         session_id: Some(no_session()),
@@ -128,11 +138,15 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         },
         sessions: Sessions::default(),
         logins: Logins::default(),
+        keeping: Keeping::default(),
         implicit: Implicit::default(),
         accounts,
         destinations: Destinations::from_fd(destinations)?,
         resolver,
         issuers,
+        providers,
+        sign_ins,
+        claimant,
         seal_key,
         tls,
         host_events: HostEvents::default(),

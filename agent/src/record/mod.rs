@@ -33,6 +33,7 @@ mod object;
 mod columns;
 mod ship;
 mod store;
+mod claim;
 mod digest;
 mod disk;
 
@@ -41,10 +42,11 @@ mod any;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use digest::hex;
+pub(crate) use digest::{hex, sha256};
 pub(crate) use object::read;
 pub(crate) use store::{Found, Store};
 
+pub use claim::{Claimed, TokenClaim};
 pub use deliver::{
     BrokenChunk, ChunkReply, Delivered, Reply, Undone, abandon, conclude, deliver, deliver_chunk,
     deliver_refusal,

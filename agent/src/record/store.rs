@@ -17,6 +17,9 @@ use super::disk;
 use super::error::RecordError;
 use super::object::Key;
 
+/// How the keys of claims begin (`claim`); they are beside the record and no part of it.
+pub(super) const CLAIMS: &str = "identity/claims/";
+
 /// A store that is reached by its URL. Its calls block, and must not be made inside a runtime.
 pub(crate) struct Store {
     url: String,
@@ -79,35 +82,50 @@ impl Store {
 
     /// Puts an object that must not be there yet; the same bytes under the same key are fine.
     pub(crate) fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), RecordError> {
-        let refused = |cause: String| RecordError::Store {
-            store: self.url.clone(),
-            cause,
+        let hash = sha256(&bytes);
+        let Some(there) = self.put_first(key, bytes)? else {
+            return Ok(());
         };
-        let location = ObjectPath::parse(key).map_err(|error| refused(error.to_string()))?;
+        if sha256(&there) != hash {
+            return Err(self.refused(format!("`{key}` is there with other bytes")));
+        }
+        // An earlier try may have failed after it had made the name.
+        let file = self.root.join(key);
+        File::open(&file)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| disk::sync_parent(&file))
+            .map_err(|error| self.refused(error))
+    }
+
+    /// Puts an object unless its key is there, and gives what is there then.
+    pub(super) fn put_first(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+    ) -> Result<Option<Bytes>, RecordError> {
+        let location = ObjectPath::parse(key).map_err(|error| self.refused(error))?;
         let file = self.root.join(key);
         if let Some(parent) = file.parent() {
-            disk::create_private_dirs(parent).map_err(|error| refused(error.to_string()))?;
+            disk::create_private_dirs(parent).map_err(|error| self.refused(error))?;
         }
-        let hash = sha256(&bytes);
         let options = PutOptions::from(PutMode::Create);
         let put = self.objects.put_opts(&location, bytes.into(), options);
         match self.runtime.block_on(put) {
             Ok(_) => fs::set_permissions(&file, fs::Permissions::from_mode(0o600))
-                .map_err(|error| refused(error.to_string())),
+                .map(|()| None)
+                .map_err(|error| self.refused(error)),
             Err(Error::AlreadyExists { .. }) => {
-                let there = self
-                    .get(&location)
-                    .map_err(|error| refused(error.to_string()))?;
-                if sha256(&there) == hash {
-                    // An earlier try may have failed after it had made the name.
-                    return File::open(&file)
-                        .and_then(|file| file.sync_all())
-                        .and_then(|()| disk::sync_parent(&file))
-                        .map_err(|error| refused(error.to_string()));
-                }
-                Err(refused(format!("`{key}` is there with other bytes")))
+                let there = self.get(&location);
+                there.map(Some).map_err(|error| self.refused(error))
             }
-            Err(error) => Err(refused(error.to_string())),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    fn refused(&self, cause: impl ToString) -> RecordError {
+        RecordError::Store {
+            store: self.url.clone(),
+            cause: cause.to_string(),
         }
     }
 
@@ -117,6 +135,7 @@ impl Store {
         let mut listing = Listing::default();
         for item in items {
             match item {
+                Ok(object) if object.location.as_ref().starts_with(CLAIMS) => {}
                 Ok(object) => match self.look(&object.location) {
                     Ok(found) => listing.found.push(found),
                     Err(reason) => listing

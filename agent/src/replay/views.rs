@@ -26,8 +26,8 @@ const VIEWS: [(&str, &str, &str); 6] = [
         "trail",
         "One row a statement that is over, with its session, its login and what it said.",
         "SELECT s.dt, s.started_at, s.decision, s.status, t.sql_text, s.rule_ids, s.rule_reasons, s.rows_returned, s.query_id, \
-         se.\"user\", s.exe, s.pid, s.uid, se.root_exe, se.ci_repository, se.ci_run_id, se.idp_subject, se.agent_name, \
-         l.account, l.sf_user, l.sf_role, l.client_app, l.client_version, s.sql_kind, s.sql_normalized, s.objects, \
+         se.\"user\", s.exe, s.pid, s.uid, se.root_exe, se.ci_facts, se.ci_repository, se.ci_run_id, se.idp_subject, se.agent_name, \
+         l.principal, l.account, l.sf_user, l.sf_role, l.client_app, l.client_version, s.sql_kind, s.sql_normalized, s.objects, \
          s.masked_columns, s.decided_at, s.forwarded_at, s.first_byte_at, s.completed_at, s.rows_affected, s.bytes_returned, \
          s.sf_error_code, t.error_text, s.policy_mode, se.mode, se.enforcement, s.session_id, s.login_id, s.statement_id, \
          s.chain_id, s.seq \
@@ -43,10 +43,10 @@ const VIEWS: [(&str, &str, &str); 6] = [
     (
         "runs",
         "Which workflow run of which repository, for whom, used which role of which account, and how often; one row also \
-         for each host user and person.",
-        "SELECT se.ci_provider, se.ci_repository, se.ci_workflow_ref, se.ci_run_id, se.ci_run_attempt, se.ci_ref, se.ci_sha, \
-         se.ci_event, se.ci_environment, se.ci_actor, se.idp_issuer, se.idp_subject, se.principal_type, se.agent_id, \
-         se.\"user\", l.account, l.sf_user, l.sf_role, count(DISTINCT se.session_id) AS sessions, \
+         for each host user and person. Where `ci_facts` is `claimed` nothing but the caller's word says which run it was.",
+        "SELECT se.ci_provider, se.ci_facts, se.ci_repository, se.ci_workflow_ref, se.ci_run_id, se.ci_run_attempt, se.ci_ref, se.ci_sha, \
+         se.ci_event, se.ci_environment, se.ci_actor, se.idp_issuer, se.idp_subject, \
+         coalesce(l.principal_type, se.principal_type) AS principal_type, se.agent_id, se.\"user\", l.principal, l.account, l.sf_user, l.sf_role, count(DISTINCT se.session_id) AS sessions, \
          count(s.statement_id) AS statements, count(s.statement_id) FILTER (WHERE s.decision IN ('block', 'error')) AS refused, \
          count(s.statement_id) FILTER (WHERE s.status = 'failed') AS failed, min(se.opened_at) AS first_opened_at, \
          max(s.completed_at) AS last_completed_at \

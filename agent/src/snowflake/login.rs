@@ -1,7 +1,8 @@
-//! The login request and its answer: the client's credential goes out, ours comes in; real tokens stay here.
+//! The login request: the client's credential goes out, ours comes in.
 
 use std::time::Duration;
 
+pub use super::granted::{GrantedLogin, RealTokens};
 use super::json::{self, Object};
 use super::parameters;
 use super::secret::Secret;
@@ -113,6 +114,7 @@ pub struct LoginRequest {
     data: Object,
     client: ClientApp,
     dropped: Vec<String>,
+    shown: Option<Secret>,
 }
 
 /// Who logs in upstream, and by what.
@@ -199,6 +201,7 @@ impl LoginRequest {
             name: data.read_as("CLIENT_APP_ID"),
             version: data.read_as("CLIENT_APP_VERSION"),
         };
+        let shown = shown(&data);
         for field in CLIENT_CREDENTIALS {
             data.remove(field);
         }
@@ -209,6 +212,7 @@ impl LoginRequest {
             data,
             client,
             dropped,
+            shown,
         })
     }
 
@@ -231,6 +235,7 @@ impl LoginRequest {
             data,
             client,
             dropped: Vec::new(),
+            shown: None,
         })
     }
 
@@ -238,6 +243,12 @@ impl LoginRequest {
     #[must_use]
     pub fn dropped(&self) -> &[String] {
         &self.dropped
+    }
+
+    /// Takes the password or token out by which the client may show whom it acts for; it never goes upstream.
+    #[must_use]
+    pub fn take_shown(&mut self) -> Option<Secret> {
+        self.shown.take()
     }
 
     /// Gives what the client says of itself.
@@ -266,6 +277,27 @@ impl LoginRequest {
         body.set("data", &data)?;
         body.write()
     }
+}
+
+/// Finds the credential that may be an identity's token: the password, or what a driver takes as an access token.
+///
+/// What a driver signs with a key of its own, and what proves a cloud's workload or a browser's user to Snowflake, is none.
+/// Source: protocol reference 2.1, "Authenticator (wire)"; Go leaves `AUTHENTICATOR` out of two OAuth flows, JDBC sends an
+/// access token as the password.
+fn shown(data: &Object) -> Option<Secret> {
+    let authenticator: String = data.read_as("AUTHENTICATOR").unwrap_or_default();
+    let fields: &[&str] = match authenticator.to_ascii_uppercase().as_str() {
+        "" | "OAUTH" | "PROGRAMMATIC_ACCESS_TOKEN" => &["TOKEN", "PASSWORD"],
+        "SNOWFLAKE" | "USERNAME_PASSWORD_MFA" => &["PASSWORD"],
+        _ => &[],
+    };
+    let texts = fields
+        .iter()
+        .filter_map(|field| data.read_as::<String>(field));
+    texts
+        .filter(|text| !text.is_empty())
+        .map(Secret::new)
+        .next()
 }
 
 /// Reads the first product of a `User-Agent`, such as `PythonConnector/4.8.1 (Linux)`. Source: RFC 9110 section 10.1.5.
@@ -322,153 +354,6 @@ fn strip_nested(data: &mut Object, field: &'static str, names: &[&str]) -> Resul
         nested.remove(name);
     }
     data.set(field, &nested)?;
-    Ok(())
-}
-
-/// Tokens that Snowflake gave, with their lives.
-#[derive(Clone, Debug)]
-pub struct RealTokens {
-    /// Sent with every request.
-    pub session: Secret,
-    /// Renews the session token.
-    pub master: Secret,
-    /// How long the session token lives.
-    pub session_validity: Duration,
-    /// How long the master token lives.
-    pub master_validity: Duration,
-}
-
-/// Where a login or a renewal keeps its tokens and their lives.
-#[derive(Debug)]
-struct TokenFields {
-    session: &'static str,
-    master: &'static str,
-    session_validity: &'static str,
-    master_validity: &'static str,
-}
-
-const LOGIN_FIELDS: TokenFields = TokenFields {
-    session: "token",
-    master: "masterToken",
-    session_validity: "validityInSeconds",
-    master_validity: "masterValidityInSeconds",
-};
-
-const RENEWAL_FIELDS: TokenFields = TokenFields {
-    session: "sessionToken",
-    master: "masterToken",
-    session_validity: "validityInSecondsST",
-    master_validity: "validityInSecondsMT",
-};
-
-/// Parameters whose value the answer to a login sets, so that bound values stay inline where they are judged.
-///
-/// Source: protocol reference 2.2; fakesnow does the same.
-const SET_PARAMETERS: [(&str, i64); 1] = [("CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", 0)];
-
-/// The `data` of a login or renewal that succeeded, real tokens taken out.
-#[derive(Debug)]
-pub struct GrantedLogin {
-    data: Object,
-    fields: &'static TokenFields,
-    tokens: RealTokens,
-}
-
-impl GrantedLogin {
-    /// Reads the `data` of a login's answer.
-    ///
-    /// # Errors
-    /// A token or its life is absent or of another shape.
-    pub fn read_login(mut data: Object) -> Result<Self, LoginError> {
-        let tokens = read_tokens(&data, &LOGIN_FIELDS)?;
-        for minted in ["idToken", "mfaToken", "remMeToken"] {
-            if data.raw(minted).is_some() {
-                data.set(minted, &())?;
-            }
-        }
-        set_parameters(&mut data)?;
-        Ok(Self {
-            data,
-            fields: &LOGIN_FIELDS,
-            tokens,
-        })
-    }
-
-    /// Reads the `data` of a renewal's answer.
-    ///
-    /// # Errors
-    /// A token or its life is absent or of another shape.
-    pub fn read_renewal(data: Object) -> Result<Self, LoginError> {
-        let tokens = read_tokens(&data, &RENEWAL_FIELDS)?;
-        Ok(Self {
-            data,
-            fields: &RENEWAL_FIELDS,
-            tokens,
-        })
-    }
-
-    /// Gives the real tokens.
-    #[must_use]
-    pub fn tokens(&self) -> &RealTokens {
-        &self.tokens
-    }
-
-    /// Gives Snowflake's number of the login.
-    #[must_use]
-    pub fn sf_session_id(&self) -> Option<i64> {
-        self.data.read_as("sessionId")
-    }
-
-    /// Writes the `data` for the client, with opaque tokens where the real ones stood.
-    ///
-    /// # Errors
-    /// None in practice: every value was JSON when it came in.
-    pub fn write(mut self, session: &Secret, master: &Secret) -> Result<Object, serde_json::Error> {
-        self.data.set(self.fields.session, session.reveal())?;
-        self.data.set(self.fields.master, master.reveal())?;
-        Ok(self.data)
-    }
-}
-
-fn read_tokens(data: &Object, fields: &'static TokenFields) -> Result<RealTokens, LoginError> {
-    let token = |part| {
-        data.read_as::<String>(part)
-            .filter(|token| !token.is_empty())
-            .map(Secret::new)
-            .ok_or(LoginError::Shape {
-                part,
-                expected: "a token in the answer",
-            })
-    };
-    let seconds = |part| {
-        data.read_as::<u64>(part)
-            .map(Duration::from_secs)
-            .ok_or(LoginError::Shape {
-                part,
-                expected: "a number of seconds in the answer",
-            })
-    };
-    Ok(RealTokens {
-        session: token(fields.session)?,
-        master: token(fields.master)?,
-        session_validity: seconds(fields.session_validity)?,
-        master_validity: seconds(fields.master_validity)?,
-    })
-}
-
-fn set_parameters(data: &mut Object) -> Result<(), LoginError> {
-    let mut parameters: Vec<Object> = match data.raw("parameters").map(|raw| raw.get()) {
-        None | Some("null") => Vec::new(),
-        Some(text) => serde_json::from_str(text)?,
-    };
-    for (name, value) in SET_PARAMETERS {
-        parameters.retain(|parameter| parameter.read_as::<String>("name").as_deref() != Some(name));
-        let mut parameter = Object::default();
-        parameter.set("name", name)?;
-        parameter.set("value", &value)?;
-        parameters.push(parameter);
-    }
-    data.set("parameters", &parameters)?;
     Ok(())
 }
 

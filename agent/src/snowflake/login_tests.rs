@@ -29,6 +29,43 @@ fn no_client_credential_goes_upstream() {
 }
 
 #[test]
+fn a_password_or_access_token_may_show_an_identity_and_no_other_credential_does() {
+    let check = |data: &str, expected: Option<&str>| {
+        let request = LoginRequest::read(format!("{{\"data\":{{{data}}}}}").as_bytes());
+        let mut request = request.unwrap();
+        let shown = request.take_shown();
+        assert_eq!(shown.as_ref().map(Secret::reveal), expected, "{data}");
+        assert_eq!(request.take_shown(), None);
+    };
+    check(r#""PASSWORD":"p""#, Some("p"));
+    check(r#""PASSWORD":"p","AUTHENTICATOR":"snowflake""#, Some("p"));
+    check(
+        r#""PASSWORD":"","TOKEN":"t","AUTHENTICATOR":"OAUTH""#,
+        Some("t"),
+    );
+    check(r#""PASSWORD":"p","AUTHENTICATOR":"oauth""#, Some("p"));
+    check(r#""TOKEN":"t","OAUTH_TYPE":"x""#, Some("t"));
+    check(
+        r#""TOKEN":"t","AUTHENTICATOR":"PROGRAMMATIC_ACCESS_TOKEN""#,
+        Some("t"),
+    );
+    for kind in [
+        "SNOWFLAKE_JWT",
+        "WORKLOAD_IDENTITY",
+        "EXTERNALBROWSER",
+        "ID_TOKEN",
+        "x",
+    ] {
+        check(
+            &format!(r#""PASSWORD":"p","TOKEN":"t","AUTHENTICATOR":"{kind}""#),
+            None,
+        );
+    }
+    check(r#""PASSWORD":{"a":1}"#, None);
+    check("", None);
+}
+
+#[test]
 fn parameters_that_are_not_let_through_are_dropped_and_named() {
     let body = r#"{"data":{"SESSION_PARAMETERS":{"QUERY_TAG":"t","search_path":"x","AUTOCOMMIT":true,"CLIENT_STAGE_ARRAY_BINDING_THRESHOLD":1,"QUOTED_IDENTIFIERS_IGNORE_CASE":true}}}"#;
     let request = LoginRequest::read(body.as_bytes()).unwrap();

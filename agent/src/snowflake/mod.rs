@@ -7,6 +7,7 @@ pub mod answer;
 pub mod chunks;
 pub mod count;
 pub mod form;
+mod granted;
 pub mod gzip;
 pub mod json;
 pub mod login;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use super::kept::KeptLogins;
 use super::proxy::Proxy;
 use super::roster::{Entry, Held, Live, Unclosed};
 use super::session::told;
@@ -42,6 +43,7 @@ impl Shared {
                         cgroup,
                         token: None,
                         held: Held::UntilNs(until_ns),
+                        logins: KeptLogins::default(),
                     };
                     self.roster().live.insert(id, live);
                 }
@@ -60,21 +62,21 @@ impl Shared {
         self.forget_strangers();
     }
 
-    /// Tells a new proxy of all live sessions and arms for it.
+    /// Tells a new proxy of all live sessions and their logins, and arms for it.
     ///
     /// # Errors
     /// When the proxy is lost or does not answer.
     pub(super) fn introduce(&self, proxy: &Arc<Proxy>) -> Result<(), LinkError> {
         let _telling = self.telling();
-        let all: Vec<SessionFacts> = {
+        let all: Vec<(SessionFacts, KeptLogins)> = {
             let roster = self.roster();
-            let resumed = |live: &Live| resumed(&live.entry.facts);
+            let resumed = |live: &Live| (resumed(&live.entry.facts), live.logins.clone());
             roster.live.values().map(resumed).collect()
         };
-        for facts in all {
+        for (facts, logins) in all {
             let id = facts.id;
             match proxy.link.opened(facts) {
-                Ok(_) => {}
+                Ok(_) => self.hand_logins(proxy, id, logins)?,
                 // A session that the proxy does not know gets nothing through it.
                 Err(LinkError::Refused(reason)) => {
                     error!(session = %id, reason, "session was not resumed");
@@ -148,7 +150,8 @@ impl Shared {
             let closed = proxy
                 .link
                 .opened(resumed(&unclosed.facts))
-                .and_then(|_| proxy.link.closed(unclosed.end.clone()));
+                .and_then(|_| self.hand_logins(&proxy, id, unclosed.logins.clone()))
+                .and_then(|()| proxy.link.closed(unclosed.end.clone()));
             match closed {
                 Ok(_) => self.roster().forget(id),
                 Err(failure) => {
@@ -203,6 +206,7 @@ impl Shared {
         self.roster().unclosed.push(Unclosed {
             facts,
             end,
+            logins: KeptLogins::default(),
             tried: None,
         });
     }

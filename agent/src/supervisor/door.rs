@@ -18,6 +18,7 @@ use super::session::{Refusal, Wish, told};
 use super::shared::Shared;
 use crate::control::line::Lines;
 use crate::control::request::{Reply, Request};
+use crate::control::sign_in::Pending;
 use crate::control::{ControlError, HandedToken};
 use crate::id::SessionId;
 
@@ -26,6 +27,9 @@ pub const SOCKET: &str = "control.sock";
 
 /// How long a peer may take to ask.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a peer may take to ask while somebody signs in; longer than `icecore login` waits for them.
+const SIGN_IN_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// How long a peer may take to read an answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
@@ -134,6 +138,7 @@ fn talk(stream: UnixStream, peer: &Peer, shared: &Shared) {
         peer,
         shared,
         session: None,
+        sign_in: None,
     };
     if let Err(failure) = caller.serve() {
         debug!(%failure, "control connection ended");
@@ -153,6 +158,8 @@ struct Caller<'c> {
     shared: &'c Shared,
     /// The session that lives as long as this connection.
     session: Option<SessionId>,
+    /// The sign-in that is under way.
+    sign_in: Option<Pending>,
 }
 
 impl Caller<'_> {
@@ -178,9 +185,12 @@ impl Caller<'_> {
             if last {
                 return Ok(());
             }
-            if self.session.is_some() {
-                self.lines.stream().set_read_timeout(None)?;
-            }
+            let patience = match (self.session, &self.sign_in) {
+                (Some(_), _) => None,
+                (None, Some(_)) => Some(SIGN_IN_PATIENCE),
+                (None, None) => Some(ASK_PATIENCE),
+            };
+            self.lines.stream().set_read_timeout(patience)?;
         }
     }
 
@@ -192,6 +202,9 @@ impl Caller<'_> {
                 exe,
                 argv_sha256,
                 require_enforced,
+                user,
+                allow_same_uid,
+                claimed_job,
                 identity_token,
             } => {
                 let wish = Wish {
@@ -199,6 +212,9 @@ impl Caller<'_> {
                     exe,
                     argv_sha256,
                     require_enforced,
+                    user,
+                    allow_same_uid,
+                    claimed_job,
                     identity_token,
                 };
                 self.open(wish)
@@ -224,6 +240,10 @@ impl Caller<'_> {
             Request::Identify { identity_token } => self.identify(identity_token),
             Request::Close { reason } => self.close(&reason),
             Request::Flush {} => self.flush(),
+            Request::Login(ask) => {
+                let answered = self.shared.sign_in(self.peer.uid, &mut self.sign_in, ask);
+                answered.map_or_else(|refusal| refused(&refusal), Reply::Login)
+            }
         }
     }
 

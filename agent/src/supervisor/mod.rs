@@ -9,6 +9,7 @@ mod cgroup;
 mod detach;
 mod door;
 mod keeper;
+mod kept;
 mod listener;
 mod lock;
 mod peer;
@@ -17,6 +18,7 @@ mod rights;
 mod roster;
 mod session;
 mod shared;
+mod sign_ins;
 mod token;
 
 use std::fs::DirBuilder;

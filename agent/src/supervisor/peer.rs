@@ -12,6 +12,9 @@ use rustix::process::{PidfdFlags, pidfd_open};
 /// Nanoseconds of one tick of `/proc/<pid>/stat`; Linux shows 100 ticks a second on every architecture (`USER_HZ`).
 const TICK_NS: u64 = 10_000_000;
 
+/// Most processes that are looked at from a peer up to the first one of the system.
+const LINEAGE_MAX: usize = 256;
+
 /// The process that made a control connection.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -56,6 +59,34 @@ impl Peer {
         Ok(peer)
     }
 
+    /// Says which of the peer and the processes that it descends from has a uid too, if one has: such a process holds what
+    /// a job can get tokens by, and is open to whatever has its uid. A doubt counts as one.
+    #[must_use]
+    pub(super) fn shares(&self, uid: u32) -> Option<String> {
+        let mut pid = self.pid;
+        for _ in 0..LINEAGE_MAX {
+            let status = proc_file(pid, "status").ok();
+            let read = status
+                .as_deref()
+                .and_then(|text| Some((uids(text)?, parent(text)?)));
+            let Some((uids, parent)) = read else {
+                return Some(format!("process {pid}, which cannot be read, may have"));
+            };
+            if uids.contains(&uid) {
+                return Some(if pid == self.pid {
+                    "its caller has".to_owned()
+                } else {
+                    format!("process {pid}, from which its caller descends, has")
+                });
+            }
+            if parent == 0 {
+                return None;
+            }
+            pid = parent;
+        }
+        Some("a process from which its caller descends may have".to_owned())
+    }
+
     /// Tells whether the process has not ended.
     #[must_use]
     pub(super) fn is_alive(&self) -> bool {
@@ -85,6 +116,19 @@ fn groups(status: &str) -> Vec<u32> {
         .collect()
 }
 
+/// Reads the real, effective, saved and file system uid out of a `/proc/<pid>/status` (proc(5)).
+fn uids(status: &str) -> Option<[u32; 4]> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let read: Result<Vec<u32>, _> = line.split_ascii_whitespace().map(str::parse).collect();
+    read.ok()?.try_into().ok()
+}
+
+/// Reads the process that a process was started by; 0 where there is none.
+fn parent(status: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
 /// Reads the start time out of a `/proc/<pid>/stat`: field 22 (proc(5)), counted after the name, which may hold anything.
 fn start_ns(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(") ")?;
@@ -103,6 +147,9 @@ mod tests {
         assert_eq!(peer.pid, std::process::id());
         assert!(peer.is_alive());
         assert!(peer.start_ns > 0);
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!(peer.shares(own).as_deref(), Some("its caller has"));
+        assert_eq!(peer.shares(4_000_000_000), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tracing::warn;
 
 use super::shared::Shared;
-use crate::control::{Handover, ProxyLink};
+use crate::control::{Handover, Heard, ProxyLink};
 
 /// How long a proxy without a supervisor's link may take to end by itself.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
@@ -124,7 +124,10 @@ struct Watch {
 
 impl Watch {
     fn run(self, child: &mut Child) {
-        let heard = self.link.listen(|| self.tell(Event::Ready(self.number)));
+        let heard = self.link.listen(|heard| match heard {
+            Heard::Ready => self.tell(Event::Ready(self.number)),
+            Heard::Keep(login) => self.shared.keep_login(login),
+        });
         // First of all: nobody may be sent to a door that nobody keeps.
         self.shared.lose(self.number);
         if let Err(failure) = heard {

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::identity::Users;
+use crate::identity::{Groups, User, Users};
 
 /// Groups whose members are root by another name, and by what.
 const ROOT_GROUPS: [(&str, &str); 11] = [
@@ -38,7 +38,7 @@ const ROOT_SOCKETS: [&str; 5] = [
 #[derive(Clone, Debug, Default)]
 pub(super) struct Accounts {
     users: Users,
-    group: String,
+    groups: Groups,
     sudoers: String,
 }
 
@@ -62,7 +62,7 @@ impl Accounts {
         }
         Self {
             users: Users::read(),
-            group: text(Path::new("/etc/group")),
+            groups: Groups::read(),
             sudoers,
         }
     }
@@ -71,6 +71,14 @@ impl Accounts {
     #[must_use]
     pub(super) fn user(&self, uid: u32) -> String {
         self.users.name(uid)
+    }
+
+    /// Finds a user by name, with the groups of a login.
+    #[must_use]
+    pub(super) fn find(&self, name: &str) -> Option<(User, Vec<u32>)> {
+        let user = self.users.find(name)?;
+        let gids = self.groups.of(&user);
+        Some((user, gids))
     }
 
     /// Says how a user with these groups can become root, if a way is seen.
@@ -98,14 +106,11 @@ impl Accounts {
 
     /// Names the groups that the process has, and those its user would have after a new login.
     fn groups_of(&self, user: &str, gids: &[u32]) -> Vec<String> {
-        let of_line = |line: &str| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            let gid: u32 = fields.nth(1)?.parse().ok()?;
-            let mut members = fields.next().unwrap_or_default().split(',');
-            (gids.contains(&gid) || members.any(|member| member == user)).then(|| name.to_owned())
-        };
-        self.group.lines().filter_map(of_line).collect()
+        let has = self.groups.all().filter_map(|(name, gid, mut members)| {
+            let is_one = gids.contains(&gid) || members.any(|member| member == user);
+            is_one.then(|| name.to_owned())
+        });
+        has.collect()
     }
 
     fn has_free_sudo(&self, user: &str, uid: u32, groups: &[String]) -> bool {
@@ -151,7 +156,7 @@ mod tests {
             users: Users::parse(
                 "root:x:0:0:root:/root:/bin/sh\nci:x:1000:1000::/home/ci:/bin/sh\nbob:x:1001:1001:::\n",
             ),
-            group: "root:x:0:\nsudo:x:27:bob\ndocker:x:999:\nbuild:x:50:ci\n".to_owned(),
+            groups: Groups::parse("root:x:0:\nsudo:x:27:bob\ndocker:x:999:\nbuild:x:50:ci\n"),
             sudoers: sudoers.to_owned(),
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
 use super::cgroup::SessionCgroup;
+use super::kept::KeptLogins;
 use super::token::Digest;
 use crate::control::{SessionEnd, SessionFacts};
 use crate::id::SessionId;
@@ -34,6 +35,8 @@ pub(super) struct Live {
     pub(super) token: Option<Digest>,
     /// What keeps it alive.
     pub(super) held: Held,
+    /// Its logins, for the next proxy.
+    pub(super) logins: KeptLogins,
 }
 
 /// What keeps a session alive.
@@ -52,6 +55,8 @@ pub(super) struct Unclosed {
     pub(super) facts: SessionFacts,
     /// How it ended.
     pub(super) end: SessionEnd,
+    /// Its logins, which are still to be closed.
+    pub(super) logins: KeptLogins,
     /// The proxy that was asked in vain, so that it is not asked again.
     pub(super) tried: Option<u64>,
 }
@@ -153,11 +158,16 @@ mod tests {
                 cgroup_id: 2,
                 uid: 3,
                 user: "ci".to_owned(),
+                caller: None,
+                by_login: false,
+                shares_uid: None,
+                allow_same_uid: false,
                 pid: 4,
                 start_ns: 5,
                 exe: "/bin/true".to_owned(),
                 argv_sha256: [6; 32],
                 labels: BTreeMap::new(),
+                claimed_job: None,
                 opened_at: DateTime::from_timestamp_nanos(7),
                 resumed: false,
                 enforcement: Enforcement::Enforced,

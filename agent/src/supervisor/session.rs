@@ -7,19 +7,20 @@ use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
 use super::cgroup::SessionCgroup;
+use super::kept::KeptLogins;
 use super::peer::Peer;
 use super::rights::Accounts;
 use super::roster::{Entry, Held, Live, Unclosed};
 use super::shared::Shared;
 use super::token::{self, Digest};
 use crate::connection::redirect::SessionTag;
-use crate::control::request::{Opened, Wanted, check_labels};
+use crate::control::request::{Opened, Wanted, check_job, check_labels};
 use crate::control::{
-    Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd, SessionFacts,
-    SessionSummary, TOKEN_TEXT_MAX_BYTES,
+    Asker, Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd,
+    SessionFacts, SessionSummary, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::SessionId;
-use crate::identity::{CiSystem, Issuer};
+use crate::identity::{Ci, CiSystem, Issuer};
 
 /// Most sessions at a time; the kernel's map has room for 4096.
 const SESSIONS_MAX: usize = 2048;
@@ -28,7 +29,7 @@ const SESSIONS_MAX: usize = 2048;
 const EXE_MAX_BYTES: usize = 4096;
 
 /// How long a caller waits for a proxy that is being started.
-const PROXY_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PROXY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long processes that are about to end by themselves may take, before they count as left over.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(200);
@@ -43,7 +44,19 @@ pub(super) struct Wish {
     pub(super) exe: String,
     pub(super) argv_sha256: [u8; 32],
     pub(super) require_enforced: bool,
+    pub(super) user: Option<String>,
+    pub(super) allow_same_uid: bool,
+    pub(super) claimed_job: Option<Box<Ci>>,
     pub(super) identity_token: Option<HandedToken>,
+}
+
+/// Who a session's command runs as.
+struct Runner {
+    uid: u32,
+    user: String,
+    gids: Vec<u32>,
+    /// Who asked for it, if that is another.
+    caller: Option<Asker>,
 }
 
 /// A session that has ended.
@@ -58,11 +71,15 @@ pub(super) struct Ended {
 #[derive(Debug, Error)]
 pub(super) enum Refusal {
     #[error("{0}")]
-    Labels(String),
+    Claimed(String),
     #[error("program name: expected at most {EXE_MAX_BYTES} bytes, found {0}")]
     Exe(usize),
     #[error("the session would be advisory: {0}")]
     Advisory(String),
+    #[error("--user: expected to be asked by root, found uid {0}")]
+    NotRoot(u32),
+    #[error("--user: expected a user of this host's /etc/passwd, found {0:?}")]
+    NoUser(String),
     #[error("the daemon is stopping")]
     Stopping,
     #[error("the daemon's proxy is not running; the daemon's log says why")]
@@ -75,6 +92,24 @@ pub(super) enum Refusal {
     Token(usize),
     #[error("the session cannot be recorded: {0}")]
     Record(String),
+    #[error(
+        "the config has no issuer to log in at; the host's administrator can give one a `login`"
+    )]
+    NoIssuer,
+    #[error("expected one of the issuers {0} with --issuer, found none")]
+    SeveralIssuers(String),
+    #[error("--issuer: expected the name or URL of one of the issuers {0}, found another")]
+    OtherIssuer(String),
+    #[error("no login is under way on this connection")]
+    NoSignIn,
+    #[error(
+        "the login of {who} ended at {expired} and was not refreshed: {reason}; log in again: icecore login"
+    )]
+    SignInOver {
+        who: String,
+        expired: String,
+        reason: String,
+    },
     /// What the proxy says, in its own words.
     #[error("{0}")]
     Proxy(String),
@@ -87,89 +122,23 @@ pub(super) enum Refusal {
 impl Shared {
     /// Opens a session for a peer; nothing runs in it yet.
     pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
-        check_labels(&wish.labels).map_err(Refusal::Labels)?;
-        if wish.exe.len() > EXE_MAX_BYTES {
-            return Err(Refusal::Exe(wish.exe.len()));
-        }
-        let brought = wish.identity_token;
-        brought.as_ref().map_or(Ok(()), check_token)?;
-        let accounts = Accounts::read();
-        let advisory = accounts.way_to_root(peer.uid, &peer.gids);
-        if let (Some(reason), true) = (&advisory, wish.require_enforced) {
-            return Err(Refusal::Advisory(reason.clone()));
-        }
-        // Waited for before `telling` is taken: who seats a proxy needs it too.
-        self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
-        let _telling = self.telling();
-        if self.is_stopping() {
-            return Err(Refusal::Stopping);
-        }
-        let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
-        if self.roster().live.len() >= SESSIONS_MAX {
-            return Err(Refusal::Full);
-        }
-        let secrets = (token::token(), token::token(), token::number());
-        let (Ok(secret), Ok(token), Ok(nonce)) = secrets else {
-            return Err(Refusal::System("no randomness".to_owned()));
+        let (mut facts, advisory) = self.facts(peer, wish)?;
+        let (Ok(secret), Ok(token)) = (token::token(), token::token()) else {
+            return Err(no_randomness());
         };
-        let id = SessionId::new();
-        let cgroup = self.cgroups.make(id).map_err(system)?;
-        let entry = Entry {
-            facts: SessionFacts {
-                id,
-                nonce,
-                cgroup_id: cgroup.id,
-                uid: peer.uid,
-                user: accounts.user(peer.uid),
-                pid: peer.pid,
-                start_ns: peer.start_ns,
-                exe: wish.exe,
-                argv_sha256: wish.argv_sha256,
-                labels: wish.labels,
-                opened_at: self.clock.now(),
-                resumed: false,
-                enforcement: match advisory {
-                    Some(_) => Enforcement::Advisory,
-                    None => Enforcement::Enforced,
-                },
-                // What is written to disk never holds the token.
-                proof: match brought {
-                    Some(_) => Proof::Unsettled,
-                    None => Proof::Absent,
-                },
-            },
-            secret: Digest::of(&secret),
-        };
-        let proof = brought.map_or(Proof::Absent, Proof::Token);
-        let facts = SessionFacts {
-            proof,
-            ..entry.facts.clone()
-        };
-        let live = Live {
-            entry,
-            cgroup,
-            token: Some(Digest::of(&token)),
-            held: Held::ByConnection,
-        };
-        self.register(live)?;
-        match proxy.link.opened(facts) {
-            Ok(None) => {}
-            Ok(Some(sealed)) => {
-                if let Err(failure) = self.keep_seal(id, sealed) {
-                    self.end(id, "daemon");
-                    return Err(Refusal::System(failure));
-                }
-            }
-            Err(failure) => {
-                self.end_unrecorded(id, &failure, proxy.number);
-                return Err(match failure {
-                    LinkError::Refused(reason) => Refusal::Proxy(reason),
-                    LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
-                        Refusal::Record(told(failure))
-                    }
-                });
-            }
+        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
+        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        // A token is used up by being settled: not for a session that cannot be.
+        self.look_for_room()?;
+        if facts.proof == Proof::Absent {
+            facts.proof = self.proof_of(peer.uid)?;
+            facts.by_login = facts.proof != Proof::Absent;
         }
+        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
+        // What is written to disk never holds the token.
+        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
+        let id = facts.id;
+        self.make(facts, Digest::of(&secret), Digest::of(&token))?;
         debug!(session = %id, advisory, "session opened");
         Ok(Opened {
             session: id,
@@ -180,7 +149,95 @@ impl Shared {
             record_mode: self.config.record.mode.as_str().to_owned(),
             store: self.config.record.store.clone(),
             advisory,
+            same_uid: settled.same_uid,
         })
+    }
+
+    /// Finds out what a wish comes to; gives also why the session would be advisory, if it would.
+    fn facts(&self, peer: &Peer, wish: Wish) -> Result<(SessionFacts, Option<String>), Refusal> {
+        check_labels(&wish.labels).map_err(Refusal::Claimed)?;
+        let is_recorded = self.config.identity.claimed_job_facts;
+        let claimed_job = wish.claimed_job.filter(|_| is_recorded).map(|job| *job);
+        let checked = claimed_job.as_ref().map_or(Ok(()), check_job);
+        checked.map_err(Refusal::Claimed)?;
+        if wish.exe.len() > EXE_MAX_BYTES {
+            return Err(Refusal::Exe(wish.exe.len()));
+        }
+        let brought = wish.identity_token;
+        brought.as_ref().map_or(Ok(()), check_token)?;
+        let accounts = Accounts::read();
+        let runner = runner(peer, wish.user.as_deref(), &accounts)?;
+        let advisory = accounts.way_to_root(runner.uid, &runner.gids);
+        if let (Some(reason), true) = (&advisory, wish.require_enforced) {
+            return Err(Refusal::Advisory(reason.clone()));
+        }
+        let facts = SessionFacts {
+            id: SessionId::new(),
+            nonce: token::number().map_err(|_| no_randomness())?,
+            // It has none yet.
+            cgroup_id: 0,
+            by_login: false,
+            shares_uid: peer.shares(runner.uid),
+            allow_same_uid: wish.allow_same_uid,
+            uid: runner.uid,
+            user: runner.user,
+            caller: runner.caller,
+            pid: peer.pid,
+            start_ns: peer.start_ns,
+            exe: wish.exe,
+            argv_sha256: wish.argv_sha256,
+            labels: wish.labels,
+            claimed_job,
+            opened_at: self.clock.now(),
+            resumed: false,
+            enforcement: match advisory {
+                Some(_) => Enforcement::Advisory,
+                None => Enforcement::Enforced,
+            },
+            proof: brought.map_or(Proof::Absent, Proof::Token),
+        };
+        Ok((facts, advisory))
+    }
+
+    /// Makes a session that is settled, and has it recorded.
+    fn make(&self, mut facts: SessionFacts, secret: Digest, token: Digest) -> Result<(), Refusal> {
+        let id = facts.id;
+        let _telling = self.telling();
+        if self.is_stopping() {
+            return Err(Refusal::Stopping);
+        }
+        let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
+        self.look_for_room()?;
+        let cgroup = self.cgroups.make(id).map_err(system)?;
+        facts.cgroup_id = cgroup.id;
+        let entry = Entry {
+            facts: facts.clone(),
+            secret,
+        };
+        self.register(Live {
+            entry,
+            cgroup,
+            token: Some(token),
+            held: Held::ByConnection,
+            logins: KeptLogins::default(),
+        })?;
+        let Err(failure) = proxy.link.opened(facts) else {
+            return Ok(());
+        };
+        self.end_unrecorded(id, &failure, proxy.number);
+        Err(match failure {
+            LinkError::Refused(reason) => Refusal::Proxy(reason),
+            LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
+                Refusal::Record(told(failure))
+            }
+        })
+    }
+
+    fn look_for_room(&self) -> Result<(), Refusal> {
+        if self.roster().live.len() >= SESSIONS_MAX {
+            return Err(Refusal::Full);
+        }
+        Ok(())
     }
 
     /// Says how a token for a session is to be had.
@@ -189,7 +246,9 @@ impl Shared {
         let github = |issuer: &&Issuer| issuer.ci == Some(CiSystem::GitHub);
         let github = identity.issuers.iter().find(github);
         Wanted {
-            variable: (!identity.issuers.is_empty()).then(|| identity.token_variable.clone()),
+            variable: identity
+                .takes_tokens()
+                .then(|| identity.token_variable.clone()),
             github_audience: github.and_then(|issuer| issuer.audiences.first().cloned()),
         }
     }
@@ -198,29 +257,31 @@ impl Shared {
     pub(super) fn identify(&self, id: SessionId, token: HandedToken) -> Result<(), Refusal> {
         check_token(&token)?;
         let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
-        match proxy.link.identified(FreshToken { id, token }) {
-            Ok(Some(sealed)) => self.keep_seal(id, sealed).map_err(Refusal::System),
-            Ok(None) => Ok(()),
-            Err(failure) => Err(Refusal::Proxy(told(failure))),
-        }
+        let fresh = FreshToken { id, token };
+        let settled = proxy.link.identified(fresh).map_err(unsettled)?;
+        let Some(sealed) = settled.sealed else {
+            return Ok(());
+        };
+        self.keep_seal(id, sealed).map_err(Refusal::System)
     }
 
     /// Keeps, in memory and on disk, what the next proxy knows a session's principal by.
     fn keep_seal(&self, id: SessionId, sealed: String) -> Result<(), String> {
         let mut roster = self.roster();
         let Some(live) = roster.live.get_mut(&id) else {
-            return Err("the session ended while it was opened".to_owned());
+            return Err("the session ended meanwhile".to_owned());
         };
         live.entry.facts.proof = Proof::Sealed(sealed);
         let entry = live.entry.clone();
         roster.write(&entry).map_err(|error| error.to_string())
     }
 
-    /// Moves the peer into a session that its user opened.
+    /// Moves the peer into a session that its user opened; what it becomes in there is its own affair.
     pub(super) fn enter(&self, peer: &Peer, id: SessionId, token: &str) -> Result<(), Refusal> {
         let mut roster = self.roster();
         let live = roster.live.get_mut(&id).ok_or(Refusal::Unknown)?;
-        let known = live.entry.facts.uid == peer.uid && live.token == Some(Digest::of(token));
+        let known =
+            live.entry.facts.caller_uid() == peer.uid && live.token == Some(Digest::of(token));
         if !known {
             return Err(Refusal::Unknown);
         }
@@ -238,7 +299,7 @@ impl Shared {
         let mut roster = self.roster();
         let live = roster.live.get_mut(&id).ok_or(Refusal::Unknown)?;
         let entry = &live.entry;
-        if entry.facts.uid != peer.uid || entry.secret != Digest::of(secret) {
+        if entry.facts.caller_uid() != peer.uid || entry.secret != Digest::of(secret) {
             return Err(Refusal::Unknown);
         }
         if live.held == Held::ByConnection {
@@ -261,7 +322,7 @@ impl Shared {
             leftovers: leftovers.clone(),
         };
         debug!(session = %id, reason, leftovers = leftovers.len(), "session ended");
-        let outcome = self.record_end(&live.entry.facts, end);
+        let outcome = self.record_end(&live.entry.facts, end, live.logins);
         let (summary, problem) = match outcome {
             Ok(summary) => (Some(summary), None),
             Err(failure) => (None, Some(told(failure))),
@@ -317,6 +378,7 @@ impl Shared {
                 reason: "daemon".to_owned(),
                 leftovers: Vec::new(),
             },
+            logins: live.logins,
             tried: Some(proxy),
         });
     }
@@ -349,6 +411,7 @@ impl Shared {
         &self,
         facts: &SessionFacts,
         end: SessionEnd,
+        logins: KeptLogins,
     ) -> Result<SessionSummary, LinkError> {
         let proxy = self.proxy(Duration::ZERO);
         let outcome = match &proxy {
@@ -363,12 +426,39 @@ impl Shared {
                 roster.unclosed.push(Unclosed {
                     facts: facts.clone(),
                     end,
+                    logins,
                     tried: proxy.map(|proxy| proxy.number),
                 });
             }
         }
         outcome
     }
+}
+
+/// Finds who a session's command runs as: whoever asks, or for root whom it names.
+fn runner(peer: &Peer, user: Option<&str>, accounts: &Accounts) -> Result<Runner, Refusal> {
+    let Some(name) = user else {
+        return Ok(Runner {
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+            gids: peer.gids.clone(),
+            caller: None,
+        });
+    };
+    if peer.uid != 0 {
+        return Err(Refusal::NotRoot(peer.uid));
+    }
+    let found = accounts.find(name);
+    let (user, gids) = found.ok_or_else(|| Refusal::NoUser(name.chars().take(64).collect()))?;
+    Ok(Runner {
+        uid: user.uid,
+        user: user.name,
+        gids,
+        caller: Some(Asker {
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+        }),
+    })
 }
 
 fn check_token(token: &HandedToken) -> Result<(), Refusal> {
@@ -379,9 +469,18 @@ fn check_token(token: &HandedToken) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Tells that the proxy did not say whom a session acts for.
+fn unsettled(failure: LinkError) -> Refusal {
+    Refusal::Proxy(told(failure))
+}
+
 /// Tells a failure to its user with its causes.
 pub(super) fn told(failure: LinkError) -> String {
     format!("{:#}", anyhow::Error::from(failure))
+}
+
+fn no_randomness() -> Refusal {
+    Refusal::System("no randomness".to_owned())
 }
 
 fn system(failure: std::io::Error) -> Refusal {

@@ -1,6 +1,7 @@
 //! What the supervisor's threads share, and the order in which they may take it.
 //!
-//! Locks are taken in this order and held as shortly as their comment says: `telling`, `roster`, `gate`, `seat`.
+//! Locks are taken in this order and held as shortly as their comment says: `telling`, `roster`, `gate`, `seat`;
+//! those of `sign_ins` before any of them.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use tracing::{error, info};
 use super::cgroup::{Cgroups, Entered};
 use super::proxy::Proxy;
 use super::roster::Roster;
+use super::sign_ins::SignIns;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::redirect::Kernel;
@@ -27,6 +29,7 @@ pub(super) struct Shared {
     pub(super) telling: Mutex<()>,
     /// Held for one look or change.
     pub(super) roster: Mutex<Roster>,
+    pub(super) sign_ins: SignIns,
     gate: Mutex<Gate>,
     seat: Mutex<Option<Arc<Proxy>>>,
     seated: Condvar,
@@ -66,6 +69,7 @@ impl Shared {
             entered,
             telling: Mutex::default(),
             roster: Mutex::new(roster),
+            sign_ins: SignIns::default(),
             gate: Mutex::new(Gate {
                 kernel,
                 lost: 0,

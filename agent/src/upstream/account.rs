@@ -1,5 +1,6 @@
 //! A governed account: its names, and as whom Icecore logs in there.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::login::fresh_ids;
 use super::{Credential, CredentialError};
 use crate::config;
 use crate::identity::{Identity, Who, first_grant};
+use crate::record::sha256;
 use crate::web;
 
 /// Members of the login address that the client may choose. Role and warehouse are authority, not decoration.
@@ -36,6 +38,8 @@ pub struct Account {
     pub statement_timeout: Option<Duration>,
     /// How the proxy proves who it is.
     pub credential: Arc<Credential>,
+    /// Tells what the config says of it from anything else that a config may say.
+    pub config_sha256: [u8; 32],
     /// Whom it lets in, and as whom; where there are none, everybody as what it says itself.
     grants: Vec<Granted>,
 }
@@ -62,6 +66,7 @@ impl Account {
             schema: None,
             statement_timeout: None,
             credential: Arc::new(credential),
+            config_sha256: [0; 32],
             grants: Vec::new(),
         }
     }
@@ -82,6 +87,10 @@ impl Account {
             schema: None,
             statement_timeout: None,
             credential: Arc::new(Credential::new(&config.credential, web)?),
+            config_sha256: digest(&config::Account {
+                grants: Vec::new(),
+                ..config.clone()
+            }),
             grants: Vec::new(),
         };
         let granted = config
@@ -114,6 +123,7 @@ impl Account {
             schema: grant.schema.clone(),
             statement_timeout: grant.statement_timeout,
             credential,
+            config_sha256: digest(&(self.config_sha256, grant)),
             grants: Vec::new(),
         };
         Ok(Granted {
@@ -182,6 +192,11 @@ impl Account {
         }
         members
     }
+}
+
+/// Gives the SHA-256 of a value of the config, which holds no secret; two values that are written alike are equal.
+fn digest(config: &impl Debug) -> [u8; 32] {
+    sha256(format!("{config:?}").as_bytes())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use hyper::Method;
 use hyper::header::HeaderValue;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -27,14 +28,16 @@ pub struct Login {
     tokens: Mutex<RealTokens>,
     renewing: tokio::sync::Mutex<()>,
     over: AtomicBool,
+    /// Whether it has other tokens than when it was last kept.
+    is_changed: AtomicBool,
     route: Mutex<Option<HeaderValue>>,
 }
 
 /// Which credential a login was opened with, for its record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialUsed {
     /// Its kind: `keypair`, `pat`, `password` or `oauth`.
-    pub kind: &'static str,
+    pub kind: String,
     /// Where it came from: a key's fingerprint, else the file's path.
     pub reference: String,
 }
@@ -92,17 +95,12 @@ impl Login {
         }
         let route = answered.route().cloned();
         let granted = GrantedLogin::read_login(data(answered)).map_err(unreadable)?;
-        let login = Arc::new(Self {
-            host: account.host.clone(),
-            credential: Box::new(CredentialUsed {
-                kind: presented.proof.kind(),
-                reference: presented.reference,
-            }),
-            tokens: Mutex::new(granted.tokens().clone()),
-            renewing: tokio::sync::Mutex::new(()),
-            over: AtomicBool::new(false),
-            route: Mutex::new(route),
-        });
+        let credential = CredentialUsed {
+            kind: presented.proof.kind().to_owned(),
+            reference: presented.reference,
+        };
+        let tokens = granted.tokens().clone();
+        let login = Arc::new(Self::of(account.host.clone(), credential, tokens, route));
         let standing = Standing::read(upstream, &login).await;
         match standing.map(|standing| standing.check(account)) {
             Ok(Ok(standing)) => Ok(LoginOutcome::Granted(login, granted, standing)),
@@ -117,27 +115,40 @@ impl Login {
         }
     }
 
+    /// Puts a login together of all that it is made of.
+    pub(super) fn of(
+        host: String,
+        credential: CredentialUsed,
+        tokens: RealTokens,
+        route: Option<HeaderValue>,
+    ) -> Self {
+        Self {
+            host,
+            credential: Box::new(credential),
+            tokens: Mutex::new(tokens),
+            renewing: tokio::sync::Mutex::new(()),
+            over: AtomicBool::new(false),
+            is_changed: AtomicBool::new(false),
+            route: Mutex::new(route),
+        }
+    }
+
     /// Stands for a login that was granted, for tests of what is done with one.
     #[cfg(test)]
     pub(crate) fn of_host(host: &str) -> Self {
         let token = || Secret::new("token".to_owned());
         let hour = std::time::Duration::from_secs(3600);
-        Self {
-            host: host.to_owned(),
-            credential: Box::new(CredentialUsed {
-                kind: "pat",
-                reference: "/pat".to_owned(),
-            }),
-            tokens: Mutex::new(RealTokens {
-                session: token(),
-                master: token(),
-                session_validity: hour,
-                master_validity: hour,
-            }),
-            renewing: tokio::sync::Mutex::new(()),
-            over: AtomicBool::new(false),
-            route: Mutex::new(None),
-        }
+        let credential = CredentialUsed {
+            kind: "pat".to_owned(),
+            reference: "/pat".to_owned(),
+        };
+        let tokens = RealTokens {
+            session: token(),
+            master: token(),
+            session_validity: hour,
+            master_validity: hour,
+        };
+        Self::of(host.to_owned(), credential, tokens, None)
     }
 
     /// Gives the account's host.
@@ -157,8 +168,12 @@ impl Login {
     /// Source: protocol reference section 3, `x-snowflake-session`. It is kept here and the client neither sees nor
     /// sends it: it routes requests of the real session, which the client has no part in.
     pub(super) fn routed(&self, headers: &Headers) -> Headers {
-        let route = self.route.lock().unwrap_or_else(PoisonError::into_inner);
-        headers.routed(route.as_ref())
+        headers.routed(self.route().as_ref())
+    }
+
+    pub(super) fn route(&self) -> Option<HeaderValue> {
+        let route = self.route.lock();
+        route.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps what an answer asks to be sent with the next requests.
@@ -176,11 +191,19 @@ impl Login {
 
     /// Gives the real session token, for one request upstream.
     pub(super) fn session_token(&self) -> Secret {
-        self.tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .session
-            .clone()
+        self.tokens().session
+    }
+
+    /// Gives the real tokens.
+    pub(super) fn tokens(&self) -> RealTokens {
+        let tokens = self.tokens.lock();
+        tokens.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells whether the real tokens were renewed since this was asked last.
+    #[must_use]
+    pub fn take_changed(&self) -> bool {
+        self.is_changed.swap(false, Ordering::SeqCst)
     }
 
     /// Renews the tokens, unless another renewal has since the caller took the token that failed.
@@ -234,11 +257,7 @@ impl Login {
     }
 
     async fn exchange(&self, upstream: &Upstream) -> Result<RenewalOutcome, UpstreamError> {
-        let held = self
-            .tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let held = self.tokens();
         let mut body = Object::default();
         let written = body
             .set("oldSessionToken", held.session.reveal())
@@ -263,6 +282,7 @@ impl Login {
         }
         let granted = GrantedLogin::read_renewal(data(answered)).map_err(unreadable)?;
         *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = granted.tokens().clone();
+        self.is_changed.store(true, Ordering::SeqCst);
         Ok(RenewalOutcome::Granted(granted))
     }
 

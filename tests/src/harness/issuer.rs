@@ -42,7 +42,9 @@ struct State {
     asked: BTreeMap<String, usize>,
     /// Whether every request fails.
     is_down: bool,
-    /// Claims of the tokens that the runner's address gives.
+    /// How long each answer takes.
+    delay: Duration,
+    /// Claims of the tokens that the runner's address and the token endpoint give.
     job: Value,
 }
 
@@ -65,6 +67,7 @@ impl Issuer {
                 key_id: "key-1".into(),
                 asked: BTreeMap::new(),
                 is_down: false,
+                delay: Duration::ZERO,
                 job: json!({}),
             }),
         });
@@ -104,13 +107,18 @@ impl Issuer {
         self.shared.state().is_down = is_down;
     }
 
+    /// Lets every answer take so long, one that is waited for too.
+    pub fn set_delay(&self, delay: Duration) {
+        self.shared.state().delay = delay;
+    }
+
     /// Tells how often a path was asked for.
     #[must_use]
     pub fn asked(&self, path: &str) -> usize {
         self.shared.state().asked.get(path).copied().unwrap_or(0)
     }
 
-    /// Sets the claims of the tokens that the runner's address gives.
+    /// Sets the claims of the tokens that the runner's address and the token endpoint give.
     pub fn set_job(&self, claims: Value) {
         self.shared.state().job = claims;
     }
@@ -222,6 +230,10 @@ fn answer(stream: TcpStream, address: SocketAddr, shared: &Shared) -> Result<()>
     let target = first.split(' ').nth(1).context("no target")?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let body = respond(&mut shared.state(), &url(address), path, query, &bearer)?;
+    let start = time::instant();
+    while start.elapsed() < shared.state().delay {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let (status, text) = match body {
         Some(body) => ("200 OK", body.to_string()),
         None => ("503 Service Unavailable", String::new()),
@@ -246,8 +258,15 @@ fn respond(
         return Ok(None);
     }
     Ok(match path {
-        "/.well-known/openid-configuration" => {
-            Some(json!({ "issuer": url, "jwks_uri": format!("{url}/keys") }))
+        "/.well-known/openid-configuration" => Some(json!({
+            "issuer": url, "jwks_uri": format!("{url}/keys"), "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token"), "authorization_response_iss_parameter_supported": true,
+        })),
+        // Whoever asks gets the ID token that the test has set.
+        "/token" => {
+            let key_id = state.key_id.clone();
+            let token = sign(state, &key_id, &with_defaults(url, &state.job))?;
+            Some(json!({ "id_token": token, "refresh_token": "refresh-1", "token_type": "Bearer" }))
         }
         "/keys" => {
             let point = state.key.public_key().as_ref();

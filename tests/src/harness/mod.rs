@@ -1,5 +1,6 @@
 //! What a test needs to make a world of its own and to leave nothing of it behind.
 
+pub mod browser;
 pub mod certificates;
 pub mod cgroup;
 pub mod config;

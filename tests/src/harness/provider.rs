@@ -16,14 +16,21 @@ use crate::time;
 #[derive(Debug)]
 pub struct Provider {
     port: Port,
+    id_token_seconds: u32,
     child: Option<Child>,
 }
 
 impl Provider {
     /// Starts a provider that signs by `algorithm` with a key called `key_id`.
     pub fn start(algorithm: &str, key_id: &str) -> Result<Self> {
+        Self::start_with_life(algorithm, key_id, 3600)
+    }
+
+    /// Starts one whose ID tokens are good so many seconds.
+    pub fn start_with_life(algorithm: &str, key_id: &str, id_token_seconds: u32) -> Result<Self> {
         let mut provider = Self {
             port: Port::take()?,
+            id_token_seconds,
             child: None,
         };
         provider.restart(algorithm, key_id, 0)?;
@@ -39,6 +46,7 @@ impl Provider {
             .arg(script)
             .args([&self.port.number().to_string(), algorithm, key_id])
             .arg(wrong_seconds.to_string())
+            .arg(self.id_token_seconds.to_string())
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .stdin(Stdio::null())
@@ -75,7 +83,7 @@ impl Provider {
         format!("http://127.0.0.1:{}", self.port.number())
     }
 
-    /// Gets an access token for a client (`analyst` or `visitor`) and an audience.
+    /// Gets an access token for a client (`analyst`, `visitor`, or a GitLab job's subject) and an audience.
     pub fn token(&self, client: &str, audience: &str) -> Result<String> {
         let body = format!(
             "grant_type=client_credentials&client_id={client}&client_secret=test&resource=urn:{audience}&scope=snowflake"

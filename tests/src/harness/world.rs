@@ -7,8 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -28,6 +30,7 @@ use super::{programs, store};
 use crate::drivers::Product;
 use crate::emulator::{Account, Tuning};
 use crate::python::{self, Generation};
+use crate::time;
 
 /// The user that an agent is, as which nothing of Icecore's may be reached.
 pub const AGENT_UID: u32 = 65534;
@@ -214,6 +217,21 @@ impl World {
             self.log,
             &self.variables,
         )?;
+        daemon.wait_until(|| self.takes_sessions())?;
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
+    /// Kills the proxy and waits until another one takes sessions.
+    pub fn replace_proxy(&mut self) -> Result<()> {
+        let mut daemon = self.daemon.take().context("the daemon is stopped")?;
+        let killed = daemon.proxy()?;
+        kill_process(killed, Signal::KILL)?;
+        let is_other = |daemon: &Daemon| daemon.proxy().is_ok_and(|proxy| proxy != killed);
+        let start = time::instant();
+        while !is_other(&daemon) && start.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         daemon.wait_until(|| self.takes_sessions())?;
         self.daemon = Some(daemon);
         Ok(())

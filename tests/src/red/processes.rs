@@ -46,12 +46,19 @@ fn read(pid: u32, file: &str) -> Outcome {
 fn control(facts: &Facts) -> Outcome {
     let asks = [
         r#"{"ask":"flush"}"#,
+        r#"{"ask":"login","step":"status"}"#,
+        r#"{"ask":"login","step":"issuer","issuer":null}"#,
+        r#"{"ask":"login","step":"forget"}"#,
         r#"{"ask":"open","labels":{},"exe":"/bin/true","argv_sha256":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"require_enforced":false}"#,
     ];
     let mut told = Vec::new();
     for ask in asks {
         match exchange(facts, ask) {
-            Ok(reply) if reply.contains("opened") || reply.contains("flushed") => {
+            Ok(reply)
+                if ["opened", "flushed", "login"]
+                    .iter()
+                    .any(|word| reply.contains(word)) =>
+            {
                 return Outcome::obtained(reply);
             }
             Ok(reply) => told.push(reply),

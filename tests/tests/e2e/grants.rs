@@ -22,7 +22,7 @@ fn token_endpoint(granted: &Arc<Mutex<usize>>) -> Result<Server> {
     Server::start(move |asked: &Asked| {
         let mut granted = granted.lock().unwrap();
         // RFC 6749 section 2.3.1: both are encoded as in a form before they are joined.
-        let pair = "icecore:client%2Dsecret%2D04c1%3Awith%2Fodd%2Bsigns";
+        let pair = "icecore:client-secret-04c1%3Awith%2Fodd%2Bsigns";
         let basic = format!(
             "Basic {}",
             base64::engine::general_purpose::STANDARD.encode(pair)

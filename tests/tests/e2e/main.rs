@@ -7,6 +7,8 @@ mod batches;
 #[cfg(test)]
 mod chunks;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod connect;
@@ -23,7 +25,17 @@ mod grants;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod in_band;
+#[cfg(test)]
+mod issuers;
+#[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod login;
 #[cfg(test)]
 mod looks;
 #[cfg(test)]
@@ -47,6 +59,8 @@ mod request_ids;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod saml;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sessions;
@@ -58,6 +72,8 @@ mod spool;
 mod standing;
 #[cfg(test)]
 mod trust;
+#[cfg(test)]
+mod uids;
 #[cfg(test)]
 mod unended;
 #[cfg(test)]

@@ -7,10 +7,14 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
+use icecore_tests::harness::driver::{Driver, Finished};
 use icecore_tests::harness::programs;
 use icecore_tests::harness::world::{AGENT_UID, Plan, World};
+use icecore_tests::python::{self, Generation};
 use icecore_tests::red::Facts;
 use serde_json::{Value, json};
+
+use crate::raw;
 
 fn facts(world: &mut World) -> Result<PathBuf> {
     let state = world.config.state_dir();
@@ -137,6 +141,76 @@ fn nothing_happened_upstream(world: &World) -> Result<()> {
         let by_id = path.starts_with("/queries/") || path.starts_with("/monitoring/queries/");
         assert!(known.contains(&path) || by_id, "arrived: {request}");
     }
+    Ok(())
+}
+
+/// Tokens of a session, taken by a process outside of every session, by another session, and when the session is over.
+#[test]
+fn stolen_tokens_are_worth_nothing_anywhere_else_and_each_try_is_recorded() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let mut owner = raw::start(
+        &world,
+        &json!([raw::login(), {"do": "pause"}, raw::statement("own", "o1", "select 'own' as A")]),
+    )?;
+    let tokens = owner.expect("login")?["body"]["data"].clone();
+    owner.expect("pause")?;
+    let stolen = |host: Option<String>| {
+        let shown = |part: &str| {
+            let token = tokens[part].as_str().unwrap_or_default();
+            json!({"Authorization": format!("Snowflake Token=\"{token}\"")})
+        };
+        let mut asked = raw::statement("session", "s1", "select 'stolen' as A");
+        asked["headers"] = shown("token");
+        let mut renewed = json!({
+            "name": "master", "target": "/session/token-request", "headers": shown("masterToken"),
+            "body": {"oldSessionToken": tokens["token"], "requestType": "RENEW"},
+        });
+        if let Some(host) = host {
+            asked["host"] = host.clone().into();
+            renewed["host"] = host.into();
+        }
+        json!([asked, renewed])
+    };
+    let proxy = format!("127.0.0.1:{}", world.config.port);
+    let mut outside = world.outside(
+        AGENT_UID,
+        python::interpreter(Generation::Four)?.as_os_str(),
+    )?;
+    outside
+        .arg(world.path("raw.py"))
+        .arg(stolen(Some(proxy)).to_string());
+    let outside = Driver::start(outside)?.finish()?;
+    for name in ["session", "master"] {
+        let step = outside.step(name)?;
+        assert_eq!(step["error"], "ConnectionResetError", "{step}");
+    }
+    let fails = |finished: &Finished| {
+        for (name, code) in [("session", "390112"), ("master", "390114")] {
+            assert_eq!(
+                raw::body(finished, name)["code"],
+                code,
+                "{}",
+                finished.output
+            );
+        }
+    };
+    fails(&raw::send(&world, &stolen(None))?);
+    owner.go_on()?;
+    let twin = owner.expect("own")?;
+    assert_eq!(twin["body"]["success"], true, "{twin}");
+    drop(owner.finish()?);
+    fails(&raw::send(&world, &stolen(None))?);
+
+    assert_eq!(world.gate.executed()?, ["select 'own' as A"]);
+    world.flush()?;
+    let events = world.query(
+        "select event_code, severity, count(*) n from events where event_code in ('AU003', 'AU008', 'NT001') \
+         and coalesce(detail::varchar, '') not like '%169.254.%' group by all order by all",
+    )?;
+    let event =
+        |code: &str, severity: u8| json!({"event_code": code, "severity": severity, "n": 2});
+    let expected = [event("AU003", 4), event("AU008", 3), event("NT001", 3)];
+    assert_eq!(events, expected);
     Ok(())
 }
 

@@ -21,10 +21,7 @@ fn what_samlp_issues_is_read_whole() {
         "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
     );
     assert_eq!(found.groups(), ["analysts", "R&D"]);
-    assert_eq!(
-        (found.user(), found.email()),
-        (Some("Ada L."), Some("ada@example.com"))
-    );
+    assert_eq!(found.user(), Some("Ada L."));
     assert_eq!(found.attributes().len(), 6);
     let lifetime = found.not_on_or_after() - found.authenticated_at();
     assert_eq!(lifetime.num_seconds(), 300);

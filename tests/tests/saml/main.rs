@@ -29,7 +29,6 @@ fn settings(provider: &Provider) -> Settings {
         attributes: AttributeNames {
             groups: Some("http://schemas.passportjs.com/groups".into()),
             user: Some(format!("{claims}/name")),
-            email: Some(format!("{claims}/emailaddress")),
         },
     }
 }

@@ -27,12 +27,15 @@ const ABOVE: [&str; 7] = [
 ];
 
 /// Modules that take bytes and `now` and give values.
-const PURE: [&str; 12] = [
+const PURE: [&str; 15] = [
     "agent/src/identity/claims.rs",
     "agent/src/identity/grant.rs",
+    "agent/src/identity/handed.rs",
     "agent/src/identity/issuer.rs",
     "agent/src/identity/keys.rs",
+    "agent/src/identity/provider.rs",
     "agent/src/identity/saml/",
+    "agent/src/identity/sign_in/",
     "agent/src/identity/token.rs",
     "agent/src/statement/",
     "agent/src/policy/",

@@ -20,6 +20,18 @@ use crate::control::request::Opened;
 /// Signals that are handed on to the command.
 const HANDED_ON: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
 
+/// What the command's process is started with.
+pub(super) struct Entry<'e> {
+    pub(super) opened: &'e Opened,
+    pub(super) socket: &'e Path,
+    /// Whom it becomes, if that is another than the caller.
+    pub(super) user: Option<&'e str>,
+    pub(super) command: &'e [OsString],
+    pub(super) trust: &'e Trust,
+    /// The caller's variables that it does not get.
+    pub(super) removed: &'e [String],
+}
+
 /// The running command.
 pub(super) struct Child {
     process: process::Child,
@@ -28,13 +40,15 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts this program again, to become the command.
-    pub(super) fn start(
-        opened: &Opened,
-        socket: &Path,
-        command: &[OsString],
-        trust: &Trust,
-        removed: &[String],
-    ) -> io::Result<Self> {
+    pub(super) fn start(entry: &Entry<'_>) -> io::Result<Self> {
+        let Entry {
+            opened,
+            socket,
+            user,
+            command,
+            trust,
+            removed,
+        } = *entry;
         // Before the command: none of its signals, nor its end, is missed.
         let signals = SignalsInfo::new(not_ignored()?)?;
         let mut again = Command::new("/proc/self/exe");
@@ -42,6 +56,7 @@ impl Child {
             .arg0("icecore")
             .args(["run", "--enter", &opened.session.to_string(), "--control"])
             .arg(socket)
+            .args(user.into_iter().flat_map(|name| ["--user", name]))
             .arg("--")
             .args(command)
             .env(TOKEN_VARIABLE, &opened.token)

@@ -1,4 +1,4 @@
-//! The command's process: into the session, then it becomes the command.
+//! The command's process: into the session, then it becomes the command, as another user if root asks for that.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,6 +10,7 @@ use rustix::thread::set_no_new_privs;
 
 use super::PATIENCE;
 use super::program::{NOT_EXECUTABLE, NOT_FOUND};
+use super::user::Login;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::socket::{DaemonName, ask, connect, misunderstood};
@@ -24,16 +25,30 @@ pub(super) const TOKEN_VARIABLE: &str = "ICECORE_ENTER_TOKEN";
 const FIRST_OTHER_DESCRIPTOR: u32 = 3;
 
 /// Enters the session and becomes the command; comes back only if that failed.
-pub(super) fn enter(session: SessionId, daemon: &DaemonName, command: &[OsString]) -> ExitCode {
-    if let Err(failure) = move_in(session, daemon) {
-        return failure.report();
-    }
+///
+/// Still as the caller it enters: whoever has the command's uid could else take the token from it and enter itself.
+pub(super) fn enter(
+    session: SessionId,
+    daemon: &DaemonName,
+    user: Option<&str>,
+    command: &[OsString],
+) -> ExitCode {
+    let entered = user.map(Login::find).transpose().and_then(|login| {
+        move_in(session, daemon)?;
+        login.as_ref().map(Login::begin).transpose()?;
+        Ok(login)
+    });
+    let login = match entered {
+        Ok(login) => login,
+        Err(failure) => return failure.report(),
+    };
     let Some((program, arguments)) = command.split_first() else {
         return Failure::text(Exit::Usage, "expected a command").report();
     };
     let error = Command::new(program)
         .args(arguments)
         .env_remove(TOKEN_VARIABLE)
+        .envs(login.iter().flat_map(Login::variables))
         .exec();
     eprintln!("icecore: `{}`: {error}", program.display());
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound {
@@ -56,6 +71,7 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     }
     let lock_down = close_on_exec_from(FIRST_OTHER_DESCRIPTOR)

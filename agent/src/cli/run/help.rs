@@ -5,6 +5,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   icecore run -- python3 report.py
   icecore run --label change=CHG123 -- dbt run
+  sudo -E icecore run --user agent -- python3 job.py
   icecore run --require enforced -- claude -p 'how many orders were late?'
 
 Exit codes: that of CMD; 127 if there is no CMD, 126 if it cannot be executed, 128 and the signal's number if a signal \
@@ -21,8 +22,10 @@ what the caller had set there:
   SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED=false unless set: Go does not wait for a revocation server
 
 Identity: the session acts for whom a token shows, of --identity-token-file or --identity-token-env, else of the variable \
-that the config names (ICECORE_ID_TOKEN), else of GitHub's runner, which is asked for one. These variables, \
-ACTIONS_ID_TOKEN_REQUEST_* and CI_JOB_JWT* are kept from the command.
+that the config names (ICECORE_ID_TOKEN), else of GitHub's runner, which is asked for one, else of the \
+user's `icecore login`. These variables, \
+ACTIONS_ID_TOKEN_REQUEST_* and CI_JOB_JWT* are kept from the command. A token opens one session. A job's token needs a \
+command of another uid than its caller's: start as root with --user NAME.
 
 What does not trust it, and what to do; a warning says so where it can be seen from outside:
   a JVM trust store that the caller or the command line chooses: import the CA there with keytool

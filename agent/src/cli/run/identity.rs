@@ -34,7 +34,7 @@ const KEPT_OUTSIDE: [&str; 5] = [
 /// Names where the session's token is.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct TokenSource {
-    /// Shows who the session acts for by the token in this file (OpenID Connect)
+    /// Shows who the session acts for by the token in this file: a JWT (OpenID Connect), or a SAML message in base64
     #[arg(long, value_name = "FILE")]
     identity_token_file: Option<PathBuf>,
 
@@ -121,7 +121,8 @@ impl TokenFile {
 fn of_file(file: &Path) -> Result<HandedToken, Failure> {
     let place = format!("`{}`", file.display());
     let mut bytes = Vec::new();
-    let limit = TOKEN_TEXT_MAX_BYTES as u64 + 2;
+    // Base64 in lines is longer by its line ends: two bytes in 64 where the lines are shortest.
+    let limit = (TOKEN_TEXT_MAX_BYTES + TOKEN_TEXT_MAX_BYTES / 32) as u64 + 2;
     let read = File::open(file).and_then(|opened| opened.take(limit).read_to_end(&mut bytes));
     read.map_err(|error| {
         let error = anyhow::Error::from(error).context(format!("{place}: cannot read the token"));
@@ -134,7 +135,8 @@ fn of_variable(variable: &str, value: OsString) -> Result<HandedToken, Failure> 
     token(&format!("`{variable}`"), value.into_encoded_bytes())
 }
 
-/// Takes a text that has a token's form; what it says is for the daemon to judge.
+/// Takes a text that has a token's form; what it says is for the daemon to judge. Base64, which has no dots, may come in
+/// lines, as SAML messages do.
 fn token(place: &str, bytes: Vec<u8>) -> Result<HandedToken, Failure> {
     let wrong = |found: &str| {
         let text = format!(
@@ -143,7 +145,10 @@ fn token(place: &str, bytes: Vec<u8>) -> Result<HandedToken, Failure> {
         Failure::text(Exit::Usage, text)
     };
     let text = String::from_utf8(bytes).map_err(|_| wrong("other bytes"))?;
-    let text = text.trim_end_matches(['\r', '\n']);
+    let mut text = text.trim_end_matches(['\r', '\n']).to_owned();
+    if !text.contains('.') {
+        text.retain(|letter| !['\r', '\n'].contains(&letter));
+    }
     if text.is_empty() {
         return Err(wrong("nothing"));
     }
@@ -153,7 +158,7 @@ fn token(place: &str, bytes: Vec<u8>) -> Result<HandedToken, Failure> {
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(wrong("other characters"));
     }
-    Ok(HandedToken::new(text.to_owned()))
+    Ok(HandedToken::new(text))
 }
 
 /// What GitHub's runner answers.
@@ -196,13 +201,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_one_line_of_visible_characters() {
+    fn a_token_is_visible_characters_in_one_line_or_base64_in_lines() {
         let read = |text: &str| {
             let taken = token("`f`", text.as_bytes().to_vec());
             taken.map(|token| token.reveal().to_owned()).ok()
         };
         assert_eq!(read("a.b.c\n").as_deref(), Some("a.b.c"));
-        for bad in ["", "\n", "a b", "a\nb", "a\u{e4}", "\u{1b}a"] {
+        assert_eq!(
+            read("PHNh\r\nbWw+\nIA==\n").as_deref(),
+            Some("PHNhbWw+IA==")
+        );
+        for bad in ["", "\n", "a b", "a.b\n.c", "a\u{e4}", "\u{1b}a"] {
             assert_eq!(read(bad), None, "{bad:?}");
         }
         let longest = "a".repeat(TOKEN_TEXT_MAX_BYTES);
@@ -215,6 +224,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "a".repeat(TOKEN_TEXT_MAX_BYTES * 2)).unwrap();
         assert!(of_file(file.path()).is_err());
+        let lines: Vec<String> = vec!["a".repeat(64); TOKEN_TEXT_MAX_BYTES / 64];
+        std::fs::write(file.path(), lines.join("\r\n") + "\r\n").unwrap();
+        let read = of_file(file.path()).ok().unwrap();
+        assert_eq!(read.reveal().len(), TOKEN_TEXT_MAX_BYTES);
         std::fs::write(file.path(), "a.b.c\n").unwrap();
         assert_eq!(of_file(file.path()).ok().unwrap().reveal(), "a.b.c");
     }

@@ -58,8 +58,10 @@ fn sweep_one(
     let descriptor = open_folder(folder)?;
     let facts = File::from(descriptor.try_clone()?).metadata()?;
     let age = now.timestamp().saturating_sub(facts.mtime());
-    let private = facts.mode() & 0o777 == 0o700 && facts.uid() == geteuid().as_raw();
-    if !private || age < AGE_MIN.as_secs().cast_signed() {
+    // Others may look into it if the command is another user's.
+    let made = [0o700, 0o755].contains(&(facts.mode() & 0o7777));
+    let own = made && facts.uid() == geteuid().as_raw();
+    if !own || age < AGE_MIN.as_secs().cast_signed() {
         return Ok(());
     }
     if flock(&descriptor, FlockOperation::NonBlockingLockExclusive).is_err() || lives(session) {
@@ -133,10 +135,11 @@ mod tests {
     #[test]
     fn folder_of_a_dead_launcher_goes() {
         let place = Place::new();
-        let folder = place.of_session();
+        let (folder, for_another) = (place.of_session(), place.of_session());
+        fs::set_permissions(&for_another, Permissions::from_mode(0o755)).unwrap();
         drop(hold(&folder).unwrap());
         place.sweep(TimeDelta::minutes(2));
-        assert!(!folder.exists());
+        assert!(!folder.exists() && !for_another.exists());
     }
 
     #[test]
@@ -162,7 +165,7 @@ mod tests {
         let place = Place::new();
         let other = place.folder("icecore-notes");
         let open = place.of_session();
-        fs::set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o775)).unwrap();
         let target = place.folder("target");
         let link = place.0.path().join(format!("{PREFIX}{}", SessionId::new()));
         symlink(&target, &link).unwrap();

@@ -164,7 +164,8 @@ impl Keeper {
                     | Reply::Entered {}
                     | Reply::Attached {}
                     | Reply::Identified {}
-                    | Reply::Flushed {},
+                    | Reply::Flushed {}
+                    | Reply::Login(_),
                 ) => {}
                 Ok(Reply::NotIdentified { reason }) => {
                     let reason = reason.escape_default();
@@ -212,7 +213,8 @@ impl Keeper {
             | Reply::Identified {}
             | Reply::NotIdentified { .. }
             | Reply::Closed { .. }
-            | Reply::Flushed {} => {
+            | Reply::Flushed {}
+            | Reply::Login(_) => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }
         }

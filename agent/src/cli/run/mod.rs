@@ -9,12 +9,14 @@ mod enter;
 mod help;
 mod identity;
 mod java;
+mod job;
 mod leftover;
 mod link;
 mod program;
 mod summary;
 mod trust;
 mod untouched;
+mod user;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -32,15 +34,16 @@ use super::socket::{DaemonName, ask, connect, misunderstood};
 use crate::clock::Clock;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
-use child::Child;
+use child::{Child, Entry};
 use identity::TokenSource;
 use link::{Link, Told};
 use summary::Summary;
 use trust::Trust;
 use untouched::{Surroundings, untouched};
 
-/// How long the daemon may take to answer; it waits 10 s for a proxy and 10 s for the record.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the daemon may take to answer; it waits 10 s for a proxy, 20 s for an issuer that refreshes a login, 15 s for one
+/// whose token is looked at, and 10 s for the record.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a command in a session of its own
 ///
@@ -66,6 +69,14 @@ pub(super) struct Args {
     #[arg(long, short)]
     quiet: bool,
 
+    /// Runs CMD as this user of /etc/passwd, with its groups, HOME, SHELL, USER and LOGNAME, as su(1) does; root only
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// Lets a job's token be used though CMD, of the same uid as its caller, may read or mint the job's tokens; recorded
+    #[arg(long)]
+    allow_same_uid: bool,
+
     #[command(flatten)]
     identity: TokenSource,
 
@@ -88,7 +99,7 @@ pub(super) fn run(args: Args, clock: Clock) -> ExitCode {
         eprintln!("icecore: warning: this process can be looked into: {error}");
     }
     if let Some(session) = args.enter {
-        return enter::enter(session, &args.daemon, &args.command);
+        return enter::enter(session, &args.daemon, args.user.as_deref(), &args.command);
     }
     launch(args, clock).unwrap_or_else(|failure| failure.report())
 }
@@ -116,6 +127,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     let found = args.identity.find(&wanted)?;
@@ -124,6 +136,14 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         exe: exe.to_string_lossy().into_owned(),
         argv_sha256: argv_sha256(&args.command),
         require_enforced: args.require.is_some(),
+        user: args.user.clone(),
+        allow_same_uid: args.allow_same_uid,
+        claimed_job: found
+            .token
+            .is_none()
+            .then(job::claimed)
+            .flatten()
+            .map(Box::new),
         identity_token: found.token,
     };
     let opened = match ask(&mut lines, &request, PATIENCE)? {
@@ -135,14 +155,23 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     // From here on an early return ends the session: the control connection goes.
-    let caller = |name: &str| env::var_os(name);
-    let trust = Trust::write(&opened.ca, opened.session, caller, clock.now()).map_err(|error| {
-        let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
-        Failure::new(Exit::Unreachable, error)
-    })?;
+    let is_another = args.user.is_some();
+    // Another user cannot look into the caller's own folders.
+    let is_own = |name: &str| is_another && trust::OWN_PLACES.contains(&name);
+    let caller = |name: &str| env::var_os(name).filter(|_| !is_own(name));
+    let trust = Trust::write(&opened.ca, opened.session, caller, clock.now())
+        .and_then(|trust| {
+            is_another.then(|| trust.open_to_others()).transpose()?;
+            Ok(trust)
+        })
+        .map_err(|error| {
+            let error = anyhow::Error::from(error).context("trust in the proxy cannot be set up");
+            Failure::new(Exit::Unreachable, error)
+        })?;
     let around = Surroundings {
         ca: &opened.ca,
         caller: &caller,
@@ -156,8 +185,15 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         let error = anyhow::Error::from(error).context("the command cannot be started");
         Failure::new(Exit::Unreachable, error)
     };
-    let mut child = Child::start(&opened, &socket, &args.command, &trust, &found.removed)
-        .map_err(not_started)?;
+    let entry = Entry {
+        opened: &opened,
+        socket: &socket,
+        user: args.user.as_deref(),
+        command: &args.command,
+        trust: &trust,
+        removed: &found.removed,
+    };
+    let mut child = Child::start(&entry).map_err(not_started)?;
     let link = Link::hold(lines, &socket, &opened).map_err(not_started)?;
     if let Some(file) = found.file {
         link.follow(file).map_err(not_started)?;

@@ -89,6 +89,9 @@ impl Summary<'_> {
         if self.opened.record_mode == "best_effort" {
             line.push_str("; best_effort record: some of it may be lost");
         }
+        if self.opened.same_uid {
+            line.push_str("; same uid: the command could read or mint its job's tokens");
+        }
         if let Some(reason) = &self.opened.advisory {
             line.push_str(&format!("; advisory: {}", reason.escape_default()));
         }

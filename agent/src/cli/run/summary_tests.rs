@@ -17,6 +17,7 @@ fn opened() -> Opened {
         record_mode: "strict_local".to_owned(),
         store: DEFAULT_STORE.to_owned(),
         advisory: None,
+        same_uid: false,
     }
 }
 

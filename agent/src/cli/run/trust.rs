@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -28,6 +28,9 @@ const HOST_ROOTS: [&str; 6] = [
 
 /// Longest file of roots that is taken over.
 const ROOTS_MAX_BYTES: u64 = 16 << 20;
+
+/// Variables that name folders of the caller's own.
+pub(super) const OWN_PLACES: [&str; 2] = ["XDG_RUNTIME_DIR", "TMPDIR"];
 
 /// Every file that is written for a session; nothing else is removed from a folder that was left over.
 const FILES: [&str; 5] = [
@@ -114,6 +117,14 @@ impl Trust {
         trust.warnings.sort();
         trust.warnings.dedup();
         Ok(trust)
+    }
+
+    /// Lets all users read the files, for a command of another user's: they are roots, and no secret.
+    pub(super) fn open_to_others(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            fs::set_permissions(entry?.path(), Permissions::from_mode(0o644))?;
+        }
+        fs::set_permissions(&self.folder, Permissions::from_mode(0o755))
     }
 
     /// Reads the roots that a variable names; warns if that cannot be done.
@@ -241,13 +252,12 @@ fn create(path: &Path) -> io::Result<fs::File> {
 
 /// Lists where a user's own files of the moment go, the best place first.
 fn places(caller: &impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
-    let named = [
-        caller("XDG_RUNTIME_DIR"),
-        caller("TMPDIR"),
-        Some("/tmp".into()),
-    ];
+    let named = OWN_PLACES
+        .map(caller)
+        .into_iter()
+        .chain([Some("/tmp".into())]);
     let mut places: Vec<PathBuf> = Vec::new();
-    for place in named.into_iter().flatten().map(PathBuf::from) {
+    for place in named.flatten().map(PathBuf::from) {
         if place.is_absolute() && !places.contains(&place) {
             places.push(place);
         }

@@ -117,12 +117,6 @@ impl Assertion {
         self.described.user.as_deref()
     }
 
-    /// Gives the subject's mail address, if the settings name an attribute.
-    #[must_use]
-    pub fn email(&self) -> Option<&str> {
-        self.described.email.as_deref()
-    }
-
     /// Gives all attributes, each with its values.
     #[must_use]
     pub fn attributes(&self) -> &BTreeMap<String, Vec<String>> {

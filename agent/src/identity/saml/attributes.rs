@@ -17,7 +17,6 @@ const LINK: &str = "http://schemas.microsoft.com/claims/groups.link";
 pub(super) struct Described {
     pub(super) groups: Vec<String>,
     pub(super) user: Option<String>,
-    pub(super) email: Option<String>,
     pub(super) all: BTreeMap<String, Vec<String>>,
 }
 
@@ -57,17 +56,7 @@ pub(super) fn read<'a, 'input: 'a>(
         .as_ref()
         .map(|name| single(&all, name))
         .transpose()?;
-    let email = names
-        .email
-        .as_ref()
-        .map(|name| single(&all, name))
-        .transpose()?;
-    Ok(Described {
-        groups,
-        user,
-        email,
-        all,
-    })
+    Ok(Described { groups, user, all })
 }
 
 fn single(all: &BTreeMap<String, Vec<String>>, name: &str) -> Result<String, SamlError> {

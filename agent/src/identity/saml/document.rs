@@ -2,17 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use roxmltree::{Document, ParsingOptions};
 
 use super::error::{SamlError, shown};
 
 /// Largest XML, in bytes; responses with hundreds of groups have some 100 KiB.
-pub(super) const XML_MAX_BYTES: usize = 256 << 10;
-
-/// Largest message, in bytes: base64 is a third longer, and may have line breaks.
-const MESSAGE_MAX_BYTES: usize = 2 * XML_MAX_BYTES;
+pub const XML_MAX_BYTES: usize = 256 << 10;
 
 /// Deepest nesting of elements; SAML's own is about ten.
 const LEVELS_MAX: usize = 32;
@@ -40,28 +35,23 @@ const CONSTRUCTS: [(&str, &str); 4] = [
 pub(super) struct Text(String);
 
 impl Text {
-    /// Takes XML, or the base64 of it as browsers post it.
+    /// Takes XML in UTF-8.
     ///
     /// Signatures leave comments out, so that readers disagree where a text ends; entities and other encodings make
     /// one document two. Nothing of them is in what providers send, and all are refused before anything is parsed.
-    pub(super) fn read(message: &[u8]) -> Result<Self, SamlError> {
-        within(message.len(), MESSAGE_MAX_BYTES)?;
-        let message = message.trim_ascii();
-        let decoded;
-        let xml = if message.starts_with(b"<") || message.starts_with(BOM.as_bytes()) {
-            message
-        } else {
-            let digits: Vec<u8> = message
-                .iter()
-                .copied()
-                .filter(|byte| !byte.is_ascii_whitespace())
-                .collect();
-            decoded = STANDARD.decode(digits).map_err(|_| SamlError::NotXml)?;
-            decoded.as_slice()
-        };
-        within(xml.len(), XML_MAX_BYTES)?;
+    pub(super) fn read(xml: &[u8]) -> Result<Self, SamlError> {
+        if xml.len() > XML_MAX_BYTES {
+            return Err(SamlError::TooLarge {
+                found: xml.len(),
+                max: XML_MAX_BYTES,
+            });
+        }
         let text = std::str::from_utf8(xml).map_err(|_| SamlError::NotXml)?;
-        let text = undeclared(text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start())?;
+        let text = text.strip_prefix(BOM).unwrap_or(text).trim_ascii();
+        let text = undeclared(text)?.trim_ascii_start();
+        if !text.starts_with('<') {
+            return Err(SamlError::NotXml);
+        }
         for (start, what) in CONSTRUCTS {
             if text.contains(start) {
                 return Err(SamlError::Construct(what));
@@ -103,13 +93,6 @@ impl Text {
 
 /// The mark that some programs begin a file with.
 const BOM: &str = "\u{feff}";
-
-fn within(found: usize, max: usize) -> Result<(), SamlError> {
-    if found > max {
-        return Err(SamlError::TooLarge { found, max });
-    }
-    Ok(())
-}
 
 /// Cuts the XML declaration off, which may state XML 1.0 and UTF-8 only.
 fn undeclared(text: &str) -> Result<&str, SamlError> {

@@ -50,6 +50,13 @@ pub(super) fn open<'a, 'input>(
     inner.or(covered).ok_or(SamlError::Unsigned)
 }
 
+/// Gives the issuer that the one assertion of a message states, signed or not.
+pub(super) fn stated_issuer(document: &Document<'_>) -> Result<String, SamlError> {
+    let assertion = only_assertion(document.root_element())?;
+    let issuer = one(assertion, &children(assertion)?, SAML, "Issuer")?;
+    Ok(stated(issuer)?.to_owned())
+}
+
 /// Finds the assertion, which is the document or a child of its root, and the only element of that name.
 fn only_assertion<'a, 'input>(root: Node<'a, 'input>) -> Result<Node<'a, 'input>, SamlError> {
     if let Some(encrypted) = root

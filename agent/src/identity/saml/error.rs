@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 const SHOWN_MAX: usize = 120;
 
 /// Why a message is no proof of an identity.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SamlError {
     /// More bytes than any provider sends.
     #[error("SAML document: expected at most {max} bytes, found {found}")]
@@ -16,10 +16,8 @@ pub enum SamlError {
         /// What is taken.
         max: usize,
     },
-    /// Neither XML in UTF-8 nor the base64 of it.
-    #[error(
-        "SAML document: expected XML in UTF-8, or its base64 without `-` and `_`, found neither"
-    )]
+    /// Something else than XML in UTF-8.
+    #[error("SAML document: expected XML in UTF-8, found another text or encoding")]
     NotXml,
     /// A part of XML that a signature leaves out or that programs read in different ways.
     #[error("SAML document: expected elements and text alone, found {0}")]

@@ -1,8 +1,9 @@
 //! SAML 2.0 assertions as proof of who asks: bytes, settings and the time to an [`Assertion`].
 //!
-//! A message is a `Response` as a browser posts it, or a bare `Assertion`, as XML or base64. It is taken if a key of the
+//! A message is the XML of a `Response`, as a browser posts it, or of a bare `Assertion`. It is taken if a key of the
 //! provider's metadata signed the one assertion in it, if the assertion is for us and for now, and if it was not used
-//! before. Only what was verified is read. Sources: SAML 2.0 core, and profiles 4.1.4 (bearer assertions).
+//! before. Only what was verified is believed: the issuer that a message states finds its provider, who must prove it.
+//! Sources: SAML 2.0 core, and profiles 4.1.4 (bearer assertions).
 //!
 //! Limits: 256 KiB of XML, 32 levels, no DTD, comment, CDATA section or processing instruction; encrypted parts are not
 //! supported; every signature is as `signature.rs` says, with SHA-256 or longer; a subject is confirmed once, as bearer.
@@ -20,13 +21,14 @@ mod seen;
 mod signature;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use assertion::{Assertion, NameId};
+pub use document::XML_MAX_BYTES;
 pub use error::SamlError;
 pub use metadata::Provider;
 pub use seen::Seen;
@@ -55,8 +57,6 @@ pub struct AttributeNames {
     pub groups: Option<String>,
     /// What it is called; if named here, each assertion must have it once.
     pub user: Option<String>,
-    /// Its mail address; if named here, each assertion must have it once.
-    pub email: Option<String>,
 }
 
 /// Verifies a message and gives what it asserts, once: `seen` remembers it.
@@ -77,6 +77,15 @@ pub fn verify(
     let assertion = Assertion::read(signed, settings, moment)?;
     seen.claim(&assertion, moment)?;
     Ok(assertion)
+}
+
+/// Gives who a message says to have made it, by which its provider is found; nothing of it is proved.
+///
+/// # Errors
+/// If it is no message with one assertion.
+pub fn stated_issuer(message: &[u8]) -> Result<String, SamlError> {
+    let text = document::Text::read(message)?;
+    envelope::stated_issuer(&text.parse()?)
 }
 
 /// The time of day, as exact as two clocks agree.
@@ -106,7 +115,7 @@ impl Moment {
 
     /// Makes sure that a time has not come.
     fn not_on_or_after(self, place: &'static str, at: DateTime<Utc>) -> Result<(), SamlError> {
-        if self.is_over(at) {
+        if self.now.signed_duration_since(at) >= self.leeway {
             return Err(SamlError::Over {
                 place,
                 at,
@@ -114,9 +123,5 @@ impl Moment {
             });
         }
         Ok(())
-    }
-
-    fn is_over(self, at: DateTime<Utc>) -> bool {
-        self.now.signed_duration_since(at) >= self.leeway
     }
 }

@@ -10,6 +10,7 @@ use super::{Assertion, Moment, SamlError};
 #[derive(Debug)]
 pub struct Seen {
     max: usize,
+    /// Until when each could be taken, by the leeway that it was taken with: another provider's may be shorter.
     until: BTreeMap<(String, String), DateTime<Utc>>,
 }
 
@@ -25,7 +26,7 @@ impl Seen {
 
     /// Uses an assertion.
     pub(super) fn claim(&mut self, assertion: &Assertion, moment: Moment) -> Result<(), SamlError> {
-        self.until.retain(|_, until| !moment.is_over(*until));
+        self.until.retain(|_, until| moment.now < *until);
         let key = (assertion.issuer().to_owned(), assertion.id().to_owned());
         if self.until.contains_key(&key) {
             return Err(SamlError::Replayed(super::error::shown(assertion.id())));
@@ -33,7 +34,11 @@ impl Seen {
         if self.until.len() >= self.max {
             return Err(SamlError::SeenFull(self.until.len()));
         }
-        self.until.insert(key, assertion.not_on_or_after());
+        let until = assertion
+            .not_on_or_after()
+            .checked_add_signed(moment.leeway);
+        self.until
+            .insert(key, until.unwrap_or(DateTime::<Utc>::MAX_UTC));
         Ok(())
     }
 }

@@ -181,8 +181,47 @@ pub(crate) fn job(changes: Value) -> Principal {
     shows(&issuer, &with(changes)).unwrap()
 }
 
+/// Gives the principal of a good SAML assertion, whose provider ends sessions at 20:00 on 2026-11-26.
+pub(crate) fn asserted() -> Principal {
+    provider::tests::asserted()
+}
+
 #[track_caller]
 fn refused(issuer: &Issuer, changes: Value, expected: &str) {
     let error = shows(issuer, &with(changes)).unwrap_err();
     assert_eq!(error.to_string(), expected);
+}
+
+/// All hosts claim a token under one digest, whatever they call its issuer and however its signature is written.
+#[test]
+fn a_claims_digest_is_the_tokens_and_its_issuers() {
+    let digest = |issuer: &Issuer, changes: Value| {
+        let signer = Signer::ec();
+        let token = signer.token(&header("ES256"), &with(changes).to_string());
+        judge(issuer, &signer.keys(), &token)
+            .unwrap()
+            .claim_sha256()
+    };
+    let named = |name: &str| Issuer {
+        name: name.to_owned(),
+        ..issuer()
+    };
+    let without_id = || json!({ "jti": null });
+    let one = digest(&named("okta"), without_id());
+    assert!(one.is_some());
+    assert_eq!(one, digest(&named("other"), without_id()));
+    assert_ne!(
+        one,
+        digest(&named("okta"), json!({ "jti": null, "sub": "00u2" }))
+    );
+    let elsewhere = Issuer {
+        url: "https://other.test".to_owned(),
+        ..issuer()
+    };
+    let claims = json!({ "iss": "https://other.test" });
+    assert_ne!(digest(&issuer(), json!({})), digest(&elsewhere, claims));
+    assert_eq!(
+        Principal::host_user("ci".to_owned(), 7).claim_sha256(),
+        None
+    );
 }

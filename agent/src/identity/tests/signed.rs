@@ -191,3 +191,20 @@ fn a_token_that_could_be_read_in_two_ways_is_refused() {
         "token: expected at most 16384 bytes, found 16385 bytes",
     );
 }
+
+#[test]
+fn a_token_is_told_from_an_ordinary_password_by_its_form() {
+    let token = Signer::ec().token(&header("ES256"), &claims().to_string());
+    assert!(Token::is_like(&token) && Token::is_like("eyJ.."));
+    for other in [
+        "",
+        "hunter2",
+        "an.ordinary.password",
+        "eyJ",
+        "eyJ.a",
+        "eyJ.a.b.c",
+        "ver:1-hint:2-a.b.c",
+    ] {
+        assert!(!Token::is_like(other), "{other}");
+    }
+}

@@ -28,7 +28,7 @@ static LABEL: [Column; 2] = [
 ];
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 51] = [
+static COLUMNS: [Column; 55] = [
     Column::new(16, "phase", Text, "`open` or `close`.").required().dictionary(),
     Column::new(17, "is_final", Bool, "Whether the session is over.").required(),
     Column::new(18, "opened_at", Time, "When the session opened.").required(),
@@ -37,7 +37,7 @@ static COLUMNS: [Column; 51] = [
     Column::new(21, "idp_issuer", Text, "Issuer of the verified identity.").dictionary(),
     Column::new(22, "idp_subject", Text, "Subject of the verified identity.").bloom(),
     Column::new(23, "idp_protocol", Text, "`oidc` or `saml`.").dictionary(),
-    Column::new(24, "id_token_jti_sha256", Hash, "SHA-256 of the ID token's `jti`, or of what is signed of it where it has none."),
+    Column::new(24, "id_token_jti_sha256", Hash, "SHA-256 of the ID token's `jti`, or of what is signed of it where it has none; of a SAML assertion's id."),
     Column::new(25, "principal_type", Text, "`human` or `workload`.").dictionary(),
     Column::new(26, "user_display", Text, "Name to show; a pseudonym by default."),
     Column::new(27, "ci_provider", Text, "CI system that issued the identity.").dictionary(),
@@ -76,10 +76,14 @@ static COLUMNS: [Column; 51] = [
     Column::new(60, "denied", I64, "Statements that were refused."),
     Column::new(61, "enforcement", Text, "`enforced`, or `advisory` where the session's user can become root.").required().dictionary(),
     Column::new(62, "mode", Text, "`enforce`, or `observe` where refusals are recorded and not made.").required().dictionary(),
-    Column::new(63, "user", Text, "Host account of the session.").dictionary(),
-    Column::new(64, "uid", I64, "User id of the session."),
+    Column::new(63, "user", Text, "Host account that the session's command runs as.").dictionary(),
+    Column::new(64, "uid", I64, "User id that the session's command runs as."),
     Column::new(65, "labels", List(&Struct(&LABEL)), "Labels that the caller gave; not verified."),
     Column::new(66, "resumed", Bool, "Whether an earlier proxy had opened the session."),
+    Column::new(67, "caller_user", Text, "Host account that started the session.").dictionary(),
+    Column::new(68, "caller_uid", I64, "User id that started the session."),
+    Column::new(69, "same_uid", Bool, "For a job's token: whether the command has the uid of its caller or of a process that started that, and so may read or mint the job's tokens."),
+    Column::new(70, "ci_facts", Text, "`verified` if a token showed the columns of the job, `claimed` if the caller's environment did, which anybody can set.").dictionary(),
 ];
 
 /// One row of `sessions`; each field is the column of its name.
@@ -140,11 +144,15 @@ pub struct SessionRow {
     pub uid: Option<i64>,
     pub labels: BTreeMap<String, String>,
     pub resumed: Option<bool>,
+    pub caller_user: Option<String>,
+    pub caller_uid: Option<i64>,
+    pub same_uid: Option<bool>,
+    pub ci_facts: Option<String>,
 }
 
 impl SessionRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 51] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 55] {
         let labels: Vec<Value> = self
             .labels
             .into_iter()
@@ -208,6 +216,10 @@ impl SessionRow {
             ("uid", self.uid.into()),
             ("labels", labels.into()),
             ("resumed", self.resumed.into()),
+            ("caller_user", self.caller_user.into()),
+            ("caller_uid", self.caller_uid.into()),
+            ("same_uid", self.same_uid.into()),
+            ("ci_facts", self.ci_facts.into()),
         ]
     }
 }

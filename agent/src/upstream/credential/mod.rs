@@ -2,6 +2,7 @@
 //! they can be rotated.
 
 mod check;
+mod client;
 mod key;
 mod oauth;
 mod source;
@@ -19,6 +20,7 @@ use crate::snowflake::login::Proof;
 use crate::snowflake::secret::Secret;
 use crate::web;
 pub use check::flaws;
+pub use client::{OAuthClient, Unasked, error_word};
 use key::{KeyError, KeyPair};
 use oauth::TokenEndpoint;
 use source::SecretSource;

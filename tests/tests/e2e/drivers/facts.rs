@@ -23,8 +23,8 @@ pub(super) struct Facts {
     pub(super) closes: bool,
     /// How many logins its steps make: one a connection, or one a statement.
     pub(super) logins: Logins,
-    /// The code under which a later statement tells that the login is lost; none where each statement logs in.
-    pub(super) lost_login: Option<i64>,
+    /// Whether it sends a statement again whose connection broke.
+    pub(super) sends_again: bool,
 }
 
 /// How a driver runs several statements.
@@ -60,8 +60,7 @@ pub(super) const CONNECTOR_4: Facts = Facts {
     batch: Batch::OneRequest,
     closes: true,
     logins: Logins::PerConnection,
-    // Renewal is refused: log in anew.
-    lost_login: Some(390_114),
+    sends_again: true,
 };
 
 /// Python connector 5.2.0.
@@ -76,8 +75,6 @@ pub(super) const NODE: Facts = Facts {
     product: Product::Node,
     version: "3.3.0",
     tables: &[],
-    // It ends its connection and says that of every later statement.
-    lost_login: Some(407_002),
     ..CONNECTOR_4
 };
 
@@ -99,7 +96,6 @@ pub(super) const CLI: Facts = Facts {
     tables: &[],
     batch: Batch::ItsOwn,
     logins: Logins::PerStatement,
-    lost_login: None,
     ..CONNECTOR_4
 };
 
@@ -112,8 +108,7 @@ pub(super) const CRATE: Facts = Facts {
     asynchronous: false,
     batch: Batch::No,
     closes: false,
-    // It renews nothing: its caller logs in anew.
-    lost_login: Some(390_112),
+    sends_again: false,
     ..CONNECTOR_4
 };
 
@@ -124,6 +119,6 @@ pub(super) const SQL_API: Facts = Facts {
     tables: &[],
     closes: false,
     logins: Logins::Never,
-    lost_login: None,
+    sends_again: false,
     ..CONNECTOR_4
 };

@@ -49,13 +49,12 @@ fn what_signatures_leave_out_or_parsers_read_differently_is_refused() {
         .flat_map(u16::to_le_bytes)
         .collect();
     refuses(wide, "expected XML in UTF-8");
-    refuses("PGE+", "expected well-formed XML");
-    refuses("*", "found neither");
+    refuses("<a", "expected well-formed XML");
+    refuses("PGE+", "expected XML in UTF-8");
 }
 
 #[test]
 fn too_much_of_anything_is_refused_before_it_costs_time() {
-    refuses("A".repeat(600 << 10), "at most 524288 bytes");
     refuses(
         format!("<a>{}</a>", " ".repeat(256 << 10)),
         "at most 262144 bytes",

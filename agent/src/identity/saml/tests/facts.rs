@@ -20,7 +20,7 @@ fn subject_times_and_attributes_are_read_as_they_stand() {
         }
     );
     assert_eq!(found.groups(), ["analysts", "R&D"]);
-    assert_eq!((found.user(), found.email()), (Some("ada"), None));
+    assert_eq!(found.user(), Some("ada"));
     assert_eq!(
         found.attributes().keys().collect::<Vec<_>>(),
         ["groups", "user"]
@@ -83,4 +83,21 @@ fn what_the_settings_need_must_be_there_once_and_groups_must_be_there_themselves
         }
         refuses(signed(&changed), expected);
     }
+}
+
+#[test]
+fn the_stated_issuer_is_that_of_the_one_assertion_signed_or_not() {
+    let stated = |message: &str| stated_issuer(message.as_bytes());
+    let idp = Ok("https://idp.example".to_owned());
+    assert_eq!(stated(ASSERTION), idp);
+    let other = response(&signed(ASSERTION)).replacen("idp.example", "other.example", 1);
+    assert_eq!(stated(&other), idp);
+    let two = response(&[ASSERTION, ASSERTION].concat().replacen("_a1", "_a2", 1));
+    assert!(
+        stated(&two)
+            .unwrap_err()
+            .to_string()
+            .contains("expected one `Assertion`")
+    );
+    assert!(stated(&ASSERTION.replace("saml:Issuer>", "saml:Maker>")).is_err());
 }

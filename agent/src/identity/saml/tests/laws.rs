@@ -51,6 +51,7 @@ proptest! {
         let (at, from) = (at.index(bytes.len()), from.index(bytes.len()));
         let piece = &bytes[from..(from + taken).min(bytes.len())];
         let message = [&bytes[..at], piece, &bytes[(at + length).min(bytes.len())..]].concat();
+        let _stated_or_refused = stated_issuer(&message);
         if let Ok(found) = judged(&message) {
             prop_assert_eq!(found, judged(bytes).unwrap());
         }
@@ -60,6 +61,7 @@ proptest! {
     fn any_bytes_are_a_value_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(judged(&bytes).is_err());
         prop_assert!(Provider::read(&bytes).is_err());
+        prop_assert!(stated_issuer(&bytes).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::*;
 use signer::{Form, Signer, sign};
 
 /// An assertion before it is signed, canonical as it stands; tests change it before or after.
-const ASSERTION: &str = concat!(
+pub(in crate::identity) const ASSERTION: &str = concat!(
     r#"<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_a1""#,
     r#" IssueInstant="2026-11-26T12:00:00Z" Version="2.0">"#,
     r#"<saml:Issuer>https://idp.example</saml:Issuer>"#,
@@ -48,8 +48,13 @@ fn response(assertion: &str) -> String {
     .concat()
 }
 
-fn now() -> DateTime<Utc> {
+pub(in crate::identity) fn now() -> DateTime<Utc> {
     "2026-11-26T12:01:00Z".parse().unwrap()
+}
+
+/// What the provider publishes that signs by RSA.
+pub(in crate::identity) fn provider() -> Provider {
+    Provider::read(signer::metadata(&[&Signer::rsa()]).as_bytes()).unwrap()
 }
 
 fn settings(signers: &[&Signer]) -> Settings {
@@ -62,7 +67,6 @@ fn settings(signers: &[&Signer]) -> Settings {
         attributes: AttributeNames {
             groups: Some("groups".into()),
             user: Some("user".into()),
-            email: None,
         },
     }
 }
@@ -76,9 +80,14 @@ fn judge(message: impl AsRef<[u8]>) -> Result<Assertion, SamlError> {
     )
 }
 
-/// Signs an assertion by RSA in the usual form.
+/// Signs the assertion of id `_a1` by RSA in the usual form.
 fn signed(assertion: &str) -> String {
-    sign(assertion, "_a1", &Signer::rsa(), &Form::default())
+    signed_as("_a1", assertion)
+}
+
+/// Signs the assertion of this id likewise.
+pub(in crate::identity) fn signed_as(id: &str, assertion: &str) -> String {
+    sign(assertion, id, &Signer::rsa(), &Form::default())
 }
 
 #[track_caller]
@@ -96,17 +105,13 @@ fn refuses(message: impl AsRef<[u8]>, expected: &str) {
 }
 
 #[test]
-fn an_assertion_is_read_alone_in_a_response_and_as_base64() {
-    use base64::{Engine, engine::general_purpose::STANDARD};
+fn an_assertion_is_read_alone_and_in_a_response() {
     let alone = signed(ASSERTION);
     let within = response(&alone);
-    let mut encoded = STANDARD.encode(&within);
-    encoded.insert_str(76, "\r\n");
     let expected = accepts(&alone);
     assert_eq!(expected.subject().value, "ada@example.com");
     for message in [
         within.clone(),
-        encoded,
         format!("\u{feff}<?xml version='1.0' encoding='UTF-8'?>\r\n{within}"),
     ] {
         assert_eq!(accepts(message), expected);
@@ -206,7 +211,7 @@ fn an_assertion_is_good_once() {
     let one = signed(ASSERTION);
     let [two, three] = ["_a2", "_a3"].map(|id| {
         let assertion = ASSERTION.replace("_a1", id);
-        sign(&assertion, id, &Signer::rsa(), &Form::default())
+        signed_as(id, &assertion)
     });
     let mut hand_in =
         |message: &str, now| verify(message.as_bytes(), &settings, &mut seen, now).map(|_| ());
@@ -228,12 +233,33 @@ fn an_assertion_is_good_once() {
 }
 
 #[test]
+fn what_one_leeway_lets_in_is_remembered_whatever_another_is() {
+    let (long, mut seen) = (settings(&[&Signer::rsa()]), Seen::new(9));
+    let short = Settings {
+        leeway: Duration::ZERO,
+        ..long.clone()
+    };
+    let (one, another) = (signed(ASSERTION), ASSERTION.replace("_a1", "_a2"));
+    let another = signed_as("_a2", &another.replace("T12:05:00Z", "T12:09:00Z"));
+    let mut hand_in = |message: &str, settings: &Settings, now| {
+        verify(message.as_bytes(), settings, &mut seen, now).map(|_| ())
+    };
+    assert_eq!(hand_in(&one, &long, now()), Ok(()));
+    let late = "2026-11-26T12:05:20Z".parse().unwrap();
+    assert_eq!(hand_in(&another, &short, late), Ok(()));
+    assert_eq!(
+        hand_in(&one, &long, late),
+        Err(SamlError::Replayed("_a1".into()))
+    );
+}
+
+#[test]
 fn what_is_over_makes_room_for_what_is_good() {
     let (settings, mut seen) = (settings(&[&Signer::rsa()]), Seen::new(1));
     let later = ASSERTION
         .replace("_a1", "_a2")
         .replace("T12:05:00Z", "T12:09:00Z");
-    let later = sign(&later, "_a2", &Signer::rsa(), &Form::default());
+    let later = signed_as("_a2", &later);
     let mut hand_in =
         |message: &str, now| verify(message.as_bytes(), &settings, &mut seen, now).map(|_| ());
     assert_eq!(hand_in(&signed(ASSERTION), now()), Ok(()));

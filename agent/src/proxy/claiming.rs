@@ -1,0 +1,127 @@
+//! A token opens one session: it is claimed in the store that all hosts share, before its session is made.
+
+use std::thread;
+use std::time::Duration;
+
+use chrono::DateTime;
+use ring::hmac;
+use tokio::sync::oneshot;
+
+use super::core::Core;
+use crate::config::TokenUse;
+use crate::id::SessionId;
+use crate::identity::Principal;
+use crate::record::{Claimed, TokenClaim, hex};
+
+/// Longest wait for the store; the supervisor waits 15 s, of which an issuer may take nine.
+const CLAIM_WITHIN: Duration = Duration::from_secs(4);
+
+/// Leads what the key authenticates here, so that no other use of it gives the same.
+const PURPOSE: &[u8] = b"icecore installation 1\0";
+
+/// Names this host in claims.
+pub(super) struct Claimant {
+    /// Its machine id.
+    host_id: String,
+    /// What only who holds its key can name: clones of a machine have the same machine id.
+    installation: String,
+}
+
+impl Claimant {
+    pub(super) fn new(host_id: String, key: &hmac::Key) -> Self {
+        let installation = hex(hmac::sign(key, PURPOSE).as_ref());
+        Self {
+            host_id,
+            installation,
+        }
+    }
+
+    fn made(&self, claim: &TokenClaim) -> bool {
+        claim.host_id == self.host_id && claim.installation == self.installation
+    }
+}
+
+impl Core {
+    /// Claims the token that showed a principal for a session; a host user has none.
+    ///
+    /// # Errors
+    /// A text for the caller: another session used the token, or it cannot be found out whether one did.
+    pub(super) async fn claim(
+        &self,
+        session: SessionId,
+        principal: &Principal,
+        uses: TokenUse,
+    ) -> Result<(), String> {
+        let Some(token) = principal.claim_sha256() else {
+            return Ok(());
+        };
+        let (shared, store) = (&self.shared, self.shared.config.record.store.clone());
+        let claim = TokenClaim {
+            issuer: principal.issuer().unwrap_or_default().to_owned(),
+            session_id: session.to_string(),
+            host_id: shared.claimant.host_id.clone(),
+            installation: shared.claimant.installation.clone(),
+            claimed_at: shared.stages.clock.now().to_rfc3339(),
+            token_expires_at: principal.expires_at().as_ref().map(DateTime::to_rfc3339),
+        };
+        let (say, heard) = oneshot::channel();
+        // A thread of its own: a store that hangs must hold up neither a core nor the proxy's end.
+        let put = move || {
+            let claimed = claim.put(&store, token);
+            // Whoever waited has given up; the token is used up all the same.
+            drop(say.send(claimed));
+        };
+        let started = thread::Builder::new().name("claim".to_owned()).spawn(put);
+        let claimed = match started {
+            Ok(_) => tokio::time::timeout(CLAIM_WITHIN, heard).await,
+            Err(error) => return Err(self.unclaimed(&error.to_string())),
+        };
+        let claimed = match claimed {
+            Ok(Ok(Ok(claimed))) => claimed,
+            Ok(Ok(Err(error))) => return Err(self.unclaimed(&error.to_string())),
+            Ok(Err(_)) => return Err(self.unclaimed("the claim was lost; this is a bug")),
+            Err(_) => {
+                let cause = format!("no answer within {} s", CLAIM_WITHIN.as_secs());
+                return Err(self.unclaimed(&cause));
+            }
+        };
+        match (claimed, uses) {
+            (Claimed::Now, _) => Ok(()),
+            (Claimed::Before(Some(by)), TokenUse::Host) if shared.claimant.made(&by) => Ok(()),
+            (Claimed::Before(by), uses) => Err(taken(by.as_ref(), uses)),
+        }
+    }
+
+    fn unclaimed(&self, cause: &str) -> String {
+        let store = &self.shared.config.record.store;
+        format!(
+            "identity refused: expected the store `{store}` to take the token's claim, found: {cause}; no token opens a \
+             session until the store answers, and this one may be used up"
+        )
+    }
+}
+
+/// Says that a token was used before.
+fn taken(by: Option<&TokenClaim>, uses: TokenUse) -> String {
+    let found = match by {
+        // The store's objects are others' writing: their words are shown escaped, and not in full.
+        Some(by) => {
+            let cut = |text: &str| -> String { text.escape_default().take(40).collect() };
+            let (session, host, at) = (cut(&by.session_id), cut(&by.host_id), cut(&by.claimed_at));
+            format!("one that session {session} on host {host} used at {at}")
+        }
+        None => "one that is claimed by whom cannot be read".to_owned(),
+    };
+    let (expected, advice) = match uses {
+        TokenUse::Once => (
+            "a token that no session has used",
+            "get a token of its own for each `icecore run`, or set identity.token_use = \"host\" where the sessions of one \
+             host are to share one",
+        ),
+        TokenUse::Host => (
+            "a token that no other host has used",
+            "get a token of its own for each host",
+        ),
+    };
+    format!("identity refused: expected {expected}, found {found}; {advice}")
+}
