@@ -132,6 +132,18 @@ impl Bundle {
         verdict
     }
 
+    /// Tells whether any policy looks at which object or column it is, so that names must be known.
+    #[must_use]
+    pub fn looks_at_resources(&self) -> bool {
+        self.slices.values().any(|slice| slice.looks)
+    }
+
+    /// Tells whether any policy looks at tags.
+    #[must_use]
+    pub fn looks_at_tags(&self) -> bool {
+        self.slices.values().any(|slice| slice.looks_at_tags)
+    }
+
     /// Tells whether policies of columns look at which column it is, so that doubt about columns refuses.
     pub(super) fn looks_at_columns(&self) -> bool {
         [Verb::Project, Verb::Filter]

@@ -109,6 +109,13 @@ impl Refusal {
         &self.statement
     }
 
+    /// Adds what kept Icecore from knowing more.
+    #[must_use]
+    pub fn noting(mut self, note: &str) -> Self {
+        self.reason.text = format!("{}; {note}", self.reason.text);
+        self
+    }
+
     /// Says why.
     #[must_use]
     pub fn reason(&self) -> &Reason {
