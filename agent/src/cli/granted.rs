@@ -40,6 +40,7 @@ fn line(grant: &Grant, account_user: &str) -> String {
 /// Says which grants nobody can have as the config stands, and which are one user at Snowflake, one text each.
 pub(super) fn warnings(config: &Config, users: &Users) -> Vec<String> {
     let mut warnings: Vec<String> = config.accounts.iter().flat_map(one_user).collect();
+    warnings.extend(config.accounts.iter().flat_map(covered));
     for (account, grant) in config
         .accounts
         .iter()
@@ -59,6 +60,24 @@ pub(super) fn warnings(config: &Config, users: &Users) -> Vec<String> {
         warnings.extend(reasons.into_iter().map(|reason| format!("{of}: {reason}")));
     }
     warnings
+}
+
+/// Finds the grants of an account that an earlier one leaves nobody for.
+fn covered(account: &Account) -> Vec<String> {
+    let mut told = Vec::new();
+    for (number, grant) in (1..).zip(&account.grants) {
+        let earlier = (1..number).zip(&account.grants);
+        let first = earlier
+            .into_iter()
+            .find(|(_, one)| one.who.covers(&grant.who));
+        if let Some((first, one)) = first {
+            told.push(format!(
+                "account `{}`, grant {number} of role {}: nobody gets it: grant {first}, of role {}, comes first and fits all whom it fits",
+                account.name, grant.role, one.role
+            ));
+        }
+    }
+    told
 }
 
 /// Finds the users of an account that more than one grant is.
@@ -169,6 +188,37 @@ role = "A"
     }
 
     #[test]
+    fn a_grant_behind_one_that_fits_all_its_people_is_warned_of() {
+        let warned = |first: &str, second: &str| {
+            let text = CONFIG.replace("WITHOUT", "refuse");
+            let (text, _) = text.split_once("[[account.grant]]").unwrap();
+            let grants = [first, second].map(|who| {
+                format!(
+                    "[[account.grant]]\nrole = \"R\"\nuser = \"U{}\"\n{who}\n",
+                    who.len()
+                )
+            });
+            let config = read_for_tests(&format!("{text}{}", grants.concat()));
+            let told = warnings(&config, &Users::parse(""));
+            told.iter()
+                .any(|one| one.contains("grant 2 of role R: nobody gets it: grant 1"))
+        };
+        let okta = "issuer = \"okta\"";
+        let of = |more: &str| format!("{okta}\n{more}");
+        assert!(warned(okta, &of("group = \"a\"")));
+        assert!(warned(
+            &of("group = [\"a\", \"b\"]"),
+            &of("group = \"a\"\nsubject = \"x\"")
+        ));
+        assert!(!warned(&of("group = \"a\""), okta));
+        assert!(!warned(&of("group = \"a\""), &of("group = \"b\"")));
+        assert!(!warned(
+            okta,
+            "issuer = \"github\"\nclaims = { ref = \"main\" }"
+        ));
+    }
+
+    #[test]
     fn grants_that_are_one_user_are_warned_of() {
         let grants = |users: [&str; 3]| {
             let grants = users.map(|user| {
@@ -177,7 +227,9 @@ role = "A"
             let text = CONFIG.replace("WITHOUT", "refuse");
             let (text, _) = text.split_once("[[account.grant]]").unwrap();
             let config = read_for_tests(&format!("{text}{}", grants.concat()));
-            warnings(&config, &Users::parse(""))
+            let mut told = warnings(&config, &Users::parse(""));
+            told.retain(|one| one.contains("grants are user"));
+            told
         };
         assert_eq!(grants(["ADA", "BOB", "EVE"]), [""; 0]);
         let told = grants(["ADA", "EVE", "ADA"]);

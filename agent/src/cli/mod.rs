@@ -71,7 +71,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Makes an AI agent's use of Snowflake visible, governed and provable
+/// Makes an AI agent's use of Snowflake visible and governed
 ///
 /// A daemon on the host takes the Snowflake connections of sessions: it logs in with the host's credential, decides what
 /// may run, and writes down every statement and its answer. Programs in a session run unmodified.
@@ -101,7 +101,7 @@ In the order of use:
   icecore check                        is the config good, and what is wrong with it
   icecore policy explain 'select 1'    what a statement does, and what the policies say of it
   icecore daemon                       governs the host's sessions; a service, as root
-  icecore login                        says who you are, once a day or so, as any user
+  icecore login                        shows who you are; again after a restart of the daemon
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
   icecore flush                        hands what has just happened to the store
   icecore sessions                     lists what ran

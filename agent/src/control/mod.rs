@@ -99,7 +99,16 @@ pub struct Asker {
     pub user: String,
 }
 
+/// Longest that a session's facts may be as they are written; a packet has room for them and what else is said beside.
+pub const FACTS_MAX_BYTES: usize = 120 << 10;
+
 impl SessionFacts {
+    /// Tells how long they are as they are written.
+    #[must_use]
+    pub fn written_bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |bytes| bytes.len())
+    }
+
     /// Gives the user whose processes may hold the session and enter it.
     #[must_use]
     pub fn caller_uid(&self) -> u32 {

@@ -58,6 +58,17 @@ pub enum LinkError {
     Control(#[from] ControlError),
 }
 
+impl LinkError {
+    /// Tells whether the proxy was there and is, and this one thing is not told: it refused, or it was never sent.
+    #[must_use]
+    pub fn is_of_one(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Control(ControlError::TooLong { .. }) => true,
+            Self::Gone | Self::Late(_) | Self::Control(_) => false,
+        }
+    }
+}
+
 /// What a proxy says unasked.
 #[derive(Debug)]
 pub enum Heard {

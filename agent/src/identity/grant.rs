@@ -41,7 +41,34 @@ impl Who {
     }
 }
 
+impl Who {
+    /// Tells whether a grant for these leaves nobody for a later one for `other`; a no may be wrong, a yes is not.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::HostUsers(all), Self::HostUsers(some)) => {
+                some.iter().all(|one| all.contains(one))
+            }
+            (Self::Issued(all), Self::Issued(some)) => all.covers(some),
+            (Self::HostUsers(_), Self::Issued(_)) | (Self::Issued(_), Self::HostUsers(_)) => false,
+        }
+    }
+}
+
 impl Issued {
+    fn covers(&self, other: &Self) -> bool {
+        fn holds<T: PartialEq>(all: &[T], some: &[T]) -> bool {
+            all.is_empty() || (!some.is_empty() && some.iter().all(|one| all.contains(one)))
+        }
+        self.issuer == other.issuer
+            && holds(&self.groups, &other.groups)
+            && holds(&self.subjects, &other.subjects)
+            && self.claims.iter().all(|(name, patterns)| {
+                let of_other = other.claims.get(name);
+                of_other.is_some_and(|some| holds(patterns, some))
+            })
+    }
+
     fn fits(&self, identity: &Identity) -> bool {
         let facts = identity.ci.facts();
         let fact = |name: &str| facts.iter().find(|(known, _)| *known == name)?.1;

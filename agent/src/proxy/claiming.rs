@@ -59,6 +59,7 @@ impl Core {
         let claim = TokenClaim {
             issuer: principal.issuer().unwrap_or_default().to_owned(),
             session_id: session.to_string(),
+            is_for_host: uses == TokenUse::Host,
             host_id: shared.claimant.host_id.clone(),
             installation: shared.claimant.installation.clone(),
             claimed_at: shared.stages.clock.now().to_rfc3339(),
@@ -85,10 +86,14 @@ impl Core {
                 return Err(self.unclaimed(&cause));
             }
         };
-        match (claimed, uses) {
-            (Claimed::Now, _) => Ok(()),
-            (Claimed::Before(Some(by)), TokenUse::Host) if shared.claimant.made(&by) => Ok(()),
-            (Claimed::Before(by), uses) => Err(taken(by.as_ref(), uses)),
+        match claimed {
+            Claimed::Now => Ok(()),
+            Claimed::Before(Some(by))
+                if shared.claimant.made(&by) && is_ours(&by, session, uses) =>
+            {
+                Ok(())
+            }
+            Claimed::Before(by) => Err(taken(by.as_ref(), uses)),
         }
     }
 
@@ -99,6 +104,12 @@ impl Core {
              session until the store answers, and this one may be used up"
         )
     }
+}
+
+/// Tells whether a claim of this host holds for a session: its own, which drivers show again at each login and a store may
+/// take twice; or any, if the token was claimed for the whole host and still is to be.
+fn is_ours(by: &TokenClaim, session: SessionId, uses: TokenUse) -> bool {
+    by.session_id == session.to_string() || (by.is_for_host && uses == TokenUse::Host)
 }
 
 /// Says that a token was used before.
@@ -124,4 +135,29 @@ fn taken(by: Option<&TokenClaim>, uses: TokenUse) -> String {
         ),
     };
     format!("identity refused: expected {expected}, found {found}; {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_holds_for_its_session_and_for_the_host_only_if_it_was_made_for_it() {
+        let (own, other) = (SessionId::new(), SessionId::new());
+        let by = |is_for_host| TokenClaim {
+            issuer: "i".to_owned(),
+            session_id: own.to_string(),
+            is_for_host,
+            host_id: "h".to_owned(),
+            installation: "i".to_owned(),
+            claimed_at: "now".to_owned(),
+            token_expires_at: None,
+        };
+        for uses in [TokenUse::Once, TokenUse::Host] {
+            assert!(is_ours(&by(false), own, uses) && is_ours(&by(true), own, uses));
+            assert!(!is_ours(&by(false), other, uses));
+        }
+        assert!(is_ours(&by(true), other, TokenUse::Host));
+        assert!(!is_ours(&by(true), other, TokenUse::Once));
+    }
 }

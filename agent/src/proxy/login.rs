@@ -169,11 +169,17 @@ impl Door {
 
     async fn record_opening(&self, login: &OpenLogin) -> Result<(), RecordError> {
         if let Some(shown) = &login.shown {
-            let mut detail = accepted(shown, ShownBy::Driver, None);
+            let shares = self.session.facts().shares_uid.is_some();
+            let same_uid = shown.identity().is_job().then_some(shares);
+            let mut detail = accepted(shown, ShownBy::Driver, same_uid);
             if let Some(members) = detail.as_object_mut() {
                 members.insert("login".to_owned(), login.id.to_string().into());
             }
-            let (severity, category) = (Severity::Informational, Category::Auth);
+            let severity = match same_uid {
+                Some(true) => Severity::Medium,
+                Some(false) | None => Severity::Informational,
+            };
+            let category = Category::Auth;
             self.note(ACCEPTED, severity, category, detail).await;
         }
         self.record_login(login.row()).await

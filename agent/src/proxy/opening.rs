@@ -140,13 +140,11 @@ impl Core {
         shown: Option<Secret>,
     ) -> Result<Option<Principal>, String> {
         let identity = &self.shared.config.identity;
-        if !identity.in_band {
-            return Ok(None);
-        }
         let held = session.principal();
-        let token = shown.filter(|text| Token::is_like(text.reveal()));
+        let token = shown.filter(|text| identity.in_band && Token::is_like(text.reveal()));
         let Some(token) = token else {
             let is_shown = held.identity().is_verified();
+            // A session that was let in when its logins could show tokens gets no more by a config in which they cannot.
             if is_shown || identity.without_token == WithoutToken::Host {
                 return Ok(None);
             }
@@ -157,8 +155,8 @@ impl Core {
         };
         let shown = self.verify(token.reveal(), ShownBy::Driver).await?;
         if !held.identity().is_verified() {
-            // Drivers show it at each login.
-            self.claim(session.id(), &shown, TokenUse::Host).await?;
+            self.check_uid(session.facts(), &shown)?;
+            self.claim(session.id(), &shown, identity.token_use).await?;
             return Ok(Some(shown));
         }
         if held.is_same_party(&shown) {
@@ -182,7 +180,25 @@ impl Core {
     ) -> Result<Settled, String> {
         let principal = self.verify(token.reveal(), shown_by).await?;
         let identity = &self.shared.config.identity;
-        let is_allowed = identity.allow_same_uid || facts.allow_same_uid;
+        let same_uid = self.check_uid(facts, &principal)?;
+        let uses = match shown_by {
+            ShownBy::Token | ShownBy::Driver => identity.token_use,
+            // It is there for all sessions of its user on this host.
+            ShownBy::Login => TokenUse::Host,
+        };
+        self.claim(facts.id, &principal, uses).await?;
+        Ok(Settled {
+            sealed: Some(self.seal(facts.id, &principal)?),
+            same_uid,
+        })
+    }
+
+    /// Tells whether a job's token is shown for a command whose uid its caller has.
+    ///
+    /// # Errors
+    /// It is, and nobody takes that risk.
+    fn check_uid(&self, facts: &SessionFacts, principal: &Principal) -> Result<bool, String> {
+        let is_allowed = self.shared.config.identity.allow_same_uid || facts.allow_same_uid;
         let shares = facts.shares_uid.as_deref();
         let shares = shares.filter(|_| principal.identity().is_job());
         if let Some(whose) = shares.filter(|_| !is_allowed) {
@@ -193,16 +209,7 @@ impl Core {
                 facts.uid
             ));
         }
-        let uses = match shown_by {
-            ShownBy::Token => identity.token_use,
-            // It is there for all sessions of its user on this host.
-            ShownBy::Login | ShownBy::Driver => TokenUse::Host,
-        };
-        self.claim(facts.id, &principal, uses).await?;
-        Ok(Settled {
-            sealed: Some(self.seal(facts.id, &principal)?),
-            same_uid: shares.is_some(),
-        })
+        Ok(shares.is_some())
     }
 
     async fn show_fresh(&self, session: &Session, token: &HandedToken) -> Result<Shown, String> {

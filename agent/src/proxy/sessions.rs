@@ -118,6 +118,11 @@ impl Session {
         principal.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Gives what the supervisor knows of it.
+    pub(super) fn facts(&self) -> &SessionFacts {
+        &self.facts
+    }
+
     /// Tells whether the user's `icecore login` showed who it acts for.
     pub(super) fn by_login(&self) -> bool {
         self.facts.by_login

@@ -13,6 +13,9 @@ pub struct TokenClaim {
     pub issuer: String,
     /// The session that acts by the token.
     pub session_id: String,
+    /// Whether other sessions of the host may act by it too.
+    #[serde(default)]
+    pub is_for_host: bool,
     /// Its host's machine id.
     pub host_id: String,
     /// Tells installations apart that have the same machine id.
@@ -64,6 +67,7 @@ mod tests {
         TokenClaim {
             issuer: "https://id.acme.test".to_owned(),
             session_id: session.to_owned(),
+            is_for_host: false,
             host_id: "h".to_owned(),
             installation: "i".to_owned(),
             claimed_at: "2026-11-26T00:00:00Z".to_owned(),

@@ -78,8 +78,8 @@ impl Shared {
             match proxy.link.opened(facts) {
                 Ok(_) => self.hand_logins(proxy, id, logins)?,
                 // A session that the proxy does not know gets nothing through it.
-                Err(LinkError::Refused(reason)) => {
-                    error!(session = %id, reason, "session was not resumed");
+                Err(failure) if failure.is_of_one() => {
+                    error!(session = %id, %failure, "session was not resumed");
                 }
                 Err(failure) => return Err(failure),
             }

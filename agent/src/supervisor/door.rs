@@ -13,8 +13,9 @@ use std::time::Duration;
 use rustix::net::{Shutdown, shutdown};
 use tracing::{debug, warn};
 
+use super::opening::Wish;
 use super::peer::Peer;
-use super::session::{Refusal, Wish, told};
+use super::session::{Refusal, told};
 use super::shared::Shared;
 use crate::control::line::Lines;
 use crate::control::request::{Reply, Request};

@@ -2,20 +2,48 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
+use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Connections that may wait for the proxy; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Binds the port on 127.0.0.1 and, where the host has IPv6, on `::1`.
+/// How long the proxy of a daemon that was killed may hold the port: it seals its record before it ends.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait before a port that is taken is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Binds the port on 127.0.0.1 and, where the host has IPv6, on `::1`; waits while somebody else has it.
 ///
 /// # Errors
-/// When the port is taken or not to be had.
-pub(super) fn bind_both(port: u16) -> Result<Vec<TcpListener>, Unbound> {
+/// When the port is taken for longer than `patience`, or not to be had.
+pub(super) fn bind_both(port: u16, patience: Duration) -> Result<Vec<TcpListener>, Unbound> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let bound = try_both(port);
+        let is_taken = (bound.as_ref())
+            .is_err_and(|unbound| unbound.source.kind() == io::ErrorKind::AddrInUse);
+        if !is_taken || waited >= patience {
+            return bound;
+        }
+        if waited.is_zero() {
+            info!(
+                port,
+                "port is taken; waiting for the proxy of an earlier daemon to end"
+            );
+        }
+        thread::sleep(RETRY);
+        waited += RETRY;
+    }
+}
+
+fn try_both(port: u16) -> Result<Vec<TcpListener>, Unbound> {
     let v4 = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
     let v6 = SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0));
     let mut listeners = vec![bind_one(v4)?];
@@ -74,8 +102,20 @@ mod tests {
     fn taken_port_is_told_with_its_address() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = bind_both(address.port()).unwrap_err();
+        let error = bind_both(address.port(), Duration::ZERO).unwrap_err();
         assert_eq!(error.address, address);
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_port_that_comes_free_is_waited_for() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let holder = thread::spawn(move || {
+            thread::sleep(RETRY * 3);
+            drop(taken);
+        });
+        assert!(bind_both(port, PATIENCE).is_ok());
+        holder.join().unwrap();
     }
 }

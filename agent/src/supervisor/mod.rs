@@ -11,6 +11,7 @@ mod door;
 mod keeper;
 mod kept;
 mod listener;
+mod opening;
 mod lock;
 mod peer;
 mod proxy;
@@ -182,7 +183,7 @@ fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), Supervisor
     // After the programs: they know the listeners by a tag that sockets get when they are made.
     let handover = Handover {
         config: config.source.clone(),
-        listeners: listener::bind_both(config.capture.port)?,
+        listeners: listener::bind_both(config.capture.port, listener::PATIENCE)?,
         destinations: kernel.destinations_fd()?,
     };
     let run_dir = &config.daemon.run_dir;

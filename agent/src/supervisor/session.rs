@@ -1,6 +1,5 @@
 //! A session's life: opened, entered, taken up again, ended.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -8,25 +7,19 @@ use tracing::{debug, error, info, warn};
 
 use super::cgroup::SessionCgroup;
 use super::kept::KeptLogins;
+use super::opening::{EXE_MAX_BYTES, SESSIONS_MAX, check_length, unsettled};
 use super::peer::Peer;
-use super::rights::Accounts;
 use super::roster::{Entry, Held, Live, Unclosed};
 use super::shared::Shared;
-use super::token::{self, Digest};
+use super::token::Digest;
 use crate::connection::redirect::SessionTag;
-use crate::control::request::{Opened, Wanted, check_job, check_labels};
+use crate::control::request::Wanted;
 use crate::control::{
-    Asker, Enforcement, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd,
-    SessionFacts, SessionSummary, TOKEN_TEXT_MAX_BYTES,
+    FACTS_MAX_BYTES, FreshToken, HandedToken, Leftover, LinkError, Proof, SessionEnd, SessionFacts,
+    SessionSummary, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::SessionId;
-use crate::identity::{Ci, CiSystem, Issuer};
-
-/// Most sessions at a time; the kernel's map has room for 4096.
-const SESSIONS_MAX: usize = 2048;
-
-/// Longest program name that is recorded (`PATH_MAX`, linux/limits.h).
-const EXE_MAX_BYTES: usize = 4096;
+use crate::identity::{CiSystem, Issuer};
 
 /// How long a caller waits for a proxy that is being started.
 pub(super) const PROXY_PATIENCE: Duration = Duration::from_secs(10);
@@ -36,28 +29,6 @@ const LEAVE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long killed processes may take to go.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What is asked for when a session is opened.
-#[derive(Debug)]
-pub(super) struct Wish {
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) exe: String,
-    pub(super) argv_sha256: [u8; 32],
-    pub(super) require_enforced: bool,
-    pub(super) user: Option<String>,
-    pub(super) allow_same_uid: bool,
-    pub(super) claimed_job: Option<Box<Ci>>,
-    pub(super) identity_token: Option<HandedToken>,
-}
-
-/// Who a session's command runs as.
-struct Runner {
-    uid: u32,
-    user: String,
-    gids: Vec<u32>,
-    /// Who asked for it, if that is another.
-    caller: Option<Asker>,
-}
 
 /// A session that has ended.
 #[derive(Debug)]
@@ -90,6 +61,11 @@ pub(super) enum Refusal {
     System(String),
     #[error("identity token: expected at most {TOKEN_TEXT_MAX_BYTES} bytes, found {0}")]
     Token(usize),
+    #[error(
+        "what the session is known by: expected at most {FACTS_MAX_BYTES} bytes as they are written, found {0}; use fewer labels, \
+         or a token with fewer claims"
+    )]
+    Long(usize),
     #[error("the session cannot be recorded: {0}")]
     Record(String),
     #[error(
@@ -120,126 +96,6 @@ pub(super) enum Refusal {
 }
 
 impl Shared {
-    /// Opens a session for a peer; nothing runs in it yet.
-    pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
-        let (mut facts, advisory) = self.facts(peer, wish)?;
-        let (Ok(secret), Ok(token)) = (token::token(), token::token()) else {
-            return Err(no_randomness());
-        };
-        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
-        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
-        // A token is used up by being settled: not for a session that cannot be.
-        self.look_for_room()?;
-        if facts.proof == Proof::Absent {
-            facts.proof = self.proof_of(peer.uid)?;
-            facts.by_login = facts.proof != Proof::Absent;
-        }
-        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
-        // What is written to disk never holds the token.
-        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
-        let id = facts.id;
-        self.make(facts, Digest::of(&secret), Digest::of(&token))?;
-        debug!(session = %id, advisory, "session opened");
-        Ok(Opened {
-            session: id,
-            secret,
-            token,
-            ca: self.ca(),
-            mode: self.config.daemon.mode.as_str().to_owned(),
-            record_mode: self.config.record.mode.as_str().to_owned(),
-            store: self.config.record.store.clone(),
-            advisory,
-            same_uid: settled.same_uid,
-        })
-    }
-
-    /// Finds out what a wish comes to; gives also why the session would be advisory, if it would.
-    fn facts(&self, peer: &Peer, wish: Wish) -> Result<(SessionFacts, Option<String>), Refusal> {
-        check_labels(&wish.labels).map_err(Refusal::Claimed)?;
-        let is_recorded = self.config.identity.claimed_job_facts;
-        let claimed_job = wish.claimed_job.filter(|_| is_recorded).map(|job| *job);
-        let checked = claimed_job.as_ref().map_or(Ok(()), check_job);
-        checked.map_err(Refusal::Claimed)?;
-        if wish.exe.len() > EXE_MAX_BYTES {
-            return Err(Refusal::Exe(wish.exe.len()));
-        }
-        let brought = wish.identity_token;
-        brought.as_ref().map_or(Ok(()), check_token)?;
-        let accounts = Accounts::read();
-        let runner = runner(peer, wish.user.as_deref(), &accounts)?;
-        let advisory = accounts.way_to_root(runner.uid, &runner.gids);
-        if let (Some(reason), true) = (&advisory, wish.require_enforced) {
-            return Err(Refusal::Advisory(reason.clone()));
-        }
-        let facts = SessionFacts {
-            id: SessionId::new(),
-            nonce: token::number().map_err(|_| no_randomness())?,
-            // It has none yet.
-            cgroup_id: 0,
-            by_login: false,
-            shares_uid: peer.shares(runner.uid),
-            allow_same_uid: wish.allow_same_uid,
-            uid: runner.uid,
-            user: runner.user,
-            caller: runner.caller,
-            pid: peer.pid,
-            start_ns: peer.start_ns,
-            exe: wish.exe,
-            argv_sha256: wish.argv_sha256,
-            labels: wish.labels,
-            claimed_job,
-            opened_at: self.clock.now(),
-            resumed: false,
-            enforcement: match advisory {
-                Some(_) => Enforcement::Advisory,
-                None => Enforcement::Enforced,
-            },
-            proof: brought.map_or(Proof::Absent, Proof::Token),
-        };
-        Ok((facts, advisory))
-    }
-
-    /// Makes a session that is settled, and has it recorded.
-    fn make(&self, mut facts: SessionFacts, secret: Digest, token: Digest) -> Result<(), Refusal> {
-        let id = facts.id;
-        let _telling = self.telling();
-        if self.is_stopping() {
-            return Err(Refusal::Stopping);
-        }
-        let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
-        self.look_for_room()?;
-        let cgroup = self.cgroups.make(id).map_err(system)?;
-        facts.cgroup_id = cgroup.id;
-        let entry = Entry {
-            facts: facts.clone(),
-            secret,
-        };
-        self.register(Live {
-            entry,
-            cgroup,
-            token: Some(token),
-            held: Held::ByConnection,
-            logins: KeptLogins::default(),
-        })?;
-        let Err(failure) = proxy.link.opened(facts) else {
-            return Ok(());
-        };
-        self.end_unrecorded(id, &failure, proxy.number);
-        Err(match failure {
-            LinkError::Refused(reason) => Refusal::Proxy(reason),
-            LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
-                Refusal::Record(told(failure))
-            }
-        })
-    }
-
-    fn look_for_room(&self) -> Result<(), Refusal> {
-        if self.roster().live.len() >= SESSIONS_MAX {
-            return Err(Refusal::Full);
-        }
-        Ok(())
-    }
-
     /// Says how a token for a session is to be had.
     pub(super) fn wanted(&self) -> Wanted {
         let identity = &self.config.identity;
@@ -271,7 +127,12 @@ impl Shared {
         let Some(live) = roster.live.get_mut(&id) else {
             return Err("the session ended meanwhile".to_owned());
         };
-        live.entry.facts.proof = Proof::Sealed(sealed);
+        let facts = SessionFacts {
+            proof: Proof::Sealed(sealed),
+            ..live.entry.facts.clone()
+        };
+        check_length(&facts).map_err(|refusal| refusal.to_string())?;
+        live.entry.facts = facts;
         let entry = live.entry.clone();
         roster.write(&entry).map_err(|error| error.to_string())
     }
@@ -335,7 +196,7 @@ impl Shared {
     }
 
     /// Makes a session known to the kernel, to the next supervisor and to this one.
-    fn register(&self, live: Live) -> Result<(), Refusal> {
+    pub(super) fn register(&self, live: Live) -> Result<(), Refusal> {
         let Entry { facts, .. } = &live.entry;
         let (id, cgroup) = (facts.id, live.cgroup.clone());
         let tag = SessionTag {
@@ -360,13 +221,13 @@ impl Shared {
     }
 
     /// Takes back a session that the proxy did not record.
-    fn end_unrecorded(&self, id: SessionId, failure: &LinkError, proxy: u64) {
+    pub(super) fn end_unrecorded(&self, id: SessionId, failure: &LinkError, proxy: u64) {
         let Some(live) = self.roster().live.remove(&id) else {
             return;
         };
         self.clear(id, &live.cgroup);
         let mut roster = self.roster();
-        if matches!(failure, LinkError::Refused(_)) {
+        if failure.is_of_one() {
             roster.forget(id);
             return;
         }
@@ -435,33 +296,7 @@ impl Shared {
     }
 }
 
-/// Finds who a session's command runs as: whoever asks, or for root whom it names.
-fn runner(peer: &Peer, user: Option<&str>, accounts: &Accounts) -> Result<Runner, Refusal> {
-    let Some(name) = user else {
-        return Ok(Runner {
-            uid: peer.uid,
-            user: accounts.user(peer.uid),
-            gids: peer.gids.clone(),
-            caller: None,
-        });
-    };
-    if peer.uid != 0 {
-        return Err(Refusal::NotRoot(peer.uid));
-    }
-    let found = accounts.find(name);
-    let (user, gids) = found.ok_or_else(|| Refusal::NoUser(name.chars().take(64).collect()))?;
-    Ok(Runner {
-        uid: user.uid,
-        user: user.name,
-        gids,
-        caller: Some(Asker {
-            uid: peer.uid,
-            user: accounts.user(peer.uid),
-        }),
-    })
-}
-
-fn check_token(token: &HandedToken) -> Result<(), Refusal> {
+pub(super) fn check_token(token: &HandedToken) -> Result<(), Refusal> {
     let bytes = token.reveal().len();
     if bytes > TOKEN_TEXT_MAX_BYTES {
         return Err(Refusal::Token(bytes));
@@ -469,20 +304,11 @@ fn check_token(token: &HandedToken) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Tells that the proxy did not say whom a session acts for.
-fn unsettled(failure: LinkError) -> Refusal {
-    Refusal::Proxy(told(failure))
-}
-
 /// Tells a failure to its user with its causes.
 pub(super) fn told(failure: LinkError) -> String {
     format!("{:#}", anyhow::Error::from(failure))
 }
 
-fn no_randomness() -> Refusal {
-    Refusal::System("no randomness".to_owned())
-}
-
-fn system(failure: std::io::Error) -> Refusal {
+pub(super) fn system(failure: std::io::Error) -> Refusal {
     Refusal::System(failure.to_string())
 }

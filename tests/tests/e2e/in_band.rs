@@ -91,7 +91,7 @@ fn is_not_let_in(finished: &Finished, name: &str, text: &str) {
 fn a_password_or_oauth_token_shows_whom_a_login_acts_for() -> Result<()> {
     let provider = Provider::start("RS256", "one")?;
     let world = world(
-        "without_token = \"host\"",
+        "without_token = \"host\"\ntoken_use = \"host\"",
         &provider.url(),
         "groups_claim = \"realm_access.roles\"",
     )?;
@@ -172,7 +172,10 @@ fn a_login_without_a_token_or_with_anothers_is_refused() -> Result<()> {
     );
     worked(&finished, &["ada", "role"]);
 
-    let file = token_file(&world, &ada)?;
+    // A session needs a token that no login has shown before.
+    let own = json!({"sub": "ada", "groups": ["analysts"], "jti": "a session's"});
+    let own = issuer.token(&own)?;
+    let file = token_file(&world, &own)?;
     for name in ["steps.py", "run_steps.py"] {
         fs::copy(python::folder("drivers").join(name), world.path(name))?;
     }
@@ -193,9 +196,13 @@ fn a_login_without_a_token_or_with_anothers_is_refused() -> Result<()> {
         "for whom the session acts, found one of idp:bob",
     );
     worked(&finished, &["ada", "none", "role"]);
+    // Nor does a token that opened a session show anybody in another.
+    let finished = world.drive(Product::Connector4, &json!([by_password("used", &own)]))?;
+    is_not_let_in(&finished, "used", "identity refused");
+    holds_none(&finished.output, &[&own]);
     world.flush()?;
     let refused = world.query("select count(*) n from events where event_code = 'AU002' and session_id in (select session_id from sessions)")?;
-    assert_eq!(refused, [json!({"n": 2})]);
+    assert_eq!(refused, [json!({"n": 3})]);
     Ok(())
 }
 

@@ -95,3 +95,21 @@ fn daemon_that_is_not_there_is_told() {
         stderr(&output)
     );
 }
+
+/// What could not be told to a later proxy is not let in: that proxy would be told of no session.
+#[test]
+fn facts_that_fit_no_packet_are_refused() {
+    let host = Host::start();
+    let value = "\\u0001".repeat(512);
+    let labels: Vec<String> = (0..40)
+        .map(|number| format!("\"l{number}\":\"{value}\""))
+        .collect();
+    let digest = vec!["0"; 32].join(",");
+    let line = format!(
+        "{{\"ask\":\"open\",\"labels\":{{{}}},\"exe\":\"x\",\"argv_sha256\":[{digest}],\"require_enforced\":false}}\n",
+        labels.join(",")
+    );
+    assert!(line.len() < 128 << 10);
+    let said = ask(&host, line.as_bytes());
+    assert!(said.contains("use fewer labels"), "{said}");
+}

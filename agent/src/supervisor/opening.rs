@@ -1,0 +1,217 @@
+//! A session's beginning: its facts, who it acts for, its place, and its record, in this order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::kept::KeptLogins;
+use super::peer::Peer;
+use super::rights::Accounts;
+use super::roster::{Entry, Held, Live};
+use super::session::{PROXY_PATIENCE, Refusal, check_token, system, told};
+use super::shared::Shared;
+use super::token::{self, Digest};
+use crate::control::request::{Opened, check_job, check_labels};
+use crate::control::{
+    Asker, Enforcement, FACTS_MAX_BYTES, HandedToken, LinkError, Proof, SessionFacts,
+};
+use crate::id::SessionId;
+use crate::identity::Ci;
+
+/// Most sessions at a time; the kernel's map has room for 4096.
+pub(super) const SESSIONS_MAX: usize = 2048;
+
+/// Longest program name that is recorded (`PATH_MAX`, linux/limits.h).
+pub(super) const EXE_MAX_BYTES: usize = 4096;
+
+/// What is asked for when a session is opened.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) exe: String,
+    pub(super) argv_sha256: [u8; 32],
+    pub(super) require_enforced: bool,
+    pub(super) user: Option<String>,
+    pub(super) allow_same_uid: bool,
+    pub(super) claimed_job: Option<Box<Ci>>,
+    pub(super) identity_token: Option<HandedToken>,
+}
+
+/// Who a session's command runs as.
+struct Runner {
+    uid: u32,
+    user: String,
+    gids: Vec<u32>,
+    /// Who asked for it, if that is another.
+    caller: Option<Asker>,
+}
+
+impl Shared {
+    /// Opens a session for a peer; nothing runs in it yet.
+    pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
+        let (mut facts, advisory) = self.facts(peer, wish)?;
+        let (Ok(secret), Ok(token)) = (token::token(), token::token()) else {
+            return Err(no_randomness());
+        };
+        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
+        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        // A token is used up by being settled: not for a session that cannot be.
+        self.look_for_room()?;
+        // Who starts a command for another user acts for the job, not for himself.
+        if facts.proof == Proof::Absent && facts.caller.is_none() {
+            facts.proof = self.proof_of(peer.uid)?;
+            facts.by_login = facts.proof != Proof::Absent;
+        }
+        check_length(&facts)?;
+        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
+        // What is written to disk never holds the token.
+        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
+        check_length(&facts)?;
+        let id = facts.id;
+        self.make(facts, Digest::of(&secret), Digest::of(&token))?;
+        debug!(session = %id, advisory, "session opened");
+        Ok(Opened {
+            session: id,
+            secret,
+            token,
+            ca: self.ca(),
+            mode: self.config.daemon.mode.as_str().to_owned(),
+            record_mode: self.config.record.mode.as_str().to_owned(),
+            store: self.config.record.store.clone(),
+            advisory,
+            same_uid: settled.same_uid,
+        })
+    }
+
+    /// Finds out what a wish comes to; gives also why the session would be advisory, if it would.
+    fn facts(&self, peer: &Peer, wish: Wish) -> Result<(SessionFacts, Option<String>), Refusal> {
+        check_labels(&wish.labels).map_err(Refusal::Claimed)?;
+        let is_recorded = self.config.identity.claimed_job_facts;
+        let claimed_job = wish.claimed_job.filter(|_| is_recorded).map(|job| *job);
+        let checked = claimed_job.as_ref().map_or(Ok(()), check_job);
+        checked.map_err(Refusal::Claimed)?;
+        if wish.exe.len() > EXE_MAX_BYTES {
+            return Err(Refusal::Exe(wish.exe.len()));
+        }
+        let brought = wish.identity_token;
+        brought.as_ref().map_or(Ok(()), check_token)?;
+        let accounts = Accounts::read();
+        let runner = runner(peer, wish.user.as_deref(), &accounts)?;
+        let advisory = accounts.way_to_root(runner.uid, &runner.gids);
+        if let (Some(reason), true) = (&advisory, wish.require_enforced) {
+            return Err(Refusal::Advisory(reason.clone()));
+        }
+        let facts = SessionFacts {
+            id: SessionId::new(),
+            nonce: token::number().map_err(|_| no_randomness())?,
+            // It has none yet.
+            cgroup_id: 0,
+            by_login: false,
+            shares_uid: peer.shares(runner.uid),
+            allow_same_uid: wish.allow_same_uid,
+            uid: runner.uid,
+            user: runner.user,
+            caller: runner.caller,
+            pid: peer.pid,
+            start_ns: peer.start_ns,
+            exe: wish.exe,
+            argv_sha256: wish.argv_sha256,
+            labels: wish.labels,
+            claimed_job,
+            opened_at: self.clock.now(),
+            resumed: false,
+            enforcement: match advisory {
+                Some(_) => Enforcement::Advisory,
+                None => Enforcement::Enforced,
+            },
+            proof: brought.map_or(Proof::Absent, Proof::Token),
+        };
+        Ok((facts, advisory))
+    }
+
+    /// Makes a session that is settled, and has it recorded.
+    fn make(&self, mut facts: SessionFacts, secret: Digest, token: Digest) -> Result<(), Refusal> {
+        let id = facts.id;
+        let _telling = self.telling();
+        if self.is_stopping() {
+            return Err(Refusal::Stopping);
+        }
+        let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
+        self.look_for_room()?;
+        let cgroup = self.cgroups.make(id).map_err(system)?;
+        facts.cgroup_id = cgroup.id;
+        let entry = Entry {
+            facts: facts.clone(),
+            secret,
+        };
+        self.register(Live {
+            entry,
+            cgroup,
+            token: Some(token),
+            held: Held::ByConnection,
+            logins: KeptLogins::default(),
+        })?;
+        let Err(failure) = proxy.link.opened(facts) else {
+            return Ok(());
+        };
+        self.end_unrecorded(id, &failure, proxy.number);
+        Err(match failure {
+            LinkError::Refused(reason) => Refusal::Proxy(reason),
+            LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
+                Refusal::Record(told(failure))
+            }
+        })
+    }
+
+    fn look_for_room(&self) -> Result<(), Refusal> {
+        if self.roster().live.len() >= SESSIONS_MAX {
+            return Err(Refusal::Full);
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a session that could not be told to a proxy: no later one could be told of any.
+pub(super) fn check_length(facts: &SessionFacts) -> Result<(), Refusal> {
+    let found = facts.written_bytes();
+    if found > FACTS_MAX_BYTES {
+        return Err(Refusal::Long(found));
+    }
+    Ok(())
+}
+
+/// Finds who a session's command runs as: whoever asks, or for root whom it names.
+fn runner(peer: &Peer, user: Option<&str>, accounts: &Accounts) -> Result<Runner, Refusal> {
+    let Some(name) = user else {
+        return Ok(Runner {
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+            gids: peer.gids.clone(),
+            caller: None,
+        });
+    };
+    if peer.uid != 0 {
+        return Err(Refusal::NotRoot(peer.uid));
+    }
+    let found = accounts.find(name);
+    let (user, gids) = found.ok_or_else(|| Refusal::NoUser(name.chars().take(64).collect()))?;
+    Ok(Runner {
+        uid: user.uid,
+        user: user.name,
+        gids,
+        caller: Some(Asker {
+            uid: peer.uid,
+            user: accounts.user(peer.uid),
+        }),
+    })
+}
+
+/// Tells that the proxy did not say whom a session acts for.
+pub(super) fn unsettled(failure: LinkError) -> Refusal {
+    Refusal::Proxy(told(failure))
+}
+
+fn no_randomness() -> Refusal {
+    Refusal::System("no randomness".to_owned())
+}
