@@ -122,6 +122,16 @@ pub struct Meaning {
     columns: BTreeSet<ColumnUse>,
     doubts: BTreeSet<&'static str>,
     output: Output,
+    place: Option<Place>,
+}
+
+/// Where names without a database or schema are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The database.
+    pub database: String,
+    /// The schema; `None` if it is not known.
+    pub schema: Option<String>,
 }
 
 impl Default for Meaning {
@@ -132,6 +142,7 @@ impl Default for Meaning {
             columns: BTreeSet::new(),
             doubts: BTreeSet::new(),
             output: Output::Known(Vec::new()),
+            place: None,
         }
     }
 }
@@ -140,6 +151,12 @@ impl Meaning {
     /// Adds what is done to an object.
     pub(super) fn touch(&mut self, action: Action, object: Object) {
         self.accesses.insert(Access { action, object });
+    }
+
+    /// Takes back what was said of an object that is another.
+    pub(super) fn forget(&mut self, action: Action, object: &Object) {
+        let object = object.clone();
+        self.accesses.remove(&Access { action, object });
     }
 
     /// Says that a relation that nobody knew is this object.
@@ -197,6 +214,17 @@ impl Meaning {
     pub(super) fn absorb_columns(&mut self, part: Self) {
         self.columns.extend(part.columns);
         self.doubts.extend(part.doubts);
+    }
+
+    /// Says where the login is once the statement ran.
+    pub(super) fn go(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// Tells where the login is once the statement ran, if that changes.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 
     /// Says why the uses of columns may be more than those that are listed; nothing if they are all.

@@ -10,18 +10,21 @@ mod described;
 mod kind;
 mod lexer;
 mod lineage;
+mod literal;
 mod meaning;
 mod object;
 mod parse;
+mod places;
 mod shared;
 mod split;
 
 pub use catalogue::{Catalogue, ColumnFacts, Found, RelationFacts};
 pub use kind::{Action, Kind};
-pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Use};
+pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Place, Use};
 pub use object::{Class, Object, Path};
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::snowflake::count::Count;
 use crate::snowflake::route::QueryId;
@@ -38,6 +41,8 @@ pub struct Scope<'a> {
     catalogue: Cow<'a, Catalogue>,
     /// In how many statements the one that is read stands.
     depth: usize,
+    /// What a name may mean that is no column's: parameters and variables of the code around.
+    names: BTreeSet<String>,
 }
 
 impl<'a> Scope<'a> {
@@ -48,6 +53,7 @@ impl<'a> Scope<'a> {
             knows,
             catalogue: Cow::Owned(Catalogue::default()),
             depth: 0,
+            names: BTreeSet::new(),
         }
     }
 
@@ -68,12 +74,17 @@ impl<'a> Scope<'a> {
         self.depth
     }
 
-    /// Gives the scope of a statement inside of this one.
-    fn deeper(&self) -> Scope<'_> {
+    fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
+    /// Gives the scope of a statement inside of this one, where more names have a meaning.
+    fn deeper(&self, names: &BTreeSet<String>) -> Scope<'_> {
         Scope {
             knows: self.knows,
             catalogue: Cow::Borrowed(&self.catalogue),
             depth: self.depth + 1,
+            names: self.names.union(names).cloned().collect(),
         }
     }
 

@@ -85,12 +85,13 @@ pub(super) struct Parsed {
 
 /// Reads exactly one statement.
 pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable> {
+    lexer::check_blanks(text)?;
     if let Some(read) = command::read_files(text, scope.catalogue()) {
         return read;
     }
     let dialect = SnowflakeDialect {};
     let tokens = lexer::tokens(text)?;
-    if let Some(read) = command::read(&tokens, scope) {
+    if let Some(read) = command::read(text, &tokens, scope) {
         return read;
     }
     let plain = lexer::is_plain(&tokens);
@@ -106,7 +107,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         [statement] => statement,
         several => return Err(Unreadable::Several(several.len())),
     };
-    let meaning = lineage::understand(statement, scope.catalogue())?;
+    let meaning = lineage::understand(statement, scope)?;
     let mut walk = Walk {
         kind: Kind::Query,
         plain,

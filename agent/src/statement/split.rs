@@ -6,6 +6,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use super::lexer;
 use super::parse::{DEPTH_MAX, Unreadable, unreadable};
+use super::places::Places;
 use crate::snowflake::count::STATEMENTS_MAX;
 
 /// Cuts a text into its statements, each without the semicolon and the blanks around it.
@@ -52,41 +53,6 @@ fn ranges(tokens: Vec<TokenWithSpan>) -> Result<Vec<(Location, Option<Location>)
             return Err(Unreadable::at(after.span.start));
         };
         ranges.push((start, end));
-    }
-}
-
-/// Turns lines and columns into bytes of the text, in ascending order. Source: sqlparser `tokenizer.rs`, `State::next`:
-/// both count from 1, a column is a character, a line ends with its line feed.
-struct Places<'a> {
-    text: std::str::CharIndices<'a>,
-    at: Location,
-    byte: usize,
-    end: usize,
-}
-
-impl<'a> Places<'a> {
-    fn of(text: &'a str) -> Self {
-        Self {
-            text: text.char_indices(),
-            at: Location::new(1, 1),
-            byte: 0,
-            end: text.len(),
-        }
-    }
-
-    fn byte_of(&mut self, place: Location) -> usize {
-        while (self.at.line, self.at.column) < (place.line, place.column) {
-            let Some((_, passed)) = self.text.next() else {
-                return self.end;
-            };
-            if passed == '\n' {
-                self.at = Location::new(self.at.line + 1, 1);
-            } else {
-                self.at.column += 1;
-            }
-            self.byte += passed.len_utf8();
-        }
-        self.byte
     }
 }
 

@@ -1,7 +1,8 @@
 //! Statements inside of commands: each is judged as if this login ran it now.
 
 use super::Command;
-use crate::statement::kind::{Action, Kind};
+use crate::statement::catalogue::Found;
+use crate::statement::kind::Action;
 use crate::statement::meaning::{Column, Use};
 use crate::statement::object::Object;
 use crate::statement::parse::{Parsed, Unreadable, parse};
@@ -10,32 +11,59 @@ use crate::statement::parse::{Parsed, Unreadable, parse};
 const DEPTH_MAX: usize = 8;
 
 impl Command<'_> {
-    /// Reads a statement that a command stores or runs; the more dangerous kind of both counts.
+    /// Reads a statement that a command runs; the more dangerous kind of both counts.
     pub(super) fn body(&mut self, text: &str) -> Result<(), Unreadable> {
-        if self.scope.depth() >= DEPTH_MAX {
-            return Err(Unreadable::TooDeep);
-        }
-        let Parsed { kind, meaning, .. } = parse(text, &self.scope.deeper())?;
+        let Parsed { kind, meaning, .. } = self.inner(text)?;
         self.kind = self.kind.max(kind);
         self.meaning.absorb(meaning);
         Ok(())
     }
 
-    /// Says that code runs whose effects are not read.
+    /// Reads a statement that a command keeps: what it gives goes elsewhere than into this command's result.
+    pub(super) fn kept(&mut self, text: &str) -> Result<(), Unreadable> {
+        let Parsed {
+            kind, mut meaning, ..
+        } = self.inner(text)?;
+        self.kind = self.kind.max(kind);
+        meaning.set_stored();
+        self.meaning.absorb(meaning);
+        Ok(())
+    }
+
+    /// Reads an expression that a command keeps.
+    pub(super) fn expression(&mut self, text: &str) -> Result<(), Unreadable> {
+        self.kept(&format!("select ({}\n)", text.trim()))
+    }
+
+    pub(super) fn inner(&self, text: &str) -> Result<Parsed, Unreadable> {
+        if self.scope.depth() >= DEPTH_MAX {
+            return Err(Unreadable::TooDeep);
+        }
+        parse(text, &self.scope.deeper(&self.names))
+    }
+
+    /// Says that code is kept whose effects are not read.
     pub(super) fn opaque(&mut self) {
-        self.kind = self.kind.max(Kind::Call);
-        self.of_account(Action::Call);
         self.meaning
             .doubt("code in another language than SQL is not read");
     }
 
     /// Says that all rows of an object become another's.
-    pub(super) fn copied(&mut self, object: &Object) {
+    pub(super) fn copied(&mut self, object: &Object) -> Result<(), Unreadable> {
+        if let Found::Relation(_) = self.catalogue.relation(object.path()) {
+            // A view's text counts too.
+            let names = object.path().names().iter();
+            let quoted: Vec<String> = names
+                .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
+                .collect();
+            return self.kept(&format!("select * from {}", quoted.join(".")));
+        }
         self.meaning.touch(Action::Read, object.clone());
         let column = Column {
             object: object.clone(),
             name: None,
         };
         self.meaning.use_column(Use::Store, column);
+        Ok(())
     }
 }

@@ -4,32 +4,56 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::statement::lineage::names::of_text;
 use crate::statement::parse::Unreadable;
+use crate::statement::places::Places;
 
 /// A place among tokens.
 #[derive(Clone)]
 pub(super) struct Cursor<'t> {
-    tokens: Vec<&'t Token>,
+    text: &'t str,
+    tokens: Vec<&'t TokenWithSpan>,
     at: usize,
 }
 
 impl<'t> Cursor<'t> {
     /// Begins before the first token that means something.
-    pub(super) fn new(tokens: &'t [TokenWithSpan]) -> Self {
+    pub(super) fn new(text: &'t str, tokens: &'t [TokenWithSpan]) -> Self {
         let means =
             |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
         Self {
-            tokens: tokens
-                .iter()
-                .filter(means)
-                .map(|token| &token.token)
-                .collect(),
+            text,
+            tokens: tokens.iter().filter(means).collect(),
             at: 0,
         }
     }
 
     /// Gives the token after the next `skipped` ones.
-    fn after(&self, skipped: usize) -> Option<&'t Token> {
-        self.tokens.get(self.at + skipped).copied()
+    pub(super) fn after(&self, skipped: usize) -> Option<&'t Token> {
+        let token = self.tokens.get(self.at + skipped)?;
+        Some(&token.token)
+    }
+
+    /// Gives the text from the next token up to another place's; all of it if the other is at the end.
+    pub(super) fn until(&self, end: &Self) -> &'t str {
+        let mut places = Places::of(self.text);
+        let mut byte = |place: usize| {
+            let token = self.tokens.get(place);
+            token.map_or(self.text.len(), |token| places.byte_of(token.span.start))
+        };
+        let (start, end) = (byte(self.at), byte(end.at));
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// Gives the text from the next token on.
+    pub(super) fn rest(&self) -> &'t str {
+        let mut end = self.clone();
+        end.at = self.tokens.len();
+        self.until(&end)
+    }
+
+    /// Ends before another place.
+    pub(super) fn cut(mut self, end: &Self) -> Self {
+        self.tokens.truncate(end.at);
+        self
     }
 
     /// Gives the next token.
@@ -40,12 +64,12 @@ impl<'t> Cursor<'t> {
     /// Tells whether nothing but a closing semicolon is left.
     pub(super) fn is_done(&self) -> bool {
         let left = self.tokens.get(self.at..).unwrap_or_default();
-        left.iter().all(|token| **token == Token::SemiColon)
+        left.iter().all(|token| token.token == Token::SemiColon)
     }
 
     /// Tells whether a semicolon stands between tokens.
     pub(super) fn holds_several(&self) -> bool {
-        let is_end = |token: &&&Token| ***token == Token::SemiColon;
+        let is_end = |token: &&&TokenWithSpan| token.token == Token::SemiColon;
         let ends = self.tokens.iter().rev().take_while(is_end).count();
         self.tokens.iter().filter(is_end).count() > ends
     }
@@ -96,13 +120,42 @@ impl<'t> Cursor<'t> {
             self.skip();
             return of_text(text);
         }
-        let mut names = vec![self.part()?];
-        while self.eat_sign(&Token::Period) {
-            names.push(self.part()?);
-        }
+        let names = self.dotted()?;
         if names.len() > 3 {
             return Err(Unreadable::Unsupported("a name of more than three parts"));
         }
+        Ok(names)
+    }
+
+    /// Reads words with dots between them; `database..name` is of the schema `PUBLIC`.
+    pub(super) fn dotted(&mut self) -> Result<Vec<String>, Unreadable> {
+        let mut names = vec![self.part()?];
+        while self.eat_sign(&Token::Period) {
+            if names.len() == 1 && self.eat_sign(&Token::Period) {
+                names.push("PUBLIC".to_owned());
+            }
+            names.push(self.part()?);
+        }
+        Ok(names)
+    }
+
+    /// Reads `[namespace.]stage`, the next token after `@`.
+    pub(super) fn stage(&mut self) -> Result<Vec<String>, Unreadable> {
+        let own = self.eat_sign(&Token::Mod);
+        let mut names = vec![self.part()?];
+        if own {
+            if let Some(first) = names.first_mut() {
+                first.insert(0, '%');
+            }
+            return Ok(names);
+        }
+        while self.eat_sign(&Token::Period) {
+            let own = self.eat_sign(&Token::Mod);
+            let part = self.part()?;
+            names.push(if own { format!("%{part}") } else { part });
+        }
+        // A path may hold dots too; its first part ends the name.
+        names.truncate(3);
         Ok(names)
     }
 
@@ -174,14 +227,7 @@ impl<'t> Cursor<'t> {
     /// Tells whether any token that is left is this word, bare, at any depth.
     pub(super) fn holds(&self, word: &str) -> bool {
         let left = self.tokens.get(self.at..).unwrap_or_default();
-        left.iter().any(|token| is_word(token, word))
-    }
-
-    /// Writes what is left as a text that reads the same.
-    pub(super) fn rest(&self) -> String {
-        let left = self.tokens.get(self.at..).unwrap_or_default();
-        let texts: Vec<String> = left.iter().map(ToString::to_string).collect();
-        texts.join(" ")
+        left.iter().any(|token| is_word(&token.token, word))
     }
 
     /// Writes all of it, with `?` for each literal.
@@ -189,7 +235,8 @@ impl<'t> Cursor<'t> {
         let texts: Vec<String> = self
             .tokens
             .iter()
-            .filter(|token| ***token != Token::SemiColon)
+            .map(|token| &token.token)
+            .filter(|token| **token != Token::SemiColon)
             .map(|token| match token {
                 Token::SingleQuotedString(_)
                 | Token::DollarQuotedString(_)

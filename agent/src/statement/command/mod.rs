@@ -13,14 +13,17 @@ mod files;
 mod grant;
 mod show;
 
-use sqlparser::tokenizer::TokenWithSpan;
+use std::collections::BTreeSet;
+
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use cursor::Cursor;
 
 use super::Scope;
 use super::catalogue::Catalogue;
 use super::kind::{Action, Kind};
-use super::meaning::{Meaning, Output};
+use super::lineage::names::stage_of_text;
+use super::meaning::{Meaning, Output, Place};
 use super::object::{Class, Object, Path};
 use super::parse::{Parsed, Unreadable};
 
@@ -35,14 +38,17 @@ struct Command<'a> {
     catalogue: &'a Catalogue,
     kind: Kind,
     meaning: Meaning,
+    /// Parameters of the code that the command keeps.
+    names: BTreeSet<String>,
 }
 
 /// Reads a command statement; `None` if it is none, or one that the parser's grammar tells more of.
 pub(super) fn read(
+    text: &str,
     tokens: &[TokenWithSpan],
     scope: &Scope<'_>,
 ) -> Option<Result<Parsed, Unreadable>> {
-    let cursor = Cursor::new(tokens);
+    let cursor = Cursor::new(text, tokens);
     if cursor.holds_several() {
         return None;
     }
@@ -51,6 +57,7 @@ pub(super) fn read(
         catalogue: scope.catalogue(),
         kind: Kind::Session,
         meaning: Meaning::default(),
+        names: BTreeSet::new(),
     };
     let read = command.head(cursor.clone())?;
     command
@@ -91,6 +98,11 @@ impl Command<'_> {
             return self.create(cursor);
         } else if cursor.eat("EXECUTE") {
             return self.execute(cursor);
+        } else if cursor.eat("EXPLAIN USING") {
+            self.explain(cursor)
+        } else if cursor.eat("BEGIN WORK") || cursor.eat("BEGIN TRANSACTION") {
+            let _named = cursor.eat("NAME") && cursor.name().is_ok();
+            done(&cursor).and_then(|()| self.session())
         } else if cursor.eat("UNSET") {
             self.session()
         } else {
@@ -134,22 +146,115 @@ impl Command<'_> {
     fn use_(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
         if cursor.eat("SECONDARY ROLES") {
             self.kind = Kind::UseRole;
-            self.of_account(Action::UseRole);
-            return Ok(());
+            if cursor.eat("ALL") || cursor.eat("NONE") {
+                self.of_account(Action::UseRole);
+                return done(&cursor);
+            }
+            loop {
+                let names = cursor.name()?;
+                self.touch(Action::UseRole, Class::Role, names);
+                if !cursor.eat_sign(&Token::Comma) {
+                    return done(&cursor);
+                }
+            }
         }
         let (kind, action, class) = if cursor.eat("ROLE") {
             (Kind::UseRole, Action::UseRole, Class::Role)
         } else if cursor.eat("WAREHOUSE") {
             (Kind::UseWarehouse, Action::UseWarehouse, Class::Warehouse)
         } else {
-            let _which = cursor.eat("DATABASE") || cursor.eat("SCHEMA");
-            cursor.name()?;
-            return done(&cursor).and_then(|()| self.session());
+            return self.use_place(cursor);
         };
         self.kind = kind;
         let names = cursor.name()?;
         self.touch(action, class, names);
         done(&cursor)
+    }
+
+    /// `USE [DATABASE] d`, whose schema is then `PUBLIC`, or `USE SCHEMA [d.]s`.
+    fn use_place(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        let is_database = cursor.eat("DATABASE");
+        let is_schema = !is_database && cursor.eat("SCHEMA");
+        let names = cursor.name()?;
+        done(&cursor)?;
+        let public = Some("PUBLIC".to_owned());
+        let place = match (names.as_slice(), &self.catalogue.database) {
+            ([database], _) if !is_schema => Some((database.clone(), public)),
+            ([schema], Some(database)) => Some((database.clone(), Some(schema.clone()))),
+            ([database, schema], _) if !is_database => {
+                Some((database.clone(), Some(schema.clone())))
+            }
+            ([_], None) => None,
+            (_, _) => return Err(Unreadable::Unsupported("USE of what is no schema")),
+        };
+        if let Some((database, schema)) = place {
+            self.meaning.go(Place { database, schema });
+        }
+        self.session()
+    }
+
+    /// `EXPLAIN USING <form> <statement>`: what a plan shows of a statement is what the statement is about.
+    fn explain(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        self.kind = Kind::Show;
+        if !cursor.eat("TEXT") && !cursor.eat("TABULAR") && !cursor.eat("JSON") {
+            return Err(Unreadable::Unsupported("EXPLAIN in a form that is not known"));
+        }
+        self.body(cursor.rest())
+    }
+
+    /// Reads other objects that clauses name: stages, and whatever is named with its schema.
+    fn others(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        let mut is_comment = false;
+        let mut is_reference = false;
+        while let Some(token) = cursor.peek() {
+            if cursor.eat("COMMENT") {
+                is_comment = true;
+                continue;
+            }
+            if cursor.eat("REFERENCES") {
+                is_reference = true;
+                continue;
+            }
+            match token {
+                Token::AtSign => {
+                    cursor.skip();
+                    let names = cursor.stage()?;
+                    self.touch(Action::Read, Class::Stage, names);
+                }
+                Token::SingleQuotedString(text) if text.starts_with('@') && !is_comment => {
+                    cursor.skip();
+                    let names = stage_of_text(text)?;
+                    self.touch(Action::Read, Class::Stage, names);
+                }
+                Token::Word(_) if cursor.sees("IDENTIFIER") => {
+                    let names = cursor.name()?;
+                    self.touch(Action::Read, Class::Object, names);
+                }
+                Token::Word(_) if is_reference || cursor.after(1) == Some(&Token::Period) => {
+                    let mut names = cursor.dotted()?;
+                    let last = names.last().map(String::as_str);
+                    if names.len() > 1 && matches!(last, Some("NEXTVAL" | "CURRVAL")) {
+                        names.pop();
+                    }
+                    if names.len() > 3 {
+                        return Err(Unreadable::Unsupported("a name of more than three parts"));
+                    }
+                    let class = if is_reference {
+                        Class::Table
+                    } else {
+                        Class::Object
+                    };
+                    self.touch(Action::Read, class, names);
+                    is_reference = false;
+                }
+                Token::Eq => cursor.skip(),
+                _ => {
+                    is_comment = false;
+                    cursor.skip();
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads the class and name of what a command is about.
@@ -195,8 +300,11 @@ impl Command<'_> {
             return Err(KIND);
         }
         if cursor.eat("COLUMN") {
-            let mut names = cursor.name()?;
+            let mut names = cursor.dotted()?;
             names.pop();
+            if names.is_empty() || names.len() > 3 {
+                return Err(KIND);
+            }
             self.touch(Action::Alter, Class::Table, names);
             return Ok(());
         }
@@ -223,15 +331,37 @@ impl Command<'_> {
                 return done(&here);
             }
         }
-        if cursor.holds("POLICY") || cursor.holds("TAG") {
-            // Which protects what, and what is protected no more, is the account's affair.
-            self.of_account(Action::Alter);
-        }
         if object.class() == Class::Task && cursor.find("MODIFY AS") {
-            return self.body(&cursor.rest());
+            return self.kept(cursor.rest());
+        }
+        let mut when = cursor.clone();
+        if object.class() == Class::Task && when.find("MODIFY WHEN") {
+            return self.expression(when.rest());
         }
         if cursor.holds("SELECT") {
             return Err(Unreadable::Unsupported("a query inside of ALTER"));
+        }
+        if cursor.eat("SET BODY") {
+            return self.policy_body(cursor);
+        }
+        self.calls(cursor.clone())?;
+        self.others(cursor)
+    }
+
+    /// Reads the values that new columns are given: a call in one runs whenever a row is added.
+    fn calls(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        while cursor.peek().is_some() {
+            if cursor.eat("DEFAULT") || (cursor.sees("AS") && cursor.after(1) == Some(&Token::LParen)) {
+                let _word = cursor.eat("AS");
+                let start = cursor.clone();
+                let _value = cursor.dotted();
+                if cursor.peek() == Some(&Token::LParen) {
+                    cursor.brackets();
+                    self.expression(start.until(&cursor))?;
+                }
+                continue;
+            }
+            cursor.skip();
         }
         Ok(())
     }

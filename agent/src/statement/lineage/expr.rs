@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::flow::{Flow, Item, Source};
-use super::names::fold;
+use super::names::{fold, stage_of_idents};
 use super::query::check_order;
 use super::scope::{Env, Frame};
 use super::{Clause, Walk};
@@ -283,39 +283,66 @@ impl Walk<'_> {
     }
 
     fn column(&mut self, names: &[Ident], env: Env<'_>) -> Result<Flow, Unreadable> {
+        if let Some(stage) = stage_of_idents(names) {
+            let object = Object::new(Class::Stage, self.catalogue.resolve(stage));
+            self.meaning.touch(Action::Read, object);
+            return Ok(Flow::nothing());
+        }
+        let is_bare = names.last().is_some_and(|last| last.quote_style.is_none());
         let names: Vec<String> = names.iter().map(fold).collect::<Result<_, _>>()?;
-        Ok(self.named_column(&names, env))
+        if let ([single], true) = (names.as_slice(), is_bare)
+            && matches!(single.as_str(), "PRIOR" | "CONNECT_BY_ROOT")
+        {
+            return Err(Unreadable::Unsupported("PRIOR in this place"));
+        }
+        self.named_column(&names, is_bare, env)
     }
 
-    /// Tells what a column is made of, by its folded names.
-    pub(super) fn named_column(&mut self, names: &[String], env: Env<'_>) -> Flow {
+    /// Tells what a column is made of, by its folded names; the last of them may call a place or a variable if it is bare.
+    pub(super) fn named_column(
+        &mut self,
+        names: &[String],
+        is_bare: bool,
+        env: Env<'_>,
+    ) -> Result<Flow, Unreadable> {
         let Some((name, qualifier)) = names.split_last() else {
-            return env.whole().made();
+            return Ok(env.whole().made());
         };
-        if let ("NEXTVAL", false) = (name.as_str(), qualifier.is_empty())
-            && env.find_in(qualifier, name).is_none()
-        {
-            let object = Object::new(Class::Object, self.catalogue.resolve(qualifier.to_vec()));
-            self.meaning.touch(Action::Read, object);
-            return Flow::nothing();
+        if let Some(sign) = name.strip_prefix('$').filter(|_| is_bare) {
+            return Ok(match sign.parse() {
+                Ok(number) => env.nth(qualifier, number),
+                Err(_) if qualifier.is_empty() => Flow::nothing(),
+                Err(_) => env.whole().made(),
+            });
         }
-        if let Some(number) = name
-            .strip_prefix('$')
-            .and_then(|number| number.parse().ok())
-        {
-            return env.nth(number);
+        if qualifier.is_empty() {
+            let found = env.find(name);
+            if found.is_none() && self.variables.contains(name) {
+                return Ok(Flow::nothing());
+            }
+            // A name of nothing in sight may be of anything: catalogues age.
+            return Ok(found.unwrap_or_else(|| env.whole().made()));
         }
-        let is_variable = qualifier.is_empty() && name.starts_with('$');
-        if is_variable {
-            return Flow::nothing();
+        if let Some(flow) = env.find_in(qualifier, name) {
+            return Ok(flow);
         }
-        let found = if qualifier.is_empty() {
-            env.find(name)
-        } else {
-            env.find_in(qualifier, name)
-        };
-        // A name of nothing in sight may be of anything: catalogues age.
-        found.unwrap_or_else(|| env.whole().made())
+        if is_bare && matches!(name.as_str(), "NEXTVAL" | "CURRVAL") {
+            let names = qualifier.to_vec();
+            for path in self.paths(names) {
+                self.meaning
+                    .touch(Action::Read, Object::new(Class::Object, path));
+            }
+            return Ok(Flow::nothing());
+        }
+        if qualifier.first().is_some_and(|first| self.variables.contains(first)) {
+            return Ok(Flow::nothing());
+        }
+        if env.has_rows() || self.blocks > 0 {
+            return Ok(env.whole().made());
+        }
+        Err(Unreadable::Unsupported(
+            "a column of what is not named in FROM",
+        ))
     }
 
     /// Reads a lambda: its parameters are parts of the other arguments, which count as a whole.
@@ -335,6 +362,7 @@ impl Walk<'_> {
             .collect();
         let frame = Frame {
             sources: vec![Source::unnamed(items?)],
+            is_lambda: true,
             ..Frame::default()
         };
         let env = Env {
@@ -397,7 +425,7 @@ fn path_keys(path: &JsonPath) -> impl Iterator<Item = &Expr> {
 /// `$1` is a column by its place; `?`, `:1` and `$name` are values from outside the statement.
 fn placeholder(name: &str, env: Env<'_>) -> Flow {
     match name.strip_prefix('$').map(str::parse) {
-        Some(Ok(number)) => env.nth(number),
+        Some(Ok(number)) => env.nth(&[], number),
         Some(Err(_)) | None => Flow::nothing(),
     }
 }

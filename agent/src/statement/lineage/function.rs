@@ -65,7 +65,7 @@ impl Walk<'_> {
                 if !is_built_in {
                     return self.foreign(path, &list.args, env);
                 }
-                if is_count_of_rows(&path, &list.args) {
+                if list.duplicate_treatment.is_none() && is_count_of_rows(&path, &list.args) {
                     return Ok(Flow::nothing());
                 }
                 let mut flow = Flow::nothing();
@@ -86,7 +86,7 @@ impl Walk<'_> {
             return Err(Unreadable::Unsupported("a name that is computed"));
         };
         let names = of_literal(&list.args)?;
-        Ok(self.named_column(&names, env))
+        self.named_column(&names, false, env)
     }
 
     /// Tells what an argument is made of.
@@ -103,11 +103,17 @@ impl Walk<'_> {
                 FunctionArgExpr::Expr(expr) => self.value(expr, env, clause),
                 FunctionArgExpr::QualifiedWildcard(name) => {
                     let qualifier = names(name)?;
-                    let source = env.called(&qualifier).map(|source| source.whole());
-                    Ok(source.unwrap_or_else(|| env.whole()).made())
+                    let called = env.called(&qualifier);
+                    Ok(if called.is_empty() {
+                        env.whole().made()
+                    } else {
+                        super::scope::whole(&called)
+                    })
                 }
-                FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => {
-                    Ok(env.whole().made())
+                FunctionArgExpr::Wildcard => Ok(env.whole().made()),
+                FunctionArgExpr::WildcardWithOptions(options) => {
+                    let items = self.starred(env.items(), options, env)?;
+                    Ok(whole(&items).made())
                 }
             },
         }
@@ -120,10 +126,10 @@ impl Walk<'_> {
         args: &[FunctionArg],
         env: Env<'_>,
     ) -> Result<Flow, Unreadable> {
-        let path = match path.as_slice() {
+        let paths = match path.as_slice() {
             // Snowflake's own are in no schema.
-            [single] if functions::is_own(single) => Path::new(path),
-            _ => self.catalogue.resolve(path),
+            [single] if functions::is_own(single) => vec![Path::new(path)],
+            _ => self.paths(path),
         };
         let mut flow = Flow::nothing();
         for arg in args {
@@ -131,8 +137,10 @@ impl Walk<'_> {
         }
         self.note(&flow, Use::Argument);
         self.note(&flow, Use::Store);
-        self.meaning
-            .touch(Action::Call, Object::new(Class::Function, path));
+        for path in paths {
+            self.meaning
+                .touch(Action::Call, Object::new(Class::Function, path));
+        }
         self.doubt("a function that is not built in may give anything");
         Ok(flow)
     }

@@ -19,15 +19,19 @@ mod shaped;
 mod star;
 mod write;
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::Statement;
 use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::parser::Parser;
 
 use flow::{Flow, Item};
 
+use super::Scope;
 use super::catalogue::Catalogue;
+use super::lexer;
 use super::meaning::{Meaning, Output, OutputColumn, Use};
-use super::object::Object;
+use super::object::{Object, Path};
 use super::parse::{DEPTH_MAX, Unreadable};
 
 /// How deep views may rest on views.
@@ -51,6 +55,8 @@ struct Named {
 /// The walk over one statement.
 struct Walk<'a> {
     catalogue: &'a Catalogue,
+    /// Names that mean parameters and variables where they are no columns.
+    variables: &'a BTreeSet<String>,
     meaning: Meaning,
     ctes: Vec<Named>,
     views: usize,
@@ -60,10 +66,11 @@ struct Walk<'a> {
 /// Tells what a statement means.
 pub(super) fn understand(
     statement: &Statement,
-    catalogue: &Catalogue,
+    scope: &Scope<'_>,
 ) -> Result<Meaning, Unreadable> {
     let mut walk = Walk {
-        catalogue,
+        catalogue: scope.catalogue(),
+        variables: scope.names(),
         meaning: Meaning::default(),
         ctes: Vec::new(),
         views: 0,
@@ -101,11 +108,27 @@ impl Walk<'_> {
                     is_bare: flow.is_bare,
                     from: flow.from,
                 }),
-                Item::Rest { .. } => None,
+                Item::Rest { .. } | Item::Unplaced => None,
             })
             .collect();
         let unknown = Output::Unknown("the columns of a table are not known");
         self.meaning.give(columns.map_or(unknown, Output::Known));
+    }
+
+    /// Gives where Snowflake may find a name: one without a schema is looked for in the login's schema and in `PUBLIC`.
+    ///
+    /// Source: Snowflake's reference, `SEARCH_PATH`, whose default is `$current, $public`; no login changes it.
+    fn paths(&self, names: Vec<String>) -> Vec<Path> {
+        let is_single = names.len() == 1;
+        let path = self.catalogue.resolve(names);
+        let public = match path.names() {
+            [database, schema, name] if is_single && schema != "PUBLIC" => {
+                let names = [database, "PUBLIC", name].map(|name: &str| name.to_owned());
+                Some(Path::new(names.to_vec()))
+            }
+            _ => None,
+        };
+        std::iter::once(path).chain(public).collect()
     }
 
     /// Notes that something about columns cannot be followed.
@@ -121,8 +144,7 @@ impl Walk<'_> {
         let dialect = SnowflakeDialect {};
         let mut parser = Parser::new(&dialect)
             .with_recursion_limit(DEPTH_MAX)
-            .try_with_sql(text)
-            .ok()?;
+            .with_tokens_with_locations(lexer::tokens(text).ok()?);
         let statements = parser.parse_statements().ok()?;
         let query = match statements.as_slice() {
             [Statement::CreateView(create)] => &create.query,
@@ -137,8 +159,10 @@ impl Walk<'_> {
             schema: Some(schema.clone()),
             relations: self.catalogue.relations.clone(),
         };
+        let none = BTreeSet::new();
         let mut inner = Walk {
             catalogue: &catalogue,
+            variables: &none,
             meaning: Meaning::default(),
             ctes: Vec::new(),
             views: self.views + 1,

@@ -3,10 +3,11 @@
 use sqlparser::ast::{
     ConnectByKind, Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause,
     NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement, TopQuantity, With,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Statement, TopQuantity,
+    With,
 };
 
-use super::flow::Item;
+use super::flow::{Item, Source};
 use super::names::{fold, names};
 use super::scope::{Env, Frame};
 use super::star::{excluded, without};
@@ -90,7 +91,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Reads one member of WITH. Snowflake needs no RECURSIVE: whatever stands right of a set operation may name itself.
+    /// Reads one member of WITH. Snowflake needs no RECURSIVE: whatever stands right of UNION ALL may name itself.
     fn cte(
         &mut self,
         cte: &Cte,
@@ -100,30 +101,28 @@ impl Walk<'_> {
         if cte.from.is_some() {
             return Err(Unreadable::Unsupported("FROM of a common table expression"));
         }
-        let SetExpr::SetOperation { left, .. } = cte.query.body.as_ref() else {
-            let items = self.query(&cte.query, outer)?;
-            return renamed(
-                items,
-                &cte.alias
-                    .columns
-                    .iter()
-                    .map(|column| fold(&column.name))
-                    .collect::<Result<Vec<_>, _>>()?,
-            );
-        };
         let columns: Vec<String> = cte
             .alias
             .columns
             .iter()
             .map(|column| fold(&column.name))
             .collect::<Result<_, _>>()?;
+        let SetExpr::SetOperation {
+            left,
+            op: SetOperator::Union,
+            set_quantifier: SetQuantifier::All | SetQuantifier::AllByName,
+            right: _,
+        } = cte.query.body.as_ref()
+        else {
+            return Ok(renamed(self.query(&cte.query, outer)?, &columns));
+        };
         let known = self.ctes.len();
         if let Some(with) = &cte.query.with {
             self.with(with, outer)?;
         }
         let (anchor, _) = self.set(left, outer)?;
         self.ctes.truncate(known);
-        let mut items = renamed(anchor, &columns)?;
+        let mut items = renamed(anchor, &columns);
         for _ in 0..ROUNDS_MAX {
             self.ctes.push(Named {
                 name: name.to_owned(),
@@ -131,7 +130,7 @@ impl Walk<'_> {
             });
             let next = self.query(&cte.query, outer);
             self.ctes.truncate(known);
-            let next = renamed(next?, &columns)?;
+            let next = renamed(next?, &columns);
             if next == items {
                 return Ok(items);
             }
@@ -150,7 +149,7 @@ impl Walk<'_> {
     ) -> Result<(Vec<Item>, Frame), Unreadable> {
         match body {
             SetExpr::Select(select) => self.select(select, outer),
-            SetExpr::Query(query) => Ok((self.query(query, outer)?, Frame::default())),
+            SetExpr::Query(query) => Ok(alone(self.query(query, outer)?)),
             SetExpr::SetOperation {
                 left,
                 op,
@@ -159,8 +158,7 @@ impl Walk<'_> {
             } => {
                 let (left, _) = self.set(left, outer)?;
                 let (right, _) = self.set(right, outer)?;
-                let items = self.operation(left, *op, *set_quantifier, right);
-                Ok((items, Frame::default()))
+                Ok(alone(self.operation(left, *op, *set_quantifier, right)))
             }
             SetExpr::Values(values) => {
                 let frame = Frame::default();
@@ -174,13 +172,13 @@ impl Walk<'_> {
                         let flow = self.value(expr, env, Clause::List)?;
                         match items.get_mut(place) {
                             Some(Item::One { flow: earlier, .. }) => earlier.or(flow),
-                            Some(Item::Rest { .. }) | None => {
+                            Some(Item::Rest { .. } | Item::Unplaced) | None => {
                                 items.push(Item::named(&format!("COLUMN{}", place + 1), flow))
                             }
                         }
                     }
                 }
-                Ok((items, Frame::default()))
+                Ok(alone(items))
             }
             SetExpr::Insert(statement)
             | SetExpr::Update(statement)
@@ -223,6 +221,11 @@ impl Walk<'_> {
             ));
         }
         let mut frame = Frame::default();
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, .. } = item {
+                frame.given.insert(fold(alias)?);
+            }
+        }
         for from in &select.from {
             self.table_with_joins(from, &mut frame, outer)?;
         }
@@ -325,13 +328,18 @@ impl Walk<'_> {
                 options,
             ) => {
                 let qualifier = names(name)?;
-                let items = match env.called(&qualifier) {
-                    Some(source) => source.items.clone(),
+                let called = env.called(&qualifier);
+                let items = if called.is_empty() {
                     // Of a query around this one, or of nothing: any column in sight.
-                    None => vec![Item::One {
+                    vec![Item::One {
                         name: None,
                         flow: env.whole().made(),
-                    }],
+                    }]
+                } else {
+                    called
+                        .iter()
+                        .flat_map(|source| source.items.clone())
+                        .collect()
                 };
                 self.starred(items, options, env)
             }
@@ -408,12 +416,7 @@ impl Walk<'_> {
         how: Use,
     ) -> Result<(), Unreadable> {
         if let Some(place) = place(expr) {
-            let known = items.iter().take(place).all(Item::is_one);
-            let flow = match place.checked_sub(1).and_then(|place| items.get(place)) {
-                Some(item) if known => item.whole(),
-                Some(_) | None => super::flow::whole(items),
-            };
-            self.note(&flow, how);
+            self.note(&super::flow::nth(items, place), how);
             return Ok(());
         }
         self.decide(expr, env, how)
@@ -459,29 +462,43 @@ fn name_outputs(frame: &mut Frame, items: &[Item]) {
                     .or_insert_with(|| flow.clone());
                 known.or(flow.clone());
             }
-            Item::One { name: None, .. } => {}
+            Item::One { name: None, .. } | Item::Unplaced => {}
             Item::Rest { .. } => frame
                 .sources
-                .push(super::flow::Source::unnamed(vec![item.clone()])),
+                .push(Source::unnamed(vec![item.clone()])),
         }
     }
 }
 
+/// Rows that an ORDER BY sees alone: those of the result.
+fn alone(items: Vec<Item>) -> (Vec<Item>, Frame) {
+    let frame = Frame {
+        sources: vec![Source::unnamed(items.clone())],
+        ..Frame::default()
+    };
+    (items, frame)
+}
+
 /// Names the columns of some rows anew, as an alias with a list does.
-pub(super) fn renamed(items: Vec<Item>, columns: &[String]) -> Result<Vec<Item>, Unreadable> {
+pub(super) fn renamed(items: Vec<Item>, columns: &[String]) -> Vec<Item> {
     if columns.is_empty() {
-        return Ok(items);
+        return items;
     }
-    if items.len() != columns.len() || !items.iter().all(Item::is_one) {
-        // Which gets which name cannot be told: each is made of all.
-        let flow = super::flow::whole(&items).made();
-        return Ok(columns
-            .iter()
-            .map(|name| Item::named(name, flow.clone()))
-            .collect());
+    if items.len() == columns.len() && items.iter().all(Item::is_one) {
+        let pairs = items.into_iter().zip(columns);
+        return pairs
+            .map(|(item, name)| Item::named(name, item.whole()))
+            .collect();
     }
-    let pairs = items.into_iter().zip(columns);
-    Ok(pairs
-        .map(|(item, name)| Item::named(name, item.whole()))
-        .collect())
+    // Which gets which name cannot be told: each is made of all, and there may be more.
+    let flow = super::flow::whole(&items).made();
+    let named = columns.iter().map(|name| Item::named(name, flow.clone()));
+    let more = Item::One {
+        name: None,
+        flow: flow.clone(),
+    };
+    std::iter::once(Item::Unplaced)
+        .chain(named)
+        .chain([more])
+        .collect()
 }
