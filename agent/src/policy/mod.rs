@@ -39,6 +39,9 @@ pub const ERROR_RULE: &str = "evaluation-error";
 /// Name of the rule that refuses what reads columns that nobody can tell.
 pub const LINEAGE_RULE: &str = "unknown-lineage";
 
+/// Name of the rule that refuses code which may reach what policies forbid.
+pub const HIDDEN_RULE: &str = "unknown-effects";
+
 /// Why a statement is refused, or in `observe` would have been.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
@@ -266,6 +269,15 @@ impl Asker<'_> {
                 rules: vec![LINEAGE_RULE.to_owned()],
                 text: format!(
                     "policies look at columns, and what this reads cannot be told: {doubt}"
+                ),
+            });
+        }
+        let hidden = meaning.hidden().first();
+        if let Some(hidden) = hidden.filter(|_| self.bundle.forbids_some()) {
+            return Err(Reason {
+                rules: vec![HIDDEN_RULE.to_owned()],
+                text: format!(
+                    "policies forbid some objects, and what this does cannot be told: {hidden}"
                 ),
             });
         }

@@ -121,6 +121,7 @@ pub struct Meaning {
     accesses: BTreeSet<Access>,
     columns: BTreeSet<ColumnUse>,
     doubts: BTreeSet<&'static str>,
+    hidden: BTreeSet<&'static str>,
     output: Output,
     place: Option<Place>,
 }
@@ -141,6 +142,7 @@ impl Default for Meaning {
             accesses: BTreeSet::new(),
             columns: BTreeSet::new(),
             doubts: BTreeSet::new(),
+            hidden: BTreeSet::new(),
             output: Output::Known(Vec::new()),
             place: None,
         }
@@ -185,6 +187,12 @@ impl Meaning {
         self.doubts.insert(why);
     }
 
+    /// Says what runs code that may do anything, to columns and to objects.
+    pub(super) fn hide(&mut self, why: &'static str) {
+        self.doubts.insert(why);
+        self.hidden.insert(why);
+    }
+
     /// Says that what was the result goes elsewhere.
     pub(super) fn set_stored(&mut self) {
         let columns = std::mem::take(&mut self.columns);
@@ -214,6 +222,7 @@ impl Meaning {
     pub(super) fn absorb_columns(&mut self, part: Self) {
         self.columns.extend(part.columns);
         self.doubts.extend(part.doubts);
+        self.hidden.extend(part.hidden);
     }
 
     /// Says where the login is once the statement ran.
@@ -231,6 +240,12 @@ impl Meaning {
     #[must_use]
     pub fn doubts(&self) -> &BTreeSet<&'static str> {
         &self.doubts
+    }
+
+    /// Says why more may be done to objects than what is listed; nothing if that is all.
+    #[must_use]
+    pub fn hidden(&self) -> &BTreeSet<&'static str> {
+        &self.hidden
     }
 
     /// Lists what is done to which objects, in order.

@@ -43,6 +43,8 @@ pub struct Scope<'a> {
     depth: usize,
     /// What a name may mean that is no column's: parameters and variables of the code around.
     names: BTreeSet<String>,
+    /// Whether it stands in a block.
+    in_block: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -54,6 +56,7 @@ impl<'a> Scope<'a> {
             catalogue: Cow::Owned(Catalogue::default()),
             depth: 0,
             names: BTreeSet::new(),
+            in_block: false,
         }
     }
 
@@ -78,13 +81,18 @@ impl<'a> Scope<'a> {
         &self.names
     }
 
+    fn in_block(&self) -> bool {
+        self.in_block
+    }
+
     /// Gives the scope of a statement inside of this one, where more names have a meaning.
-    fn deeper(&self, names: &BTreeSet<String>) -> Scope<'_> {
+    fn deeper(&self, names: &BTreeSet<String>, in_block: bool) -> Scope<'_> {
         Scope {
             knows: self.knows,
             catalogue: Cow::Borrowed(&self.catalogue),
             depth: self.depth + 1,
             names: self.names.union(names).cloned().collect(),
+            in_block,
         }
     }
 

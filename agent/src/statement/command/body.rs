@@ -39,7 +39,7 @@ impl Command<'_> {
         if self.scope.depth() >= DEPTH_MAX {
             return Err(Unreadable::TooDeep);
         }
-        parse(text, &self.scope.deeper(&self.names))
+        parse(text, &self.scope.deeper(&self.names, self.in_block))
     }
 
     /// Says that code is kept whose effects are not read.

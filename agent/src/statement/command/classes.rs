@@ -124,9 +124,13 @@ const CLASSES: &[(&str, Class)] = &[
     ("BUDGET", Class::Account),
 ];
 
-/// Passes over the words that say how an object is made.
-pub(super) fn modifiers(cursor: &mut Cursor<'_>) {
-    while MODIFIERS.iter().any(|word| cursor.eat(word)) {}
+/// Passes over the words that say how an object is made; tells whether it reads itself.
+pub(super) fn modifiers(cursor: &mut Cursor<'_>) -> bool {
+    let mut is_recursive = false;
+    while let Some(word) = MODIFIERS.iter().find(|word| cursor.eat(word)) {
+        is_recursive |= *word == "RECURSIVE";
+    }
+    is_recursive
 }
 
 /// Reads the words for a kind of object.

@@ -9,7 +9,7 @@ use crate::statement::object::{Class, Object};
 use crate::statement::parse::Unreadable;
 
 /// Kinds of objects that hold no code, whatever their clauses say.
-const WITHOUT_CODE: [&str; 16] = [
+const WITHOUT_CODE: [&str; 17] = [
     "SCHEMA",
     "WAREHOUSE",
     "ROLE",
@@ -26,6 +26,7 @@ const WITHOUT_CODE: [&str; 16] = [
     "CONTACT",
     "GIT REPOSITORY",
     "IMAGE REPOSITORY",
+    "NETWORK RULE",
 ];
 
 impl Command<'_> {
@@ -37,14 +38,18 @@ impl Command<'_> {
         } else if cursor.eat("OR ALTER") {
             again.push(Action::Alter);
         }
-        classes::modifiers(&mut cursor);
+        let is_recursive = classes::modifiers(&mut cursor);
         let mut after = cursor.clone();
         let (words, class) = match classes::class(&mut after) {
             Some(found) => found,
             None => return Some(Err(KIND)),
         };
         match words {
-            "TABLE" | "VIEW" | "MATERIALIZED VIEW" => None,
+            "VIEW" | "MATERIALIZED VIEW" => Some(self.view(after, &again, is_recursive)),
+            "TABLE" if again == [Action::Alter] || after.holds("TEMPLATE") => {
+                Some(self.created(after, words, class, &again))
+            }
+            "TABLE" => None,
             "INDEX" => Some(self.index(after)),
             _ => Some(self.created(after, words, class, &again)),
         }
@@ -84,8 +89,18 @@ impl Command<'_> {
         match (class, words) {
             (Class::Function | Class::Procedure, _) => self.code(words, cursor),
             (Class::Task, _) => self.task(cursor),
-            (Class::Pipe, _) | (Class::Object, "CORTEX SEARCH SERVICE") => self.stored(cursor),
-            (Class::Table, "HYBRID TABLE") => {
+            (Class::Pipe, _) => {
+                self.meaning
+                    .doubt("what a pipe will load is not known to anybody");
+                self.stored(cursor)
+            }
+            (Class::Object, "CORTEX SEARCH SERVICE") => self.stored(cursor),
+            (Class::Table, "TABLE") if cursor.find("USING TEMPLATE") => {
+                let start = cursor.clone();
+                cursor.brackets();
+                self.kept(start.until(&cursor))
+            }
+            (Class::Table, "TABLE" | "HYBRID TABLE") => {
                 self.kept(&format!("create table {}", start.rest()))
             }
             (Class::Table, "EXTERNAL TABLE") => {
@@ -100,6 +115,47 @@ impl Command<'_> {
             (Class::Stream, _) => self.stream(&object, cursor),
             (_, words) => self.plain(&object, words, cursor),
         }
+    }
+
+    /// Reads a view: the query behind AS, and what stands before it.
+    fn view(
+        &mut self,
+        mut cursor: Cursor<'_>,
+        again: &[Action],
+        is_recursive: bool,
+    ) -> Result<(), Unreadable> {
+        self.kind = Kind::Create;
+        let _perhaps = cursor.eat("IF NOT EXISTS");
+        let start = cursor.clone();
+        let names = cursor.name()?;
+        let is_single = names.len() == 1;
+        for action in [Action::Create].iter().chain(again) {
+            self.touch(*action, Class::View, names.clone());
+        }
+        let name = start.until(&cursor);
+        let head = cursor.clone();
+        let mut columns = cursor.clone();
+        columns.brackets();
+        if !cursor.find("AS") {
+            return Err(KIND);
+        }
+        let query = cursor.rest();
+        if is_recursive {
+            // `create recursive view v (a) as q` is `create view v as with recursive v (a) as (q) select * from v`.
+            let columns = head.until(&columns);
+            let query = query.trim().trim_end_matches(';');
+            if !is_single {
+                return Err(Unreadable::Unsupported(
+                    "a recursive view that is named with its schema",
+                ));
+            }
+            self.kept(&format!(
+                "with recursive {name} {columns} as ({query}\n) select * from {name}"
+            ))?;
+        } else {
+            self.kept(query)?;
+        }
+        self.others(head.cut(&cursor))
     }
 
     /// Reads a stream: the rows of what it is on, under its own name.
@@ -218,6 +274,8 @@ impl Command<'_> {
         let start = cursor.clone();
         cursor.brackets();
         self.expression(start.until(&cursor))?;
+        self.meaning
+            .doubt("what an alert does tells of the rows that its condition asks about");
         if !cursor.eat("THEN") {
             return Err(KIND);
         }
@@ -242,7 +300,13 @@ impl Command<'_> {
                 _ => end.skip(),
             }
         }
-        self.expression(cursor.until(&end))
+        let before = self.meaning.columns().len();
+        self.expression(cursor.until(&end))?;
+        if self.meaning.columns().len() > before {
+            self.meaning
+                .doubt("what a policy shows tells of the rows that it asks about");
+        }
+        Ok(())
     }
 
     /// Notes the names of parameters, which stand in brackets next.
@@ -307,27 +371,30 @@ impl Command<'_> {
             && !cursor.holds("IMPORTS")
             && !cursor.holds("HANDLER");
         let has_code = cursor.find("AS");
-        let head = start.cut(&cursor);
+        let head = start.clone().cut(&cursor);
         let mut body = cursor.clone();
         match (is_sql && has_code, body.text()) {
             (true, Some(text)) => self.sql(text)?,
             (true, None) => self.sql(cursor.rest())?,
             (false, _) => self.opaque(),
         }
-        let mut parameters = head;
-        parameters.brackets();
-        self.others(parameters)
+        let mut clauses = if has_code { head } else { start };
+        clauses.brackets();
+        self.others(clauses)
     }
 
-    /// Reads a body in SQL: a block or statement, a query, or an expression.
+    /// Reads a body in SQL: a block or statement, a query, or an expression. Nobody calls it yet.
     fn sql(&mut self, text: &str) -> Result<(), Unreadable> {
         let text = text.trim().trim_end_matches(';');
-        let of_statement = self.inner(text).map(drop);
-        match of_statement {
-            Ok(()) => self.kept(text),
+        let kind = self.kind;
+        let read = match self.inner(text) {
+            Ok(_) => self.kept(text),
             Err(Unreadable::Syntax(_)) => self.expression(text),
             Err(problem) => Err(problem),
-        }
+        };
+        self.kind = kind;
+        self.meaning.forget(Action::Call, &Object::account());
+        read
     }
 
     /// Reads EXECUTE; `None` for what the parser's grammar tells more of.

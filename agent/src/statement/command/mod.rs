@@ -5,6 +5,7 @@
 //!
 //! Source: Snowflake's reference, "SQL command reference", read 2026-11.
 
+mod block;
 mod body;
 mod classes;
 mod create;
@@ -22,6 +23,7 @@ use cursor::Cursor;
 use super::Scope;
 use super::catalogue::Catalogue;
 use super::kind::{Action, Kind};
+use super::lexer;
 use super::lineage::names::stage_of_text;
 use super::meaning::{Meaning, Output, Place};
 use super::object::{Class, Object, Path};
@@ -32,6 +34,60 @@ pub(super) fn read_files(text: &str, catalogue: &Catalogue) -> Option<Result<Par
     files::read(text, catalogue)
 }
 
+/// Gives the query in a view's text, which may be the query alone.
+pub(super) fn query_of_view(text: &str) -> Option<&str> {
+    let tokens = lexer::tokens(text).ok()?;
+    let cursor = Cursor::new(text, &tokens);
+    if !cursor.sees("CREATE") {
+        return Some(text);
+    }
+    let mut query = cursor.clone();
+    let start = text.len();
+    // A recursive one reads itself: by its text alone it is not told.
+    let is_told = query.find("AS") && !cursor.cut(&query).holds("RECURSIVE");
+    let rest = query.rest().len();
+    is_told.then(|| text.get(start - rest..)).flatten()
+}
+
+/// Reads which objects the options of COPY INTO name beside what is loaded or unloaded.
+pub(super) fn of_copy(
+    text: &str,
+    tokens: &[TokenWithSpan],
+    scope: &Scope<'_>,
+) -> Result<Meaning, Unreadable> {
+    let mut command = Command {
+        scope,
+        catalogue: scope.catalogue(),
+        kind: Kind::Session,
+        meaning: Meaning::default(),
+        names: BTreeSet::new(),
+        in_block: false,
+    };
+    let mut cursor = Cursor::new(text, tokens);
+    if !cursor.sees("COPY") {
+        return Ok(command.meaning);
+    }
+    while cursor.peek().is_some() {
+        let class = if cursor.eat("STORAGE_INTEGRATION") {
+            Class::Integration
+        } else if cursor.eat("FORMAT_NAME") || cursor.eat("FILE_FORMAT") {
+            Class::Object
+        } else {
+            cursor.skip();
+            continue;
+        };
+        let is_set = cursor.eat_sign(&Token::Eq) || cursor.eat_sign(&Token::RArrow);
+        if !is_set || cursor.peek() == Some(&Token::LParen) {
+            continue;
+        }
+        let names = cursor.name()?;
+        if class == Class::Integration || names.len() > 1 {
+            command.touch(Action::Read, class, names);
+        }
+    }
+    Ok(command.meaning)
+}
+
 /// What a command is: its kind and what it touches.
 struct Command<'a> {
     scope: &'a Scope<'a>,
@@ -40,6 +96,8 @@ struct Command<'a> {
     meaning: Meaning,
     /// Parameters of the code that the command keeps.
     names: BTreeSet<String>,
+    /// Whether it is a block, whose statements may set variables.
+    in_block: bool,
 }
 
 /// Reads a command statement; `None` if it is none, or one that the parser's grammar tells more of.
@@ -49,7 +107,7 @@ pub(super) fn read(
     scope: &Scope<'_>,
 ) -> Option<Result<Parsed, Unreadable>> {
     let cursor = Cursor::new(text, tokens);
-    if cursor.holds_several() {
+    if cursor.holds_several() && !block::begins(&cursor) {
         return None;
     }
     let mut command = Command {
@@ -58,8 +116,13 @@ pub(super) fn read(
         kind: Kind::Session,
         meaning: Meaning::default(),
         names: BTreeSet::new(),
+        in_block: false,
     };
-    let read = command.head(cursor.clone())?;
+    let read = if block::begins(&cursor) {
+        command.block(cursor.clone())
+    } else {
+        command.head(cursor.clone())?
+    };
     command
         .meaning
         .give(Output::Unknown("what it answers is not told by its text"));
@@ -98,6 +161,12 @@ impl Command<'_> {
             return self.create(cursor);
         } else if cursor.eat("EXECUTE") {
             return self.execute(cursor);
+        } else if cursor.eat("COPY FILES INTO") {
+            self.copy_files(cursor)
+        } else if cursor.sees("COPY INTO") && !cursor.holds("FROM") {
+            cursor.skip();
+            cursor.skip();
+            self.copy_own(cursor)
         } else if cursor.eat("EXPLAIN USING") {
             self.explain(cursor)
         } else if cursor.eat("BEGIN WORK") || cursor.eat("BEGIN TRANSACTION") {
@@ -257,9 +326,40 @@ impl Command<'_> {
         Ok(())
     }
 
+    /// `COPY INTO t` loads from the table's own stage.
+    fn copy_own(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        self.kind = Kind::CopyIn;
+        let mut names = cursor.name()?;
+        self.touch(Action::CopyIn, Class::Table, names.clone());
+        if let Some(last) = names.last_mut() {
+            last.insert(0, '%');
+        }
+        self.touch(Action::Read, Class::Stage, names);
+        self.others(cursor)
+    }
+
+    /// `COPY FILES INTO @stage FROM @stage`, or from a query of file addresses.
+    fn copy_files(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        self.kind = Kind::Put;
+        if !cursor.eat_sign(&Token::AtSign) {
+            return Err(KIND);
+        }
+        let names = cursor.stage()?;
+        self.touch(Action::Put, Class::Stage, names);
+        if !cursor.find("FROM") {
+            return Err(KIND);
+        }
+        if cursor.peek() == Some(&Token::LParen) {
+            let start = cursor.clone();
+            cursor.brackets();
+            self.kept(start.until(&cursor))?;
+        }
+        self.others(cursor)
+    }
+
     /// Reads the class and name of what a command is about.
     fn named(&mut self, cursor: &mut Cursor<'_>, action: Action) -> Result<Object, Unreadable> {
-        classes::modifiers(cursor);
+        let _how = classes::modifiers(cursor);
         let (_, class) = classes::class(cursor).ok_or(KIND)?;
         let _perhaps = cursor.eat("IF EXISTS") || cursor.eat("IF NOT EXISTS");
         let names = cursor.name()?;
@@ -338,6 +438,16 @@ impl Command<'_> {
         if object.class() == Class::Task && when.find("MODIFY WHEN") {
             return self.expression(when.rest());
         }
+        if cursor.holds("POLICY") || cursor.holds("TAG") || cursor.holds("TAGS") {
+            self.meaning
+                .doubt("tags and policies change, on which rules about columns may rest");
+        }
+        let mut cluster = cursor.clone();
+        if cluster.find("CLUSTER BY") {
+            let start = cluster.clone();
+            cluster.brackets();
+            self.expression(start.until(&cluster))?;
+        }
         if cursor.holds("SELECT") {
             return Err(Unreadable::Unsupported("a query inside of ALTER"));
         }
@@ -345,6 +455,9 @@ impl Command<'_> {
             return self.policy_body(cursor);
         }
         self.calls(cursor.clone())?;
+        if object.class().depth() < 2 && cursor.holds("ACCOUNTS") {
+            return Ok(());
+        }
         self.others(cursor)
     }
 

@@ -84,6 +84,7 @@ impl Command<'_> {
                 *cursor = start;
                 let names = cursor.name()?;
                 let class = match (shown, names.len()) {
+                    (Shown::OfObject, _) => Class::Object,
                     (_, 3) | (Shown::OfTable, _) => Class::Table,
                     (Shown::OfDatabase, _) => Class::Database,
                     (Shown::OfAccount | Shown::OfSchema, _) => Class::Schema,
@@ -111,7 +112,7 @@ impl Command<'_> {
             return Err(Unreadable::Unsupported("DESCRIBE RESULT"));
         }
         let mut start = cursor.clone();
-        classes::modifiers(&mut start);
+        let _how = classes::modifiers(&mut start);
         let class = classes::class(&mut start);
         // A table may be called by such a word too.
         if class.is_some() && !start.is_done() {
@@ -146,6 +147,7 @@ enum Shown {
     OfDatabase,
     OfSchema,
     OfTable,
+    OfObject,
 }
 
 /// Reads what is shown.
@@ -178,9 +180,12 @@ fn shown(cursor: &mut Cursor<'_>) -> Result<Shown, Unreadable> {
     }
     // Some of these words begin the name of a kind too.
     let mut here = cursor.clone();
-    if let Some((_, class)) = classes::classes(&mut here) {
+    if let Some((words, class)) = classes::classes(&mut here) {
         *cursor = here;
-        return Ok(of_class(class));
+        return Ok(match words {
+            "GIT BRANCH" | "GIT TAG" | "VERSION" => Shown::OfObject,
+            _ => of_class(class),
+        });
     }
     while MORE.iter().any(|word| cursor.eat(word)) {}
     let (_, class) = classes::classes(cursor).ok_or(KIND)?;

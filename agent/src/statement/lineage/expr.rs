@@ -39,11 +39,17 @@ impl Walk<'_> {
                 self.value(inner, env, clause)
             }
             Expr::Value(value) => Ok(match &value.value {
+                Value::Placeholder(name) if name.starts_with('@') => {
+                    self.column(&[Ident::new(name)], env)?
+                }
                 Value::Placeholder(name) => placeholder(name, env),
                 _ => Flow::nothing(),
             }),
             Expr::TypedString(_) => Ok(Flow::nothing()),
             Expr::CompoundFieldAccess { root, access_chain } => {
+                if let Some(stage) = stage_in(root, access_chain) {
+                    return self.column(&stage?, env);
+                }
                 let mut all = vec![root.as_ref()];
                 for access in access_chain {
                     match access {
@@ -337,7 +343,7 @@ impl Walk<'_> {
         if qualifier.first().is_some_and(|first| self.variables.contains(first)) {
             return Ok(Flow::nothing());
         }
-        if env.has_rows() || self.blocks > 0 {
+        if env.has_rows() || self.in_block {
             return Ok(env.whole().made());
         }
         Err(Unreadable::Unsupported(
@@ -413,6 +419,26 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads `@schema.stage`, which the parser takes for a value and its members.
+fn stage_in(root: &Expr, chain: &[AccessExpr]) -> Option<Result<Vec<Ident>, Unreadable>> {
+    let Expr::Value(value) = root else {
+        return None;
+    };
+    let Value::Placeholder(first) = &value.value else {
+        return None;
+    };
+    if !first.starts_with('@') {
+        return None;
+    }
+    let others = chain.iter().map(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Ok(name.clone()),
+        AccessExpr::Dot(_) | AccessExpr::Subscript(_) => Err(Unreadable::Unsupported(
+            "a stage that is named in a way that is not known",
+        )),
+    });
+    Some(std::iter::once(Ok(Ident::new(first))).chain(others).collect())
 }
 
 fn path_keys(path: &JsonPath) -> impl Iterator<Item = &Expr> {

@@ -226,7 +226,7 @@ impl Walk<'_> {
         }
     }
 
-    fn version(&mut self, version: &TableVersion, env: Env<'_>) -> Result<(), Unreadable> {
+    pub(super) fn version(&mut self, version: &TableVersion, env: Env<'_>) -> Result<(), Unreadable> {
         let all: Vec<&Expr> = match version {
             TableVersion::ForSystemTimeAsOf(one)
             | TableVersion::TimestampAsOf(one)

@@ -141,7 +141,8 @@ impl Walk<'_> {
             self.meaning
                 .touch(Action::Call, Object::new(Class::Function, path));
         }
-        self.doubt("a function that is not built in may give anything");
+        self.meaning
+            .hide("a function that is not built in may give anything");
         Ok(flow)
     }
 

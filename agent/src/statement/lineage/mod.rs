@@ -3,7 +3,6 @@
 //! Where something cannot be told the walk says more, never less: a name that may be of two tables is a use of both, a
 //! column that nobody knows is a use of any. What it cannot follow at all is a doubt, on which policies decide.
 
-mod block;
 mod dml;
 mod expr;
 mod flow;
@@ -17,6 +16,7 @@ mod scope;
 mod set;
 mod shaped;
 mod star;
+mod table;
 mod write;
 
 use std::collections::BTreeSet;
@@ -29,6 +29,7 @@ use flow::{Flow, Item};
 
 use super::Scope;
 use super::catalogue::Catalogue;
+use super::command::query_of_view;
 use super::lexer;
 use super::meaning::{Meaning, Output, OutputColumn, Use};
 use super::object::{Object, Path};
@@ -60,7 +61,10 @@ struct Walk<'a> {
     meaning: Meaning,
     ctes: Vec<Named>,
     views: usize,
-    blocks: usize,
+    /// Whether the statement stands in a block.
+    in_block: bool,
+    /// Whether what a statement changes is read.
+    is_target: bool,
 }
 
 /// Tells what a statement means.
@@ -74,7 +78,8 @@ pub(super) fn understand(
         meaning: Meaning::default(),
         ctes: Vec::new(),
         views: 0,
-        blocks: 0,
+        in_block: scope.in_block(),
+        is_target: false,
     };
     walk.statement(statement)?;
     Ok(walk.meaning)
@@ -122,7 +127,9 @@ impl Walk<'_> {
         let is_single = names.len() == 1;
         let path = self.catalogue.resolve(names);
         let public = match path.names() {
-            [database, schema, name] if is_single && schema != "PUBLIC" => {
+            [database, schema, name]
+                if is_single && !self.is_target && schema != "PUBLIC" =>
+            {
                 let names = [database, "PUBLIC", name].map(|name: &str| name.to_owned());
                 Some(Path::new(names.to_vec()))
             }
@@ -142,14 +149,13 @@ impl Walk<'_> {
             return None;
         }
         let dialect = SnowflakeDialect {};
+        let text = query_of_view(text)?;
         let mut parser = Parser::new(&dialect)
             .with_recursion_limit(DEPTH_MAX)
             .with_tokens_with_locations(lexer::tokens(text).ok()?);
         let statements = parser.parse_statements().ok()?;
-        let query = match statements.as_slice() {
-            [Statement::CreateView(create)] => &create.query,
-            [Statement::Query(query)] => query,
-            _ => return None,
+        let [Statement::Query(query)] = statements.as_slice() else {
+            return None;
         };
         let [database, schema, _] = view.path().names() else {
             return None;
@@ -166,7 +172,8 @@ impl Walk<'_> {
             meaning: Meaning::default(),
             ctes: Vec::new(),
             views: self.views + 1,
-            blocks: 0,
+            in_block: false,
+            is_target: false,
         };
         let items = inner.query(query, None).ok()?;
         self.meaning.absorb_columns(inner.meaning);

@@ -1,13 +1,13 @@
 //! Queries: from the rows of FROM to the columns of the result.
 
 use sqlparser::ast::{
-    ConnectByKind, Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause,
+    ConnectByKind, Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause,
     NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Statement, TopQuantity,
     With,
 };
 
-use super::flow::{Item, Source};
+use super::flow::{Flow, Item, Source};
 use super::names::{fold, names};
 use super::scope::{Env, Frame};
 use super::star::{excluded, without};
@@ -226,6 +226,11 @@ impl Walk<'_> {
                 frame.given.insert(fold(alias)?);
             }
         }
+        if !select.connect_by.is_empty() {
+            for name in ["LEVEL", "CONNECT_BY_ISLEAF", "CONNECT_BY_ISCYCLE"] {
+                frame.aliases.insert(name.to_owned(), Flow::nothing());
+            }
+        }
         for from in &select.from {
             self.table_with_joins(from, &mut frame, outer)?;
         }
@@ -299,12 +304,13 @@ impl Walk<'_> {
             self.decide(expr, env, Use::Where)?;
         }
         if select.into.is_some() {
-            if self.blocks == 0 {
+            if !self.in_block {
                 return Err(Unreadable::Unsupported(
                     "SELECT ... INTO outside of a block",
                 ));
             }
             self.store(&items);
+            return Ok((Vec::new(), frame));
         }
         Ok((items, frame))
     }
@@ -400,6 +406,11 @@ impl Walk<'_> {
             OrderByKind::Expressions(all) => {
                 for one in all {
                     check_order(one)?;
+                    if matches!(&one.expr, Expr::Identifier(name) if is_all(name)) {
+                        let flow = super::flow::whole(items);
+                        self.note(&flow, Use::Order);
+                        continue;
+                    }
                     self.by(&one.expr, items, env, Use::Order)?;
                 }
                 Ok(())
@@ -421,6 +432,10 @@ impl Walk<'_> {
         }
         self.decide(expr, env, how)
     }
+}
+
+fn is_all(name: &Ident) -> bool {
+    name.quote_style.is_none() && name.value.eq_ignore_ascii_case("ALL")
 }
 
 /// Refuses what Snowflake's ORDER BY does not have.

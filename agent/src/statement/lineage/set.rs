@@ -61,7 +61,17 @@ fn beside(left: Item, right: &Item) -> Item {
 
 /// Joins two branches by the names of their columns; a column that one of them lacks is null there.
 fn by_name(left: Vec<Item>, right: Vec<Item>) -> Vec<Item> {
-    let mut items = left;
+    let mut items: Vec<Item> = left
+        .into_iter()
+        .map(|item| match item {
+            Item::One { name, flow } => {
+                let same = |other: &Item| matches!(other, Item::One { name: known, .. } if *known == name);
+                let flow = if right.iter().any(same) { flow } else { flow.made() };
+                Item::One { name, flow }
+            }
+            Item::Rest { .. } | Item::Unplaced => item,
+        })
+        .collect();
     for item in right {
         let Item::One { name, flow } = item else {
             continue;
