@@ -9,7 +9,7 @@ use icecore::statement::{Catalogue, Scope, Statement};
 use icecore_tests::python::folder;
 use serde::Deserialize;
 
-use crate::account::catalogue;
+use crate::account::{catalogue, reading};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +39,10 @@ struct Policy {
 
 #[test]
 fn every_attempt_is_refused_and_its_twin_allowed() {
+    reading(attempts);
+}
+
+fn attempts() {
     let account = catalogue();
     let mut policies: BTreeMap<String, Policy> = BTreeMap::new();
     let (mut tried, mut wrong) = (0, Vec::new());

@@ -219,6 +219,10 @@ impl Command<'_> {
         if !holds_none {
             self.opaque();
         }
+        if object.class() == Class::Account {
+            // Names of other accounts have dots too.
+            return Ok(());
+        }
         self.others(cursor)
     }
 
@@ -370,11 +374,19 @@ impl Command<'_> {
             && words != "EXTERNAL FUNCTION"
             && !cursor.holds("IMPORTS")
             && !cursor.holds("HANDLER");
-        let has_code = cursor.find("AS");
+        let mut has_code = cursor.find("AS");
+        let rights = ["CALLER", "OWNER", "RESTRICTED CALLER"];
+        while has_code && rights.iter().any(|word| cursor.sees(word)) {
+            has_code = cursor.find("AS");
+        }
         let head = start.clone().cut(&cursor);
         let mut body = cursor.clone();
         match (is_sql && has_code, body.text()) {
-            (true, Some(text)) => self.sql(text)?,
+            (true, Some(text)) => {
+                super::done(&body)?;
+                self.sql(text)?;
+            }
+            (false, _) if start.holds_several() => return Err(KIND),
             (true, None) => self.sql(cursor.rest())?,
             (false, _) => self.opaque(),
         }

@@ -107,7 +107,8 @@ pub(super) fn read(
     scope: &Scope<'_>,
 ) -> Option<Result<Parsed, Unreadable>> {
     let cursor = Cursor::new(text, tokens);
-    if cursor.holds_several() && !block::begins(&cursor) {
+    let is_block = block::begins(&cursor) || holds_block(&cursor);
+    if cursor.holds_several() && !is_block {
         return None;
     }
     let mut command = Command {
@@ -345,6 +346,8 @@ impl Command<'_> {
             return Err(KIND);
         }
         let names = cursor.stage()?;
+        // The place may lie outside of the account.
+        self.touch(Action::Unload, Class::Stage, names.clone());
         self.touch(Action::Put, Class::Stage, names);
         if !cursor.find("FROM") {
             return Err(KIND);
@@ -438,7 +441,9 @@ impl Command<'_> {
         if object.class() == Class::Task && when.find("MODIFY WHEN") {
             return self.expression(when.rest());
         }
-        if cursor.holds("POLICY") || cursor.holds("TAG") || cursor.holds("TAGS") {
+        let holds_columns = !matches!(object.class(), Class::Role | Class::User | Class::Warehouse);
+        let changes = ["POLICY", "TAG", "TAGS"].iter().any(|word| cursor.holds(word));
+        if holds_columns && changes {
             self.meaning
                 .doubt("tags and policies change, on which rules about columns may rest");
         }
@@ -482,6 +487,19 @@ impl Command<'_> {
 
 const KIND: Unreadable =
     Unreadable::Unsupported("a command about a kind of object that is not known");
+
+/// Tells whether semicolons may be those of a block that the command keeps; what stands behind the block is refused.
+fn holds_block(cursor: &Cursor<'_>) -> bool {
+    let keeps = ["TASK", "PROCEDURE", "FUNCTION", "ALERT"];
+    let mut kind = cursor.clone();
+    let makes = kind.eat("CREATE") && {
+        let _again = kind.eat("OR REPLACE") || kind.eat("OR ALTER");
+        let _how = classes::modifiers(&mut kind);
+        keeps.iter().any(|word| kind.sees(word))
+    };
+    let starts = ["AS BEGIN", "AS DECLARE", "THEN BEGIN", "THEN DECLARE"];
+    makes && starts.iter().any(|words| cursor.clone().find(words))
+}
 
 /// Refuses what stands behind the end of a command.
 fn done(cursor: &Cursor<'_>) -> Result<(), Unreadable> {
