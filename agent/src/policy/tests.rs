@@ -104,7 +104,7 @@ fn a_refusal_says_what_is_allowed_instead() {
     };
     assert_eq!(
         refusal.reason().text(),
-        "no policy allows `drop` of the account; allowed there: read, session"
+        "no policy allows `drop` of table T, whose database or schema Icecore does not know; allowed there: read, session"
     );
 }
 

@@ -139,8 +139,18 @@ impl Statement {
         if count == Count::One {
             return Self::read(text, scope);
         }
+        if count.allows(1) {
+            let single = Self::read(text, scope);
+            if single.problem.is_none() {
+                return single;
+            }
+        }
         let parts = match split::split(text) {
             Ok(parts) => parts,
+            Err(Unreadable::Syntax(place)) => match split::split_at_semicolons(text) {
+                Ok(parts) if parts.len() > 1 => parts,
+                Ok(_) | Err(_) => return Self::unreadable(text, &Unreadable::Syntax(place)),
+            },
             Err(problem) => return Self::unreadable(text, &problem),
         };
         if !count.allows(parts.len()) {
@@ -235,5 +245,7 @@ impl Statement {
     }
 }
 
+#[cfg(test)]
+mod laws_tests;
 #[cfg(test)]
 mod tests;

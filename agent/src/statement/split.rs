@@ -14,7 +14,20 @@ use crate::snowflake::count::STATEMENTS_MAX;
 /// Between two of them stand blanks, comments and semicolons alone. Semicolons inside a block `BEGIN .. END` part
 /// nothing.
 pub(super) fn split(text: &str) -> Result<Vec<&str>, Unreadable> {
-    let ranges = ranges(lexer::tokens(text)?)?;
+    cut(text, ranges(lexer::tokens(text)?)?)
+}
+
+/// Cuts a text at each semicolon, for commands that the parser does not know.
+///
+/// The semicolons of a block part it too, and none of its pieces can be read.
+pub(super) fn split_at_semicolons(text: &str) -> Result<Vec<&str>, Unreadable> {
+    cut(text, at_semicolons(&lexer::tokens(text)?)?)
+}
+
+fn cut(
+    text: &str,
+    ranges: Vec<(Location, Option<Location>)>,
+) -> Result<Vec<&str>, Unreadable> {
     let mut places = Places::of(text);
     let mut parts = Vec::with_capacity(ranges.len());
     for (start, end) in ranges {
@@ -54,6 +67,29 @@ fn ranges(tokens: Vec<TokenWithSpan>) -> Result<Vec<(Location, Option<Location>)
         };
         ranges.push((start, end));
     }
+}
+
+fn at_semicolons(
+    tokens: &[TokenWithSpan],
+) -> Result<Vec<(Location, Option<Location>)>, Unreadable> {
+    let mut ranges = Vec::new();
+    let mut start = None;
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) | Token::EOF => {}
+            Token::SemiColon => {
+                if let Some(start) = start.take() {
+                    ranges.push((start, Some(token.span.start)));
+                }
+            }
+            _ => start = start.or(Some(token.span.start)),
+        }
+        if ranges.len() > STATEMENTS_MAX {
+            return Err(Unreadable::TooMany);
+        }
+    }
+    ranges.extend(start.map(|start| (start, None)));
+    Ok(ranges)
 }
 
 #[cfg(test)]
