@@ -90,12 +90,11 @@ pub(super) fn asks(meaning: &Meaning, catalogue: &Catalogue) -> BTreeSet<Ask> {
 
 /// Gives each object that a name may lead to: a relation that nobody knows may be of three kinds.
 fn candidates(object: &Object) -> Vec<Object> {
-    let classes: &[Class] = match object.class() {
-        Class::Relation => &[Class::Table, Class::View, Class::Stream],
-        _ => return vec![object.clone()],
-    };
-    let of = |class: &Class| Object::new(*class, object.path().clone());
-    classes.iter().map(of).collect()
+    if object.class() != Class::Relation {
+        return vec![object.clone()];
+    }
+    let of = |class| Object::new(class, object.path().clone());
+    [Class::Table, Class::View, Class::Stream].map(of).to_vec()
 }
 
 fn of_column(column: &Column, catalogue: &Catalogue) -> Vec<Resource> {
@@ -166,7 +165,13 @@ impl Resource {
 
     /// Tells whether it may show columns that policies forbid, under another name.
     pub(super) fn is_opaque(&self) -> bool {
-        matches!(self, Self::Column { is_opaque: true, .. })
+        matches!(
+            self,
+            Self::Column {
+                is_opaque: true,
+                ..
+            }
+        )
     }
 
     /// Names it for a refusal.

@@ -166,11 +166,11 @@ fn a_policy_that_never_applies_is_a_warning() {
 #[test]
 fn unknown_actions_are_told_with_their_place_and_the_known_ones() {
     check(
-        "@id(\"a\")\npermit (principal, action == Icecore::Action::\"sesion\", resource);",
+        "@id(\"a\")\npermit (principal, action == Icecore::Action::\"raed\", resource);",
         &[(
             Gravity::Error,
-            "p.cedar: line 2, column 30: for policy `a`, unrecognized action `Icecore::Action::\"sesion\"` (did you mean \
-             `Icecore::Action::\"session\"`?); there are read, project, filter, session, write, create, alter, drop, grant, call, copy_in, \
+            "p.cedar: line 2, column 30: for policy `a`, unrecognized action `Icecore::Action::\"raed\"` (did you mean \
+             `read`?); there are read, project, filter, session, write, create, alter, drop, grant, call, copy_in, \
              unload, put, get, use_role, use_warehouse",
         )],
     );

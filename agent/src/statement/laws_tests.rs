@@ -158,7 +158,13 @@ fn query() -> impl Strategy<Value = Query> {
     };
     let of = |from: BoxedStrategy<Rows>, more: BoxedStrategy<Shape>| {
         let picks = [(any::<bool>(), 0..3_usize), (any::<bool>(), 0..3_usize)];
-        let parts = (from.clone(), prop::option::of(from), picks, any::<bool>(), more);
+        let parts = (
+            from.clone(),
+            prop::option::of(from),
+            picks,
+            any::<bool>(),
+            more,
+        );
         parts.prop_map(|(from, joined, picks, is_made, shape)| Query {
             from,
             joined,

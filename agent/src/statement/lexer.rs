@@ -146,6 +146,10 @@ fn weighs(token: &Token) -> Result<bool, Unreadable> {
 /// Writes `{*}` and `{t.*}`, objects of all columns, as the call that they are short for.
 ///
 /// Source: Snowflake's reference, "OBJECT constants": `{*}` is `OBJECT_CONSTRUCT(*)` for what it is made of.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other tokens stay as they are"
+)]
 pub(super) fn spelled_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut opened = Vec::new();
     let mut spelled = Vec::with_capacity(tokens.len());
@@ -156,11 +160,10 @@ pub(super) fn spelled_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             .map(|token| &token.token)
             .filter(|token| !matches!(token, Token::Whitespace(_)));
         let next = [next.next(), next.next(), next.next()];
-        let is_object = match next {
-            [Some(Token::Mul), ..] => true,
-            [Some(Token::Word(_)), Some(Token::Period), Some(Token::Mul)] => true,
-            _ => false,
-        };
+        let is_object = matches!(
+            next,
+            [Some(Token::Mul), ..] | [Some(Token::Word(_)), Some(Token::Period), Some(Token::Mul)]
+        );
         let mut put = |new: Token| spelled.push(TokenWithSpan::new(new, token.span));
         match &token.token {
             Token::LBrace => {

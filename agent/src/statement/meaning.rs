@@ -198,12 +198,13 @@ impl Meaning {
         let columns = std::mem::take(&mut self.columns);
         self.columns = columns
             .into_iter()
-            .map(|found| match found.how {
-                Use::Project => ColumnUse {
-                    how: Use::Store,
-                    ..found
+            .map(|found| ColumnUse {
+                how: if found.how == Use::Project {
+                    Use::Store
+                } else {
+                    found.how
                 },
-                _ => found,
+                ..found
             })
             .collect();
         self.output = Output::Known(Vec::new());

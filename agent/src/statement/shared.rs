@@ -93,6 +93,7 @@ pub(super) fn reached(tokens: &[TokenWithSpan]) -> Option<Shared> {
 }
 
 /// Finds an ALTER USER that gives a credential.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only bare words count")]
 fn minted(tokens: &[TokenWithSpan]) -> Option<Shared> {
     let words: Vec<&str> = tokens
         .iter()
@@ -126,7 +127,10 @@ fn named(token: &Token) -> Option<Shared> {
             if word.value.starts_with("@~") {
                 return Some(Shared::Stage);
             }
-            let generates = word.value.to_ascii_uppercase().starts_with("SYSTEM$GENERATE_");
+            let generates = word
+                .value
+                .to_ascii_uppercase()
+                .starts_with("SYSTEM$GENERATE_");
             if generates {
                 return Some(Shared::Credential("SYSTEM$GENERATE_"));
             }

@@ -24,10 +24,7 @@ pub(super) fn split_at_semicolons(text: &str) -> Result<Vec<&str>, Unreadable> {
     cut(text, at_semicolons(&lexer::tokens(text)?)?)
 }
 
-fn cut(
-    text: &str,
-    ranges: Vec<(Location, Option<Location>)>,
-) -> Result<Vec<&str>, Unreadable> {
+fn cut(text: &str, ranges: Vec<(Location, Option<Location>)>) -> Result<Vec<&str>, Unreadable> {
     let mut places = Places::of(text);
     let mut parts = Vec::with_capacity(ranges.len());
     for (start, end) in ranges {
@@ -75,14 +72,10 @@ fn at_semicolons(
     let mut ranges = Vec::new();
     let mut start = None;
     for token in tokens {
-        match &token.token {
-            Token::Whitespace(_) | Token::EOF => {}
-            Token::SemiColon => {
-                if let Some(start) = start.take() {
-                    ranges.push((start, Some(token.span.start)));
-                }
-            }
-            _ => start = start.or(Some(token.span.start)),
+        if token.token == Token::SemiColon {
+            ranges.extend(start.take().map(|start| (start, Some(token.span.start))));
+        } else if !matches!(token.token, Token::Whitespace(_) | Token::EOF) {
+            start = start.or(Some(token.span.start));
         }
         if ranges.len() > STATEMENTS_MAX {
             return Err(Unreadable::TooMany);

@@ -24,7 +24,9 @@ pub(super) fn begins(cursor: &Cursor<'_>) -> bool {
     if !after.eat("BEGIN") {
         return cursor.sees("DECLARE");
     }
-    let is_transaction = ["TRANSACTION", "WORK", "NAME"].iter().any(|word| after.sees(word));
+    let is_transaction = ["TRANSACTION", "WORK", "NAME"]
+        .iter()
+        .any(|word| after.sees(word));
     !is_transaction && !after.is_done() && after.peek() != Some(&Token::SemiColon)
 }
 
@@ -114,7 +116,8 @@ impl Command<'_> {
             return self.returned(cursor);
         }
         let passing = [
-            "RAISE", "BREAK", "EXIT", "CONTINUE", "ITERATE", "NULL", "FETCH", "CLOSE", "AWAIT", "CANCEL",
+            "RAISE", "BREAK", "EXIT", "CONTINUE", "ITERATE", "NULL", "FETCH", "CLOSE", "AWAIT",
+            "CANCEL",
         ];
         if passing.iter().any(|word| cursor.eat(word)) {
             self.up_to(cursor, &[])?;
@@ -242,7 +245,9 @@ impl Command<'_> {
             let start = table.clone();
             table.brackets();
             let inside = start.until(&table).trim();
-            let inside = inside.strip_prefix('(').and_then(|inside| inside.strip_suffix(')'));
+            let inside = inside
+                .strip_prefix('(')
+                .and_then(|inside| inside.strip_suffix(')'));
             *cursor = table;
             return match inside.map(str::trim) {
                 // A RESULTSET by its name, which was read where it was set.
@@ -261,7 +266,9 @@ impl Command<'_> {
     /// Reads the statement in brackets whose rows a RESULTSET holds; the block may give them.
     fn result(&mut self, value: &str) -> Result<(), Unreadable> {
         let value = value.trim();
-        let inside = value.strip_prefix('(').and_then(|value| value.strip_suffix(')'));
+        let inside = value
+            .strip_prefix('(')
+            .and_then(|value| value.strip_suffix(')'));
         self.body(inside.ok_or(FORM)?)
     }
 

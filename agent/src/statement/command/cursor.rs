@@ -189,6 +189,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Passes over what stands in brackets, if the next token opens some.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only brackets count")]
     pub(super) fn brackets(&mut self) {
         if self.peek() != Some(&Token::LParen) {
             return;
@@ -231,6 +232,10 @@ impl<'t> Cursor<'t> {
     }
 
     /// Writes all of it, with `?` for each literal.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is no literal stays as it is"
+    )]
     pub(super) fn normalized(&self) -> String {
         let texts: Vec<String> = self
             .tokens

@@ -40,18 +40,13 @@ fn command(
     catalogue: &Catalogue,
 ) -> Result<Parsed, Unreadable> {
     let mut words = Words(rest.trim_end().trim_end_matches(';'));
-    let stage = match kind {
-        Kind::Put => {
-            words.address()?;
-            words.stage()?
-        }
-        Kind::Get => {
-            let stage = words.stage()?;
-            words.address()?;
-            stage
-        }
-        _ => words.stage()?,
-    };
+    if kind == Kind::Put {
+        words.address()?;
+    }
+    let stage = words.stage()?;
+    if kind == Kind::Get {
+        words.address()?;
+    }
     words.options()?;
     let mut meaning = Meaning::default();
     let object = Object::new(Class::Stage, catalogue.resolve(stage));

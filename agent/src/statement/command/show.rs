@@ -2,8 +2,8 @@
 
 use super::cursor::Cursor;
 use super::{Command, KIND, classes, done};
-use crate::statement::kind::{Action, Kind};
 use crate::statement::catalogue::Found;
+use crate::statement::kind::{Action, Kind};
 use crate::statement::object::{Class, Object};
 use crate::statement::parse::Unreadable;
 
@@ -35,7 +35,7 @@ impl Command<'_> {
         if self.meaning.accesses().is_empty() {
             // Without a place it is the login's database, if it has one, or the account for what stands there.
             let database = self.catalogue.database.clone();
-            match database.filter(|_| shown != Shown::OfAccount) {
+            match database.filter(|_| shown != Shown::Account) {
                 Some(database) => {
                     self.touch(Action::Read, Class::Database, vec![database]);
                 }
@@ -84,10 +84,10 @@ impl Command<'_> {
                 *cursor = start;
                 let names = cursor.name()?;
                 let class = match (shown, names.len()) {
-                    (Shown::OfObject, _) => Class::Object,
-                    (_, 3) | (Shown::OfTable, _) => Class::Table,
-                    (Shown::OfDatabase, _) => Class::Database,
-                    (Shown::OfAccount | Shown::OfSchema, _) => Class::Schema,
+                    (Shown::Object, _) => Class::Object,
+                    (_, 3) | (Shown::Table, _) => Class::Table,
+                    (Shown::Database, _) => Class::Database,
+                    (Shown::Account | Shown::Schema, _) => Class::Schema,
                 };
                 self.touch(Action::Read, class, names);
             }
@@ -143,11 +143,11 @@ impl Command<'_> {
 /// Where the objects of a SHOW stand, which is what a bare name behind IN means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
-    OfAccount,
-    OfDatabase,
-    OfSchema,
-    OfTable,
-    OfObject,
+    Account,
+    Database,
+    Schema,
+    Table,
+    Object,
 }
 
 /// Reads what is shown.
@@ -170,20 +170,20 @@ fn shown(cursor: &mut Cursor<'_>) -> Result<Shown, Unreadable> {
         "CHANNELS",
     ];
     if of_account.iter().any(|words| cursor.eat(words)) {
-        return Ok(Shown::OfAccount);
+        return Ok(Shown::Account);
     }
     if of_table.iter().any(|words| cursor.eat(words)) {
-        return Ok(Shown::OfTable);
+        return Ok(Shown::Table);
     }
     if cursor.eat("OBJECTS") {
-        return Ok(Shown::OfSchema);
+        return Ok(Shown::Schema);
     }
     // Some of these words begin the name of a kind too.
     let mut here = cursor.clone();
     if let Some((words, class)) = classes::classes(&mut here) {
         *cursor = here;
         return Ok(match words {
-            "GIT BRANCH" | "GIT TAG" | "VERSION" => Shown::OfObject,
+            "GIT BRANCH" | "GIT TAG" | "VERSION" => Shown::Object,
             _ => of_class(class),
         });
     }
@@ -194,9 +194,9 @@ fn shown(cursor: &mut Cursor<'_>) -> Result<Shown, Unreadable> {
 
 fn of_class(class: Class) -> Shown {
     match class.depth() {
-        0 | 1 => Shown::OfAccount,
-        2 => Shown::OfDatabase,
-        _ => Shown::OfSchema,
+        0 | 1 => Shown::Account,
+        2 => Shown::Database,
+        _ => Shown::Schema,
     }
 }
 

@@ -38,13 +38,15 @@ impl Walk<'_> {
             Expr::Nested(inner) | Expr::Prior(inner) | Expr::OuterJoin(inner) => {
                 self.value(inner, env, clause)
             }
-            Expr::Value(value) => Ok(match &value.value {
-                Value::Placeholder(name) if name.starts_with('@') => {
-                    self.column(&[Ident::new(name)], env)?
+            Expr::Value(value) => {
+                let Value::Placeholder(name) = &value.value else {
+                    return Ok(Flow::nothing());
+                };
+                if name.starts_with('@') {
+                    return self.column(&[Ident::new(name)], env);
                 }
-                Value::Placeholder(name) => placeholder(name, env),
-                _ => Flow::nothing(),
-            }),
+                Ok(placeholder(name, env))
+            }
             Expr::TypedString(_) => Ok(Flow::nothing()),
             Expr::CompoundFieldAccess { root, access_chain } => {
                 if let Some(stage) = stage_in(root, access_chain) {
@@ -340,7 +342,10 @@ impl Walk<'_> {
             }
             return Ok(Flow::nothing());
         }
-        if qualifier.first().is_some_and(|first| self.variables.contains(first)) {
+        if qualifier
+            .first()
+            .is_some_and(|first| self.variables.contains(first))
+        {
             return Ok(Flow::nothing());
         }
         if env.has_rows() || self.in_block {
@@ -438,7 +443,11 @@ fn stage_in(root: &Expr, chain: &[AccessExpr]) -> Option<Result<Vec<Ident>, Unre
             "a stage that is named in a way that is not known",
         )),
     });
-    Some(std::iter::once(Ok(Ident::new(first))).chain(others).collect())
+    Some(
+        std::iter::once(Ok(Ident::new(first)))
+            .chain(others)
+            .collect(),
+    )
 }
 
 fn path_keys(path: &JsonPath) -> impl Iterator<Item = &Expr> {

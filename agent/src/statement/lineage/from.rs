@@ -101,23 +101,7 @@ impl Walk<'_> {
                 Ok(())
             }
             TableFactor::TableFunction { expr, alias } => {
-                let source = match expr {
-                    Expr::Function(function) => match &function.args {
-                        FunctionArguments::List(list) => {
-                            self.table_function(&function.name, &list.args, Env { frame, outer })?
-                        }
-                        FunctionArguments::None | FunctionArguments::Subquery(_) => {
-                            return Err(Unreadable::Unsupported(
-                                "TABLE of a function without arguments",
-                            ));
-                        }
-                    },
-                    Expr::Value(value) => match &value.value {
-                        Value::SingleQuotedString(text) => self.by_text(text)?,
-                        _ => return Err(Unreadable::Unsupported("a name that is computed")),
-                    },
-                    _ => return Err(Unreadable::Unsupported("TABLE of what is no function")),
-                };
+                let source = self.table_of(expr, Env { frame, outer })?;
                 frame.sources.push(called(source, alias.as_ref())?);
                 Ok(())
             }
@@ -226,7 +210,31 @@ impl Walk<'_> {
         }
     }
 
-    pub(super) fn version(&mut self, version: &TableVersion, env: Env<'_>) -> Result<(), Unreadable> {
+    /// Reads `TABLE(f(..))` and `TABLE('name')`.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a table")]
+    fn table_of(&mut self, expr: &Expr, env: Env<'_>) -> Result<Source, Unreadable> {
+        match expr {
+            Expr::Function(function) => match &function.args {
+                FunctionArguments::List(list) => {
+                    self.table_function(&function.name, &list.args, env)
+                }
+                FunctionArguments::None | FunctionArguments::Subquery(_) => Err(
+                    Unreadable::Unsupported("TABLE of a function without arguments"),
+                ),
+            },
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) => self.by_text(text),
+                _ => Err(Unreadable::Unsupported("a name that is computed")),
+            },
+            _ => Err(Unreadable::Unsupported("TABLE of what is no function")),
+        }
+    }
+
+    pub(super) fn version(
+        &mut self,
+        version: &TableVersion,
+        env: Env<'_>,
+    ) -> Result<(), Unreadable> {
         let all: Vec<&Expr> = match version {
             TableVersion::ForSystemTimeAsOf(one)
             | TableVersion::TimestampAsOf(one)

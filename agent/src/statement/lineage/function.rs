@@ -31,7 +31,10 @@ impl Walk<'_> {
         if matches!(path.as_slice(), [single] if single == "IDENTIFIER") {
             return self.identifier(&function.args, env);
         }
-        let is_built_in = matches!(path.as_slice(), [single] if functions::is_pure(single));
+        let is_built_in = matches!(
+            path.as_slice(),
+            [single] if functions::is_pure(single) || (self.in_match && functions::is_of_match(single))
+        );
         if let Some(over) = &function.over {
             self.over(over, env)?;
         }
@@ -129,6 +132,12 @@ impl Walk<'_> {
         let paths = match path.as_slice() {
             // Snowflake's own are in no schema.
             [single] if functions::is_own(single) => vec![Path::new(path)],
+            // One that is new to the list of them may be Snowflake's own too.
+            [_] => {
+                let mut paths = self.paths(path.clone());
+                paths.push(Path::new(path));
+                paths
+            }
             _ => self.paths(path),
         };
         let mut flow = Flow::nothing();

@@ -91,9 +91,9 @@ impl Walk<'_> {
         // They stand first, or where the left rows have them: for sure only if that is the same.
         let of_left = frame.sources.get(start..left).unwrap_or_default();
         let shown = of_left.iter().flat_map(Source::shown);
-        let leading = shared.iter().zip(shown).filter(|(name, item)| {
-            matches!(item, Item::One { name: Some(known), .. } if known == *name)
-        });
+        let leading = shared.iter().zip(shown).filter(
+            |(name, item)| matches!(item, Item::One { name: Some(known), .. } if known == *name),
+        );
         if leading.count() < shared.len() {
             frame.is_unplaced = true;
         }

@@ -17,6 +17,7 @@ mod set;
 mod shaped;
 mod star;
 mod table;
+mod with;
 mod write;
 
 use std::collections::BTreeSet;
@@ -65,13 +66,12 @@ struct Walk<'a> {
     in_block: bool,
     /// Whether what a statement changes is read.
     is_target: bool,
+    /// Whether it is within MATCH_RECOGNIZE.
+    in_match: bool,
 }
 
 /// Tells what a statement means.
-pub(super) fn understand(
-    statement: &Statement,
-    scope: &Scope<'_>,
-) -> Result<Meaning, Unreadable> {
+pub(super) fn understand(statement: &Statement, scope: &Scope<'_>) -> Result<Meaning, Unreadable> {
     let mut walk = Walk {
         catalogue: scope.catalogue(),
         variables: scope.names(),
@@ -80,6 +80,7 @@ pub(super) fn understand(
         views: 0,
         in_block: scope.in_block(),
         is_target: false,
+        in_match: false,
     };
     walk.statement(statement)?;
     Ok(walk.meaning)
@@ -127,9 +128,7 @@ impl Walk<'_> {
         let is_single = names.len() == 1;
         let path = self.catalogue.resolve(names);
         let public = match path.names() {
-            [database, schema, name]
-                if is_single && !self.is_target && schema != "PUBLIC" =>
-            {
+            [database, schema, name] if is_single && !self.is_target && schema != "PUBLIC" => {
                 let names = [database, "PUBLIC", name].map(|name: &str| name.to_owned());
                 Some(Path::new(names.to_vec()))
             }
@@ -174,6 +173,7 @@ impl Walk<'_> {
             views: self.views + 1,
             in_block: false,
             is_target: false,
+            in_match: false,
         };
         let items = inner.query(query, None).ok()?;
         self.meaning.absorb_columns(inner.meaning);

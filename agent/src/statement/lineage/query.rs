@@ -1,22 +1,18 @@
 //! Queries: from the rows of FROM to the columns of the result.
 
 use sqlparser::ast::{
-    ConnectByKind, Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause,
+    ConnectByKind, Distinct, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause,
     NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Statement, TopQuantity,
-    With,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TopQuantity,
 };
 
 use super::flow::{Flow, Item, Source};
 use super::names::{fold, names};
 use super::scope::{Env, Frame};
 use super::star::{excluded, without};
-use super::{Clause, Named, Walk};
+use super::{Clause, Walk};
 use crate::statement::meaning::Use;
 use crate::statement::parse::Unreadable;
-
-/// How often a recursive query is read again until no more columns come to it.
-const ROUNDS_MAX: usize = 16;
 
 impl Walk<'_> {
     /// Reads a query and gives the columns of its rows.
@@ -82,67 +78,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn with(&mut self, with: &With, outer: Option<&Env<'_>>) -> Result<(), Unreadable> {
-        for cte in &with.cte_tables {
-            let name = fold(&cte.alias.name)?;
-            let items = self.cte(cte, &name, outer)?;
-            self.ctes.push(Named { name, items });
-        }
-        Ok(())
-    }
-
-    /// Reads one member of WITH. Snowflake needs no RECURSIVE: whatever stands right of UNION ALL may name itself.
-    fn cte(
-        &mut self,
-        cte: &Cte,
-        name: &str,
-        outer: Option<&Env<'_>>,
-    ) -> Result<Vec<Item>, Unreadable> {
-        if cte.from.is_some() {
-            return Err(Unreadable::Unsupported("FROM of a common table expression"));
-        }
-        let columns: Vec<String> = cte
-            .alias
-            .columns
-            .iter()
-            .map(|column| fold(&column.name))
-            .collect::<Result<_, _>>()?;
-        let SetExpr::SetOperation {
-            left,
-            op: SetOperator::Union,
-            set_quantifier: SetQuantifier::All | SetQuantifier::AllByName,
-            right: _,
-        } = cte.query.body.as_ref()
-        else {
-            return Ok(renamed(self.query(&cte.query, outer)?, &columns));
-        };
-        let known = self.ctes.len();
-        if let Some(with) = &cte.query.with {
-            self.with(with, outer)?;
-        }
-        let (anchor, _) = self.set(left, outer)?;
-        self.ctes.truncate(known);
-        let mut items = renamed(anchor, &columns);
-        for _ in 0..ROUNDS_MAX {
-            self.ctes.push(Named {
-                name: name.to_owned(),
-                items: items.clone(),
-            });
-            let next = self.query(&cte.query, outer);
-            self.ctes.truncate(known);
-            let next = renamed(next?, &columns);
-            if next == items {
-                return Ok(items);
-            }
-            items = next;
-        }
-        Err(Unreadable::Unsupported(
-            "a recursive query whose columns do not settle",
-        ))
-    }
-
     /// Reads the body of a query; gives its columns, and the rows that its ORDER BY sees beside them.
-    fn set(
+    pub(super) fn set(
         &mut self,
         body: &SetExpr,
         outer: Option<&Env<'_>>,
@@ -448,13 +385,18 @@ pub(super) fn check_order(order: &OrderByExpr) -> Result<(), Unreadable> {
 
 /// Reads a number that calls a place in the select list.
 fn place(expr: &Expr) -> Option<usize> {
-    match expr {
-        Expr::Value(value) => value.to_string().parse().ok(),
-        _ => None,
+    if let Expr::Value(value) = expr {
+        value.to_string().parse().ok()
+    } else {
+        None
     }
 }
 
 /// The name that Snowflake gives a column without an alias, where it is a column's own.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other expressions are called by their text"
+)]
 pub(super) fn implied_name(expr: &Expr) -> Result<Option<String>, Unreadable> {
     match expr {
         Expr::Identifier(name) => fold(name).map(Some),
@@ -478,9 +420,7 @@ fn name_outputs(frame: &mut Frame, items: &[Item]) {
                 known.or(flow.clone());
             }
             Item::One { name: None, .. } | Item::Unplaced => {}
-            Item::Rest { .. } => frame
-                .sources
-                .push(Source::unnamed(vec![item.clone()])),
+            Item::Rest { .. } => frame.sources.push(Source::unnamed(vec![item.clone()])),
         }
     }
 }

@@ -65,8 +65,13 @@ fn by_name(left: Vec<Item>, right: Vec<Item>) -> Vec<Item> {
         .into_iter()
         .map(|item| match item {
             Item::One { name, flow } => {
-                let same = |other: &Item| matches!(other, Item::One { name: known, .. } if *known == name);
-                let flow = if right.iter().any(same) { flow } else { flow.made() };
+                let same =
+                    |other: &Item| matches!(other, Item::One { name: known, .. } if *known == name);
+                let flow = if right.iter().any(same) {
+                    flow
+                } else {
+                    flow.made()
+                };
                 Item::One { name, flow }
             }
             Item::Rest { .. } | Item::Unplaced => item,

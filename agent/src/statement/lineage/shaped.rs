@@ -170,6 +170,7 @@ impl Walk<'_> {
             check_order(one)?;
             self.decide(&one.expr, env, Use::Window)?;
         }
+        let around = std::mem::replace(&mut self.in_match, true);
         for symbol in rows.symbols {
             self.decide(&symbol.definition, env, Use::Where)?;
         }
@@ -178,6 +179,7 @@ impl Walk<'_> {
             let flow = self.value(&measure.expr, env, Clause::List)?;
             made.push(Item::named(&fold(&measure.alias)?, flow.made()));
         }
+        self.in_match = around;
         let kept = match rows.per_match {
             Some(RowsPerMatch::AllRows(_)) => items,
             // One row a match has what the matches are told apart by, and the measures.
@@ -189,6 +191,7 @@ impl Walk<'_> {
 }
 
 /// Adds the names of columns that stand in an expression.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only these name a column")]
 fn named_in(expr: &Expr, names: &mut BTreeSet<String>) {
     let _whole: ControlFlow<()> = sqlparser::ast::visit_expressions(expr, |part| {
         let last = match part {

@@ -57,7 +57,12 @@ impl Walk<'_> {
             .with_aggregation_policy
             .iter()
             .chain(create.with_row_access_policy.iter().map(|row| &row.policy))
-            .chain(create.with_storage_lifecycle_policy.iter().map(|life| &life.policy))
+            .chain(
+                create
+                    .with_storage_lifecycle_policy
+                    .iter()
+                    .map(|life| &life.policy),
+            )
             .chain(create.with_tags.iter().flatten().map(|tag| &tag.key));
         for policy in policies {
             self.named_elsewhere(policy)?;
@@ -93,7 +98,13 @@ impl Walk<'_> {
                 TableConstraint::ForeignKey(key) => self.foreign_key(key)?,
                 TableConstraint::Check(check) => self.stored(&check.expr, env)?,
                 TableConstraint::Unique(_) | TableConstraint::PrimaryKey(_) => {}
-                _ => return Err(Unreadable::Unsupported("a constraint that is not known")),
+                TableConstraint::Index(_)
+                | TableConstraint::FulltextOrSpatial(_)
+                | TableConstraint::PrimaryKeyUsingIndex(_)
+                | TableConstraint::UniqueUsingIndex(_)
+                | TableConstraint::Exclude(_) => {
+                    return Err(Unreadable::Unsupported("a constraint that is not known"));
+                }
             }
         }
         if let Some(WrappedCollection::NoWrapping(all) | WrappedCollection::Parentheses(all)) =
