@@ -13,6 +13,7 @@ mod mount;
 mod problem;
 mod section;
 mod source;
+mod text;
 mod trust;
 mod typed;
 pub(crate) mod unit;
@@ -29,6 +30,7 @@ pub use identity::{Identity, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
+pub(crate) use text::read_text;
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 
 use problem::Problems;

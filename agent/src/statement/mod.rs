@@ -19,6 +19,7 @@ mod shared;
 mod split;
 
 pub use catalogue::{Catalogue, ColumnFacts, Found, RelationFacts};
+pub use described::Described;
 pub use kind::{Action, Kind};
 pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Place, Use};
 pub use object::{Class, Object, Path};
