@@ -12,6 +12,7 @@ mod remedy;
 mod slice;
 mod verb;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -233,14 +234,18 @@ impl Asker<'_> {
     fn judge(&self, statement: &Statement) -> Result<Allowed, Reason> {
         let parts = statement.parts();
         if parts.is_empty() {
-            return self.judge_one(statement);
+            return self.judge_one(statement, self.catalogue);
         }
         let (mut rules, mut flags) = (BTreeSet::new(), BTreeSet::new());
+        let mut catalogue = Cow::Borrowed(self.catalogue);
         for (number, part) in (1..).zip(parts) {
-            let allowed = self.judge_one(part).map_err(|reason| Reason {
+            let allowed = self.judge_one(part, &catalogue).map_err(|reason| Reason {
                 text: format!("statement {number} of {}: {}", parts.len(), reason.text),
                 ..reason
             })?;
+            if let Some(meaning) = part.meaning().filter(|meaning| meaning.changes_names()) {
+                catalogue.to_mut().follow(meaning);
+            }
             rules.extend(allowed.rules);
             flags.extend(allowed.flags);
         }
@@ -250,7 +255,7 @@ impl Asker<'_> {
         })
     }
 
-    fn judge_one(&self, statement: &Statement) -> Result<Allowed, Reason> {
+    fn judge_one(&self, statement: &Statement, catalogue: &Catalogue) -> Result<Allowed, Reason> {
         let (Some(action), Some(meaning)) = (statement.kind().action(), statement.meaning()) else {
             let problem = statement.problem();
             return Err(Reason {
@@ -281,7 +286,7 @@ impl Asker<'_> {
                 ),
             });
         }
-        let mut asks = ask::asks(meaning, self.catalogue);
+        let mut asks = ask::asks(meaning, catalogue);
         // Whatever the walk over its objects found: what the statement is must be allowed of something.
         let verb = Verb::of(action);
         if !asks.iter().any(|ask| ask.verb == verb) {

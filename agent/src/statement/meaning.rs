@@ -237,6 +237,15 @@ impl Meaning {
         self.place.as_ref()
     }
 
+    /// Tells whether names may mean another thing once the statement ran.
+    #[must_use]
+    pub fn changes_names(&self) -> bool {
+        let changes = |access: &Access| {
+            matches!(access.action, Action::Create | Action::Alter | Action::Drop)
+        };
+        self.place.is_some() || self.accesses.iter().any(changes)
+    }
+
     /// Says why the uses of columns may be more than those that are listed; nothing if they are all.
     #[must_use]
     pub fn doubts(&self) -> &BTreeSet<&'static str> {

@@ -133,8 +133,7 @@ impl Statement {
 
     /// Reads a text of as many statements as its request says it holds.
     ///
-    /// Each part is read by itself, so that none gets a meaning from another. No rule rests on what an earlier part
-    /// does: what changes role, warehouse or session is a kind of its own.
+    /// Each part is read by itself, in the place and among the names that the parts before it leave.
     #[must_use]
     pub fn read_all(text: &str, count: Count, scope: &Scope<'_>) -> Self {
         if count == Count::One {
@@ -164,7 +163,18 @@ impl Statement {
         if parts.len() <= 1 {
             return Self::read(text, scope);
         }
-        let parts: Vec<Self> = parts.iter().map(|part| Self::read(part, scope)).collect();
+        // Names in a later part are looked for where an earlier one has gone.
+        let mut scope = scope.deeper(&BTreeSet::new(), false);
+        scope.depth -= 1;
+        let mut read = Vec::with_capacity(parts.len());
+        for part in parts {
+            let part = Self::read(part, &scope);
+            if let Some(meaning) = part.meaning().filter(|meaning| meaning.changes_names()) {
+                scope.catalogue.to_mut().follow(meaning);
+            }
+            read.push(part);
+        }
+        let parts = read;
         let problem = (1..).zip(&parts).find_map(|(number, part)| {
             let problem = part.problem.clone()?;
             let of = parts.len();

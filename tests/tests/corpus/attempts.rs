@@ -5,6 +5,7 @@ use std::fs;
 
 use icecore::identity::{Principal, Users};
 use icecore::policy::{self, Bundle, Names, Source, Verdict};
+use icecore::snowflake::count::Count;
 use icecore::statement::{Catalogue, Scope, Statement};
 use icecore_tests::python::folder;
 use serde::Deserialize;
@@ -116,13 +117,16 @@ impl Policy {
     ) -> Option<String> {
         let mut catalogue = account.clone();
         for sql in sqls {
-            let statement = Statement::read(sql, &Scope::new(&|_| false).with(&catalogue));
+            let scope = Scope::new(&|_| false).with(&catalogue);
+            let statement = Statement::read_all(sql, Count::Any, &scope);
             let verdict = self.ask(&catalogue, &statement);
             if !verdict.is_allowed() {
                 return Some(format!("{sql}\n  {}", verdict.told()));
             }
-            let meaning = statement.meaning()?.clone();
-            catalogue.follow(&meaning);
+            let parts = statement.parts().iter().chain([&statement]);
+            for meaning in parts.filter_map(Statement::meaning) {
+                catalogue.follow(meaning);
+            }
         }
         None
     }

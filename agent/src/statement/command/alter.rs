@@ -2,6 +2,7 @@
 
 use sqlparser::tokenizer::Token;
 
+use super::create::CONDITION;
 use super::cursor::Cursor;
 use super::{Command, done};
 use crate::statement::kind::{Action, Kind};
@@ -33,6 +34,14 @@ impl Command<'_> {
         }
         if object.class() == Class::Task && cursor.find("MODIFY AS") {
             return self.kept(cursor.rest());
+        }
+        if cursor.find("MODIFY ACTION") {
+            return self.kept(cursor.rest());
+        }
+        let mut condition = cursor.clone();
+        if condition.find("MODIFY CONDITION") {
+            self.meaning.doubt(CONDITION);
+            return self.expression(condition.rest());
         }
         let mut when = cursor.clone();
         if object.class() == Class::Task && when.find("MODIFY WHEN") {

@@ -5,6 +5,7 @@
 
 use sqlparser::tokenizer::Token;
 
+use super::body::whole;
 use super::cursor::Cursor;
 use super::{Command, done};
 use crate::statement::kind::{Action, Kind};
@@ -260,7 +261,7 @@ impl Command<'_> {
         if value.trim().is_empty() {
             return Ok(());
         }
-        self.body(&format!("select ({}\n)", value.trim()))
+        self.body(&format!("select ({}\n)", whole(value)?))
     }
 
     /// Reads the statement in brackets whose rows a RESULTSET holds; the block may give them.
@@ -273,7 +274,7 @@ impl Command<'_> {
     }
 
     fn condition(&mut self, text: &str) -> Result<(), Unreadable> {
-        self.body(&format!("select 1 where ({}\n)", text.trim()))
+        self.body(&format!("select 1 where ({}\n)", whole(text)?))
     }
 
     fn value_up_to(&mut self, cursor: &mut Cursor<'_>, words: &[&str]) -> Result<(), Unreadable> {

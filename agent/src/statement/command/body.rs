@@ -1,8 +1,11 @@
 //! Statements inside of commands: each is judged as if this login ran it now.
 
+use sqlparser::tokenizer::Token;
+
 use super::Command;
 use crate::statement::catalogue::Found;
 use crate::statement::kind::Action;
+use crate::statement::lexer;
 use crate::statement::meaning::{Column, Use};
 use crate::statement::object::Object;
 use crate::statement::parse::{Parsed, Unreadable, parse};
@@ -14,6 +17,13 @@ impl Command<'_> {
     /// Reads a statement that a command runs; the more dangerous kind of both counts.
     pub(super) fn body(&mut self, text: &str) -> Result<(), Unreadable> {
         let Parsed { kind, meaning, .. } = self.inner(text)?;
+        if let Some(place) = meaning.place() {
+            // The statements behind it in a block would be read in another place than they run.
+            if self.in_block {
+                return Err(Unreadable::Unsupported("USE in a block"));
+            }
+            self.meaning.go(place.clone());
+        }
         self.kind = self.kind.max(kind);
         self.meaning.absorb(meaning);
         Ok(())
@@ -32,7 +42,7 @@ impl Command<'_> {
 
     /// Reads an expression that a command keeps.
     pub(super) fn expression(&mut self, text: &str) -> Result<(), Unreadable> {
-        self.kept(&format!("select ({}\n)", text.trim()))
+        self.kept(&format!("select ({}\n)", whole(text)?))
     }
 
     pub(super) fn inner(&self, text: &str) -> Result<Parsed, Unreadable> {
@@ -67,3 +77,24 @@ impl Command<'_> {
         Ok(())
     }
 }
+
+/// Gives a text that may stand in brackets: it opens all that it closes, and is one.
+pub(super) fn whole(text: &str) -> Result<&str, Unreadable> {
+    let mut depth = 0_usize;
+    for token in lexer::tokens(text)? {
+        if token.token == Token::LParen {
+            depth += 1;
+        } else if token.token == Token::RParen {
+            depth = depth.checked_sub(1).ok_or(UNEVEN)?;
+        } else if token.token == Token::SemiColon {
+            return Err(UNEVEN);
+        }
+    }
+    if depth == 0 {
+        Ok(text.trim())
+    } else {
+        Err(UNEVEN)
+    }
+}
+
+const UNEVEN: Unreadable = Unreadable::Syntax(None);

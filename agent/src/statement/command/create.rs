@@ -2,6 +2,7 @@
 
 use sqlparser::tokenizer::Token;
 
+use super::body::whole;
 use super::cursor::Cursor;
 use super::{Command, KIND, classes};
 use crate::statement::kind::{Action, Kind};
@@ -28,6 +29,10 @@ const WITHOUT_CODE: [&str; 17] = [
     "IMAGE REPOSITORY",
     "NETWORK RULE",
 ];
+
+/// Why the condition of an alert hides what becomes of columns.
+pub(super) const CONDITION: &str =
+    "what an alert does tells of the rows that its condition asks about";
 
 impl Command<'_> {
     /// Reads CREATE; `None` for tables and views with a query, which the parser's grammar tells more of.
@@ -143,7 +148,7 @@ impl Command<'_> {
         if is_recursive {
             // `create recursive view v (a) as q` is `create view v as with recursive v (a) as (q) select * from v`.
             let columns = head.until(&columns);
-            let query = query.trim().trim_end_matches(';');
+            let query = whole(query.trim().trim_end_matches(';'))?;
             if !is_single {
                 return Err(Unreadable::Unsupported(
                     "a recursive view that is named with its schema",
@@ -278,8 +283,7 @@ impl Command<'_> {
         let start = cursor.clone();
         cursor.brackets();
         self.expression(start.until(&cursor))?;
-        self.meaning
-            .doubt("what an alert does tells of the rows that its condition asks about");
+        self.meaning.doubt(CONDITION);
         if !cursor.eat("THEN") {
             return Err(KIND);
         }

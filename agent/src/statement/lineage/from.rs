@@ -73,7 +73,7 @@ impl Walk<'_> {
                     None => self.relation(name)?,
                     Some(TableFunctionArgs { args, .. }) if stage_names(name).is_some() => {
                         for arg in args {
-                            self.argument(arg, Env { frame, outer }, Clause::Rows)?;
+                            self.stage_option(arg, Env { frame, outer })?;
                         }
                         self.relation(name)?
                     }
@@ -208,6 +208,27 @@ impl Walk<'_> {
             TableFactor::OpenJsonTable { .. } => Err(Unreadable::Unsupported("OPENJSON")),
             TableFactor::XmlTable { .. } => Err(Unreadable::Unsupported("XMLTABLE")),
         }
+    }
+
+    /// Reads an option of a staged file; a format that is named with its schema may be another's.
+    fn stage_option(&mut self, arg: &FunctionArg, env: Env<'_>) -> Result<(), Unreadable> {
+        self.argument(arg, env, Clause::Rows)?;
+        if let FunctionArg::Named {
+            name,
+            arg: FunctionArgExpr::Expr(Expr::Value(value)),
+            ..
+        } = arg
+            && name.value.eq_ignore_ascii_case("FILE_FORMAT")
+            && let Value::SingleQuotedString(text) = &value.value
+        {
+            let names = of_text(text)?;
+            if names.len() > 1 {
+                let path = self.catalogue.resolve(names);
+                let format = Object::new(Class::Object, path);
+                self.meaning.touch(Action::Read, format);
+            }
+        }
+        Ok(())
     }
 
     /// Reads `TABLE(f(..))` and `TABLE('name')`.
