@@ -253,6 +253,30 @@ fn no_text_breaks_the_stack_of_a_core() {
     );
 }
 
+#[test]
+fn what_multiplies_is_refused_soon() {
+    let mut stars = "select 1 as a".to_owned();
+    let mut unions = stars.clone();
+    let mut functions = "1".to_owned();
+    for depth in 0..20 {
+        stars = format!("select *, *, *, *, *, *, *, * from ({stars})");
+        unions = format!("with c{depth} as ({unions} union all select 1) select a from c{depth}");
+        functions = format!(
+            "create function f() returns int as '{}'",
+            functions
+                .replace('\'', "''")
+                .chars()
+                .take(100_000)
+                .collect::<String>()
+        );
+    }
+    let block = format!("begin {} end", "let x := 1; ".repeat(100_000));
+    for text in [stars, unions, functions, block] {
+        // Without a limit some of these would not end in a lifetime.
+        assert_eq!(read(&text).kind(), Kind::Unknown, "{text:.60}");
+    }
+}
+
 #[track_caller]
 fn check_all(text: &str, count: Count, kinds: &[Kind]) {
     let statement = Statement::read_all(text, count, &Scope::new(&|_| false));

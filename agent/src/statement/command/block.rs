@@ -8,6 +8,7 @@ use sqlparser::tokenizer::Token;
 use super::body::whole;
 use super::cursor::Cursor;
 use super::{Command, done};
+use crate::snowflake::count::STATEMENTS_MAX;
 use crate::statement::kind::{Action, Kind};
 use crate::statement::parse::Unreadable;
 
@@ -67,6 +68,10 @@ impl Command<'_> {
             return Err(Unreadable::TooDeep);
         };
         while !ENDS.iter().any(|word| cursor.sees(word)) {
+            self.read += 1;
+            if self.read > STATEMENTS_MAX {
+                return Err(Unreadable::TooMany);
+            }
             self.one(cursor, depth)?;
             if !cursor.eat_sign(&Token::SemiColon) {
                 return Err(FORM);

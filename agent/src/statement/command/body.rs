@@ -31,13 +31,19 @@ impl Command<'_> {
 
     /// Reads a statement that a command keeps: what it gives goes elsewhere than into this command's result.
     pub(super) fn kept(&mut self, text: &str) -> Result<(), Unreadable> {
+        let parsed = self.inner(text)?;
+        self.keep(parsed);
+        Ok(())
+    }
+
+    /// Adds what a kept statement means.
+    pub(super) fn keep(&mut self, parsed: Parsed) {
         let Parsed {
             kind, mut meaning, ..
-        } = self.inner(text)?;
+        } = parsed;
         self.kind = self.kind.max(kind);
         meaning.set_stored();
         self.meaning.absorb(meaning);
-        Ok(())
     }
 
     /// Reads an expression that a command keeps.

@@ -47,7 +47,10 @@ impl Command<'_> {
         let text = text.trim().trim_end_matches(';');
         let kind = self.kind;
         let read = match self.inner(text) {
-            Ok(_) => self.kept(text),
+            Ok(parsed) => {
+                self.keep(parsed);
+                Ok(())
+            }
             Err(Unreadable::Syntax(_)) => self.expression(text),
             Err(problem) => Err(problem),
         };

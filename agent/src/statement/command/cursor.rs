@@ -1,17 +1,21 @@
 //! A place among a text's tokens, blanks and comments passed over.
 
+use std::rc::Rc;
+
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::statement::lineage::names::of_text;
 use crate::statement::parse::Unreadable;
 use crate::statement::places::Places;
 
-/// A place among tokens.
+/// A place among tokens; cheap to copy.
 #[derive(Clone)]
 pub(super) struct Cursor<'t> {
     text: &'t str,
-    tokens: Vec<&'t TokenWithSpan>,
+    /// Each with the byte at which it begins.
+    tokens: Rc<[(&'t Token, usize)]>,
     at: usize,
+    end: usize,
 }
 
 impl<'t> Cursor<'t> {
@@ -19,40 +23,55 @@ impl<'t> Cursor<'t> {
     pub(super) fn new(text: &'t str, tokens: &'t [TokenWithSpan]) -> Self {
         let means =
             |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
+        let mut places = Places::of(text);
+        let tokens: Rc<[_]> = tokens
+            .iter()
+            .filter(means)
+            .map(|token| (&token.token, places.byte_of(token.span.start)))
+            .collect();
         Self {
             text,
-            tokens: tokens.iter().filter(means).collect(),
             at: 0,
+            end: tokens.len(),
+            tokens,
         }
+    }
+
+    /// Lists the tokens that are left.
+    fn left(&self) -> impl DoubleEndedIterator<Item = &'t Token> {
+        let left = self.tokens.get(self.at..self.end).unwrap_or_default();
+        left.iter().map(|(token, _)| *token)
     }
 
     /// Gives the token after the next `skipped` ones.
     pub(super) fn after(&self, skipped: usize) -> Option<&'t Token> {
-        let token = self.tokens.get(self.at + skipped)?;
-        Some(&token.token)
+        let place = self.at + skipped;
+        let (token, _) = self.tokens.get(place).filter(|_| place < self.end)?;
+        Some(token)
     }
 
     /// Gives the text from the next token up to another place's; all of it if the other is at the end.
     pub(super) fn until(&self, end: &Self) -> &'t str {
-        let mut places = Places::of(self.text);
-        let mut byte = |place: usize| {
-            let token = self.tokens.get(place);
-            token.map_or(self.text.len(), |token| places.byte_of(token.span.start))
+        let byte = |place: usize| {
+            self.tokens
+                .get(place)
+                .map_or(self.text.len(), |(_, byte)| *byte)
         };
-        let (start, end) = (byte(self.at), byte(end.at));
-        self.text.get(start..end).unwrap_or_default()
+        self.text
+            .get(byte(self.at)..byte(end.at))
+            .unwrap_or_default()
     }
 
     /// Gives the text from the next token on.
     pub(super) fn rest(&self) -> &'t str {
         let mut end = self.clone();
-        end.at = self.tokens.len();
+        end.at = self.end;
         self.until(&end)
     }
 
     /// Ends before another place.
     pub(super) fn cut(mut self, end: &Self) -> Self {
-        self.tokens.truncate(end.at);
+        self.end = self.end.min(end.at);
         self
     }
 
@@ -63,15 +82,14 @@ impl<'t> Cursor<'t> {
 
     /// Tells whether nothing but a closing semicolon is left.
     pub(super) fn is_done(&self) -> bool {
-        let left = self.tokens.get(self.at..).unwrap_or_default();
-        left.iter().all(|token| token.token == Token::SemiColon)
+        self.left().all(|token| *token == Token::SemiColon)
     }
 
     /// Tells whether a semicolon stands between tokens.
     pub(super) fn holds_several(&self) -> bool {
-        let is_end = |token: &&&TokenWithSpan| token.token == Token::SemiColon;
-        let ends = self.tokens.iter().rev().take_while(is_end).count();
-        self.tokens.iter().filter(is_end).count() > ends
+        let is_end = |token: &&Token| **token == Token::SemiColon;
+        let ends = self.left().rev().take_while(is_end).count();
+        self.left().filter(is_end).count() > ends
     }
 
     /// Passes over the next token.
@@ -227,8 +245,7 @@ impl<'t> Cursor<'t> {
 
     /// Tells whether any token that is left is this word, bare, at any depth.
     pub(super) fn holds(&self, word: &str) -> bool {
-        let left = self.tokens.get(self.at..).unwrap_or_default();
-        left.iter().any(|token| is_word(&token.token, word))
+        self.left().any(|token| is_word(token, word))
     }
 
     /// Writes all of it, with `?` for each literal.
@@ -240,7 +257,7 @@ impl<'t> Cursor<'t> {
         let texts: Vec<String> = self
             .tokens
             .iter()
-            .map(|token| &token.token)
+            .map(|(token, _)| *token)
             .filter(|token| **token != Token::SemiColon)
             .map(|token| match token {
                 Token::SingleQuotedString(_)

@@ -63,6 +63,7 @@ pub(super) fn of_copy(
         meaning: Meaning::default(),
         names: BTreeSet::new(),
         in_block: false,
+        read: 0,
     };
     let mut cursor = Cursor::new(text, tokens);
     if !cursor.sees("COPY") {
@@ -99,6 +100,8 @@ struct Command<'a> {
     names: BTreeSet<String>,
     /// Whether it is a block, whose statements may set variables.
     in_block: bool,
+    /// How many statements of a block have been read.
+    read: usize,
 }
 
 /// Reads a command statement; `None` if it is none, or one that the parser's grammar tells more of.
@@ -119,6 +122,7 @@ pub(super) fn read(
         meaning: Meaning::default(),
         names: BTreeSet::new(),
         in_block: false,
+        read: 0,
     };
     let read = if block::begins(&cursor) {
         command.block(cursor.clone())

@@ -32,6 +32,9 @@ impl Walk<'_> {
         env: Env<'_>,
         clause: Clause,
     ) -> Result<Flow, Unreadable> {
+        if !matches!(expr, Expr::Value(_)) {
+            self.step(1)?;
+        }
         match expr {
             Expr::Identifier(name) => self.column(std::slice::from_ref(name), env),
             Expr::CompoundIdentifier(all) => self.column(all, env),

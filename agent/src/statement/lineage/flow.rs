@@ -39,7 +39,11 @@ impl Flow {
 
     /// Adds what another value is made of: from now on it is one of both.
     pub(super) fn add(&mut self, other: Self) {
-        self.from.extend(other.from);
+        if self.from.is_empty() {
+            self.from = other.from;
+        } else {
+            self.from.extend(other.from);
+        }
         self.is_bare = false;
     }
 

@@ -42,6 +42,7 @@ impl Walk<'_> {
         frame: &mut Frame,
         outer: Option<&Env<'_>>,
     ) -> Result<(), Unreadable> {
+        self.step(1)?;
         match factor {
             TableFactor::Table {
                 name,

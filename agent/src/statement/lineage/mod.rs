@@ -36,6 +36,10 @@ use super::meaning::{Meaning, Output, OutputColumn, Use};
 use super::object::{Object, Path};
 use super::parse::{DEPTH_MAX, Unreadable};
 
+/// How much of a statement is read: queries in queries may be read more than once. Source: a statement of the longest
+/// text that is read takes a tenth of it.
+const STEPS_MAX: usize = 200_000;
+
 /// How deep views may rest on views.
 const VIEWS_MAX: usize = 16;
 
@@ -66,6 +70,8 @@ struct Walk<'a> {
     in_block: bool,
     /// Whether what a statement changes is read.
     is_target: bool,
+    /// How much has been read.
+    steps: usize,
     /// Whether it is within MATCH_RECOGNIZE.
     in_match: bool,
 }
@@ -81,14 +87,25 @@ pub(super) fn understand(statement: &Statement, scope: &Scope<'_>) -> Result<Mea
         in_block: scope.in_block(),
         is_target: false,
         in_match: false,
+        steps: 0,
     };
     walk.statement(statement)?;
     Ok(walk.meaning)
 }
 
 impl Walk<'_> {
+    /// Counts what is read; refuses what takes too long.
+    fn step(&mut self, count: usize) -> Result<(), Unreadable> {
+        self.steps += count;
+        if self.steps > STEPS_MAX {
+            return Err(Unreadable::TooLong);
+        }
+        Ok(())
+    }
+
     /// Notes one use of all that a value is made of.
     fn note(&mut self, flow: &Flow, how: Use) {
+        self.steps += flow.from.len();
         for column in &flow.from {
             self.meaning.use_column(how, column.clone());
         }
@@ -174,8 +191,11 @@ impl Walk<'_> {
             in_block: false,
             is_target: false,
             in_match: false,
+            steps: self.steps,
         };
-        let items = inner.query(query, None).ok()?;
+        let items = inner.query(query, None);
+        self.steps = inner.steps;
+        let items = items.ok()?;
         self.meaning.absorb_columns(inner.meaning);
         Some(items)
     }

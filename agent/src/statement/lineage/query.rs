@@ -179,6 +179,7 @@ impl Walk<'_> {
                 outer,
             };
             let made = self.select_item(item, env)?;
+            self.step(made.len())?;
             for item in &made {
                 if let Item::One {
                     name: Some(name),
