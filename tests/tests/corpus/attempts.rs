@@ -1,8 +1,10 @@
 //! Every attempt on a policy is refused, and its harmless twin is allowed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 
+use anyhow::{Context as _, Result, anyhow};
 use icecore::identity::{Principal, Users};
 use icecore::policy::{self, Bundle, Names, Source, Verdict};
 use icecore::snowflake::count::Count;
@@ -10,7 +12,7 @@ use icecore::statement::{Catalogue, Scope, Statement};
 use icecore_tests::python::folder;
 use serde::Deserialize;
 
-use crate::account::{catalogue, reading};
+use crate::account::{catalogue, files, reading};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,29 +41,24 @@ struct Policy {
 }
 
 #[test]
-fn every_attempt_is_refused_and_its_twin_allowed() {
-    reading(attempts);
+fn every_attempt_is_refused_and_its_twin_allowed() -> Result<()> {
+    reading(attempts)
 }
 
-fn attempts() {
-    let account = catalogue();
+fn attempts() -> Result<()> {
+    let account = catalogue()?;
     let mut policies: BTreeMap<String, Policy> = BTreeMap::new();
     let (mut tried, mut wrong) = (0, Vec::new());
-    let mut files: Vec<_> = fs::read_dir(folder("corpus/attempts"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
-        .collect();
-    files.sort();
-    for path in files {
-        let name = path.file_name().unwrap().display().to_string();
-        let text = fs::read_to_string(&path).unwrap();
-        let file: File = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for path in files("corpus/attempts")? {
+        let text = fs::read_to_string(&path)?;
+        let name = path.display().to_string();
+        let file: File = toml::from_str(&text).context(name.clone())?;
         for attempt in file.attempt {
             tried += 1;
-            let policy = policies
-                .entry(attempt.policy.clone())
-                .or_insert_with_key(|name| Policy::load(name));
+            let policy = match policies.entry(attempt.policy.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(Policy::load(&attempt.policy)?),
+            };
             let sqls = attempt.sql.iter().chain(&attempt.sqls);
             if policy.refusal(&account, sqls.clone()).is_none() {
                 let sqls: Vec<_> = sqls.cloned().collect();
@@ -81,21 +78,22 @@ fn attempts() {
             }
         }
     }
-    println!("{tried} attempts");
+    assert!(tried > 600, "{tried} attempts");
     assert!(
         wrong.is_empty(),
         "{}\n{} of {tried} attempts",
         wrong.join("\n"),
         wrong.len()
     );
+    Ok(())
 }
 
 impl Policy {
     /// Loads one of the corpus's policies.
-    fn load(name: &str) -> Self {
+    fn load(name: &str) -> Result<Self> {
         let file = folder("corpus/attempts/policies").join(format!("{name}.cedar"));
         let source = Source {
-            text: fs::read_to_string(&file).unwrap(),
+            text: fs::read_to_string(&file)?,
             file: file.display().to_string(),
         };
         let names = Names {
@@ -103,10 +101,12 @@ impl Policy {
             users: &Users::default(),
             issuers: None,
         };
-        Self {
-            bundle: Bundle::load(&[source], &names).unwrap(),
+        let bundle =
+            Bundle::load(&[source], &names).map_err(|problems| anyhow!("{name}: {problems:?}"))?;
+        Ok(Self {
+            bundle,
             principal: Principal::host_user("ci".to_owned(), 0),
-        }
+        })
     }
 
     /// Reads the statements of one login in order; gives the first refusal and its reason.
