@@ -15,6 +15,7 @@ mod saml;
 mod section;
 mod sign_in;
 mod source;
+mod text;
 mod trust;
 mod typed;
 pub(crate) mod unit;
@@ -32,6 +33,7 @@ pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
 pub use sign_in::SignIn;
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
+pub(crate) use text::read_text;
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 
 use problem::Problems;

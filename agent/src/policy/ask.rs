@@ -30,6 +30,8 @@ pub(super) enum Resource {
         name: String,
         /// Its tags; `None` if nobody knows them.
         tags: Option<Tags>,
+        /// Whether it may show other columns under a name of its own: a stream, or what nobody knows.
+        is_opaque: bool,
     },
     /// An object of which only a part of the path is known.
     Unsettled(Object),
@@ -88,23 +90,23 @@ pub(super) fn asks(meaning: &Meaning, catalogue: &Catalogue) -> BTreeSet<Ask> {
 
 /// Gives each object that a name may lead to: a relation that nobody knows may be of three kinds.
 fn candidates(object: &Object) -> Vec<Object> {
-    let classes: &[Class] = match object.class() {
-        Class::Relation => &[Class::Table, Class::View, Class::Stream],
-        _ => return vec![object.clone()],
-    };
-    let of = |class: &Class| Object::new(*class, object.path().clone());
-    classes.iter().map(of).collect()
+    if object.class() != Class::Relation {
+        return vec![object.clone()];
+    }
+    let of = |class| Object::new(class, object.path().clone());
+    [Class::Table, Class::View, Class::Stream].map(of).to_vec()
 }
 
 fn of_column(column: &Column, catalogue: &Catalogue) -> Vec<Resource> {
     let Some(name) = column.name.as_ref().filter(|_| column.object.is_settled()) else {
         return vec![Resource::AnyColumn(column.object.clone())];
     };
-    let tags = match catalogue.relation(column.object.path()) {
-        Found::Unknown => None,
+    let (tags, is_opaque) = match catalogue.relation(column.object.path()) {
+        Found::Unknown => (None, column.object.class() != Class::Table),
         Found::Relation(facts) => {
             let known = facts.columns.iter().find(|known| known.name == *name);
-            known.and_then(|known| known.tags.clone())
+            let is_opaque = facts.class == Class::Stream;
+            (known.and_then(|known| known.tags.clone()), is_opaque)
         }
     };
     candidates(&column.object)
@@ -114,6 +116,7 @@ fn of_column(column: &Column, catalogue: &Catalogue) -> Vec<Resource> {
             path: object.path().clone(),
             name: name.clone(),
             tags: tags.clone(),
+            is_opaque,
         })
         .collect()
 }
@@ -129,6 +132,7 @@ impl Resource {
                 path,
                 name,
                 tags,
+                is_opaque: _,
             } => {
                 let mut all = object(account, root, *class, path)?;
                 let parent = all.first().map(Entity::uid).into_iter().collect();
@@ -157,6 +161,17 @@ impl Resource {
     /// Tells whether policies that look at tags cannot be asked about this one.
     pub(super) fn has_unknown_tags(&self) -> bool {
         matches!(self, Self::Column { tags: None, .. })
+    }
+
+    /// Tells whether it may show columns that policies forbid, under another name.
+    pub(super) fn is_opaque(&self) -> bool {
+        matches!(
+            self,
+            Self::Column {
+                is_opaque: true,
+                ..
+            }
+        )
     }
 
     /// Names it for a refusal.

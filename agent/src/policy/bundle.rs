@@ -150,6 +150,11 @@ impl Bundle {
             .iter()
             .any(|verb| self.slices.get(verb).is_none_or(|slice| slice.looks))
     }
+
+    /// Tells whether policies forbid some objects or columns, so that doubt about what code does refuses.
+    pub(super) fn forbids_some(&self) -> bool {
+        self.slices.values().any(|slice| slice.forbids)
+    }
 }
 
 /// One question, as Cedar takes it.
@@ -246,6 +251,12 @@ impl<'b> Asking<'b> {
                 resource.told()
             );
             ("unknown-tags", text)
+        } else if slice.forbids && resource.is_opaque() {
+            let text = format!(
+                "policies forbid `{action}` of some columns, and {} may be one of them by another name: Icecore does not know what it is of",
+                resource.told()
+            );
+            ("unknown-relation", text)
         } else {
             return None;
         };

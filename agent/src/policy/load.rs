@@ -14,7 +14,7 @@ use super::names::{self, Names};
 use super::remedy::Remedy;
 use super::slice::{Slice, slices};
 use super::verb::{VERBS, Verb};
-use crate::config::line_and_column;
+use crate::config::{line_and_column, nearest};
 
 /// The world as policies see it.
 const SCHEMA: &str = include_str!("icecore.cedarschema");
@@ -251,7 +251,14 @@ impl<'l> Loading<'l> {
             let mut text = said(error);
             if matches!(error, ValidationError::UnrecognizedActionId(_)) {
                 let known: Vec<&str> = VERBS.into_iter().map(Verb::name).collect();
-                text.push_str(&format!("; there are {}", known.join(", ")));
+                // Cedar's own suggestion looks at the whole name, which is nearest to the shortest.
+                let told = text.split(" (did you mean").next().unwrap_or_default();
+                let typed = told.rsplit("::").next().unwrap_or_default();
+                let typed = typed.trim_matches(['`', '"']);
+                let hint = nearest(typed, &known)
+                    .map(|word| format!(" (did you mean `{word}`?)"))
+                    .unwrap_or_default();
+                text = format!("{told}{hint}; there are {}", known.join(", "));
             }
             self.of_policy(Gravity::Error, error.policy_id(), offset(error), text);
         }

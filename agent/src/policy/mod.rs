@@ -12,6 +12,7 @@ mod remedy;
 mod slice;
 mod verb;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,6 +39,9 @@ pub const ERROR_RULE: &str = "evaluation-error";
 
 /// Name of the rule that refuses what reads columns that nobody can tell.
 pub const LINEAGE_RULE: &str = "unknown-lineage";
+
+/// Name of the rule that refuses code which may reach what policies forbid.
+pub const HIDDEN_RULE: &str = "unknown-effects";
 
 /// Why a statement is refused, or in `observe` would have been.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,14 +241,18 @@ impl Asker<'_> {
     fn judge(&self, statement: &Statement) -> Result<Allowed, Reason> {
         let parts = statement.parts();
         if parts.is_empty() {
-            return self.judge_one(statement);
+            return self.judge_one(statement, self.catalogue);
         }
         let (mut rules, mut flags) = (BTreeSet::new(), BTreeSet::new());
+        let mut catalogue = Cow::Borrowed(self.catalogue);
         for (number, part) in (1..).zip(parts) {
-            let allowed = self.judge_one(part).map_err(|reason| Reason {
+            let allowed = self.judge_one(part, &catalogue).map_err(|reason| Reason {
                 text: format!("statement {number} of {}: {}", parts.len(), reason.text),
                 ..reason
             })?;
+            if let Some(meaning) = part.meaning().filter(|meaning| meaning.changes_names()) {
+                catalogue.to_mut().follow(meaning);
+            }
             rules.extend(allowed.rules);
             flags.extend(allowed.flags);
         }
@@ -254,7 +262,7 @@ impl Asker<'_> {
         })
     }
 
-    fn judge_one(&self, statement: &Statement) -> Result<Allowed, Reason> {
+    fn judge_one(&self, statement: &Statement, catalogue: &Catalogue) -> Result<Allowed, Reason> {
         let (Some(action), Some(meaning)) = (statement.kind().action(), statement.meaning()) else {
             let problem = statement.problem();
             return Err(Reason {
@@ -276,7 +284,16 @@ impl Asker<'_> {
                 ),
             });
         }
-        let mut asks = ask::asks(meaning, self.catalogue);
+        let hidden = meaning.hidden().first();
+        if let Some(hidden) = hidden.filter(|_| self.bundle.forbids_some()) {
+            return Err(Reason {
+                rules: vec![HIDDEN_RULE.to_owned()],
+                text: format!(
+                    "policies forbid some objects, and what this does cannot be told: {hidden}"
+                ),
+            });
+        }
+        let mut asks = ask::asks(meaning, catalogue);
         // Whatever the walk over its objects found: what the statement is must be allowed of something.
         let verb = Verb::of(action);
         if !asks.iter().any(|ask| ask.verb == verb) {

@@ -17,6 +17,8 @@ pub(super) struct Slice {
     pub(super) permits: PolicySet,
     /// Whether any of them looks at the resource.
     pub(super) looks: bool,
+    /// Whether any that forbids looks at the resource.
+    pub(super) forbids: bool,
     /// Whether any of them looks at tags.
     pub(super) looks_at_tags: bool,
 }
@@ -36,7 +38,9 @@ pub(super) fn slices(policies: &PolicySet) -> Result<BTreeMap<Verb, Slice>, Stri
             if !speaks {
                 continue;
             }
-            slice.looks |= looks_at(policy, |kind| matches!(kind, ExprKind::Var(Var::Resource)));
+            let looks = looks_at(policy, |kind| matches!(kind, ExprKind::Var(Var::Resource)));
+            slice.looks |= looks;
+            slice.forbids |= looks && policy.effect() == Effect::Forbid;
             slice.looks_at_tags |= looks_at(policy, |kind| {
                 let ExprKind::BinaryApp { op, .. } = kind else {
                     return false;

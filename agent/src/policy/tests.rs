@@ -96,6 +96,73 @@ fn the_policy_that_the_readme_shows_is_good() {
     assert_eq!((bundle.len(), bundle.warnings()), (1, &[][..]));
 }
 
+/// Everything but one column, and what a login with a place would have seen of it.
+#[track_caller]
+fn but_one_column(sql: &str) -> Verdict {
+    const BUT_ONE: &str = r#"
+        @id("anything") permit (principal, action, resource);
+        @id("no-price") forbid (principal, action == Icecore::Action::"project", resource == Icecore::Column::"ACME.DB.S.T.PRICE");
+    "#;
+    let catalogue = Catalogue::described(
+        r#"
+        database = "DB"
+        schema = "S"
+        [tables]
+        "DB.S.T" = ["ID NUMBER", "PRICE NUMBER"]
+        "#,
+    );
+    let catalogue = catalogue.unwrap();
+    let principal = Principal::host_user("ci".to_owned(), 1001);
+    let scope = Scope::new(&|_| false).with(&catalogue);
+    let statement = Statement::read_all(sql, Count::Any, &scope);
+    explain(
+        &bundle(BUT_ONE),
+        principal.identity(),
+        "ACME",
+        &catalogue,
+        &statement,
+    )
+}
+
+#[test]
+fn what_may_hide_a_forbidden_column_is_refused() {
+    for (sql, rule) in [
+        ("select price from t", "no-price"),
+        ("select x from some_view", "unknown-relation"),
+        ("select s.f(id) from t", LINEAGE_RULE),
+        (
+            "alter table t rename to u; select price from u",
+            "unknown-relation",
+        ),
+        (
+            "alter table t swap with u; select id, price from t",
+            "unknown-relation",
+        ),
+        ("use schema other; select price from t", "unknown-relation"),
+    ] {
+        let verdict = but_one_column(sql);
+        assert_eq!(verdict.rules, [rule], "{sql}: {:?}", verdict.reason);
+    }
+    assert!(but_one_column("select id from t").is_allowed());
+}
+
+#[test]
+fn code_that_runs_unread_may_reach_a_forbidden_object() {
+    let mixed = bundle(
+        r#"
+        @id("calls") permit (principal, action in [Icecore::Action::"call", Icecore::Action::"read"], resource);
+        @id("no-drop") forbid (principal, action == Icecore::Action::"drop", resource in Icecore::Database::"ACME.OTHER");
+        "#,
+    );
+    refused_by(&mixed, "call db.s.p()", HIDDEN_RULE);
+    let lone =
+        bundle(r#"@id("calls") permit (principal, action == Icecore::Action::"call", resource);"#);
+    assert!(matches!(
+        verdict(&lone, Mode::Enforce, "call db.s.p()"),
+        Decision::Allow(_)
+    ));
+}
+
 #[test]
 fn a_refusal_says_what_is_allowed_instead() {
     let Decision::Forbid(refusal) = verdict(&bundle(READ_ONLY), Mode::Enforce, "drop table t")
@@ -104,7 +171,7 @@ fn a_refusal_says_what_is_allowed_instead() {
     };
     assert_eq!(
         refusal.reason().text(),
-        "no policy allows `drop` of the account; allowed there: read, session"
+        "no policy allows `drop` of table T, whose database or schema Icecore does not know; allowed there: read, session"
     );
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::kind::Action;
+use super::meaning::Meaning;
 use super::object::{Class, Path};
 
 /// A column, as the account describes it.
@@ -53,6 +55,28 @@ impl Catalogue {
         self.relations
             .get(path)
             .map_or(Found::Unknown, Found::Relation)
+    }
+
+    /// Follows what an allowed statement changes: where the login is, and which descriptions hold no longer.
+    pub fn follow(&mut self, meaning: &Meaning) {
+        if let Some(place) = meaning.place() {
+            self.database = Some(place.database.clone());
+            self.schema.clone_from(&place.schema);
+        }
+        for access in meaning.accesses() {
+            let changes = matches!(access.action, Action::Create | Action::Alter | Action::Drop);
+            let path = access.object.path();
+            let holds_rows = match access.object.class().depth() {
+                1 => access.object.class() == Class::Database,
+                depth => depth > 0,
+            };
+            if !changes || !holds_rows {
+                continue;
+            }
+            // The object itself, or all that is in it.
+            self.relations
+                .retain(|known, _| !known.names().starts_with(path.names()));
+        }
     }
 
     /// Completes names as Snowflake does for objects of a schema, as far as database and schema are known.

@@ -18,17 +18,19 @@ use serde::Deserialize;
 use super::catalogue::{Catalogue, ColumnFacts, RelationFacts};
 use super::lineage::names::of_text;
 use super::object::{Class, Path};
+use crate::config::read_text;
 
-#[derive(Default, Deserialize)]
+/// A described account, as it is written down.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct File {
+pub struct Described {
     database: Option<String>,
     schema: Option<String>,
     tables: BTreeMap<String, Vec<String>>,
     views: BTreeMap<String, View>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct View {
     text: Option<String>,
@@ -41,12 +43,21 @@ impl Catalogue {
     /// # Errors
     /// What was expected and found.
     pub fn described(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        let tables = file
+        read_text::<Described>(text)?.catalogue()
+    }
+}
+
+impl Described {
+    /// Gives what is known by it.
+    ///
+    /// # Errors
+    /// What was expected and found.
+    pub fn catalogue(self) -> Result<Catalogue, String> {
+        let tables = self
             .tables
             .into_iter()
             .map(|(path, columns)| (path, Class::Table, columns, None));
-        let views = file
+        let views = self
             .views
             .into_iter()
             .map(|(path, view)| (path, Class::View, view.columns, view.text));
@@ -66,9 +77,9 @@ impl Catalogue {
             };
             relations.insert(Path::new(names), facts);
         }
-        Ok(Self {
-            database: file.database,
-            schema: file.schema,
+        Ok(Catalogue {
+            database: self.database,
+            schema: self.schema,
             relations,
         })
     }

@@ -121,7 +121,18 @@ pub struct Meaning {
     accesses: BTreeSet<Access>,
     columns: BTreeSet<ColumnUse>,
     doubts: BTreeSet<&'static str>,
+    hidden: BTreeSet<&'static str>,
     output: Output,
+    place: Option<Place>,
+}
+
+/// Where names without a database or schema are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The database.
+    pub database: String,
+    /// The schema; `None` if it is not known.
+    pub schema: Option<String>,
 }
 
 impl Default for Meaning {
@@ -131,7 +142,9 @@ impl Default for Meaning {
             accesses: BTreeSet::new(),
             columns: BTreeSet::new(),
             doubts: BTreeSet::new(),
+            hidden: BTreeSet::new(),
             output: Output::Known(Vec::new()),
+            place: None,
         }
     }
 }
@@ -140,6 +153,12 @@ impl Meaning {
     /// Adds what is done to an object.
     pub(super) fn touch(&mut self, action: Action, object: Object) {
         self.accesses.insert(Access { action, object });
+    }
+
+    /// Takes back what was said of an object that is another.
+    pub(super) fn forget(&mut self, action: Action, object: &Object) {
+        let object = object.clone();
+        self.accesses.remove(&Access { action, object });
     }
 
     /// Says that a relation that nobody knew is this object.
@@ -168,17 +187,24 @@ impl Meaning {
         self.doubts.insert(why);
     }
 
+    /// Says what runs code that may do anything, to columns and to objects.
+    pub(super) fn hide(&mut self, why: &'static str) {
+        self.doubts.insert(why);
+        self.hidden.insert(why);
+    }
+
     /// Says that what was the result goes elsewhere.
     pub(super) fn set_stored(&mut self) {
         let columns = std::mem::take(&mut self.columns);
         self.columns = columns
             .into_iter()
-            .map(|found| match found.how {
-                Use::Project => ColumnUse {
-                    how: Use::Store,
-                    ..found
+            .map(|found| ColumnUse {
+                how: if found.how == Use::Project {
+                    Use::Store
+                } else {
+                    found.how
                 },
-                _ => found,
+                ..found
             })
             .collect();
         self.output = Output::Known(Vec::new());
@@ -197,12 +223,39 @@ impl Meaning {
     pub(super) fn absorb_columns(&mut self, part: Self) {
         self.columns.extend(part.columns);
         self.doubts.extend(part.doubts);
+        self.hidden.extend(part.hidden);
+    }
+
+    /// Says where the login is once the statement ran.
+    pub(super) fn go(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// Tells where the login is once the statement ran, if that changes.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// Tells whether names may mean another thing once the statement ran.
+    #[must_use]
+    pub fn changes_names(&self) -> bool {
+        let changes = |access: &Access| {
+            matches!(access.action, Action::Create | Action::Alter | Action::Drop)
+        };
+        self.place.is_some() || self.accesses.iter().any(changes)
     }
 
     /// Says why the uses of columns may be more than those that are listed; nothing if they are all.
     #[must_use]
     pub fn doubts(&self) -> &BTreeSet<&'static str> {
         &self.doubts
+    }
+
+    /// Says why more may be done to objects than what is listed; nothing if that is all.
+    #[must_use]
+    pub fn hidden(&self) -> &BTreeSet<&'static str> {
+        &self.hidden
     }
 
     /// Lists what is done to which objects, in order.

@@ -169,7 +169,7 @@ impl fmt::Display for Path {
 }
 
 /// Tells whether a name means itself without quotes.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     let mut letters = name.bytes();
     let first = letters.next();
     first.is_some_and(|first| first.is_ascii_uppercase() || first == b'_')

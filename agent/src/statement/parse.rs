@@ -85,18 +85,20 @@ pub(super) struct Parsed {
 
 /// Reads exactly one statement.
 pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable> {
+    lexer::check_blanks(text)?;
     if let Some(read) = command::read_files(text, scope.catalogue()) {
         return read;
     }
     let dialect = SnowflakeDialect {};
     let tokens = lexer::tokens(text)?;
-    if let Some(read) = command::read(&tokens, scope) {
+    if let Some(read) = command::read(text, &tokens, scope) {
         return read;
     }
+    let of_copy = command::of_copy(text, &tokens, scope)?;
     let plain = lexer::is_plain(&tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
-        .with_tokens_with_locations(tokens);
+        .with_tokens_with_locations(lexer::spelled_out(tokens));
     let mut statements = parser.parse_statements().map_err(unreadable)?;
     if parser.peek_token().token != Token::EOF {
         return Err(Unreadable::Syntax(None));
@@ -106,7 +108,8 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         [statement] => statement,
         several => return Err(Unreadable::Several(several.len())),
     };
-    let meaning = lineage::understand(statement, scope.catalogue())?;
+    let mut meaning = lineage::understand(statement, scope)?;
+    meaning.absorb(of_copy);
     let mut walk = Walk {
         kind: Kind::Query,
         plain,

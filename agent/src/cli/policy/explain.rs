@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _, Write as _};
 use std::process::ExitCode;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::given::{Loaded, Login, Policies};
@@ -11,7 +12,9 @@ use crate::cli::failure::Failure;
 use crate::identity::Principal;
 use crate::policy::{self, Verdict};
 use crate::snowflake::count::Count;
-use crate::statement::{Catalogue, Output, Scope, Statement};
+use crate::statement::{
+    Access, Catalogue, ColumnUse, Meaning, Output, OutputColumn, Scope, Statement,
+};
 
 /// Says what a statement does, to which objects and columns, and what the policies say of it
 ///
@@ -62,7 +65,7 @@ fn explain(args: &Args) -> Result<Exit, Failure> {
     };
     let told = asker.ask(sql);
     print(&told, args.json)?;
-    Ok(if told["verdict"] == "allow" {
+    Ok(if told.verdict.is_allowed() {
         Exit::Done
     } else {
         Exit::Refused
@@ -106,25 +109,15 @@ impl<'a> Asker<'a> {
     }
 
     /// Tells what a text means and what the policies say of it.
-    pub(super) fn ask(&self, sql: &str) -> Value {
+    fn ask<'s>(&self, sql: &'s str) -> Told<'s> {
         let scope = Scope::new(&|_| false).with(self.catalogue);
         let statement = Statement::read_all(sql, Count::Any, &scope);
-        let verdict = self.judge(&statement);
-        let parts = statement.parts();
-        let mut told = meant(&statement);
-        told["sql"] = json!(sql);
-        told["verdict"] = json!(if verdict.is_allowed() {
-            "allow"
-        } else {
-            "refuse"
-        });
-        told["rules"] = json!(verdict.rules);
-        told["flags"] = json!(verdict.flags);
-        told["reason"] = json!(verdict.reason);
-        if !parts.is_empty() {
-            told["statements"] = json!(parts.iter().map(meant).collect::<Vec<_>>());
+        Told {
+            sql,
+            verdict: self.judge(&statement),
+            meant: Meant::of(&statement),
+            statements: statement.parts().iter().map(Meant::of).collect(),
         }
-        told
     }
 
     /// Asks the policies.
@@ -140,56 +133,117 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// Tells what one statement means.
-fn meant(statement: &Statement) -> Value {
-    let meaning = statement.meaning();
-    let objects: Vec<Value> = meaning
-        .iter()
-        .flat_map(|meaning| meaning.accesses())
-        .map(|access| {
-            json!({
-                "action": access.action.name(),
-                "class": access.object.class().name(),
-                "name": access.object.path().to_string(),
-                "is_settled": access.object.is_settled(),
-            })
-        })
-        .collect();
-    let columns: Vec<Value> = meaning
-        .iter()
-        .flat_map(|meaning| meaning.columns())
-        .map(|found| json!({ "use": found.how.name(), "name": found.column.to_string() }))
-        .collect();
-    let output = meaning.and_then(|meaning| match meaning.output() {
-        Output::Unknown(_) => None,
-        Output::Known(columns) => Some(columns),
-    });
-    let output = output.map(|columns| {
-        let column = |column: &crate::statement::OutputColumn| {
-            let from: Vec<String> = column.from.iter().map(ToString::to_string).collect();
-            json!({ "name": column.name, "from": from, "is_bare": column.is_bare })
-        };
-        columns.iter().map(column).collect::<Vec<_>>()
-    });
-    let doubts: Vec<&str> = meaning
-        .iter()
-        .flat_map(|meaning| meaning.doubts())
-        .copied()
-        .collect();
-    json!({
-        "understood": statement.problem().is_none(),
-        "kind": statement.kind().name(),
-        "objects": objects,
-        "columns": columns,
-        "output": output,
-        "doubts": doubts,
-        "problem": statement.problem(),
-    })
+/// What is printed of a text.
+struct Told<'s> {
+    sql: &'s str,
+    verdict: Verdict,
+    meant: Meant,
+    /// Of a text of several statements.
+    statements: Vec<Meant>,
 }
 
-fn print(told: &Value, as_json: bool) -> Result<(), Failure> {
+/// What one statement means.
+#[derive(Serialize)]
+struct Meant {
+    understood: bool,
+    kind: &'static str,
+    objects: Vec<Done>,
+    columns: Vec<Used>,
+    output: Option<Vec<Given>>,
+    doubts: Vec<&'static str>,
+    problem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Done {
+    action: &'static str,
+    class: &'static str,
+    name: String,
+    is_settled: bool,
+}
+
+#[derive(Serialize)]
+struct Used {
+    r#use: &'static str,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Given {
+    name: Option<String>,
+    from: Vec<String>,
+    is_bare: bool,
+}
+
+impl Meant {
+    fn of(statement: &Statement) -> Self {
+        let done = |access: &Access| Done {
+            action: access.action.name(),
+            class: access.object.class().name(),
+            name: access.object.path().to_string(),
+            is_settled: access.object.is_settled(),
+        };
+        let used = |found: &ColumnUse| Used {
+            r#use: found.how.name(),
+            name: found.column.to_string(),
+        };
+        let given = |column: &OutputColumn| Given {
+            name: column.name.clone(),
+            from: column.from.iter().map(ToString::to_string).collect(),
+            is_bare: column.is_bare,
+        };
+        let meaning = statement.meaning();
+        let told = meaning.into_iter();
+        Self {
+            understood: statement.problem().is_none(),
+            kind: statement.kind().name(),
+            objects: told.clone().flat_map(Meaning::accesses).map(done).collect(),
+            columns: told.clone().flat_map(Meaning::columns).map(used).collect(),
+            output: meaning.and_then(|meaning| match meaning.output() {
+                Output::Unknown(_) => None,
+                Output::Known(columns) => Some(columns.iter().map(given).collect()),
+            }),
+            doubts: told.flat_map(Meaning::doubts).copied().collect(),
+            problem: statement.problem().map(str::to_owned),
+        }
+    }
+}
+
+impl Told<'_> {
+    fn json(&self) -> Value {
+        let Verdict {
+            rules,
+            flags,
+            reason,
+        } = &self.verdict;
+        let mut told = json!({
+            "sql": self.sql,
+            "verdict": self.verdict_word(),
+            "rules": rules,
+            "flags": flags,
+            "reason": reason,
+        });
+        if let (Some(told), Value::Object(meant)) = (told.as_object_mut(), json!(self.meant)) {
+            told.extend(meant);
+            if !self.statements.is_empty() {
+                told.insert("statements".to_owned(), json!(self.statements));
+            }
+        }
+        told
+    }
+
+    fn verdict_word(&self) -> &'static str {
+        if self.verdict.is_allowed() {
+            "allow"
+        } else {
+            "refuse"
+        }
+    }
+}
+
+fn print(told: &Told<'_>, as_json: bool) -> Result<(), Failure> {
     let text = if as_json {
-        told.to_string()
+        in_one_line(&told.json().to_string())
     } else {
         shown(told)
     };
@@ -197,41 +251,54 @@ fn print(told: &Value, as_json: bool) -> Result<(), Failure> {
     written.map_err(|error| Failure::text(Exit::Usage, error.to_string()))
 }
 
+/// Escapes what a reader may take for the end of a line, or a terminal for a change of direction.
+fn in_one_line(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for letter in json.chars() {
+        let turns = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+        if letter.is_control() || turns {
+            let mut units = [0; 2];
+            for unit in letter.encode_utf16(&mut units) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            line.push(letter);
+        }
+    }
+    line
+}
+
 /// Writes for people; what the statement holds is escaped for a terminal.
-fn shown(told: &Value) -> String {
-    let texts = |value: &Value, write: &dyn Fn(&Value) -> String| -> Vec<String> {
-        value.as_array().into_iter().flatten().map(write).collect()
-    };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+fn shown(told: &Told<'_>) -> String {
+    let Told { verdict, meant, .. } = told;
     let mut lines = vec![format!(
         "{:9} {}",
-        text(&told["verdict"]),
-        texts(&told["rules"], &text).join(", ")
+        told.verdict_word(),
+        verdict.rules.join(", ")
     )];
-    if let Some(reason) = told["reason"].as_str() {
+    if let Some(reason) = &verdict.reason {
         lines.push(format!("reason    {reason}"));
     }
-    lines.push(format!("kind      {}", text(&told["kind"])));
-    let object = |value: &Value| {
-        let unsettled = if value["is_settled"] == false {
-            "?."
-        } else {
+    lines.push(format!("kind      {}", meant.kind));
+    let object = |done: &Done| {
+        let unsettled = if done.is_settled || done.name.is_empty() {
             ""
+        } else {
+            "?."
         };
-        format!(
-            "{} {} {unsettled}{}",
-            text(&value["action"]),
-            text(&value["class"]),
-            text(&value["name"])
-        )
+        format!("{} {} {unsettled}{}", done.action, done.class, done.name)
     };
-    let column = |value: &Value| format!("{} {}", text(&value["use"]), text(&value["name"]));
+    let column = |used: &Used| format!("{} {}", used.r#use, used.name);
     for (head, all) in [
-        ("objects", texts(&told["objects"], &object)),
-        ("columns", texts(&told["columns"], &column)),
-        ("doubts", texts(&told["doubts"], &text)),
-        ("flags", texts(&told["flags"], &text)),
+        ("objects", meant.objects.iter().map(object).collect()),
+        ("columns", meant.columns.iter().map(column).collect()),
+        (
+            "doubts",
+            meant.doubts.iter().map(ToString::to_string).collect(),
+        ),
+        ("flags", verdict.flags.clone()),
     ] {
+        let all: Vec<String> = all;
         for (place, line) in all.iter().enumerate() {
             let head = if place == 0 { head } else { "" };
             lines.push(format!("{head:9} {line}"));
@@ -242,4 +309,18 @@ fn shown(told: &Value) -> String {
         .map(|line| crate::replay::terminal(line))
         .collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_one_line;
+
+    #[test]
+    fn json_stays_in_its_line_and_direction() {
+        let told = serde_json::json!({ "sql": "a\u{85}b\u{2028}c\u{202e}d\u{e9}" }).to_string();
+        let line = in_one_line(&told);
+        assert_eq!(line, "{\"sql\":\"a\\u0085b\\u2028c\\u202ed\u{e9}\"}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["sql"], "a\u{85}b\u{2028}c\u{202e}d\u{e9}");
+    }
 }

@@ -6,8 +6,13 @@ mod given;
 mod test;
 
 use std::process::ExitCode;
+use std::{io, thread};
 
 use clap::Subcommand;
+
+use super::Exit;
+use super::failure::Failure;
+use crate::statement::STACK_BYTES;
 
 /// Checks policies, and says what they decide and why, without a daemon
 ///
@@ -29,11 +34,18 @@ enum Command {
     Test(test::Args),
 }
 
-/// Does what the command line says.
+/// Does what the command line says, on a thread that may read any statement.
 pub(super) fn run(args: &Args) -> ExitCode {
-    match &args.command {
+    let work = || match &args.command {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Test(args) => test::run(args),
-    }
+    };
+    let done = thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        let spawned = thread.spawn_scoped(scope, work)?;
+        let ended = spawned.join();
+        ended.map_err(|_| io::Error::other("the thread that reads statements ended early"))
+    });
+    done.unwrap_or_else(|error| Failure::text(Exit::Usage, error.to_string()).report())
 }

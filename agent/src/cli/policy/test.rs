@@ -9,10 +9,11 @@ use serde::Deserialize;
 use super::given::{Loaded, Policies};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
+use crate::config::read_text;
 use crate::identity::Principal;
 use crate::policy;
 use crate::snowflake::count::Count;
-use crate::statement::{Catalogue, Scope, Statement};
+use crate::statement::{Catalogue, Described, Scope, Statement};
 
 /// Decides the statements of case files and says where the outcome is another than they expect
 ///
@@ -37,7 +38,7 @@ struct File {
     #[serde(default = "acme")]
     account: String,
     #[serde(default)]
-    catalogue: toml::Table,
+    catalogue: Described,
     case: Vec<Case>,
 }
 
@@ -68,6 +69,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "the cases that differ are the command's result"
+)]
 fn test(args: &Args) -> Result<Exit, Failure> {
     let loaded = args.policies.load()?;
     let files = if args.files.is_empty() {
@@ -80,8 +85,8 @@ fn test(args: &Args) -> Result<Exit, Failure> {
         let place = path.display();
         let bad = |error: String| Failure::text(Exit::Usage, format!("{place}: {error}"));
         let text = fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-        let file: File = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
-        let catalogue = Catalogue::described(&file.catalogue.to_string()).map_err(bad)?;
+        let file: File = read_text(&text).map_err(bad)?;
+        let catalogue = file.catalogue.catalogue().map_err(bad)?;
         for case in &file.case {
             read += 1;
             if let Some(difference) = case.difference(&loaded, &file.account, &catalogue) {

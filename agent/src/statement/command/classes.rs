@@ -47,7 +47,7 @@ const CLASSES: &[(&str, Class)] = &[
     ("STREAMLIT", Class::Object),
     ("STREAM", Class::Stream),
     ("SCHEMA", Class::Schema),
-    ("DATABASE ROLE", Class::Object),
+    ("DATABASE ROLE", Class::Account),
     ("DATABASE", Class::Database),
     ("WAREHOUSE", Class::Warehouse),
     ("APPLICATION ROLE", Class::Account),
@@ -60,6 +60,11 @@ const CLASSES: &[(&str, Class)] = &[
     ("CATALOG INTEGRATION", Class::Integration),
     ("EXTERNAL ACCESS INTEGRATION", Class::Integration),
     ("INTEGRATION", Class::Integration),
+    ("REPLICATION DATABASE", Class::Account),
+    ("GIT BRANCH", Class::Object),
+    ("GIT TAG", Class::Object),
+    ("VERSION", Class::Object),
+    ("CHANNEL", Class::Object),
     ("SHARE", Class::Share),
     ("SEQUENCE", Class::Object),
     ("FILE FORMAT", Class::Object),
@@ -119,9 +124,13 @@ const CLASSES: &[(&str, Class)] = &[
     ("BUDGET", Class::Account),
 ];
 
-/// Passes over the words that say how an object is made.
-pub(super) fn modifiers(cursor: &mut Cursor<'_>) {
-    while MODIFIERS.iter().any(|word| cursor.eat(word)) {}
+/// Passes over the words that say how an object is made; tells whether it reads itself.
+pub(super) fn modifiers(cursor: &mut Cursor<'_>) -> bool {
+    let mut is_recursive = false;
+    while let Some(word) = MODIFIERS.iter().find(|word| cursor.eat(word)) {
+        is_recursive |= *word == "RECURSIVE";
+    }
+    is_recursive
 }
 
 /// Reads the words for a kind of object.

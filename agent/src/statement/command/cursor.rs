@@ -1,35 +1,78 @@
 //! A place among a text's tokens, blanks and comments passed over.
 
+use std::rc::Rc;
+
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::statement::lineage::names::of_text;
 use crate::statement::parse::Unreadable;
+use crate::statement::places::Places;
 
-/// A place among tokens.
+/// A place among tokens; cheap to copy.
 #[derive(Clone)]
 pub(super) struct Cursor<'t> {
-    tokens: Vec<&'t Token>,
+    text: &'t str,
+    /// Each with the byte at which it begins.
+    tokens: Rc<[(&'t Token, usize)]>,
     at: usize,
+    end: usize,
 }
 
 impl<'t> Cursor<'t> {
     /// Begins before the first token that means something.
-    pub(super) fn new(tokens: &'t [TokenWithSpan]) -> Self {
+    pub(super) fn new(text: &'t str, tokens: &'t [TokenWithSpan]) -> Self {
         let means =
             |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
+        let mut places = Places::of(text);
+        let tokens: Rc<[_]> = tokens
+            .iter()
+            .filter(means)
+            .map(|token| (&token.token, places.byte_of(token.span.start)))
+            .collect();
         Self {
-            tokens: tokens
-                .iter()
-                .filter(means)
-                .map(|token| &token.token)
-                .collect(),
+            text,
             at: 0,
+            end: tokens.len(),
+            tokens,
         }
     }
 
+    /// Lists the tokens that are left.
+    fn left(&self) -> impl DoubleEndedIterator<Item = &'t Token> {
+        let left = self.tokens.get(self.at..self.end).unwrap_or_default();
+        left.iter().map(|(token, _)| *token)
+    }
+
     /// Gives the token after the next `skipped` ones.
-    fn after(&self, skipped: usize) -> Option<&'t Token> {
-        self.tokens.get(self.at + skipped).copied()
+    pub(super) fn after(&self, skipped: usize) -> Option<&'t Token> {
+        let place = self.at + skipped;
+        let (token, _) = self.tokens.get(place).filter(|_| place < self.end)?;
+        Some(token)
+    }
+
+    /// Gives the text from the next token up to another place's; all of it if the other is at the end.
+    pub(super) fn until(&self, end: &Self) -> &'t str {
+        let byte = |place: usize| {
+            self.tokens
+                .get(place)
+                .map_or(self.text.len(), |(_, byte)| *byte)
+        };
+        self.text
+            .get(byte(self.at)..byte(end.at))
+            .unwrap_or_default()
+    }
+
+    /// Gives the text from the next token on.
+    pub(super) fn rest(&self) -> &'t str {
+        let mut end = self.clone();
+        end.at = self.end;
+        self.until(&end)
+    }
+
+    /// Ends before another place.
+    pub(super) fn cut(mut self, end: &Self) -> Self {
+        self.end = self.end.min(end.at);
+        self
     }
 
     /// Gives the next token.
@@ -39,15 +82,14 @@ impl<'t> Cursor<'t> {
 
     /// Tells whether nothing but a closing semicolon is left.
     pub(super) fn is_done(&self) -> bool {
-        let left = self.tokens.get(self.at..).unwrap_or_default();
-        left.iter().all(|token| **token == Token::SemiColon)
+        self.left().all(|token| *token == Token::SemiColon)
     }
 
     /// Tells whether a semicolon stands between tokens.
     pub(super) fn holds_several(&self) -> bool {
-        let is_end = |token: &&&Token| ***token == Token::SemiColon;
-        let ends = self.tokens.iter().rev().take_while(is_end).count();
-        self.tokens.iter().filter(is_end).count() > ends
+        let is_end = |token: &&Token| **token == Token::SemiColon;
+        let ends = self.left().rev().take_while(is_end).count();
+        self.left().filter(is_end).count() > ends
     }
 
     /// Passes over the next token.
@@ -96,13 +138,42 @@ impl<'t> Cursor<'t> {
             self.skip();
             return of_text(text);
         }
-        let mut names = vec![self.part()?];
-        while self.eat_sign(&Token::Period) {
-            names.push(self.part()?);
-        }
+        let names = self.dotted()?;
         if names.len() > 3 {
             return Err(Unreadable::Unsupported("a name of more than three parts"));
         }
+        Ok(names)
+    }
+
+    /// Reads words with dots between them; `database..name` is of the schema `PUBLIC`.
+    pub(super) fn dotted(&mut self) -> Result<Vec<String>, Unreadable> {
+        let mut names = vec![self.part()?];
+        while self.eat_sign(&Token::Period) {
+            if names.len() == 1 && self.eat_sign(&Token::Period) {
+                names.push("PUBLIC".to_owned());
+            }
+            names.push(self.part()?);
+        }
+        Ok(names)
+    }
+
+    /// Reads `[namespace.]stage`, the next token after `@`.
+    pub(super) fn stage(&mut self) -> Result<Vec<String>, Unreadable> {
+        let own = self.eat_sign(&Token::Mod);
+        let mut names = vec![self.part()?];
+        if own {
+            if let Some(first) = names.first_mut() {
+                first.insert(0, '%');
+            }
+            return Ok(names);
+        }
+        while self.eat_sign(&Token::Period) {
+            let own = self.eat_sign(&Token::Mod);
+            let part = self.part()?;
+            names.push(if own { format!("%{part}") } else { part });
+        }
+        // A path may hold dots too; its first part ends the name.
+        names.truncate(3);
         Ok(names)
     }
 
@@ -136,6 +207,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Passes over what stands in brackets, if the next token opens some.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only brackets count")]
     pub(super) fn brackets(&mut self) {
         if self.peek() != Some(&Token::LParen) {
             return;
@@ -173,23 +245,20 @@ impl<'t> Cursor<'t> {
 
     /// Tells whether any token that is left is this word, bare, at any depth.
     pub(super) fn holds(&self, word: &str) -> bool {
-        let left = self.tokens.get(self.at..).unwrap_or_default();
-        left.iter().any(|token| is_word(token, word))
-    }
-
-    /// Writes what is left as a text that reads the same.
-    pub(super) fn rest(&self) -> String {
-        let left = self.tokens.get(self.at..).unwrap_or_default();
-        let texts: Vec<String> = left.iter().map(ToString::to_string).collect();
-        texts.join(" ")
+        self.left().any(|token| is_word(token, word))
     }
 
     /// Writes all of it, with `?` for each literal.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is no literal stays as it is"
+    )]
     pub(super) fn normalized(&self) -> String {
         let texts: Vec<String> = self
             .tokens
             .iter()
-            .filter(|token| ***token != Token::SemiColon)
+            .map(|(token, _)| *token)
+            .filter(|token| **token != Token::SemiColon)
             .map(|token| match token {
                 Token::SingleQuotedString(_)
                 | Token::DollarQuotedString(_)

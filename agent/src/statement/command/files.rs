@@ -40,18 +40,13 @@ fn command(
     catalogue: &Catalogue,
 ) -> Result<Parsed, Unreadable> {
     let mut words = Words(rest.trim_end().trim_end_matches(';'));
-    let stage = match kind {
-        Kind::Put => {
-            words.address()?;
-            words.stage()?
-        }
-        Kind::Get => {
-            let stage = words.stage()?;
-            words.address()?;
-            stage
-        }
-        _ => words.stage()?,
-    };
+    if kind == Kind::Put {
+        words.address()?;
+    }
+    let stage = words.stage()?;
+    if kind == Kind::Get {
+        words.address()?;
+    }
     words.options()?;
     let mut meaning = Meaning::default();
     let object = Object::new(Class::Stage, catalogue.resolve(stage));
@@ -72,7 +67,12 @@ fn uncommented(text: &str) -> Option<&str> {
         let rest = if let Some(line) = text.strip_prefix("--").or_else(|| text.strip_prefix("//")) {
             line.split_once('\n')?.1
         } else if let Some(block) = text.strip_prefix("/*") {
-            block.split_once("*/")?.1
+            let (comment, rest) = block.split_once("*/")?;
+            // Whether comments nest is told otherwise by others: the lexer refuses it.
+            if comment.contains("/*") {
+                return None;
+            }
+            rest
         } else {
             return Some(text);
         };
@@ -174,7 +174,7 @@ impl<'t> Words<'t> {
             let quoted = value
                 .strip_prefix('\'')
                 .and_then(|value| value.strip_suffix('\''));
-            (bare && !value.is_empty()) || quoted.is_some_and(|value| !value.contains('\''))
+            (bare && !value.is_empty()) || quoted.is_some_and(|value| !value.contains(['\'', '\\']))
         };
         let mut rest = self.0.trim();
         while !rest.is_empty() {

@@ -5,22 +5,28 @@
 //!
 //! Source: Snowflake's reference, "SQL command reference", read 2026-11.
 
+mod alter;
+mod block;
 mod body;
 mod classes;
+mod code;
 mod create;
 mod cursor;
 mod files;
 mod grant;
 mod show;
 
-use sqlparser::tokenizer::TokenWithSpan;
+use std::collections::BTreeSet;
+
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use cursor::Cursor;
 
 use super::Scope;
 use super::catalogue::Catalogue;
 use super::kind::{Action, Kind};
-use super::meaning::{Meaning, Output};
+use super::lexer;
+use super::meaning::{Meaning, Output, Place};
 use super::object::{Class, Object, Path};
 use super::parse::{Parsed, Unreadable};
 
@@ -29,21 +35,84 @@ pub(super) fn read_files(text: &str, catalogue: &Catalogue) -> Option<Result<Par
     files::read(text, catalogue)
 }
 
+/// Gives the query in a view's text, which may be the query alone.
+pub(super) fn query_of_view(text: &str) -> Option<&str> {
+    let tokens = lexer::tokens(text).ok()?;
+    let cursor = Cursor::new(text, &tokens);
+    if !cursor.sees("CREATE") {
+        return Some(text);
+    }
+    let mut query = cursor.clone();
+    let start = text.len();
+    // A recursive one reads itself: by its text alone it is not told.
+    let is_told = query.find("AS") && !cursor.cut(&query).holds("RECURSIVE");
+    let rest = query.rest().len();
+    is_told.then(|| text.get(start - rest..)).flatten()
+}
+
+/// Reads which objects the options of COPY INTO name beside what is loaded or unloaded.
+pub(super) fn of_copy(
+    text: &str,
+    tokens: &[TokenWithSpan],
+    scope: &Scope<'_>,
+) -> Result<Meaning, Unreadable> {
+    let mut command = Command {
+        scope,
+        catalogue: scope.catalogue(),
+        kind: Kind::Session,
+        meaning: Meaning::default(),
+        names: BTreeSet::new(),
+        in_block: false,
+        read: 0,
+    };
+    let mut cursor = Cursor::new(text, tokens);
+    if !cursor.sees("COPY") {
+        return Ok(command.meaning);
+    }
+    while cursor.peek().is_some() {
+        let class = if cursor.eat("STORAGE_INTEGRATION") {
+            Class::Integration
+        } else if cursor.eat("FORMAT_NAME") || cursor.eat("FILE_FORMAT") {
+            Class::Object
+        } else {
+            cursor.skip();
+            continue;
+        };
+        let is_set = cursor.eat_sign(&Token::Eq) || cursor.eat_sign(&Token::RArrow);
+        if !is_set || cursor.peek() == Some(&Token::LParen) {
+            continue;
+        }
+        let names = cursor.name()?;
+        if class == Class::Integration || names.len() > 1 {
+            command.touch(Action::Read, class, names);
+        }
+    }
+    Ok(command.meaning)
+}
+
 /// What a command is: its kind and what it touches.
 struct Command<'a> {
     scope: &'a Scope<'a>,
     catalogue: &'a Catalogue,
     kind: Kind,
     meaning: Meaning,
+    /// Parameters of the code that the command keeps.
+    names: BTreeSet<String>,
+    /// Whether it is a block, whose statements may set variables.
+    in_block: bool,
+    /// How many statements of a block have been read.
+    read: usize,
 }
 
 /// Reads a command statement; `None` if it is none, or one that the parser's grammar tells more of.
 pub(super) fn read(
+    text: &str,
     tokens: &[TokenWithSpan],
     scope: &Scope<'_>,
 ) -> Option<Result<Parsed, Unreadable>> {
-    let cursor = Cursor::new(tokens);
-    if cursor.holds_several() {
+    let cursor = Cursor::new(text, tokens);
+    let is_block = block::begins(&cursor) || holds_block(&cursor);
+    if cursor.holds_several() && !is_block {
         return None;
     }
     let mut command = Command {
@@ -51,8 +120,15 @@ pub(super) fn read(
         catalogue: scope.catalogue(),
         kind: Kind::Session,
         meaning: Meaning::default(),
+        names: BTreeSet::new(),
+        in_block: false,
+        read: 0,
     };
-    let read = command.head(cursor.clone())?;
+    let read = if block::begins(&cursor) {
+        command.block(cursor.clone())
+    } else {
+        command.head(cursor.clone())?
+    };
     command
         .meaning
         .give(Output::Unknown("what it answers is not told by its text"));
@@ -91,6 +167,17 @@ impl Command<'_> {
             return self.create(cursor);
         } else if cursor.eat("EXECUTE") {
             return self.execute(cursor);
+        } else if cursor.eat("COPY FILES INTO") {
+            self.copy_files(cursor)
+        } else if cursor.sees("COPY INTO") && !cursor.holds("FROM") {
+            cursor.skip();
+            cursor.skip();
+            self.copy_own(cursor)
+        } else if cursor.eat("EXPLAIN USING") {
+            self.explain(cursor)
+        } else if cursor.eat("BEGIN WORK") || cursor.eat("BEGIN TRANSACTION") {
+            let _named = cursor.eat("NAME") && cursor.name().is_ok();
+            done(&cursor).and_then(|()| self.session())
         } else if cursor.eat("UNSET") {
             self.session()
         } else {
@@ -134,17 +221,24 @@ impl Command<'_> {
     fn use_(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
         if cursor.eat("SECONDARY ROLES") {
             self.kind = Kind::UseRole;
-            self.of_account(Action::UseRole);
-            return Ok(());
+            if cursor.eat("ALL") || cursor.eat("NONE") {
+                self.of_account(Action::UseRole);
+                return done(&cursor);
+            }
+            loop {
+                let names = cursor.name()?;
+                self.touch(Action::UseRole, Class::Role, names);
+                if !cursor.eat_sign(&Token::Comma) {
+                    return done(&cursor);
+                }
+            }
         }
         let (kind, action, class) = if cursor.eat("ROLE") {
             (Kind::UseRole, Action::UseRole, Class::Role)
         } else if cursor.eat("WAREHOUSE") {
             (Kind::UseWarehouse, Action::UseWarehouse, Class::Warehouse)
         } else {
-            let _which = cursor.eat("DATABASE") || cursor.eat("SCHEMA");
-            cursor.name()?;
-            return done(&cursor).and_then(|()| self.session());
+            return self.use_place(cursor);
         };
         self.kind = kind;
         let names = cursor.name()?;
@@ -152,9 +246,75 @@ impl Command<'_> {
         done(&cursor)
     }
 
+    /// `USE [DATABASE] d`, whose schema is then `PUBLIC`, or `USE SCHEMA [d.]s`.
+    fn use_place(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        let is_database = cursor.eat("DATABASE");
+        let is_schema = !is_database && cursor.eat("SCHEMA");
+        let names = cursor.name()?;
+        done(&cursor)?;
+        let public = Some("PUBLIC".to_owned());
+        let place = match (names.as_slice(), &self.catalogue.database) {
+            ([database], _) if !is_schema => Some((database.clone(), public)),
+            ([schema], Some(database)) => Some((database.clone(), Some(schema.clone()))),
+            ([database, schema], _) if !is_database => {
+                Some((database.clone(), Some(schema.clone())))
+            }
+            ([_], None) => None,
+            (_, _) => return Err(Unreadable::Unsupported("USE of what is no schema")),
+        };
+        if let Some((database, schema)) = place {
+            self.meaning.go(Place { database, schema });
+        }
+        self.session()
+    }
+
+    /// `EXPLAIN USING <form> <statement>`: what a plan shows of a statement is what the statement is about.
+    fn explain(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        self.kind = Kind::Show;
+        if !cursor.eat("TEXT") && !cursor.eat("TABULAR") && !cursor.eat("JSON") {
+            return Err(Unreadable::Unsupported(
+                "EXPLAIN in a form that is not known",
+            ));
+        }
+        self.body(cursor.rest())
+    }
+
+    /// `COPY INTO t` loads from the table's own stage.
+    fn copy_own(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        self.kind = Kind::CopyIn;
+        let mut names = cursor.name()?;
+        self.touch(Action::CopyIn, Class::Table, names.clone());
+        if let Some(last) = names.last_mut() {
+            last.insert(0, '%');
+        }
+        self.touch(Action::Read, Class::Stage, names);
+        self.others(cursor)
+    }
+
+    /// `COPY FILES INTO @stage FROM @stage`, or from a query of file addresses.
+    fn copy_files(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        self.kind = Kind::Put;
+        if !cursor.eat_sign(&Token::AtSign) {
+            return Err(KIND);
+        }
+        let names = cursor.stage()?;
+        // The place may lie outside of the account.
+        self.touch(Action::Unload, Class::Stage, names.clone());
+        self.touch(Action::Put, Class::Stage, names);
+        if !cursor.find("FROM") {
+            return Err(KIND);
+        }
+        if cursor.peek() == Some(&Token::LParen) {
+            let start = cursor.clone();
+            cursor.brackets();
+            self.kept(start.until(&cursor))?;
+        }
+        self.others(cursor)
+    }
+
     /// Reads the class and name of what a command is about.
     fn named(&mut self, cursor: &mut Cursor<'_>, action: Action) -> Result<Object, Unreadable> {
-        classes::modifiers(cursor);
+        let _how = classes::modifiers(cursor);
         let (_, class) = classes::class(cursor).ok_or(KIND)?;
         let _perhaps = cursor.eat("IF EXISTS") || cursor.eat("IF NOT EXISTS");
         let names = cursor.name()?;
@@ -195,50 +355,33 @@ impl Command<'_> {
             return Err(KIND);
         }
         if cursor.eat("COLUMN") {
-            let mut names = cursor.name()?;
+            let mut names = cursor.dotted()?;
             names.pop();
+            if names.is_empty() || names.len() > 3 {
+                return Err(KIND);
+            }
             self.touch(Action::Alter, Class::Table, names);
             return Ok(());
         }
         self.named(&mut cursor, Action::Alter).map(drop)
     }
-
-    fn alter(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
-        self.kind = Kind::Alter;
-        if cursor.sees("ACCOUNT") || cursor.sees("ORGANIZATION") {
-            self.of_account(Action::Alter);
-            return Ok(());
-        }
-        let object = self.named(&mut cursor, Action::Alter)?;
-        self.altered(&object, cursor)
-    }
-
-    /// Reads what an ALTER says of other objects than its own.
-    fn altered(&mut self, object: &Object, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
-        for (words, action) in [("RENAME TO", Action::Create), ("SWAP WITH", Action::Alter)] {
-            let mut here = cursor.clone();
-            if here.eat(words) {
-                let names = here.name()?;
-                self.touch(action, object.class(), names);
-                return done(&here);
-            }
-        }
-        if cursor.holds("POLICY") || cursor.holds("TAG") {
-            // Which protects what, and what is protected no more, is the account's affair.
-            self.of_account(Action::Alter);
-        }
-        if object.class() == Class::Task && cursor.find("MODIFY AS") {
-            return self.body(&cursor.rest());
-        }
-        if cursor.holds("SELECT") {
-            return Err(Unreadable::Unsupported("a query inside of ALTER"));
-        }
-        Ok(())
-    }
 }
 
 const KIND: Unreadable =
     Unreadable::Unsupported("a command about a kind of object that is not known");
+
+/// Tells whether semicolons may be those of a block that the command keeps; what stands behind the block is refused.
+fn holds_block(cursor: &Cursor<'_>) -> bool {
+    let keeps = ["TASK", "PROCEDURE", "FUNCTION", "ALERT"];
+    let mut kind = cursor.clone();
+    let makes = kind.eat("CREATE") && {
+        let _again = kind.eat("OR REPLACE") || kind.eat("OR ALTER");
+        let _how = classes::modifiers(&mut kind);
+        keeps.iter().any(|word| kind.sees(word))
+    };
+    let starts = ["AS BEGIN", "AS DECLARE", "THEN BEGIN", "THEN DECLARE"];
+    makes && starts.iter().any(|words| cursor.clone().find(words))
+}
 
 /// Refuses what stands behind the end of a command.
 fn done(cursor: &Cursor<'_>) -> Result<(), Unreadable> {

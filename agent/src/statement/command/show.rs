@@ -2,8 +2,9 @@
 
 use super::cursor::Cursor;
 use super::{Command, KIND, classes, done};
+use crate::statement::catalogue::Found;
 use crate::statement::kind::{Action, Kind};
-use crate::statement::object::Class;
+use crate::statement::object::{Class, Object};
 use crate::statement::parse::Unreadable;
 
 impl Command<'_> {
@@ -14,30 +15,10 @@ impl Command<'_> {
         if cursor.eat("GRANTS") || cursor.eat("FUTURE GRANTS") {
             return self.show_grants(cursor);
         }
-        if cursor.eat("VARIABLES") {
-            return self.session();
-        }
-        if !cursor.eat("PARAMETERS")
-            && !cursor.eat("COLUMNS")
-            && !cursor.eat("OBJECTS")
-            && !cursor.eat("PRIMARY KEYS")
-            && !cursor.eat("IMPORTED KEYS")
-            && !cursor.eat("EXPORTED KEYS")
-            && !cursor.eat("UNIQUE KEYS")
-            && !cursor.eat("TRANSACTIONS")
-            && !cursor.eat("LOCKS")
-            && !cursor.eat("REGIONS")
-            && !cursor.eat("RELEASE CHANNELS")
-        {
-            while MORE.iter().any(|word| cursor.eat(word)) {}
-            classes::classes(&mut cursor).ok_or(KIND)?;
-        }
-        while let Some(next) = cursor.peek() {
-            if cursor.is_done() {
-                break;
-            }
+        let shown = shown(&mut cursor)?;
+        while !cursor.is_done() {
             if cursor.eat("IN") || cursor.eat("FOR") {
-                self.place(&mut cursor)?;
+                self.place(&mut cursor, shown)?;
             } else if cursor.eat("LIKE")
                 || cursor.eat("STARTS WITH")
                 || cursor.eat("LIMIT")
@@ -46,15 +27,15 @@ impl Command<'_> {
                 cursor.skip();
             } else if cursor.eat("HISTORY") {
             } else {
-                let _unknown = next;
                 return Err(Unreadable::Unsupported(
                     "SHOW with clauses that are not known",
                 ));
             }
         }
         if self.meaning.accesses().is_empty() {
-            // Without a place it is the login's database, if it has one.
-            match self.catalogue.database.clone() {
+            // Without a place it is the login's database, if it has one, or the account for what stands there.
+            let database = self.catalogue.database.clone();
+            match database.filter(|_| shown != Shown::Account) {
                 Some(database) => {
                     self.touch(Action::Read, Class::Database, vec![database]);
                 }
@@ -65,7 +46,7 @@ impl Command<'_> {
     }
 
     /// Reads what a SHOW is about.
-    fn place(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Unreadable> {
+    fn place(&mut self, cursor: &mut Cursor<'_>, shown: Shown) -> Result<(), Unreadable> {
         if cursor.eat("ACCOUNT") || cursor.eat("SESSION") || cursor.eat("ORGANIZATION") {
             self.of_account(Action::Read);
             return Ok(());
@@ -102,11 +83,11 @@ impl Command<'_> {
             None => {
                 *cursor = start;
                 let names = cursor.name()?;
-                // `IN name` is a schema; with three parts, or for columns, a table.
-                let class = if names.len() == 3 {
-                    Class::Table
-                } else {
-                    Class::Schema
+                let class = match (shown, names.len()) {
+                    (Shown::Object, _) => Class::Object,
+                    (_, 3) | (Shown::Table, _) => Class::Table,
+                    (Shown::Database, _) => Class::Database,
+                    (Shown::Account | Shown::Schema, _) => Class::Schema,
                 };
                 self.touch(Action::Read, class, names);
             }
@@ -131,13 +112,91 @@ impl Command<'_> {
             return Err(Unreadable::Unsupported("DESCRIBE RESULT"));
         }
         let mut start = cursor.clone();
-        if self.named(&mut start, Action::Read).is_ok() {
-            let _type = start.eat("TYPE");
+        let _how = classes::modifiers(&mut start);
+        let class = classes::class(&mut start);
+        // A table may be called by such a word too.
+        if class.is_some() && !start.is_done() {
+            let object = self.named(&mut cursor, Action::Read)?;
+            self.settle(&object);
+            let _type = cursor.eat("TYPE");
             return Ok(());
         }
         let names = cursor.name()?;
-        self.touch(Action::Read, Class::Table, names);
+        let object = self.touch(Action::Read, Class::Table, names);
+        self.settle(&object);
         done(&cursor)
+    }
+
+    /// Says of a table that is a view what it is.
+    fn settle(&mut self, object: &Object) {
+        if let Found::Relation(facts) = self.catalogue.relation(object.path())
+            && object.class() == Class::Table
+            && facts.class == Class::View
+        {
+            self.meaning.forget(Action::Read, object);
+            let view = Object::new(Class::View, object.path().clone());
+            self.meaning.touch(Action::Read, view);
+        }
+    }
+}
+
+/// Where the objects of a SHOW stand, which is what a bare name behind IN means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Account,
+    Database,
+    Schema,
+    Table,
+    Object,
+}
+
+/// Reads what is shown.
+fn shown(cursor: &mut Cursor<'_>) -> Result<Shown, Unreadable> {
+    let of_account = [
+        "VARIABLES",
+        "PARAMETERS",
+        "TRANSACTIONS",
+        "LOCKS",
+        "REGIONS",
+        "ORGANIZATION ACCOUNTS",
+        "RELEASE CHANNELS",
+    ];
+    let of_table = [
+        "COLUMNS",
+        "PRIMARY KEYS",
+        "IMPORTED KEYS",
+        "EXPORTED KEYS",
+        "UNIQUE KEYS",
+        "CHANNELS",
+    ];
+    if of_account.iter().any(|words| cursor.eat(words)) {
+        return Ok(Shown::Account);
+    }
+    if of_table.iter().any(|words| cursor.eat(words)) {
+        return Ok(Shown::Table);
+    }
+    if cursor.eat("OBJECTS") {
+        return Ok(Shown::Schema);
+    }
+    // Some of these words begin the name of a kind too.
+    let mut here = cursor.clone();
+    if let Some((words, class)) = classes::classes(&mut here) {
+        *cursor = here;
+        return Ok(match words {
+            "GIT BRANCH" | "GIT TAG" | "VERSION" => Shown::Object,
+            _ => of_class(class),
+        });
+    }
+    while MORE.iter().any(|word| cursor.eat(word)) {}
+    let (_, class) = classes::classes(cursor).ok_or(KIND)?;
+    Ok(of_class(class))
+}
+
+fn of_class(class: Class) -> Shown {
+    match class.depth() {
+        0 | 1 => Shown::Account,
+        2 => Shown::Database,
+        _ => Shown::Schema,
     }
 }
 

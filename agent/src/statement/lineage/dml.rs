@@ -108,7 +108,11 @@ impl Walk<'_> {
             return Err(Unreadable::Unsupported("a change of what is no table"));
         };
         let object = self.target(Action::Write, name)?;
-        self.factor(factor, frame, None)?;
+        // Only queries look a name up in more than one schema.
+        self.is_target = true;
+        let read = self.factor(factor, frame, None);
+        self.is_target = false;
+        read?;
         if object.class() == Class::Table {
             // Only tables are changed: what nothing else is known of is one.
             self.meaning.settle(&object);
@@ -217,14 +221,27 @@ impl Walk<'_> {
             outer: None,
         };
         self.decide(&merge.on, env, Use::Join)?;
+        let source = Frame {
+            sources: frame.sources.get(1..).unwrap_or_default().to_vec(),
+            ..Frame::default()
+        };
+        let source = Env {
+            frame: &source,
+            outer: None,
+        };
         for clause in &merge.clauses {
-            self.merge_clause(clause, env)?;
+            self.merge_clause(clause, env, source)?;
         }
         self.meaning.give(Output::Known(Vec::new()));
         Ok(())
     }
 
-    fn merge_clause(&mut self, clause: &MergeClause, env: Env<'_>) -> Result<(), Unreadable> {
+    fn merge_clause(
+        &mut self,
+        clause: &MergeClause,
+        env: Env<'_>,
+        source: Env<'_>,
+    ) -> Result<(), Unreadable> {
         if let Some(predicate) = &clause.predicate {
             self.decide(predicate, env, Use::Where)?;
         }
@@ -237,7 +254,9 @@ impl Walk<'_> {
                 match &insert.kind {
                     MergeInsertKind::Values(values) => {
                         let all = values.rows.iter().flat_map(|row| &row.content);
-                        all.into_iter().try_for_each(|expr| self.stored(expr, env))
+                        // A row that is added has no other values than the source's.
+                        all.into_iter()
+                            .try_for_each(|expr| self.stored(expr, source))
                     }
                     MergeInsertKind::Row => Err(Unreadable::Unsupported("INSERT ROW")),
                     MergeInsertKind::Wildcard => {

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::flow::{Flow, Item, Source};
-use super::names::fold;
+use super::names::{fold, stage_of_idents};
 use super::query::check_order;
 use super::scope::{Env, Frame};
 use super::{Clause, Walk};
@@ -32,18 +32,29 @@ impl Walk<'_> {
         env: Env<'_>,
         clause: Clause,
     ) -> Result<Flow, Unreadable> {
+        if !matches!(expr, Expr::Value(_)) {
+            self.step(1)?;
+        }
         match expr {
             Expr::Identifier(name) => self.column(std::slice::from_ref(name), env),
             Expr::CompoundIdentifier(all) => self.column(all, env),
             Expr::Nested(inner) | Expr::Prior(inner) | Expr::OuterJoin(inner) => {
                 self.value(inner, env, clause)
             }
-            Expr::Value(value) => Ok(match &value.value {
-                Value::Placeholder(name) => placeholder(name, env),
-                _ => Flow::nothing(),
-            }),
+            Expr::Value(value) => {
+                let Value::Placeholder(name) = &value.value else {
+                    return Ok(Flow::nothing());
+                };
+                if name.starts_with('@') {
+                    return self.column(&[Ident::new(name)], env);
+                }
+                Ok(placeholder(name, env))
+            }
             Expr::TypedString(_) => Ok(Flow::nothing()),
             Expr::CompoundFieldAccess { root, access_chain } => {
+                if let Some(stage) = stage_in(root, access_chain) {
+                    return self.column(&stage?, env);
+                }
                 let mut all = vec![root.as_ref()];
                 for access in access_chain {
                     match access {
@@ -283,39 +294,69 @@ impl Walk<'_> {
     }
 
     fn column(&mut self, names: &[Ident], env: Env<'_>) -> Result<Flow, Unreadable> {
+        if let Some(stage) = stage_of_idents(names) {
+            let object = Object::new(Class::Stage, self.catalogue.resolve(stage));
+            self.meaning.touch(Action::Read, object);
+            return Ok(Flow::nothing());
+        }
+        let is_bare = names.last().is_some_and(|last| last.quote_style.is_none());
         let names: Vec<String> = names.iter().map(fold).collect::<Result<_, _>>()?;
-        Ok(self.named_column(&names, env))
+        if let ([single], true) = (names.as_slice(), is_bare)
+            && matches!(single.as_str(), "PRIOR" | "CONNECT_BY_ROOT")
+        {
+            return Err(Unreadable::Unsupported("PRIOR in this place"));
+        }
+        self.named_column(&names, is_bare, env)
     }
 
-    /// Tells what a column is made of, by its folded names.
-    pub(super) fn named_column(&mut self, names: &[String], env: Env<'_>) -> Flow {
+    /// Tells what a column is made of, by its folded names; the last of them may call a place or a variable if it is bare.
+    pub(super) fn named_column(
+        &mut self,
+        names: &[String],
+        is_bare: bool,
+        env: Env<'_>,
+    ) -> Result<Flow, Unreadable> {
         let Some((name, qualifier)) = names.split_last() else {
-            return env.whole().made();
+            return Ok(env.whole().made());
         };
-        if let ("NEXTVAL", false) = (name.as_str(), qualifier.is_empty())
-            && env.find_in(qualifier, name).is_none()
+        if let Some(sign) = name.strip_prefix('$').filter(|_| is_bare) {
+            return Ok(match sign.parse() {
+                Ok(number) => env.nth(qualifier, number),
+                Err(_) if qualifier.is_empty() => Flow::nothing(),
+                Err(_) => env.whole().made(),
+            });
+        }
+        if qualifier.is_empty() {
+            let found = env.find(name);
+            if found.is_none() && self.variables.contains(name) {
+                return Ok(Flow::nothing());
+            }
+            // A name of nothing in sight may be of anything: catalogues age.
+            return Ok(found.unwrap_or_else(|| env.whole().made()));
+        }
+        if let Some(flow) = env.find_in(qualifier, name) {
+            return Ok(flow);
+        }
+        if is_bare && matches!(name.as_str(), "NEXTVAL" | "CURRVAL") {
+            let names = qualifier.to_vec();
+            for path in self.paths(names) {
+                self.meaning
+                    .touch(Action::Read, Object::new(Class::Object, path));
+            }
+            return Ok(Flow::nothing());
+        }
+        if qualifier
+            .first()
+            .is_some_and(|first| self.variables.contains(first))
         {
-            let object = Object::new(Class::Object, self.catalogue.resolve(qualifier.to_vec()));
-            self.meaning.touch(Action::Read, object);
-            return Flow::nothing();
+            return Ok(Flow::nothing());
         }
-        if let Some(number) = name
-            .strip_prefix('$')
-            .and_then(|number| number.parse().ok())
-        {
-            return env.nth(number);
+        if env.has_rows() || self.in_block {
+            return Ok(env.whole().made());
         }
-        let is_variable = qualifier.is_empty() && name.starts_with('$');
-        if is_variable {
-            return Flow::nothing();
-        }
-        let found = if qualifier.is_empty() {
-            env.find(name)
-        } else {
-            env.find_in(qualifier, name)
-        };
-        // A name of nothing in sight may be of anything: catalogues age.
-        found.unwrap_or_else(|| env.whole().made())
+        Err(Unreadable::Unsupported(
+            "a column of what is not named in FROM",
+        ))
     }
 
     /// Reads a lambda: its parameters are parts of the other arguments, which count as a whole.
@@ -335,6 +376,7 @@ impl Walk<'_> {
             .collect();
         let frame = Frame {
             sources: vec![Source::unnamed(items?)],
+            is_lambda: true,
             ..Frame::default()
         };
         let env = Env {
@@ -387,6 +429,30 @@ impl Walk<'_> {
     }
 }
 
+/// Reads `@schema.stage`, which the parser takes for a value and its members.
+fn stage_in(root: &Expr, chain: &[AccessExpr]) -> Option<Result<Vec<Ident>, Unreadable>> {
+    let Expr::Value(value) = root else {
+        return None;
+    };
+    let Value::Placeholder(first) = &value.value else {
+        return None;
+    };
+    if !first.starts_with('@') {
+        return None;
+    }
+    let others = chain.iter().map(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Ok(name.clone()),
+        AccessExpr::Dot(_) | AccessExpr::Subscript(_) => Err(Unreadable::Unsupported(
+            "a stage that is named in a way that is not known",
+        )),
+    });
+    Some(
+        std::iter::once(Ok(Ident::new(first)))
+            .chain(others)
+            .collect(),
+    )
+}
+
 fn path_keys(path: &JsonPath) -> impl Iterator<Item = &Expr> {
     path.path.iter().filter_map(|element| match element {
         JsonPathElem::Dot { .. } => None,
@@ -397,7 +463,7 @@ fn path_keys(path: &JsonPath) -> impl Iterator<Item = &Expr> {
 /// `$1` is a column by its place; `?`, `:1` and `$name` are values from outside the statement.
 fn placeholder(name: &str, env: Env<'_>) -> Flow {
     match name.strip_prefix('$').map(str::parse) {
-        Some(Ok(number)) => env.nth(number),
+        Some(Ok(number)) => env.nth(&[], number),
         Some(Err(_)) | None => Flow::nothing(),
     }
 }

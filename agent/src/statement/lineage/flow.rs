@@ -1,6 +1,6 @@
 //! Where a value comes from, and what a query's rows are made of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::statement::meaning::Column;
 use crate::statement::object::Object;
@@ -39,7 +39,11 @@ impl Flow {
 
     /// Adds what another value is made of: from now on it is one of both.
     pub(super) fn add(&mut self, other: Self) {
-        self.from.extend(other.from);
+        if self.from.is_empty() {
+            self.from = other.from;
+        } else {
+            self.from.extend(other.from);
+        }
         self.is_bare = false;
     }
 
@@ -67,6 +71,8 @@ pub(super) enum Item {
         /// Those that are not among them.
         without: BTreeSet<String>,
     },
+    /// No column: says that the others stand in an order that is not known.
+    Unplaced,
 }
 
 impl Item {
@@ -81,6 +87,7 @@ impl Item {
     /// What a column of this name is made of, if it can be among these.
     pub(super) fn find(&self, wanted: &str) -> Option<Flow> {
         match self {
+            Self::Unplaced => None,
             Self::One { name, flow } => (name.as_deref() == Some(wanted)).then(|| flow.clone()),
             Self::Rest { object, without } => {
                 (!without.contains(wanted)).then(|| Flow::of(object.column(Some(wanted))))
@@ -92,6 +99,7 @@ impl Item {
     pub(super) fn whole(&self) -> Flow {
         match self {
             Self::One { flow, .. } => flow.clone(),
+            Self::Unplaced => Flow::nothing(),
             Self::Rest { object, .. } => Flow::of(object.column(None)),
         }
     }
@@ -111,6 +119,8 @@ pub(super) struct Source {
     pub(super) items: Vec<Item>,
     /// Names of columns that `*` does not repeat: rows to the left have them, by USING or NATURAL.
     pub(super) shared: BTreeSet<String>,
+    /// What such columns of these rows are in `*`, which may be of either side.
+    pub(super) joined: BTreeMap<String, Flow>,
 }
 
 impl Source {
@@ -125,20 +135,47 @@ impl Source {
             names,
             items,
             shared: BTreeSet::new(),
+            joined: BTreeMap::new(),
         }
     }
 
     /// Lists the columns that `*` gives of these rows.
-    pub(super) fn shown(&self) -> impl Iterator<Item = Item> {
-        self.items
-            .iter()
-            .filter(|item| match item {
+    pub(super) fn shown(&self) -> Vec<Item> {
+        let mut shown = Vec::new();
+        for item in &self.items {
+            match item {
                 Item::One {
                     name: Some(name), ..
-                } => !self.shared.contains(name),
-                Item::One { name: None, .. } | Item::Rest { .. } => true,
-            })
-            .cloned()
+                } if self.shared.contains(name) => {}
+                Item::One {
+                    name: Some(name), ..
+                } if self.joined.contains_key(name) => {
+                    let flow = self.joined.get(name).cloned();
+                    shown.push(Item::named(name, flow.unwrap_or_else(Flow::nothing)));
+                }
+                Item::One { .. } | Item::Rest { .. } | Item::Unplaced => shown.push(item.clone()),
+            }
+        }
+        shown
+    }
+
+    /// What the columns are made of whose names cannot be told; `None` if there are none.
+    pub(super) fn nameless(&self) -> Option<Flow> {
+        let mut nameless = self
+            .items
+            .iter()
+            .filter(|item| matches!(item, Item::One { name: None, .. }))
+            .map(Item::whole);
+        let first = nameless.next()?.made();
+        Some(nameless.fold(first, |mut flow, next| {
+            flow.add(next);
+            flow
+        }))
+    }
+
+    /// What the n-th column is made of, from 1.
+    pub(super) fn nth(&self, number: usize) -> Flow {
+        nth(&self.shown(), number)
     }
 
     /// Tells whether `qualifier` calls these rows: an alias, or the end of a table's path.
@@ -154,13 +191,7 @@ impl Source {
                 continue;
             };
             let is_sure = item.is_one();
-            match &mut found {
-                None => found = Some(Found { flow, is_sure }),
-                Some(earlier) => {
-                    earlier.flow.or(flow);
-                    earlier.is_sure |= is_sure;
-                }
-            }
+            Found::join(&mut found, Found { flow, is_sure });
         }
         found
     }
@@ -168,6 +199,15 @@ impl Source {
     /// What any column of these rows is made of.
     pub(super) fn whole(&self) -> Flow {
         whole(&self.items)
+    }
+}
+
+/// What the n-th of some columns is made of, from 1; what all are made of if their order cannot be told.
+pub(super) fn nth(items: &[Item], number: usize) -> Flow {
+    let known = items.iter().take(number).all(Item::is_one);
+    match number.checked_sub(1).and_then(|place| items.get(place)) {
+        Some(item) if known => item.whole(),
+        Some(_) | None => whole(items).made(),
     }
 }
 
@@ -187,4 +227,17 @@ pub(super) struct Found {
     pub(super) flow: Flow,
     /// Whether it is there for sure, so that the name cannot be another's.
     pub(super) is_sure: bool,
+}
+
+impl Found {
+    /// Joins what two places say of a name; either may be meant.
+    pub(super) fn join(found: &mut Option<Self>, next: Self) {
+        match found {
+            None => *found = Some(next),
+            Some(earlier) => {
+                earlier.flow.or(next.flow);
+                earlier.is_sure |= next.is_sure;
+            }
+        }
+    }
 }

@@ -17,6 +17,8 @@ use crate::statement::meaning::Use;
 use crate::statement::object::{Class, Object};
 use crate::statement::parse::Unreadable;
 
+const NAMELESS: Unreadable = Unreadable::Unsupported("a table without a name");
+
 impl Walk<'_> {
     /// Adds the rows of a member of FROM and of all that it is joined with.
     pub(super) fn table_with_joins(
@@ -40,6 +42,7 @@ impl Walk<'_> {
         frame: &mut Frame,
         outer: Option<&Env<'_>>,
     ) -> Result<(), Unreadable> {
+        self.step(1)?;
         match factor {
             TableFactor::Table {
                 name,
@@ -69,6 +72,12 @@ impl Walk<'_> {
                 self.sample(sample.as_ref(), frame, outer)?;
                 let source = match args {
                     None => self.relation(name)?,
+                    Some(TableFunctionArgs { args, .. }) if stage_names(name).is_some() => {
+                        for arg in args {
+                            self.stage_option(arg, Env { frame, outer })?;
+                        }
+                        self.relation(name)?
+                    }
                     Some(TableFunctionArgs {
                         args,
                         settings: None,
@@ -93,23 +102,7 @@ impl Walk<'_> {
                 Ok(())
             }
             TableFactor::TableFunction { expr, alias } => {
-                let source = match expr {
-                    Expr::Function(function) => match &function.args {
-                        FunctionArguments::List(list) => {
-                            self.table_function(&function.name, &list.args, Env { frame, outer })?
-                        }
-                        FunctionArguments::None | FunctionArguments::Subquery(_) => {
-                            return Err(Unreadable::Unsupported(
-                                "TABLE of a function without arguments",
-                            ));
-                        }
-                    },
-                    Expr::Value(value) => match &value.value {
-                        Value::SingleQuotedString(text) => self.by_text(text)?,
-                        _ => return Err(Unreadable::Unsupported("a name that is computed")),
-                    },
-                    _ => return Err(Unreadable::Unsupported("TABLE of what is no function")),
-                };
+                let source = self.table_of(expr, Env { frame, outer })?;
                 frame.sources.push(called(source, alias.as_ref())?);
                 Ok(())
             }
@@ -135,13 +128,17 @@ impl Walk<'_> {
                 // Rows to the left can be seen by LATERAL only; they are in sight of the nested ones either way.
                 self.table_with_joins(table_with_joins, &mut nested, Some(&Env { frame, outer }))?;
                 match alias {
-                    None => frame.sources.extend(nested.sources),
+                    None => {
+                        frame.is_unplaced |= nested.is_unplaced;
+                        frame.sources.extend(nested.sources);
+                    }
                     Some(alias) => {
-                        let items = nested
-                            .sources
-                            .into_iter()
-                            .flat_map(|source| source.items)
-                            .collect();
+                        let frame_of = &nested;
+                        let items = Env {
+                            frame: frame_of,
+                            outer: None,
+                        }
+                        .items();
                         frame
                             .sources
                             .push(called(Source::unnamed(items), Some(alias))?);
@@ -214,7 +211,52 @@ impl Walk<'_> {
         }
     }
 
-    fn version(&mut self, version: &TableVersion, env: Env<'_>) -> Result<(), Unreadable> {
+    /// Reads an option of a staged file; a format that is named with its schema may be another's.
+    fn stage_option(&mut self, arg: &FunctionArg, env: Env<'_>) -> Result<(), Unreadable> {
+        self.argument(arg, env, Clause::Rows)?;
+        if let FunctionArg::Named {
+            name,
+            arg: FunctionArgExpr::Expr(Expr::Value(value)),
+            ..
+        } = arg
+            && name.value.eq_ignore_ascii_case("FILE_FORMAT")
+            && let Value::SingleQuotedString(text) = &value.value
+        {
+            let names = of_text(text)?;
+            if names.len() > 1 {
+                let path = self.catalogue.resolve(names);
+                let format = Object::new(Class::Object, path);
+                self.meaning.touch(Action::Read, format);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads `TABLE(f(..))` and `TABLE('name')`.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a table")]
+    fn table_of(&mut self, expr: &Expr, env: Env<'_>) -> Result<Source, Unreadable> {
+        match expr {
+            Expr::Function(function) => match &function.args {
+                FunctionArguments::List(list) => {
+                    self.table_function(&function.name, &list.args, env)
+                }
+                FunctionArguments::None | FunctionArguments::Subquery(_) => Err(
+                    Unreadable::Unsupported("TABLE of a function without arguments"),
+                ),
+            },
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) => self.by_text(text),
+                _ => Err(Unreadable::Unsupported("a name that is computed")),
+            },
+            _ => Err(Unreadable::Unsupported("TABLE of what is no function")),
+        }
+    }
+
+    pub(super) fn version(
+        &mut self,
+        version: &TableVersion,
+        env: Env<'_>,
+    ) -> Result<(), Unreadable> {
         let all: Vec<&Expr> = match version {
             TableVersion::ForSystemTimeAsOf(one)
             | TableVersion::TimestampAsOf(one)
@@ -273,7 +315,23 @@ impl Walk<'_> {
     /// Reads a text that names a table.
     fn by_text(&mut self, text: &str) -> Result<Source, Unreadable> {
         let names = of_text(text)?;
-        self.table(self.catalogue.resolve(names))
+        self.by_names(names)
+    }
+
+    /// Reads a table or view by its names.
+    fn by_names(&mut self, names: Vec<String>) -> Result<Source, Unreadable> {
+        if names.len() > 3 {
+            return Err(Unreadable::Unsupported("a name of more than three parts"));
+        }
+        let paths = self.paths(names);
+        let (path, others) = paths.split_first().ok_or(NAMELESS)?;
+        let mut source = self.table(path.clone())?;
+        if matches!(self.catalogue.relation(path), Found::Unknown) {
+            for other in others {
+                source.items.extend(self.table(other.clone())?.items);
+            }
+        }
+        Ok(source)
     }
 
     /// Reads a name in FROM: a member of WITH, a stage, a table or view.
@@ -290,11 +348,7 @@ impl Walk<'_> {
         {
             return Ok(Source::named(vec![named.name.clone()], named.items.clone()));
         }
-        if names.len() > 3 {
-            return Err(Unreadable::Unsupported("a name of more than three parts"));
-        }
-        let path = self.catalogue.resolve(names);
-        self.table(path)
+        self.by_names(names)
     }
 
     /// Gives the rows of a table or view by its path.
@@ -357,6 +411,14 @@ impl Walk<'_> {
             Some("FLATTEN") => &["SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS"],
             Some("SPLIT_TO_TABLE" | "STRTOK_SPLIT_TO_TABLE") => &["SEQ", "INDEX", "VALUE"],
             Some("GENERATOR") => &[],
+            // The list of a stage's files.
+            Some("DIRECTORY") => {
+                self.doubt("the columns of a staged file are known to nobody");
+                for arg in args {
+                    self.argument(arg, env, Clause::Rows)?;
+                }
+                return Ok(Source::unnamed(Vec::new()));
+            }
             // Whose result it is was checked where the session's own results are known; its columns are not kept yet.
             Some("RESULT_SCAN") => {
                 self.doubt("the columns of an earlier result are not known");
@@ -395,6 +457,6 @@ fn called(source: Source, alias: Option<&TableAlias>) -> Result<Source, Unreadab
         .collect::<Result<_, _>>()?;
     Ok(Source::named(
         vec![fold(&alias.name)?],
-        renamed(source.items, &columns)?,
+        renamed(source.items, &columns),
     ))
 }

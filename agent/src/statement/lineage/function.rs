@@ -31,7 +31,10 @@ impl Walk<'_> {
         if matches!(path.as_slice(), [single] if single == "IDENTIFIER") {
             return self.identifier(&function.args, env);
         }
-        let is_built_in = matches!(path.as_slice(), [single] if functions::is_pure(single));
+        let is_built_in = matches!(
+            path.as_slice(),
+            [single] if functions::is_pure(single) || (self.in_match && functions::is_of_match(single))
+        );
         if let Some(over) = &function.over {
             self.over(over, env)?;
         }
@@ -65,7 +68,7 @@ impl Walk<'_> {
                 if !is_built_in {
                     return self.foreign(path, &list.args, env);
                 }
-                if is_count_of_rows(&path, &list.args) {
+                if list.duplicate_treatment.is_none() && is_count_of_rows(&path, &list.args) {
                     return Ok(Flow::nothing());
                 }
                 let mut flow = Flow::nothing();
@@ -86,7 +89,7 @@ impl Walk<'_> {
             return Err(Unreadable::Unsupported("a name that is computed"));
         };
         let names = of_literal(&list.args)?;
-        Ok(self.named_column(&names, env))
+        self.named_column(&names, false, env)
     }
 
     /// Tells what an argument is made of.
@@ -103,11 +106,17 @@ impl Walk<'_> {
                 FunctionArgExpr::Expr(expr) => self.value(expr, env, clause),
                 FunctionArgExpr::QualifiedWildcard(name) => {
                     let qualifier = names(name)?;
-                    let source = env.called(&qualifier).map(|source| source.whole());
-                    Ok(source.unwrap_or_else(|| env.whole()).made())
+                    let called = env.called(&qualifier);
+                    Ok(if called.is_empty() {
+                        env.whole().made()
+                    } else {
+                        super::scope::whole(&called)
+                    })
                 }
-                FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => {
-                    Ok(env.whole().made())
+                FunctionArgExpr::Wildcard => Ok(env.whole().made()),
+                FunctionArgExpr::WildcardWithOptions(options) => {
+                    let items = self.starred(env.items(), options, env)?;
+                    Ok(whole(&items).made())
                 }
             },
         }
@@ -120,10 +129,16 @@ impl Walk<'_> {
         args: &[FunctionArg],
         env: Env<'_>,
     ) -> Result<Flow, Unreadable> {
-        let path = match path.as_slice() {
+        let paths = match path.as_slice() {
             // Snowflake's own are in no schema.
-            [single] if functions::is_own(single) => Path::new(path),
-            _ => self.catalogue.resolve(path),
+            [single] if functions::is_own(single) => vec![Path::new(path)],
+            // One that is new to the list of them may be Snowflake's own too.
+            [_] => {
+                let mut paths = self.paths(path.clone());
+                paths.push(Path::new(path));
+                paths
+            }
+            _ => self.paths(path),
         };
         let mut flow = Flow::nothing();
         for arg in args {
@@ -131,9 +146,12 @@ impl Walk<'_> {
         }
         self.note(&flow, Use::Argument);
         self.note(&flow, Use::Store);
+        for path in paths {
+            self.meaning
+                .touch(Action::Call, Object::new(Class::Function, path));
+        }
         self.meaning
-            .touch(Action::Call, Object::new(Class::Function, path));
-        self.doubt("a function that is not built in may give anything");
+            .hide("a function that is not built in may give anything");
         Ok(flow)
     }
 

@@ -16,6 +16,14 @@ pub(super) fn is_pure(name: &str) -> bool {
     PURE.contains(name)
 }
 
+/// Tells whether a function is one of MATCH_RECOGNIZE alone.
+pub(super) fn is_of_match(name: &str) -> bool {
+    matches!(
+        name,
+        "CLASSIFIER" | "FIRST" | "LAST" | "MATCH_NUMBER" | "MATCH_SEQUENCE_NUMBER"
+    )
+}
+
 /// Snowflake's own functions that are not on the list, as far as they are known by name.
 ///
 /// Source: as above.

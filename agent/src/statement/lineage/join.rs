@@ -3,7 +3,7 @@
 use sqlparser::ast::{Join, JoinConstraint, JoinOperator};
 
 use super::Walk;
-use super::flow::{Item, Source};
+use super::flow::{Found, Item, Source};
 use super::names::names;
 use super::scope::{Env, Frame};
 use crate::statement::meaning::Use;
@@ -58,11 +58,9 @@ impl Walk<'_> {
                 self.decide(condition, Env { frame, outer }, Use::Join)
             }
             JoinConstraint::Using(columns) => {
-                for column in columns {
-                    let mut path = names(column)?;
-                    let name = path.pop().unwrap_or_default();
-                    self.joined_by(&name, start, left, frame);
-                }
+                let last = |column| Ok(names(column)?.pop().unwrap_or_default());
+                let shared: Vec<String> = columns.iter().map(last).collect::<Result<_, _>>()?;
+                self.joined_by(&shared, start, left, frame);
                 Ok(())
             }
             JoinConstraint::Natural => {
@@ -71,14 +69,11 @@ impl Walk<'_> {
                     frame.sources.get(left..).unwrap_or_default(),
                 );
                 match shared {
-                    Some(shared) => {
-                        for name in shared {
-                            self.joined_by(&name, start, left, frame);
-                        }
-                    }
+                    Some(shared) => self.joined_by(&shared, start, left, frame),
                     // Which columns they share cannot be told: any.
                     None => {
                         self.doubt("which columns a natural join shares is not known");
+                        frame.is_unplaced = true;
                         for source in frame.sources.get(start..).unwrap_or_default() {
                             let flow = source.whole();
                             self.note(&flow, Use::Join);
@@ -91,16 +86,32 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes that rows meet by a column of one name.
-    fn joined_by(&mut self, name: &str, start: usize, left: usize, frame: &mut Frame) {
-        for source in frame.sources.get(start..).unwrap_or_default() {
-            if let Some(found) = source.find(name) {
-                let flow = found.flow;
-                self.note(&flow, Use::Join);
-            }
+    /// Notes that rows meet by columns of the same names, which `*` gives once.
+    fn joined_by(&mut self, shared: &[String], start: usize, left: usize, frame: &mut Frame) {
+        // They stand first, or where the left rows have them: for sure only if that is the same.
+        let of_left = frame.sources.get(start..left).unwrap_or_default();
+        let shown = of_left.iter().flat_map(Source::shown);
+        let leading = shared.iter().zip(shown).filter(
+            |(name, item)| matches!(item, Item::One { name: Some(known), .. } if known == *name),
+        );
+        if leading.count() < shared.len() {
+            frame.is_unplaced = true;
         }
-        for source in frame.sources.get_mut(left..).unwrap_or_default() {
-            source.shared.insert(name.to_owned());
+        for name in shared {
+            let mut both: Option<Found> = None;
+            let rows = frame.sources.get(start..).unwrap_or_default();
+            for found in rows.iter().filter_map(|source| source.find(name)) {
+                self.note(&found.flow, Use::Join);
+                Found::join(&mut both, found);
+            }
+            for source in frame.sources.get_mut(left..).unwrap_or_default() {
+                source.shared.insert(name.clone());
+            }
+            for source in frame.sources.get_mut(start..left).unwrap_or_default() {
+                if let Some(both) = &both {
+                    source.joined.insert(name.clone(), both.flow.clone());
+                }
+            }
         }
     }
 }
@@ -115,7 +126,7 @@ fn shared_names(left: &[Source], right: &[Source]) -> Option<Vec<String>> {
                 Item::One {
                     name: Some(name), ..
                 } => Some(name.clone()),
-                Item::One { name: None, .. } | Item::Rest { .. } => None,
+                Item::One { name: None, .. } | Item::Rest { .. } | Item::Unplaced => None,
             })
             .collect()
     };

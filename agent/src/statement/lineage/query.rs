@@ -1,21 +1,18 @@
 //! Queries: from the rows of FROM to the columns of the result.
 
 use sqlparser::ast::{
-    ConnectByKind, Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause,
+    ConnectByKind, Distinct, Expr, GroupByExpr, GroupByWithModifier, Ident, LimitClause,
     NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement, TopQuantity, With,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TopQuantity,
 };
 
-use super::flow::Item;
+use super::flow::{Flow, Item, Source};
 use super::names::{fold, names};
 use super::scope::{Env, Frame};
 use super::star::{excluded, without};
-use super::{Clause, Named, Walk};
+use super::{Clause, Walk};
 use crate::statement::meaning::Use;
 use crate::statement::parse::Unreadable;
-
-/// How often a recursive query is read again until no more columns come to it.
-const ROUNDS_MAX: usize = 16;
 
 impl Walk<'_> {
     /// Reads a query and gives the columns of its rows.
@@ -81,76 +78,15 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn with(&mut self, with: &With, outer: Option<&Env<'_>>) -> Result<(), Unreadable> {
-        for cte in &with.cte_tables {
-            let name = fold(&cte.alias.name)?;
-            let items = self.cte(cte, &name, outer)?;
-            self.ctes.push(Named { name, items });
-        }
-        Ok(())
-    }
-
-    /// Reads one member of WITH. Snowflake needs no RECURSIVE: whatever stands right of a set operation may name itself.
-    fn cte(
-        &mut self,
-        cte: &Cte,
-        name: &str,
-        outer: Option<&Env<'_>>,
-    ) -> Result<Vec<Item>, Unreadable> {
-        if cte.from.is_some() {
-            return Err(Unreadable::Unsupported("FROM of a common table expression"));
-        }
-        let SetExpr::SetOperation { left, .. } = cte.query.body.as_ref() else {
-            let items = self.query(&cte.query, outer)?;
-            return renamed(
-                items,
-                &cte.alias
-                    .columns
-                    .iter()
-                    .map(|column| fold(&column.name))
-                    .collect::<Result<Vec<_>, _>>()?,
-            );
-        };
-        let columns: Vec<String> = cte
-            .alias
-            .columns
-            .iter()
-            .map(|column| fold(&column.name))
-            .collect::<Result<_, _>>()?;
-        let known = self.ctes.len();
-        if let Some(with) = &cte.query.with {
-            self.with(with, outer)?;
-        }
-        let (anchor, _) = self.set(left, outer)?;
-        self.ctes.truncate(known);
-        let mut items = renamed(anchor, &columns)?;
-        for _ in 0..ROUNDS_MAX {
-            self.ctes.push(Named {
-                name: name.to_owned(),
-                items: items.clone(),
-            });
-            let next = self.query(&cte.query, outer);
-            self.ctes.truncate(known);
-            let next = renamed(next?, &columns)?;
-            if next == items {
-                return Ok(items);
-            }
-            items = next;
-        }
-        Err(Unreadable::Unsupported(
-            "a recursive query whose columns do not settle",
-        ))
-    }
-
     /// Reads the body of a query; gives its columns, and the rows that its ORDER BY sees beside them.
-    fn set(
+    pub(super) fn set(
         &mut self,
         body: &SetExpr,
         outer: Option<&Env<'_>>,
     ) -> Result<(Vec<Item>, Frame), Unreadable> {
         match body {
             SetExpr::Select(select) => self.select(select, outer),
-            SetExpr::Query(query) => Ok((self.query(query, outer)?, Frame::default())),
+            SetExpr::Query(query) => Ok(alone(self.query(query, outer)?)),
             SetExpr::SetOperation {
                 left,
                 op,
@@ -159,8 +95,7 @@ impl Walk<'_> {
             } => {
                 let (left, _) = self.set(left, outer)?;
                 let (right, _) = self.set(right, outer)?;
-                let items = self.operation(left, *op, *set_quantifier, right);
-                Ok((items, Frame::default()))
+                Ok(alone(self.operation(left, *op, *set_quantifier, right)))
             }
             SetExpr::Values(values) => {
                 let frame = Frame::default();
@@ -174,13 +109,13 @@ impl Walk<'_> {
                         let flow = self.value(expr, env, Clause::List)?;
                         match items.get_mut(place) {
                             Some(Item::One { flow: earlier, .. }) => earlier.or(flow),
-                            Some(Item::Rest { .. }) | None => {
+                            Some(Item::Rest { .. } | Item::Unplaced) | None => {
                                 items.push(Item::named(&format!("COLUMN{}", place + 1), flow))
                             }
                         }
                     }
                 }
-                Ok((items, Frame::default()))
+                Ok(alone(items))
             }
             SetExpr::Insert(statement)
             | SetExpr::Update(statement)
@@ -223,6 +158,16 @@ impl Walk<'_> {
             ));
         }
         let mut frame = Frame::default();
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, .. } = item {
+                frame.given.insert(fold(alias)?);
+            }
+        }
+        if !select.connect_by.is_empty() {
+            for name in ["LEVEL", "CONNECT_BY_ISLEAF", "CONNECT_BY_ISCYCLE"] {
+                frame.aliases.insert(name.to_owned(), Flow::nothing());
+            }
+        }
         for from in &select.from {
             self.table_with_joins(from, &mut frame, outer)?;
         }
@@ -234,6 +179,7 @@ impl Walk<'_> {
                 outer,
             };
             let made = self.select_item(item, env)?;
+            self.step(made.len())?;
             for item in &made {
                 if let Item::One {
                     name: Some(name),
@@ -296,12 +242,13 @@ impl Walk<'_> {
             self.decide(expr, env, Use::Where)?;
         }
         if select.into.is_some() {
-            if self.blocks == 0 {
+            if !self.in_block {
                 return Err(Unreadable::Unsupported(
                     "SELECT ... INTO outside of a block",
                 ));
             }
             self.store(&items);
+            return Ok((Vec::new(), frame));
         }
         Ok((items, frame))
     }
@@ -325,13 +272,18 @@ impl Walk<'_> {
                 options,
             ) => {
                 let qualifier = names(name)?;
-                let items = match env.called(&qualifier) {
-                    Some(source) => source.items.clone(),
+                let called = env.called(&qualifier);
+                let items = if called.is_empty() {
                     // Of a query around this one, or of nothing: any column in sight.
-                    None => vec![Item::One {
+                    vec![Item::One {
                         name: None,
                         flow: env.whole().made(),
-                    }],
+                    }]
+                } else {
+                    called
+                        .iter()
+                        .flat_map(|source| source.items.clone())
+                        .collect()
                 };
                 self.starred(items, options, env)
             }
@@ -392,6 +344,11 @@ impl Walk<'_> {
             OrderByKind::Expressions(all) => {
                 for one in all {
                     check_order(one)?;
+                    if matches!(&one.expr, Expr::Identifier(name) if is_all(name)) {
+                        let flow = super::flow::whole(items);
+                        self.note(&flow, Use::Order);
+                        continue;
+                    }
                     self.by(&one.expr, items, env, Use::Order)?;
                 }
                 Ok(())
@@ -408,16 +365,15 @@ impl Walk<'_> {
         how: Use,
     ) -> Result<(), Unreadable> {
         if let Some(place) = place(expr) {
-            let known = items.iter().take(place).all(Item::is_one);
-            let flow = match place.checked_sub(1).and_then(|place| items.get(place)) {
-                Some(item) if known => item.whole(),
-                Some(_) | None => super::flow::whole(items),
-            };
-            self.note(&flow, how);
+            self.note(&super::flow::nth(items, place), how);
             return Ok(());
         }
         self.decide(expr, env, how)
     }
+}
+
+fn is_all(name: &Ident) -> bool {
+    name.quote_style.is_none() && name.value.eq_ignore_ascii_case("ALL")
 }
 
 /// Refuses what Snowflake's ORDER BY does not have.
@@ -430,13 +386,18 @@ pub(super) fn check_order(order: &OrderByExpr) -> Result<(), Unreadable> {
 
 /// Reads a number that calls a place in the select list.
 fn place(expr: &Expr) -> Option<usize> {
-    match expr {
-        Expr::Value(value) => value.to_string().parse().ok(),
-        _ => None,
+    if let Expr::Value(value) = expr {
+        value.to_string().parse().ok()
+    } else {
+        None
     }
 }
 
 /// The name that Snowflake gives a column without an alias, where it is a column's own.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other expressions are called by their text"
+)]
 pub(super) fn implied_name(expr: &Expr) -> Result<Option<String>, Unreadable> {
     match expr {
         Expr::Identifier(name) => fold(name).map(Some),
@@ -459,29 +420,41 @@ fn name_outputs(frame: &mut Frame, items: &[Item]) {
                     .or_insert_with(|| flow.clone());
                 known.or(flow.clone());
             }
-            Item::One { name: None, .. } => {}
-            Item::Rest { .. } => frame
-                .sources
-                .push(super::flow::Source::unnamed(vec![item.clone()])),
+            Item::One { name: None, .. } | Item::Unplaced => {}
+            Item::Rest { .. } => frame.sources.push(Source::unnamed(vec![item.clone()])),
         }
     }
 }
 
+/// Rows that an ORDER BY sees alone: those of the result.
+fn alone(items: Vec<Item>) -> (Vec<Item>, Frame) {
+    let frame = Frame {
+        sources: vec![Source::unnamed(items.clone())],
+        ..Frame::default()
+    };
+    (items, frame)
+}
+
 /// Names the columns of some rows anew, as an alias with a list does.
-pub(super) fn renamed(items: Vec<Item>, columns: &[String]) -> Result<Vec<Item>, Unreadable> {
+pub(super) fn renamed(items: Vec<Item>, columns: &[String]) -> Vec<Item> {
     if columns.is_empty() {
-        return Ok(items);
+        return items;
     }
-    if items.len() != columns.len() || !items.iter().all(Item::is_one) {
-        // Which gets which name cannot be told: each is made of all.
-        let flow = super::flow::whole(&items).made();
-        return Ok(columns
-            .iter()
-            .map(|name| Item::named(name, flow.clone()))
-            .collect());
+    if items.len() == columns.len() && items.iter().all(Item::is_one) {
+        let pairs = items.into_iter().zip(columns);
+        return pairs
+            .map(|(item, name)| Item::named(name, item.whole()))
+            .collect();
     }
-    let pairs = items.into_iter().zip(columns);
-    Ok(pairs
-        .map(|(item, name)| Item::named(name, item.whole()))
-        .collect())
+    // Which gets which name cannot be told: each is made of all, and there may be more.
+    let flow = super::flow::whole(&items).made();
+    let named = columns.iter().map(|name| Item::named(name, flow.clone()));
+    let more = Item::One {
+        name: None,
+        flow: flow.clone(),
+    };
+    std::iter::once(Item::Unplaced)
+        .chain(named)
+        .chain([more])
+        .collect()
 }

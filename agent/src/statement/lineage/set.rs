@@ -37,18 +37,15 @@ impl Walk<'_> {
         // Which column meets which cannot be told: each is made of all.
         let mut flow = super::flow::whole(&left).made();
         flow.add(super::flow::whole(&right));
-        left.into_iter()
-            .map(|item| match item {
-                Item::One { name, .. } => Item::One {
-                    name,
-                    flow: flow.clone(),
-                },
-                Item::Rest { .. } => Item::One {
-                    name: None,
-                    flow: flow.clone(),
-                },
-            })
-            .collect()
+        let of_all = |name| Item::One {
+            name,
+            flow: flow.clone(),
+        };
+        let items = left.into_iter().map(|item| match item {
+            Item::One { name, .. } => of_all(name),
+            Item::Rest { .. } | Item::Unplaced => of_all(None),
+        });
+        std::iter::once(Item::Unplaced).chain(items).collect()
     }
 }
 
@@ -58,20 +55,35 @@ fn beside(left: Item, right: &Item) -> Item {
             flow.or(right.whole());
             Item::One { name, flow }
         }
-        Item::Rest { .. } => left,
+        Item::Rest { .. } | Item::Unplaced => left,
     }
 }
 
 /// Joins two branches by the names of their columns; a column that one of them lacks is null there.
 fn by_name(left: Vec<Item>, right: Vec<Item>) -> Vec<Item> {
-    let mut items = left;
+    let mut items: Vec<Item> = left
+        .into_iter()
+        .map(|item| match item {
+            Item::One { name, flow } => {
+                let same =
+                    |other: &Item| matches!(other, Item::One { name: known, .. } if *known == name);
+                let flow = if right.iter().any(same) {
+                    flow
+                } else {
+                    flow.made()
+                };
+                Item::One { name, flow }
+            }
+            Item::Rest { .. } | Item::Unplaced => item,
+        })
+        .collect();
     for item in right {
         let Item::One { name, flow } = item else {
             continue;
         };
         let same = items.iter_mut().find_map(|known| match known {
             Item::One { name: known, flow } if *known == name => Some(flow),
-            Item::One { .. } | Item::Rest { .. } => None,
+            Item::One { .. } | Item::Rest { .. } | Item::Unplaced => None,
         });
         match same {
             Some(known) => known.or(flow),

@@ -1,5 +1,8 @@
 //! Rows that are given another shape: PIVOT, UNPIVOT, MATCH_RECOGNIZE.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
 use sqlparser::ast::{
     Expr, ExprWithAlias, Measure, OrderByExpr, PivotValueSource, RowsPerMatch, SymbolDefinition,
     TableFactor,
@@ -38,16 +41,16 @@ impl Walk<'_> {
                 ));
             }
         };
-        let mut gone = Vec::new();
+        let mut gone = BTreeSet::new();
         let mut made = Flow::nothing();
         for aggregate in aggregates {
             let flow = self.value(&aggregate.expr, env, Clause::List)?;
-            gone.extend(flow.from.iter().filter_map(|column| column.name.clone()));
+            named_in(&aggregate.expr, &mut gone);
             made.add(flow);
         }
         for key in keys {
             let flow = self.value(key, env, Clause::Rows)?;
-            gone.extend(flow.from.iter().filter_map(|column| column.name.clone()));
+            named_in(key, &mut gone);
             self.note(&flow, Use::Group);
             made.add(flow);
         }
@@ -62,7 +65,7 @@ impl Walk<'_> {
                 Item::One {
                     name: Some(name), ..
                 } if gone.contains(name) => {}
-                Item::One { .. } | Item::Rest { .. } => {
+                Item::One { .. } | Item::Rest { .. } | Item::Unplaced => {
                     self.note(&item.whole(), Use::Group);
                     items.push(item);
                 }
@@ -70,11 +73,12 @@ impl Walk<'_> {
         }
         for value in values {
             self.value(&value.expr, env, Clause::List)?;
-            let name = value.alias.as_ref().map(fold).transpose()?;
-            items.push(Item::One {
-                name: name.or_else(|| Some(value.expr.to_string())),
-                flow: made.clone(),
-            });
+            let name = match &value.alias {
+                Some(alias) => Some(fold(alias)?),
+                None => plain_text(&value.expr),
+            };
+            let flow = made.clone();
+            items.push(Item::One { name, flow });
         }
         Ok(Source::unnamed(items))
     }
@@ -97,10 +101,10 @@ impl Walk<'_> {
             outer,
         };
         let mut flow: Option<Flow> = None;
-        let mut gone = Vec::new();
+        let mut gone = BTreeSet::new();
         for column in columns {
             let one = self.value(&column.expr, env, Clause::List)?;
-            gone.extend(one.from.iter().filter_map(|column| column.name.clone()));
+            named_in(&column.expr, &mut gone);
             match &mut flow {
                 None => flow = Some(one),
                 Some(flow) => flow.or(one),
@@ -112,7 +116,7 @@ impl Walk<'_> {
                 Item::One {
                     name: Some(known), ..
                 } if gone.contains(&known) => {}
-                Item::One { .. } => items.push(item),
+                Item::One { .. } | Item::Unplaced => items.push(item),
                 Item::Rest {
                     object,
                     mut without,
@@ -166,6 +170,7 @@ impl Walk<'_> {
             check_order(one)?;
             self.decide(&one.expr, env, Use::Window)?;
         }
+        let around = std::mem::replace(&mut self.in_match, true);
         for symbol in rows.symbols {
             self.decide(&symbol.definition, env, Use::Where)?;
         }
@@ -174,6 +179,7 @@ impl Walk<'_> {
             let flow = self.value(&measure.expr, env, Clause::List)?;
             made.push(Item::named(&fold(&measure.alias)?, flow.made()));
         }
+        self.in_match = around;
         let kept = match rows.per_match {
             Some(RowsPerMatch::AllRows(_)) => items,
             // One row a match has what the matches are told apart by, and the measures.
@@ -182,6 +188,27 @@ impl Walk<'_> {
         let items = kept.into_iter().chain(made).collect();
         Ok(Source::unnamed(items))
     }
+}
+
+/// Adds the names of columns that stand in an expression.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only these name a column")]
+fn named_in(expr: &Expr, names: &mut BTreeSet<String>) {
+    let _whole: ControlFlow<()> = sqlparser::ast::visit_expressions(expr, |part| {
+        let last = match part {
+            Expr::Identifier(name) => Some(name),
+            Expr::CompoundIdentifier(all) => all.last(),
+            _ => None,
+        };
+        names.extend(last.and_then(|name| fold(name).ok()));
+        ControlFlow::Continue(())
+    });
+}
+
+/// The name that PIVOT gives a column after a value, where two readings of the value agree.
+fn plain_text(value: &Expr) -> Option<String> {
+    let text = value.to_string();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || " '_-.".contains(letter);
+    text.chars().all(is_plain).then_some(text)
 }
 
 /// What MATCH_RECOGNIZE makes of the rows of a match.

@@ -34,12 +34,18 @@ impl Walk<'_> {
         }
         let mut items = items;
         if let Some(ilike) = opt_ilike {
-            // Which of the unknown columns fit cannot be told: all are kept.
+            let pattern = &ilike.pattern;
+            if pattern.contains('\\') {
+                return Err(Unreadable::Unsupported("ILIKE of `*` with a backslash"));
+            }
+            // Which of the unknown columns fit cannot be told, nor how Snowflake folds other letters: all are kept.
             let fits = |item: &Item| match item {
                 Item::One {
                     name: Some(name), ..
-                } => like(&ilike.pattern.to_lowercase(), &name.to_lowercase()),
-                Item::One { name: None, .. } | Item::Rest { .. } => true,
+                } if name.is_ascii() && pattern.is_ascii() => {
+                    like(&pattern.to_ascii_lowercase(), &name.to_ascii_lowercase())
+                }
+                Item::One { .. } | Item::Rest { .. } | Item::Unplaced => true,
             };
             items.retain(fits);
         }
@@ -84,7 +90,7 @@ pub(super) fn without(items: Vec<Item>, excluded: &BTreeSet<String>) -> Vec<Item
         Item::One {
             name: Some(name), ..
         } if excluded.contains(&name) => None,
-        Item::One { .. } => Some(item),
+        Item::One { .. } | Item::Unplaced => Some(item),
         Item::Rest {
             object,
             mut without,
@@ -103,7 +109,7 @@ fn replaced(items: Vec<Item>, wanted: &str, by: &Flow) -> Vec<Item> {
             Item::One {
                 name: Some(name), ..
             } if name == wanted => replaced.push(Item::named(&name, by.clone())),
-            Item::One { .. } => replaced.push(item),
+            Item::One { .. } | Item::Unplaced => replaced.push(item),
             Item::Rest {
                 object,
                 mut without,
@@ -126,7 +132,7 @@ fn renamed_one(items: Vec<Item>, old: &str, new: &str) -> Vec<Item> {
                 name: Some(name),
                 flow,
             } if name == old => renamed.push(Item::named(new, flow)),
-            Item::One { .. } => renamed.push(item),
+            Item::One { .. } | Item::Unplaced => renamed.push(item),
             Item::Rest {
                 object,
                 mut without,

@@ -4,11 +4,12 @@
 
 use sqlparser::ast::helpers::stmt_data_loading::StageLoadSelectItemKind;
 use sqlparser::ast::{
-    CopyIntoSnowflakeKind, CreateTable, CreateView, Expr, Function, FunctionArguments, ObjectName,
-    ObjectNamePart, Query, Set, Statement,
+    CopyIntoSnowflakeKind, Expr, Function, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    Query, Set, Statement,
 };
 
-use super::names::{names, stage_names, stage_of_text};
+use super::flow::Source;
+use super::names::{fold, names, stage_names, stage_of_text};
 use super::scope::{Env, Frame};
 use super::{Clause, Walk};
 use crate::statement::catalogue::Found;
@@ -31,20 +32,27 @@ impl Walk<'_> {
             Statement::Delete(delete) => self.delete(delete),
             Statement::Merge(merge) => self.merge(merge),
             Statement::CreateTable(create) => self.create_table(create),
-            Statement::CreateView(create) => self.create_view(create),
+            // Those are read by a grammar of our own.
+            Statement::CreateView(_) => Err(Unreadable::Unsupported("CREATE VIEW in this place")),
             Statement::CopyIntoSnowflake {
                 kind,
                 into,
                 from_obj,
                 from_query,
                 from_transformations,
+                from_obj_alias,
                 partition,
+                validation_mode,
                 ..
             } => {
+                if validation_mode.is_some() {
+                    self.doubt("rejected rows come back as they are in the file");
+                }
                 let from = CopyFrom {
                     object: from_obj.as_ref(),
                     query: from_query.as_deref(),
                     items: from_transformations.as_deref(),
+                    alias: from_obj_alias.as_ref(),
                 };
                 self.copy(kind, into, &from, partition.as_deref())
             }
@@ -85,7 +93,7 @@ impl Walk<'_> {
             | Statement::Close { .. }
             | Statement::Fetch { .. }
             | Statement::Raise(_)
-            | Statement::Return(_) => self.block(statement),
+            | Statement::Return(_) => Err(Unreadable::Unsupported("a block in this place")),
             Statement::Call(function) => self.call(function),
             Statement::Execute {
                 immediate: true, ..
@@ -241,13 +249,19 @@ impl Walk<'_> {
                 self.note(&flow, Use::Store);
             }
         }
-        let path = match names.as_slice() {
-            [single] if single.starts_with("SYSTEM$") => Path::new(names),
-            _ => self.catalogue.resolve(names),
-        };
-        self.meaning
-            .touch(Action::Call, Object::new(Class::Procedure, path));
-        self.doubt("a procedure may do and give anything");
+        match names.as_slice() {
+            [single] if single.starts_with("SYSTEM$") => {
+                let function = Object::new(Class::Function, Path::new(names));
+                self.meaning.touch(Action::Call, function);
+            }
+            _ => {
+                for path in self.paths(names) {
+                    let procedure = Object::new(Class::Procedure, path);
+                    self.meaning.touch(Action::Call, procedure);
+                }
+            }
+        }
+        self.meaning.hide("a procedure may do and give anything");
         self.meaning.give(Output::Unknown("a procedure's result"));
         Ok(())
     }
@@ -288,52 +302,6 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn create_table(&mut self, create: &CreateTable) -> Result<(), Unreadable> {
-        self.target(Action::Create, &create.name)?;
-        if create.or_replace {
-            self.target(Action::Drop, &create.name)?;
-        }
-        if let Some(source) = &create.clone {
-            // All that is in it goes to the new table.
-            let source = self.relation(source)?;
-            self.store(&source.items);
-        }
-        let others = [
-            create.with_aggregation_policy.is_some(),
-            create.with_row_access_policy.is_some(),
-            create.with_storage_lifecycle_policy.is_some(),
-            create.with_tags.is_some(),
-            create.location.is_some(),
-            create.external,
-            create.iceberg,
-            create.external_volume.is_some(),
-            create.catalog.is_some(),
-            create.base_location.is_some(),
-            create.like.is_some(),
-        ];
-        if others.contains(&true) {
-            // Policies, tags, places outside: named in ways that are not followed yet.
-            self.meaning.touch(Action::Create, Object::account());
-        }
-        if let Some(query) = &create.query {
-            self.stored_query(query)?;
-        }
-        self.meaning.give(Output::Known(Vec::new()));
-        Ok(())
-    }
-
-    fn create_view(&mut self, create: &CreateView) -> Result<(), Unreadable> {
-        let names = names(&create.name)?;
-        let view = Object::new(Class::View, self.catalogue.resolve(names));
-        self.meaning.touch(Action::Create, view.clone());
-        if create.or_replace || create.or_alter {
-            self.meaning.touch(Action::Drop, view);
-        }
-        self.stored_query(&create.query)?;
-        self.meaning.give(Output::Known(Vec::new()));
-        Ok(())
-    }
-
     fn copy(
         &mut self,
         kind: &CopyIntoSnowflakeKind,
@@ -353,7 +321,11 @@ impl Walk<'_> {
                 if let Some(query) = from.query {
                     self.stored_query(query)?;
                 }
-                let frame = Frame::default();
+                let alias: Vec<String> = from.alias.map(fold).transpose()?.into_iter().collect();
+                let frame = Frame {
+                    sources: vec![Source::named(alias, Vec::new())],
+                    ..Frame::default()
+                };
                 for item in from.items.unwrap_or_default() {
                     match item {
                         StageLoadSelectItemKind::SelectItem(
@@ -379,24 +351,22 @@ impl Walk<'_> {
             CopyIntoSnowflakeKind::Location => {
                 let place = self.place(into)?;
                 self.meaning.touch(Action::Unload, place);
+                let mut frame = Frame::default();
                 if let Some(object) = from.object {
-                    let source = self.relation(object)?;
-                    self.store(&source.items);
+                    frame.sources.push(self.relation(object)?);
                 }
                 if let Some(query) = from.query {
-                    self.stored_query(query)?;
+                    let items = self.query(query, None)?;
+                    frame.sources.push(Source::unnamed(items));
                 }
+                let env = Env {
+                    frame: &frame,
+                    outer: None,
+                };
+                self.store(&env.items());
                 if let Some(partition) = partition {
-                    // It becomes part of the files' names; which table's columns it may name was read above.
-                    let frame = Frame::default();
-                    let flow = self.value(
-                        partition,
-                        Env {
-                            frame: &frame,
-                            outer: None,
-                        },
-                        Clause::List,
-                    )?;
+                    // It becomes part of the files' names.
+                    let flow = self.made([partition], env, Clause::List)?;
                     self.note(&flow, Use::Store);
                 }
                 Ok(())
@@ -425,4 +395,5 @@ struct CopyFrom<'a> {
     object: Option<&'a ObjectName>,
     query: Option<&'a Query>,
     items: Option<&'a [StageLoadSelectItemKind]>,
+    alias: Option<&'a Ident>,
 }
