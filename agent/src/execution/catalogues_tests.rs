@@ -77,12 +77,15 @@ fn what_is_defined_anew_is_forgotten_and_so_is_all_that_is_in_it() {
         after("create or replace view db.s.t as select 1 a"),
         "DB.S.U"
     );
+    assert_eq!(
+        after("alter table db.s.t modify column c set tag pii = 'x'"),
+        "DB.S.U"
+    );
     assert_eq!(after("drop table db.x.t"), "DB.S.T DB.S.U");
     for sql in [
         "drop schema db.s",
         "drop database db",
         "alter table t add column c int",
-        "alter table db.s.t modify column c set tag pii = 'x'",
         "call p()",
     ] {
         assert_eq!(after(sql), "", "{sql}");

@@ -220,7 +220,7 @@ mod tests {
         };
         assert_eq!(
             told("create or replace view v as select * from t join x.u using (a);"),
-            "DB.S.T DB.X.U"
+            "DB.PUBLIC.T DB.S.T DB.X.U"
         );
         assert_eq!(told("select a from o.p.q"), "O.P.Q");
         assert_eq!(told("not sql"), "");
