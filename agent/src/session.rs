@@ -8,7 +8,10 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Mode;
-use crate::execution::{Chunks, Delivered, Detached, Execution, Recipient, Registry, State, Way};
+use crate::execution::{
+    Asking, Catalogues, Chunks, Context, Delivered, Detached, Execution, Reading, Recipient,
+    Registry, State, Way,
+};
 use crate::identity::Principal;
 use crate::mask::Ended;
 use crate::policy::{Bundle, Decision, decide};
@@ -28,6 +31,8 @@ pub struct Stages {
     pub registry: Registry,
     /// Finds the chunks of results.
     pub chunks: Chunks,
+    /// What is known of accounts' tables and views.
+    pub catalogues: Arc<Catalogues>,
     /// The time.
     pub clock: Clock,
 }
@@ -42,6 +47,8 @@ pub struct Asked {
     pub host: String,
     /// Through which login.
     pub login: Arc<Login>,
+    /// What the login's statements have made of its names.
+    pub context: Arc<Context>,
     /// The request as read.
     pub request: QueryRequest,
     /// What of its headers goes upstream.
@@ -101,6 +108,7 @@ impl Stages {
             account,
             host,
             login,
+            context,
             request,
             headers,
             fetches,
@@ -123,21 +131,43 @@ impl Stages {
         };
 
         let from = self.clock.mono_ns();
-        let statement = self.read(way, &to, &request, &fetches).await?;
+        let Reading {
+            statement,
+            current,
+            catalogue,
+            gap,
+            effect,
+            turn,
+        } = self
+            .understand(Asking {
+                way,
+                to: &to,
+                account: &account,
+                context: &context,
+                request: &request,
+                fetches: &fetches,
+            })
+            .await?;
         let kind = statement.kind();
         let decision = decide(
             &self.bundle,
             self.mode,
             &principal,
             &account.name,
+            &catalogue,
             statement,
         );
         draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;
+        draft.is_at(current);
         let decided_at = self.clock.now();
 
         let permit = match decision {
             Decision::Allow(permit) => permit,
             Decision::Forbid(refusal) => {
+                let refusal = match gap {
+                    Some(gap) => refusal.noting(&gap),
+                    None => refusal,
+                };
                 let reply = record::deliver_refusal(
                     &self.recorder,
                     &refusal,
@@ -170,6 +200,8 @@ impl Stages {
             self.registry.name(execution, query_id, earlier.clone());
             execution.advance(State::Running(query_id));
         };
+        let begun = context.begin(&effect);
+        self.catalogues.forget(&account.name, &effect);
         let unmasked = if execution.submit() {
             let name = execution.upstream_id().to_string();
             upstream::execute(
@@ -183,8 +215,12 @@ impl Stages {
             reply,
             withdrawn,
             ended,
+            aftermath,
             detached,
         } = self.deliver(unmasked, &to).await?;
+        context.end(&begun, aftermath);
+        self.catalogues.forget(&account.name, &effect);
+        drop(turn);
         let state = if withdrawn {
             State::Withdrawn(reply)
         } else {

@@ -17,8 +17,9 @@ use crate::mask::mask;
 use crate::policy::{Names, Source};
 use crate::record::{RecordMode, Settings, StatementRow};
 use crate::snowflake::answer::Form;
+use crate::snowflake::current::Current;
 use crate::snowflake::route::QueryId;
-use crate::statement::Kind;
+use crate::statement::{Catalogue, Kind};
 use crate::tasks;
 use crate::upstream::Unmasked;
 
@@ -54,6 +55,7 @@ fn stages(folder: &std::path::Path) -> Stages {
         recorder: Recorder::open(&settings, clock).unwrap(),
         registry: Registry::default(),
         chunks: Chunks::default(),
+        catalogues: Arc::new(Catalogues::new(Duration::from_secs(60), false, clock)),
         clock,
     }
 }
@@ -72,6 +74,7 @@ fn asked(execution: &Execution) -> Asked {
         account: Arc::new(Account::of_host(HOST)),
         host: HOST.to_owned(),
         login: Arc::new(Login::of_host(HOST)),
+        context: Arc::new(Context::opened(Current::default())),
         request: QueryRequest::read(br#"{"sqlText":"select 1"}"#, 1000).unwrap(),
         headers: Headers::pick(&HeaderMap::new()),
         fetches: Arc::new(Semaphore::new(1)),
@@ -178,7 +181,10 @@ impl Asking {
             query_id: QueryId::mint(),
             form: Form::V1,
         };
-        let read = self.stages.read(way, &to, &request, fetches).await;
+        let read = self
+            .stages
+            .read(way, &to, &request, &Catalogue::default(), fetches)
+            .await;
         read.unwrap().kind()
     }
 

@@ -249,6 +249,7 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
         accounts,
         identity,
         policy,
+        catalogue,
         record,
         limits,
         source,
@@ -284,6 +285,14 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
             by(&account.credential)
         ));
         lines.extend(granted::lines(account));
+        lines.extend(account.tag_canary.as_ref().map(|canary| {
+            format!(
+                "              tags count as known where `{}` of column `{}` of {} is seen",
+                canary.tag,
+                canary.column,
+                canary.table.join(".")
+            )
+        }));
         for alias in &account.aliases {
             lines.push(format!("              also {alias}"));
         }
@@ -294,6 +303,10 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
     lines.extend(identities(identity));
     lines.extend([
         format!("  policy    {policies} in `{}`", policy.dir.display()),
+        format!(
+            "  catalogue what an account says of its objects counts for {:?}",
+            catalogue.ttl
+        ),
         format!(
             "  record    {} to {}, spool up to {}, sealed every {:?}",
             record.mode.as_str(),

@@ -22,6 +22,7 @@ pub mod duckdb;
 mod failure;
 mod flush;
 mod granted;
+mod policy;
 mod login;
 mod reading;
 pub mod replay;
@@ -98,6 +99,7 @@ struct Cli {
 const OVERVIEW: &str = "\
 In the order of use:
   icecore check                        is the config good, and what is wrong with it
+  icecore policy explain 'select 1'    what a statement does, and what the policies say of it
   icecore daemon                       governs the host's sessions; a service, as root
   icecore login                        shows who you are; again after a restart of the daemon
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
@@ -116,6 +118,7 @@ does. Results go to standard output, all else to standard error.";
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Policy(policy::Args),
     Daemon(daemon::Args),
     Login(login::Args),
     Run(run::Args),
@@ -154,6 +157,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Login(args)) => login::run(&args, clock),
         Some(Command::Run(args)) => run::run(args, clock),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Detach(args)) => detach::run(&args, clock),
         Some(Command::Flush(args)) => flush::run(&args),
         Some(Command::Sessions(args)) => sessions::run(args),

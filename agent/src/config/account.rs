@@ -2,12 +2,12 @@
 
 use toml::Value;
 
-use super::Account;
 use super::credential;
 use super::grant::{Defaults, grant};
 use super::host::{ACCOUNT_HOST, account_name, is_account_host, same_account_key};
 use super::problem::Problems;
 use super::section::{List, Section};
+use super::{Account, TagCanary};
 
 /// Other names of one account.
 const ALIASES: List = List {
@@ -94,6 +94,9 @@ fn account(mut section: Section<'_>, issuers: &[String]) -> Account {
         user: section.required("user", NAME, "\"ICECORE_SVC\"", name),
         role: section.required("role", NAME, "\"ANALYST\"", name),
         warehouse: section.optional("warehouse", NAME, name),
+        tag_canary: section
+            .optional("tag_canary", "a table", |value| value.as_table().cloned())
+            .map(|table| tag_canary(section.inside("tag_canary", table))),
         credential: credential::credential(&mut section),
         grants: Vec::new(),
         host,
@@ -110,6 +113,23 @@ fn account(mut section: Section<'_>, issuers: &[String]) -> Account {
         .collect();
     section.finish();
     account
+}
+
+fn tag_canary(mut section: Section<'_>) -> TagCanary {
+    let table = "a name of database, schema and table as Snowflake keeps it, joined by dots";
+    let read = |value: &Value| {
+        let names: Vec<String> = value.as_str()?.split('.').map(str::to_owned).collect();
+        let names = <[String; 3]>::try_from(names).ok()?;
+        let is_name = |text: &String| !text.is_empty() && !text.contains(['"', '\'', '\\']);
+        names.iter().all(is_name).then_some(names)
+    };
+    let canary = TagCanary {
+        table: section.required("table", table, "\"GOVERNANCE.PUBLIC.CANARY\"", read),
+        column: section.required("column", NAME, "\"C\"", name),
+        tag: section.required("tag", NAME, "\"PII\"", name),
+    };
+    section.finish();
+    canary
 }
 
 fn account_host(value: &Value) -> Option<String> {

@@ -15,6 +15,7 @@ mod saml;
 mod section;
 mod sign_in;
 mod source;
+mod text;
 mod trust;
 mod typed;
 pub(crate) mod unit;
@@ -32,6 +33,7 @@ pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
 pub use sign_in::SignIn;
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
+pub(crate) use text::read_text;
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 
 use problem::Problems;
@@ -56,6 +58,8 @@ pub struct Config {
     pub identity: Identity,
     /// Section `[policy]`.
     pub policy: Policy,
+    /// Section `[catalogue]`.
+    pub catalogue: Catalogue,
     /// Section `[record]`.
     pub record: Record,
     /// Section `[limits]`.
@@ -142,6 +146,8 @@ pub struct Account {
     pub role: String,
     /// The warehouse every login gets, if one is pinned.
     pub warehouse: Option<String>,
+    /// Shows whether a login sees tags; without one they count as unknown.
+    pub tag_canary: Option<TagCanary>,
     /// How the proxy proves who it is.
     pub credential: Credential,
     /// The `[[account.grant]]` tables. Where there are any, they alone say who is let in, and as whom.
@@ -228,6 +234,24 @@ impl Credential {
 pub struct Policy {
     /// Every `*.cedar` file in this folder counts.
     pub dir: PathBuf,
+}
+
+/// How long what accounts say of their objects is taken for true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalogue {
+    /// That long.
+    pub ttl: Duration,
+}
+
+/// A column that is known to have a tag: whoever sees that tag sees tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagCanary {
+    /// Database, schema and table, as Snowflake keeps their names.
+    pub table: [String; 3],
+    /// The column.
+    pub column: String,
+    /// The tag's name.
+    pub tag: String,
 }
 
 /// How the record is kept.

@@ -14,7 +14,9 @@ use super::identity::identity;
 use super::problem::{Problems, line_and_column};
 use super::section::{List, Section, shown};
 use super::unit;
-use super::{Capture, Config, Daemon, Limits, Mode, Policy, Record, RecordMode, Upstream};
+use super::{
+    Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Record, RecordMode, Upstream,
+};
 
 /// What is read, apart from the text itself.
 pub(super) struct Source<'s> {
@@ -37,6 +39,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
     let issuers: Vec<String> = identity.issuer_names().map(str::to_owned).collect();
     let accounts = account::accounts(of_accounts, &issuers, problems);
     let policy = policy(root.section("policy"));
+    let catalogue = catalogue(root.section("catalogue"));
     let record = record(root.section("record"));
     let limits = limits(root.section("limits"));
     root.finish();
@@ -47,6 +50,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
         accounts,
         identity,
         policy,
+        catalogue,
         record,
         limits,
         source: source.file.to_owned(),
@@ -195,6 +199,12 @@ fn policy(mut section: Section<'_>) -> Policy {
         .unwrap_or_else(|| PathBuf::from("/etc/icecore/policies"));
     section.finish();
     Policy { dir }
+}
+
+fn catalogue(mut section: Section<'_>) -> Catalogue {
+    let ttl = duration(&mut section, "ttl", 60, 1..=3600);
+    section.finish();
+    Catalogue { ttl }
 }
 
 fn record(mut section: Section<'_>) -> Record {

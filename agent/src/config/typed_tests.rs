@@ -169,11 +169,11 @@ fn unknown_keys_are_told_with_the_nearest_known_one() {
     );
     check_section(
         "[colour]",
-        "colour: expected one of the keys daemon, capture, upstream, account, identity, policy, record, limits, found an unknown key",
+        "colour: expected one of the keys daemon, capture, upstream, account, identity, policy, catalogue, record, limits, found an unknown key",
     );
     check_account(
         "warehous = \"WH\"",
-        "account[0].warehous: expected one of the keys host, aliases, name, user, role, warehouse, credential, grant, found an unknown key (did you mean `warehouse`?)",
+        "account[0].warehous: expected one of the keys host, aliases, name, user, role, warehouse, tag_canary, credential, grant, found an unknown key (did you mean `warehouse`?)",
     );
 }
 
@@ -454,4 +454,27 @@ fn run_dir_is_read_whatever_else_is_wrong() {
     );
     assert_eq!(run_dir("", &problems), Path::new("/run/icecore"));
     assert!(problems.into_errors(Path::new("/i")).problems.is_empty());
+}
+
+#[test]
+fn a_tag_canary_names_a_column_of_a_whole_table() {
+    let with = |canary: &str| format!("{LEAST}tag_canary = {canary}");
+    let config = read_text(&with(
+        r#"{ table = "GOV.PUBLIC.CANARY", column = "C", tag = "PII" }"#,
+    ))
+    .unwrap();
+    let canary = config.accounts[0].tag_canary.as_ref().unwrap();
+    assert_eq!(canary.table.join("/"), "GOV/PUBLIC/CANARY");
+    assert_eq!((canary.column.as_str(), canary.tag.as_str()), ("C", "PII"));
+    assert_eq!(config.catalogue.ttl, Duration::from_secs(60));
+    check(
+        &with(r#"{ table = "CANARY", column = "C", tag = "PII" }"#),
+        &[
+            "account[0].tag_canary.table: expected a name of database, schema and table as Snowflake keeps it, joined by dots, found \"CANARY\"",
+        ],
+    );
+    check_section(
+        "[catalogue]\nttl = \"2h\"",
+        "catalogue.ttl: expected a duration from 1s to 3600s, found 7200s",
+    );
 }

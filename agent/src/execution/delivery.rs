@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::query::{Conclusion, Detached, Known, QueryRef, Realm, Sent, Standing};
 use super::{ANSWER_WITHIN, Answer};
 use crate::id::{LoginId, SessionId};
-use crate::mask::{Ended, Masked, mask};
+use crate::mask::{Aftermath, Ended, Masked, mask};
 use crate::record::{self, RecordError, Reply};
 use crate::session::Stages;
 use crate::snowflake::answer::Form;
@@ -78,6 +78,8 @@ pub struct Delivered {
     pub withdrawn: bool,
     /// How it ended, for the session's counters.
     pub ended: Ended,
+    /// What is known of its login after it.
+    pub aftermath: Aftermath,
     /// What waits for its end, if Snowflake goes on with it.
     pub detached: Option<Arc<Detached>>,
 }
@@ -119,6 +121,7 @@ impl Stages {
         let mut masked = self.mask(unmasked, to);
         let conclusion = self.concluded(&masked, to);
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
+        let aftermath = masked.outcome().aftermath();
         let (statement, chunks) = (masked.statement(), masked.take_chunks());
         let mut turn = Turn::take(waiting.as_deref(), &conclusion).await;
         let (recorder, now) = (&self.recorder, self.clock.now());
@@ -136,6 +139,7 @@ impl Stages {
             reply,
             withdrawn,
             ended,
+            aftermath,
             detached,
         })
     }

@@ -3,11 +3,15 @@
 //! A statement outlives the HTTP request that brought it: a replay joins it, a poll waits for it, an abort from
 //! another connection withdraws it.
 
+mod catalogues;
 mod chunks;
+mod context;
 mod delivery;
+mod effect;
 mod kept;
 mod queries;
 mod query;
+mod reading;
 mod registry;
 mod request;
 mod scan;
@@ -24,9 +28,13 @@ use crate::record::Reply;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 
+pub use catalogues::Catalogues;
 pub use chunks::{Chunks, Handle, Sought};
+pub use context::{Context, Turn};
 pub use delivery::{Delivered, Fetched, Look, Recipient, Way};
+pub use effect::Effect;
 pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, Standing};
+pub use reading::{Asking, Reading};
 pub use registry::{Joined, Registry};
 pub use request::UpstreamId;
 

@@ -11,13 +11,13 @@ use crate::record::RecordError;
 use crate::session::Stages;
 use crate::snowflake::query::QueryRequest;
 use crate::snowflake::route::QueryId;
-use crate::statement::{Scope, Statement};
+use crate::statement::{Catalogue, Scope, Statement};
 
 /// Most results that one request waits for, so that it comes to an end.
 const SCANS_MAX: usize = 8;
 
 impl Stages {
-    /// Reads a request's text in the scope of its session.
+    /// Reads a request's text in the scope of its session, by what is known of the account.
     ///
     /// A result of the session that nobody has compared with what was judged is compared first: a driver may know that
     /// its statement has ended before Icecore looked; that takes one of the session's `fetches`. One that cannot be
@@ -30,11 +30,12 @@ impl Stages {
         way: Way<'_>,
         to: &Recipient<'_>,
         request: &QueryRequest,
+        catalogue: &Catalogue,
         fetches: &Semaphore,
     ) -> Result<Statement, RecordError> {
         let mut waited = HashSet::new();
         loop {
-            let (statement, early) = self.read_as_known(to, request);
+            let (statement, early) = self.read_as_known(to, request, catalogue);
             let Some(query_id) = early else {
                 return Ok(statement);
             };
@@ -50,6 +51,7 @@ impl Stages {
         &self,
         to: &Recipient<'_>,
         request: &QueryRequest,
+        catalogue: &Catalogue,
     ) -> (Statement, Option<QueryId>) {
         let early = Cell::new(None);
         let knows = |query_id| {
@@ -67,8 +69,8 @@ impl Stages {
                 None | Some(Standing::Unnamed | Standing::Withheld) => false,
             }
         };
-        let statement =
-            Statement::read_all(request.sql_text(), request.count(), &Scope::new(&knows));
+        let scope = Scope::new(&knows).with(catalogue);
+        let statement = Statement::read_all(request.sql_text(), request.count(), &scope);
         (statement, early.get())
     }
 }

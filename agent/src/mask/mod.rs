@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::id::StatementId;
 use crate::snowflake::answer::{Answer, Body, Form, code};
 use crate::snowflake::chunks::NamedChunk;
+use crate::snowflake::current::Current;
 use crate::snowflake::route::QueryId;
 use crate::upstream::{Earlier, Said, Subject, Unmasked, UpstreamError};
 
@@ -64,6 +65,8 @@ pub struct Outcome {
     pub chunks: usize,
     /// The partition of the result that was asked for, if one was.
     pub partition: Option<u32>,
+    /// The login's database and schema after the statement, where the answer of one that is over says them.
+    pub current: Option<Current>,
     /// The answer's plain bytes as they came.
     pub upstream_body: Option<Bytes>,
 }
@@ -90,6 +93,17 @@ impl Outcome {
         self.succeeded && !self.in_progress && self.withheld.is_none() && is_whole
     }
 
+    /// Tells how much is known of what the statement left behind in its login.
+    #[must_use]
+    pub fn aftermath(&self) -> Aftermath {
+        let is_over = self.withdrawn || self.error_code.is_some();
+        match &self.current {
+            Some(current) => Aftermath::Told(current.clone()),
+            None if is_over && !self.in_progress && !self.is_elsewhere => Aftermath::Over,
+            None => Aftermath::Open,
+        }
+    }
+
     /// Sums the outcome up for the session's counters.
     #[must_use]
     pub fn ended(&self) -> Ended {
@@ -99,6 +113,17 @@ impl Outcome {
             (false, None) => Ended::Failed,
         }
     }
+}
+
+/// What is known of a login after a statement of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aftermath {
+    /// Snowflake said in which database and schema it is.
+    Told(Current),
+    /// The statement is over, and nothing was said.
+    Over,
+    /// The statement may go on, or may not have been carried out yet.
+    Open,
 }
 
 /// How a statement ended, for the session's counters.
@@ -218,6 +243,9 @@ fn read(answer: &Answer) -> Outcome {
         children: Vec::new(),
         chunks: 0,
         partition: None,
+        current: answer
+            .current()
+            .filter(|_| !failed && !answer.in_progress()),
         upstream_body: None,
     }
 }

@@ -5,18 +5,22 @@ use std::fmt;
 use std::str::FromStr;
 
 use cedar_policy::{
-    Effect, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, Validator,
+    ActionConstraint, Effect, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationError,
+    ValidationMode, Validator,
 };
 use miette::Diagnostic;
 
-use super::names::{self, ACTIONS, Names};
-use crate::config::line_and_column;
+use super::names::{self, Names};
+use super::remedy::Remedy;
+use super::slice::{Slice, slices};
+use super::verb::{VERBS, Verb};
+use crate::config::{line_and_column, nearest};
 
 /// The world as policies see it.
 const SCHEMA: &str = include_str!("icecore.cedarschema");
 
-/// Annotations that a policy may carry. `@remedy` and `@flag` are refused until their stages act on them.
-const ANNOTATIONS: [&str; 2] = ["id", "reason"];
+/// Annotations that a policy may carry.
+const ANNOTATIONS: [&str; 4] = ["id", "reason", "remedy", "flag"];
 
 /// One policy file's name and text.
 #[derive(Clone, Debug)]
@@ -65,7 +69,10 @@ impl std::error::Error for PolicyProblem {}
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) policies: PolicySet,
+    pub(super) slices: BTreeMap<Verb, Slice>,
     pub(super) reasons: BTreeMap<PolicyId, String>,
+    pub(super) remedies: BTreeMap<PolicyId, Remedy>,
+    pub(super) flags: BTreeMap<PolicyId, String>,
     pub(super) schema: Schema,
     pub(super) warnings: Vec<PolicyProblem>,
 }
@@ -87,6 +94,8 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         names,
         policies: PolicySet::new(),
         reasons: BTreeMap::new(),
+        remedies: BTreeMap::new(),
+        flags: BTreeMap::new(),
         sources: BTreeMap::new(),
         problems: Vec::new(),
     };
@@ -97,16 +106,30 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
     let Loading {
         policies,
         reasons,
+        remedies,
+        flags,
         mut problems,
         ..
     } = loading;
+    let slices = slices(&policies).unwrap_or_else(|text| {
+        problems.push(PolicyProblem {
+            gravity: Gravity::Error,
+            file: "policies".to_owned(),
+            place: None,
+            text,
+        });
+        BTreeMap::new()
+    });
     problems.sort_by(|one, other| (&one.file, one.place).cmp(&(&other.file, other.place)));
     if problems.iter().any(|one| one.gravity == Gravity::Error) {
         return Err(problems);
     }
     Ok(Loaded {
         policies,
+        slices,
         reasons,
+        remedies,
+        flags,
         schema,
         warnings: problems,
     })
@@ -117,6 +140,8 @@ struct Loading<'l> {
     names: &'l Names<'l>,
     policies: PolicySet,
     reasons: BTreeMap<PolicyId, String>,
+    remedies: BTreeMap<PolicyId, Remedy>,
+    flags: BTreeMap<PolicyId, String>,
     /// The file of each policy.
     sources: BTreeMap<PolicyId, &'l Source>,
     problems: Vec<PolicyProblem>,
@@ -170,11 +195,52 @@ impl<'l> Loading<'l> {
         if let Some(reason) = reason {
             self.reasons.insert(cedar_id.clone(), reason);
         }
+        self.add_remedy(source, policy, id, at);
+        self.add_flag(source, policy, id, at);
         if self.policies.add(policy.new_id(cedar_id.clone())).is_err() {
             let text = format!("policy `{id}`: expected an id of its own, found it twice");
             return self.error(source, at, text);
         }
         self.sources.insert(cedar_id, source);
+    }
+
+    fn add_remedy(&mut self, source: &'l Source, policy: &Policy, id: &str, at: Option<usize>) {
+        let Some(text) = policy.annotation("remedy") else {
+            return;
+        };
+        let remedy = Remedy::read(text);
+        let of_columns = |action: &EntityUid| action.id().unescaped() == Verb::Project.name();
+        let is_of_columns = match policy.action_constraint() {
+            ActionConstraint::Any => false,
+            ActionConstraint::In(actions) => actions.iter().all(of_columns),
+            ActionConstraint::Eq(action) => of_columns(&action),
+        };
+        let expected = match &remedy {
+            _ if policy.effect() == Effect::Permit => "`@remedy` on a forbid, found it on a permit",
+            None => "a remedy `mask:TRANSFORM` or `hold:GROUP`, found another",
+            Some(Remedy::Mask(_)) if !is_of_columns => {
+                "`mask` on the action `project` alone, found other actions"
+            }
+            Some(Remedy::Mask(_) | Remedy::Hold(_)) => "",
+        };
+        match remedy {
+            Some(remedy) if expected.is_empty() => {
+                self.remedies.insert(PolicyId::new(id), remedy);
+            }
+            Some(_) | None => self.error(source, at, format!("policy `{id}`: expected {expected}")),
+        }
+    }
+
+    fn add_flag(&mut self, source: &'l Source, policy: &Policy, id: &str, at: Option<usize>) {
+        let Some(text) = policy.annotation("flag") else {
+            return;
+        };
+        if policy.effect() == Effect::Forbid {
+            let text = format!("policy `{id}`: expected `@flag` on a permit, found it on a forbid");
+            return self.error(source, at, text);
+        }
+        self.flags
+            .insert(PolicyId::new(id), format!("{id}: {text}"));
     }
 
     /// Checks the policies against the schema.
@@ -184,8 +250,15 @@ impl<'l> Loading<'l> {
         for error in result.validation_errors() {
             let mut text = said(error);
             if matches!(error, ValidationError::UnrecognizedActionId(_)) {
-                let known: Vec<&str> = ACTIONS.into_iter().map(|action| action.name()).collect();
-                text.push_str(&format!("; there are {}", known.join(", ")));
+                let known: Vec<&str> = VERBS.into_iter().map(Verb::name).collect();
+                // Cedar's own suggestion looks at the whole name, which is nearest to the shortest.
+                let told = text.split(" (did you mean").next().unwrap_or_default();
+                let typed = told.rsplit("::").next().unwrap_or_default();
+                let typed = typed.trim_matches(['`', '"']);
+                let hint = nearest(typed, &known)
+                    .map(|word| format!(" (did you mean `{word}`?)"))
+                    .unwrap_or_default();
+                text = format!("{told}{hint}; there are {}", known.join(", "));
             }
             self.of_policy(Gravity::Error, error.policy_id(), offset(error), text);
         }

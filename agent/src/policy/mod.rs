@@ -3,20 +3,30 @@
 //! A statement is allowed when a policy permits its action and none forbids it. Everything else is refused: no
 //! policy, an error while one is evaluated, a statement that cannot be read.
 
+mod ask;
 mod bundle;
 mod context;
 mod load;
 mod names;
+mod remedy;
+mod slice;
+mod verb;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub use bundle::Bundle;
 pub use load::{Gravity, PolicyProblem, Source};
 pub use names::Names;
 
+use ask::{Ask, Resource};
+use bundle::Allowed;
+use verb::Verb;
+
 use crate::config::Mode;
-use crate::identity::Principal;
-use crate::statement::{Kind, Statement};
+use crate::identity::{Identity, Principal};
+use crate::statement::{Catalogue, Object, Statement};
 
 /// Name of the rule that refuses what no policy allows.
 pub const DEFAULT_RULE: &str = "default-deny";
@@ -26,6 +36,12 @@ pub const UNREADABLE_RULE: &str = "unreadable";
 
 /// Name of the rule that refuses when a policy cannot be evaluated.
 pub const ERROR_RULE: &str = "evaluation-error";
+
+/// Name of the rule that refuses what reads columns that nobody can tell.
+pub const LINEAGE_RULE: &str = "unknown-lineage";
+
+/// Name of the rule that refuses code which may reach what policies forbid.
+pub const HIDDEN_RULE: &str = "unknown-effects";
 
 /// Why a statement is refused, or in `observe` would have been.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +69,7 @@ impl Reason {
 pub struct Permit {
     statement: Statement,
     rules: Vec<String>,
+    flags: Vec<String>,
     overruled: Option<Reason>,
 }
 
@@ -67,6 +84,12 @@ impl Permit {
     #[must_use]
     pub fn rules(&self) -> &[String] {
         &self.rules
+    }
+
+    /// Says what the rules that allow it note of it, each with the rule's name before it.
+    #[must_use]
+    pub fn flags(&self) -> &[String] {
+        &self.flags
     }
 
     /// Says why `enforce` would have refused, where `observe` let it through.
@@ -88,6 +111,13 @@ impl Refusal {
     #[must_use]
     pub fn statement(&self) -> &Statement {
         &self.statement
+    }
+
+    /// Adds what kept Icecore from knowing more.
+    #[must_use]
+    pub fn noting(mut self, note: &str) -> Self {
+        self.reason.text = format!("{}; {note}", self.reason.text);
+        self
     }
 
     /// Says why.
@@ -113,66 +143,182 @@ pub fn decide(
     mode: Mode,
     principal: &Principal,
     account: &str,
+    catalogue: &Catalogue,
     statement: Statement,
 ) -> Decision {
-    let verdict = judge(bundle, principal, account, &statement);
+    let asker = Asker {
+        bundle,
+        identity: principal.identity(),
+        account,
+        catalogue,
+    };
+    let verdict = asker.judge(&statement);
     match (verdict, mode) {
-        (Ok(rules), Mode::Enforce | Mode::Observe) => Decision::Allow(Permit {
+        (Ok(Allowed { rules, flags }), Mode::Enforce | Mode::Observe) => Decision::Allow(Permit {
             statement,
             rules,
+            flags,
             overruled: None,
         }),
         (Err(reason), Mode::Observe) => Decision::Allow(Permit {
             statement,
             rules: reason.rules.clone(),
+            flags: Vec::new(),
             overruled: Some(reason),
         }),
         (Err(reason), Mode::Enforce) => Decision::Forbid(Refusal { statement, reason }),
     }
 }
 
-/// Names the rules that allow, or says why not.
-fn judge(
-    bundle: &Bundle,
-    principal: &Principal,
-    account: &str,
-    statement: &Statement,
-) -> Result<Vec<String>, Reason> {
-    let parts = statement.parts();
-    if parts.is_empty() {
-        return judge_one(bundle, principal, account, statement);
-    }
-    // Rules see a statement's kind and no more, so that each kind needs to be decided once.
-    let mut decided: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
-    for (number, part) in (1..).zip(parts) {
-        if part.problem().is_none() && decided.contains_key(&part.kind()) {
-            continue;
-        }
-        let allowed = judge_one(bundle, principal, account, part).map_err(|reason| Reason {
-            text: format!("statement {number} of {}: {}", parts.len(), reason.text),
-            ..reason
-        })?;
-        decided.insert(part.kind(), allowed);
-    }
-    let rules: BTreeSet<String> = decided.into_values().flatten().collect();
-    Ok(rules.into_iter().collect())
+/// What policies say of a statement, for people who ask; nothing can be run by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The rules that allow or refuse.
+    pub rules: Vec<String>,
+    /// What the rules that allow note of it.
+    pub flags: Vec<String>,
+    /// Why it is refused; none if it is allowed.
+    pub reason: Option<String>,
 }
 
-fn judge_one(
+impl Verdict {
+    /// Tells whether the statement would run.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    /// Says it in one line.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let rules = self.rules.join(", ");
+        match &self.reason {
+            None => format!("allowed by {rules}"),
+            Some(reason) => format!("refused by {rules}: {reason}"),
+        }
+    }
+}
+
+/// Says what the policies would decide.
+#[must_use]
+pub fn explain(
     bundle: &Bundle,
-    principal: &Principal,
+    identity: &Arc<Identity>,
     account: &str,
+    catalogue: &Catalogue,
     statement: &Statement,
-) -> Result<Vec<String>, Reason> {
-    match statement.kind().action() {
-        Some(action) => bundle.evaluate(principal, account, action, statement.kind()),
-        None => Err(Reason {
-            rules: vec![UNREADABLE_RULE.to_owned()],
-            text: statement
-                .problem()
-                .unwrap_or("its effects are not known to Icecore")
-                .to_owned(),
-        }),
+) -> Verdict {
+    let asker = Asker {
+        bundle,
+        identity,
+        account,
+        catalogue,
+    };
+    match asker.judge(statement) {
+        Ok(Allowed { rules, flags }) => Verdict {
+            rules,
+            flags,
+            reason: None,
+        },
+        Err(Reason { rules, text }) => Verdict {
+            rules,
+            flags: Vec::new(),
+            reason: Some(text),
+        },
+    }
+}
+
+/// Who asks, of whom, and what is known.
+struct Asker<'a> {
+    bundle: &'a Bundle,
+    identity: &'a Arc<Identity>,
+    account: &'a str,
+    catalogue: &'a Catalogue,
+}
+
+impl Asker<'_> {
+    /// Names the rules that allow, or says why not.
+    fn judge(&self, statement: &Statement) -> Result<Allowed, Reason> {
+        let parts = statement.parts();
+        if parts.is_empty() {
+            return self.judge_one(statement, self.catalogue);
+        }
+        let (mut rules, mut flags) = (BTreeSet::new(), BTreeSet::new());
+        let mut catalogue = Cow::Borrowed(self.catalogue);
+        for (number, part) in (1..).zip(parts) {
+            let allowed = self.judge_one(part, &catalogue).map_err(|reason| Reason {
+                text: format!("statement {number} of {}: {}", parts.len(), reason.text),
+                ..reason
+            })?;
+            if let Some(meaning) = part.meaning().filter(|meaning| meaning.changes_names()) {
+                catalogue.to_mut().follow(meaning);
+            }
+            rules.extend(allowed.rules);
+            flags.extend(allowed.flags);
+        }
+        Ok(Allowed {
+            rules: rules.into_iter().collect(),
+            flags: flags.into_iter().collect(),
+        })
+    }
+
+    fn judge_one(&self, statement: &Statement, catalogue: &Catalogue) -> Result<Allowed, Reason> {
+        let (Some(action), Some(meaning)) = (statement.kind().action(), statement.meaning()) else {
+            let problem = statement.problem();
+            return Err(Reason {
+                rules: vec![UNREADABLE_RULE.to_owned()],
+                text: problem
+                    .unwrap_or("its effects are not known to Icecore")
+                    .to_owned(),
+            });
+        };
+        let doubt = meaning
+            .doubts()
+            .first()
+            .filter(|_| self.bundle.looks_at_columns());
+        if let Some(doubt) = doubt {
+            return Err(Reason {
+                rules: vec![LINEAGE_RULE.to_owned()],
+                text: format!(
+                    "policies look at columns, and what this reads cannot be told: {doubt}"
+                ),
+            });
+        }
+        let hidden = meaning.hidden().first();
+        if let Some(hidden) = hidden.filter(|_| self.bundle.forbids_some()) {
+            return Err(Reason {
+                rules: vec![HIDDEN_RULE.to_owned()],
+                text: format!(
+                    "policies forbid some objects, and what this does cannot be told: {hidden}"
+                ),
+            });
+        }
+        let mut asks = ask::asks(meaning, catalogue);
+        // Whatever the walk over its objects found: what the statement is must be allowed of something.
+        let verb = Verb::of(action);
+        if !asks.iter().any(|ask| ask.verb == verb) {
+            let account = Object::account();
+            asks.insert(Ask {
+                verb,
+                resource: Resource::Object {
+                    class: account.class(),
+                    path: account.path().clone(),
+                },
+                is_stored: false,
+            });
+        }
+        let (mut rules, mut flags) = (BTreeSet::new(), BTreeSet::new());
+        for ask in &asks {
+            let allowed =
+                self.bundle
+                    .evaluate(self.identity, self.account, statement.kind(), ask)?;
+            rules.extend(allowed.rules);
+            flags.extend(allowed.flags);
+        }
+        Ok(Allowed {
+            rules: rules.into_iter().collect(),
+            flags: flags.into_iter().collect(),
+        })
     }
 }
 

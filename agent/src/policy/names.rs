@@ -6,24 +6,7 @@ use cedar_policy_core::ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Polic
 use super::load::Gravity;
 use crate::config::nearest;
 use crate::identity::Users;
-use crate::statement::{Action, Kind};
-
-/// Every action that a policy can allow, in the order in which refusals list them.
-pub(super) const ACTIONS: [Action; 13] = [
-    Action::Read,
-    Action::Session,
-    Action::Write,
-    Action::Create,
-    Action::Alter,
-    Action::Drop,
-    Action::Grant,
-    Action::Call,
-    Action::CopyIn,
-    Action::Unload,
-    Action::Put,
-    Action::UseRole,
-    Action::UseWarehouse,
-];
+use crate::statement::Kind;
 
 /// The names that a host has.
 #[derive(Clone, Copy, Debug)]

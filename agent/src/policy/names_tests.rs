@@ -170,8 +170,8 @@ fn unknown_actions_are_told_with_their_place_and_the_known_ones() {
         &[(
             Gravity::Error,
             "p.cedar: line 2, column 30: for policy `a`, unrecognized action `Icecore::Action::\"raed\"` (did you mean \
-             `Icecore::Action::\"read\"`?); there are read, session, write, create, alter, drop, grant, call, copy_in, \
-             unload, put, use_role, use_warehouse",
+             `read`?); there are read, project, filter, session, write, create, alter, drop, grant, call, copy_in, \
+             unload, put, get, use_role, use_warehouse",
         )],
     );
 }

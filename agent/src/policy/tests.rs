@@ -36,6 +36,7 @@ fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
         mode,
         &principal,
         "ACME",
+        &Catalogue::default(),
         Statement::read(sql, &Scope::new(&|_| false)),
     )
 }
@@ -95,6 +96,73 @@ fn the_policy_that_the_readme_shows_is_good() {
     assert_eq!((bundle.len(), bundle.warnings()), (1, &[][..]));
 }
 
+/// Everything but one column, and what a login with a place would have seen of it.
+#[track_caller]
+fn but_one_column(sql: &str) -> Verdict {
+    const BUT_ONE: &str = r#"
+        @id("anything") permit (principal, action, resource);
+        @id("no-price") forbid (principal, action == Icecore::Action::"project", resource == Icecore::Column::"ACME.DB.S.T.PRICE");
+    "#;
+    let catalogue = Catalogue::described(
+        r#"
+        database = "DB"
+        schema = "S"
+        [tables]
+        "DB.S.T" = ["ID NUMBER", "PRICE NUMBER"]
+        "#,
+    );
+    let catalogue = catalogue.unwrap();
+    let principal = Principal::host_user("ci".to_owned(), 1001);
+    let scope = Scope::new(&|_| false).with(&catalogue);
+    let statement = Statement::read_all(sql, Count::Any, &scope);
+    explain(
+        &bundle(BUT_ONE),
+        principal.identity(),
+        "ACME",
+        &catalogue,
+        &statement,
+    )
+}
+
+#[test]
+fn what_may_hide_a_forbidden_column_is_refused() {
+    for (sql, rule) in [
+        ("select price from t", "no-price"),
+        ("select x from some_view", "unknown-relation"),
+        ("select s.f(id) from t", LINEAGE_RULE),
+        (
+            "alter table t rename to u; select price from u",
+            "unknown-relation",
+        ),
+        (
+            "alter table t swap with u; select id, price from t",
+            "unknown-relation",
+        ),
+        ("use schema other; select price from t", "unknown-relation"),
+    ] {
+        let verdict = but_one_column(sql);
+        assert_eq!(verdict.rules, [rule], "{sql}: {:?}", verdict.reason);
+    }
+    assert!(but_one_column("select id from t").is_allowed());
+}
+
+#[test]
+fn code_that_runs_unread_may_reach_a_forbidden_object() {
+    let mixed = bundle(
+        r#"
+        @id("calls") permit (principal, action in [Icecore::Action::"call", Icecore::Action::"read"], resource);
+        @id("no-drop") forbid (principal, action == Icecore::Action::"drop", resource in Icecore::Database::"ACME.OTHER");
+        "#,
+    );
+    refused_by(&mixed, "call db.s.p()", HIDDEN_RULE);
+    let lone =
+        bundle(r#"@id("calls") permit (principal, action == Icecore::Action::"call", resource);"#);
+    assert!(matches!(
+        verdict(&lone, Mode::Enforce, "call db.s.p()"),
+        Decision::Allow(_)
+    ));
+}
+
 #[test]
 fn a_refusal_says_what_is_allowed_instead() {
     let Decision::Forbid(refusal) = verdict(&bundle(READ_ONLY), Mode::Enforce, "drop table t")
@@ -103,7 +171,7 @@ fn a_refusal_says_what_is_allowed_instead() {
     };
     assert_eq!(
         refusal.reason().text(),
-        "no policy allows `drop` here; allowed: read, session"
+        "no policy allows `drop` of table T, whose database or schema Icecore does not know; allowed there: read, session"
     );
 }
 
@@ -141,7 +209,7 @@ fn problems_of_a_file_are_told_with_their_place() {
     assert!(problems("permit (principal, action, resource);")[0].contains("expected `@id(\"…\")`"));
     assert!(
         problems("@id(\"a\") @remedy(\"mask:hash\") forbid (principal, action, resource);")[0]
-            .contains("`@remedy` has no effect")
+            .contains("`mask` on the action `project` alone")
     );
     assert!(
         problems("@id(\"a\") permit (principal, action == Icecore::Action::\"raed\", resource);")
@@ -207,7 +275,14 @@ fn a_remembered_verdict_answers_its_own_question_alone() {
     let allows = |user: &str, account: &str, sql: &str| {
         let principal = Principal::host_user(user.to_owned(), 1001);
         let statement = Statement::read(sql, &Scope::new(&|_| false));
-        let decision = decide(&bundle, Mode::Enforce, &principal, account, statement);
+        let decision = decide(
+            &bundle,
+            Mode::Enforce,
+            &principal,
+            account,
+            &Catalogue::default(),
+            statement,
+        );
         matches!(decision, Decision::Allow(_))
     };
     for _ in 0..2 {
@@ -220,7 +295,14 @@ fn a_remembered_verdict_answers_its_own_question_alone() {
 
 fn allows(bundle: &Bundle, principal: &Principal) -> bool {
     let statement = Statement::read("select 1", &Scope::new(&|_| false));
-    let decision = decide(bundle, Mode::Enforce, principal, "ACME", statement);
+    let decision = decide(
+        bundle,
+        Mode::Enforce,
+        principal,
+        "ACME",
+        &Catalogue::default(),
+        statement,
+    );
     matches!(decision, Decision::Allow(_))
 }
 
@@ -284,7 +366,14 @@ fn a_fact_that_may_be_absent_must_be_asked_for_first() {
 fn batch(sql: &str, mode: Mode) -> Decision {
     let principal = Principal::host_user("ci".to_owned(), 1001);
     let statement = Statement::read_all(sql, Count::Any, &Scope::new(&|_| false));
-    decide(&bundle(READ_ONLY), mode, &principal, "ACME", statement)
+    decide(
+        &bundle(READ_ONLY),
+        mode,
+        &principal,
+        "ACME",
+        &Catalogue::default(),
+        statement,
+    )
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::logins::{KnownToken, LoginFacts, OpenLogin};
 use super::seal::{SealError, seal, unseal};
 use super::sessions::Session;
 use crate::control::{Keeper, KeptLogin};
-use crate::execution::Realm;
+use crate::execution::{Context, Realm};
 use crate::identity::{Issuer, Principal};
 use crate::upstream;
 
@@ -175,6 +175,8 @@ pub(super) fn restore(
         id: kept.login,
         session: session.id(),
         realm: Realm::new(&account.name, shown.as_ref()),
+        // What was done since it was kept is not known.
+        context: Arc::new(Context::resumed()),
         account,
         login: before.login.into(),
         shown,

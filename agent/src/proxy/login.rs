@@ -12,7 +12,7 @@ use super::logins::{Found, LoginFacts, OpenLogin, TokenKind};
 use super::no_login::NoLogin;
 use super::opening::{ACCEPTED, ShownBy, accepted};
 use super::sessions::LOGINS_OPEN_MAX;
-use crate::execution::Realm;
+use crate::execution::{Context, Realm};
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
 use crate::snowflake::answer::{self, Body, code};
@@ -101,6 +101,7 @@ impl Door {
             account: Arc::clone(account),
             login,
             realm: Realm::new(&account.name, shown.as_ref()),
+            context: Arc::new(Context::opened(granted.current())),
             shown,
             facts: LoginFacts {
                 opened_at_ns: now.timestamp_nanos_opt().unwrap_or_default(),

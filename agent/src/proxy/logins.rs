@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::sessions::Session;
-use crate::execution::Realm;
+use crate::execution::{Context, Realm};
 use crate::id::{LoginId, SessionId};
 use crate::identity::Principal;
 use crate::record::{LoginRow, Phase};
@@ -38,6 +38,8 @@ pub(super) struct OpenLogin {
     pub(super) shown: Option<Principal>,
     /// Where its queries are known.
     pub(super) realm: Realm,
+    /// What its statements have made of its names.
+    pub(super) context: Arc<Context>,
     pub(super) facts: LoginFacts,
 }
 
@@ -291,6 +293,7 @@ pub(super) mod tests {
             login: Arc::new(Login::of_host(host)),
             shown: None,
             realm: Realm::new("ACME", None),
+            context: Arc::new(Context::resumed()),
             facts: LoginFacts::default(),
         })
     }

@@ -37,7 +37,7 @@ mod v2;
 
 use std::net::TcpListener;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -52,6 +52,9 @@ use crate::upstream::{Upstream, UpstreamSettings};
 
 /// How often kept replies and counted refusals are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the proxy's end waits for its own logins to be closed at Snowflake.
+const CATALOGUES_CLOSED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why the proxy cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +114,7 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     let entered = runtime.enter();
     shared.issuers.keep_fresh();
     drop(entered);
+    let (closing, handle) = (Arc::clone(&first), runtime.handle().clone());
     let handler = handler::Handler::new(first, runtime.handle().clone());
     thread::Builder::new()
         .name("core-0".to_owned())
@@ -119,6 +123,7 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         .map_err(ProxyError::Core)?;
     let served = link.serve(Arc::new(handler)).map_err(ProxyError::Link);
     tell_last_counts(&shared);
+    close_catalogues(closing, &handle);
     if let Err(error) = shared.stages.recorder.close_blocking() {
         tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
     }
@@ -185,6 +190,21 @@ fn tell_last_counts(shared: &Shared) {
     }
     if let Err(error) = shared.stages.recorder.commit_blocking(rows) {
         tracing::error!(%error, "events that were counted could not be recorded");
+    }
+}
+
+/// Closes the logins by which accounts' catalogues were asked, for a time.
+fn close_catalogues(core: Arc<Core>, runtime: &tokio::runtime::Handle) {
+    let (done, told) = mpsc::channel();
+    let entered = runtime.enter();
+    drop(crate::tasks::spawn("close-catalogues", async move {
+        core.shared.stages.catalogues.close(&core.upstream).await;
+        // Whoever waited may have gone on.
+        let _gone = done.send(());
+    }));
+    drop(entered);
+    if told.recv_timeout(CATALOGUES_CLOSED_WITHIN).is_err() {
+        tracing::warn!("logins for catalogues were not closed in time; they end by their own life");
     }
 }
 

@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
-use crate::execution::{ANSWER_WITHIN, Answer, Execution, Joined};
+use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined};
 use crate::record::{Draft, StatementRow};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
+use crate::snowflake::current::Current;
 use crate::snowflake::query::{Api, QueryRequest};
 use crate::snowflake::route::plain_member;
 use crate::tasks;
@@ -114,6 +115,7 @@ impl Door {
             account: Arc::clone(&login.account),
             host: self.name.clone(),
             login: Arc::clone(&login.login),
+            context: context(login, &request),
             headers: received.headers(),
             fetches: Arc::clone(self.session.fetches()),
             draft: self.draft(execution, login, &request),
@@ -164,6 +166,15 @@ impl Door {
                 .bindings()
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
         }
+    }
+}
+
+/// Gives what a request's names rest on: each request of the SQL API is a session of its own at Snowflake, of which
+/// nothing is known.
+fn context(login: &OpenLogin, request: &QueryRequest) -> Arc<Context> {
+    match request.api() {
+        None => Arc::clone(&login.context),
+        Some(_) => Arc::new(Context::opened(Current::default())),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::config::{self, Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
-use crate::execution::{Chunks, Registry};
+use crate::execution::{Catalogues, Chunks, Registry};
 use crate::identity::Users;
 use crate::policy::{Bundle, Names, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
@@ -128,6 +128,8 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         chain = recorder.chain(),
         "stages built"
     );
+    let with_tags = bundle.looks_at_tags();
+    let catalogues = Arc::new(Catalogues::new(config.catalogue.ttl, with_tags, clock));
     let shared = Shared {
         stages: Stages {
             mode: config.daemon.mode,
@@ -135,6 +137,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
             recorder,
             registry: Registry::default(),
             chunks: Chunks::default(),
+            catalogues,
             clock,
         },
         sessions: Sessions::default(),

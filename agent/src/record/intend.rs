@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::touched;
 use super::{
     Decision, RecordError, Recorder, Row, StatementRow, StatementTextRow, Status, commitment,
     random_salt,
@@ -11,6 +12,7 @@ use super::{
 use crate::clock::Clock;
 use crate::id::StatementId;
 use crate::policy::{Permit, Reason, Refusal};
+use crate::snowflake::current::Current;
 use crate::statement::{Action, Kind, Statement};
 
 /// Longest normalised text that is recorded, in bytes. Source: record reference 1.4, `sql_normalized`.
@@ -79,6 +81,14 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Notes where the login is; role and warehouse stay what the config says where Snowflake says nothing.
+    pub fn is_at(&mut self, current: Current) {
+        let row = &mut self.row;
+        (row.database_ctx, row.schema_ctx) = (current.database, current.schema);
+        row.role_ctx = current.role.or(row.role_ctx.take());
+        row.warehouse = current.warehouse.or(row.warehouse.take());
+    }
+
     /// Gives a draft for each statement of several: what came with the request stays with the request's own row.
     fn parts(&self, statement: &Statement) -> Vec<Self> {
         let draft = |stmt_index| Self {
@@ -130,6 +140,7 @@ impl Draft {
             is_dcl: acts(|action| matches!(action, Action::Grant)),
             parse_ok: statement.problem().is_none(),
             parse_error: statement.problem().map(str::to_owned),
+            objects: touched::objects(statement),
             ..self.row
         };
         let text = StatementTextRow {

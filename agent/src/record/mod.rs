@@ -36,6 +36,7 @@ mod store;
 mod claim;
 mod digest;
 mod disk;
+mod touched;
 
 #[cfg(test)]
 mod any;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::chunks::{self, ChunkError, NamedChunk};
+use super::current::Current;
 use super::json::Object;
 use super::route::QueryId;
 
@@ -167,6 +168,12 @@ impl Answer {
     #[must_use]
     pub fn result_format(&self) -> Option<String> {
         self.data.as_ref()?.read_as("queryResultFormat")
+    }
+
+    /// Tells the login's database and schema after the statement, if the answer says them.
+    #[must_use]
+    pub fn current(&self) -> Option<Current> {
+        Current::after_statement(self.data.as_ref()?)
     }
 
     /// Gives the SQLSTATE of an error.

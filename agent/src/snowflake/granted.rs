@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::current::Current;
 use super::json::Object;
 use super::login::LoginError;
 use super::secret::Secret;
@@ -98,6 +99,12 @@ impl GrantedLogin {
     #[must_use]
     pub fn sf_session_id(&self) -> Option<i64> {
         self.data.read_as("sessionId")
+    }
+
+    /// Tells the database and schema that the login begins in.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        Current::of_login(&self.data)
     }
 
     /// Writes the `data` for the client, with opaque tokens where the real ones stood.

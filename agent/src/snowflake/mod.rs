@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod chunks;
 pub mod count;
+pub mod current;
 pub mod form;
 mod granted;
 pub mod gzip;

@@ -41,6 +41,8 @@ pub enum Kind {
     Call,
     /// Uploads a file to a stage.
     Put,
+    /// Downloads files of a stage.
+    Get,
     /// Removes files of a stage.
     Remove,
     /// Writes rows to files outside.
@@ -72,6 +74,8 @@ pub enum Action {
     Unload,
     /// Changes a stage's files.
     Put,
+    /// Downloads a stage's files.
+    Get,
     /// Changes the login alone.
     Session,
     /// Changes the role.
@@ -95,6 +99,7 @@ impl Action {
             Self::CopyIn => "copy_in",
             Self::Unload => "unload",
             Self::Put => "put",
+            Self::Get => "get",
             Self::Session => "session",
             Self::UseRole => "use_role",
             Self::UseWarehouse => "use_warehouse",
@@ -107,7 +112,7 @@ const _: () = assert!(Kind::Unknown as usize + 1 == Kind::ALL.len());
 
 impl Kind {
     /// Every kind, the mildest first.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Query,
         Self::Show,
         Self::List,
@@ -126,6 +131,7 @@ impl Kind {
         Self::Grant,
         Self::Call,
         Self::Put,
+        Self::Get,
         Self::Remove,
         Self::Unload,
         Self::Unknown,
@@ -153,6 +159,7 @@ impl Kind {
             Self::Grant => "grant",
             Self::Call => "call",
             Self::Put => "put",
+            Self::Get => "get",
             Self::Remove => "remove",
             Self::Unload => "unload",
             Self::Unknown => "unknown",
@@ -177,6 +184,7 @@ impl Kind {
             Self::Grant => Some(Action::Grant),
             Self::Call => Some(Action::Call),
             Self::Put | Self::Remove => Some(Action::Put),
+            Self::Get => Some(Action::Get),
             Self::Unload => Some(Action::Unload),
             Self::Unknown => None,
         }
@@ -188,10 +196,13 @@ impl Kind {
     #[must_use]
     pub fn fits(self, statement_type_id: u32) -> bool {
         match statement_type_id {
-            0x1000 => self == Self::Query,
+            0x1000 => matches!(self, Self::Query | Self::Call),
             0x3000..=0x3fff => match statement_type_id & 0x0f00 {
                 0x0700 => self == Self::Unload,
-                _ => self.action() == Some(Action::Write) || self == Self::CopyIn,
+                _ => {
+                    self.action() == Some(Action::Write)
+                        || matches!(self, Self::CopyIn | Self::Call)
+                }
             },
             0x4000..=0x4fff => matches!(
                 self,
@@ -206,8 +217,9 @@ impl Kind {
             0x5000..=0x5fff => matches!(self, Self::Session | Self::Call),
             0x6000..=0x6fff => matches!(
                 self,
-                Self::Create | Self::Alter | Self::Drop | Self::Grant | Self::Truncate
+                Self::Create | Self::Alter | Self::Drop | Self::Grant | Self::Truncate | Self::Call
             ),
+            0x7101 => self == Self::Get,
             0x7102 => self == Self::Put,
             0x7103 => self == Self::Remove,
             _ => false,
@@ -259,6 +271,7 @@ pub(super) fn of(statement: &Statement) -> Kind {
         | Statement::Rollback { .. }
         | Statement::Savepoint { .. }
         | Statement::ReleaseSavepoint { .. } => Kind::Session,
+        Statement::Insert(insert) if insert.overwrite => Kind::Truncate,
         Statement::Insert(_) | Statement::Load { .. } | Statement::LoadData { .. } => Kind::Insert,
         Statement::Update(_) => Kind::Update,
         Statement::Delete(_) => Kind::Delete,

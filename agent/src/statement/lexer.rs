@@ -6,6 +6,7 @@
 use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
+use super::literal::{unescaped, unquoted};
 use super::parse::Unreadable;
 use super::shared;
 
@@ -16,9 +17,13 @@ const TOKENS_MAX: usize = 10_000;
 /// Splits a text into tokens, or says why it is not sure what they are.
 pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {
     check_blanks(text)?;
-    let tokens = Tokenizer::new(&SnowflakeDialect {}, text)
+    let mut tokens = Tokenizer::new(&SnowflakeDialect {}, text)
+        .with_unescape(false)
         .tokenize_with_location()
         .map_err(|error| Unreadable::Syntax(Some((error.location.line, error.location.column))))?;
+    for token in &mut tokens {
+        read_quoted(&mut token.token)?;
+    }
     if let Some(shared) = shared::reached(&tokens) {
         return Err(Unreadable::Shared(shared));
     }
@@ -37,8 +42,22 @@ pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {
     Ok(tokens)
 }
 
+/// Replaces what stands between quotes by what it means.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other token that is let through has quotes with escapes"
+)]
+fn read_quoted(token: &mut Token) -> Result<(), Unreadable> {
+    match token {
+        Token::SingleQuotedString(text) => *text = unescaped(text)?,
+        Token::Word(word) if word.quote_style == Some('"') => word.value = unquoted(&word.value),
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Refuses blanks and line ends that one lexer may take for another thing than the next, wherever they stand.
-fn check_blanks(text: &str) -> Result<(), Unreadable> {
+pub(super) fn check_blanks(text: &str) -> Result<(), Unreadable> {
     let is_usual = |byte: u8| matches!(byte, b'\t' | b'\n' | b' '..=b'~');
     if text.bytes().all(is_usual) {
         return Ok(());
@@ -122,6 +141,45 @@ fn weighs(token: &Token) -> Result<bool, Unreadable> {
             "a sign that is not of Snowflake's SQL, or a pipe",
         )),
     }
+}
+
+/// Writes `{*}` and `{t.*}`, objects of all columns, as the call that they are short for.
+///
+/// Source: Snowflake's reference, "OBJECT constants": `{*}` is `OBJECT_CONSTRUCT(*)` for what it is made of.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other tokens stay as they are"
+)]
+pub(super) fn spelled_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut opened = Vec::new();
+    let mut spelled = Vec::with_capacity(tokens.len());
+    let mut ahead = tokens.iter();
+    while let Some(token) = ahead.next() {
+        let mut next = ahead
+            .clone()
+            .map(|token| &token.token)
+            .filter(|token| !matches!(token, Token::Whitespace(_)));
+        let next = [next.next(), next.next(), next.next()];
+        let is_object = matches!(
+            next,
+            [Some(Token::Mul), ..] | [Some(Token::Word(_)), Some(Token::Period), Some(Token::Mul)]
+        );
+        let mut put = |new: Token| spelled.push(TokenWithSpan::new(new, token.span));
+        match &token.token {
+            Token::LBrace => {
+                opened.push(is_object);
+                if is_object {
+                    put(Token::make_word("OBJECT_CONSTRUCT", None));
+                    put(Token::LParen);
+                } else {
+                    put(Token::LBrace);
+                }
+            }
+            Token::RBrace if opened.pop() == Some(true) => put(Token::RParen),
+            other => put(other.clone()),
+        }
+    }
+    spelled
 }
 
 /// Tells whether a text holds nothing but names, literals and dots, as a plain SHOW does.

@@ -4,13 +4,28 @@
 //! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows. A text of
 //! several statements is one `Statement` too, with its parts: they are decided, sent and recorded together.
 
+mod catalogue;
+mod command;
+mod described;
 mod kind;
 mod lexer;
+mod lineage;
+mod literal;
+mod meaning;
+mod object;
 mod parse;
+mod places;
 mod shared;
 mod split;
 
+pub use catalogue::{Catalogue, ColumnFacts, Found, RelationFacts};
+pub use described::Described;
 pub use kind::{Action, Kind};
+pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Place, Use};
+pub use object::{Class, Object, Path};
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::snowflake::count::Count;
 use crate::snowflake::route::QueryId;
@@ -24,13 +39,62 @@ pub const STACK_BYTES: usize = 256 << 20;
 /// What a statement's session has done before, as far as the statement's meaning rests on it.
 pub struct Scope<'a> {
     knows: &'a dyn Fn(QueryId) -> bool,
+    catalogue: Cow<'a, Catalogue>,
+    /// In how many statements the one that is read stands.
+    depth: usize,
+    /// What a name may mean that is no column's: parameters and variables of the code around.
+    names: BTreeSet<String>,
+    /// Whether it stands in a block.
+    in_block: bool,
 }
 
 impl<'a> Scope<'a> {
     /// Makes a scope of a test for the ids of statements that this session has sent.
     #[must_use]
     pub fn new(knows: &'a dyn Fn(QueryId) -> bool) -> Self {
-        Self { knows }
+        Self {
+            knows,
+            catalogue: Cow::Owned(Catalogue::default()),
+            depth: 0,
+            names: BTreeSet::new(),
+            in_block: false,
+        }
+    }
+
+    /// Adds what is known of the account's objects and of the login.
+    #[must_use]
+    pub fn with(self, catalogue: &'a Catalogue) -> Self {
+        Self {
+            catalogue: Cow::Borrowed(catalogue),
+            ..self
+        }
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
+    }
+
+    fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
+    fn in_block(&self) -> bool {
+        self.in_block
+    }
+
+    /// Gives the scope of a statement inside of this one, where more names have a meaning.
+    fn deeper(&self, names: &BTreeSet<String>, in_block: bool) -> Scope<'_> {
+        Scope {
+            knows: self.knows,
+            catalogue: Cow::Borrowed(&self.catalogue),
+            depth: self.depth + 1,
+            names: self.names.union(names).cloned().collect(),
+            in_block,
+        }
     }
 
     /// Tells whether this session has sent the statement of a query id.
@@ -46,6 +110,7 @@ pub struct Statement {
     kind: Kind,
     problem: Option<String>,
     normalized: Option<String>,
+    meaning: Option<Meaning>,
     parts: Vec<Statement>,
 }
 
@@ -59,6 +124,7 @@ impl Statement {
                 kind: parsed.kind,
                 problem: None,
                 normalized: Some(parsed.normalized),
+                meaning: Some(parsed.meaning),
                 parts: Vec::new(),
             },
             Err(problem) => Self::unreadable(text, &problem),
@@ -67,15 +133,24 @@ impl Statement {
 
     /// Reads a text of as many statements as its request says it holds.
     ///
-    /// Each part is read by itself, so that none gets a meaning from another. No rule rests on what an earlier part
-    /// does: what changes role, warehouse or session is a kind of its own.
+    /// Each part is read by itself, in the place and among the names that the parts before it leave.
     #[must_use]
     pub fn read_all(text: &str, count: Count, scope: &Scope<'_>) -> Self {
         if count == Count::One {
             return Self::read(text, scope);
         }
+        if count.allows(1) {
+            let single = Self::read(text, scope);
+            if single.problem.is_none() {
+                return single;
+            }
+        }
         let parts = match split::split(text) {
             Ok(parts) => parts,
+            Err(Unreadable::Syntax(place)) => match split::split_at_semicolons(text) {
+                Ok(parts) if parts.len() > 1 => parts,
+                Ok(_) | Err(_) => return Self::unreadable(text, &Unreadable::Syntax(place)),
+            },
             Err(problem) => return Self::unreadable(text, &problem),
         };
         if !count.allows(parts.len()) {
@@ -88,7 +163,18 @@ impl Statement {
         if parts.len() <= 1 {
             return Self::read(text, scope);
         }
-        let parts: Vec<Self> = parts.iter().map(|part| Self::read(part, scope)).collect();
+        // Names in a later part are looked for where an earlier one has gone.
+        let mut scope = scope.deeper(&BTreeSet::new(), false);
+        scope.depth -= 1;
+        let mut read = Vec::with_capacity(parts.len());
+        for part in parts {
+            let part = Self::read(part, &scope);
+            if let Some(meaning) = part.meaning().filter(|meaning| meaning.changes_names()) {
+                scope.catalogue.to_mut().follow(meaning);
+            }
+            read.push(part);
+        }
+        let parts = read;
         let problem = (1..).zip(&parts).find_map(|(number, part)| {
             let problem = part.problem.clone()?;
             let of = parts.len();
@@ -107,6 +193,7 @@ impl Statement {
             kind: parts.iter().map(Self::kind).max().unwrap_or(Kind::Unknown),
             normalized: normalized.map(|parts| parts.join("; ")),
             problem,
+            meaning: None,
             parts,
         }
     }
@@ -117,6 +204,7 @@ impl Statement {
             kind: Kind::Unknown,
             problem: Some(problem.to_string()),
             normalized: None,
+            meaning: None,
             parts: Vec::new(),
         }
     }
@@ -149,6 +237,12 @@ impl Statement {
         self.kind
     }
 
+    /// Says what a single statement means; `None` for several, and for one that could not be read.
+    #[must_use]
+    pub fn meaning(&self) -> Option<&Meaning> {
+        self.meaning.as_ref()
+    }
+
     /// Says why the statement could not be read, without any of its literals.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
@@ -162,5 +256,7 @@ impl Statement {
     }
 }
 
+#[cfg(test)]
+mod laws_tests;
 #[cfg(test)]
 mod tests;

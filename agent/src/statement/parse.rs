@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Select, Statement,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Select, Statement,
     TableFactor, Value, ValueWithSpan,
 };
 use sqlparser::ast::{VisitMut, VisitorMut};
@@ -12,8 +12,11 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token};
 
 use super::Scope;
-use super::kind::{self, Kind};
+use super::command;
+use super::kind::{self, Action, Kind};
 use super::lexer;
+use super::lineage;
+use super::meaning::Meaning;
 use super::shared::Shared;
 use crate::snowflake::count::STATEMENTS_MAX;
 use crate::snowflake::parameters;
@@ -21,10 +24,6 @@ use crate::snowflake::route::QueryId;
 
 /// Deepest nesting that is read. Source: far above hand-written SQL, far below what costs a stack.
 pub(super) const DEPTH_MAX: usize = 100;
-
-/// Table functions that only shape the rows they are given. `RESULT_SCAN` is none: it reads any statement's rows that
-/// the shared user may read, those of other sessions too.
-const SHAPING_TABLE_FUNCTIONS: [&str; 3] = ["FLATTEN", "GENERATOR", "SPLIT_TO_TABLE"];
 
 /// Why a statement could not be read.
 ///
@@ -81,16 +80,25 @@ fn at(position: &Option<(u64, u64)>) -> String {
 pub(super) struct Parsed {
     pub(super) kind: Kind,
     pub(super) normalized: String,
+    pub(super) meaning: Meaning,
 }
 
 /// Reads exactly one statement.
 pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable> {
+    lexer::check_blanks(text)?;
+    if let Some(read) = command::read_files(text, scope.catalogue()) {
+        return read;
+    }
     let dialect = SnowflakeDialect {};
     let tokens = lexer::tokens(text)?;
+    if let Some(read) = command::read(text, &tokens, scope) {
+        return read;
+    }
+    let of_copy = command::of_copy(text, &tokens, scope)?;
     let plain = lexer::is_plain(&tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(DEPTH_MAX)
-        .with_tokens_with_locations(tokens);
+        .with_tokens_with_locations(lexer::spelled_out(tokens));
     let mut statements = parser.parse_statements().map_err(unreadable)?;
     if parser.peek_token().token != Token::EOF {
         return Err(Unreadable::Syntax(None));
@@ -100,6 +108,8 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         [statement] => statement,
         several => return Err(Unreadable::Several(several.len())),
     };
+    let mut meaning = lineage::understand(statement, scope)?;
+    meaning.absorb(of_copy);
     let mut walk = Walk {
         kind: Kind::Query,
         plain,
@@ -108,9 +118,18 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
     if let ControlFlow::Break(found) = VisitMut::visit(statement, &mut walk) {
         return Err(found);
     }
+    let calls = meaning
+        .accesses()
+        .iter()
+        .any(|access| access.action == Action::Call);
     Ok(Parsed {
-        kind: walk.kind,
+        kind: if calls {
+            walk.kind.max(Kind::Call)
+        } else {
+            walk.kind
+        },
         normalized: statement.to_string(),
+        meaning,
     })
 }
 
@@ -144,20 +163,7 @@ impl Walk<'_> {
         self.kind = self.kind.max(kind);
     }
 
-    /// A function outside the built-in schema, or one that acts on the account, is a call.
-    fn see_function(&mut self, name: &ObjectName) {
-        let acts = match name.0.as_slice() {
-            [single] => single
-                .as_ident()
-                .is_none_or(|name| starts_with_ignoring_case(&name.value, "SYSTEM$")),
-            _ => true,
-        };
-        if acts {
-            self.raise(Kind::Call);
-        }
-    }
-
-    /// A table function that does more than shape rows is a call, but for `RESULT_SCAN` of a result of this session.
+    /// Lets `RESULT_SCAN` of a result of this session through alone.
     fn see_table_function(
         &mut self,
         name: &ObjectName,
@@ -177,11 +183,7 @@ impl Walk<'_> {
                 ),
                 None => unsupported("RESULT_SCAN of an id that is not a literal"),
             },
-            Some(name) if SHAPING_TABLE_FUNCTIONS.contains(&name) => ControlFlow::Continue(()),
-            Some(_) | None => {
-                self.raise(Kind::Call);
-                ControlFlow::Continue(())
-            }
+            Some(_) | None => ControlFlow::Continue(()),
         }
     }
 }
@@ -200,11 +202,6 @@ fn literal_id(args: &[FunctionArg]) -> Option<QueryId> {
     } else {
         None
     }
-}
-
-fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
 
 impl VisitorMut for Walk<'_> {
@@ -235,13 +232,6 @@ impl VisitorMut for Walk<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
-        if let Expr::Function(function) = expr {
-            self.see_function(&function.name);
-        }
-        ControlFlow::Continue(())
-    }
-
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
         match factor {
             TableFactor::Table {
@@ -266,36 +256,11 @@ impl VisitorMut for Walk<'_> {
                 {
                     return self.see_table_function(&function.name, &list.args);
                 }
-                self.raise(Kind::Call);
             }
             TableFactor::SemanticView { .. } => return unsupported("SEMANTIC_VIEW"),
             TableFactor::JsonTable { .. } => return unsupported("JSON_TABLE"),
             TableFactor::OpenJsonTable { .. } => return unsupported("OPENJSON"),
             TableFactor::XmlTable { .. } => return unsupported("XMLTABLE"),
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Self::Break> {
-        let staged = relation.0.iter().any(|part| match part.as_ident() {
-            Some(Ident {
-                quote_style: Some('"'),
-                ..
-            }) => false,
-            Some(Ident {
-                value,
-                quote_style: None,
-                ..
-            }) => value.starts_with('@'),
-            Some(_) | None => true,
-        });
-        // Whatever else such a text does, its kind says nothing of the files that it reads.
-        let of_files = matches!(
-            self.kind,
-            Kind::CopyIn | Kind::Unload | Kind::Put | Kind::Remove | Kind::List
-        );
-        if staged && !of_files {
-            return unsupported("staged file or computed name as a table");
         }
         ControlFlow::Continue(())
     }

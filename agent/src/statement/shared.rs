@@ -36,6 +36,23 @@ const HISTORIES: [&str; 16] = [
     "SYSTEM$ESTIMATE_QUERY_ACCELERATION",
 ];
 
+/// Functions that give a credential which works anywhere, beside all that begin with `SYSTEM$GENERATE_`.
+const MINTERS: [&str; 3] = [
+    "SYSTEM$SHOW_OAUTH_CLIENT_SECRETS",
+    "SYSTEM$START_OAUTH_FLOW",
+    "SYSTEM$FINISH_OAUTH_FLOW",
+];
+
+/// Words of ALTER USER whose answer holds a credential.
+const MINTED: [&[&str]; 6] = [
+    &["ADD", "PROGRAMMATIC", "ACCESS", "TOKEN"],
+    &["ROTATE", "PROGRAMMATIC", "ACCESS", "TOKEN"],
+    &["ADD", "PAT"],
+    &["ROTATE", "PAT"],
+    &["RESET", "PASSWORD"],
+    &["ENROLL", "MFA"],
+];
+
 /// What of a user's other logins a statement would reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Shared {
@@ -51,10 +68,17 @@ pub(super) enum Shared {
         "`{0}`, which tells of other sessions of its Snowflake user; Icecore's own record has this session's statements"
     )]
     History(&'static str),
+    #[error(
+        "`{0}`, whose answer holds a credential that works from anywhere; no policy allows that, let a person make it"
+    )]
+    Credential(&'static str),
 }
 
 /// Finds the first thing among a text's tokens that belongs to all logins of a user.
 pub(super) fn reached(tokens: &[TokenWithSpan]) -> Option<Shared> {
+    if let Some(minted) = minted(tokens) {
+        return Some(minted);
+    }
     let meaning = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
     let mut after_at = false;
     tokens.iter().filter(meaning).find_map(|token| {
@@ -66,6 +90,27 @@ pub(super) fn reached(tokens: &[TokenWithSpan]) -> Option<Shared> {
             named(&token.token)
         }
     })
+}
+
+/// Finds an ALTER USER that gives a credential.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only bare words count")]
+fn minted(tokens: &[TokenWithSpan]) -> Option<Shared> {
+    let words: Vec<&str> = tokens
+        .iter()
+        .filter_map(|token| match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => Some(word.value.as_str()),
+            Token::Whitespace(_) => None,
+            _ => Some(""),
+        })
+        .collect();
+    let holds = |wanted: &[&str]| {
+        words.windows(wanted.len()).any(|here| {
+            let mut pairs = here.iter().zip(wanted);
+            pairs.all(|(found, wanted)| found.eq_ignore_ascii_case(wanted))
+        })
+    };
+    let mints = holds(&["ALTER", "USER"]) && MINTED.iter().any(|wanted| holds(wanted));
+    mints.then_some(Shared::Credential("ALTER USER"))
 }
 
 #[expect(
@@ -81,6 +126,16 @@ fn named(token: &Token) -> Option<Shared> {
             };
             if word.value.starts_with("@~") {
                 return Some(Shared::Stage);
+            }
+            let generates = word
+                .value
+                .to_ascii_uppercase()
+                .starts_with("SYSTEM$GENERATE_");
+            if generates {
+                return Some(Shared::Credential("SYSTEM$GENERATE_"));
+            }
+            if let Some(minter) = of(&MINTERS) {
+                return Some(Shared::Credential(minter));
             }
             let ender = of(&ENDERS).map(Shared::Ender);
             ender.or_else(|| of(&HISTORIES).map(Shared::History))

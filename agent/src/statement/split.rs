@@ -6,6 +6,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use super::lexer;
 use super::parse::{DEPTH_MAX, Unreadable, unreadable};
+use super::places::Places;
 use crate::snowflake::count::STATEMENTS_MAX;
 
 /// Cuts a text into its statements, each without the semicolon and the blanks around it.
@@ -13,7 +14,17 @@ use crate::snowflake::count::STATEMENTS_MAX;
 /// Between two of them stand blanks, comments and semicolons alone. Semicolons inside a block `BEGIN .. END` part
 /// nothing.
 pub(super) fn split(text: &str) -> Result<Vec<&str>, Unreadable> {
-    let ranges = ranges(lexer::tokens(text)?)?;
+    cut(text, ranges(lexer::tokens(text)?)?)
+}
+
+/// Cuts a text at each semicolon, for commands that the parser does not know.
+///
+/// The semicolons of a block part it too, and none of its pieces can be read.
+pub(super) fn split_at_semicolons(text: &str) -> Result<Vec<&str>, Unreadable> {
+    cut(text, at_semicolons(&lexer::tokens(text)?)?)
+}
+
+fn cut(text: &str, ranges: Vec<(Location, Option<Location>)>) -> Result<Vec<&str>, Unreadable> {
     let mut places = Places::of(text);
     let mut parts = Vec::with_capacity(ranges.len());
     for (start, end) in ranges {
@@ -55,39 +66,23 @@ fn ranges(tokens: Vec<TokenWithSpan>) -> Result<Vec<(Location, Option<Location>)
     }
 }
 
-/// Turns lines and columns into bytes of the text, in ascending order. Source: sqlparser `tokenizer.rs`, `State::next`:
-/// both count from 1, a column is a character, a line ends with its line feed.
-struct Places<'a> {
-    text: std::str::CharIndices<'a>,
-    at: Location,
-    byte: usize,
-    end: usize,
-}
-
-impl<'a> Places<'a> {
-    fn of(text: &'a str) -> Self {
-        Self {
-            text: text.char_indices(),
-            at: Location::new(1, 1),
-            byte: 0,
-            end: text.len(),
+fn at_semicolons(
+    tokens: &[TokenWithSpan],
+) -> Result<Vec<(Location, Option<Location>)>, Unreadable> {
+    let mut ranges = Vec::new();
+    let mut start = None;
+    for token in tokens {
+        if token.token == Token::SemiColon {
+            ranges.extend(start.take().map(|start| (start, Some(token.span.start))));
+        } else if !matches!(token.token, Token::Whitespace(_) | Token::EOF) {
+            start = start.or(Some(token.span.start));
+        }
+        if ranges.len() > STATEMENTS_MAX {
+            return Err(Unreadable::TooMany);
         }
     }
-
-    fn byte_of(&mut self, place: Location) -> usize {
-        while (self.at.line, self.at.column) < (place.line, place.column) {
-            let Some((_, passed)) = self.text.next() else {
-                return self.end;
-            };
-            if passed == '\n' {
-                self.at = Location::new(self.at.line + 1, 1);
-            } else {
-                self.at.column += 1;
-            }
-            self.byte += passed.len_utf8();
-        }
-        self.byte
-    }
+    ranges.extend(start.map(|start| (start, None)));
+    Ok(ranges)
 }
 
 #[cfg(test)]

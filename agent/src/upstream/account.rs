@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 use super::login::fresh_ids;
 use super::{Credential, CredentialError};
-use crate::config;
+use crate::config::{self, TagCanary};
 use crate::identity::{Identity, Who, first_grant};
 use crate::record::sha256;
 use crate::web;
@@ -36,6 +36,8 @@ pub struct Account {
     pub schema: Option<String>,
     /// The statement timeout that every login begins with, if one is pinned.
     pub statement_timeout: Option<Duration>,
+    /// Shows whether a login sees tags.
+    pub tag_canary: Option<TagCanary>,
     /// How the proxy proves who it is.
     pub credential: Arc<Credential>,
     /// Tells what the config says of it from anything else that a config may say.
@@ -65,6 +67,7 @@ impl Account {
             database: None,
             schema: None,
             statement_timeout: None,
+            tag_canary: None,
             credential: Arc::new(credential),
             config_sha256: [0; 32],
             grants: Vec::new(),
@@ -86,6 +89,7 @@ impl Account {
             database: None,
             schema: None,
             statement_timeout: None,
+            tag_canary: config.tag_canary.clone(),
             credential: Arc::new(Credential::new(&config.credential, web)?),
             config_sha256: digest(&config::Account {
                 grants: Vec::new(),
@@ -122,6 +126,7 @@ impl Account {
             database: grant.database.clone(),
             schema: grant.schema.clone(),
             statement_timeout: grant.statement_timeout,
+            tag_canary: self.tag_canary.clone(),
             credential,
             config_sha256: digest(&(self.config_sha256, grant)),
             grants: Vec::new(),

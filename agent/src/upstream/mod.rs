@@ -1,6 +1,7 @@
 //! Stage 7: asks Snowflake; takes an `Intent`, gives `Unmasked`.
 
 mod account;
+mod catalogue;
 mod chunk;
 mod client;
 mod credential;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use hyper::header::HeaderValue;
 
 pub use account::Account;
+pub use catalogue::{Described, Describer, Gap};
 pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
 pub use credential::{Credential, CredentialError, Flaw, OAuthClient, Unasked, error_word, flaws};

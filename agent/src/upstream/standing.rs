@@ -178,7 +178,7 @@ pub(super) async fn ask(
 fn refused(login: &Login, found: &str) -> UpstreamError {
     UpstreamError::Broke {
         host: login.host().to_owned(),
-        cause: format!("expected what the login may do, found {found}"),
+        cause: format!("expected an answer to a look of Icecore's own, found {found}"),
     }
 }
 

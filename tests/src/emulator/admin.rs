@@ -8,10 +8,11 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::Gate;
+use super::catalogue::Tag;
 use super::faults::Fault;
 use super::settings::{Credential, Tuning};
 
-/// Answers one admin request: `POST /fault`, `/tuning`, `/expire`, `/clear`, `/rotate`.
+/// Answers one admin request: `POST /fault`, `/tuning`, `/tags`, `/expire`, `/clear`, `/rotate`.
 pub(super) async fn answer(
     gate: Arc<Gate>,
     request: Request<Incoming>,
@@ -43,6 +44,10 @@ fn act(gate: &Gate, path: &str, body: &[u8]) -> Result<(), String> {
             let tuning: Tuning = read(body)?;
             *gate.tuning.lock().unwrap_or_else(PoisonError::into_inner) = tuning;
         }
+        "/tags" => {
+            let tags: Vec<Tag> = read(body)?;
+            *gate.tags.lock().unwrap_or_else(PoisonError::into_inner) = tags;
+        }
         "/expire" => gate.sessions.expire_all(),
         "/clear" => gate.faults.clear(),
         "/rotate" => {
@@ -53,7 +58,7 @@ fn act(gate: &Gate, path: &str, body: &[u8]) -> Result<(), String> {
         }
         other => {
             return Err(format!(
-                "no `{other}`; there are /fault, /tuning, /expire, /clear, /rotate"
+                "no `{other}`; there are /fault, /tuning, /tags, /expire, /clear, /rotate"
             ));
         }
     }

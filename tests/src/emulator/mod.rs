@@ -7,6 +7,7 @@ mod admin;
 mod answers;
 mod batch;
 mod body;
+mod catalogue;
 mod credential;
 mod execution;
 mod fakesnow;
@@ -29,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+pub use catalogue::Tag;
 pub use credential::CLIENT_CREDENTIAL_FIELDS;
 pub use faults::{Fault, Kind as FaultKind};
 pub use results::CHUNK_HOST;
@@ -56,6 +58,7 @@ struct Gate {
     chunks: Chunks,
     by_id: Mutex<HashMap<String, Arc<Statement>>>,
     v2: v2::Requests,
+    tags: Mutex<Vec<Tag>>,
 }
 
 impl Gate {
@@ -70,6 +73,7 @@ impl Gate {
             chunks: Chunks::default(),
             by_id: Mutex::default(),
             v2: v2::Requests::default(),
+            tags: Mutex::default(),
             accounts: Mutex::new(settings.accounts),
         };
         let token = gate.fakesnow.login("ACME_DB", "PUBLIC").await?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Gate;
 use super::answers::SqlError;
+use super::catalogue;
 use super::execution::{self, SELECT};
 use super::results::{Outcome, Table};
 use super::standing;
@@ -28,6 +29,9 @@ pub(super) async fn run(gate: &Gate, statement: &Statement) -> Option<Ended> {
     }
     if let Some(id) = scanned(sql) {
         return Some(scan(gate, statement, id).await);
+    }
+    if let Some(ended) = catalogue::run(gate, statement, sql) {
+        return Some(ended);
     }
     if let Some(ended) = standing::run(gate, statement, sql) {
         return Some(ended);

@@ -106,6 +106,8 @@ pub struct Tuning {
     pub sticky_needed: bool,
     /// How faithfully secondary roles are switched off.
     pub secondary_roles: SecondaryRoles,
+    /// Whether questions about the account's objects fail.
+    pub catalogue_down: bool,
 }
 
 /// Where a session's secondary roles, which are on at first, are switched off.
@@ -133,6 +135,7 @@ impl Default for Tuning {
             partition_rows: 0,
             sticky_needed: false,
             secondary_roles: SecondaryRoles::ByLogin,
+            catalogue_down: false,
         }
     }
 }

@@ -11,11 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::certificates::Certificates;
-use crate::emulator::{Account, Credential, Endpoint, Fault, FaultKind, Ready, Settings, Tuning};
+use crate::emulator::{
+    Account, Credential, Endpoint, Fault, FaultKind, Ready, Settings, Tag, Tuning,
+};
 use crate::python::{self, Generation};
 
-/// How the statements begin by which Icecore looks at a login before anybody gets tokens for it.
-const OWN_LOOK: &str = "/* icecore login check */";
+/// How the statements begin that are Icecore's own: its looks at logins and catalogues.
+const OWN_LOOK: &str = "/* icecore ";
 
 /// Tables and values that are there before the first login; the values are searched for where they must not be.
 pub const SETUP: [&str; 5] = [
@@ -174,6 +176,11 @@ impl Gate {
         self.post("/tuning", &json!(tuning))
     }
 
+    /// Sets the tags of columns, in place of those that were set before.
+    pub fn set_tags(&self, tags: &[Tag]) -> Result<()> {
+        self.post("/tags", &json!(tags))
+    }
+
     fn post(&self, path: &str, body: &Value) -> Result<()> {
         let mut stream = TcpStream::connect(self.ready.admin)?;
         let body = body.to_string();
@@ -201,7 +208,7 @@ impl Gate {
         Ok(events)
     }
 
-    /// Gives the texts of the statements that were executed, in order, but for those by which Icecore looks at a login.
+    /// Gives the texts of the statements that were executed, in order, but for Icecore's own.
     pub fn executed(&self) -> Result<Vec<String>> {
         let events = self.events(Some("executed"))?;
         let texts = events.iter().filter_map(|event| event.get("sql")?.as_str());

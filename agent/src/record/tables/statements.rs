@@ -64,7 +64,7 @@ static COLUMNS: [Column; 74] = [
     Column::new(30, "forwarded_at", Time, "When it was sent to Snowflake."),
     Column::new(31, "first_byte_at", Time, "When Snowflake began to answer."),
     Column::new(32, "completed_at", Time, "When it was over: its reply was ready to be delivered, or its end was seen later."),
-    Column::new(33, "decision_us", I64, "Microseconds that reading and deciding took, with the wait for an earlier result that it scans.").required(),
+    Column::new(33, "decision_us", I64, "Microseconds that reading and deciding took, with the wait for what that rests on: an earlier result, other statements of its login, the account's catalogue.").required(),
     Column::new(34, "approval_wait_ms", I64, "Milliseconds that it waited for a person."),
     Column::new(35, "durability_wait_us", I64, "Microseconds that it waited for the record."),
     Column::new(36, "proxy_overhead_us", I64, "Microseconds that it spent here, without Snowflake."),

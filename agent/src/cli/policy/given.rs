@@ -1,0 +1,145 @@
+//! Which policies, which account and whose login a command of `icecore policy` is about.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cli::failure::Failure;
+use crate::cli::{ConfigFile, Exit};
+use crate::config::{Config, policy_files};
+use crate::identity::Users;
+use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
+use crate::statement::Catalogue;
+
+/// Names the policies.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Policies {
+    #[command(flatten)]
+    config: ConfigFile,
+
+    /// Reads the policies of this folder instead of the config's; its accounts and issuers are not looked at then
+    #[arg(long, value_name = "DIR")]
+    policies: Option<PathBuf>,
+}
+
+/// Policies, and the folder that they are in.
+pub(super) struct Loaded {
+    pub(super) dir: PathBuf,
+    pub(super) bundle: Bundle,
+    /// The config's accounts; none where it was not read.
+    pub(super) accounts: Vec<String>,
+}
+
+impl Policies {
+    /// Loads them, and says all that is wrong with them on standard error.
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        let config = match &self.policies {
+            Some(_) => None,
+            None => Some(Config::load(&self.config.file).map_err(|errors| {
+                crate::cli::failure::report_config(&errors);
+                Failure::text(
+                    Exit::Config,
+                    "the config is not good; name a folder with --policies to go without one"
+                        .to_owned(),
+                )
+            })?),
+        };
+        let dir = match (&self.policies, &config) {
+            (Some(dir), _) => dir.clone(),
+            (None, Some(config)) => config.policy.dir.clone(),
+            (None, None) => PathBuf::new(),
+        };
+        let accounts: Option<Vec<&str>> = config
+            .as_ref()
+            .map(|config| config.account_names().collect());
+        let issuers: Option<Vec<&str>> = config
+            .as_ref()
+            .map(|config| config.identity.issuer_names().collect());
+        let users = Users::read();
+        let names = Names {
+            accounts: accounts.as_deref(),
+            users: &users,
+            issuers: issuers.as_deref(),
+        };
+        let bundle = match Bundle::load(&sources(&dir)?, &names) {
+            Ok(bundle) => bundle,
+            Err(problems) => {
+                tell(&problems);
+                let text = format!("{}: the policies are not good", dir.display());
+                return Err(Failure::text(Exit::Config, text));
+            }
+        };
+        tell(bundle.warnings());
+        let accounts = accounts.unwrap_or_default();
+        let accounts = accounts.into_iter().map(str::to_owned).collect();
+        Ok(Loaded {
+            dir,
+            bundle,
+            accounts,
+        })
+    }
+}
+
+fn sources(dir: &Path) -> Result<Vec<Source>, Failure> {
+    let files = policy_files(dir).and_then(|files| {
+        let read = |file: &PathBuf| {
+            let text = fs::read_to_string(file)?;
+            let file = file.display().to_string();
+            Ok(Source { file, text })
+        };
+        files.iter().map(read).collect()
+    });
+    files.map_err(|error| Failure::text(Exit::Config, format!("{}: {error}", dir.display())))
+}
+
+fn tell(problems: &[PolicyProblem]) {
+    for problem in problems {
+        match problem.gravity {
+            Gravity::Error => eprintln!("{problem}"),
+            Gravity::Warning => eprintln!("warning: {problem}"),
+        }
+    }
+}
+
+/// Describes the login that a statement is read in.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Login {
+    /// The account; default: the config's first, or ACME
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
+
+    /// The host user that asks
+    #[arg(long = "as", value_name = "USER", default_value = "ci")]
+    pub(super) user: String,
+
+    /// The login's database
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+
+    /// The login's schema
+    #[arg(long, value_name = "NAME")]
+    schema: Option<String>,
+
+    /// Tables, views and tags of the account, as a TOML file (docs/configuration.md)
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+}
+
+impl Login {
+    /// Reads what is known of the account.
+    pub(super) fn catalogue(&self) -> Result<Catalogue, Failure> {
+        let mut catalogue = match &self.catalogue {
+            Some(file) => read_catalogue(file)?,
+            None => Catalogue::default(),
+        };
+        catalogue.database = self.database.clone().or(catalogue.database);
+        catalogue.schema = self.schema.clone().or(catalogue.schema);
+        Ok(catalogue)
+    }
+}
+
+/// Reads a catalogue's file.
+pub(super) fn read_catalogue(file: &Path) -> Result<Catalogue, Failure> {
+    let wrong = |error: String| Failure::text(Exit::Usage, format!("{}: {error}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    Catalogue::described(&text).map_err(wrong)
+}

@@ -1,0 +1,236 @@
+//! What a login's own statements have made of its names: where bare ones lead, and what exists for this login alone.
+//!
+//! Snowflake keeps both, and tells the first with each answer. A statement that may change either runs alone in its
+//! login, so that none is judged by what another is about to change.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::effect::Effect;
+use crate::mask::Aftermath;
+use crate::snowflake::current::Current;
+use crate::statement::Path;
+
+/// Most names that are kept as a login's own; of one with more, nothing is known any more.
+const OWN_MAX: usize = 1024;
+
+/// A login's database, schema and own objects.
+#[derive(Debug)]
+pub struct Context {
+    turn: RwLock<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    names: Names,
+    /// Names under which the login has, or may have, objects that nobody else sees; they stay: one that is dropped uncovers
+    /// what it hid, and a rollback may bring it back.
+    own: BTreeSet<Path>,
+    /// Whether any name may be such a one.
+    is_any_own: bool,
+}
+
+/// Where bare names lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Names {
+    /// There.
+    Known(Current),
+    /// The next answer tells.
+    Untold,
+    /// A statement that may change it may still be under way; nothing tells.
+    Lost,
+}
+
+/// Keeps statements that change names apart from all others of the login.
+#[derive(Debug)]
+pub enum Turn<'c> {
+    /// Others that change nothing may go on beside it.
+    Shared(RwLockReadGuard<'c, ()>),
+    /// No other.
+    Alone(RwLockWriteGuard<'c, ()>),
+}
+
+/// A statement that was let go to Snowflake.
+#[derive(Debug)]
+#[must_use = "what it left behind is not known before it is told"]
+pub struct Begun {
+    moves: bool,
+    was_lost: bool,
+}
+
+impl Context {
+    /// The context of a login that has just been opened.
+    #[must_use]
+    pub fn opened(current: Current) -> Self {
+        Self::of(Names::Known(current), false)
+    }
+
+    /// The context of a login whose statements were seen by another proxy.
+    #[must_use]
+    pub fn resumed() -> Self {
+        Self::of(Names::Untold, true)
+    }
+
+    fn of(names: Names, is_any_own: bool) -> Self {
+        Self {
+            turn: RwLock::new(()),
+            state: Mutex::new(State {
+                names,
+                own: BTreeSet::new(),
+                is_any_own,
+            }),
+        }
+    }
+
+    /// Waits until no statement that changes names is under way.
+    pub(super) async fn share(&self) -> Turn<'_> {
+        Turn::Shared(self.turn.read().await)
+    }
+
+    /// Waits until no statement is under way.
+    pub(super) async fn alone(&self) -> Turn<'_> {
+        Turn::Alone(self.turn.write().await)
+    }
+
+    /// Tells where bare names lead, as far as it is known.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        match &self.state().names {
+            Names::Known(current) => current.clone(),
+            Names::Untold | Names::Lost => Current::default(),
+        }
+    }
+
+    /// Tells whether the login may see another object under a name than others do.
+    pub(super) fn may_own(&self, path: &Path) -> bool {
+        let state = self.state();
+        state.is_any_own || state.own.contains(path)
+    }
+
+    /// Notes that a statement is about to be sent.
+    pub fn begin(&self, effect: &Effect) -> Begun {
+        let mut state = self.state();
+        state.own.extend(effect.temporary.iter().cloned());
+        state.is_any_own |= effect.makes_unnamed || state.own.len() > OWN_MAX;
+        let was_lost = state.names == Names::Lost;
+        if effect.moves {
+            state.names = Names::Lost;
+        }
+        Begun {
+            moves: effect.moves,
+            was_lost,
+        }
+    }
+
+    /// Notes what is known after it.
+    pub fn end(&self, begun: &Begun, aftermath: Aftermath) {
+        let mut state = self.state();
+        if begun.was_lost || (!begun.moves && state.names == Names::Lost) {
+            return;
+        }
+        match aftermath {
+            Aftermath::Told(current) => state.names = Names::Known(current),
+            Aftermath::Over if begun.moves => state.names = Names::Untold,
+            Aftermath::Over | Aftermath::Open => {}
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn current(schema: &str) -> Current {
+        Current {
+            database: Some("DB".to_owned()),
+            schema: Some(schema.to_owned()),
+            ..Current::default()
+        }
+    }
+
+    fn moving() -> Effect {
+        Effect {
+            moves: true,
+            ..Effect::default()
+        }
+    }
+
+    fn schema(context: &Context) -> String {
+        context.current().schema.unwrap_or_default()
+    }
+
+    fn run(context: &Context, effect: &Effect, aftermath: Aftermath) -> String {
+        let begun = context.begin(effect);
+        context.end(&begun, aftermath);
+        schema(context)
+    }
+
+    #[test]
+    fn a_login_is_where_snowflake_says_after_each_statement() {
+        let context = Context::opened(current("A"));
+        assert_eq!(schema(&context), "A");
+        let stays = Effect::default();
+        assert_eq!(run(&context, &stays, Aftermath::Open), "A");
+        assert_eq!(run(&context, &moving(), Aftermath::Told(current("B"))), "B");
+        assert_eq!(run(&context, &stays, Aftermath::Told(current("C"))), "C");
+        assert_eq!(run(&context, &moving(), Aftermath::Over), "");
+        assert_eq!(run(&context, &stays, Aftermath::Told(current("D"))), "D");
+    }
+
+    #[test]
+    fn where_a_login_is_stays_unknown_once_a_move_may_be_under_way() {
+        let context = Context::opened(current("A"));
+        let begun = context.begin(&moving());
+        assert_eq!(schema(&context), "");
+        context.end(&begun, Aftermath::Open);
+        for effect in [Effect::default(), moving()] {
+            assert_eq!(run(&context, &effect, Aftermath::Told(current("B"))), "");
+        }
+        let context = Context::opened(current("A"));
+        // Its task ended by a panic.
+        drop(context.begin(&moving()));
+        let later = Aftermath::Told(current("B"));
+        assert_eq!(run(&context, &Effect::default(), later), "");
+    }
+
+    #[test]
+    fn a_name_that_the_login_made_for_itself_stays_its_own() {
+        let context = Context::opened(current("A"));
+        let path = |name: &str| Path::new(["DB", "A", name].map(str::to_owned).to_vec());
+        let makes = Effect {
+            temporary: BTreeSet::from([path("T")]),
+            ..Effect::default()
+        };
+        assert!(!context.may_own(&path("T")));
+        run(&context, &makes, Aftermath::Open);
+        run(&context, &Effect::default(), Aftermath::Over);
+        assert!(context.may_own(&path("T")) && !context.may_own(&path("U")));
+        let anything = Effect {
+            makes_unnamed: true,
+            ..Effect::default()
+        };
+        run(&context, &anything, Aftermath::Over);
+        assert!(context.may_own(&path("U")));
+        assert!(Context::resumed().may_own(&path("U")));
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_moves_waits_for_the_others_and_they_for_it() {
+        let context = Context::opened(current("A"));
+        let (one, other) = (context.share().await, context.share().await);
+        let soon = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, context.alone()).await.is_err());
+        drop((one, other));
+        let alone = context.alone().await;
+        assert!(tokio::time::timeout(soon, context.share()).await.is_err());
+        drop(alone);
+        drop(context.share().await);
+    }
+}

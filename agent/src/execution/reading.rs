@@ -1,0 +1,228 @@
+//! A statement read by what is known: of its login's names, and of the tables and views that it leads to.
+//!
+//! It is read once to learn its names, and again if the account knows more of them. Where no policy looks at names, no
+//! account is asked.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::context::{Context, Turn};
+use super::effect::Effect;
+use super::{Recipient, Way};
+use crate::record::RecordError;
+use crate::session::Stages;
+use crate::snowflake::current::Current;
+use crate::snowflake::query::QueryRequest;
+use crate::statement::{Action, Catalogue, Class, Meaning, Object, Path, Scope, Statement};
+use crate::upstream::Account;
+
+/// How deep views may rest on views.
+const VIEWS_MAX: usize = 16;
+
+/// Why something is not known of which a login may have its own.
+const OWN: &str = "this login has, or may have, temporary objects under names that it uses; what they are is known to Snowflake alone: log in anew to use the account's own";
+
+/// What is asked, where, and through which login.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// By which way Snowflake is asked.
+    pub way: Way<'a>,
+    /// The query, and to whom its answer goes.
+    pub to: &'a Recipient<'a>,
+    /// The account.
+    pub account: &'a Arc<Account>,
+    /// What the login's statements have made of its names.
+    pub context: &'a Context,
+    /// The request.
+    pub request: &'a QueryRequest,
+    /// The results that its session may fetch at once.
+    pub fetches: &'a Semaphore,
+}
+
+/// A statement, and what it was read by.
+pub struct Reading<'a> {
+    /// The statement.
+    pub statement: Statement,
+    /// Where its login was.
+    pub current: Current,
+    /// What was known.
+    pub catalogue: Catalogue,
+    /// Why something may not have been.
+    pub gap: Option<String>,
+    /// What it may do to the names of later ones.
+    pub effect: Effect,
+    /// Keeps what was known true until the statement has been carried out; none where nothing rests on it.
+    pub turn: Option<Turn<'a>>,
+}
+
+impl Stages {
+    /// Reads a request by what is known, which is asked for first where policies look at it.
+    ///
+    /// # Errors
+    /// An earlier result that it scans could not be recorded.
+    pub async fn understand<'a>(&self, asking: Asking<'a>) -> Result<Reading<'a>, RecordError> {
+        let looks = self.bundle.looks_at_resources();
+        let mut turn = match looks {
+            true => Some(asking.context.share().await),
+            false => None,
+        };
+        let mut current = asking.context.current();
+        let (mut statement, mut effect, mut catalogue) =
+            self.read_by_names(asking, &current).await?;
+        if looks && effect.is_exclusive() {
+            // The shared turn goes first: whoever else waits for it would wait for ever.
+            drop(turn.take());
+            turn = Some(asking.context.alone().await);
+            current = asking.context.current();
+            (statement, effect, catalogue) = self.read_by_names(asking, &current).await?;
+        }
+        let mut gap = None;
+        if looks && !effect.redefines_within {
+            gap = self.learn(asking, &statement, &mut catalogue).await;
+            if !catalogue.relations.is_empty() {
+                statement = self.read_as(asking, &catalogue).await?;
+            }
+        }
+        Ok(Reading {
+            statement,
+            current,
+            catalogue,
+            gap,
+            effect,
+            turn,
+        })
+    }
+
+    /// Reads by the login's names alone, as far as the statement's own lead from there.
+    async fn read_by_names(
+        &self,
+        asking: Asking<'_>,
+        current: &Current,
+    ) -> Result<(Statement, Effect, Catalogue), RecordError> {
+        let mut catalogue = Catalogue {
+            database: current.database.clone(),
+            schema: current.schema.clone(),
+            ..Catalogue::default()
+        };
+        let statement = self.read_as(asking, &catalogue).await?;
+        let effect = Effect::of(&statement);
+        let here = [&catalogue.database, &catalogue.schema];
+        let here: Vec<String> = here.into_iter().flatten().cloned().collect();
+        let is_elsewhere = effect
+            .view_in
+            .as_ref()
+            .is_some_and(|schema| schema.names() != here);
+        if !effect.names_elsewhere && !is_elsewhere {
+            return Ok((statement, effect, catalogue));
+        }
+        (catalogue.database, catalogue.schema) = (None, None);
+        let statement = self.read_as(asking, &catalogue).await?;
+        let effect = effect.or(Effect::of(&statement));
+        Ok((statement, effect, catalogue))
+    }
+
+    async fn read_as(
+        &self,
+        asking: Asking<'_>,
+        catalogue: &Catalogue,
+    ) -> Result<Statement, RecordError> {
+        let Asking {
+            way,
+            to,
+            request,
+            fetches,
+            ..
+        } = asking;
+        self.read(way, to, request, catalogue, fetches).await
+    }
+
+    /// Adds what the account knows of a statement's relations, and of those that its views rest on.
+    async fn learn(
+        &self,
+        asking: Asking<'_>,
+        statement: &Statement,
+        catalogue: &mut Catalogue,
+    ) -> Option<String> {
+        let mut gap = None;
+        let mut asked = BTreeSet::new();
+        let mut wanted = relations(statement);
+        for _ in 0..=VIEWS_MAX {
+            wanted.retain(|path| !asked.contains(path));
+            let own = wanted.extract_if(.., |path| asking.context.may_own(path));
+            if own.count() > 0 {
+                gap = Some(OWN.to_owned());
+            }
+            if wanted.is_empty() {
+                break;
+            }
+            let (upstream, account) = (asking.way.upstream, asking.account);
+            let found = self.catalogues.look_up(upstream, account, &wanted).await;
+            gap = gap.or(found.gap.map(|gap| gap.to_string()));
+            asked.append(&mut wanted);
+            for (path, facts) in &found.relations {
+                if let (Class::View, Some(text)) = (facts.class, &facts.text) {
+                    wanted.extend(behind(path, text));
+                }
+            }
+            catalogue.relations.extend(found.relations);
+        }
+        gap
+    }
+}
+
+/// Lists the relations that a view rests on; none where its text cannot be read.
+fn behind(view: &Path, text: &str) -> BTreeSet<Path> {
+    let [database, schema, _] = view.names() else {
+        return BTreeSet::new();
+    };
+    let there = Catalogue {
+        database: Some(database.clone()),
+        schema: Some(schema.clone()),
+        ..Catalogue::default()
+    };
+    let scope = Scope::new(&|_| false).with(&there);
+    relations(&Statement::read(text, &scope))
+}
+
+/// Lists the whole paths of what a statement reads rows of, or uses columns of.
+fn relations(statement: &Statement) -> BTreeSet<Path> {
+    let parts = statement.parts().iter().chain([statement]);
+    parts
+        .filter_map(Statement::meaning)
+        .flat_map(relations_of)
+        .filter(|object| object.has_columns() && object.is_settled())
+        .map(|object| object.path().clone())
+        .collect()
+}
+
+fn relations_of(meaning: &Meaning) -> impl Iterator<Item = &Object> {
+    let touched = meaning.accesses().iter().filter(|access| {
+        // What is only made, changed or removed needs no columns.
+        !matches!(access.action, Action::Create | Action::Alter | Action::Drop)
+    });
+    let used = meaning.columns().iter().map(|found| &found.column.object);
+    touched.map(|access| &access.object).chain(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_views_relations_are_those_of_its_own_schema() {
+        let view = Path::new(["DB", "S", "V"].map(str::to_owned).to_vec());
+        let told = |text| {
+            let paths = behind(&view, text);
+            let told: Vec<String> = paths.iter().map(ToString::to_string).collect();
+            told.join(" ")
+        };
+        assert_eq!(
+            told("create or replace view v as select * from t join x.u using (a);"),
+            "DB.PUBLIC.T DB.S.T DB.X.U"
+        );
+        assert_eq!(told("select a from o.p.q"), "O.P.Q");
+        assert_eq!(told("not sql"), "");
+    }
+}

@@ -1,0 +1,1 @@
+//! Lineage, statement by statement.

@@ -1,0 +1,143 @@
+//! Every attempt on a policy is refused, and its harmless twin is allowed.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs;
+
+use anyhow::{Context as _, Result, anyhow};
+use icecore::identity::{Principal, Users};
+use icecore::policy::{self, Bundle, Names, Source, Verdict};
+use icecore::snowflake::count::Count;
+use icecore::statement::{Catalogue, Scope, Statement};
+use icecore_tests::python::folder;
+use serde::Deserialize;
+
+use crate::account::{catalogue, files, reading};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    attempt: Vec<Attempt>,
+}
+
+/// Statements that a policy is to refuse, and statements like them that it is to allow.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attempt {
+    policy: String,
+    #[serde(default)]
+    sqls: Vec<String>,
+    sql: Option<String>,
+    #[serde(default)]
+    twins: Vec<String>,
+    twin: Option<String>,
+    why: String,
+}
+
+/// A policy, and the host user that its statements come from.
+struct Policy {
+    bundle: Bundle,
+    principal: Principal,
+}
+
+#[test]
+fn every_attempt_is_refused_and_its_twin_allowed() -> Result<()> {
+    reading(attempts)
+}
+
+fn attempts() -> Result<()> {
+    let account = catalogue()?;
+    let mut policies: BTreeMap<String, Policy> = BTreeMap::new();
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for path in files("corpus/attempts")? {
+        let text = fs::read_to_string(&path)?;
+        let name = path.display().to_string();
+        let file: File = toml::from_str(&text).context(name.clone())?;
+        for attempt in file.attempt {
+            tried += 1;
+            let policy = match policies.entry(attempt.policy.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(Policy::load(&attempt.policy)?),
+            };
+            let sqls = attempt.sql.iter().chain(&attempt.sqls);
+            if policy.refusal(&account, sqls.clone()).is_none() {
+                let sqls: Vec<_> = sqls.cloned().collect();
+                wrong.push(format!(
+                    "{name}: allowed under {}: {}\n  {}",
+                    attempt.policy,
+                    sqls.join("; "),
+                    attempt.why
+                ));
+            }
+            let twins = attempt.twin.iter().chain(&attempt.twins);
+            if let Some(refusal) = policy.refusal(&account, twins) {
+                wrong.push(format!(
+                    "{name}: refused under {}, and harmless: {refusal}",
+                    attempt.policy
+                ));
+            }
+        }
+    }
+    assert!(tried > 600, "{tried} attempts");
+    assert!(
+        wrong.is_empty(),
+        "{}\n{} of {tried} attempts",
+        wrong.join("\n"),
+        wrong.len()
+    );
+    Ok(())
+}
+
+impl Policy {
+    /// Loads one of the corpus's policies.
+    fn load(name: &str) -> Result<Self> {
+        let file = folder("corpus/attempts/policies").join(format!("{name}.cedar"));
+        let source = Source {
+            text: fs::read_to_string(&file)?,
+            file: file.display().to_string(),
+        };
+        let names = Names {
+            accounts: Some(&["ACME"]),
+            users: &Users::default(),
+            issuers: None,
+        };
+        let bundle =
+            Bundle::load(&[source], &names).map_err(|problems| anyhow!("{name}: {problems:?}"))?;
+        Ok(Self {
+            bundle,
+            principal: Principal::host_user("ci".to_owned(), 0),
+        })
+    }
+
+    /// Reads the statements of one login in order; gives the first refusal and its reason.
+    fn refusal<'s>(
+        &self,
+        account: &Catalogue,
+        sqls: impl Iterator<Item = &'s String>,
+    ) -> Option<String> {
+        let mut catalogue = account.clone();
+        for sql in sqls {
+            let scope = Scope::new(&|_| false).with(&catalogue);
+            let statement = Statement::read_all(sql, Count::Any, &scope);
+            let verdict = self.ask(&catalogue, &statement);
+            if !verdict.is_allowed() {
+                return Some(format!("{sql}\n  {}", verdict.told()));
+            }
+            let parts = statement.parts().iter().chain([&statement]);
+            for meaning in parts.filter_map(Statement::meaning) {
+                catalogue.follow(meaning);
+            }
+        }
+        None
+    }
+
+    fn ask(&self, catalogue: &Catalogue, statement: &Statement) -> Verdict {
+        policy::explain(
+            &self.bundle,
+            self.principal.identity(),
+            "ACME",
+            catalogue,
+            statement,
+        )
+    }
+}

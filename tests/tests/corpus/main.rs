@@ -1,0 +1,5 @@
+//! The corpus: statements as people write them, with what each means.
+
+mod account;
+mod attempts;
+mod understood;
