@@ -5,5 +5,5 @@ use icecore::statement::{Scope, Statement};
 
 fn main() {
     let statement = Statement::read("drop table t", &Scope::new(&|_| false));
-    let _permit = Permit { statement, rules: Vec::new(), overruled: None };
+    let _permit = Permit { statement, rules: Vec::new(), flags: Vec::new(), overruled: None };
 }
