@@ -17,7 +17,7 @@ use crate::raw;
 
 const POLICIES: &str = r#"
 @id("analysts-read") permit (principal in Icecore::Group::"idp:analysts",
-    action in [Icecore::Action::"read", Icecore::Action::"session"], resource);
+    action in [Icecore::Action::"read", Icecore::Action::"project", Icecore::Action::"session"], resource);
 @id("host-settings") permit (principal == Icecore::Principal::"nobody", action == Icecore::Action::"session", resource);
 "#;
 
