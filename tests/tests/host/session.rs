@@ -79,20 +79,30 @@ fn leftovers_are_killed_and_told() {
 fn trust_is_added_to_the_callers_own_and_goes_with_the_session() {
     let host = Host::start();
     let own = host.path("own.pem");
-    fs::write(&own, "# my own roots\n").unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names = vec!["own.test".to_owned()];
+    let root = rcgen::CertificateParams::new(names).unwrap();
+    let root = root.self_signed(&key).unwrap().pem();
+    // What is no certificate stays where it is: it may be a key.
+    fs::write(
+        &own,
+        format!("# my own roots\n{root}{}", key.serialize_pem()),
+    )
+    .unwrap();
     let script = "for f in $REQUESTS_CA_BUNDLE $SSL_CERT_FILE $NODE_EXTRA_CA_CERTS; do \
-                  head -n 1 $f; grep -c BEGIN.CERT $f; done; \
+                  grep -cF -- $OWN $f; grep -c BEGIN $f; done; \
                   echo $SF_OCSP_RESPONSE_CACHE_SERVER_ENABLED ${CURL_CA_BUNDLE-none} $SSL_CERT_FILE";
     let output = host
         .session(&["sh", "-c", script])
         .env("REQUESTS_CA_BUNDLE", &own)
         .env("SSL_CERT_FILE", &own)
         .env("NODE_EXTRA_CA_CERTS", &own)
+        .env("OWN", root.lines().nth(1).unwrap())
         .output()
         .unwrap();
     let text = stdout(&output);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[..6], ["# my own roots", "1"].repeat(3));
+    assert_eq!(lines[..6], ["1", "2"].repeat(3));
     let words: Vec<&str> = lines[6].split(' ').collect();
     assert_eq!(words[..2], ["false", "none"]);
     assert!(!std::path::Path::new(words[2]).exists(), "{}", words[2]);
