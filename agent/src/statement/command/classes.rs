@@ -1,6 +1,6 @@
 //! The words by which commands call kinds of objects.
 //!
-//! Source: Snowflake's reference, "SQL command reference", CREATE, ALTER, DROP and SHOW <object>; read 2026-11.
+//! Source: Snowflake's reference, "SQL command reference", CREATE, ALTER, DROP and SHOW of each kind of object; read 2026-11.
 
 use super::cursor::Cursor;
 use crate::statement::object::Class;

@@ -1,6 +1,6 @@
 //! GRANT and REVOKE: what is given, and to whom.
 //!
-//! Source: Snowflake's reference, "GRANT <privileges>", "GRANT ROLE", "GRANT OWNERSHIP", "GRANT ... TO SHARE".
+//! Source: Snowflake's reference, "GRANT privileges", "GRANT ROLE", "GRANT OWNERSHIP", "GRANT ... TO SHARE".
 
 use super::cursor::Cursor;
 use super::{Command, KIND, classes};
