@@ -1,4 +1,4 @@
-//! Icecore: a host agent that makes an AI agent's use of Snowflake visible, governed and provable.
+//! Icecore: a host agent that makes an AI agent's use of Snowflake visible and governed.
 //!
 //! The stages stand here in the order in which a query flows; `session` is the way of one execution through them.
 
