@@ -73,9 +73,14 @@ pub(super) fn asks(meaning: &Meaning, catalogue: &Catalogue) -> BTreeSet<Ask> {
     for found in meaning.columns() {
         let verb = match found.how {
             Use::Project | Use::Store => Verb::Project,
-            Use::Where | Use::Join | Use::Group | Use::Order | Use::Window | Use::Argument => {
-                Verb::Filter
-            }
+            Use::Where
+            | Use::Equality
+            | Use::Join
+            | Use::Group
+            | Use::Order
+            | Use::Window
+            | Use::Argument
+            | Use::CountDistinct => Verb::Filter,
         };
         for resource in of_column(&found.column, catalogue) {
             asks.insert(Ask {

@@ -36,6 +36,8 @@ pub enum Use {
     Store,
     /// It decides which rows there are.
     Where,
+    /// The same, by being equal to a constant or to one of several.
+    Equality,
     /// It decides which rows meet.
     Join,
     /// It decides which rows are one.
@@ -46,6 +48,8 @@ pub enum Use {
     Window,
     /// Something is made of its value.
     Argument,
+    /// Its different values are counted, and nothing else is made of them.
+    CountDistinct,
 }
 
 impl Use {
@@ -61,6 +65,8 @@ impl Use {
             Self::Order => "order",
             Self::Window => "window",
             Self::Argument => "argument",
+            Self::Equality => "equality",
+            Self::CountDistinct => "count_distinct",
         }
     }
 }

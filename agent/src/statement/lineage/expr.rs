@@ -18,13 +18,6 @@ use crate::statement::object::{Class, Object};
 use crate::statement::parse::Unreadable;
 
 impl Walk<'_> {
-    /// Notes that an expression decides something about rows.
-    pub(super) fn decide(&mut self, expr: &Expr, env: Env<'_>, how: Use) -> Result<(), Unreadable> {
-        let flow = self.value(expr, env, Clause::Rows)?;
-        self.note(&flow, how);
-        Ok(())
-    }
-
     /// Tells what a value is made of; in a select list, notes what anything was made of.
     pub(super) fn value(
         &mut self,

@@ -1,8 +1,8 @@
 //! Calls of functions: built-in ones whose result is made of their arguments alone, and all others.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    HavingBound, ListAggOnOverflow,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, HavingBound, ListAggOnOverflow,
 };
 
 use super::flow::{Flow, whole};
@@ -71,6 +71,9 @@ impl Walk<'_> {
                 if list.duplicate_treatment.is_none() && is_count_of_rows(&path, &list.args) {
                     return Ok(Flow::nothing());
                 }
+                if self.count_distinct(&path, list, env)? {
+                    return Ok(Flow::nothing());
+                }
                 let mut flow = Flow::nothing();
                 for (place, arg) in list.args.iter().enumerate() {
                     if !is_date_part(&path, place, arg) {
@@ -81,6 +84,36 @@ impl Walk<'_> {
                 Ok(flow)
             }
         }
+    }
+
+    /// Reads the arguments of `COUNT(DISTINCT a, b)` if each is one column as it is; what comes of it is a number that is
+    /// made of none of their values.
+    fn count_distinct(
+        &mut self,
+        path: &[String],
+        list: &FunctionArgumentList,
+        env: Env<'_>,
+    ) -> Result<bool, Unreadable> {
+        let is_count = matches!(path, [single] if single == "COUNT");
+        if !is_count || list.duplicate_treatment != Some(DuplicateTreatment::Distinct) {
+            return Ok(false);
+        }
+        let mut counted = Flow::nothing();
+        for arg in &list.args {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(
+                column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)),
+            )) = arg
+            else {
+                return Ok(false);
+            };
+            let flow = self.value(column, env, Clause::Rows)?;
+            if !flow.is_bare {
+                return Ok(false);
+            }
+            counted.add(flow);
+        }
+        self.note(&counted, Use::CountDistinct);
+        Ok(true)
     }
 
     /// Reads `IDENTIFIER('column')` as the column that it names.

@@ -3,6 +3,7 @@
 //! Where something cannot be told the walk says more, never less: a name that may be of two tables is a use of both, a
 //! column that nobody knows is a use of any. What it cannot follow at all is a doubt, on which policies decide.
 
+mod condition;
 mod dml;
 mod expr;
 mod flow;
