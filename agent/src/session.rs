@@ -9,12 +9,12 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::execution::{
-    Asking, Catalogues, Chunks, Context, Delivered, Detached, Execution, Reading, Recipient,
-    Registry, State, Way,
+    Asking, Catalogues, Chunks, Context, Delivered, Detached, Execution, Meter, Reading, Recipient,
+    Registry, State, Usages, Way,
 };
 use crate::identity::Principal;
 use crate::mask::Ended;
-use crate::policy::{Bundle, Decision, decide};
+use crate::policy::{Bundle, Decision, Usage, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
 use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
@@ -33,6 +33,8 @@ pub struct Stages {
     pub chunks: Chunks,
     /// What is known of accounts' tables and views.
     pub catalogues: Arc<Catalogues>,
+    /// What sessions and principals have used.
+    pub usages: Arc<Usages>,
     /// The time.
     pub clock: Clock,
 }
@@ -55,6 +57,8 @@ pub struct Asked {
     pub headers: Headers,
     /// The results that its session may fetch at once.
     pub fetches: Arc<Semaphore>,
+    /// What counts its use.
+    pub meter: Meter,
     /// What is known of it before it is judged.
     pub draft: Draft,
 }
@@ -112,6 +116,7 @@ impl Stages {
             request,
             headers,
             fetches,
+            meter,
             mut draft,
         } = asked;
         let own_id = execution.own_query_id();
@@ -128,6 +133,7 @@ impl Stages {
             host: &host,
             query_id: own_id,
             form: execution.form(),
+            meter: &meter,
         };
 
         let from = self.clock.mono_ns();
@@ -149,17 +155,28 @@ impl Stages {
             })
             .await?;
         let kind = statement.kind();
-        let decision = decide(
-            &self.bundle,
-            self.mode,
-            &principal,
-            &account.name,
-            &catalogue,
-            statement,
-        );
+        let decided_at = self.clock.now();
+        let decide = |usage: &Usage<'_>| {
+            let account = &account.name;
+            decide(
+                &self.bundle,
+                self.mode,
+                &principal,
+                account,
+                &catalogue,
+                usage,
+                statement,
+            )
+        };
+        let decision = if self.bundle.reads_use() {
+            meter.judge(decided_at, decide)
+        } else {
+            let decision = decide(&Usage::unread(decided_at));
+            meter.count(decided_at, &decision);
+            decision
+        };
         draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;
         draft.is_at(current);
-        let decided_at = self.clock.now();
 
         let permit = match decision {
             Decision::Allow(permit) => permit,

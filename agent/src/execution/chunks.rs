@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Meter;
 use crate::id::{SessionId, StatementId};
 use crate::snowflake::chunks::{CHUNKS_MAX, Chunk, ChunkId, NamedChunk};
 
@@ -13,6 +14,8 @@ pub struct Handle {
     pub statement: StatementId,
     /// The account whose answer named it.
     pub account: String,
+    /// What counts the use of whom it was named to.
+    pub meter: Meter,
     /// What fetches it.
     pub chunk: Chunk,
 }
@@ -45,6 +48,7 @@ impl Chunks {
     /// Takes in what an answer named; the oldest of the session make room.
     pub fn keep(
         &self,
+        meter: &Meter,
         session: SessionId,
         statement: Option<StatementId>,
         account: &str,
@@ -64,6 +68,7 @@ impl Chunks {
             let handle = Handle {
                 statement,
                 account: account.to_owned(),
+                meter: meter.clone(),
                 chunk,
             };
             by_name.insert(name, (session, Arc::new(handle)));
@@ -108,7 +113,15 @@ fn digest(id: &ChunkId) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::execution::Usages;
+    use crate::identity::Principal;
     use crate::snowflake::answer::Answer;
+
+    fn meter(session: SessionId) -> Meter {
+        let nowhere = std::path::Path::new("/nonexistent");
+        let usages = Usages::open(nowhere, nowhere, chrono::DateTime::UNIX_EPOCH);
+        Arc::new(usages).meter(session, &Principal::host_user("ci".to_owned(), 1001))
+    }
 
     fn named(count: usize) -> Vec<NamedChunk> {
         let chunks = vec![r#"{"url":"https://b.s3.amazonaws.com/r?sig=1"}"#; count].join(",");
@@ -125,7 +138,8 @@ mod tests {
         let (chunks, named) = (Chunks::default(), named(2));
         let (session, statement) = (SessionId::new(), StatementId::new());
         let id = named[1].id;
-        chunks.keep(session, Some(statement), "ACME", named);
+        let meter = meter(session);
+        chunks.keep(&meter, session, Some(statement), "ACME", named);
         for _ in 0..2 {
             let Sought::Handle(found) = chunks.find(session, &id) else {
                 panic!()
@@ -150,8 +164,9 @@ mod tests {
         let statement = Some(StatementId::new());
         let first = named(2);
         let (oldest, next) = (first[0].id, first[1].id);
-        chunks.keep(session, statement, "ACME", first);
-        chunks.keep(session, statement, "ACME", named(CHUNKS_MAX - 1));
+        let meter = meter(session);
+        chunks.keep(&meter, session, statement, "ACME", first);
+        chunks.keep(&meter, session, statement, "ACME", named(CHUNKS_MAX - 1));
         assert!(matches!(chunks.find(session, &oldest), Sought::Unknown));
         assert!(matches!(chunks.find(session, &next), Sought::Handle(_)));
     }

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::query::{Conclusion, Detached, Known, QueryRef, Realm, Sent, Standing};
-use super::{ANSWER_WITHIN, Answer};
+use super::{ANSWER_WITHIN, Answer, Meter};
 use crate::id::{LoginId, SessionId};
 use crate::mask::{Aftermath, Ended, Masked, mask};
 use crate::record::{self, RecordError, Reply};
@@ -38,6 +38,8 @@ pub struct Recipient<'a> {
     pub query_id: QueryId,
     /// The form of its door.
     pub form: Form,
+    /// What counts its use.
+    pub meter: &'a Meter,
 }
 
 impl Recipient<'_> {
@@ -125,16 +127,26 @@ impl Stages {
         let (statement, chunks) = (masked.statement(), masked.take_chunks());
         let mut turn = Turn::take(waiting.as_deref(), &conclusion).await;
         let (recorder, now) = (&self.recorder, self.clock.now());
+        let is_end = masked.is_first() || turn.ends().is_some();
+        let (end, rows) = (masked.outcome().end(), masked.outcome().rows_here);
         let record::Delivered { reply, undone } =
             record::deliver(recorder, to.session, masked, turn.ends(), now).await?;
         turn.end();
+        if let Some(end) = end.filter(|_| is_end) {
+            to.meter.ended(now, end);
+        }
+        if ended == Ended::Succeeded {
+            let bytes = u64::try_from(reply.body().text().len()).unwrap_or(u64::MAX);
+            to.meter.delivered(now, rows, bytes);
+        }
         self.registry.conclude(to.query(), &conclusion);
         let detached = undone.map(|undone| Arc::new(Detached::new(to.login, undone)));
         if let Some(detached) = &detached {
             self.registry.detach(to.query(), detached);
         }
         let account = &to.realm.account;
-        self.chunks.keep(to.session, statement, account, chunks);
+        self.chunks
+            .keep(to.meter, to.session, statement, account, chunks);
         Ok(Delivered {
             reply,
             withdrawn,
@@ -227,8 +239,12 @@ impl Stages {
         }
         let mut turn = Turn::take(waiting.as_deref(), &conclusion).await;
         let (recorder, now) = (&self.recorder, self.clock.now());
+        let end = masked.outcome().end().filter(|_| turn.ends().is_some());
         record::conclude(recorder, to.session, masked, turn.ends(), now).await?;
         turn.end();
+        if let Some(end) = end {
+            to.meter.ended(now, end);
+        }
         self.registry.conclude(to.query(), &conclusion);
         Ok(Look::Over)
     }

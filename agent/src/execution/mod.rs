@@ -16,6 +16,8 @@ mod registry;
 mod request;
 mod scan;
 mod table;
+mod usage_file;
+mod usages;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,7 @@ pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, St
 pub use reading::{Asking, Reading};
 pub use registry::{Joined, Registry};
 pub use request::UpstreamId;
+pub use usages::{Meter, Usages};
 
 use request::RequestKey;
 

@@ -69,6 +69,8 @@ fn read(answer: &Answer) -> Outcome {
         sql_state: answer.sql_state().filter(|_| failed),
         error_text: answer.message().filter(|_| failed),
         rows: answer.rows().filter(|_| !failed),
+        rows_here: (answer.rows_here().filter(|_| !failed))
+            .map_or(0, |rows| u64::try_from(rows).unwrap_or(u64::MAX)),
         result_format: answer.rows().map(|_| "json".to_owned()),
         upstream_body: Some(answer.plain().clone()),
         ..Outcome::default()

@@ -55,6 +55,8 @@ pub struct Outcome {
     pub error_text: Option<String>,
     /// Rows of the result.
     pub rows: Option<i64>,
+    /// Rows that the answer itself holds: the others come in chunks or partitions.
+    pub rows_here: u64,
     /// `json` or `arrow`.
     pub result_format: Option<String>,
     /// Snowflake's number of the statement's kind.
@@ -102,6 +104,13 @@ impl Outcome {
             None if is_over && !self.in_progress && !self.is_elsewhere => Aftermath::Over,
             None => Aftermath::Open,
         }
+    }
+
+    /// Says how the statement ended, where it has: one that was cancelled has neither succeeded nor failed.
+    #[must_use]
+    pub fn end(&self) -> Option<Ended> {
+        let is_open = self.in_progress || self.is_untold || self.is_elsewhere;
+        (!is_open && !self.cancelled).then(|| self.ended())
     }
 
     /// Sums the outcome up for the session's counters.
@@ -169,6 +178,12 @@ impl Masked {
         self.subject.statement()
     }
 
+    /// Tells whether it answers the statement itself, and not a later question about it.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        matches!(self.subject, Subject::Statement(_))
+    }
+
     /// Gives the statement as it was judged.
     #[must_use]
     pub fn earlier(&self) -> Option<Earlier> {
@@ -211,6 +226,7 @@ pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form, host: &str) -> Mask
                     body: Body::ok(body),
                     outcome: Outcome {
                         children,
+                        rows_here: rows_here(&outcome, &chunks),
                         chunks: chunks.len(),
                         ..outcome
                     },
@@ -238,6 +254,7 @@ fn read(answer: &Answer) -> Outcome {
         sql_state: answer.sql_state().filter(|_| failed),
         error_text: answer.message().filter(|_| failed),
         rows: answer.rows().filter(|_| !failed),
+        rows_here: 0,
         result_format: answer.result_format(),
         statement_type_id: answer.statement_type_id(),
         children: Vec::new(),
@@ -248,6 +265,13 @@ fn read(answer: &Answer) -> Outcome {
             .filter(|_| !failed && !answer.in_progress()),
         upstream_body: None,
     }
+}
+
+/// Counts the rows that are in no chunk; those of a chunk that tells no number are taken to be here.
+fn rows_here(outcome: &Outcome, chunks: &[NamedChunk]) -> u64 {
+    let elsewhere = chunks.iter().filter_map(|named| named.chunk.rows());
+    let here = elsewhere.fold(outcome.rows.unwrap_or(0), i64::saturating_sub);
+    u64::try_from(here).unwrap_or(0)
 }
 
 fn withhold(
@@ -270,6 +294,7 @@ fn withhold(
         outcome: Outcome {
             succeeded: false,
             in_progress: false,
+            rows_here: 0,
             withheld: Some(reason),
             ..outcome
         },

@@ -4,13 +4,17 @@
 //! policy, an error while one is evaluated, a statement that cannot be read.
 
 mod ask;
+mod asking;
 mod bundle;
 mod context;
 mod load;
 mod names;
+mod reads;
 mod remedy;
 mod slice;
+mod usage;
 mod verb;
+mod verdicts;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -19,8 +23,10 @@ use std::sync::Arc;
 pub use bundle::Bundle;
 pub use load::{Gravity, PolicyProblem, Source};
 pub use names::Names;
+pub use usage::{Stated, Taken, Usage, Used};
 
 use ask::{Ask, Resource};
+use asking::Asking;
 use bundle::Allowed;
 use verb::Verb;
 
@@ -42,6 +48,9 @@ pub const LINEAGE_RULE: &str = "unknown-lineage";
 
 /// Name of the rule that refuses code which may reach what policies forbid.
 pub const HIDDEN_RULE: &str = "unknown-effects";
+
+/// Name of the rule that refuses where policies read what was used and nobody knows it.
+pub const UNKNOWN_USE_RULE: &str = "unknown-use";
 
 /// Why a statement is refused, or in `observe` would have been.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +79,7 @@ pub struct Permit {
     statement: Statement,
     rules: Vec<String>,
     flags: Vec<String>,
+    taken: Taken,
     overruled: Option<Reason>,
 }
 
@@ -90,6 +100,12 @@ impl Permit {
     #[must_use]
     pub fn flags(&self) -> &[String] {
         &self.flags
+    }
+
+    /// Gives what the statement takes of budgets.
+    #[must_use]
+    pub fn taken(&self) -> &Taken {
+        &self.taken
     }
 
     /// Says why `enforce` would have refused, where `observe` let it through.
@@ -144,6 +160,7 @@ pub fn decide(
     principal: &Principal,
     account: &str,
     catalogue: &Catalogue,
+    usage: &Usage<'_>,
     statement: Statement,
 ) -> Decision {
     let asker = Asker {
@@ -151,19 +168,24 @@ pub fn decide(
         identity: principal.identity(),
         account,
         catalogue,
+        usage,
     };
-    let verdict = asker.judge(&statement);
+    let mut taken = Taken::default();
+    let verdict = asker.judge(&statement, &mut taken);
+    let taken = taken.all_of(&statement);
     match (verdict, mode) {
         (Ok(Allowed { rules, flags }), Mode::Enforce | Mode::Observe) => Decision::Allow(Permit {
             statement,
             rules,
             flags,
+            taken,
             overruled: None,
         }),
         (Err(reason), Mode::Observe) => Decision::Allow(Permit {
             statement,
             rules: reason.rules.clone(),
             flags: Vec::new(),
+            taken,
             overruled: Some(reason),
         }),
         (Err(reason), Mode::Enforce) => Decision::Forbid(Refusal { statement, reason }),
@@ -206,6 +228,7 @@ pub fn explain(
     identity: &Arc<Identity>,
     account: &str,
     catalogue: &Catalogue,
+    usage: &Usage<'_>,
     statement: &Statement,
 ) -> Verdict {
     let asker = Asker {
@@ -213,8 +236,9 @@ pub fn explain(
         identity,
         account,
         catalogue,
+        usage,
     };
-    match asker.judge(statement) {
+    match asker.judge(statement, &mut Taken::default()) {
         Ok(Allowed { rules, flags }) => Verdict {
             rules,
             flags,
@@ -234,19 +258,21 @@ struct Asker<'a> {
     identity: &'a Arc<Identity>,
     account: &'a str,
     catalogue: &'a Catalogue,
+    usage: &'a Usage<'a>,
 }
 
 impl Asker<'_> {
-    /// Names the rules that allow, or says why not.
-    fn judge(&self, statement: &Statement) -> Result<Allowed, Reason> {
+    /// Names the rules that allow, or says why not; `taken` grows with each statement of the text.
+    fn judge(&self, statement: &Statement, taken: &mut Taken) -> Result<Allowed, Reason> {
         let parts = statement.parts();
         if parts.is_empty() {
-            return self.judge_one(statement, self.catalogue);
+            return self.judge_one(statement, self.catalogue, taken);
         }
         let (mut rules, mut flags) = (BTreeSet::new(), BTreeSet::new());
         let mut catalogue = Cow::Borrowed(self.catalogue);
         for (number, part) in (1..).zip(parts) {
-            let allowed = self.judge_one(part, &catalogue).map_err(|reason| Reason {
+            let allowed = self.judge_one(part, &catalogue, taken);
+            let allowed = allowed.map_err(|reason| Reason {
                 text: format!("statement {number} of {}: {}", parts.len(), reason.text),
                 ..reason
             })?;
@@ -262,7 +288,12 @@ impl Asker<'_> {
         })
     }
 
-    fn judge_one(&self, statement: &Statement, catalogue: &Catalogue) -> Result<Allowed, Reason> {
+    fn judge_one(
+        &self,
+        statement: &Statement,
+        catalogue: &Catalogue,
+        taken: &mut Taken,
+    ) -> Result<Allowed, Reason> {
         let (Some(action), Some(meaning)) = (statement.kind().action(), statement.meaning()) else {
             let problem = statement.problem();
             return Err(Reason {
@@ -307,14 +338,17 @@ impl Asker<'_> {
                 is_stored: false,
             });
         }
+        taken.use_columns(self.account, &asks);
+        let asker = (self.identity, self.account, statement.kind());
+        let asking = Asking::new(self.bundle, asker, self.usage, taken);
         let (mut rules, mut flags) = (BTreeSet::new(), BTreeSet::new());
         for ask in &asks {
-            let allowed =
-                self.bundle
-                    .evaluate(self.identity, self.account, statement.kind(), ask)?;
+            let allowed = asking.judge(ask)?;
             rules.extend(allowed.rules);
             flags.extend(allowed.flags);
         }
+        drop(asking);
+        taken.one();
         Ok(Allowed {
             rules: rules.into_iter().collect(),
             flags: flags.into_iter().collect(),
@@ -324,3 +358,5 @@ impl Asker<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod volatile_tests;

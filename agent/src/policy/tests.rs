@@ -25,8 +25,12 @@ fn load_as(text: &str) -> Result<Bundle, Vec<PolicyProblem>> {
     Bundle::load(&[source], &names)
 }
 
-fn bundle(text: &str) -> Bundle {
+pub(super) fn bundle(text: &str) -> Bundle {
     load_as(text).unwrap()
+}
+
+fn unread() -> Usage<'static> {
+    Usage::unread(chrono::DateTime::UNIX_EPOCH)
 }
 
 fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
@@ -37,6 +41,7 @@ fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
         &principal,
         "ACME",
         &Catalogue::default(),
+        &unread(),
         Statement::read(sql, &Scope::new(&|_| false)),
     )
 }
@@ -120,6 +125,7 @@ fn but_one_column(sql: &str) -> Verdict {
         principal.identity(),
         "ACME",
         &catalogue,
+        &unread(),
         &statement,
     )
 }
@@ -281,6 +287,7 @@ fn a_remembered_verdict_answers_its_own_question_alone() {
             &principal,
             account,
             &Catalogue::default(),
+            &unread(),
             statement,
         );
         matches!(decision, Decision::Allow(_))
@@ -301,6 +308,7 @@ fn allows(bundle: &Bundle, principal: &Principal) -> bool {
         principal,
         "ACME",
         &Catalogue::default(),
+        &unread(),
         statement,
     );
     matches!(decision, Decision::Allow(_))
@@ -372,6 +380,7 @@ fn batch(sql: &str, mode: Mode) -> Decision {
         &principal,
         "ACME",
         &Catalogue::default(),
+        &unread(),
         statement,
     )
 }

@@ -72,8 +72,18 @@ impl Door {
             }
         };
         let masked = mask_chunk(unmasked);
-        let (reply, delivery) =
-            deliver_chunk(&stages.recorder, self.session.id(), statement, masked);
+        let (meter, clock) = (handle.meter.clone(), stages.clock);
+        // Before anything of it leaves: of a chunk that breaks off all rows count.
+        let rows = handle.chunk.rows().unwrap_or(0);
+        meter.delivered(clock.now(), u64::try_from(rows).unwrap_or(0), 0);
+        let count = move |bytes| meter.delivered(clock.now(), 0, bytes);
+        let (reply, delivery) = deliver_chunk(
+            &stages.recorder,
+            self.session.id(),
+            statement,
+            masked,
+            count,
+        );
         let (shared, session) = (self.core.shared.clone(), self.session.clone());
         drop(tasks::spawn("chunk", async move {
             let delivered = delivery.await;

@@ -43,7 +43,8 @@ impl Door {
             login: &login.login,
             headers: &headers,
         };
-        let to = self.recipient(login, form, query_id);
+        let meter = self.meter(login);
+        let to = self.recipient(login, form, query_id, &meter);
         let mut wait = LOOK_AGAIN.0;
         let mut untold = 0;
         while untold < UNTOLD_MAX {
@@ -105,6 +106,10 @@ async fn last_look(core: &Core, login: &OpenLogin, followed: &Followed) {
     let Some(sent) = stages.registry.find(query) else {
         return;
     };
+    let Some(ended) = core.shared.sessions.get(login.session) else {
+        return;
+    };
+    let meter = (stages.usages).meter(login.session, &login.principal(&ended));
     let headers = Headers::own();
     let way = Way {
         upstream: &core.upstream,
@@ -118,6 +123,7 @@ async fn last_look(core: &Core, login: &OpenLogin, followed: &Followed) {
         host: &login.account.host,
         query_id: query.query_id,
         form: sent.form,
+        meter: &meter,
     };
     if let Err(error) = stages.look_within(way, &to, LAST_LOOK_WITHIN).await {
         tracing::error!(query = %query.query_id, %error, "a statement's end could not be recorded");

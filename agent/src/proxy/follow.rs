@@ -10,7 +10,9 @@ use super::login::{failed, relay};
 use super::logins::OpenLogin;
 use super::query::told;
 use super::sessions::DELIVERIES_MAX;
-use crate::execution::{ANSWER_WITHIN, Answer, Fetched, QueryRef, Recipient, Sent, State, Way};
+use crate::execution::{
+    ANSWER_WITHIN, Answer, Fetched, Meter, QueryRef, Recipient, Sent, State, Way,
+};
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::upstream;
@@ -99,7 +101,8 @@ impl Door {
             login: &login.login,
             headers: &headers,
         };
-        let to = self.recipient(login, form, query_id);
+        let meter = self.meter(login);
+        let to = self.recipient(login, form, query_id, &meter);
         let fetches = self.session.fetches();
         let stages = &self.core.shared.stages;
         match stages.fetch(way, &to, partition, fetches).await {
@@ -130,6 +133,7 @@ impl Door {
         login: &'a OpenLogin,
         form: Form,
         query_id: QueryId,
+        meter: &'a Meter,
     ) -> Recipient<'a> {
         Recipient {
             session: self.session.id(),
@@ -138,7 +142,14 @@ impl Door {
             host: &self.name,
             query_id,
             form,
+            meter,
         }
+    }
+
+    /// Gives what counts the use of whom a login acts for.
+    pub(super) fn meter(&self, login: &OpenLogin) -> Meter {
+        let usages = &self.core.shared.stages.usages;
+        usages.meter(self.session.id(), &login.principal(&self.session))
     }
 
     /// Tells how a statement of this session stands.

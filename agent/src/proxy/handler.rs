@@ -93,6 +93,7 @@ impl SessionHandler for Handler {
             .recorder
             .commit_blocking(rows)
             .map_err(|error| format!("the session cannot be recorded: {error}"))?;
+        shared.stages.usages.begin(session.id(), is_resumed);
         tracing::info!(session = %session.id(), "session opened");
         shared.sessions.insert(session);
         Ok(())
@@ -142,6 +143,7 @@ impl SessionHandler for Handler {
         let logins = self.on_core(async move { closing::close_all(&core, end.id).await })?;
         shared.stages.registry.forget_session(end.id);
         shared.stages.chunks.forget_session(end.id);
+        shared.stages.usages.forget(end.id);
         shared.sessions.remove(end.id);
 
         let now = shared.stages.clock.now();

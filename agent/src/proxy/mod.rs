@@ -122,6 +122,7 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(ProxyError::Core)?;
     let served = link.serve(Arc::new(handler)).map_err(ProxyError::Link);
+    shared.stages.usages.save(shared.stages.clock.now());
     tell_last_counts(&shared);
     close_catalogues(closing, &handle);
     if let Err(error) = shared.stages.recorder.close_blocking() {
@@ -177,6 +178,11 @@ async fn sweep(shared: Arc<Shared>) {
         let mut due = shared.sessions.repeats_due(now_ns);
         due.extend(shared.host_events.due(stages.clock.now()));
         shared.record_events(due).await;
+        let (usages, now) = (Arc::clone(&stages.usages), stages.clock.now());
+        let saved = tokio::task::spawn_blocking(move || usages.save(now));
+        if let Err(error) = saved.await {
+            tracing::error!(%error, "what was used could not be written down");
+        }
     }
 }
 

@@ -118,6 +118,7 @@ impl Door {
             context: context(login, &request),
             headers: received.headers(),
             fetches: Arc::clone(self.session.fetches()),
+            meter: self.meter(login),
             draft: self.draft(execution, login, &request),
             request,
         };

@@ -23,7 +23,7 @@ use crate::config::{self, Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
-use crate::execution::{Catalogues, Chunks, Registry};
+use crate::execution::{Catalogues, Chunks, Registry, Usages};
 use crate::identity::Users;
 use crate::policy::{Bundle, Names, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
@@ -128,6 +128,11 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         chain = recorder.chain(),
         "stages built"
     );
+    let usages = Usages::open(
+        &config.daemon.run_dir,
+        &config.daemon.state_dir,
+        clock.now(),
+    );
     let with_tags = bundle.looks_at_tags();
     let catalogues = Arc::new(Catalogues::new(config.catalogue.ttl, with_tags, clock));
     let shared = Shared {
@@ -138,6 +143,7 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
             registry: Registry::default(),
             chunks: Chunks::default(),
             catalogues,
+            usages: Arc::new(usages),
             clock,
         },
         sessions: Sessions::default(),

@@ -44,6 +44,7 @@ mod any;
 mod tests;
 
 pub(crate) use digest::{hex, sha256};
+pub(crate) use disk::replace;
 pub(crate) use object::read;
 pub(crate) use store::{Found, Store};
 

@@ -5,8 +5,9 @@ use std::collections::btree_map::Entry;
 use std::fs;
 
 use anyhow::{Context as _, Result, anyhow};
+use icecore::clock::Clock;
 use icecore::identity::{Principal, Users};
-use icecore::policy::{self, Bundle, Names, Source, Verdict};
+use icecore::policy::{self, Bundle, Names, Source, Usage, Verdict};
 use icecore::snowflake::count::Count;
 use icecore::statement::{Catalogue, Scope, Statement};
 use icecore_tests::python::folder;
@@ -137,6 +138,7 @@ impl Policy {
             self.principal.identity(),
             "ACME",
             catalogue,
+            &Usage::unread(Clock::system().now()),
             statement,
         )
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::given::{Loaded, Login, Policies};
+use super::stated::{Before, When};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::identity::Principal;
@@ -22,7 +23,7 @@ use crate::statement::{
 /// account: columns of tables are named as the text names them, and policies that look at tags refuse.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore policy explain 'select email from customers'\n  icecore policy explain --catalogue account.toml --as ci \"$(cat query.sql)\"\n  jq -R . statements.txt | icecore policy explain --stdin --json\n\nExit codes: 0 allowed (with --stdin: all were read); 1 refused; 2 usage; 3 config or policies are not good."
+    after_help = "Examples:\n  icecore policy explain 'select email from customers'\n  icecore policy explain --catalogue account.toml --as ci \"$(cat query.sql)\"\n  icecore policy explain --used session.statements=500 --at 2026-11-28T23:00:00Z 'select 1'\n  jq -R . statements.txt | icecore policy explain --stdin --json\n\nExit codes: 0 allowed (with --stdin: all were read); 1 refused; 2 usage; 3 config or policies are not good."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -30,6 +31,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     login: Login,
+
+    #[command(flatten)]
+    when: When,
 
     /// The statement
     #[arg(
@@ -59,7 +63,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 fn explain(args: &Args) -> Result<Exit, Failure> {
     let loaded = args.policies.load()?;
     let catalogue = args.login.catalogue()?;
-    let asker = Asker::new(&loaded, &args.login, &catalogue);
+    let before = args.when.before();
+    let asker = Asker::new(&loaded, &args.login, &catalogue, before);
     let Some(sql) = &args.sql else {
         return of_lines(&asker, args.json);
     };
@@ -93,11 +98,17 @@ pub(super) struct Asker<'a> {
     catalogue: &'a Catalogue,
     account: String,
     principal: Principal,
+    before: Before,
 }
 
 impl<'a> Asker<'a> {
     /// Takes the login's description.
-    pub(super) fn new(loaded: &'a Loaded, login: &Login, catalogue: &'a Catalogue) -> Self {
+    pub(super) fn new(
+        loaded: &'a Loaded,
+        login: &Login,
+        catalogue: &'a Catalogue,
+        before: Before,
+    ) -> Self {
         let account = login.account.clone();
         let account = account.or_else(|| loaded.accounts.first().cloned());
         Self {
@@ -105,6 +116,7 @@ impl<'a> Asker<'a> {
             catalogue,
             account: account.unwrap_or_else(|| "ACME".to_owned()),
             principal: Principal::host_user(login.user.clone(), 0),
+            before,
         }
     }
 
@@ -128,6 +140,7 @@ impl<'a> Asker<'a> {
             identity,
             &self.account,
             self.catalogue,
+            &self.before.usage(),
             statement,
         )
     }

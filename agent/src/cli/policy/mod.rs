@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod given;
+mod stated;
 mod test;
 
 use std::process::ExitCode;

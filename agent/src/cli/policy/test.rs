@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use chrono::DateTime;
 use serde::Deserialize;
 
 use super::given::{Loaded, Policies};
+use super::stated::{self, Before, Scopes};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::config::read_text;
@@ -19,7 +21,8 @@ use crate::statement::{Catalogue, Described, Scope, Statement};
 ///
 /// Use it in the pipeline that reviews policies. Cases stand beside the policies, in files that end in `.cases.toml`: an
 /// account as for --catalogue of `policy explain`, and `[[case]]` tables with `sql`, `allow = true` or `refuse = "rule id"`,
-/// and perhaps `as` for the host user.
+/// and perhaps `as` for the host user, `used` for what was used before, such as `used.session.rows = 5000`, and `at` for the
+/// time. Where a policy reads the time, each case must have an `at`, or the file for all.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  icecore policy test --policies ./policies\n  icecore policy test --policies ./policies masks.cases.toml\n\nExit codes: 0 all are as expected; 1 some are not; 2 usage; 3 config or policies are not good."
@@ -39,6 +42,8 @@ struct File {
     account: String,
     #[serde(default)]
     catalogue: Described,
+    /// When cases are judged that say no time of their own.
+    at: Option<String>,
     case: Vec<Case>,
 }
 
@@ -55,6 +60,9 @@ struct Case {
     refuse: Option<String>,
     #[serde(rename = "as", default = "ci")]
     user: String,
+    at: Option<String>,
+    #[serde(default)]
+    used: Scopes,
 }
 
 fn ci() -> String {
@@ -89,7 +97,9 @@ fn test(args: &Args) -> Result<Exit, Failure> {
         let catalogue = file.catalogue.catalogue().map_err(bad)?;
         for case in &file.case {
             read += 1;
-            if let Some(difference) = case.difference(&loaded, &file.account, &catalogue) {
+            let at = case.at.as_ref().or(file.at.as_ref());
+            let before = case.before(&loaded, at.map(String::as_str)).map_err(bad)?;
+            if let Some(difference) = case.difference(&loaded, &file.account, &catalogue, &before) {
                 wrong += 1;
                 println!(
                     "{place}: {}\n  {difference}",
@@ -110,8 +120,30 @@ fn test(args: &Args) -> Result<Exit, Failure> {
 }
 
 impl Case {
+    /// Takes what the case says of the time and of what was used.
+    fn before(&self, loaded: &Loaded, at: Option<&str>) -> Result<Before, String> {
+        let now = match at {
+            Some(at) => stated::time(at)?,
+            None if loaded.bundle.reads_time() => {
+                return Err(format!(
+                    "`{}`: expected `at` with a time such as `2026-11-26T22:30:00Z`, since policies read it, found none",
+                    self.sql.trim()
+                ));
+            }
+            // No policy reads it.
+            None => DateTime::UNIX_EPOCH,
+        };
+        Ok(Before::new(now, self.used))
+    }
+
     /// Says how the policies decide otherwise, if they do.
-    fn difference(&self, loaded: &Loaded, account: &str, catalogue: &Catalogue) -> Option<String> {
+    fn difference(
+        &self,
+        loaded: &Loaded,
+        account: &str,
+        catalogue: &Catalogue,
+        before: &Before,
+    ) -> Option<String> {
         let principal = Principal::host_user(self.user.clone(), 0);
         let scope = Scope::new(&|_| false).with(catalogue);
         let statement = Statement::read_all(&self.sql, Count::Any, &scope);
@@ -120,6 +152,7 @@ impl Case {
             principal.identity(),
             account,
             catalogue,
+            &before.usage(),
             &statement,
         );
         let found = verdict.told();

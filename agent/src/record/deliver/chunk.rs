@@ -62,15 +62,16 @@ pub enum BrokenChunk {
 
 /// Gives a chunk's body for the agent, and the work that fills it: whoever asks for the one must do the other.
 ///
-/// The work ends when the chunk is delivered and recorded, or tells why it was not; the body then breaks off.
-pub fn deliver_chunk(
+/// `count` is told how many bytes leave. The work ends when the chunk is delivered and recorded, or tells why it was not; the body then breaks off.
+pub fn deliver_chunk<C: Fn(u64) + Send>(
     recorder: &Recorder,
     session: SessionId,
     statement: StatementId,
     masked: MaskedChunk,
+    count: C,
 ) -> (
     ChunkReply,
-    impl Future<Output = Result<(), BrokenChunk>> + Send + use<>,
+    impl Future<Output = Result<(), BrokenChunk>> + Send + use<C>,
 ) {
     let (pieces, reply) = mpsc::channel(PIECES_MAX);
     let is_whole = Arc::new(AtomicBool::new(false));
@@ -83,6 +84,7 @@ pub fn deliver_chunk(
         masked,
         pieces,
         is_whole: Arc::clone(&is_whole),
+        count,
     };
     let reply = ChunkReply {
         pieces: reply,
@@ -93,7 +95,7 @@ pub fn deliver_chunk(
 }
 
 /// One chunk on its way.
-struct Delivery {
+struct Delivery<C> {
     recorder: Recorder,
     session: SessionId,
     statement: StatementId,
@@ -102,9 +104,11 @@ struct Delivery {
     masked: MaskedChunk,
     pieces: mpsc::Sender<io::Result<Bytes>>,
     is_whole: Arc<AtomicBool>,
+    /// Told of the bytes of each piece that leaves.
+    count: C,
 }
 
-impl Delivery {
+impl<C: Fn(u64) + Send> Delivery<C> {
     async fn carry(mut self) -> Result<(), BrokenChunk> {
         let carried = match self.pieces_but_last().await {
             Ok(last) => {
@@ -150,6 +154,7 @@ impl Delivery {
     }
 
     fn count(&mut self, piece: &Bytes) {
+        (self.count)(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         self.mac.update(piece);
         self.bytes_plain = self
             .bytes_plain

@@ -68,7 +68,7 @@ fn deliver(recorder: &Recorder, storage: Storage) -> (Vec<u8>, bool, Result<(), 
         .unwrap();
     let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage));
     let session = SessionId::from_bytes([7; 16]);
-    let (mut reply, work) = deliver_chunk(recorder, session, StatementId::new(), masked);
+    let (mut reply, work) = deliver_chunk(recorder, session, StatementId::new(), masked, |_| {});
     runtime.block_on(async {
         let read = async {
             let mut bytes = Vec::new();
@@ -126,7 +126,7 @@ fn a_chunk_whose_delivery_is_gone_never_ends_cleanly() {
         Storage::of(pieces(&["rows"])),
     ));
     let session = SessionId::from_bytes([7; 16]);
-    let (mut reply, work) = deliver_chunk(&recorder, session, StatementId::new(), masked);
+    let (mut reply, work) = deliver_chunk(&recorder, session, StatementId::new(), masked, |_| {});
     drop(work);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -190,7 +190,7 @@ fn an_agent_that_leaves_is_on_record_with_what_it_had() {
         .unwrap();
     let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage));
     let session = SessionId::from_bytes([7; 16]);
-    let (reply, work) = deliver_chunk(&recorder, session, StatementId::new(), masked);
+    let (reply, work) = deliver_chunk(&recorder, session, StatementId::new(), masked, |_| {});
     let done = runtime.block_on(async {
         let mut work = std::pin::pin!(work);
         // Nobody reads: the work waits, and storage with it.

@@ -1,6 +1,7 @@
 //! An answer of the SQL API: a result set, a partition, a status or a failure, told apart by HTTP status.
 
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 
 use super::super::answer::{AnswerError, Body, read_code};
 use super::super::form::status_url;
@@ -100,6 +101,13 @@ impl Answer {
         self.body
             .read_as::<Object>("resultSetMetaData")?
             .read_as("numRows")
+    }
+
+    /// Counts the rows that the answer itself holds: those of one partition.
+    #[must_use]
+    pub fn rows_here(&self) -> Option<usize> {
+        let rows: Vec<IgnoredAny> = self.body.read_as("data")?;
+        Some(rows.len())
     }
 
     /// Tells whether Snowflake says that rows were changed.
