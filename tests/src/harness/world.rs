@@ -442,14 +442,7 @@ fn account_address() -> Ipv4Addr {
 
 fn copy_policies(to: &Path) -> Result<()> {
     fs::create_dir(to)?;
-    for entry in fs::read_dir(python::folder("../policies"))? {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "cedar")
-        {
-            fs::copy(&path, to.join(path.file_name().unwrap_or_default()))?;
-        }
-    }
+    let pack = "read-only.cedar";
+    fs::copy(python::folder("../policies").join(pack), to.join(pack))?;
     Ok(())
 }
