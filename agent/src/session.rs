@@ -155,7 +155,7 @@ impl Stages {
             })
             .await?;
         let kind = statement.kind();
-        let decided_at = self.clock.now();
+        let now = self.clock.now();
         let decide = |usage: &Usage<'_>| {
             let account = &account.name;
             decide(
@@ -169,14 +169,15 @@ impl Stages {
             )
         };
         let decision = if self.bundle.reads_use() {
-            meter.judge(decided_at, decide)
+            meter.judge(now, decide)
         } else {
-            let decision = decide(&Usage::unread(decided_at));
-            meter.count(decided_at, &decision);
+            let decision = decide(&Usage::unread(now));
+            meter.count(now, &decision);
             decision
         };
         draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;
         draft.is_at(current);
+        let decided_at = self.clock.now();
 
         let permit = match decision {
             Decision::Allow(permit) => permit,

@@ -276,7 +276,8 @@ proptest! {
 #[test]
 fn a_remembered_verdict_answers_its_own_question_alone() {
     let bundle = bundle(
-        r#"@id("ci-reads") permit (principal == Icecore::Principal::"ci", action == Icecore::Action::"read", resource == Icecore::Account::"ACME");"#,
+        r#"@id("ci-reads") permit (principal == Icecore::Principal::"ci", action == Icecore::Action::"read", resource == Icecore::Account::"ACME")
+            when { context.kind == "query" };"#,
     );
     let allows = |user: &str, account: &str, sql: &str| {
         let principal = Principal::host_user(user.to_owned(), 1001);
@@ -297,6 +298,7 @@ fn a_remembered_verdict_answers_its_own_question_alone() {
         assert!(!allows("other", "ACME", "select 1"));
         assert!(!allows("ci", "OTHER", "select 1"));
         assert!(!allows("ci", "ACME", "begin"));
+        assert!(!allows("ci", "ACME", "show tables"));
     }
 }
 

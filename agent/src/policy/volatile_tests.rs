@@ -235,8 +235,9 @@ fn numbered(rules: &[String]) -> Bundle {
     bundle(&text)
 }
 
-const STATEMENTS: [&str; 5] = [
+const STATEMENTS: [&str; 6] = [
     "select 1",
+    "show tables",
     "select a, b from t where c = 'x'",
     "delete from t",
     "begin; select id from t; commit",
