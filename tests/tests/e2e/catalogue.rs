@@ -32,7 +32,7 @@ const ORDERS_ALONE: &str = r#"
 /// Moves and reads in one statement.
 const BLOCK: &str = "begin use schema hr; return (select count(secret) from orders); end";
 
-const CANARY: &str =
+pub(crate) const CANARY: &str =
     r#"tag_canary = { table = "ACME_DB.PUBLIC.CANARY", column = "C", tag = "SEEN" }"#;
 
 /// What is in the account beside what every emulator has.
@@ -47,7 +47,7 @@ const SETUP: [&str; 7] = [
 ];
 
 /// Makes a world of one policy, with the tables and tags.
-fn world(policy: &str, canary: &str) -> Result<World> {
+pub(crate) fn world(policy: &str, canary: &str) -> Result<World> {
     let mut world = World::without_daemon(&Plan {
         mode: "observe".into(),
         ..Plan::default()

@@ -5,6 +5,8 @@ mod asserts;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod chunks;
