@@ -102,7 +102,8 @@ fn candidates(object: &Object) -> Vec<Object> {
     [Class::Table, Class::View, Class::Stream].map(of).to_vec()
 }
 
-fn of_column(column: &Column, catalogue: &Catalogue) -> Vec<Resource> {
+/// Gives what a column may be: a relation that nobody knows may be of three kinds.
+pub(super) fn of_column(column: &Column, catalogue: &Catalogue) -> Vec<Resource> {
     let Some(name) = column.name.as_ref().filter(|_| column.object.is_settled()) else {
         return vec![Resource::AnyColumn(column.object.clone())];
     };

@@ -61,14 +61,27 @@ impl<'a> Asking<'a> {
     /// # Errors
     /// The reason; an error in any policy is one, so that a broken forbid cannot stop forbidding.
     pub(super) fn judge(&self, ask: &Ask) -> Verdict {
-        let slice = self.slice(ask.verb)?;
-        let kept = self.kept.to(ask, || self.steady(slice, ask));
-        let satisfied = self.join(slice, ask, &kept)?;
+        let satisfied = self.satisfied(ask)?;
         match (satisfied.forbids.is_empty(), satisfied.permits.is_empty()) {
             (true, true) => Err(self.nothing_permits(ask)),
             (true, false) => Ok(self.allowed_by(&satisfied)),
             (false, _) => Err(self.forbidden(ask, &satisfied)),
         }
+    }
+
+    /// Lists the policies that a question satisfies.
+    ///
+    /// # Errors
+    /// The reason why nobody can tell.
+    pub(super) fn satisfied(&self, ask: &Ask) -> Result<Satisfied, Reason> {
+        let slice = self.slice(ask.verb)?;
+        let kept = self.kept.to(ask, || self.steady(slice, ask));
+        self.join(slice, ask, &kept).map(Cow::into_owned)
+    }
+
+    /// Gives the policies.
+    pub(super) fn bundle(&self) -> &Bundle {
+        self.bundle
     }
 
     fn slice(&self, verb: Verb) -> Result<&'a Slice, Reason> {
@@ -220,11 +233,8 @@ impl<'a> Asking<'a> {
                 verb: *verb,
                 ..ask.clone()
             };
-            let satisfied = self.slice(*verb).and_then(|slice| {
-                let kept = self.kept.to(&ask, || self.steady(slice, &ask));
-                self.join(slice, &ask, &kept).map(Cow::into_owned)
-            });
-            satisfied.is_ok_and(|said| said.forbids.is_empty() && !said.permits.is_empty())
+            self.satisfied(&ask)
+                .is_ok_and(|said| said.forbids.is_empty() && !said.permits.is_empty())
         };
         let alike = VERBS
             .into_iter()

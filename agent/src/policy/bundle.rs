@@ -1,6 +1,6 @@
 //! A set of Cedar policies that was found good when it was loaded, and its verdicts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{PolicyId, PolicySet, Schema};
 
@@ -12,6 +12,7 @@ use super::remedy::Remedy;
 use super::slice::Slice;
 use super::verb::Verb;
 use super::verdicts::Verdicts;
+use crate::statement::Use;
 
 /// The rules that allow something, and what they note of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub struct Bundle {
     pub(super) reasons: BTreeMap<PolicyId, String>,
     pub(super) remedies: BTreeMap<PolicyId, Remedy>,
     pub(super) flags: BTreeMap<PolicyId, String>,
+    pub(super) masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
     pub(super) schema: Schema,
     warnings: Vec<PolicyProblem>,
     sha256: [u8; 32],
@@ -51,6 +53,7 @@ impl Bundle {
             reasons: loaded.reasons,
             remedies: loaded.remedies,
             flags: loaded.flags,
+            masked_uses: loaded.masked_uses,
             schema: loaded.schema,
             warnings: loaded.warnings,
             sha256: digest(sources),
@@ -109,6 +112,12 @@ impl Bundle {
     #[must_use]
     pub fn looks_at_tags(&self) -> bool {
         self.slices.values().any(|slice| slice.looks_at_tags)
+    }
+
+    /// Tells whether any policy masks a column, so that its other uses are looked at.
+    pub(super) fn masks_some(&self) -> bool {
+        let mut remedies = self.remedies.values();
+        remedies.any(|remedy| matches!(remedy, Remedy::Mask(_)))
     }
 
     /// Tells whether policies of columns look at which column it is, so that doubt about columns refuses.

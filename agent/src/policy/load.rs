@@ -1,6 +1,6 @@
 //! From policy files to a set of policies: everything that is wrong with them, each with its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,17 +10,19 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 
+use super::masked;
 use super::names::{self, Names};
 use super::remedy::Remedy;
 use super::slice::{Slice, slices};
 use super::verb::{VERBS, Verb};
 use crate::config::{line_and_column, nearest};
+use crate::statement::Use;
 
 /// The world as policies see it.
 const SCHEMA: &str = include_str!("icecore.cedarschema");
 
 /// Annotations that a policy may carry.
-const ANNOTATIONS: [&str; 4] = ["id", "reason", "remedy", "flag"];
+const ANNOTATIONS: [&str; 5] = ["id", "reason", "remedy", "flag", "masked_use"];
 
 /// One policy file's name and text.
 #[derive(Clone, Debug)]
@@ -73,6 +75,7 @@ pub(super) struct Loaded {
     pub(super) reasons: BTreeMap<PolicyId, String>,
     pub(super) remedies: BTreeMap<PolicyId, Remedy>,
     pub(super) flags: BTreeMap<PolicyId, String>,
+    pub(super) masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
     pub(super) schema: Schema,
     pub(super) warnings: Vec<PolicyProblem>,
 }
@@ -96,6 +99,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         reasons: BTreeMap::new(),
         remedies: BTreeMap::new(),
         flags: BTreeMap::new(),
+        masked_uses: BTreeMap::new(),
         sources: BTreeMap::new(),
         problems: Vec::new(),
     };
@@ -108,6 +112,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         reasons,
         remedies,
         flags,
+        masked_uses,
         mut problems,
         ..
     } = loading;
@@ -130,6 +135,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         reasons,
         remedies,
         flags,
+        masked_uses,
         schema,
         warnings: problems,
     })
@@ -142,6 +148,7 @@ struct Loading<'l> {
     reasons: BTreeMap<PolicyId, String>,
     remedies: BTreeMap<PolicyId, Remedy>,
     flags: BTreeMap<PolicyId, String>,
+    masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
     /// The file of each policy.
     sources: BTreeMap<PolicyId, &'l Source>,
     problems: Vec<PolicyProblem>,
@@ -197,6 +204,7 @@ impl<'l> Loading<'l> {
         }
         self.add_remedy(source, policy, id, at);
         self.add_flag(source, policy, id, at);
+        self.add_masked_uses(source, policy, id, at);
         if self.policies.add(policy.new_id(cedar_id.clone())).is_err() {
             let text = format!("policy `{id}`: expected an id of its own, found it twice");
             return self.error(source, at, text);
@@ -209,12 +217,7 @@ impl<'l> Loading<'l> {
             return;
         };
         let remedy = Remedy::read(text);
-        let of_columns = |action: &EntityUid| action.id().unescaped() == Verb::Project.name();
-        let is_of_columns = match policy.action_constraint() {
-            ActionConstraint::Any => false,
-            ActionConstraint::In(actions) => actions.iter().all(of_columns),
-            ActionConstraint::Eq(action) => of_columns(&action),
-        };
+        let is_of_columns = is_about(policy, Verb::Project);
         let expected = match &remedy {
             _ if policy.effect() == Effect::Permit => "`@remedy` on a forbid, found it on a permit",
             None => "a remedy `mask:TRANSFORM` or `hold:GROUP`, found another",
@@ -228,6 +231,31 @@ impl<'l> Loading<'l> {
                 self.remedies.insert(PolicyId::new(id), remedy);
             }
             Some(_) | None => self.error(source, at, format!("policy `{id}`: expected {expected}")),
+        }
+    }
+
+    fn add_masked_uses(
+        &mut self,
+        source: &'l Source,
+        policy: &Policy,
+        id: &str,
+        at: Option<usize>,
+    ) {
+        let Some(text) = policy.annotation("masked_use") else {
+            return;
+        };
+        let is_of_uses = policy.effect() == Effect::Permit && is_about(policy, Verb::Filter);
+        match masked::read(text).filter(|_| is_of_uses) {
+            Some(uses) => {
+                self.masked_uses.insert(PolicyId::new(id), uses);
+            }
+            None => {
+                let known = masked::USES.map(Use::name).join(", ");
+                let text = format!(
+                    "policy `{id}`: expected `@masked_use` on a permit of the action `filter` alone, with names of {known}, found another"
+                );
+                self.error(source, at, text);
+            }
         }
     }
 
@@ -297,6 +325,16 @@ impl<'l> Loading<'l> {
             place: offset.map(|offset| line_and_column(&source.text, offset)),
             text,
         });
+    }
+}
+
+/// Tells whether a policy names this action and no other.
+fn is_about(policy: &Policy, verb: Verb) -> bool {
+    let is_it = |action: &EntityUid| action.id().unescaped() == verb.name();
+    match policy.action_constraint() {
+        ActionConstraint::Any => false,
+        ActionConstraint::In(actions) => actions.iter().all(is_it),
+        ActionConstraint::Eq(action) => is_it(&action),
     }
 }
 

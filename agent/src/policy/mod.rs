@@ -8,6 +8,7 @@ mod asking;
 mod bundle;
 mod context;
 mod load;
+mod masked;
 mod names;
 mod reads;
 mod remedy;
@@ -346,6 +347,9 @@ impl Asker<'_> {
             let allowed = asking.judge(ask)?;
             rules.extend(allowed.rules);
             flags.extend(allowed.flags);
+        }
+        for (resource, uses) in masked::uses(meaning, catalogue) {
+            asking.judge_uses(&resource, &uses)?;
         }
         drop(asking);
         taken.one();

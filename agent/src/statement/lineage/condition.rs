@@ -66,17 +66,14 @@ fn is_one_column(flow: &Flow) -> bool {
 
 /// Tells whether an expression is a literal or a bind, with a sign at most: the same for each row.
 fn is_constant(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Placeholder(name) => !name.starts_with(['@', '$']),
-            _ => true,
-        },
-        Expr::UnaryOp {
-            op: UnaryOperator::Minus | UnaryOperator::Plus,
-            expr,
-        } => {
-            matches!(expr.as_ref(), Expr::Value(value) if matches!(value.value, Value::Number(..)))
-        }
-        _ => false,
+    let is_sign = |op: &UnaryOperator| matches!(op, UnaryOperator::Minus | UnaryOperator::Plus);
+    if let Expr::UnaryOp { op, expr } = expr {
+        return is_sign(op)
+            && matches!(expr.as_ref(), Expr::Value(value) if matches!(value.value, Value::Number(..)));
     }
+    let Expr::Value(value) = expr else {
+        return false;
+    };
+    // A stage's column, or a variable, which holds what a query gave it.
+    !matches!(&value.value, Value::Placeholder(name) if name.starts_with(['@', '$']))
 }

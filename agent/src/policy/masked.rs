@@ -1,0 +1,103 @@
+//! Uses of masked columns: whoever may not see a value may not learn it by other uses either.
+//!
+//! A remedy `mask` on `project` forbids every other use of the column, without remedy, but those that a satisfied permit
+//! on `filter` names: `@masked_use("equality join count_distinct")`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Reason;
+use super::ask::{Ask, Resource, of_column};
+use super::asking::Asking;
+use super::remedy::Remedy;
+use super::verb::Verb;
+use crate::statement::{Catalogue, Meaning, Use};
+
+/// Uses of a column beside `project`, which a policy may name.
+pub(super) const USES: [Use; 8] = [
+    Use::Where,
+    Use::Equality,
+    Use::Join,
+    Use::Group,
+    Use::Order,
+    Use::Window,
+    Use::Argument,
+    Use::CountDistinct,
+];
+
+/// Reads names of uses, with spaces between.
+pub(super) fn read(text: &str) -> Option<BTreeSet<Use>> {
+    let find = |name: &str| USES.into_iter().find(|one| one.name() == name);
+    let uses: BTreeSet<Use> = text
+        .split_ascii_whitespace()
+        .map(find)
+        .collect::<Option<_>>()?;
+    Some(uses).filter(|uses| !uses.is_empty())
+}
+
+/// Lists the uses of each column but those that give its value.
+pub(super) fn uses(meaning: &Meaning, catalogue: &Catalogue) -> BTreeMap<Resource, BTreeSet<Use>> {
+    let mut uses: BTreeMap<Resource, BTreeSet<Use>> = BTreeMap::new();
+    for found in meaning.columns() {
+        if !matches!(found.how, Use::Project | Use::Store) {
+            for resource in of_column(&found.column, catalogue) {
+                uses.entry(resource).or_default().insert(found.how);
+            }
+        }
+    }
+    uses
+}
+
+impl Asking<'_> {
+    /// Refuses uses of a column that would be masked, where no policy names them.
+    ///
+    /// # Errors
+    /// The reason, also where nobody can tell whether the column is masked.
+    pub(super) fn judge_uses(
+        &self,
+        resource: &Resource,
+        uses: &BTreeSet<Use>,
+    ) -> Result<(), Reason> {
+        let bundle = self.bundle();
+        if !bundle.masks_some() {
+            return Ok(());
+        }
+        let of = |verb| Ask {
+            verb,
+            resource: resource.clone(),
+            is_stored: false,
+        };
+        let shown = self.satisfied(&of(Verb::Project))?;
+        let masks: Vec<_> = shown
+            .forbids
+            .iter()
+            .filter(|id| matches!(bundle.remedies.get(*id), Some(Remedy::Mask(_))))
+            .collect();
+        if masks.is_empty() {
+            return Ok(());
+        }
+        let permits = self.satisfied(&of(Verb::Filter))?.permits;
+        let named: BTreeSet<Use> = permits
+            .iter()
+            .filter_map(|id| bundle.masked_uses.get(id))
+            .flatten()
+            .copied()
+            .collect();
+        let others: Vec<&str> = uses.difference(&named).map(|one| one.name()).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let allowed: Vec<&str> = named.iter().map(|one| one.name()).collect();
+        let allowed = match allowed.as_slice() {
+            [] => "none is".to_owned(),
+            some => format!("allowed are {}", some.join(", ")),
+        };
+        Err(Reason {
+            rules: masks.iter().map(ToString::to_string).collect(),
+            text: format!(
+                "{} is masked, and its use as {} would tell of its values; of such uses {allowed}",
+                resource.told(),
+                others.join(", ")
+            ),
+        })
+    }
+}
