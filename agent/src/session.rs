@@ -14,7 +14,7 @@ use crate::execution::{
 };
 use crate::identity::Principal;
 use crate::mask::Ended;
-use crate::policy::{Bundle, Decision, Usage, decide};
+use crate::policy::{Decision, InForce, Usage, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
 use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
@@ -23,8 +23,8 @@ use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
 pub struct Stages {
     /// Whether refusals are carried out.
     pub mode: Mode,
-    /// The policies.
-    pub bundle: Bundle,
+    /// The policies in force.
+    pub policies: InForce,
     /// The record.
     pub recorder: Recorder,
     /// Finds executions again.
@@ -120,7 +120,6 @@ impl Stages {
             mut draft,
         } = asked;
         let own_id = execution.own_query_id();
-        let bundle = self.bundle.sha256();
         let way = Way {
             upstream,
             login: &login,
@@ -138,6 +137,7 @@ impl Stages {
 
         let from = self.clock.mono_ns();
         let Reading {
+            bundle,
             statement,
             current,
             catalogue,
@@ -159,16 +159,10 @@ impl Stages {
         let decide = |usage: &Usage<'_>| {
             let account = &account.name;
             decide(
-                &self.bundle,
-                self.mode,
-                &principal,
-                account,
-                &catalogue,
-                usage,
-                statement,
+                &bundle, self.mode, &principal, account, &catalogue, usage, statement,
             )
         };
-        let decision = if self.bundle.reads_use() {
+        let decision = if bundle.reads_use() {
             meter.judge(now, decide)
         } else {
             let decision = decide(&Usage::unread(now));
@@ -190,7 +184,7 @@ impl Stages {
                     &self.recorder,
                     &refusal,
                     draft,
-                    bundle,
+                    bundle.sha256(),
                     own_id,
                     execution.form(),
                     decided_at,
@@ -203,7 +197,7 @@ impl Stages {
             &self.recorder,
             permit,
             draft,
-            bundle,
+            bundle.sha256(),
             decided_at,
             &self.clock,
         )

@@ -10,11 +10,11 @@ use hyper::HeaderMap;
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
-use crate::execution::{Conclusion, Joined, QueryRef, Realm};
+use crate::execution::{Conclusion, Joined, QueryRef, Realm, Turn};
 use crate::id::{LoginId, SessionId};
 use crate::identity::Users;
 use crate::mask::mask;
-use crate::policy::{Names, Source};
+use crate::policy::{Bundle, Names, Source};
 use crate::record::{RecordMode, Settings, StatementRow};
 use crate::snowflake::answer::Form;
 use crate::snowflake::current::Current;
@@ -24,6 +24,19 @@ use crate::tasks;
 use crate::upstream::Unmasked;
 
 const HOST: &str = "acme.snowflakecomputing.com";
+
+fn bundle(text: &str) -> Bundle {
+    let source = Source {
+        file: "test.cedar".to_owned(),
+        text: text.to_owned(),
+    };
+    let names = Names {
+        accounts: None,
+        users: &Users::parse("ci:x:1001:1001\n"),
+        issuers: None,
+    };
+    Bundle::load(&[source], &names).unwrap()
+}
 
 fn stages(folder: &std::path::Path) -> Stages {
     let settings = Settings {
@@ -39,24 +52,15 @@ fn stages(folder: &std::path::Path) -> Stages {
         proxy_version: "0.0.0".to_owned(),
         build: BTreeMap::new(),
     };
-    let source = Source {
-        file: "read-only.cedar".to_owned(),
-        text: include_str!("../../policies/read-only.cedar").to_owned(),
-    };
-    let names = Names {
-        accounts: None,
-        users: &Users::parse("ci:x:1001:1001\n"),
-        issuers: None,
-    };
     let clock = Clock::system();
     Stages {
         mode: Mode::Enforce,
-        bundle: Bundle::load(&[source], &names).unwrap(),
+        policies: InForce::new(bundle(include_str!("../../policies/read-only.cedar"))),
         recorder: Recorder::open(&settings, clock).unwrap(),
         registry: Registry::default(),
         chunks: Chunks::default(),
         usages: Arc::new(Usages::open(folder, folder, clock.now())),
-        catalogues: Arc::new(Catalogues::new(Duration::from_secs(60), false, clock)),
+        catalogues: Arc::new(Catalogues::new(Duration::from_secs(60), clock)),
         clock,
     }
 }
@@ -255,4 +259,32 @@ async fn one_asks_for_all_who_wait_for_a_result_and_takes_its_place_among_fetche
         }
         assert_eq!(asking.asked(), expected, "with {places} places");
     }
+}
+
+/// One that changes names does not run alone where no policy looks at names, so those that look wait for it once.
+#[tokio::test]
+async fn policies_that_look_at_names_wait_for_statements_of_policies_that_did_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let stages = stages(folder.path());
+    let context = Context::opened(Current::default());
+    let (before, under_way) = stages.take_up(&context).await;
+    // Beside it, by the same policies.
+    drop(stages.take_up(&context).await);
+    let looking =
+        bundle(r#"@id("a") permit (principal, action, resource in Icecore::Account::"ACME");"#);
+    stages.policies.replace(Arc::new(looking));
+    let mut next = pin!(stages.take_up(&context));
+    for _ in 0..20 {
+        tokio::select! {
+            biased;
+            _ = &mut next => panic!("beside one that is ordered otherwise"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    drop(under_way);
+    let (after, turn) = next.await;
+    assert_ne!(before.sha256(), after.sha256());
+    // Those of the same policies go on beside it.
+    assert!(matches!(turn, Turn::Shared(_)));
+    drop(stages.take_up(&context).await);
 }

@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::connection::redirect::probe;
 use crate::identity::{KeySource, Kind, Users};
-use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
+use crate::policy::{Bundle, Names, PolicyProblem, Source};
 
 /// Checks a config and the host, and changes nothing
 ///
@@ -117,10 +117,7 @@ fn judge(policy: &Policy, names: &Names<'_>) -> Result<usize, Bad> {
 
 fn tell(problems: &[PolicyProblem]) {
     for problem in problems {
-        match problem.gravity {
-            Gravity::Error => eprintln!("{problem}"),
-            Gravity::Warning => eprintln!("warning: {problem}"),
-        }
+        eprintln!("{}", problem.told());
     }
 }
 

@@ -43,6 +43,7 @@ fn flush(args: &Args) -> Result<(), Failure> {
         | Reply::Identified {}
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
+        | Reply::Reload(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => Err(misunderstood()),
     }

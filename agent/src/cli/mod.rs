@@ -101,6 +101,7 @@ In the order of use:
   icecore check                        is the config good, and what is wrong with it
   icecore policy explain 'select 1'    what a statement does, and what the policies say of it
   icecore daemon                       governs the host's sessions; a service, as root
+  icecore policy reload                has the daemon take changed policies
   icecore login                        shows who you are; again after a restart of the daemon
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
   icecore flush                        hands what has just happened to the store
@@ -235,17 +236,21 @@ mod tests {
         check(&["login", "--issuer", "https://acme.okta.com"], true);
         check(&["login", "--status", "--json"], true);
         check(&["flush"], true);
+        check(&["policy", "reload", "--config", "/c", "--json"], true);
         check(&["run", "--config", "/c", "--", "true"], true);
         check(&["--version", "--json"], true);
     }
 
     #[test]
-    fn the_units_command_is_understood() {
+    fn the_units_commands_are_understood() {
         let unit = include_str!("../../../packaging/icecore.service");
-        let line = unit
-            .lines()
-            .find_map(|line| line.strip_prefix("ExecStart="));
-        let words: Vec<&str> = line.unwrap().split(' ').collect();
+        let words = |key: &str| -> Vec<&str> {
+            let line = unit.lines().find_map(|line| line.strip_prefix(key));
+            line.unwrap().split(' ').collect()
+        };
+        let reload = Cli::try_parse_from(words("ExecReload=")).unwrap();
+        assert!(matches!(reload.command, Some(Command::Policy(_))));
+        let words = words("ExecStart=");
         assert!(words[0].ends_with("/icecore"), "{words:?}");
         let cli = Cli::try_parse_from(&words).unwrap();
         let Some(Command::Daemon(args)) = cli.command else {

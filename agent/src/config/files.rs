@@ -22,7 +22,7 @@ const CONFIG_MAX_BYTES: u64 = 1 << 20;
 /// Longest file of roots that is read; the usual system bundle takes 220 KB.
 const ROOTS_MAX_BYTES: u64 = 8 << 20;
 
-/// Longest policy file that is looked at.
+/// Longest policy file that is read.
 const POLICY_MAX_BYTES: u64 = 4 << 20;
 
 /// A config file as it was found.
@@ -62,7 +62,7 @@ pub(super) fn read_config(path: &Path, problems: &Problems) -> Option<Read> {
     }
 }
 
-/// Checks what the values name; a key that has a problem already is left alone.
+/// Checks what the values name, policies apart; a key that has a problem already is left alone.
 pub(super) fn check(config: &Config, problems: &Problems) {
     let tell = |key: &str, outcome: Result<(), Untrusted>| {
         if let Err(Untrusted { expected, found }) = outcome
@@ -103,7 +103,6 @@ pub(super) fn check(config: &Config, problems: &Problems) {
         }
     }
     check_providers(&config.identity.providers, problems);
-    check_policy(&config.policy, problems);
     let store = config.record.store.trim_start_matches("file://");
     tell("record.store", trust::check_folder_to_be(Path::new(store)));
 }
@@ -146,7 +145,7 @@ fn check_credential(of: &str, credential: &Credential, problems: &Problems) {
 
 /// Checks the policies' folder and files.
 pub(super) fn check_policy(policy: &Policy, problems: &Problems) {
-    if let Err(Untrusted { expected, found }) = policies(&policy.dir)
+    if let Err(Untrusted { expected, found }) = read_policies(&policy.dir)
         && !problems.has("policy.dir")
     {
         problems.add("policy.dir", expected, found);
@@ -210,7 +209,8 @@ pub(crate) fn read_metadata(file: &Path) -> Result<saml::Provider, Untrusted> {
     })
 }
 
-fn policies(dir: &Path) -> Result<(), Untrusted> {
+/// Reads the policy files of a folder, by name; all of them must be trusted.
+pub(crate) fn read_policies(dir: &Path) -> Result<Vec<(PathBuf, String)>, Untrusted> {
     trust::check_folder(dir)?;
     let files = policy_files(dir).map_err(|error| Untrusted {
         expected: "a readable folder".to_owned(),
@@ -222,9 +222,17 @@ fn policies(dir: &Path) -> Result<(), Untrusted> {
             found: format!("`{}`, which has none", dir.display()),
         });
     }
-    files
-        .iter()
-        .try_for_each(|file| trust::read_file(file, Readers::All, POLICY_MAX_BYTES).map(|_| ()))
+    let read = |file: PathBuf| {
+        let bytes = trust::read_file(&file, Readers::All, POLICY_MAX_BYTES)?;
+        match String::from_utf8(bytes.to_vec()) {
+            Ok(text) => Ok((file, text)),
+            Err(_) => Err(Untrusted {
+                expected: "a file of UTF-8 text".to_owned(),
+                found: format!("`{}` of other bytes", file.display()),
+            }),
+        }
+    };
+    files.into_iter().map(read).collect()
 }
 
 /// Lists the policy files of a folder, by name.

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use files::policy_files;
-pub(crate) use files::{read_metadata, read_public_keys};
+pub(crate) use files::{read_metadata, read_policies, read_public_keys};
 pub use grant::Grant;
 pub use identity::{Identity, TokenUse, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
@@ -302,6 +302,21 @@ impl Config {
     /// # Errors
     /// All problems at once: of the file, its keys, its values and the files they name.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        Self::load_and(path, |config, problems| {
+            files::check(config, problems);
+            files::check_policy(&config.policy, problems);
+        })
+    }
+
+    /// Reads a config file and checks all that it names but its policies: others are in force, whatever became of the files.
+    ///
+    /// # Errors
+    /// As of `load`.
+    pub fn load_beside_policies(path: &Path) -> Result<Self, ConfigErrors> {
+        Self::load_and(path, files::check)
+    }
+
+    fn load_and(path: &Path, check: impl Fn(&Self, &Problems)) -> Result<Self, ConfigErrors> {
         let problems = Problems::default();
         let Some(read) = files::read_config(path, &problems) else {
             return Err(problems.into_errors(path));
@@ -314,7 +329,7 @@ impl Config {
         let Some(config) = typed::read(&read.text, source, &problems) else {
             return Err(problems.into_errors(&read.path));
         };
-        files::check(&config, &problems);
+        check(&config, &problems);
         problems.settle(&read.path, config)
     }
 

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use chrono::DateTime;
 
 use super::*;
+use crate::control::reload::PolicySet;
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
     Asker, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
@@ -81,6 +82,17 @@ impl SessionHandler for Proxy {
         Ok(())
     }
 
+    fn reload(&self) -> Result<Reload, String> {
+        let set = PolicySet {
+            policies: 1,
+            sha256: "ab".to_owned(),
+        };
+        Ok(Reload::NotGood {
+            problems: vec!["a problem".to_owned()],
+            still: set,
+        })
+    }
+
     fn drain(&self, grace: Duration) {
         self.tell(format!("drain {grace:?}"));
     }
@@ -101,10 +113,12 @@ fn both() -> Both {
         config: PathBuf::from("/c.toml"),
         listeners: vec![TcpListener::bind("127.0.0.1:0").unwrap()],
         destinations: packet::pair().unwrap().0,
+        is_next: true,
     };
     link.hand_over(&handover).unwrap();
     let (received, supervisor, keeper) = receive_handover_on(theirs).unwrap();
     assert_eq!(received.config, handover.config);
+    assert!(received.is_next);
     assert_eq!(
         received.listeners[0].local_addr().unwrap(),
         handover.listeners[0].local_addr().unwrap()
@@ -272,6 +286,7 @@ fn descriptors_must_be_those_announced() {
     let message = ToProxy::Handover {
         config: PathBuf::from("/c"),
         listeners: 2,
+        is_next: false,
     };
     packet::send(&one, &message, &[one.as_fd()]).unwrap();
     let error = receive_handover_on(other).unwrap_err();

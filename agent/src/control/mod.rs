@@ -7,6 +7,7 @@
 pub mod line;
 mod packet;
 mod proxy_link;
+pub mod reload;
 pub mod request;
 pub mod sign_in;
 mod supervisor_link;
@@ -38,6 +39,8 @@ pub struct Handover {
     pub listeners: Vec<TcpListener>,
     /// The map that tells an accepted socket's session and original destination.
     pub destinations: OwnedFd,
+    /// Whether it takes the place of a proxy that served: the policies that were in force stay so.
+    pub is_next: bool,
 }
 
 /// What is known about a session when it begins.

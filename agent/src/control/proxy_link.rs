@@ -13,6 +13,7 @@ use thiserror::Error;
 use tracing::debug;
 
 use super::packet;
+use super::reload::Reload;
 use super::sign_in::{SignInCall, SignInOutcome};
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
 use super::{
@@ -38,6 +39,9 @@ const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Longest wait until all frames are sealed and stored.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Longest wait until policies are loaded, checked and on record.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest time that a drain takes beyond its grace.
 const DRAIN_MARGIN: Duration = Duration::from_secs(5);
@@ -117,6 +121,7 @@ impl ProxyLink {
         let message = ToProxy::Handover {
             config: handover.config.clone(),
             listeners: handover.listeners.len(),
+            is_next: handover.is_next,
         };
         packet::send(&self.socket, &message, &descriptors)
     }
@@ -189,9 +194,9 @@ impl ProxyLink {
     fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {
         match self.call(ask, SETTLE_TIMEOUT)? {
             Answer::Settled(settled) => Ok(settled),
-            Answer::Done | Answer::Summary(_) | Answer::SignIn(_) => Err(LinkError::Refused(
-                "the proxy answered something else".to_owned(),
-            )),
+            Answer::Done | Answer::Summary(_) | Answer::SignIn(_) | Answer::Reload(_) => {
+                Err(other_answer())
+            }
         }
     }
 
@@ -202,8 +207,8 @@ impl ProxyLink {
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
         match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
             Answer::Summary(summary) => Ok(summary),
-            Answer::Done | Answer::Settled(_) | Answer::SignIn(_) => {
-                Err(LinkError::Refused("the proxy gave no summary".to_owned()))
+            Answer::Done | Answer::Settled(_) | Answer::SignIn(_) | Answer::Reload(_) => {
+                Err(other_answer())
             }
         }
     }
@@ -215,9 +220,9 @@ impl ProxyLink {
     pub fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, LinkError> {
         match self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? {
             Answer::SignIn(outcome) => Ok(*outcome),
-            Answer::Done | Answer::Settled(_) | Answer::Summary(_) => Err(LinkError::Refused(
-                "the proxy answered something else".to_owned(),
-            )),
+            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::Reload(_) => {
+                Err(other_answer())
+            }
         }
     }
 
@@ -227,6 +232,19 @@ impl ProxyLink {
     /// When that failed.
     pub fn flush(&self) -> Result<(), LinkError> {
         self.call(Ask::Flush, FLUSH_TIMEOUT).map(|_| ())
+    }
+
+    /// Has the proxy take the policies of their folder.
+    ///
+    /// # Errors
+    /// When it could not even look at them.
+    pub fn reload(&self) -> Result<Reload, LinkError> {
+        match self.call(Ask::Reload, RELOAD_TIMEOUT)? {
+            Answer::Reload(reload) => Ok(reload),
+            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::SignIn(_) => {
+                Err(other_answer())
+            }
+        }
     }
 
     /// Has the proxy finish what is open, for at most `grace`.
@@ -280,6 +298,10 @@ impl ProxyLink {
         // Each change of the table is one step, so a panic elsewhere leaves it whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn other_answer() -> LinkError {
+    LinkError::Refused("the proxy answered something else".to_owned())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::reload::Reload;
 use super::sign_in::{SignInAsk, SignInReply};
 use super::{HandedToken, Leftover, SessionSummary};
 use crate::id::SessionId;
@@ -71,6 +72,8 @@ pub enum Request {
     },
     /// Seals the record and hands it to the store; root only.
     Flush {},
+    /// Takes the policies of their folder, if they are good; root only.
+    Reload {},
     /// Signs the caller's user in, as `icecore login` does it step by step.
     Login(SignInAsk),
 }
@@ -105,6 +108,8 @@ pub enum Reply {
     },
     /// The record is stored.
     Flushed {},
+    /// What became of the policies.
+    Reload(Reload),
     /// Where the caller's sign-in stands.
     Login(SignInReply),
     /// The answer is no.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
 
 use super::packet;
+use super::reload::Reload;
 use super::sign_in::{SignInCall, SignInOutcome};
 use super::{
     ControlError, FreshToken, Handover, KeptLogin, SEALED_LOGIN_MAX_BYTES, SessionEnd,
@@ -70,6 +71,12 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// A text for the user.
     fn flush(&self) -> Result<(), String>;
 
+    /// Takes the policies of their folder, if they are good.
+    ///
+    /// # Errors
+    /// A text for the user, if it could not be done whatever they are.
+    fn reload(&self) -> Result<Reload, String>;
+
     /// Stops accepting and waits, for at most `grace`, until open statements are done.
     fn drain(&self, grace: Duration);
 }
@@ -78,7 +85,11 @@ pub trait SessionHandler: Send + Sync + 'static {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToProxy {
     /// Comes first, with the descriptors: so many listeners, then the map.
-    Handover { config: PathBuf, listeners: usize },
+    Handover {
+        config: PathBuf,
+        listeners: usize,
+        is_next: bool,
+    },
     /// Wants an answer with the same number.
     Call { call: u64, ask: Ask },
     /// Answers `Keep`.
@@ -95,6 +106,7 @@ pub(super) enum Ask {
     Closed(SessionEnd),
     SignIn(SignInCall),
     Flush,
+    Reload,
     Drain { grace_ms: u64 },
 }
 
@@ -119,6 +131,7 @@ pub(super) enum Answer {
     Settled(Settled),
     Summary(SessionSummary),
     SignIn(Box<SignInOutcome>),
+    Reload(Reload),
 }
 
 /// The proxy's end of the socketpair, after the handover.
@@ -182,7 +195,12 @@ pub(super) fn receive_handover_on(
     socket: OwnedFd,
 ) -> Result<(Handover, SupervisorLink, Keeper), ControlError> {
     let (message, descriptors) = packet::receive(&socket)?;
-    let ToProxy::Handover { config, listeners } = message else {
+    let ToProxy::Handover {
+        config,
+        listeners,
+        is_next,
+    } = message
+    else {
         return Err(ControlError::NotUnderstood(
             "expected the handover first".to_owned(),
         ));
@@ -204,6 +222,7 @@ pub(super) fn receive_handover_on(
         config,
         listeners,
         destinations,
+        is_next,
     };
     let (socket, (kept, told)) = (Arc::new(socket), mpsc::channel());
     let keeper = Keeper {
@@ -281,6 +300,7 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
             .sign_in(call)
             .map(|outcome| Answer::SignIn(Box::new(outcome))),
         Ask::Flush => handler.flush().map(|()| Answer::Done),
+        Ask::Reload => handler.reload().map(Answer::Reload),
         Ask::Drain { grace_ms } => {
             handler.drain(Duration::from_millis(grace_ms));
             Ok(Answer::Done)

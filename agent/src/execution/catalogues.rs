@@ -32,7 +32,6 @@ const NAME_MAX: usize = 255;
 /// Catalogues of accounts, each as one user and role see it.
 pub struct Catalogues {
     ttl: Duration,
-    with_tags: bool,
     clock: Clock,
     roles: Mutex<HashMap<[u8; 32], Arc<OfRole>>>,
 }
@@ -58,7 +57,16 @@ struct Held {
 struct Known {
     /// `None` if the account shows no such thing.
     facts: Option<RelationFacts>,
+    /// Whether tags were asked for too.
+    tags: Tags,
     until_ns: i64,
+}
+
+/// Whether tags are asked for: policies that do not look at them need none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tags {
+    Unwanted,
+    Wanted,
 }
 
 /// What was found of some names.
@@ -71,10 +79,9 @@ pub(super) struct Found {
 impl Catalogues {
     /// Makes them empty; what is found counts for `ttl`.
     #[must_use]
-    pub fn new(ttl: Duration, with_tags: bool, clock: Clock) -> Self {
+    pub fn new(ttl: Duration, clock: Clock) -> Self {
         Self {
             ttl,
-            with_tags,
             clock,
             roles: Mutex::default(),
         }
@@ -86,9 +93,10 @@ impl Catalogues {
         upstream: &Upstream,
         account: &Arc<Account>,
         paths: &BTreeSet<Path>,
+        tags: Tags,
     ) -> Found {
         let role = self.role(account);
-        if self.missing(&role, paths).is_empty() {
+        if self.missing(&role, paths, tags).is_empty() {
             return found(&role, paths);
         }
         let (done, told) = oneshot::channel();
@@ -96,7 +104,7 @@ impl Catalogues {
         let (asked, wanted) = (Arc::clone(&role), paths.clone());
         // It goes on when nobody waits any more: a login that is being opened would be left open at Snowflake.
         drop(tasks::spawn("catalogue", async move {
-            all.ask(&asked, &upstream, &account, &wanted).await;
+            all.ask(&asked, &upstream, &account, &wanted, tags).await;
             // Whoever waited may have gone.
             let _gone = done.send(());
         }));
@@ -147,9 +155,10 @@ impl Catalogues {
         upstream: &Upstream,
         account: &Account,
         wanted: &BTreeSet<Path>,
+        tags: Tags,
     ) {
         let mut describer = role.asking.lock().await;
-        let missing = self.missing(role, wanted);
+        let missing = self.missing(role, wanted, tags);
         let forgotten = {
             let held = role.held();
             if missing.is_empty() || self.clock.mono_ns() < held.rests_until_ns {
@@ -158,7 +167,8 @@ impl Catalogues {
             held.forgotten
         };
         let now = self.clock.now();
-        let answered = describer.describe(upstream, account, &missing, self.with_tags, now);
+        let with_tags = tags == Tags::Wanted;
+        let answered = describer.describe(upstream, account, &missing, with_tags, now);
         let answered = answered.await;
         let mut held = role.held();
         let described = match answered {
@@ -182,13 +192,18 @@ impl Catalogues {
             let facts = relations.remove(&path);
             // What could not be asked for is no more known to be absent than to be there.
             if facts.is_some() || described.gap != Some(Gap::Unread) {
-                held.relations.insert(path, Known { facts, until_ns });
+                let known = Known {
+                    facts,
+                    tags,
+                    until_ns,
+                };
+                held.relations.insert(path, known);
             }
         }
     }
 
     /// Lists what is not known well enough and can be asked for.
-    fn missing(&self, role: &OfRole, paths: &BTreeSet<Path>) -> Vec<Path> {
+    fn missing(&self, role: &OfRole, paths: &BTreeSet<Path>, tags: Tags) -> Vec<Path> {
         let now_ns = self.clock.mono_ns();
         let mut held = role.held();
         held.relations.retain(|_, known| known.until_ns > now_ns);
@@ -196,10 +211,10 @@ impl Catalogues {
             let names = path.names();
             names.len() == 3 && names.iter().all(|name| name.chars().count() <= NAME_MAX)
         };
-        let missing = paths
-            .iter()
-            .filter(can_be)
-            .filter(|path| !held.relations.contains_key(*path));
+        let missing = paths.iter().filter(can_be).filter(|path| {
+            let known = held.relations.get(*path);
+            known.is_none_or(|known| known.tags < tags)
+        });
         missing.take(ASKED_MAX).cloned().collect()
     }
 

@@ -22,7 +22,7 @@ fn knowing(names: &[&str]) -> (Arc<Catalogues>, Arc<Account>, Upstream) {
     drop(listener);
     let upstream = Upstream::at(BTreeMap::from([(HOST.to_owned(), address)]));
     let ttl = Duration::from_secs(60);
-    let catalogues = Arc::new(Catalogues::new(ttl, false, Clock::system()));
+    let catalogues = Arc::new(Catalogues::new(ttl, Clock::system()));
     let account = Arc::new(Account::of_host(HOST));
     let role = catalogues.role(&account);
     let facts = RelationFacts {
@@ -33,6 +33,7 @@ fn knowing(names: &[&str]) -> (Arc<Catalogues>, Arc<Account>, Upstream) {
     for name in names {
         let known = Known {
             facts: Some(facts.clone()),
+            tags: Tags::Unwanted,
             until_ns: i64::MAX,
         };
         role.held().relations.insert(path(name), known);
@@ -54,7 +55,10 @@ async fn what_is_kept_is_given_without_asking_and_the_rest_is_a_gap() {
     let look_up = |names: &[&str]| {
         let paths: BTreeSet<Path> = names.iter().map(|name| path(name)).collect();
         let (catalogues, account, upstream) = (&catalogues, &account, &upstream);
-        async move { catalogues.look_up(upstream, account, &paths).await }
+        async move {
+            let found = catalogues.look_up(upstream, account, &paths, Tags::Unwanted);
+            found.await
+        }
     };
     let found = look_up(&["T"]).await;
     assert_eq!((found.relations.len(), found.gap), (1, None));
@@ -99,7 +103,18 @@ fn what_cannot_be_a_relation_is_never_asked_for() {
     let long = "X".repeat(NAME_MAX + 1);
     let short = Path::new(vec!["T".to_owned()]);
     let paths = BTreeSet::from([path("T"), path(&long), short]);
-    assert_eq!(catalogues.missing(&role, &paths), [path("T")]);
+    let missing = |paths| catalogues.missing(&role, paths, Tags::Unwanted);
+    assert_eq!(missing(&paths), [path("T")]);
     let many = (0..=ASKED_MAX).map(|number| path(&format!("T{number}")));
-    assert_eq!(catalogues.missing(&role, &many.collect()).len(), ASKED_MAX);
+    assert_eq!(missing(&many.collect()).len(), ASKED_MAX);
+}
+
+/// Policies that look at tags may come after some that do not.
+#[test]
+fn what_was_asked_without_tags_is_missing_where_tags_are_wanted() {
+    let (catalogues, account, _) = knowing(&["T"]);
+    let role = catalogues.role(&account);
+    let paths = BTreeSet::from([path("T")]);
+    assert!(catalogues.missing(&role, &paths, Tags::Unwanted).is_empty());
+    assert_eq!(catalogues.missing(&role, &paths, Tags::Wanted), [path("T")]);
 }

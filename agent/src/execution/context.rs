@@ -4,6 +4,7 @@
 //! login, so that none is judged by what another is about to change.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -20,6 +21,8 @@ const OWN_MAX: usize = 1024;
 #[derive(Debug)]
 pub struct Context {
     turn: RwLock<()>,
+    // INVARIANT: changed by whoever runs alone, so that it holds for all that are under way.
+    is_ordered: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -77,6 +80,7 @@ impl Context {
     fn of(names: Names, is_any_own: bool) -> Self {
         Self {
             turn: RwLock::new(()),
+            is_ordered: AtomicBool::new(false),
             state: Mutex::new(State {
                 names,
                 own: BTreeSet::new(),
@@ -93,6 +97,22 @@ impl Context {
     /// Waits until no statement is under way.
     pub(super) async fn alone(&self) -> Turn<'_> {
         Turn::Alone(self.turn.write().await)
+    }
+
+    /// Tells whether those under way that change names run alone.
+    pub(super) fn is_ordered(&self) -> bool {
+        self.is_ordered.load(Ordering::SeqCst)
+    }
+
+    /// Says whether those that change names run alone from here on, for one that has waited until no other is under way.
+    pub(super) fn order<'c>(&'c self, alone: Turn<'c>, is_ordered: bool) -> Turn<'c> {
+        match alone {
+            Turn::Shared(shared) => Turn::Shared(shared),
+            Turn::Alone(alone) => {
+                self.is_ordered.store(is_ordered, Ordering::SeqCst);
+                Turn::Shared(alone.downgrade())
+            }
+        }
     }
 
     /// Tells where bare names lead, as far as it is known.

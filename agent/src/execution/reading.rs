@@ -1,16 +1,18 @@
 //! A statement read by what is known: of its login's names, and of the tables and views that it leads to.
 //!
 //! It is read once to learn its names, and again if the account knows more of them. Where no policy looks at names, no
-//! account is asked.
+//! account is asked. Policies may be replaced at any time: a statement has those that were in force when it was taken up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use super::catalogues::Tags;
 use super::context::{Context, Turn};
 use super::effect::Effect;
 use super::{Recipient, Way};
+use crate::policy::Bundle;
 use crate::record::RecordError;
 use crate::session::Stages;
 use crate::snowflake::current::Current;
@@ -43,6 +45,8 @@ pub struct Asking<'a> {
 
 /// A statement, and what it was read by.
 pub struct Reading<'a> {
+    /// The policies that judge it.
+    pub bundle: Arc<Bundle>,
     /// The statement.
     pub statement: Statement,
     /// Where its login was.
@@ -53,8 +57,8 @@ pub struct Reading<'a> {
     pub gap: Option<String>,
     /// What it may do to the names of later ones.
     pub effect: Effect,
-    /// Keeps what was known true until the statement has been carried out; none where nothing rests on it.
-    pub turn: Option<Turn<'a>>,
+    /// Keeps what was known true until the statement has been carried out.
+    pub turn: Turn<'a>,
 }
 
 impl Stages {
@@ -63,29 +67,29 @@ impl Stages {
     /// # Errors
     /// An earlier result that it scans could not be recorded.
     pub async fn understand<'a>(&self, asking: Asking<'a>) -> Result<Reading<'a>, RecordError> {
-        let looks = self.bundle.looks_at_resources();
-        let mut turn = match looks {
-            true => Some(asking.context.share().await),
-            false => None,
-        };
+        let (bundle, mut turn) = self.take_up(asking.context).await;
+        let looks = bundle.looks_at_resources();
         let mut current = asking.context.current();
         let (mut statement, mut effect, mut catalogue) =
             self.read_by_names(asking, &current).await?;
         if looks && effect.is_exclusive() {
             // The shared turn goes first: whoever else waits for it would wait for ever.
-            drop(turn.take());
-            turn = Some(asking.context.alone().await);
+            drop(turn);
+            turn = asking.context.alone().await;
             current = asking.context.current();
             (statement, effect, catalogue) = self.read_by_names(asking, &current).await?;
         }
         let mut gap = None;
         if looks && !effect.redefines_within {
-            gap = self.learn(asking, &statement, &mut catalogue).await;
+            gap = self
+                .learn(asking, &bundle, &statement, &mut catalogue)
+                .await;
             if !catalogue.relations.is_empty() {
                 statement = self.read_as(asking, &catalogue).await?;
             }
         }
         Ok(Reading {
+            bundle,
             statement,
             current,
             catalogue,
@@ -93,6 +97,21 @@ impl Stages {
             effect,
             turn,
         })
+    }
+
+    /// Takes the policies in force, once no statement of the login is under way by policies that order them otherwise: one
+    /// that changes names does not wait for others where no policy looks at names.
+    pub(crate) async fn take_up<'a>(&self, context: &'a Context) -> (Arc<Bundle>, Turn<'a>) {
+        let turn = context.share().await;
+        let bundle = self.policies.bundle();
+        if bundle.looks_at_resources() == context.is_ordered() {
+            return (bundle, turn);
+        }
+        drop(turn);
+        let turn = context.alone().await;
+        let bundle = self.policies.bundle();
+        let turn = context.order(turn, bundle.looks_at_resources());
+        (bundle, turn)
     }
 
     /// Reads by the login's names alone, as far as the statement's own lead from there.
@@ -142,9 +161,14 @@ impl Stages {
     async fn learn(
         &self,
         asking: Asking<'_>,
+        bundle: &Bundle,
         statement: &Statement,
         catalogue: &mut Catalogue,
     ) -> Option<String> {
+        let tags = match bundle.looks_at_tags() {
+            true => Tags::Wanted,
+            false => Tags::Unwanted,
+        };
         let mut gap = None;
         let mut asked = BTreeSet::new();
         let mut wanted = relations(statement);
@@ -158,7 +182,8 @@ impl Stages {
                 break;
             }
             let (upstream, account) = (asking.way.upstream, asking.account);
-            let found = self.catalogues.look_up(upstream, account, &wanted).await;
+            let found = self.catalogues.look_up(upstream, account, &wanted, tags);
+            let found = found.await;
             gap = gap.or(found.gap.map(|gap| gap.to_string()));
             asked.append(&mut wanted);
             for (path, facts) in &found.relations {

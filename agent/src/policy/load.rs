@@ -55,6 +55,17 @@ pub struct PolicyProblem {
     pub text: String,
 }
 
+impl PolicyProblem {
+    /// Says it in one line, which tells a warning from what must be mended.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self.gravity {
+            Gravity::Error => self.to_string(),
+            Gravity::Warning => format!("warning: {self}"),
+        }
+    }
+}
+
 impl fmt::Display for PolicyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.file)?;

@@ -7,6 +7,7 @@ mod ask;
 mod asking;
 mod bundle;
 mod context;
+mod in_force;
 mod load;
 mod masked;
 mod names;
@@ -22,6 +23,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use bundle::Bundle;
+pub use in_force::InForce;
 pub use load::{Gravity, PolicyProblem, Source};
 pub use names::Names;
 pub use usage::{Stated, Taken, Usage, Used};

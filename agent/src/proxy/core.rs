@@ -11,6 +11,7 @@ use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::kept::Keeping;
 use super::logins::Logins;
+use super::policies::Reloads;
 use super::providers::Providers;
 use super::sessions::{Session, Sessions};
 use super::sign_in::SignIns;
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) tls: Arc<ServerConfig>,
     /// What events that belong to no session may still go into the record.
     pub(super) host_events: HostEvents,
+    pub(super) reloads: Reloads,
     /// Turns true when the proxy stops taking connections.
     pub(super) stopping: watch::Sender<bool>,
 }

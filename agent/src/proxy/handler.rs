@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,11 +14,13 @@ use super::kept;
 use super::login::closed;
 use super::opening::{self, ShownBy};
 use super::sessions::Session;
+use crate::control::reload::Reload;
 use crate::control::sign_in::{SignInCall, SignInOutcome};
 use crate::control::{
     FreshToken, KeptLogin, SessionEnd, SessionFacts, SessionHandler, SessionSummary, Settled,
 };
 use crate::record::{Phase, Row, SessionRow};
+use crate::statement::STACK_BYTES;
 
 /// How often a drain looks whether the last statement has its reply.
 const DRAIN_POLL: Duration = Duration::from_millis(50);
@@ -52,7 +55,7 @@ impl Handler {
     fn rows_of(&self, session: &Session, phase: Phase) -> SessionRow {
         let shared = &self.core.shared;
         SessionRow {
-            policy_bundle_sha256: Some(shared.stages.bundle.sha256()),
+            policy_bundle_sha256: Some(shared.stages.policies.bundle().sha256()),
             recording_mode: Some(shared.config.record.mode.as_str().to_owned()),
             mode: Some(shared.stages.mode),
             ..session.row(phase)
@@ -182,6 +185,17 @@ impl SessionHandler for Handler {
             .recorder
             .flush_blocking()
             .map_err(|error| error.to_string())
+    }
+
+    fn reload(&self) -> Result<Reload, String> {
+        // With the stack on which `icecore policy check` reads them, so that both find the same.
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().stack_size(STACK_BYTES);
+            let reading = thread.spawn_scoped(scope, || self.core.shared.reload_policies());
+            let reading = reading.map_err(|error| format!("no thread: {error}"))?;
+            let ended = reading.join();
+            ended.map_err(|_| "the proxy failed; this is a bug".to_owned())?
+        })
     }
 
     fn drain(&self, grace: Duration) {

@@ -26,6 +26,7 @@ mod logins;
 mod no_login;
 mod opening;
 mod own_login;
+mod policies;
 mod providers;
 mod query;
 mod refusals;
@@ -37,6 +38,7 @@ mod v2;
 
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -63,6 +65,8 @@ enum ProxyError {
     Start(#[from] start::StartError),
     #[error("cannot start a core: {0}")]
     Core(std::io::Error),
+    #[error("cannot ignore a hang-up: {0}")]
+    Signal(std::io::Error),
     #[error("cannot listen: {0}")]
     Listen(std::io::Error),
     #[error("the supervisor's link broke: {0}")]
@@ -94,8 +98,10 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         config,
         listeners,
         destinations,
+        is_next,
     } = handover;
-    let started = start::start(&config, destinations)?;
+    ignore_hangups()?;
+    let started = start::start(&config, destinations, is_next)?;
     let shared = Arc::new(started.shared);
     Keeping::begin(&shared, keeper).map_err(ProxyError::Core)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -129,6 +135,13 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
     }
     served
+}
+
+/// Lets hang-ups pass: whoever sends one to all of the daemon's processes means the supervisor, which has policies reloaded.
+fn ignore_hangups() -> Result<(), ProxyError> {
+    let heard = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, heard).map_err(ProxyError::Signal)?;
+    Ok(())
 }
 
 /// Lets the proxy hold as many sockets as the host allows; a spliced connection takes two.

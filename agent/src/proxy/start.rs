@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -15,19 +15,18 @@ use super::implicit::Implicit;
 use super::issuers::Issuers;
 use super::kept::Keeping;
 use super::logins::Logins;
+use super::policies::{self, PoliciesError, Reloads};
 use super::providers::Providers;
 use super::sessions::Sessions;
 use super::sign_in::SignIns;
 use crate::clock::Clock;
-use crate::config::{self, Account as AccountConfig, Config, ConfigErrors};
+use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
 use crate::execution::{Catalogues, Chunks, Registry, Usages};
-use crate::identity::Users;
-use crate::policy::{Bundle, Names, PolicyProblem, Source};
-use crate::record::event::{code, no_session};
-use crate::record::{Category, EventRow, RecordError, Recorder, Row, Settings, Severity, load_key};
+use crate::policy::{Bundle, InForce};
+use crate::record::{RecordError, Recorder, Settings, load_key};
 use crate::session::Stages;
 use crate::upstream::{Account, CredentialError, Resolver, UpstreamSettings};
 use crate::web::{self, RootsError};
@@ -37,13 +36,8 @@ use crate::web::{self, RootsError};
 pub(super) enum StartError {
     #[error("{0}")]
     Config(#[from] ConfigErrors),
-    #[error("`{}`: cannot read: {cause}", .path.display())]
-    Read {
-        path: PathBuf,
-        cause: std::io::Error,
-    },
-    #[error("policies: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Policies(Vec<PolicyProblem>),
+    #[error("{0}")]
+    Policies(#[from] PoliciesError),
     #[error("account `{host}`: {cause}")]
     Credential {
         host: String,
@@ -70,21 +64,18 @@ pub(super) struct Started {
 }
 
 /// Builds everything; nothing is served yet.
-pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, StartError> {
+pub(super) fn start(
+    config: &Path,
+    destinations: OwnedFd,
+    is_next: bool,
+) -> Result<Started, StartError> {
     let clock = Clock::system();
-    let config = Config::load(config)?;
-    let accounts: Vec<&str> = config.account_names().collect();
-    let issuers: Vec<&str> = config.identity.issuer_names().collect();
-    let names = Names {
-        accounts: Some(&accounts),
-        users: &Users::read(),
-        issuers: Some(&issuers),
+    let config = if is_next {
+        Config::load_beside_policies(config)?
+    } else {
+        Config::load(config)?
     };
-    let bundle =
-        Bundle::load(&sources(&config.policy.dir)?, &names).map_err(StartError::Policies)?;
-    for warning in bundle.warnings() {
-        tracing::warn!("{warning}");
-    }
+    let bundle = policies::begin(&config, is_next)?;
     let trusted = web::trust(config.upstream.ca_file.as_deref())?;
     let web = web::Client::new(Arc::clone(&trusted));
     let accounts: Result<Vec<_>, StartError> = config
@@ -110,19 +101,10 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
     let claimant = Claimant::new(host_id.clone(), &seal_key);
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
-    let loaded = EventRow {
-        session_id: Some(no_session()),
-        event_code: code::POLICY_LOADED,
-        severity: Severity::Informational,
-        category: Category::Policy,
-        detail: Some(
-            serde_json::json!({ "policies": bundle.len(), "mode": config.daemon.mode.as_str() }),
-        ),
-        ..EventRow::default()
-    };
-    let _receipt = recorder.commit_blocking(vec![Row::from(loaded)])?;
+    let mode = config.daemon.mode;
+    let _receipt = recorder.commit_blocking(vec![policies::loaded(&bundle, mode, None)])?;
     tracing::info!(
-        mode = config.daemon.mode.as_str(),
+        mode = mode.as_str(),
         accounts = accounts.len(),
         policies = bundle.len(),
         chain = recorder.chain(),
@@ -133,12 +115,11 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         &config.daemon.state_dir,
         clock.now(),
     );
-    let with_tags = bundle.looks_at_tags();
-    let catalogues = Arc::new(Catalogues::new(config.catalogue.ttl, with_tags, clock));
+    let catalogues = Arc::new(Catalogues::new(config.catalogue.ttl, clock));
     let shared = Shared {
         stages: Stages {
-            mode: config.daemon.mode,
-            bundle,
+            mode,
+            policies: InForce::new(bundle),
             recorder,
             registry: Registry::default(),
             chunks: Chunks::default(),
@@ -160,27 +141,11 @@ pub(super) fn start(config: &Path, destinations: OwnedFd) -> Result<Started, Sta
         seal_key,
         tls,
         host_events: HostEvents::default(),
+        reloads: Reloads::default(),
         stopping: watch::Sender::new(false),
         config,
     };
     Ok(Started { shared, upstream })
-}
-
-/// Reads the policy files of a folder, by name.
-fn sources(folder: &Path) -> Result<Vec<Source>, StartError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |cause| StartError::Read { path, cause }
-    };
-    let files = config::policy_files(folder).map_err(failed(folder))?;
-    let sources = files.into_iter().map(|path| {
-        let text = fs::read_to_string(&path).map_err(failed(&path))?;
-        Ok(Source {
-            file: path.display().to_string(),
-            text,
-        })
-    });
-    sources.collect()
 }
 
 fn open_account(account: &AccountConfig, web: &web::Client) -> Result<Account, StartError> {

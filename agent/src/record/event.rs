@@ -86,6 +86,8 @@ pub mod code {
     pub const BYPASS_ATTEMPT: &str = "NT001";
     /// Policies were loaded.
     pub const POLICY_LOADED: &str = "PL001";
+    /// Policies were to be loaded, are not good, and were not taken.
+    pub const POLICY_REFUSED: &str = "PL002";
     /// Rows were lost in `best_effort`.
     pub const GAP: &str = "GP001";
 }

@@ -241,6 +241,7 @@ impl Caller<'_> {
             Request::Identify { identity_token } => self.identify(identity_token),
             Request::Close { reason } => self.close(&reason),
             Request::Flush {} => self.flush(),
+            Request::Reload {} => self.reload(),
             Request::Login(ask) => {
                 let answered = self.shared.sign_in(self.peer.uid, &mut self.sign_in, ask);
                 answered.map_or_else(|refusal| refused(&refusal), Reply::Login)
@@ -309,6 +310,16 @@ impl Caller<'_> {
                 reason: told(failure),
             },
         }
+    }
+
+    fn reload(&self) -> Reply {
+        if self.peer.uid != 0 {
+            return Reply::Refused {
+                reason: "only root may reload policies".to_owned(),
+            };
+        }
+        let reloaded = self.shared.reload();
+        reloaded.map_or_else(|refusal| refused(&refusal), Reply::Reload)
     }
 
     fn refuse(&mut self, reason: &str) -> Result<(), ControlError> {

@@ -31,7 +31,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the config does not let any proxy start: waiting would not help.
-    pub(super) fn keep_proxy(&self) -> Result<Option<Arc<Proxy>>, SupervisorError> {
+    pub(super) fn keep_proxy(&mut self) -> Result<Option<Arc<Proxy>>, SupervisorError> {
         let clock = self.shared.clock;
         let mut backoff = Backoff::default();
         let mut number = 0;
@@ -43,6 +43,7 @@ impl Keeper {
                 number += 1;
                 started_ns = clock.mono_ns();
                 due_ns = None;
+                self.handover.is_next = self.shared.was_armed();
                 match Proxy::start(number, &self.handover, &self.shared, &self.events) {
                     Ok(next) => proxy = Some(Arc::new(next)),
                     Err(failure) => {
@@ -54,6 +55,7 @@ impl Keeper {
             let due = due_ns.map_or(LOOK_INTERVAL, |due_ns| since(due_ns, clock.mono_ns()));
             match self.happened.recv_timeout(due.min(LOOK_INTERVAL)) {
                 Ok(Event::Stop) => return Ok(proxy),
+                Ok(Event::Reload) => self.shared.reload_unasked(),
                 Ok(Event::Ready(ready)) => {
                     if let Some(proxy) = proxy.as_ref().filter(|proxy| proxy.number == ready) {
                         self.introduce(proxy);

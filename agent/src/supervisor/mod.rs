@@ -15,6 +15,7 @@ mod opening;
 mod lock;
 mod peer;
 mod proxy;
+mod reload;
 mod rights;
 mod roster;
 mod session;
@@ -153,7 +154,7 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
         .name("sweep".to_owned())
         .spawn(move || sweeping.keep_swept())
         .map_err(SupervisorError::System)?;
-    let keeper = Keeper {
+    let mut keeper = Keeper {
         shared,
         handover,
         events,
@@ -186,6 +187,7 @@ fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), Supervisor
         config: config.source.clone(),
         listeners: listener::bind_both(config.capture.port, listener::PATIENCE)?,
         destinations: kernel.destinations_fd()?,
+        is_next: false,
     };
     let run_dir = &config.daemon.run_dir;
     let roster = Roster::open(run_dir).map_err(|source| SupervisorError::Path {
@@ -211,18 +213,22 @@ fn look_for_missing() -> Result<(), SupervisorError> {
     Err(SupervisorError::Missing(lines))
 }
 
-/// Turns the signals that end a daemon into events; the second one ends it at once.
+/// Turns signals into events: a hang-up has policies reloaded, the others end the daemon, the second of them at once.
 fn watch_signals(events: &Sender<Event>) -> Result<(), SupervisorError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SupervisorError::System)?;
     let events = events.clone();
     let watch = move || {
-        let mut heard = signals.forever();
-        if heard.next().is_some() {
-            drop(events.send(Event::Stop));
-        }
-        if heard.next().is_some() {
-            warn!("told to stop twice; stopped at once");
-            std::process::exit(1);
+        let mut is_stopping = false;
+        for signal in signals.forever() {
+            if signal == SIGHUP {
+                drop(events.send(Event::Reload));
+            } else if is_stopping {
+                warn!("told to stop twice; stopped at once");
+                std::process::exit(1);
+            } else {
+                is_stopping = true;
+                drop(events.send(Event::Stop));
+            }
         }
     };
     thread::Builder::new()

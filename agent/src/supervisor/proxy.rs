@@ -34,6 +34,8 @@ const STEADY: Duration = Duration::from_secs(30);
 pub(super) enum Event {
     /// The supervisor is to stop.
     Stop,
+    /// The policies are to be reloaded.
+    Reload,
     /// The proxy of this number accepts.
     Ready(u64),
     /// The proxy of this number has ended.

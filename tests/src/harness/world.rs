@@ -440,6 +440,7 @@ fn account_address() -> Ipv4Addr {
     Ipv4Addr::new(127, 77, third, low.wrapping_add(high).wrapping_add(10))
 }
 
+/// Puts the pack in place that lets sessions read and no more.
 fn copy_policies(to: &Path) -> Result<()> {
     fs::create_dir(to)?;
     let pack = "read-only.cedar";

@@ -59,6 +59,8 @@ mod recorded;
 #[cfg(test)]
 mod red;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod request_ids;
 #[cfg(test)]
 mod requests;

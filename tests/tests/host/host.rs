@@ -66,13 +66,9 @@ impl Host {
             shutdown_grace: "2s".into(),
         };
         fs::create_dir(config.policies()).unwrap();
-        for entry in fs::read_dir(python::folder("../policies")).unwrap() {
-            let from = entry.unwrap().path();
-            if from.extension().is_some_and(|word| word == "cedar") {
-                let to = config.policies().join(from.file_name().unwrap());
-                fs::copy(from, to).unwrap();
-            }
-        }
+        let pack = "read-only.cedar";
+        let from = python::folder("../policies").join(pack);
+        fs::copy(from, config.policies().join(pack)).unwrap();
         fs::write(path.join("icecore.toml"), config.text()).unwrap();
         Self {
             daemon: None,

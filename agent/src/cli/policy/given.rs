@@ -7,7 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::{ConfigFile, Exit};
 use crate::config::{Config, policy_files};
 use crate::identity::Users;
-use crate::policy::{Bundle, Gravity, Names, PolicyProblem, Source};
+use crate::policy::{Bundle, Names, PolicyProblem, Source};
 use crate::statement::Catalogue;
 
 /// Names the policies.
@@ -93,10 +93,7 @@ fn sources(dir: &Path) -> Result<Vec<Source>, Failure> {
 
 fn tell(problems: &[PolicyProblem]) {
     for problem in problems {
-        match problem.gravity {
-            Gravity::Error => eprintln!("{problem}"),
-            Gravity::Warning => eprintln!("warning: {problem}"),
-        }
+        eprintln!("{}", problem.told());
     }
 }
 

@@ -1,8 +1,9 @@
-//! `icecore policy`: are the policies good, and what do they say of a statement.
+//! `icecore policy`: are the policies good, what do they say of a statement, and their reload.
 
 mod check;
 mod explain;
 mod given;
+mod reload;
 mod stated;
 mod test;
 
@@ -33,6 +34,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Test(test::Args),
+    Reload(reload::Args),
 }
 
 /// Does what the command line says, on a thread that may read any statement.
@@ -41,6 +43,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Test(args) => test::run(args),
+        Command::Reload(args) => reload::run(args),
     };
     let done = thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK_BYTES);

@@ -71,6 +71,7 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Reload(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     }

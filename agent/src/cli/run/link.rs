@@ -165,6 +165,7 @@ impl Keeper {
                     | Reply::Attached {}
                     | Reply::Identified {}
                     | Reply::Flushed {}
+                    | Reply::Reload(_)
                     | Reply::Login(_),
                 ) => {}
                 Ok(Reply::NotIdentified { reason }) => {
@@ -214,6 +215,7 @@ impl Keeper {
             | Reply::NotIdentified { .. }
             | Reply::Closed { .. }
             | Reply::Flushed {}
+            | Reply::Reload(_)
             | Reply::Login(_) => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }

@@ -128,6 +128,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Reload(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
@@ -156,6 +157,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Reload(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
