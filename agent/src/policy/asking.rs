@@ -19,7 +19,7 @@ use super::slice::{Sides, Slice};
 use super::usage::{Taken, Usage};
 use super::verb::{VERBS, Verb};
 use super::verdicts::{Answers, Satisfied};
-use super::{DEFAULT_RULE, ERROR_RULE, Reason, UNKNOWN_USE_RULE, context};
+use super::{DEFAULT_RULE, ERROR_RULE, Reason, TAGS_RULE, UNKNOWN_USE_RULE, context};
 use crate::identity::Identity;
 use crate::statement::Kind;
 
@@ -263,7 +263,7 @@ fn unclear(slice: &Slice, ask: &Ask) -> Option<Reason> {
             "policies of `{action}` look at tags, and those of {} are not known",
             resource.told()
         );
-        ("unknown-tags", text)
+        (TAGS_RULE, text)
     } else if slice.forbids && resource.is_opaque() {
         let text = format!(
             "policies forbid `{action}` of some columns, and {} may be one of them by another name: Icecore does not know what it is of",

@@ -54,6 +54,8 @@ pub const HIDDEN_RULE: &str = "unknown-effects";
 
 /// Name of the rule that refuses where policies read what was used and nobody knows it.
 pub const UNKNOWN_USE_RULE: &str = "unknown-use";
+/// Name of the rule that refuses where policies look at tags that nobody can tell.
+pub const TAGS_RULE: &str = "unknown-tags";
 
 /// Why a statement is refused, or in `observe` would have been.
 #[derive(Clone, Debug, PartialEq, Eq)]

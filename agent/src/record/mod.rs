@@ -47,6 +47,7 @@ pub(crate) use digest::{hex, sha256};
 pub(crate) use disk::replace;
 pub(crate) use object::read;
 pub(crate) use store::{Found, Store};
+pub(crate) use touched::objects as touched;
 
 pub use claim::{Claimed, TokenClaim};
 pub use deliver::{

@@ -13,7 +13,7 @@ const ANY_COLUMN: &str = "*";
 
 /// Lists each object with each thing that is done to it, and the columns of it that the statement uses. What only columns
 /// lead to, such as the table behind a view, is listed without anything that is done to it.
-pub(super) fn objects(statement: &Statement) -> Vec<event::Object> {
+pub(crate) fn objects(statement: &Statement) -> Vec<event::Object> {
     let Some(meaning) = statement.meaning() else {
         return Vec::new();
     };

@@ -14,7 +14,7 @@ pub(super) fn object(entry: &Entry) -> Map<String, Json> {
 }
 
 /// Gives a time as RFC 3339 in UTC, to the microsecond.
-pub(super) fn time(micros: i64) -> String {
+pub(crate) fn time(micros: i64) -> String {
     match DateTime::from_timestamp_micros(micros) {
         Some(time) => time.to_rfc3339_opts(SecondsFormat::Micros, true),
         None => format!("{micros} us"),

@@ -1,6 +1,8 @@
 //! Reads what `record` wrote: for people, for programs, and for DuckDB.
 
+mod again;
 mod archive;
+mod asker;
 mod escape;
 mod json;
 mod render;
@@ -11,8 +13,10 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use again::{Again, Records, Untold, Wanted};
 pub use archive::{Archive, ReadError};
 pub use escape::{json as json_escaped, terminal};
+pub(crate) use json::time;
 pub use render::replay;
 pub use steps::{Session, session};
 pub use summary::{Summary, summaries};

@@ -51,6 +51,8 @@ mod parameters;
 #[cfg(test)]
 mod piece;
 #[cfg(test)]
+mod policy_replay;
+#[cfg(test)]
 mod quirks;
 #[cfg(test)]
 mod raw;

@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod given;
 mod reload;
+mod replay;
 mod stated;
 mod test;
 
@@ -34,6 +35,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Test(test::Args),
+    Replay(replay::Args),
     Reload(reload::Args),
 }
 
@@ -43,6 +45,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Reload(args) => reload::run(args),
     };
     let done = thread::scope(|scope| {
