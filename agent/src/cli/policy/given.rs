@@ -25,6 +25,7 @@ pub(super) struct Policies {
 pub(super) struct Loaded {
     pub(super) dir: PathBuf,
     pub(super) bundle: Bundle,
+    sources: Vec<Source>,
     /// The config's accounts; none where it was not read.
     pub(super) accounts: Vec<String>,
 }
@@ -60,7 +61,8 @@ impl Policies {
             users: &users,
             issuers: issuers.as_deref(),
         };
-        let bundle = match Bundle::load(&sources(&dir)?, &names) {
+        let sources = sources(&dir)?;
+        let bundle = match Bundle::load(&sources, &names) {
             Ok(bundle) => bundle,
             Err(problems) => {
                 tell(&problems);
@@ -74,8 +76,35 @@ impl Policies {
         Ok(Loaded {
             dir,
             bundle,
+            sources,
             accounts,
         })
+    }
+}
+
+impl Loaded {
+    /// Loads some of the files, by their names, and a text beside them.
+    pub(super) fn only(&self, names: &[String], also: String) -> Result<Bundle, String> {
+        let mut chosen = vec![Source {
+            file: "also".to_owned(),
+            text: also,
+        }];
+        for name in names {
+            let path = self.dir.join(name).display().to_string();
+            let found = self.sources.iter().find(|source| source.file == path);
+            let missing = || format!("policies: expected a file of the folder, found `{name}`");
+            chosen.push(found.ok_or_else(missing)?.clone());
+        }
+        let any = Names {
+            accounts: None,
+            users: &Users::read(),
+            issuers: None,
+        };
+        let told = |problems: Vec<PolicyProblem>| {
+            let lines: Vec<String> = problems.iter().map(PolicyProblem::told).collect();
+            lines.join("; ")
+        };
+        Bundle::load(&chosen, &any).map_err(told)
     }
 }
 

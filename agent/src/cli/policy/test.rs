@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use chrono::DateTime;
 use serde::Deserialize;
 
-use super::given::{Loaded, Policies};
+use super::given::Policies;
 use super::stated::{self, Before, Scopes};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::config::read_text;
 use crate::identity::Principal;
-use crate::policy;
+use crate::policy::{self, Bundle};
 use crate::snowflake::count::Count;
 use crate::statement::{Catalogue, Described, Scope, Statement};
 
@@ -21,8 +21,9 @@ use crate::statement::{Catalogue, Described, Scope, Statement};
 ///
 /// Use it in the pipeline that reviews policies. Cases stand beside the policies, in files that end in `.cases.toml`: an
 /// account as for --catalogue of `policy explain`, and `[[case]]` tables with `sql`, `allow = true` or `refuse = "rule id"`,
-/// and perhaps `as` for the host user, `used` for what was used before, such as `used.session.rows = 5000`, and `at` for the
-/// time. Where a policy reads the time, each case must have an `at`, or the file for all.
+/// perhaps `says` for a part of the refusal's text, `as` for the host user, `used` for what was used before, such as
+/// `used.session.rows = 5000`, and `at` for the time. Where a policy reads the time, each case must have an `at`, or the file
+/// for all. A file may name the `policies` that it is about, files of the folder, and give more policies as `also`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  icecore policy test --policies ./policies\n  icecore policy test --policies ./policies masks.cases.toml\n\nExit codes: 0 all are as expected; 1 some are not; 2 usage; 3 config or policies are not good."
@@ -44,6 +45,9 @@ struct File {
     catalogue: Described,
     /// When cases are judged that say no time of their own.
     at: Option<String>,
+    policies: Option<Vec<String>>,
+    #[serde(default)]
+    also: String,
     case: Vec<Case>,
 }
 
@@ -58,6 +62,7 @@ struct Case {
     #[serde(default)]
     allow: bool,
     refuse: Option<String>,
+    says: Option<String>,
     #[serde(rename = "as", default = "ci")]
     user: String,
     at: Option<String>,
@@ -95,11 +100,21 @@ fn test(args: &Args) -> Result<Exit, Failure> {
         let text = fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
         let file: File = read_text(&text).map_err(bad)?;
         let catalogue = file.catalogue.catalogue().map_err(bad)?;
+        let own = match file.policies {
+            Some(names) => Some(loaded.only(&names, file.also).map_err(bad)?),
+            None if file.also.is_empty() => None,
+            None => {
+                return Err(bad(
+                    "expected `policies` beside `also`, found none".to_owned()
+                ));
+            }
+        };
+        let bundle = own.as_ref().unwrap_or(&loaded.bundle);
         for case in &file.case {
             read += 1;
             let at = case.at.as_ref().or(file.at.as_ref());
-            let before = case.before(&loaded, at.map(String::as_str)).map_err(bad)?;
-            if let Some(difference) = case.difference(&loaded, &file.account, &catalogue, &before) {
+            let before = case.before(bundle, at.map(String::as_str)).map_err(bad)?;
+            if let Some(difference) = case.difference(bundle, &file.account, &catalogue, &before) {
                 wrong += 1;
                 println!(
                     "{place}: {}\n  {difference}",
@@ -121,10 +136,10 @@ fn test(args: &Args) -> Result<Exit, Failure> {
 
 impl Case {
     /// Takes what the case says of the time and of what was used.
-    fn before(&self, loaded: &Loaded, at: Option<&str>) -> Result<Before, String> {
+    fn before(&self, bundle: &Bundle, at: Option<&str>) -> Result<Before, String> {
         let now = match at {
             Some(at) => stated::time(at)?,
-            None if loaded.bundle.reads_time() => {
+            None if bundle.reads_time() => {
                 return Err(format!(
                     "`{}`: expected `at` with a time such as `2026-11-26T22:30:00Z`, since policies read it, found none",
                     self.sql.trim()
@@ -139,7 +154,7 @@ impl Case {
     /// Says how the policies decide otherwise, if they do.
     fn difference(
         &self,
-        loaded: &Loaded,
+        bundle: &Bundle,
         account: &str,
         catalogue: &Catalogue,
         before: &Before,
@@ -148,7 +163,7 @@ impl Case {
         let scope = Scope::new(&|_| false).with(catalogue);
         let statement = Statement::read_all(&self.sql, Count::Any, &scope);
         let verdict = policy::explain(
-            &loaded.bundle,
+            bundle,
             principal.identity(),
             account,
             catalogue,
@@ -156,11 +171,23 @@ impl Case {
             &statement,
         );
         let found = verdict.told();
+        let says = self.says.as_deref().unwrap_or_default();
         match (&self.refuse, self.allow) {
             (None, true) if verdict.is_allowed() => None,
-            (Some(rule), false) if !verdict.is_allowed() && verdict.rules.contains(rule) => None,
+            (Some(rule), false)
+                if !verdict.is_allowed()
+                    && verdict.rules.contains(rule)
+                    && found.contains(says) =>
+            {
+                None
+            }
             (None, true) => Some(format!("expected: allowed; found: {found}")),
-            (Some(rule), false) => Some(format!("expected: refused by `{rule}`; found: {found}")),
+            (Some(rule), false) if says.is_empty() => {
+                Some(format!("expected: refused by `{rule}`; found: {found}"))
+            }
+            (Some(rule), false) => Some(format!(
+                "expected: refused by `{rule}`, saying `{says}`; found: {found}"
+            )),
             (Some(_), true) | (None, false) => Some(
                 "expected `allow = true` or `refuse = \"rule id\"`, found both or neither"
                     .to_owned(),
