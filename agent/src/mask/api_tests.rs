@@ -96,6 +96,18 @@ fn another_kind_than_the_judged_one_withholds_the_rows() {
 }
 
 #[test]
+fn the_rows_of_a_partition_are_those_that_leave_with_it() {
+    let total = r#","resultSetMetaData":{"numRows":7}"#;
+    let here = |kind, members, partition| {
+        let piece = masked_piece(kind, &[], (200, members, partition), query());
+        (piece.2.rows, piece.2.rows_here)
+    };
+    assert_eq!(here(Kind::Query, total, None), (Some(7), 1));
+    assert_eq!(here(Kind::Query, "", Some(3)), (None, 1));
+    assert_eq!(here(Kind::Insert, total, None).1, 0);
+}
+
+#[test]
 fn a_kind_that_cannot_be_had_withholds_the_rows() {
     let failed = answer::Answer::read(br#"{"data":null,"code":"000612","success":false}"#);
     let running = answer::Answer::read(br#"{"data":null,"code":"333333","success":true}"#);

@@ -5,7 +5,7 @@ use icecore::record::{Recorder, deliver_chunk};
 use icecore::upstream::UnmaskedChunk;
 
 fn leak(recorder: &Recorder, unmasked: UnmaskedChunk) {
-    let _reply = deliver_chunk(recorder, SessionId::new(), StatementId::new(), unmasked);
+    let _reply = deliver_chunk(recorder, SessionId::new(), StatementId::new(), unmasked, |_| {});
 }
 
 fn main() {}
