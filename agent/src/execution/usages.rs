@@ -92,15 +92,22 @@ impl Usages {
         }
     }
 
-    /// Begins to count a session, or goes on with one that an earlier proxy served.
-    pub fn begin(&self, session: SessionId, is_resumed: bool) {
+    /// Begins to count a session.
+    pub fn begin(&self, session: SessionId) {
         let mut held = self.held();
-        if is_resumed && held.sessions_file.fault().is_some() {
-            held.lost.insert(session);
-        } else {
-            held.sessions.entry(session).or_default();
-        }
+        held.sessions.entry(session).or_default();
         held.sessions_file.touch();
+    }
+
+    /// Goes on with a session that an earlier proxy served; one that it had not written down yet has used nothing.
+    pub fn resume(&self, session: SessionId) {
+        let mut held = self.held();
+        if held.sessions_file.fault().is_some() {
+            held.lost.insert(session);
+            return;
+        }
+        drop(held);
+        self.begin(session);
     }
 
     /// Lets go of a session that is over.

@@ -42,7 +42,7 @@ fn ci() -> Principal {
 
 fn begin(usages: &Arc<Usages>) -> Meter {
     let session = SessionId::new();
-    usages.begin(session, false);
+    usages.begin(session);
     usages.meter(session, &ci())
 }
 
@@ -131,7 +131,7 @@ fn the_next_proxy_goes_on_with_what_was_used() {
     usages.save(at(0));
     let before = used(&meter);
     let next = open(&folder, 1);
-    next.begin(meter.session, true);
+    next.resume(meter.session);
     let resumed = next.meter(meter.session, &ci());
     assert_eq!(used(&resumed), before);
     assert_eq!(let_go(&resumed, &session, 6), 4);
@@ -158,7 +158,7 @@ fn what_cannot_be_read_refuses_until_it_is_removed_and_is_left_as_it_is() {
         fs::write(&path, text).unwrap();
         let usages = open(&folder, 0);
         let session = SessionId::new();
-        usages.begin(session, true);
+        usages.resume(session);
         let meter = usages.meter(session, &ci());
         let unknown = || Err(vec![UNKNOWN_USE_RULE.to_owned()]);
         assert_eq!(judge(&meter, &bundle(scope), 0), unknown());

@@ -96,7 +96,12 @@ impl SessionHandler for Handler {
             .recorder
             .commit_blocking(rows)
             .map_err(|error| format!("the session cannot be recorded: {error}"))?;
-        shared.stages.usages.begin(session.id(), is_resumed);
+        let usages = &shared.stages.usages;
+        if is_resumed {
+            usages.resume(session.id());
+        } else {
+            usages.begin(session.id());
+        }
         tracing::info!(session = %session.id(), "session opened");
         shared.sessions.insert(session);
         Ok(())
