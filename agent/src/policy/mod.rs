@@ -365,6 +365,10 @@ impl Asker<'_> {
 }
 
 #[cfg(test)]
+mod naive_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;
 #[cfg(test)]
 mod volatile_tests;
