@@ -203,10 +203,18 @@ impl Stages {
         )
         .await?;
 
+        let parts = intent.parts();
+        let sent = parts
+            .iter()
+            .map(|part| part.statement)
+            .zip(intent.permit().statement().parts());
+        let single = (execution.id(), intent.permit().statement());
+        self.registry
+            .learn(execution.session(), sent.chain([single]));
         let earlier = Earlier {
             statement: execution.id(),
             kind,
-            parts: intent.parts(),
+            parts: Arc::clone(&parts),
         };
         let on_running = |query_id| {
             self.registry.name(execution, query_id, earlier.clone());
@@ -214,6 +222,7 @@ impl Stages {
         };
         let begun = context.begin(&effect);
         self.catalogues.forget(&account.name, &effect);
+        self.registry.define(&account.name, &effect);
         let unmasked = if execution.submit() {
             let name = execution.upstream_id().to_string();
             upstream::execute(
@@ -232,6 +241,7 @@ impl Stages {
         } = self.deliver(unmasked, &to).await?;
         context.end(&begun, aftermath);
         self.catalogues.forget(&account.name, &effect);
+        self.registry.define(&account.name, &effect);
         drop(turn);
         let state = if withdrawn {
             State::Withdrawn(reply)

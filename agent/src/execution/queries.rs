@@ -165,6 +165,17 @@ impl Queries {
         self.parts += 1;
     }
 
+    /// Takes in a query that an earlier proxy compared.
+    pub(super) fn restore(&mut self, known: Known) {
+        let query = Query::new(None, Form::V1, Standing::Compared(known.clone()));
+        self.put(known.query_id, query);
+    }
+
+    /// Takes back a query that an earlier proxy withheld.
+    pub(super) fn withhold(&mut self, id: QueryId) {
+        self.stand(id, |_| Standing::Withheld);
+    }
+
     /// Puts a query in its place, and counts the parts that it is to be compared with.
     fn put(&mut self, id: QueryId, query: Query) {
         self.parts += query.parts();

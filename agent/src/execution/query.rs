@@ -31,6 +31,19 @@ impl Realm {
             party: shown.map(|shown| Arc::new(shown.party())),
         }
     }
+
+    /// Names it by what is written down of it.
+    pub(super) fn of(account: &str, party: Option<Party>) -> Self {
+        Self {
+            account: Arc::from(account),
+            party: party.map(Arc::new),
+        }
+    }
+
+    /// Gives the party that its logins act for, if one was shown.
+    pub(super) fn party(&self) -> Option<&Party> {
+        self.party.as_deref()
+    }
 }
 
 /// Names a query: its id means something in one session and one realm alone.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Execution;
 use super::kept::Kept;
 use super::queries::Queries;
-use super::query::{Conclusion, Detached, Followed, QueryRef, Sent};
+use super::query::{Conclusion, Detached, Followed, QueryRef, Realm, Sent};
+use super::recalled::Recalled;
 use super::request::RequestKey;
 use super::table::Table;
 use crate::id::{LoginId, SessionId};
@@ -18,6 +19,7 @@ use crate::upstream::Earlier;
 pub struct Registry {
     tables: Mutex<HashMap<SessionId, Table>>,
     kept: Mutex<Kept>,
+    recalled: Recalled,
 }
 
 /// What a request with some request id is.
@@ -70,6 +72,7 @@ impl Registry {
         self.at(query, |queries| {
             queries.conclude(query.query_id, conclusion)
         });
+        self.keep_conclusion(query, conclusion);
     }
 
     /// Finds the query of an id; ids of other sessions and realms lead nowhere.
@@ -85,6 +88,21 @@ impl Registry {
     /// Gives the turn to compare a query, which one has at a time.
     pub(super) fn turn(&self, query: QueryRef<'_>) -> Option<Arc<tokio::sync::Mutex<()>>> {
         self.at(query, |queries| queries.turn(query.query_id))?
+    }
+
+    /// Gives where results come from.
+    pub(super) fn recalled(&self) -> &Recalled {
+        &self.recalled
+    }
+
+    /// Changes the queries of a realm, which may be new.
+    pub(super) fn in_realm(
+        &self,
+        session: SessionId,
+        realm: Realm,
+        change: impl FnOnce(&mut Queries),
+    ) {
+        change(self.tables().entry(session).or_default().of(realm));
     }
 
     fn at<T>(&self, query: QueryRef<'_>, change: impl FnOnce(&mut Queries) -> T) -> Option<T> {
@@ -156,6 +174,7 @@ impl Registry {
     pub fn forget_session(&self, session: SessionId) {
         self.kept().forget_session(session);
         self.tables().remove(&session);
+        self.recalled.forget_session(session);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

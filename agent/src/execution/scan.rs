@@ -69,7 +69,16 @@ impl Stages {
                 None | Some(Standing::Unnamed | Standing::Withheld) => false,
             }
         };
-        let scope = Scope::new(&knows).with(catalogue);
+        let recall = |query_id| {
+            self.registry.origins(QueryRef {
+                query_id,
+                ..to.query()
+            })
+        };
+        let scope = Scope::new(&knows)
+            .recalling(&recall)
+            .binding(request.binds())
+            .with(catalogue);
         let statement = Statement::read_all(request.sql_text(), request.count(), &scope);
         (statement, early.get())
     }

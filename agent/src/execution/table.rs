@@ -65,7 +65,7 @@ impl Table {
         }
         let execution = Arc::new(execution);
         let realm = execution.realm().clone();
-        self.queries.entry(realm).or_default().start(&execution);
+        self.of(realm).start(&execution);
         self.open.insert(execution.id(), Arc::clone(&execution));
         self.requests
             .insert(key, Request::Held(Arc::clone(&execution)));
@@ -85,6 +85,11 @@ impl Table {
     /// Gives the queries of a realm, to change them.
     pub(super) fn at_mut(&mut self, realm: &Realm) -> Option<&mut Queries> {
         self.queries.get_mut(realm)
+    }
+
+    /// Gives the queries of a realm, which may be new.
+    pub(super) fn of(&mut self, realm: Realm) -> &mut Queries {
+        self.queries.entry(realm).or_default()
     }
 
     /// Finds the execution of a request.

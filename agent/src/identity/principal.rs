@@ -29,7 +29,8 @@ pub(super) struct Kept {
 
 /// Whom principals stand for: the same subject of the same issuer by the same protocol, in the same run of the same job
 /// where a CI system tells it, since all jobs of a branch share a subject there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Party {
     protocol: Protocol,
     issuer: Option<String>,

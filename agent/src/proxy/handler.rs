@@ -103,6 +103,8 @@ impl SessionHandler for Handler {
             usages.begin(session.id());
         }
         tracing::info!(session = %session.id(), "session opened");
+        let results = shared.config.daemon.run_dir.join("results");
+        shared.stages.registry.keep_results(&results, session.id());
         shared.sessions.insert(session);
         Ok(())
     }

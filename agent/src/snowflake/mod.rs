@@ -4,6 +4,7 @@
 //! what was judged. Answers are edited faithfully: members that we do not touch keep their bytes.
 
 pub mod answer;
+pub mod binds;
 pub mod chunks;
 pub mod count;
 pub mod current;

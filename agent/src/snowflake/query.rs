@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::binds::Binds;
 use super::count::{Count, CountError, STATEMENT_COUNT};
 use super::json::{self, Object};
 use super::parameters;
@@ -112,6 +113,7 @@ pub struct QueryRequest {
     is_describe: bool,
     sequence_id: Option<i64>,
     bind_count: usize,
+    binds: Binds,
     count: Count,
     body: Object,
     parameters: Object,
@@ -159,15 +161,12 @@ impl QueryRequest {
         }
         let mut parameters = read_parameters(&body)?;
         let count = Count::take(&mut parameters)?;
-        let bind_count = match body.raw("bindings").filter(|raw| raw.get() != "null") {
-            Some(_) => {
-                let bindings: Object = body.read_as("bindings").ok_or(QueryError::Shape {
-                    field: "bindings",
-                    expected: "an object or null",
-                })?;
-                bindings.members().count()
-            }
-            None => 0,
+        let bindings = match body.raw("bindings").filter(|raw| raw.get() != "null") {
+            Some(_) => body.read_as("bindings").ok_or(QueryError::Shape {
+                field: "bindings",
+                expected: "an object or null",
+            })?,
+            None => Object::default(),
         };
         Ok(Self {
             is_async: flag(&body, "asyncExec")? || api.is_some_and(|api| api.is_async),
@@ -175,7 +174,8 @@ impl QueryRequest {
             is_describe: flag(&body, "describeOnly")?,
             sequence_id: body.read_as("sequenceId"),
             sql_text,
-            bind_count,
+            bind_count: bindings.members().count(),
+            binds: Binds::read(&bindings),
             count,
             body,
             parameters,
@@ -223,6 +223,12 @@ impl QueryRequest {
     #[must_use]
     pub fn bind_count(&self) -> usize {
         self.bind_count
+    }
+
+    /// Gives the bound values that may name what the statement is about.
+    #[must_use]
+    pub fn binds(&self) -> &Binds {
+        &self.binds
     }
 
     /// Gives the bound values as the client wrote them.

@@ -1,9 +1,10 @@
 //! What a statement does, told by an exhaustive match over the parser's tree.
 
+use serde::{Deserialize, Serialize};
 use sqlparser::ast::{CopyIntoSnowflakeKind, Set, Statement, Use};
 
 /// What a statement does; a later variant is more dangerous than an earlier one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// Reads rows.
     Query,

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::kind::Action;
 use super::object::{Class, Object, Path};
 
 /// A column of an object; without a name any column of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Column {
     /// Where it is.
     pub object: Object,
@@ -102,7 +104,7 @@ impl fmt::Display for Access {
 }
 
 /// One column of a statement's own result.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputColumn {
     /// Its name, if the text tells it.
     pub name: Option<String>,

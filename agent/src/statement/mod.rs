@@ -4,6 +4,7 @@
 //! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows. A text of
 //! several statements is one `Statement` too, with its parts: they are decided, sent and recorded together.
 
+mod bound;
 mod catalogue;
 mod command;
 mod described;
@@ -13,6 +14,7 @@ mod lineage;
 mod literal;
 mod meaning;
 mod object;
+mod origins;
 mod parse;
 mod places;
 mod shared;
@@ -23,10 +25,12 @@ pub use described::Described;
 pub use kind::{Action, Kind};
 pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Place, Use};
 pub use object::{Class, Object, Path};
+pub use origins::{Origins, Recall};
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::snowflake::binds::Binds;
 use crate::snowflake::count::Count;
 use crate::snowflake::route::QueryId;
 
@@ -39,6 +43,9 @@ pub const STACK_BYTES: usize = 256 << 20;
 /// What a statement's session has done before, as far as the statement's meaning rests on it.
 pub struct Scope<'a> {
     knows: &'a dyn Fn(QueryId) -> bool,
+    recall: Option<&'a Recall<'a>>,
+    /// What its request binds; `None` where a bind of its text is not one of the request's.
+    binds: Option<&'a Binds>,
     catalogue: Cow<'a, Catalogue>,
     /// In how many statements the one that is read stands.
     depth: usize,
@@ -54,6 +61,8 @@ impl<'a> Scope<'a> {
     pub fn new(knows: &'a dyn Fn(QueryId) -> bool) -> Self {
         Self {
             knows,
+            recall: None,
+            binds: None,
             catalogue: Cow::Owned(Catalogue::default()),
             depth: 0,
             names: BTreeSet::new(),
@@ -66,6 +75,24 @@ impl<'a> Scope<'a> {
     pub fn with(self, catalogue: &'a Catalogue) -> Self {
         Self {
             catalogue: Cow::Borrowed(catalogue),
+            ..self
+        }
+    }
+
+    /// Adds where the rows of earlier results come from.
+    #[must_use]
+    pub fn recalling(self, recall: &'a Recall<'a>) -> Self {
+        Self {
+            recall: Some(recall),
+            ..self
+        }
+    }
+
+    /// Adds what the request binds.
+    #[must_use]
+    pub fn binding(self, binds: &'a Binds) -> Self {
+        Self {
+            binds: Some(binds),
             ..self
         }
     }
@@ -90,6 +117,8 @@ impl<'a> Scope<'a> {
     fn deeper(&self, names: &BTreeSet<String>, in_block: bool) -> Scope<'_> {
         Scope {
             knows: self.knows,
+            recall: self.recall,
+            binds: None,
             catalogue: Cow::Borrowed(&self.catalogue),
             depth: self.depth + 1,
             names: self.names.union(names).cloned().collect(),

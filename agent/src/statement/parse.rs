@@ -12,6 +12,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token};
 
 use super::Scope;
+use super::bound::{Unbound, named_by_binds};
 use super::command;
 use super::kind::{self, Action, Kind};
 use super::lexer;
@@ -56,6 +57,10 @@ pub(super) enum Unreadable {
         "`ALTER SESSION` of `{0}`, which is not a parameter that Icecore lets through: it may change what later statements mean"
     )]
     Parameter(String),
+    #[error(
+        "bind {number} names what the statement is about, and its text is not known: {why}; write the name into the statement"
+    )]
+    Bind { number: usize, why: Unbound },
     #[error("the statement uses {0}")]
     Shared(Shared),
     #[error("the statement uses `{0}`, whose effects Icecore does not know yet")]
@@ -90,7 +95,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         return read;
     }
     let dialect = SnowflakeDialect {};
-    let tokens = lexer::tokens(text)?;
+    let tokens = named_by_binds(lexer::tokens(text)?, scope.binds)?;
     if let Some(read) = command::read(text, &tokens, scope) {
         return read;
     }
@@ -181,7 +186,9 @@ impl Walk<'_> {
                 Some(_) => unsupported(
                     "RESULT_SCAN of what is no result of this session, has not ended, or was withheld",
                 ),
-                None => unsupported("RESULT_SCAN of an id that is not a literal"),
+                None => unsupported(
+                    "RESULT_SCAN of what is not one query id in quotes: name the id of the query",
+                ),
             },
             Some(_) | None => ControlFlow::Continue(()),
         }
@@ -193,7 +200,7 @@ fn unsupported(what: &'static str) -> ControlFlow<Unreadable> {
 }
 
 /// Reads the one argument of `RESULT_SCAN`, if it is a query id in quotes.
-fn literal_id(args: &[FunctionArg]) -> Option<QueryId> {
+pub(super) fn literal_id(args: &[FunctionArg]) -> Option<QueryId> {
     let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))] = args else {
         return None;
     };

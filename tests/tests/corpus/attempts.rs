@@ -8,12 +8,14 @@ use anyhow::{Context as _, Result, anyhow};
 use icecore::clock::Clock;
 use icecore::identity::{Principal, Users};
 use icecore::policy::{self, Bundle, Names, Source, Usage, Verdict};
+use icecore::snowflake::binds::Binds;
 use icecore::snowflake::count::Count;
-use icecore::statement::{Catalogue, Scope, Statement};
+use icecore::statement::{Catalogue, Statement};
 use icecore_tests::python::folder;
 use serde::Deserialize;
 
 use crate::account::{catalogue, files, reading};
+use crate::given::{Results, bound};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +34,10 @@ struct Attempt {
     #[serde(default)]
     twins: Vec<String>,
     twin: Option<String>,
+    /// Texts that each statement binds, the twin's own if it has some.
+    #[serde(default)]
+    binds: Vec<String>,
+    twin_binds: Option<Vec<String>>,
     why: String,
 }
 
@@ -61,7 +67,10 @@ fn attempts() -> Result<()> {
                 Entry::Vacant(new) => new.insert(Policy::load(&attempt.policy)?),
             };
             let sqls = attempt.sql.iter().chain(&attempt.sqls);
-            if policy.refusal(&account, sqls.clone()).is_none() {
+            if policy
+                .refusal(&account, sqls.clone(), &bound(&attempt.binds)?)
+                .is_none()
+            {
                 let sqls: Vec<_> = sqls.cloned().collect();
                 wrong.push(format!(
                     "{name}: allowed under {}: {}\n  {}",
@@ -70,8 +79,9 @@ fn attempts() -> Result<()> {
                     attempt.why
                 ));
             }
+            let twin_binds = bound(attempt.twin_binds.as_ref().unwrap_or(&attempt.binds))?;
             let twins = attempt.twin.iter().chain(&attempt.twins);
-            if let Some(refusal) = policy.refusal(&account, twins) {
+            if let Some(refusal) = policy.refusal(&account, twins, &twin_binds) {
                 wrong.push(format!(
                     "{name}: refused under {}, and harmless: {refusal}",
                     attempt.policy
@@ -115,15 +125,18 @@ impl Policy {
         &self,
         account: &Catalogue,
         sqls: impl Iterator<Item = &'s String>,
+        binds: &Binds,
     ) -> Option<String> {
-        let mut catalogue = account.clone();
+        let (mut catalogue, mut results) = (account.clone(), Results::default());
         for sql in sqls {
-            let scope = Scope::new(&|_| false).with(&catalogue);
-            let statement = Statement::read_all(sql, Count::Any, &scope);
+            let statement = results.read(&catalogue, binds, |scope| {
+                Statement::read_all(sql, Count::Any, scope)
+            });
             let verdict = self.ask(&catalogue, &statement);
             if !verdict.is_allowed() {
                 return Some(format!("{sql}\n  {}", verdict.told()));
             }
+            results.add(&statement);
             let parts = statement.parts().iter().chain([&statement]);
             for meaning in parts.filter_map(Statement::meaning) {
                 catalogue.follow(meaning);

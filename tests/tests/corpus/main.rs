@@ -2,4 +2,5 @@
 
 mod account;
 mod attempts;
+mod given;
 mod understood;

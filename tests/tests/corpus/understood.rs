@@ -2,11 +2,13 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result};
-use icecore::statement::{Output, Scope, Statement};
+use anyhow::{Context as _, Result, ensure};
+use icecore::snowflake::binds::Binds;
+use icecore::statement::{Catalogue, Output, Statement};
 use serde::Deserialize;
 
 use crate::account::{catalogue, files, reading};
+use crate::given::{Results, bound};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,11 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Case {
     sql: String,
+    /// The statement whose result it may scan.
+    earlier: Option<String>,
+    /// Texts that are bound.
+    #[serde(default)]
+    binds: Vec<String>,
     kind: Option<String>,
     #[serde(default)]
     objects: Vec<String>,
@@ -46,8 +53,7 @@ fn statements() -> Result<()> {
         let file: File = toml::from_str(&text).context(name.clone())?;
         for case in file.case {
             read += 1;
-            let scope = Scope::new(&|_| false).with(&catalogue);
-            let statement = Statement::read(&case.sql, &scope);
+            let statement = case.read(&catalogue)?;
             let (found, expected) = (told(&statement, case.output.is_some()), case.told());
             let refused = case.refused.as_deref();
             let is_refused = statement
@@ -73,6 +79,19 @@ fn statements() -> Result<()> {
 }
 
 impl Case {
+    fn read(&self, catalogue: &Catalogue) -> Result<Statement> {
+        let mut results = Results::default();
+        if let Some(earlier) = &self.earlier {
+            let read = results.read(catalogue, &Binds::default(), |scope| {
+                Statement::read(earlier, scope)
+            });
+            ensure!(read.problem().is_none(), "{earlier}: {:?}", read.problem());
+            results.add(&read);
+        }
+        let binds = bound(&self.binds)?;
+        Ok(results.read(catalogue, &binds, |scope| Statement::read(&self.sql, scope)))
+    }
+
     fn told(&self) -> String {
         if let Some(refused) = &self.refused {
             return format!("refused: {refused}");

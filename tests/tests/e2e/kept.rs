@@ -149,13 +149,11 @@ fn tokens_are_as_good_as_before_and_die_with_the_session() -> Result<()> {
     for name in ["of the closed", "master as token"] {
         assert_eq!(told(&mut client, name)["code"], "390112", "{name}");
     }
-    let later = told(&mut client, "its result later").to_string();
-    assert!(
-        later.contains("sent no statement with that query id") && later.contains("restart"),
-        "{later}"
-    );
-    let scan = told(&mut client, "scan").to_string();
-    assert!(scan.contains("Icecore refused this statement"), "{scan}");
+    // What was compared is on disk.
+    for name in ["its result later", "scan"] {
+        let later = told(&mut client, name);
+        assert_eq!(later["success"], true, "{name}: {later}");
+    }
     let renewed = told(&mut client, "renew");
     assert_eq!(renewed["success"], true, "{renewed}");
     assert_eq!(told(&mut client, "by the old")["success"], true);

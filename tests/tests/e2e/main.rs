@@ -67,6 +67,8 @@ mod request_ids;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod results;
+#[cfg(test)]
 mod saml;
 #[cfg(test)]
 mod secrets;

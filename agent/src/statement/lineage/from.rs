@@ -419,11 +419,8 @@ impl Walk<'_> {
                 }
                 return Ok(Source::unnamed(Vec::new()));
             }
-            // Whose result it is was checked where the session's own results are known; its columns are not kept yet.
-            Some("RESULT_SCAN") => {
-                self.doubt("the columns of an earlier result are not known");
-                return Ok(Source::named(vec!["RESULT_SCAN".to_owned()], Vec::new()));
-            }
+            // Whose result it is was checked where the session's own results are known.
+            Some("RESULT_SCAN") => return Ok(self.scan(args)),
             Some(_) | None => {
                 let flow = self.foreign(path, args, env)?;
                 return Ok(Source::unnamed(vec![Item::One { name: None, flow }]));

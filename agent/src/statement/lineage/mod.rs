@@ -13,6 +13,7 @@ mod functions;
 mod join;
 pub(super) mod names;
 mod query;
+mod scan;
 mod scope;
 mod set;
 mod shaped;
@@ -35,6 +36,7 @@ use super::command::query_of_view;
 use super::lexer;
 use super::meaning::{Meaning, Output, OutputColumn, Use};
 use super::object::{Object, Path};
+use super::origins::Recall;
 use super::parse::{DEPTH_MAX, Unreadable};
 
 /// How much of a statement is read: queries in queries may be read more than once. Source: a statement of the longest
@@ -64,6 +66,8 @@ struct Walk<'a> {
     catalogue: &'a Catalogue,
     /// Names that mean parameters and variables where they are no columns.
     variables: &'a BTreeSet<String>,
+    /// Tells where the rows of earlier results come from.
+    recall: Option<&'a Recall<'a>>,
     meaning: Meaning,
     ctes: Vec<Named>,
     views: usize,
@@ -82,6 +86,7 @@ pub(super) fn understand(statement: &Statement, scope: &Scope<'_>) -> Result<Mea
     let mut walk = Walk {
         catalogue: scope.catalogue(),
         variables: scope.names(),
+        recall: scope.recall,
         meaning: Meaning::default(),
         ctes: Vec::new(),
         views: 0,
@@ -186,6 +191,7 @@ impl Walk<'_> {
         let mut inner = Walk {
             catalogue: &catalogue,
             variables: &none,
+            recall: None,
             meaning: Meaning::default(),
             ctes: Vec::new(),
             views: self.views + 1,
