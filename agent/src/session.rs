@@ -238,7 +238,7 @@ impl Stages {
             ended,
             aftermath,
             detached,
-        } = self.deliver(unmasked, &to).await?;
+        } = self.deliver(unmasked, &login, &to).await?;
         context.end(&begun, aftermath);
         self.catalogues.forget(&account.name, &effect);
         self.registry.define(&account.name, &effect);

@@ -117,10 +117,11 @@ impl Stages {
     pub async fn deliver(
         &self,
         unmasked: Unmasked,
+        login: &Login,
         to: &Recipient<'_>,
     ) -> Result<Delivered, RecordError> {
         let waiting = self.waiting(to);
-        let mut masked = self.mask(unmasked, to);
+        let mut masked = self.mask(unmasked, login, to);
         let conclusion = self.concluded(&masked, to);
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
         let aftermath = masked.outcome().aftermath();
@@ -189,7 +190,7 @@ impl Stages {
             is_compared,
         };
         let unmasked = ask(way, to.form, wanted, known.earlier).await;
-        let delivered = self.deliver(unmasked, &to).await?;
+        let delivered = self.deliver(unmasked, way.login, &to).await?;
         Ok(Fetched::Reply(delivered.reply))
     }
 
@@ -204,7 +205,7 @@ impl Stages {
         let to = to.by_name_of(&known);
         let (wanted, earlier) = uncompared(known);
         let unmasked = ask(way, to.form, wanted, earlier).await;
-        self.compare(unmasked, &to).await
+        self.compare(unmasked, way.login, &to).await
     }
 
     /// Looks once, and gives up where Snowflake takes longer than a time to say.
@@ -224,14 +225,19 @@ impl Stages {
         // What is given up is the asking alone: a comparison that has begun is carried to its end.
         let (wanted, earlier) = uncompared(known);
         match timeout(limit, ask(way, to.form, wanted, earlier)).await {
-            Ok(unmasked) => self.compare(unmasked, &to).await,
+            Ok(unmasked) => self.compare(unmasked, way.login, &to).await,
             Err(_) => Ok(Look::Running),
         }
     }
 
-    async fn compare(&self, unmasked: Unmasked, to: &Recipient<'_>) -> Result<Look, RecordError> {
+    async fn compare(
+        &self,
+        unmasked: Unmasked,
+        login: &Login,
+        to: &Recipient<'_>,
+    ) -> Result<Look, RecordError> {
         let waiting = self.waiting(to);
-        let masked = self.mask(unmasked, to);
+        let masked = self.mask(unmasked, login, to);
         let conclusion = self.concluded(&masked, to);
         if !conclusion.is_end() {
             let goes_on = masked.outcome().in_progress;
@@ -308,10 +314,14 @@ impl Stages {
         detached.end(undone);
     }
 
-    /// Masks an answer; one that tells of no end of a query that Snowflake had named is not taken for it.
-    fn mask(&self, unmasked: Unmasked, to: &Recipient<'_>) -> Masked {
+    /// Masks an answer; one that tells of no end of a query that Snowflake had named is not taken for it. A login through
+    /// which something else ran than what was judged is distrusted before anything of that is told.
+    fn mask(&self, unmasked: Unmasked, login: &Login, to: &Recipient<'_>) -> Masked {
         let named = self.registry.find(to.query()).and_then(|sent| sent.named());
         let masked = mask(unmasked, to.query_id, to.form, to.host);
+        if masked.outcome().is_other {
+            login.distrust();
+        }
         match named {
             Some(named) => masked.about(named),
             None => masked,

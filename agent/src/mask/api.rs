@@ -1,25 +1,12 @@
 //! Answers of the SQL API, which do not tell the kind of statement that ran: the drivers' own endpoint does.
 
+use super::doubt::Doubt;
 use super::{Child, Masked, Outcome, several, withhold};
 use crate::snowflake::answer::{self, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::snowflake::v2::Answer;
 use crate::statement::{Action, Kind};
 use crate::upstream::{ApiAnswered, Ran, Subject};
-
-/// Why an answer is withheld.
-enum Doubt {
-    /// It is not what was judged, or does not say what it is.
-    Differs(String),
-    /// Snowflake could not be asked what it ran, which may pass.
-    Untold(String),
-}
-
-impl From<String> for Doubt {
-    fn from(reason: String) -> Self {
-        Self::Differs(reason)
-    }
-}
 
 /// Turns an answer into what the agent may have.
 pub(super) fn mask(subject: Subject, own_id: QueryId, form: Form, answered: ApiAnswered) -> Masked {
@@ -35,7 +22,9 @@ pub(super) fn mask(subject: Subject, own_id: QueryId, form: Form, answered: ApiA
     };
     let query_id = outcome.query_id.unwrap_or(own_id);
     match check(&subject, &answer, partition, &ran).and_then(|children| {
-        let body = answer.write(query_id).map_err(|error| error.to_string())?;
+        let body = answer
+            .write(query_id)
+            .map_err(|error| Doubt::Kept(error.to_string()))?;
         Ok((children, body))
     }) {
         Ok((children, body)) => Masked {
@@ -47,14 +36,7 @@ pub(super) fn mask(subject: Subject, own_id: QueryId, form: Form, answered: ApiA
             },
             chunks: Vec::new(),
         },
-        Err(Doubt::Differs(reason)) => withhold(subject, own_id, form, outcome, reason),
-        Err(Doubt::Untold(reason)) => {
-            let outcome = Outcome {
-                is_untold: true,
-                ..outcome
-            };
-            withhold(subject, own_id, form, outcome, reason)
-        }
+        Err(doubt) => withhold(subject, own_id, form, outcome, doubt),
     }
 }
 
@@ -94,11 +76,10 @@ fn check(
     };
     let may_write = writes(judged) || parts.iter().any(|part| writes(part.kind));
     if answer.changed_rows() && !may_write {
-        return Err(format!(
+        return Err(Doubt::Other(format!(
             "Snowflake says that rows were changed, which the judged kind `{}` does not",
             judged.name()
-        )
-        .into());
+        )));
     }
     let untold = |why: &str| {
         format!(
@@ -110,27 +91,27 @@ fn check(
         Ran::Compared => return Ok(Vec::new()),
         Ran::Told(told) => told_children(subject, told, untold)?,
         Ran::Untold(error) => return Err(Doubt::Untold(untold(&error.to_string()))),
-        Ran::Unasked => return Err(untold("Snowflake was not asked what it ran").into()),
+        Ran::Unasked => return Err(Doubt::Kept(untold("Snowflake was not asked what it ran"))),
     };
     if partition.is_some_and(|number| number > 0) {
         return Ok(children);
     }
-    let ids = answer.children().map_err(|error| error.to_string())?;
+    let ids = answer
+        .children()
+        .map_err(|error| Doubt::Kept(error.to_string()))?;
     if !ids.iter().eq(children.iter().map(|child| &child.query_id)) {
-        return Err(format!(
+        return Err(Doubt::Other(format!(
             "Snowflake names {} statements to the SQL API, and not the same {} to drivers",
             ids.len().max(1),
             children.len().max(1)
-        )
-        .into());
+        )));
     }
     if ids.len() != parts.len() && judged != Kind::Unknown {
-        return Err(format!(
+        return Err(Doubt::Other(format!(
             "Snowflake ran {} statements, and {} were judged",
             ids.len().max(1),
             parts.len().max(1)
-        )
-        .into());
+        )));
     }
     Ok(children)
 }
@@ -140,15 +121,15 @@ fn told_children(
     subject: &Subject,
     told: &answer::Answer,
     untold: impl Fn(&str) -> String,
-) -> Result<Vec<Child>, String> {
+) -> Result<Vec<Child>, Doubt> {
     if !told.success() || told.in_progress() {
         let code = told.code().unwrap_or("none");
-        return Err(untold(&format!(
+        return Err(Doubt::Kept(untold(&format!(
             "Snowflake has no result of it for drivers (code {code})"
-        )));
+        ))));
     }
     if told.statement_type_id().is_none() {
-        return Err(untold("Snowflake tells no `statementTypeId`"));
+        return Err(Doubt::Kept(untold("Snowflake tells no `statementTypeId`")));
     }
     several::check(subject, told)
 }

@@ -5,12 +5,15 @@
 
 mod api;
 mod chunk;
+mod doubt;
 mod several;
 
 pub use chunk::{MaskedChunk, mask_chunk};
 pub use several::Child;
 
 use bytes::Bytes;
+
+use doubt::Doubt;
 
 use crate::id::StatementId;
 use crate::snowflake::answer::{Answer, Body, Form, code};
@@ -41,6 +44,8 @@ pub struct Outcome {
     pub withdrawn: bool,
     /// Why Icecore withheld the answer.
     pub withheld: Option<String>,
+    /// Whether Snowflake says that it ran something else than what was judged.
+    pub is_other: bool,
     /// Whether it was withheld only since Snowflake could not be asked what it ran: another request may compare it.
     pub is_untold: bool,
     /// Whether the answer does not tell of the query that Snowflake had named before: how that ended is not known.
@@ -217,7 +222,7 @@ pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form, host: &str) -> Mask
             };
             let checked = several::check(&subject, &answer).and_then(|children| {
                 let written = answer.write_named(host);
-                let (body, chunks) = written.map_err(|error| error.to_string())?;
+                let (body, chunks) = written.map_err(|error| Doubt::Kept(error.to_string()))?;
                 Ok((children, body, chunks))
             });
             match checked {
@@ -232,7 +237,7 @@ pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form, host: &str) -> Mask
                     },
                     chunks,
                 },
-                Err(reason) => withhold(subject, own_id, form, outcome, reason),
+                Err(doubt) => withhold(subject, own_id, form, outcome, doubt),
             }
         }
         Err(error) => fail(subject, own_id, form, &error),
@@ -247,6 +252,7 @@ fn read(answer: &Answer) -> Outcome {
         cancelled: answer.code() == Some(code::CANCELLED),
         withdrawn: false,
         withheld: None,
+        is_other: false,
         is_untold: false,
         is_elsewhere: false,
         query_id: answer.query_id(),
@@ -279,8 +285,11 @@ fn withhold(
     own_id: QueryId,
     form: Form,
     outcome: Outcome,
-    reason: String,
+    doubt: Doubt,
 ) -> Masked {
+    let is_other = matches!(doubt, Doubt::Other(_));
+    let is_untold = matches!(doubt, Doubt::Untold(_));
+    let reason = doubt.reason();
     let text = format!("Icecore withheld the answer: {reason}");
     let body = form.error(
         code::REFUSED,
@@ -296,6 +305,8 @@ fn withhold(
             in_progress: false,
             rows_here: 0,
             withheld: Some(reason),
+            is_other,
+            is_untold,
             ..outcome
         },
         chunks: Vec::new(),
@@ -358,8 +369,24 @@ mod tests {
             HOST,
         );
         assert!(!text(&masked).contains("canary"));
-        assert!(masked.outcome().withheld.is_some());
+        assert!(masked.outcome().withheld.is_some() && masked.outcome().is_other);
         assert_eq!(masked.outcome().ended(), Ended::Refused);
+    }
+
+    #[test]
+    fn rows_that_say_no_kind_are_withheld_and_no_sign_of_another() {
+        let untold = r#"{"data":{"rowset":[["canary"]]},"success":true}"#;
+        for kind in [Kind::Query, Kind::Insert, Kind::Show] {
+            let masked = mask(
+                Unmasked::of_answer(kind, untold),
+                QueryId::mint(),
+                Form::V1,
+                HOST,
+            );
+            assert!(!text(&masked).contains("canary"));
+            let outcome = masked.outcome();
+            assert!(outcome.withheld.is_some() && !outcome.is_other && !outcome.is_untold);
+        }
     }
 
     #[test]
@@ -392,7 +419,7 @@ mod tests {
 
     #[test]
     fn what_works_elsewhere_withholds_the_rows() {
-        let body = r#"{"data":{"rowset":[["canary"]],"stageInfo":{"creds":"canary"},"qrmk":"canary"},"success":true}"#;
+        let body = r#"{"data":{"statementTypeId":4096,"rowset":[["canary"]],"stageInfo":{"creds":"canary"},"qrmk":"canary"},"success":true}"#;
         let masked = mask(
             Unmasked::of_answer(Kind::Query, body),
             QueryId::mint(),
@@ -404,7 +431,7 @@ mod tests {
 
     #[test]
     fn chunks_are_named_anew_and_their_keys_stay_here() {
-        let body = r#"{"data":{"rowset":[],"total":9,"chunks":[{"url":"https://b.s3.amazonaws.com/?sig=canary","rowCount":9}],"qrmk":"canary"},"success":true}"#;
+        let body = r#"{"data":{"statementTypeId":4096,"rowset":[],"total":9,"chunks":[{"url":"https://b.s3.amazonaws.com/?sig=canary","rowCount":9}],"qrmk":"canary"},"success":true}"#;
         let mut masked = mask(
             Unmasked::of_answer(Kind::Query, body),
             QueryId::mint(),

@@ -1,5 +1,6 @@
 //! Answers to several statements that were sent together: the id of each, and that it ran as the kind that was judged.
 
+use super::doubt::Doubt;
 use crate::record::Part;
 use crate::snowflake::answer::Answer;
 use crate::snowflake::route::QueryId;
@@ -25,44 +26,56 @@ pub struct Child {
 }
 
 /// Compares what Snowflake says it ran with what was judged (invariant 1), and names each statement of several.
-pub(super) fn check(subject: &Subject, answer: &Answer) -> Result<Vec<Child>, String> {
+pub(super) fn check(subject: &Subject, answer: &Answer) -> Result<Vec<Child>, Doubt> {
     if !answer.success() || answer.in_progress() {
         return Ok(Vec::new());
     }
     let (judged, parts) = (subject.kind(), subject.parts());
-    let results = results(answer)?;
-    if let Some(found) = answer.statement_type_id() {
-        let fits = match parts.as_ref() {
-            [] => judged == Kind::Unknown || judged.fits(found),
-            _ => SEVERAL.contains(&found),
+    let results = results(answer).map_err(Doubt::Kept)?;
+    let Some(found) = answer.statement_type_id() else {
+        return untold(judged);
+    };
+    let fits = match parts.as_ref() {
+        [] => judged == Kind::Unknown || judged.fits(found),
+        _ => SEVERAL.contains(&found),
+    };
+    if !fits {
+        let judged = if parts.is_empty() {
+            judged.name()
+        } else {
+            "batch"
         };
-        if !fits {
-            let judged = if parts.is_empty() {
-                judged.name()
-            } else {
-                "batch"
-            };
-            return Err(format!(
-                "Snowflake ran a statement of kind {found:#x}, which is not the judged kind `{judged}`"
-            ));
-        }
+        return Err(Doubt::Other(format!(
+            "Snowflake ran a statement of kind {found:#x}, which is not the judged kind `{judged}`"
+        )));
     }
     match (parts.as_ref(), results) {
         ([], None) => Ok(Vec::new()),
         // What could not be read runs in `observe` alone, and its parts are as unknown as it is.
         ([], Some(results)) if judged == Kind::Unknown => Ok(unknown(subject, results)),
-        ([], Some((ids, _))) => Err(format!(
+        ([], Some((ids, _))) => Err(Doubt::Other(format!(
             "Snowflake ran {} statements, and one was judged",
             ids.len()
-        )),
+        ))),
         // A description of several statements has no results yet.
         (_, None) if !has_rows(answer) => Ok(Vec::new()),
-        (parts, None) => Err(format!(
+        (parts, None) => Err(Doubt::Other(format!(
             "Snowflake ran one statement, and {} were judged",
             parts.len()
-        )),
-        (parts, Some((ids, types))) => pair(parts, &ids, &types),
+        ))),
+        (parts, Some((ids, types))) => pair(parts, &ids, &types).map_err(Doubt::Other),
     }
+}
+
+/// Tells whether an answer may leave that does not say what ran: of what is not understood, which runs in `observe`
+/// alone, and of PUT and GET, whose answers say which files go where.
+fn untold(judged: Kind) -> Result<Vec<Child>, Doubt> {
+    if matches!(judged, Kind::Unknown | Kind::Put | Kind::Get) {
+        return Ok(Vec::new());
+    }
+    let text =
+        "Snowflake tells no `statementTypeId`, by which what ran is compared with what was judged";
+    Err(Doubt::Kept(text.to_owned()))
 }
 
 /// Puts each id and kind that Snowflake tells beside the statement that was judged in its place.

@@ -80,6 +80,7 @@ impl Door {
                 let login = found
                     .or_else(implicit)
                     .filter(|login| self.is_granted(account, login))
+                    .filter(|login| !login.login.is_distrusted())
                     .ok_or_else(|| unknown(received.form))?;
                 self.still_shown(login, received.form)
             }
@@ -101,7 +102,9 @@ impl Door {
             Shown::Token(token) => self.find(account, TokenKind::Master, token).await,
             Shown::Bearer(_) | Shown::Nothing => None,
         };
-        let found = found.filter(|login| self.is_granted(account, login));
+        let found = found
+            .filter(|login| self.is_granted(account, login))
+            .filter(|login| !login.login.is_distrusted());
         let login = found
             .ok_or_else(|| answer::plain_error(code::MASTER_EXPIRED, "Icecore: log in anew"))?;
         self.still_shown(login, received.form)

@@ -295,6 +295,17 @@ impl Door {
         received: Received,
         plain: Plain,
     ) -> Body {
+        let body = self.carry_out(login, received, plain).await;
+        self.end_if_distrusted(login).await;
+        body
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        login: &Arc<OpenLogin>,
+        received: Received,
+        plain: Plain,
+    ) -> Body {
         match received.endpoint {
             Endpoint::Query => self.query(login, &received, plain).await,
             Endpoint::Result(query_id) => self.result(login, &received, query_id, None).await,

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::door::{Door, Received};
+use super::login::DISTRUSTED;
 use super::logins::{Logins, OpenLogin};
 use crate::id::SessionId;
 use crate::snowflake::answer::{Body, code};
@@ -117,6 +118,7 @@ impl Door {
         let open = held.as_ref().filter(|login| {
             shared.logins.holds(login.id)
                 && !login.login.is_over()
+                && !login.login.is_distrusted()
                 && self.is_granted(account, login)
         });
         let login = match open {
@@ -125,6 +127,8 @@ impl Door {
                 if let Some(over) = held.take() {
                     let reason = if over.login.is_over() {
                         "expired at Snowflake"
+                    } else if over.login.is_distrusted() {
+                        DISTRUSTED
                     } else {
                         "no longer granted"
                     };

@@ -23,6 +23,9 @@ use crate::upstream::{
     self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
 };
 
+/// Why a login is ended whose state nobody knows.
+pub(super) const DISTRUSTED: &str = "Snowflake ran another statement than the judged one";
+
 /// Event: a login asked for session parameters that are not let through.
 const PARAMETERS_DROPPED: &str = "RQ002";
 
@@ -247,6 +250,13 @@ impl Door {
     pub(super) async fn close(&self, login: &Arc<OpenLogin>) -> Body {
         self.end(login, "closed by the client").await;
         done()
+    }
+
+    /// Ends a login through which something else ran than what was judged.
+    pub(super) async fn end_if_distrusted(&self, login: &Arc<OpenLogin>) {
+        if login.login.is_distrusted() {
+            self.end(login, DISTRUSTED).await;
+        }
     }
 
     /// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it. Its open

@@ -133,6 +133,8 @@ impl Door {
             if let (Some(detached), Some(query_id)) = (ran.detached, named) {
                 door.watch_detached(&login, form, query_id, &detached).await;
             }
+            // Nobody may be waiting for its answer.
+            door.end_if_distrusted(&login).await;
             drop(slot);
         }));
     }

@@ -28,6 +28,8 @@ pub struct Login {
     tokens: Mutex<RealTokens>,
     renewing: tokio::sync::Mutex<()>,
     over: AtomicBool,
+    /// Whether Snowflake ran something else through it than what was judged.
+    distrusted: AtomicBool,
     /// Whether it has other tokens than when it was last kept.
     is_changed: AtomicBool,
     route: Mutex<Option<HeaderValue>>,
@@ -128,6 +130,7 @@ impl Login {
             tokens: Mutex::new(tokens),
             renewing: tokio::sync::Mutex::new(()),
             over: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
             is_changed: AtomicBool::new(false),
             route: Mutex::new(route),
         }
@@ -161,6 +164,17 @@ impl Login {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::SeqCst)
+    }
+
+    /// Notes that Snowflake ran something else through this login than what was judged: it may be in any state.
+    pub fn distrust(&self) {
+        self.distrusted.store(true, Ordering::SeqCst);
+    }
+
+    /// Tells whether nothing more may be asked through this login.
+    #[must_use]
+    pub fn is_distrusted(&self) -> bool {
+        self.distrusted.load(Ordering::SeqCst)
     }
 
     /// Adds what Snowflake asked to be sent with each request of this login.

@@ -5,7 +5,7 @@ use icecore_tests::emulator::{Endpoint, FaultKind};
 use icecore_tests::harness::world::{Plan, World};
 use serde_json::{Value, json};
 
-use crate::raw::{self, body, login, statement, token};
+use crate::raw::{self, body, by, login, login_as, statement, token};
 
 /// A kind that no query is: `INSERT`.
 const OTHER_KIND: FaultKind = FaultKind::StatementType(0x3100);
@@ -103,7 +103,8 @@ fn a_statement_of_another_kind_is_withheld_unasked() -> Result<()> {
         login(), {"do": "pause"},
         detached("asked", "d1", "select 'canary-of-the-result'"),
         {"do": "sleep", "seconds": 2},
-        scan("scanned", "d2", "asked"), result("fetched", "asked"),
+        result("ended", "asked"), login_as("again"),
+        by("again", scan("scanned", "d2", "asked")), by("again", result("fetched", "asked")),
     ]);
     let mut client = raw::start(&world, &steps)?;
     client.expect("login")?;
@@ -111,6 +112,7 @@ fn a_statement_of_another_kind_is_withheld_unasked() -> Result<()> {
     world.gate.plant(Endpoint::Result, OTHER_KIND)?;
     client.go_on()?;
     let finished = client.finish()?;
+    assert_eq!(body(&finished, "ended")["code"], "390112");
     for name in ["scanned", "fetched"] {
         let told = body(&finished, name);
         assert_eq!(told["success"], false, "{name}: {told}");

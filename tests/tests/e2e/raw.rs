@@ -41,6 +41,20 @@ pub(crate) fn token() -> Value {
     json!({"Authorization": "Snowflake Token=\"${login/body/data/token}\""})
 }
 
+/// Makes a request of another login's: of that whose step has this name.
+pub(crate) fn by(login: &str, mut step: Value) -> Value {
+    let token = format!("Snowflake Token=\"${{{login}/body/data/token}}\"");
+    step["headers"] = json!({ "Authorization": token });
+    step
+}
+
+/// One more login, under a name of its own.
+pub(crate) fn login_as(name: &str) -> Value {
+    let mut login = login();
+    login["name"] = name.into();
+    login
+}
+
 /// A statement of that login under a request id.
 pub(crate) fn statement(name: &str, request_id: &str, sql: &str) -> Value {
     json!({

@@ -7,7 +7,7 @@ use icecore_tests::harness::driver::Driver;
 use serde_json::{Value, json};
 
 use crate::catalogue::{CANARY, world};
-use crate::raw::{self, login, statement};
+use crate::raw::{self, by, login, login_as, statement};
 use crate::v2::submit;
 
 /// Personal data may be seen, and nothing may be asked of it.
@@ -57,14 +57,7 @@ fn a_scan_is_judged_by_its_results_origins_and_by_the_next_proxy_too() -> Result
         let id = "${first/body/data/queryId}";
         format!("select count(*) from table(result_scan('{id}')) {rest}")
     };
-    let later = |name: &str, id: &str, sql: &str| {
-        let mut step = statement(name, id, sql);
-        let token = "Snowflake Token=\"${again/body/data/token}\"";
-        step["headers"] = json!({"Authorization": token});
-        step
-    };
-    let mut again = login();
-    again["name"] = "again".into();
+    let later = |name: &str, id: &str, sql: &str| by("again", statement(name, id, sql));
     let steps = json!([
         login(),
         statement("first", "a1", "select email as contact, name from customers"),
@@ -73,7 +66,7 @@ fn a_scan_is_judged_by_its_results_origins_and_by_the_next_proxy_too() -> Result
         statement("asked", "a4", &scan("where contact like 'c%'")),
         statement("last", "a5", "select * from table(result_scan(last_query_id()))"),
         {"do": "pause"},
-        again,
+        login_as("again"),
         later("free later", "b1", &scan("where name = 'ada'")),
         later("asked later", "b2", &scan("group by contact")),
         later("rename", "b3", "alter table customers rename to patrons"),

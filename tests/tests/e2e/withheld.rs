@@ -6,7 +6,7 @@ use icecore_tests::harness::driver::Driver;
 use icecore_tests::harness::world::{Plan, World};
 use serde_json::{Value, json};
 
-use crate::raw::{self, login, statement, token};
+use crate::raw::{self, by, login, login_as, statement, token};
 use crate::v2::{get, submit};
 
 /// Its rows hold `grace`, which no withheld answer may show.
@@ -202,6 +202,11 @@ fn a_withheld_answer_leaves_by_no_other_way() -> Result<()> {
         |of: &str, rest: &str| format!("/api/v2/statements/${{{of}/body/statementHandle}}{rest}");
     let (id, handle) = ("body/data/queryId", "body/statementHandle");
     let pause = || json!({"do": "pause"});
+    let renewal = json!({
+        "name": "renewed", "target": "/session/token-request",
+        "headers": {"Authorization": "Snowflake Token=\"${login/body/data/masterToken}\""},
+        "body": {"oldSessionToken": "${login/body/data/token}", "requestType": "RENEW"},
+    });
     let mut login = login();
     login["body"]["data"]["SESSION_PARAMETERS"] =
         json!({"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": "JSON"});
@@ -214,10 +219,12 @@ fn a_withheld_answer_leaves_by_no_other_way() -> Result<()> {
         statement("twin scan", "a3", &scan(&format!("twin/{id}"))),
         get("api twin told", &at("api twin", "")), get("api twin again", &at("api twin", "?partition=0")),
         submit("api twin scan", "", &scan(&format!("api twin/{handle}"))),
-        pause(), result("told", "driver"), result("again", "driver"),
-        statement("scan", "a4", &scan(&format!("driver/{id}"))),
-        pause(), statement("at once", "a5", ROWS), result("at once again", "at once"),
-        statement("at once scan", "a6", &scan(&format!("at once/{id}"))),
+        pause(), result("told", "driver"), statement("ended", "a7", "select 1"), renewal,
+        login_as("b"), by("b", result("again", "driver")),
+        by("b", statement("scan", "a4", &scan(&format!("driver/{id}")))),
+        pause(), by("b", statement("at once", "a5", ROWS)), by("b", result("at once ended", "at once")),
+        login_as("c"), by("c", result("at once again", "at once")),
+        by("c", statement("at once scan", "a6", &scan(&format!("at once/{id}")))),
         pause(), submit("api", "async=true", ROWS), {"do": "sleep", "seconds": 2},
         get("api told", &at("api", "")),
         get("api first", &at("api", "?partition=0")), get("api rest", &at("api", "?partition=1")),
@@ -240,10 +247,17 @@ fn a_withheld_answer_leaves_by_no_other_way() -> Result<()> {
     }
     go_on(&mut client, &world, Endpoint::Result, INSERT)?;
     kept_back(&mut client, "told", "a statement of kind 0x3100");
+    for (name, code) in [("ended", "390112"), ("renewed", "390114")] {
+        assert_eq!(told(&mut client, name)["body"]["code"], code, "{name}");
+    }
+    told(&mut client, "b");
     kept_back(&mut client, "again", "was withheld");
     kept_back(&mut client, "scan", "refused this statement");
     go_on(&mut client, &world, Endpoint::Query, INSERT)?;
     kept_back(&mut client, "at once", "a statement of kind 0x3100");
+    let ended = told(&mut client, "at once ended");
+    assert_eq!(ended["body"]["code"], "390112", "{ended}");
+    told(&mut client, "c");
     kept_back(&mut client, "at once again", "a statement of kind 0x3100");
     kept_back(&mut client, "at once scan", "refused this statement");
     go_on(&mut client, &world, Endpoint::Result, INSERT)?;
@@ -255,6 +269,16 @@ fn a_withheld_answer_leaves_by_no_other_way() -> Result<()> {
     }
     kept_back(&mut client, "api scan", "refused this statement");
     drop(client.finish()?);
+    world.flush()?;
+    let ended = world.query(
+        "select count(*) n from logins_all where close_reason = 'Snowflake ran another statement than the judged one'",
+    )?;
+    assert_eq!(ended, [json!({"n": 3})]);
+    let events = world.query("select count(*) n from events where event_code = 'RS002'")?;
+    assert_eq!(events, [json!({"n": 3})]);
+    let closed = world.gate.events(Some("request"))?;
+    let closed = closed.iter().filter(|one| one["path"] == "/session");
+    assert!(closed.count() >= 3);
     Ok(())
 }
 
