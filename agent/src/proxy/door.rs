@@ -268,6 +268,7 @@ impl Door {
                 self.own_login(&received).await
             }
             Endpoint::Telemetry => telemetry(),
+            Endpoint::Mcp => self.refuse_mcp(&received, plain).await,
             Endpoint::Renew => match self.master(account, &received).await {
                 Ok(login) => self.renew(&login, plain).await,
                 Err(refusal) => refusal,
@@ -323,6 +324,7 @@ impl Door {
             | Endpoint::LoginPage
             | Endpoint::OauthToken
             | Endpoint::Telemetry
+            | Endpoint::Mcp
             | Endpoint::Chunk(_) => telemetry(),
         }
     }

@@ -23,6 +23,7 @@ mod issuers;
 mod kept;
 mod login;
 mod logins;
+mod mcp;
 mod no_login;
 mod opening;
 mod own_login;

@@ -59,7 +59,8 @@ fn told(endpoint: &Endpoint) -> Body {
         | Endpoint::Submit
         | Endpoint::Status(_)
         | Endpoint::Cancel(_)
-        | Endpoint::Telemetry => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
+        | Endpoint::Telemetry
+        | Endpoint::Mcp => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
     }
 }
 

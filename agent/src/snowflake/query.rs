@@ -9,7 +9,8 @@ use super::parameters;
 
 /// Fields that a query request may hold. Source: protocol reference 4.1, read in ten drivers.
 ///
-/// `bindStage` and `dataframeAst` are missing on purpose: what they carry is not in the text that is judged.
+/// `bindStage` and `dataframeAst` are among them to be refused with a text: what they carry is not in the one that is
+/// judged.
 const FIELDS: [&str; 13] = [
     "sqlText",
     "asyncExec",
@@ -131,14 +132,7 @@ impl QueryRequest {
         if let Some((unknown, _)) = body.members().find(|(key, _)| !FIELDS.contains(key)) {
             return Err(QueryError::UnknownField(unknown.to_owned()));
         }
-        refuse_hidden(
-            &body,
-            "bindStage",
-            "bind fewer values at once, so that the driver sends them inline",
-        )?;
-        refuse_hidden(&body, "dataframeAst", "switch the client's AST feature off")?;
-        body.remove("bindStage");
-        body.remove("dataframeAst");
+        refuse_hidden(&mut body)?;
         Self::of(body, "sqlText", statement_max_bytes, None)
     }
 
@@ -267,13 +261,22 @@ impl QueryRequest {
     }
 }
 
-fn refuse_hidden(
-    body: &Object,
-    field: &'static str,
-    advice: &'static str,
-) -> Result<(), QueryError> {
-    if body.has_content(field) {
-        return Err(QueryError::Hidden { field, advice });
+/// Fields whose content runs without being in the text, and what to do instead.
+const HIDDEN: [(&str, &str); 2] = [
+    (
+        "bindStage",
+        "bind fewer values at once, so that the driver sends them inline",
+    ),
+    ("dataframeAst", "switch the client's AST feature off"),
+];
+
+/// Takes the fields out that may hide what runs; refuses those that hold something.
+pub(super) fn refuse_hidden(body: &mut Object) -> Result<(), QueryError> {
+    for (field, advice) in HIDDEN {
+        if body.has_content(field) {
+            return Err(QueryError::Hidden { field, advice });
+        }
+        body.remove(field);
     }
     Ok(())
 }

@@ -42,6 +42,8 @@ pub enum Endpoint {
     Status(QueryId),
     /// `POST /api/v2/statements/<id>/cancel`
     Cancel(QueryId),
+    /// `POST /api/v2/databases/<name>/schemas/<name>/mcp-servers/<name>`: answered here, and refused.
+    Mcp,
     /// `POST /queries/<id>/abort-request`
     AbortQuery(QueryId),
     /// `GET /icecore/chunks/<id>`: an address of ours, in the place of storage's.
@@ -121,6 +123,7 @@ impl Endpoint {
             ("GET", path) if path.starts_with("/api/") => {
                 QueryId::parse(path.strip_prefix("/api/v2/statements/")?).map(Self::Status)
             }
+            ("POST", path) if is_mcp(path) => Some(Self::Mcp),
             ("POST", path) if path.starts_with("/api/") => {
                 let id = path.strip_prefix("/api/v2/statements/")?;
                 QueryId::parse(id.strip_suffix("/cancel")?).map(Self::Cancel)
@@ -145,6 +148,25 @@ impl Endpoint {
             _ => None,
         }
     }
+}
+
+/// Tells whether a path is that of one of Snowflake's own MCP servers.
+fn is_mcp(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    matches!(
+        parts.as_slice(),
+        [
+            "",
+            "api",
+            "v2",
+            "databases",
+            _,
+            "schemas",
+            _,
+            "mcp-servers",
+            _
+        ]
+    )
 }
 
 /// Tells which form a path's callers read, whatever becomes of the request.
@@ -242,6 +264,10 @@ mod tests {
             Some("async=true"),
             Some(Endpoint::Submit),
         );
+        let mcp = "/api/v2/databases/db/schemas/%22s%22/mcp-servers/m";
+        check("POST", mcp, None, Some(Endpoint::Mcp));
+        check("POST", &format!("{mcp}/x"), None, None);
+        check("GET", mcp, None, None);
         let status = format!("/api/v2/statements/{ID}");
         check(
             "GET",

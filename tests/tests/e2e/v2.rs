@@ -27,6 +27,58 @@ pub(crate) fn get(name: &str, target: &str) -> Value {
 
 const REQUEST: &str = "requestId=33333333-3333-4333-8333-333333333331";
 
+/// MCP tools, plans beside the text and endpoints that nobody knows: nothing of them reaches the account.
+#[test]
+fn what_no_text_shows_is_refused_in_its_callers_own_form() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let mcp = "/api/v2/databases/ACME_DB/schemas/PUBLIC/mcp-servers/TOOLS";
+    let call = json!({"jsonrpc": "2.0", "id": "call-7", "method": "tools/call",
+        "params": {"name": "sql_exec", "arguments": {"sql": FORBIDDEN}}});
+    let mut api = submit("api plan", "", "select 1");
+    api["body"]["dataframeAst"] = "AAAA".into();
+    let mut driver = statement("driver plan", "d1", "select 1");
+    driver["body"]["dataframeAst"] = "AAAA".into();
+    let steps = json!([
+        {"name": "mcp", "target": mcp, "headers": bearer(), "body": call},
+        {"name": "stream", "method": "GET", "target": mcp, "headers": bearer()},
+        {"name": "unknown", "target": "/v1/cortex/inference", "headers": bearer(), "body": {"sql": FORBIDDEN}},
+        api, login(), driver,
+    ]);
+    let finished = raw::send(&world, &steps)?;
+    let called = finished.step("mcp")?;
+    assert_eq!(called["status"], 200, "{called}");
+    let told = body(&finished, "mcp");
+    assert_eq!(
+        (&told["jsonrpc"], &told["id"]),
+        (&json!("2.0"), &json!("call-7"))
+    );
+    let message = told["error"]["message"].to_string();
+    assert!(
+        message.contains("Icecore refused") && message.contains("MCP"),
+        "{told}"
+    );
+    for (name, text) in [
+        ("stream", "/api/v2/statements` alone"),
+        ("unknown", "is not an endpoint that Icecore carries"),
+        (
+            "api plan",
+            "`dataframeAst` carries what the statement's text does not show",
+        ),
+        (
+            "driver plan",
+            "`dataframeAst` carries what the statement's text does not show",
+        ),
+    ] {
+        let told = body(&finished, name)["message"].to_string();
+        assert!(told.contains(text), "{name}: {told}");
+    }
+    assert!(world.gate.executed()?.is_empty());
+    world.flush()?;
+    let events = world.query("select count(*) n from events where event_code = 'RQ001'")?;
+    assert_eq!(events, [json!({"n": 5})]);
+    Ok(())
+}
+
 /// Submit, status, refusal, error, replay: each in the API's form, each recorded, one login for all of them.
 #[test]
 fn statements_are_governed_in_the_apis_own_forms() -> Result<()> {

@@ -1,7 +1,7 @@
 //! A statement as the SQL API takes it.
 
 use super::super::json::{self, Object};
-use super::super::query::{Api, QueryError, QueryRequest};
+use super::super::query::{Api, QueryError, QueryRequest, refuse_hidden};
 use super::super::route::plain_member;
 
 /// Fields that a request may hold; `resultSetMetaData` only names the one format that there is, and is left out.
@@ -43,6 +43,7 @@ pub fn read(
 ) -> Result<QueryRequest, QueryError> {
     json::check_strict(plain)?;
     let mut body = Object::read(plain)?;
+    refuse_hidden(&mut body)?;
     if let Some((unknown, _)) = body.members().find(|(key, _)| !FIELDS.contains(key)) {
         return Err(QueryError::UnknownField(unknown.to_owned()));
     }
@@ -148,6 +149,7 @@ mod tests {
             r#"{"statement":"select 1","statement":"drop table t"}"#,
             r#"{"statement":"select 1","Statement":"drop table t"}"#,
             r#"{"statement":"select 1","asyncExec":true}"#,
+            r#"{"statement":"select 1","dataframeAst":"AAAA"}"#,
             r#"{"sqlText":"select 1"}"#,
             r#"{"statement":1}"#,
             r#"{"statement":"select 1","parameters":[]}"#,
