@@ -8,11 +8,11 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::Gate;
-use super::catalogue::Tag;
+use super::catalogue::{Described, Tag};
 use super::faults::Fault;
 use super::settings::{Credential, Tuning};
 
-/// Answers one admin request: `POST /fault`, `/tuning`, `/tags`, `/expire`, `/clear`, `/rotate`.
+/// Answers one admin request: `POST /fault`, `/tuning`, `/tags`, `/described`, `/expire`, `/clear`, `/rotate`.
 pub(super) async fn answer(
     gate: Arc<Gate>,
     request: Request<Incoming>,
@@ -48,6 +48,13 @@ fn act(gate: &Gate, path: &str, body: &[u8]) -> Result<(), String> {
             let tags: Vec<Tag> = read(body)?;
             *gate.tags.lock().unwrap_or_else(PoisonError::into_inner) = tags;
         }
+        "/described" => {
+            let described: Vec<Described> = read(body)?;
+            *gate
+                .described
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = described;
+        }
         "/expire" => gate.sessions.expire_all(),
         "/clear" => gate.faults.clear(),
         "/rotate" => {
@@ -58,7 +65,7 @@ fn act(gate: &Gate, path: &str, body: &[u8]) -> Result<(), String> {
         }
         other => {
             return Err(format!(
-                "no `{other}`; there are /fault, /tuning, /tags, /expire, /clear, /rotate"
+                "no `{other}`; there are /fault, /tuning, /tags, /described, /expire, /clear, /rotate"
             ));
         }
     }

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-pub use catalogue::Tag;
+pub use catalogue::{Described, DescribedColumn, Tag};
 pub use credential::CLIENT_CREDENTIAL_FIELDS;
 pub use faults::{Fault, Kind as FaultKind};
 pub use results::CHUNK_HOST;
@@ -59,6 +59,8 @@ struct Gate {
     by_id: Mutex<HashMap<String, Arc<Statement>>>,
     v2: v2::Requests,
     tags: Mutex<Vec<Tag>>,
+    /// Objects that the account has beside those of fakesnow, as far as questions about it go.
+    described: Mutex<Vec<Described>>,
 }
 
 impl Gate {
@@ -74,6 +76,7 @@ impl Gate {
             by_id: Mutex::default(),
             v2: v2::Requests::default(),
             tags: Mutex::default(),
+            described: Mutex::default(),
             accounts: Mutex::new(settings.accounts),
         };
         let token = gate.fakesnow.login("ACME_DB", "PUBLIC").await?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::certificates::Certificates;
 use crate::emulator::{
-    Account, Credential, Endpoint, Fault, FaultKind, Ready, Settings, Tag, Tuning,
+    Account, Credential, Described, Endpoint, Fault, FaultKind, Ready, Settings, Tag, Tuning,
 };
 use crate::python::{self, Generation};
 
@@ -179,6 +179,11 @@ impl Gate {
     /// Sets the tags of columns, in place of those that were set before.
     pub fn set_tags(&self, tags: &[Tag]) -> Result<()> {
         self.post("/tags", &json!(tags))
+    }
+
+    /// Has the account tell of objects beside its own.
+    pub fn describe(&self, objects: &[Described]) -> Result<()> {
+        self.post("/described", &json!(objects))
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<()> {

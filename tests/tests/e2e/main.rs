@@ -17,6 +17,8 @@ mod config;
 #[cfg(test)]
 mod connect;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod detached;
