@@ -23,6 +23,8 @@ use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
 pub struct Stages {
     /// Whether refusals are carried out.
     pub mode: Mode,
+    /// Whom to ask for what is refused.
+    pub ask: String,
     /// The policies in force.
     pub policies: InForce,
     /// The record.
@@ -182,7 +184,7 @@ impl Stages {
                 };
                 let reply = record::deliver_refusal(
                     &self.recorder,
-                    &refusal,
+                    (&refusal, &self.ask),
                     draft,
                     bundle.sha256(),
                     own_id,

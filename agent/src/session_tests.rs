@@ -55,6 +55,7 @@ fn stages(folder: &std::path::Path) -> Stages {
     let clock = Clock::system();
     Stages {
         mode: Mode::Enforce,
+        ask: "#data".to_owned(),
         policies: InForce::new(bundle(include_str!("../../policies/read-only.cedar"))),
         recorder: Recorder::open(&settings, clock).unwrap(),
         registry: Registry::default(),

@@ -234,6 +234,8 @@ impl Credential {
 pub struct Policy {
     /// Every `*.cedar` file in this folder counts.
     pub dir: PathBuf,
+    /// Whom to ask for what is refused, in words for the agent.
+    pub ask: String,
 }
 
 /// How long what accounts say of their objects is taken for true.

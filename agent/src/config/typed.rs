@@ -121,6 +121,9 @@ fn run_dir_of(section: &mut Section<'_>) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("/run/icecore"))
 }
 
+/// Longest text of whom to ask; it stands in each refusal.
+const ASK_MAX_SIGNS: usize = 200;
+
 const PORT: &str = "a port from 1 to 65535";
 
 const REDIRECT_PORTS: List = List {
@@ -197,8 +200,15 @@ fn policy(mut section: Section<'_>) -> Policy {
     let dir = section
         .optional("dir", ABSOLUTE_PATH, absolute_path)
         .unwrap_or_else(|| PathBuf::from("/etc/icecore/policies"));
+    let ask = section
+        .optional("ask", "a line of 200 signs at most", |value| {
+            let line = value.as_str()?;
+            let is_line = !line.is_empty() && !line.chars().any(char::is_control);
+            (is_line && line.chars().count() <= ASK_MAX_SIGNS).then(|| line.to_owned())
+        })
+        .unwrap_or_else(|| "whoever keeps this host's policies".to_owned());
     section.finish();
-    Policy { dir }
+    Policy { dir, ask }
 }
 
 fn catalogue(mut section: Section<'_>) -> Catalogue {

@@ -165,7 +165,7 @@ fn syntax_errors_name_line_and_column() {
 fn unknown_keys_are_told_with_the_nearest_known_one() {
     check_section(
         "[policy]\ndri = \"/x\"",
-        "policy.dri: expected one of the keys dir, found an unknown key (did you mean `dir`?)",
+        "policy.dri: expected one of the keys dir, ask, found an unknown key (did you mean `dir`?)",
     );
     check_section(
         "[colour]",

@@ -219,9 +219,11 @@ impl<'a> Asking<'a> {
             }
         };
         let texts: Vec<String> = forbids.iter().map(told).collect();
+        let instead = bundle.instead_of(forbids);
+        let what = ask.resource.told();
         Reason {
             rules: forbids.iter().map(ToString::to_string).collect(),
-            text: format!("{} ({})", texts.join("; "), ask.resource.told()),
+            text: format!("{} ({what}){instead}", texts.join("; ")),
         }
     }
 

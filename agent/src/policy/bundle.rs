@@ -30,6 +30,7 @@ pub struct Bundle {
     policies: PolicySet,
     pub(super) slices: BTreeMap<Verb, Slice>,
     pub(super) reasons: BTreeMap<PolicyId, String>,
+    pub(super) instead: BTreeMap<PolicyId, String>,
     pub(super) remedies: BTreeMap<PolicyId, Remedy>,
     pub(super) flags: BTreeMap<PolicyId, String>,
     pub(super) masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
@@ -51,6 +52,7 @@ impl Bundle {
             slices: loaded.slices,
             policies: loaded.policies,
             reasons: loaded.reasons,
+            instead: loaded.instead,
             remedies: loaded.remedies,
             flags: loaded.flags,
             masked_uses: loaded.masked_uses,
@@ -112,6 +114,16 @@ impl Bundle {
     #[must_use]
     pub fn looks_at_tags(&self) -> bool {
         self.slices.values().any(|slice| slice.looks_at_tags)
+    }
+
+    /// Says what may be done in the place of what some policies forbid; nothing if none says it.
+    pub(super) fn instead_of(&self, forbids: &BTreeSet<PolicyId>) -> String {
+        let texts = forbids.iter().filter_map(|id| self.instead.get(id));
+        let texts: Vec<&str> = texts.map(String::as_str).collect();
+        match texts.as_slice() {
+            [] => String::new(),
+            some => format!("; instead: {}", some.join("; ")),
+        }
     }
 
     /// Tells whether any policy masks a column, so that its other uses are looked at.

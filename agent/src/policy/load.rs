@@ -22,7 +22,7 @@ use crate::statement::Use;
 const SCHEMA: &str = include_str!("icecore.cedarschema");
 
 /// Annotations that a policy may carry.
-const ANNOTATIONS: [&str; 5] = ["id", "reason", "remedy", "flag", "masked_use"];
+const ANNOTATIONS: [&str; 6] = ["id", "reason", "instead", "remedy", "flag", "masked_use"];
 
 /// One policy file's name and text.
 #[derive(Clone, Debug)]
@@ -84,6 +84,7 @@ pub(super) struct Loaded {
     pub(super) policies: PolicySet,
     pub(super) slices: BTreeMap<Verb, Slice>,
     pub(super) reasons: BTreeMap<PolicyId, String>,
+    pub(super) instead: BTreeMap<PolicyId, String>,
     pub(super) remedies: BTreeMap<PolicyId, Remedy>,
     pub(super) flags: BTreeMap<PolicyId, String>,
     pub(super) masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
@@ -108,6 +109,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         names,
         policies: PolicySet::new(),
         reasons: BTreeMap::new(),
+        instead: BTreeMap::new(),
         remedies: BTreeMap::new(),
         flags: BTreeMap::new(),
         masked_uses: BTreeMap::new(),
@@ -121,6 +123,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
     let Loading {
         policies,
         reasons,
+        instead,
         remedies,
         flags,
         masked_uses,
@@ -144,6 +147,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         policies,
         slices,
         reasons,
+        instead,
         remedies,
         flags,
         masked_uses,
@@ -157,6 +161,7 @@ struct Loading<'l> {
     names: &'l Names<'l>,
     policies: PolicySet,
     reasons: BTreeMap<PolicyId, String>,
+    instead: BTreeMap<PolicyId, String>,
     remedies: BTreeMap<PolicyId, Remedy>,
     flags: BTreeMap<PolicyId, String>,
     masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
@@ -203,15 +208,21 @@ impl<'l> Loading<'l> {
                 self.error(source, at, text);
             }
         }
-        let reason = policy.annotation("reason").map(str::to_owned);
-        if reason.is_some() && policy.effect() == Effect::Permit {
-            let text =
-                format!("policy `{id}`: expected `@reason` on a forbid, found it on a permit");
-            self.error(source, at, text);
-        }
         let cedar_id = PolicyId::new(id);
-        if let Some(reason) = reason {
-            self.reasons.insert(cedar_id.clone(), reason);
+        for (name, texts) in [
+            ("reason", &mut self.reasons),
+            ("instead", &mut self.instead),
+        ] {
+            if let Some(text) = policy.annotation(name) {
+                texts.insert(cedar_id.clone(), text.to_owned());
+            }
+        }
+        for name in ["reason", "instead"] {
+            if policy.effect() == Effect::Permit && policy.annotation(name).is_some() {
+                let text =
+                    format!("policy `{id}`: expected `@{name}` on a forbid, found it on a permit");
+                self.error(source, at, text);
+            }
         }
         self.add_remedy(source, policy, id, at);
         self.add_flag(source, policy, id, at);

@@ -67,11 +67,8 @@ impl Asking<'_> {
             is_stored: false,
         };
         let shown = self.satisfied(&of(Verb::Project))?;
-        let masks: Vec<_> = shown
-            .forbids
-            .iter()
-            .filter(|id| matches!(bundle.remedies.get(*id), Some(Remedy::Mask(_))))
-            .collect();
+        let mut masks = shown.forbids;
+        masks.retain(|id| matches!(bundle.remedies.get(id), Some(Remedy::Mask(_))));
         if masks.is_empty() {
             return Ok(());
         }
@@ -94,9 +91,10 @@ impl Asking<'_> {
         Err(Reason {
             rules: masks.iter().map(ToString::to_string).collect(),
             text: format!(
-                "{} is masked, and its use as {} would tell of its values; of such uses {allowed}",
+                "{} is masked, and its use as {} would tell of its values; of such uses {allowed}{}",
                 resource.told(),
-                others.join(", ")
+                others.join(", "),
+                bundle.instead_of(&masks)
             ),
         })
     }

@@ -369,7 +369,11 @@ proptest! {
     #[test]
     fn adding_any_forbid_never_allows_more(rules in rules(), added in rule()) {
         let before = bundle(&rules);
-        let added = Rule { forbids: true, ..added };
+        let added = Rule {
+            forbids: true,
+            masked_use: None,
+            ..added
+        };
         let after = bundle(&[rules, vec![added]].concat());
         let verdicts = verdicts(&before).into_iter().zip(verdicts(&after));
         for ((sql, _), (before, after)) in STATEMENTS.iter().zip(verdicts) {

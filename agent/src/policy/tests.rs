@@ -182,6 +182,58 @@ fn a_refusal_says_what_is_allowed_instead() {
 }
 
 #[test]
+fn a_forbid_says_what_may_be_done_instead() {
+    let bundle = bundle(
+        r#"
+        @id("all") permit (principal, action, resource);
+        @id("no-drop") @reason("nothing goes away") @instead("rename it") forbid (principal, action == Icecore::Action::"drop", resource);
+        "#,
+    );
+    let Decision::Forbid(refusal) = verdict(&bundle, Mode::Enforce, "drop table db.s.t") else {
+        panic!()
+    };
+    assert_eq!(
+        refusal.reason().text(),
+        "nothing goes away (table DB.S.T); instead: rename it"
+    );
+}
+
+#[test]
+fn a_masked_column_may_be_used_as_a_policy_names_it() {
+    let catalogue = Catalogue::described(
+        "database = \"DB\"\nschema = \"S\"\n[tables]\n\"DB.S.T\" = [\"ID NUMBER\", \"E TEXT pii=email\"]",
+    );
+    let catalogue = catalogue.unwrap();
+    let bundle = bundle(
+        r#"
+        @id("all") permit (principal, action, resource);
+        @id("looks-up") @masked_use("equality") permit (principal, action == Icecore::Action::"filter", resource);
+        @id("masks") @remedy("mask:null") forbid (principal, action == Icecore::Action::"project", resource) when { resource.hasTag("pii") };
+        "#,
+    );
+    let principal = Principal::host_user("ci".to_owned(), 1001);
+    let explained = |sql| {
+        let scope = Scope::new(&|_| false).with(&catalogue);
+        let statement = Statement::read_all(sql, Count::Any, &scope);
+        let identity = principal.identity();
+        explain(&bundle, identity, "ACME", &catalogue, &unread(), &statement)
+    };
+    assert!(explained("select id from t where e = 'x'").is_allowed());
+    let verdict = explained("select id from t where e > 'x' order by e");
+    assert_eq!(verdict.rules, ["masks"]);
+    assert_eq!(
+        verdict.reason.unwrap(),
+        "column DB.S.T.E is masked, and its use as where, order would tell of its values; of such uses allowed are equality"
+    );
+    for text in ["", "project", "equality, join", "all"] {
+        let policy = format!(
+            r#"@id("x") @masked_use("{text}") permit (principal, action == Icecore::Action::"filter", resource);"#
+        );
+        assert!(load_as(&policy).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn no_policy_allows_nothing() {
     let empty = bundle("");
     refused_by(&empty, "select 1", DEFAULT_RULE);

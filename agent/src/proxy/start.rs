@@ -119,6 +119,7 @@ pub(super) fn start(
     let shared = Shared {
         stages: Stages {
             mode,
+            ask: config.policy.ask.clone(),
             policies: InForce::new(bundle),
             recorder,
             registry: Registry::default(),

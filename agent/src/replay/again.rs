@@ -53,7 +53,7 @@ pub enum Untold {
     Decision,
     /// Login, session or the token's event are missing.
     #[error("the record does not have all that was known of who asked")]
-    Principal,
+    Asker,
     /// Another version of Icecore reads it otherwise.
     #[error("this version of icecore reads it otherwise than the one that judged it")]
     Reading,
@@ -169,9 +169,9 @@ impl<'a> Records<'a> {
         let text = self.texts.get(id).and_then(|row| row.text("sql_text"));
         let text = text.ok_or(Untold::Text)?;
         let identity = self.asker(row).and_then(|asker| asker.identity());
-        let identity = identity.ok_or(Untold::Principal)?;
+        let identity = identity.ok_or(Untold::Asker)?;
         let account = self.login(row).and_then(|login| login.text("account"));
-        let account = account.ok_or(Untold::Principal)?;
+        let account = account.ok_or(Untold::Asker)?;
 
         let catalogue = self.catalogue(given, row);
         let session = row.text("session_id").unwrap_or_default();

@@ -147,13 +147,13 @@ pub async fn deliver(
     })
 }
 
-/// Records a refusal and gives the reply that tells it.
+/// Records a refusal and gives the reply that tells it; `ask` names whom to ask for what is refused.
 ///
 /// # Errors
 /// The recorder cannot keep its mode's promise.
 pub async fn deliver_refusal(
     recorder: &Recorder,
-    refusal: &Refusal,
+    (refusal, ask): (&Refusal, &str),
     draft: Draft,
     bundle_sha256: [u8; 32],
     query_id: QueryId,
@@ -166,7 +166,7 @@ pub async fn deliver_refusal(
         .map(|id| id.to_string())
         .unwrap_or_default();
     let text = format!(
-        "Icecore refused this statement: {} (rule {}; record {reference})",
+        "Icecore refused this statement: {} (rule {}; record {reference}; to ask for it: {ask})",
         refusal.reason().text(),
         refusal.reason().rules().join(", "),
     );
