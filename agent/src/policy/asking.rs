@@ -4,7 +4,7 @@
 //! satisfied of both.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -32,6 +32,12 @@ pub(super) struct Asking<'a> {
     usage: &'a Usage<'a>,
     taken: &'a Taken,
     kept: Arc<Answers>,
+    /// The principal, and it with its groups.
+    principal: OnceCell<Result<(EntityUid, Vec<Entity>), String>>,
+    /// What steady policies see beside the question.
+    steady: OnceCell<Result<Context, String>>,
+    /// What volatile policies see beside it.
+    whole: OnceCell<Result<Context, String>>,
     /// What volatile policies that do not look at the resource say: the same of each question of one action.
     said: RefCell<BTreeMap<Verb, Satisfied>>,
 }
@@ -52,6 +58,9 @@ impl<'a> Asking<'a> {
             usage,
             taken,
             kept: bundle.verdicts.of(identity, account, kind),
+            principal: OnceCell::new(),
+            steady: OnceCell::new(),
+            whole: OnceCell::new(),
             said: RefCell::default(),
         }
     }
@@ -95,6 +104,7 @@ impl<'a> Asking<'a> {
             return Err(reason);
         }
         let context = || context::steady(self.identity, self.kind);
+        let context = self.steady.get_or_init(context);
         self.ask(&slice.steady, ask, context, None)
     }
 
@@ -122,6 +132,7 @@ impl<'a> Asking<'a> {
             return Ok(Cow::Owned(kept.and(said)));
         }
         let context = || context::whole(self.identity, self.kind, self.usage, self.taken);
+        let context = self.whole.get_or_init(context);
         let schema = Some(&self.bundle.schema);
         let said = self.ask(&slice.volatile, ask, context, schema)?;
         let all = kept.and(&said);
@@ -136,14 +147,13 @@ impl<'a> Asking<'a> {
         &self,
         policies: &Sides,
         ask: &Ask,
-        context: impl FnOnce() -> Result<Context, String>,
+        context: &Result<Context, String>,
         schema: Option<&Schema>,
     ) -> Result<Satisfied, Reason> {
         let request = || {
-            let principal = uid("Principal", &self.identity.name())?;
-            let (resource, entities) = self.entities(&principal, ask)?;
+            let (principal, resource, entities) = self.entities(ask)?;
             let action = uid("Action", ask.verb.name())?;
-            let request = Request::new(principal, action, resource, context()?, schema);
+            let request = Request::new(principal, action, resource, context.clone()?, schema);
             Ok((request.map_err(|error| error.to_string())?, entities))
         };
         let (request, entities) = request().map_err(|error: String| failed(&error))?;
@@ -161,22 +171,17 @@ impl<'a> Asking<'a> {
         })
     }
 
-    /// Gives the resource, and it with all that it is in, and the principal with its groups.
-    fn entities(&self, principal: &EntityUid, ask: &Ask) -> Result<(EntityUid, Entities), String> {
-        let groups: HashSet<EntityUid> = self
-            .identity
-            .groups()
-            .map(|group| uid("Group", &group))
-            .collect::<Result<_, _>>()?;
-        let mut known: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
-        known.push(Entity::new_no_attrs(principal.clone(), groups));
+    /// Gives the principal, the resource, and both with all that they are in.
+    fn entities(&self, ask: &Ask) -> Result<(EntityUid, EntityUid, Entities), String> {
+        let principal = self.principal.get_or_init(|| principal(self.identity));
+        let (principal, mut known) = principal.clone()?;
         let of_resource = ask.resource.entities(self.account)?;
         let resource = of_resource.first().map(Entity::uid);
         known.extend(of_resource);
         let entities = Entities::from_entities(known, Some(&self.bundle.schema))
             .map_err(|error| error.to_string())?;
         let resource = resource.ok_or_else(|| "a question about nothing".to_owned())?;
-        Ok((resource, entities))
+        Ok((principal, resource, entities))
     }
 
     fn allowed_by(&self, satisfied: &Satisfied) -> Allowed {
@@ -248,6 +253,18 @@ impl<'a> Asking<'a> {
             allowed.join(", ")
         }
     }
+}
+
+/// Gives the principal, and it with its groups.
+fn principal(identity: &Identity) -> Result<(EntityUid, Vec<Entity>), String> {
+    let principal = uid("Principal", &identity.name())?;
+    let groups: HashSet<EntityUid> = identity
+        .groups()
+        .map(|group| uid("Group", &group))
+        .collect::<Result<_, _>>()?;
+    let mut known: Vec<Entity> = groups.iter().cloned().map(Entity::with_uid).collect();
+    known.push(Entity::new_no_attrs(principal.clone(), groups));
+    Ok((principal, known))
 }
 
 /// Refuses what policies that look closer cannot be asked about.
