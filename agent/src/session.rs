@@ -165,7 +165,7 @@ impl Stages {
             )
         };
         let decision = if bundle.reads_use() {
-            meter.judge(now, decide)
+            meter.judge(now, decide).await
         } else {
             let decision = decide(&Usage::unread(now));
             meter.count(now, &decision);

@@ -1,10 +1,11 @@
 //! What sessions and principals of this host have used, for policies that read it.
 //!
 //! A session's use is that of one `icecore run`; a principal's is that of all sessions of this host since midnight UTC.
-//! Both outlive the proxy (`usage_file`). What is judged by them is counted under the same lock, so that of many
-//! statements at once no more are let go than a budget has.
+//! Both outlive the proxy (`usage_file`). Statements of one session, and of one principal, are judged by them and counted
+//! one after the other, so that of many at once no more are let go than a budget has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,9 @@ const PRINCIPALS_MAX: usize = 4_096;
 /// Seconds of a day; Unix time has no others.
 const DAY_S: i64 = 86_400;
 
+/// Places of those who wait for each other: two names have the same by chance, and lose no more than time by it.
+const TURNS: usize = 64;
+
 /// What nobody has used yet.
 static NONE: Used = Used::NONE;
 
@@ -33,6 +37,9 @@ static MANY: Used = Used::MANY;
 #[derive(Debug)]
 pub struct Usages {
     held: Mutex<Held>,
+    /// The turns to judge a statement, taken in this order.
+    session_turns: Turns,
+    principal_turns: Turns,
     /// Held while files are written: one writes at a time.
     saving: Mutex<()>,
 }
@@ -88,6 +95,8 @@ impl Usages {
         held.turn(now);
         Self {
             held: Mutex::new(held),
+            session_turns: Turns::default(),
+            principal_turns: Turns::default(),
             saving: Mutex::new(()),
         }
     }
@@ -208,6 +217,34 @@ impl Held {
     }
 }
 
+/// Lets one after the other go on: those of one name, and perhaps some of another.
+#[derive(Debug)]
+struct Turns {
+    places: [tokio::sync::Mutex<()>; TURNS],
+    /// Gives a name its place, which nobody can choose a name for.
+    places_by: RandomState,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            places: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            places_by: RandomState::new(),
+        }
+    }
+}
+
+impl Turns {
+    /// Waits for the turn of a name.
+    async fn of(&self, name: &impl Hash) -> tokio::sync::MutexGuard<'_, ()> {
+        let [first, ..] = &self.places;
+        let place = self.places_by.hash_one(name) % TURNS as u64;
+        let place = usize::try_from(place).ok();
+        let place = place.and_then(|place| self.places.get(place));
+        place.unwrap_or(first).lock().await
+    }
+}
+
 /// Counts one principal's use in one session.
 #[derive(Clone, Debug)]
 pub struct Meter {
@@ -217,21 +254,32 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Has a statement judged by what was used before it, and counts it before the next is judged.
-    pub fn judge(
+    /// Has a statement judged by what was used before it, and counts it before the next of its session or principal is
+    /// judged. Whoever judges long holds up nobody else.
+    pub async fn judge(
         &self,
         now: DateTime<Utc>,
         decide: impl FnOnce(&Usage<'_>) -> Decision,
     ) -> Decision {
-        let mut held = self.usages.held();
-        held.turn(now);
+        let _session = self.usages.session_turns.of(&self.session).await;
+        let _principal = self.usages.principal_turns.of(&self.principal).await;
+        let (session, today) = self.used(now);
         let decision = decide(&Usage {
             now,
-            session: held.of_session(self.session),
-            today: held.of_principal(&self.principal),
+            session: session.as_ref().map_err(String::as_str),
+            today: today.as_ref().map_err(String::as_str),
         });
-        held.count(self, &decision);
+        self.count(now, &decision);
         decision
+    }
+
+    /// Gives what the session and the principal have used, each or why nobody knows.
+    fn used(&self, now: DateTime<Utc>) -> (Result<Used, String>, Result<Used, String>) {
+        let mut held = self.usages.held();
+        held.turn(now);
+        let session = held.of_session(self.session).cloned();
+        let today = held.of_principal(&self.principal).cloned();
+        (session.map_err(str::to_owned), today.map_err(str::to_owned))
     }
 
     /// Counts a statement that was judged by policies which do not read what was used.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 
 use super::*;
 use crate::config::Mode;
@@ -49,7 +50,7 @@ fn begin(usages: &Arc<Usages>) -> Meter {
 fn judge(meter: &Meter, bundle: &Bundle, hour: i64) -> Result<(), Vec<String>> {
     let statement = Statement::read("select 1", &Scope::new(&|_| false));
     let catalogue = Catalogue::default();
-    let decision = meter.judge(at(hour), |usage| {
+    let judging = meter.judge(at(hour), |usage| {
         let decision = decide(
             bundle,
             Mode::Enforce,
@@ -63,6 +64,8 @@ fn judge(meter: &Meter, bundle: &Bundle, hour: i64) -> Result<(), Vec<String>> {
         (0..64).for_each(|_| std::thread::yield_now());
         decision
     });
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let decision = runtime.block_on(judging);
     match decision {
         Decision::Allow(_) => Ok(()),
         Decision::Forbid(refusal) => Err(refusal.reason().rules().to_vec()),
@@ -84,22 +87,34 @@ fn used(meter: &Meter) -> (Used, Used) {
     )
 }
 
-#[test]
-fn of_statements_at_once_no_more_are_let_go_than_the_budget_has() {
-    let folder = TempDir::new().unwrap();
-    let meter = begin(&open(&folder, 0));
-    let bundle = bundle("session");
-    let let_go: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| let_go(&meter, &bundle, 32)))
+/// Judges 256 statements at once by eight meters; tells how many were let go.
+fn let_go_at_once(meters: &[Meter], bundle: &Bundle) -> usize {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = meters
+            .iter()
+            .map(|meter| scope.spawn(|| let_go(meter, bundle, 32)))
             .collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap())
             .sum()
-    });
-    assert_eq!(let_go, 10);
-    assert_eq!(used(&meter).0.failures, 246);
+    })
+}
+
+#[test]
+fn of_statements_at_once_no_more_are_let_go_than_the_budget_has() {
+    let folder = TempDir::new().unwrap();
+    let usages = open(&folder, 0);
+    let one = begin(&usages);
+    let user = |number: u32| Principal::host_user(format!("user{number}"), number);
+    let of_session: Vec<Meter> = (0..8)
+        .map(|number| usages.meter(one.session, &user(number)))
+        .collect();
+    assert_eq!(let_go_at_once(&of_session, &bundle("session")), 10);
+    assert_eq!(used(&one).0.failures, 246);
+    let of_principal: Vec<Meter> = (0..8).map(|_| begin(&usages)).collect();
+    assert_eq!(let_go_at_once(&of_principal, &bundle("today")), 10);
+    assert_eq!(used(&one).1.failures, 246);
 }
 
 #[test]
