@@ -119,3 +119,52 @@ fn names_something<'t>(before: impl Fn(usize) -> Option<&'t Token>) -> bool {
         || (is_word(1, &["IMMEDIATE"]) && is_word(2, &["EXECUTE"]))
         || ((is_sign(Token::RArrow) || is_sign(Token::Eq)) && is_word(2, &FORMATS))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::snowflake::json::Object;
+    use crate::statement::lexer;
+
+    const PIECES: [&str; 16] = [
+        "identifier",
+        "table",
+        "result_scan",
+        "execute",
+        "immediate",
+        "file_format",
+        "=>",
+        "=",
+        "(",
+        ")",
+        "?",
+        ":",
+        "1",
+        "'?'",
+        "x",
+        "-- ?\n",
+    ];
+
+    proptest! {
+        #[test]
+        fn what_names_something_is_a_text_or_refused(
+            pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..20),
+            bound in 0..4_usize,
+        ) {
+            let one = |number| format!(r#""{number}":{{"type":"TEXT","value":"t{number}"}}"#);
+            let members: Vec<String> = (1..=bound).map(one).collect();
+            let object = Object::read(format!("{{{}}}", members.join(",")).as_bytes()).unwrap();
+            let binds = Binds::read(&object);
+            let Ok(tokens) = lexer::tokens(&pieces.join(" ")) else {
+                return Ok(());
+            };
+            let naming = |tokens: &[TokenWithSpan]| named_by_binds(tokens.to_vec(), None).is_err();
+            match named_by_binds(tokens.clone(), Some(&binds)) {
+                Ok(read) => prop_assert!(!naming(&read)),
+                Err(_) => prop_assert!(naming(&tokens)),
+            }
+        }
+    }
+}

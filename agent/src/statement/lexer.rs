@@ -6,6 +6,7 @@
 use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
+use super::called;
 use super::literal::{unescaped, unquoted};
 use super::parse::Unreadable;
 use super::shared;
@@ -27,6 +28,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {
     if let Some(shared) = shared::reached(&tokens) {
         return Err(Unreadable::Shared(shared));
     }
+    let tokens = called::methods(tokens);
     let mut counted = 0;
     for token in &tokens {
         if weighs(&token.token)? {

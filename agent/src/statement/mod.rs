@@ -5,6 +5,7 @@
 //! several statements is one `Statement` too, with its parts: they are decided, sent and recorded together.
 
 mod bound;
+mod called;
 mod catalogue;
 mod command;
 mod described;

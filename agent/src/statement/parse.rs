@@ -13,6 +13,7 @@ use sqlparser::tokenizer::{Location, Token};
 
 use super::Scope;
 use super::bound::{Unbound, named_by_binds};
+use super::called::named_by_texts;
 use super::command;
 use super::kind::{self, Action, Kind};
 use super::lexer;
@@ -95,7 +96,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         return read;
     }
     let dialect = SnowflakeDialect {};
-    let tokens = named_by_binds(lexer::tokens(text)?, scope.binds)?;
+    let tokens = named_by_texts(named_by_binds(lexer::tokens(text)?, scope.binds)?)?;
     if let Some(read) = command::read(text, &tokens, scope) {
         return read;
     }

@@ -17,10 +17,13 @@ const ENDERS: [&str; 4] = [
 ];
 
 /// Views and table functions that hold what other sessions asked, or how they were opened.
-const HISTORIES: [&str; 16] = [
+const HISTORIES: [&str; 20] = [
     "ACCESS_HISTORY",
     "AGGREGATE_ACCESS_HISTORY",
     "AGGREGATE_QUERY_HISTORY",
+    "ALERT_HISTORY",
+    "COMPLETE_TASK_GRAPHS",
+    "CURRENT_TASK_GRAPHS",
     "GET_QUERY_OPERATOR_STATS",
     "GET_QUERY_STATS",
     "LOCK_WAIT_HISTORY",
@@ -34,7 +37,11 @@ const HISTORIES: [&str; 16] = [
     "QUERY_HISTORY_BY_WAREHOUSE",
     "QUERY_INSIGHTS",
     "SYSTEM$ESTIMATE_QUERY_ACCELERATION",
+    "TASK_HISTORY",
 ];
+
+/// A view of the same kind whose name is many people's own: it counts behind the schema that it is in.
+const SESSIONS: [&str; 2] = ["ACCOUNT_USAGE", "SESSIONS"];
 
 /// Functions that give a credential which works anywhere, beside all that begin with `SYSTEM$GENERATE_`.
 const MINTERS: [&str; 3] = [
@@ -81,7 +88,13 @@ pub(super) fn reached(tokens: &[TokenWithSpan]) -> Option<Shared> {
     }
     let meaning = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
     let mut after_at = false;
+    let (mut schema, mut dot) = (&Token::EOF, &Token::EOF);
     tokens.iter().filter(meaning).find_map(|token| {
+        let [usage, sessions] = SESSIONS;
+        if *dot == Token::Period && is_word(schema, usage) && is_word(&token.token, sessions) {
+            return Some(Shared::History("ACCOUNT_USAGE.SESSIONS"));
+        }
+        (schema, dot) = (dot, &token.token);
         let is_stage = after_at && token.token == Token::Tilde;
         after_at = token.token == Token::AtSign;
         if is_stage {
@@ -90,6 +103,10 @@ pub(super) fn reached(tokens: &[TokenWithSpan]) -> Option<Shared> {
             named(&token.token)
         }
     })
+}
+
+fn is_word(token: &Token, name: &str) -> bool {
+    matches!(token, Token::Word(word) if word.value.eq_ignore_ascii_case(name))
 }
 
 /// Finds an ALTER USER that gives a credential.

@@ -196,7 +196,6 @@ fn what_lexers_may_read_in_two_ways_is_refused() {
         "commit end drop table t",
         "show warehouses (drop table t)",
         "select $1 from '@s/f'",
-        "select model!predict(1)",
     ] {
         check(text, Kind::Unknown);
     }

@@ -35,7 +35,8 @@ static OWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 
 /// Tells whether a function, by its folded name, is Snowflake's own and so in no schema.
 pub(super) fn is_own(name: &str) -> bool {
-    name.starts_with("SYSTEM$") || name.starts_with("AI_") || OWN.contains(name)
+    let is_method = name.contains('!');
+    !is_method && (name.starts_with("SYSTEM$") || name.starts_with("AI_") || OWN.contains(name))
 }
 
 /// Words for parts of dates and times. Source: as above, "Supported date and time parts".
