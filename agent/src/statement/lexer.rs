@@ -138,50 +138,14 @@ fn weighs(token: &Token) -> Result<bool, Unreadable> {
         | Token::Arrow
         | Token::AtSign
         | Token::Question
+        // In the patterns of MATCH_RECOGNIZE alone, which `dialect` sees to.
+        | Token::Caret
+        | Token::Pipe
         | Token::Placeholder(_) => Ok(true),
         _ => Err(Unreadable::Unsupported(
             "a sign that is not of Snowflake's SQL, or a pipe",
         )),
     }
-}
-
-/// Writes `{*}` and `{t.*}`, objects of all columns, as the call that they are short for.
-///
-/// Source: Snowflake's reference, "OBJECT constants": `{*}` is `OBJECT_CONSTRUCT(*)` for what it is made of.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all other tokens stay as they are"
-)]
-pub(super) fn spelled_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let mut opened = Vec::new();
-    let mut spelled = Vec::with_capacity(tokens.len());
-    let mut ahead = tokens.iter();
-    while let Some(token) = ahead.next() {
-        let mut next = ahead
-            .clone()
-            .map(|token| &token.token)
-            .filter(|token| !matches!(token, Token::Whitespace(_)));
-        let next = [next.next(), next.next(), next.next()];
-        let is_object = matches!(
-            next,
-            [Some(Token::Mul), ..] | [Some(Token::Word(_)), Some(Token::Period), Some(Token::Mul)]
-        );
-        let mut put = |new: Token| spelled.push(TokenWithSpan::new(new, token.span));
-        match &token.token {
-            Token::LBrace => {
-                opened.push(is_object);
-                if is_object {
-                    put(Token::make_word("OBJECT_CONSTRUCT", None));
-                    put(Token::LParen);
-                } else {
-                    put(Token::LBrace);
-                }
-            }
-            Token::RBrace if opened.pop() == Some(true) => put(Token::RParen),
-            other => put(other.clone()),
-        }
-    }
-    spelled
 }
 
 /// Tells whether a text holds nothing but names, literals and dots, as a plain SHOW does.

@@ -9,6 +9,7 @@ mod called;
 mod catalogue;
 mod command;
 mod described;
+mod dialect;
 mod kind;
 mod lexer;
 mod lineage;
@@ -169,17 +170,23 @@ impl Statement {
         if count == Count::One {
             return Self::read(text, scope);
         }
+        let mut single = None;
         if count.allows(1) {
-            let single = Self::read(text, scope);
-            if single.problem.is_none() {
-                return single;
+            let read = Self::read(text, scope);
+            if read.problem.is_none() {
+                return read;
             }
+            single = Some(read);
         }
         let parts = match split::split(text) {
             Ok(parts) => parts,
             Err(Unreadable::Syntax(place)) => match split::split_at_semicolons(text) {
                 Ok(parts) if parts.len() > 1 => parts,
-                Ok(_) | Err(_) => return Self::unreadable(text, &Unreadable::Syntax(place)),
+                // What is wrong with one statement says more than where the parser stopped.
+                Ok(_) | Err(_) => {
+                    let problem = Unreadable::Syntax(place);
+                    return single.unwrap_or_else(|| Self::unreadable(text, &problem));
+                }
             },
             Err(problem) => return Self::unreadable(text, &problem),
         };

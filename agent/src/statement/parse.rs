@@ -15,6 +15,7 @@ use super::Scope;
 use super::bound::{Unbound, named_by_binds};
 use super::called::named_by_texts;
 use super::command;
+use super::dialect;
 use super::kind::{self, Action, Kind};
 use super::lexer;
 use super::lineage;
@@ -95,16 +96,15 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
     if let Some(read) = command::read_files(text, scope.catalogue()) {
         return read;
     }
-    let dialect = SnowflakeDialect {};
     let tokens = named_by_texts(named_by_binds(lexer::tokens(text)?, scope.binds)?)?;
     if let Some(read) = command::read(text, &tokens, scope) {
         return read;
     }
-    let of_copy = command::of_copy(text, &tokens, scope)?;
+    let beside = command::beside(text, &tokens, scope)?;
     let plain = lexer::is_plain(&tokens);
-    let mut parser = Parser::new(&dialect)
+    let mut parser = Parser::new(&SnowflakeDialect {})
         .with_recursion_limit(DEPTH_MAX)
-        .with_tokens_with_locations(lexer::spelled_out(tokens));
+        .with_tokens_with_locations(dialect::spelled_out(tokens)?);
     let mut statements = parser.parse_statements().map_err(unreadable)?;
     if parser.peek_token().token != Token::EOF {
         return Err(Unreadable::Syntax(None));
@@ -115,7 +115,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         several => return Err(Unreadable::Several(several.len())),
     };
     let mut meaning = lineage::understand(statement, scope)?;
-    meaning.absorb(of_copy);
+    meaning.absorb(beside);
     let mut walk = Walk {
         kind: Kind::Query,
         plain,
@@ -257,6 +257,7 @@ impl VisitorMut for Walk<'_> {
             | TableFactor::Unpivot { .. }
             | TableFactor::UnpivotExpr { .. }
             | TableFactor::MatchRecognize { .. }
+            | TableFactor::SemanticView { .. }
             | TableFactor::UNNEST { .. } => {}
             TableFactor::TableFunction { expr, .. } => {
                 if let Expr::Function(function) = expr
@@ -265,7 +266,6 @@ impl VisitorMut for Walk<'_> {
                     return self.see_table_function(&function.name, &list.args);
                 }
             }
-            TableFactor::SemanticView { .. } => return unsupported("SEMANTIC_VIEW"),
             TableFactor::JsonTable { .. } => return unsupported("JSON_TABLE"),
             TableFactor::OpenJsonTable { .. } => return unsupported("OPENJSON"),
             TableFactor::XmlTable { .. } => return unsupported("XMLTABLE"),

@@ -4,6 +4,7 @@ use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
+use super::dialect;
 use super::lexer;
 use super::parse::{DEPTH_MAX, Unreadable, unreadable};
 use super::places::Places;
@@ -38,10 +39,9 @@ fn cut(text: &str, ranges: Vec<(Location, Option<Location>)>) -> Result<Vec<&str
 
 /// Finds where each statement begins and where the semicolon after it stands, if there is one.
 fn ranges(tokens: Vec<TokenWithSpan>) -> Result<Vec<(Location, Option<Location>)>, Unreadable> {
-    let dialect = SnowflakeDialect {};
-    let mut parser = Parser::new(&dialect)
+    let mut parser = Parser::new(&SnowflakeDialect {})
         .with_recursion_limit(DEPTH_MAX)
-        .with_tokens_with_locations(tokens);
+        .with_tokens_with_locations(dialect::spelled_out(tokens)?);
     let mut ranges = Vec::new();
     loop {
         while parser.consume_token(&Token::SemiColon) {}

@@ -141,6 +141,35 @@ impl Command<'_> {
             cursor.skip();
             return self.value_up_to(cursor, &[]);
         }
+        if cursor.sees("CALL") {
+            return self.called(cursor);
+        }
+        let statement = self.up_to(cursor, &[])?;
+        self.body(statement)
+    }
+
+    /// `CALL p(..) [INTO :name]`.
+    fn called(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Unreadable> {
+        let mut into = cursor.clone();
+        let _statement = self.up_to(&mut into, &[])?;
+        let mut here = cursor.clone().cut(&into);
+        let start = here.clone();
+        if here.find("INTO") {
+            let mut before = start.clone();
+            while !before.sees("INTO") {
+                match before.peek() {
+                    Some(Token::LParen) => before.brackets(),
+                    _ => before.skip(),
+                }
+            }
+            if !here.eat_sign(&Token::Colon) {
+                return Err(FORM);
+            }
+            self.variable(&mut here)?;
+            done(&here)?;
+            *cursor = into;
+            return self.body(start.until(&before));
+        }
         let statement = self.up_to(cursor, &[])?;
         self.body(statement)
     }

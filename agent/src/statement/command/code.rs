@@ -42,6 +42,16 @@ impl Command<'_> {
         self.others(clauses)
     }
 
+    /// Reads the code of a procedure that is called at once.
+    pub(super) fn run(&mut self, cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        let kind = self.kind;
+        self.code("PROCEDURE", cursor)?;
+        self.kind = self.kind.max(kind);
+        self.of_account(Action::Call);
+        self.meaning.hide("a procedure may do and give anything");
+        Ok(())
+    }
+
     /// Reads a body in SQL: a block or statement, a query, or an expression. Nobody calls it yet.
     fn sql(&mut self, text: &str) -> Result<(), Unreadable> {
         let text = text.trim().trim_end_matches(';');

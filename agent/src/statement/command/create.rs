@@ -10,7 +10,9 @@ use crate::statement::object::{Class, Object};
 use crate::statement::parse::Unreadable;
 
 /// Kinds of objects that hold no code, whatever their clauses say.
-const WITHOUT_CODE: [&str; 17] = [
+const WITHOUT_CODE: [&str; 19] = [
+    "DCM PROJECT",
+    "INTERACTIVE WAREHOUSE",
     "SCHEMA",
     "WAREHOUSE",
     "ROLE",
@@ -50,7 +52,9 @@ impl Command<'_> {
             None => return Some(Err(KIND)),
         };
         match words {
-            "VIEW" | "MATERIALIZED VIEW" => Some(self.view(after, &again, is_recursive)),
+            "VIEW" | "MATERIALIZED VIEW" | "INTERACTIVE MATERIALIZED VIEW" => {
+                Some(self.view(after, &again, is_recursive))
+            }
             "TABLE" if again == [Action::Alter] || after.holds("TEMPLATE") => {
                 Some(self.created(after, words, class, &again))
             }
@@ -100,10 +104,13 @@ impl Command<'_> {
                 self.stored(cursor)
             }
             (Class::Object, "CORTEX SEARCH SERVICE") => self.stored(cursor),
-            (Class::Table, "TABLE") if cursor.find("USING TEMPLATE") => {
+            (Class::Table, "TABLE" | "EXTERNAL TABLE" | "ICEBERG TABLE")
+                if cursor.find("USING TEMPLATE") =>
+            {
                 let start = cursor.clone();
                 cursor.brackets();
-                self.kept(start.until(&cursor))
+                self.kept(start.until(&cursor))?;
+                self.others(cursor)
             }
             (Class::Table, "TABLE" | "HYBRID TABLE") => {
                 self.kept(&format!("create table {}", start.rest()))
@@ -112,8 +119,12 @@ impl Command<'_> {
                 self.columns(cursor.clone())?;
                 self.plain(&object, words, cursor)
             }
-            (Class::Table, words) if words.contains("DYNAMIC") => self.stored(cursor),
-            (Class::Table, "ICEBERG TABLE") if has_query(&cursor) => self.stored(cursor),
+            (Class::Table, words) if words.contains("DYNAMIC") && !cursor.clone().find("CLONE") => {
+                self.dynamic(&object, cursor)
+            }
+            (Class::Table, "ICEBERG TABLE" | "INTERACTIVE TABLE") if has_query(&cursor) => {
+                self.stored(cursor)
+            }
             (Class::View, "SEMANTIC VIEW") => self.semantic_view(cursor),
             (Class::Object, "ALERT") => self.alert(cursor),
             (Class::Object, words) if words.ends_with("POLICY") => self.policy_body(cursor),
@@ -194,7 +205,8 @@ impl Command<'_> {
         cursor: Cursor<'_>,
     ) -> Result<(), Unreadable> {
         let mut clone = cursor.clone();
-        if clone.find("CLONE") || (words == "SCHEMA" && clone.find("LIKE")) {
+        let is_copied = matches!(object.class(), Class::Schema | Class::Table);
+        if clone.find("CLONE") || (is_copied && clone.find("LIKE")) {
             let names = clone.name()?;
             let source = self.object(object.class(), names);
             self.meaning.touch(Action::Read, source);
@@ -208,6 +220,10 @@ impl Command<'_> {
             self.meaning
                 .doubt("what a database of another account holds is not known");
             return Ok(());
+        }
+        let mut tables = cursor.clone();
+        if object.class() == Class::Warehouse && tables.find("TABLES") {
+            return self.tables(tables);
         }
         let mut integration = cursor.clone();
         if integration.find("STORAGE_INTEGRATION") && integration.eat_sign(&Token::Eq) {
@@ -231,6 +247,15 @@ impl Command<'_> {
         self.others(cursor)
     }
 
+    /// Reads the tables that a warehouse keeps ready, in brackets.
+    fn tables(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        while cursor.eat_sign(&Token::LParen) || cursor.eat_sign(&Token::Comma) {
+            let names = cursor.name()?;
+            self.touch(Action::Read, Class::Table, names);
+        }
+        Ok(())
+    }
+
     /// Reads what an external table's columns are made of.
     fn columns(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
         self.names
@@ -248,14 +273,40 @@ impl Command<'_> {
     }
 
     /// Reads what stands behind AS as a statement.
-    fn stored(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+    pub(super) fn stored(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
         let start = cursor.clone();
-        if !cursor.find("AS") {
+        let mut has_code = cursor.find("AS");
+        if has_code && cursor.sees("USER") {
+            self.as_user(cursor.clone())?;
+            has_code = cursor.find("AS");
+        }
+        if !has_code {
             self.opaque();
             return self.others(start);
         }
         self.kept(cursor.rest())?;
         self.others(start.cut(&cursor))
+    }
+
+    /// `EXECUTE AS USER u [USE SECONDARY ROLES ..]`: by whose rights it runs later.
+    fn as_user(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        cursor.skip();
+        let names = cursor.name()?;
+        self.touch(Action::UseRole, Class::User, names);
+        if !cursor.eat("USE SECONDARY ROLES") {
+            return Ok(());
+        }
+        if cursor.eat("ALL") || cursor.eat("NONE") {
+            self.of_account(Action::UseRole);
+            return Ok(());
+        }
+        loop {
+            let names = cursor.name()?;
+            self.touch(Action::UseRole, Class::Role, names);
+            if !cursor.eat_sign(&Token::Comma) {
+                return Ok(());
+            }
+        }
     }
 
     /// Reads a task: its condition, and the statement that it runs.
@@ -282,7 +333,17 @@ impl Command<'_> {
         }
         let start = cursor.clone();
         cursor.brackets();
-        self.expression(start.until(&cursor))?;
+        let mut inside = start.clone().cut(&cursor);
+        inside.skip();
+        let runs = inside.eat("EXISTS")
+            && inside.eat_sign(&Token::LParen)
+            && (inside.sees("SHOW") || inside.sees("CALL"));
+        if runs {
+            let condition = inside.rest_within(2);
+            self.kept(condition)?;
+        } else {
+            self.expression(start.until(&cursor))?;
+        }
         self.meaning.doubt(CONDITION);
         if !cursor.eat("THEN") {
             return Err(KIND);
@@ -327,7 +388,14 @@ impl Command<'_> {
         if cursor.eat("IMMEDIATE") {
             return Some(self.immediate(cursor));
         }
-        let words = ["TASK", "ALERT", "NOTEBOOK", "DBT PROJECT", "MANAGED TASK"];
+        let words = [
+            "TASK",
+            "ALERT",
+            "NOTEBOOK",
+            "DBT PROJECT",
+            "DCM PROJECT",
+            "MANAGED TASK",
+        ];
         let sees = words.iter().any(|word| cursor.sees(word));
         sees.then(|| self.named(&mut cursor, Action::Call).map(drop))
     }

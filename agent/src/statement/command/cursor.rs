@@ -69,6 +69,13 @@ impl<'t> Cursor<'t> {
         self.until(&end)
     }
 
+    /// Gives the text from the next token on, without the last ones.
+    pub(super) fn rest_within(&self, last: usize) -> &'t str {
+        let mut end = self.clone();
+        end.at = self.end.saturating_sub(last).max(self.at);
+        self.until(&end)
+    }
+
     /// Ends before another place.
     pub(super) fn cut(mut self, end: &Self) -> Self {
         self.end = self.end.min(end.at);

@@ -168,13 +168,18 @@ impl<'t> Words<'t> {
     /// Reads `KEY = VALUE` to the end.
     fn options(&mut self) -> Result<(), Unreadable> {
         let is_value = |value: &str| {
+            // A variable says which files, of a stage that is told.
             let bare = value
+                .strip_prefix('$')
+                .unwrap_or(value)
                 .chars()
                 .all(|letter| letter.is_ascii_alphanumeric() || "_.".contains(letter));
             let quoted = value
                 .strip_prefix('\'')
                 .and_then(|value| value.strip_suffix('\''));
-            (bare && !value.is_empty()) || quoted.is_some_and(|value| !value.contains(['\'', '\\']))
+            // Behind a backslash a quote may end the text or not.
+            let is_sure = |value: &str| !value.contains('\'') && !value.ends_with('\\');
+            (bare && !value.is_empty()) || quoted.is_some_and(is_sure)
         };
         let mut rest = self.0.trim();
         while !rest.is_empty() {

@@ -6,12 +6,15 @@
 //! Source: Snowflake's reference, "SQL command reference", read 2026-11.
 
 mod alter;
+mod anonymous;
+mod beside;
 mod block;
 mod body;
 mod classes;
 mod code;
 mod create;
 mod cursor;
+mod dynamic;
 mod files;
 mod grant;
 mod show;
@@ -20,12 +23,14 @@ use std::collections::BTreeSet;
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+pub(super) use beside::beside;
 use cursor::Cursor;
 
 use super::Scope;
 use super::catalogue::Catalogue;
 use super::kind::{Action, Kind};
 use super::lexer;
+use super::lineage::names::stage_of_text;
 use super::meaning::{Meaning, Output, Place};
 use super::object::{Class, Object, Path};
 use super::parse::{Parsed, Unreadable};
@@ -48,46 +53,6 @@ pub(super) fn query_of_view(text: &str) -> Option<&str> {
     let is_told = query.find("AS") && !cursor.cut(&query).holds("RECURSIVE");
     let rest = query.rest().len();
     is_told.then(|| text.get(start - rest..)).flatten()
-}
-
-/// Reads which objects the options of COPY INTO name beside what is loaded or unloaded.
-pub(super) fn of_copy(
-    text: &str,
-    tokens: &[TokenWithSpan],
-    scope: &Scope<'_>,
-) -> Result<Meaning, Unreadable> {
-    let mut command = Command {
-        scope,
-        catalogue: scope.catalogue(),
-        kind: Kind::Session,
-        meaning: Meaning::default(),
-        names: BTreeSet::new(),
-        in_block: false,
-        read: 0,
-    };
-    let mut cursor = Cursor::new(text, tokens);
-    if !cursor.sees("COPY") {
-        return Ok(command.meaning);
-    }
-    while cursor.peek().is_some() {
-        let class = if cursor.eat("STORAGE_INTEGRATION") {
-            Class::Integration
-        } else if cursor.eat("FORMAT_NAME") || cursor.eat("FILE_FORMAT") {
-            Class::Object
-        } else {
-            cursor.skip();
-            continue;
-        };
-        let is_set = cursor.eat_sign(&Token::Eq) || cursor.eat_sign(&Token::RArrow);
-        if !is_set || cursor.peek() == Some(&Token::LParen) {
-            continue;
-        }
-        let names = cursor.name()?;
-        if class == Class::Integration || names.len() > 1 {
-            command.touch(Action::Read, class, names);
-        }
-    }
-    Ok(command.meaning)
 }
 
 /// What a command is: its kind and what it touches.
@@ -115,15 +80,7 @@ pub(super) fn read(
     if cursor.holds_several() && !is_block {
         return None;
     }
-    let mut command = Command {
-        scope,
-        catalogue: scope.catalogue(),
-        kind: Kind::Session,
-        meaning: Meaning::default(),
-        names: BTreeSet::new(),
-        in_block: false,
-        read: 0,
-    };
+    let mut command = Command::new(scope);
     let read = if block::begins(&cursor) {
         command.block(cursor.clone())
     } else {
@@ -137,6 +94,20 @@ pub(super) fn read(
         normalized: cursor.normalized(),
         meaning: command.meaning,
     }))
+}
+
+impl<'a> Command<'a> {
+    fn new(scope: &'a Scope<'a>) -> Self {
+        Self {
+            scope,
+            catalogue: scope.catalogue(),
+            kind: Kind::Session,
+            meaning: Meaning::default(),
+            names: BTreeSet::new(),
+            in_block: false,
+            read: 0,
+        }
+    }
 }
 
 impl Command<'_> {
@@ -175,9 +146,15 @@ impl Command<'_> {
             self.copy_own(cursor)
         } else if cursor.eat("EXPLAIN USING") {
             self.explain(cursor)
-        } else if cursor.eat("BEGIN WORK") || cursor.eat("BEGIN TRANSACTION") {
+        } else if ["BEGIN WORK", "BEGIN TRANSACTION", "START TRANSACTION"]
+            .iter()
+            .any(|words| cursor.eat(words))
+            || (cursor.sees("BEGIN NAME") && cursor.eat("BEGIN"))
+        {
             let _named = cursor.eat("NAME") && cursor.name().is_ok();
             done(&cursor).and_then(|()| self.session())
+        } else if anonymous::begins(&cursor) {
+            self.anonymous(cursor)
         } else if cursor.eat("UNSET") {
             self.session()
         } else {
@@ -294,10 +271,11 @@ impl Command<'_> {
     /// `COPY FILES INTO @stage FROM @stage`, or from a query of file addresses.
     fn copy_files(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
         self.kind = Kind::Put;
-        if !cursor.eat_sign(&Token::AtSign) {
-            return Err(KIND);
-        }
-        let names = cursor.stage()?;
+        let names = if cursor.eat_sign(&Token::AtSign) {
+            cursor.stage()?
+        } else {
+            stage_of_text(cursor.text().ok_or(KIND)?)?
+        };
         // The place may lie outside of the account.
         self.touch(Action::Unload, Class::Stage, names.clone());
         self.touch(Action::Put, Class::Stage, names);
@@ -331,7 +309,12 @@ impl Command<'_> {
 
     fn undrop(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
         self.kind = Kind::Create;
-        self.named(&mut cursor, Action::Create).map(drop)
+        let object = self.named(&mut cursor, Action::Create)?;
+        if cursor.eat("RENAME TO") {
+            let names = cursor.name()?;
+            self.touch(Action::Create, object.class(), names);
+        }
+        Ok(())
     }
 
     fn truncate(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
@@ -379,8 +362,9 @@ fn holds_block(cursor: &Cursor<'_>) -> bool {
         let _how = classes::modifiers(&mut kind);
         keeps.iter().any(|word| kind.sees(word))
     };
+    let changes = kind.eat("ALTER TASK");
     let starts = ["AS BEGIN", "AS DECLARE", "THEN BEGIN", "THEN DECLARE"];
-    makes && starts.iter().any(|words| cursor.clone().find(words))
+    (makes || changes) && starts.iter().any(|words| cursor.clone().find(words))
 }
 
 /// Refuses what stands behind the end of a command.

@@ -1,5 +1,7 @@
 //! SHOW and DESCRIBE.
 
+use sqlparser::tokenizer::Token;
+
 use super::cursor::Cursor;
 use super::{Command, KIND, classes, done};
 use crate::statement::catalogue::Found;
@@ -26,6 +28,11 @@ impl Command<'_> {
             {
                 cursor.skip();
             } else if cursor.eat("HISTORY") {
+            } else if cursor.eat("WITH PRIVILEGES") {
+                cursor.skip();
+                while cursor.eat_sign(&Token::Comma) {
+                    cursor.skip();
+                }
             } else {
                 return Err(Unreadable::Unsupported(
                     "SHOW with clauses that are not known",
@@ -183,7 +190,7 @@ fn shown(cursor: &mut Cursor<'_>) -> Result<Shown, Unreadable> {
     if let Some((words, class)) = classes::classes(&mut here) {
         *cursor = here;
         return Ok(match words {
-            "GIT BRANCH" | "GIT TAG" | "VERSION" => Shown::Object,
+            "GIT BRANCH" | "GIT TAG" | "VERSION" | "DEPLOYMENT" => Shown::Object,
             _ => of_class(class),
         });
     }

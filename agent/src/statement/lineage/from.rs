@@ -1,8 +1,8 @@
 //! What stands in FROM: tables, views, queries, joins, table functions.
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, TableAlias, TableFactor,
-    TableFunctionArgs, TableSampleKind, TableVersion, TableWithJoins, Value,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableAlias,
+    TableFactor, TableFunctionArgs, TableSampleKind, TableVersion, TableWithJoins, Value,
 };
 
 use super::flow::{Flow, Item, Source};
@@ -204,7 +204,19 @@ impl Walk<'_> {
             }
             TableFactor::UNNEST { .. } => Err(Unreadable::Unsupported("UNNEST")),
             TableFactor::UnpivotExpr { .. } => Err(Unreadable::Unsupported("UNPIVOT of a value")),
-            TableFactor::SemanticView { .. } => Err(Unreadable::Unsupported("SEMANTIC_VIEW")),
+            TableFactor::SemanticView {
+                name,
+                dimensions,
+                metrics,
+                facts,
+                where_clause,
+                alias,
+            } => {
+                let parts = [dimensions, metrics, facts];
+                let source = self.semantic_view(name, &parts, where_clause.as_ref(), outer)?;
+                frame.sources.push(called(source, alias.as_ref())?);
+                Ok(())
+            }
             TableFactor::JsonTable { .. } => Err(Unreadable::Unsupported("JSON_TABLE")),
             TableFactor::OpenJsonTable { .. } => Err(Unreadable::Unsupported("OPENJSON")),
             TableFactor::XmlTable { .. } => Err(Unreadable::Unsupported("XMLTABLE")),
@@ -213,13 +225,26 @@ impl Walk<'_> {
 
     /// Reads an option of a staged file; a format that is named with its schema may be another's.
     fn stage_option(&mut self, arg: &FunctionArg, env: Env<'_>) -> Result<(), Unreadable> {
+        let is_format = |name: &Ident| name.value.eq_ignore_ascii_case("FILE_FORMAT");
+        if let FunctionArg::Named {
+            name,
+            arg: FunctionArgExpr::Expr(Expr::CompoundIdentifier(format)),
+            ..
+        } = arg
+            && is_format(name)
+        {
+            let names = format.iter().map(fold).collect::<Result<_, _>>()?;
+            let format = Object::new(Class::Object, self.catalogue.resolve(names));
+            self.meaning.touch(Action::Read, format);
+            return Ok(());
+        }
         self.argument(arg, env, Clause::Rows)?;
         if let FunctionArg::Named {
             name,
             arg: FunctionArgExpr::Expr(Expr::Value(value)),
             ..
         } = arg
-            && name.value.eq_ignore_ascii_case("FILE_FORMAT")
+            && is_format(name)
             && let Value::SingleQuotedString(text) = &value.value
         {
             let names = of_text(text)?;
@@ -246,6 +271,7 @@ impl Walk<'_> {
             },
             Expr::Value(value) => match &value.value {
                 Value::SingleQuotedString(text) => self.by_text(text),
+                Value::DollarQuotedString(text) => self.by_text(&text.value),
                 _ => Err(Unreadable::Unsupported("a name that is computed")),
             },
             _ => Err(Unreadable::Unsupported("TABLE of what is no function")),

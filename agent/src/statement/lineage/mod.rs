@@ -15,6 +15,7 @@ pub(super) mod names;
 mod query;
 mod scan;
 mod scope;
+mod semantic;
 mod set;
 mod shaped;
 mod star;
@@ -33,6 +34,7 @@ use flow::{Flow, Item};
 use super::Scope;
 use super::catalogue::Catalogue;
 use super::command::query_of_view;
+use super::dialect;
 use super::lexer;
 use super::meaning::{Meaning, Output, OutputColumn, Use};
 use super::object::{Object, Path};
@@ -170,11 +172,11 @@ impl Walk<'_> {
         if self.views >= VIEWS_MAX {
             return None;
         }
-        let dialect = SnowflakeDialect {};
         let text = query_of_view(text)?;
-        let mut parser = Parser::new(&dialect)
+        let tokens = dialect::spelled_out(lexer::tokens(text).ok()?).ok()?;
+        let mut parser = Parser::new(&SnowflakeDialect {})
             .with_recursion_limit(DEPTH_MAX)
-            .with_tokens_with_locations(lexer::tokens(text).ok()?);
+            .with_tokens_with_locations(tokens);
         let statements = parser.parse_statements().ok()?;
         let [Statement::Query(query)] = statements.as_slice() else {
             return None;

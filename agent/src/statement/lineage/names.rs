@@ -84,6 +84,11 @@ pub(in crate::statement) fn of_text(text: &str) -> Result<Vec<String>, Unreadabl
 /// Source: Snowflake's reference, "Querying data in staged files": `@[<namespace>.]<stage>[/<path>]`.
 pub(in crate::statement) fn stage_names(name: &ObjectName) -> Option<Vec<String>> {
     let idents: Option<Vec<&Ident>> = name.0.iter().map(ObjectNamePart::as_ident).collect();
+    if let [text] = idents.as_deref()?
+        && text.quote_style == Some('\'')
+    {
+        return stage_of_text(&text.value).ok();
+    }
     stage_of(idents?.into_iter())
 }
 

@@ -32,13 +32,21 @@ impl Walk<'_> {
             frame: &inner,
             outer,
         };
-        let values = match source {
-            PivotValueSource::List(values) => values,
-            // Their values become names of columns, which are in the result whatever is masked.
-            PivotValueSource::Any(_) | PivotValueSource::Subquery(_) => {
-                return Err(Unreadable::Unsupported(
-                    "PIVOT whose columns are named by data",
-                ));
+        let (values, is_by_data) = match source {
+            PivotValueSource::List(values) => (values.as_slice(), false),
+            PivotValueSource::Any(order) => {
+                for one in order {
+                    check_order(one)?;
+                    self.decide(&one.expr, env, Use::Order)?;
+                }
+                (&[][..], true)
+            }
+            PivotValueSource::Subquery(query) => {
+                let named = self.query(query, outer)?;
+                for item in &named {
+                    self.note(&item.whole(), Use::Project);
+                }
+                (&[][..], true)
             }
         };
         let mut gone = BTreeSet::new();
@@ -52,6 +60,9 @@ impl Walk<'_> {
             let flow = self.value(key, env, Clause::Rows)?;
             named_in(key, &mut gone);
             self.note(&flow, Use::Group);
+            if is_by_data {
+                self.note(&flow, Use::Project);
+            }
             made.add(flow);
         }
         if let Some(default) = default {
@@ -70,6 +81,15 @@ impl Walk<'_> {
                     items.push(item);
                 }
             }
+        }
+        if is_by_data {
+            // Values become names of columns, which are in the result whatever is masked.
+            self.doubt("the columns of PIVOT are named by data");
+            items.push(Item::Unplaced);
+            items.push(Item::One {
+                name: None,
+                flow: made.clone().made(),
+            });
         }
         for value in values {
             self.value(&value.expr, env, Clause::List)?;
