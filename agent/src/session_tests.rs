@@ -19,7 +19,7 @@ use crate::record::{RecordMode, Settings, StatementRow};
 use crate::snowflake::answer::Form;
 use crate::snowflake::current::Current;
 use crate::snowflake::route::QueryId;
-use crate::statement::{Catalogue, Kind};
+use crate::statement::{Catalogue, Kind, Texts};
 use crate::tasks;
 use crate::upstream::Unmasked;
 
@@ -198,7 +198,13 @@ impl Asking {
         };
         let read = self
             .stages
-            .read(way, &to, &request, &Catalogue::default(), fetches)
+            .read(
+                way,
+                &to,
+                &request,
+                (&Catalogue::default(), &Texts::default()),
+                fetches,
+            )
             .await;
         read.unwrap().kind()
     }

@@ -1,7 +1,8 @@
 //! A statement read by what is known: of its login's names, and of the tables and views that it leads to.
 //!
-//! It is read once to learn its names, and again if the account knows more of them. Where no policy looks at names, no
-//! account is asked. Policies may be replaced at any time: a statement has those that were in force when it was taken up.
+//! It is read once to learn its names, and again if the account knows more of them; its text, and whatever stands in it,
+//! is parsed once. Where no policy looks at names, no account is asked. Policies may be replaced at any time: a statement
+//! has those that were in force when it was taken up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::record::RecordError;
 use crate::session::Stages;
 use crate::snowflake::current::Current;
 use crate::snowflake::query::QueryRequest;
-use crate::statement::{Action, Catalogue, Class, Meaning, Object, Path, Scope, Statement};
+use crate::statement::{Action, Catalogue, Class, Meaning, Object, Path, Scope, Statement, Texts};
 use crate::upstream::Account;
 
 /// How deep views may rest on views.
@@ -67,25 +68,25 @@ impl Stages {
     /// # Errors
     /// An earlier result that it scans could not be recorded.
     pub async fn understand<'a>(&self, asking: Asking<'a>) -> Result<Reading<'a>, RecordError> {
+        let texts = Texts::default();
         let (bundle, mut turn) = self.take_up(asking.context).await;
         let looks = bundle.looks_at_resources();
         let mut current = asking.context.current();
         let (mut statement, mut effect, mut catalogue) =
-            self.read_by_names(asking, &current).await?;
+            self.read_by_names(asking, &texts, &current).await?;
         if looks && effect.is_exclusive() {
             // The shared turn goes first: whoever else waits for it would wait for ever.
             drop(turn);
             turn = asking.context.alone().await;
             current = asking.context.current();
-            (statement, effect, catalogue) = self.read_by_names(asking, &current).await?;
+            (statement, effect, catalogue) = self.read_by_names(asking, &texts, &current).await?;
         }
         let mut gap = None;
         if looks && !effect.redefines_within {
-            gap = self
-                .learn(asking, &bundle, &statement, &mut catalogue)
-                .await;
+            let known = (&*bundle, &texts);
+            gap = self.learn(asking, known, &statement, &mut catalogue).await;
             if !catalogue.relations.is_empty() {
-                statement = self.read_as(asking, &catalogue).await?;
+                statement = self.read_as(asking, &texts, &catalogue).await?;
             }
         }
         Ok(Reading {
@@ -118,6 +119,7 @@ impl Stages {
     async fn read_by_names(
         &self,
         asking: Asking<'_>,
+        texts: &Texts,
         current: &Current,
     ) -> Result<(Statement, Effect, Catalogue), RecordError> {
         let mut catalogue = Catalogue {
@@ -125,7 +127,7 @@ impl Stages {
             schema: current.schema.clone(),
             ..Catalogue::default()
         };
-        let statement = self.read_as(asking, &catalogue).await?;
+        let statement = self.read_as(asking, texts, &catalogue).await?;
         let effect = Effect::of(&statement);
         let here = [&catalogue.database, &catalogue.schema];
         let here: Vec<String> = here.into_iter().flatten().cloned().collect();
@@ -137,7 +139,7 @@ impl Stages {
             return Ok((statement, effect, catalogue));
         }
         (catalogue.database, catalogue.schema) = (None, None);
-        let statement = self.read_as(asking, &catalogue).await?;
+        let statement = self.read_as(asking, texts, &catalogue).await?;
         let effect = effect.or(Effect::of(&statement));
         Ok((statement, effect, catalogue))
     }
@@ -145,6 +147,7 @@ impl Stages {
     async fn read_as(
         &self,
         asking: Asking<'_>,
+        texts: &Texts,
         catalogue: &Catalogue,
     ) -> Result<Statement, RecordError> {
         let Asking {
@@ -154,14 +157,15 @@ impl Stages {
             fetches,
             ..
         } = asking;
-        self.read(way, to, request, catalogue, fetches).await
+        self.read(way, to, request, (catalogue, texts), fetches)
+            .await
     }
 
     /// Adds what the account knows of a statement's relations, and of those that its views rest on.
     async fn learn(
         &self,
         asking: Asking<'_>,
-        bundle: &Bundle,
+        (bundle, texts): (&Bundle, &Texts),
         statement: &Statement,
         catalogue: &mut Catalogue,
     ) -> Option<String> {
@@ -188,7 +192,7 @@ impl Stages {
             asked.append(&mut wanted);
             for (path, facts) in &found.relations {
                 if let (Class::View, Some(text)) = (facts.class, &facts.text) {
-                    wanted.extend(behind(path, text));
+                    wanted.extend(behind(path, text, texts));
                 }
             }
             catalogue.relations.extend(found.relations);
@@ -198,7 +202,7 @@ impl Stages {
 }
 
 /// Lists the relations that a view rests on; none where its text cannot be read.
-fn behind(view: &Path, text: &str) -> BTreeSet<Path> {
+fn behind(view: &Path, text: &str, texts: &Texts) -> BTreeSet<Path> {
     let [database, schema, _] = view.names() else {
         return BTreeSet::new();
     };
@@ -207,7 +211,7 @@ fn behind(view: &Path, text: &str) -> BTreeSet<Path> {
         schema: Some(schema.clone()),
         ..Catalogue::default()
     };
-    let scope = Scope::new(&|_| false).with(&there);
+    let scope = Scope::new(&|_| false).with(&there).once(texts);
     relations(&Statement::read(text, &scope))
 }
 
@@ -239,7 +243,7 @@ mod tests {
     fn a_views_relations_are_those_of_its_own_schema() {
         let view = Path::new(["DB", "S", "V"].map(str::to_owned).to_vec());
         let told = |text| {
-            let paths = behind(&view, text);
+            let paths = behind(&view, text, &Texts::default());
             let told: Vec<String> = paths.iter().map(ToString::to_string).collect();
             told.join(" ")
         };

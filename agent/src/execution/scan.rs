@@ -11,7 +11,7 @@ use crate::record::RecordError;
 use crate::session::Stages;
 use crate::snowflake::query::QueryRequest;
 use crate::snowflake::route::QueryId;
-use crate::statement::{Catalogue, Scope, Statement};
+use crate::statement::{Catalogue, Scope, Statement, Texts};
 
 /// Most results that one request waits for, so that it comes to an end.
 const SCANS_MAX: usize = 8;
@@ -30,12 +30,12 @@ impl Stages {
         way: Way<'_>,
         to: &Recipient<'_>,
         request: &QueryRequest,
-        catalogue: &Catalogue,
+        (catalogue, texts): (&Catalogue, &Texts),
         fetches: &Semaphore,
     ) -> Result<Statement, RecordError> {
         let mut waited = HashSet::new();
         loop {
-            let (statement, early) = self.read_as_known(to, request, catalogue);
+            let (statement, early) = self.read_as_known(to, request, catalogue, texts);
             let Some(query_id) = early else {
                 return Ok(statement);
             };
@@ -52,6 +52,7 @@ impl Stages {
         to: &Recipient<'_>,
         request: &QueryRequest,
         catalogue: &Catalogue,
+        texts: &Texts,
     ) -> (Statement, Option<QueryId>) {
         let early = Cell::new(None);
         let knows = |query_id| {
@@ -78,7 +79,8 @@ impl Stages {
         let scope = Scope::new(&knows)
             .recalling(&recall)
             .binding(request.binds())
-            .with(catalogue);
+            .with(catalogue)
+            .once(texts);
         let statement = Statement::read_all(request.sql_text(), request.count(), &scope);
         (statement, early.get())
     }

@@ -82,14 +82,53 @@ impl Catalogue {
     /// Completes names as Snowflake does for objects of a schema, as far as database and schema are known.
     #[must_use]
     pub fn resolve(&self, names: Vec<String>) -> Path {
-        let (database, schema) = (self.database.clone(), self.schema.clone());
-        Path::new(match (names.len(), database, schema) {
-            (1, Some(database), Some(schema)) => {
-                [database, schema].into_iter().chain(names).collect()
-            }
-            (2, Some(database), _) => [database].into_iter().chain(names).collect(),
-            (_, _, _) => names,
-        })
+        self.known().resolve(names)
+    }
+
+    /// Lends what is known.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known {
+            database: self.database.as_deref(),
+            schema: self.schema.as_deref(),
+            relations: &self.relations,
+        }
+    }
+}
+
+/// What is known, as one place among the account's schemas sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    database: Option<&'a str>,
+    schema: Option<&'a str>,
+    relations: &'a BTreeMap<Path, RelationFacts>,
+}
+
+impl<'a> Known<'a> {
+    /// Knows the same, in another schema.
+    pub(super) fn seen_from(self, database: &'a str, schema: &'a str) -> Self {
+        Self {
+            database: Some(database),
+            schema: Some(schema),
+            ..self
+        }
+    }
+
+    /// Looks a relation up by its whole path.
+    pub(super) fn relation(self, path: &Path) -> Found<'a> {
+        self.relations
+            .get(path)
+            .map_or(Found::Unknown, Found::Relation)
+    }
+
+    /// Completes names, as a catalogue does.
+    pub(super) fn resolve(self, names: Vec<String>) -> Path {
+        let before: &[&str] = match (names.len(), self.database, self.schema) {
+            (1, Some(database), Some(schema)) => &[database, schema],
+            (2, Some(database), _) => &[database],
+            (_, _, _) => &[],
+        };
+        let before = before.iter().map(|&name| name.to_owned());
+        Path::new(before.chain(names).collect())
     }
 }
 

@@ -13,7 +13,7 @@ use super::shared;
 
 /// Most tokens beside literals, commas and brackets up to a semicolon; a longer chain of operators costs the parser a
 /// stack, and none goes past a semicolon.
-const TOKENS_MAX: usize = 10_000;
+pub(super) const TOKENS_MAX: usize = 10_000;
 
 /// Splits a text into tokens, or says why it is not sure what they are.
 pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {

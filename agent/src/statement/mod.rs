@@ -12,6 +12,7 @@ mod described;
 mod dialect;
 mod kind;
 mod lexer;
+mod limits;
 mod lineage;
 mod literal;
 mod meaning;
@@ -21,6 +22,7 @@ mod parse;
 mod places;
 mod shared;
 mod split;
+mod texts;
 
 pub use catalogue::{Catalogue, ColumnFacts, Found, RelationFacts};
 pub use described::Described;
@@ -28,15 +30,18 @@ pub use kind::{Action, Kind};
 pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Place, Use};
 pub use object::{Class, Object, Path};
 pub use origins::{Origins, Recall};
+pub use texts::Texts;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::snowflake::binds::Binds;
 use crate::snowflake::count::Count;
 use crate::snowflake::route::QueryId;
 
 use parse::Unreadable;
+use texts::Text;
 
 /// Stack that a thread needs which reads statements, in bytes: reserved, and used only by a statement that nests or
 /// chains as far as any is read.
@@ -55,6 +60,8 @@ pub struct Scope<'a> {
     names: BTreeSet<String>,
     /// Whether it stands in a block.
     in_block: bool,
+    /// The texts that were parsed before.
+    texts: Option<&'a Texts>,
 }
 
 impl<'a> Scope<'a> {
@@ -69,6 +76,24 @@ impl<'a> Scope<'a> {
             depth: 0,
             names: BTreeSet::new(),
             in_block: false,
+            texts: None,
+        }
+    }
+
+    /// Adds the texts of the same request that were parsed before, and keeps those there that are parsed now.
+    #[must_use]
+    pub fn once(self, texts: &'a Texts) -> Self {
+        Self {
+            texts: Some(texts),
+            ..self
+        }
+    }
+
+    /// Gives what a text is parsed to.
+    fn text(&self, text: &str) -> Arc<Text> {
+        match self.texts {
+            Some(texts) => texts.of(text, self.binds),
+            None => Arc::new(Text::of(text, self.binds)),
         }
     }
 
@@ -125,6 +150,7 @@ impl<'a> Scope<'a> {
             depth: self.depth + 1,
             names: self.names.union(names).cloned().collect(),
             in_block,
+            texts: self.texts,
         }
     }
 
@@ -167,6 +193,9 @@ impl Statement {
     /// Each part is read by itself, in the place and among the names that the parts before it leave.
     #[must_use]
     pub fn read_all(text: &str, count: Count, scope: &Scope<'_>) -> Self {
+        if let Err(problem) = limits::check(text) {
+            return Self::unreadable(text, &problem);
+        }
         if count == Count::One {
             return Self::read(text, scope);
         }
@@ -178,17 +207,21 @@ impl Statement {
             }
             single = Some(read);
         }
-        let parts = match split::split(text) {
-            Ok(parts) => parts,
+        let cut = match scope.texts {
+            Some(texts) => texts.cut(text),
+            None => Arc::new(split::split(text)),
+        };
+        let parts = match cut.as_ref() {
+            Ok(cut) => split::pieces(text, cut),
             Err(Unreadable::Syntax(place)) => match split::split_at_semicolons(text) {
                 Ok(parts) if parts.len() > 1 => parts,
                 // What is wrong with one statement says more than where the parser stopped.
                 Ok(_) | Err(_) => {
-                    let problem = Unreadable::Syntax(place);
+                    let problem = Unreadable::Syntax(*place);
                     return single.unwrap_or_else(|| Self::unreadable(text, &problem));
                 }
             },
-            Err(problem) => return Self::unreadable(text, &problem),
+            Err(problem) => return Self::unreadable(text, problem),
         };
         if !count.allows(parts.len()) {
             let problem = Unreadable::OtherCount {

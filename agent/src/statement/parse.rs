@@ -4,20 +4,18 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Select, Statement,
-    TableFactor, Value, ValueWithSpan,
+    TableFactor, Value,
 };
-use sqlparser::ast::{VisitMut, VisitorMut};
-use sqlparser::dialect::SnowflakeDialect;
-use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token};
+use sqlparser::ast::{Visit, Visitor};
+use sqlparser::parser::ParserError;
+use sqlparser::tokenizer::Location;
 
 use super::Scope;
-use super::bound::{Unbound, named_by_binds};
-use super::called::named_by_texts;
+use super::bound::Unbound;
 use super::command;
-use super::dialect;
 use super::kind::{self, Action, Kind};
 use super::lexer;
+use super::limits;
 use super::lineage;
 use super::meaning::Meaning;
 use super::shared::Shared;
@@ -31,7 +29,7 @@ pub(super) const DEPTH_MAX: usize = 100;
 /// Why a statement could not be read.
 ///
 /// The parser's own words are not kept: they quote the statement, literals included.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum Unreadable {
     #[error("the text holds no statement")]
     Empty,
@@ -93,35 +91,25 @@ pub(super) struct Parsed {
 /// Reads exactly one statement.
 pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable> {
     lexer::check_blanks(text)?;
+    limits::check(text)?;
     if let Some(read) = command::read_files(text, scope.catalogue()) {
         return read;
     }
-    let tokens = named_by_texts(named_by_binds(lexer::tokens(text)?, scope.binds)?)?;
-    if let Some(read) = command::read(text, &tokens, scope) {
+    let read = scope.text(text);
+    let tokens = read.tokens()?;
+    if let Some(read) = command::read(text, tokens, scope) {
         return read;
     }
-    let beside = command::beside(text, &tokens, scope)?;
-    let plain = lexer::is_plain(&tokens);
-    let mut parser = Parser::new(&SnowflakeDialect {})
-        .with_recursion_limit(DEPTH_MAX)
-        .with_tokens_with_locations(dialect::spelled_out(tokens)?);
-    let mut statements = parser.parse_statements().map_err(unreadable)?;
-    if parser.peek_token().token != Token::EOF {
-        return Err(Unreadable::Syntax(None));
-    }
-    let statement = match statements.as_mut_slice() {
-        [] => return Err(Unreadable::Empty),
-        [statement] => statement,
-        several => return Err(Unreadable::Several(several.len())),
-    };
-    let mut meaning = lineage::understand(statement, scope)?;
+    let beside = command::beside(text, tokens, scope)?;
+    let tree = read.tree()?;
+    let mut meaning = lineage::understand(&tree.statement, scope)?;
     meaning.absorb(beside);
     let mut walk = Walk {
         kind: Kind::Query,
-        plain,
+        is_plain: tree.is_plain,
         scope,
     };
-    if let ControlFlow::Break(found) = VisitMut::visit(statement, &mut walk) {
+    if let ControlFlow::Break(found) = Visit::visit(&tree.statement, &mut walk) {
         return Err(found);
     }
     let calls = meaning
@@ -134,7 +122,7 @@ pub(super) fn parse(text: &str, scope: &Scope<'_>) -> Result<Parsed, Unreadable>
         } else {
             walk.kind
         },
-        normalized: statement.to_string(),
+        normalized: tree.normalized.clone(),
         meaning,
     })
 }
@@ -156,11 +144,11 @@ fn place(words: &str) -> Option<(u64, u64)> {
     Some((line.parse().ok()?, column.trim().parse().ok()?))
 }
 
-/// Raises the kind by every statement, function and table found, and replaces literals on the way.
+/// Raises the kind by every statement, function and table found.
 struct Walk<'a> {
     kind: Kind,
     /// Whether the text holds names and literals alone.
-    plain: bool,
+    is_plain: bool,
     scope: &'a Scope<'a>,
 }
 
@@ -212,12 +200,12 @@ pub(super) fn literal_id(args: &[FunctionArg]) -> Option<QueryId> {
     }
 }
 
-impl VisitorMut for Walk<'_> {
+impl Visitor for Walk<'_> {
     type Break = Unreadable;
 
-    fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<Self::Break> {
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<Self::Break> {
         // The parser's fallback for SHOW takes words and passes over every other token.
-        if matches!(statement, Statement::ShowVariable { .. }) && !self.plain {
+        if matches!(statement, Statement::ShowVariable { .. }) && !self.is_plain {
             return unsupported("SHOW with more than names and literals");
         }
         if let Statement::AlterSession { session_params, .. } = statement
@@ -233,14 +221,14 @@ impl VisitorMut for Walk<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
         if select.into.is_some() {
             self.raise(Kind::Create);
         }
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         match factor {
             TableFactor::Table {
                 name,
@@ -269,16 +257,6 @@ impl VisitorMut for Walk<'_> {
             TableFactor::JsonTable { .. } => return unsupported("JSON_TABLE"),
             TableFactor::OpenJsonTable { .. } => return unsupported("OPENJSON"),
             TableFactor::XmlTable { .. } => return unsupported("XMLTABLE"),
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<Self::Break> {
-        if !matches!(
-            value.value,
-            Value::Placeholder(_) | Value::Null | Value::Boolean(_)
-        ) {
-            value.value = Value::Placeholder("?".to_owned());
         }
         ControlFlow::Continue(())
     }

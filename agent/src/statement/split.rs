@@ -1,5 +1,7 @@
 //! One text, several statements: where each begins and ends, as the parser tells.
 
+use std::ops::Range;
+
 use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
@@ -14,25 +16,35 @@ use crate::snowflake::count::STATEMENTS_MAX;
 ///
 /// Between two of them stand blanks, comments and semicolons alone. Semicolons inside a block `BEGIN .. END` part
 /// nothing.
-pub(super) fn split(text: &str) -> Result<Vec<&str>, Unreadable> {
+pub(super) fn split(text: &str) -> Result<Vec<Range<usize>>, Unreadable> {
     cut(text, ranges(lexer::tokens(text)?)?)
+}
+
+/// Gives the statements of a text that was cut.
+pub(super) fn pieces<'t>(text: &'t str, cut: &[Range<usize>]) -> Vec<&'t str> {
+    let pieces = cut.iter().filter_map(|range| text.get(range.clone()));
+    pieces.collect()
 }
 
 /// Cuts a text at each semicolon, for commands that the parser does not know.
 ///
 /// The semicolons of a block part it too, and none of its pieces can be read.
 pub(super) fn split_at_semicolons(text: &str) -> Result<Vec<&str>, Unreadable> {
-    cut(text, at_semicolons(&lexer::tokens(text)?)?)
+    let cut = cut(text, at_semicolons(&lexer::tokens(text)?)?)?;
+    Ok(pieces(text, &cut))
 }
 
-fn cut(text: &str, ranges: Vec<(Location, Option<Location>)>) -> Result<Vec<&str>, Unreadable> {
+fn cut(
+    text: &str,
+    ranges: Vec<(Location, Option<Location>)>,
+) -> Result<Vec<Range<usize>>, Unreadable> {
     let mut places = Places::of(text);
     let mut parts = Vec::with_capacity(ranges.len());
     for (start, end) in ranges {
         let start = places.byte_of(start);
         let end = end.map_or(text.len(), |end| places.byte_of(end));
         let part = text.get(start..end).ok_or(Unreadable::Syntax(None))?;
-        parts.push(part.trim_end());
+        parts.push(start..start + part.trim_end().len());
     }
     Ok(parts)
 }
@@ -90,6 +102,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn split(text: &str) -> Result<Vec<&str>, Unreadable> {
+        super::split(text).map(|cut| pieces(text, &cut))
+    }
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {

@@ -195,7 +195,6 @@ fn what_lexers_may_read_in_two_ways_is_refused() {
         "show tables end ->> drop table x",
         "commit end drop table t",
         "show warehouses (drop table t)",
-        "select $1 from '@s/f'",
     ] {
         check(text, Kind::Unknown);
     }

@@ -40,6 +40,21 @@ pub(super) fn read_files(text: &str, catalogue: &Catalogue) -> Option<Result<Par
     files::read(text, catalogue)
 }
 
+/// Tells whether a statement can be a query or a change of rows alone, by its first words.
+pub(super) fn is_about_rows(tokens: &[TokenWithSpan]) -> bool {
+    const ROWS: [&str; 6] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"];
+    let means = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+    let mut words = tokens.iter().filter(means).map(|token| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.as_str(),
+        _ => "",
+    });
+    let first = words.next().unwrap_or_default();
+    let is_procedure = words
+        .nth(2)
+        .is_some_and(|word| word.eq_ignore_ascii_case("PROCEDURE"));
+    ROWS.iter().any(|word| first.eq_ignore_ascii_case(word)) && !is_procedure
+}
+
 /// Gives the query in a view's text, which may be the query alone.
 pub(super) fn query_of_view(text: &str) -> Option<&str> {
     let tokens = lexer::tokens(text).ok()?;
@@ -75,6 +90,9 @@ pub(super) fn read(
     tokens: &[TokenWithSpan],
     scope: &Scope<'_>,
 ) -> Option<Result<Parsed, Unreadable>> {
+    if tokens.is_empty() {
+        return None;
+    }
     let cursor = Cursor::new(text, tokens);
     let is_block = block::begins(&cursor) || holds_block(&cursor);
     if cursor.holds_several() && !is_block {

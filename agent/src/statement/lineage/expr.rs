@@ -29,8 +29,18 @@ impl Walk<'_> {
             self.step(1)?;
         }
         match expr {
-            Expr::Identifier(name) => self.column(std::slice::from_ref(name), env),
-            Expr::CompoundIdentifier(all) => self.column(all, env),
+            Expr::Identifier(name) => {
+                self.search(env)?;
+                let flow = self.column(std::slice::from_ref(name), env)?;
+                self.step(flow.from.len())?;
+                Ok(flow)
+            }
+            Expr::CompoundIdentifier(all) => {
+                self.search(env)?;
+                let flow = self.column(all, env)?;
+                self.step(flow.from.len())?;
+                Ok(flow)
+            }
             Expr::Nested(inner) | Expr::Prior(inner) | Expr::OuterJoin(inner) => {
                 self.value(inner, env, clause)
             }

@@ -60,8 +60,7 @@ impl Walk<'_> {
             JoinConstraint::Using(columns) => {
                 let last = |column| Ok(names(column)?.pop().unwrap_or_default());
                 let shared: Vec<String> = columns.iter().map(last).collect::<Result<_, _>>()?;
-                self.joined_by(&shared, start, left, frame);
-                Ok(())
+                self.joined_by(&shared, start, left, frame)
             }
             JoinConstraint::Natural => {
                 let shared = shared_names(
@@ -78,16 +77,22 @@ impl Walk<'_> {
                             let flow = source.whole();
                             self.note(&flow, Use::Join);
                         }
+                        Ok(())
                     }
                 }
-                Ok(())
             }
             JoinConstraint::None => Ok(()),
         }
     }
 
     /// Notes that rows meet by columns of the same names, which `*` gives once.
-    fn joined_by(&mut self, shared: &[String], start: usize, left: usize, frame: &mut Frame) {
+    fn joined_by(
+        &mut self,
+        shared: &[String],
+        start: usize,
+        left: usize,
+        frame: &mut Frame,
+    ) -> Result<(), Unreadable> {
         // They stand first, or where the left rows have them: for sure only if that is the same.
         let of_left = frame.sources.get(start..left).unwrap_or_default();
         let shown = of_left.iter().flat_map(Source::shown);
@@ -109,10 +114,14 @@ impl Walk<'_> {
             }
             for source in frame.sources.get_mut(start..left).unwrap_or_default() {
                 if let Some(both) = &both {
+                    // Each of the rows keeps what all of them have together.
+                    self.steps += 1 + both.flow.from.len();
                     source.joined.insert(name.clone(), both.flow.clone());
                 }
             }
+            self.step(0)?;
         }
+        Ok(())
     }
 }
 

@@ -26,24 +26,27 @@ mod write;
 use std::collections::BTreeSet;
 
 use sqlparser::ast::Statement;
-use sqlparser::dialect::SnowflakeDialect;
-use sqlparser::parser::Parser;
 
 use flow::{Flow, Item};
+use scope::Env;
 
 use super::Scope;
-use super::catalogue::Catalogue;
-use super::command::query_of_view;
-use super::dialect;
-use super::lexer;
+use super::catalogue::Known;
 use super::meaning::{Meaning, Output, OutputColumn, Use};
 use super::object::{Object, Path};
 use super::origins::Recall;
-use super::parse::{DEPTH_MAX, Unreadable};
+use super::parse::Unreadable;
+use super::texts::Texts;
 
 /// How much of a statement is read: queries in queries may be read more than once. Source: a statement of the longest
 /// text that is read takes a tenth of it.
 const STEPS_MAX: usize = 200_000;
+
+/// What a view counts as beside what is read of it.
+const VIEW_STEPS: usize = 20;
+
+/// How many rows in sight count as one step when a column is looked for among them.
+const SOURCES_A_STEP: usize = 8;
 
 /// How deep views may rest on views.
 const VIEWS_MAX: usize = 16;
@@ -65,7 +68,8 @@ struct Named {
 
 /// The walk over one statement.
 struct Walk<'a> {
-    catalogue: &'a Catalogue,
+    catalogue: Known<'a>,
+    texts: &'a Texts,
     /// Names that mean parameters and variables where they are no columns.
     variables: &'a BTreeSet<String>,
     /// Tells where the rows of earlier results come from.
@@ -85,8 +89,10 @@ struct Walk<'a> {
 
 /// Tells what a statement means.
 pub(super) fn understand(statement: &Statement, scope: &Scope<'_>) -> Result<Meaning, Unreadable> {
+    let own = Texts::default();
     let mut walk = Walk {
-        catalogue: scope.catalogue(),
+        catalogue: scope.catalogue().known(),
+        texts: scope.texts.unwrap_or(&own),
         variables: scope.names(),
         recall: scope.recall,
         meaning: Meaning::default(),
@@ -109,6 +115,17 @@ impl Walk<'_> {
             return Err(Unreadable::TooLong);
         }
         Ok(())
+    }
+
+    /// Counts what it costs to look for a column among all rows in sight.
+    fn search(&mut self, env: Env<'_>) -> Result<(), Unreadable> {
+        let mut sources = env.frame.sources.len();
+        let mut around = env.outer;
+        while let Some(env) = around {
+            sources += env.frame.sources.len();
+            around = env.outer;
+        }
+        self.step(sources / SOURCES_A_STEP)
     }
 
     /// Notes one use of all that a value is made of.
@@ -172,26 +189,20 @@ impl Walk<'_> {
         if self.views >= VIEWS_MAX {
             return None;
         }
-        let text = query_of_view(text)?;
-        let tokens = dialect::spelled_out(lexer::tokens(text).ok()?).ok()?;
-        let mut parser = Parser::new(&SnowflakeDialect {})
-            .with_recursion_limit(DEPTH_MAX)
-            .with_tokens_with_locations(tokens);
-        let statements = parser.parse_statements().ok()?;
-        let [Statement::Query(query)] = statements.as_slice() else {
+        self.step(VIEW_STEPS).ok()?;
+        let read = self.texts.of_view(text);
+        let read = read.as_ref().as_ref()?;
+        let Statement::Query(query) = &read.tree().ok()?.statement else {
             return None;
         };
         let [database, schema, _] = view.path().names() else {
             return None;
         };
-        let catalogue = Catalogue {
-            database: Some(database.clone()),
-            schema: Some(schema.clone()),
-            relations: self.catalogue.relations.clone(),
-        };
+        let catalogue = self.catalogue.seen_from(database, schema);
         let none = BTreeSet::new();
         let mut inner = Walk {
-            catalogue: &catalogue,
+            catalogue,
+            texts: self.texts,
             variables: &none,
             recall: None,
             meaning: Meaning::default(),
