@@ -13,6 +13,8 @@ use super::statements::{Ended, Statement};
 
 /// `statementTypeId` of a query. Source: reference protocol 4.2.
 pub(super) const SELECT: i64 = 0x1000;
+/// `statementTypeId` of what changes a session in no way of its own: the range that `SET` is in. Source: the same.
+const SESSION: i64 = 0x4000;
 
 /// Runs a statement to its end, in the order in which its session sent it.
 pub(super) async fn run(gate: Arc<Gate>, statement: Arc<Statement>) {
@@ -79,9 +81,13 @@ fn dress(statement: &Statement, mut answer: Value) -> Result<Arc<Outcome>, SqlEr
         return Err(SqlError::internal("fakesnow gave no data"));
     };
     let table = Table::take(&mut data).map_err(|words| SqlError::internal(&words))?;
-    if data.get("statementTypeId") == Some(&json!(0)) && is_query(&statement.sql) {
-        // fakesnow knows a query by its outermost SELECT alone, not `WITH`, `VALUES` or a union.
-        data.insert("statementTypeId".into(), json!(SELECT));
+    if data.get("statementTypeId") == Some(&json!(0)) {
+        if is_query(&statement.sql) {
+            // fakesnow knows a query by its outermost SELECT alone, not `WITH`, `VALUES` or a union.
+            data.insert("statementTypeId".into(), json!(SELECT));
+        } else if begins(&statement.sql, &["set ", "unset "]) {
+            data.insert("statementTypeId".into(), json!(SESSION));
+        }
     }
     Ok(outcome(statement, data, Arc::new(table)))
 }
@@ -135,8 +141,10 @@ pub(super) fn outcome(
 }
 
 fn is_query(sql: &str) -> bool {
+    begins(sql, &["select", "with", "values", "("])
+}
+
+fn begins(sql: &str, words: &[&str]) -> bool {
     let sql = sql.trim_start().to_ascii_lowercase();
-    ["select", "with", "values", "("]
-        .iter()
-        .any(|word| sql.starts_with(word))
+    words.iter().any(|word| sql.starts_with(word))
 }
