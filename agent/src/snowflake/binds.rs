@@ -37,6 +37,12 @@ impl Binds {
         Self(numbered.collect())
     }
 
+    /// Nothing is bound.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
     /// Gives what is bound to a number, from 1.
     #[must_use]
     pub fn at(&self, number: usize) -> Option<&Bind> {

@@ -47,6 +47,9 @@ use texts::Text;
 /// chains as far as any is read.
 pub const STACK_BYTES: usize = 256 << 20;
 
+/// What a statement without a request binds.
+static NO_BINDS: Binds = Binds::none();
+
 /// What a statement's session has done before, as far as the statement's meaning rests on it.
 pub struct Scope<'a> {
     knows: &'a dyn Fn(QueryId) -> bool,
@@ -71,7 +74,7 @@ impl<'a> Scope<'a> {
         Self {
             knows,
             recall: None,
-            binds: None,
+            binds: Some(&NO_BINDS),
             catalogue: Cow::Owned(Catalogue::default()),
             depth: 0,
             names: BTreeSet::new(),
