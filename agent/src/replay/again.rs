@@ -352,3 +352,7 @@ fn relation(object: &Value) -> Option<(Path, RelationFacts)> {
     };
     Some((path, facts))
 }
+
+#[cfg(test)]
+#[path = "again_tests.rs"]
+mod tests;
