@@ -18,7 +18,7 @@ pub(crate) struct Bench {
     /// Seconds in place of minutes: shows that everything works; the figures say little.
     #[arg(long)]
     quick: bool,
-    /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...
+    /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...; `statements` for reading and judging
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Write everything that was measured to this file.
@@ -66,10 +66,27 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     if let Some(file) = &bench.json {
         measure.arg("--json").arg(std::path::absolute(file)?);
     }
+    if bench
+        .only
+        .as_deref()
+        .is_none_or(|only| only == "statements")
+    {
+        statements(&bench.profile)?;
+    }
+    if bench.only.as_deref() == Some("statements") {
+        return Ok(());
+    }
     let whole = !bench.quick && bench.only.is_none() && bench.profile == "release";
     if whole || bench.report {
         measure.arg("--report").arg(root().join("BENCHMARKS.md"));
     }
+    command::run(&mut measure)
+}
+
+/// Measures what it takes to read and to judge statements, which needs no proxy.
+fn statements(profile: &str) -> Result<()> {
+    let mut measure = cargo(&["bench", "-p", "icecore-tests", "--bench", "statements"]);
+    measure.args(["--profile", profile]);
     command::run(&mut measure)
 }
 

@@ -10,6 +10,9 @@ use crate::snowflake::count::STATEMENTS_MAX;
 /// Most semicolons of a text: a block may have more than statements.
 const SEMICOLONS_MAX: usize = 4 * STATEMENTS_MAX;
 
+/// Most quotes in a row: a text in a text doubles them, and eight texts in each other are read.
+const QUOTES_MAX: usize = 1 << 10;
+
 /// Refuses what no reader of the text would take.
 pub(super) fn check(text: &str) -> Result<(), Unreadable> {
     match passed(text.as_bytes()) {
@@ -20,13 +23,15 @@ pub(super) fn check(text: &str) -> Result<(), Unreadable> {
 
 /// Gives the place at which a limit is passed, and which.
 fn passed(text: &[u8]) -> Option<(usize, Unreadable)> {
-    let (mut depth, mut words, mut ends) = (0_usize, 0_usize, 0_usize);
+    let (mut depth, mut cases, mut words, mut ends) = (0_usize, 0_usize, 0_usize, 0_usize);
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
         let next = text.get(at + 1).copied();
         at += match (byte, next) {
-            (b'\'', _) => quoted(text, at, true),
-            (b'"', _) => quoted(text, at, false),
+            (b'\'' | b'"', _) => match quoted(text, at, byte == b'\'') {
+                Some(length) => length,
+                None => return Some((at, Unreadable::TooDeep)),
+            },
             (b'$', Some(b'$')) => behind(text, at + 2, b"$$"),
             (b'-', Some(b'-')) | (b'/', Some(b'/')) => behind(text, at + 2, b"\n"),
             (b'/', Some(b'*')) => behind(text, at + 2, b"*/"),
@@ -39,7 +44,7 @@ fn passed(text: &[u8]) -> Option<(usize, Unreadable)> {
                 1
             }
             (b';', _) => {
-                (words, ends) = (0, ends + 1);
+                (words, cases, ends) = (0, 0, ends + 1);
                 1
             }
             (b'a'..=b'z' | b'A'..=b'Z' | b'_', _) => {
@@ -48,6 +53,12 @@ fn passed(text: &[u8]) -> Option<(usize, Unreadable)> {
                 let length = rest.iter().take_while(is_in).count();
                 // `x'ff'` is a literal.
                 words += usize::from(rest.get(length) != Some(&b'\''));
+                let word = rest.get(..length).unwrap_or_default();
+                if word.eq_ignore_ascii_case(b"CASE") {
+                    cases += 1;
+                } else if word.eq_ignore_ascii_case(b"END") {
+                    cases = cases.saturating_sub(1);
+                }
                 length
             }
             // Each is a token, or begins one.
@@ -63,7 +74,7 @@ fn passed(text: &[u8]) -> Option<(usize, Unreadable)> {
             }
             (_, _) => 1,
         };
-        let problem = if depth > DEPTH_MAX {
+        let problem = if depth > DEPTH_MAX || cases > DEPTH_MAX {
             Unreadable::TooDeep
         } else if words > TOKENS_MAX {
             Unreadable::TooLong
@@ -77,19 +88,23 @@ fn passed(text: &[u8]) -> Option<(usize, Unreadable)> {
     None
 }
 
-/// Gives how many bytes a text in quotes takes; its quotes are doubled, or escaped by a backslash.
-fn quoted(text: &[u8], at: usize, has_escapes: bool) -> usize {
+/// Gives how many bytes a text in quotes takes, which are doubled in it or escaped; `None` if too many stand in a row.
+fn quoted(text: &[u8], at: usize, has_escapes: bool) -> Option<usize> {
     let quote = text.get(at).copied().unwrap_or_default();
-    let mut end = at + 1;
+    let (mut end, mut row) = (at + 1, 0_usize);
     while let Some(&byte) = text.get(end) {
+        row = if byte == quote { row + 2 } else { 0 };
+        if row > QUOTES_MAX {
+            return None;
+        }
         end += match byte {
             b'\\' if has_escapes => 2,
             _ if byte != quote => 1,
             _ if text.get(end + 1) == Some(&quote) => 2,
-            _ => return end + 1 - at,
+            _ => return Some(end + 1 - at),
         };
     }
-    text.len().saturating_sub(at)
+    Some(text.len().saturating_sub(at))
 }
 
 /// Gives how many bytes there are from two before a place up to the end of what stands behind it.
@@ -113,6 +128,8 @@ mod tests {
         for sign in ["(", "[", "{"] {
             assert_eq!(deep(sign), Some((7 + 101, Unreadable::TooDeep)), "{sign}");
         }
+        assert_eq!(deep("case "), Some((7 + 504, Unreadable::TooDeep)));
+        assert_eq!(deep("'"), Some((7, Unreadable::TooDeep)));
         assert_eq!(deep("a "), Some((7 + 19_999, Unreadable::TooLong)));
         assert_eq!(deep("; "), Some((7 + 8_001, Unreadable::TooMany)));
     }

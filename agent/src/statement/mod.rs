@@ -196,11 +196,11 @@ impl Statement {
     /// Each part is read by itself, in the place and among the names that the parts before it leave.
     #[must_use]
     pub fn read_all(text: &str, count: Count, scope: &Scope<'_>) -> Self {
-        if let Err(problem) = limits::check(text) {
-            return Self::unreadable(text, &problem);
-        }
         if count == Count::One {
             return Self::read(text, scope);
+        }
+        if let Err(problem) = limits::check(text) {
+            return Self::unreadable(text, &problem);
         }
         let mut single = None;
         if count.allows(1) {

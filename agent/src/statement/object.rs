@@ -3,6 +3,7 @@
 //! Source of the rules: Snowflake's reference, "Identifier requirements" and "Object name resolution".
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -124,13 +125,26 @@ impl Class {
 
 /// Names from the outermost on, each exactly as Snowflake keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Path(Vec<String>);
+#[serde(from = "Vec<String>", into = "Vec<String>")]
+pub struct Path(Arc<[String]>);
+
+impl From<Vec<String>> for Path {
+    fn from(names: Vec<String>) -> Self {
+        Self::new(names)
+    }
+}
+
+impl From<Path> for Vec<String> {
+    fn from(path: Path) -> Self {
+        path.0.to_vec()
+    }
+}
 
 impl Path {
     /// Makes a path of names.
     #[must_use]
     pub fn new(names: Vec<String>) -> Self {
-        Self(names)
+        Self(names.into())
     }
 
     /// Gives the names.
@@ -143,7 +157,7 @@ impl Path {
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let (_, outer) = self.0.split_last()?;
-        (!outer.is_empty()).then(|| Self(outer.to_vec()))
+        (!outer.is_empty()).then(|| Self(outer.into()))
     }
 
     /// Gives the path of a name in this one.

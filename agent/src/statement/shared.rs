@@ -112,6 +112,10 @@ fn is_word(token: &Token, name: &str) -> bool {
 /// Finds an ALTER USER that gives a credential.
 #[expect(clippy::wildcard_enum_match_arm, reason = "only bare words count")]
 fn minted(tokens: &[TokenWithSpan]) -> Option<Shared> {
+    let is_alter = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if word.value.eq_ignore_ascii_case("ALTER"));
+    if !tokens.iter().any(is_alter) {
+        return None;
+    }
     let words: Vec<&str> = tokens
         .iter()
         .filter_map(|token| match &token.token {
@@ -144,10 +148,8 @@ fn named(token: &Token) -> Option<Shared> {
             if word.value.starts_with("@~") {
                 return Some(Shared::Stage);
             }
-            let generates = word
-                .value
-                .to_ascii_uppercase()
-                .starts_with("SYSTEM$GENERATE_");
+            let begins = |word: &str| word.eq_ignore_ascii_case("SYSTEM$GENERATE_");
+            let generates = word.value.get(..16).is_some_and(begins);
             if generates {
                 return Some(Shared::Credential("SYSTEM$GENERATE_"));
             }

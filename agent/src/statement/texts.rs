@@ -154,14 +154,19 @@ fn rest(parser: &mut Parser<'_>) -> Result<(), Unreadable> {
     let (mut several, mut is_between) = (1, false);
     loop {
         let token = parser.next_token();
-        match token.token {
-            Token::EOF if several > 1 => return Err(Unreadable::Several(several)),
-            Token::EOF => return Ok(()),
-            Token::SemiColon => is_between = true,
-            _ if is_between => (several, is_between) = (several + 1, false),
-            _ if several == 1 => return Err(Unreadable::at(token.span.start)),
-            _ => {}
+        if token.token == Token::EOF {
+            break;
+        } else if token.token == Token::SemiColon {
+            is_between = true;
+        } else if is_between {
+            (several, is_between) = (several + 1, false);
+        } else if several == 1 {
+            return Err(Unreadable::at(token.span.start));
         }
+    }
+    match several {
+        1 => Ok(()),
+        several => Err(Unreadable::Several(several)),
     }
 }
 

@@ -17,9 +17,11 @@ pub(in crate::statement) fn beside(
     scope: &Scope<'_>,
 ) -> Result<Meaning, Unreadable> {
     let mut command = Command::new(scope);
-    let first = tokens.iter().find_map(|token| match &token.token {
-        Token::Word(word) => Some(word.value.as_str()),
-        _ => None,
+    let first = tokens.iter().find_map(|token| {
+        let Token::Word(word) = &token.token else {
+            return None;
+        };
+        Some(word.value.as_str())
     });
     match first {
         Some(word) if word.eq_ignore_ascii_case("COPY") => {

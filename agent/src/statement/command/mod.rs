@@ -44,9 +44,11 @@ pub(super) fn read_files(text: &str, catalogue: &Catalogue) -> Option<Result<Par
 pub(super) fn is_about_rows(tokens: &[TokenWithSpan]) -> bool {
     const ROWS: [&str; 6] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"];
     let means = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
-    let mut words = tokens.iter().filter(means).map(|token| match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => word.value.as_str(),
-        _ => "",
+    let mut words = tokens.iter().filter(means).map(|token| {
+        let Token::Word(word) = &token.token else {
+            return "";
+        };
+        word.quote_style.map_or(word.value.as_str(), |_| "")
     });
     let first = words.next().unwrap_or_default();
     let is_procedure = words
@@ -270,6 +272,9 @@ impl Command<'_> {
             return Err(Unreadable::Unsupported(
                 "EXPLAIN in a form that is not known",
             ));
+        }
+        if cursor.sees("EXPLAIN") {
+            return Err(Unreadable::Unsupported("EXPLAIN of EXPLAIN"));
         }
         self.body(cursor.rest())
     }

@@ -55,19 +55,22 @@ fn elements(words: &mut Words<'_>, open: usize) {
 
 /// Gives the place behind an option's value.
 fn value_end(words: &Words<'_>, at: usize) -> Option<usize> {
-    match words.token(at)? {
-        Token::LParen => words.end_of(at).map(|end| end + 1),
-        Token::SingleQuotedString(_)
-        | Token::DollarQuotedString(_)
-        | Token::Number(..)
-        | Token::Placeholder(_) => Some(at + 1),
-        Token::Word(_) => {
-            let mut end = at + 1;
-            while words.is(end, &Token::Period) && words.is_name(end + 1) {
-                end += 2;
-            }
-            Some(end)
-        }
-        _ => None,
+    if words.is(at, &Token::LParen) {
+        return words.end_of(at).map(|end| end + 1);
     }
+    if words.is_name(at) {
+        let mut end = at + 1;
+        while words.is(end, &Token::Period) && words.is_name(end + 1) {
+            end += 2;
+        }
+        return Some(end);
+    }
+    matches!(
+        words.token(at)?,
+        Token::SingleQuotedString(_)
+            | Token::DollarQuotedString(_)
+            | Token::Number(..)
+            | Token::Placeholder(_)
+    )
+    .then_some(at + 1)
 }

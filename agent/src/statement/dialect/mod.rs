@@ -36,6 +36,9 @@ const STARTS: [&str; 15] = [
 
 /// Writes the tokens of one or more statements as the parser takes them.
 pub(super) fn spelled_out(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Unreadable> {
+    if !tokens.iter().any(|token| may_begin(&token.token)) {
+        return Ok(tokens);
+    }
     let mut words = Words::new(&tokens);
     let mut is_first = true;
     let mut opened = Vec::new();
@@ -71,6 +74,15 @@ pub(super) fn spelled_out(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpa
         ));
     }
     Ok(tokens)
+}
+
+/// Tells whether a form may begin at a token, or a sign stands there that must go.
+fn may_begin(token: &Token) -> bool {
+    let Token::Word(word) = token else {
+        return matches!(token, Token::LBrace | Token::Caret | Token::Pipe);
+    };
+    let mut starts = STARTS.iter().chain(&["CREATE", "COPY"]);
+    word.quote_style.is_none() && starts.any(|start| word.value.eq_ignore_ascii_case(start))
 }
 
 fn form(words: &mut Words<'_>, at: usize, start: &str, around: Option<usize>) {

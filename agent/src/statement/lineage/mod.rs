@@ -45,9 +45,6 @@ const STEPS_MAX: usize = 200_000;
 /// What a view counts as beside what is read of it.
 const VIEW_STEPS: usize = 20;
 
-/// How many rows in sight count as one step when a column is looked for among them.
-const SOURCES_A_STEP: usize = 8;
-
 /// How deep views may rest on views.
 const VIEWS_MAX: usize = 16;
 
@@ -125,7 +122,7 @@ impl Walk<'_> {
             sources += env.frame.sources.len();
             around = env.outer;
         }
-        self.step(sources / SOURCES_A_STEP)
+        self.step(sources)
     }
 
     /// Notes one use of all that a value is made of.

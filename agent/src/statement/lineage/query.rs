@@ -186,11 +186,10 @@ impl Walk<'_> {
                     flow,
                 } = item
                 {
-                    let known = frame
-                        .aliases
-                        .entry(name.clone())
-                        .or_insert_with(|| flow.clone());
-                    known.or(flow.clone());
+                    match frame.aliases.get_mut(name) {
+                        Some(known) => known.or(flow.clone()),
+                        None => drop(frame.aliases.insert(name.clone(), flow.clone())),
+                    }
                 }
             }
             items.extend(made);

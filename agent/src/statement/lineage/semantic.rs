@@ -49,11 +49,10 @@ impl Walk<'_> {
             outer,
         };
         for expr in asked {
-            match expr {
-                Expr::QualifiedWildcard(..) | Expr::Wildcard(_) => {
-                    self.note(&rest.whole(), Use::Project);
-                }
-                expr => self.decide(expr, env, Use::Project)?,
+            if matches!(expr, Expr::QualifiedWildcard(..) | Expr::Wildcard(_)) {
+                self.note(&rest.whole(), Use::Project);
+            } else {
+                self.decide(expr, env, Use::Project)?;
             }
         }
         if let Some(condition) = condition {
