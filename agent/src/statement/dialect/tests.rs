@@ -1,3 +1,5 @@
+//! Each form beside what the parser is given for it, and look-alikes that stay as they are.
+
 use sqlparser::dialect::SnowflakeDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
