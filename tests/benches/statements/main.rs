@@ -13,8 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
+use icecore::clock::Clock;
 use icecore::identity::{Principal, Users};
-use icecore::policy::{self, Bundle, Names, Source};
+use icecore::policy::{self, Bundle, Names, Source, Usage};
 use icecore::snowflake::count::Count;
 use icecore::statement::{Catalogue, STACK_BYTES, Scope, Statement};
 use icecore_tests::python::folder;
@@ -186,7 +187,8 @@ fn decide() -> Result<()> {
     let statement = Statement::read(&format!("select {} from t", list.join(", ")), &scope);
     let principal = Principal::host_user("ci".to_owned(), 1000);
     let identity = principal.identity();
-    let judge = || policy::explain(&bundle, identity, "ACME", &catalogue, &statement);
+    let usage = Usage::unread(Clock::system().now());
+    let judge = || policy::explain(&bundle, identity, "ACME", &catalogue, &usage, &statement);
     let start = Instant::now();
     let verdict = judge();
     let first = start.elapsed();
