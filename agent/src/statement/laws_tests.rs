@@ -192,6 +192,8 @@ fn soup() -> impl Strategy<Value = String> {
         values insert into update set delete merge when matched then create or replace alter drop view function procedure task \
         language sql returns begin end declare let if else case loop do while return execute immediate using call show describe \
         grant to role revoke copy file_format put get list remove file:///a use database schema explain text like clone at before \
+        directed array object map cast timestamp nth_value date_part semantic_view metrics dimensions sample linear cluster \
+        primary key unique index include autoincrement clone copy tags contact all name dynamic refresh self execute project fn ^ ? \
         policy masking tag references default 'x' 'it''s' '\\x41' \"Q\" \"$1\" 1 2.5 null true cast exclude rename ilike replace";
     let words: Vec<&'static str> = words.split_whitespace().collect();
     prop::collection::vec(prop::sample::select(words), 0..24).prop_map(|words| words.join(" "))
