@@ -1,6 +1,6 @@
 //! Dynamic tables: the query behind AS, or the statement by which they refresh themselves.
 //!
-//! Source: Snowflake's reference, "CREATE DYNAMIC TABLE": `REFRESH USING (<INSERT or MERGE into SELF>)`.
+//! Source: Snowflake's reference, "CREATE DYNAMIC TABLE": `REFRESH USING (..)` of an INSERT or MERGE into SELF.
 
 use sqlparser::tokenizer::Token;
 
