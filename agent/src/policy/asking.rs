@@ -70,7 +70,9 @@ impl<'a> Asking<'a> {
     /// # Errors
     /// The reason; an error in any policy is one, so that a broken forbid cannot stop forbidding.
     pub(super) fn judge(&self, ask: &Ask) -> Verdict {
-        let satisfied = self.satisfied(ask)?;
+        let slice = self.slice(ask.verb)?;
+        let kept = self.kept.to(ask, || self.steady(slice, ask));
+        let satisfied = self.join(slice, ask, &kept)?;
         match (satisfied.forbids.is_empty(), satisfied.permits.is_empty()) {
             (true, true) => Err(self.nothing_permits(ask)),
             (true, false) => Ok(self.allowed_by(&satisfied)),
