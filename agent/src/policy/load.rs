@@ -241,18 +241,19 @@ impl<'l> Loading<'l> {
         let remedy = Remedy::read(text);
         let is_of_columns = is_about(policy, Verb::Project);
         let expected = match &remedy {
-            _ if policy.effect() == Effect::Permit => "`@remedy` on a forbid, found it on a permit",
-            None => "a remedy `mask:TRANSFORM` or `hold:GROUP`, found another",
-            Some(Remedy::Mask(_)) if !is_of_columns => {
-                "`mask` on the action `project` alone, found other actions"
-            }
-            Some(Remedy::Mask(_) | Remedy::Hold(_)) => "",
+            _ if policy.effect() == Effect::Permit => "`@remedy` on a forbid alone",
+            Err(expected) => expected,
+            Ok(Remedy::Mask(_)) if !is_of_columns => "`mask` on the action `project` alone",
+            Ok(Remedy::Mask(_) | Remedy::Hold(_)) => "",
         };
         match remedy {
-            Some(remedy) if expected.is_empty() => {
+            Ok(remedy) if expected.is_empty() => {
                 self.remedies.insert(PolicyId::new(id), remedy);
             }
-            Some(_) | None => self.error(source, at, format!("policy `{id}`: expected {expected}")),
+            Ok(_) | Err(_) => {
+                let text = format!("policy `{id}`: expected {expected}, found `{text}`");
+                self.error(source, at, text);
+            }
         }
     }
 

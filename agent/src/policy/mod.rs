@@ -7,6 +7,7 @@ mod ask;
 mod asking;
 mod bundle;
 mod context;
+mod detector;
 mod in_force;
 mod load;
 mod masked;
@@ -14,6 +15,7 @@ mod names;
 mod reads;
 mod remedy;
 mod slice;
+mod transform;
 mod usage;
 mod verb;
 mod verdicts;
@@ -23,9 +25,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use bundle::Bundle;
+pub use detector::{Detector, Detectors};
 pub use in_force::InForce;
 pub use load::{Gravity, PolicyProblem, Source};
 pub use names::Names;
+pub use transform::{HashScope, Places, Transform, Unit};
 pub use usage::{Stated, Taken, Usage, Used};
 
 use ask::{Ask, Resource};

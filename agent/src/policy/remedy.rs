@@ -2,24 +2,30 @@
 
 use std::fmt;
 
+use super::transform::Transform;
+
 /// What would have to be done for a forbidden statement to run. Neither is carried out yet: such a statement is refused.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Remedy {
     /// The column's values are changed on their way out, by this transform.
-    Mask(String),
+    Mask(Transform),
     /// Somebody of this group says yes first.
     Hold(String),
 }
 
 impl Remedy {
     /// Reads `mask:TRANSFORM` or `hold:GROUP`.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let (what, of) = text.split_once(':')?;
+    ///
+    /// # Errors
+    /// What was expected, in words.
+    pub(super) fn read(text: &str) -> Result<Self, &'static str> {
+        let expected = "a remedy `mask:TRANSFORM` or `hold:GROUP`";
+        let (what, of) = text.split_once(':').ok_or(expected)?;
         let is_word = !of.is_empty() && of.chars().all(|letter| letter.is_ascii_graphic());
-        match (what, is_word) {
-            ("mask", true) => Some(Self::Mask(of.to_owned())),
-            ("hold", true) => Some(Self::Hold(of.to_owned())),
-            (_, _) => None,
+        match what {
+            "mask" => Transform::read(of).map(Self::Mask),
+            "hold" if is_word => Ok(Self::Hold(of.to_owned())),
+            _ => Err(expected),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 
-use super::flow::Flow;
 use super::scope::Env;
 use super::{Clause, Walk};
 use crate::statement::meaning::Use;
@@ -45,23 +44,23 @@ impl Walk<'_> {
                 .into_iter()
                 .find(|(_, constant)| is_constant(constant))
                 .map(|(compared, _)| compared)
-        } else if let Expr::InList { expr, list, .. } = expr {
+        } else if let Expr::InList {
+            expr,
+            list,
+            negated: false,
+        } = expr
+        {
             list.iter().all(is_constant).then_some(expr)
         } else {
             None
         };
         match compared.map(Box::as_ref) {
             Some(column @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) => {
-                let flow = self.value(column, env, Clause::Rows)?;
-                Ok(is_one_column(&flow))
+                Ok(self.value(column, env, Clause::Rows)?.is_bare)
             }
             Some(_) | None => Ok(false),
         }
     }
-}
-
-fn is_one_column(flow: &Flow) -> bool {
-    flow.is_bare && flow.from.len() == 1
 }
 
 /// Tells whether an expression is a literal or a bind, with a sign at most: the same for each row.
