@@ -85,10 +85,21 @@ fn may_begin(token: &Token) -> bool {
     word.quote_style.is_none() && starts.any(|start| word.value.eq_ignore_ascii_case(start))
 }
 
+/// Tells whether the word before is one of a join's, which no table can be called.
+fn is_behind_join_kind(words: &Words<'_>, at: usize) -> bool {
+    let kinds = [
+        "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "NATURAL",
+    ];
+    at.checked_sub(1)
+        .is_some_and(|before| kinds.iter().any(|kind| words.sees(before, kind)))
+}
+
 fn form(words: &mut Words<'_>, at: usize, start: &str, around: Option<usize>) {
     match start {
         // "Join": a hint that says which side is read first.
-        "DIRECTED" if words.sees(at + 1, "JOIN") => words.leave_out(at, at + 1),
+        "DIRECTED" if words.sees(at + 1, "JOIN") && is_behind_join_kind(words, at) => {
+            words.leave_out(at, at + 1);
+        }
         "ARRAY" | "OBJECT" | "MAP" => structured_cast(words, at, around),
         "TIMESTAMP" if words.sees(at + 1, "WITH LOCAL TIME ZONE") => {
             words.leave_out(at + 1, at + 5);

@@ -173,9 +173,14 @@ impl Source {
         }))
     }
 
-    /// What the n-th column is made of, from 1.
+    /// What the n-th column is made of, from 1; of rows that share columns with others, any: whether those count is not
+    /// known.
     pub(super) fn nth(&self, number: usize) -> Flow {
-        nth(&self.shown(), number)
+        if self.shared.is_empty() && self.joined.is_empty() {
+            nth(&self.items, number)
+        } else {
+            self.whole().made()
+        }
     }
 
     /// Tells whether `qualifier` calls these rows: an alias, or the end of a table's path.

@@ -107,7 +107,8 @@ impl Walk<'_> {
                 return Ok(false);
             };
             let flow = self.value(column, env, Clause::Rows)?;
-            if !flow.is_bare {
+            // Of one of several columns in turn the count tells whether they are alike.
+            if !flow.is_bare || flow.from.len() != 1 {
                 return Ok(false);
             }
             counted.add(flow);

@@ -105,8 +105,16 @@ impl Walk<'_> {
         for name in shared {
             let mut both: Option<Found> = None;
             let rows = frame.sources.get(start..).unwrap_or_default();
-            for found in rows.iter().filter_map(|source| source.find(name)) {
-                self.note(&found.flow, Use::Join);
+            let found: Vec<Found> = rows.iter().filter_map(|source| source.find(name)).collect();
+            let pairs = found.iter().zip(found.iter().skip(1));
+            let is_plain = |one: &Found| one.flow.is_bare;
+            let are_alike = found.iter().all(is_plain)
+                && pairs
+                    .clone()
+                    .all(|(one, next)| self.are_alike(&one.flow, &next.flow));
+            let how = if are_alike { Use::Join } else { Use::Where };
+            for found in found {
+                self.note(&found.flow, how);
                 Found::join(&mut both, found);
             }
             for source in frame.sources.get_mut(left..).unwrap_or_default() {

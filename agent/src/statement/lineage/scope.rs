@@ -16,6 +16,8 @@ pub(super) struct Frame {
     pub(super) given: BTreeSet<String>,
     /// Whether `*` gives the columns in an order that is not known.
     pub(super) is_unplaced: bool,
+    /// Whether rows of FROM go by names that are not known: any qualifier may be theirs.
+    pub(super) hides_names: bool,
     /// Whether these are the parameters of a lambda, which have no places.
     pub(super) is_lambda: bool,
 }
@@ -40,7 +42,8 @@ impl Env<'_> {
                 &mut found,
                 Found {
                     flow,
-                    is_sure: true,
+                    // Whether a column of a query around comes before it, no page says.
+                    is_sure: false,
                 },
             );
         } else if found.is_none() && self.frame.given.contains(name) {
@@ -70,10 +73,28 @@ impl Env<'_> {
     pub(super) fn find_in(&self, qualifier: &[String], name: &str) -> Option<Flow> {
         let called = self.called(qualifier);
         if called.is_empty() {
-            return self.outer.and_then(|outer| outer.find_in(qualifier, name));
+            let outer = self.outer.and_then(|outer| outer.find_in(qualifier, name));
+            return self.beside_unnamed(name, outer);
         }
         let found = of_sources(&called, name).map(|found| found.flow);
         Some(found.unwrap_or_else(|| whole(&called)))
+    }
+
+    /// Adds to what a qualifier means outside what it may mean here, where rows have no name, or one that is not known.
+    fn beside_unnamed(&self, name: &str, outer: Option<Flow>) -> Option<Flow> {
+        let sources = self.frame.sources.iter();
+        let unnamed: Vec<&Source> = sources
+            .filter(|source| self.frame.hides_names || source.names.is_empty())
+            .collect();
+        if unnamed.is_empty() || (outer.is_none() && !self.frame.hides_names) {
+            return outer;
+        }
+        let found = of_sources(&unnamed, name).map(|found| found.flow);
+        let mut flow = found.unwrap_or_else(|| whole(&unnamed));
+        if let Some(outer) = outer {
+            flow.or(outer);
+        }
+        Some(flow)
     }
 
     /// Lists the rows of this query that a qualifier calls; several if two members of FROM go by one name.

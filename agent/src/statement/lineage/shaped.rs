@@ -91,9 +91,12 @@ impl Walk<'_> {
                 flow: made.clone().made(),
             });
         }
+        let has_names = aggregates.len() > 1 || aggregates.iter().any(|one| one.alias.is_some());
         for value in values {
             self.value(&value.expr, env, Clause::List)?;
             let name = match &value.alias {
+                // An aggregate's own name stands in the column's.
+                _ if has_names => None,
                 Some(alias) => Some(fold(alias)?),
                 None => plain_text(&value.expr),
             };
@@ -125,6 +128,8 @@ impl Walk<'_> {
         for column in columns {
             let one = self.value(&column.expr, env, Clause::List)?;
             named_in(&column.expr, &mut gone);
+            // Nulls give no row, unless it is said.
+            self.note(&one, Use::Where);
             match &mut flow {
                 None => flow = Some(one),
                 Some(flow) => flow.or(one),
@@ -175,6 +180,8 @@ impl Walk<'_> {
                 .sources
                 .push(Source::named(vec![fold(&symbol.symbol)?], items.clone()));
         }
+        // The pattern may have symbols that are not defined, which stand for any row.
+        inner.hides_names = true;
         let env = Env {
             frame: &inner,
             outer,

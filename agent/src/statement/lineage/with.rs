@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Cte, SetExpr, SetOperator, SetQuantifier, With};
 
-use super::flow::Item;
+use super::flow::{Flow, Item};
 use super::names::fold;
 use super::query::renamed;
 use super::scope::Env;
@@ -39,12 +39,18 @@ impl Walk<'_> {
             .iter()
             .map(|column| fold(&column.name))
             .collect::<Result<_, _>>()?;
+        let mut body = cte.query.body.as_ref();
+        while let SetExpr::Query(inner) = body
+            && inner.with.is_none()
+        {
+            body = inner.body.as_ref();
+        }
         let SetExpr::SetOperation {
             left,
             op: SetOperator::Union,
             set_quantifier: SetQuantifier::All | SetQuantifier::AllByName,
             right: _,
-        } = cte.query.body.as_ref()
+        } = body
         else {
             return Ok(renamed(self.query(&cte.query, outer)?, &columns));
         };
@@ -62,7 +68,7 @@ impl Walk<'_> {
             });
             let next = self.query(&cte.query, outer);
             self.ctes.truncate(known);
-            let next = renamed(next?, &columns);
+            let next = both(&items, renamed(next?, &columns));
             if next == items {
                 return Ok(items);
             }
@@ -72,4 +78,30 @@ impl Walk<'_> {
             "a recursive query whose columns do not settle",
         ))
     }
+}
+
+/// Joins what two readings say of the columns: what came once stays. A name in the query may be a table's in one branch, and
+/// the query's own in the next.
+fn both(before: &[Item], next: Vec<Item>) -> Vec<Item> {
+    let is_known = before.iter().chain(&next).all(Item::is_one);
+    if is_known && before.len() == next.len() {
+        let pairs = before.iter().zip(next);
+        return pairs.map(|(before, next)| joined(before, next)).collect();
+    }
+    let mut all = vec![Item::Unplaced];
+    for item in before.iter().chain(&next) {
+        if !all.contains(item) {
+            all.push(item.clone());
+        }
+    }
+    all
+}
+
+fn joined(before: &Item, next: Item) -> Item {
+    let (Item::One { flow: earlier, .. }, Item::One { name, flow }) = (before, next) else {
+        return Item::Unplaced;
+    };
+    let mut flow: Flow = flow;
+    flow.or(earlier.clone());
+    Item::One { name, flow }
 }
