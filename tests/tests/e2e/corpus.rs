@@ -187,7 +187,10 @@ fn a_sample_of_the_corpus_is_refused_and_allowed_as_it_says() -> Result<()> {
     let mut world = world()?;
     serve(&mut world, None)?;
     let cases = read("corpus", |file: Statements| file.case)?;
-    let plain = |case: &&Case| case.earlier.is_none() && case.binds.is_empty();
+    // The emulator cuts a text at each semicolon, in a block's body too.
+    let plain = |case: &&Case| {
+        case.earlier.is_none() && case.binds.is_empty() && !case.sql.contains(';')
+    };
     let sample: Vec<&Case> = cases
         .iter()
         .filter(plain)
