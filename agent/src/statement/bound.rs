@@ -30,6 +30,10 @@ pub(super) enum Unbound {
     Within,
     #[error("the text has binds of both forms, `?` and `:1`, whose order is not sure")]
     Mixed,
+    #[error(
+        "the text has MATCH_RECOGNIZE, in whose pattern `?` is no bind, so that their order is not sure"
+    )]
+    Pattern,
 }
 
 /// Puts the texts in the places of the binds that name something; all others stay.
@@ -66,6 +70,7 @@ pub(super) fn named_by_binds(
     for (place, length, number) in named {
         let text = match (binds, binds.and_then(|binds| binds.at(number))) {
             _ if marks > 0 && numbers > 0 => Err(Unbound::Mixed),
+            _ if marks > 0 && has_pattern(&tokens) => Err(Unbound::Pattern),
             (None, _) => Err(Unbound::Within),
             (_, None) => Err(Unbound::Nothing),
             (_, Some(Bind::Several)) => Err(Unbound::Several),
@@ -93,6 +98,16 @@ pub(super) fn named_by_binds(
         Some(shared) => Err(Unreadable::Shared(shared)),
         None => Ok(replaced),
     }
+}
+
+/// Tells whether a text may hold a pattern of rows, where `?` says how often.
+fn has_pattern(tokens: &[TokenWithSpan]) -> bool {
+    tokens.iter().any(|token| {
+        let Token::Word(word) = &token.token else {
+            return false;
+        };
+        word.value.eq_ignore_ascii_case("MATCH_RECOGNIZE")
+    })
 }
 
 /// Lists the places of the tokens that mean something.
