@@ -16,9 +16,13 @@ impl Command<'_> {
         self.kind = Kind::Alter;
         if cursor.sees("ACCOUNT") || cursor.sees("ORGANIZATION") {
             self.of_account(Action::Alter);
+            if cursor.holds("TAG") {
+                self.retag();
+            }
             return Ok(());
         }
-        let object = self.named(&mut cursor, Action::Alter)?;
+        let (words, object) = self.subject(&mut cursor, Action::Alter)?;
+        self.alters(words);
         self.altered(&object, cursor)
     }
 
@@ -29,17 +33,20 @@ impl Command<'_> {
             if here.eat(words) {
                 let names = here.name()?;
                 self.touch(action, object.class(), names);
+                self.moves(object.class());
                 return done(&here);
             }
         }
         if object.class() == Class::Task && cursor.find("MODIFY AS") {
             return self.kept(cursor.rest());
         }
-        if cursor.find("MODIFY ACTION") {
+        // A table's column may be called so.
+        let is_alert = object.class() == Class::Object;
+        if is_alert && cursor.find("MODIFY ACTION") {
             return self.kept(cursor.rest());
         }
         let mut condition = cursor.clone();
-        if condition.find("MODIFY CONDITION") {
+        if is_alert && condition.find("MODIFY CONDITION") {
             self.meaning.doubt(CONDITION);
             return self.expression(condition.rest());
         }
@@ -52,8 +59,12 @@ impl Command<'_> {
             .iter()
             .any(|word| cursor.holds(word));
         if holds_columns && changes {
-            self.meaning
-                .doubt("tags and policies change, on which rules about columns may rest");
+            self.retag();
+        }
+        if object.class() == Class::Database
+            && (cursor.holds("REPLICATION") || cursor.holds("FAILOVER"))
+        {
+            self.replicates();
         }
         let mut cluster = cursor.clone();
         if cluster.find("CLUSTER BY") {
@@ -67,31 +78,11 @@ impl Command<'_> {
         if cursor.eat("SET BODY") {
             return self.policy_body(cursor);
         }
-        self.calls(cursor.clone())?;
+        self.made(object, cursor.clone())?;
         if object.class().depth() < 2 && cursor.holds("ACCOUNTS") {
             return Ok(());
         }
         self.others(cursor)
-    }
-
-    /// Reads the values that new columns are given: a call in one runs whenever a row is added.
-    fn calls(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
-        while cursor.peek().is_some() {
-            if cursor.eat("DEFAULT")
-                || (cursor.sees("AS") && cursor.after(1) == Some(&Token::LParen))
-            {
-                let _word = cursor.eat("AS");
-                let start = cursor.clone();
-                let _value = cursor.dotted();
-                if cursor.peek() == Some(&Token::LParen) {
-                    cursor.brackets();
-                    self.expression(start.until(&cursor))?;
-                }
-                continue;
-            }
-            cursor.skip();
-        }
-        Ok(())
     }
 
     /// Reads other objects that clauses name: stages, and whatever is named with its schema.

@@ -10,7 +10,8 @@ use crate::statement::meaning::Meaning;
 use crate::statement::object::Class;
 use crate::statement::parse::Unreadable;
 
-/// Reads which objects the options of COPY INTO and the clauses of CREATE TABLE name beside their tables and places.
+/// Reads which objects the options of COPY INTO and the clauses of CREATE TABLE name beside their tables and places,
+/// and whether CREATE TABLE sets tags.
 pub(in crate::statement) fn beside(
     text: &str,
     tokens: &[TokenWithSpan],
@@ -60,6 +61,7 @@ impl Command<'_> {
 
     /// Asks about policies and contacts that are named with their schema, which may be another's.
     fn of_table(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
+        self.tagged(cursor.clone());
         let mut contacts = cursor.clone();
         while cursor.find("JOIN POLICY") {
             self.elsewhere(&mut cursor)?;

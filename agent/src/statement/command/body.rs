@@ -68,11 +68,7 @@ impl Command<'_> {
     pub(super) fn copied(&mut self, object: &Object) -> Result<(), Unreadable> {
         if let Found::Relation(_) = self.catalogue.relation(object.path()) {
             // A view's text counts too.
-            let names = object.path().names().iter();
-            let quoted: Vec<String> = names
-                .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
-                .collect();
-            return self.kept(&format!("select * from {}", quoted.join(".")));
+            return self.kept(&format!("select * from {}", quoted(object)));
         }
         self.meaning.touch(Action::Read, object.clone());
         let column = Column {
@@ -82,6 +78,15 @@ impl Command<'_> {
         self.meaning.use_column(Use::Store, column);
         Ok(())
     }
+}
+
+/// Writes an object's name so that it is read back as it is.
+pub(super) fn quoted(object: &Object) -> String {
+    let names = object.path().names().iter();
+    let quoted: Vec<String> = names
+        .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
+        .collect();
+    quoted.join(".")
 }
 
 /// Gives a text that may stand in brackets: it opens all that it closes, and is one.

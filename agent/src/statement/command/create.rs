@@ -90,6 +90,20 @@ impl Command<'_> {
         let object = self.touch(Action::Create, class, names.clone());
         for action in again {
             self.touch(*action, class, names.clone());
+            if *action == Action::Drop {
+                self.removes(words);
+            } else {
+                self.alters(words);
+            }
+        }
+        if class == Class::Account {
+            self.alters(words);
+        }
+        if matches!(class, Class::Database | Class::Schema | Class::Table) {
+            self.tagged(cursor.clone());
+        }
+        if class == Class::Table && again.contains(&Action::Alter) {
+            self.reshaped(&cursor);
         }
         if words.contains("ICEBERG") {
             // Its files lie in a volume outside.
@@ -141,6 +155,7 @@ impl Command<'_> {
         is_recursive: bool,
     ) -> Result<(), Unreadable> {
         self.kind = Kind::Create;
+        self.tagged(cursor.clone());
         let _perhaps = cursor.eat("IF NOT EXISTS");
         let start = cursor.clone();
         let names = cursor.name()?;
@@ -212,6 +227,14 @@ impl Command<'_> {
             self.meaning.touch(Action::Read, source);
             self.meaning
                 .doubt("all that is in a clone's source is in the clone");
+            self.moves(object.class());
+            return Ok(());
+        }
+        let mut copy = cursor.clone();
+        if copy.eat("FROM BACKUP SET") || copy.eat("FROM SNAPSHOT SET") {
+            let names = copy.name()?;
+            self.touch(Action::Read, Class::Object, names);
+            self.moves(object.class());
             return Ok(());
         }
         if words == "DATABASE" && (cursor.sees("FROM") || cursor.holds("REPLICA")) {

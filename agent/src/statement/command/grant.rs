@@ -41,6 +41,8 @@ impl Command<'_> {
             if !cursor.eat("IN") {
                 return Err(KIND);
             }
+            self.meaning
+                .hide("rights change on all objects of a kind, which the text does not name");
         }
         self.named(cursor, Action::Grant).map(drop)
     }

@@ -17,6 +17,7 @@ mod cursor;
 mod dynamic;
 mod files;
 mod grant;
+mod rests;
 mod show;
 
 use std::collections::BTreeSet;
@@ -315,27 +316,40 @@ impl Command<'_> {
 
     /// Reads the class and name of what a command is about.
     fn named(&mut self, cursor: &mut Cursor<'_>, action: Action) -> Result<Object, Unreadable> {
+        let (_, object) = self.subject(cursor, action)?;
+        Ok(object)
+    }
+
+    /// Reads the same, and gives the words for the kind of object too.
+    fn subject(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        action: Action,
+    ) -> Result<(&'static str, Object), Unreadable> {
         let _how = classes::modifiers(cursor);
-        let (_, class) = classes::class(cursor).ok_or(KIND)?;
+        let (words, class) = classes::class(cursor).ok_or(KIND)?;
         let _perhaps = cursor.eat("IF EXISTS") || cursor.eat("IF NOT EXISTS");
         let names = cursor.name()?;
         cursor.brackets();
-        Ok(self.touch(action, class, names))
+        Ok((words, self.touch(action, class, names)))
     }
 
     fn drop_(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
         self.kind = Kind::Drop;
-        self.named(&mut cursor, Action::Drop)?;
+        let (words, _) = self.subject(&mut cursor, Action::Drop)?;
+        self.removes(words);
         let _how = cursor.eat("CASCADE") || cursor.eat("RESTRICT");
         done(&cursor)
     }
 
     fn undrop(&mut self, mut cursor: Cursor<'_>) -> Result<(), Unreadable> {
         self.kind = Kind::Create;
-        let object = self.named(&mut cursor, Action::Create)?;
+        let (words, object) = self.subject(&mut cursor, Action::Create)?;
+        self.removes(words);
         if cursor.eat("RENAME TO") {
             let names = cursor.name()?;
             self.touch(Action::Create, object.class(), names);
+            self.moves(object.class());
         }
         Ok(())
     }
