@@ -106,8 +106,9 @@ impl Command<'_> {
             self.reshaped(&cursor);
         }
         if words.contains("ICEBERG") {
-            // Its files lie in a volume outside.
+            // Its files lie in a volume outside, and so does each row that is written to it.
             self.of_account(Action::Create);
+            self.of_account(Action::Unload);
         }
         match (class, words) {
             (Class::Function | Class::Procedure, _) => self.code(words, cursor),
