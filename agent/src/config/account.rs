@@ -18,6 +18,9 @@ const ALIASES: List = List {
 /// What a name at Snowflake must look like.
 pub(super) const NAME: &str = "a name of 1 to 255 characters without control characters";
 
+/// What the name of an account must look like: JWTs and policies join it to others by dots.
+const ACCOUNT_NAME: &str = "a name of 1 to 255 characters without dots and control characters";
+
 /// Reads all accounts; there must be one, and no host name may lead to two.
 pub(super) fn accounts(
     sections: Vec<Section<'_>>,
@@ -89,7 +92,7 @@ fn account(mut section: Section<'_>, issuers: &[String]) -> Account {
     let mut account = Account {
         aliases,
         name: section
-            .optional("name", NAME, name)
+            .optional("name", ACCOUNT_NAME, own_name)
             .unwrap_or_else(|| account_name(&host)),
         user: section.required("user", NAME, "\"ICECORE_SVC\"", name),
         role: section.required("role", NAME, "\"ANALYST\"", name),
@@ -135,6 +138,11 @@ fn tag_canary(mut section: Section<'_>) -> TagCanary {
 fn account_host(value: &Value) -> Option<String> {
     let host = value.as_str()?;
     is_account_host(host).then(|| host.to_owned())
+}
+
+/// Reads the name of an account.
+fn own_name(value: &Value) -> Option<String> {
+    name(value).filter(|name| !name.contains('.'))
 }
 
 /// Reads a name at Snowflake.

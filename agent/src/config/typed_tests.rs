@@ -406,6 +406,14 @@ fn accounts_are_named_by_their_host_unless_told() {
 }
 
 #[test]
+fn the_name_of_an_account_has_no_dots() {
+    let told = "account[0].name: expected a name of 1 to 255 characters without dots and control characters, found \
+        \"ACME.EU\"";
+    check(&format!("{LEAST}name = \"ACME.EU\"\n"), &[told]);
+    check(&format!("{LEAST}name = \"acme eu\"\n"), &[]);
+}
+
+#[test]
 fn what_is_missing_is_called_required_and_shown() {
     check(
         "[[account]]\n",
