@@ -236,7 +236,7 @@ fn tagged<'t>(
 }
 
 /// Writes an entity's id: the account, then the names.
-fn id(account: &str, path: &Path) -> String {
+pub(super) fn id(account: &str, path: &Path) -> String {
     format!("{account}.{path}")
 }
 
@@ -248,7 +248,8 @@ pub(super) fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
     Ok(EntityUid::from_type_name_and_id(name, EntityId::new(id)))
 }
 
-fn type_name(class: Class) -> &'static str {
+/// Names the type of entities that a class has.
+pub(super) fn type_name(class: Class) -> &'static str {
     match class {
         Class::Account => "Account",
         Class::Database => "Database",

@@ -19,7 +19,10 @@ use super::slice::{Sides, Slice};
 use super::usage::{Taken, Usage};
 use super::verb::{VERBS, Verb};
 use super::verdicts::{Answers, Satisfied};
-use super::{DEFAULT_RULE, ERROR_RULE, Reason, TAGS_RULE, UNKNOWN_USE_RULE, context};
+use super::{
+    DEFAULT_RULE, ERROR_RULE, RELATION_RULE, Reason, TAGS_RULE, UNKNOWN_USE_RULE, UNSETTLED_RULE,
+    context,
+};
 use crate::identity::Identity;
 use crate::statement::Kind;
 
@@ -236,7 +239,6 @@ impl<'a> Asking<'a> {
 
     /// Lists the actions that are allowed of the same resource, for the text of a refusal.
     fn allowed(&self, ask: &Ask) -> String {
-        let is_column = |verb: Verb| matches!(verb, Verb::Project | Verb::Filter);
         let may = |verb: &Verb| {
             let ask = Ask {
                 verb: *verb,
@@ -247,7 +249,7 @@ impl<'a> Asking<'a> {
         };
         let alike = VERBS
             .into_iter()
-            .filter(|verb| is_column(*verb) == is_column(ask.verb));
+            .filter(|verb| verb.is_of_columns() == ask.verb.is_of_columns());
         let allowed: Vec<&str> = alike.filter(may).map(Verb::name).collect();
         if allowed.is_empty() {
             "nothing".to_owned()
@@ -278,7 +280,7 @@ fn unclear(slice: &Slice, ask: &Ask) -> Option<Reason> {
             "policies of `{action}` look at what it is, and this is {}; write names with database and schema, and columns by name",
             resource.told()
         );
-        ("unsettled", text)
+        (UNSETTLED_RULE, text)
     } else if slice.looks_at_tags && resource.has_unknown_tags() {
         let text = format!(
             "policies of `{action}` look at tags, and those of {} are not known",
@@ -290,7 +292,7 @@ fn unclear(slice: &Slice, ask: &Ask) -> Option<Reason> {
             "policies forbid `{action}` of some columns, and {} may be one of them by another name: Icecore does not know what it is of",
             resource.told()
         );
-        ("unknown-relation", text)
+        (RELATION_RULE, text)
     } else {
         return None;
     };

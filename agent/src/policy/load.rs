@@ -5,24 +5,21 @@ use std::fmt;
 use std::str::FromStr;
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationError,
-    ValidationMode, Validator,
+    Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, Validator,
 };
 use miette::Diagnostic;
 
-use super::masked;
+use super::RULES;
+use super::annotations;
 use super::names::{self, Names};
 use super::remedy::Remedy;
-use super::slice::{Slice, slices};
+use super::slice::{Slice, looks_at_tags, slices, speaks_of};
 use super::verb::{VERBS, Verb};
 use crate::config::{line_and_column, nearest};
 use crate::statement::Use;
 
 /// The world as policies see it.
 const SCHEMA: &str = include_str!("icecore.cedarschema");
-
-/// Annotations that a policy may carry.
-const ANNOTATIONS: [&str; 6] = ["id", "reason", "instead", "remedy", "flag", "masked_use"];
 
 /// One policy file's name and text.
 #[derive(Clone, Debug)]
@@ -113,6 +110,8 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         remedies: BTreeMap::new(),
         flags: BTreeMap::new(),
         masked_uses: BTreeMap::new(),
+        settled: BTreeSet::new(),
+        told: BTreeSet::new(),
         sources: BTreeMap::new(),
         problems: Vec::new(),
     };
@@ -139,7 +138,9 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         });
         BTreeMap::new()
     });
-    problems.sort_by(|one, other| (&one.file, one.place).cmp(&(&other.file, other.place)));
+    let order = |one: &PolicyProblem| (one.file.clone(), one.place, one.text.clone());
+    problems.sort_by_cached_key(order);
+    problems.dedup();
     if problems.iter().any(|one| one.gravity == Gravity::Error) {
         return Err(problems);
     }
@@ -157,14 +158,18 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
 }
 
 /// Policies on their way into a bundle.
-struct Loading<'l> {
+pub(super) struct Loading<'l> {
     names: &'l Names<'l>,
     policies: PolicySet,
-    reasons: BTreeMap<PolicyId, String>,
-    instead: BTreeMap<PolicyId, String>,
-    remedies: BTreeMap<PolicyId, Remedy>,
-    flags: BTreeMap<PolicyId, String>,
-    masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
+    pub(super) reasons: BTreeMap<PolicyId, String>,
+    pub(super) instead: BTreeMap<PolicyId, String>,
+    pub(super) remedies: BTreeMap<PolicyId, Remedy>,
+    pub(super) flags: BTreeMap<PolicyId, String>,
+    pub(super) masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
+    /// The policies of which Cedar would only say again what was told.
+    settled: BTreeSet<PolicyId>,
+    /// The warnings of names that were told: of each once, however many policies have it.
+    told: BTreeSet<String>,
     /// The file of each policy.
     sources: BTreeMap<PolicyId, &'l Source>,
     problems: Vec<PolicyProblem>,
@@ -192,8 +197,19 @@ impl<'l> Loading<'l> {
 
     fn add(&mut self, source: &'l Source, policy: &Policy) {
         let at = names::offset_of(policy);
-        for stray in names::strays(policy, self.names) {
-            self.tell(stray.gravity, source, stray.offset, stray.text);
+        let called = policy.annotation("id").unwrap_or("without an id");
+        let no_principals = names::no_principals(policy);
+        let has_no_principal = !no_principals.is_empty();
+        for stray in no_principals
+            .into_iter()
+            .chain(names::strays(policy, self.names))
+        {
+            let is_told =
+                stray.gravity == Gravity::Warning && !self.told.insert(stray.text.clone());
+            if !is_told {
+                let text = format!("policy `{called}`: {}", stray.text);
+                self.tell(stray.gravity, source, stray.offset, text);
+            }
         }
         let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
             let text = policy.to_string();
@@ -201,97 +217,35 @@ impl<'l> Loading<'l> {
             let text = format!("expected `@id(\"…\")` on each policy, found none on `{head}`");
             return self.error(source, at, text);
         };
-        for (name, _) in policy.annotations() {
-            if !ANNOTATIONS.contains(&name) {
-                let text =
-                    format!("policy `{id}`: annotation `@{name}` has no effect in this version");
-                self.error(source, at, text);
-            }
+        if RULES.contains(&id) {
+            let text = format!(
+                "policy `{id}`: expected an id of its own, found the name of a rule of Icecore's"
+            );
+            self.error(source, annotations::offset_of(policy, "id"), text);
         }
+        self.add_annotations(source, policy, id);
+        self.warn_of_tags(source, policy, id);
         let cedar_id = PolicyId::new(id);
-        for (name, texts) in [
-            ("reason", &mut self.reasons),
-            ("instead", &mut self.instead),
-        ] {
-            if let Some(text) = policy.annotation(name) {
-                texts.insert(cedar_id.clone(), text.to_owned());
-            }
-        }
-        for name in ["reason", "instead"] {
-            if policy.effect() == Effect::Permit && policy.annotation(name).is_some() {
-                let text =
-                    format!("policy `{id}`: expected `@{name}` on a forbid, found it on a permit");
-                self.error(source, at, text);
-            }
-        }
-        self.add_remedy(source, policy, id, at);
-        self.add_flag(source, policy, id, at);
-        self.add_masked_uses(source, policy, id, at);
         if self.policies.add(policy.new_id(cedar_id.clone())).is_err() {
             let text = format!("policy `{id}`: expected an id of its own, found it twice");
-            return self.error(source, at, text);
+            return self.error(source, annotations::offset_of(policy, "id"), text);
+        }
+        if has_no_principal {
+            self.settled.insert(cedar_id.clone());
         }
         self.sources.insert(cedar_id, source);
     }
 
-    fn add_remedy(&mut self, source: &'l Source, policy: &Policy, id: &str, at: Option<usize>) {
-        let Some(text) = policy.annotation("remedy") else {
-            return;
-        };
-        let remedy = Remedy::read(text);
-        let is_of_columns = is_about(policy, Verb::Project);
-        let expected = match &remedy {
-            _ if policy.effect() == Effect::Permit => "`@remedy` on a forbid alone",
-            Err(expected) => expected,
-            Ok(Remedy::Mask(_)) if !is_of_columns => "`mask` on the action `project` alone",
-            Ok(Remedy::Mask(_) | Remedy::Hold(_)) => "",
-        };
-        match remedy {
-            Ok(remedy) if expected.is_empty() => {
-                self.remedies.insert(PolicyId::new(id), remedy);
-            }
-            Ok(_) | Err(_) => {
-                let text = format!("policy `{id}`: expected {expected}, found `{text}`");
-                self.error(source, at, text);
-            }
+    /// Warns of a policy that looks at tags and speaks of nothing that has any here.
+    fn warn_of_tags(&mut self, source: &'l Source, policy: &Policy, id: &str) {
+        let mut verbs = VERBS.into_iter().filter(|verb| verb.is_of_columns());
+        if looks_at_tags(policy) && !verbs.any(|verb| speaks_of(policy, verb)) {
+            let text = format!(
+                "policy `{id}`: expected an action of columns (`project`, `filter`) where tags are looked at, found \
+                 others, and nothing but columns has tags here"
+            );
+            self.tell(Gravity::Warning, source, names::offset_of(policy), text);
         }
-    }
-
-    fn add_masked_uses(
-        &mut self,
-        source: &'l Source,
-        policy: &Policy,
-        id: &str,
-        at: Option<usize>,
-    ) {
-        let Some(text) = policy.annotation("masked_use") else {
-            return;
-        };
-        let is_of_uses = policy.effect() == Effect::Permit && is_about(policy, Verb::Filter);
-        match masked::read(text).filter(|_| is_of_uses) {
-            Some(uses) => {
-                self.masked_uses.insert(PolicyId::new(id), uses);
-            }
-            None => {
-                let known = masked::USES.map(Use::name).join(", ");
-                let text = format!(
-                    "policy `{id}`: expected `@masked_use` on a permit of the action `filter` alone, with names of {known}, found another"
-                );
-                self.error(source, at, text);
-            }
-        }
-    }
-
-    fn add_flag(&mut self, source: &'l Source, policy: &Policy, id: &str, at: Option<usize>) {
-        let Some(text) = policy.annotation("flag") else {
-            return;
-        };
-        if policy.effect() == Effect::Forbid {
-            let text = format!("policy `{id}`: expected `@flag` on a permit, found it on a forbid");
-            return self.error(source, at, text);
-        }
-        self.flags
-            .insert(PolicyId::new(id), format!("{id}: {text}"));
     }
 
     /// Checks the policies against the schema.
@@ -299,6 +253,9 @@ impl<'l> Loading<'l> {
         let result =
             Validator::new(schema.clone()).validate(&self.policies, ValidationMode::Strict);
         for error in result.validation_errors() {
+            if self.settled.contains(error.policy_id()) {
+                continue;
+            }
             let mut text = said(error);
             if matches!(error, ValidationError::UnrecognizedActionId(_)) {
                 let known: Vec<&str> = VERBS.into_iter().map(Verb::name).collect();
@@ -316,10 +273,8 @@ impl<'l> Loading<'l> {
         for warning in result.validation_warnings() {
             let (id, text) = (warning.policy_id(), said(warning));
             // What makes a policy impossible is told already where it is an error.
-            if !result
-                .validation_errors()
-                .any(|error| error.policy_id() == id)
-            {
+            let mut errors = result.validation_errors();
+            if !self.settled.contains(id) && !errors.any(|error| error.policy_id() == id) {
                 self.of_policy(Gravity::Warning, id, offset(warning), text);
             }
         }
@@ -337,7 +292,7 @@ impl<'l> Loading<'l> {
         }
     }
 
-    fn error(&mut self, source: &Source, offset: Option<usize>, text: String) {
+    pub(super) fn error(&mut self, source: &Source, offset: Option<usize>, text: String) {
         self.tell(Gravity::Error, source, offset, text);
     }
 
@@ -351,23 +306,18 @@ impl<'l> Loading<'l> {
     }
 }
 
-/// Tells whether a policy names this action and no other.
-fn is_about(policy: &Policy, verb: Verb) -> bool {
-    let is_it = |action: &EntityUid| action.id().unescaped() == verb.name();
-    match policy.action_constraint() {
-        ActionConstraint::Any => false,
-        ActionConstraint::In(actions) => actions.iter().all(is_it),
-        ActionConstraint::Eq(action) => is_it(&action),
-    }
-}
-
 /// Finds the byte that a diagnostic is about.
 fn offset(told: &impl Diagnostic) -> Option<usize> {
     Some(told.labels()?.next()?.offset())
 }
 
-/// Gives a diagnostic's text and its help, in one line.
+/// Gives a diagnostic's text and its help, in one line; the same of each action, since all have one context.
 fn said(told: &(impl Diagnostic + fmt::Display)) -> String {
     let help = told.help().map(|help| format!(" ({help})"));
-    format!("{told}{}", help.unwrap_or_default()).replace('\n', " ")
+    let mut text = format!("{told}{}", help.unwrap_or_default()).replace('\n', " ");
+    for verb in VERBS {
+        let of_action = format!(" in context for Icecore::Action::\"{}\"", verb.name());
+        text = text.replace(&of_action, " in context");
+    }
+    text
 }

@@ -25,13 +25,19 @@ pub(super) const USES: [Use; 8] = [
 ];
 
 /// Reads names of uses, with spaces between.
-pub(super) fn read(text: &str) -> Option<BTreeSet<Use>> {
-    let find = |name: &str| USES.into_iter().find(|one| one.name() == name);
+///
+/// # Errors
+/// The first word that is no use's name; an empty one if there is no word.
+pub(super) fn read(text: &str) -> Result<BTreeSet<Use>, &str> {
+    let find = |name| {
+        let mut uses = USES.into_iter();
+        uses.find(|one| one.name() == name).ok_or(name)
+    };
     let uses: BTreeSet<Use> = text
         .split_ascii_whitespace()
         .map(find)
-        .collect::<Option<_>>()?;
-    Some(uses).filter(|uses| !uses.is_empty())
+        .collect::<Result<_, _>>()?;
+    if uses.is_empty() { Err("") } else { Ok(uses) }
 }
 
 /// Lists the uses of each column but those that give its value.

@@ -3,6 +3,7 @@
 //! A statement is allowed when a policy permits its action and none forbids it. Everything else is refused: no
 //! policy, an error while one is evaluated, a statement that cannot be read.
 
+mod annotations;
 mod ask;
 mod asking;
 mod bundle;
@@ -12,6 +13,7 @@ mod in_force;
 mod load;
 mod masked;
 mod names;
+mod object_ids;
 mod reads;
 mod remedy;
 mod slice;
@@ -58,8 +60,28 @@ pub const HIDDEN_RULE: &str = "unknown-effects";
 
 /// Name of the rule that refuses where policies read what was used and nobody knows it.
 pub const UNKNOWN_USE_RULE: &str = "unknown-use";
+
 /// Name of the rule that refuses where policies look at tags that nobody can tell.
 pub const TAGS_RULE: &str = "unknown-tags";
+
+/// Name of the rule that refuses where policies look at what an object is, and only a part of its path is known.
+pub const UNSETTLED_RULE: &str = "unsettled";
+
+/// Name of the rule that refuses a column which may be a forbidden one under another name.
+pub const RELATION_RULE: &str = "unknown-relation";
+
+/// The names of all rules that are no policies; no policy may have one of them.
+const RULES: [&str; 9] = [
+    DEFAULT_RULE,
+    UNREADABLE_RULE,
+    ERROR_RULE,
+    LINEAGE_RULE,
+    HIDDEN_RULE,
+    UNKNOWN_USE_RULE,
+    TAGS_RULE,
+    UNSETTLED_RULE,
+    RELATION_RULE,
+];
 
 /// Why a statement is refused, or in `observe` would have been.
 #[derive(Clone, Debug, PartialEq, Eq)]

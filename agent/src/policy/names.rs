@@ -1,9 +1,12 @@
 //! Names in policies that exist nowhere: a permit or a forbid that holds one never does what its author meant.
 
 use cedar_policy::Policy;
-use cedar_policy_core::ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Policy as Tree, Var};
+use cedar_policy_core::ast::{
+    BinaryOp, EntityType, EntityUID, Expr, ExprKind, Literal, Policy as Tree, Var,
+};
 
 use super::load::Gravity;
+use super::object_ids;
 use crate::config::nearest;
 use crate::identity::Users;
 use crate::statement::Kind;
@@ -13,7 +16,7 @@ use crate::statement::Kind;
 pub struct Names<'n> {
     /// The accounts of its config; none where the config cannot be read, and then no account counts as unknown.
     pub accounts: Option<&'n [&'n str]>,
-    /// Its users.
+    /// Its users; no name counts as unknown where the accounts are not known, since policies may be for another host then.
     pub users: &'n Users,
     /// The issuers of identities in its config; none where the config cannot be read, as with the accounts.
     pub issuers: Option<&'n [&'n str]>,
@@ -37,51 +40,108 @@ pub(super) fn offset_of(policy: &Policy) -> Option<usize> {
 pub(super) fn strays(policy: &Policy, names: &Names<'_>) -> Vec<Stray> {
     let tree: &Tree = policy.as_ref();
     let whole = tree.condition();
-    let policy = policy.annotation("id").unwrap_or("without an id");
+    let misplaced: Vec<&EntityUID> = whole.subexpressions().flat_map(misplaced).collect();
     let mut strays = Vec::new();
     for part in whole.subexpressions() {
-        let of_policy = |(gravity, text): (Gravity, String), offset: Option<usize>| Stray {
+        let stray = |(gravity, text): (Gravity, String), offset: Option<usize>| Stray {
             gravity,
-            offset: offset.or_else(|| tree.loc().map(|loc| loc.start())),
-            text: format!("policy `{policy}`: {text}"),
+            offset: offset.or_else(|| offset_of(policy)),
+            text,
         };
         if let ExprKind::Lit(Literal::EntityUID(entity)) = part.expr_kind() {
             let offset = entity.loc().map(|loc| loc.start());
-            strays.extend(of_entity(entity, names).map(|found| of_policy(found, offset)));
+            let is_misplaced = misplaced
+                .iter()
+                .any(|one| std::ptr::eq(*one, &raw const **entity));
+            if !is_misplaced {
+                strays.extend(of_entity(entity, names).map(|found| stray(found, offset)));
+            }
         }
         for (word, at) in words_beside_kind(part) {
             let offset = at.source_loc().map(|loc| loc.start());
-            strays.extend(of_word(word).map(|found| of_policy(found, offset)));
+            strays.extend(of_word(word).map(|found| stray(found, offset)));
         }
     }
     strays
+}
+
+/// Finds what a policy takes for a principal though nobody can be it.
+pub(super) fn no_principals(policy: &Policy) -> Vec<Stray> {
+    let tree: &Tree = policy.as_ref();
+    let whole = tree.condition();
+    let stray = |found: String, offset: Option<usize>| Stray {
+        gravity: Gravity::Error,
+        offset: offset.or_else(|| offset_of(policy)),
+        text: format!(
+            "expected `Icecore::Principal` or `Icecore::Group` as the principal, found `{found}`"
+        ),
+    };
+    let mut strays = Vec::new();
+    for part in whole.subexpressions() {
+        for entity in misplaced(part) {
+            let offset = entity.loc().map(|loc| loc.start());
+            strays.push(stray(entity.to_string(), offset));
+        }
+        if let ExprKind::Is { expr, entity_type } = part.expr_kind()
+            && is_principal(expr)
+            && !is_of_principals(entity_type)
+        {
+            let offset = part.source_loc().map(|loc| loc.start());
+            strays.push(stray(entity_type.to_string(), offset));
+        }
+    }
+    strays
+}
+
+/// Lists the entities that an expression compares with the principal, and that are neither principals nor groups.
+fn misplaced(expression: &Expr) -> Vec<&EntityUID> {
+    let ExprKind::BinaryApp {
+        op: BinaryOp::Eq | BinaryOp::In,
+        arg1,
+        arg2,
+    } = expression.expr_kind()
+    else {
+        return Vec::new();
+    };
+    let others = match (is_principal(arg1), is_principal(arg2)) {
+        (true, false) => arg2,
+        (false, true) => arg1,
+        (_, _) => return Vec::new(),
+    };
+    let entity = |member| {
+        let ExprKind::Lit(Literal::EntityUID(entity)) = Expr::expr_kind(member) else {
+            return None;
+        };
+        Some(&**entity)
+    };
+    let entities = members(others).filter_map(entity);
+    entities
+        .filter(|entity| !is_of_principals(entity.entity_type()))
+        .collect()
+}
+
+fn is_principal(expression: &Expr) -> bool {
+    matches!(expression.expr_kind(), ExprKind::Var(Var::Principal))
+}
+
+fn is_of_principals(of: &EntityType) -> bool {
+    ["Icecore::Principal", "Icecore::Group"].contains(&of.to_string().as_str())
 }
 
 /// Says what is wrong with an entity, if anything is.
 fn of_entity(entity: &EntityUID, names: &Names<'_>) -> Option<(Gravity, String)> {
     let id: &str = entity.eid().as_ref();
     match entity.entity_type().to_string().as_str() {
-        "Icecore::Account" => {
-            let known = names.accounts?;
-            let listed = known.join("`, `");
-            (!known.contains(&id)).then(|| {
-                let guess = guess(id, known);
-                let text = format!(
-                    "expected an account of the config (`{listed}`), found `{entity}`{guess}"
-                );
-                (Gravity::Error, text)
-            })
-        }
         "Icecore::Group" => of_issuer(entity, names),
         // No user of a host has a colon in its name (passwd(5)).
         "Icecore::Principal" if id.contains(':') => of_issuer(entity, names),
         "Icecore::Principal" => {
-            let stranger = names.users.stranger(id)?;
+            let stranger = names.accounts.and_then(|_| names.users.stranger(id))?;
             let text = format!("expected a user of this host, found `{entity}`, {stranger}");
             Some((Gravity::Warning, text))
         }
         // Unknown actions and types are found by the schema.
-        _ => None,
+        _ => object_ids::wrong(entity, names.accounts).map(|text| (Gravity::Error, text)),
     }
 }
 
@@ -171,7 +231,7 @@ fn is_kind(expression: &Expr) -> bool {
 }
 
 /// Names the known word that was most likely meant.
-fn guess(typed: &str, known: &[&str]) -> String {
+pub(super) fn guess(typed: &str, known: &[&str]) -> String {
     nearest(typed, known).map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"))
 }
 

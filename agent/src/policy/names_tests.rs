@@ -40,7 +40,7 @@ fn accounts_that_the_config_has_not_are_errors() {
         &[(
             Gravity::Error,
             "p.cedar: line 3, column 15: policy `a`: expected an account of the config (`ACME`, `BETA`), found \
-             `Icecore::Account::\"ACMEE\"` (did you mean `ACME`?)",
+             `Icecore::Account::\"ACMEE\"` (did you mean `Icecore::Account::\"ACME\"`?)",
         )],
     );
     check(
@@ -50,10 +50,11 @@ fn accounts_that_the_config_has_not_are_errors() {
 }
 
 #[test]
-fn accounts_are_left_alone_where_the_config_cannot_be_read() {
+fn accounts_and_users_are_left_alone_where_the_config_cannot_be_read() {
     let source = Source {
         file: "p.cedar".to_owned(),
-        text: "@id(\"a\") permit (principal, action, resource == Icecore::Account::\"X\");"
+        text: "@id(\"a\") permit (principal == Icecore::Principal::\"nobody-here\", action, \
+            resource == Icecore::Account::\"X\");"
             .to_owned(),
     };
     let names = Names {
@@ -89,6 +90,163 @@ fn users_that_the_host_has_not_are_warnings() {
     );
     check(&policy("ci"), &[]);
     check(&policy("4242"), &[]);
+}
+
+#[test]
+fn a_user_that_the_host_has_not_is_told_once() {
+    let policy = |id: &str| {
+        format!(
+            "@id(\"{id}\") permit (principal == Icecore::Principal::\"cii\", action, resource);\n"
+        )
+    };
+    let told = told(&(policy("a") + &policy("b")));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].place, Some((1, 31)));
+}
+
+#[test]
+fn objects_that_no_question_can_be_about_are_errors_wherever_they_stand() {
+    for text in [
+        "resource in Icecore::Schema::\"PROD.HR\");",
+        "resource) when { resource in Icecore::Schema::\"PROD.HR\" };",
+        "resource) unless { resource in [Icecore::Schema::\"PROD.HR\"] };",
+        "resource is Icecore::Table in Icecore::Schema::\"PROD.HR\");",
+    ] {
+        let text = format!("@id(\"a\") forbid (principal, action, {text}");
+        let at = text.find("Icecore::Schema").unwrap() + 1;
+        let expected = format!(
+            "p.cedar: line 1, column {at}: policy `a`: expected `ACCOUNT.DATABASE.SCHEMA`, found \
+             `Icecore::Schema::\"PROD.HR\"`"
+        );
+        check(&text, &[(Gravity::Error, &expected)]);
+    }
+}
+
+#[test]
+fn what_cannot_be_a_principal_is_told_in_one_text() {
+    for (principal, at, found) in [
+        (
+            "principal == Icecore::User::\"ACME.CI\", action, resource)",
+            31,
+            "Icecore::User::\"ACME.CI\"",
+        ),
+        (
+            "principal in Icecore::Account::\"X\", action, resource)",
+            31,
+            "Icecore::Account::\"X\"",
+        ),
+        (
+            "principal == Icecore::Pricipal::\"ci\", action, resource)",
+            31,
+            "Icecore::Pricipal::\"ci\"",
+        ),
+        (
+            "principal is Icecore::User, action, resource)",
+            1,
+            "Icecore::User",
+        ),
+        (
+            "principal, action, resource) when { principal == Icecore::User::\"ACME.CI\" }",
+            67,
+            "Icecore::User::\"ACME.CI\"",
+        ),
+    ] {
+        let expected = format!(
+            "p.cedar: line 1, column {at}: policy `a`: expected `Icecore::Principal` or `Icecore::Group` as the \
+             principal, found `{found}`"
+        );
+        check(
+            &format!("@id(\"a\") forbid ({principal};"),
+            &[(Gravity::Error, &expected)],
+        );
+    }
+}
+
+#[test]
+fn tags_are_looked_at_in_vain_but_of_columns() {
+    let policy = |actions: &str| {
+        format!(
+            "@id(\"a\") forbid (principal, action{actions}, resource) when {{ resource.hasTag(\"PII\") }};"
+        )
+    };
+    check(
+        &policy(" == Icecore::Action::\"read\""),
+        &[(
+            Gravity::Warning,
+            "p.cedar: line 1, column 1: policy `a`: expected an action of columns (`project`, `filter`) where tags are \
+             looked at, found others, and nothing but columns has tags here",
+        )],
+    );
+    for actions in [
+        "",
+        " == Icecore::Action::\"filter\"",
+        " in [Icecore::Action::\"read\", Icecore::Action::\"project\"]",
+    ] {
+        check(&policy(actions), &[]);
+    }
+}
+
+#[test]
+fn a_problem_of_several_actions_is_told_once() {
+    check(
+        "@id(\"a\") forbid (principal, action, resource) when { context.knd == \"query\" };",
+        &[(
+            Gravity::Error,
+            "p.cedar: line 1, column 54: for policy `a`, attribute `knd` in context not found (did you mean `kind`?)",
+        )],
+    );
+}
+
+#[test]
+fn names_of_own_rules_are_no_ids() {
+    for rule in crate::policy::RULES {
+        let expected = format!(
+            "p.cedar: line 1, column 1: policy `{rule}`: expected an id of its own, found the name of a rule of Icecore's"
+        );
+        check(
+            &format!("@id(\"{rule}\") forbid (principal, action, resource);"),
+            &[(Gravity::Error, &expected)],
+        );
+    }
+}
+
+#[test]
+fn what_an_annotation_has_wrong_is_told_where_it_stands() {
+    let is_told = |annotation: &str, policy: &str, expected: &str| {
+        let expected = format!("p.cedar: line 2, column 1: policy `a`: {expected}");
+        check(
+            &format!("@id(\"a\")\n@{annotation}\n{policy}, resource);"),
+            &[(Gravity::Error, &expected)],
+        );
+    };
+    let forbid = "forbid (principal, action == Icecore::Action::\"project\"";
+    let permit = "permit (principal, action == Icecore::Action::\"filter\"";
+    is_told(
+        "reasn(\"x\")",
+        forbid,
+        "annotation `@reasn` has no effect in this version (did you mean `@reason`?)",
+    );
+    is_told(
+        "remedy(\"maks:null\")",
+        forbid,
+        "expected a remedy `mask:TRANSFORM` or `hold:GROUP`, found \"maks:null\"",
+    );
+    is_told(
+        "masked_use(\"equality joni\")",
+        permit,
+        "expected names of uses in `@masked_use` (where, equality, join, group, order, window, argument, \
+         count_distinct), found \"joni\" (did you mean `join`?)",
+    );
+    is_told(
+        "masked_use(\"join\")",
+        "permit (principal, action == Icecore::Action::\"project\"",
+        "expected `@masked_use` on the action `filter` alone, found other actions",
+    );
+    is_told(
+        "masked_use(\"join\")",
+        "forbid (principal, action == Icecore::Action::\"filter\"",
+        "expected `@masked_use` on a permit, found it on a forbid",
+    );
 }
 
 #[test]
@@ -191,7 +349,7 @@ fn all_that_is_wrong_with_a_file_is_told_at_once_in_its_order() {
             error(1, 1),
             (Gravity::Warning, Some((1, 22))),
             error(1, 69),
-            error(2, 1),
+            error(2, 10),
             error(2, 81),
         ]
     );

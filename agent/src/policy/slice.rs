@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy::{ActionConstraint, Effect, Policy, PolicySet};
+use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PolicySet};
 use cedar_policy_core::ast::{BinaryOp, ExprKind, Policy as Tree, Var};
 
-use super::ask::uid;
 use super::reads::Reads;
 use super::verb::{VERBS, Verb};
 
@@ -51,12 +50,7 @@ impl Slice {
         let looks = looks_at(policy, |kind| matches!(kind, ExprKind::Var(Var::Resource)));
         self.looks |= looks;
         self.forbids |= looks && policy.effect() == Effect::Forbid;
-        self.looks_at_tags |= looks_at(policy, |kind| {
-            let ExprKind::BinaryApp { op, .. } = kind else {
-                return false;
-            };
-            matches!(op, BinaryOp::HasTag | BinaryOp::GetTag)
-        });
+        self.looks_at_tags |= looks_at_tags(policy);
         let reads = Reads::of(policy);
         if !reads.is_volatile() {
             return self.steady.add(policy);
@@ -71,15 +65,9 @@ impl Slice {
 pub(super) fn slices(policies: &PolicySet) -> Result<BTreeMap<Verb, Slice>, String> {
     let mut slices = BTreeMap::new();
     for verb in VERBS {
-        let action = uid("Action", verb.name())?;
         let mut slice = Slice::default();
         for policy in policies.policies() {
-            let speaks = match policy.action_constraint() {
-                ActionConstraint::Any => true,
-                ActionConstraint::In(actions) => actions.contains(&action),
-                ActionConstraint::Eq(one) => one == action,
-            };
-            if speaks {
+            if speaks_of(policy, verb) {
                 slice.add(policy)?;
             }
         }
@@ -87,6 +75,41 @@ pub(super) fn slices(policies: &PolicySet) -> Result<BTreeMap<Verb, Slice>, Stri
     }
     count_columns(&mut slices);
     Ok(slices)
+}
+
+/// Tells whether a policy can speak of an action.
+pub(super) fn speaks_of(policy: &Policy, verb: Verb) -> bool {
+    let is_it = |action: &EntityUid| is_action(action, verb);
+    match policy.action_constraint() {
+        ActionConstraint::Any => true,
+        ActionConstraint::In(actions) => actions.iter().any(is_it),
+        ActionConstraint::Eq(action) => is_it(&action),
+    }
+}
+
+/// Tells whether a policy names this action and no other.
+pub(super) fn speaks_only_of(policy: &Policy, verb: Verb) -> bool {
+    let is_it = |action: &EntityUid| is_action(action, verb);
+    match policy.action_constraint() {
+        ActionConstraint::Any => false,
+        ActionConstraint::In(actions) => actions.iter().all(is_it),
+        ActionConstraint::Eq(action) => is_it(&action),
+    }
+}
+
+/// Compares by the id alone: that the type is `Icecore::Action`, the schema sees to.
+fn is_action(action: &EntityUid, verb: Verb) -> bool {
+    action.id().unescaped() == verb.name()
+}
+
+/// Tells whether a policy looks at tags.
+pub(super) fn looks_at_tags(policy: &Policy) -> bool {
+    looks_at(policy, |kind| {
+        let ExprKind::BinaryApp { op, .. } = kind else {
+            return false;
+        };
+        matches!(op, BinaryOp::HasTag | BinaryOp::GetTag)
+    })
 }
 
 /// Has all that is done to columns looked at where a policy reads how many with tags were used, whatever it speaks of: a

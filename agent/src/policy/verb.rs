@@ -27,6 +27,11 @@ impl Verb {
             Self::Filter => "filter",
         }
     }
+
+    /// Tells whether it is done to columns, and else to objects.
+    pub(super) fn is_of_columns(self) -> bool {
+        matches!(self, Self::Project | Self::Filter)
+    }
 }
 
 /// Every action that a policy can allow, in the order in which refusals list them.

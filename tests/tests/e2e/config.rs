@@ -170,15 +170,18 @@ fn policies_that_name_what_exists_nowhere_are_refused_or_warned_about() -> Resul
     fs::write(
         &file,
         "@id(\"x\")\nforbid (principal, action, resource == Icecore::Account::\"ACMEE\")\n\
-         when { context.kind == \"qurey\" };\n",
+         when { context.kind == \"qurey\" }\n\
+         unless { resource in Icecore::Schema::\"PROD.HR\" };\n",
     )?;
     refused(
         &check(&world, |text| text)?,
         &[
             "names.cedar: line 2, column 40: ",
-            "`Icecore::Account::\"ACMEE\"` (did you mean `ACME`?)",
+            "(did you mean `Icecore::Account::\"ACME\"`?)",
             "names.cedar: line 3, column 24: ",
             "found \"qurey\" (did you mean `query`?)",
+            "names.cedar: line 4, column 22: ",
+            "(did you mean `Icecore::Schema::\"ACME.PROD.HR\"`?)",
         ],
     );
 

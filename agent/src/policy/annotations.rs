@@ -1,0 +1,113 @@
+//! What policies say beside their conditions, in annotations.
+
+use cedar_policy::{Effect, Policy, PolicyId};
+use cedar_policy_core::ast::Policy as Tree;
+
+use super::load::{Loading, Source};
+use super::masked;
+use super::names::{self, guess};
+use super::remedy::Remedy;
+use super::slice::speaks_only_of;
+use super::verb::Verb;
+use crate::statement::Use;
+
+/// Annotations that a policy may carry.
+const ANNOTATIONS: [&str; 6] = ["id", "reason", "instead", "remedy", "flag", "masked_use"];
+
+/// Finds the byte of its file at which an annotation begins, or its policy.
+pub(super) fn offset_of(policy: &Policy, name: &str) -> Option<usize> {
+    let tree: &Tree = policy.as_ref();
+    let mut annotations = tree.annotations();
+    let found = annotations.find(|(key, _)| key.as_ref() == name);
+    let loc = found.and_then(|(_, annotation)| annotation.loc.as_ref());
+    loc.map(|loc| loc.start())
+        .or_else(|| names::offset_of(policy))
+}
+
+impl<'l> Loading<'l> {
+    /// Takes what a policy's annotations say.
+    pub(super) fn add_annotations(&mut self, source: &'l Source, policy: &Policy, id: &str) {
+        for (name, text) in policy.annotations() {
+            let taken = match name {
+                "id" => Ok(()),
+                "reason" | "instead" => self.take_text(policy, id, name, text),
+                "remedy" => self.take_remedy(policy, id, text),
+                "flag" => self.take_flag(policy, id, text),
+                "masked_use" => self.take_masked_uses(policy, id, text),
+                _ => Err(format!(
+                    "annotation `@{name}` has no effect in this version{}",
+                    guess(name, &ANNOTATIONS).replacen('`', "`@", 1)
+                )),
+            };
+            if let Err(text) = taken {
+                let text = format!("policy `{id}`: {text}");
+                self.error(source, offset_of(policy, name), text);
+            }
+        }
+    }
+
+    fn take_text(
+        &mut self,
+        policy: &Policy,
+        id: &str,
+        name: &str,
+        text: &str,
+    ) -> Result<(), String> {
+        if policy.effect() == Effect::Permit {
+            return Err(format!(
+                "expected `@{name}` on a forbid, found it on a permit"
+            ));
+        }
+        let texts = if name == "reason" {
+            &mut self.reasons
+        } else {
+            &mut self.instead
+        };
+        texts.insert(PolicyId::new(id), text.to_owned());
+        Ok(())
+    }
+
+    fn take_flag(&mut self, policy: &Policy, id: &str, text: &str) -> Result<(), String> {
+        if policy.effect() == Effect::Forbid {
+            return Err("expected `@flag` on a permit, found it on a forbid".to_owned());
+        }
+        self.flags
+            .insert(PolicyId::new(id), format!("{id}: {text}"));
+        Ok(())
+    }
+
+    fn take_remedy(&mut self, policy: &Policy, id: &str, text: &str) -> Result<(), String> {
+        if policy.effect() == Effect::Permit {
+            return Err("expected `@remedy` on a forbid, found it on a permit".to_owned());
+        }
+        let remedy = Remedy::read(text)
+            .map_err(|expected| format!("expected {expected}, found {text:?}"))?;
+        if matches!(remedy, Remedy::Mask(_)) && !speaks_only_of(policy, Verb::Project) {
+            return Err(
+                "expected `mask` on the action `project` alone, found other actions".to_owned(),
+            );
+        }
+        self.remedies.insert(PolicyId::new(id), remedy);
+        Ok(())
+    }
+
+    fn take_masked_uses(&mut self, policy: &Policy, id: &str, text: &str) -> Result<(), String> {
+        if policy.effect() == Effect::Forbid {
+            return Err("expected `@masked_use` on a permit, found it on a forbid".to_owned());
+        }
+        if !speaks_only_of(policy, Verb::Filter) {
+            return Err(
+                "expected `@masked_use` on the action `filter` alone, found other actions"
+                    .to_owned(),
+            );
+        }
+        let uses = masked::read(text).map_err(|word| {
+            let known = masked::USES.map(Use::name);
+            let listed = known.join(", ");
+            let guess = guess(word, &known);
+            format!("expected names of uses in `@masked_use` ({listed}), found {word:?}{guess}")
+        })?;
+        self.masked_uses.insert(PolicyId::new(id), uses);
+        Ok(())
+    }
+}
