@@ -74,6 +74,16 @@ impl Archive {
         self.rows.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// Tells whether any row is of a session whose id begins so.
+    #[must_use]
+    pub fn has_session(&self, begin: &str) -> bool {
+        let mut rows = self.rows.values().flatten();
+        rows.any(|row| {
+            row.text("session_id")
+                .is_some_and(|id| id.starts_with(begin))
+        })
+    }
+
     /// Lists the objects that were read.
     pub(super) fn files(&self) -> &[Found] {
         &self.files

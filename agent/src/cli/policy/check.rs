@@ -22,8 +22,16 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> ExitCode {
     match args.policies.load() {
         Ok(loaded) => {
-            let count = loaded.bundle.len();
-            eprintln!("{}: {count} policies, good", loaded.dir.display());
+            if loaded.bundle.is_empty() {
+                eprintln!(
+                    "warning: there is no policy in these files, so that every statement is refused"
+                );
+            }
+            let count = match loaded.bundle.len() {
+                1 => "1 policy".to_owned(),
+                count => format!("{count} policies"),
+            };
+            eprintln!("{}: {count}, good", loaded.dir.display());
             Exit::Done.into()
         }
         Err(failure) => failure.report(),

@@ -8,7 +8,7 @@ use crate::cli::{ConfigFile, Exit};
 use crate::config::{Config, policy_files};
 use crate::identity::Users;
 use crate::policy::{Bundle, Names, PolicyProblem, Source};
-use crate::statement::Catalogue;
+use crate::statement::{Catalogue, read_name};
 
 /// Names the policies.
 #[derive(Clone, Debug, clap::Args)]
@@ -62,6 +62,13 @@ impl Policies {
             issuers: issuers.as_deref(),
         };
         let sources = sources(&dir)?;
+        if sources.is_empty() {
+            let text = format!(
+                "{}: expected at least one `*.cedar` file, found none; without policies every statement is refused",
+                dir.display()
+            );
+            return Err(Failure::text(Exit::Config, text));
+        }
         let bundle = match Bundle::load(&sources, &names) {
             Ok(bundle) => bundle,
             Err(problems) => {
@@ -137,12 +144,12 @@ pub(super) struct Login {
     #[arg(long = "as", value_name = "USER", default_value = "ci")]
     pub(super) user: String,
 
-    /// The login's database
-    #[arg(long, value_name = "NAME")]
+    /// The login's database, as SQL writes it
+    #[arg(long, value_name = "NAME", value_parser = read_name)]
     database: Option<String>,
 
-    /// The login's schema
-    #[arg(long, value_name = "NAME")]
+    /// The login's schema, as SQL writes it
+    #[arg(long, value_name = "NAME", value_parser = read_name)]
     schema: Option<String>,
 
     /// Tables, views and tags of the account, as a TOML file (docs/configuration.md)

@@ -1,5 +1,6 @@
 //! `icecore policy`: are the policies good, what do they say of a statement, and their reload.
 
+mod cases;
 mod check;
 mod explain;
 mod given;

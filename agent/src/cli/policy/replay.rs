@@ -9,6 +9,7 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime};
 use serde_json::{Value, json};
 
 use super::given::{Policies, read_catalogue};
+use super::test::counted;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::reading::{Source, finish};
@@ -105,6 +106,12 @@ struct Counts {
 }
 
 fn replay(args: &Args) -> Result<Result<Exit, ReadError>, Failure> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        let text = "expected --from to be earlier than --to, found a range without any time";
+        return Err(Failure::text(Exit::Usage, text));
+    }
     let loaded = args.policies.load()?;
     let given = match &args.catalogue {
         Some(file) => read_catalogue(file)?,
@@ -114,6 +121,15 @@ fn replay(args: &Args) -> Result<Result<Exit, ReadError>, Failure> {
         Ok(archive) => archive,
         Err(error) => return Ok(Err(error)),
     };
+    if let Some(session) = &args.session
+        && !archive.has_session(session)
+    {
+        let text = format!(
+            "--session: expected the id of a session in {}, or its beginning, found `{session}`, which none has",
+            args.source.store()
+        );
+        return Err(Failure::text(Exit::Usage, text));
+    }
     let wanted = Wanted {
         from_us: args.from,
         to_us: args.to,
@@ -121,6 +137,10 @@ fn replay(args: &Args) -> Result<Result<Exit, ReadError>, Failure> {
     };
     let records = Records::of(&archive, wanted);
     let (mut counts, mut differences) = (Counts::default(), Vec::new());
+    if records.statements().is_empty() {
+        let store = args.source.store();
+        eprintln!("icecore: {store} has no statement of what was asked for: nothing was judged");
+    }
     let mut progress = Progress::new(records.statements().len());
     for row in records.statements() {
         let verdict = match records.judge(&loaded.bundle, &given, row) {
@@ -244,8 +264,8 @@ impl Counts {
 
     fn told(&self) -> String {
         let mut lines = vec![format!(
-            "{} statements: {} the same, {} newly refused, {} newly allowed, {} cannot be told",
-            self.all(),
+            "{}: {} the same, {} newly refused, {} newly allowed, {} cannot be told",
+            counted(self.all(), "statement"),
             self.same,
             self.newly_refused,
             self.newly_allowed,

@@ -4,18 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chrono::DateTime;
-use serde::Deserialize;
-
+use super::cases::Cases;
 use super::given::Policies;
-use super::stated::{self, Before, Scopes};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::config::read_text;
-use crate::identity::Principal;
-use crate::policy::{self, Bundle};
-use crate::snowflake::count::Count;
-use crate::statement::{Catalogue, Described, Scope, Statement};
+use crate::replay::terminal;
 
 /// Decides the statements of case files and says where the outcome is another than they expect
 ///
@@ -23,55 +16,19 @@ use crate::statement::{Catalogue, Described, Scope, Statement};
 /// account as for --catalogue of `policy explain`, and `[[case]]` tables with `sql`, `allow = true` or `refuse = "rule id"`,
 /// perhaps `says` for a part of the refusal's text, `as` for the host user, `used` for what was used before, such as
 /// `used.session.rows = 5000`, and `at` for the time. Where a policy reads the time, each case must have an `at`, or the file
-/// for all. A file may name the `policies` that it is about, files of the folder, and give more policies as `also`.
+/// for all. A file may name the `policies` that it is about, files of the folder, and give more policies as `also`;
+/// docs/configuration.md has an example.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore policy test --policies ./policies\n  icecore policy test --policies ./policies masks.cases.toml\n\nExit codes: 0 all are as expected; 1 some are not; 2 usage; 3 config or policies are not good."
+    after_help = "Examples:\n  icecore policy test --policies ./policies\n  icecore policy test --policies ./policies ./policies/masks.cases.toml\n\nExit codes: 0 all are as expected; 1 some are not; 2 usage; 3 config or policies are not good, or there is no case."
 )]
 pub(super) struct Args {
     #[command(flatten)]
     policies: Policies,
 
-    /// The files; default: all `.cases.toml` beside the policies
+    /// The files, of the folder where they are not here; default: all `.cases.toml` beside the policies
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct File {
-    #[serde(default = "acme")]
-    account: String,
-    #[serde(default)]
-    catalogue: Described,
-    /// When cases are judged that say no time of their own.
-    at: Option<String>,
-    policies: Option<Vec<String>>,
-    #[serde(default)]
-    also: String,
-    case: Vec<Case>,
-}
-
-fn acme() -> String {
-    "ACME".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    sql: String,
-    #[serde(default)]
-    allow: bool,
-    refuse: Option<String>,
-    says: Option<String>,
-    #[serde(rename = "as", default = "ci")]
-    user: String,
-    at: Option<String>,
-    #[serde(default)]
-    used: Scopes,
-}
-
-fn ci() -> String {
-    "ci".to_owned()
 }
 
 /// Runs all cases.
@@ -91,41 +48,31 @@ fn test(args: &Args) -> Result<Exit, Failure> {
     let files = if args.files.is_empty() {
         beside(&loaded.dir)?
     } else {
-        args.files.clone()
+        let here_or_there = |file: &PathBuf| here_or_in(&loaded.dir, file);
+        args.files.iter().map(here_or_there).collect()
     };
     let (mut read, mut wrong) = (0, 0);
     for path in &files {
-        let place = path.display();
-        let bad = |error: String| Failure::text(Exit::Usage, format!("{place}: {error}"));
-        let text = fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-        let file: File = read_text(&text).map_err(bad)?;
-        let catalogue = file.catalogue.catalogue().map_err(bad)?;
-        let own = match file.policies {
-            Some(names) => Some(loaded.only(&names, file.also).map_err(bad)?),
-            None if file.also.is_empty() => None,
-            None => {
-                return Err(bad(
-                    "expected `policies` beside `also`, found none".to_owned()
-                ));
-            }
-        };
-        let bundle = own.as_ref().unwrap_or(&loaded.bundle);
-        for case in &file.case {
+        let cases = Cases::read(path, &loaded)?;
+        for (number, case) in (1..).zip(&cases.all) {
             read += 1;
-            let at = case.at.as_ref().or(file.at.as_ref());
-            let before = case.before(bundle, at.map(String::as_str)).map_err(bad)?;
-            if let Some(difference) = case.difference(bundle, &file.account, &catalogue, &before) {
+            let place = format!(
+                "{}: case {number}: {}",
+                path.display(),
+                terminal(case.sql.trim())
+            );
+            let difference = cases.difference(&loaded, case);
+            let bad = |error: String| Failure::text(Exit::Usage, format!("{place}: {error}"));
+            if let Some(difference) = difference.map_err(bad)? {
                 wrong += 1;
-                println!(
-                    "{place}: {}\n  {difference}",
-                    crate::replay::terminal(case.sql.trim())
-                );
+                println!("{place}\n  {difference}");
             }
         }
     }
     eprintln!(
-        "{read} cases in {} files, {wrong} otherwise than expected",
-        files.len()
+        "{} in {}, {wrong} otherwise than expected",
+        counted(read, "case"),
+        counted(files.len(), "file")
     );
     Ok(if wrong == 0 {
         Exit::Done
@@ -134,68 +81,25 @@ fn test(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-impl Case {
-    /// Takes what the case says of the time and of what was used.
-    fn before(&self, bundle: &Bundle, at: Option<&str>) -> Result<Before, String> {
-        let now = match at {
-            Some(at) => stated::time(at)?,
-            None if bundle.reads_time() => {
-                return Err(format!(
-                    "`{}`: expected `at` with a time such as `2026-11-26T22:30:00Z`, since policies read it, found none",
-                    self.sql.trim()
-                ));
-            }
-            // No policy reads it.
-            None => DateTime::UNIX_EPOCH,
-        };
-        Ok(Before::new(now, self.used))
-    }
-
-    /// Says how the policies decide otherwise, if they do.
-    fn difference(
-        &self,
-        bundle: &Bundle,
-        account: &str,
-        catalogue: &Catalogue,
-        before: &Before,
-    ) -> Option<String> {
-        let principal = Principal::host_user(self.user.clone(), 0);
-        let scope = Scope::new(&|_| false).with(catalogue);
-        let statement = Statement::read_all(&self.sql, Count::Any, &scope);
-        let verdict = policy::explain(
-            bundle,
-            principal.identity(),
-            account,
-            catalogue,
-            &before.usage(),
-            &statement,
-        );
-        let found = verdict.told();
-        let says = self.says.as_deref().unwrap_or_default();
-        match (&self.refuse, self.allow) {
-            (None, true) if verdict.is_allowed() => None,
-            (Some(rule), false)
-                if !verdict.is_allowed()
-                    && verdict.rules.contains(rule)
-                    && found.contains(says) =>
-            {
-                None
-            }
-            (None, true) => Some(format!("expected: allowed; found: {found}")),
-            (Some(rule), false) if says.is_empty() => {
-                Some(format!("expected: refused by `{rule}`; found: {found}"))
-            }
-            (Some(rule), false) => Some(format!(
-                "expected: refused by `{rule}`, saying `{says}`; found: {found}"
-            )),
-            (Some(_), true) | (None, false) => Some(
-                "expected `allow = true` or `refuse = \"rule id\"`, found both or neither"
-                    .to_owned(),
-            ),
-        }
-    }
+/// Says how many there are of what a noun names.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
+/// Finds a file where it is said to be; a bare name also in the folder of the policies.
+fn here_or_in(dir: &Path, file: &Path) -> PathBuf {
+    let there = dir.join(file);
+    let is_bare = file
+        .parent()
+        .is_some_and(|parent| parent.as_os_str().is_empty());
+    if is_bare && !file.exists() && there.exists() {
+        return there;
+    }
+    file.to_owned()
+}
+
+/// Lists the case files of a folder; without one nothing would be tested, and that is told.
 fn beside(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = fs::read_dir(dir)
         .map_err(|error| Failure::text(Exit::Usage, format!("{}: {error}", dir.display())))?;
@@ -203,6 +107,13 @@ fn beside(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.to_string_lossy().ends_with(".cases.toml"))
         .collect();
+    if files.is_empty() {
+        let text = format!(
+            "{}: expected at least one `*.cases.toml` beside the policies, found none, so that nothing is tested",
+            dir.display()
+        );
+        return Err(Failure::text(Exit::Config, text));
+    }
     files.sort();
     Ok(files)
 }

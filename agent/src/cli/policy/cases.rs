@@ -1,0 +1,175 @@
+//! Case files: statements, and what the policies beside them must say of each.
+
+use std::fs;
+use std::path::Path;
+
+use chrono::DateTime;
+use serde::Deserialize;
+
+use super::given::Loaded;
+use super::stated::{self, Before, Scopes};
+use crate::cli::Exit;
+use crate::cli::failure::Failure;
+use crate::config::read_text;
+use crate::identity::Principal;
+use crate::policy::{self, Bundle};
+use crate::snowflake::count::Count;
+use crate::statement::{Catalogue, Described, Scope, Statement};
+
+/// The cases of one file, with all that they are judged by.
+pub(super) struct Cases {
+    account: String,
+    catalogue: Catalogue,
+    at: Option<String>,
+    /// The file's own policies, if it has any.
+    own: Option<Bundle>,
+    pub(super) all: Vec<Case>,
+}
+
+/// One file, as it is written down.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default = "acme")]
+    account: String,
+    #[serde(default)]
+    catalogue: Described,
+    /// When cases are judged that say no time of their own.
+    at: Option<String>,
+    policies: Option<Vec<String>>,
+    #[serde(default)]
+    also: String,
+    #[serde(default)]
+    case: Vec<Case>,
+}
+
+fn acme() -> String {
+    "ACME".to_owned()
+}
+
+/// One case.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    pub(super) sql: String,
+    #[serde(default)]
+    allow: bool,
+    refuse: Option<String>,
+    says: Option<String>,
+    #[serde(rename = "as", default = "ci")]
+    user: String,
+    at: Option<String>,
+    #[serde(default)]
+    used: Scopes,
+}
+
+fn ci() -> String {
+    "ci".to_owned()
+}
+
+impl Cases {
+    /// Reads a file; one without a case would test nothing, and is told.
+    pub(super) fn read(path: &Path, loaded: &Loaded) -> Result<Self, Failure> {
+        let place = path.display();
+        let bad = |error: String| Failure::text(Exit::Usage, format!("{place}: {error}"));
+        let text = fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+        let file: File = read_text(&text).map_err(bad)?;
+        if file.case.is_empty() {
+            let text = format!("{place}: expected at least one `[[case]]`, found none");
+            return Err(Failure::text(Exit::Config, text));
+        }
+        let own = match file.policies {
+            Some(names) => Some(loaded.only(&names, file.also).map_err(bad)?),
+            None if file.also.is_empty() => None,
+            None => {
+                return Err(bad(
+                    "expected `policies` beside `also`, found none".to_owned()
+                ));
+            }
+        };
+        Ok(Self {
+            account: file.account,
+            catalogue: file.catalogue.catalogue().map_err(bad)?,
+            at: file.at,
+            own,
+            all: file.case,
+        })
+    }
+
+    /// Says how the policies decide a case otherwise than it expects, if they do.
+    ///
+    /// # Errors
+    /// What is missing in the case.
+    pub(super) fn difference(
+        &self,
+        loaded: &Loaded,
+        case: &Case,
+    ) -> Result<Option<String>, String> {
+        let bundle = self.own.as_ref().unwrap_or(&loaded.bundle);
+        let at = case.at.as_ref().or(self.at.as_ref());
+        let before = case.before(bundle, at.map(String::as_str))?;
+        Ok(case.difference(bundle, &self.account, &self.catalogue, &before))
+    }
+}
+
+impl Case {
+    /// Takes what the case says of the time and of what was used.
+    fn before(&self, bundle: &Bundle, at: Option<&str>) -> Result<Before, String> {
+        let now = match at {
+            Some(at) => stated::time(at)?,
+            None if bundle.reads_time() => {
+                return Err(
+                    "expected `at` with a time such as `2026-11-26T22:30:00Z`, since policies read it, found none"
+                        .to_owned(),
+                );
+            }
+            // No policy reads it.
+            None => DateTime::UNIX_EPOCH,
+        };
+        Ok(Before::new(now, self.used))
+    }
+
+    /// Says how the policies decide otherwise, if they do.
+    fn difference(
+        &self,
+        bundle: &Bundle,
+        account: &str,
+        catalogue: &Catalogue,
+        before: &Before,
+    ) -> Option<String> {
+        let principal = Principal::host_user(self.user.clone(), 0);
+        let scope = Scope::new(&|_| false).with(catalogue);
+        let statement = Statement::read_all(&self.sql, Count::Any, &scope);
+        let verdict = policy::explain(
+            bundle,
+            principal.identity(),
+            account,
+            catalogue,
+            &before.usage(),
+            &statement,
+        );
+        let found = verdict.told();
+        let says = self.says.as_deref().unwrap_or_default();
+        match (&self.refuse, self.allow) {
+            (None, true) if verdict.is_allowed() => None,
+            (Some(rule), false)
+                if !verdict.is_allowed()
+                    && verdict.rules.contains(rule)
+                    && found.contains(says) =>
+            {
+                None
+            }
+            (None, true) => Some(format!("expected: allowed; found: {found}")),
+            (Some(rule), false) if says.is_empty() => {
+                Some(format!("expected: refused by `{rule}`; found: {found}"))
+            }
+            (Some(rule), false) => Some(format!(
+                "expected: refused by `{rule}`, saying `{says}`; found: {found}"
+            )),
+            (Some(_), true) | (None, false) => Some(
+                "expected `allow = true` or `refuse = \"rule id\"`, found both or neither"
+                    .to_owned(),
+            ),
+        }
+    }
+}
