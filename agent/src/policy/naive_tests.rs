@@ -15,9 +15,9 @@ const CATALOGUE: &str = r#"
 database = "DB"
 schema = "S"
 [tables]
-"DB.S.T" = ["A NUMBER", "B TEXT pii=email"]
-"DB.S.U" = ["B TEXT pii=name", "C NUMBER"]
-"DB.X.T" = ["A NUMBER pii=email"]
+"DB.S.T" = ["A NUMBER", "B TEXT PII=email"]
+"DB.S.U" = ["B TEXT PII=name", "C NUMBER"]
+"DB.X.T" = ["A NUMBER PII=email"]
 [views]
 "DB.S.V" = { text = "create view v as select b as e from t", columns = ["E TEXT"] }
 "#;
@@ -209,7 +209,7 @@ fn text(rules: &[Rule]) -> String {
         });
         let tag = rule.tag.map(|value| {
             format!(
-                "when {{ resource.hasTag(\"pii\") && resource.getTag(\"pii\") == \"{value}\" }}"
+                "when {{ resource.hasTag(\"PII\") && resource.getTag(\"PII\") == \"{value}\" }}"
             )
         });
         format!(

@@ -201,14 +201,14 @@ fn a_forbid_says_what_may_be_done_instead() {
 #[test]
 fn a_masked_column_may_be_used_as_a_policy_names_it() {
     let catalogue = Catalogue::described(
-        "database = \"DB\"\nschema = \"S\"\n[tables]\n\"DB.S.T\" = [\"ID NUMBER\", \"E TEXT pii=email\"]",
+        "database = \"DB\"\nschema = \"S\"\n[tables]\n\"DB.S.T\" = [\"ID NUMBER\", \"E TEXT PII=email\"]",
     );
     let catalogue = catalogue.unwrap();
     let bundle = bundle(
         r#"
         @id("all") permit (principal, action, resource);
         @id("looks-up") @masked_use("equality") permit (principal, action == Icecore::Action::"filter", resource);
-        @id("masks") @remedy("mask:null") forbid (principal, action == Icecore::Action::"project", resource) when { resource.hasTag("pii") };
+        @id("masks") @remedy("mask:null") forbid (principal, action == Icecore::Action::"project", resource) when { resource.hasTag("PII") };
         "#,
     );
     let principal = Principal::host_user("ci".to_owned(), 1001);

@@ -27,7 +27,7 @@ fn catalogue() -> Catalogue {
         database = "DB"
         schema = "S"
         [tables]
-        "DB.S.T" = ["ID NUMBER", "A TEXT pii=yes", "B TEXT pii=yes", "C TEXT pii=yes"]
+        "DB.S.T" = ["ID NUMBER", "A TEXT PII=yes", "B TEXT PII=yes", "C TEXT PII=yes"]
     "#;
     Catalogue::described(text).unwrap()
 }

@@ -25,7 +25,7 @@ mod split;
 mod texts;
 
 pub use catalogue::{Catalogue, ColumnFacts, Found, RelationFacts};
-pub use described::Described;
+pub use described::{Described, read_name};
 pub use kind::{Action, Kind};
 pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Place, Use};
 pub use object::{Class, Object, Path};

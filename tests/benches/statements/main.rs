@@ -161,7 +161,7 @@ fn decide() -> Result<()> {
         "@id(\"read\") permit (principal, action in [Icecore::Action::\"read\", Icecore::Action::\"project\", Icecore::Action::\"filter\"], resource in Icecore::Account::\"ACME\");",
     )];
     let rules: String = (0..54)
-        .map(|rule| format!("@id(\"deny-{rule}\") forbid (principal, action == Icecore::Action::\"project\", resource) when {{ resource.hasTag(\"pii\") && resource.getTag(\"pii\") == \"class{rule}\" }};\n"))
+        .map(|rule| format!("@id(\"deny-{rule}\") forbid (principal, action == Icecore::Action::\"project\", resource) when {{ resource.hasTag(\"PII\") && resource.getTag(\"PII\") == \"class{rule}\" }};\n"))
         .collect();
     sources.push(source("deny.cedar", &rules));
     let users = Users::default();

@@ -1,0 +1,171 @@
+//! `icecore policy` as a newcomer meets it: what is mistyped, missing or empty is told, not passed over.
+
+use std::error::Error;
+use std::fs;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+const ALL: &str = "@id(\"all\") permit (principal, action, resource);\n";
+const CASE: &str = "[[case]]\nsql = \"select 1\"\nallow = true\n";
+
+/// A folder with some files.
+fn folder(files: &[(&str, &str)]) -> Result<TempDir, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text)?;
+    }
+    Ok(folder)
+}
+
+/// Runs `icecore policy` in a folder; gives its exit code and all that it tells.
+fn policy(folder: &TempDir, arguments: &[&str]) -> Result<(Option<i32>, String), Box<dyn Error>> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_icecore"));
+    command.arg("policy").args(arguments).env_clear();
+    let output = command.current_dir(folder.path()).output()?;
+    let told = String::from_utf8([output.stdout, output.stderr].concat())?;
+    Ok((output.status.code(), told))
+}
+
+/// Expects an exit code and parts of what is told.
+fn check(folder: &TempDir, arguments: &[&str], code: i32, parts: &[&str]) -> Outcome {
+    let (found, told) = policy(folder, arguments)?;
+    assert_eq!(found, Some(code), "{arguments:?}: {told}");
+    for part in parts {
+        assert!(
+            told.contains(part),
+            "{arguments:?}: expected `{part}` in {told}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_case_file_has_no_unknown_keys() -> Outcome {
+    for (text, key) in [
+        ("[[cases]]\nsql = \"select 1\"\n", "cases"),
+        ("polices = [\"all.cedar\"]\n", "polices"),
+        ("acount = \"ACME\"\n", "acount"),
+        ("[catalog]\ndatabase = \"DB\"\n", "catalog"),
+    ] {
+        let file = format!("# cases\n{text}");
+        let folder = folder(&[("all.cedar", ALL), ("all.cases.toml", &file)])?;
+        let told = format!("unknown field `{key}`, expected one of `account`, `catalogue`");
+        check(&folder, &["test", "--policies", "."], 2, &["line 2", &told])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_to_test_is_no_success() -> Outcome {
+    let test = ["test", "--policies", "."];
+    let without_cases = folder(&[("all.cedar", ALL)])?;
+    check(
+        &without_cases,
+        &test,
+        3,
+        &["expected at least one `*.cases.toml`"],
+    )?;
+    let without_a_case = folder(&[("all.cedar", ALL), ("all.cases.toml", "account = \"A\"\n")])?;
+    check(
+        &without_a_case,
+        &test,
+        3,
+        &["all.cases.toml: expected at least one `[[case]]`"],
+    )?;
+    let without_policies = folder(&[("all.cases.toml", CASE)])?;
+    let told = "expected at least one `*.cedar` file, found none; without policies every statement is refused";
+    for command in ["check", "test"] {
+        check(&without_policies, &[command, "--policies", "."], 3, &[told])?;
+    }
+    let empty = folder(&[("none.cedar", "// later\n")])?;
+    let told = ["warning: there is no policy", "0 policies, good"];
+    check(&empty, &["check", "--policies", "."], 0, &told)
+}
+
+#[test]
+fn a_case_file_is_found_here_or_in_the_folder_and_its_cases_have_numbers() -> Outcome {
+    let folder = folder(&[])?;
+    let policies = folder.path().join("policies");
+    fs::create_dir(&policies)?;
+    fs::write(policies.join("all.cedar"), ALL)?;
+    let differs = "[[case]]\nsql = \"select 2\"\nrefuse = \"no\"\n";
+    fs::write(policies.join("all.cases.toml"), format!("{CASE}{differs}"))?;
+    let told = [
+        "all.cases.toml: case 2: select 2\n  expected: refused by `no`; found: allowed by all",
+        "2 cases in 1 file, 1 otherwise than expected",
+    ];
+    for file in ["all.cases.toml", "./policies/all.cases.toml"] {
+        check(&folder, &["test", "--policies", "policies", file], 1, &told)?;
+    }
+    let missing = ["test", "--policies", "policies", "other.cases.toml"];
+    check(&folder, &missing, 2, &["other.cases.toml: No such file"])?;
+    check(
+        &folder,
+        &["check", "--policies", "policies"],
+        0,
+        &["1 policy, good"],
+    )
+}
+
+#[test]
+fn a_replay_of_nothing_is_told() -> Outcome {
+    let folder = folder(&[("all.cedar", ALL)])?;
+    fs::create_dir(folder.path().join("store"))?;
+    let store = format!("file://{}/store", folder.path().display());
+    let replay = ["replay", "--policies", ".", "--store", &store];
+    check(
+        &folder,
+        &replay,
+        0,
+        &["nothing was judged", "0 statements: 0 the same"],
+    )?;
+    let with =
+        |more: &[&str], code, part| check(&folder, &[&replay[..], more].concat(), code, &[part]);
+    with(&["--session", "0199"], 2, "found `0199`, which none has")?;
+    with(
+        &["--from", "2026-11-02", "--to", "2026-11-01"],
+        2,
+        "expected --from to be earlier",
+    )?;
+    with(
+        &["--from", "2026-11-01", "--to", "2026-11-01"],
+        0,
+        "nothing was judged",
+    )
+}
+
+#[test]
+fn names_of_a_catalogue_and_of_the_command_line_are_read_as_sql_reads_them() -> Outcome {
+    let catalogue =
+        "[tables]\n\"prod.public.customers\" = [\"id NUMBER\", \"email TEXT pii=EMAIL\"]\n";
+    let masks = include_str!("../../policies/mask-pii.cedar");
+    let files = [
+        ("all.cedar", ALL),
+        ("masks.cedar", masks),
+        ("account.toml", catalogue),
+    ];
+    let folder = folder(&files)?;
+    let explain = |sql, code, part| {
+        let given = ["explain", "--policies", ".", "--catalogue", "account.toml"];
+        let login = ["--database", "prod", "--schema", "public", sql];
+        check(&folder, &[&given[..], &login].concat(), code, &[part])
+    };
+    explain(
+        "select id from customers",
+        0,
+        "project PROD.PUBLIC.CUSTOMERS.ID",
+    )?;
+    explain("select email from customers", 1, "mask-pii-by-hash")?;
+    let wrong = [
+        "explain",
+        "--policies",
+        ".",
+        "--database",
+        "a.b",
+        "select 1",
+    ];
+    check(&folder, &wrong, 2, &["expected one name"])
+}
