@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use super::failure::report_config;
 use super::{ConfigFile, Exit, connect, granted};
 use crate::config::{
-    Config, Credential, Identity, Mode, Policy, SecretAt, Source as SecretSource, TokenUse,
+    Config, Credential, ForPolicies, Identity, Mode, SecretAt, Source as SecretSource, TokenUse,
     WithoutToken, policy_files, unit,
 };
 use crate::connection::redirect::probe;
@@ -46,25 +46,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
     for missing in &lacking {
         eprintln!("warning: {missing}");
     }
-    let policy = match &outcome {
-        Ok(config) => Some(config.policy.clone()),
-        Err(_) => Config::policy(&args.config.file),
-    };
-    let accounts: Option<Vec<&str>> = outcome
-        .as_ref()
-        .ok()
-        .map(|config| config.account_names().collect());
-    let issuers: Option<Vec<&str>> = outcome
-        .as_ref()
-        .ok()
-        .map(|config| config.identity.issuer_names().collect());
     let users = Users::read();
-    let names = Names {
-        accounts: accounts.as_deref(),
-        users: &users,
-        issuers: issuers.as_deref(),
+    let policies = match Config::for_policies(&args.config.file) {
+        Ok((found, _)) => Some(judge(&found, &users)),
+        // Told with the rest of the config.
+        Err(_) => None,
     };
-    let policies = policy.map(|policy| judge(&policy, &names));
     if let Err(errors) = &outcome {
         report_config(errors);
     }
@@ -90,8 +77,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 struct Bad;
 
 /// Says on standard error what is wrong with the policies and what may not be meant, one line each; counts good ones.
-fn judge(policy: &Policy, names: &Names<'_>) -> Result<usize, Bad> {
-    let sources: io::Result<Vec<Source>> = policy_files(&policy.dir).and_then(|files| {
+fn judge(found: &ForPolicies, users: &Users) -> Result<usize, Bad> {
+    let sources: io::Result<Vec<Source>> = policy_files(&found.dir).and_then(|files| {
         let read = |file: &PathBuf| {
             let text = fs::read_to_string(file)?;
             let file = file.display().to_string();
@@ -99,7 +86,7 @@ fn judge(policy: &Policy, names: &Names<'_>) -> Result<usize, Bad> {
         };
         files.iter().map(read).collect()
     });
-    match sources.map(|sources| Bundle::load(&sources, names)) {
+    match sources.map(|sources| load(&sources, found, users)) {
         Ok(Ok(bundle)) => {
             tell(bundle.warnings());
             Ok(bundle.len())
@@ -109,10 +96,30 @@ fn judge(policy: &Policy, names: &Names<'_>) -> Result<usize, Bad> {
             Err(Bad)
         }
         Err(error) => {
-            eprintln!("{}: {error}", policy.dir.display());
+            eprintln!("{}: {error}", found.dir.display());
             Err(Bad)
         }
     }
+}
+
+/// Loads policies beside the names that a config has for what they may name, as far as these are known.
+pub(super) fn load(
+    sources: &[Source],
+    found: &ForPolicies,
+    users: &Users,
+) -> Result<Bundle, Vec<PolicyProblem>> {
+    let (accounts, issuers) = (texts(&found.accounts), texts(&found.issuers));
+    let names = Names {
+        accounts: accounts.as_deref(),
+        users,
+        issuers: issuers.as_deref(),
+    };
+    Bundle::load(sources, &names)
+}
+
+fn texts(names: &Option<Vec<String>>) -> Option<Vec<&str>> {
+    let names = names.as_ref()?.iter();
+    Some(names.map(String::as_str).collect())
 }
 
 fn tell(problems: &[PolicyProblem]) {

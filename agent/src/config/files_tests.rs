@@ -168,9 +168,27 @@ fn policies_are_found_whatever_else_is_wrong() {
     home.write("icecore.toml", &text, 0o644);
     let file = home.path("icecore.toml");
     assert!(Config::load(&file).is_err());
-    assert_eq!(Config::policy(&file).unwrap().dir, home.path("policies"));
+    let (found, errors) = Config::for_policies(&file).unwrap();
+    assert_eq!(found.dir, home.path("policies"));
+    assert_eq!((found.accounts, found.issuers), (None, Some(vec![])));
+    let keys: Vec<String> = (errors.unwrap().problems.into_iter())
+        .map(|problem| problem.key)
+        .collect();
+    assert!(keys.contains(&"x".to_owned()), "{keys:?}");
+    assert!(keys.contains(&"account".to_owned()), "{keys:?}");
     home.mode("policies", 0o777);
-    assert_eq!(Config::policy(&file), None);
+    assert!(Config::for_policies(&file).is_err());
+}
+
+#[test]
+fn names_for_policies_need_no_file_of_a_credential() {
+    let home = Home::new();
+    fs::remove_file(home.path("key.p8")).unwrap();
+    let (found, errors) = Config::for_policies(&home.path("icecore.toml")).unwrap();
+    assert_eq!(found.accounts, Some(vec!["ACME".to_owned()]));
+    let problems = errors.unwrap().problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].key.starts_with("account[0].credential"));
 }
 
 #[test]

@@ -238,6 +238,17 @@ pub struct Policy {
     pub ask: String,
 }
 
+/// What policies rest on in a config, as far as it is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForPolicies {
+    /// The folder that they are in.
+    pub dir: PathBuf,
+    /// The accounts' names; none where not all of them are known.
+    pub accounts: Option<Vec<String>>,
+    /// The issuers' names; none where not all of them are known.
+    pub issuers: Option<Vec<String>>,
+}
+
 /// How long what accounts say of their objects is taken for true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalogue {
@@ -320,19 +331,22 @@ impl Config {
 
     fn load_and(path: &Path, check: impl Fn(&Self, &Problems)) -> Result<Self, ConfigErrors> {
         let problems = Problems::default();
-        let Some(read) = files::read_config(path, &problems) else {
+        let Some(config) = Self::read(path, &problems) else {
             return Err(problems.into_errors(path));
         };
+        check(&config, &problems);
+        problems.settle(&config.source.clone(), config)
+    }
+
+    /// Reads the file alone; none if it is not trusted or no TOML.
+    fn read(path: &Path, problems: &Problems) -> Option<Self> {
+        let read = files::read_config(path, problems)?;
         let source = typed::Source {
             file: &read.path,
             sha256: read.sha256,
             cgroup2: mount::cgroup2(),
         };
-        let Some(config) = typed::read(&read.text, source, &problems) else {
-            return Err(problems.into_errors(&read.path));
-        };
-        check(&config, &problems);
-        problems.settle(&read.path, config)
+        typed::read(&read.text, source, problems)
     }
 
     /// Names the accounts, as policies call them.
@@ -340,14 +354,29 @@ impl Config {
         self.accounts.iter().map(|account| account.name.as_str())
     }
 
-    /// Reads no more of a config file than where its policies are; none if that itself is wrong.
-    #[must_use]
-    pub fn policy(path: &Path) -> Option<Policy> {
+    /// Reads of a config file what its policies rest on, and what is wrong with the rest.
+    ///
+    /// # Errors
+    /// All problems, where the file is not trusted, is no TOML, or is wrong about where the policies are.
+    pub fn for_policies(path: &Path) -> Result<(ForPolicies, Option<ConfigErrors>), ConfigErrors> {
         let problems = Problems::default();
-        let read = files::read_config(path, &problems)?;
-        let policy = typed::policy_alone(&read.text, &problems);
-        files::check_policy(&policy, &problems);
-        problems.settle(&read.path, policy).ok()
+        let Some(config) = Self::read(path, &problems) else {
+            return Err(problems.into_errors(path));
+        };
+        let accounts = config.account_names().map(str::to_owned);
+        let issuers = config.identity.issuer_names().map(str::to_owned);
+        let found = ForPolicies {
+            dir: config.policy.dir.clone(),
+            accounts: (!problems.has_within("account")).then(|| accounts.collect()),
+            issuers: (!problems.has_within("identity")).then(|| issuers.collect()),
+        };
+        files::check(&config, &problems);
+        files::check_policy(&config.policy, &problems);
+        let is_found = !problems.has_within("policy");
+        match problems.settle(&config.source, ()) {
+            Err(errors) if !is_found => Err(errors),
+            outcome => Ok((found, outcome.err())),
+        }
     }
 
     /// Reads no more of a config file than where its daemon's control socket is; any user may.

@@ -64,12 +64,6 @@ pub(super) fn run_dir(text: &str, problems: &Problems) -> PathBuf {
     run_dir_of(&mut Section::root(table, problems).section("daemon"))
 }
 
-/// Reads the section `[policy]` alone.
-pub(super) fn policy_alone(text: &str, problems: &Problems) -> Policy {
-    let table = parse(text, problems).unwrap_or_default();
-    policy(Section::root(table, problems).section("policy"))
-}
-
 fn parse(text: &str, problems: &Problems) -> Option<Table> {
     match text.parse::<Table>() {
         Ok(table) => Some(table),
