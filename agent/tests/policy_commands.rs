@@ -2,7 +2,8 @@
 
 use std::error::Error;
 use std::fs;
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -168,4 +169,157 @@ fn names_of_a_catalogue_and_of_the_command_line_are_read_as_sql_reads_them() -> 
         "select 1",
     ];
     check(&folder, &wrong, 2, &["expected one name"])
+}
+
+#[test]
+fn explain_shows_each_question_also_the_implied_one() -> Outcome {
+    let folder = folder(&[("all.cedar", ALL)])?;
+    let explain = |sql: &str, parts: &[&str]| {
+        let given = ["explain", "--policies", ".", "--account", "BETA", sql];
+        check(&folder, &given, 0, parts)
+    };
+    explain("select 1", &["objects   read account BETA"])?;
+    explain("begin", &["objects   session account BETA"])?;
+    let both = "statement 1 of 2\n  kind      drop\n  objects   drop table D.S.T\nstatement 2 of 2\n  kind      use_role\n  objects   use_role role R";
+    explain("drop table d.s.t; use role r", &[both])?;
+    let json = ["explain", "--policies", ".", "--json", "select 1"];
+    let object =
+        r#""objects":[{"action":"read","class":"account","name":"ACME","is_settled":true}]"#;
+    check(&folder, &json, 0, &[object])
+}
+
+#[test]
+fn statements_of_standard_input_are_shown_apart() -> Outcome {
+    let folder = folder(&[("all.cedar", ALL)])?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_icecore"));
+    command.args(["policy", "explain", "--policies", ".", "--stdin"]);
+    command.env_clear().current_dir(folder.path());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().ok_or("no standard input")?;
+    stdin.write_all(b"\"select 1\"\n\"begin\"\n")?;
+    drop(stdin);
+    let told = String::from_utf8(child.wait_with_output()?.stdout)?;
+    let one = |sql, kind, action| {
+        format!(
+            "sql       {sql}\nallow     all\nkind      {kind}\nobjects   {action} account ACME\n"
+        )
+    };
+    let both = [
+        one("select 1", "query", "read"),
+        one("begin", "session", "session"),
+    ];
+    assert_eq!(told, format!("{}\n{}\n", both[0], both[1]));
+    Ok(())
+}
+
+#[test]
+fn policies_are_checked_beside_a_config_that_is_not_good() -> Outcome {
+    let config = |account: &str| {
+        format!("[policy]\ndir = \"DIR\"\n[limits]\nstatement_maximum = 1\n[[account]]\n{account}")
+    };
+    let account = r#"host = "acme.snowflakecomputing.com"
+user = "U"
+role = "R"
+credential = { kind = "key-pair", private_key_file = "/nowhere/key.p8" }
+"#;
+    let beta = ALL.replace("resource)", "resource in Icecore::Account::\"BETA\")");
+    let checked = |policies: &str, account: &str, code, parts: &[&str]| -> Outcome {
+        let folder = folder(&[("all.cedar", policies)])?;
+        let dir = folder.path().display().to_string();
+        let text = config(account).replace("DIR", &dir);
+        fs::write(folder.path().join("icecore.toml"), text)?;
+        check(&folder, &["check", "--config", "icecore.toml"], code, parts)
+    };
+    let warning = "icecore.toml: limits.statement_maximum: expected";
+    checked(ALL, account, 0, &["warning: ", warning, "1 policy, good"])?;
+    checked(
+        &beta,
+        account,
+        3,
+        &[warning, "BETA", "the policies are not good"],
+    )?;
+    checked(&beta, "hots = 1\n", 0, &[warning, "1 policy, good"])
+}
+
+const OF_TOKENS: &str = r#"
+@id("ada") permit (principal == Icecore::Principal::"okta:ada", action, resource);
+@id("analysts") permit (principal in Icecore::Group::"okta:analysts", action, resource);
+@id("app") permit (principal, action, resource) when {
+  context.identity.verified && context.identity has repository && context.identity.repository == "acme/app"
+    && context.identity.scopes.contains("sql")
+};
+"#;
+
+#[test]
+fn what_a_token_shows_can_be_stated() -> Outcome {
+    let folder = folder(&[("tokens.cedar", OF_TOKENS)])?;
+    let explain = |who: &[&str], code, part| {
+        let given = ["explain", "--policies", ".", "select 1"];
+        check(&folder, &[&given[..], who].concat(), code, &[part])
+    };
+    explain(&[], 1, "default-deny")?;
+    explain(&["--as", "okta:ada"], 0, "allow     ada\n")?;
+    explain(
+        &["--group", "okta:analysts", "--group", "okta:b"],
+        0,
+        "allow     analysts\n",
+    )?;
+    explain(&["--group", "adfs:analysts"], 1, "default-deny")?;
+    let job = ["--as", "github:x", "--identity", "scopes=sql", "--identity"];
+    explain(
+        &[&job[..], &["repository=acme/app"]].concat(),
+        0,
+        "allow     app\n",
+    )?;
+    explain(
+        &[&job[..], &["repository=acme/other"]].concat(),
+        1,
+        "default-deny",
+    )?;
+    explain(
+        &[&job[..], &["repo=acme/app"]].concat(),
+        2,
+        "unknown field `repo`",
+    )?;
+    explain(
+        &["--as", "ci", "--group", "okta:analysts"],
+        2,
+        "expected who asks as `ISSUER:SUBJECT`",
+    )?;
+    explain(
+        &["--as", "github:x", "--group", "okta:analysts"],
+        2,
+        "expected groups of `github`",
+    )
+}
+
+#[test]
+fn a_case_states_what_a_token_shows() -> Outcome {
+    let cases = r#"
+[[case]]
+sql = "select 1"
+refuse = "default-deny"
+[[case]]
+sql = "select 1"
+as = "okta:grace"
+groups = ["okta:analysts"]
+allow = true
+[[case]]
+sql = "select 1"
+as = "github:x"
+identity.repository = "acme/app"
+identity.scopes = ["sql"]
+allow = true
+[[case]]
+sql = "select 1"
+as = "github:x"
+identity = { repository = "acme/app" }
+refuse = "default-deny"
+"#;
+    let folder = folder(&[("tokens.cedar", OF_TOKENS), ("tokens.cases.toml", cases)])?;
+    let told = "4 cases in 1 file, 0 otherwise than expected";
+    check(&folder, &["test", "--policies", "."], 0, &[told])
 }

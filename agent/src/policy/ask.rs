@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
 use super::verb::Verb;
-use crate::statement::{Catalogue, Class, Column, Found, Meaning, Object, Path, Use};
+use crate::statement::{
+    Access, Action, Catalogue, Class, Column, Found, Meaning, Object, Path, Use,
+};
 
 /// Tags of a resource, and their values.
 pub(super) type Tags = BTreeMap<String, String>;
@@ -50,10 +52,19 @@ pub(super) struct Ask {
     pub(super) is_stored: bool,
 }
 
-/// Lists what a statement of a known meaning raises.
-pub(super) fn asks(meaning: &Meaning, catalogue: &Catalogue) -> BTreeSet<Ask> {
+/// Gives what is asked of the account beside what the walk over a statement's objects found: whatever that was, what the
+/// statement is must be allowed of something.
+pub(super) fn implied(action: Action, meaning: &Meaning) -> Option<Access> {
+    let mut found = meaning.accesses().iter();
+    let is_found = found.any(|access| access.action == action);
+    let object = Object::account();
+    (!is_found).then_some(Access { action, object })
+}
+
+/// Lists what a statement of a known action and meaning raises.
+pub(super) fn asks(action: Action, meaning: &Meaning, catalogue: &Catalogue) -> BTreeSet<Ask> {
     let mut asks = BTreeSet::new();
-    for access in meaning.accesses() {
+    for access in meaning.accesses().iter().chain(&implied(action, meaning)) {
         for object in candidates(&access.object) {
             let resource = if object.is_settled() {
                 Resource::Object {

@@ -34,14 +34,12 @@ pub use names::Names;
 pub use transform::{HashScope, Places, Transform, Unit};
 pub use usage::{Stated, Taken, Usage, Used};
 
-use ask::{Ask, Resource};
 use asking::Asking;
 use bundle::Allowed;
-use verb::Verb;
 
 use crate::config::Mode;
 use crate::identity::{Identity, Principal};
-use crate::statement::{Catalogue, Object, Statement};
+use crate::statement::{Access, Catalogue, Statement};
 
 /// Name of the rule that refuses what no policy allows.
 pub const DEFAULT_RULE: &str = "default-deny";
@@ -283,6 +281,18 @@ pub fn explain(
     }
 }
 
+/// Lists the questions of objects that a statement raises, in order, also that which it raises of the account since it
+/// raises none of its own action; those of columns are its meaning's.
+#[must_use]
+pub fn questions(statement: &Statement) -> Vec<Access> {
+    let Some(meaning) = statement.meaning() else {
+        return Vec::new();
+    };
+    let action = statement.kind().action();
+    let implied = action.and_then(|action| ask::implied(action, meaning));
+    meaning.accesses().iter().cloned().chain(implied).collect()
+}
+
 /// Who asks, of whom, and what is known.
 struct Asker<'a> {
     bundle: &'a Bundle,
@@ -355,20 +365,7 @@ impl Asker<'_> {
                 ),
             });
         }
-        let mut asks = ask::asks(meaning, catalogue);
-        // Whatever the walk over its objects found: what the statement is must be allowed of something.
-        let verb = Verb::of(action);
-        if !asks.iter().any(|ask| ask.verb == verb) {
-            let account = Object::account();
-            asks.insert(Ask {
-                verb,
-                resource: Resource::Object {
-                    class: account.class(),
-                    path: account.path().clone(),
-                },
-                is_stored: false,
-            });
-        }
+        let asks = ask::asks(action, meaning, catalogue);
         taken.use_columns(self.account, &asks);
         let asker = (self.identity, self.account, statement.kind());
         let asking = Asking::new(self.bundle, asker, self.usage, taken);

@@ -8,11 +8,11 @@ use serde::Deserialize;
 
 use super::given::Loaded;
 use super::stated::{self, Before, Scopes};
+use super::who::{Facts, identity};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::config::read_text;
-use crate::identity::Principal;
-use crate::policy::{self, Bundle};
+use crate::policy::{self, Bundle, Verdict};
 use crate::snowflake::count::Count;
 use crate::statement::{Catalogue, Described, Scope, Statement};
 
@@ -56,15 +56,14 @@ pub(super) struct Case {
     allow: bool,
     refuse: Option<String>,
     says: Option<String>,
-    #[serde(rename = "as", default = "ci")]
-    user: String,
+    #[serde(rename = "as")]
+    user: Option<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+    identity: Option<Facts>,
     at: Option<String>,
     #[serde(default)]
     used: Scopes,
-}
-
-fn ci() -> String {
-    "ci".to_owned()
 }
 
 impl Cases {
@@ -108,7 +107,18 @@ impl Cases {
         let bundle = self.own.as_ref().unwrap_or(&loaded.bundle);
         let at = case.at.as_ref().or(self.at.as_ref());
         let before = case.before(bundle, at.map(String::as_str))?;
-        Ok(case.difference(bundle, &self.account, &self.catalogue, &before))
+        let identity = identity(case.user.as_deref(), &case.groups, case.identity.as_ref())?;
+        let scope = Scope::new(&|_| false).with(&self.catalogue);
+        let statement = Statement::read_all(&case.sql, Count::Any, &scope);
+        let verdict = policy::explain(
+            bundle,
+            &identity,
+            &self.account,
+            &self.catalogue,
+            &before.usage(),
+            &statement,
+        );
+        Ok(case.difference(&verdict))
     }
 }
 
@@ -129,25 +139,8 @@ impl Case {
         Ok(Before::new(now, self.used))
     }
 
-    /// Says how the policies decide otherwise, if they do.
-    fn difference(
-        &self,
-        bundle: &Bundle,
-        account: &str,
-        catalogue: &Catalogue,
-        before: &Before,
-    ) -> Option<String> {
-        let principal = Principal::host_user(self.user.clone(), 0);
-        let scope = Scope::new(&|_| false).with(catalogue);
-        let statement = Statement::read_all(&self.sql, Count::Any, &scope);
-        let verdict = policy::explain(
-            bundle,
-            principal.identity(),
-            account,
-            catalogue,
-            &before.usage(),
-            &statement,
-        );
+    /// Says how a verdict is another than is expected, if it is.
+    fn difference(&self, verdict: &Verdict) -> Option<String> {
         let found = verdict.told();
         let says = self.says.as_deref().unwrap_or_default();
         match (&self.refuse, self.allow) {

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::cli::failure::Failure;
-use crate::cli::{ConfigFile, Exit};
-use crate::config::{Config, policy_files};
-use crate::identity::Users;
+use super::who::Who;
+use crate::cli::failure::{Failure, report_config};
+use crate::cli::{ConfigFile, Exit, check};
+use crate::config::{Config, ForPolicies, policy_files};
+use crate::identity::{Identity, Users};
 use crate::policy::{Bundle, Names, PolicyProblem, Source};
 use crate::statement::{Catalogue, read_name};
 
@@ -26,42 +28,23 @@ pub(super) struct Loaded {
     pub(super) dir: PathBuf,
     pub(super) bundle: Bundle,
     sources: Vec<Source>,
-    /// The config's accounts; none where it was not read.
+    /// The config's accounts; none where they are not known.
     pub(super) accounts: Vec<String>,
 }
 
 impl Policies {
     /// Loads them, and says all that is wrong with them on standard error.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        let config = match &self.policies {
-            Some(_) => None,
-            None => Some(Config::load(&self.config.file).map_err(|errors| {
-                crate::cli::failure::report_config(&errors);
-                Failure::text(
-                    Exit::Config,
-                    "the config is not good; name a folder with --policies to go without one"
-                        .to_owned(),
-                )
-            })?),
+        let found = match &self.policies {
+            Some(dir) => ForPolicies {
+                dir: dir.clone(),
+                accounts: None,
+                issuers: None,
+            },
+            None => self.of_config()?,
         };
-        let dir = match (&self.policies, &config) {
-            (Some(dir), _) => dir.clone(),
-            (None, Some(config)) => config.policy.dir.clone(),
-            (None, None) => PathBuf::new(),
-        };
-        let accounts: Option<Vec<&str>> = config
-            .as_ref()
-            .map(|config| config.account_names().collect());
-        let issuers: Option<Vec<&str>> = config
-            .as_ref()
-            .map(|config| config.identity.issuer_names().collect());
-        let users = Users::read();
-        let names = Names {
-            accounts: accounts.as_deref(),
-            users: &users,
-            issuers: issuers.as_deref(),
-        };
-        let sources = sources(&dir)?;
+        let dir = &found.dir;
+        let sources = sources(dir)?;
         if sources.is_empty() {
             let text = format!(
                 "{}: expected at least one `*.cedar` file, found none; without policies every statement is refused",
@@ -69,7 +52,7 @@ impl Policies {
             );
             return Err(Failure::text(Exit::Config, text));
         }
-        let bundle = match Bundle::load(&sources, &names) {
+        let bundle = match check::load(&sources, &found, &Users::read()) {
             Ok(bundle) => bundle,
             Err(problems) => {
                 tell(&problems);
@@ -78,14 +61,27 @@ impl Policies {
             }
         };
         tell(bundle.warnings());
-        let accounts = accounts.unwrap_or_default();
-        let accounts = accounts.into_iter().map(str::to_owned).collect();
         Ok(Loaded {
-            dir,
+            dir: found.dir,
             bundle,
             sources,
-            accounts,
+            accounts: found.accounts.unwrap_or_default(),
         })
+    }
+
+    /// Reads what policies need of the config, and warns of what is wrong with the rest.
+    fn of_config(&self) -> Result<ForPolicies, Failure> {
+        let (found, errors) = Config::for_policies(&self.config.file).map_err(|errors| {
+            report_config(&errors);
+            let text = "the config does not say where the policies are; name a folder with --policies to go without one";
+            Failure::text(Exit::Config, text)
+        })?;
+        if let Some(errors) = errors {
+            for line in errors.to_string().lines() {
+                eprintln!("warning: {line}");
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -138,11 +134,10 @@ fn tell(problems: &[PolicyProblem]) {
 pub(super) struct Login {
     /// The account; default: the config's first, or ACME
     #[arg(long, value_name = "NAME")]
-    pub(super) account: Option<String>,
+    account: Option<String>,
 
-    /// The host user that asks
-    #[arg(long = "as", value_name = "USER", default_value = "ci")]
-    pub(super) user: String,
+    #[command(flatten)]
+    who: Who,
 
     /// The login's database, as SQL writes it
     #[arg(long, value_name = "NAME", value_parser = read_name)]
@@ -158,6 +153,18 @@ pub(super) struct Login {
 }
 
 impl Login {
+    /// Names the account.
+    pub(super) fn account_of(&self, loaded: &Loaded) -> String {
+        let account = self.account.as_ref().or(loaded.accounts.first());
+        account.map_or_else(|| "ACME".to_owned(), Clone::clone)
+    }
+
+    /// Says who asks.
+    pub(super) fn identity(&self) -> Result<Arc<Identity>, Failure> {
+        let identity = self.who.identity();
+        identity.map_err(|error| Failure::text(Exit::Usage, error))
+    }
+
     /// Reads what is known of the account.
     pub(super) fn catalogue(&self) -> Result<Catalogue, Failure> {
         let mut catalogue = match &self.catalogue {

@@ -8,6 +8,8 @@ mod reload;
 mod replay;
 mod stated;
 mod test;
+mod told;
+mod who;
 
 use std::process::ExitCode;
 use std::{io, thread};
