@@ -323,3 +323,32 @@ refuse = "default-deny"
     let told = "4 cases in 1 file, 0 otherwise than expected";
     check(&folder, &["test", "--policies", "."], 0, &[told])
 }
+
+/// Gives the example of docs/configuration.md in which a text stands.
+fn documented(part: &str) -> Result<&'static str, Box<dyn Error>> {
+    let docs = include_str!("../../docs/configuration.md");
+    let mut examples = docs.split("```toml\n").skip(1);
+    let example = examples
+        .find_map(|rest| Some(rest.split_once("```")?.0).filter(|text| text.contains(part)));
+    Ok(example.ok_or("no such example")?)
+}
+
+#[test]
+fn what_the_docs_show_works_with_the_pack_that_they_speak_of() -> Outcome {
+    let cases = documented("[[case]]")?;
+    let catalogue = documented("[views]")?;
+    let pack = include_str!("../../policies/mask-pii.cedar");
+    let files = [
+        ("all.cedar", ALL),
+        ("mask-pii.cedar", pack),
+        ("mask-pii.cases.toml", cases),
+        ("account.toml", catalogue),
+    ];
+    let folder = folder(&files)?;
+    let told = "2 cases in 1 file, 0 otherwise than expected";
+    check(&folder, &["test", "--policies", "."], 0, &[told])?;
+    let explain = ["explain", "--policies", ".", "--catalogue", "account.toml"];
+    let of = |sql, code, part| check(&folder, &[&explain[..], &[sql]].concat(), code, &[part]);
+    of("select id from v", 0, "project PROD.PUBLIC.CUSTOMERS.ID")?;
+    of("select email from customers", 1, "mask-pii-by-hash")
+}

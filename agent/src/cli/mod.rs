@@ -7,7 +7,7 @@
 //! | 0 | done |
 //! | 1 | refused, or something differs |
 //! | 2 | the command line is wrong |
-//! | 3 | the config is wrong |
+//! | 3 | the config or its policies are wrong, or there is nothing to check |
 //! | 4 | what is needed cannot be reached: the daemon, the kernel's features, a store |
 //! | 70 | a bug |
 //!

@@ -162,12 +162,6 @@ fn split_name(text: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
-    fn column(text: &str) -> Result<(String, String, Vec<(String, String)>), String> {
-        let column = read_column(text)?;
-        let tags = column.tags.unwrap_or_default().into_iter().collect();
-        Ok((column.name, column.data_type, tags))
-    }
-
     #[test]
     fn every_name_is_read_as_sql_reads_it() {
         let text = r#"
@@ -192,8 +186,9 @@ mod tests {
 
     #[test]
     fn what_is_no_column_is_told() {
-        let as_is = column("a NUMBER(38,0)").unwrap();
-        assert_eq!(as_is, ("A".to_owned(), "NUMBER(38,0)".to_owned(), vec![]));
+        let column = read_column("a NUMBER(38,0)").unwrap();
+        let facts = (column.name.as_str(), column.data_type.as_str(), column.tags);
+        assert_eq!(facts, ("A", "NUMBER(38,0)", Some(BTreeMap::new())));
         for text in [
             "",
             "a",
@@ -204,7 +199,10 @@ mod tests {
             "a.b TEXT",
             "a TEXT p=1 P=2",
         ] {
-            assert!(column(text).unwrap_err().contains("expected"), "{text}");
+            assert!(
+                read_column(text).unwrap_err().contains("expected"),
+                "{text}"
+            );
         }
     }
 

@@ -54,9 +54,10 @@ impl Meant {
         let done = |access: &Access| Done {
             action: access.action.name(),
             class: access.object.class().name(),
-            name: match access.object.class() {
-                Class::Account => account.to_owned(),
-                _ => access.object.path().to_string(),
+            name: if access.object.class() == Class::Account {
+                account.to_owned()
+            } else {
+                access.object.path().to_string()
             },
             is_settled: access.object.is_settled(),
         };
