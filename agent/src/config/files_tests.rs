@@ -187,8 +187,8 @@ fn names_for_policies_need_no_file_of_a_credential() {
     let (found, errors) = Config::for_policies(&home.path("icecore.toml")).unwrap();
     assert_eq!(found.accounts, Some(vec!["ACME".to_owned()]));
     let problems = errors.unwrap().problems;
-    assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].key.starts_with("account[0].credential"));
+    let is_of_key = |problem: &Problem| problem.key.starts_with("account[0].credential");
+    assert!(problems.iter().any(is_of_key), "{problems:?}");
 }
 
 #[test]
