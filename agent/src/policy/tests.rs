@@ -97,15 +97,8 @@ fn the_read_only_pack_reads_and_no_more() {
 fn the_policy_that_the_readme_shows_is_good() {
     let readme = include_str!("../../../README.md");
     let shown = readme.split("```cedar\n").nth(1).unwrap();
-    let shown = shown.split("```").next().unwrap();
-    assert!(include_str!("../../../docs/configuration.md").contains(shown));
-    let bundle = bundle(shown);
+    let bundle = bundle(shown.split("```").next().unwrap());
     assert_eq!((bundle.len(), bundle.warnings()), (1, &[][..]));
-    // What drivers send beside what they are told to.
-    for sql in ["begin", "alter session set autocommit = false", "commit"] {
-        let verdict = verdict(&bundle, Mode::Enforce, sql);
-        assert!(matches!(verdict, Decision::Allow(_)), "{sql}: {verdict:?}");
-    }
 }
 
 /// Everything but one column, and what a login with a place would have seen of it.
