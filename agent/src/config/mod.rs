@@ -363,12 +363,13 @@ impl Config {
         let Some(config) = Self::read(path, &problems) else {
             return Err(problems.into_errors(path));
         };
+        let is_whole = |section| !problems.has_within(section) && !problems.has_outside();
         let accounts = config.account_names().map(str::to_owned);
         let issuers = config.identity.issuer_names().map(str::to_owned);
         let found = ForPolicies {
             dir: config.policy.dir.clone(),
-            accounts: (!problems.has_within("account")).then(|| accounts.collect()),
-            issuers: (!problems.has_within("identity")).then(|| issuers.collect()),
+            accounts: is_whole("account").then(|| accounts.collect()),
+            issuers: is_whole("identity").then(|| issuers.collect()),
         };
         files::check(&config, &problems);
         files::check_policy(&config.policy, &problems);

@@ -81,6 +81,12 @@ impl Problems {
         })
     }
 
+    /// Tells whether a key outside of all sections has a problem, such as a section whose name is mistyped.
+    pub(super) fn has_outside(&self) -> bool {
+        let all = self.0.borrow();
+        all.iter().any(|problem| !problem.key.contains(['.', '[']))
+    }
+
     /// Gives the value if nothing was noted, else all that was.
     pub(super) fn settle<T>(self, file: &Path, value: T) -> Result<T, ConfigErrors> {
         if self.0.borrow().is_empty() {
