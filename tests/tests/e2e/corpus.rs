@@ -188,9 +188,8 @@ fn a_sample_of_the_corpus_is_refused_and_allowed_as_it_says() -> Result<()> {
     serve(&mut world, None)?;
     let cases = read("corpus", |file: Statements| file.case)?;
     // The emulator cuts a text at each semicolon, in a block's body too.
-    let plain = |case: &&Case| {
-        case.earlier.is_none() && case.binds.is_empty() && !case.sql.contains(';')
-    };
+    let plain =
+        |case: &&Case| case.earlier.is_none() && case.binds.is_empty() && !case.sql.contains(';');
     let sample: Vec<&Case> = cases
         .iter()
         .filter(plain)
