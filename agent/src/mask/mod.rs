@@ -4,6 +4,11 @@
 //! What holds already: the answer's kind must be the judged one, and nothing in it may work outside the session.
 
 mod api;
+mod cell;
+mod kind;
+mod rows;
+mod transform;
+mod treatment;
 mod chunk;
 mod doubt;
 mod several;

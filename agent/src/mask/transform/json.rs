@@ -1,0 +1,212 @@
+//! JSON values: transforms of what stands at their places.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Keyed, Transform, bucket_of, bucket_of_real, partial};
+use crate::snowflake::json::Object;
+
+/// Most places of one mask, and most names of one place.
+const PLACES_MAX: usize = 32;
+
+/// Places in a JSON value and what is made of what stands there.
+///
+/// A place is a path of member names; a list on the way stands for each of its members. What stands at a place and is no
+/// text or number where the mask wants one becomes null; what is named by no place stays.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Places(BTreeMap<Vec<String>, Transform>);
+
+impl Places {
+    /// Reads `PATH=MASK,PATH=MASK`, a path being names joined by dots.
+    pub(super) fn read(text: &str) -> Result<Self, &'static str> {
+        const EXPECTED: &str = "`json:PATH=MASK,...` with up to 32 paths of plain names joined by dots, each once, and masks that need no comma";
+        let mut places = BTreeMap::new();
+        for place in text.split(',') {
+            let (path, mask) = place.split_once('=').ok_or(EXPECTED)?;
+            let names: Vec<String> = path.split('.').map(str::to_owned).collect();
+            let is_name = |name: &String| {
+                let plain = |sign: char| sign.is_alphanumeric() || matches!(sign, '_' | '-' | '$');
+                !name.is_empty() && name.chars().all(plain)
+            };
+            let transform = Transform::read(mask)?;
+            let is_nested = matches!(transform, Transform::Json(_) | Transform::Start(_));
+            if !names.iter().all(is_name) || names.len() > PLACES_MAX || is_nested {
+                return Err(EXPECTED);
+            }
+            if places.insert(names, transform).is_some() {
+                return Err(EXPECTED);
+            }
+        }
+        if places.len() > PLACES_MAX {
+            return Err(EXPECTED);
+        }
+        Ok(Self(places))
+    }
+
+    /// Masks a JSON text; none if it is no JSON, or has a name twice in one object.
+    pub(in crate::mask) fn mask(&self, text: &str, keyed: &Keyed) -> Option<String> {
+        let value: &RawValue = serde_json::from_str(text).ok()?;
+        let whole: Vec<Place<'_>> = self
+            .0
+            .iter()
+            .map(|(path, mask)| (path.as_slice(), mask))
+            .collect();
+        let masked = at(value, &whole, keyed)?;
+        Some(masked.map_or_else(|| text.to_owned(), |masked| masked.get().to_owned()))
+    }
+}
+
+/// What is left of a path, and what is made of what stands at its end.
+type Place<'p> = (&'p [String], &'p Transform);
+
+/// Masks what stands at some places of a value; `Some(None)` if it stays as it is, `None` if it cannot be read.
+///
+/// Names are compared without case, as Snowflake's `GET_IGNORE_CASE` reads them.
+fn at(value: &RawValue, places: &[Place<'_>], keyed: &Keyed) -> Option<Option<Box<RawValue>>> {
+    if let Some((_, mask)) = places.iter().find(|(path, _)| path.is_empty()) {
+        let changed = changed(value, mask, keyed);
+        return serde_json::value::to_raw_value(&changed).ok().map(Some);
+    }
+    if places.is_empty() {
+        return Some(None);
+    }
+    match value.get().as_bytes().first() {
+        Some(b'[') => {
+            let mut all: Vec<Box<RawValue>> = serde_json::from_str(value.get()).ok()?;
+            for one in &mut all {
+                if let Some(masked) = at(one, places, keyed)? {
+                    *one = masked;
+                }
+            }
+            serde_json::value::to_raw_value(&all).ok().map(Some)
+        }
+        Some(b'{') => {
+            let mut object = Object::read(value.get().as_bytes()).ok()?;
+            let names: Vec<String> = object.members().map(|(name, _)| name.to_owned()).collect();
+            for name in names {
+                let within: Vec<Place<'_>> = places
+                    .iter()
+                    .filter_map(|(path, mask)| {
+                        let (first, rest) = path.split_first()?;
+                        (first.to_lowercase() == name.to_lowercase()).then_some((rest, *mask))
+                    })
+                    .collect();
+                if let Some(masked) = at(object.raw(&name)?, &within, keyed)? {
+                    object.set(&name, &masked).ok()?;
+                }
+            }
+            serde_json::value::to_raw_value(&object).ok().map(Some)
+        }
+        Some(_) | None => Some(None),
+    }
+}
+
+/// Writes them as `read` takes them.
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (path, transform)) in self.0.iter().enumerate() {
+            let comma = if number > 0 { "," } else { "" };
+            write!(f, "{comma}{}={transform}", path.join("."))?;
+        }
+        Ok(())
+    }
+}
+
+fn changed(found: &RawValue, transform: &Transform, keyed: &Keyed) -> Value {
+    let found: Value = serde_json::from_str(found.get()).unwrap_or_default();
+    match (transform, &found) {
+        (Transform::Fixed(text), Value::String(_)) => Value::String(text.clone()),
+        (Transform::Partial { front, back }, Value::String(text)) => {
+            Value::String(partial(text, *front, *back))
+        }
+        (Transform::Hash(scope), Value::String(text)) => Value::String(keyed.text(*scope, text)),
+        (Transform::Hash(scope), Value::Number(number)) => match number.as_i64() {
+            Some(number) => Value::from(keyed.number(*scope, i128::from(number))),
+            None => Value::Null,
+        },
+        (Transform::Bucket(width), Value::Number(number)) => match number.as_i64() {
+            Some(whole) => i64::try_from(bucket_of(i128::from(whole), *width, 0))
+                .map_or(Value::Null, Value::from),
+            None => {
+                let bucket = number
+                    .as_f64()
+                    .and_then(|number| bucket_of_real(number, *width));
+                bucket.map_or(Value::Null, Value::from)
+            }
+        },
+        (
+            Transform::Null
+            | Transform::Fixed(_)
+            | Transform::Partial { .. }
+            | Transform::Hash(_)
+            | Transform::Bucket(_)
+            | Transform::Start(_)
+            | Transform::Json(_),
+            _,
+        ) => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(places: &str, text: &str) -> Option<String> {
+        let places = Places::read(places).unwrap();
+        places.mask(text, &Keyed::new(&[1; 32], b"s"))
+    }
+
+    #[test]
+    fn what_stands_at_a_place_is_changed_and_nothing_else() {
+        let text = r#"{"id":7,"email":"a@b.c","address":{"street":"x","city":"y"},"cards":[{"n":"4111"},{"n":"5500"}]}"#;
+        assert_eq!(
+            masked(
+                "email=fixed:-,address.street=null,cards.n=partial:0:2,id=bucket:5",
+                text
+            )
+            .unwrap(),
+            r#"{"id":5,"email":"-","address":{"street":null,"city":"y"},"cards":[{"n":"**11"},{"n":"**00"}]}"#
+        );
+    }
+
+    #[test]
+    fn a_whole_that_is_named_goes_whole() {
+        assert_eq!(
+            masked("a=hash", r#"{"a":{"b":"canary"}}"#).unwrap(),
+            r#"{"a":null}"#
+        );
+        assert_eq!(
+            masked("a=hash", r#"{"A":["canary"]}"#).unwrap(),
+            r#"{"A":null}"#
+        );
+        assert_eq!(
+            masked("a.b=null", r#"[[{"a":[{"B":"canary"}]}]]"#).unwrap(),
+            r#"[[{"a":[{"B":null}]}]]"#
+        );
+        assert_eq!(masked("a.b=null", r#"{"a":"c"}"#).unwrap(), r#"{"a":"c"}"#);
+        assert_eq!(
+            masked("a=hash,a.b=fixed:x", r#"{"a":{"b":"canary"}}"#).unwrap(),
+            r#"{"a":null}"#
+        );
+    }
+
+    #[test]
+    fn what_is_not_named_stays_byte_for_byte() {
+        let text = r#"{"z": 1e400, "a":"x","n":12345678901234567890123456789012345678}"#;
+        assert_eq!(
+            masked("a=null", text).unwrap(),
+            r#"{"z":1e400,"a":null,"n":12345678901234567890123456789012345678}"#
+        );
+        assert_eq!(masked("a=null", "1e400").unwrap(), "1e400");
+    }
+
+    #[test]
+    fn what_is_no_json_is_none() {
+        assert_eq!(masked("a=null", "undefined"), None);
+        assert_eq!(masked("a=null", r#"{"a":1} {"a":2}"#), None);
+        assert_eq!(masked("a=null", r#"{"a":1,"a":2}"#), None);
+    }
+}
