@@ -10,8 +10,10 @@ mod rows;
 mod transform;
 mod treatment;
 mod chunk;
+mod column;
 mod doubt;
 mod several;
+mod stream;
 
 pub use chunk::{MaskedChunk, mask_chunk};
 pub use several::Child;
