@@ -6,6 +6,7 @@
 mod api;
 mod cell;
 mod kind;
+mod plan;
 mod rows;
 mod transform;
 mod treatment;
