@@ -4,7 +4,7 @@
 
 use super::kind::Kind;
 use super::transform::{
-    Transform, bucket_of, bucket_of_real, days_at_start, partial, seconds_at_start,
+    Transform, bucket_of, bucket_of_real, days_at_start, hide_leaves, partial, seconds_at_start,
 };
 use super::treatment::Treatment;
 
@@ -61,6 +61,17 @@ impl Treatment {
             // No other type takes it: `Transform::on` made it null.
             (Transform::Start(_), _) => Ok(None),
             (Transform::Json(places), _) => Ok(places.mask(text, keyed)),
+            (Transform::Detect(detectors), kind) if kind.is_json() => {
+                Ok(hide_leaves(text, detectors))
+            }
+            (Transform::Detect(detectors), Kind::Text) => Ok(Some(
+                detectors.hide(text).unwrap_or_else(|| text.to_owned()),
+            )),
+            // A number of which a part is hidden is none.
+            (Transform::Detect(detectors), _) => match detectors.hide(text) {
+                Some(_) => Ok(None),
+                None => Ok(Some(text.to_owned())),
+            },
         }
     }
 }
@@ -216,7 +227,7 @@ mod tests {
         #[test]
         fn no_cell_breaks_a_mask(
             text in ".{0,30}",
-            mask in prop::sample::select(vec!["null", "fixed:-", "partial:1:1", "hash", "bucket:7", "month", "year", "json:a=null"]),
+            mask in prop::sample::select(vec!["null", "fixed:-", "partial:1:1", "hash", "bucket:7", "month", "year", "json:a=null", "detect:email+card"]),
             kind in prop::sample::select(vec![
                 Kind::Text, Kind::Real, Kind::Binary, Kind::Boolean, Kind::Date, Kind::Variant, Kind::Other,
                 Kind::Fixed { precision: 38, scale: 0 }, Kind::Fixed { precision: 38, scale: 37 },

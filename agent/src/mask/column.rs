@@ -88,6 +88,21 @@ impl Treatment {
                 texts(array, |value| self.cell(value).ok().flatten())
             }
             (Transform::Json(places), _) => texts(array, |value| places.mask(value, keyed)),
+            (Transform::Detect(detectors), Kind::Fixed { .. }) => {
+                let keep = |value: i128| detectors.hide(&value.to_string()).is_none();
+                match array.data_type() {
+                    DataType::Int8 => kept::<Int8Type>(array, keep),
+                    DataType::Int16 => kept::<Int16Type>(array, keep),
+                    DataType::Int32 => kept::<Int32Type>(array, keep),
+                    DataType::Int64 => kept::<Int64Type>(array, keep),
+                    DataType::Decimal128(_, _) => kept::<Decimal128Type>(array, keep),
+                    _ => Err("whole numbers"),
+                }
+            }
+            (Transform::Detect(_), _) => {
+                // Of a text no cell is an error.
+                texts(array, |value| self.cell(value).ok().flatten())
+            }
             (Transform::Bucket(width), Kind::Fixed { scale, .. }) => {
                 let bucket = |value| bucket_of(value, *width, scale);
                 match array.data_type() {
@@ -149,6 +164,17 @@ where
     let made: PrimitiveArray<T> =
         own.unary_opt(|value| T::Native::try_from(make(i128::from(value))).ok());
     Ok(Arc::new(made))
+}
+
+/// Keeps some numbers of whole ones.
+fn kept<T>(array: &ArrayRef, keep: impl Fn(i128) -> bool) -> Result<ArrayRef, &'static str>
+where
+    T: ArrowPrimitiveType,
+    i128: From<T::Native>,
+{
+    let own = array.as_primitive_opt::<T>().ok_or("whole numbers")?;
+    let made: PrimitiveArray<T> = own.unary_opt(|value| keep(i128::from(value)).then_some(value));
+    Ok(Arc::new(made.with_data_type(own.data_type().clone())))
 }
 
 fn texts(

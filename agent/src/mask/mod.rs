@@ -12,6 +12,7 @@ mod transform;
 mod treatment;
 mod chunk;
 mod column;
+mod detect;
 mod doubt;
 mod several;
 mod stream;

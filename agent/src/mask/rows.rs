@@ -167,8 +167,8 @@ fn mask_row(row: &[u8], columns: &Treatments, out: &mut Vec<u8>) -> Result<u64, 
         }
         match treatment {
             Some(treatment) if cell.get() != "null" => {
-                changed += 1;
-                write_cell(cell, place, treatment, out)?;
+                let is_changed = write_cell(cell, place, treatment, out)?;
+                changed += u64::from(is_changed);
             }
             Some(_) | None => out.extend_from_slice(cell.get().as_bytes()),
         }
@@ -182,20 +182,19 @@ fn write_cell(
     place: usize,
     treatment: &Treatment,
     out: &mut Vec<u8>,
-) -> Result<(), Uncertain> {
+) -> Result<bool, Uncertain> {
     let uncertain = |expected| Uncertain::Value {
         column: place + 1,
         expected,
     };
     let text: String = serde_json::from_str(cell.get()).map_err(|_| uncertain("text or null"))?;
-    match treatment.cell(&text).map_err(uncertain)? {
-        Some(masked) => serde_json::to_writer(&mut *out, &masked)
-            .map_err(|_| uncertain("what can be written as JSON")),
-        None => {
-            out.extend_from_slice(b"null");
-            Ok(())
-        }
+    let masked = treatment.cell(&text).map_err(uncertain)?;
+    if treatment.is_selective() && masked.as_ref() == Some(&text) {
+        out.extend_from_slice(cell.get().as_bytes());
+        return Ok(false);
     }
+    serde_json::to_writer(out, &masked).map_err(|_| uncertain("what can be written as JSON"))?;
+    Ok(true)
 }
 
 fn shape(text: &str) -> Uncertain {

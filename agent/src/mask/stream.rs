@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
+use arrow::compute::kernels::cmp::distinct;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamEncoder;
@@ -150,14 +151,19 @@ fn mask_batch(
     for (place, (array, treatment)) in batch.columns().iter().zip(columns).enumerate() {
         masked.push(match treatment {
             Some(treatment) => {
-                let there = array.len() - array.null_count();
-                changed += u64::try_from(there).unwrap_or(u64::MAX);
-                treatment
+                let made = treatment
                     .column(array)
                     .map_err(|expected| Uncertain::Value {
                         column: place + 1,
                         expected,
-                    })?
+                    })?;
+                let count = if treatment.is_selective() {
+                    distinct(array, &made).map_err(broken)?.true_count()
+                } else {
+                    array.len() - array.null_count()
+                };
+                changed += u64::try_from(count).unwrap_or(u64::MAX);
+                made
             }
             None => Arc::clone(array),
         });

@@ -57,6 +57,11 @@ impl Treatment {
         &self.keyed
     }
 
+    /// Tells whether values may stay as they are.
+    pub(super) fn is_selective(&self) -> bool {
+        matches!(self.transform, Transform::Detect(_))
+    }
+
     /// Gives how many signs or bytes its values may have, given how many the column's own may have.
     #[must_use]
     pub fn length(&self, own: u64) -> u64 {
@@ -67,7 +72,8 @@ impl Treatment {
             | Transform::Partial { .. }
             | Transform::Bucket(_)
             | Transform::Start(_)
-            | Transform::Json(_) => own,
+            | Transform::Json(_)
+            | Transform::Detect(_) => own,
         }
     }
 
@@ -81,7 +87,8 @@ impl Treatment {
             | Transform::Partial { .. }
             | Transform::Bucket(_)
             | Transform::Start(_)
-            | Transform::Json(_) => own,
+            | Transform::Json(_)
+            | Transform::Detect(_) => own,
         }
     }
 }

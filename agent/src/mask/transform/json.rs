@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Keyed, Transform, bucket_of, bucket_of_real, partial};
+use crate::mask::detect::Detectors;
 use crate::snowflake::json::Object;
 
 /// Most places of one mask, and most names of one place.
@@ -115,12 +116,71 @@ impl fmt::Display for Places {
     }
 }
 
+/// Hides what detectors find in the texts and whole numbers of a JSON text; none if it is no JSON, or if a member's name
+/// holds what they find.
+pub(in crate::mask) fn hide_leaves(text: &str, detectors: &Detectors) -> Option<String> {
+    let value: &RawValue = serde_json::from_str(text).ok()?;
+    let hidden = hide_in(value, detectors)?;
+    Some(hidden.map_or_else(|| text.to_owned(), |hidden| hidden.get().to_owned()))
+}
+
+/// As `at`: `Some(None)` if the value stays as it is.
+fn hide_in(value: &RawValue, detectors: &Detectors) -> Option<Option<Box<RawValue>>> {
+    match value.get().as_bytes().first() {
+        Some(b'[') => {
+            let mut all: Vec<Box<RawValue>> = serde_json::from_str(value.get()).ok()?;
+            let mut is_hidden = false;
+            for one in &mut all {
+                if let Some(hidden) = hide_in(one, detectors)? {
+                    (*one, is_hidden) = (hidden, true);
+                }
+            }
+            if !is_hidden {
+                return Some(None);
+            }
+            serde_json::value::to_raw_value(&all).ok().map(Some)
+        }
+        Some(b'{') => {
+            let mut object = Object::read(value.get().as_bytes()).ok()?;
+            let names: Vec<String> = object.members().map(|(name, _)| name.to_owned()).collect();
+            let mut is_hidden = false;
+            for name in names {
+                if detectors.hide(&name).is_some() {
+                    return None;
+                }
+                if let Some(hidden) = hide_in(object.raw(&name)?, detectors)? {
+                    object.set(&name, &hidden).ok()?;
+                    is_hidden = true;
+                }
+            }
+            if !is_hidden {
+                return Some(None);
+            }
+            serde_json::value::to_raw_value(&object).ok().map(Some)
+        }
+        Some(b'"') => {
+            let text: String = serde_json::from_str(value.get()).ok()?;
+            match detectors.hide(&text) {
+                Some(hidden) => serde_json::value::to_raw_value(&hidden).ok().map(Some),
+                None => Some(None),
+            }
+        }
+        Some(_) | None => match detectors.hide(value.get()) {
+            Some(_) => serde_json::value::to_raw_value(&Value::Null).ok().map(Some),
+            None => Some(None),
+        },
+    }
+}
+
 fn changed(found: &RawValue, transform: &Transform, keyed: &Keyed) -> Value {
     let found: Value = serde_json::from_str(found.get()).unwrap_or_default();
     match (transform, &found) {
         (Transform::Fixed(text), Value::String(_)) => Value::String(text.clone()),
         (Transform::Partial { front, back }, Value::String(text)) => {
             Value::String(partial(text, *front, *back))
+        }
+        (Transform::Detect(detectors), Value::String(text)) => {
+            Value::String(detectors.hide(text).unwrap_or_else(|| text.clone()))
         }
         (Transform::Hash(scope), Value::String(text)) => Value::String(keyed.text(*scope, text)),
         (Transform::Hash(scope), Value::Number(number)) => match number.as_i64() {
@@ -144,7 +204,8 @@ fn changed(found: &RawValue, transform: &Transform, keyed: &Keyed) -> Value {
             | Transform::Hash(_)
             | Transform::Bucket(_)
             | Transform::Start(_)
-            | Transform::Json(_),
+            | Transform::Json(_)
+            | Transform::Detect(_),
             _,
         ) => Value::Null,
     }
@@ -201,6 +262,23 @@ mod tests {
             r#"{"z":1e400,"a":null,"n":12345678901234567890123456789012345678}"#
         );
         assert_eq!(masked("a=null", "1e400").unwrap(), "1e400");
+    }
+
+    #[test]
+    fn what_is_found_in_leaves_is_hidden() {
+        let detectors = Detectors::read("email+card").unwrap();
+        let hidden = |text: &str| hide_leaves(text, &detectors);
+        assert_eq!(
+            hidden(r#"{"a":["x a@b.co","y"],"n":4111111111111111,"m":1.50}"#).unwrap(),
+            r#"{"a":["x ******","y"],"n":null,"m":1.50}"#
+        );
+        assert_eq!(
+            hidden(r#"{"a": "\u0061@b.co"}"#).unwrap(),
+            r#"{"a":"******"}"#
+        );
+        assert_eq!(hidden(r#"[ 1, "a" ]"#).unwrap(), r#"[ 1, "a" ]"#);
+        assert_eq!(hidden(r#"{"a@b.co":1}"#), None);
+        assert_eq!(hidden("undefined"), None);
     }
 
     #[test]

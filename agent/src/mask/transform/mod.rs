@@ -11,9 +11,11 @@ mod time;
 
 use std::fmt;
 
+use super::detect::Detectors;
 use super::kind::Kind;
 
 pub use json::Places;
+pub(super) use json::hide_leaves;
 pub(super) use number::{bucket_of, bucket_of_real};
 pub(super) use text::{Keyed, partial};
 pub(super) use time::{Unit, days_at_start, seconds_at_start};
@@ -52,6 +54,8 @@ pub enum Transform {
     Start(Unit),
     /// Other transforms of what stands at these places of a JSON value.
     Json(Places),
+    /// `*` over what has one of these forms, and the rest as it is.
+    Detect(Detectors),
 }
 
 /// How far the same value gives the same hash.
@@ -91,8 +95,9 @@ impl Transform {
             ("month", None) => Ok(Self::Start(Unit::Month)),
             ("year", None) => Ok(Self::Start(Unit::Year)),
             ("json", Some(places)) => Places::read(places).map(Self::Json),
+            ("detect", Some(names)) => Detectors::read(names).map(Self::Detect),
             (_, _) => Err(
-                "`null`, `fixed:TEXT`, `partial:FRONT:BACK`, `hash`, `hash:host`, `bucket:WIDTH`, `month`, `year` or `json:PATH=MASK,...`",
+                "`null`, `fixed:TEXT`, `partial:FRONT:BACK`, `hash`, `hash:host`, `bucket:WIDTH`, `month`, `year`, `json:PATH=MASK,...` or `detect:NAME+NAME`",
             ),
         }
     }
@@ -110,6 +115,9 @@ impl Transform {
             Self::Bucket(_) => matches!(kind, Kind::Fixed { .. } | Kind::Real),
             Self::Start(_) => kind.is_of_days(),
             Self::Json(_) => kind.is_json(),
+            Self::Detect(_) => {
+                kind.is_json() || matches!(kind, Kind::Text | Kind::Fixed { scale: 0, .. })
+            }
         };
         if fits { self.clone() } else { Self::Null }
     }
@@ -149,6 +157,7 @@ impl fmt::Display for Transform {
             Self::Start(Unit::Month) => f.write_str("month"),
             Self::Start(Unit::Year) => f.write_str("year"),
             Self::Json(places) => write!(f, "json:{places}"),
+            Self::Detect(detectors) => write!(f, "detect:{detectors}"),
         }
     }
 }
@@ -171,6 +180,7 @@ mod tests {
             "month",
             "year",
             "json:address.street=null,email=hash",
+            "detect:email+card",
         ] {
             assert_eq!(
                 Transform::read(text).map(|read| read.to_string()),

@@ -1,0 +1,180 @@
+//! Values that are told by their form: opt in, rule by rule.
+//!
+//! A pattern finds candidates in time that grows with the text alone; where a form has check digits they must fit. What is
+//! found becomes as many `*`, so that no text grows.
+
+mod checks;
+mod ids;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// A form of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Detector {
+    /// Addresses of e-mail.
+    Email,
+    /// Telephone numbers, with a country's code or in North America's form.
+    Phone,
+    /// Numbers of payment cards (Luhn).
+    Card,
+    /// Numbers of bank accounts (ISO 13616, remainder of 97).
+    Iban,
+    /// Numbers of persons whose check digits fit, in eight countries' forms.
+    Person,
+    /// Addresses of hosts, IPv4 and IPv6.
+    Ip,
+    /// Keys of clouds and of services.
+    Key,
+    /// Signed tokens (RFC 7519).
+    Jwt,
+    /// Keys and certificates (RFC 7468).
+    Pem,
+    /// Snowflake's tokens, and addresses that are signed.
+    Snowflake,
+}
+
+/// All of them.
+const ALL: [Detector; 10] = [
+    Detector::Email,
+    Detector::Phone,
+    Detector::Card,
+    Detector::Iban,
+    Detector::Person,
+    Detector::Ip,
+    Detector::Key,
+    Detector::Jwt,
+    Detector::Pem,
+    Detector::Snowflake,
+];
+
+impl Detector {
+    /// Gives the word by which rules name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::Card => "card",
+            Self::Iban => "iban",
+            Self::Person => "person",
+            Self::Ip => "ip",
+            Self::Key => "key",
+            Self::Jwt => "jwt",
+            Self::Pem => "pem",
+            Self::Snowflake => "snowflake",
+        }
+    }
+
+    /// Gives what may be one; the first group, or the whole, is the value.
+    fn pattern(self) -> &'static str {
+        match self {
+            Self::Email => r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+",
+            Self::Phone => {
+                r"(?:\+|\b00)[1-9](?:[ ./()-]{0,2}\d){6,14}\b|(?:\(\d{3}\) ?|\b\d{3}[-. ])\d{3}[-. ]\d{4}\b"
+            }
+            Self::Card => r"\b[2-6]\d(?:[ -]?\d){11,17}\b",
+            Self::Iban => r"(?i)\b[a-z]{2}\d{2}(?: ?[a-z0-9]){11,30}\b",
+            Self::Person => {
+                r"(?i)\b(?:\d{8}[a-z]|[xyz]\d{7}[a-z]|[a-z]{6}\d{2}[a-z]\d{2}[a-z]\d{3}[a-z]|[12] ?\d{2} ?\d{2} ?\d[\dab] ?\d{3} ?\d{3} ?\d{2}|\d{3}\.\d{3}\.\d{3}-\d{2}|\d{6}[-+]\d{4}|\d{6}[-+a]\d{3}[0-9a-y]|\d{11})\b"
+            }
+            Self::Ip => r"[0-9A-Fa-f.:]{2,45}",
+            Self::Key => {
+                r"(?-u)\b(?:(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}|AIza[\w-]{35}|gh[oprsu]_\w{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}|xox[abeoprs]-[\w-]{10,}|sk-[\w-]{20,}|[rs]k_live_\w{16,}|npm_\w{36}|pypi-[\w-]{50,})|(?i:AccountKey|SharedAccessKey|aws_secret_access_key|client_secret)[ =:]{1,4}([\w/+=~.-]{20,})"
+            }
+            Self::Jwt => r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*",
+            Self::Pem => r"(?s)-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\z)",
+            Self::Snowflake => {
+                r"\bver:\d+-hint:\d+-[\w+/=-]+|https://[^\s?]+\?\S*?(?i:X-Amz-Signature|X-Goog-Signature|sig|Signature)=\S+|https://[\w.-]+\.snowflakecomputing\.(?:com|cn|mil)/api/files/\S+"
+            }
+        }
+    }
+
+    /// Tells whether a candidate is one.
+    fn fits(self, found: &str) -> bool {
+        match self {
+            Self::Card => checks::is_card(found),
+            Self::Iban => checks::is_iban(found),
+            Self::Person => ids::is_one(found),
+            Self::Ip => checks::is_address(found),
+            Self::Email | Self::Phone | Self::Key | Self::Jwt | Self::Pem | Self::Snowflake => true,
+        }
+    }
+
+    fn regex(self) -> Option<&'static Regex> {
+        static PATTERNS: LazyLock<Vec<(Detector, Regex)>> = LazyLock::new(|| {
+            let made = ALL.map(|one| Some((one, Regex::new(one.pattern()).ok()?)));
+            made.into_iter().flatten().collect()
+        });
+        let mut all = PATTERNS.iter();
+        all.find(|(one, _)| *one == self).map(|(_, regex)| regex)
+    }
+}
+
+/// Detectors that a rule names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Detectors(BTreeSet<Detector>);
+
+impl Detectors {
+    /// Reads names joined by `+`.
+    ///
+    /// # Errors
+    /// What was expected, in words.
+    pub fn read(text: &str) -> Result<Self, &'static str> {
+        let find = |name: &str| ALL.into_iter().find(|one| one.name() == name);
+        let all: Option<BTreeSet<Detector>> = text.split('+').map(find).collect();
+        all.map(Self).ok_or(
+            "`detect:` and names joined by `+`: email, phone, card, iban, person, ip, key, jwt, pem, snowflake",
+        )
+    }
+
+    /// Writes `*` over what they find in a text; `None` if they find nothing.
+    #[must_use]
+    pub fn hide(&self, text: &str) -> Option<String> {
+        let mut hidden: Vec<(usize, usize)> = Vec::new();
+        for detector in &self.0 {
+            let Some(regex) = detector.regex() else {
+                // No text is shown that was not looked at.
+                return Some("*".repeat(text.chars().count()));
+            };
+            for found in regex.captures_iter(text) {
+                let value = found.get(1).or_else(|| found.get(0));
+                if let Some(value) = value.filter(|value| detector.fits(value.as_str())) {
+                    hidden.push((value.start(), value.end()));
+                }
+            }
+        }
+        if hidden.is_empty() {
+            return None;
+        }
+        hidden.sort_unstable();
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        for (start, end) in hidden {
+            out.push_str(text.get(at..start).unwrap_or_default());
+            let over = text.get(start.max(at)..end).unwrap_or_default();
+            out.extend(over.chars().map(|_| '*'));
+            at = at.max(end);
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        Some(out)
+    }
+}
+
+/// Writes them as `read` takes them.
+impl fmt::Display for Detectors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, one) in self.0.iter().enumerate() {
+            let plus = if number > 0 { "+" } else { "" };
+            write!(f, "{plus}{}", one.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
