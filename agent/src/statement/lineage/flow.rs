@@ -12,6 +12,8 @@ pub(super) struct Flow {
     pub(super) from: BTreeSet<Column>,
     /// Whether it is one column's value as that is.
     pub(super) is_bare: bool,
+    /// Whether that is the same column in each row: of several, an agent may have chosen the values of one.
+    pub(super) is_of_one: bool,
 }
 
 impl Flow {
@@ -20,6 +22,7 @@ impl Flow {
         Self {
             from: BTreeSet::new(),
             is_bare: false,
+            is_of_one: true,
         }
     }
 
@@ -28,6 +31,7 @@ impl Flow {
         Self {
             from: BTreeSet::from([column]),
             is_bare: true,
+            is_of_one: true,
         }
     }
 
@@ -45,11 +49,13 @@ impl Flow {
             self.from.extend(other.from);
         }
         self.is_bare = false;
+        self.is_of_one = self.is_of_one && other.is_of_one;
     }
 
     /// Says that the value is this one's in one row and the other's in the next.
     pub(super) fn or(&mut self, other: Self) {
         self.is_bare = self.is_bare && other.is_bare;
+        self.is_of_one = self.is_of_one && other.is_of_one && self.from == other.from;
         self.from.extend(other.from);
     }
 }

@@ -150,7 +150,7 @@ impl Walk<'_> {
             .map(|item| match item {
                 Item::One { name, flow } => Some(OutputColumn {
                     name,
-                    is_bare: flow.is_bare,
+                    is_bare: flow.is_bare && flow.is_of_one,
                     from: flow.from,
                 }),
                 Item::Rest { .. } | Item::Unplaced => None,

@@ -31,6 +31,7 @@ fn item(column: &OutputColumn) -> Item {
         flow: Flow {
             from: column.from.clone(),
             is_bare: column.is_bare,
+            is_of_one: column.is_bare,
         },
     }
 }
