@@ -13,7 +13,7 @@ use crate::execution::{
     Registry, State, Usages, Way,
 };
 use crate::identity::Principal;
-use crate::mask::Ended;
+use crate::mask::{Ended, HashKeys};
 use crate::policy::{Decision, InForce, Usage, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
@@ -37,6 +37,8 @@ pub struct Stages {
     pub catalogues: Arc<Catalogues>,
     /// What sessions and principals have used.
     pub usages: Arc<Usages>,
+    /// The keys under which masked values are hashed.
+    pub hash_keys: HashKeys,
     /// The time.
     pub clock: Clock,
 }
@@ -216,6 +218,8 @@ impl Stages {
         let earlier = Earlier {
             statement: execution.id(),
             kind,
+            plan: intent.plan(),
+            types: None,
             parts: Arc::clone(&parts),
         };
         let on_running = |query_id| {

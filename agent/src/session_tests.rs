@@ -13,8 +13,8 @@ use super::*;
 use crate::execution::{Conclusion, Joined, QueryRef, Realm, Turn};
 use crate::id::{LoginId, SessionId};
 use crate::identity::Users;
-use crate::mask::mask;
-use crate::policy::{Bundle, Names, Source};
+use crate::mask::mask_for;
+use crate::policy::{Bundle, Names, Plan, Source};
 use crate::record::{RecordMode, Settings, StatementRow};
 use crate::snowflake::answer::Form;
 use crate::snowflake::current::Current;
@@ -62,6 +62,7 @@ fn stages(folder: &std::path::Path) -> Stages {
         chunks: Chunks::default(),
         usages: Arc::new(Usages::open(folder, folder, clock.now())),
         catalogues: Arc::new(Catalogues::new(Duration::from_secs(60), clock)),
+        hash_keys: HashKeys::for_tests(),
         clock,
     }
 }
@@ -159,6 +160,8 @@ impl Asking {
         let earlier = Earlier {
             statement: execution.id(),
             kind: Kind::Query,
+            plan: Plan::Open,
+            types: None,
             parts: Arc::default(),
         };
         stages.registry.name(&execution, query_id, earlier);
@@ -216,7 +219,7 @@ impl Asking {
             r#"{{"data":{{"queryId":"{id}","rowset":[],"statementTypeId":4096}},"success":true}}"#
         );
         let answer = Unmasked::of_answer(Kind::Query, body.leak());
-        let conclusion = Conclusion::of(&mask(answer, id, Form::V1, HOST), id);
+        let conclusion = Conclusion::of(&mask_for(answer, id, Form::V1, HOST), id);
         let query = QueryRef {
             session: self.execution.session(),
             realm: &Realm::new("ACME", None),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Meter;
 use crate::id::{SessionId, StatementId};
+use crate::mask::Masking;
 use crate::snowflake::chunks::{CHUNKS_MAX, Chunk, ChunkId, NamedChunk};
 
 /// A chunk that a session may fetch, as often as its address is good at storage.
@@ -18,6 +19,8 @@ pub struct Handle {
     pub meter: Meter,
     /// What fetches it.
     pub chunk: Chunk,
+    /// What it is masked by, if anything is made of it.
+    pub masking: Option<Masking>,
 }
 
 /// What a chunk's name leads to.
@@ -52,7 +55,7 @@ impl Chunks {
         session: SessionId,
         statement: Option<StatementId>,
         account: &str,
-        named: Vec<NamedChunk>,
+        (named, masking): (Vec<NamedChunk>, Option<Masking>),
     ) {
         let Some(statement) = statement.filter(|_| !named.is_empty()) else {
             return;
@@ -70,6 +73,7 @@ impl Chunks {
                 account: account.to_owned(),
                 meter: meter.clone(),
                 chunk,
+                masking: masking.clone(),
             };
             by_name.insert(name, (session, Arc::new(handle)));
             names.push_back(name);
@@ -139,7 +143,7 @@ mod tests {
         let (session, statement) = (SessionId::new(), StatementId::new());
         let id = named[1].id;
         let meter = meter(session);
-        chunks.keep(&meter, session, Some(statement), "ACME", named);
+        chunks.keep(&meter, session, Some(statement), "ACME", (named, None));
         for _ in 0..2 {
             let Sought::Handle(found) = chunks.find(session, &id) else {
                 panic!()
@@ -165,8 +169,14 @@ mod tests {
         let first = named(2);
         let (oldest, next) = (first[0].id, first[1].id);
         let meter = meter(session);
-        chunks.keep(&meter, session, statement, "ACME", first);
-        chunks.keep(&meter, session, statement, "ACME", named(CHUNKS_MAX - 1));
+        chunks.keep(&meter, session, statement, "ACME", (first, None));
+        chunks.keep(
+            &meter,
+            session,
+            statement,
+            "ACME",
+            (named(CHUNKS_MAX - 1), None),
+        );
         assert!(matches!(chunks.find(session, &oldest), Sought::Unknown));
         assert!(matches!(chunks.find(session, &next), Sought::Handle(_)));
     }

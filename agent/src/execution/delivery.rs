@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::query::{Conclusion, Detached, Known, QueryRef, Realm, Sent, Standing};
 use super::{ANSWER_WITHIN, Answer, Meter};
 use crate::id::{LoginId, SessionId};
-use crate::mask::{Aftermath, Ended, Masked, mask};
+use crate::mask::{Addressee, Aftermath, Ended, Masked, mask};
 use crate::record::{self, RecordError, Reply};
 use crate::session::Stages;
 use crate::snowflake::answer::Form;
@@ -318,7 +318,16 @@ impl Stages {
     /// which something else ran than what was judged is distrusted before anything of that is told.
     fn mask(&self, unmasked: Unmasked, login: &Login, to: &Recipient<'_>) -> Masked {
         let named = self.registry.find(to.query()).and_then(|sent| sent.named());
-        let masked = mask(unmasked, to.query_id, to.form, to.host);
+        let masked = mask(
+            unmasked,
+            &Addressee {
+                session: to.session,
+                query_id: to.query_id,
+                form: to.form,
+                host: to.host,
+                keys: &self.hash_keys,
+            },
+        );
         if masked.outcome().is_other {
             login.distrust();
         }

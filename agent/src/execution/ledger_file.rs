@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, StatementId};
 use crate::identity::Party;
+use crate::policy::Plan;
 use crate::snowflake::route::QueryId;
 use crate::statement::{Kind, Origins, Path};
 
@@ -30,6 +31,7 @@ pub(super) enum Line {
         query_id: QueryId,
         statement: StatementId,
         kind: Kind,
+        plan: Plan,
         origins: Option<Origins>,
     },
     /// Nothing of it leaves by any way.
@@ -146,6 +148,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::policy::{Planned, Transform};
 
     fn compared(query_id: QueryId) -> Line {
         Line::Compared {
@@ -154,6 +157,11 @@ mod tests {
             query_id,
             statement: StatementId::new(),
             kind: Kind::Query,
+            plan: Plan::new(vec![Planned {
+                name: Some("EMAIL".to_owned()),
+                origins: [Path::new(vec!["DB".to_owned()])].into(),
+                mask: Some(Transform::read("partial:1:2").unwrap()),
+            }]),
             origins: None,
         }
     }

@@ -121,7 +121,9 @@ impl Queries {
                 self.stand(id, |_| Standing::Withheld);
             }
         } else if conclusion.is_compared() {
-            self.stand(id, Standing::compared);
+            let earlier = conclusion.earlier.as_ref();
+            let types = earlier.and_then(|earlier| earlier.types.clone());
+            self.stand(id, |standing| standing.compared(types));
             if let Some(query) = self.query(id)
                 && matches!(query.standing, Standing::Compared(_))
             {
@@ -154,6 +156,8 @@ impl Queries {
             earlier: Earlier {
                 statement: child.part.statement,
                 kind: child.part.kind,
+                plan: child.part.plan.clone(),
+                types: None,
                 parts: Arc::default(),
             },
             query_id: child.query_id,

@@ -11,6 +11,7 @@ use crate::identity::{Party, Principal};
 use crate::mask::{Child, Masked};
 use crate::record::Undone;
 use crate::snowflake::answer::Form;
+use crate::snowflake::column::ColumnType;
 use crate::snowflake::route::QueryId;
 use crate::upstream::Earlier;
 
@@ -84,10 +85,13 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Notes that what ran is what was judged.
-    pub(super) fn compared(self) -> Self {
+    /// Notes that what ran is what was judged, and of which types its columns are, if an answer told.
+    pub(super) fn compared(self, types: Option<Arc<[ColumnType]>>) -> Self {
         match self {
-            Self::Uncompared(known) | Self::Compared(known) => Self::Compared(known),
+            Self::Uncompared(mut known) | Self::Compared(mut known) => {
+                known.earlier.types = types.or(known.earlier.types);
+                Self::Compared(known)
+            }
             Self::Unnamed | Self::Withheld => self,
         }
     }

@@ -127,11 +127,14 @@ impl Registry {
                 query_id,
                 statement,
                 kind,
+                plan,
                 origins,
             } => {
                 let earlier = Earlier {
                     statement,
                     kind,
+                    plan,
+                    types: None,
                     parts: Arc::default(),
                 };
                 let known = Known { earlier, query_id };
@@ -187,6 +190,7 @@ impl Registry {
                 query_id: known.query_id,
                 statement: known.earlier.statement,
                 kind: known.earlier.kind,
+                plan: known.earlier.plan,
                 origins: self.origins(query).map(|origins| Origins::clone(&origins)),
             }),
             (Standing::Withheld, _) => Some(Line::Withheld {

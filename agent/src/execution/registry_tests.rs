@@ -9,7 +9,8 @@ use crate::execution::query::{Realm, Standing};
 use crate::execution::table::Table;
 use crate::id::StatementId;
 use crate::identity::Principal;
-use crate::mask::{Masked, mask};
+use crate::mask::{Masked, mask_for};
+use crate::policy::Plan;
 use crate::record::Part;
 use crate::snowflake::answer::Form;
 use crate::statement::Kind;
@@ -37,6 +38,8 @@ fn earlier() -> Earlier {
     Earlier {
         statement: StatementId::new(),
         kind: Kind::Query,
+        plan: Plan::Open,
+        types: None,
         parts: Arc::default(),
     }
 }
@@ -50,7 +53,7 @@ fn answered(query_id: QueryId, members: &str, envelope: &str) -> Masked {
     let body =
         format!(r#"{{"data":{{"queryId":"{query_id}",{members}}},{envelope}"success":true}}"#);
     let unmasked = Unmasked::of_answer(Kind::Query, body.leak());
-    mask(unmasked, query_id, Form::V1, "h")
+    mask_for(unmasked, query_id, Form::V1, "h")
 }
 
 #[track_caller]
@@ -318,6 +321,7 @@ fn batch() -> Earlier {
     let part = || Part {
         statement: StatementId::new(),
         kind: Kind::Query,
+        plan: Plan::Open,
     };
     Earlier {
         parts: Arc::from([part(), part(), part()]),
@@ -347,7 +351,7 @@ fn the_parts_of_a_batch_count_from_its_start_until_it_fails() {
         r#"{{"data":{{"queryId":"{named}"}},"code":"002003","message":"no","success":false}}"#
     );
     let failed = Unmasked::of_answer(Kind::Query, failed.leak());
-    let failed = mask(failed, named, Form::V1, "h");
+    let failed = mask_for(failed, named, Form::V1, "h");
     let queries = table.at_mut(&ACME).unwrap();
     queries.conclude(named, &Conclusion::of(&failed, named));
     assert_eq!(queries.parts(), 3);
@@ -373,7 +377,7 @@ fn a_batch_that_was_compared_counts_each_part_once() {
     );
     let body = format!(r#"{{"data":{{"queryId":"{query_id}",{members}}},"success":true}}"#);
     let answer = Unmasked::of_answer(Kind::Query, body.leak()).made_several(&[Kind::Query; 3]);
-    let masked = mask(answer, query_id, Form::V1, "h");
+    let masked = mask_for(answer, query_id, Form::V1, "h");
     let conclusion = Conclusion::of(&masked, query_id);
     let of = query(one.session(), query_id);
     for _ in 0..2 {

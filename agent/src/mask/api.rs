@@ -1,16 +1,16 @@
 //! Answers of the SQL API, which do not tell the kind of statement that ran: the drivers' own endpoint does.
 
 use super::doubt::Doubt;
-use super::{Child, Masked, Outcome, several, withhold};
-use crate::snowflake::answer::{self, Form, code};
-use crate::snowflake::route::QueryId;
+use super::result::{Made, mask_set};
+use super::{Addressee, Child, Masked, Outcome, several, withhold};
+use crate::snowflake::answer::{self, code};
 use crate::snowflake::v2::Answer;
 use crate::statement::{Action, Kind};
 use crate::upstream::{ApiAnswered, Ran, Subject};
 
 /// Turns an answer into what the agent may have.
-pub(super) fn mask(subject: Subject, own_id: QueryId, form: Form, answered: ApiAnswered) -> Masked {
-    let (answer, partition, ran) = answered.into_parts();
+pub(super) fn mask(subject: Subject, to: &Addressee<'_>, answered: ApiAnswered) -> Masked {
+    let (mut answer, partition, ran) = answered.into_parts();
     let statement_type_id = match &ran {
         Ran::Told(told) => told.statement_type_id(),
         Ran::Unasked | Ran::Compared | Ran::Untold(_) => None,
@@ -20,23 +20,34 @@ pub(super) fn mask(subject: Subject, own_id: QueryId, form: Form, answered: ApiA
         statement_type_id,
         ..read(&answer)
     };
-    let query_id = outcome.query_id.unwrap_or(own_id);
-    match check(&subject, &answer, partition, &ran).and_then(|children| {
+    let query_id = outcome.query_id.unwrap_or(to.query_id);
+    let checked = check(&subject, &answer, partition, &ran).and_then(|children| {
+        let made = if outcome.succeeded && !outcome.in_progress {
+            let (plan, types) = (subject.plan(), subject.types());
+            let keys = || to.keys.of(to.session);
+            mask_set(answer.body_mut(), &plan, types.as_ref(), keys)?
+        } else {
+            Made::default()
+        };
         let body = answer
             .write(query_id)
             .map_err(|error| Doubt::Kept(error.to_string()))?;
-        Ok((children, body))
-    }) {
-        Ok((children, body)) => Masked {
+        Ok((children, body, made))
+    });
+    match checked {
+        Ok((children, body, made)) => Masked {
             subject,
             body,
             outcome: Outcome {
                 children,
+                masked_cells: made.cells,
                 ..outcome
             },
             chunks: Vec::new(),
+            masking: None,
+            types: made.types,
         },
-        Err(doubt) => withhold(subject, own_id, form, outcome, doubt),
+        Err(doubt) => withhold(subject, to, outcome, doubt),
     }
 }
 

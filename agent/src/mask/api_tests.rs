@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use chrono::DateTime;
 
-use super::super::mask;
+use super::super::mask_for;
 use super::*;
+use crate::snowflake::answer::Form;
+use crate::snowflake::route::QueryId;
 use crate::upstream::{Unmasked, UpstreamError};
 
 const ID: &str = "01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11";
@@ -38,7 +40,7 @@ fn masked_piece(
     let form = Form::V2 {
         created_on: DateTime::UNIX_EPOCH,
     };
-    let masked = mask(
+    let masked = mask_for(
         unmasked,
         QueryId::mint(),
         form,

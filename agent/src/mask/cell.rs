@@ -2,11 +2,12 @@
 //!
 //! Source of the encodings: protocol reference section 5.3.
 
-use super::kind::Kind;
 use super::transform::{
-    Transform, bucket_of, bucket_of_real, days_at_start, hide_leaves, partial, seconds_at_start,
+    bucket_of, bucket_of_real, days_at_start, hide_leaves, mask_places, partial, seconds_at_start,
 };
 use super::treatment::Treatment;
+use crate::policy::Transform;
+use crate::snowflake::column::ColumnType;
 
 /// Minutes that are added to the offset of a zone, so that it is never negative.
 pub(super) const OFFSET_BASE_MIN: i64 = 1440;
@@ -19,16 +20,16 @@ impl Treatment {
             (Transform::Null, _) => Ok(None),
             (Transform::Fixed(fixed), _) => Ok(Some(fixed.clone())),
             (Transform::Partial { front, back }, _) => Ok(Some(partial(text, *front, *back))),
-            (Transform::Hash(scope), Kind::Fixed { scale: 0, .. }) => {
+            (Transform::Hash(scope), ColumnType::Fixed { scale: 0, .. }) => {
                 let value = unscaled(text, 0).ok_or("a whole number")?;
                 Ok(Some(keyed.number(*scope, value).to_string()))
             }
-            (Transform::Hash(scope), Kind::Binary) => {
+            (Transform::Hash(scope), ColumnType::Binary) => {
                 let value = from_hex(text).ok_or("hexadecimal digits")?;
                 Ok(Some(to_hex(&keyed.bytes(*scope, &value))))
             }
             (Transform::Hash(scope), _) => Ok(Some(keyed.text(*scope, text))),
-            (Transform::Bucket(width), Kind::Fixed { scale, .. }) => {
+            (Transform::Bucket(width), ColumnType::Fixed { scale, .. }) => {
                 let value =
                     unscaled(text, scale).ok_or("a decimal number of the column's scale")?;
                 Ok(Some(scaled(bucket_of(value, *width, scale), scale)))
@@ -37,11 +38,11 @@ impl Treatment {
                 let value: f64 = text.parse().map_err(|_| "a number")?;
                 Ok(bucket_of_real(value, *width).map(real))
             }
-            (Transform::Start(unit), Kind::Date) => {
+            (Transform::Start(unit), ColumnType::Date) => {
                 let days: i64 = text.parse().map_err(|_| "days since 1970")?;
                 Ok(days_at_start(days, *unit).map(|days| days.to_string()))
             }
-            (Transform::Start(unit), Kind::TimestampTz { scale }) => {
+            (Transform::Start(unit), ColumnType::TimestampTz { scale }) => {
                 const EXPECTED: &str = "seconds since 1970 and an offset";
                 let (seconds, offset) = text.split_once(' ').ok_or(EXPECTED)?;
                 let seconds = whole_seconds(seconds).ok_or(EXPECTED)?;
@@ -53,18 +54,18 @@ impl Treatment {
                 let start = seconds_at_start(seconds, *unit, offset_s);
                 Ok(start.map(|start| format!("{} {minutes}", instant(start, scale))))
             }
-            (Transform::Start(unit), Kind::Timestamp { scale }) => {
+            (Transform::Start(unit), ColumnType::Timestamp { scale }) => {
                 let seconds = whole_seconds(text).ok_or("seconds since 1970")?;
                 let start = seconds_at_start(seconds, *unit, 0);
                 Ok(start.map(|start| instant(start, scale)))
             }
             // No other type takes it: `Transform::on` made it null.
             (Transform::Start(_), _) => Ok(None),
-            (Transform::Json(places), _) => Ok(places.mask(text, keyed)),
+            (Transform::Json(places), _) => Ok(mask_places(places, text, keyed)),
             (Transform::Detect(detectors), kind) if kind.is_json() => {
                 Ok(hide_leaves(text, detectors))
             }
-            (Transform::Detect(detectors), Kind::Text) => Ok(Some(
+            (Transform::Detect(detectors), ColumnType::Text) => Ok(Some(
                 detectors.hide(text).unwrap_or_else(|| text.to_owned()),
             )),
             // A number of which a part is hidden is none.
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
     use crate::mask::transform::Keyed;
 
-    fn masked(mask: &str, kind: Kind, text: &str) -> Result<Option<String>, &'static str> {
+    fn masked(mask: &str, kind: ColumnType, text: &str) -> Result<Option<String>, &'static str> {
         let transform = Transform::read(mask).unwrap();
         Treatment::new(&transform, kind, Arc::new(Keyed::new(&[1; 32], b"s"))).cell(text)
     }
@@ -170,34 +171,37 @@ mod tests {
 
     #[test]
     fn a_cell_stays_of_its_type() {
-        let number = Kind::Fixed {
+        let number = ColumnType::Fixed {
             precision: 10,
             scale: 2,
         };
         assert_eq!(masked("bucket:100", number, "12345.67"), some("12300.00"));
         assert_eq!(masked("bucket:100", number, "-99.5"), some("0.00"));
-        assert_eq!(masked("bucket:10", Kind::Real, "123.9"), some("120"));
-        assert_eq!(masked("bucket:10", Kind::Real, "1.5e300"), some("1.5e300"));
-        assert_eq!(masked("bucket:10", Kind::Real, "NaN"), Ok(None));
-        assert_eq!(masked("month", Kind::Date, "20000"), some("19997"));
-        let instant = Kind::Timestamp { scale: 3 };
+        assert_eq!(masked("bucket:10", ColumnType::Real, "123.9"), some("120"));
+        assert_eq!(
+            masked("bucket:10", ColumnType::Real, "1.5e300"),
+            some("1.5e300")
+        );
+        assert_eq!(masked("bucket:10", ColumnType::Real, "NaN"), Ok(None));
+        assert_eq!(masked("month", ColumnType::Date, "20000"), some("19997"));
+        let instant = ColumnType::Timestamp { scale: 3 };
         assert_eq!(masked("year", instant, "-0.001"), some("-31536000.000"));
         assert_eq!(masked("year", instant, "1.5"), some("0.000"));
-        let zoned = Kind::TimestampTz { scale: 0 };
+        let zoned = ColumnType::TimestampTz { scale: 0 };
         assert_eq!(masked("year", zoned, "0 1500"), some("-3600 1500"));
-        assert_eq!(masked("fixed:x", Kind::Text, "canary"), some("x"));
-        assert_eq!(masked("fixed:x", Kind::Real, "1.5"), Ok(None));
-        let hashed = masked("hash", Kind::Binary, "CAFE").unwrap().unwrap();
+        assert_eq!(masked("fixed:x", ColumnType::Text, "canary"), some("x"));
+        assert_eq!(masked("fixed:x", ColumnType::Real, "1.5"), Ok(None));
+        let hashed = masked("hash", ColumnType::Binary, "CAFE").unwrap().unwrap();
         assert_eq!(hashed.len(), 32);
         assert_eq!(
-            masked("hash", Kind::Binary, "cafe").unwrap().unwrap(),
+            masked("hash", ColumnType::Binary, "cafe").unwrap().unwrap(),
             hashed
         );
     }
 
     #[test]
     fn a_cell_of_another_type_is_an_error() {
-        let number = Kind::Fixed {
+        let number = ColumnType::Fixed {
             precision: 10,
             scale: 0,
         };
@@ -206,12 +210,12 @@ mod tests {
             ("hash", number, ""),
             ("hash", number, "canary"),
             ("bucket:1", number, "1e5"),
-            ("bucket:1", Kind::Real, "canary"),
-            ("hash", Kind::Binary, "CAF"),
-            ("hash", Kind::Binary, "+A"),
-            ("month", Kind::Date, "2026-01-01"),
-            ("month", Kind::Timestamp { scale: 0 }, "1.x"),
-            ("month", Kind::TimestampTz { scale: 0 }, "1"),
+            ("bucket:1", ColumnType::Real, "canary"),
+            ("hash", ColumnType::Binary, "CAF"),
+            ("hash", ColumnType::Binary, "+A"),
+            ("month", ColumnType::Date, "2026-01-01"),
+            ("month", ColumnType::Timestamp { scale: 0 }, "1.x"),
+            ("month", ColumnType::TimestampTz { scale: 0 }, "1"),
         ] {
             assert!(masked(mask, kind, text).is_err(), "{mask} {text}");
         }
@@ -229,9 +233,9 @@ mod tests {
             text in ".{0,30}",
             mask in prop::sample::select(vec!["null", "fixed:-", "partial:1:1", "hash", "bucket:7", "month", "year", "json:a=null", "detect:email+card"]),
             kind in prop::sample::select(vec![
-                Kind::Text, Kind::Real, Kind::Binary, Kind::Boolean, Kind::Date, Kind::Variant, Kind::Other,
-                Kind::Fixed { precision: 38, scale: 0 }, Kind::Fixed { precision: 38, scale: 37 },
-                Kind::Timestamp { scale: 9 }, Kind::TimestampTz { scale: 9 },
+                ColumnType::Text, ColumnType::Real, ColumnType::Binary, ColumnType::Boolean, ColumnType::Date, ColumnType::Variant, ColumnType::Other,
+                ColumnType::Fixed { precision: 38, scale: 0 }, ColumnType::Fixed { precision: 38, scale: 37 },
+                ColumnType::Timestamp { scale: 9 }, ColumnType::TimestampTz { scale: 9 },
             ]),
         ) {
             drop(masked(mask, kind, &text));

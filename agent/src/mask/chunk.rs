@@ -2,36 +2,150 @@
 
 use bytes::Bytes;
 
+use super::result::{ChunkForm, Masking};
+use super::rows::{Rows, Treatments};
+use super::stream::Batches;
+use super::treatment::Uncertain;
 use crate::snowflake::chunks::Chunk;
 use crate::upstream::{UnmaskedChunk, UpstreamError};
 
-/// A chunk whose pieces may leave; made only by `mask_chunk`.
-pub struct MaskedChunk(UnmaskedChunk);
+/// Why a chunk breaks off.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokenOff {
+    /// Storage gave no whole chunk.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// It cannot be masked with certainty.
+    #[error(transparent)]
+    Uncertain(#[from] Uncertain),
+}
 
-/// Turns a chunk from storage into one that the agent may have.
+/// A chunk whose pieces may leave; made only by `mask_chunk`.
+pub struct MaskedChunk {
+    unmasked: UnmaskedChunk,
+    masker: Option<Masker>,
+    cells: u64,
+    is_over: bool,
+}
+
+/// What masks the pieces of one chunk.
+struct Masker {
+    columns: std::sync::Arc<Treatments>,
+    pieces: Pieces,
+}
+
+enum Pieces {
+    Json(Rows),
+    Arrow(Box<Batches>),
+}
+
+/// Turns a chunk from storage into one that the agent may have; of a result of which nothing is masked it is as it comes.
 #[must_use]
-pub fn mask_chunk(unmasked: UnmaskedChunk) -> MaskedChunk {
-    MaskedChunk(unmasked)
+pub fn mask_chunk(unmasked: UnmaskedChunk, masking: Option<Masking>) -> MaskedChunk {
+    let masker = masking.map(|masking| Masker {
+        columns: masking.columns,
+        pieces: match masking.form {
+            ChunkForm::Json => Pieces::Json(Rows::default()),
+            ChunkForm::Arrow => Pieces::Arrow(Box::default()),
+        },
+    });
+    MaskedChunk {
+        unmasked,
+        masker,
+        cells: 0,
+        is_over: false,
+    }
 }
 
 impl MaskedChunk {
-    /// Waits for the next piece; none after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
-        self.0.next().await
+    /// Waits for the next piece; none after the last. `came` is told of what came for it, as it came.
+    ///
+    /// # Errors
+    /// The chunk breaks off. Nothing of it may follow.
+    pub(crate) async fn next(
+        &mut self,
+        mut came: impl FnMut(&Bytes),
+    ) -> Result<Option<Bytes>, BrokenOff> {
+        if self.is_over {
+            return Ok(None);
+        }
+        loop {
+            let piece = self.unmasked.next().await?;
+            if let Some(piece) = &piece {
+                came(piece);
+            }
+            let Some(masker) = &mut self.masker else {
+                return Ok(piece);
+            };
+            let masked = match piece {
+                Some(piece) => masker.push(piece)?,
+                None => {
+                    self.is_over = true;
+                    let told = self.unmasked.chunk().rows();
+                    let Some(masker) = self.masker.take() else {
+                        return Ok(None);
+                    };
+                    let (masked, cells) = masker.finish(told)?;
+                    self.cells = cells;
+                    masked
+                }
+            };
+            if !masked.is_empty() {
+                return Ok(Some(masked.into()));
+            }
+            if self.is_over {
+                return Ok(None);
+            }
+        }
     }
 
     /// Gives what the chunk is.
     pub(crate) fn chunk(&self) -> &Chunk {
-        self.0.chunk()
+        self.unmasked.chunk()
     }
 
     /// Tells how it came.
     pub(crate) fn encoding(&self) -> &'static str {
-        self.0.encoding()
+        self.unmasked.encoding()
     }
 
     /// Tells how many bytes have come.
     pub(crate) fn taken_bytes(&self) -> u64 {
-        self.0.taken_bytes()
+        self.unmasked.taken_bytes()
+    }
+
+    /// Tells how many cells were changed, once the last piece was given.
+    pub(crate) fn masked_cells(&self) -> u64 {
+        self.cells
     }
 }
+
+impl Masker {
+    fn push(&mut self, piece: Bytes) -> Result<Vec<u8>, Uncertain> {
+        let mut out = Vec::with_capacity(piece.len());
+        match &mut self.pieces {
+            Pieces::Json(rows) => rows.push(&piece, &self.columns, &mut out)?,
+            Pieces::Arrow(batches) => batches.push(piece, &self.columns, &mut out)?,
+        }
+        Ok(out)
+    }
+
+    /// Ends the chunk, which must have as many rows as Snowflake told, if it did.
+    fn finish(self, told: Option<i64>) -> Result<(Vec<u8>, u64), Uncertain> {
+        let mut out = Vec::new();
+        let (rows, cells) = match self.pieces {
+            Pieces::Json(rows) => rows.finish()?,
+            Pieces::Arrow(batches) => batches.finish(&self.columns, &mut out)?,
+        };
+        match told {
+            Some(told) if u64::try_from(told) != Ok(rows) => Err(Uncertain::Shape(format!(
+                "a chunk has {rows} rows, and Snowflake told {told}"
+            ))),
+            Some(_) | None => Ok((out, cells)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "chunk_tests.rs"]
+mod tests;

@@ -15,11 +15,10 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field};
 
 use super::cell::OFFSET_BASE_MIN;
-use super::kind::Kind;
-use super::transform::{
-    Transform, Unit, bucket_of, bucket_of_real, days_at_start, seconds_at_start,
-};
+use super::transform::{bucket_of, bucket_of_real, days_at_start, mask_places, seconds_at_start};
 use super::treatment::Treatment;
+use crate::policy::{Transform, Unit};
+use crate::snowflake::column::ColumnType;
 
 /// Digits of a hashed number that came as a decimal of 128 bits.
 const DECIMAL_DIGITS: u8 = 38;
@@ -27,7 +26,7 @@ const DECIMAL_DIGITS: u8 = 38;
 impl Treatment {
     /// Gives the field that a column has once it is masked: its name and metadata stay.
     pub(super) fn field(&self, own: &Field) -> Field {
-        let is_number = matches!(self.kind(), Kind::Fixed { .. });
+        let is_number = matches!(self.kind(), ColumnType::Fixed { .. });
         let kind = match (self.transform(), own.data_type()) {
             (Transform::Hash(_), DataType::Decimal128(_, scale)) => {
                 DataType::Decimal128(DECIMAL_DIGITS, *scale)
@@ -39,8 +38,8 @@ impl Treatment {
         for name in ["precision", "charLength", "byteLength"] {
             let own = metadata.get(name).and_then(|value| value.parse().ok());
             let now = match (name, self.kind()) {
-                ("precision", Kind::Fixed { .. }) => own.map(|own| self.precision(own)),
-                ("charLength" | "byteLength", Kind::Text | Kind::Binary) => {
+                ("precision", ColumnType::Fixed { .. }) => own.map(|own| self.precision(own)),
+                ("charLength" | "byteLength", ColumnType::Text | ColumnType::Binary) => {
                     own.map(|own| self.length(own))
                 }
                 (_, _) => None,
@@ -53,11 +52,15 @@ impl Treatment {
     }
 
     /// Masks a column of a batch; an error says what was expected of its array.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other type of Arrow's is an error"
+    )]
     pub(super) fn column(&self, array: &ArrayRef) -> Result<ArrayRef, &'static str> {
         let keyed = self.keyed();
         match (self.transform(), self.kind()) {
             (Transform::Null, _) => Ok(new_null_array(array.data_type(), array.len())),
-            (Transform::Hash(scope), Kind::Fixed { scale: 0, .. }) => {
+            (Transform::Hash(scope), ColumnType::Fixed { scale: 0, .. }) => {
                 let hash = |value| Some(keyed.number(*scope, value));
                 match array.data_type() {
                     DataType::Int8 => Ok(numbers::<Int8Type>(array, hash)),
@@ -74,7 +77,7 @@ impl Treatment {
                     _ => Err("whole numbers"),
                 }
             }
-            (Transform::Hash(scope), Kind::Binary) => {
+            (Transform::Hash(scope), ColumnType::Binary) => {
                 let own = array.as_binary_opt::<i32>().ok_or("bytes")?;
                 let hashed: BinaryArray = own
                     .iter()
@@ -87,8 +90,8 @@ impl Treatment {
                 // Neither says that a text is not of its type.
                 texts(array, |value| self.cell(value).ok().flatten())
             }
-            (Transform::Json(places), _) => texts(array, |value| places.mask(value, keyed)),
-            (Transform::Detect(detectors), Kind::Fixed { .. }) => {
+            (Transform::Json(places), _) => texts(array, |value| mask_places(places, value, keyed)),
+            (Transform::Detect(detectors), ColumnType::Fixed { .. }) => {
                 let keep = |value: i128| detectors.hide(&value.to_string()).is_none();
                 match array.data_type() {
                     DataType::Int8 => kept::<Int8Type>(array, keep),
@@ -103,7 +106,7 @@ impl Treatment {
                 // Of a text no cell is an error.
                 texts(array, |value| self.cell(value).ok().flatten())
             }
-            (Transform::Bucket(width), Kind::Fixed { scale, .. }) => {
+            (Transform::Bucket(width), ColumnType::Fixed { scale, .. }) => {
                 let bucket = |value| bucket_of(value, *width, scale);
                 match array.data_type() {
                     DataType::Int8 => same::<Int8Type>(array, bucket),
@@ -126,7 +129,7 @@ impl Treatment {
                     .unary_opt(|value| bucket_of_real(value, *width));
                 Ok(Arc::new(bucket))
             }
-            (Transform::Start(unit), Kind::Date) => {
+            (Transform::Start(unit), ColumnType::Date) => {
                 let own = array.as_primitive_opt::<Date32Type>().ok_or("days")?;
                 let starts: PrimitiveArray<Date32Type> = own.unary_opt(|days| {
                     let start = days_at_start(i64::from(days), *unit)?;
@@ -134,8 +137,12 @@ impl Treatment {
                 });
                 Ok(Arc::new(starts))
             }
-            (Transform::Start(unit), Kind::Timestamp { scale }) => instants(array, scale, *unit),
-            (Transform::Start(unit), Kind::TimestampTz { scale }) => zoned(array, scale, *unit),
+            (Transform::Start(unit), ColumnType::Timestamp { scale }) => {
+                instants(array, scale, *unit)
+            }
+            (Transform::Start(unit), ColumnType::TimestampTz { scale }) => {
+                zoned(array, scale, *unit)
+            }
             // No other type takes it: `Transform::on` made it null.
             (Transform::Start(_), _) => Ok(new_null_array(array.data_type(), array.len())),
         }

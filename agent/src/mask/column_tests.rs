@@ -1,3 +1,5 @@
+//! Columns of Arrow batches, each type with each mask.
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::ipc::reader::StreamReader;
@@ -9,13 +11,13 @@ use super::*;
 use crate::mask::stream::{Batches, mask_stream};
 use crate::mask::transform::Keyed;
 
-fn treatment(mask: &str, kind: Kind) -> Treatment {
+fn treatment(mask: &str, kind: ColumnType) -> Treatment {
     let transform = Transform::read(mask).unwrap();
     Treatment::new(&transform, kind, Arc::new(Keyed::new(&[1; 32], b"s")))
 }
 
-fn number(scale: u8) -> Kind {
-    Kind::Fixed {
+fn number(scale: u8) -> ColumnType {
+    ColumnType::Fixed {
         precision: 38,
         scale,
     }
@@ -45,7 +47,7 @@ fn read(bytes: &[u8]) -> Vec<RecordBatch> {
         .collect()
 }
 
-fn masked(mask: &str, kind: Kind, array: ArrayRef) -> Result<ArrayRef, String> {
+fn masked(mask: &str, kind: ColumnType, array: ArrayRef) -> Result<ArrayRef, String> {
     let columns = [Some(treatment(mask, kind))];
     let (bytes, ..) =
         mask_stream(stream(vec![("C", array)]), &columns).map_err(|error| error.to_string())?;
@@ -74,10 +76,12 @@ fn arrays_and_cells_say_the_same() {
         ] {
             let out = masked(mask, number(scale), array).unwrap();
             assert!(out.is_null(1) && out.is_valid(0));
-            let out = match out.data_type() {
-                DataType::Int64 => i128::from(out.as_primitive::<Int64Type>().value(0)),
-                DataType::Int32 => i128::from(out.as_primitive::<Int32Type>().value(0)),
-                _ => out.as_primitive::<Decimal128Type>().value(0),
+            let out = if let Some(wide) = out.as_primitive_opt::<Int64Type>() {
+                i128::from(wide.value(0))
+            } else if let Some(narrow) = out.as_primitive_opt::<Int32Type>() {
+                i128::from(narrow.value(0))
+            } else {
+                out.as_primitive::<Decimal128Type>().value(0)
             };
             let text = match scale {
                 0 => value.to_string(),
@@ -90,19 +94,19 @@ fn arrays_and_cells_say_the_same() {
     for mask in ["hash", "partial:1:1", "fixed:-"] {
         let out = masked(
             mask,
-            Kind::Text,
+            ColumnType::Text,
             Arc::new(StringArray::from(vec![Some("canary"), None])),
         )
         .unwrap();
         assert_eq!(
             Some(out.as_string::<i32>().value(0).to_owned()),
-            cell(mask, Kind::Text, "canary")
+            cell(mask, ColumnType::Text, "canary")
         );
         assert!(out.is_null(1));
     }
     let out = masked(
         "hash",
-        Kind::Binary,
+        ColumnType::Binary,
         Arc::new(BinaryArray::from(vec![Some(&b"\xca\xfe"[..])])),
     )
     .unwrap();
@@ -112,17 +116,17 @@ fn arrays_and_cells_say_the_same() {
         .iter()
         .map(|byte| format!("{byte:02X}"))
         .collect();
-    assert_eq!(Some(hex), cell("hash", Kind::Binary, "CAFE"));
+    assert_eq!(Some(hex), cell("hash", ColumnType::Binary, "CAFE"));
     let out = masked(
         "month",
-        Kind::Date,
+        ColumnType::Date,
         Arc::new(PrimitiveArray::<Date32Type>::from(vec![20_000])),
     )
     .unwrap();
     assert_eq!(out.as_primitive::<Date32Type>().value(0), 19_997);
     let out = masked(
         "json:a=fixed:-",
-        Kind::Variant,
+        ColumnType::Variant,
         Arc::new(StringArray::from(vec![r#"{"a":"canary"}"#, "canary"])),
     )
     .unwrap();
@@ -152,7 +156,7 @@ fn instants_in_parts_start_their_month() {
         ("epoch", epoch(40 * 86_400 + 5)),
         ("fraction", small(7)),
     ]);
-    let out = masked("month", Kind::Timestamp { scale: 9 }, plain).unwrap();
+    let out = masked("month", ColumnType::Timestamp { scale: 9 }, plain).unwrap();
     let out = out.as_struct();
     assert_eq!(
         out.column(0).as_primitive::<Int64Type>().value(0),
@@ -164,7 +168,7 @@ fn instants_in_parts_start_their_month() {
         ("fraction", small(7)),
         ("timezone", small(1500)),
     ]);
-    let out = masked("year", Kind::TimestampTz { scale: 9 }, zoned).unwrap();
+    let out = masked("year", ColumnType::TimestampTz { scale: 9 }, zoned).unwrap();
     assert_eq!(
         out.as_struct()
             .column(0)
@@ -180,7 +184,7 @@ fn instants_in_parts_start_their_month() {
         1500
     );
     let scaled = instant(vec![("epoch", epoch(1_500)), ("timezone", small(1440))]);
-    let out = masked("year", Kind::TimestampTz { scale: 3 }, scaled).unwrap();
+    let out = masked("year", ColumnType::TimestampTz { scale: 3 }, scaled).unwrap();
     assert_eq!(
         out.as_struct()
             .column(0)
@@ -189,7 +193,7 @@ fn instants_in_parts_start_their_month() {
         0
     );
     let other = instant(vec![("epoch", epoch(0)), ("canary", small(1))]);
-    assert!(masked("year", Kind::TimestampTz { scale: 3 }, other).is_err());
+    assert!(masked("year", ColumnType::TimestampTz { scale: 3 }, other).is_err());
 }
 
 #[test]
@@ -201,7 +205,7 @@ fn columns_keep_their_names_and_metadata_and_say_their_new_width() {
         ("charLength", "9"),
     ];
     let field = Field::new("N", DataType::Int8, false).with_metadata(metadata);
-    let kind = Kind::Fixed {
+    let kind = ColumnType::Fixed {
         precision: 3,
         scale: 0,
     };
@@ -223,8 +227,8 @@ fn columns_keep_their_names_and_metadata_and_say_their_new_width() {
 fn what_is_no_such_stream_is_withheld() {
     let text = || Arc::new(StringArray::from(vec!["canary"])) as ArrayRef;
     assert!(masked("hash", number(0), text()).is_err());
-    assert!(masked("month", Kind::Date, text()).is_err());
-    let columns = [Some(treatment("null", Kind::Text))];
+    assert!(masked("month", ColumnType::Date, text()).is_err());
+    let columns = [Some(treatment("null", ColumnType::Text))];
     let two = stream(vec![("A", text()), ("B", text())]);
     assert!(mask_stream(two, &columns).is_err());
     let one = stream(vec![("A", text())]);
@@ -251,7 +255,7 @@ proptest! {
             ("N", Arc::clone(&array), true),
         ]).unwrap();
         let source = written(&batch.schema(), &vec![batch.clone(); batches]);
-        let columns = [Some(treatment("partial:0:0", Kind::Text)), None];
+        let columns = [Some(treatment("partial:0:0", ColumnType::Text)), None];
         let (expected, rows, changed) = mask_stream(source.clone(), &columns).unwrap();
         let there = batch.column(0).len() - batch.column(0).null_count();
         prop_assert_eq!(rows, (batch.num_rows() * batches) as u64);
@@ -281,6 +285,6 @@ proptest! {
         let mut bytes = source.to_vec();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        drop(mask_stream(Bytes::from(bytes), &[Some(treatment("hash", Kind::Text))]));
+        drop(mask_stream(Bytes::from(bytes), &[Some(treatment("hash", ColumnType::Text))]));
     }
 }

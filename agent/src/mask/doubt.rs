@@ -1,5 +1,7 @@
 //! Why an answer is withheld, and what that says of its login.
 
+use super::treatment::Uncertain;
+
 /// Why nothing of an answer leaves.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
@@ -9,6 +11,12 @@ pub(super) enum Doubt {
     Kept(String),
     /// Snowflake could not be asked what it ran, which may pass.
     Untold(String),
+}
+
+impl From<Uncertain> for Doubt {
+    fn from(uncertain: Uncertain) -> Self {
+        Self::Kept(uncertain.to_string())
+    }
 }
 
 impl Doubt {

@@ -1,35 +1,45 @@
 //! Stage 8: hides what may not be seen. Pure.
 //!
-//! No rule can ask for a mask yet, and the record says so: `masked_columns` is empty and `decision` is never `mask`.
-//! What holds already: the answer's kind must be the judged one, and nothing in it may work outside the session.
+//! Each column of a result is made what the statement's plan says, in every form in which rows leave; a result that is not
+//! as it was planned is withheld. The answer's kind must be the judged one, and nothing in it may work outside the session.
 
 mod api;
 mod cell;
-mod kind;
-mod plan;
-mod rows;
-mod transform;
-mod treatment;
 mod chunk;
 mod column;
 mod detect;
 mod doubt;
+mod keys;
+mod outcome;
+mod plan;
+mod result;
+mod rows;
 mod several;
 mod stream;
+mod transform;
+mod treatment;
 
-pub use chunk::{MaskedChunk, mask_chunk};
+use std::sync::Arc;
+
+pub use chunk::{BrokenOff, MaskedChunk, mask_chunk};
+pub use keys::HashKeys;
+pub use outcome::{Aftermath, Ended, Outcome};
+pub use result::{ChunkForm, Masking};
+pub use rows::{Rows, Treatments};
 pub use several::Child;
-
-use bytes::Bytes;
+pub use stream::Batches;
+pub use transform::Keyed;
+pub use treatment::{Treatment, Uncertain};
 
 use doubt::Doubt;
+use result::{Made, mask_data};
 
-use crate::id::StatementId;
-use crate::snowflake::answer::{Answer, Body, Form, code};
+use crate::id::{SessionId, StatementId};
+use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::chunks::NamedChunk;
-use crate::snowflake::current::Current;
+use crate::snowflake::column::ColumnType;
 use crate::snowflake::route::QueryId;
-use crate::upstream::{Earlier, Said, Subject, Unmasked, UpstreamError};
+use crate::upstream::{Answered, Earlier, Said, Subject, Unmasked, UpstreamError};
 
 /// An answer that may leave; made only by `mask`.
 #[derive(Debug)]
@@ -38,126 +48,25 @@ pub struct Masked {
     body: Body,
     outcome: Outcome,
     chunks: Vec<NamedChunk>,
+    /// What the chunks are masked by, if anything is made of them.
+    masking: Option<Masking>,
+    /// The types of the result's columns, if any is masked.
+    types: Option<Arc<[ColumnType]>>,
 }
 
-/// What became of the statement, for the record.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// Whether Snowflake ran it.
-    pub succeeded: bool,
-    /// Whether Snowflake goes on with it: the answer holds an id and no rows.
-    pub in_progress: bool,
-    /// Whether Snowflake says that it was cancelled.
-    pub cancelled: bool,
-    /// Whether it was cancelled before it was sent.
-    pub withdrawn: bool,
-    /// Why Icecore withheld the answer.
-    pub withheld: Option<String>,
-    /// Whether Snowflake says that it ran something else than what was judged.
-    pub is_other: bool,
-    /// Whether it was withheld only since Snowflake could not be asked what it ran: another request may compare it.
-    pub is_untold: bool,
-    /// Whether the answer does not tell of the query that Snowflake had named before: how that ended is not known.
-    pub is_elsewhere: bool,
-    /// Snowflake's id of the query.
-    pub query_id: Option<QueryId>,
-    /// Snowflake's error code, digits.
-    pub error_code: Option<String>,
-    /// SQLSTATE of the error.
-    pub sql_state: Option<String>,
-    /// The error's text.
-    pub error_text: Option<String>,
-    /// Rows of the result.
-    pub rows: Option<i64>,
-    /// Rows that the answer itself holds: the others come in chunks or partitions.
-    pub rows_here: u64,
-    /// `json` or `arrow`.
-    pub result_format: Option<String>,
-    /// Snowflake's number of the statement's kind.
-    pub statement_type_id: Option<u32>,
-    /// The statements that were sent together, as Snowflake names them.
-    pub children: Vec<Child>,
-    /// External chunks of the result.
-    pub chunks: usize,
-    /// The partition of the result that was asked for, if one was.
-    pub partition: Option<u32>,
-    /// The login's database and schema after the statement, where the answer of one that is over says them.
-    pub current: Option<Current>,
-    /// The answer's plain bytes as they came.
-    pub upstream_body: Option<Bytes>,
-}
-
-impl Outcome {
-    /// Gives Snowflake's names of the query and of the statements that it held.
-    pub fn query_ids(&self) -> impl Iterator<Item = QueryId> {
-        let children = self.children.iter().map(|child| child.query_id);
-        self.query_id.into_iter().chain(children)
-    }
-
-    /// Tells whether the answer says that the statement of this id is over: an error may be about the asking alone.
-    #[must_use]
-    pub fn is_end_of(&self, query_id: QueryId) -> bool {
-        let is_about_it = self.succeeded || self.query_id == Some(query_id);
-        let is_told = !self.is_untold && !self.is_elsewhere;
-        is_told && (self.withheld.is_some() || (is_about_it && !self.in_progress))
-    }
-
-    /// Tells whether the answer was compared with what was judged: a later partition says nothing of its statement.
-    #[must_use]
-    pub fn is_compared(&self) -> bool {
-        let is_whole = self.partition.is_none_or(|number| number == 0);
-        self.succeeded && !self.in_progress && self.withheld.is_none() && is_whole
-    }
-
-    /// Tells how much is known of what the statement left behind in its login.
-    #[must_use]
-    pub fn aftermath(&self) -> Aftermath {
-        let is_over = self.withdrawn || self.error_code.is_some();
-        match &self.current {
-            Some(current) => Aftermath::Told(current.clone()),
-            None if is_over && !self.in_progress && !self.is_elsewhere => Aftermath::Over,
-            None => Aftermath::Open,
-        }
-    }
-
-    /// Says how the statement ended, where it has: one that was cancelled has neither succeeded nor failed.
-    #[must_use]
-    pub fn end(&self) -> Option<Ended> {
-        let is_open = self.in_progress || self.is_untold || self.is_elsewhere;
-        (!is_open && !self.cancelled).then(|| self.ended())
-    }
-
-    /// Sums the outcome up for the session's counters.
-    #[must_use]
-    pub fn ended(&self) -> Ended {
-        match (self.succeeded, &self.withheld) {
-            (true, _) => Ended::Succeeded,
-            (false, Some(_)) => Ended::Refused,
-            (false, None) => Ended::Failed,
-        }
-    }
-}
-
-/// What is known of a login after a statement of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Aftermath {
-    /// Snowflake said in which database and schema it is.
-    Told(Current),
-    /// The statement is over, and nothing was said.
-    Over,
-    /// The statement may go on, or may not have been carried out yet.
-    Open,
-}
-
-/// How a statement ended, for the session's counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Snowflake ran it.
-    Succeeded,
-    /// Snowflake said no, or could not be asked.
-    Failed,
-    /// Icecore said no.
-    Refused,
+/// To whom an answer goes.
+#[derive(Clone, Copy)]
+pub struct Addressee<'a> {
+    /// The session, whose hashes are its own.
+    pub session: SessionId,
+    /// The query, by the name that stands for it if Snowflake gave none.
+    pub query_id: QueryId,
+    /// The form of its door.
+    pub form: Form,
+    /// Where the agent asks for the result's chunks.
+    pub host: &'a str,
+    /// The keys of hashes.
+    pub keys: &'a HashKeys,
 }
 
 impl Masked {
@@ -167,10 +76,10 @@ impl Masked {
         &self.body
     }
 
-    /// Takes what fetches the result's chunks under the names that the body gives them.
+    /// Takes what fetches the result's chunks under the names that the body gives them, and what they are masked by.
     #[must_use]
-    pub fn take_chunks(&mut self) -> Vec<NamedChunk> {
-        std::mem::take(&mut self.chunks)
+    pub fn take_chunks(&mut self) -> (Vec<NamedChunk>, Option<Masking>) {
+        (std::mem::take(&mut self.chunks), self.masking.take())
     }
 
     /// Notes that Snowflake had named the query before: the end of its statement is told by what names it, and not by an
@@ -198,10 +107,12 @@ impl Masked {
         matches!(self.subject, Subject::Statement(_))
     }
 
-    /// Gives the statement as it was judged.
+    /// Gives the statement as it was judged, with the types that the answer tells.
     #[must_use]
     pub fn earlier(&self) -> Option<Earlier> {
-        self.subject.earlier()
+        let earlier = self.subject.earlier()?;
+        let types = self.types.clone().or(earlier.types);
+        Some(Earlier { types, ..earlier })
     }
 
     /// Tells what became of the statement.
@@ -216,69 +127,50 @@ impl Masked {
     }
 }
 
-/// Turns what Snowflake answered into what the agent may have, in the form of its door; `own_id` names the query if
-/// Snowflake did not, `host` is where the agent asks for the result's chunks.
+/// Turns what Snowflake answered into what the agent may have, in the form of its door.
 #[must_use]
-pub fn mask(unmasked: Unmasked, own_id: QueryId, form: Form, host: &str) -> Masked {
+pub fn mask(unmasked: Unmasked, to: &Addressee<'_>) -> Masked {
     let (subject, answered) = unmasked.into_parts();
     match answered {
-        Ok(Said::Api(answered)) => api::mask(subject, own_id, form, answered),
-        Ok(Said::Driver(answered)) => {
-            let (answer, upstream_body) = answered.into_parts();
-            let outcome = Outcome {
-                upstream_body: Some(upstream_body),
-                ..read(&answer)
-            };
-            let checked = several::check(&subject, &answer).and_then(|children| {
-                let written = answer.write_named(host);
-                let (body, chunks) = written.map_err(|error| Doubt::Kept(error.to_string()))?;
-                Ok((children, body, chunks))
-            });
-            match checked {
-                Ok((children, body, chunks)) => Masked {
-                    subject,
-                    body: Body::ok(body),
-                    outcome: Outcome {
-                        children,
-                        rows_here: rows_here(&outcome, &chunks),
-                        chunks: chunks.len(),
-                        ..outcome
-                    },
-                    chunks,
-                },
-                Err(doubt) => withhold(subject, own_id, form, outcome, doubt),
-            }
-        }
-        Err(error) => fail(subject, own_id, form, &error),
+        Ok(Said::Api(answered)) => api::mask(subject, to, answered),
+        Ok(Said::Driver(answered)) => mask_driver(subject, to, answered),
+        Err(error) => fail(subject, to, &error),
     }
 }
 
-fn read(answer: &Answer) -> Outcome {
-    let failed = !answer.success();
-    Outcome {
-        succeeded: answer.success(),
-        in_progress: answer.in_progress(),
-        cancelled: answer.code() == Some(code::CANCELLED),
-        withdrawn: false,
-        withheld: None,
-        is_other: false,
-        is_untold: false,
-        is_elsewhere: false,
-        query_id: answer.query_id(),
-        error_code: answer.code().filter(|_| failed).map(str::to_owned),
-        sql_state: answer.sql_state().filter(|_| failed),
-        error_text: answer.message().filter(|_| failed),
-        rows: answer.rows().filter(|_| !failed),
-        rows_here: 0,
-        result_format: answer.result_format(),
-        statement_type_id: answer.statement_type_id(),
-        children: Vec::new(),
-        chunks: 0,
-        partition: None,
-        current: answer
-            .current()
-            .filter(|_| !failed && !answer.in_progress()),
-        upstream_body: None,
+fn mask_driver(subject: Subject, to: &Addressee<'_>, answered: Answered) -> Masked {
+    let (mut answer, upstream_body) = answered.into_parts();
+    let outcome = Outcome {
+        upstream_body: Some(upstream_body),
+        ..outcome::read(&answer)
+    };
+    let checked = several::check(&subject, &answer).and_then(|children| {
+        let made = match answer.data_mut() {
+            Some(data) if outcome.succeeded && !outcome.in_progress => {
+                mask_data(data, &subject.plan(), || to.keys.of(to.session))?
+            }
+            Some(_) | None => Made::default(),
+        };
+        let written = answer.write_named(to.host);
+        let (body, chunks) = written.map_err(|error| Doubt::Kept(error.to_string()))?;
+        Ok((children, body, chunks, made))
+    });
+    match checked {
+        Ok((children, body, chunks, made)) => Masked {
+            subject,
+            body: Body::ok(body),
+            outcome: Outcome {
+                children,
+                rows_here: rows_here(&outcome, &chunks),
+                chunks: chunks.len(),
+                masked_cells: made.cells,
+                ..outcome
+            },
+            chunks,
+            masking: made.masking,
+            types: made.types,
+        },
+        Err(doubt) => withhold(subject, to, outcome, doubt),
     }
 }
 
@@ -289,23 +181,13 @@ fn rows_here(outcome: &Outcome, chunks: &[NamedChunk]) -> u64 {
     u64::try_from(here).unwrap_or(0)
 }
 
-fn withhold(
-    subject: Subject,
-    own_id: QueryId,
-    form: Form,
-    outcome: Outcome,
-    doubt: Doubt,
-) -> Masked {
+fn withhold(subject: Subject, to: &Addressee<'_>, outcome: Outcome, doubt: Doubt) -> Masked {
     let is_other = matches!(doubt, Doubt::Other(_));
     let is_untold = matches!(doubt, Doubt::Untold(_));
     let reason = doubt.reason();
     let text = format!("Icecore withheld the answer: {reason}");
-    let body = form.error(
-        code::REFUSED,
-        "42501",
-        outcome.query_id.unwrap_or(own_id),
-        &text,
-    );
+    let query_id = outcome.query_id.unwrap_or(to.query_id);
+    let body = to.form.error(code::REFUSED, "42501", query_id, &text);
     Masked {
         subject,
         body,
@@ -319,10 +201,13 @@ fn withhold(
             ..outcome
         },
         chunks: Vec::new(),
+        masking: None,
+        types: None,
     }
 }
 
-fn fail(subject: Subject, own_id: QueryId, form: Form, error: &UpstreamError) -> Masked {
+fn fail(subject: Subject, to: &Addressee<'_>, error: &UpstreamError) -> Masked {
+    let (form, own_id) = (to.form, to.query_id);
     let withdrawn = matches!(error, UpstreamError::Withdrawn);
     let body = if withdrawn {
         form.error(code::CANCELLED, "57014", own_id, "SQL execution canceled")
@@ -340,7 +225,22 @@ fn fail(subject: Subject, own_id: QueryId, form: Form, error: &UpstreamError) ->
             ..Outcome::default()
         },
         chunks: Vec::new(),
+        masking: None,
+        types: None,
     }
+}
+
+/// As `mask`, for an agent of no session, for tests.
+#[cfg(test)]
+pub(crate) fn mask_for(unmasked: Unmasked, query_id: QueryId, form: Form, host: &str) -> Masked {
+    let to = Addressee {
+        session: SessionId::new(),
+        query_id,
+        form,
+        host,
+        keys: &HashKeys::for_tests(),
+    };
+    mask(unmasked, &to)
 }
 
 #[cfg(test)]
@@ -358,7 +258,7 @@ mod tests {
 
     #[test]
     fn rows_of_the_judged_kind_leave_as_they_came() {
-        let masked = mask(
+        let masked = mask_for(
             Unmasked::of_answer(Kind::Query, ROWS),
             QueryId::mint(),
             Form::V1,
@@ -371,7 +271,7 @@ mod tests {
 
     #[test]
     fn another_kind_than_the_judged_one_withholds_the_rows() {
-        let masked = mask(
+        let masked = mask_for(
             Unmasked::of_answer(Kind::Show, ROWS),
             QueryId::mint(),
             Form::V1,
@@ -386,7 +286,7 @@ mod tests {
     fn rows_that_say_no_kind_are_withheld_and_no_sign_of_another() {
         let untold = r#"{"data":{"rowset":[["canary"]]},"success":true}"#;
         for kind in [Kind::Query, Kind::Insert, Kind::Show] {
-            let masked = mask(
+            let masked = mask_for(
                 Unmasked::of_answer(kind, untold),
                 QueryId::mint(),
                 Form::V1,
@@ -406,7 +306,7 @@ mod tests {
             let body =
                 format!(r#"{{"data":{data},"code":"000612","message":"x","success":false}}"#);
             let unmasked = Unmasked::of_answer(Kind::Query, body.leak());
-            mask(unmasked, QueryId::mint(), Form::V1, HOST).about(named)
+            mask_for(unmasked, QueryId::mint(), Form::V1, HOST).about(named)
         };
         let about = masked(&format!(r#"{{"queryId":"{ID}"}}"#));
         assert!(about.outcome().is_end_of(named) && !about.outcome().is_elsewhere);
@@ -417,7 +317,7 @@ mod tests {
             assert!(!outcome.is_end_of(named) && outcome.is_elsewhere, "{data}");
             assert_eq!(outcome.query_id, Some(named));
         }
-        let rows = mask(
+        let rows = mask_for(
             Unmasked::of_answer(Kind::Query, ROWS),
             QueryId::mint(),
             Form::V1,
@@ -429,7 +329,7 @@ mod tests {
     #[test]
     fn what_works_elsewhere_withholds_the_rows() {
         let body = r#"{"data":{"statementTypeId":4096,"rowset":[["canary"]],"stageInfo":{"creds":"canary"},"qrmk":"canary"},"success":true}"#;
-        let masked = mask(
+        let masked = mask_for(
             Unmasked::of_answer(Kind::Query, body),
             QueryId::mint(),
             Form::V1,
@@ -441,7 +341,7 @@ mod tests {
     #[test]
     fn chunks_are_named_anew_and_their_keys_stay_here() {
         let body = r#"{"data":{"statementTypeId":4096,"rowset":[],"total":9,"chunks":[{"url":"https://b.s3.amazonaws.com/?sig=canary","rowCount":9}],"qrmk":"canary"},"success":true}"#;
-        let mut masked = mask(
+        let mut masked = mask_for(
             Unmasked::of_answer(Kind::Query, body),
             QueryId::mint(),
             Form::V1,
@@ -449,7 +349,7 @@ mod tests {
         );
         assert!(!text(&masked).contains("canary"), "{}", text(&masked));
         assert_eq!(masked.outcome().chunks, 1);
-        let named = masked.take_chunks();
+        let (named, _) = masked.take_chunks();
         let url = format!("https://{HOST}/icecore/chunks/{}", named[0].id);
         assert!(text(&masked).contains(&url), "{}", text(&masked));
     }
@@ -461,7 +361,7 @@ mod tests {
             r#"{"success":true,"data":{"rowset":[["canary"]],"rowset":[]}}"#,
             r#"{"data":{"rowset":[["canary"]]"#,
         ] {
-            let masked = mask(
+            let masked = mask_for(
                 Unmasked::of_answer(Kind::Query, body),
                 QueryId::mint(),
                 Form::V1,

@@ -1,129 +1,135 @@
-//! What is made of each column of one result, planned from the text and checked against the result.
+//! Plans, settled against what a result says of its columns.
 
 use std::sync::Arc;
 
-use super::kind::Kind;
-use super::transform::{Keyed, Transform};
+use super::rows::Treatments;
+use super::transform::Keyed;
 use super::treatment::{Treatment, Uncertain};
+use crate::policy::{Plan, Planned};
+use crate::snowflake::column::ColumnType;
 use crate::snowflake::json::Object;
+use crate::statement::Path;
 
-/// What is made of a result's columns.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Plan {
-    /// Nothing: no rule masks any column that the statement gives.
-    #[default]
-    Open,
-    /// This, column by column.
-    Columns(Arc<[Planned]>),
-}
-
-/// One column of a result, as the text tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
-    /// Its name, if the text tells it.
-    pub name: Option<String>,
-    /// The table that Snowflake may name for it: database, schema and name; others are a sign that something else ran.
-    pub origin: Option<[String; 3]>,
-    /// What is made of its values.
-    pub mask: Option<Transform>,
+/// What is made of each column of a result, and of which types they are.
+pub(super) struct Settled {
+    pub(super) columns: Arc<Treatments>,
+    pub(super) types: Arc<[ColumnType]>,
 }
 
 impl Plan {
-    /// Makes the plan of a result; it is open if no column is masked.
-    #[must_use]
-    pub fn new(columns: Vec<Planned>) -> Self {
-        if columns.iter().any(|column| column.mask.is_some()) {
-            Self::Columns(columns.into())
-        } else {
-            Self::Open
-        }
-    }
-
-    /// Tells whether nothing is masked.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        matches!(self, Self::Open)
-    }
-
     /// Settles the plan against what a result says of its columns, and writes there what they are once masked.
     ///
     /// # Errors
     /// The result has other columns than were planned.
-    pub fn settle(
+    pub(super) fn settle(
         &self,
         rowtype: &mut [Object],
         keyed: &Arc<Keyed>,
-    ) -> Result<Vec<Option<Treatment>>, Uncertain> {
+    ) -> Result<Settled, Uncertain> {
+        if let Self::Columns(planned) = self {
+            for (place, (planned, told)) in (1..).zip(planned.iter().zip(&*rowtype)) {
+                planned.check(place, told)?;
+            }
+        }
+        let types: Arc<[ColumnType]> = rowtype.iter().map(type_of).collect();
+        let settled = self.treat(&types, keyed)?;
+        for (treatment, told) in settled.columns.iter().zip(rowtype) {
+            if let Some(treatment) = treatment {
+                let written = treatment.tell(told);
+                written.map_err(|_| shape("what is said of a column cannot be written"))?;
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Settles the plan against the types of a result that was settled before.
+    ///
+    /// # Errors
+    /// The result has more or fewer columns than were planned.
+    pub(super) fn treat(
+        &self,
+        types: &Arc<[ColumnType]>,
+        keyed: &Arc<Keyed>,
+    ) -> Result<Settled, Uncertain> {
         let Self::Columns(planned) = self else {
-            return Ok(vec![None; rowtype.len()]);
+            let columns = vec![None; types.len()].into();
+            return Ok(Settled {
+                columns,
+                types: Arc::clone(types),
+            });
         };
-        if planned.len() != rowtype.len() {
-            return Err(Uncertain::Shape(format!(
+        if planned.len() != types.len() {
+            return Err(shape(&format!(
                 "{} columns were planned, and Snowflake says {}",
                 planned.len(),
-                rowtype.len()
+                types.len()
             )));
         }
-        let columns = planned.iter().zip(rowtype).enumerate();
-        columns
-            .map(|(place, (planned, told))| planned.settle(place + 1, told, keyed))
-            .collect()
+        let treat = |(planned, of): (&Planned, &ColumnType)| {
+            let mask = planned.mask.as_ref()?;
+            Some(Treatment::new(mask, *of, Arc::clone(keyed)))
+        };
+        Ok(Settled {
+            columns: planned.iter().zip(&**types).map(treat).collect(),
+            types: Arc::clone(types),
+        })
     }
 }
 
 impl Planned {
-    fn settle(
-        &self,
-        place: usize,
-        told: &mut Object,
-        keyed: &Arc<Keyed>,
-    ) -> Result<Option<Treatment>, Uncertain> {
+    /// Compares what a result says of a column with what the text says.
+    fn check(&self, place: usize, told: &Object) -> Result<(), Uncertain> {
         let name: Option<String> = told.read_as("name");
         if self.name.is_some() && self.name != name {
-            return Err(Uncertain::Shape(format!(
+            return Err(shape(&format!(
                 "column {place} has another name than the text gives it"
             )));
         }
-        let origin = ["database", "schema", "table"].map(|member| {
+        let told_by = |member| {
             told.read_as::<String>(member)
                 .filter(|part| !part.is_empty())
-        });
-        if let ([Some(database), Some(schema), Some(table)], Some(planned)) =
-            (&origin, &self.origin)
-            && [database, schema, table] != [&planned[0], &planned[1], &planned[2]]
-        {
-            return Err(Uncertain::Shape(format!(
+        };
+        let origin: Option<Vec<String>> = ["database", "schema", "table"]
+            .map(told_by)
+            .into_iter()
+            .collect();
+        if origin.is_some_and(|names| !self.origins.contains(&Path::new(names))) {
+            return Err(shape(&format!(
                 "column {place} is of another table than the text says"
             )));
         }
-        let Some(mask) = &self.mask else {
-            return Ok(None);
-        };
-        let kind: String = told.read_as("type").unwrap_or_default();
-        let has_fields = told.has_content("fields");
-        let kind = Kind::read(
-            &kind,
-            told.read_as("precision"),
-            told.read_as("scale"),
-            has_fields,
-        );
-        let treatment = Treatment::new(mask, kind, Arc::clone(keyed));
-        treatment.tell(told).map_err(|_| {
-            Uncertain::Shape(format!("what is said of column {place} cannot be written"))
-        })?;
-        Ok(Some(treatment))
+        Ok(())
     }
+}
+
+/// Reads a column's type.
+fn type_of(told: &Object) -> ColumnType {
+    let name: String = told.read_as("type").unwrap_or_default();
+    let has_fields = told.has_content("fields");
+    ColumnType::read(
+        &name,
+        told.read_as("precision"),
+        told.read_as("scale"),
+        has_fields,
+    )
+}
+
+/// Says that a result is not as it was planned.
+pub(super) fn shape(text: &str) -> Uncertain {
+    Uncertain::Shape(text.to_owned())
 }
 
 impl Treatment {
     /// Writes into a column's description what it is once masked.
     fn tell(&self, told: &mut Object) -> Result<(), serde_json::Error> {
         let own = |member: &str, told: &Object| told.read_as::<u64>(member);
-        if let (Kind::Fixed { .. }, Some(precision)) = (self.kind(), own("precision", told)) {
+        if let (ColumnType::Fixed { .. }, Some(precision)) = (self.kind(), own("precision", told)) {
             told.set("precision", &self.precision(precision))?;
         }
         for member in ["length", "byteLength"] {
-            if let (Kind::Text | Kind::Binary, Some(length)) = (self.kind(), own(member, told)) {
+            if let (ColumnType::Text | ColumnType::Binary, Some(length)) =
+                (self.kind(), own(member, told))
+            {
                 told.set(member, &self.length(length))?;
             }
         }
@@ -134,11 +140,12 @@ impl Treatment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Transform;
 
     fn planned(name: &str, mask: Option<&str>) -> Planned {
         Planned {
             name: Some(name.to_owned()),
-            origin: Some(["DB", "S", "T"].map(str::to_owned)),
+            origins: [Path::new(["DB", "S", "T"].map(str::to_owned).to_vec())].into(),
             mask: mask.map(|mask| Transform::read(mask).unwrap()),
         }
     }
@@ -150,8 +157,9 @@ mod tests {
             .collect()
     }
 
-    fn settle(plan: &Plan, told: &mut [Object]) -> Result<Vec<Option<Treatment>>, Uncertain> {
-        plan.settle(told, &Arc::new(Keyed::new(&[1; 32], b"s")))
+    fn settle(plan: &Plan, told: &mut [Object]) -> Result<Arc<Treatments>, Uncertain> {
+        let settled = plan.settle(told, &Arc::new(Keyed::new(&[1; 32], b"s")))?;
+        Ok(settled.columns)
     }
 
     #[test]

@@ -129,7 +129,10 @@ impl Rows {
 ///
 /// # Errors
 /// As `Rows::push`.
-pub fn mask_list(list: &RawValue, columns: &Treatments) -> Result<(Box<RawValue>, u64), Uncertain> {
+pub(super) fn mask_list(
+    list: &RawValue,
+    columns: &Treatments,
+) -> Result<(Box<RawValue>, u64), Uncertain> {
     let text = list.get().trim_ascii();
     let inner = text
         .strip_prefix('[')
@@ -208,15 +211,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::mask::kind::Kind;
-    use crate::mask::transform::{Keyed, Transform};
+    use crate::mask::transform::Keyed;
+    use crate::policy::Transform;
+    use crate::snowflake::column::ColumnType;
 
     fn columns(masks: &[Option<&str>]) -> Vec<Option<Treatment>> {
         let keyed = Arc::new(Keyed::new(&[1; 32], b"s"));
         let of = |mask: &str| {
             Treatment::new(
                 &Transform::read(mask).unwrap(),
-                Kind::Text,
+                ColumnType::Text,
                 Arc::clone(&keyed),
             )
         };

@@ -1,6 +1,7 @@
 //! Answers to several statements that were sent together: the id of each, and that it ran as the kind that was judged.
 
 use super::doubt::Doubt;
+use crate::policy::Plan;
 use crate::record::Part;
 use crate::snowflake::answer::Answer;
 use crate::snowflake::route::QueryId;
@@ -15,7 +16,7 @@ const SEVERAL: [u32; 2] = [0xa000, 0x1000];
 type Results = (Vec<QueryId>, Vec<u32>);
 
 /// One statement of several, as Snowflake names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
     /// Snowflake's id of it.
     pub query_id: QueryId,
@@ -94,7 +95,7 @@ pub(super) fn pair(parts: &[Part], ids: &[QueryId], types: &[u32]) -> Result<Vec
             let fits = part.kind == Kind::Unknown || part.kind.fits(*found);
             let child = Child {
                 query_id: *query_id,
-                part: *part,
+                part: part.clone(),
                 statement_type_id: Some(*found),
             };
             fits.then_some(child).ok_or_else(|| {
@@ -115,11 +116,12 @@ fn unknown(subject: &Subject, (ids, _): Results) -> Vec<Child> {
     let part = Part {
         statement,
         kind: Kind::Unknown,
+        plan: Plan::Open,
     };
     ids.into_iter()
         .map(|query_id| Child {
             query_id,
-            part,
+            part: part.clone(),
             statement_type_id: None,
         })
         .collect()
@@ -152,7 +154,7 @@ fn has_rows(answer: &Answer) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::mask::{Masked, mask};
+    use crate::mask::{Masked, mask_for};
     use crate::snowflake::answer::Form;
     use crate::upstream::Unmasked;
 
@@ -170,7 +172,7 @@ mod tests {
             [] => unmasked,
             kinds => unmasked.made_several(kinds),
         };
-        mask(unmasked, QueryId::mint(), Form::V1, "host")
+        mask_for(unmasked, QueryId::mint(), Form::V1, "host")
     }
 
     #[track_caller]

@@ -133,7 +133,10 @@ impl Batches {
 ///
 /// # Errors
 /// As `Batches::push` and `finish`.
-pub fn mask_stream(stream: Bytes, columns: &Treatments) -> Result<(Vec<u8>, u64, u64), Uncertain> {
+pub(super) fn mask_stream(
+    stream: Bytes,
+    columns: &Treatments,
+) -> Result<(Vec<u8>, u64, u64), Uncertain> {
     let mut out = Vec::with_capacity(stream.len());
     let mut batches = Batches::default();
     batches.push(stream, columns, &mut out)?;
@@ -174,6 +177,10 @@ fn mask_batch(
 }
 
 /// Says that a stream cannot be read; the words of the reader may quote what it holds.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what else fails is said in one word"
+)]
 fn broken(error: arrow::error::ArrowError) -> Uncertain {
     let name = match error {
         arrow::error::ArrowError::IpcError(_) => "it breaks off, or its frames are none",

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::kind::Kind;
-use super::transform::{HASH_DIGITS, HASH_SIGNS, Keyed, Transform};
+use super::transform::{HASH_DIGITS, HASH_SIGNS, Keyed};
+use crate::policy::Transform;
+use crate::snowflake::column::ColumnType;
 
 /// Why a result cannot be masked with certainty, so that it is withheld. Holds nothing of its values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,19 +22,46 @@ pub enum Uncertain {
     Shape(String),
 }
 
+/// How much longer a cell may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Growth {
+    /// In bytes, whatever its length.
+    pub(super) a_cell: u64,
+    /// How many times its own length.
+    pub(super) times: u64,
+}
+
+/// Tells how many times as long a JSON value may become whose leaves are masked so: each leaf is a sign and a comma at
+/// least, and each quote in it takes four signs where the value stands in a cell.
+fn times(mask: &Transform) -> u64 {
+    let leaf = match mask {
+        Transform::Hash(_) => u64::from(HASH_SIGNS) + 6,
+        Transform::Fixed(text) => {
+            u64::try_from(text.len()).map_or(u64::MAX, |length| length * 4 + 6)
+        }
+        Transform::Bucket(_) => 340,
+        Transform::Null
+        | Transform::Partial { .. }
+        | Transform::Start(_)
+        | Transform::Json(_)
+        | Transform::Detect(_) => 4,
+    };
+    1 + leaf / 2
+}
+
 /// What is made of one column.
 #[derive(Clone, Debug)]
 pub struct Treatment {
     /// The transform, as it is for this type.
     transform: Transform,
-    kind: Kind,
+    kind: ColumnType,
     keyed: Arc<Keyed>,
 }
 
 impl Treatment {
     /// Settles a transform against a column's type.
     #[must_use]
-    pub fn new(transform: &Transform, kind: Kind, keyed: Arc<Keyed>) -> Self {
+    pub fn new(transform: &Transform, kind: ColumnType, keyed: Arc<Keyed>) -> Self {
         Self {
             transform: transform.on(kind),
             kind,
@@ -48,7 +76,7 @@ impl Treatment {
     }
 
     /// Gives the type of what it is done to.
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> ColumnType {
         self.kind
     }
 
@@ -74,6 +102,33 @@ impl Treatment {
             | Transform::Start(_)
             | Transform::Json(_)
             | Transform::Detect(_) => own,
+        }
+    }
+
+    /// Tells how much longer than its own a cell of JSON may become.
+    pub(super) fn growth(&self) -> Growth {
+        let by = |a_cell| Growth { a_cell, times: 1 };
+        match &self.transform {
+            Transform::Null => by(4),
+            Transform::Hash(_) => by(u64::from(HASH_SIGNS) + 2),
+            // Each sign may need six to be written.
+            Transform::Fixed(text) => {
+                by(u64::try_from(text.len()).map_or(u64::MAX, |length| length * 6 + 2))
+            }
+            Transform::Partial { .. } => by(0),
+            // A number of 64 bits with a floating point has 309 digits before the point at most.
+            Transform::Bucket(_) => by(340),
+            Transform::Start(_) => by(48),
+            // What is found is longer than the `null` that takes the place of a number.
+            Transform::Detect(_) => by(0),
+            Transform::Json(places) => Growth {
+                a_cell: 4,
+                times: places
+                    .iter()
+                    .map(|(_, mask)| times(mask))
+                    .max()
+                    .unwrap_or(1),
+            },
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
+use super::plan::ColumnPath;
 use super::verb::Verb;
 use crate::statement::{
     Access, Action, Catalogue, Class, Column, Found, Meaning, Object, Path, Use,
@@ -189,6 +190,14 @@ impl Resource {
                 ..
             }
         )
+    }
+
+    /// Gives the column that it is, if it is one that can be told.
+    pub(super) fn column(&self) -> Option<ColumnPath> {
+        match self {
+            Self::Column { path, name, .. } => Some((path.clone(), name.clone())),
+            Self::Object { .. } | Self::Unsettled(_) | Self::AnyColumn(_) => None,
+        }
     }
 
     /// Names it for a refusal.

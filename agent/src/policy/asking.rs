@@ -14,8 +14,10 @@ use cedar_policy::{
 
 use super::ask::{Ask, uid};
 use super::bundle::{Allowed, Bundle, Verdict};
+use super::plan::ColumnMask;
 use super::remedy::Remedy;
 use super::slice::{Sides, Slice};
+use super::transform::Transform;
 use super::usage::{Taken, Usage};
 use super::verb::{VERBS, Verb};
 use super::verdicts::{Answers, Satisfied};
@@ -79,8 +81,34 @@ impl<'a> Asking<'a> {
         match (satisfied.forbids.is_empty(), satisfied.permits.is_empty()) {
             (true, true) => Err(self.nothing_permits(ask)),
             (true, false) => Ok(self.allowed_by(&satisfied)),
-            (false, _) => Err(self.forbidden(ask, &satisfied)),
+            (false, false) => match self.masked(ask, &satisfied) {
+                Some(mask) => Ok(Allowed {
+                    mask: Some(mask),
+                    ..self.allowed_by(&satisfied)
+                }),
+                None => Err(self.forbidden(ask, &satisfied)),
+            },
+            (false, true) => Err(self.forbidden(ask, &satisfied)),
         }
+    }
+
+    /// Tells what is made of a column's values, if all that forbids them says so; into the statement's own result alone.
+    fn masked(&self, ask: &Ask, satisfied: &Satisfied) -> Option<ColumnMask> {
+        let remedies = &self.bundle.remedies;
+        let transforms: Option<Vec<&Transform>> = satisfied
+            .forbids
+            .iter()
+            .map(|id| match remedies.get(id) {
+                Some(Remedy::Mask(transform)) => Some(transform),
+                Some(Remedy::Hold(_)) | None => None,
+            })
+            .collect();
+        let transform = Transform::join(transforms?)?;
+        let rules = satisfied.forbids.iter().map(ToString::to_string);
+        (!ask.is_stored && ask.resource.column().is_some()).then(|| ColumnMask {
+            transform,
+            rules: rules.collect(),
+        })
     }
 
     /// Lists the policies that a question satisfies.
@@ -195,6 +223,7 @@ impl<'a> Asking<'a> {
         Allowed {
             rules: permits.iter().map(ToString::to_string).collect(),
             flags: flags.cloned().collect(),
+            mask: None,
         }
     }
 

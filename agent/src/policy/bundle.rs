@@ -7,6 +7,7 @@ use cedar_policy::{PolicyId, PolicySet, Schema};
 use super::Reason;
 use super::load::{PolicyProblem, Source, load};
 use super::names::Names;
+use super::plan::ColumnMask;
 use super::reads::Reads;
 use super::remedy::Remedy;
 use super::slice::Slice;
@@ -19,6 +20,8 @@ use crate::statement::Use;
 pub(super) struct Allowed {
     pub(super) rules: Vec<String>,
     pub(super) flags: Vec<String>,
+    /// What is made of the column that was asked about; none of anything else.
+    pub(super) mask: Option<ColumnMask>,
 }
 
 /// The rules that allow, or why it is refused.

@@ -5,6 +5,7 @@
 
 mod annotations;
 mod ask;
+mod asker;
 mod asking;
 mod bundle;
 mod context;
@@ -14,6 +15,7 @@ mod load;
 mod masked;
 mod names;
 mod object_ids;
+mod plan;
 mod reads;
 mod remedy;
 mod slice;
@@ -22,8 +24,7 @@ mod usage;
 mod verb;
 mod verdicts;
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use bundle::Bundle;
@@ -31,11 +32,12 @@ pub use detector::{Detector, Detectors};
 pub use in_force::InForce;
 pub use load::{Gravity, PolicyProblem, Source};
 pub use names::Names;
+pub use plan::{ColumnMask, Plan, Planned};
 pub use transform::{HashScope, Places, Transform, Unit};
 pub use usage::{Stated, Taken, Usage, Used};
 
-use asking::Asking;
-use bundle::Allowed;
+use asker::Asker;
+use plan::ColumnPath;
 
 use crate::config::Mode;
 use crate::identity::{Identity, Principal};
@@ -109,6 +111,8 @@ pub struct Permit {
     rules: Vec<String>,
     flags: Vec<String>,
     taken: Taken,
+    plans: Vec<Plan>,
+    masks: BTreeMap<ColumnPath, ColumnMask>,
     overruled: Option<Reason>,
 }
 
@@ -135,6 +139,18 @@ impl Permit {
     #[must_use]
     pub fn taken(&self) -> &Taken {
         &self.taken
+    }
+
+    /// Gives what is made of its result, one plan for the statement or for each of several; none where nothing is masked.
+    #[must_use]
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// Lists the columns that are masked, or in `observe` would be, each as its path, with what is made of it.
+    pub fn masks(&self) -> impl Iterator<Item = (String, &ColumnMask)> {
+        let masks = self.masks.iter();
+        masks.map(|((path, name), mask)| (path.join(name).to_string(), mask))
     }
 
     /// Says why `enforce` would have refused, where `observe` let it through.
@@ -200,14 +216,19 @@ pub fn decide(
         usage,
     };
     let mut taken = Taken::default();
-    let verdict = asker.judge(&statement, &mut taken);
+    let judged = asker.judge(&statement, &mut taken);
     let taken = taken.all_of(&statement);
-    match (verdict, mode) {
-        (Ok(Allowed { rules, flags }), Mode::Enforce | Mode::Observe) => Decision::Allow(Permit {
+    match (judged, mode) {
+        (Ok(judged), Mode::Enforce | Mode::Observe) => Decision::Allow(Permit {
             statement,
-            rules,
-            flags,
+            rules: judged.rules.into_iter().collect(),
+            flags: judged.flags.into_iter().collect(),
             taken,
+            plans: match mode {
+                Mode::Enforce => judged.plans,
+                Mode::Observe => Vec::new(),
+            },
+            masks: judged.masks,
             overruled: None,
         }),
         (Err(reason), Mode::Observe) => Decision::Allow(Permit {
@@ -215,6 +236,8 @@ pub fn decide(
             rules: reason.rules.clone(),
             flags: Vec::new(),
             taken,
+            plans: Vec::new(),
+            masks: BTreeMap::new(),
             overruled: Some(reason),
         }),
         (Err(reason), Mode::Enforce) => Decision::Forbid(Refusal { statement, reason }),
@@ -228,6 +251,10 @@ pub struct Verdict {
     pub rules: Vec<String>,
     /// What the rules that allow note of it.
     pub flags: Vec<String>,
+    /// Columns that are masked, and by what.
+    pub masks: BTreeMap<String, String>,
+    /// What is made of each column of the result, where any is masked; of several statements one after the other.
+    pub result: Vec<Option<String>>,
     /// Why it is refused; none if it is allowed.
     pub reason: Option<String>,
 }
@@ -244,7 +271,14 @@ impl Verdict {
     pub fn told(&self) -> String {
         let rules = self.rules.join(", ");
         match &self.reason {
-            None => format!("allowed by {rules}"),
+            None if self.masks.is_empty() => format!("allowed by {rules}"),
+            None => {
+                let masks = self.masks.iter();
+                let masks: Vec<String> = masks
+                    .map(|(column, mask)| format!("{column} by `{mask}`"))
+                    .collect();
+                format!("allowed by {rules}, masked: {}", masks.join(", "))
+            }
             Some(reason) => format!("refused by {rules}: {reason}"),
         }
     }
@@ -268,14 +302,24 @@ pub fn explain(
         usage,
     };
     match asker.judge(statement, &mut Taken::default()) {
-        Ok(Allowed { rules, flags }) => Verdict {
-            rules,
-            flags,
+        Ok(judged) => Verdict {
+            masks: judged
+                .masks
+                .into_iter()
+                .map(|((path, name), mask)| {
+                    (path.join(&name).to_string(), mask.transform.to_string())
+                })
+                .collect(),
+            result: judged.plans.iter().flat_map(Plan::told).collect(),
+            rules: judged.rules.into_iter().collect(),
+            flags: judged.flags.into_iter().collect(),
             reason: None,
         },
         Err(Reason { rules, text }) => Verdict {
             rules,
             flags: Vec::new(),
+            masks: BTreeMap::new(),
+            result: Vec::new(),
             reason: Some(text),
         },
     }
@@ -291,100 +335,6 @@ pub fn questions(statement: &Statement) -> Vec<Access> {
     let action = statement.kind().action();
     let implied = action.and_then(|action| ask::implied(action, meaning));
     meaning.accesses().iter().cloned().chain(implied).collect()
-}
-
-/// Who asks, of whom, and what is known.
-struct Asker<'a> {
-    bundle: &'a Bundle,
-    identity: &'a Arc<Identity>,
-    account: &'a str,
-    catalogue: &'a Catalogue,
-    usage: &'a Usage<'a>,
-}
-
-impl Asker<'_> {
-    /// Names the rules that allow, or says why not; `taken` grows with each statement of the text.
-    fn judge(&self, statement: &Statement, taken: &mut Taken) -> Result<Allowed, Reason> {
-        let parts = statement.parts();
-        if parts.is_empty() {
-            return self.judge_one(statement, self.catalogue, taken);
-        }
-        let (mut rules, mut flags) = (BTreeSet::new(), BTreeSet::new());
-        let mut catalogue = Cow::Borrowed(self.catalogue);
-        for (number, part) in (1..).zip(parts) {
-            let allowed = self.judge_one(part, &catalogue, taken);
-            let allowed = allowed.map_err(|reason| Reason {
-                text: format!("statement {number} of {}: {}", parts.len(), reason.text),
-                ..reason
-            })?;
-            if let Some(meaning) = part.meaning().filter(|meaning| meaning.changes_names()) {
-                catalogue.to_mut().follow(meaning);
-            }
-            rules.extend(allowed.rules);
-            flags.extend(allowed.flags);
-        }
-        Ok(Allowed {
-            rules: rules.into_iter().collect(),
-            flags: flags.into_iter().collect(),
-        })
-    }
-
-    fn judge_one(
-        &self,
-        statement: &Statement,
-        catalogue: &Catalogue,
-        taken: &mut Taken,
-    ) -> Result<Allowed, Reason> {
-        let (Some(action), Some(meaning)) = (statement.kind().action(), statement.meaning()) else {
-            let problem = statement.problem();
-            return Err(Reason {
-                rules: vec![UNREADABLE_RULE.to_owned()],
-                text: problem
-                    .unwrap_or("its effects are not known to Icecore")
-                    .to_owned(),
-            });
-        };
-        let doubt = meaning
-            .doubts()
-            .first()
-            .filter(|_| self.bundle.looks_at_columns());
-        if let Some(doubt) = doubt {
-            return Err(Reason {
-                rules: vec![LINEAGE_RULE.to_owned()],
-                text: format!(
-                    "policies look at columns, and what this reads cannot be told: {doubt}"
-                ),
-            });
-        }
-        let hidden = meaning.hidden().first();
-        if let Some(hidden) = hidden.filter(|_| self.bundle.forbids_some()) {
-            return Err(Reason {
-                rules: vec![HIDDEN_RULE.to_owned()],
-                text: format!(
-                    "policies forbid some objects, and what this does cannot be told: {hidden}"
-                ),
-            });
-        }
-        let asks = ask::asks(action, meaning, catalogue);
-        taken.use_columns(self.account, &asks);
-        let asker = (self.identity, self.account, statement.kind());
-        let asking = Asking::new(self.bundle, asker, self.usage, taken);
-        let (mut rules, mut flags) = (BTreeSet::new(), BTreeSet::new());
-        for ask in &asks {
-            let allowed = asking.judge(ask)?;
-            rules.extend(allowed.rules);
-            flags.extend(allowed.flags);
-        }
-        for (resource, uses) in masked::uses(meaning, catalogue) {
-            asking.judge_uses(&resource, &uses)?;
-        }
-        drop(asking);
-        taken.one();
-        Ok(Allowed {
-            rules: rules.into_iter().collect(),
-            flags: flags.into_iter().collect(),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::detector::Detectors;
 
 /// Longest remedy that is read.
@@ -15,7 +17,8 @@ const KEPT_MAX: usize = 64;
 const PLACES_MAX: usize = 32;
 
 /// What a rule makes of a column's values.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Transform {
     /// No value.
     Null,
@@ -119,6 +122,20 @@ fn read_partial(kept: &str) -> Result<Transform, &'static str> {
     match kept {
         Some((front, back)) => Ok(Transform::Partial { front, back }),
         None => Err("`partial:FRONT:BACK` with whole numbers up to 64"),
+    }
+}
+
+impl TryFrom<String> for Transform {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::read(&text)
+    }
+}
+
+impl From<Transform> for String {
+    fn from(transform: Transform) -> Self {
+        transform.to_string()
     }
 }
 

@@ -71,7 +71,7 @@ impl Door {
                 );
             }
         };
-        let masked = mask_chunk(unmasked);
+        let masked = mask_chunk(unmasked, handle.masking.clone());
         let (meter, clock) = (handle.meter.clone(), stages.clock);
         // Before anything of it leaves: of a chunk that breaks off all rows count.
         let rows = handle.chunk.rows().unwrap_or(0);
@@ -90,9 +90,7 @@ impl Door {
             drop(slot);
             let reason = match delivered {
                 Ok(()) | Err(BrokenChunk::Left) => return,
-                Err(broken @ (BrokenChunk::Upstream(_) | BrokenChunk::Record(_))) => {
-                    broken.to_string()
-                }
+                Err(broken @ (BrokenChunk::Off(_) | BrokenChunk::Record(_))) => broken.to_string(),
             };
             tracing::warn!(statement = %statement, chunk_index = index, reason, "chunk broke off");
             let detail = json!({ "statement_id": statement.to_string(), "chunk_index": index, "reason": reason });

@@ -25,6 +25,7 @@ use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
 use crate::execution::{Catalogues, Chunks, Registry, Usages};
+use crate::mask::HashKeys;
 use crate::policy::{Bundle, InForce};
 use crate::record::{RecordError, Recorder, Settings, load_key};
 use crate::session::Stages;
@@ -99,6 +100,7 @@ pub(super) fn start(
     let sign_ins =
         SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
+    let hash_keys = HashKeys::new(load_key(&config.daemon.state_dir.join("mask.key"))?);
     let claimant = Claimant::new(host_id.clone(), &seal_key);
     let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
     let mode = config.daemon.mode;
@@ -126,6 +128,7 @@ pub(super) fn start(
             chunks: Chunks::default(),
             catalogues,
             usages: Arc::new(usages),
+            hash_keys,
             clock,
         },
         sessions: Sessions::default(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::id::StatementId;
-use crate::policy::{Permit, Reason, Refusal};
+use crate::policy::{Permit, Plan, Reason, Refusal};
 use crate::snowflake::current::Current;
 use crate::statement::{Action, Kind, Statement};
 
@@ -31,12 +31,14 @@ pub struct Intent {
 }
 
 /// One statement of several that were sent together, as it was judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Names it in the record.
     pub statement: StatementId,
     /// Its judged kind.
     pub kind: Kind,
+    /// What is made of its result.
+    pub plan: Plan,
 }
 
 impl Intent {
@@ -51,16 +53,33 @@ impl Intent {
         self.row.statement_id
     }
 
+    /// Gives what is made of the statement's result; of several, each has its own.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        match self.permit.plans() {
+            [plan] if self.permit.statement().parts().is_empty() => plan.clone(),
+            _ => Plan::Open,
+        }
+    }
+
     /// Gives the statements that are sent together; none where there is one.
     #[must_use]
     pub fn parts(&self) -> Arc<[Part]> {
         let parts = self.permit.statement().parts().iter();
+        // In `observe` nothing is masked, and there are no plans.
+        let plans = self.permit.plans().iter().cloned();
+        let plans = plans.chain(std::iter::repeat(Plan::Open));
         self.part_rows
             .iter()
             .zip(parts)
-            .filter_map(|(row, part)| {
+            .zip(plans)
+            .filter_map(|((row, part), plan)| {
                 let (statement, kind) = (row.statement_id?, part.kind());
-                Some(Part { statement, kind })
+                Some(Part {
+                    statement,
+                    kind,
+                    plan,
+                })
             })
             .collect()
     }

@@ -130,6 +130,11 @@ impl Answer {
         self.data.as_ref()
     }
 
+    /// Gives `data` to change it, if it is an object.
+    pub fn data_mut(&mut self) -> Option<&mut Object> {
+        self.data.as_mut()
+    }
+
     /// Takes `data` out.
     #[must_use]
     pub fn into_data(self) -> Option<Object> {

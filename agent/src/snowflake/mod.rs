@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod binds;
 pub mod chunks;
+pub mod column;
 pub mod count;
 pub mod current;
 pub mod form;

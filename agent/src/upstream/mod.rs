@@ -34,8 +34,10 @@ pub use survey::Survey;
 pub use v2::{Answered as ApiAnswered, Ran, Wanted, cancel, fetch_partition};
 
 use crate::id::StatementId;
+use crate::policy::Plan;
 use crate::record::{Intent, Part};
 use crate::snowflake::answer::{Answer, AnswerError};
+use crate::snowflake::column::ColumnType;
 use crate::snowflake::gzip::GzipError;
 use crate::statement::Kind;
 
@@ -138,6 +140,10 @@ pub struct Earlier {
     pub statement: StatementId,
     /// Its judged kind.
     pub kind: Kind,
+    /// What is made of its result.
+    pub plan: Plan,
+    /// The types of the result's columns, once an answer told them and any is masked.
+    pub types: Option<Arc<[ColumnType]>>,
     /// The statements that it holds, if several.
     pub parts: Arc<[Part]>,
 }
@@ -149,6 +155,24 @@ impl Subject {
         match self {
             Self::Statement(intent) => intent.permit().statement().kind(),
             Self::Later(earlier) => earlier.kind,
+        }
+    }
+
+    /// Gives what is made of the statement's result.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        match self {
+            Self::Statement(intent) => intent.plan(),
+            Self::Later(earlier) => earlier.plan.clone(),
+        }
+    }
+
+    /// Gives the types of the result's columns, if an earlier answer told them.
+    #[must_use]
+    pub fn types(&self) -> Option<Arc<[ColumnType]>> {
+        match self {
+            Self::Statement(_) => None,
+            Self::Later(earlier) => earlier.types.clone(),
         }
     }
 
@@ -167,6 +191,8 @@ impl Subject {
         Some(Earlier {
             statement: self.statement()?,
             kind: self.kind(),
+            plan: self.plan(),
+            types: self.types(),
             parts: self.parts(),
         })
     }
@@ -259,10 +285,22 @@ impl Unmasked {
             subject: Subject::Later(Earlier {
                 statement: StatementId::new(),
                 kind,
+                plan: Plan::Open,
+                types: None,
                 parts: Arc::from([]),
             }),
             answered,
         }
+    }
+
+    /// Makes it an answer to a statement whose result is masked so.
+    #[cfg(test)]
+    pub(crate) fn made_masked(self, plan: Plan) -> Self {
+        let subject = match self.subject {
+            Subject::Later(earlier) => Subject::Later(Earlier { plan, ..earlier }),
+            Subject::Statement(_) => self.subject,
+        };
+        Self { subject, ..self }
     }
 
     /// Makes it an answer to several statements of these kinds.
@@ -271,10 +309,13 @@ impl Unmasked {
         let parts = kinds.iter().map(|kind| Part {
             statement: StatementId::new(),
             kind: *kind,
+            plan: Plan::Open,
         });
         let subject = Subject::Later(Earlier {
             statement: StatementId::new(),
             kind: kinds.iter().copied().max().unwrap_or(Kind::Unknown),
+            plan: Plan::Open,
+            types: None,
             parts: parts.collect(),
         });
         Self { subject, ..self }

@@ -47,6 +47,16 @@ struct Policy {
     principal: Principal,
 }
 
+/// What becomes of the statements of one login.
+enum Told {
+    /// One is refused; which, and why.
+    Refused(String),
+    /// All run, and each masked column of a result is null.
+    Null,
+    /// All run, and something of what they ask for is shown.
+    Shown,
+}
+
 #[test]
 fn every_attempt_is_refused_and_its_twin_allowed() -> Result<()> {
     reading(attempts)
@@ -67,10 +77,8 @@ fn attempts() -> Result<()> {
                 Entry::Vacant(new) => new.insert(Policy::load(&attempt.policy)?),
             };
             let sqls = attempt.sql.iter().chain(&attempt.sqls);
-            if policy
-                .refusal(&account, sqls.clone(), &bound(&attempt.binds)?)
-                .is_none()
-            {
+            let binds = bound(&attempt.binds)?;
+            if let Told::Shown = policy.tell(&account, sqls.clone(), &binds) {
                 let sqls: Vec<_> = sqls.cloned().collect();
                 wrong.push(format!(
                     "{name}: allowed under {}: {}\n  {}",
@@ -81,7 +89,7 @@ fn attempts() -> Result<()> {
             }
             let twin_binds = bound(attempt.twin_binds.as_ref().unwrap_or(&attempt.binds))?;
             let twins = attempt.twin.iter().chain(&attempt.twins);
-            if let Some(refusal) = policy.refusal(&account, twins, &twin_binds) {
+            if let Told::Refused(refusal) = policy.tell(&account, twins, &twin_binds) {
                 wrong.push(format!(
                     "{name}: refused under {}, and harmless: {refusal}",
                     attempt.policy
@@ -120,13 +128,14 @@ impl Policy {
         })
     }
 
-    /// Reads the statements of one login in order; gives the first refusal and its reason.
-    fn refusal<'s>(
+    /// Reads the statements of one login in order; gives the first refusal and its reason, or whether all are shown.
+    fn tell<'s>(
         &self,
         account: &Catalogue,
         sqls: impl Iterator<Item = &'s String>,
         binds: &Binds,
-    ) -> Option<String> {
+    ) -> Told {
+        let mut told = Told::Shown;
         let (mut catalogue, mut results) = (account.clone(), Results::default());
         for sql in sqls {
             let statement = results.read(&catalogue, binds, |scope| {
@@ -134,7 +143,11 @@ impl Policy {
             });
             let verdict = self.ask(&catalogue, &statement);
             if !verdict.is_allowed() {
-                return Some(format!("{sql}\n  {}", verdict.told()));
+                return Told::Refused(format!("{sql}\n  {}", verdict.told()));
+            }
+            let mut made = verdict.result.iter().flatten();
+            if !verdict.masks.is_empty() && made.all(|mask| mask == "null") {
+                told = Told::Null;
             }
             results.add(&statement);
             let parts = statement.parts().iter().chain([&statement]);
@@ -142,7 +155,7 @@ impl Policy {
                 catalogue.follow(meaning);
             }
         }
-        None
+        told
     }
 
     fn ask(&self, catalogue: &Catalogue, statement: &Statement) -> Verdict {

@@ -69,7 +69,7 @@ const DOORS: [(&str, &[&str]); 16] = [
     ("sqlparser", &["statement/"]),
     ("cedar_policy", &["policy/"]),
     ("cedar_policy_core", &["policy/"]),
-    ("arrow", &["record/", "replay/"]),
+    ("arrow", &["mask/", "record/", "replay/"]),
     ("parquet", &["record/", "replay/"]),
     ("object_store", &["record/", "replay/"]),
     ("minicbor", &["record/", "replay/"]),

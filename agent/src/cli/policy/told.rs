@@ -113,6 +113,8 @@ impl<'s> Told<'s> {
         let Verdict {
             rules,
             flags,
+            masks,
+            result,
             reason,
         } = &self.verdict;
         let mut told = json!({
@@ -120,6 +122,8 @@ impl<'s> Told<'s> {
             "verdict": self.verdict_word(),
             "rules": rules,
             "flags": flags,
+            "masks": masks,
+            "result": result,
             "reason": reason,
         });
         if let (Some(told), Value::Object(meant)) = (told.as_object_mut(), json!(self.meant)) {

@@ -1,6 +1,6 @@
 //! Check digits of cards and accounts, and addresses of hosts.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Gives the digits of a text, whatever stands between them.
 pub(super) fn digits(text: &str) -> Vec<u32> {

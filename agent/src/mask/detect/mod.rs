@@ -6,69 +6,13 @@
 mod checks;
 mod ids;
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// A form of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Detector {
-    /// Addresses of e-mail.
-    Email,
-    /// Telephone numbers, with a country's code or in North America's form.
-    Phone,
-    /// Numbers of payment cards (Luhn).
-    Card,
-    /// Numbers of bank accounts (ISO 13616, remainder of 97).
-    Iban,
-    /// Numbers of persons whose check digits fit, in eight countries' forms.
-    Person,
-    /// Addresses of hosts, IPv4 and IPv6.
-    Ip,
-    /// Keys of clouds and of services.
-    Key,
-    /// Signed tokens (RFC 7519).
-    Jwt,
-    /// Keys and certificates (RFC 7468).
-    Pem,
-    /// Snowflake's tokens, and addresses that are signed.
-    Snowflake,
-}
-
-/// All of them.
-const ALL: [Detector; 10] = [
-    Detector::Email,
-    Detector::Phone,
-    Detector::Card,
-    Detector::Iban,
-    Detector::Person,
-    Detector::Ip,
-    Detector::Key,
-    Detector::Jwt,
-    Detector::Pem,
-    Detector::Snowflake,
-];
+use crate::policy::{Detector, Detectors};
 
 impl Detector {
-    /// Gives the word by which rules name it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Phone => "phone",
-            Self::Card => "card",
-            Self::Iban => "iban",
-            Self::Person => "person",
-            Self::Ip => "ip",
-            Self::Key => "key",
-            Self::Jwt => "jwt",
-            Self::Pem => "pem",
-            Self::Snowflake => "snowflake",
-        }
-    }
-
     /// Gives what may be one; the first group, or the whole, is the value.
     fn pattern(self) -> &'static str {
         match self {
@@ -106,7 +50,7 @@ impl Detector {
 
     fn regex(self) -> Option<&'static Regex> {
         static PATTERNS: LazyLock<Vec<(Detector, Regex)>> = LazyLock::new(|| {
-            let made = ALL.map(|one| Some((one, Regex::new(one.pattern()).ok()?)));
+            let made = Detector::ALL.map(|one| Some((one, Regex::new(one.pattern()).ok()?)));
             made.into_iter().flatten().collect()
         });
         let mut all = PATTERNS.iter();
@@ -114,28 +58,12 @@ impl Detector {
     }
 }
 
-/// Detectors that a rule names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Detectors(BTreeSet<Detector>);
-
 impl Detectors {
-    /// Reads names joined by `+`.
-    ///
-    /// # Errors
-    /// What was expected, in words.
-    pub fn read(text: &str) -> Result<Self, &'static str> {
-        let find = |name: &str| ALL.into_iter().find(|one| one.name() == name);
-        let all: Option<BTreeSet<Detector>> = text.split('+').map(find).collect();
-        all.map(Self).ok_or(
-            "`detect:` and names joined by `+`: email, phone, card, iban, person, ip, key, jwt, pem, snowflake",
-        )
-    }
-
     /// Writes `*` over what they find in a text; `None` if they find nothing.
     #[must_use]
     pub fn hide(&self, text: &str) -> Option<String> {
         let mut hidden: Vec<(usize, usize)> = Vec::new();
-        for detector in &self.0 {
+        for detector in self.iter() {
             let Some(regex) = detector.regex() else {
                 // No text is shown that was not looked at.
                 return Some("*".repeat(text.chars().count()));
@@ -161,17 +89,6 @@ impl Detectors {
         }
         out.push_str(text.get(at..).unwrap_or_default());
         Some(out)
-    }
-}
-
-/// Writes them as `read` takes them.
-impl fmt::Display for Detectors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, one) in self.0.iter().enumerate() {
-            let plus = if number > 0 { "+" } else { "" };
-            write!(f, "{plus}{}", one.name())?;
-        }
-        Ok(())
     }
 }
 

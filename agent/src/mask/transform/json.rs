@@ -1,63 +1,18 @@
-//! JSON values: transforms of what stands at their places.
-
-use std::collections::BTreeMap;
-use std::fmt;
+//! JSON values: transforms of what stands at their places, and of what is found in their leaves.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Keyed, Transform, bucket_of, bucket_of_real, partial};
-use crate::mask::detect::Detectors;
+use super::{Keyed, bucket_of, bucket_of_real, partial};
+use crate::policy::{Detectors, Places, Transform};
 use crate::snowflake::json::Object;
 
-/// Most places of one mask, and most names of one place.
-const PLACES_MAX: usize = 32;
-
-/// Places in a JSON value and what is made of what stands there.
-///
-/// A place is a path of member names; a list on the way stands for each of its members. What stands at a place and is no
-/// text or number where the mask wants one becomes null; what is named by no place stays.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Places(BTreeMap<Vec<String>, Transform>);
-
-impl Places {
-    /// Reads `PATH=MASK,PATH=MASK`, a path being names joined by dots.
-    pub(super) fn read(text: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "`json:PATH=MASK,...` with up to 32 paths of plain names joined by dots, each once, and masks that need no comma";
-        let mut places = BTreeMap::new();
-        for place in text.split(',') {
-            let (path, mask) = place.split_once('=').ok_or(EXPECTED)?;
-            let names: Vec<String> = path.split('.').map(str::to_owned).collect();
-            let is_name = |name: &String| {
-                let plain = |sign: char| sign.is_alphanumeric() || matches!(sign, '_' | '-' | '$');
-                !name.is_empty() && name.chars().all(plain)
-            };
-            let transform = Transform::read(mask)?;
-            let is_nested = matches!(transform, Transform::Json(_) | Transform::Start(_));
-            if !names.iter().all(is_name) || names.len() > PLACES_MAX || is_nested {
-                return Err(EXPECTED);
-            }
-            if places.insert(names, transform).is_some() {
-                return Err(EXPECTED);
-            }
-        }
-        if places.len() > PLACES_MAX {
-            return Err(EXPECTED);
-        }
-        Ok(Self(places))
-    }
-
-    /// Masks a JSON text; none if it is no JSON, or has a name twice in one object.
-    pub(in crate::mask) fn mask(&self, text: &str, keyed: &Keyed) -> Option<String> {
-        let value: &RawValue = serde_json::from_str(text).ok()?;
-        let whole: Vec<Place<'_>> = self
-            .0
-            .iter()
-            .map(|(path, mask)| (path.as_slice(), mask))
-            .collect();
-        let masked = at(value, &whole, keyed)?;
-        Some(masked.map_or_else(|| text.to_owned(), |masked| masked.get().to_owned()))
-    }
+/// Masks what stands at some places of a JSON text; none if it is no JSON, or has a name twice in one object.
+pub(in crate::mask) fn mask_places(places: &Places, text: &str, keyed: &Keyed) -> Option<String> {
+    let value: &RawValue = serde_json::from_str(text).ok()?;
+    let whole: Vec<Place<'_>> = places.iter().collect();
+    let masked = at(value, &whole, keyed)?;
+    Some(masked.map_or_else(|| text.to_owned(), |masked| masked.get().to_owned()))
 }
 
 /// What is left of a path, and what is made of what stands at its end.
@@ -102,17 +57,6 @@ fn at(value: &RawValue, places: &[Place<'_>], keyed: &Keyed) -> Option<Option<Bo
             serde_json::value::to_raw_value(&object).ok().map(Some)
         }
         Some(_) | None => Some(None),
-    }
-}
-
-/// Writes them as `read` takes them.
-impl fmt::Display for Places {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, (path, transform)) in self.0.iter().enumerate() {
-            let comma = if number > 0 { "," } else { "" };
-            write!(f, "{comma}{}={transform}", path.join("."))?;
-        }
-        Ok(())
     }
 }
 
@@ -216,8 +160,10 @@ mod tests {
     use super::*;
 
     fn masked(places: &str, text: &str) -> Option<String> {
-        let places = Places::read(places).unwrap();
-        places.mask(text, &Keyed::new(&[1; 32], b"s"))
+        let Ok(Transform::Json(places)) = Transform::read(&format!("json:{places}")) else {
+            panic!("{places}")
+        };
+        mask_places(&places, text, &Keyed::new(&[1; 32], b"s"))
     }
 
     #[test]

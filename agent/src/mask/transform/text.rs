@@ -2,7 +2,8 @@
 
 use ring::hmac;
 
-use super::{HASH_DIGITS, Scope};
+use super::HASH_DIGITS;
+use crate::policy::HashScope;
 
 /// Keeps the ends of a text and writes `*` for each sign between; where the ends would leave nothing out, all are `*`.
 pub(in crate::mask) fn partial(value: &str, front: usize, back: usize) -> String {
@@ -31,12 +32,17 @@ impl std::fmt::Debug for Keyed {
 }
 
 impl Keyed {
-    /// Derives the keys of a session from the host's secret.
+    /// Derives the keys of a session from a secret, for tests.
+    #[cfg(test)]
+    pub(crate) fn new(secret: &[u8; 32], session: &[u8]) -> Self {
+        Self::of(&hmac::Key::new(hmac::HMAC_SHA256, secret), session)
+    }
+
+    /// Derives the keys of a session from the host's own.
     #[must_use]
-    pub fn new(secret: &[u8; 32], session: &[u8]) -> Self {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    pub fn of(root: &hmac::Key, session: &[u8]) -> Self {
         let derive = |purpose: &[u8], of: &[u8]| {
-            let mut context = hmac::Context::with_key(&root);
+            let mut context = hmac::Context::with_key(root);
             context.update(purpose);
             context.update(of);
             hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
@@ -48,10 +54,10 @@ impl Keyed {
     }
 
     /// Hashes bytes that are a value of the kind that `domain` names.
-    fn digest(&self, scope: Scope, domain: u8, value: &[u8]) -> [u8; 16] {
+    fn digest(&self, scope: HashScope, domain: u8, value: &[u8]) -> [u8; 16] {
         let key = match scope {
-            Scope::Session => &self.session,
-            Scope::Host => &self.host,
+            HashScope::Session => &self.session,
+            HashScope::Host => &self.host,
         };
         let mut context = hmac::Context::with_key(key);
         context.update(&[domain]);
@@ -65,7 +71,7 @@ impl Keyed {
     }
 
     /// Hashes a text to 32 hexadecimal digits.
-    pub(in crate::mask) fn text(&self, scope: Scope, value: &str) -> String {
+    pub(in crate::mask) fn text(&self, scope: HashScope, value: &str) -> String {
         let digits = b"0123456789abcdef";
         let halves = self.digest(scope, b't', value.as_bytes());
         let halves = halves.into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
@@ -76,12 +82,12 @@ impl Keyed {
     }
 
     /// Hashes bytes to 16.
-    pub(in crate::mask) fn bytes(&self, scope: Scope, value: &[u8]) -> [u8; 16] {
+    pub(in crate::mask) fn bytes(&self, scope: HashScope, value: &[u8]) -> [u8; 16] {
         self.digest(scope, b'b', value)
     }
 
     /// Hashes a whole number to one of 18 digits at most.
-    pub(in crate::mask) fn number(&self, scope: Scope, value: i128) -> i64 {
+    pub(in crate::mask) fn number(&self, scope: HashScope, value: i128) -> i64 {
         let digest = self.digest(scope, b'n', &value.to_be_bytes());
         let number = u128::from_be_bytes(digest) % 10_u128.pow(HASH_DIGITS);
         i64::try_from(number).unwrap_or_default()
@@ -108,24 +114,33 @@ mod tests {
     fn keys_differ_by_scope_and_session() {
         let (one, other) = (Keyed::new(&[1; 32], b"one"), Keyed::new(&[1; 32], b"other"));
         let text = |keyed: &Keyed, scope| keyed.text(scope, "a@b.c");
-        assert_eq!(text(&one, Scope::Session), text(&one, Scope::Session));
-        assert_ne!(text(&one, Scope::Session), text(&other, Scope::Session));
-        assert_eq!(text(&one, Scope::Host), text(&other, Scope::Host));
-        assert_ne!(text(&one, Scope::Host), text(&one, Scope::Session));
+        assert_eq!(
+            text(&one, HashScope::Session),
+            text(&one, HashScope::Session)
+        );
+        assert_ne!(
+            text(&one, HashScope::Session),
+            text(&other, HashScope::Session)
+        );
+        assert_eq!(text(&one, HashScope::Host), text(&other, HashScope::Host));
+        assert_ne!(text(&one, HashScope::Host), text(&one, HashScope::Session));
         let elsewhere = Keyed::new(&[2; 32], b"one");
-        assert_ne!(text(&one, Scope::Host), text(&elsewhere, Scope::Host));
+        assert_ne!(
+            text(&one, HashScope::Host),
+            text(&elsewhere, HashScope::Host)
+        );
     }
 
     proptest! {
         #[test]
         fn a_hash_has_its_length_and_joins(value in ".{0,40}", number in any::<i128>()) {
             let keyed = Keyed::new(&[7; 32], b"s");
-            let hashed = keyed.text(Scope::Session, &value);
+            let hashed = keyed.text(HashScope::Session, &value);
             prop_assert_eq!(hashed.len(), 32);
-            prop_assert_eq!(&hashed, &keyed.text(Scope::Session, &value));
-            let hashed = keyed.number(Scope::Session, number);
+            prop_assert_eq!(&hashed, &keyed.text(HashScope::Session, &value));
+            let hashed = keyed.number(HashScope::Session, number);
             prop_assert!((0..10_i64.pow(18)).contains(&hashed));
-            prop_assert_eq!(hashed, keyed.number(Scope::Session, number));
+            prop_assert_eq!(hashed, keyed.number(HashScope::Session, number));
         }
 
         #[test]

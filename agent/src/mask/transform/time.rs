@@ -2,17 +2,10 @@
 
 use chrono::{Datelike, NaiveDate};
 
+use crate::policy::Unit;
+
 /// Seconds of a day.
 const DAY_S: i64 = 86_400;
-
-/// Whose start is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Unit {
-    /// The month's.
-    Month,
-    /// The year's.
-    Year,
-}
 
 /// Gives the first day of the month or year of a day, both in days since 1970; none for a day that no calendar has.
 pub(in crate::mask) fn days_at_start(days: i64, unit: Unit) -> Option<i64> {

@@ -11,10 +11,9 @@ use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 
 use crate::id::{SessionId, StatementId};
-use crate::mask::MaskedChunk;
+use crate::mask::{BrokenOff, MaskedChunk};
 use crate::record::digest::Mac;
 use crate::record::{RecordError, Recorder, ResultRow, Row};
-use crate::upstream::UpstreamError;
 
 /// Pieces that wait for the agent; what comes from storage waits for them, so that memory does not grow with the chunk.
 const PIECES_MAX: usize = 4;
@@ -52,9 +51,9 @@ pub enum BrokenChunk {
     /// The agent stopped reading.
     #[error("the client stopped reading")]
     Left,
-    /// Storage gave no whole chunk.
+    /// Storage gave no whole chunk, or one that cannot be masked.
     #[error(transparent)]
-    Upstream(#[from] UpstreamError),
+    Off(#[from] BrokenOff),
     /// The delivery could not be recorded.
     #[error("the delivery could not be recorded: {0}")]
     Record(#[from] RecordError),
@@ -79,6 +78,7 @@ pub fn deliver_chunk<C: Fn(u64) + Send>(
         recorder: recorder.clone(),
         session,
         statement,
+        upstream_mac: recorder.begin_mac(),
         mac: recorder.begin_mac(),
         bytes_plain: 0,
         masked,
@@ -99,6 +99,9 @@ struct Delivery<C> {
     recorder: Recorder,
     session: SessionId,
     statement: StatementId,
+    /// Of the plain bytes that came.
+    upstream_mac: Mac,
+    /// Of the bytes that leave.
     mac: Mac,
     bytes_plain: i64,
     masked: MaskedChunk,
@@ -144,13 +147,18 @@ impl<C: Fn(u64) + Send> Delivery<C> {
     /// Hands every piece on as soon as the next one is there; gives the last.
     async fn pieces_but_last(&mut self) -> Result<Option<Bytes>, BrokenChunk> {
         let mut held: Option<Bytes> = None;
-        while let Some(piece) = self.masked.next().await? {
+        while let Some(piece) = self.next().await? {
             if let Some(piece) = held.replace(piece) {
                 self.hand_on(Some(piece.clone())).await?;
                 self.count(&piece);
             }
         }
         Ok(held)
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, BrokenOff> {
+        let mac = &mut self.upstream_mac;
+        self.masked.next(|came| mac.update(came)).await
     }
 
     fn count(&mut self, piece: &Bytes) {
@@ -173,8 +181,6 @@ impl<C: Fn(u64) + Send> Delivery<C> {
 
     async fn record(&mut self, is_complete: bool) -> Result<(), RecordError> {
         let chunk = self.masked.chunk();
-        // No rule changes a cell, so that what came and what is delivered are the same bytes.
-        let mac = Some(self.mac.value());
         let row = ResultRow {
             session_id: Some(self.session),
             statement_id: Some(self.statement),
@@ -184,9 +190,9 @@ impl<C: Fn(u64) + Send> Delivery<C> {
             rows: chunk.rows().filter(|_| is_complete),
             bytes_compressed: i64::try_from(self.masked.taken_bytes()).ok(),
             bytes_plain: Some(self.bytes_plain),
-            upstream_mac: mac,
-            delivered_mac: mac,
-            masked_cells: Some(0),
+            upstream_mac: Some(self.upstream_mac.value()),
+            delivered_mac: Some(self.mac.value()),
+            masked_cells: i64::try_from(self.masked.masked_cells()).ok(),
             stored: Some("none".to_owned()),
             object_key: None,
             is_complete,

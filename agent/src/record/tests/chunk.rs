@@ -66,7 +66,7 @@ fn deliver(recorder: &Recorder, storage: Storage) -> (Vec<u8>, bool, Result<(), 
         .enable_time()
         .build()
         .unwrap();
-    let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage));
+    let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage), None);
     let session = SessionId::from_bytes([7; 16]);
     let (mut reply, work) = deliver_chunk(recorder, session, StatementId::new(), masked, |_| {});
     runtime.block_on(async {
@@ -121,10 +121,10 @@ fn a_whole_chunk_is_delivered_and_recorded() {
 fn a_chunk_whose_delivery_is_gone_never_ends_cleanly() {
     let place = Place::new();
     let recorder = place.open();
-    let masked = mask_chunk(UnmaskedChunk::of_body(
-        chunk(),
-        Storage::of(pieces(&["rows"])),
-    ));
+    let masked = mask_chunk(
+        UnmaskedChunk::of_body(chunk(), Storage::of(pieces(&["rows"]))),
+        None,
+    );
     let session = SessionId::from_bytes([7; 16]);
     let (mut reply, work) = deliver_chunk(&recorder, session, StatementId::new(), masked, |_| {});
     drop(work);
@@ -143,7 +143,7 @@ fn a_chunk_that_breaks_off_never_ends_cleanly() {
     broken.push(Err(io::Error::other("reset")));
     let (bytes, is_clean, done) = deliver(&recorder, Storage::of(broken));
     assert_eq!((bytes.as_slice(), is_clean), (b"one".as_slice(), false));
-    assert!(matches!(done, Err(BrokenChunk::Upstream(_))), "{done:?}");
+    assert!(matches!(done, Err(BrokenChunk::Off(_))), "{done:?}");
     let mac = recorder.mac(b"one");
     let row = row(&place, &recorder);
     assert!(!row.is("is_complete"));
@@ -163,7 +163,7 @@ fn gzip_that_breaks_off_never_ends_cleanly() {
     let cut = zipped.slice(..zipped.len() - 1);
     let (_, is_clean, done) = deliver(&recorder, Storage::of(vec![Ok(cut)]));
     assert!(!is_clean);
-    assert!(matches!(done, Err(BrokenChunk::Upstream(_))), "{done:?}");
+    assert!(matches!(done, Err(BrokenChunk::Off(_))), "{done:?}");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn an_agent_that_leaves_is_on_record_with_what_it_had() {
         .enable_time()
         .build()
         .unwrap();
-    let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage));
+    let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage), None);
     let session = SessionId::from_bytes([7; 16]);
     let (reply, work) = deliver_chunk(&recorder, session, StatementId::new(), masked, |_| {});
     let done = runtime.block_on(async {

@@ -124,6 +124,11 @@ impl Answer {
         })
     }
 
+    /// Gives the body to change it.
+    pub fn body_mut(&mut self) -> &mut Object {
+        &mut self.body
+    }
+
     /// Gives the plain bytes as they came.
     #[must_use]
     pub fn plain(&self) -> &Bytes {

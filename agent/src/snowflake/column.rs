@@ -4,7 +4,7 @@
 
 /// A column's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnType {
     /// A decimal number; cells of Arrow are whole numbers of 10^-scale.
     Fixed {
         /// Digits.
@@ -42,7 +42,7 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl ColumnType {
     /// Reads a type's name with its precision and scale; names are lower case in JSON and upper case in Arrow's metadata.
     #[must_use]
     pub fn read(name: &str, precision: Option<i64>, scale: Option<i64>, has_fields: bool) -> Self {

@@ -1,0 +1,131 @@
+//! Chunks whose cells are masked as they pass.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+
+use super::*;
+use crate::mask::HashKeys;
+use crate::mask::treatment::Treatment;
+use crate::policy::Transform;
+use crate::snowflake::answer::Answer;
+use crate::snowflake::column::ColumnType;
+
+fn chunk(rows: u32) -> Chunk {
+    let text = format!(
+        r#"{{"data":{{"chunks":[{{"url":"https://b.s3.amazonaws.com/r","rowCount":{rows}}}]}},"success":true}}"#
+    );
+    let answer = Answer::read(text.as_bytes()).unwrap();
+    let (_, mut named) = answer.write_named("h").unwrap();
+    named.remove(0).chunk
+}
+
+fn masking(form: ChunkForm) -> Masking {
+    let keyed = HashKeys::for_tests().of(crate::id::SessionId::new());
+    let fixed = Transform::read("fixed:-").unwrap();
+    let treatment = Treatment::new(&fixed, ColumnType::Text, keyed);
+    Masking {
+        columns: Arc::from([Some(treatment), None]),
+        form,
+    }
+}
+
+/// Gives what leaves of a chunk, and why it broke off.
+async fn carried(
+    body: Vec<u8>,
+    size: usize,
+    rows: u32,
+    masking: Option<Masking>,
+) -> (Vec<u8>, Result<u64, BrokenOff>) {
+    let pieces: Vec<_> = body
+        .chunks(size)
+        .map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::copy_from_slice(piece))))
+        .collect();
+    let unmasked = UnmaskedChunk::of_body(chunk(rows), StreamBody::new(stream::iter(pieces)));
+    let mut masked = mask_chunk(unmasked, masking);
+    let (mut left, mut came) = (Vec::new(), Vec::new());
+    loop {
+        match masked.next(|piece| came.extend_from_slice(piece)).await {
+            Ok(Some(piece)) => left.extend_from_slice(&piece),
+            Ok(None) => break,
+            Err(broken) => return (left, Err(broken)),
+        }
+    }
+    assert_eq!(came, body);
+    assert!(matches!(masked.next(|_| {}).await, Ok(None)));
+    (left, Ok(masked.masked_cells()))
+}
+
+fn stream_of(batches: usize) -> Vec<u8> {
+    let column = |values: [&str; 2]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([
+        ("A", column(["canary", "canary"])),
+        ("B", column(["b", "c"])),
+    ])
+    .unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    for _ in 0..batches {
+        writer.write(&batch).unwrap();
+    }
+    writer.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn rows_are_masked_however_they_are_cut() {
+    let body = br#"["canary","b"],["canary","c"]"#.to_vec();
+    for size in 1..body.len() {
+        let (left, ended) = carried(body.clone(), size, 2, Some(masking(ChunkForm::Json))).await;
+        assert_eq!(ended.unwrap(), 2);
+        assert_eq!(left, br#"["-","b"],["-","c"]"#);
+    }
+    let (left, ended) = carried(body.clone(), 7, 2, None).await;
+    assert_eq!((left, ended.unwrap()), (body, 0));
+}
+
+#[tokio::test]
+async fn batches_are_masked_however_they_are_cut() {
+    let body = stream_of(3);
+    for size in [1, 7, 64, 1 << 20] {
+        let (left, ended) = carried(body.clone(), size, 6, Some(masking(ChunkForm::Arrow))).await;
+        assert_eq!(ended.unwrap(), 6);
+        let batches = StreamReader::try_new(left.as_slice(), None).unwrap();
+        let batches: Vec<RecordBatch> = batches.map(Result::unwrap).collect();
+        assert_eq!(batches.len(), 3);
+        for batch in batches {
+            let texts = |place: usize| {
+                let column = batch.column(place).as_any();
+                let column = column.downcast_ref::<StringArray>().unwrap();
+                column.iter().flatten().collect::<Vec<_>>()
+            };
+            assert_eq!((texts(0), texts(1)), (vec!["-", "-"], vec!["b", "c"]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_not_as_it_was_told_breaks_off_and_shows_nothing() {
+    let json = br#"["canary","b"],["canary","c"]"#.to_vec();
+    let cut = json[..json.len() - 4].to_vec();
+    let arrow = stream_of(2);
+    let short = arrow[..arrow.len() / 2].to_vec();
+    let odd = br#"{"a":"canary"}"#.to_vec();
+    for (body, rows, form) in [
+        (json.clone(), 3, ChunkForm::Json),
+        (cut, 2, ChunkForm::Json),
+        (odd, 1, ChunkForm::Json),
+        (json, 2, ChunkForm::Arrow),
+        (arrow.clone(), 5, ChunkForm::Arrow),
+        (short, 4, ChunkForm::Arrow),
+        (arrow, 4, ChunkForm::Json),
+    ] {
+        let (left, ended) = carried(body, 16, rows, Some(masking(form))).await;
+        assert!(ended.is_err(), "{rows} {form:?}");
+        assert!(!String::from_utf8_lossy(&left).contains("canary"));
+    }
+}

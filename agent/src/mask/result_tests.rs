@@ -1,0 +1,202 @@
+//! What leaves of an answer's own rows.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::mask::{HashKeys, Masked, mask_for};
+use crate::policy::{Planned, Transform};
+use crate::snowflake::answer::Form;
+use crate::snowflake::route::QueryId;
+use crate::statement::{Kind, Path};
+use crate::upstream::Unmasked;
+
+fn plan(masks: &[Option<&str>]) -> Plan {
+    let columns = masks.iter().enumerate().map(|(place, mask)| Planned {
+        name: Some(format!("C{place}")),
+        origins: BTreeSet::from([Path::new(["DB", "S", "T"].map(str::to_owned).to_vec())]),
+        mask: mask.map(|mask| Transform::read(mask).unwrap()),
+    });
+    Plan::new(columns.collect())
+}
+
+fn texts(count: usize) -> String {
+    let columns: Vec<String> = (0..count)
+        .map(|place| format!(r#"{{"name":"C{place}","type":"text","length":8,"nullable":false}}"#))
+        .collect();
+    format!("[{}]", columns.join(","))
+}
+
+fn answered(plan: Plan, members: &str) -> Masked {
+    let body = format!(
+        r#"{{"data":{{"statementTypeId":4096,{members}}},"code":null,"message":null,"success":true}}"#
+    );
+    let unmasked = Unmasked::of_answer(Kind::Query, body.leak()).made_masked(plan);
+    mask_for(unmasked, QueryId::mint(), Form::V1, "host")
+}
+
+fn text(masked: &Masked) -> String {
+    String::from_utf8(masked.body().text().to_vec()).unwrap()
+}
+
+#[track_caller]
+fn withheld(plan: Plan, members: &str) {
+    let masked = answered(plan, members);
+    assert!(masked.outcome().withheld.is_some(), "{members}");
+    assert!(!text(&masked).contains("canary"), "{}", text(&masked));
+}
+
+#[test]
+fn planned_columns_of_a_rowset_are_masked_and_others_stay_as_they_are_written() {
+    let rowtype = texts(2);
+    let members = format!(
+        r#""rowtype":{rowtype},"rowset":[["canary","\u0041"],[null,"b"]],"queryResultFormat":"json","total":2"#
+    );
+    let masked = answered(plan(&[Some("fixed:hidden"), None]), &members);
+    assert!(
+        text(&masked).contains(r#""rowset":[["hidden","\u0041"],[null,"b"]]"#),
+        "{}",
+        text(&masked)
+    );
+    assert!(
+        text(&masked).contains(
+            r#""nullable":true},{"name":"C1","type":"text","length":8,"nullable":false}]"#
+        )
+    );
+    assert_eq!(masked.outcome().masked_cells, 1);
+    assert_eq!(masked.outcome().rows, Some(2));
+}
+
+#[test]
+fn a_description_says_what_the_result_will_say() {
+    let described = answered(plan(&[Some("hash")]), &format!(r#""rowtype":{}"#, texts(1)));
+    let rows = format!(r#""rowtype":{},"rowset":[["canary"]]"#, texts(1));
+    let ran = answered(plan(&[Some("hash")]), &rows);
+    let rowtype = r#"[{"name":"C0","type":"text","length":32,"nullable":true}]"#;
+    for masked in [described, ran] {
+        assert!(text(&masked).contains(rowtype), "{}", text(&masked));
+    }
+}
+
+#[test]
+fn a_result_that_is_not_as_it_was_planned_is_withheld() {
+    let hash = || plan(&[Some("hash")]);
+    withheld(hash(), r#""rowset":[["canary"]]"#);
+    withheld(hash(), r#""rowsetBase64":"canary""#);
+    withheld(
+        hash(),
+        r#""chunks":[{"url":"https://b.s3.amazonaws.com/?canary"}]"#,
+    );
+    let with = |rows: &str| format!(r#""rowtype":{},{rows}"#, texts(1));
+    withheld(hash(), &with(r#""rowset":[["canary","canary"]]"#));
+    withheld(hash(), &with(r#""rowset":[[{"a":"canary"}]]"#));
+    withheld(hash(), &with(r#""rowset":"canary""#));
+    withheld(hash(), &with(r#""rowsetBase64":"canary""#));
+    withheld(hash(), &with(r#""rowsetBase64":["canary"]"#));
+    let chunks = r#""chunks":[{"url":"https://b.s3.amazonaws.com/?canary","rowCount":1}]"#;
+    withheld(hash(), &with(chunks));
+    withheld(
+        hash(),
+        &with(&format!(r#"{chunks},"queryResultFormat":"canary""#)),
+    );
+    withheld(
+        hash(),
+        &format!(r#""rowtype":{},"rowset":[["canary","canary"]]"#, texts(2)),
+    );
+    withheld(
+        hash(),
+        r#""rowtype":[{"name":"OTHER","type":"text"}],"rowset":[["canary"]]"#,
+    );
+    withheld(hash(), r#""rowtype":"canary","rowset":[["canary"]]"#);
+}
+
+#[test]
+fn chunks_are_announced_as_large_as_they_may_become() {
+    let members = format!(
+        r#""rowtype":{},"rowset":[],"queryResultFormat":"json","chunks":[{{"url":"https://b.s3.amazonaws.com/r","rowCount":10,"uncompressedSize":100,"compressedSize":9}}]"#,
+        texts(1)
+    );
+    let mut masked = answered(plan(&[Some("hash")]), &members);
+    assert!(
+        text(&masked).contains(r#""rowCount":10,"uncompressedSize":440,"compressedSize":9"#),
+        "{}",
+        text(&masked)
+    );
+    let (named, masking) = masked.take_chunks();
+    assert_eq!(named.len(), 1);
+    assert_eq!(masking.unwrap().form, ChunkForm::Json);
+}
+
+#[test]
+fn what_nothing_is_made_of_passes_byte_for_byte() {
+    let members = r#""rowset":[["x"]],"rowtype":[{"name":"anything"}]"#;
+    let masked = answered(Plan::Open, members);
+    assert!(text(&masked).contains(members));
+    assert_eq!(masked.outcome().masked_cells, 0);
+}
+
+#[test]
+fn partitions_are_masked_by_the_types_that_the_first_part_told() {
+    let keyed = || HashKeys::for_tests().of(crate::id::SessionId::new());
+    let read = |text: &str| Object::read(text.as_bytes()).unwrap();
+    let first = format!(
+        r#"{{"resultSetMetaData":{{"numRows":2,"rowType":{}}},"data":[["canary","b"]]}}"#,
+        texts(2)
+    );
+    let plan = plan(&[Some("null"), None]);
+    let mut body = read(&first);
+    let made = mask_set(&mut body, &plan, None, keyed).unwrap();
+    let written = String::from_utf8(body.write().unwrap()).unwrap();
+    assert!(written.contains(r#""data":[[null,"b"]]"#), "{written}");
+    let later = r#"{"data":[["canary","c"]]}"#;
+    let mut body = read(later);
+    let made = mask_set(&mut body, &plan, made.types.as_ref(), keyed).unwrap();
+    assert_eq!(body.write().unwrap(), br#"{"data":[[null,"c"]]}"#);
+    assert_eq!(made.cells, 1);
+    assert!(mask_set(&mut read(later), &plan, None, keyed).is_err());
+    let other: Arc<[ColumnType]> = Arc::from([ColumnType::Text]);
+    assert!(mask_set(&mut read(later), &plan, Some(&other), keyed).is_err());
+}
+
+const MASKS: [&str; 8] = [
+    "null",
+    "fixed:x",
+    "partial:0:0",
+    "hash",
+    "hash:host",
+    "bucket:1000000",
+    "month",
+    "json:a=null",
+];
+
+proptest! {
+    /// Whatever the order of columns, the mask and the type: no value of a masked column is in the answer.
+    #[test]
+    fn no_value_of_a_masked_column_leaves(
+        columns in prop::collection::vec(prop::option::of((0..MASKS.len(), 0..5_usize)), 1..6),
+        rows in 0..4_usize,
+    ) {
+        let masks: Vec<Option<&str>> = columns.iter().map(|column| column.map(|(mask, _)| MASKS[mask])).collect();
+        let kinds = ["text", "fixed", "variant", "geography", "binary"];
+        let cells = ["canary-7431@x.example", "7431", r#"{\"a\":\"canary7431\"}"#, "canary7431", "63616E617279"];
+        let kind = |place: usize| columns[place].map_or(0, |(_, kind)| kind);
+        let told: Vec<String> = (0..columns.len())
+            .map(|place| format!(r#"{{"name":"C{place}","type":"{}","precision":38,"scale":0}}"#, kinds[kind(place)]))
+            .collect();
+        let row: Vec<String> = (0..columns.len())
+            .map(|place| if masks[place].is_some() { format!(r#""{}""#, cells[kind(place)]) } else { r#""open""#.to_owned() })
+            .collect();
+        let list = vec![format!("[{}]", row.join(",")); rows].join(",");
+        let members = format!(r#""rowtype":[{}],"rowset":[{list}],"total":{rows}"#, told.join(","));
+        let masked = answered(plan(&masks), &members);
+        let left = text(&masked);
+        for secret in ["canary", "7431", "63616E617279"] {
+            prop_assert!(!left.contains(secret), "{left}");
+        }
+        if masked.outcome().withheld.is_none() {
+            let open = masks.iter().filter(|mask| mask.is_none()).count();
+            prop_assert_eq!(left.matches(r#""open""#).count(), open * rows);
+        }
+    }
+}

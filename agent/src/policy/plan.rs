@@ -1,0 +1,154 @@
+//! What is made of each column of a statement's own result, planned from its text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::transform::Transform;
+use super::{LINEAGE_RULE, Reason};
+use crate::statement::{Column, Meaning, Output, OutputColumn, Path};
+
+/// What is made of a result's columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Planned>", into = "Vec<Planned>")]
+pub enum Plan {
+    /// Nothing: no rule masks any column that the statement gives.
+    #[default]
+    Open,
+    /// This, column by column.
+    Columns(Arc<[Planned]>),
+}
+
+/// One column of a result, as the text tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planned {
+    /// Its name, if the text tells it.
+    pub name: Option<String>,
+    /// Where its values may come from; Snowflake names one of these for it, or none.
+    pub origins: BTreeSet<Path>,
+    /// What is made of its values.
+    pub mask: Option<Transform>,
+}
+
+impl Plan {
+    /// Makes the plan of a result; it is open if no column is masked.
+    #[must_use]
+    pub fn new(columns: Vec<Planned>) -> Self {
+        if columns.iter().any(|column| column.mask.is_some()) {
+            Self::Columns(columns.into())
+        } else {
+            Self::Open
+        }
+    }
+
+    /// Says what is made of each column, if any is masked.
+    pub(super) fn told(&self) -> Vec<Option<String>> {
+        let columns = match self {
+            Self::Open => &[],
+            Self::Columns(columns) => columns.as_ref(),
+        };
+        let told = |column: &Planned| column.mask.as_ref().map(ToString::to_string);
+        columns.iter().map(told).collect()
+    }
+
+    /// Tells whether nothing is masked.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+}
+
+impl From<Vec<Planned>> for Plan {
+    fn from(columns: Vec<Planned>) -> Self {
+        Self::new(columns)
+    }
+}
+
+impl From<Plan> for Vec<Planned> {
+    fn from(plan: Plan) -> Self {
+        match plan {
+            Plan::Open => Self::new(),
+            Plan::Columns(columns) => columns.to_vec(),
+        }
+    }
+}
+
+/// A column by the object that it is in, whatever that is.
+pub(super) type ColumnPath = (Path, String);
+
+/// What rules make of a column, and which they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnMask {
+    /// What is made of its values.
+    pub transform: Transform,
+    /// The rules.
+    pub rules: Vec<String>,
+}
+
+/// Plans a statement's result, of which rules mask some columns.
+///
+/// # Errors
+/// A masked value leaves the statement, and nobody can tell in which column.
+pub(super) fn plan(
+    meaning: &Meaning,
+    masks: &BTreeMap<ColumnPath, ColumnMask>,
+) -> Result<Plan, Reason> {
+    if masks.is_empty() {
+        return Ok(Plan::Open);
+    }
+    let refused = |why: &str| Reason {
+        rules: vec![LINEAGE_RULE.to_owned()],
+        text: format!("policies mask a column that this reads, and {why}"),
+    };
+    let columns = match meaning.output() {
+        Output::Known(columns) => columns,
+        Output::Unknown(why) => {
+            return Err(refused(&format!("its own result cannot be told: {why}")));
+        }
+    };
+    let planned: Vec<Planned> = columns
+        .iter()
+        .map(|column| planned(column, masks))
+        .collect();
+    let is_seen = |(path, name): &ColumnPath| {
+        let mut from = columns.iter().flat_map(|column| &column.from);
+        from.any(|one| is_it(one, path, name))
+    };
+    if masks.keys().all(is_seen) {
+        Ok(Plan::new(planned))
+    } else {
+        Err(refused(
+            "its value leaves by another way than the columns of the result",
+        ))
+    }
+}
+
+fn is_it(column: &Column, path: &Path, name: &str) -> bool {
+    column.object.path() == path && column.name.as_deref() == Some(name)
+}
+
+fn planned(column: &OutputColumn, masks: &BTreeMap<ColumnPath, ColumnMask>) -> Planned {
+    let met = masks
+        .iter()
+        .filter(|((path, name), _)| column.from.iter().any(|one| is_it(one, path, name)))
+        .map(|(_, mask)| &mask.transform);
+    let mask = Transform::join(met);
+    Planned {
+        name: column.name.clone(),
+        origins: column
+            .from
+            .iter()
+            .map(|one| one.object.path().clone())
+            .collect(),
+        // Of what was made of a value nothing of it may be kept.
+        mask: mask.map(|mask| {
+            if column.is_bare {
+                mask
+            } else {
+                Transform::Null
+            }
+        }),
+    }
+}
