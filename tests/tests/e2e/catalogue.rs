@@ -48,8 +48,14 @@ const SETUP: [&str; 7] = [
 
 /// Makes a world of one policy, with the tables and tags.
 pub(crate) fn world(policy: &str, canary: &str) -> Result<World> {
+    world_of(policy, canary, Tuning::default())
+}
+
+/// As `world`, of an account that answers as it is tuned.
+pub(crate) fn world_of(policy: &str, canary: &str, tuning: Tuning) -> Result<World> {
     let mut world = World::without_daemon(&Plan {
         mode: "observe".into(),
+        tuning,
         ..Plan::default()
     })?;
     world.start_daemon()?;

@@ -45,6 +45,8 @@ mod login;
 #[cfg(test)]
 mod looks;
 #[cfg(test)]
+mod masked;
+#[cfg(test)]
 mod observe;
 #[cfg(test)]
 mod outage;
