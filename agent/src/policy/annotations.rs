@@ -3,6 +3,7 @@
 use cedar_policy::{Effect, Policy, PolicyId};
 use cedar_policy_core::ast::Policy as Tree;
 
+use super::entropy;
 use super::load::{Loading, Source};
 use super::masked;
 use super::names::{self, guess};
@@ -12,7 +13,15 @@ use super::verb::Verb;
 use crate::statement::Use;
 
 /// Annotations that a policy may carry.
-const ANNOTATIONS: [&str; 6] = ["id", "reason", "instead", "remedy", "flag", "masked_use"];
+const ANNOTATIONS: [&str; 7] = [
+    "id",
+    "reason",
+    "instead",
+    "remedy",
+    "flag",
+    "masked_use",
+    "high_entropy",
+];
 
 /// Finds the byte of its file at which an annotation begins, or its policy.
 pub(super) fn offset_of(policy: &Policy, name: &str) -> Option<usize> {
@@ -33,6 +42,11 @@ impl<'l> Loading<'l> {
                 "reason" | "instead" => self.take_text(policy, id, name, text),
                 "remedy" => self.take_remedy(policy, id, text),
                 "flag" => self.take_flag(policy, id, text),
+                // Read beside the remedy.
+                "high_entropy" if policy.annotation("remedy").is_some() => Ok(()),
+                "high_entropy" => {
+                    Err("expected `@high_entropy` beside `@remedy`, found it alone".to_owned())
+                }
                 "masked_use" => self.take_masked_uses(policy, id, text),
                 _ => Err(format!(
                     "annotation `@{name}` has no effect in this version{}",
@@ -86,6 +100,11 @@ impl<'l> Loading<'l> {
             return Err(
                 "expected `mask` on the action `project` alone, found other actions".to_owned(),
             );
+        }
+        if let Remedy::Mask(transform) = &remedy
+            && let Some(wrong) = entropy::wrong(policy, transform)
+        {
+            return Err(wrong);
         }
         self.remedies.insert(PolicyId::new(id), remedy);
         Ok(())

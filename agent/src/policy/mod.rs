@@ -10,6 +10,7 @@ mod asking;
 mod bundle;
 mod context;
 mod detector;
+mod entropy;
 mod in_force;
 mod load;
 mod masked;
@@ -339,6 +340,8 @@ pub fn questions(statement: &Statement) -> Vec<Access> {
 
 #[cfg(test)]
 mod naive_tests;
+#[cfg(test)]
+mod plan_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

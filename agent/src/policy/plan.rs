@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::entropy::few;
 use super::transform::Transform;
 use super::{LINEAGE_RULE, Reason};
 use crate::statement::{Column, Meaning, Output, OutputColumn, Path};
@@ -142,9 +143,12 @@ fn planned(column: &OutputColumn, masks: &BTreeMap<ColumnPath, ColumnMask>) -> P
             .iter()
             .map(|one| one.object.path().clone())
             .collect(),
-        // Of what was made of a value nothing of it may be kept.
+        // Of what was made of a value nothing of it may be kept, and no hash hides one of few.
         mask: mask.map(|mask| {
-            if column.is_bare {
+            let is_hash = mask.hashes().next().is_some();
+            let mut names = column.from.iter().filter_map(|one| one.name.as_deref());
+            let is_of_few = is_hash && names.any(|name| few(name).is_some());
+            if column.is_bare && !is_of_few {
                 mask
             } else {
                 Transform::Null

@@ -103,6 +103,37 @@ impl Transform {
         }
     }
 
+    /// Lists the scopes of its hashes, those at places too.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = HashScope> {
+        let scope = |mask: &Self| match mask {
+            Self::Hash(scope) => Some(*scope),
+            Self::Null
+            | Self::Fixed(_)
+            | Self::Partial { .. }
+            | Self::Bucket(_)
+            | Self::Start(_)
+            | Self::Json(_)
+            | Self::Detect(_) => None,
+        };
+        let at_places = self.places().filter_map(move |(_, mask)| scope(mask));
+        scope(self).into_iter().chain(at_places)
+    }
+
+    /// Lists the places of a JSON value that it changes, and by what.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&[String], &Self)> {
+        let places = match self {
+            Self::Json(places) => Some(places),
+            Self::Null
+            | Self::Fixed(_)
+            | Self::Partial { .. }
+            | Self::Bucket(_)
+            | Self::Start(_)
+            | Self::Hash(_)
+            | Self::Detect(_) => None,
+        };
+        places.into_iter().flat_map(Places::iter)
+    }
+
     /// Gives what takes the place of several that meet in one column: the one they are, else `null`, so that one more rule
     /// never shows more.
     #[must_use]

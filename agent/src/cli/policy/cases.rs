@@ -56,6 +56,9 @@ pub(super) struct Case {
     allow: bool,
     refuse: Option<String>,
     says: Option<String>,
+    /// What is made of each column of the result, `-` where it stays as it is.
+    #[serde(default)]
+    result: Vec<String>,
     #[serde(rename = "as")]
     user: Option<String>,
     #[serde(default)]
@@ -142,9 +145,11 @@ impl Case {
     /// Says how a verdict is another than is expected, if it is.
     fn difference(&self, verdict: &Verdict) -> Option<String> {
         let found = verdict.told();
+        let made = verdict.result.iter();
+        let result: Vec<&str> = made.map(|mask| mask.as_deref().unwrap_or("-")).collect();
         let says = self.says.as_deref().unwrap_or_default();
         match (&self.refuse, self.allow) {
-            (None, true) if verdict.is_allowed() => None,
+            (None, true) if verdict.is_allowed() && self.result == result => None,
             (Some(rule), false)
                 if !verdict.is_allowed()
                     && verdict.rules.contains(rule)
@@ -152,6 +157,10 @@ impl Case {
             {
                 None
             }
+            (None, true) if verdict.is_allowed() => Some(format!(
+                "expected `result = {:?}`; found {result:?}: {found}",
+                self.result
+            )),
             (None, true) => Some(format!("expected: allowed; found: {found}")),
             (Some(rule), false) if says.is_empty() => {
                 Some(format!("expected: refused by `{rule}`; found: {found}"))
