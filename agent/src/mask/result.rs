@@ -66,6 +66,9 @@ pub(super) fn mask_data(
         };
     };
     let Settled { columns, types } = plan.settle(&mut rowtype, keyed)?;
+    if columns.iter().all(Option::is_none) {
+        return Ok(Made::default());
+    }
     set(data, "rowtype", &rowtype)?;
     let mut cells = 0;
     if let Some(rowset) = data.raw("rowset").filter(|rows| rows.get() != "null") {
@@ -122,16 +125,22 @@ pub(super) fn mask_set(
                 .read_as("rowType")
                 .ok_or_else(|| shape("`rowType` is no list of columns"))?;
             let settled = plan.settle(&mut rowtype, keyed)?;
-            set(&mut metadata, "rowType", &rowtype)?;
-            set(body, "resultSetMetaData", &metadata)?;
+            if settled.columns.iter().any(Option::is_some) {
+                set(&mut metadata, "rowType", &rowtype)?;
+                set(body, "resultSetMetaData", &metadata)?;
+            }
             settled
         }
         (_, Some(types)) => plan.treat(types, keyed)?,
+        (_, None) if plan.masks_nothing() => return Ok(Made::default()),
         (_, None) if body.has_content("data") => {
             return Err(shape("the answer has rows and no `rowType`"));
         }
         (_, None) => return Ok(Made::default()),
     };
+    if settled.columns.iter().all(Option::is_none) {
+        return Ok(Made::default());
+    }
     let mut cells = 0;
     if let Some(rows) = body.raw("data").filter(|rows| rows.get() != "null") {
         let (masked, changed) = mask_list(rows, &settled.columns)?;

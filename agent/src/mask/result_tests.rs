@@ -13,12 +13,16 @@ use crate::statement::{Kind, Path};
 use crate::upstream::Unmasked;
 
 fn plan(masks: &[Option<&str>]) -> Plan {
+    Plan::new(columns(masks))
+}
+
+fn columns(masks: &[Option<&str>]) -> Vec<Planned> {
     let columns = masks.iter().enumerate().map(|(place, mask)| Planned {
         name: Some(format!("C{place}")),
         origins: BTreeSet::from([Path::new(["DB", "S", "T"].map(str::to_owned).to_vec())]),
         mask: mask.map(|mask| Transform::read(mask).unwrap()),
     });
-    Plan::new(columns.collect())
+    columns.collect()
 }
 
 fn texts(count: usize) -> String {
@@ -126,6 +130,21 @@ fn chunks_are_announced_as_large_as_they_may_become() {
     let (named, masking) = masked.take_chunks();
     assert_eq!(named.len(), 1);
     assert_eq!(masking.unwrap().form, ChunkForm::Json);
+}
+
+#[test]
+fn a_result_that_should_need_no_mask_is_withheld_if_it_is_another() {
+    let compared = || Plan::Columns(Arc::from(columns(&[None])));
+    let members = |column: &str| format!(r#""rowtype":[{column}],"rowset":[["canary"]]"#);
+    for column in [
+        r#"{"name":"OTHER","type":"text"}"#,
+        r#"{"name":"C0","type":"text","database":"DB","schema":"S","table":"OTHER"}"#,
+        r#"{"name":"C0","type":"text"},{"name":"C1","type":"text"}"#,
+    ] {
+        withheld(compared(), &members(column));
+    }
+    let same = members(r#"{"name":"C0","type":"text","database":"DB","schema":"S","table":"T"}"#);
+    assert!(text(&answered(compared(), &same)).contains(&same));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::plan::{ColumnMask, ColumnPath, Plan, plan};
 use super::usage::{Taken, Usage};
 use super::{HIDDEN_RULE, LINEAGE_RULE, Reason, UNREADABLE_RULE, masked};
 use crate::identity::Identity;
-use crate::statement::{Catalogue, Statement};
+use crate::statement::{Catalogue, Kind, Statement};
 
 /// Who asks, of whom, and what is known.
 pub(super) struct Asker<'a> {
@@ -122,7 +122,10 @@ impl Asker<'_> {
         }
         drop(asking);
         taken.one();
-        judged.plans.push(plan(meaning, &judged.masks)?);
+        let is_compared = self.bundle.masks_some() && statement.kind() == Kind::Query;
+        judged
+            .plans
+            .push(plan(meaning, &judged.masks, is_compared)?);
         Ok(judged)
     }
 }

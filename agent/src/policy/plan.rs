@@ -14,10 +14,10 @@ use crate::statement::{Column, Meaning, Output, OutputColumn, Path};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Planned>", into = "Vec<Planned>")]
 pub enum Plan {
-    /// Nothing: no rule masks any column that the statement gives.
+    /// Nothing, and nothing is known of its columns.
     #[default]
     Open,
-    /// This, column by column.
+    /// This, column by column; none may be masked, and the result is compared with them all the same.
     Columns(Arc<[Planned]>),
 }
 
@@ -44,6 +44,15 @@ impl Plan {
         }
     }
 
+    /// Tells whether no column is masked.
+    #[must_use]
+    pub fn masks_nothing(&self) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Columns(columns) => columns.iter().all(|column| column.mask.is_none()),
+        }
+    }
+
     /// Says what is made of each column, if any is masked.
     pub(super) fn told(&self) -> Vec<Option<String>> {
         let columns = match self {
@@ -51,7 +60,12 @@ impl Plan {
             Self::Columns(columns) => columns.as_ref(),
         };
         let told = |column: &Planned| column.mask.as_ref().map(ToString::to_string);
-        columns.iter().map(told).collect()
+        let told: Vec<Option<String>> = columns.iter().map(told).collect();
+        if told.iter().any(Option::is_some) {
+            told
+        } else {
+            Vec::new()
+        }
     }
 
     /// Tells whether nothing is masked.
@@ -88,16 +102,24 @@ pub struct ColumnMask {
     pub rules: Vec<String>,
 }
 
-/// Plans a statement's result, of which rules mask some columns.
+/// Plans a statement's result, of which rules mask some columns; `is_compared` if the result is to have the columns that the
+/// text says though none is masked, since one that is masked may come where the text shows another.
 ///
 /// # Errors
 /// A masked value leaves the statement, and nobody can tell in which column.
 pub(super) fn plan(
     meaning: &Meaning,
     masks: &BTreeMap<ColumnPath, ColumnMask>,
+    is_compared: bool,
 ) -> Result<Plan, Reason> {
     if masks.is_empty() {
-        return Ok(Plan::Open);
+        return Ok(match meaning.output() {
+            Output::Known(columns) if is_compared => {
+                let planned = columns.iter().map(|column| planned(column, masks));
+                Plan::Columns(planned.collect())
+            }
+            Output::Known(_) | Output::Unknown(_) => Plan::Open,
+        });
     }
     let refused = |why: &str| Reason {
         rules: vec![LINEAGE_RULE.to_owned()],
