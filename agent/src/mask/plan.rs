@@ -26,7 +26,7 @@ impl Plan {
         rowtype: &mut [Object],
         keyed: &Arc<Keyed>,
     ) -> Result<Settled, Uncertain> {
-        if let Self::Columns(planned) = self {
+        if let Some(planned) = self.columns() {
             for (place, (planned, told)) in (1..).zip(planned.iter().zip(&*rowtype)) {
                 planned.check(place, told)?;
             }
@@ -51,7 +51,7 @@ impl Plan {
         types: &Arc<[ColumnType]>,
         keyed: &Arc<Keyed>,
     ) -> Result<Settled, Uncertain> {
-        let Self::Columns(planned) = self else {
+        let Some(planned) = self.columns() else {
             let columns = vec![None; types.len()].into();
             return Ok(Settled {
                 columns,

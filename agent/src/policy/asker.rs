@@ -9,7 +9,7 @@ use super::asking::Asking;
 use super::bundle::{Allowed, Bundle};
 use super::plan::{ColumnMask, ColumnPath, Plan, plan};
 use super::usage::{Taken, Usage};
-use super::{HIDDEN_RULE, LINEAGE_RULE, Reason, UNREADABLE_RULE, masked};
+use super::{HIDDEN_RULE, LINEAGE_RULE, MINTED_RULE, Reason, UNREADABLE_RULE, masked, minted};
 use crate::identity::Identity;
 use crate::statement::{Catalogue, Kind, Statement};
 
@@ -77,8 +77,13 @@ impl Asker<'_> {
     ) -> Result<Judged, Reason> {
         let (Some(action), Some(meaning)) = (statement.kind().action(), statement.meaning()) else {
             let problem = statement.problem();
+            let rule = if statement.may_mint() {
+                MINTED_RULE
+            } else {
+                UNREADABLE_RULE
+            };
             return Err(Reason {
-                rules: vec![UNREADABLE_RULE.to_owned()],
+                rules: vec![rule.to_owned()],
                 text: problem
                     .unwrap_or("its effects are not known to Icecore")
                     .to_owned(),
@@ -117,15 +122,18 @@ impl Asker<'_> {
             }
             judged.extend(allowed);
         }
+        let mut uses_masked = false;
         for (resource, uses) in masked::uses(meaning, catalogue) {
-            asking.judge_uses(&resource, &uses)?;
+            uses_masked |= asking.judge_uses(&resource, &uses)?;
         }
         drop(asking);
         taken.one();
         let is_compared = self.bundle.masks_some() && statement.kind() == Kind::Query;
+        let plan = plan(meaning, &judged.masks, is_compared)?;
         judged
             .plans
-            .push(plan(meaning, &judged.masks, is_compared)?);
+            .push(if uses_masked { plan.used() } else { plan });
+        judged.masks.extend(minted::masks(meaning));
         Ok(judged)
     }
 }

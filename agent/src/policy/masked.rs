@@ -54,7 +54,7 @@ pub(super) fn uses(meaning: &Meaning, catalogue: &Catalogue) -> BTreeMap<Resourc
 }
 
 impl Asking<'_> {
-    /// Refuses uses of a column that would be masked, where no policy names them.
+    /// Refuses uses of a column that would be masked, where no policy names them; tells whether it is masked.
     ///
     /// # Errors
     /// The reason, also where nobody can tell whether the column is masked.
@@ -62,10 +62,10 @@ impl Asking<'_> {
         &self,
         resource: &Resource,
         uses: &BTreeSet<Use>,
-    ) -> Result<(), Reason> {
+    ) -> Result<bool, Reason> {
         let bundle = self.bundle();
         if !bundle.masks_some() {
-            return Ok(());
+            return Ok(false);
         }
         let of = |verb| Ask {
             verb,
@@ -76,7 +76,7 @@ impl Asking<'_> {
         let mut masks = shown.forbids;
         masks.retain(|id| matches!(bundle.remedies.get(id), Some(Remedy::Mask(_))));
         if masks.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let permits = self.satisfied(&of(Verb::Filter))?.permits;
         let named: BTreeSet<Use> = permits
@@ -87,7 +87,7 @@ impl Asking<'_> {
             .collect();
         let others: Vec<&str> = uses.difference(&named).map(|one| one.name()).collect();
         if others.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let allowed: Vec<&str> = named.iter().map(|one| one.name()).collect();
         let allowed = match allowed.as_slice() {

@@ -14,6 +14,7 @@ mod entropy;
 mod in_force;
 mod load;
 mod masked;
+mod minted;
 mod names;
 mod object_ids;
 mod plan;
@@ -71,8 +72,12 @@ pub const UNSETTLED_RULE: &str = "unsettled";
 /// Name of the rule that refuses a column which may be a forbidden one under another name.
 pub const RELATION_RULE: &str = "unknown-relation";
 
+/// Name of the rule that refuses a credential of Snowflake's that would go elsewhere than into the result, where it is
+/// hidden.
+pub const MINTED_RULE: &str = "minted-credential";
+
 /// The names of all rules that are no policies; no policy may have one of them.
-const RULES: [&str; 9] = [
+const RULES: [&str; 10] = [
     DEFAULT_RULE,
     UNREADABLE_RULE,
     ERROR_RULE,
@@ -82,6 +87,7 @@ const RULES: [&str; 9] = [
     TAGS_RULE,
     UNSETTLED_RULE,
     RELATION_RULE,
+    MINTED_RULE,
 ];
 
 /// Why a statement is refused, or in `observe` would have been.
@@ -142,7 +148,8 @@ impl Permit {
         &self.taken
     }
 
-    /// Gives what is made of its result, one plan for the statement or for each of several; none where nothing is masked.
+    /// Gives what is made of its result, one plan for the statement or for each of several; in `observe` of credentials
+    /// alone.
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         &self.plans
@@ -219,29 +226,32 @@ pub fn decide(
     let mut taken = Taken::default();
     let judged = asker.judge(&statement, &mut taken);
     let taken = taken.all_of(&statement);
-    match (judged, mode) {
-        (Ok(judged), Mode::Enforce | Mode::Observe) => Decision::Allow(Permit {
+    let plans = match (mode, &judged) {
+        (Mode::Enforce, Ok(judged)) => Ok(judged.plans.clone()),
+        (Mode::Enforce, Err(reason)) => Err(reason.clone()),
+        // What policies say is not carried out; what holds without them is.
+        (Mode::Observe, _) => minted::plans(&statement),
+    };
+    match (plans, judged) {
+        (Err(reason), _) => Decision::Forbid(Refusal { statement, reason }),
+        (Ok(plans), Ok(judged)) => Decision::Allow(Permit {
             statement,
             rules: judged.rules.into_iter().collect(),
             flags: judged.flags.into_iter().collect(),
             taken,
-            plans: match mode {
-                Mode::Enforce => judged.plans,
-                Mode::Observe => Vec::new(),
-            },
+            plans,
             masks: judged.masks,
             overruled: None,
         }),
-        (Err(reason), Mode::Observe) => Decision::Allow(Permit {
+        (Ok(plans), Err(reason)) => Decision::Allow(Permit {
             statement,
             rules: reason.rules.clone(),
             flags: Vec::new(),
             taken,
-            plans: Vec::new(),
+            plans,
             masks: BTreeMap::new(),
             overruled: Some(reason),
         }),
-        (Err(reason), Mode::Enforce) => Decision::Forbid(Refusal { statement, reason }),
     }
 }
 

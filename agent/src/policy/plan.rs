@@ -7,16 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::entropy::few;
 use super::transform::Transform;
-use super::{LINEAGE_RULE, Reason};
+use super::{LINEAGE_RULE, Reason, minted};
 use crate::statement::{Column, Meaning, Output, OutputColumn, Path};
 
 /// What is made of a result's columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<Planned>", into = "Vec<Planned>")]
+#[serde(rename_all = "snake_case")]
 pub enum Plan {
     /// Nothing, and nothing is known of its columns.
     #[default]
     Open,
+    /// Nothing, but the statement uses a masked column that it does not give: what is said of it may hold its values. The
+    /// columns are compared with the result, where they are known.
+    Used(Option<Arc<[Planned]>>),
     /// This, column by column; none may be masked, and the result is compared with them all the same.
     Columns(Arc<[Planned]>),
 }
@@ -44,48 +47,66 @@ impl Plan {
         }
     }
 
+    /// Gives the columns that the result is compared with, if they are known.
+    pub(crate) fn columns(&self) -> Option<&[Planned]> {
+        match self {
+            Self::Open => None,
+            Self::Used(columns) => columns.as_deref(),
+            Self::Columns(columns) => Some(columns),
+        }
+    }
+
+    fn masks(&self) -> impl Iterator<Item = Option<&Transform>> {
+        let columns = self.columns().unwrap_or_default().iter();
+        columns.map(|column| column.mask.as_ref())
+    }
+
+    /// Notes that the statement uses a masked column.
+    pub(super) fn used(self) -> Self {
+        match self {
+            Self::Columns(columns) if columns.iter().all(|column| column.mask.is_none()) => {
+                Self::Used(Some(columns))
+            }
+            Self::Open => Self::Used(None),
+            Self::Used(_) | Self::Columns(_) => self,
+        }
+    }
+
     /// Tells whether no column is masked.
     #[must_use]
     pub fn masks_nothing(&self) -> bool {
-        match self {
-            Self::Open => true,
-            Self::Columns(columns) => columns.iter().all(|column| column.mask.is_none()),
-        }
+        self.masks().all(|mask| mask.is_none())
     }
 
     /// Says what is made of each column, if any is masked.
     pub(super) fn told(&self) -> Vec<Option<String>> {
-        let columns = match self {
-            Self::Open => &[],
-            Self::Columns(columns) => columns.as_ref(),
-        };
-        let told = |column: &Planned| column.mask.as_ref().map(ToString::to_string);
-        let told: Vec<Option<String>> = columns.iter().map(told).collect();
-        if told.iter().any(Option::is_some) {
-            told
-        } else {
-            Vec::new()
+        if self.masks_nothing() {
+            return Vec::new();
         }
+        let told = |mask: Option<&Transform>| mask.map(ToString::to_string);
+        self.masks().map(told).collect()
     }
 
-    /// Tells whether nothing is masked.
+    /// Tells whether nothing is known of the result's columns.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::Open)
+        self.columns().is_none()
     }
-}
 
-impl From<Vec<Planned>> for Plan {
-    fn from(columns: Vec<Planned>) -> Self {
-        Self::new(columns)
+    /// Tells whether any column of the result is a credential that Snowflake mints.
+    #[must_use]
+    pub fn is_minted(&self) -> bool {
+        let minted = Transform::of_minted();
+        self.masks().any(|mask| mask == Some(&minted))
     }
-}
 
-impl From<Plan> for Vec<Planned> {
-    fn from(plan: Plan) -> Self {
-        match plan {
-            Plan::Open => Self::new(),
-            Plan::Columns(columns) => columns.to_vec(),
+    /// Tells whether what Snowflake says of the statement may hold values that are hidden.
+    #[must_use]
+    pub fn hides_words(&self) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Used(_) => true,
+            Self::Columns(_) => !self.masks_nothing(),
         }
     }
 }
@@ -112,7 +133,8 @@ pub(super) fn plan(
     masks: &BTreeMap<ColumnPath, ColumnMask>,
     is_compared: bool,
 ) -> Result<Plan, Reason> {
-    if masks.is_empty() {
+    minted::check(meaning)?;
+    if masks.is_empty() && meaning.minted().is_empty() {
         return Ok(match meaning.output() {
             Output::Known(columns) if is_compared => {
                 let planned = columns.iter().map(|column| planned(column, masks));
@@ -157,7 +179,19 @@ fn planned(column: &OutputColumn, masks: &BTreeMap<ColumnPath, ColumnMask>) -> P
         .iter()
         .filter(|((path, name), _)| column.from.iter().any(|one| is_it(one, path, name)))
         .map(|(_, mask)| &mask.transform);
-    let mask = Transform::join(met);
+    let is_minted = column.from.iter().any(Column::is_minted);
+    let mask = match (Transform::join(met), is_minted) {
+        (_, true) => Some(Transform::of_minted()),
+        // Of what was made of a value nothing of it may be kept, and no hash hides one of few.
+        (Some(mask), false) => {
+            let is_hash = mask.hashes().next().is_some();
+            let mut names = column.from.iter().filter_map(|one| one.name.as_deref());
+            let is_of_few = is_hash && names.any(|name| few(name).is_some());
+            let is_kept = column.is_bare && !is_of_few;
+            Some(if is_kept { mask } else { Transform::Null })
+        }
+        (None, false) => None,
+    };
     Planned {
         name: column.name.clone(),
         origins: column
@@ -165,16 +199,6 @@ fn planned(column: &OutputColumn, masks: &BTreeMap<ColumnPath, ColumnMask>) -> P
             .iter()
             .map(|one| one.object.path().clone())
             .collect(),
-        // Of what was made of a value nothing of it may be kept, and no hash hides one of few.
-        mask: mask.map(|mask| {
-            let is_hash = mask.hashes().next().is_some();
-            let mut names = column.from.iter().filter_map(|one| one.name.as_deref());
-            let is_of_few = is_hash && names.any(|name| few(name).is_some());
-            if column.is_bare && !is_of_few {
-                mask
-            } else {
-                Transform::Null
-            }
-        }),
+        mask,
     }
 }

@@ -128,6 +128,7 @@ pub enum Output {
 pub struct Meaning {
     accesses: BTreeSet<Access>,
     columns: BTreeSet<ColumnUse>,
+    minted: BTreeSet<ColumnUse>,
     doubts: BTreeSet<&'static str>,
     hidden: BTreeSet<&'static str>,
     output: Output,
@@ -149,6 +150,7 @@ impl Default for Meaning {
         Self {
             accesses: BTreeSet::new(),
             columns: BTreeSet::new(),
+            minted: BTreeSet::new(),
             doubts: BTreeSet::new(),
             hidden: BTreeSet::new(),
             output: Output::Known(Vec::new()),
@@ -180,9 +182,14 @@ impl Meaning {
         }
     }
 
-    /// Adds a use of a column.
+    /// Adds a use of a column, or of what stands for a credential.
     pub(super) fn use_column(&mut self, how: Use, column: Column) {
-        self.columns.insert(ColumnUse { how, column });
+        let uses = if column.is_minted() {
+            &mut self.minted
+        } else {
+            &mut self.columns
+        };
+        uses.insert(ColumnUse { how, column });
     }
 
     /// Says what the result's columns are.
@@ -203,18 +210,17 @@ impl Meaning {
 
     /// Says that what was the result goes elsewhere.
     pub(super) fn set_stored(&mut self) {
-        let columns = std::mem::take(&mut self.columns);
-        self.columns = columns
-            .into_iter()
-            .map(|found| ColumnUse {
-                how: if found.how == Use::Project {
-                    Use::Store
-                } else {
-                    found.how
-                },
-                ..found
-            })
-            .collect();
+        let stored = |found: ColumnUse| ColumnUse {
+            how: if found.how == Use::Project {
+                Use::Store
+            } else {
+                found.how
+            },
+            ..found
+        };
+        for uses in [&mut self.columns, &mut self.minted] {
+            *uses = std::mem::take(uses).into_iter().map(stored).collect();
+        }
         self.output = Output::Known(Vec::new());
     }
 
@@ -230,6 +236,7 @@ impl Meaning {
     /// Adds how a part uses columns, and what of it cannot be followed; what it does to objects is another's right.
     pub(super) fn absorb_columns(&mut self, part: Self) {
         self.columns.extend(part.columns);
+        self.minted.extend(part.minted);
         self.doubts.extend(part.doubts);
         self.hidden.extend(part.hidden);
     }
@@ -276,6 +283,12 @@ impl Meaning {
     #[must_use]
     pub fn columns(&self) -> &BTreeSet<ColumnUse> {
         &self.columns
+    }
+
+    /// Lists the uses of credentials that Snowflake mints for the statement, in order.
+    #[must_use]
+    pub fn minted(&self) -> &BTreeSet<ColumnUse> {
+        &self.minted
     }
 
     /// Gives the columns of the result.

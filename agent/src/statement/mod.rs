@@ -16,6 +16,7 @@ mod limits;
 mod lineage;
 mod literal;
 mod meaning;
+mod minted;
 mod object;
 mod origins;
 mod parse;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Statement;
 use super::kind::{Action, Kind};
-use super::meaning::{Output, OutputColumn};
+use super::meaning::{Column, Output, OutputColumn};
 use super::object::{Class, Object};
 use crate::snowflake::route::QueryId;
 
@@ -56,6 +56,20 @@ impl Origins {
         let is_known = |object: &Object| object.is_settled() && object.class() != Class::Relation;
         let is_whole = origins.objects().all(is_known);
         is_whole.then_some(origins)
+    }
+
+    /// What comes from a result that is a credential, or holds one: nothing that may be scanned.
+    #[must_use]
+    pub fn minted() -> Self {
+        let from = [Column::minted_by("RESULT_SCAN")].into();
+        let column = OutputColumn {
+            from,
+            ..OutputColumn::default()
+        };
+        Self {
+            columns: vec![column],
+            reads: BTreeSet::new(),
+        }
     }
 
     /// Counts its columns.

@@ -8,6 +8,8 @@
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::minted;
+
 /// Functions that end what another session of the user runs.
 const ENDERS: [&str; 4] = [
     "SYSTEM$ABORT_SESSION",
@@ -43,23 +45,6 @@ const HISTORIES: [&str; 20] = [
 /// A view of the same kind whose name is many people's own: it counts behind the schema that it is in.
 const SESSIONS: [&str; 2] = ["ACCOUNT_USAGE", "SESSIONS"];
 
-/// Functions that give a credential which works anywhere, beside all that begin with `SYSTEM$GENERATE_`.
-const MINTERS: [&str; 3] = [
-    "SYSTEM$SHOW_OAUTH_CLIENT_SECRETS",
-    "SYSTEM$START_OAUTH_FLOW",
-    "SYSTEM$FINISH_OAUTH_FLOW",
-];
-
-/// Words of ALTER USER whose answer holds a credential.
-const MINTED: [&[&str]; 6] = [
-    &["ADD", "PROGRAMMATIC", "ACCESS", "TOKEN"],
-    &["ROTATE", "PROGRAMMATIC", "ACCESS", "TOKEN"],
-    &["ADD", "PAT"],
-    &["ROTATE", "PAT"],
-    &["RESET", "PASSWORD"],
-    &["ENROLL", "MFA"],
-];
-
 /// What of a user's other logins a statement would reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Shared {
@@ -83,8 +68,8 @@ pub(super) enum Shared {
 
 /// Finds the first thing among a text's tokens that belongs to all logins of a user.
 pub(super) fn reached(tokens: &[TokenWithSpan]) -> Option<Shared> {
-    if let Some(minted) = minted(tokens) {
-        return Some(minted);
+    if let Some(what) = minted::made(tokens) {
+        return Some(Shared::Credential(what));
     }
     let meaning = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
     let mut after_at = false;
@@ -109,31 +94,6 @@ fn is_word(token: &Token, name: &str) -> bool {
     matches!(token, Token::Word(word) if word.value.eq_ignore_ascii_case(name))
 }
 
-/// Finds an ALTER USER that gives a credential.
-#[expect(clippy::wildcard_enum_match_arm, reason = "only bare words count")]
-fn minted(tokens: &[TokenWithSpan]) -> Option<Shared> {
-    let is_alter = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if word.value.eq_ignore_ascii_case("ALTER"));
-    if !tokens.iter().any(is_alter) {
-        return None;
-    }
-    let words: Vec<&str> = tokens
-        .iter()
-        .filter_map(|token| match &token.token {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.value.as_str()),
-            Token::Whitespace(_) => None,
-            _ => Some(""),
-        })
-        .collect();
-    let holds = |wanted: &[&str]| {
-        words.windows(wanted.len()).any(|here| {
-            let mut pairs = here.iter().zip(wanted);
-            pairs.all(|(found, wanted)| found.eq_ignore_ascii_case(wanted))
-        })
-    };
-    let mints = holds(&["ALTER", "USER"]) && MINTED.iter().any(|wanted| holds(wanted));
-    mints.then_some(Shared::Credential("ALTER USER"))
-}
-
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "only names and quoted texts name anything"
@@ -147,14 +107,6 @@ fn named(token: &Token) -> Option<Shared> {
             };
             if word.value.starts_with("@~") {
                 return Some(Shared::Stage);
-            }
-            let begins = |word: &str| word.eq_ignore_ascii_case("SYSTEM$GENERATE_");
-            let generates = word.value.get(..16).is_some_and(begins);
-            if generates {
-                return Some(Shared::Credential("SYSTEM$GENERATE_"));
-            }
-            if let Some(minter) = of(&MINTERS) {
-                return Some(Shared::Credential(minter));
             }
             let ender = of(&ENDERS).map(Shared::Ender);
             ender.or_else(|| of(&HISTORIES).map(Shared::History))

@@ -384,7 +384,7 @@ fn what_all_logins_of_a_user_have_in_common_is_refused_whatever_the_policies_say
         ("alter user me rotate /* x */ pat t", "`ALTER USER`"),
         (
             "select system$generate_scim_access_token('i')",
-            "`SYSTEM$GENERATE_`",
+            "`SYSTEM$GENERATE_SCIM_ACCESS_TOKEN`",
         ),
         (
             "execute immediate 'select system$show_oauth_client_secrets(1)'",

@@ -10,7 +10,7 @@ use super::names::{names, of_literal};
 use super::scope::Env;
 use super::{Clause, Walk, functions};
 use crate::statement::kind::Action;
-use crate::statement::meaning::Use;
+use crate::statement::meaning::{Column, Use};
 use crate::statement::object::{Class, Object, Path};
 use crate::statement::parse::Unreadable;
 
@@ -163,6 +163,7 @@ impl Walk<'_> {
         args: &[FunctionArg],
         env: Env<'_>,
     ) -> Result<Flow, Unreadable> {
+        let minted = Column::minted(&path);
         let paths = match path.as_slice() {
             // Snowflake's own are in no schema.
             [single] if functions::is_own(single) => vec![Path::new(path)],
@@ -180,6 +181,7 @@ impl Walk<'_> {
         }
         self.note(&flow, Use::Argument);
         self.note(&flow, Use::Store);
+        flow.from.extend(minted);
         for path in paths {
             self.meaning
                 .touch(Action::Call, Object::new(Class::Function, path));

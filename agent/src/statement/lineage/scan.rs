@@ -5,7 +5,7 @@ use sqlparser::ast::FunctionArg;
 use super::Walk;
 use super::flow::{Flow, Item, Source};
 use crate::statement::kind::Action;
-use crate::statement::meaning::OutputColumn;
+use crate::statement::meaning::{Column, OutputColumn, Use};
 use crate::statement::parse::literal_id;
 
 impl Walk<'_> {
@@ -20,8 +20,15 @@ impl Walk<'_> {
         for object in &origins.reads {
             self.meaning.touch(Action::Read, object.clone());
         }
-        let items = origins.columns.iter().map(item);
-        Source::named(names, items.collect())
+        let items: Vec<Item> = origins.columns.iter().map(item).collect();
+        for item in &items {
+            let whole = item.whole();
+            // Snowflake's own copy of an earlier result is not masked: to read it is a use of the credential.
+            if whole.from.iter().any(Column::is_minted) {
+                self.note(&whole, Use::Store);
+            }
+        }
+        Source::named(names, items)
     }
 }
 

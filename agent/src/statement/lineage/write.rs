@@ -14,7 +14,7 @@ use super::scope::{Env, Frame};
 use super::{Clause, Walk};
 use crate::statement::catalogue::Found;
 use crate::statement::kind::{self, Action};
-use crate::statement::meaning::{Output, Use};
+use crate::statement::meaning::{Column, Output, Use};
 use crate::statement::object::{Class, Object, Path};
 use crate::statement::parse::Unreadable;
 
@@ -248,6 +248,9 @@ impl Walk<'_> {
                 let flow = self.argument(arg, env, Clause::List)?;
                 self.note(&flow, Use::Store);
             }
+        }
+        if let Some(minted) = Column::minted(&names) {
+            self.meaning.use_column(Use::Project, minted);
         }
         match names.as_slice() {
             [single] if single.starts_with("SYSTEM$") => {
