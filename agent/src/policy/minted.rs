@@ -95,3 +95,87 @@ pub(super) fn plans(statement: &Statement) -> Result<Vec<Plan>, Reason> {
     };
     parts.iter().map(plan_of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::tests::bundle;
+    use super::super::{Bundle, Decision, Permit, Usage, decide};
+    use super::*;
+    use crate::config::Mode;
+    use crate::identity::Principal;
+    use crate::snowflake::count::Count;
+    use crate::snowflake::route::QueryId;
+    use crate::statement::{Catalogue, Origins, Scope};
+
+    fn anything() -> Bundle {
+        bundle("@id(\"anything\") permit (principal, action, resource);")
+    }
+
+    fn decided(mode: Mode, sql: &str) -> Result<Permit, Vec<String>> {
+        let recall = |_: QueryId| Some(Arc::new(Origins::minted()));
+        let scope = Scope::new(&|_| true).recalling(&recall);
+        let statement = Statement::read_all(sql, Count::Any, &scope);
+        let decision = decide(
+            &anything(),
+            mode,
+            &Principal::host_user("ci".to_owned(), 1001),
+            "ACME",
+            &Catalogue::default(),
+            &Usage::unread(chrono::DateTime::UNIX_EPOCH),
+            statement,
+        );
+        match decision {
+            Decision::Allow(permit) => Ok(permit),
+            Decision::Forbid(refusal) => Err(refusal.reason().rules().to_vec()),
+        }
+    }
+
+    #[test]
+    fn an_address_is_hidden_where_it_ends_in_the_result_in_both_modes() {
+        for mode in [Mode::Enforce, Mode::Observe] {
+            let permit = decided(mode, "select get_presigned_url(@s, 'f') as u, 1 as n").unwrap();
+            let [Plan::Columns(columns)] = permit.plans() else {
+                panic!("{:?}", permit.plans());
+            };
+            let masks: Vec<_> = columns.iter().map(|column| column.mask.clone()).collect();
+            assert_eq!(masks, [Some(Transform::of_minted()), None], "{mode:?}");
+            let twin = decided(mode, "select get_stage_location(@s) as u").unwrap();
+            assert!(twin.plans().iter().all(Plan::is_open));
+        }
+        let permit = decided(Mode::Enforce, "select build_scoped_file_url(@s, 'f') u").unwrap();
+        let masks: Vec<String> = permit.masks().map(|(column, _)| column).collect();
+        assert_eq!(masks, ["BUILD_SCOPED_FILE_URL"]);
+    }
+
+    #[test]
+    fn what_would_get_out_otherwise_is_refused_in_both_modes_whatever_is_permitted() {
+        for sql in [
+            "create table x as select get_presigned_url(@s, 'f') u",
+            "set v = build_scoped_file_url(@s, 'f')",
+            "select length(get_presigned_url(@s, 'f'))",
+            "select 1 where get_presigned_url(@s, 'f') like 'https://b%'",
+            "select distinct get_presigned_url(@s, 'f')",
+            "select t.*, get_presigned_url(@s, 'f') from t",
+            "call p(get_presigned_url(@s, 'f'))",
+            "execute immediate 'select get_presigned_url(@s, ''f'')'",
+            "begin return get_presigned_url(@s, 'f'); end",
+            "explain select get_presigned_url(@s, 'f')",
+            "select 1; select upper(get_presigned_url(@s, 'f'))",
+            "alter user u add pat t",
+            "select system$generate_scim_access_token('i')",
+            "get_presigned_url(",
+            "select * from table(result_scan('01bf3a2e-0000-4a52-9f0b-3f3f2f3a0c11'))",
+        ] {
+            for mode in [Mode::Enforce, Mode::Observe] {
+                let refused = decided(mode, sql).map(|permit| permit.plans().to_vec());
+                assert_eq!(
+                    refused,
+                    Err(vec![MINTED_RULE.to_owned()]),
+                    "{mode:?}: {sql}"
+                );
+            }
+        }
+    }
+}

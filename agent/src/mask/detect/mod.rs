@@ -5,6 +5,9 @@
 
 mod checks;
 mod ids;
+mod minted;
+
+pub use minted::{hide_minted, may_hold_minted};
 
 use std::sync::LazyLock;
 
@@ -75,21 +78,26 @@ impl Detectors {
                 }
             }
         }
-        if hidden.is_empty() {
-            return None;
-        }
-        hidden.sort_unstable();
-        let mut out = String::with_capacity(text.len());
-        let mut at = 0;
-        for (start, end) in hidden {
-            out.push_str(text.get(at..start).unwrap_or_default());
-            let over = text.get(start.max(at)..end).unwrap_or_default();
-            out.extend(over.chars().map(|_| '*'));
-            at = at.max(end);
-        }
-        out.push_str(text.get(at..).unwrap_or_default());
-        Some(out)
+        starred(text, hidden)
     }
+}
+
+/// Writes `*` over parts of a text, by their first bytes and those behind them; `None` if there are none.
+fn starred(text: &str, mut parts: Vec<(usize, usize)>) -> Option<String> {
+    if parts.is_empty() {
+        return None;
+    }
+    parts.sort_unstable();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (start, end) in parts {
+        out.push_str(text.get(at..start).unwrap_or_default());
+        let over = text.get(start.max(at)..end).unwrap_or_default();
+        out.extend(over.chars().map(|_| '*'));
+        at = at.max(end);
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    Some(out)
 }
 
 #[cfg(test)]
