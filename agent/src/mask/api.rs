@@ -2,7 +2,7 @@
 
 use super::doubt::Doubt;
 use super::result::{Made, mask_set};
-use super::{Addressee, Child, Masked, Outcome, several, withhold};
+use super::{Addressee, Child, Masked, Outcome, several, side, withhold};
 use crate::snowflake::answer::{self, code};
 use crate::snowflake::v2::Answer;
 use crate::statement::{Action, Kind};
@@ -11,6 +11,7 @@ use crate::upstream::{ApiAnswered, Ran, Subject};
 /// Turns an answer into what the agent may have.
 pub(super) fn mask(subject: Subject, to: &Addressee<'_>, answered: ApiAnswered) -> Masked {
     let (mut answer, partition, ran) = answered.into_parts();
+    side::quiet_api(&mut answer, &subject);
     let statement_type_id = match &ran {
         Ran::Told(told) => told.statement_type_id(),
         Ran::Unasked | Ran::Compared | Ran::Untold(_) => None,

@@ -15,9 +15,11 @@ mod plan;
 mod result;
 mod rows;
 mod several;
+mod side;
 mod stream;
 mod transform;
 mod treatment;
+mod words;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ pub use outcome::{Aftermath, Ended, Outcome};
 pub use result::{ChunkForm, Masking};
 pub use rows::{Rows, Treatments};
 pub use several::Child;
+pub use side::quiet_state;
 pub use stream::Batches;
 pub use transform::Keyed;
 pub use treatment::{Treatment, Uncertain};
@@ -140,6 +143,7 @@ pub fn mask(unmasked: Unmasked, to: &Addressee<'_>) -> Masked {
 
 fn mask_driver(subject: Subject, to: &Addressee<'_>, answered: Answered) -> Masked {
     let (mut answer, upstream_body) = answered.into_parts();
+    side::quiet(&mut answer, &subject);
     let outcome = Outcome {
         upstream_body: Some(upstream_body),
         ..outcome::read(&answer)

@@ -6,13 +6,15 @@ use hyper::Method;
 use serde_json::json;
 
 use super::door::{Door, Received};
-use super::login::{failed, relay};
+use super::login::{failed, written};
 use super::logins::OpenLogin;
 use super::query::told;
 use super::sessions::DELIVERIES_MAX;
 use crate::execution::{
-    ANSWER_WITHIN, Answer, Fetched, Meter, QueryRef, Recipient, Sent, State, Way,
+    ANSWER_WITHIN, Answer, Fetched, Meter, QueryRef, Recipient, Sent, Standing, State, Way,
 };
+use crate::mask::quiet_state;
+use crate::policy::Plan;
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::upstream;
@@ -163,14 +165,24 @@ impl Door {
             Ok(sent) => sent,
             Err(refusal) => return refusal,
         };
+        let plan = match &sent.standing {
+            Standing::Uncompared(known) | Standing::Compared(known) => Some(&known.earlier.plan),
+            Standing::Unnamed | Standing::Withheld => None,
+        };
         match (sent.named(), &sent.held) {
-            (Some(named), _) => self.watch(login, received, named).await,
+            (Some(named), _) => self.watch(login, received, named, plan).await,
             (None, Some(execution)) => monitored(query_id, status(&execution.state())),
-            (None, None) => self.watch(login, received, query_id).await,
+            (None, None) => self.watch(login, received, query_id, plan).await,
         }
     }
 
-    async fn watch(&self, login: &OpenLogin, received: &Received, named: QueryId) -> Body {
+    async fn watch(
+        &self,
+        login: &OpenLogin,
+        received: &Received,
+        named: QueryId,
+        plan: Option<&Plan>,
+    ) -> Body {
         let path = format!("/monitoring/queries/{named}");
         let headers = received.headers();
         let upstream = &self.core.upstream;
@@ -179,7 +191,11 @@ impl Door {
                 code::FAILED,
                 "Icecore withheld the state: Snowflake told of other statements too",
             ),
-            Ok(answered) => relay(answered, code::FAILED),
+            Ok(answered) => {
+                let (mut answer, _) = answered.into_parts();
+                quiet_state(&mut answer, plan);
+                written(answer, code::FAILED)
+            }
             Err(error) => failed(&error),
         }
     }

@@ -15,7 +15,7 @@ use super::sessions::LOGINS_OPEN_MAX;
 use crate::execution::{Context, Realm};
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
-use crate::snowflake::answer::{self, Body, code};
+use crate::snowflake::answer::{self, Answer, Body, code};
 use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, LoginRequest};
 use crate::snowflake::secret::Secret;
@@ -299,6 +299,11 @@ pub(super) fn done() -> Body {
 /// Passes an answer on that holds no rows, without anything that works elsewhere.
 pub(super) fn relay(answered: Answered, fallback_code: &str) -> Body {
     let (answer, _) = answered.into_parts();
+    written(answer, fallback_code)
+}
+
+/// Writes such an answer.
+pub(super) fn written(answer: Answer, fallback_code: &str) -> Body {
     answer
         .write()
         .map(Body::ok)

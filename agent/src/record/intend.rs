@@ -53,11 +53,13 @@ impl Intent {
         self.row.statement_id
     }
 
-    /// Gives what is made of the statement's result; of several, each has its own.
+    /// Gives what is made of the statement's result; of several, each has its own, and what is said of all may be about
+    /// any.
     #[must_use]
     pub fn plan(&self) -> Plan {
         match self.permit.plans() {
             [plan] if self.permit.statement().parts().is_empty() => plan.clone(),
+            plans if plans.iter().any(Plan::hides_words) => Plan::Used,
             _ => Plan::Open,
         }
     }
@@ -66,7 +68,6 @@ impl Intent {
     #[must_use]
     pub fn parts(&self) -> Arc<[Part]> {
         let parts = self.permit.statement().parts().iter();
-        // In `observe` nothing is masked, and there are no plans.
         let plans = self.permit.plans().iter().cloned();
         let plans = plans.chain(std::iter::repeat(Plan::Open));
         self.part_rows

@@ -34,7 +34,11 @@ pub mod code {
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     /// The body is not JSON, breaks off, or holds a key twice.
-    #[error("upstream answered what is not one JSON object read the same way by all: {0}")]
+    #[error(
+        "upstream answered what is not one JSON object read the same way by all (line {}, column {})",
+        .0.line(),
+        .0.column()
+    )]
     Json(#[from] serde_json::Error),
     /// The envelope lacks `success`.
     #[error("upstream answered a JSON object without `success`")]
@@ -133,6 +137,11 @@ impl Answer {
     /// Gives `data` to change it, if it is an object.
     pub fn data_mut(&mut self) -> Option<&mut Object> {
         self.data.as_mut()
+    }
+
+    /// Gives the envelope, in which `data` is as it came, and `data` to change them.
+    pub fn parts_mut(&mut self) -> (&mut Object, Option<&mut Object>) {
+        (&mut self.body, self.data.as_mut())
     }
 
     /// Takes `data` out.

@@ -70,6 +70,18 @@ impl Object {
         self.0.retain(|(name, _)| !name.eq_ignore_ascii_case(key));
     }
 
+    /// Takes out all members but these.
+    pub fn keep(&mut self, members: &[&str]) {
+        self.0.retain(|(name, _)| members.contains(&name.as_str()));
+    }
+
+    /// Makes a member null, if it is there.
+    pub fn blank(&mut self, key: &str) {
+        if let Some((_, held)) = self.0.iter_mut().find(|(name, _)| name == key) {
+            *held = RawValue::NULL.to_owned();
+        }
+    }
+
     /// Gives the members in their order.
     pub fn members(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0

@@ -167,6 +167,21 @@ impl Subject {
         }
     }
 
+    /// Tells whether what Snowflake says of the statement may hold values that are hidden.
+    #[must_use]
+    pub fn hides_words(&self) -> bool {
+        self.plan().hides_words()
+    }
+
+    /// Gives the statement's text, if it is still known.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Statement(intent) => Some(intent.permit().statement().text()),
+            Self::Later(_) => None,
+        }
+    }
+
     /// Gives the types of the result's columns, if an earlier answer told them.
     #[must_use]
     pub fn types(&self) -> Option<Arc<[ColumnType]>> {
