@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::guard::Guard;
 use super::result::{ChunkForm, Masking};
 use super::rows::{Rows, Treatments};
 use super::stream::Batches;
@@ -24,6 +25,7 @@ pub enum BrokenOff {
 pub struct MaskedChunk {
     unmasked: UnmaskedChunk,
     masker: Option<Masker>,
+    guard: Guard,
     cells: u64,
     is_over: bool,
 }
@@ -52,6 +54,7 @@ pub fn mask_chunk(unmasked: UnmaskedChunk, masking: Option<Masking>) -> MaskedCh
     MaskedChunk {
         unmasked,
         masker,
+        guard: Guard::default(),
         cells: 0,
         is_over: false,
     }
@@ -75,6 +78,7 @@ impl MaskedChunk {
                 came(piece);
             }
             let Some(masker) = &mut self.masker else {
+                self.guard.pass(piece.as_deref().unwrap_or_default())?;
                 return Ok(piece);
             };
             let masked = match piece {
@@ -91,6 +95,7 @@ impl MaskedChunk {
                 }
             };
             if !masked.is_empty() {
+                self.guard.pass(&masked)?;
                 return Ok(Some(masked.into()));
             }
             if self.is_over {

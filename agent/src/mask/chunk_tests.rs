@@ -129,3 +129,21 @@ async fn a_chunk_that_is_not_as_it_was_told_breaks_off_and_shows_nothing() {
         assert!(!String::from_utf8_lossy(&left).contains("canary"));
     }
 }
+
+#[tokio::test]
+async fn a_chunk_with_a_credential_that_nobody_expected_breaks_off() {
+    const TOKEN: &str = "ver:1-hint:1036-ETMsDgAAAXk";
+    let json = |cell: &str| format!(r#"["a","{cell}"],["b","c"]"#).into_bytes();
+    for size in [3, 16, 1_000] {
+        let (left, ended) = carried(json(TOKEN), size, 2, None).await;
+        assert!(matches!(
+            ended,
+            Err(BrokenOff::Uncertain(Uncertain::Credential))
+        ));
+        assert!(!String::from_utf8_lossy(&left).contains(TOKEN));
+        let (left, ended) = carried(json(TOKEN), size, 2, Some(masking(ChunkForm::Json))).await;
+        assert!(ended.is_err() && !String::from_utf8_lossy(&left).contains(TOKEN));
+        let (left, ended) = carried(json("ver:1"), size, 2, None).await;
+        assert!(ended.is_ok() && left == json("ver:1"));
+    }
+}

@@ -9,6 +9,7 @@ mod chunk;
 mod column;
 mod detect;
 mod doubt;
+mod guard;
 mod keys;
 mod outcome;
 mod plan;

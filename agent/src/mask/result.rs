@@ -6,12 +6,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
+use super::detect::may_hold_minted;
 use super::plan::{Settled, shape};
 use super::rows::{Treatments, mask_list};
 use super::stream::mask_stream;
 use super::transform::Keyed;
-use super::treatment::Uncertain;
-use crate::policy::Plan;
+use super::treatment::{Treatment, Uncertain};
+use crate::policy::{Detectors, Plan, Transform};
 use crate::snowflake::column::ColumnType;
 use crate::snowflake::json::Object;
 
@@ -54,7 +55,9 @@ pub(super) fn mask_data(
     plan: &Plan,
     keys: impl FnOnce() -> Arc<Keyed>,
 ) -> Result<Made, Uncertain> {
-    if plan.is_open() {
+    let holds_minted = may_hold_minted(raw(data, "rowset"))
+        || arrow(data).is_some_and(|stream| may_hold_minted(&stream));
+    if plan.is_open() && !holds_minted {
         return Ok(Made::default());
     }
     let keyed = &keys();
@@ -65,7 +68,10 @@ pub(super) fn mask_data(
             Ok(Made::default())
         };
     };
-    let Settled { columns, types } = plan.settle(&mut rowtype, keyed)?;
+    let Settled { mut columns, types } = plan.settle(&mut rowtype, keyed)?;
+    if holds_minted {
+        columns = without_minted(&columns, &types, keyed);
+    }
     if columns.iter().all(Option::is_none) {
         return Ok(Made::default());
     }
@@ -77,7 +83,7 @@ pub(super) fn mask_data(
         cells += changed;
     }
     if data.has_content("rowsetBase64") {
-        let (masked, changed) = mask_base64(data.raw("rowsetBase64"), &columns)?;
+        let (masked, changed) = mask_base64(data, &columns)?;
         set(data, "rowsetBase64", &masked)?;
         cells += changed;
     }
@@ -114,7 +120,8 @@ pub(super) fn mask_set(
     types: Option<&Arc<[ColumnType]>>,
     keys: impl FnOnce() -> Arc<Keyed>,
 ) -> Result<Made, Uncertain> {
-    if plan.is_open() {
+    let holds_minted = may_hold_minted(raw(body, "data"));
+    if plan.is_open() && !holds_minted {
         return Ok(Made::default());
     }
     let keyed = &keys();
@@ -138,12 +145,16 @@ pub(super) fn mask_set(
         }
         (_, None) => return Ok(Made::default()),
     };
-    if settled.columns.iter().all(Option::is_none) {
+    let mut columns = settled.columns;
+    if holds_minted {
+        columns = without_minted(&columns, &settled.types, keyed);
+    }
+    if columns.iter().all(Option::is_none) {
         return Ok(Made::default());
     }
     let mut cells = 0;
     if let Some(rows) = body.raw("data").filter(|rows| rows.get() != "null") {
-        let (masked, changed) = mask_list(rows, &settled.columns)?;
+        let (masked, changed) = mask_list(rows, &columns)?;
         set(body, "data", &masked)?;
         cells = changed;
     }
@@ -154,11 +165,36 @@ pub(super) fn mask_set(
     })
 }
 
+/// Adds to what is made of columns that credentials are hidden where they may stand.
+fn without_minted(
+    columns: &Treatments,
+    types: &[ColumnType],
+    keyed: &Arc<Keyed>,
+) -> Arc<Treatments> {
+    let hide = Transform::Detect(Detectors::minted());
+    let may_hold = |of: ColumnType| of == ColumnType::Text || of.is_json();
+    let columns = columns.iter().zip(types);
+    let treat = |(own, of): (&Option<Treatment>, &ColumnType)| {
+        let added = || may_hold(*of).then(|| Treatment::new(&hide, *of, Arc::clone(keyed)));
+        own.clone().or_else(added)
+    };
+    columns.map(treat).collect()
+}
+
+fn raw<'d>(data: &'d Object, member: &str) -> &'d [u8] {
+    let raw = data.raw(member).map(RawValue::get);
+    raw.unwrap_or_default().as_bytes()
+}
+
+/// Gives the Arrow stream that stands in an answer as text.
+fn arrow(data: &Object) -> Option<Vec<u8>> {
+    let text: String = data.read_as("rowsetBase64")?;
+    STANDARD.decode(text).ok()
+}
+
 /// Masks an Arrow stream that stands in an answer as text.
-fn mask_base64(text: Option<&RawValue>, columns: &Treatments) -> Result<(String, u64), Uncertain> {
-    let text: Option<String> = text.and_then(|text| serde_json::from_str(text.get()).ok());
-    let stream = text.and_then(|text| STANDARD.decode(text).ok());
-    let stream = stream.ok_or_else(|| shape("`rowsetBase64` is not base64"))?;
+fn mask_base64(data: &Object, columns: &Treatments) -> Result<(String, u64), Uncertain> {
+    let stream = arrow(data).ok_or_else(|| shape("`rowsetBase64` is not base64"))?;
     let (masked, _, changed) = mask_stream(stream.into(), columns)?;
     Ok((STANDARD.encode(masked), changed))
 }
@@ -170,7 +206,7 @@ fn announce(data: &mut Object, columns: &Treatments) -> Result<(), Uncertain> {
         .read_as("chunks")
         .ok_or_else(|| shape("`chunks` is no list of objects"))?;
     let (mut a_row, mut times) = (0_u64, 1_u64);
-    for growth in columns.iter().flatten().map(super::Treatment::growth) {
+    for growth in columns.iter().flatten().map(Treatment::growth) {
         a_row = a_row.saturating_add(growth.a_cell);
         times = times.max(growth.times);
     }

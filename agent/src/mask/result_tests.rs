@@ -219,3 +219,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn credentials_are_hidden_by_their_form_whatever_the_plan() {
+    const TOKEN: &str = "ver:1-hint:1036-ETMsDgAAAXk";
+    let hidden = "*".repeat(TOKEN.len());
+    let rows = |cell: &str| {
+        format!(
+            r#""rowset":[["{cell}","1","{{\"a\":\"{cell}\"}}"]],"queryResultFormat":"json","total":1"#
+        )
+    };
+    let rowtype = r#"[{"name":"C0","type":"text","length":64,"nullable":false},{"name":"C1","type":"fixed","precision":38,"scale":0},{"name":"C2","type":"variant"}]"#;
+    for plan in [Plan::Open, Plan::Used, plan(&[None, Some("null"), None])] {
+        let masked = answered(
+            plan.clone(),
+            &format!(r#""rowtype":{rowtype},{}"#, rows(TOKEN)),
+        );
+        let told = text(&masked);
+        assert!(!told.contains("ETMs"), "{told}");
+        let number = if plan.is_open() { r#""1""# } else { "null" };
+        let expected = format!(r#"[["{hidden}",{number},"{{\"a\":\"{hidden}\"}}"]]"#);
+        assert!(told.contains(&expected), "{told}");
+    }
+    let twin = format!(r#""rowtype":{rowtype},{}"#, rows("ver:1"));
+    assert!(text(&answered(Plan::Open, &twin)).contains(&twin));
+    withheld(
+        Plan::Open,
+        &format!(r#""rowset":[["canary {TOKEN}"]],"queryResultFormat":"json""#),
+    );
+}

@@ -17,6 +17,11 @@ pub enum Uncertain {
         /// What was expected.
         expected: &'static str,
     },
+    /// What leaves has the form of a credential, where it cannot be hidden.
+    #[error(
+        "a chunk holds what has the form of a credential that Snowflake mints, of which the answer itself had none; leave out its column"
+    )]
+    Credential,
     /// The rows are not as the result says.
     #[error("the rows of a result with masked columns are not as it says: {0}")]
     Shape(String),

@@ -26,10 +26,12 @@ pub enum Detector {
     Pem,
     /// Snowflake's tokens, and addresses that are signed.
     Snowflake,
+    /// Credentials that Snowflake mints, which no rule names: they are hidden in every result.
+    Minted,
 }
 
 impl Detector {
-    /// All of them.
+    /// All that rules may name.
     pub const ALL: [Self; 10] = [
         Self::Email,
         Self::Phone,
@@ -57,6 +59,7 @@ impl Detector {
             Self::Jwt => "jwt",
             Self::Pem => "pem",
             Self::Snowflake => "snowflake",
+            Self::Minted => "minted",
         }
     }
 }
@@ -76,6 +79,12 @@ impl Detectors {
         all.map(Self).ok_or(
             "`detect:` and names joined by `+`: email, phone, card, iban, person, ip, key, jwt, pem, snowflake",
         )
+    }
+
+    /// Gives what finds credentials that Snowflake mints.
+    #[must_use]
+    pub fn minted() -> Self {
+        Self(BTreeSet::from([Detector::Minted]))
     }
 
     /// Gives them, in order.
@@ -107,7 +116,7 @@ mod tests {
                 Ok(text.to_owned())
             );
         }
-        for text in ["", "email+", "mail", "EMAIL", "email,card"] {
+        for text in ["", "email+", "mail", "EMAIL", "email,card", "minted"] {
             assert!(Detectors::read(text).is_err(), "{text}");
         }
     }

@@ -22,8 +22,8 @@ const SIGNS: &str =
 /// Source: protocol reference section 3; Snowflake's reference, "BUILD_SCOPED_FILE_URL"; RFC 7519, RFC 7468; the
 /// providers' pages on signed addresses.
 const FORMS: [&str; 4] = [
-    r"\bver:\d+-hint:\d+-[\w+/=-]+",
-    r"\beyJ[\w-]+\.(eyJ[\w-]+)\.[\w-]*",
+    r"ver:\d+-hint:\d+-[\w+/=-]+",
+    r"eyJ[\w-]+\.(eyJ[\w-]+)\.[\w-]*",
     r#"https://[\w.-]+\.snowflakecomputing\.(?:com|cn|mil)/api/files/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[^\s"\\]*|https://[^\s"\\?]+\?(?:[^\s"\\]*&)?(?i:X-Amz-Signature|X-Goog-Signature|Signature)=[^\s"\\]*|https://[\w.-]+\.windows\.net/[^\s"\\?]*\?(?:[^\s"\\]*&)?sig=[^\s"\\]*"#,
     r#"-----BEGIN [A-Z ]*PRIVATE KEY-----[^"]*?(?:-----END [A-Z ]*PRIVATE KEY-----|"|\z)"#,
 ];
@@ -31,35 +31,31 @@ const FORMS: [&str; 4] = [
 /// Tells whether bytes of a result, of any of its formats, may hold such a credential; those that do not need no second
 /// look.
 #[must_use]
-pub fn may_hold_minted(bytes: &[u8]) -> bool {
+pub(in crate::mask) fn may_hold_minted(bytes: &[u8]) -> bool {
     static SIGN: LazyLock<Option<bytes::Regex>> = LazyLock::new(|| bytes::Regex::new(SIGNS).ok());
     // What cannot be looked at may hold one.
     SIGN.as_ref().is_none_or(|sign| sign.is_match(bytes))
 }
 
-/// Writes `*` over the credentials in a text, which may be JSON; `None` if it holds none.
-#[must_use]
-pub fn hide_minted(text: &str) -> Option<String> {
+/// Finds such credentials in a text, which may be JSON: the first byte of each, and the one behind it; `None` if it cannot
+/// be looked at.
+pub(in crate::mask) fn found(text: &str) -> Option<Vec<(usize, usize)>> {
     static ALL: LazyLock<Option<Vec<Regex>>> =
         LazyLock::new(|| FORMS.iter().map(|form| Regex::new(form).ok()).collect());
     if !may_hold_minted(text.as_bytes()) {
-        return None;
+        return Some(Vec::new());
     }
-    let Some(forms) = ALL.as_ref() else {
-        return Some("*".repeat(text.chars().count()));
-    };
     let mut found = Vec::new();
-    for form in forms {
+    for form in ALL.as_ref()? {
         for one in form.captures_iter(text) {
-            let is_one = one
-                .get(1)
-                .is_none_or(|claims| is_of_snowflake(claims.as_str()));
+            let claims = one.get(1);
+            let is_one = claims.is_none_or(|claims| is_of_snowflake(claims.as_str()));
             if let Some(whole) = one.get(0).filter(|_| is_one) {
                 found.push((whole.start(), whole.end()));
             }
         }
     }
-    super::starred(text, found)
+    Some(found)
 }
 
 /// Tells whether a JWT's second part says that Snowflake issued it: `SF:` and a number, or an address of Snowflake's.
@@ -77,6 +73,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::Detectors;
+
+    fn hide_minted(text: &str) -> Option<String> {
+        Detectors::minted().hide(text)
+    }
 
     const SCOPED: &str = "https://acme.snowflakecomputing.com/api/files/019260c2-00c0-f2f2-0000-4383001cf046/bXlmaWxl";
 

@@ -7,7 +7,7 @@ mod checks;
 mod ids;
 mod minted;
 
-pub use minted::{hide_minted, may_hold_minted};
+pub(super) use minted::may_hold_minted;
 
 use std::sync::LazyLock;
 
@@ -34,6 +34,8 @@ impl Detector {
             }
             Self::Jwt => r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*",
             Self::Pem => r"(?s)-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\z)",
+            // Told by more than a pattern.
+            Self::Minted => "",
             Self::Snowflake => {
                 r"\bver:\d+-hint:\d+-[\w+/=-]+|https://[^\s?]+\?\S*?(?i:X-Amz-Signature|X-Goog-Signature|sig|Signature)=\S+|https://[\w.-]+\.snowflakecomputing\.(?:com|cn|mil)/api/files/\S+"
             }
@@ -47,7 +49,13 @@ impl Detector {
             Self::Iban => checks::is_iban(found),
             Self::Person => ids::is_one(found),
             Self::Ip => checks::is_address(found),
-            Self::Email | Self::Phone | Self::Key | Self::Jwt | Self::Pem | Self::Snowflake => true,
+            Self::Email
+            | Self::Phone
+            | Self::Key
+            | Self::Jwt
+            | Self::Pem
+            | Self::Snowflake
+            | Self::Minted => true,
         }
     }
 
@@ -65,11 +73,19 @@ impl Detectors {
     /// Writes `*` over what they find in a text; `None` if they find nothing.
     #[must_use]
     pub fn hide(&self, text: &str) -> Option<String> {
+        // No text is shown that was not looked at.
+        let all = || Some("*".repeat(text.chars().count()));
         let mut hidden: Vec<(usize, usize)> = Vec::new();
         for detector in self.iter() {
+            if detector == Detector::Minted {
+                let Some(found) = minted::found(text) else {
+                    return all();
+                };
+                hidden.extend(found);
+                continue;
+            }
             let Some(regex) = detector.regex() else {
-                // No text is shown that was not looked at.
-                return Some("*".repeat(text.chars().count()));
+                return all();
             };
             for found in regex.captures_iter(text) {
                 let value = found.get(1).or_else(|| found.get(0));
