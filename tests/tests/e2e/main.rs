@@ -5,6 +5,8 @@ mod asserts;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod catalogue;
