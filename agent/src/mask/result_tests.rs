@@ -230,7 +230,11 @@ fn credentials_are_hidden_by_their_form_whatever_the_plan() {
         )
     };
     let rowtype = r#"[{"name":"C0","type":"text","length":64,"nullable":false},{"name":"C1","type":"fixed","precision":38,"scale":0},{"name":"C2","type":"variant"}]"#;
-    for plan in [Plan::Open, Plan::Used, plan(&[None, Some("null"), None])] {
+    for plan in [
+        Plan::Open,
+        Plan::Used(None),
+        plan(&[None, Some("null"), None]),
+    ] {
         let masked = answered(
             plan.clone(),
             &format!(r#""rowtype":{rowtype},{}"#, rows(TOKEN)),

@@ -32,7 +32,7 @@ fn failure(message: &str) -> String {
 #[test]
 fn an_errors_values_leave_neither_to_the_agent_nor_to_the_record() {
     let message = "Numeric value 'canary' is not recognized";
-    let masked = answered(Plan::Used, failure(message));
+    let masked = answered(Plan::Used(None), failure(message));
     let told = "Numeric value '?' is not recognized";
     assert_eq!(
         text(&masked),
@@ -57,7 +57,7 @@ fn what_is_said_of_rows_that_came_is_their_shape() {
     let body = format!(
         r#"{{"data":{{"queryId":"{ID}","statementTypeId":4096,"total":1,"rowtype":[],"rowset":[],"progressDesc":"canary","stats":{{"numRowsInserted":1,"max":"canary","numRowsDeleted":"canary"}},"finalSchemaName":"S","samples":["canary"]}},"code":null,"message":"canary","success":true}}"#
     );
-    let told = text(&answered(Plan::Used, body));
+    let told = text(&answered(Plan::Used(None), body));
     assert!(!told.contains("canary"), "{told}");
     for kept in [
         r#""stats":{"numRowsInserted":1,"numRowsDeleted":null}"#,
@@ -83,7 +83,7 @@ fn the_sql_api_tells_no_more() {
         created_on: DateTime::UNIX_EPOCH,
     };
     let masked = mask_for(
-        unmasked.made_masked(Plan::Used),
+        unmasked.made_masked(Plan::Used(None)),
         QueryId::mint(),
         form,
         "host",
@@ -111,7 +111,7 @@ fn a_statements_state_tells_how_it_stands_and_no_value() {
         String::from_utf8(answer.write().unwrap().to_vec()).unwrap()
     };
     assert_eq!(quieted(Some(&Plan::Open)), state);
-    for plan in [None, Some(&Plan::Used)] {
+    for plan in [None, Some(&Plan::Used(None))] {
         assert_eq!(
             quieted(plan),
             format!(
@@ -137,7 +137,7 @@ proptest! {
         let body = format!(
             r#"{{"data":{{"queryId":"{ID}","statementTypeId":4096{within}}},"code":null,"message":"x 'canary'","success":{succeeded}{top}}}"#
         );
-        let masked = answered(Plan::Used, body);
+        let masked = answered(Plan::Used(None), body);
         prop_assert!(!text(&masked).contains("canary"), "{}", text(&masked));
         let recorded = masked.outcome().error_text.clone().unwrap_or_default();
         prop_assert!(!recorded.contains("canary"), "{recorded}");

@@ -59,7 +59,7 @@ impl Intent {
     pub fn plan(&self) -> Plan {
         match self.permit.plans() {
             [plan] if self.permit.statement().parts().is_empty() => plan.clone(),
-            plans if plans.iter().any(Plan::hides_words) => Plan::Used,
+            plans if plans.iter().any(Plan::hides_words) => Plan::Used(None),
             _ => Plan::Open,
         }
     }
