@@ -9,7 +9,8 @@ use crate::replay::{ReadError, views};
 /// Prints SQL that defines views over a store, for DuckDB
 ///
 /// Use it to ask questions over all sessions: `icecore duckdb | duckdb`, or run it in any DuckDB connection. Views: `sessions`, `logins`, `statements`
-/// (those that are over), `statement_texts`, `events`, `trail` (one row a statement, all joined), `blocked`; and with
+/// (those that are over), `statement_texts`, `results` (deliveries), `events`, `trail` (one row a statement, all joined), `blocked`, `masked`
+/// (by column and rule), `masked_cells` (by delivery), `runs`; and with
 /// every row as recorded `sessions_all`, `logins_all`, `statements_all`. The views read the objects that are in the
 /// store at this moment, listed one by one: what is not a record, or was added later, is not read.
 #[derive(Debug, clap::Args)]

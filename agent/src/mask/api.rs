@@ -2,7 +2,7 @@
 
 use super::doubt::Doubt;
 use super::result::{Made, mask_set};
-use super::{Addressee, Child, Masked, Outcome, several, side, withhold};
+use super::{Addressee, Child, Masked, Outcome, several, side, told, withhold};
 use crate::snowflake::answer::{self, code};
 use crate::snowflake::v2::Answer;
 use crate::statement::{Action, Kind};
@@ -19,6 +19,7 @@ pub(super) fn mask(subject: Subject, to: &Addressee<'_>, answered: ApiAnswered) 
     let outcome = Outcome {
         partition,
         statement_type_id,
+        columns: told::columns(&answer.row_type(), &subject.plan()),
         ..read(&answer)
     };
     let query_id = outcome.query_id.unwrap_or(to.query_id);

@@ -18,6 +18,7 @@ mod rows;
 mod several;
 mod side;
 mod stream;
+mod told;
 mod transform;
 mod treatment;
 mod words;
@@ -32,6 +33,7 @@ pub use rows::{Rows, Treatments};
 pub use several::Child;
 pub use side::quiet_state;
 pub use stream::Batches;
+pub use told::ColumnTold;
 pub use transform::Keyed;
 pub use treatment::{Treatment, Uncertain};
 
@@ -147,6 +149,7 @@ fn mask_driver(subject: Subject, to: &Addressee<'_>, answered: Answered) -> Mask
     side::quiet(&mut answer, &subject);
     let outcome = Outcome {
         upstream_body: Some(upstream_body),
+        columns: told::of_driver(&answer, &subject.plan()),
         ..outcome::read(&answer)
     };
     let checked = several::check(&subject, &answer).and_then(|children| {

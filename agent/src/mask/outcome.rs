@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Child;
+use super::{Child, ColumnTold};
 use crate::snowflake::answer::{Answer, code};
 use crate::snowflake::current::Current;
 use crate::snowflake::route::QueryId;
@@ -48,6 +48,8 @@ pub struct Outcome {
     pub chunks: usize,
     /// Cells that the answer itself holds and that were changed.
     pub masked_cells: u64,
+    /// The result's columns.
+    pub columns: Vec<ColumnTold>,
     /// The partition of the result that was asked for, if one was.
     pub partition: Option<u32>,
     /// The login's database and schema after the statement, where the answer of one that is over says them.
@@ -152,6 +154,7 @@ pub(super) fn read(answer: &Answer) -> Outcome {
         children: Vec::new(),
         chunks: 0,
         masked_cells: 0,
+        columns: Vec::new(),
         partition: None,
         current: answer
             .current()

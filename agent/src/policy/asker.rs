@@ -1,13 +1,13 @@
 //! One statement judged: every question that it raises, and what is made of its result.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ask;
 use super::asking::Asking;
 use super::bundle::{Allowed, Bundle};
-use super::plan::{ColumnMask, ColumnPath, Plan, plan};
+use super::plan::{Masks, Plan, plan};
 use super::usage::{Taken, Usage};
 use super::{HIDDEN_RULE, LINEAGE_RULE, MINTED_RULE, Reason, UNREADABLE_RULE, masked, minted};
 use crate::identity::Identity;
@@ -29,8 +29,8 @@ pub(super) struct Judged {
     pub(super) flags: BTreeSet<String>,
     /// One for the statement, or for each of several in one text.
     pub(super) plans: Vec<Plan>,
-    /// The columns that the plans mask.
-    pub(super) masks: BTreeMap<ColumnPath, ColumnMask>,
+    /// The columns that each plan masks.
+    pub(super) masks: Vec<Masks>,
 }
 
 impl Judged {
@@ -115,10 +115,11 @@ impl Asker<'_> {
         let asker = (self.identity, self.account, statement.kind());
         let asking = Asking::new(self.bundle, asker, self.usage, taken);
         let mut judged = Judged::default();
+        let mut masks = Masks::new();
         for ask in &asks {
             let allowed = asking.judge(ask)?;
             if let (Some(mask), Some(column)) = (allowed.mask.clone(), ask.resource.column()) {
-                judged.masks.insert(column, mask);
+                masks.insert(column, mask);
             }
             judged.extend(allowed);
         }
@@ -129,11 +130,12 @@ impl Asker<'_> {
         drop(asking);
         taken.one();
         let is_compared = self.bundle.masks_some() && statement.kind() == Kind::Query;
-        let plan = plan(meaning, &judged.masks, is_compared)?;
+        let plan = plan(meaning, &masks, is_compared)?;
         judged
             .plans
             .push(if uses_masked { plan.used() } else { plan });
-        judged.masks.extend(minted::masks(meaning));
+        masks.extend(minted::masks(meaning));
+        judged.masks.push(masks);
         Ok(judged)
     }
 }

@@ -39,7 +39,7 @@ pub use transform::{HashScope, Places, Transform, Unit};
 pub use usage::{Stated, Taken, Usage, Used};
 
 use asker::Asker;
-use plan::ColumnPath;
+use plan::Masks;
 
 use crate::config::Mode;
 use crate::identity::{Identity, Principal};
@@ -119,7 +119,7 @@ pub struct Permit {
     flags: Vec<String>,
     taken: Taken,
     plans: Vec<Plan>,
-    masks: BTreeMap<ColumnPath, ColumnMask>,
+    masks: Vec<Masks>,
     overruled: Option<Reason>,
 }
 
@@ -155,10 +155,14 @@ impl Permit {
         &self.plans
     }
 
-    /// Lists the columns that are masked, or in `observe` would be, each as its path, with what is made of it.
-    pub fn masks(&self) -> impl Iterator<Item = (String, &ColumnMask)> {
-        let masks = self.masks.iter();
-        masks.map(|((path, name), mask)| (path.join(name).to_string(), mask))
+    /// Lists the columns that are masked, or in `observe` would be, of the statement or of each of several; a column is
+    /// told as its path, with what is made of it.
+    pub fn masks(&self) -> impl Iterator<Item = BTreeMap<String, &ColumnMask>> {
+        self.masks.iter().map(|masks| {
+            let told = masks.iter();
+            told.map(|((path, name), mask)| (path.join(name).to_string(), mask))
+                .collect()
+        })
     }
 
     /// Says why `enforce` would have refused, where `observe` let it through.
@@ -249,7 +253,7 @@ pub fn decide(
             flags: Vec::new(),
             taken,
             plans,
-            masks: BTreeMap::new(),
+            masks: Vec::new(),
             overruled: Some(reason),
         }),
     }
@@ -317,6 +321,7 @@ pub fn explain(
             masks: judged
                 .masks
                 .into_iter()
+                .flatten()
                 .map(|((path, name), mask)| {
                     (path.join(&name).to_string(), mask.transform.to_string())
                 })

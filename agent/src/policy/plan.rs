@@ -114,6 +114,9 @@ impl Plan {
 /// A column by the object that it is in, whatever that is.
 pub(super) type ColumnPath = (Path, String);
 
+/// The columns that rules mask, and how.
+pub(super) type Masks = BTreeMap<ColumnPath, ColumnMask>;
+
 /// What rules make of a column, and which they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnMask {
@@ -128,11 +131,7 @@ pub struct ColumnMask {
 ///
 /// # Errors
 /// A masked value leaves the statement, and nobody can tell in which column.
-pub(super) fn plan(
-    meaning: &Meaning,
-    masks: &BTreeMap<ColumnPath, ColumnMask>,
-    is_compared: bool,
-) -> Result<Plan, Reason> {
+pub(super) fn plan(meaning: &Meaning, masks: &Masks, is_compared: bool) -> Result<Plan, Reason> {
     minted::check(meaning)?;
     if masks.is_empty() && meaning.minted().is_empty() {
         return Ok(match meaning.output() {
@@ -174,7 +173,7 @@ fn is_it(column: &Column, path: &Path, name: &str) -> bool {
     column.object.path() == path && column.name.as_deref() == Some(name)
 }
 
-fn planned(column: &OutputColumn, masks: &BTreeMap<ColumnPath, ColumnMask>) -> Planned {
+fn planned(column: &OutputColumn, masks: &Masks) -> Planned {
     let met = masks
         .iter()
         .filter(|((path, name), _)| column.from.iter().any(|one| is_it(one, path, name)))

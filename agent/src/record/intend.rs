@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::masking::{self, Masks};
 use super::touched;
 use super::{
     Decision, RecordError, Recorder, Row, StatementRow, StatementTextRow, Status, commitment,
@@ -192,23 +193,30 @@ pub async fn intend(
     } else {
         Decision::Allow
     };
-    let decided = |row| StatementRow {
-        decision: Some(decision),
-        rule_ids: permit.rules().to_vec(),
-        rule_reasons: permit.overruled().map(reasons).unwrap_or_default(),
-        policy_bundle_sha256: Some(bundle_sha256),
-        status: Status::Running,
-        decided_at: Some(decided_at),
-        ..row
+    let decided = |row, masks: &Masks<'_>| {
+        let row = StatementRow {
+            decision: Some(decision),
+            rule_ids: permit.rules().to_vec(),
+            rule_reasons: permit.overruled().map(reasons).unwrap_or_default(),
+            policy_bundle_sha256: Some(bundle_sha256),
+            status: Status::Running,
+            decided_at: Some(decided_at),
+            ..row
+        };
+        masking::told(row, masks)
     };
+    let all_masks = permit.masks().flatten().collect();
     let part_drafts = draft.parts(permit.statement());
     let (row, text) = draft.fill(recorder, permit.statement())?;
-    let mut row = decided(row);
+    let mut row = decided(row, &all_masks);
     let mut rows = vec![Row::from(row.clone()), Row::from(text)];
     let mut part_rows = Vec::new();
-    for (draft, part) in part_drafts.into_iter().zip(permit.statement().parts()) {
+    // What `observe` let through though it is forbidden has no masks.
+    let part_masks = permit.masks().chain(std::iter::repeat_with(Masks::new));
+    let parts = permit.statement().parts().iter().zip(part_masks);
+    for (draft, (part, masks)) in part_drafts.into_iter().zip(parts) {
         let (row, text) = draft.fill(recorder, part)?;
-        let row = decided(row);
+        let row = decided(row, &masks);
         rows.extend([Row::from(row.clone()), Row::from(text)]);
         part_rows.push(row);
     }

@@ -37,6 +37,7 @@ mod claim;
 mod digest;
 mod disk;
 mod touched;
+mod masking;
 
 #[cfg(test)]
 mod any;

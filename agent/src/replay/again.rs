@@ -159,12 +159,7 @@ impl<'a> Records<'a> {
         given: &Catalogue,
         row: &Entry,
     ) -> Result<(bool, Verdict), Untold> {
-        let was_allowed = match row.text("decision") {
-            Some("allow") => true,
-            // `flag` is what `observe` let through.
-            Some("block" | "flag") => false,
-            Some(_) | None => return Err(Untold::Decision),
-        };
+        let was_allowed = was_allowed(row).ok_or(Untold::Decision)?;
         let id = row.text("statement_id").unwrap_or_default();
         let text = self.texts.get(id).and_then(|row| row.text("sql_text"));
         let text = text.ok_or(Untold::Text)?;
@@ -296,6 +291,21 @@ impl<'a> Records<'a> {
             login: self.logins.get(login).copied()?,
             shown: own.or_else(last).map(|(_, event)| *event),
         })
+    }
+}
+
+/// Tells whether policies allowed a statement, whole or masked; none if something else decided it.
+#[must_use]
+pub fn was_allowed(row: &Entry) -> Option<bool> {
+    match row.text("decision")? {
+        "allow" | "mask" => Some(true),
+        "block" => Some(false),
+        // What `observe` let through: `enforce` would have masked it, or refused it.
+        "flag" => {
+            let masked = row.get("masked_columns").as_list();
+            Some(masked.is_some_and(|columns| !columns.is_empty()))
+        }
+        _ => None,
     }
 }
 

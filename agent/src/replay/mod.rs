@@ -13,7 +13,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-pub use again::{Again, Records, Untold, Wanted};
+pub use again::{Again, Records, Untold, Wanted, was_allowed};
 pub use archive::{Archive, ReadError};
 pub use escape::{json as json_escaped, terminal};
 pub(crate) use json::time;

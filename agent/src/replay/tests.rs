@@ -275,6 +275,8 @@ fn views_of_an_empty_store_read_no_file() {
         "events",
         "trail",
         "blocked",
+        "masked",
+        "masked_cells",
         "runs",
     ] {
         assert!(

@@ -6,7 +6,7 @@ use super::archive::Archive;
 use crate::record::schema::{Column, TABLES, Table, Type};
 
 /// Views over the tables: name, what it is, query.
-const VIEWS: [(&str, &str, &str); 6] = [
+const VIEWS: [(&str, &str, &str); 8] = [
     (
         "sessions",
         "One row a session: its last.",
@@ -39,6 +39,23 @@ const VIEWS: [(&str, &str, &str); 6] = [
         "blocked",
         "The trail of statements that were refused.",
         "SELECT * FROM trail WHERE decision IN ('block', 'error')",
+    ),
+    (
+        "masked",
+        "One row for each column of a statement that a rule masks, or would mask where `policy_mode` is `observe`; \
+         `masked_cells` counts those of the whole statement that were delivered masked, each delivery anew.",
+        "SELECT t.dt, t.started_at, m.name AS \"column\", m.method, m.rule_id, t.policy_mode, t.status, t.rows_returned, \
+         c.masked_cells, t.sql_text, t.\"user\", t.principal, t.account, t.sf_role, t.session_id, t.statement_id \
+         FROM trail t CROSS JOIN UNNEST(t.masked_columns) AS u(m) \
+         LEFT JOIN (SELECT statement_id, sum(masked_cells)::BIGINT AS masked_cells FROM results GROUP BY statement_id) c \
+         USING (statement_id)",
+    ),
+    (
+        "masked_cells",
+        "One row for each delivery of a part of a result in which cells were masked.",
+        "SELECT r.dt, r.ts, r.statement_id, r.chunk_index, r.rows, r.masked_cells, r.stored, r.is_complete, \
+         list_transform(s.masked_columns, lambda c: c.name) AS columns, s.rule_ids, r.session_id \
+         FROM results r LEFT JOIN statements s USING (statement_id) WHERE r.masked_cells > 0",
     ),
     (
         "runs",

@@ -318,6 +318,15 @@ impl Unmasked {
         Self { subject, ..self }
     }
 
+    /// Makes it an answer to a statement that was sent under an intent.
+    #[cfg(test)]
+    pub(crate) fn under(self, intent: Intent) -> Self {
+        Self {
+            subject: Subject::Statement(Box::new(intent)),
+            ..self
+        }
+    }
+
     /// Makes it an answer to several statements of these kinds.
     #[cfg(test)]
     pub(crate) fn made_several(self, kinds: &[Kind]) -> Self {

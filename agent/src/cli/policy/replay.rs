@@ -15,7 +15,9 @@ use crate::cli::failure::Failure;
 use crate::cli::reading::{Source, finish};
 use crate::policy::Verdict;
 use crate::record::entry::Entry;
-use crate::replay::{Again, ReadError, Records, Untold, Wanted, json_escaped, terminal, time};
+use crate::replay::{
+    Again, ReadError, Records, Untold, Wanted, json_escaped, terminal, time, was_allowed,
+};
 use crate::statement::Catalogue;
 
 /// After how many statements a terminal is told how far it is.
@@ -196,7 +198,7 @@ fn print(as_json: bool, counts: &Counts, differences: &[Difference<'_>]) -> io::
 impl Difference<'_> {
     fn was(&self) -> &'static str {
         match self.row.text("decision") {
-            Some("allow") => "allowed",
+            _ if was_allowed(self.row) == Some(true) => "allowed",
             Some("flag") => "refused (let through by observe)",
             Some(_) | None => "refused",
         }
@@ -244,7 +246,7 @@ impl Difference<'_> {
             "principal": self.principal,
             "kind": self.text("sql_kind"),
             "sql_normalized": self.row.text("sql_normalized"),
-            "was": if self.row.text("decision") == Some("allow") { "allow" } else { "refuse" },
+            "was": if was_allowed(self.row) == Some(true) { "allow" } else { "refuse" },
             "was_rules": rules,
             "would_be": if self.verdict.is_allowed() { "allow" } else { "refuse" },
             "rules": self.verdict.rules,

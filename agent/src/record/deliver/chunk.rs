@@ -196,6 +196,7 @@ impl<C: Fn(u64) + Send> Delivery<C> {
             stored: Some("none".to_owned()),
             object_key: None,
             is_complete,
+            object_sha256: None,
         };
         let _receipt = self.recorder.commit(vec![Row::from(row)]).await?;
         Ok(())

@@ -1,12 +1,15 @@
 //! Stage 9: an answer becomes a reply once its end is recorded, and only a reply can be sent to the agent.
 
 mod chunk;
+mod part;
 mod undone;
 
 pub use chunk::{BrokenChunk, ChunkReply, deliver_chunk};
 pub use undone::{Undone, abandon, conclude};
 
 use chrono::{DateTime, Utc};
+
+use part::Macs;
 
 use crate::id::SessionId;
 use crate::mask::Masked;
@@ -104,13 +107,16 @@ pub async fn deliver(
     let (subject, body, outcome) = masked.into_parts();
     let in_progress = outcome.in_progress;
     let mut rows = Vec::new();
+    let macs = || Macs::of(recorder, &body, &outcome);
+    let part = part::row(session, subject.statement(), &body, &outcome, macs);
+    rows.extend(part.map(Row::from));
     if let Some(reason) = &outcome.withheld {
         rows.push(Row::from(withheld(session, &subject, reason)));
     }
     let mut undone = None;
     match subject {
         Subject::Statement(intent) => {
-            let begun = Undone::begun(*intent).delivered(recorder, &body, &outcome);
+            let begun = Undone::begun(*intent).delivered(&body, &outcome, macs());
             let ended = begun.ended(recorder, &outcome, now);
             undone = in_progress.then(|| ended.clone());
             rows.extend(ended.into_rows());

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
+use super::part::Macs;
 use super::withheld;
 use crate::id::SessionId;
 use crate::mask::{Child, Masked, Outcome};
+use crate::record::masking;
 use crate::record::{Intent, RecordError, Recorder, Row, StatementRow, Status};
 use crate::snowflake::answer::Body;
 
@@ -67,20 +69,11 @@ impl Undone {
     }
 
     /// Adds what the reply is.
-    pub(super) fn delivered(self, recorder: &Recorder, body: &Body, outcome: &Outcome) -> Self {
-        let delivered_mac = recorder.mac(body.text());
-        // What was not changed is not digested twice.
-        let upstream_mac = outcome.upstream_body.as_ref().map(|upstream| {
-            if upstream == body.text() {
-                delivered_mac
-            } else {
-                recorder.mac(upstream)
-            }
-        });
+    pub(super) fn delivered(self, body: &Body, outcome: &Outcome, macs: Macs) -> Self {
         let row = StatementRow {
             bytes_returned: i64::try_from(body.text().len()).ok(),
-            upstream_mac,
-            delivered_mac: Some(delivered_mac),
+            upstream_mac: macs.upstream,
+            delivered_mac: Some(macs.delivered),
             forwarded_at: self.row.forwarded_at.filter(|_| !outcome.withdrawn),
             ..self.row
         };
@@ -109,6 +102,10 @@ impl Undone {
             rows_affected: outcome.rows.filter(|_| is_write),
             chunks: i32::try_from(outcome.chunks).ok(),
             result_format: outcome.result_format.clone(),
+            result_schema: match outcome.withheld {
+                Some(_) => Vec::new(),
+                None => masking::schema(&outcome.columns),
+            },
             sf_statement_type_id: outcome.statement_type_id.map(i64::from),
             ..closed(self.row, status, now)
         };

@@ -11,15 +11,15 @@ pub(in crate::record) static TABLE: Table = Table {
     id: 6,
     name: "results",
     tier: Tier::Metadata,
-    doc: "One delivery of one chunk of a result; a chunk that is asked twice has two.",
+    doc: "One delivery of a part of a result: of each chunk, and of the reply's own rows where some are masked or stored; what is asked twice has two.",
     own: &COLUMNS,
     day_of: None,
 };
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 13] = [
+static COLUMNS: [Column; 14] = [
     Column::new(16, "statement_id", Text, "Statement whose result it is.").required().bloom(),
-    Column::new(17, "chunk_index", I32, "The chunk's place in the result, from 0; the rows of the reply itself come before.").required(),
+    Column::new(17, "chunk_index", I32, "Place in the result: -1 for the rows of the reply itself, then chunks, or partitions of the SQL API, from 0.").required(),
     Column::new(18, "source_host", Text, "Storage host that it came from.").dictionary(),
     Column::new(19, "encoding", Text, "How it came: `gzip` or `plain`.").dictionary(),
     Column::new(20, "rows", I64, "Rows that it holds, as Snowflake tells; null if it was not delivered whole."),
@@ -31,6 +31,7 @@ static COLUMNS: [Column; 13] = [
     Column::new(26, "stored", Text, "How much of it is stored: `none`, `sample` or `full`.").required().dictionary(),
     Column::new(27, "object_key", Text, "Where it is stored."),
     Column::new(28, "is_complete", Bool, "Whether it was delivered whole; if not, the client was told of a broken transfer.").required(),
+    Column::new(29, "object_sha256", Hash, "SHA-256 of what is stored there."),
 ];
 
 /// One row of `results`; each field is the column of its name.
@@ -51,11 +52,12 @@ pub struct ResultRow {
     pub stored: Option<String>,
     pub object_key: Option<String>,
     pub is_complete: bool,
+    pub object_sha256: Option<[u8; 32]>,
 }
 
 impl ResultRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 13] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 14] {
         [
             ("statement_id", self.statement_id.into()),
             ("chunk_index", self.chunk_index.into()),
@@ -70,6 +72,7 @@ impl ResultRow {
             ("stored", self.stored.into()),
             ("object_key", self.object_key.into()),
             ("is_complete", self.is_complete.into()),
+            ("object_sha256", self.object_sha256.into()),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! The recorder from commit to store.
 
 mod chunk;
+mod masks;
 mod outage;
 mod recovery;
 

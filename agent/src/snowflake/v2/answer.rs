@@ -103,6 +103,15 @@ impl Answer {
             .read_as("numRows")
     }
 
+    /// Gives what it says of the result's columns.
+    #[must_use]
+    pub fn row_type(&self) -> Vec<Object> {
+        let about: Option<Object> = self.body.read_as("resultSetMetaData");
+        about
+            .and_then(|about| about.read_as("rowType"))
+            .unwrap_or_default()
+    }
+
     /// Counts the rows that the answer itself holds: those of one partition.
     #[must_use]
     pub fn rows_here(&self) -> Option<usize> {
