@@ -31,16 +31,22 @@ impl Source {
     /// Reads the store and tells on standard error what was left out of it.
     pub(super) fn read(&self) -> Result<Archive, ReadError> {
         let archive = Archive::read(&self.store)?;
-        let mut err = io::stderr().lock();
-        for line in archive.refused().iter().take(REFUSED_SHOWN) {
-            writeln!(err, "left out {}", terminal(line))?;
-        }
-        let more = archive.refused().len().saturating_sub(REFUSED_SHOWN);
-        if more > 0 {
-            writeln!(err, "left out {more} more")?;
-        }
+        tell_left_out(archive.refused())?;
         Ok(archive)
     }
+}
+
+/// Tells on standard error what was left out of a store.
+pub(super) fn tell_left_out(lines: &[String]) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    for line in lines.iter().take(REFUSED_SHOWN) {
+        writeln!(err, "left out {}", terminal(line))?;
+    }
+    let more = lines.len().saturating_sub(REFUSED_SHOWN);
+    if more > 0 {
+        writeln!(err, "left out {more} more")?;
+    }
+    Ok(())
 }
 
 /// Tells why a command failed and gives its exit code; a reader that went away is no failure.

@@ -11,6 +11,7 @@ mod host;
 mod identity;
 mod mount;
 mod problem;
+mod result_rows;
 mod saml;
 mod section;
 mod sign_in;
@@ -31,6 +32,7 @@ pub use grant::Grant;
 pub use identity::{Identity, TokenUse, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
+pub use result_rows::ResultRows;
 pub use sign_in::SignIn;
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
 pub(crate) use text::read_text;
@@ -278,6 +280,8 @@ pub struct Record {
     pub spool_max_bytes: u64,
     /// How often frames are sealed to Parquet.
     pub seal_interval: Duration,
+    /// How many of a result's rows are kept where no policy says it.
+    pub result_rows: ResultRows,
 }
 
 /// When an answer may leave.

@@ -15,7 +15,8 @@ use super::problem::{Problems, line_and_column};
 use super::section::{List, Section, shown};
 use super::unit;
 use super::{
-    Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Record, RecordMode, Upstream,
+    Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Record, RecordMode, ResultRows,
+    Upstream,
 };
 
 /// What is read, apart from the text itself.
@@ -235,6 +236,11 @@ fn record(mut section: Section<'_>) -> Record {
             })
             .unwrap_or(2 << 30),
         seal_interval: duration(&mut section, "seal_interval", 300, 1..=86_400),
+        result_rows: section
+            .optional("result_rows", ResultRows::EXPECTED, |value| {
+                ResultRows::read(value.as_str()?)
+            })
+            .unwrap_or_default(),
     };
     section.finish();
     record

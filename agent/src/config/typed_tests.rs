@@ -78,6 +78,7 @@ fn least_config_has_the_documented_defaults() {
     assert_eq!(config.record.mode, RecordMode::StrictLocal);
     assert_eq!(config.record.store, "file:///var/lib/icecore/store");
     assert_eq!(config.record.spool_max_bytes, 2 << 30);
+    assert_eq!(config.record.result_rows, ResultRows::None);
     assert_eq!(config.limits.request_body_max_bytes, 16 << 20);
     assert_eq!(config.accounts[0].name, "ACME");
     assert_eq!(config.accounts[0].warehouse, None);

@@ -18,6 +18,7 @@ pub(super) fn mask(subject: Subject, to: &Addressee<'_>, answered: ApiAnswered) 
     };
     let outcome = Outcome {
         partition,
+        place: partition.map_or(0, |number| i32::try_from(number).unwrap_or(i32::MAX)),
         statement_type_id,
         columns: told::columns(&answer.row_type(), &subject.plan()),
         ..read(&answer)

@@ -33,7 +33,6 @@ pub use rows::{Rows, Treatments};
 pub use several::Child;
 pub use side::quiet_state;
 pub use stream::Batches;
-pub use told::ColumnTold;
 pub use transform::Keyed;
 pub use treatment::{Treatment, Uncertain};
 

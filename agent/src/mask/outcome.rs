@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Child, ColumnTold};
+use super::Child;
 use crate::snowflake::answer::{Answer, code};
+use crate::snowflake::column_told::ColumnTold;
 use crate::snowflake::current::Current;
 use crate::snowflake::route::QueryId;
 
@@ -50,6 +51,8 @@ pub struct Outcome {
     pub masked_cells: u64,
     /// The result's columns.
     pub columns: Vec<ColumnTold>,
+    /// Place of the answer's own rows in the result: -1 before those of chunks, or the number of a partition.
+    pub place: i32,
     /// The partition of the result that was asked for, if one was.
     pub partition: Option<u32>,
     /// The login's database and schema after the statement, where the answer of one that is over says them.
@@ -63,6 +66,12 @@ impl Outcome {
     pub fn query_ids(&self) -> impl Iterator<Item = QueryId> {
         let children = self.children.iter().map(|child| child.query_id);
         self.query_id.into_iter().chain(children)
+    }
+
+    /// Tells whether the answer is a result, or a part of one, that is delivered.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        self.succeeded && !self.in_progress && self.withheld.is_none()
     }
 
     /// Tells whether the answer says that the statement of this id is over: an error may be about the asking alone.
@@ -131,6 +140,9 @@ pub enum Ended {
     Refused,
 }
 
+/// Place of the rows of an answer that may have chunks, which are counted from 0.
+const OWN_ROWS: i32 = -1;
+
 /// Reads what a driver's answer tells.
 pub(super) fn read(answer: &Answer) -> Outcome {
     let failed = !answer.success();
@@ -155,6 +167,7 @@ pub(super) fn read(answer: &Answer) -> Outcome {
         chunks: 0,
         masked_cells: 0,
         columns: Vec::new(),
+        place: OWN_ROWS,
         partition: None,
         current: answer
             .current()

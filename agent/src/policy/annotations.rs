@@ -10,10 +10,11 @@ use super::names::{self, guess};
 use super::remedy::Remedy;
 use super::slice::speaks_only_of;
 use super::verb::Verb;
+use crate::config::ResultRows;
 use crate::statement::Use;
 
 /// Annotations that a policy may carry.
-const ANNOTATIONS: [&str; 7] = [
+const ANNOTATIONS: [&str; 8] = [
     "id",
     "reason",
     "instead",
@@ -21,6 +22,7 @@ const ANNOTATIONS: [&str; 7] = [
     "flag",
     "masked_use",
     "high_entropy",
+    "rows",
 ];
 
 /// Finds the byte of its file at which an annotation begins, or its policy.
@@ -48,6 +50,7 @@ impl<'l> Loading<'l> {
                     Err("expected `@high_entropy` beside `@remedy`, found it alone".to_owned())
                 }
                 "masked_use" => self.take_masked_uses(policy, id, text),
+                "rows" => self.take_rows(policy, id, text),
                 _ => Err(format!(
                     "annotation `@{name}` has no effect in this version{}",
                     guess(name, &ANNOTATIONS).replacen('`', "`@", 1)
@@ -107,6 +110,21 @@ impl<'l> Loading<'l> {
             return Err(wrong);
         }
         self.remedies.insert(PolicyId::new(id), remedy);
+        Ok(())
+    }
+
+    fn take_rows(&mut self, policy: &Policy, id: &str, text: &str) -> Result<(), String> {
+        if policy.effect() == Effect::Forbid {
+            return Err("expected `@rows` on a permit, found it on a forbid".to_owned());
+        }
+        let rows = ResultRows::read(text).ok_or_else(|| {
+            let guess = guess(text, &["none", "full"]);
+            format!(
+                "expected {} in `@rows`, found {text:?}{guess}",
+                ResultRows::EXPECTED
+            )
+        })?;
+        self.rows.insert(PolicyId::new(id), rows);
         Ok(())
     }
 

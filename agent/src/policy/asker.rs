@@ -10,6 +10,7 @@ use super::bundle::{Allowed, Bundle};
 use super::plan::{Masks, Plan, plan};
 use super::usage::{Taken, Usage};
 use super::{HIDDEN_RULE, LINEAGE_RULE, MINTED_RULE, Reason, UNREADABLE_RULE, masked, minted};
+use crate::config::ResultRows;
 use crate::identity::Identity;
 use crate::statement::{Catalogue, Kind, Statement};
 
@@ -31,6 +32,8 @@ pub(super) struct Judged {
     pub(super) plans: Vec<Plan>,
     /// The columns that each plan masks.
     pub(super) masks: Vec<Masks>,
+    /// How many rows of each one's result are kept, where a policy says it.
+    pub(super) rows: Vec<Option<ResultRows>>,
 }
 
 impl Judged {
@@ -44,6 +47,7 @@ impl Judged {
         self.flags.extend(part.flags);
         self.plans.extend(part.plans);
         self.masks.extend(part.masks);
+        self.rows.extend(part.rows);
     }
 }
 
@@ -116,8 +120,10 @@ impl Asker<'_> {
         let asking = Asking::new(self.bundle, asker, self.usage, taken);
         let mut judged = Judged::default();
         let mut masks = Masks::new();
+        let mut rows = None;
         for ask in &asks {
             let allowed = asking.judge(ask)?;
+            rows = rows.max(allowed.rows);
             if let (Some(mask), Some(column)) = (allowed.mask.clone(), ask.resource.column()) {
                 masks.insert(column, mask);
             }
@@ -136,6 +142,7 @@ impl Asker<'_> {
             .push(if uses_masked { plan.used() } else { plan });
         masks.extend(minted::masks(meaning));
         judged.masks.push(masks);
+        judged.rows.push(rows);
         Ok(judged)
     }
 }

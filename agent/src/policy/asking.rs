@@ -224,6 +224,11 @@ impl<'a> Asking<'a> {
             rules: permits.iter().map(ToString::to_string).collect(),
             flags: flags.cloned().collect(),
             mask: None,
+            rows: permits
+                .iter()
+                .filter_map(|id| self.bundle.rows.get(id))
+                .max()
+                .copied(),
         }
     }
 

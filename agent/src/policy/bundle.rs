@@ -13,6 +13,7 @@ use super::remedy::Remedy;
 use super::slice::Slice;
 use super::verb::Verb;
 use super::verdicts::Verdicts;
+use crate::config::ResultRows;
 use crate::statement::Use;
 
 /// The rules that allow something, and what they note of it.
@@ -22,6 +23,8 @@ pub(super) struct Allowed {
     pub(super) flags: Vec<String>,
     /// What is made of the column that was asked about; none of anything else.
     pub(super) mask: Option<ColumnMask>,
+    /// How many of the result's rows they have kept, if one says it: the most.
+    pub(super) rows: Option<ResultRows>,
 }
 
 /// The rules that allow, or why it is refused.
@@ -37,6 +40,7 @@ pub struct Bundle {
     pub(super) remedies: BTreeMap<PolicyId, Remedy>,
     pub(super) flags: BTreeMap<PolicyId, String>,
     pub(super) masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
+    pub(super) rows: BTreeMap<PolicyId, ResultRows>,
     pub(super) schema: Schema,
     warnings: Vec<PolicyProblem>,
     sha256: [u8; 32],
@@ -59,6 +63,7 @@ impl Bundle {
             remedies: loaded.remedies,
             flags: loaded.flags,
             masked_uses: loaded.masked_uses,
+            rows: loaded.rows,
             schema: loaded.schema,
             warnings: loaded.warnings,
             sha256: digest(sources),

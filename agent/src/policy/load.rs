@@ -15,7 +15,7 @@ use super::names::{self, Names};
 use super::remedy::Remedy;
 use super::slice::{Slice, looks_at_tags, slices, speaks_of};
 use super::verb::{VERBS, Verb};
-use crate::config::{line_and_column, nearest};
+use crate::config::{ResultRows, line_and_column, nearest};
 use crate::statement::Use;
 
 /// The world as policies see it.
@@ -85,6 +85,7 @@ pub(super) struct Loaded {
     pub(super) remedies: BTreeMap<PolicyId, Remedy>,
     pub(super) flags: BTreeMap<PolicyId, String>,
     pub(super) masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
+    pub(super) rows: BTreeMap<PolicyId, ResultRows>,
     pub(super) schema: Schema,
     pub(super) warnings: Vec<PolicyProblem>,
 }
@@ -110,6 +111,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         remedies: BTreeMap::new(),
         flags: BTreeMap::new(),
         masked_uses: BTreeMap::new(),
+        rows: BTreeMap::new(),
         settled: BTreeSet::new(),
         told: BTreeSet::new(),
         sources: BTreeMap::new(),
@@ -126,6 +128,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         remedies,
         flags,
         masked_uses,
+        rows,
         mut problems,
         ..
     } = loading;
@@ -152,6 +155,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
         remedies,
         flags,
         masked_uses,
+        rows,
         schema,
         warnings: problems,
     })
@@ -166,6 +170,7 @@ pub(super) struct Loading<'l> {
     pub(super) remedies: BTreeMap<PolicyId, Remedy>,
     pub(super) flags: BTreeMap<PolicyId, String>,
     pub(super) masked_uses: BTreeMap<PolicyId, BTreeSet<Use>>,
+    pub(super) rows: BTreeMap<PolicyId, ResultRows>,
     /// The policies of which Cedar would only say again what was told.
     settled: BTreeSet<PolicyId>,
     /// The warnings of names that were told: of each once, however many policies have it.

@@ -41,7 +41,7 @@ pub use usage::{Stated, Taken, Usage, Used};
 use asker::Asker;
 use plan::Masks;
 
-use crate::config::Mode;
+use crate::config::{Mode, ResultRows};
 use crate::identity::{Identity, Principal};
 use crate::statement::{Access, Catalogue, Statement};
 
@@ -120,6 +120,7 @@ pub struct Permit {
     taken: Taken,
     plans: Vec<Plan>,
     masks: Vec<Masks>,
+    rows: Vec<Option<ResultRows>>,
     overruled: Option<Reason>,
 }
 
@@ -163,6 +164,13 @@ impl Permit {
             told.map(|((path, name), mask)| (path.join(name).to_string(), mask))
                 .collect()
         })
+    }
+
+    /// Tells how many rows of its result are kept, or of each of several: the most that a rule that allows it asks for,
+    /// and none where no rule says it.
+    #[must_use]
+    pub fn rows(&self) -> &[Option<ResultRows>] {
+        &self.rows
     }
 
     /// Says why `enforce` would have refused, where `observe` let it through.
@@ -245,6 +253,7 @@ pub fn decide(
             taken,
             plans,
             masks: judged.masks,
+            rows: judged.rows,
             overruled: None,
         }),
         (Ok(plans), Err(reason)) => Decision::Allow(Permit {
@@ -254,6 +263,7 @@ pub fn decide(
             taken,
             plans,
             masks: Vec::new(),
+            rows: Vec::new(),
             overruled: Some(reason),
         }),
     }
@@ -357,6 +367,8 @@ pub fn questions(statement: &Statement) -> Vec<Access> {
 mod naive_tests;
 #[cfg(test)]
 mod plan_tests;
+#[cfg(test)]
+mod rows_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

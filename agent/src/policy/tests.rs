@@ -33,7 +33,7 @@ fn unread() -> Usage<'static> {
     Usage::unread(chrono::DateTime::UNIX_EPOCH)
 }
 
-fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
+pub(super) fn verdict(bundle: &Bundle, mode: Mode, sql: &str) -> Decision {
     let principal = Principal::host_user("ci".to_owned(), 1001);
     decide(
         bundle,
@@ -55,7 +55,7 @@ fn refused_by(bundle: &Bundle, sql: &str, rule: &str) {
 }
 
 #[track_caller]
-fn problems(text: &str) -> Vec<String> {
+pub(super) fn problems(text: &str) -> Vec<String> {
     load_as(text)
         .unwrap_err()
         .into_iter()

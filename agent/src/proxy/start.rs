@@ -178,6 +178,7 @@ fn settings(config: &Config, bundle: &Bundle, host_id: String) -> Settings {
         store: config.record.store.clone(),
         spool_max_bytes: config.record.spool_max_bytes,
         seal_interval: config.record.seal_interval,
+        result_rows: config.record.result_rows,
         config_sha256: config.sha256,
         policy_bundle_sha256: bundle.sha256(),
         proxy_version: env!("CARGO_PKG_VERSION").to_owned(),

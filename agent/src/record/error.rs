@@ -101,6 +101,12 @@ pub enum RecordError {
         /// What is wrong with it.
         cause: String,
     },
+    /// Rows of a result could not be kept.
+    #[error("rows of the result could not be kept: {cause}")]
+    Rows {
+        /// What was in the way; holds nothing of the rows.
+        cause: String,
+    },
     /// The store cannot be read.
     #[error("store `{store}` cannot be read: {cause}")]
     Unreachable {
@@ -136,6 +142,9 @@ impl RecordError {
             Self::Full { .. } => {
                 Some("free space, raise `record.spool_max`, or let the store be reached")
             }
+            Self::Rows { .. } => Some(
+                "free space, raise `record.spool_max`, or have fewer rows kept by `@rows` and `record.result_rows`",
+            ),
             Self::Degraded { .. } => Some("check the disk, then restart icecore"),
             Self::Store { .. } => Some(
                 "check that `record.store` can be reached and written; icecore retries by itself",

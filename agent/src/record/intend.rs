@@ -221,6 +221,7 @@ pub async fn intend(
         part_rows.push(row);
     }
     let receipt = recorder.commit(rows).await?;
+    keep_rows(recorder, &permit, &row, &part_rows);
     let forwarded_at = Some(clock.now());
     row.durability_wait_us = i64::try_from(receipt.durability_wait().as_micros()).ok();
     row.forwarded_at = forwarded_at;
@@ -232,6 +233,28 @@ pub async fn intend(
         row,
         part_rows,
     })
+}
+
+/// Notes how many rows of results are kept. In `observe` rows leave that a rule would mask or refuse: none of these are.
+fn keep_rows(recorder: &Recorder, permit: &Permit, row: &StatementRow, parts: &[StatementRow]) {
+    let of_result = if parts.is_empty() {
+        std::slice::from_ref(row)
+    } else {
+        parts
+    };
+    let told = permit.rows().iter().copied().chain(std::iter::repeat(None));
+    for (row, wanted) in of_result.iter().zip(told) {
+        let is_as_judged = row.decision != Some(Decision::Flag);
+        if let (true, Some(session), Some(statement), Some(started_at)) = (
+            is_as_judged,
+            row.session_id,
+            row.statement_id,
+            row.started_at,
+        ) {
+            let keeper = recorder.keeper();
+            keeper.keep(session, (statement, started_at), wanted);
+        }
+    }
 }
 
 /// Completes the row of a statement that was refused, with its text.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::event::ResultColumn;
 use super::{Decision, MaskedColumn, Mode, StatementRow};
-use crate::mask::ColumnTold;
 use crate::policy::ColumnMask;
+use crate::snowflake::column_told::ColumnTold;
 
 /// The columns that rules mask, by their paths.
 pub(super) type Masks<'a> = BTreeMap<String, &'a ColumnMask>;

@@ -38,13 +38,14 @@ mod digest;
 mod disk;
 mod touched;
 mod masking;
+mod rows;
 
 #[cfg(test)]
 mod any;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use digest::{hex, sha256};
+pub(crate) use digest::{hex, sha256, sha256_of_file};
 pub(crate) use disk::replace;
 pub(crate) use object::read;
 pub(crate) use store::{Found, Store};

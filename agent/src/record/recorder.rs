@@ -17,11 +17,12 @@ use super::body::{Body, Facts};
 use super::digest::{DigestKey, Mac, hex};
 use super::disk;
 use super::error::RecordError;
-use super::event::{Category, EventRow, Row, Severity, code};
+use super::event::{Category, EventRow, Phase, Row, Severity, code};
 use super::journal::Journal;
 use super::outage::Health;
 use super::queue::{Job, Queue, Written};
 use super::recover::{self, Recovered};
+use super::rows::Keeper;
 use super::seal;
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, Shipper};
@@ -74,6 +75,7 @@ struct Shared {
     facts: Arc<Facts>,
     queue: Arc<Queue>,
     health: Arc<Health>,
+    keeper: Keeper,
     clock: Clock,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -90,9 +92,12 @@ impl Recorder {
         let previous = spool.last_chain();
         let recovered = recover::recover(&spool)?;
         let used_bytes = spool.used_bytes();
+        let waiting_bytes = spool.remove_orphans(&recovered.rows)?;
+        Spool::count(&used_bytes, waiting_bytes, 0);
         for segment in &recovered.segments {
             Spool::count(&used_bytes, seal::size(segment)?, 0);
         }
+        let root = spool.root().to_owned();
         let mut journal = Journal::begin(
             spool,
             settings,
@@ -114,6 +119,8 @@ impl Recorder {
         drop(orders);
         let queue = Arc::<Queue>::default();
         let taken = Arc::clone(&queue);
+        let folder = (root.as_path(), Arc::clone(&chain));
+        let keeper = Keeper::open(settings, folder, Arc::clone(&used_bytes))?;
         let shipper = Shipper::new(&settings.store, used_bytes);
         let threads = vec![
             spawn("record-ship", move || shipper.run(&received))?,
@@ -127,6 +134,7 @@ impl Recorder {
                 facts,
                 queue,
                 health,
+                keeper,
                 clock,
                 threads: Mutex::new(threads),
             }),
@@ -157,6 +165,11 @@ impl Recorder {
             None => None,
         };
         Ok(self.receipt(began_ns, written))
+    }
+
+    /// Gives what keeps rows of results.
+    pub(super) fn keeper(&self) -> &Keeper {
+        &self.shared.keeper
     }
 
     /// Gives the HMAC-SHA256 of bytes under the digest key.
@@ -207,6 +220,13 @@ impl Recorder {
         rows: Vec<Row>,
     ) -> Result<Option<Receiver<Result<Written, RecordError>>>, RecordError> {
         let shared = &self.shared;
+        for row in &rows {
+            if let Row::Session(row) = row
+                && let (Phase::Close, Some(session)) = (row.phase, row.session_id)
+            {
+                shared.keeper.forget(session);
+            }
+        }
         let bodies: Result<Vec<Body>, _> = rows
             .into_iter()
             .map(|row| Body::of(row, &shared.facts))

@@ -1,6 +1,6 @@
 //! What an earlier process left in the spool: read, cut where it is torn, and told apart.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 
 use tracing::warn;
@@ -11,6 +11,7 @@ use super::entry::Entry;
 use super::error::RecordError;
 use super::event::code;
 use super::frame::{Frames, Kind};
+use super::rows::RowsKey;
 use super::spool::{Segment, Spool};
 use super::wal::{self, Header};
 
@@ -23,6 +24,8 @@ pub(super) struct Recovered {
     pub(super) unclosed: Vec<ChainEnd>,
     /// Intents whose end nobody wrote.
     pub(super) open: Vec<Entry>,
+    /// Names of the files of rows that are told of and not sealed yet.
+    pub(super) rows: BTreeSet<String>,
 }
 
 /// Where a chain ends that was not closed.
@@ -49,6 +52,7 @@ pub(super) fn recover(spool: &Spool) -> Result<Recovered, RecordError> {
         segments,
         unclosed: unclosed.collect(),
         open: scan.open.into_values().collect(),
+        rows: scan.rows,
     })
 }
 
@@ -100,11 +104,18 @@ fn unreadable(segment: &Segment, cause: impl ToString) -> RecordError {
     }
 }
 
+/// Gives where the rows are of which a row of `results` tells.
+pub(super) fn stored_rows(entry: &Entry) -> Option<RowsKey> {
+    let is_result = entry.table.name == "results";
+    RowsKey::parse(entry.text("object_key").filter(|_| is_result)?)
+}
+
 #[derive(Debug, Default)]
 struct Scan {
     ends: BTreeMap<String, End>,
     open: BTreeMap<String, Entry>,
     ended: HashSet<String>,
+    rows: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -147,6 +158,8 @@ impl Scan {
                 end.at.last_seq = entry.int("seq").unwrap_or(end.at.last_seq);
                 end.closed = entry.text("event_code") == Some(code::CLOSE);
             }
+            let rows = stored_rows(&entry).filter(|_| !segment.sealed().is_dir());
+            self.rows.extend(rows.map(|key| key.spooled()));
             if entry.table.name == "statements" {
                 let statement = entry.text("statement_id").unwrap_or_default().to_owned();
                 if entry.is("is_final") {

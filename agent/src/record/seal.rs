@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate};
 use parquet::errors::ParquetError;
+use tracing::warn;
 
 use super::disk;
 use super::entry::Entry;
 use super::error::RecordError;
 use super::frame::Kind;
 use super::object::{Key, Object};
-use super::recover::Contents;
+use super::recover::{Contents, stored_rows};
+use super::rows::RowsKey;
 use super::schema::Table;
 use super::spool::Segment;
 use super::wal;
@@ -34,16 +36,26 @@ pub(super) fn seal(segment: &Segment) -> Result<u64, RecordError> {
     disk::remove_dir_if_there(&sealing).map_err(disk::failed("remove", &sealing))?;
     disk::create_private_dirs(&sealing).map_err(disk::failed("create", &sealing))?;
     let mut sealed_bytes = 0;
+    let mut rows = Vec::new();
     if let Some(contents) = contents {
-        for (key, bytes) in made(contents, &path)? {
+        for (key, bytes) in made(contents, &path, &mut rows)? {
             let file = sealing.join(key.to_string());
             write_durably(&file, &bytes).map_err(disk::failed("write", &file))?;
             sealed_bytes += bytes.len() as u64;
         }
     }
+    for key in &rows {
+        let file = sealing.join(key.to_string());
+        link_durably(&segment.folder.join(key.spooled()), &file)
+            .map_err(disk::failed("link", &file))?;
+    }
     fs::rename(&sealing, &sealed)
         .and_then(|()| disk::sync_dir(&segment.folder))
         .map_err(disk::failed("rename", &sealing))?;
+    for key in &rows {
+        // One that stays is removed at the next start: what is sealed tells of it.
+        drop(fs::remove_file(segment.folder.join(key.spooled())));
+    }
     Ok(sealed_bytes)
 }
 
@@ -52,7 +64,8 @@ pub(super) fn objects(segment: &Segment) -> Result<Vec<(PathBuf, String)>, Recor
     let sealed = segment.sealed();
     let mut files = Vec::new();
     walk(&sealed, &mut files).map_err(disk::failed("list", &sealed))?;
-    files.sort_unstable();
+    // Rows of results before what tells of them: `t2` before `t0`.
+    files.sort_unstable_by(|one, other| other.cmp(one));
     let key = |file: &PathBuf| Some(file.strip_prefix(&sealed).ok()?.to_str()?.to_owned());
     Ok(files
         .into_iter()
@@ -89,8 +102,12 @@ pub(super) fn size(segment: &Segment) -> Result<u64, RecordError> {
     Ok(frames + sealed_bytes)
 }
 
-/// Makes an object of each table and day. Rows become columns a piece at a time: as rows they are ten times larger.
-fn made(mut contents: Contents<'_>, path: &Path) -> Result<Vec<(Key, Vec<u8>)>, RecordError> {
+/// Makes an object of each table and day, and lists where rows of results are that are told of. Rows become columns a piece at a time: as rows they are ten times larger.
+fn made(
+    mut contents: Contents<'_>,
+    path: &Path,
+    rows: &mut Vec<RowsKey>,
+) -> Result<Vec<(Key, Vec<u8>)>, RecordError> {
     let failed = |error: ParquetError| RecordError::Unreadable {
         path: path.to_owned(),
         cause: error.to_string(),
@@ -100,6 +117,7 @@ fn made(mut contents: Contents<'_>, path: &Path) -> Result<Vec<(Key, Vec<u8>)>, 
         if kind != Kind::Row {
             continue;
         }
+        rows.extend(stored_rows(&entry));
         let object = match objects.entry((entry.table.id, day(entry.table, &entry))) {
             Slot::Occupied(slot) => slot.into_mut(),
             Slot::Vacant(slot) => {
@@ -134,6 +152,20 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     disk::write_new(path, bytes)?;
     disk::sync_parent(path)
+}
+
+/// Puts a file of rows among what is sealed. One that is gone is told of by the record, which stands all the same.
+fn link_durably(from: &Path, to: &Path) -> io::Result<()> {
+    if let Some(parent) = to.parent() {
+        disk::create_private_dirs(parent)?;
+    }
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            warn!(path = %from.display(), "rows that the record tells of are gone");
+            Ok(())
+        }
+        linked => linked.and_then(|()| disk::sync_parent(to)),
+    }
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

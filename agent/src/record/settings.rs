@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::config::RecordMode;
+pub(super) use crate::config::ResultRows;
 
 /// What the recorder must know before it opens.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Settings {
     pub spool_max_bytes: u64,
     /// Longest time that rows wait in the spool before they are sealed.
     pub seal_interval: Duration,
+    /// How many of a result's rows are kept where no policy says it.
+    pub result_rows: ResultRows,
     /// SHA-256 of the configuration.
     pub config_sha256: [u8; 32],
     /// SHA-256 of the policies.

@@ -3,13 +3,16 @@
 //! ```text
 //! <state_dir>/spool/lock                 held by the process that records
 //! <state_dir>/spool/last-chain           the chain that was begun last
+//! <state_dir>/spool/kept-rows/<session>  whose rows are kept, for the next process
 //! <state_dir>/spool/<chain>/<n>.wal      frames
 //! <state_dir>/spool/<chain>/<n>.sealed/  the same rows as the store's objects, under their keys
+//! <state_dir>/spool/<chain>/<id>.rows    rows of a part of a result, until a segment that tells of them is sealed
 //! ```
 //!
 //! A `.wal` goes when the store has all objects of its `.sealed`, and the `.sealed` goes after it: as long as there is a
 //! `.sealed`, its bytes are what is stored and nothing is encoded again.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -21,6 +24,7 @@ use tracing::warn;
 
 use super::disk;
 use super::error::RecordError;
+use super::rows;
 
 /// The spool's folder, held by this process alone.
 #[derive(Debug)]
@@ -139,6 +143,7 @@ impl Spool {
             for name in names(&folder)? {
                 match number_of(&name) {
                     Some(number) => numbers.push(number),
+                    None if rows::is_rows(&name) => {}
                     None => {
                         warn!(path = %folder.join(&name).display(), "left an unknown file in the spool alone")
                     }
@@ -157,6 +162,20 @@ impl Spool {
             }));
         }
         Ok(segments)
+    }
+
+    /// Removes files of rows that nothing of what earlier processes left tells of, and counts the bytes of the others.
+    pub(super) fn remove_orphans(&self, told: &BTreeSet<String>) -> Result<u64, RecordError> {
+        let mut left_bytes = 0;
+        for chain in names(&self.root)? {
+            let folder = self.root.join(&chain);
+            if uuid::Uuid::try_parse(&chain).is_ok() && folder.is_dir() {
+                let is_told = |name: &str| told.contains(name);
+                left_bytes += rows::remove_orphans(&folder, is_told)
+                    .map_err(disk::failed("tidy", &folder))?;
+            }
+        }
+        Ok(left_bytes)
     }
 
     /// Counts bytes in or out of the spool.

@@ -16,6 +16,7 @@ use super::digest::sha256;
 use super::disk;
 use super::error::RecordError;
 use super::object::Key;
+use super::rows::RowsKey;
 
 /// How the keys of claims begin (`claim`); they are beside the record and no part of it.
 pub(super) const CLAIMS: &str = "identity/claims/";
@@ -41,6 +42,8 @@ pub(crate) struct Found {
 pub(crate) struct Listing {
     /// What may be believed, in the order of the keys.
     pub(crate) found: Vec<Found>,
+    /// Rows of results, whose bytes were not looked at.
+    pub(crate) rows: Vec<(RowsKey, PathBuf)>,
     /// What may not, and why, one line each.
     pub(crate) refused: Vec<String>,
 }
@@ -136,6 +139,11 @@ impl Store {
         for item in items {
             match item {
                 Ok(object) if object.location.as_ref().starts_with(CLAIMS) => {}
+                Ok(object) if let Some(key) = RowsKey::parse(object.location.as_ref()) => {
+                    listing
+                        .rows
+                        .push((key, self.root.join(object.location.as_ref())));
+                }
                 Ok(object) => match self.look(&object.location) {
                     Ok(found) => listing.found.push(found),
                     Err(reason) => listing

@@ -1,6 +1,7 @@
 //! The rows of a store, taken only from objects that are what their names say.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
@@ -35,6 +36,7 @@ pub enum ReadError {
 pub struct Archive {
     rows: BTreeMap<&'static str, Vec<Entry>>,
     files: Vec<Found>,
+    rows_files: BTreeMap<String, PathBuf>,
     refused: Vec<String>,
 }
 
@@ -47,6 +49,9 @@ impl Archive {
         let listing = Store::open(url)?.list()?;
         let mut archive = Self {
             refused: listing.refused,
+            rows_files: (listing.rows.into_iter())
+                .map(|(key, path)| (key.to_string(), path))
+                .collect(),
             ..Self::default()
         };
         for found in listing.found {
@@ -87,6 +92,11 @@ impl Archive {
     /// Lists the objects that were read.
     pub(super) fn files(&self) -> &[Found] {
         &self.files
+    }
+
+    /// Finds an object of rows of a result; nobody has looked at its bytes.
+    pub(super) fn rows_file(&self, key: &str) -> Option<&Path> {
+        self.rows_files.get(key).map(PathBuf::as_path)
     }
 
     /// Lists what was left out, and why, one line each.

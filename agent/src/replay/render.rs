@@ -8,20 +8,24 @@ use serde_json::Value as Json;
 
 use super::escape::terminal;
 use super::json::time;
+use super::rows::{Rows, ShownRows};
 use super::steps::{Session, Step};
 use crate::record::entry::Entry;
 use crate::record::hex;
 use crate::record::value::Value;
 
 /// Writes a session step by step.
-pub fn replay(session: &Session<'_>, out: &mut impl Write) -> io::Result<()> {
+pub fn replay(session: &Session<'_>, rows: &ShownRows<'_>, out: &mut impl Write) -> io::Result<()> {
     let began_us = header(session, out)?;
     for step in &session.steps {
         writeln!(out)?;
         let after = after(step.at_us(), began_us);
         match step {
             Step::Login(login) => self::login(login, &after, out)?,
-            Step::Statement(statement, text) => self::statement(statement, *text, &after, out)?,
+            Step::Statement(statement, text) => {
+                self::statement(statement, *text, &after, out)?;
+                self::rows(statement, rows, out)?;
+            }
             Step::Event(event) => self::event(event, &after, out)?,
         }
     }
@@ -175,6 +179,24 @@ fn statement(
         line(out, "error", &terminal(error))?;
     }
     line(out, "statement", &or_unknown(row, "statement_id"))
+}
+
+/// Writes the first rows of a statement's result, a row a line.
+fn rows(statement: &Entry, shown: &ShownRows<'_>, out: &mut impl Write) -> io::Result<()> {
+    let Rows { names, cells } = match shown.of(statement) {
+        Ok(Some(rows)) => rows,
+        Ok(None) => return Ok(()),
+        Err(error) => return line(out, "rows", &terminal(&error.to_string())),
+    };
+    let names: Vec<String> = names.iter().map(|name| terminal(name)).collect();
+    line(out, "rows", &names.join(" | "))?;
+    for row in &cells {
+        let cell =
+            |cell: &Option<String>| cell.as_deref().map_or_else(|| "NULL".to_owned(), terminal);
+        let row: Vec<String> = row.iter().map(cell).collect();
+        writeln!(out, "    > {}", row.join(" | "))?;
+    }
+    Ok(())
 }
 
 fn event(row: &Entry, after: &str, out: &mut impl Write) -> io::Result<()> {

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::archive::{Archive, ReadError};
 use super::json::object;
+use super::rows::{Rows, ShownRows};
 use crate::record::entry::Entry;
 
 /// One session with all that happened in it.
@@ -44,9 +45,9 @@ impl<'a> Step<'a> {
 }
 
 impl Session<'_> {
-    /// Gives the session as one JSON document.
+    /// Gives the session as one JSON document, with rows of results as lists of text and null.
     #[must_use]
-    pub fn to_json(&self) -> Json {
+    pub fn to_json(&self, rows: &ShownRows<'_>) -> Json {
         let mut logins = Vec::new();
         let mut statements = Vec::new();
         let mut events = Vec::new();
@@ -60,6 +61,16 @@ impl Session<'_> {
                     for column in ["sql_text", "salt", "binds", "error_text", "rewritten_sql"] {
                         if let Some(value) = said.get(column) {
                             all.insert(column.to_owned(), value.clone());
+                        }
+                    }
+                    match rows.of(statement) {
+                        Ok(Some(Rows { names, cells })) => {
+                            all.insert("result_columns".to_owned(), names.into());
+                            all.insert("result_rows".to_owned(), cells.into());
+                        }
+                        Ok(None) => {}
+                        Err(error) => {
+                            all.insert("result_rows_error".to_owned(), error.to_string().into());
                         }
                     }
                     statements.push(Json::Object(all));

@@ -32,6 +32,7 @@ fn settings(dir: &TempDir) -> Settings {
         store: format!("file://{}/it's/a store", dir.path().display()),
         spool_max_bytes: 1 << 30,
         seal_interval: Duration::from_secs(3600),
+        result_rows: crate::config::ResultRows::None,
         config_sha256: [1; 32],
         policy_bundle_sha256: [2; 32],
         proxy_version: "0.0.0".into(),
@@ -152,7 +153,7 @@ fn recorded() -> (TempDir, Archive) {
 fn told(archive: &Archive) -> String {
     let mut out = Vec::new();
     let session = session(archive, &SessionId::from_bytes(SESSION).to_string()).unwrap();
-    replay(&session, &mut out).unwrap();
+    replay(&session, &ShownRows::default(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -210,7 +211,9 @@ fn nothing_that_an_agent_wrote_reaches_the_terminal_as_a_command() {
 fn json_gives_back_what_was_said_to_the_byte() {
     let (_dir, archive) = recorded();
     let id = SessionId::from_bytes(SESSION).to_string();
-    let document = session(&archive, &id).unwrap().to_json();
+    let document = session(&archive, &id)
+        .unwrap()
+        .to_json(&ShownRows::default());
     assert_eq!(document["statements"][0]["sql_text"], HOSTILE);
     assert_eq!(document["statements"][1]["decision"], "block");
     assert_eq!(document["session"]["close_reason"], "exited 3");
@@ -249,7 +252,7 @@ fn a_beginning_of_an_id_finds_the_session_and_nothing_else_does() {
 fn views_list_each_object_by_its_quoted_path() {
     let (_dir, archive) = recorded();
     let mut sql = Vec::new();
-    views(&archive, &mut sql).unwrap();
+    views(&archive, &StoredRows::of(&archive, |_| true), &mut sql).unwrap();
     let sql = String::from_utf8(sql).unwrap();
     assert_eq!(
         sql.matches("/it''s/a store/default/v1/").count(),
@@ -263,9 +266,10 @@ fn views_of_an_empty_store_read_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let archive = Archive::read(&format!("file://{}", dir.path().display())).unwrap();
     let mut sql = Vec::new();
-    views(&archive, &mut sql).unwrap();
+    views(&archive, &StoredRows::of(&archive, |_| true), &mut sql).unwrap();
     let sql = String::from_utf8(sql).unwrap();
-    assert!(!sql.contains("read_parquet"));
+    assert!(!sql.contains("read_parquet(["));
+    assert!(sql.contains("CREATE OR REPLACE MACRO rows_of(statement_id)"));
     for view in [
         "sessions",
         "logins",

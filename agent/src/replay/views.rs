@@ -1,8 +1,10 @@
 //! The SQL that shows a store as tables in DuckDB. Pure but for the listing it is given.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::archive::Archive;
+use super::rows::StoredRows;
 use crate::record::schema::{Column, TABLES, Table, Type};
 
 /// Views over the tables: name, what it is, query.
@@ -72,7 +74,9 @@ const VIEWS: [(&str, &str, &str); 8] = [
 ];
 
 /// Writes SQL that defines the views over a store's objects, listed one by one.
-pub fn views(archive: &Archive, sql: &mut impl Write) -> io::Result<()> {
+///
+/// Rows of results have a schema a statement, so no view reads them all: `rows_of` reads those of one.
+pub fn views(archive: &Archive, rows: &StoredRows<'_>, sql: &mut impl Write) -> io::Result<()> {
     writeln!(sql, "SET TimeZone = 'UTC';")?;
     for table in TABLES {
         let name = base_name(table);
@@ -115,7 +119,26 @@ pub fn views(archive: &Archive, sql: &mut impl Write) -> io::Result<()> {
         writeln!(sql, "CREATE OR REPLACE VIEW {name} AS {query};")?;
         comment(sql, name, doc)?;
     }
-    Ok(())
+    rows_of(rows, sql)
+}
+
+/// Writes the macro that reads the rows of one statement's result; of one without rows it says so, as DuckDB says that
+/// there is no such file.
+fn rows_of(rows: &StoredRows<'_>, sql: &mut impl Write) -> io::Result<()> {
+    writeln!(sql, "SET VARIABLE icecore_rows = MAP {{")?;
+    for (number, (statement, files)) in rows.files().enumerate() {
+        let path = |file: &&Path| text(&literal_path(&file.to_string_lossy()));
+        let files: Vec<String> = files.iter().map(path).collect();
+        let comma = if number > 0 { "," } else { "" };
+        writeln!(sql, "  {comma}{}: [{}]", text(statement), files.join(", "))?;
+    }
+    writeln!(sql, "}}::MAP(VARCHAR, VARCHAR[]);")?;
+    writeln!(
+        sql,
+        "CREATE OR REPLACE MACRO rows_of(statement_id) AS TABLE SELECT * FROM read_parquet(\
+         coalesce(getvariable('icecore_rows')[statement_id::VARCHAR], ['no rows of this statement are stored']), hive_partitioning = false) \
+         ORDER BY _chunk, _row;"
+    )
 }
 
 /// Names the view of a table's rows as they are: the plain name is kept for what most questions are about.

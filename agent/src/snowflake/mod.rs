@@ -7,6 +7,7 @@ pub mod answer;
 pub mod binds;
 pub mod chunks;
 pub mod column;
+pub mod column_told;
 pub mod count;
 pub mod current;
 pub mod form;

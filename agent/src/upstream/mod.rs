@@ -327,6 +327,15 @@ impl Unmasked {
         }
     }
 
+    /// Makes it the result of a statement that was sent earlier.
+    #[cfg(test)]
+    pub(crate) fn of_earlier(self, earlier: Earlier) -> Self {
+        Self {
+            subject: Subject::Later(earlier),
+            ..self
+        }
+    }
+
     /// Makes it an answer to several statements of these kinds.
     #[cfg(test)]
     pub(crate) fn made_several(self, kinds: &[Kind]) -> Self {

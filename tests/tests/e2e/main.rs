@@ -74,6 +74,7 @@ mod request_ids;
 mod requests;
 #[cfg(test)]
 mod results;
+mod rows;
 #[cfg(test)]
 mod saml;
 #[cfg(test)]

@@ -10,9 +10,12 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 
+use super::not_kept;
+use super::part::Stored;
 use crate::id::{SessionId, StatementId};
 use crate::mask::{BrokenOff, MaskedChunk};
 use crate::record::digest::Mac;
+use crate::record::rows::{PartRows, StoredRows};
 use crate::record::{RecordError, Recorder, ResultRow, Row};
 
 /// Pieces that wait for the agent; what comes from storage waits for them, so that memory does not grow with the chunk.
@@ -85,6 +88,8 @@ pub fn deliver_chunk<C: Fn(u64) + Send>(
         pieces,
         is_whole: Arc::clone(&is_whole),
         count,
+        rows: Ok(None),
+        is_strict: false,
     };
     let reply = ChunkReply {
         pieces: reply,
@@ -109,16 +114,19 @@ struct Delivery<C> {
     is_whole: Arc<AtomicBool>,
     /// Told of the bytes of each piece that leaves.
     count: C,
+    /// What keeps the rows that leave, if any are kept.
+    rows: Result<Option<PartRows>, RecordError>,
+    /// Whether rows that cannot be kept are not delivered.
+    is_strict: bool,
 }
 
 impl<C: Fn(u64) + Send> Delivery<C> {
     async fn carry(mut self) -> Result<(), BrokenChunk> {
+        self.begin_rows();
         let carried = match self.pieces_but_last().await {
             Ok(last) => {
-                if let Some(last) = &last {
-                    self.count(last);
-                }
-                match self.record(true).await {
+                let recorded = self.record_whole(last.as_ref()).await;
+                match recorded {
                     Ok(()) => {
                         let handed = self.hand_on(last).await;
                         self.is_whole.store(handed.is_ok(), Ordering::SeqCst);
@@ -129,7 +137,8 @@ impl<C: Fn(u64) + Send> Delivery<C> {
             }
             Err(broken) => {
                 // What left already is on record; that it broke off is told below whether or not it could be recorded.
-                let recorded = self.record(false).await;
+                let kept = self.end_rows(false).await;
+                let recorded = self.record(false, kept).await;
                 recorded.map_err(BrokenChunk::from).and(Err(broken))
             }
         };
@@ -150,6 +159,7 @@ impl<C: Fn(u64) + Send> Delivery<C> {
         while let Some(piece) = self.next().await? {
             if let Some(piece) = held.replace(piece) {
                 self.hand_on(Some(piece.clone())).await?;
+                self.keep(&piece).await;
                 self.count(&piece);
             }
         }
@@ -179,11 +189,70 @@ impl<C: Fn(u64) + Send> Delivery<C> {
         }
     }
 
-    async fn record(&mut self, is_complete: bool) -> Result<(), RecordError> {
-        let chunk = self.masked.chunk();
-        let row = ResultRow {
-            session_id: Some(self.session),
-            statement_id: Some(self.statement),
+    fn begin_rows(&mut self) {
+        let keeper = self.recorder.keeper();
+        let Some(kept) = keeper.of(self.statement) else {
+            return;
+        };
+        self.is_strict = kept.is_strict();
+        self.rows = match kept.form() {
+            Some(form) => Ok(keeper.begin(&kept, self.masked.chunk().index(), form)),
+            None => Err(RecordError::Rows {
+                cause: "the form in which they come is not known".to_owned(),
+            }),
+        };
+    }
+
+    /// Has the rows of a piece kept, if any are.
+    async fn keep(&mut self, piece: &Bytes) {
+        if let Ok(Some(rows)) = &mut self.rows {
+            rows.push(piece.clone()).await;
+        }
+    }
+
+    async fn end_rows(&mut self, is_whole: bool) -> Result<Option<StoredRows>, RecordError> {
+        match std::mem::replace(&mut self.rows, Ok(None))? {
+            Some(rows) => rows.finish(is_whole).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Records the chunk with its last piece, which leaves then, unless rows must be kept that cannot be.
+    async fn record_whole(&mut self, last: Option<&Bytes>) -> Result<(), RecordError> {
+        if let Some(last) = last {
+            self.keep(last).await;
+        }
+        match self.end_rows(true).await {
+            Err(error) if self.is_strict => {
+                self.record(false, Err(error.clone())).await?;
+                Err(error)
+            }
+            kept => {
+                if let Some(last) = last {
+                    self.count(last);
+                }
+                self.record(true, kept).await
+            }
+        }
+    }
+
+    async fn record(
+        &mut self,
+        is_complete: bool,
+        kept: Result<Option<StoredRows>, RecordError>,
+    ) -> Result<(), RecordError> {
+        let (session, statement, chunk) = (self.session, self.statement, self.masked.chunk());
+        let (kept, event) = match kept {
+            Ok(kept) => (kept, None),
+            Err(error) => {
+                let event = not_kept(session, statement, chunk.index(), &error);
+                (None, Some(event))
+            }
+        };
+        let stored = Stored::of(&self.recorder, statement, kept);
+        let row = stored.tell(ResultRow {
+            session_id: Some(session),
+            statement_id: Some(statement),
             chunk_index: chunk.index(),
             source_host: Some(chunk.host().to_owned()),
             encoding: Some(self.masked.encoding().to_owned()),
@@ -193,12 +262,12 @@ impl<C: Fn(u64) + Send> Delivery<C> {
             upstream_mac: Some(self.upstream_mac.value()),
             delivered_mac: Some(self.mac.value()),
             masked_cells: i64::try_from(self.masked.masked_cells()).ok(),
-            stored: Some("none".to_owned()),
-            object_key: None,
             is_complete,
-            object_sha256: None,
-        };
-        let _receipt = self.recorder.commit(vec![Row::from(row)]).await?;
-        Ok(())
+            ..ResultRow::default()
+        });
+        let rows = event.into_iter().chain([Row::from(row)]).collect();
+        let committed = self.recorder.commit(rows).await.map(drop);
+        stored.settle(committed.as_ref().copied());
+        committed
     }
 }

@@ -1,6 +1,7 @@
 //! Stage 9: an answer becomes a reply once its end is recorded, and only a reply can be sent to the agent.
 
 mod chunk;
+mod own_rows;
 mod part;
 mod undone;
 
@@ -9,9 +10,10 @@ pub use undone::{Undone, abandon, conclude};
 
 use chrono::{DateTime, Utc};
 
-use part::Macs;
+use own_rows::NotKept;
+use part::{Macs, Stored};
 
-use crate::id::SessionId;
+use crate::id::{SessionId, StatementId};
 use crate::mask::Masked;
 use crate::policy::Refusal;
 use crate::record::event::Category;
@@ -104,19 +106,41 @@ pub async fn deliver(
     ends: Option<&Undone>,
     now: DateTime<Utc>,
 ) -> Result<Delivered, RecordError> {
-    let (subject, body, outcome) = masked.into_parts();
+    let (subject, body, mut outcome) = masked.into_parts();
     let in_progress = outcome.in_progress;
     let mut rows = Vec::new();
-    let macs = || Macs::of(recorder, &body, &outcome);
-    let part = part::row(session, subject.statement(), &body, &outcome, macs);
-    rows.extend(part.map(Row::from));
+    let mut stored = None;
+    let mut refused = None;
+    if let Some(statement) = subject.statement() {
+        let kept = match own_rows::keep(recorder, statement, &body, &outcome).await {
+            Ok(kept) => kept,
+            Err(NotKept { error, is_strict }) => {
+                rows.push(not_kept(session, statement, outcome.place, &error));
+                if is_strict {
+                    outcome.withheld = Some(error.to_string());
+                    refused = Some(error);
+                }
+                None
+            }
+        };
+        let kept = Stored::of(recorder, statement, kept);
+        let macs = || Macs::of(recorder, &body, &outcome);
+        let part = part::row(session, statement, &body, &outcome, &kept, macs);
+        rows.extend(part.map(Row::from));
+        stored = Some(kept);
+    }
     if let Some(reason) = &outcome.withheld {
         rows.push(Row::from(withheld(session, &subject, reason)));
     }
     let mut undone = None;
     match subject {
         Subject::Statement(intent) => {
-            let begun = Undone::begun(*intent).delivered(&body, &outcome, macs());
+            let begun = Undone::begun(*intent);
+            let begun = match refused {
+                // Nothing of it is delivered.
+                Some(_) => begun,
+                None => begun.delivered(&body, &outcome, Macs::of(recorder, &body, &outcome)),
+            };
             let ended = begun.ended(recorder, &outcome, now);
             undone = in_progress.then(|| ended.clone());
             rows.extend(ended.into_rows());
@@ -142,7 +166,14 @@ pub async fn deliver(
         rows.extend(waiting.clone().ended(recorder, &outcome, now).into_rows());
     }
     if !rows.is_empty() {
-        let _receipt = recorder.commit(rows).await?;
+        let committed = recorder.commit(rows).await.map(drop);
+        if let Some(stored) = stored {
+            stored.settle(committed.as_ref().copied());
+        }
+        committed?;
+    }
+    if let Some(refused) = refused {
+        return Err(refused);
     }
     Ok(Delivered {
         reply: Reply {
@@ -193,6 +224,21 @@ pub async fn deliver_refusal(
 
 /// Code of the event that a result was delivered after its statement's own reply.
 const LATER_DELIVERY: &str = "RS001";
+
+/// Code of the event that rows were to be kept and could not be.
+const NOT_KEPT: &str = "RS005";
+
+fn not_kept(session: SessionId, statement: StatementId, place: i32, error: &RecordError) -> Row {
+    Row::from(EventRow {
+        session_id: Some(session),
+        event_code: NOT_KEPT,
+        severity: Severity::Medium,
+        category: Category::Record,
+        statement_id: Some(statement),
+        detail: Some(serde_json::json!({ "chunk_index": place, "reason": error.to_string() })),
+        ..EventRow::default()
+    })
+}
 
 /// Code of the event that an answer was withheld.
 const WITHHELD: &str = "RS002";

@@ -1,12 +1,11 @@
-//! The part of a result that its reply itself holds: as a row of `results`, where some of it is masked.
+//! A part of a result as its row of `results` tells it: what is masked, what is stored, digests.
 
 use crate::id::{SessionId, StatementId};
 use crate::mask::Outcome;
-use crate::record::{Recorder, ResultRow};
+use crate::record::rows::StoredRows;
+use crate::record::settings::ResultRows;
+use crate::record::{RecordError, Recorder, ResultRow};
 use crate::snowflake::answer::Body;
-
-/// Place of a reply's own rows in the result, before those of its chunks.
-const OWN_ROWS: i32 = -1;
 
 /// Digests of an answer as it came and as it is delivered.
 #[derive(Clone, Copy, Debug)]
@@ -35,37 +34,79 @@ impl Macs {
     }
 }
 
-/// Tells of the rows that a reply itself holds; none where nothing of them is masked.
+/// What is stored of a part of a result, as its row tells it.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) word: &'static str,
+    pub(super) rows: Option<StoredRows>,
+}
+
+impl Stored {
+    /// Tells what of a statement's part is stored.
+    pub(super) fn of(
+        recorder: &Recorder,
+        statement: StatementId,
+        rows: Option<StoredRows>,
+    ) -> Self {
+        let kept = recorder.keeper().of(statement).filter(|_| rows.is_some());
+        let wanted = kept.map_or(ResultRows::None, |kept| kept.wanted());
+        Self {
+            word: wanted.word(),
+            rows,
+        }
+    }
+
+    /// Writes it into the part's row.
+    pub(super) fn tell(&self, row: ResultRow) -> ResultRow {
+        let rows = self.rows.as_ref();
+        ResultRow {
+            stored: Some(self.word.to_owned()),
+            object_key: rows.map(|rows| rows.key.to_string()),
+            object_sha256: rows.map(|rows| rows.sha256),
+            ..row
+        }
+    }
+
+    /// Leaves the rows to those who ship them, unless it is certain that the record does not tell of them.
+    pub(super) fn settle(self, outcome: Result<(), &RecordError>) {
+        let is_told = match outcome {
+            Ok(()) | Err(RecordError::Degraded { .. }) => true,
+            Err(_) => false,
+        };
+        if let Some(rows) = self.rows.filter(|_| is_told) {
+            rows.keep();
+        }
+    }
+}
+
+/// Tells of the rows that a reply itself holds; none where nothing of them is masked or stored.
 pub(super) fn row(
     session: SessionId,
-    statement: Option<StatementId>,
+    statement: StatementId,
     body: &Body,
     outcome: &Outcome,
+    stored: &Stored,
     macs: impl FnOnce() -> Macs,
 ) -> Option<ResultRow> {
     let is_masked = outcome.columns.iter().any(|column| column.masked);
-    let is_delivered = outcome.succeeded && !outcome.in_progress && outcome.withheld.is_none();
-    if !is_masked || !is_delivered {
+    let is_told = is_masked || stored.rows.is_some();
+    if !is_told || !outcome.is_delivered() {
         return None;
     }
     let Macs {
         upstream,
         delivered,
     } = macs();
-    let bytes = |text: &[u8]| i64::try_from(text.len()).ok();
-    Some(ResultRow {
+    Some(stored.tell(ResultRow {
         session_id: Some(session),
-        statement_id: statement,
-        chunk_index: outcome
-            .partition
-            .map_or(OWN_ROWS, |number| i32::try_from(number).unwrap_or(i32::MAX)),
+        statement_id: Some(statement),
+        chunk_index: outcome.place,
         rows: i64::try_from(outcome.rows_here).ok(),
-        bytes_plain: bytes(body.text()),
+        bytes_plain: i64::try_from(body.text().len()).ok(),
         upstream_mac: upstream,
         delivered_mac: Some(delivered),
         masked_cells: i64::try_from(outcome.masked_cells).ok(),
-        stored: Some("none".to_owned()),
         is_complete: true,
         ..ResultRow::default()
-    })
+    }))
 }

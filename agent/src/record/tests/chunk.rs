@@ -11,9 +11,13 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 
 use super::*;
+use crate::config::ResultRows;
 use crate::mask::mask_chunk;
+use crate::record::rows::RowsForm;
+use crate::replay::StoredRows;
 use crate::snowflake::answer::Answer;
 use crate::snowflake::chunks::Chunk;
+use crate::snowflake::column_told::ColumnTold;
 use crate::upstream::UnmaskedChunk;
 
 /// What storage sends, piece by piece; counts the pieces that were taken.
@@ -62,13 +66,21 @@ fn pieces(texts: &[&'static str]) -> Vec<io::Result<Bytes>> {
 
 /// Delivers what storage sends; gives what the agent read before the end, whether that was clean, and how it went.
 fn deliver(recorder: &Recorder, storage: Storage) -> (Vec<u8>, bool, Result<(), BrokenChunk>) {
+    deliver_of(recorder, StatementId::new(), storage)
+}
+
+fn deliver_of(
+    recorder: &Recorder,
+    statement: StatementId,
+    storage: Storage,
+) -> (Vec<u8>, bool, Result<(), BrokenChunk>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
     let masked = mask_chunk(UnmaskedChunk::of_body(chunk(), storage), None);
     let session = SessionId::from_bytes([7; 16]);
-    let (mut reply, work) = deliver_chunk(recorder, session, StatementId::new(), masked, |_| {});
+    let (mut reply, work) = deliver_chunk(recorder, session, statement, masked, |_| {});
     runtime.block_on(async {
         let read = async {
             let mut bytes = Vec::new();
@@ -204,4 +216,94 @@ fn an_agent_that_leaves_is_on_record_with_what_it_had() {
     let row = row(&place, &recorder);
     assert!(!row.is("is_complete"));
     assert!(row.int("bytes_plain").unwrap() < 50);
+}
+
+/// A statement of which all rows are kept: they have one column of text.
+fn kept(recorder: &Recorder) -> StatementId {
+    let (statement, keeper) = (StatementId::new(), recorder.keeper());
+    let session = SessionId::from_bytes([7; 16]);
+    let now = Clock::system().now();
+    keeper.keep(session, (statement, now), Some(ResultRows::Full));
+    let column = ColumnTold {
+        name: "A".to_owned(),
+        kind: "text".to_owned(),
+        ..ColumnTold::default()
+    };
+    let form = RowsForm::Json(vec![column].into());
+    keeper.of(statement).unwrap().comes_as(form);
+    statement
+}
+
+fn kept_rows(place: &Place) -> u64 {
+    let archive = place.archive();
+    let stored = StoredRows::of(&archive, |_| true);
+    assert_eq!(stored.refused(), [] as [String; 0]);
+    stored.count_for_tests()
+}
+
+#[test]
+fn rows_of_a_chunk_are_kept_as_they_leave() {
+    let place = Place::new();
+    let recorder = place.open();
+    let statement = kept(&recorder);
+    let texts = ["[\"1\"],[\"", "2\"]", ",[null]"];
+    deliver_of(&recorder, statement, Storage::of(pieces(&texts)))
+        .2
+        .unwrap();
+    let row = row(&place, &recorder);
+    assert_eq!(
+        (row.text("stored"), row.is("is_complete")),
+        (Some("full"), true)
+    );
+    assert_eq!(kept_rows(&place), 3);
+}
+
+#[test]
+fn of_a_chunk_that_breaks_off_the_rows_that_left_are_kept() {
+    let place = Place::new();
+    let recorder = place.open();
+    let statement = kept(&recorder);
+    let mut broken = pieces(&["[\"1\"],[\"2", "\"],[\"3\"]"]);
+    broken.push(Err(io::Error::other("reset")));
+    let (bytes, is_clean, _) = deliver_of(&recorder, statement, Storage::of(broken));
+    assert_eq!(
+        (bytes.as_slice(), is_clean),
+        (b"[\"1\"],[\"2".as_slice(), false)
+    );
+    let row = row(&place, &recorder);
+    assert_eq!(
+        (row.text("stored"), row.is("is_complete")),
+        (Some("full"), false)
+    );
+    assert_eq!(kept_rows(&place), 1);
+}
+
+#[test]
+fn a_chunk_whose_rows_must_be_kept_and_cannot_be_breaks_off() {
+    let mut place = Place::new();
+    place.settings.spool_max_bytes = 100_000;
+    let full = place.open();
+    full.keeper().use_up_for_tests(75_000);
+    let statement = kept(&full);
+    let texts = ["[\"1\"]", ",[\"2\"]"];
+    let (bytes, is_clean, done) = deliver_of(&full, statement, Storage::of(pieces(&texts)));
+    assert_eq!((bytes.as_slice(), is_clean), (b"[\"1\"]".as_slice(), false));
+    assert!(matches!(done, Err(BrokenChunk::Record(_))), "{done:?}");
+    let row = row(&place, &full);
+    assert_eq!(
+        (row.text("stored"), row.is("is_complete")),
+        (Some("none"), false)
+    );
+    assert_eq!(row.int("bytes_plain"), Some(5));
+    assert_eq!(place.events("RS005").len(), 1);
+    let place = Place::new();
+    let strangers = place.open();
+    let statement = kept(&strangers);
+    // What are no rows of one cell cannot be kept either.
+    let (_, is_clean, _) = deliver_of(
+        &strangers,
+        statement,
+        Storage::of(pieces(&["[\"1\",\"2\"]"])),
+    );
+    assert!(!is_clean);
 }

@@ -84,8 +84,8 @@ fn recorded(mode: PolicyMode, sql: &str) -> (Place, Entry, Vec<Entry>) {
     runtime().block_on(delivering).unwrap();
     recorder.close_blocking().unwrap();
     let archive = place.archive();
-    let finals = archive.table("statements").iter();
-    let last = finals.filter(|row| row.is("is_final")).next_back().unwrap();
+    let mut finals = archive.table("statements").iter();
+    let last = finals.rfind(|row| row.is("is_final")).unwrap();
     let (last, results) = (last.clone(), archive.table("results").to_vec());
     (place, last, results)
 }
@@ -93,9 +93,10 @@ fn recorded(mode: PolicyMode, sql: &str) -> (Place, Entry, Vec<Entry>) {
 /// Texts of a list of structs, member by member.
 fn told(row: &Entry, column: &str) -> Vec<Vec<String>> {
     let members = |value: &value::Value| {
-        let member = |place| match value.member(place) {
-            value::Value::Bool(is) => is.to_string(),
-            other => other.as_text().unwrap_or_default().to_owned(),
+        let member = |place| {
+            let member = value.member(place);
+            let truth = member.as_bool().map(|truth| truth.to_string());
+            truth.unwrap_or_else(|| member.as_text().unwrap_or_default().to_owned())
         };
         (0..4).map(member).filter(|text| !text.is_empty()).collect()
     };

@@ -4,6 +4,7 @@ mod chunk;
 mod masks;
 mod outage;
 mod recovery;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,6 +39,7 @@ impl Place {
             store: format!("file://{}", dir.path().join("store").display()),
             spool_max_bytes: 1 << 30,
             seal_interval: Duration::from_secs(3600),
+            result_rows: crate::config::ResultRows::None,
             config_sha256: [1; 32],
             policy_bundle_sha256: [2; 32],
             proxy_version: "0.0.0".into(),

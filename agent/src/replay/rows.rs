@@ -1,0 +1,164 @@
+//! Rows of results that a store holds: which files of them count, and what is in them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::Array;
+use arrow::error::ArrowError;
+use arrow::util::display::array_value_to_string;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::archive::Archive;
+use crate::record::entry::Entry;
+use crate::record::sha256_of_file;
+use crate::record::value::Value;
+
+/// The files of rows that count: of each part of a statement's result the one that was delivered last, whole if there is
+/// one. A file counts if its bytes are those of which the record tells.
+#[derive(Debug, Default)]
+pub struct StoredRows<'a> {
+    parts: BTreeMap<&'a str, BTreeMap<i64, Part<'a>>>,
+    refused: Vec<String>,
+}
+
+/// The rows that are shown with each statement.
+#[derive(Debug, Default)]
+pub struct ShownRows<'a> {
+    /// What is stored.
+    pub stored: StoredRows<'a>,
+    /// How many rows of each statement are shown.
+    pub limit: usize,
+}
+
+impl ShownRows<'_> {
+    /// Reads those of a statement; none where none are stored.
+    pub(super) fn of(&self, statement: &Entry) -> Result<Option<Rows>, ArrowError> {
+        let id = statement.text("statement_id").unwrap_or_default();
+        let is_stored = self.limit > 0 && self.stored.parts.contains_key(id);
+        is_stored
+            .then(|| self.stored.first(id, self.limit))
+            .transpose()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Part<'a> {
+    file: &'a Path,
+    row: &'a Entry,
+}
+
+impl<'a> StoredRows<'a> {
+    /// Finds those of which wanted rows of `results` tell; reads each file for its digest.
+    #[must_use]
+    pub fn of(archive: &'a Archive, is_wanted: impl Fn(&Entry) -> bool) -> Self {
+        let mut all = Self::default();
+        for row in archive.table("results") {
+            let (Some(id), Some(key)) = (row.text("statement_id"), row.text("object_key")) else {
+                continue;
+            };
+            if is_wanted(row) {
+                match look(archive, row, key) {
+                    Ok(part) => all.add(id, part),
+                    Err(reason) => all.refused.push(format!("{key}: {reason}")),
+                }
+            }
+        }
+        all
+    }
+
+    fn add(&mut self, statement: &'a str, part: Part<'a>) {
+        let place = part.row.int("chunk_index").unwrap_or_default();
+        let rank = |part: &Part<'_>| (part.row.is("is_complete"), part.row.int("ts"));
+        let parts = self.parts.entry(statement).or_default();
+        let held = parts.entry(place).or_insert(part);
+        if rank(&part) >= rank(held) {
+            *held = part;
+        }
+    }
+
+    /// Lists what does not count, and why, one line each.
+    #[must_use]
+    pub fn refused(&self) -> &[String] {
+        &self.refused
+    }
+
+    /// Counts the rows of all statements, for tests.
+    #[cfg(test)]
+    pub(crate) fn count_for_tests(&self) -> u64 {
+        let statements = self.parts.keys();
+        let counts = statements.map(|id| self.first(id, usize::MAX).unwrap().cells.len() as u64);
+        counts.sum()
+    }
+
+    /// Lists each statement's files in the order of the result's parts.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'a str, Vec<&'a Path>)> {
+        let all = self.parts.iter();
+        all.map(|(id, parts)| (*id, parts.values().map(|part| part.file).collect()))
+    }
+
+    /// Reads the first rows of a statement's result.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    fn first(&self, statement: &str, limit: usize) -> Result<Rows, ArrowError> {
+        let mut rows = Rows::default();
+        for part in self
+            .parts
+            .get(statement)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+        {
+            let left = limit.saturating_sub(rows.cells.len());
+            if left > 0 {
+                rows.read(part.file, left)?;
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn look<'a>(archive: &'a Archive, row: &'a Entry, key: &str) -> Result<Part<'a>, String> {
+    let file = archive.rows_file(key).ok_or("it is not in the store")?;
+    let found = sha256_of_file(file).map_err(|error| error.to_string())?;
+    if *row.get("object_sha256") != Value::from(found) {
+        return Err("its bytes are not those of which the record tells".to_owned());
+    }
+    Ok(Part { file, row })
+}
+
+/// Rows as text, without the columns that were added to them.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) names: Vec<String>,
+    /// A row's cells; none where there is no value.
+    pub(super) cells: Vec<Vec<Option<String>>>,
+}
+
+impl Rows {
+    fn read(&mut self, file: &Path, limit: usize) -> Result<(), ArrowError> {
+        let file =
+            File::open(file).map_err(|error| ArrowError::from_external_error(error.into()))?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let fields = reader.schema().fields().iter();
+        let names = fields.map(|field| field.name().clone());
+        // What was added stands last: the statement, the part and the row's place in it.
+        let added = 3;
+        let own = reader.schema().fields().len().saturating_sub(added);
+        self.names = names.take(own).collect();
+        for batch in reader.with_limit(limit).build()? {
+            let batch = batch?;
+            for row in 0..batch.num_rows() {
+                let columns = batch.columns().iter().take(own);
+                let cells = columns.map(|column| {
+                    let is_there = !column.is_null(row);
+                    is_there
+                        .then(|| array_value_to_string(column, row))
+                        .transpose()
+                });
+                self.cells.push(cells.collect::<Result<_, _>>()?);
+            }
+        }
+        Ok(())
+    }
+}
