@@ -18,6 +18,7 @@ pub mod web;
 pub mod id;
 pub mod clock;
 pub mod tasks;
+pub mod seal;
 
 pub mod config;
 pub mod control;

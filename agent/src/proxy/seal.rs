@@ -1,47 +1,22 @@
-//! Text that another proxy of this host is to read, and nobody else: encrypted and authenticated for one login.
+//! Text of a login that another proxy of this host is to read, and nobody else.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 use crate::id::{LoginId, SessionId};
-
-/// Leads what a session's key is derived from, so that no other use of the host's key gives it.
-const PURPOSE: &[u8] = b"icecore login 1\0";
-
-/// Why a text cannot be sealed or read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SealError {
-    /// The system gives no random bytes.
-    #[error("sealed login: expected random bytes of the system, found none")]
-    Random,
-    /// It is not of this form.
-    #[error("sealed login: expected a sealed text, found what is none")]
-    Form,
-    /// It was changed, or sealed for another login or session or by another host.
-    #[error("sealed login: expected this login's own, found another's or a changed one")]
-    Foreign,
-}
+pub(super) use crate::seal::SealError;
+use crate::seal::{Purpose, SealKey};
 
 /// Seals a text for a login; its plain form is wiped.
 pub(super) fn seal(
     host: &hmac::Key,
     (session, login): (SessionId, LoginId),
-    mut text: Zeroizing<Vec<u8>>,
+    text: Zeroizing<Vec<u8>>,
 ) -> Result<String, SealError> {
-    let mut sealed = [0; NONCE_LEN].to_vec();
-    SystemRandom::new()
-        .fill(&mut sealed)
-        .map_err(|_| SealError::Random)?;
-    let nonce = Nonce::try_assume_unique_for_key(&sealed).map_err(|_| SealError::Form)?;
-    let tag = key(host, session)?
-        .seal_in_place_separate_tag(nonce, Aad::from(login.as_bytes()), &mut text)
-        .map_err(|_| SealError::Form)?;
-    sealed.extend_from_slice(&text);
-    sealed.extend_from_slice(tag.as_ref());
+    let key = SealKey::of(host, Purpose::Login, session)?;
+    let sealed = key.seal(login.as_bytes(), text)?;
     Ok(URL_SAFE_NO_PAD.encode(sealed))
 }
 
@@ -51,26 +26,11 @@ pub(super) fn unseal(
     (session, login): (SessionId, LoginId),
     sealed: &str,
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let mut bytes = Zeroizing::new(
-        URL_SAFE_NO_PAD
-            .decode(sealed)
-            .map_err(|_| SealError::Form)?,
-    );
-    let (nonce, text) = bytes
-        .split_at_mut_checked(NONCE_LEN)
-        .ok_or(SealError::Form)?;
-    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Form)?;
-    let plain = key(host, session)?
-        .open_in_place(nonce, Aad::from(login.as_bytes()), text)
-        .map_err(|_| SealError::Foreign)?;
-    Ok(Zeroizing::new(plain.to_vec()))
-}
-
-/// Derives a session's key. One key takes few texts, so that their random nonces do not meet (NIST SP 800-38D, 8.3).
-fn key(host: &hmac::Key, session: SessionId) -> Result<LessSafeKey, SealError> {
-    let derived = hmac::sign(host, &[PURPOSE, session.as_bytes()].concat());
-    let key = UnboundKey::new(&AES_256_GCM, derived.as_ref()).map_err(|_| SealError::Form)?;
-    Ok(LessSafeKey::new(key))
+    let key = SealKey::of(host, Purpose::Login, session)?;
+    let sealed = URL_SAFE_NO_PAD
+        .decode(sealed)
+        .map_err(|_| SealError::Form)?;
+    key.unseal(login.as_bytes(), &sealed)
 }
 
 #[cfg(test)]
