@@ -50,12 +50,17 @@ pub(super) struct Definitions {
 
 impl Ledger {
     /// Learns where the rows of a statement's result will come from.
-    pub(super) fn learn(&mut self, statement: StatementId, origins: Origins, as_of: u64) {
+    pub(super) fn learn(
+        &mut self,
+        statement: StatementId,
+        origins: impl Into<Arc<Origins>>,
+        as_of: u64,
+    ) {
+        let origins = origins.into();
         let bytes = bytes_of(&origins);
         if bytes > ONE_MAX_BYTES {
             return;
         }
-        let origins = Arc::new(origins);
         let entry = Entry {
             origins,
             as_of,

@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ pub(super) enum Line {
         statement: StatementId,
         kind: Kind,
         plan: Plan,
-        origins: Option<Origins>,
+        origins: Option<Arc<Origins>>,
     },
     /// Nothing of it leaves by any way.
     Withheld {

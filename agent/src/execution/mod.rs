@@ -21,6 +21,7 @@ mod scan;
 mod table;
 mod usage_file;
 mod usages;
+mod writer;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,8 @@
 //! What the registry knows of where results come from: noted when statements are sent, and kept for the next proxy.
+//!
+//! A fact gets its place among the others while all is held that it is read from, and a thread writes them in that order.
+//! That a query was compared may be lost: the next proxy does not know it then. What takes belief back (a query is
+//! withheld, an object is defined anew) is in the file before whoever learnt it goes on.
 
 use std::collections::HashMap;
 use std::path::{Path as FilePath, PathBuf};
@@ -9,6 +13,7 @@ use super::ledger::{Definitions, Ledger, defined};
 use super::ledger_file::{LedgerFile, Line};
 use super::query::{Conclusion, Known, QueryRef, Realm, Standing};
 use super::registry::Registry;
+use super::writer::{Told, Writer};
 use crate::id::{SessionId, StatementId};
 use crate::snowflake::answer::Form;
 use crate::statement::{Origins, Statement};
@@ -16,7 +21,10 @@ use crate::upstream::Earlier;
 
 /// What all sessions' results come from.
 #[derive(Debug, Default)]
-pub(super) struct Recalled(Mutex<All>);
+pub(super) struct Recalled {
+    all: Mutex<All>,
+    writer: Writer,
+}
 
 #[derive(Debug, Default)]
 struct All {
@@ -27,21 +35,85 @@ struct All {
 #[derive(Debug, Default)]
 struct OfSession {
     ledger: Ledger,
-    file: Option<LedgerFile>,
+    file: Option<Arc<Mutex<LedgerFile>>>,
+}
+
+impl All {
+    fn file_of(&self, session: SessionId) -> Option<Arc<Mutex<LedgerFile>>> {
+        self.sessions.get(&session)?.file.clone()
+    }
+
+    /// Gives where the rows of a compared query's result come from; `None` if that is not known.
+    fn origins(&self, query: QueryRef<'_>, known: &Known) -> Option<Arc<Origins>> {
+        let ledger = &self.sessions.get(&query.session)?.ledger;
+        let (statement, account) = (known.earlier.statement, &query.realm.account);
+        let found = ledger.recall(statement, account, &self.definitions);
+        found.cloned()
+    }
 }
 
 impl Recalled {
     fn all(&self) -> MutexGuard<'_, All> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.all)
+    }
+
+    /// Has a session's file say what may be lost.
+    fn add(&self, file: Arc<Mutex<LedgerFile>>, line: Line) {
+        if !self.writer.offer(move || locked(&file).add(&line)) {
+            tracing::debug!("a result is not kept for the next proxy: too many wait to be written");
+        }
+    }
+
+    /// Has files say what takes belief back.
+    fn take_back(&self, files: Vec<Arc<Mutex<LedgerFile>>>, lines: Vec<Line>) -> TakenBack {
+        let to = files.clone();
+        let told = self.writer.put(move || {
+            for file in to {
+                let mut file = locked(&file);
+                lines.iter().for_each(|line| file.add(line));
+            }
+        });
+        TakenBack { files, told }
+    }
+
+    #[cfg(test)]
+    pub(super) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Waits until all that was handed to the thread is written.
+    #[cfg(test)]
+    pub(super) fn written(&self) {
+        assert!(self.writer.put(|| {}).wait());
     }
 
     /// Forgets a session, on disk too.
     pub(super) fn forget_session(&self, session: SessionId) {
         let gone = self.all().sessions.remove(&session);
-        if let Some(mut file) = gone.and_then(|gone| gone.file) {
-            file.remove();
+        if let Some(file) = gone.and_then(|gone| gone.file) {
+            locked(&file).remove();
         }
     }
+}
+
+/// Belief that is being taken back.
+#[must_use]
+struct TakenBack {
+    files: Vec<Arc<Mutex<LedgerFile>>>,
+    told: Told,
+}
+
+impl TakenBack {
+    /// Waits until the files say so; those that may not are removed.
+    fn wait(self) {
+        if !self.told.wait() {
+            self.files.iter().for_each(|file| locked(file).remove());
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Registry {
@@ -67,14 +139,10 @@ impl Registry {
         let Standing::Compared(known) = self.find(query)?.standing else {
             return None;
         };
-        let all = self.recalled().all();
-        let ledger = &all.sessions.get(&query.session)?.ledger;
-        let (statement, account) = (known.earlier.statement, &query.realm.account);
-        let found = ledger.recall(statement, account, &all.definitions);
-        found.cloned()
+        self.recalled().all().origins(query, &known)
     }
 
-    /// Notes what a statement defines anew.
+    /// Notes what a statement defines anew, on disk too.
     pub fn define(&self, account: &str, effect: &Effect) {
         let defined = defined(effect);
         if defined.is_empty() {
@@ -86,16 +154,18 @@ impl Registry {
             definitions,
         } = &mut *all;
         let account: Arc<str> = Arc::from(account);
-        for path in defined {
-            definitions.note(&account, &path);
-            let line = Line::Defined {
-                account: account.to_string(),
-                path,
-            };
-            for file in sessions.values_mut().filter_map(|of| of.file.as_mut()) {
-                file.add(&line);
-            }
+        for path in &defined {
+            definitions.note(&account, path);
         }
+        let files: Vec<_> = sessions.values().filter_map(|of| of.file.clone()).collect();
+        let line = |path| Line::Defined {
+            account: account.to_string(),
+            path,
+        };
+        let lines = defined.into_iter().map(line).collect();
+        let told = self.recalled().take_back(files, lines);
+        drop(all);
+        told.wait();
     }
 
     /// Begins to keep a session's results for the next proxy, and takes up what one before kept.
@@ -116,7 +186,7 @@ impl Registry {
             .sessions
             .entry(session)
             .or_default()
-            .file = Some(file);
+            .file = Some(Arc::new(Mutex::new(file)));
     }
 
     fn take_up(&self, session: SessionId, line: Line) {
@@ -168,18 +238,28 @@ impl Registry {
         let named = children.chain(conclusion.query_id).chain([query.query_id]);
         for query_id in named {
             let query = QueryRef { query_id, ..query };
-            if let Some(line) = self.line_of(query) {
-                let mut all = self.recalled().all();
-                let of_session = all.sessions.get_mut(&query.session);
-                if let Some(file) = of_session.and_then(|of| of.file.as_mut()) {
-                    file.add(&line);
+            // What is defined anew, or withheld, from here on is behind this in the file.
+            let all = self.recalled().all();
+            let Some((line, file)) = self.line_of(query, &all).zip(all.file_of(query.session))
+            else {
+                continue;
+            };
+            let told = match line {
+                Line::Compared { .. } => {
+                    self.recalled().add(file, line);
+                    continue;
                 }
-            }
+                Line::Withheld { .. } | Line::Defined { .. } => {
+                    self.recalled().take_back(vec![file], vec![line])
+                }
+            };
+            drop(all);
+            told.wait();
         }
     }
 
     /// Writes down how a query stands; results of the SQL API are asked for in a form of their own, and are not kept.
-    fn line_of(&self, query: QueryRef<'_>) -> Option<Line> {
+    fn line_of(&self, query: QueryRef<'_>, all: &All) -> Option<Line> {
         let sent = self.find(query)?;
         let account = query.realm.account.to_string();
         let party = query.realm.party().cloned();
@@ -190,8 +270,8 @@ impl Registry {
                 query_id: known.query_id,
                 statement: known.earlier.statement,
                 kind: known.earlier.kind,
+                origins: all.origins(query, &known),
                 plan: known.earlier.plan,
-                origins: self.origins(query).map(|origins| Origins::clone(&origins)),
             }),
             (Standing::Withheld, _) => Some(Line::Withheld {
                 account,

@@ -1,8 +1,11 @@
 //! Where request ids and query ids lead, from a statement's start until its session ends.
 
+use std::path::Path;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::*;
 use crate::execution::query::{Realm, Standing};
@@ -390,4 +393,61 @@ fn a_batch_that_was_compared_counts_each_part_once() {
         let sent = named.registry.find(id).unwrap();
         assert!(matches!(sent.standing, Standing::Compared(_)), "{sent:?}");
     }
+}
+
+/// Has the next proxy take up what a registry kept of a session.
+fn next(folder: &Path, session: SessionId) -> Registry {
+    let registry = Registry::default();
+    registry.keep_results(folder, session);
+    registry
+}
+
+fn kept() -> (TempDir, Named) {
+    let (folder, named) = (TempDir::new().unwrap(), Named::new());
+    let session = named.execution.session();
+    named.registry.keep_results(folder.path(), session);
+    (folder, named)
+}
+
+#[test]
+fn what_takes_belief_back_is_kept_before_it_is_told() {
+    let (folder, named) = kept();
+    let of = query(named.execution.session(), named.query_id);
+    let standing = || {
+        let sent = next(folder.path(), of.session).find(of);
+        sent.map(|sent| sent.standing)
+    };
+    assert!(standing().is_none());
+    named.conclude(ROWS);
+    named.registry.recalled().written();
+    assert!(matches!(standing(), Some(Standing::Compared(_))));
+
+    let is_behind = Arc::new(AtomicBool::new(false));
+    let ahead = Arc::clone(&is_behind);
+    let _told = named.registry.recalled().writer().put(move || {
+        (0..10_000).for_each(|_| std::thread::yield_now());
+        ahead.store(true, Ordering::SeqCst);
+    });
+    named.conclude(OTHER_KIND);
+    assert!(is_behind.load(Ordering::SeqCst));
+    assert!(matches!(standing(), Some(Standing::Withheld)));
+}
+
+#[test]
+fn where_too_many_wait_a_result_is_unknown_to_the_next_proxy_and_nobody_waits() {
+    let (folder, named) = kept();
+    let of = query(named.execution.session(), named.query_id);
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let writer = named.registry.recalled().writer();
+    let _told = writer.put(move || wait.recv().unwrap());
+    while writer.offer(|| {}) {}
+    named.conclude(ROWS);
+    go_on.send(()).unwrap();
+    named.registry.recalled().written();
+    assert!(next(folder.path(), of.session).find(of).is_none());
+    // It was not kept, so there is nothing to take back; another answer tells of it again.
+    named.conclude(ROWS);
+    named.registry.recalled().written();
+    let sent = next(folder.path(), of.session).find(of).unwrap();
+    assert!(matches!(sent.standing, Standing::Compared(_)));
 }
