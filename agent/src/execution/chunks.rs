@@ -2,11 +2,26 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::Meter;
+use super::chunk_file::{ChunkFile, KeptBy};
+use super::writer::Writer;
 use crate::id::{SessionId, StatementId};
 use crate::mask::Masking;
 use crate::snowflake::chunks::{CHUNKS_MAX, Chunk, ChunkId, NamedChunk};
+
+/// Longest wait of an answer until its chunks are kept for the next proxy; then it leaves all the same.
+const KEPT_WITHIN: Duration = Duration::from_secs(2);
+
+/// The SHA-256 digest of a chunk's name: a look-up's time says nothing of the name itself.
+pub(super) type Name = [u8; 32];
+
+/// The chunks that one answer named.
+pub(super) type Named = Vec<(Name, Arc<Handle>)>;
 
 /// A chunk that a session may fetch, as often as its address is good at storage.
 #[derive(Debug)]
@@ -38,18 +53,37 @@ pub enum Sought {
 #[derive(Debug, Default)]
 pub struct Chunks {
     tables: Mutex<Tables>,
+    files: Mutex<HashMap<SessionId, Arc<Mutex<ChunkFile>>>>,
+    writer: Writer,
 }
 
 #[derive(Debug, Default)]
 struct Tables {
-    /// Names are kept as digests, so that a look-up's time says nothing of them.
-    by_name: HashMap<[u8; 32], (SessionId, Arc<Handle>)>,
-    of_session: HashMap<SessionId, VecDeque<[u8; 32]>>,
+    by_name: HashMap<Name, (SessionId, Arc<Handle>)>,
+    of_session: HashMap<SessionId, VecDeque<Name>>,
+}
+
+impl Tables {
+    /// Takes in what an answer named; the oldest of the session make room.
+    fn take_in(&mut self, session: SessionId, named: &[(Name, Arc<Handle>)]) {
+        let names = self.of_session.entry(session).or_default();
+        for (name, handle) in named {
+            self.by_name.insert(*name, (session, Arc::clone(handle)));
+            names.push_back(*name);
+            if names.len() > CHUNKS_MAX
+                && let Some(oldest) = names.pop_front()
+            {
+                self.by_name.remove(&oldest);
+            }
+        }
+    }
 }
 
 impl Chunks {
-    /// Takes in what an answer named; the oldest of the session make room.
-    pub fn keep(
+    /// Takes in what an answer named, and keeps it for the next proxy; the oldest of the session make room.
+    ///
+    /// Chunks that cannot be kept are as good as any until this proxy ends, so no answer is refused for that.
+    pub async fn keep(
         &self,
         meter: &Meter,
         session: SessionId,
@@ -60,14 +94,7 @@ impl Chunks {
         let Some(statement) = statement.filter(|_| !named.is_empty()) else {
             return;
         };
-        let mut tables = self.tables();
-        let Tables {
-            by_name,
-            of_session,
-        } = &mut *tables;
-        let names = of_session.entry(session).or_default();
-        for NamedChunk { id, chunk } in named {
-            let name = digest(&id);
+        let handle = |NamedChunk { id, chunk }| {
             let handle = Handle {
                 statement,
                 account: account.to_owned(),
@@ -75,12 +102,38 @@ impl Chunks {
                 chunk,
                 masking: masking.clone(),
             };
-            by_name.insert(name, (session, Arc::new(handle)));
-            names.push_back(name);
-            if names.len() > CHUNKS_MAX
-                && let Some(oldest) = names.pop_front()
-            {
-                by_name.remove(&oldest);
+            (digest(&id), Arc::new(handle))
+        };
+        let named: Named = named.into_iter().map(handle).collect();
+        self.tables().take_in(session, &named);
+        let Some(file) = self.files().get(&session).map(Arc::clone) else {
+            return;
+        };
+        let (done, told) = oneshot::channel();
+        // It is told below, without holding up a core.
+        let _told = self.writer.put(move || {
+            locked(&file).add(&named);
+            // Whoever waited may have given up.
+            let _given_up = done.send(());
+        });
+        if timeout(KEPT_WITHIN, told).await.is_err() {
+            tracing::warn!(%session, %statement, "chunks are not kept yet; a restart of the proxy would lose them");
+        }
+    }
+
+    /// Begins to keep a session's chunks for the next proxy, and takes up what one before kept.
+    pub fn keep_for_next(&self, by: KeptBy<'_>, session: SessionId) {
+        match ChunkFile::open(by, session) {
+            Ok((file, kept)) => {
+                for named in kept {
+                    self.tables().take_in(session, &named);
+                }
+                let file = Arc::new(Mutex::new(file));
+                self.files().insert(session, file);
+            }
+            Err(error) => {
+                let folder = by.folder.display();
+                tracing::warn!(%session, %folder, %error, "chunks are not kept for the next proxy");
             }
         }
     }
@@ -95,20 +148,33 @@ impl Chunks {
         }
     }
 
-    /// Lets go of all chunks of a session.
+    /// Lets go of all chunks of a session, on disk too.
     pub fn forget_session(&self, session: SessionId) {
         let mut tables = self.tables();
         for name in tables.of_session.remove(&session).unwrap_or_default() {
             tables.by_name.remove(&name);
         }
+        drop(tables);
+        let file = self.files().remove(&session);
+        if let Some(file) = file {
+            locked(&file).remove();
+        }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.tables)
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Mutex<ChunkFile>>>> {
+        locked(&self.files)
     }
 }
 
-fn digest(id: &ChunkId) -> [u8; 32] {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn digest(id: &ChunkId) -> Name {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, id.as_bytes()).as_ref());
     bytes
@@ -137,13 +203,14 @@ mod tests {
             .1
     }
 
-    #[test]
-    fn a_name_is_good_in_its_session_and_as_long_as_that() {
+    #[tokio::test]
+    async fn a_name_is_good_in_its_session_and_as_long_as_that() {
         let (chunks, named) = (Chunks::default(), named(2));
         let (session, statement) = (SessionId::new(), StatementId::new());
         let id = named[1].id;
         let meter = meter(session);
-        chunks.keep(&meter, session, Some(statement), "ACME", (named, None));
+        let kept = chunks.keep(&meter, session, Some(statement), "ACME", (named, None));
+        kept.await;
         for _ in 0..2 {
             let Sought::Handle(found) = chunks.find(session, &id) else {
                 panic!()
@@ -162,21 +229,17 @@ mod tests {
         assert!(matches!(chunks.find(session, &id), Sought::Unknown));
     }
 
-    #[test]
-    fn the_oldest_make_room() {
+    #[tokio::test]
+    async fn the_oldest_make_room() {
         let (chunks, session) = (Chunks::default(), SessionId::new());
         let statement = Some(StatementId::new());
         let first = named(2);
         let (oldest, next) = (first[0].id, first[1].id);
         let meter = meter(session);
-        chunks.keep(&meter, session, statement, "ACME", (first, None));
-        chunks.keep(
-            &meter,
-            session,
-            statement,
-            "ACME",
-            (named(CHUNKS_MAX - 1), None),
-        );
+        for named in [first, named(CHUNKS_MAX - 1)] {
+            let kept = chunks.keep(&meter, session, statement, "ACME", (named, None));
+            kept.await;
+        }
         assert!(matches!(chunks.find(session, &oldest), Sought::Unknown));
         assert!(matches!(chunks.find(session, &next), Sought::Handle(_)));
     }

@@ -147,7 +147,8 @@ impl Stages {
         }
         let account = &to.realm.account;
         self.chunks
-            .keep(to.meter, to.session, statement, account, chunks);
+            .keep(to.meter, to.session, statement, account, chunks)
+            .await;
         Ok(Delivered {
             reply,
             withdrawn,

@@ -4,6 +4,7 @@
 //! another connection withdraws it.
 
 mod catalogues;
+mod chunk_file;
 mod chunks;
 mod context;
 mod delivery;
@@ -35,6 +36,7 @@ use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 
 pub use catalogues::Catalogues;
+pub use chunk_file::KeptBy;
 pub use chunks::{Chunks, Handle, Sought};
 pub use context::{Context, Turn};
 pub use delivery::{Delivered, Fetched, Look, Recipient, Way};

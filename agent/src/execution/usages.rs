@@ -130,10 +130,15 @@ impl Usages {
     /// Gives what counts a principal's use in a session.
     #[must_use]
     pub fn meter(self: &Arc<Self>, session: SessionId, principal: &Principal) -> Meter {
+        self.meter_of(session, &principal.identity().name())
+    }
+
+    /// As `meter`, for a principal whose name an earlier proxy kept.
+    pub(super) fn meter_of(self: &Arc<Self>, session: SessionId, principal: &str) -> Meter {
         Meter {
             usages: Arc::clone(self),
             session,
-            principal: Arc::from(principal.identity().name()),
+            principal: Arc::from(principal),
         }
     }
 
@@ -254,6 +259,11 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// Names the principal.
+    pub(super) fn principal(&self) -> &str {
+        &self.principal
+    }
+
     /// Has a statement judged by what was used before it, and counts it before the next of its session or principal is
     /// judged. Whoever judges long holds up nobody else.
     pub async fn judge(

@@ -46,7 +46,7 @@ enum Pieces {
 pub fn mask_chunk(unmasked: UnmaskedChunk, masking: Option<Masking>) -> MaskedChunk {
     let masker = masking.map(|masking| Masker {
         columns: masking.columns,
-        pieces: match masking.form {
+        pieces: match masking.kept.form {
             ChunkForm::Json => Pieces::Json(Rows::default()),
             ChunkForm::Arrow => Pieces::Arrow(Box::default()),
         },

@@ -11,9 +11,9 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 
 use super::*;
-use crate::mask::HashKeys;
-use crate::mask::treatment::Treatment;
-use crate::policy::Transform;
+use crate::id::SessionId;
+use crate::mask::{HashKeys, KeptMasking};
+use crate::policy::{Plan, Planned, Transform};
 use crate::snowflake::answer::Answer;
 use crate::snowflake::column::ColumnType;
 
@@ -27,13 +27,17 @@ fn chunk(rows: u32) -> Chunk {
 }
 
 fn masking(form: ChunkForm) -> Masking {
-    let keyed = HashKeys::for_tests().of(crate::id::SessionId::new());
-    let fixed = Transform::read("fixed:-").unwrap();
-    let treatment = Treatment::new(&fixed, ColumnType::Text, keyed);
-    Masking {
-        columns: Arc::from([Some(treatment), None]),
+    let planned = |mask: Option<&str>| Planned {
+        name: None,
+        origins: [].into(),
+        mask: mask.map(|mask| Transform::read(mask).unwrap()),
+    };
+    let kept = KeptMasking {
+        plan: Plan::new(vec![planned(Some("fixed:-")), planned(None)]),
+        types: [ColumnType::Text; 2].into(),
         form,
-    }
+    };
+    Masking::restore(kept, &HashKeys::for_tests(), SessionId::new()).unwrap()
 }
 
 /// Gives what leaves of a chunk, and why it broke off.

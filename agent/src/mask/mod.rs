@@ -10,6 +10,7 @@ mod column;
 mod detect;
 mod doubt;
 mod guard;
+mod kept;
 mod keys;
 mod outcome;
 mod plan;
@@ -26,6 +27,7 @@ mod words;
 use std::sync::Arc;
 
 pub use chunk::{BrokenOff, MaskedChunk, mask_chunk};
+pub use kept::KeptMasking;
 pub use keys::HashKeys;
 pub use outcome::{Aftermath, Ended, Outcome};
 pub use result::{ChunkForm, Masking};

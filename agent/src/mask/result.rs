@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::detect::may_hold_minted;
+use super::kept::KeptMasking;
 use super::plan::{Settled, shape};
 use super::rows::{Treatments, mask_list};
 use super::stream::mask_stream;
@@ -20,7 +22,7 @@ use crate::snowflake::json::Object;
 const ROWS: [&str; 3] = ["rowset", "rowsetBase64", "chunks"];
 
 /// How the chunks of a result are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChunkForm {
     /// Rows of JSON joined by commas.
     Json,
@@ -32,7 +34,8 @@ pub enum ChunkForm {
 #[derive(Clone, Debug)]
 pub struct Masking {
     pub(super) columns: Arc<Treatments>,
-    pub(super) form: ChunkForm,
+    /// What the treatments were made from.
+    pub(super) kept: KeptMasking,
 }
 
 /// What was made of an answer's own rows.
@@ -98,7 +101,11 @@ pub(super) fn mask_data(
         }
         Some(Masking {
             columns: Arc::clone(&columns),
-            form,
+            kept: KeptMasking {
+                plan: plan.clone(),
+                types: Arc::clone(&types),
+                form,
+            },
         })
     } else {
         None
@@ -224,7 +231,7 @@ fn announce(data: &mut Object, columns: &Treatments) -> Result<(), Uncertain> {
     set(data, "chunks", &chunks)
 }
 
-fn set<T: serde::Serialize + ?Sized>(
+fn set<T: Serialize + ?Sized>(
     object: &mut Object,
     member: &str,
     value: &T,

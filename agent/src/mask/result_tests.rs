@@ -129,7 +129,7 @@ fn chunks_are_announced_as_large_as_they_may_become() {
     );
     let (named, masking) = masked.take_chunks();
     assert_eq!(named.len(), 1);
-    assert_eq!(masking.unwrap().form, ChunkForm::Json);
+    assert_eq!(masking.unwrap().kept.form, ChunkForm::Json);
 }
 
 #[test]

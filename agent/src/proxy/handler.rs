@@ -19,6 +19,7 @@ use crate::control::sign_in::{SignInCall, SignInOutcome};
 use crate::control::{
     FreshToken, KeptLogin, SessionEnd, SessionFacts, SessionHandler, SessionSummary, Settled,
 };
+use crate::execution::KeptBy;
 use crate::record::{Phase, Row, SessionRow};
 use crate::statement::STACK_BYTES;
 
@@ -105,6 +106,13 @@ impl SessionHandler for Handler {
         tracing::info!(session = %session.id(), "session opened");
         let results = shared.config.daemon.run_dir.join("results");
         shared.stages.registry.keep_results(&results, session.id());
+        let chunks = KeptBy {
+            folder: &shared.config.daemon.run_dir.join("chunks"),
+            host: &shared.seal_key,
+            hash_keys: &shared.stages.hash_keys,
+            usages,
+        };
+        shared.stages.chunks.keep_for_next(chunks, session.id());
         shared.sessions.insert(session);
         Ok(())
     }

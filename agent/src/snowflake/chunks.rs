@@ -114,11 +114,11 @@ impl fmt::Debug for ChunkId {
 /// What fetches one chunk from storage.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    index: i32,
-    rows: Option<i64>,
-    host: String,
-    url: Secret,
-    headers: Arc<[(String, Secret)]>,
+    pub(super) index: i32,
+    pub(super) rows: Option<i64>,
+    pub(super) host: String,
+    pub(super) url: Secret,
+    pub(super) headers: Arc<[(String, Secret)]>,
 }
 
 impl Chunk {
@@ -219,7 +219,7 @@ fn read(
 
 /// Finds the host of an address that storage may be asked under: `https`, a name with a dot whose last part begins with
 /// a letter (so no address in digits), port 443, no user, no fragment.
-fn host_of(url: &str) -> Option<String> {
+pub(super) fn host_of(url: &str) -> Option<String> {
     let rest = url.strip_prefix("https://")?;
     if !url.bytes().all(|byte| byte.is_ascii_graphic()) || url.contains(['#', '\\']) {
         return None;

@@ -2,8 +2,10 @@
 //!
 //! Source: protocol reference sections 5.2 to 5.4.
 
+use serde::{Deserialize, Serialize};
+
 /// A column's type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ColumnType {
     /// A decimal number; cells of Arrow are whole numbers of 10^-scale.
     Fixed {

@@ -14,6 +14,7 @@ pub mod form;
 mod granted;
 pub mod gzip;
 pub mod json;
+pub mod kept_chunks;
 pub mod login;
 pub mod parameters;
 pub mod query;

@@ -325,6 +325,54 @@ tell('down', **ask(paths[0]))
     Ok(())
 }
 
+/// Drivers that are refused by storage ask for the result again, by its id, and get fresh names.
+#[test]
+fn a_result_whose_addresses_are_over_is_asked_for_again_and_has_fresh_ones() -> Result<()> {
+    let mut plan = chunked(8000);
+    plan.tuning.chunk_url_seconds = 0;
+    let mut world = World::start(&plan)?;
+    let piece = format!(
+        "{NAMED}
+def refreshed():
+    import requests
+    at = f\"https://{{HOST}}/queries/{{data['queryId']}}/result\"
+    again = requests.get(at, headers={{'Authorization': f'Snowflake Token=\"{{c.rest.token}}\"', 'Accept': 'application/snowflake'}}).json()
+    return [chunk['url'].removeprefix(f'https://{{HOST}}') for chunk in again['data']['chunks']]
+c, data, paths = named()
+tell('over', **ask(paths[0]))
+pause()
+tell('still over', **ask(paths[0]))
+fresh = refreshed()
+tell('names', old=paths, fresh=fresh)
+tell('fresh', **ask(fresh[0]))
+"
+    );
+    let mut driver = piece::start(&world, Generation::Four, &piece)?;
+    assert_eq!(driver.expect("over")?["status"], 403);
+    driver.expect("pause")?;
+    world.gate.tune(chunked(8000).tuning)?;
+    // A proxy that has the statement's reply still gives that; the next one asks Snowflake.
+    world.replace_proxy()?;
+    driver.go_on()?;
+    let over = driver.expect("still over")?;
+    assert_eq!(over["status"], 403, "{over}");
+    let names = driver.expect("names")?;
+    let of = |key: &str| names[key].as_array().cloned().unwrap_or_default();
+    assert_eq!(of("old").len(), of("fresh").len(), "{names}");
+    assert!(
+        of("fresh").iter().all(|name| !of("old").contains(name)),
+        "{names}"
+    );
+    let fresh = driver.expect("fresh")?;
+    assert_eq!(
+        (&fresh["status"], &fresh["clean"]),
+        (&json!(200), &json!(true)),
+        "{fresh}"
+    );
+    assert!(fresh["text"].to_string().contains("6666"), "{fresh}");
+    Ok(())
+}
+
 /// The spool is filled to its limit while the store takes nothing: no delivery ends cleanly that is not on record.
 /// Fills the spool until not even a short statement fits, which refuses one of each size.
 const FILL: &str = r#"

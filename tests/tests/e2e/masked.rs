@@ -1,7 +1,10 @@
 //! Masked columns: by every way in which a result leaves, and beside columns that are as they were.
 
+use std::fs;
+
 use anyhow::Result;
 use icecore_tests::emulator::Tuning;
+use icecore_tests::harness::search;
 use icecore_tests::harness::world::World;
 use icecore_tests::python::Generation;
 use serde_json::{Value, json};
@@ -131,6 +134,76 @@ fn both_connectors_read_hashes_by_every_way_and_the_rest_as_it_is() -> Result<()
     )?;
     assert_eq!(masked[0]["differ"], true, "{masked:?}");
     assert!(masked[0]["cells"].as_i64() > Some(10_000), "{masked:?}");
+    Ok(())
+}
+
+/// Reads two batches of results, is stopped, reads the others, and compares all with the same results read at once.
+const INTERRUPTED: &str = r#"
+import re
+is_hash = re.compile("^[0-9a-f]{32}$").match
+MASKED = "select id, email, name from customers order by id"
+BARE = "select n, 'name ' || n from numbers order by n"
+
+def rows(batches):
+    return [tuple(row) for batch in batches for row in batch.create_iter()]
+
+def begin(form, sql):
+    c = connect(session_parameters={"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": form})
+    batches = c.cursor().execute(sql).get_result_batches()
+    return c, sql, rows(batches[:2]), batches[2:]
+
+begun = {(kind, form): begin(form, sql) for form in ("ARROW", "JSON") for kind, sql in (("masked", MASKED), ("bare", BARE))}
+pause()
+for (kind, form), (c, sql, read, left) in begun.items():
+    later = rows(left)
+    with connect(session_parameters={"PYTHON_CONNECTOR_QUERY_RESULT_FORMAT": form}) as fresh:
+        again = fresh.cursor().execute(sql).fetchall()
+    tell(f"{kind} {form}", rows=len(read) + len(later), later=len(later), same=read + later == again,
+         hashed=all(is_hash(row[1]) for row in later), named=later[-1][-1])
+"#;
+
+#[test]
+fn a_result_that_is_half_read_is_read_on_from_the_next_proxy() -> Result<()> {
+    let mut world = filled()?;
+    let mut driver = piece::start(&world, Generation::Four, INTERRUPTED)?;
+    driver.expect("pause")?;
+    let kept = world.config.run_dir().join("chunks");
+    let files: Vec<_> = fs::read_dir(&kept)?.collect::<std::io::Result<_>>()?;
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert!(files[0].metadata()?.len() > 4 * 3000, "{files:?}");
+    let secrets = world.gate.canaries()?;
+    for name in ["presigned_url", "chunk_key"] {
+        assert!(secrets.iter().any(|(found, _)| found == name), "no {name}");
+    }
+    let found = search::find(&world.config.run_dir(), &secrets, &[])?;
+    assert_eq!(found, Vec::<String>::new());
+    world.replace_proxy()?;
+    driver.go_on()?;
+    for form in ["ARROW", "JSON"] {
+        let masked = driver.expect(&format!("masked {form}"))?;
+        assert_eq!(masked["rows"], ROWS, "{masked}");
+        assert!(masked["later"].as_u64() > Some(1000), "{masked}");
+        assert_eq!(
+            (&masked["same"], &masked["hashed"]),
+            (&json!(true), &json!(true)),
+            "{masked}"
+        );
+        let bare = driver.expect(&format!("bare {form}"))?;
+        assert_eq!(
+            (&bare["rows"], &bare["same"]),
+            (&json!(20_000), &json!(true)),
+            "{bare}"
+        );
+        assert_eq!(bare["named"], "name 19999", "{bare}");
+    }
+    let finished = driver.finish()?;
+    assert!(
+        !finished.output.contains("@x.example"),
+        "{}",
+        finished.output
+    );
+    world.flush()?;
+    assert_eq!(fs::read_dir(&kept)?.count(), 0, "the session is over");
     Ok(())
 }
 
