@@ -26,6 +26,7 @@ pub(crate) fn settings(state_dir: &Path, store: &Path) -> Settings {
         mode: RecordMode::StrictLocal,
         store: format!("file://{}", store.display()),
         spool_max_bytes: 1 << 30,
+        result_rows: icecore::config::ResultRows::None,
         seal_interval: Duration::from_millis(40),
         config_sha256: [1; 32],
         policy_bundle_sha256: [2; 32],
