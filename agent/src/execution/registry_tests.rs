@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::execution::Effect;
 use crate::execution::query::{Realm, Standing};
 use crate::execution::table::Table;
 use crate::id::StatementId;
@@ -422,14 +423,22 @@ fn what_takes_belief_back_is_kept_before_it_is_told() {
     named.registry.recalled().written();
     assert!(matches!(standing(), Some(Standing::Compared(_))));
 
-    let is_behind = Arc::new(AtomicBool::new(false));
-    let ahead = Arc::clone(&is_behind);
-    let _told = named.registry.recalled().writer().put(move || {
-        (0..10_000).for_each(|_| std::thread::yield_now());
-        ahead.store(true, Ordering::SeqCst);
-    });
-    named.conclude(OTHER_KIND);
-    assert!(is_behind.load(Ordering::SeqCst));
+    let is_waited_for = |act: &dyn Fn()| {
+        let is_done = Arc::new(AtomicBool::new(false));
+        let ahead = Arc::clone(&is_done);
+        let _told = named.registry.recalled().writer().put(move || {
+            (0..10_000).for_each(|_| std::thread::yield_now());
+            ahead.store(true, Ordering::SeqCst);
+        });
+        act();
+        is_done.load(Ordering::SeqCst)
+    };
+    let all = Effect {
+        makes_unnamed: true,
+        ..Effect::default()
+    };
+    assert!(is_waited_for(&|| named.registry.define("ACME", &all)));
+    assert!(is_waited_for(&|| named.conclude(OTHER_KIND)));
     assert!(matches!(standing(), Some(Standing::Withheld)));
 }
 

@@ -37,7 +37,7 @@ impl Masking {
         keys: &HashKeys,
         session: SessionId,
     ) -> Result<Self, Uncertain> {
-        if kept.plan.is_open() {
+        if kept.plan.masks_nothing() {
             return Err(shape("a plan that masks nothing is kept for them"));
         }
         let settled = kept.plan.treat(&kept.types, &keys.of(session))?;
