@@ -7,6 +7,7 @@ use super::chunks::{self, ChunkError, NamedChunk};
 use super::current::Current;
 use super::json::Object;
 use super::route::QueryId;
+use super::{granted, stage};
 
 pub use super::form::{Body, Form, plain_error, success};
 
@@ -54,6 +55,13 @@ pub enum AnswerError {
         "upstream's answer carries `{0}`, which would work outside this session; it was withheld"
     )]
     Credential(&'static str),
+    /// The answer carries what opens a stage's storage.
+    #[error(
+        "expected an answer without keys, found `{0}`: it opens the stage's storage outside this session too, and this \
+         version carries no files. Instead of PUT, INSERT rows with bound values; instead of GET, SELECT from the stage; \
+         or ask whoever runs this host to move the files"
+    )]
+    Stage(&'static str),
     /// The answer's chunks cannot be carried.
     #[error("upstream's answer: {0}")]
     Chunks(#[from] ChunkError),
@@ -233,11 +241,10 @@ impl Answer {
         let mut chunks = Vec::new();
         let query_id = self.query_id();
         if let Some(data) = &mut self.data {
-            for part in ["stageInfo", "presignedUrls", "encryptionMaterial"] {
-                if data.has_content(part) {
-                    return Err(AnswerError::Credential(part));
-                }
+            if let Some(key) = stage::key_in(data) {
+                return Err(AnswerError::Stage(key));
             }
+            granted::keep_parameters(data)?;
             chunks = chunks::name(data, host)?;
             if data.has_content("getResultUrl") {
                 let own = query_id
@@ -316,7 +323,10 @@ mod tests {
         ] {
             let text = format!(r#"{{"data":{{{part}}},"success":true}}"#);
             assert!(
-                matches!(write(&text), Err(AnswerError::Credential(_))),
+                matches!(
+                    write(&text),
+                    Err(AnswerError::Credential(_) | AnswerError::Stage(_))
+                ),
                 "{part}"
             );
         }

@@ -43,7 +43,7 @@ const RENEWAL_FIELDS: TokenFields = TokenFields {
     master_validity: "validityInSecondsMT",
 };
 
-/// Parameters whose value the answer to a login sets, so that bound values stay inline where they are judged.
+/// Parameters whose value answers set, to a login and to statements, so that bound values stay inline where they are judged.
 ///
 /// Source: protocol reference 2.2; fakesnow does the same.
 const SET_PARAMETERS: [(&str, i64); 1] = [("CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", 0)];
@@ -144,7 +144,21 @@ fn read_tokens(data: &Object, fields: &'static TokenFields) -> Result<RealTokens
     })
 }
 
-fn set_parameters(data: &mut Object) -> Result<(), LoginError> {
+/// Sets the parameters again where an answer to a statement repeats what its login has: drivers take them over.
+///
+/// Source: protocol reference 2.2; Python connector 4, `_update_parameters`; gosnowflake, `populateSessionParameters`.
+///
+/// # Errors
+/// `parameters` is no list of objects.
+pub(super) fn keep_parameters(data: &mut Object) -> Result<(), serde_json::Error> {
+    if data.has_content("parameters") {
+        set_parameters(data)
+    } else {
+        Ok(())
+    }
+}
+
+fn set_parameters(data: &mut Object) -> Result<(), serde_json::Error> {
     let mut parameters: Vec<Object> = match data.raw("parameters").map(|raw| raw.get()) {
         None | Some("null") => Vec::new(),
         Some(text) => serde_json::from_str(text)?,

@@ -19,12 +19,14 @@ mod routes;
 mod serve;
 mod sessions;
 mod settings;
+mod stages;
 mod standing;
 mod statements;
 mod v2;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -37,11 +39,13 @@ pub use results::CHUNK_HOST;
 pub use routes::Endpoint;
 pub use serve::run;
 pub use settings::{Account, Credential, Ready, SecondaryRoles, Settings, Tuning};
+pub use stages::STAGE_HOSTS;
 
 use fakesnow::Fakesnow;
 use faults::Faults;
 use journal::Journal;
 use results::{Chunks, Format};
+use stages::Stages;
 
 use sessions::{Session, Sessions};
 use statements::Statement;
@@ -56,6 +60,9 @@ struct Gate {
     faults: Faults,
     sessions: Sessions,
     chunks: Chunks,
+    stages: Stages,
+    /// Where the journal is, and the objects of stages.
+    folder: PathBuf,
     by_id: Mutex<HashMap<String, Arc<Statement>>>,
     v2: v2::Requests,
     tags: Mutex<Vec<Tag>>,
@@ -73,6 +80,12 @@ impl Gate {
             faults: Faults::default(),
             sessions: Sessions::default(),
             chunks: Chunks::default(),
+            stages: Stages::default(),
+            folder: settings
+                .journal_file
+                .parent()
+                .map(PathBuf::from)
+                .unwrap_or_default(),
             by_id: Mutex::default(),
             v2: v2::Requests::default(),
             tags: Mutex::default(),

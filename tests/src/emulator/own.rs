@@ -10,6 +10,7 @@ use super::answers::SqlError;
 use super::catalogue;
 use super::execution::{self, SELECT};
 use super::results::{Outcome, Table};
+use super::stages;
 use super::standing;
 use super::statements::{Ended, Statement};
 
@@ -34,6 +35,9 @@ pub(super) async fn run(gate: &Gate, statement: &Statement) -> Option<Ended> {
         return Some(ended);
     }
     if let Some(ended) = standing::run(gate, statement, sql) {
+        return Some(ended);
+    }
+    if let Some(ended) = stages::run(gate, statement, sql) {
         return Some(ended);
     }
     let set = assignments(sql)?;

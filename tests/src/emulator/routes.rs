@@ -261,7 +261,7 @@ async fn login(gate: &Arc<Gate>, asked: &Asked) -> Result<Value, Refusal> {
             {"name": "AUTOCOMMIT", "value": true},
             {"name": "TIMEZONE", "value": "Etc/UTC"},
             {"name": "CLIENT_SESSION_KEEP_ALIVE_HEARTBEAT_FREQUENCY", "value": 3600},
-            {"name": "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", "value": 0},
+            {"name": "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", "value": gate.tuning().stage_binds_from},
         ],
         "sessionInfo": {
             "databaseName": database, "schemaName": schema,

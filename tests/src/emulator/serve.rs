@@ -29,7 +29,7 @@ use super::faults::Kind;
 use super::results;
 use super::routes::{self, Asked, Endpoint};
 use super::settings::{Ready, Settings};
-use super::{Gate, admin, journal, spawn, v2};
+use super::{Gate, admin, journal, spawn, stages, v2};
 
 /// Longest request body that is read, in bytes.
 const BODY_MAX_BYTES: usize = 256 * 1024 * 1024;
@@ -117,6 +117,16 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, BODY_MAX_BYTES);
     let bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let host = host_of(&parts);
+    if stages::is_storage(&host) {
+        let asked = stages::Asked {
+            host: &host,
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+        };
+        return stages::serve(&gate, asked, &bytes).map_err(io::Error::other);
+    }
     let plain = inflated(bytes)?;
     let asked = Asked {
         method: parts.method,
@@ -179,6 +189,21 @@ async fn answer(
     }
     let gzip = answered.always_gzip || takes_gzip(&asked.headers);
     plain_or_gzip(head(), gzip, bytes)
+}
+
+/// Gives the name that is asked for, without the port.
+fn host_of(head: &hyper::http::request::Parts) -> String {
+    let header = || {
+        head.headers
+            .get("host")
+            .and_then(|value| value.to_str().ok())
+    };
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    let authority = authority.or_else(header).unwrap_or_default();
+    let name = authority
+        .split_once(':')
+        .map_or(authority, |(name, _)| name);
+    name.to_ascii_lowercase()
 }
 
 /// Gives a page of HTML, by which Snowflake answers what is no endpoint of an account's.

@@ -102,6 +102,8 @@ pub struct Tuning {
     pub chunk_url_seconds: u64,
     /// Results of the SQL API with more rows come in partitions of this many rows; 0 keeps all in one.
     pub partition_rows: u64,
+    /// From how many bound values on drivers put them on a stage, as a login and each answer say.
+    pub stage_binds_from: u64,
     /// Whether each request of a session must bring back its `x-snowflake-session`; drivers but JDBC do not.
     pub sticky_needed: bool,
     /// How faithfully secondary roles are switched off.
@@ -133,6 +135,7 @@ impl Default for Tuning {
             chunk_rows: 0,
             chunk_url_seconds: 21_600,
             partition_rows: 0,
+            stage_binds_from: 65_280,
             sticky_needed: false,
             secondary_roles: SecondaryRoles::ByLogin,
             catalogue_down: false,

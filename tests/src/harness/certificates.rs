@@ -7,15 +7,18 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
-use crate::emulator::CHUNK_HOST;
+use crate::emulator::{CHUNK_HOST, STAGE_HOSTS};
 use crate::python::{self, Generation};
 
 /// Names that the emulator's certificate is good for.
-pub const NAMES: [&str; 4] = [
+pub const NAMES: [&str; 7] = [
     "acme.snowflakecomputing.com",
     "*.snowflakecomputing.com",
     "files.example.com",
     CHUNK_HOST,
+    STAGE_HOSTS[0],
+    STAGE_HOSTS[1],
+    STAGE_HOSTS[2],
 ];
 
 /// A private CA and the certificate that it gave to an upstream server.

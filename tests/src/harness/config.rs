@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::emulator::CHUNK_HOST;
+use crate::emulator::{CHUNK_HOST, STAGE_HOSTS};
 
 /// An account besides the first one; its name is left to Icecore, which reads it off the host.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ connect_timeout = "3s"
 [upstream.resolve]
 "acme.snowflakecomputing.com" = "{upstream}"
 "{chunks}" = "{upstream}"
-{resolved}
+{stages}{resolved}
 [[account]]
 host = "acme.snowflakecomputing.com"
 name = "ACME"
@@ -146,6 +146,9 @@ seal_interval = "1h"
             ca = quoted(&self.upstream_ca),
             upstream = self.upstream,
             chunks = CHUNK_HOST,
+            stages = STAGE_HOSTS
+                .map(|host| format!("\"{host}\" = \"{}\"\n", self.upstream))
+                .concat(),
             resolved = self.others.iter().map(resolve).collect::<String>(),
             credential = self.credential.clone().unwrap_or_else(key_pair),
             others = self.others(),

@@ -86,6 +86,8 @@ mod sources;
 #[cfg(test)]
 mod spool;
 #[cfg(test)]
+mod stages;
+#[cfg(test)]
 mod standing;
 #[cfg(test)]
 mod trust;

@@ -42,6 +42,9 @@ impl Outcome {
         }
         let total = self.table.len();
         let tuning = gate.tuning();
+        if let Some(parameters) = data.get_mut("parameters").and_then(Value::as_array_mut) {
+            parameters.push(json!({"name": "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", "value": tuning.stage_binds_from}));
+        }
         let chunk_rows = usize::try_from(tuning.chunk_rows).unwrap_or(usize::MAX);
         let inline = if chunk_rows == 0 || total <= chunk_rows {
             total
