@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::execution::{
-    Asking, Catalogues, Chunks, Context, Delivered, Detached, Execution, Meter, Reading, Recipient,
-    Registry, State, Usages, Way,
+    Asking, Catalogues, Chunks, Context, Delivered, Detached, Execution, Meter, OpenStages,
+    Reading, Recipient, Registry, State, Usages, Way,
 };
 use crate::identity::Principal;
 use crate::mask::{Ended, HashKeys};
@@ -33,6 +33,8 @@ pub struct Stages {
     pub registry: Registry,
     /// Finds the chunks of results.
     pub chunks: Chunks,
+    /// Finds the stages that are open.
+    pub files: OpenStages,
     /// What is known of accounts' tables and views.
     pub catalogues: Arc<Catalogues>,
     /// What sessions and principals have used.

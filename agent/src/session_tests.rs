@@ -61,6 +61,7 @@ fn stages(folder: &std::path::Path) -> Stages {
         recorder: Recorder::open(&settings, clock).unwrap(),
         registry: Registry::default(),
         chunks: Chunks::default(),
+        files: OpenStages::default(),
         usages: Arc::new(Usages::open(folder, folder, clock.now())),
         catalogues: Arc::new(Catalogues::new(Duration::from_secs(60), clock)),
         hash_keys: HashKeys::for_tests(),

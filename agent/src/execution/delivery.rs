@@ -126,6 +126,7 @@ impl Stages {
         let (withdrawn, ended) = (masked.outcome().withdrawn, masked.outcome().ended());
         let aftermath = masked.outcome().aftermath();
         let (statement, chunks) = (masked.statement(), masked.take_chunks());
+        let stage = masked.take_stage();
         let mut turn = Turn::take(waiting.as_deref(), &conclusion).await;
         let (recorder, now) = (&self.recorder, self.clock.now());
         let is_end = masked.is_first() || turn.ends().is_some();
@@ -149,6 +150,8 @@ impl Stages {
         self.chunks
             .keep(to.meter, to.session, statement, account, chunks)
             .await;
+        self.files
+            .keep(to.meter, to.session, statement, account, stage);
         Ok(Delivered {
             reply,
             withdrawn,

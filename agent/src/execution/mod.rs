@@ -19,6 +19,7 @@ mod recalled;
 mod registry;
 mod request;
 mod scan;
+mod stages;
 mod table;
 mod usage_file;
 mod usages;
@@ -45,6 +46,7 @@ pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, St
 pub use reading::{Asking, Reading};
 pub use registry::{Joined, Registry};
 pub use request::UpstreamId;
+pub use stages::{OpenStages, StageHandle};
 pub use usages::{Meter, Usages};
 
 use request::RequestKey;

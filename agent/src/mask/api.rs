@@ -49,6 +49,7 @@ pub(super) fn mask(subject: Subject, to: &Addressee<'_>, answered: ApiAnswered) 
             chunks: Vec::new(),
             masking: None,
             types: made.types,
+            stage: None,
         },
         Err(doubt) => withhold(subject, to, outcome, doubt),
     }

@@ -9,6 +9,7 @@ mod chunk;
 mod column;
 mod detect;
 mod doubt;
+mod file;
 mod guard;
 mod kept;
 mod keys;
@@ -27,6 +28,7 @@ mod words;
 use std::sync::Arc;
 
 pub use chunk::{BrokenOff, MaskedChunk, mask_chunk};
+pub use file::{MaskedFile, mask_file};
 pub use kept::KeptMasking;
 pub use keys::HashKeys;
 pub use outcome::{Aftermath, Ended, Outcome};
@@ -42,10 +44,11 @@ use doubt::Doubt;
 use result::{Made, mask_data};
 
 use crate::id::{SessionId, StatementId};
-use crate::snowflake::answer::{Body, Form, code};
+use crate::snowflake::answer::{AnswerError, Body, Form, code};
 use crate::snowflake::chunks::NamedChunk;
 use crate::snowflake::column::ColumnType;
 use crate::snowflake::route::QueryId;
+use crate::snowflake::stage::NamedStage;
 use crate::upstream::{Answered, Earlier, Said, Subject, Unmasked, UpstreamError};
 
 /// An answer that may leave; made only by `mask`.
@@ -59,6 +62,8 @@ pub struct Masked {
     masking: Option<Masking>,
     /// The types of the result's columns, if any is masked.
     types: Option<Arc<[ColumnType]>>,
+    /// The stage whose files the agent may move.
+    stage: Option<NamedStage>,
 }
 
 /// To whom an answer goes.
@@ -87,6 +92,12 @@ impl Masked {
     #[must_use]
     pub fn take_chunks(&mut self) -> (Vec<NamedChunk>, Option<Masking>) {
         (std::mem::take(&mut self.chunks), self.masking.take())
+    }
+
+    /// Takes what the agent reaches of a stage under the token that the body holds.
+    #[must_use]
+    pub fn take_stage(&mut self) -> Option<NamedStage> {
+        self.stage.take()
     }
 
     /// Notes that Snowflake had named the query before: the end of its statement is told by what names it, and not by an
@@ -160,12 +171,16 @@ fn mask_driver(subject: Subject, to: &Addressee<'_>, answered: Answered) -> Mask
             }
             Some(_) | None => Made::default(),
         };
-        let written = answer.write_named(to.host);
-        let (body, chunks) = written.map_err(|error| Doubt::Kept(error.to_string()))?;
-        Ok((children, body, chunks, made))
+        let kept = |error: AnswerError| Doubt::Kept(error.to_string());
+        let stage = match subject.moves() {
+            Some(moves) => answer.name_stage(&moves, to.host).map_err(kept)?,
+            None => None,
+        };
+        let (body, chunks) = answer.write_named(to.host).map_err(kept)?;
+        Ok((children, body, chunks, made, stage))
     });
     match checked {
-        Ok((children, body, chunks, made)) => Masked {
+        Ok((children, body, chunks, made, stage)) => Masked {
             subject,
             body: Body::ok(body),
             outcome: Outcome {
@@ -178,6 +193,7 @@ fn mask_driver(subject: Subject, to: &Addressee<'_>, answered: Answered) -> Mask
             chunks,
             masking: made.masking,
             types: made.types,
+            stage,
         },
         Err(doubt) => withhold(subject, to, outcome, doubt),
     }
@@ -212,6 +228,7 @@ fn withhold(subject: Subject, to: &Addressee<'_>, outcome: Outcome, doubt: Doubt
         chunks: Vec::new(),
         masking: None,
         types: None,
+        stage: None,
     }
 }
 
@@ -236,6 +253,7 @@ fn fail(subject: Subject, to: &Addressee<'_>, error: &UpstreamError) -> Masked {
         chunks: Vec::new(),
         masking: None,
         types: None,
+        stage: None,
     }
 }
 

@@ -52,6 +52,7 @@ impl Size {
                 | Endpoint::Status(_)
                 | Endpoint::Cancel(_)
                 | Endpoint::Chunk(_)
+                | Endpoint::File(_)
                 | Endpoint::Telemetry,
             )
             | None => Self::Dropped,

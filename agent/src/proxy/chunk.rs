@@ -133,7 +133,7 @@ pub(super) fn later(text: &str) -> Told {
     tell(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-fn tell(status: StatusCode, text: &str) -> Told {
+pub(super) fn tell(status: StatusCode, text: &str) -> Told {
     let text = format!("Icecore: {text}");
     let body = Form::V1.error(code::FAILED, "08006", QueryId::mint(), &text);
     tell_under(status, &body)

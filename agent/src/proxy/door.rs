@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::{
     CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, LINK, TRANSFER_ENCODING, USER_AGENT,
 };
+use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use serde_json::json;
 
@@ -37,6 +38,9 @@ mod event {
 /// Told to whoever asks when the session acts for nobody any more.
 const IDENTITY_OVER: &str = "Icecore: the identity that this session began with is over (`identity.max_session_age`, the \
     end that its SAML provider set, or a restart lost it); start another `icecore run` with a fresh token";
+
+/// Told of a request that nobody carried out to its end.
+const FAILED: &str = "Icecore failed on this request, a bug of its own";
 
 /// One governed connection's requests.
 pub(super) struct Door {
@@ -98,6 +102,16 @@ impl Door {
         let Some(place) = self.session.take_request() else {
             return self.refuse_one_more(request).await;
         };
+        let (method, uri) = (request.method().as_str(), request.uri());
+        if let Some(Endpoint::File(name)) = Endpoint::find(method, uri.path(), uri.query()) {
+            let (done, answered) = oneshot::channel();
+            drop(tasks::spawn("file", async move {
+                drop(done.send(self.file(request, name, place).await));
+            }));
+            return answered
+                .await
+                .unwrap_or_else(|_| tell(Form::V1.plain_error(code::FAILED, FAILED)));
+        }
         let (account, received, plain) = match self.receive(request).await {
             Ok(received) => received,
             Err(refusal) => return tell(refusal),
@@ -109,12 +123,9 @@ impl Door {
             drop(done.send(self.dispatch(&account, received, plain).await));
             drop(place);
         }));
-        answered.await.unwrap_or_else(|_| {
-            tell(form.plain_error(
-                code::FAILED,
-                "Icecore failed on this request, a bug of its own",
-            ))
-        })
+        answered
+            .await
+            .unwrap_or_else(|_| tell(form.plain_error(code::FAILED, FAILED)))
     }
 
     /// Refuses a request of a session that has as many in the works as it may, under a status that no driver repeats.
@@ -127,7 +138,7 @@ impl Door {
         let told = self.refuse(form, text, json!({ "path": path })).await;
         match Endpoint::find(head.method.as_str(), path, head.uri.query()) {
             // What has status 200 would be read as rows.
-            Some(Endpoint::Chunk(_)) => chunk::later(text),
+            Some(Endpoint::Chunk(_) | Endpoint::File(_)) => chunk::later(text),
             Some(_) | None => tell(told),
         }
     }
@@ -142,6 +153,54 @@ impl Door {
         let form = route::form(path, self.core.shared.stages.clock.now());
         let endpoint = Endpoint::find(method, path, head.uri.query());
         let read = self.read(incoming, Size::of(endpoint.as_ref())).await;
+        let account = self.admit(&head, form).await?;
+        let Some(endpoint) = endpoint else {
+            let detail = json!({ "method": method, "path": path });
+            let text = format!(
+                "`{method} {path}` is not an endpoint that Icecore carries: {}",
+                route::carried(form)
+            );
+            return Err(self.refuse(form, &text, detail).await);
+        };
+        let plain = match read {
+            Ok(plain) => plain,
+            Err(BodyError::TooLarge {
+                found_bytes,
+                limit_bytes,
+            }) => {
+                let detail =
+                    json!({ "path": path, "bytes": found_bytes, "limit_bytes": limit_bytes });
+                let of = match Size::of(Some(&endpoint)) {
+                    Size::Large => " (`limits.request_body_max`)",
+                    Size::Small(_) | Size::Dropped => " of its endpoint",
+                };
+                let text = format!(
+                    "a request of {found_bytes} bytes is larger than the limit of {limit_bytes} bytes{of}"
+                );
+                return Err(self.refuse(form, &text, detail).await);
+            }
+            Err(error) => {
+                let detail = json!({ "path": path });
+                return Err(self.refuse(form, &error.to_string(), detail).await);
+            }
+        };
+        let query = head.uri.query().map(str::to_owned);
+        Ok((
+            account,
+            Received {
+                endpoint,
+                path: path.to_owned(),
+                form,
+                query,
+                headers: head.headers,
+            },
+            plain,
+        ))
+    }
+
+    /// Settles which account a request is for, by its head alone.
+    pub(super) async fn admit(&self, head: &Parts, form: Form) -> Result<Arc<Account>, Body> {
+        let (method, path) = (head.method.as_str(), head.uri.path());
         if self.session.is_over() {
             return Err(form.plain_error(code::LOGIN_REFUSED, "Icecore: this session is over"));
         }
@@ -192,48 +251,7 @@ impl Door {
                 )
                 .await);
         }
-        let Some(endpoint) = endpoint else {
-            let detail = json!({ "method": method, "path": path });
-            let text = format!(
-                "`{method} {path}` is not an endpoint that Icecore carries: {}",
-                route::carried(form)
-            );
-            return Err(self.refuse(form, &text, detail).await);
-        };
-        let plain = match read {
-            Ok(plain) => plain,
-            Err(BodyError::TooLarge {
-                found_bytes,
-                limit_bytes,
-            }) => {
-                let detail =
-                    json!({ "path": path, "bytes": found_bytes, "limit_bytes": limit_bytes });
-                let of = match Size::of(Some(&endpoint)) {
-                    Size::Large => " (`limits.request_body_max`)",
-                    Size::Small(_) | Size::Dropped => " of its endpoint",
-                };
-                let text = format!(
-                    "a request of {found_bytes} bytes is larger than the limit of {limit_bytes} bytes{of}"
-                );
-                return Err(self.refuse(form, &text, detail).await);
-            }
-            Err(error) => {
-                let detail = json!({ "path": path });
-                return Err(self.refuse(form, &error.to_string(), detail).await);
-            }
-        };
-        let query = head.uri.query().map(str::to_owned);
-        Ok((
-            account,
-            Received {
-                endpoint,
-                path: path.to_owned(),
-                form,
-                query,
-                headers: head.headers,
-            },
-            plain,
-        ))
+        Ok(account)
     }
 
     /// Reads a body; a large one waits for its turn.
@@ -267,7 +285,7 @@ impl Door {
             Endpoint::Authenticator | Endpoint::LoginPage | Endpoint::OauthToken => {
                 self.own_login(&received).await
             }
-            Endpoint::Telemetry => telemetry(),
+            Endpoint::Telemetry | Endpoint::File(_) => telemetry(),
             Endpoint::Mcp => self.refuse_mcp(&received, plain).await,
             Endpoint::Renew => match self.master(account, &received).await {
                 Ok(login) => self.renew(&login, plain).await,
@@ -325,7 +343,8 @@ impl Door {
             | Endpoint::OauthToken
             | Endpoint::Telemetry
             | Endpoint::Mcp
-            | Endpoint::Chunk(_) => telemetry(),
+            | Endpoint::Chunk(_)
+            | Endpoint::File(_) => telemetry(),
         }
     }
 

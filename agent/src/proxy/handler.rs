@@ -161,6 +161,7 @@ impl SessionHandler for Handler {
         let logins = self.on_core(async move { closing::close_all(&core, end.id).await })?;
         shared.stages.registry.forget_session(end.id);
         shared.stages.chunks.forget_session(end.id);
+        shared.stages.files.forget_session(end.id);
         shared.stages.usages.forget(end.id);
         shared.sessions.remove(end.id);
 

@@ -15,6 +15,7 @@ mod core;
 mod detached;
 mod discovery;
 mod door;
+mod file;
 mod follow;
 mod handler;
 mod host_events;

@@ -56,6 +56,7 @@ fn told(endpoint: &Endpoint) -> Body {
         | Endpoint::AbortRequest
         | Endpoint::AbortQuery(_)
         | Endpoint::Chunk(_)
+        | Endpoint::File(_)
         | Endpoint::Submit
         | Endpoint::Status(_)
         | Endpoint::Cancel(_)

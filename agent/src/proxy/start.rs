@@ -24,7 +24,7 @@ use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
-use crate::execution::{Catalogues, Chunks, Registry, Usages};
+use crate::execution::{Catalogues, Chunks, OpenStages, Registry, Usages};
 use crate::mask::HashKeys;
 use crate::policy::{Bundle, InForce};
 use crate::record::{RecordError, Recorder, Settings, load_key};
@@ -126,6 +126,7 @@ pub(super) fn start(
             recorder,
             registry: Registry::default(),
             chunks: Chunks::default(),
+            files: OpenStages::default(),
             catalogues,
             usages: Arc::new(usages),
             hash_keys,

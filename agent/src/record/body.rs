@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::error::RecordError;
 use super::event::{Phase, Row, no_session};
 use super::schema::{COMMON_COLUMNS, Column, SCHEMA_VERSION, Table};
-use super::tables::{events, logins, results, sessions, statement_texts, statements};
+use super::tables::{events, logins, results, sessions, statement_texts, statements, transfers};
 use super::value::Value;
 use crate::id::{SessionId, StatementId};
 
@@ -93,6 +93,9 @@ impl Body {
             ),
             Row::Result(row) => {
                 Self::checked(&results::TABLE, row.session_id, row.fields(), Turn::None)
+            }
+            Row::Transfer(row) => {
+                Self::checked(&transfers::TABLE, row.session_id, row.fields(), Turn::None)
             }
             Row::Event(row) => {
                 let session = row.session_id.or_else(|| Some(no_session()));

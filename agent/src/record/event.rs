@@ -8,6 +8,7 @@ pub use super::tables::results::ResultRow;
 pub use super::tables::sessions::SessionRow;
 pub use super::tables::statement_texts::StatementTextRow;
 pub use super::tables::statements::StatementRow;
+pub use super::tables::transfers::TransferRow;
 use super::value::Value;
 pub use super::words::{Category, Decision, Enforcement, Mode, Phase, Severity, Status};
 
@@ -24,6 +25,8 @@ pub enum Row {
     StatementText(Box<StatementTextRow>),
     /// A chunk of a result was delivered, or broke off.
     Result(Box<ResultRow>),
+    /// A file was moved to or from a stage, or broke off.
+    Transfer(Box<TransferRow>),
     /// Something else that happened.
     Event(Box<EventRow>),
 }
@@ -49,6 +52,12 @@ impl From<StatementRow> for Row {
 impl From<StatementTextRow> for Row {
     fn from(row: StatementTextRow) -> Self {
         Self::StatementText(Box::new(row))
+    }
+}
+
+impl From<TransferRow> for Row {
+    fn from(row: TransferRow) -> Self {
+        Self::Transfer(Box::new(row))
     }
 }
 
@@ -171,7 +180,9 @@ impl From<ResultColumn> for Value {
 #[cfg(test)]
 mod tests {
     use crate::record::schema::{TABLES, Table};
-    use crate::record::tables::{events, logins, results, sessions, statement_texts, statements};
+    use crate::record::tables::{
+        events, logins, results, sessions, statement_texts, statements, transfers,
+    };
 
     use super::*;
 
@@ -191,7 +202,8 @@ mod tests {
             StatementTextRow::default().fields(),
         );
         check(&results::TABLE, ResultRow::default().fields());
+        check(&transfers::TABLE, TransferRow::default().fields());
         check(&events::TABLE, EventRow::default().fields());
-        assert_eq!(TABLES.len(), 6);
+        assert_eq!(TABLES.len(), 7);
     }
 }

@@ -1,17 +1,18 @@
 //! The tables of a record: from one definition come the frames, the Parquet files and the documented columns. Pure.
 
-use super::tables::{events, logins, results, sessions, statement_texts, statements};
+use super::tables::{events, logins, results, sessions, statement_texts, statements, transfers};
 
 /// Says by which definition a row was written; a row carries it in its frame and in its first column.
 pub const SCHEMA_VERSION: i32 = 1;
 
 /// The tables in the order in which they are shown.
-pub static TABLES: [&Table; 6] = [
+pub static TABLES: [&Table; 7] = [
     &sessions::TABLE,
     &logins::TABLE,
     &statements::TABLE,
     &statement_texts::TABLE,
     &results::TABLE,
+    &transfers::TABLE,
     &events::TABLE,
 ];
 

@@ -5,9 +5,10 @@ use serde_json::value::RawValue;
 
 use super::chunks::{self, ChunkError, NamedChunk};
 use super::current::Current;
+use super::granted;
 use super::json::Object;
 use super::route::QueryId;
-use super::{granted, stage};
+use super::stage::{self, Moves, NamedStage, StageError};
 
 pub use super::form::{Body, Form, plain_error, success};
 
@@ -55,13 +56,15 @@ pub enum AnswerError {
         "upstream's answer carries `{0}`, which would work outside this session; it was withheld"
     )]
     Credential(&'static str),
-    /// The answer carries what opens a stage's storage.
+    /// The answer carries what opens a stage's storage, where it may not.
     #[error(
-        "expected an answer without keys, found `{0}`: it opens the stage's storage outside this session too, and this \
-         version carries no files. Instead of PUT, INSERT rows with bound values; instead of GET, SELECT from the stage; \
-         or ask whoever runs this host to move the files"
+        "expected an answer without keys, found `{0}`: it opens the stage's storage outside this session too. Files are \
+         carried for a PUT or GET that is sent alone; else INSERT rows with bound values, or SELECT from the stage"
     )]
-    Stage(&'static str),
+    Key(&'static str),
+    /// The answer's files cannot be carried.
+    #[error("the answer opens a stage, and its files are not carried: {0}")]
+    Stage(#[from] StageError),
     /// The answer's chunks cannot be carried.
     #[error("upstream's answer: {0}")]
     Chunks(#[from] ChunkError),
@@ -79,6 +82,8 @@ pub enum AnswerError {
 pub struct Answer {
     body: Object,
     data: Option<Object>,
+    /// The stage of ours that takes the place of the one that `data` opened.
+    stage_info: Option<Object>,
     success: bool,
     code: Option<String>,
 }
@@ -99,6 +104,7 @@ impl Answer {
         Ok(Self {
             body,
             data,
+            stage_info: None,
             success,
             code,
         })
@@ -215,6 +221,29 @@ impl Answer {
         })
     }
 
+    /// Puts a stage at `host` in the place of the one that the answer opens for a statement that moves files; gives what
+    /// the agent reaches by it, if the answer opens one.
+    ///
+    /// # Errors
+    /// See `StageError`.
+    pub fn name_stage(
+        &mut self,
+        moves: &Moves,
+        host: &str,
+    ) -> Result<Option<NamedStage>, AnswerError> {
+        let Some(data) = self
+            .data
+            .as_mut()
+            .filter(|data| stage::key_in(data).is_some())
+        else {
+            return Ok(None);
+        };
+        let (told, info, named) = stage::name(data, moves, host)?;
+        *data = told;
+        self.stage_info = Some(info);
+        Ok(Some(named))
+    }
+
     /// Writes the answer for the agent, without anything that works outside its session.
     ///
     /// `getResultUrl` becomes `/queries/<id>/result`. Stage credentials and presigned URLs are not edited out but
@@ -242,7 +271,7 @@ impl Answer {
         let query_id = self.query_id();
         if let Some(data) = &mut self.data {
             if let Some(key) = stage::key_in(data) {
-                return Err(AnswerError::Stage(key));
+                return Err(AnswerError::Key(key));
             }
             granted::keep_parameters(data)?;
             chunks = chunks::name(data, host)?;
@@ -255,6 +284,10 @@ impl Answer {
                     return Err(AnswerError::ForeignResultUrl);
                 }
                 data.set("getResultUrl", &own)?;
+            }
+            if let Some(info) = &self.stage_info {
+                data.set("stageInfo", info)?;
+                data.set("presignedUrls", &[(); 0])?;
             }
             self.body.set("data", data)?;
         }
@@ -325,7 +358,7 @@ mod tests {
             assert!(
                 matches!(
                     write(&text),
-                    Err(AnswerError::Credential(_) | AnswerError::Stage(_))
+                    Err(AnswerError::Credential(_) | AnswerError::Key(_))
                 ),
                 "{part}"
             );

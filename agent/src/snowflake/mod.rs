@@ -20,5 +20,5 @@ pub mod parameters;
 pub mod query;
 pub mod route;
 pub mod secret;
-mod stage;
+pub mod stage;
 pub mod v2;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::answer::Form;
 use super::chunks::{CHUNK_PATH, ChunkId};
+use super::stage::FILES_PATH;
 
 /// An endpoint of the drivers' protocol that Icecore answers or carries.
 ///
@@ -48,8 +49,29 @@ pub enum Endpoint {
     AbortQuery(QueryId),
     /// `GET /icecore/chunks/<id>`: an address of ours, in the place of storage's.
     Chunk(ChunkId),
+    /// `PUT`, `GET` and `HEAD /icecore-files/<name>`: an address of ours, in the place of a stage's.
+    File(FileName),
     /// `POST /telemetry/send` and `/telemetry/send/sessionless`
     Telemetry,
+}
+
+/// A file's name as a path has it, its escapes read; whether it is one of a stage, the stage says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName(pub String);
+
+impl FileName {
+    fn parse(path: &str) -> Option<Self> {
+        let mut pieces = path.split('%').skip(1);
+        let is_digits =
+            |piece: &str| piece.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+        if !pieces.all(is_digits) {
+            return None;
+        }
+        let name = percent_encoding::percent_decode_str(path)
+            .decode_utf8()
+            .ok()?;
+        (!name.is_empty()).then(|| Self(name.into_owned()))
+    }
 }
 
 /// Snowflake's or our own name of a query: a UUID, as drivers demand of a `getResultUrl`.
@@ -120,6 +142,9 @@ impl Endpoint {
             ("POST", "/queries/v1/abort-request") => Some(Self::AbortRequest),
             ("POST", "/telemetry/send" | "/telemetry/send/sessionless") => Some(Self::Telemetry),
             ("POST", "/api/v2/statements" | "/api/v2/statements/") => Some(Self::Submit),
+            ("PUT" | "GET" | "HEAD", path) if path.starts_with(FILES_PATH) => {
+                FileName::parse(path.strip_prefix(FILES_PATH)?).map(Self::File)
+            }
             ("GET", path) if path.starts_with("/api/") => {
                 QueryId::parse(path.strip_prefix("/api/v2/statements/")?).map(Self::Status)
             }

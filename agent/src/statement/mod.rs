@@ -40,6 +40,7 @@ use std::sync::Arc;
 use crate::snowflake::binds::Binds;
 use crate::snowflake::count::Count;
 use crate::snowflake::route::QueryId;
+use crate::snowflake::stage::Moves;
 
 use parse::Unreadable;
 use texts::Text;
@@ -303,6 +304,13 @@ impl Statement {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Tells which of the client's files it moves, if it is one PUT or GET and nothing else.
+    #[must_use]
+    pub fn moves(&self) -> Option<Moves> {
+        let is_alone = self.parts.is_empty() && matches!(self.kind, Kind::Put | Kind::Get);
+        is_alone.then(|| command::moves(&self.text))?
     }
 
     /// Gives the most dangerous kind found at any depth.

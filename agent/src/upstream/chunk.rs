@@ -26,13 +26,16 @@ use crate::snowflake::chunks::Chunk;
 use crate::snowflake::gzip::Inflater;
 
 /// Longest wait for storage's first byte, and for each next one.
-const PIECE_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const PIECE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Largest chunk, in plain bytes: drivers hold its size in 32 bits (protocol reference 5.5).
 const CHUNK_MAX_BYTES: u64 = 2 << 30;
 
 /// One core's connections to storage hosts.
-pub(super) type Storage = Client<StorageConnector, Empty<Bytes>>;
+pub(super) type Storage = Client<StorageConnector, StorageBody>;
+
+/// What is sent to a storage host.
+pub(super) type StorageBody = UnsyncBoxBody<Bytes, BodyError>;
 
 /// Makes the client.
 pub(super) fn storage(settings: UpstreamSettings) -> Storage {
@@ -42,7 +45,7 @@ pub(super) fn storage(settings: UpstreamSettings) -> Storage {
 }
 
 /// Why a body broke off.
-type BodyError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A chunk as storage gives it; nothing of it may be shown, logged or sent on before `mask_chunk`.
 pub struct UnmaskedChunk {
@@ -100,7 +103,7 @@ async fn ask(upstream: &Upstream, chunk: &Chunk) -> Result<Incoming, UpstreamErr
     Ok(response.into_body())
 }
 
-fn request(chunk: &Chunk) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
+fn request(chunk: &Chunk) -> Result<Request<StorageBody>, hyper::http::Error> {
     let mut request = Request::get(Uri::try_from(chunk.url().reveal())?);
     if let Some(headers) = request.headers_mut() {
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
@@ -111,7 +114,12 @@ fn request(chunk: &Chunk) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
             headers.insert(HeaderName::try_from(name.as_str())?, value);
         }
     }
-    request.body(Empty::new())
+    request.body(nothing())
+}
+
+/// Gives the body of a request that has none.
+pub(super) fn nothing() -> StorageBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Tells whether a body's encoding is one that is read here; which of both, its first bytes tell.

@@ -5,6 +5,7 @@ mod catalogue;
 mod chunk;
 mod client;
 mod credential;
+mod file;
 mod kept;
 mod login;
 mod query;
@@ -25,6 +26,9 @@ pub use catalogue::{Described, Describer, Gap};
 pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
 pub use credential::{Credential, CredentialError, Flaw, OAuthClient, Unasked, error_word, flaws};
+pub use file::{
+    Looked, UnmaskedFile, Upload, UploadError, Uploaded, look_at_file, open_file, put_file,
+};
 pub use kept::KeptLogin;
 pub use login::{CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use query::{abort, call, execute, fetch, withdraw};
@@ -39,6 +43,7 @@ use crate::record::{Intent, Part};
 use crate::snowflake::answer::{Answer, AnswerError};
 use crate::snowflake::column::ColumnType;
 use crate::snowflake::gzip::GzipError;
+use crate::snowflake::stage::Moves;
 use crate::statement::Kind;
 
 /// Why Snowflake gave no answer that can be used.
@@ -188,6 +193,15 @@ impl Subject {
         match self {
             Self::Statement(_) => None,
             Self::Later(earlier) => earlier.types.clone(),
+        }
+    }
+
+    /// Tells which of the client's files the statement moves, in its own answer alone.
+    #[must_use]
+    pub fn moves(&self) -> Option<Moves> {
+        match self {
+            Self::Statement(intent) => intent.permit().statement().moves(),
+            Self::Later(_) => None,
         }
     }
 

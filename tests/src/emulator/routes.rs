@@ -382,7 +382,7 @@ fn by_id(gate: &Gate, session: &Session, id: Option<&str>) -> Result<Arc<Stateme
         .ok_or(answers::RESULT_UNKNOWN)
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

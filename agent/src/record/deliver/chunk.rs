@@ -21,13 +21,28 @@ use crate::record::{RecordError, Recorder, ResultRow, Row};
 /// Pieces that wait for the agent; what comes from storage waits for them, so that memory does not grow with the chunk.
 const PIECES_MAX: usize = 4;
 
-/// A chunk's bytes for the agent; made only by `deliver_chunk`. It ends cleanly only if the chunk is whole and recorded.
+/// The bytes of a chunk or file for the agent; made only by `deliver_chunk` and `deliver_file`. It ends cleanly only if
+/// what it carries is whole and recorded.
 #[derive(Debug)]
 pub struct ChunkReply {
     pieces: mpsc::Receiver<io::Result<Bytes>>,
     /// Set by the delivery alone, once the chunk is whole and recorded.
     is_whole: Arc<AtomicBool>,
     is_over: bool,
+}
+
+impl ChunkReply {
+    /// Makes a body, where its pieces go, and what says that they were the whole.
+    pub(super) fn channel() -> (Self, mpsc::Sender<io::Result<Bytes>>, Arc<AtomicBool>) {
+        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        let is_whole = Arc::new(AtomicBool::new(false));
+        let reply = Self {
+            pieces,
+            is_whole: Arc::clone(&is_whole),
+            is_over: false,
+        };
+        (reply, sender, is_whole)
+    }
 }
 
 impl Body for ChunkReply {
@@ -75,8 +90,7 @@ pub fn deliver_chunk<C: Fn(u64) + Send>(
     ChunkReply,
     impl Future<Output = Result<(), BrokenChunk>> + Send + use<C>,
 ) {
-    let (pieces, reply) = mpsc::channel(PIECES_MAX);
-    let is_whole = Arc::new(AtomicBool::new(false));
+    let (reply, pieces, is_whole) = ChunkReply::channel();
     let delivery = Delivery {
         recorder: recorder.clone(),
         session,
@@ -86,15 +100,10 @@ pub fn deliver_chunk<C: Fn(u64) + Send>(
         bytes_plain: 0,
         masked,
         pieces,
-        is_whole: Arc::clone(&is_whole),
+        is_whole,
         count,
         rows: Ok(None),
         is_strict: false,
-    };
-    let reply = ChunkReply {
-        pieces: reply,
-        is_whole,
-        is_over: false,
     };
     (reply, delivery.carry())
 }

@@ -1,11 +1,13 @@
 //! Stage 9: an answer becomes a reply once its end is recorded, and only a reply can be sent to the agent.
 
 mod chunk;
+mod file;
 mod own_rows;
 mod part;
 mod undone;
 
 pub use chunk::{BrokenChunk, ChunkReply, deliver_chunk};
+pub use file::{Announced, deliver_file, record_put};
 pub use undone::{Undone, abandon, conclude};
 
 use chrono::{DateTime, Utc};

@@ -6,3 +6,4 @@ pub(super) mod results;
 pub(super) mod sessions;
 pub(super) mod statement_texts;
 pub(super) mod statements;
+pub(super) mod transfers;

@@ -2,6 +2,7 @@
 //!
 //! Source: Snowflake's reference, "PUT", "GET", "LIST", "REMOVE".
 
+use crate::snowflake::stage::Moves;
 use crate::statement::catalogue::Catalogue;
 use crate::statement::kind::{Action, Kind};
 use crate::statement::meaning::{Meaning, Output};
@@ -15,6 +16,24 @@ const FORM: Unreadable = Unreadable::Unsupported(
 
 /// Reads such a command; `None` if the text is none.
 pub(super) fn read(text: &str, catalogue: &Catalogue) -> Option<Result<Parsed, Unreadable>> {
+    let (kind, action, rest) = begin(text)?;
+    Some(command(kind, action, rest, catalogue))
+}
+
+/// Tells which of the client's files a PUT or GET names.
+pub(super) fn moves(text: &str) -> Option<Moves> {
+    let (kind, _, rest) = begin(text)?;
+    let mut words = Words(rest.trim_end().trim_end_matches(';'));
+    if kind == Kind::Put {
+        return Some(Moves::Put(words.address().ok()?.to_owned()));
+    }
+    words.stage().ok()?;
+    let local = words.address().ok().filter(|_| kind == Kind::Get)?;
+    Some(Moves::Get(local.to_owned()))
+}
+
+/// Reads which command a text begins with; gives what follows.
+fn begin(text: &str) -> Option<(Kind, Action, &str)> {
     let text = uncommented(text)?;
     let end = text
         .find(|letter: char| !letter.is_ascii_alphabetic())
@@ -27,10 +46,8 @@ pub(super) fn read(text: &str, catalogue: &Catalogue) -> Option<Result<Parsed, U
         "REMOVE" | "RM" => (Kind::Remove, Action::Put),
         _ => return None,
     };
-    if !rest.starts_with([' ', '\t', '\r', '\n']) {
-        return None;
-    }
-    Some(command(kind, action, rest, catalogue))
+    rest.starts_with([' ', '\t', '\r', '\n'])
+        .then_some((kind, action, rest))
 }
 
 fn command(
@@ -112,11 +129,11 @@ impl<'t> Words<'t> {
         if is_plain { Ok(word) } else { Err(FORM) }
     }
 
-    fn address(&mut self) -> Result<(), Unreadable> {
-        let word = self.next()?;
-        let scheme = word.get(..7).unwrap_or_default();
+    /// Reads `file://` and gives the path behind it.
+    fn address(&mut self) -> Result<&'t str, Unreadable> {
+        let (scheme, path) = self.next()?.split_at_checked(7).ok_or(FORM)?;
         if scheme.eq_ignore_ascii_case("file://") {
-            Ok(())
+            Ok(path)
         } else {
             Err(FORM)
         }

@@ -35,6 +35,12 @@ use super::lineage::names::stage_of_text;
 use super::meaning::{Meaning, Output, Place};
 use super::object::{Class, Object, Path};
 use super::parse::{Parsed, Unreadable};
+use crate::snowflake::stage::Moves;
+
+/// Tells which of the client's files a PUT or GET names.
+pub(super) fn moves(text: &str) -> Option<Moves> {
+    files::moves(text)
+}
 
 /// Reads PUT, GET, LIST and REMOVE; `None` if the text is none of them.
 pub(super) fn read_files(text: &str, catalogue: &Catalogue) -> Option<Result<Parsed, Unreadable>> {

@@ -23,6 +23,9 @@ pub use check::flaws;
 pub use client::{OAuthClient, Unasked, error_word};
 use key::{KeyError, KeyPair};
 use oauth::TokenEndpoint;
+pub(super) use source::aws::identity::Keys as AwsKeys;
+pub(super) use source::aws::sign::{Call as AwsCall, UNSIGNED, signed as aws_signed};
+
 use source::SecretSource;
 use source::aws::identity::OwnKeys;
 

@@ -31,7 +31,7 @@ pub(super) fn attestation(keys: &Keys, region: &str, now: DateTime<Utc>) -> Opti
         host: &host,
         path: "/",
         query,
-        body: b"",
+        body: Some(b""),
         region,
         service: "sts",
     };

@@ -99,7 +99,8 @@ struct Command {
 
 impl Command {
     fn read(sql: &str) -> Option<Self> {
-        let words: Vec<&str> = sql.split_whitespace().collect();
+        let words = words(sql);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (verb, rest) = words.split_first()?;
         let is_put = verb.eq_ignore_ascii_case("put");
         let [first, second, options @ ..] = rest else {
@@ -125,6 +126,20 @@ impl Command {
             auto_compress: !has("auto_compress=false"),
         })
     }
+}
+
+/// Splits a text at blanks that are in no quotes.
+fn words(sql: &str) -> Vec<String> {
+    let (mut words, mut is_quoted) = (vec![String::new()], false);
+    for letter in sql.chars() {
+        is_quoted ^= letter == '\'';
+        match words.last_mut() {
+            Some(word) if is_quoted || !letter.is_whitespace() => word.push(letter),
+            Some(_) | None => words.push(String::new()),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// Answers PUT and GET; `None` if the statement is neither.
@@ -220,13 +235,11 @@ mod tests {
 
     #[test]
     fn put_and_get_are_read_and_nothing_else() {
-        let put = Command::read("PUT 'file:///tmp/a b.csv' @db.public.s3_files/in OVERWRITE=TRUE");
-        assert_eq!(put, None, "a blank in a name is not read");
-        let put =
-            Command::read("PUT 'file:///tmp/a.csv' @db.public.s3_files/in OVERWRITE=TRUE").unwrap();
+        let put = Command::read("PUT 'file:///tmp/a b.csv' @db.public.s3_files/in OVERWRITE=TRUE")
+            .unwrap();
         assert_eq!(
             (put.local.as_str(), put.stage.as_str(), put.path.as_str()),
-            ("/tmp/a.csv", "S3_FILES", "in")
+            ("/tmp/a b.csv", "S3_FILES", "in")
         );
         assert!(put.is_put && put.overwrite && put.auto_compress);
         let get = Command::read("get @gcs_files file:///tmp/out/").unwrap();

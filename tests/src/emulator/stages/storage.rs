@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::super::Gate;
 use super::super::body::GateBody;
+use super::super::routes::percent_decoded;
 use super::{Command, Keys, Object, Stages, folder, signature};
 
 /// The names that the gate stands in for.
@@ -48,7 +49,7 @@ impl Stages {
             path.get(at + folder.len()..)
         });
         all.filter(|name| name.starts_with(&command.path))
-            .map(str::to_owned)
+            .map(percent_decoded)
             .collect()
     }
 
@@ -62,7 +63,7 @@ impl Stages {
     }
 }
 
-/// Answers one request, if what it shows opens the stage.
+/// Answers one request, if what it shows opens the stage. An object called `cut.csv` breaks off.
 pub(in super::super) fn serve(
     gate: &Gate,
     asked: Asked<'_>,
@@ -121,9 +122,14 @@ pub(in super::super) fn serve(
             let Some(object) = held.objects.get(&key) else {
                 return empty(404);
             };
+            let range = range(asked.header("range"), object.body.len());
             let mut response = Response::builder()
+                .status(if range.is_some() { 206 } else { 200 })
                 .header("content-type", "application/octet-stream")
                 .header("content-length", object.body.len());
+            if let (Some(range), Some(headers)) = (&range, response.headers_mut()) {
+                headers.insert("content-length", range.len().into());
+            }
             for (name, value) in &object.headers {
                 response = response.header(name, value);
             }
@@ -131,12 +137,22 @@ pub(in super::super) fn serve(
             let body = if is_head {
                 Bytes::new()
             } else {
-                object.body.clone()
+                object.body.slice(range.unwrap_or(0..object.body.len()))
             };
+            if path.ends_with("/cut.csv") {
+                return response.body(GateBody::broken(body.slice(..body.len() / 2)));
+            }
             response.body(GateBody::full(body))
         }
         _ => empty(405),
     }
+}
+
+/// Reads `bytes=first-last`; Azure takes no other form.
+fn range(text: &str, length: usize) -> Option<std::ops::Range<usize>> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last && last < length).then_some(first..last + 1)
 }
 
 fn is_metadata(name: &str) -> bool {

@@ -28,15 +28,15 @@ const FILE_MAX_BYTES: u64 = 64 << 10;
 
 /// Keys that sign.
 #[derive(Clone)]
-pub(in crate::upstream::credential) struct Keys {
+pub(in crate::upstream) struct Keys {
     /// `AKIA...` or `ASIA...`; names the key and is no secret.
-    pub(in crate::upstream::credential) access_key_id: String,
+    pub(in crate::upstream) access_key_id: String,
     /// Signs.
-    pub(in crate::upstream::credential) secret_access_key: Secret,
+    pub(in crate::upstream) secret_access_key: Secret,
     /// Goes with temporary keys.
-    pub(in crate::upstream::credential) session_token: Option<Secret>,
+    pub(in crate::upstream) session_token: Option<Secret>,
     /// When temporary keys end.
-    pub(in crate::upstream::credential) expires: Option<DateTime<Utc>>,
+    pub(in crate::upstream) expires: Option<DateTime<Utc>>,
 }
 
 impl Keys {

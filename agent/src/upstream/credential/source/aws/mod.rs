@@ -50,7 +50,7 @@ impl SecretsManager {
             host,
             path: "/",
             query: "",
-            body: body.as_bytes(),
+            body: Some(body.as_bytes()),
             region: &self.source.region,
             service: "secretsmanager",
         };

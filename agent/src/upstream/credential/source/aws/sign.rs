@@ -9,28 +9,32 @@ use ring::hmac::{HMAC_SHA256, Key, sign};
 
 use super::identity::Keys;
 
+/// Says in place of a body's digest that the body is not signed. Source: AWS, "Signature Calculations for the
+/// Authorization Header: Transferring Payload in a Single Chunk".
+pub(in crate::upstream) const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
 /// What is asked, and of which service.
-pub(in crate::upstream::credential) struct Call<'a> {
+pub(in crate::upstream) struct Call<'a> {
     /// Its method.
-    pub(in crate::upstream::credential) method: &'a str,
+    pub(in crate::upstream) method: &'a str,
     /// The host, as the `Host` header says it.
-    pub(in crate::upstream::credential) host: &'a str,
+    pub(in crate::upstream) host: &'a str,
     /// The path.
-    pub(in crate::upstream::credential) path: &'a str,
+    pub(in crate::upstream) path: &'a str,
     /// The query, its members sorted and escaped.
-    pub(in crate::upstream::credential) query: &'a str,
-    /// The body.
-    pub(in crate::upstream::credential) body: &'a [u8],
+    pub(in crate::upstream) query: &'a str,
+    /// The body; `None` for one that is streamed, which S3 takes unsigned.
+    pub(in crate::upstream) body: Option<&'a [u8]>,
     /// The region.
-    pub(in crate::upstream::credential) region: &'a str,
+    pub(in crate::upstream) region: &'a str,
     /// The service, such as `sts`.
-    pub(in crate::upstream::credential) service: &'a str,
+    pub(in crate::upstream) service: &'a str,
 }
 
 /// Signs a call with these headers; gives them with those that prove it, but for `Host`, which the connection sets.
 ///
 /// None if a value can be no header.
-pub(in crate::upstream::credential) fn signed(
+pub(in crate::upstream) fn signed(
     call: &Call<'_>,
     mut headers: HeaderMap,
     keys: &Keys,
@@ -65,7 +69,9 @@ pub(in crate::upstream::credential) fn signed(
         call.method,
         call.path,
         call.query,
-        hex(digest(&SHA256, call.body).as_ref())
+        call.body.map_or(UNSIGNED.to_owned(), |body| hex(
+            digest(&SHA256, body).as_ref()
+        ))
     );
     let scope = format!("{day}/{}/{}/aws4_request", call.region, call.service);
     let to_sign = format!(
@@ -111,7 +117,7 @@ mod tests {
             host: "example.amazonaws.com",
             path: "/",
             query: "",
-            body: b"",
+            body: Some(b""),
             region: "us-east-1",
             service: "service",
         };
