@@ -54,7 +54,8 @@ pub(super) fn uses(meaning: &Meaning, catalogue: &Catalogue) -> BTreeMap<Resourc
 }
 
 impl Asking<'_> {
-    /// Refuses uses of a column that would be masked, where no policy names them; tells whether it is masked.
+    /// Refuses uses of a column that would be masked, where no policy names them; tells whether its values are hidden, by
+    /// a mask or since no policy lets them be shown.
     ///
     /// # Errors
     /// The reason, also where nobody can tell whether the column is masked.
@@ -64,7 +65,8 @@ impl Asking<'_> {
         uses: &BTreeSet<Use>,
     ) -> Result<bool, Reason> {
         let bundle = self.bundle();
-        if !bundle.masks_some() {
+        let masks_some = bundle.masks_some();
+        if !masks_some && !bundle.looks_at_columns() {
             return Ok(false);
         }
         let of = |verb| Ask {
@@ -72,11 +74,16 @@ impl Asking<'_> {
             resource: resource.clone(),
             is_stored: false,
         };
-        let shown = self.satisfied(&of(Verb::Project))?;
+        let shown = match self.satisfied(&of(Verb::Project)) {
+            Ok(shown) => shown,
+            Err(reason) if masks_some => return Err(reason),
+            Err(_) => return Ok(true),
+        };
+        let is_shown = shown.forbids.is_empty() && !shown.permits.is_empty();
         let mut masks = shown.forbids;
         masks.retain(|id| matches!(bundle.remedies.get(id), Some(Remedy::Mask(_))));
         if masks.is_empty() {
-            return Ok(false);
+            return Ok(!is_shown);
         }
         let permits = self.satisfied(&of(Verb::Filter))?.permits;
         let named: BTreeSet<Use> = permits
@@ -103,5 +110,67 @@ impl Asking<'_> {
                 bundle.instead_of(&masks)
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::bundle;
+    use super::super::{Decision, Plan, Usage, decide};
+    use crate::config::Mode;
+    use crate::identity::Principal;
+    use crate::statement::{Catalogue, Scope, Statement};
+
+    #[test]
+    fn what_is_said_of_statements_that_use_hidden_columns_is_hidden_too() {
+        let described = r#"
+            database = "DB"
+            schema = "S"
+            [tables]
+            "DB.S.T" = ["A TEXT", "B TEXT"]
+        "#;
+        let catalogue = Catalogue::described(described).unwrap();
+        let hides = |remedy: &str, sql: &str| {
+            let bundle = bundle(&format!(
+                r#"@id("all") permit (principal, action, resource);
+                @id("uses") {} permit (principal, action == Icecore::Action::"filter", resource);
+                @id("hidden") {remedy}
+                forbid (principal, action == Icecore::Action::"project", resource == Icecore::Column::"ACME.DB.S.T.A");"#,
+                if remedy.is_empty() {
+                    ""
+                } else {
+                    r#"@masked_use("where argument")"#
+                },
+            ));
+            let decision = decide(
+                &bundle,
+                Mode::Enforce,
+                &Principal::host_user("ci".to_owned(), 1001),
+                "ACME",
+                &catalogue,
+                &Usage::unread(chrono::DateTime::UNIX_EPOCH),
+                Statement::read(sql, &Scope::new(&|_| false).with(&catalogue)),
+            );
+            match decision {
+                Decision::Allow(permit) => permit.plans().iter().any(Plan::hides_words),
+                Decision::Forbid(refusal) => panic!("{sql}: {:?}", refusal.reason()),
+            }
+        };
+        for remedy in ["", r#"@remedy("mask:null")"#] {
+            assert!(
+                hides(remedy, "select b from t where a::number > 1"),
+                "{remedy}"
+            );
+            assert!(
+                hides(remedy, "select count(*) from t where a::number > 1"),
+                "{remedy}"
+            );
+            assert!(
+                !hides(remedy, "select b from t where b::number > 1"),
+                "{remedy}"
+            );
+            assert!(!hides(remedy, "select b::number from t"), "{remedy}");
+        }
+        assert!(hides(r#"@remedy("mask:null")"#, "select a from t"));
     }
 }
