@@ -30,9 +30,9 @@ use crate::upstream::{self, Account, Looked, Upload, UploadError, UpstreamError}
 /// Codes of events that files record.
 mod event {
     /// A stage's token of another session.
-    pub(super) const FOREIGN_STAGE: &str = "RS005";
+    pub(super) const FOREIGN_STAGE: &str = "RS006";
     /// A file that could not be moved whole.
-    pub(super) const BROKEN_FILE: &str = "RS006";
+    pub(super) const BROKEN_FILE: &str = "RS007";
 }
 
 /// The header by which drivers say, and hear, a file's digest. Source: Python connector 4, `gcs_storage_client.py`.

@@ -367,7 +367,7 @@ fn a_stage_is_good_for_its_files_in_its_session() -> Result<()> {
         "select count(*) n, count(sha256) digests from transfers where direction = 'put' and not is_complete",
     )?;
     assert_eq!(broken, [json!({"n": 3, "digests": 0})]);
-    let foreign = world.query("select count(*) n from events where event_code = 'RS005'")?;
+    let foreign = world.query("select count(*) n from events where event_code = 'RS006'")?;
     assert_eq!(foreign, [json!({"n": 1})]);
     Ok(())
 }
