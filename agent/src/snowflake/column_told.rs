@@ -1,7 +1,10 @@
 //! What is said of a column of a result that is delivered.
 
+use serde::{Deserialize, Serialize};
+
 /// One column of a result.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct ColumnTold {
     /// Its name.
     pub name: String,

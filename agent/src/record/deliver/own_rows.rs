@@ -51,9 +51,10 @@ async fn store(
     let Some(rows) = read(body, outcome, kept)? else {
         return Ok(None);
     };
-    kept.comes_as(rows.form.clone());
-    let is_empty = rows.text.is_empty() && outcome.chunks > 0;
+    let has_more = outcome.chunks > 0 || outcome.place >= 0;
     let keeper = recorder.keeper();
+    keeper.comes_as(kept, rows.form.clone(), has_more);
+    let is_empty = rows.text.is_empty() && outcome.chunks > 0;
     let part = keeper.begin(kept, outcome.place, &rows.form);
     let Some(mut part) = part.filter(|_| !is_empty) else {
         return Ok(None);

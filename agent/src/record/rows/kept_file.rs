@@ -10,17 +10,21 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use super::decode::RowsForm;
 use crate::id::{SessionId, StatementId};
 use crate::record::RecordError;
 use crate::record::disk;
 use crate::record::settings::ResultRows;
+use crate::snowflake::column_told::ColumnTold;
 
 /// One statement whose rows are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct KeptLine {
     pub(super) statement: StatementId,
     pub(super) wanted: ResultRows,
     pub(super) day: NaiveDate,
+    /// How its chunks and partitions come, once that is known.
+    pub(super) form: Option<RowsForm>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -29,6 +33,14 @@ struct Written {
     statement: StatementId,
     rows: String,
     day: String,
+    form: Option<WrittenForm>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenForm {
+    Json(Vec<ColumnTold>),
+    Arrow,
 }
 
 /// The files of all sessions.
@@ -63,6 +75,10 @@ impl KeptFiles {
             statement: line.statement,
             rows: line.wanted.to_string(),
             day: line.day.to_string(),
+            form: line.form.as_ref().map(|form| match form {
+                RowsForm::Json(columns) => WrittenForm::Json(columns.to_vec()),
+                RowsForm::Arrow => WrittenForm::Arrow,
+            }),
         };
         let mut text = serde_json::to_string(&written)?;
         text.push('\n');
@@ -88,5 +104,9 @@ fn read(line: &str) -> Option<KeptLine> {
         statement: written.statement,
         wanted: ResultRows::read(&written.rows)?,
         day: written.day.parse().ok()?,
+        form: written.form.map(|form| match form {
+            WrittenForm::Json(columns) => RowsForm::Json(columns.into()),
+            WrittenForm::Arrow => RowsForm::Arrow,
+        }),
     })
 }

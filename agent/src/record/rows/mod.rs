@@ -64,12 +64,6 @@ impl Kept {
         self.is_strict
     }
 
-    /// Notes how the rows come.
-    pub(crate) fn comes_as(&self, form: RowsForm) {
-        // The first answer tells it; those that are asked for later tell the same or nothing.
-        drop(self.form.set(form));
-    }
-
     /// Tells how the rows come.
     pub(crate) fn form(&self) -> Option<&RowsForm> {
         self.form.get()
@@ -138,14 +132,35 @@ impl Keeper {
             statement,
             wanted: wanted.unwrap_or(self.default),
             day: started_at.date_naive(),
+            form: None,
         };
         if line.wanted == ResultRows::None {
             return;
         }
-        if let Err(error) = self.files.add(session, &line) {
+        self.tell_next(session, &line);
+        self.know(session, line);
+    }
+
+    /// Notes how the rows of a statement come; the next process is told where more of them may be asked for.
+    pub(super) fn comes_as(&self, kept: &Kept, form: RowsForm, has_more: bool) {
+        // The first answer tells it; those that are asked for later tell the same or nothing.
+        let is_first = kept.form.set(form.clone()).is_ok();
+        if is_first && has_more {
+            let line = KeptLine {
+                statement: kept.statement,
+                wanted: kept.wanted,
+                day: kept.day,
+                form: Some(form),
+            };
+            self.tell_next(kept.session, &line);
+        }
+    }
+
+    fn tell_next(&self, session: SessionId, line: &KeptLine) {
+        if let Err(error) = self.files.add(session, line) {
+            let statement = line.statement;
             tracing::warn!(%statement, %error, "the next process will not know to keep rows of a statement");
         }
-        self.know(session, line);
     }
 
     fn know(&self, session: SessionId, line: KeptLine) {
@@ -153,6 +168,7 @@ impl Keeper {
             statement,
             wanted,
             day,
+            form,
         } = line;
         let kept = Kept {
             session,
@@ -164,7 +180,7 @@ impl Keeper {
                 ResultRows::Full => u64::MAX,
             }),
             day,
-            form: OnceLock::new(),
+            form: form.map_or_else(OnceLock::new, OnceLock::from),
             is_strict: self.is_strict && wanted == ResultRows::Full,
         };
         self.all().insert(statement, Arc::new(kept));

@@ -230,7 +230,7 @@ fn kept(recorder: &Recorder) -> StatementId {
         ..ColumnTold::default()
     };
     let form = RowsForm::Json(vec![column].into());
-    keeper.of(statement).unwrap().comes_as(form);
+    keeper.comes_as(&keeper.of(statement).unwrap(), form, true);
     statement
 }
 

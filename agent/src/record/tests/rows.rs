@@ -5,8 +5,10 @@ use super::*;
 use crate::config::{Mode as PolicyMode, ResultRows};
 use crate::mask::mask_for;
 use crate::record::event::ResultRow;
+use crate::record::rows::RowsForm;
 use crate::replay::{ShownRows, StoredRows, session};
 use crate::snowflake::answer::Form;
+use crate::snowflake::column_told::ColumnTold;
 use crate::snowflake::route::QueryId;
 use crate::statement::Kind;
 use crate::upstream::Unmasked;
@@ -197,7 +199,7 @@ fn rows_without_a_receipt_are_gone_after_a_crash() {
     keeper.keep(session, (id, Clock::system().now()), Some(ResultRows::Full));
     let kept = keeper.of(id).unwrap();
     let write = |is_over: bool| {
-        let form = super::super::rows::RowsForm::Json(Vec::new().into());
+        let form = RowsForm::Json(Vec::new().into());
         runtime().block_on(async {
             let mut part = keeper.begin(&kept, 0, &form).unwrap();
             part.push(bytes::Bytes::from_static(b"[],[]")).await;
@@ -290,13 +292,24 @@ fn the_next_process_keeps_rows_of_a_session_that_goes_on() {
     let (id, session) = (StatementId::new(), SessionId::from_bytes([7; 16]));
     let first = place.open();
     let wanted = Some(ResultRows::Sample(3));
-    first
-        .keeper()
-        .keep(session, (id, Clock::system().now()), wanted);
+    let keeper = first.keeper();
+    keeper.keep(session, (id, Clock::system().now()), wanted);
+    let column = ColumnTold {
+        name: "A".to_owned(),
+        scale: Some(3),
+        ..ColumnTold::default()
+    };
+    let columns = vec![column];
+    let form = RowsForm::Json(columns.clone().into());
+    keeper.comes_as(&keeper.of(id).unwrap(), form, true);
     drop(first);
     let second = place.open();
-    let known = second.keeper().of(id).map(|kept| kept.wanted());
-    assert_eq!(known, wanted);
+    let known = second.keeper().of(id).unwrap();
+    assert_eq!(Some(known.wanted()), wanted);
+    let Some(RowsForm::Json(told)) = known.form() else {
+        panic!("{:?}", known.form())
+    };
+    assert_eq!(told[..], columns);
     second.keeper().forget(session);
     drop(second);
     assert!(place.open().keeper().of(id).is_none());
