@@ -99,7 +99,7 @@ fn kept_masking(types: &[&str]) -> KeptMasking {
         origins: [].into(),
         mask: Some(Transform::read("hash").unwrap()),
     }]);
-    let kept = json!({"plan": plan, "types": types, "form": "Arrow"});
+    let kept = json!({"plan": plan, "types": types, "form": "Arrow", "hides_minted": false});
     serde_json::from_value(kept).unwrap()
 }
 
@@ -197,12 +197,19 @@ async fn chunks_that_cannot_be_masked_as_they_were_are_not_handed_out() {
         host.found(&ids)
     };
     let by = |kept: Value| json!({ "Masked": kept });
+    let bare = |types: &[&str], hides_minted: bool| {
+        by(
+            json!({"plan": Plan::Open, "types": types, "form": "Json", "hides_minted": hides_minted}),
+        )
+    };
     assert_eq!(masked(by(json!(kept_masking(&["Text"])))), [true; 2]);
+    assert_eq!(masked(bare(&["Text"], true)), [true; 2]);
     for masking in [
         by(json!(kept_masking(&[]))),
         by(json!(kept_masking(&["Text", "Text"]))),
-        by(json!({"plan": [], "types": [], "form": "Json"})),
-        by(json!({"plan": [], "types": ["Text"], "form": "Json"})),
+        bare(&[], false),
+        bare(&["Text"], false),
+        bare(&["Real"], true),
         Value::Null,
         json!("Other"),
     ] {

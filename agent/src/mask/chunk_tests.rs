@@ -36,6 +36,7 @@ fn masking(form: ChunkForm) -> Masking {
         plan: Plan::new(vec![planned(Some("fixed:-")), planned(None)]),
         types: [ColumnType::Text; 2].into(),
         form,
+        hides_minted: false,
     };
     Masking::restore(kept, &HashKeys::for_tests(), SessionId::new()).unwrap()
 }

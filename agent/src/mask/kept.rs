@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HashKeys;
 use super::plan::shape;
-use super::result::{ChunkForm, Masking};
+use super::result::{ChunkForm, Masking, without_minted};
 use super::treatment::Uncertain;
 use crate::id::SessionId;
 use crate::policy::Plan;
@@ -19,6 +19,8 @@ pub struct KeptMasking {
     pub(super) plan: Plan,
     pub(super) types: Arc<[ColumnType]>,
     pub(super) form: ChunkForm,
+    /// Whether credentials are hidden beside what the plan masks.
+    pub(super) hides_minted: bool,
 }
 
 impl Masking {
@@ -31,19 +33,20 @@ impl Masking {
     /// Makes a session's treatments again.
     ///
     /// # Errors
-    /// The plan masks nothing, or other columns than there are.
+    /// Nothing is masked, or other columns than there are.
     pub fn restore(
         kept: KeptMasking,
         keys: &HashKeys,
         session: SessionId,
     ) -> Result<Self, Uncertain> {
-        if kept.plan.masks_nothing() {
-            return Err(shape("a plan that masks nothing is kept for them"));
+        let keyed = keys.of(session);
+        let mut columns = kept.plan.treat(&kept.types, &keyed)?.columns;
+        if kept.hides_minted {
+            columns = without_minted(&columns, &kept.types, &keyed);
         }
-        let settled = kept.plan.treat(&kept.types, &keys.of(session))?;
-        Ok(Self {
-            columns: settled.columns,
-            kept,
-        })
+        if columns.iter().all(Option::is_none) {
+            return Err(shape("what is kept of them masks nothing"));
+        }
+        Ok(Self { columns, kept })
     }
 }

@@ -105,6 +105,7 @@ pub(super) fn mask_data(
                 plan: plan.clone(),
                 types: Arc::clone(&types),
                 form,
+                hides_minted: holds_minted,
             },
         })
     } else {
@@ -173,7 +174,7 @@ pub(super) fn mask_set(
 }
 
 /// Adds to what is made of columns that credentials are hidden where they may stand.
-fn without_minted(
+pub(super) fn without_minted(
     columns: &Treatments,
     types: &[ColumnType],
     keyed: &Arc<Keyed>,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::id::SessionId;
 use crate::mask::{HashKeys, Masked, mask_for};
 use crate::policy::{Planned, Transform};
 use crate::snowflake::answer::Form;
@@ -133,6 +134,40 @@ fn chunks_are_announced_as_large_as_they_may_become() {
 }
 
 #[test]
+fn what_is_kept_of_a_masking_makes_the_same_of_each_column_credentials_too() {
+    let made = |masking: &Masking| -> Vec<Option<Transform>> {
+        let columns = masking.columns.iter();
+        let made = columns.map(|own| own.as_ref().map(|own| own.transform().clone()));
+        made.collect()
+    };
+    let hides = Transform::Detect(Detectors::minted());
+    for (plan, value, expected) in [
+        (plan(&[Some("hash"), None]), "b", None),
+        (
+            plan(&[Some("hash"), None]),
+            "ver:1-hint:1036-ETMsDgAAAXk+/AbC==",
+            Some(hides.clone()),
+        ),
+        (
+            Plan::Open,
+            "ver:1-hint:1036-ETMsDgAAAXk+/AbC==",
+            Some(hides),
+        ),
+    ] {
+        let members = format!(
+            r#""rowtype":{},"rowset":[["a","{value}"]],"queryResultFormat":"json","chunks":[{{"url":"https://b.s3.amazonaws.com/r","rowCount":1}}]"#,
+            texts(2)
+        );
+        let masking = answered(plan, &members).take_chunks().1.unwrap();
+        let text = serde_json::to_string(masking.kept()).unwrap();
+        let kept = serde_json::from_str(&text).unwrap();
+        let restored = Masking::restore(kept, &HashKeys::for_tests(), SessionId::new()).unwrap();
+        assert_eq!(made(&restored), made(&masking), "{text}");
+        assert_eq!(made(&restored)[1], expected);
+    }
+}
+
+#[test]
 fn a_result_that_should_need_no_mask_is_withheld_if_it_is_another() {
     let compared = || Plan::Columns(Arc::from(columns(&[None])));
     let members = |column: &str| format!(r#""rowtype":[{column}],"rowset":[["canary"]]"#);
@@ -157,7 +192,7 @@ fn what_nothing_is_made_of_passes_byte_for_byte() {
 
 #[test]
 fn partitions_are_masked_by_the_types_that_the_first_part_told() {
-    let keyed = || HashKeys::for_tests().of(crate::id::SessionId::new());
+    let keyed = || HashKeys::for_tests().of(SessionId::new());
     let read = |text: &str| Object::read(text.as_bytes()).unwrap();
     let first = format!(
         r#"{{"resultSetMetaData":{{"numRows":2,"rowType":{}}},"data":[["canary","b"]]}}"#,
