@@ -6,6 +6,7 @@ import adbc_driver_snowflake
 import adbc_driver_snowflake.dbapi
 from adbc_driver_snowflake import DatabaseOptions
 
+import every_cell
 from run_steps import rows, run, text, told
 
 state = {}
@@ -51,6 +52,15 @@ def sql(step):
         return line
 
 
+def read(step):
+    """Executes a statement and writes all of its result into a file, as `as` fetches it."""
+    with cursor() as at:
+        at.execute(step["sql"])
+        if step["as"] == "arrow":
+            return every_cell.arrow(step, at.fetch_arrow_table())
+        return every_cell.rows(step, [column[0] for column in at.description], at.fetchall())
+
+
 def cancel(step):
     """Starts a statement in a thread and cancels it from this one."""
     at = cursor()
@@ -87,4 +97,4 @@ def failure(error):
     }
 
 
-run({"connect": connect, "sql": sql, "cancel": cancel, "close": close}, failure)
+run({"connect": connect, "sql": sql, "read": read, "cancel": cancel, "close": close}, failure)

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 import uuid
 
+import every_cell
 from run_steps import rows, run, text, told
 
 HOST = "https://acme.snowflakecomputing.com"
@@ -80,13 +81,26 @@ def finished(status, body):
     return status, body, polls
 
 
-def result(step, body, polls=0):
+def whole_result(body):
     """Reads all partitions of a result."""
     about = body["resultSetMetaData"]
     found = list(body["data"])
     for partition in range(1, len(about["partitionInfo"])):
         _, more = ask("GET", f"/api/v2/statements/{body['statementHandle']}?partition={partition}")
         found.extend(more["data"])
+    return about, found
+
+
+def read(step):
+    """Executes a statement and writes all of its result into a file, cell by cell as it came."""
+    _, body, _ = finished(*submit(step))
+    about, found = whole_result(body)
+    return every_cell.rows(step, [column["name"] for column in about["rowType"]], found)
+
+
+def result(step, body, polls=0):
+    """Tells what a result holds."""
+    about, found = whole_result(body)
     whole = {at for at, column in enumerate(about["rowType"]) if column["type"] == "fixed" and not column["scale"]}
     typed = [[int(cell) if at in whole and cell is not None else cell for at, cell in enumerate(row)] for row in found]
     line = rows({"query_id": body["statementHandle"], "polls": polls}, typed, step)
@@ -151,6 +165,7 @@ run(
     {
         "connect": connect,
         "sql": sql,
+        "read": read,
         "multi": multi,
         "cancel": cancel,
         "async": asynchronous,

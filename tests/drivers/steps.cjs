@@ -2,6 +2,7 @@
 // Arguments: the folder of Node's packages, then the steps.
 "use strict";
 
+const fs = require("node:fs");
 const path = require("node:path");
 const readline = require("node:readline");
 
@@ -64,6 +65,29 @@ async function sql(step) {
   const line = rows({ query_id: statement.getQueryId() }, found ?? [], step);
   line.columns = (statement.getColumns() ?? []).map((column) => column.getName());
   return line;
+}
+
+// Gives a cell as text that says as much as the driver does; `every_cell.py` tells how.
+function cell(value, column) {
+  if (value === null || value === undefined) return null;
+  // So the driver writes a null that is fetched as text.
+  if (value === "NULL" && !column.isString()) return null;
+  if (Buffer.isBuffer(value)) return value.toString("hex").toUpperCase();
+  if (column.isDate()) return String(value.getEpochSeconds() / 86400);
+  if (typeof value.getEpochSeconds === "function") {
+    return `ns:${BigInt(value.getEpochSeconds()) * 1000000000n + BigInt(value.getNanoSeconds())}`;
+  }
+  return typeof value === "object" ? JSON.stringify(value instanceof Map ? Object.fromEntries(value) : value) : String(value);
+}
+
+// Executes a statement and writes all of its result into a file; numbers and JSON are fetched as text, to be exact.
+async function read(step) {
+  const [statement, found] = await execute({ sqlText: step.sql, fetchAsString: ["Number", "JSON"] });
+  const told = statement.getColumns();
+  const names = told.map((column) => column.getName());
+  const columns = told.map((column, at) => found.map((row) => cell(row[at], column)));
+  fs.writeFileSync(path.join(process.env.HOME, step.file), JSON.stringify({ names, columns }));
+  return { rows: found.length };
 }
 
 // Several statements as one request: the callback is called once for each.
@@ -146,7 +170,7 @@ function failure(error) {
   };
 }
 
-const actions = { connect, sql, multi, cancel, async: asynchronous, close, pause: told, sleep: (step) => sleep(step.seconds) };
+const actions = { connect, sql, read, multi, cancel, async: asynchronous, close, pause: told, sleep: (step) => sleep(step.seconds) };
 
 async function main() {
   for (const step of JSON.parse(argument)) {

@@ -9,6 +9,7 @@ import warnings
 warnings.simplefilter("ignore")
 import snowflake.connector  # noqa: E402
 
+import every_cell  # noqa: E402
 from run_steps import rows, run, text, told  # noqa: E402
 
 snowflake.connector.paramstyle = "qmark"
@@ -69,6 +70,17 @@ def sql(step):
         line["rowcount"] = at.rowcount
         line["columns"] = [column[0] for column in at.description or []]
         return line
+
+
+def read(step):
+    """Executes a statement and writes all of its result into a file, as `as` fetches it."""
+    with cursor() as at:
+        at.execute(step["sql"])
+        if step["as"] == "pandas":
+            return every_cell.pandas(step, at.fetch_pandas_all())
+        if step["as"] == "arrow":
+            return every_cell.arrow(step, at.fetch_arrow_all())
+        return every_cell.rows(step, [column[0] for column in at.description], at.fetchall())
 
 
 def multi(step):
@@ -144,6 +156,7 @@ run(
     {
         "connect": connect,
         "sql": sql,
+        "read": read,
         "multi": multi,
         "interrupt": interrupt,
         "abort": cancel,

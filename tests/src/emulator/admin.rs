@@ -10,9 +10,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::Gate;
 use super::catalogue::{Described, Tag};
 use super::faults::Fault;
+use super::results::{Pieces, Planted};
 use super::settings::{Credential, Tuning};
 
-/// Answers one admin request: `POST /fault`, `/tuning`, `/tags`, `/described`, `/expire`, `/clear`, `/rotate`.
+/// Answers one admin request: `POST /fault`, `/tuning`, `/tags`, `/described`, `/planted`, `/expire`, `/clear`, `/rotate`.
 pub(super) async fn answer(
     gate: Arc<Gate>,
     request: Request<Incoming>,
@@ -55,6 +56,14 @@ fn act(gate: &Gate, path: &str, body: &[u8]) -> Result<(), String> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner) = described;
         }
+        "/planted" => {
+            let named: Vec<Planted> = read(body)?;
+            let tables = named
+                .into_iter()
+                .map(|table| Ok((table.path, Arc::new(Pieces::read(&table.folder)?))))
+                .collect::<Result<_, String>>()?;
+            *gate.planted.lock().unwrap_or_else(PoisonError::into_inner) = tables;
+        }
         "/expire" => gate.sessions.expire_all(),
         "/clear" => gate.faults.clear(),
         "/rotate" => {
@@ -65,7 +74,7 @@ fn act(gate: &Gate, path: &str, body: &[u8]) -> Result<(), String> {
         }
         other => {
             return Err(format!(
-                "no `{other}`; there are /fault, /tuning, /tags, /described, /expire, /clear, /rotate"
+                "no `{other}`; there are /fault, /tuning, /tags, /described, /planted, /expire, /clear, /rotate"
             ));
         }
     }

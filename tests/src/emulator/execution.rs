@@ -116,8 +116,7 @@ pub(super) fn outcome(
     for (key, value) in added {
         data.insert(key.into(), value);
     }
-    data.entry("parameters")
-        .or_insert(json!([{"name": "TIMEZONE", "value": "Etc/UTC"}]));
+    data.entry("parameters").or_insert_with(parameters);
     for (key, value) in [
         ("finalDatabaseName", &session.database),
         ("finalSchemaName", &session.schema),
@@ -138,6 +137,23 @@ pub(super) fn outcome(
         format,
         key: Key::make(),
     })
+}
+
+/// Gives the parameters by which drivers show values: an account's own, with all digits of times.
+fn parameters() -> Value {
+    let date = "YYYY-MM-DD";
+    let all = [
+        ("TIMEZONE", "Etc/UTC".to_owned()),
+        ("BINARY_OUTPUT_FORMAT", "HEX".to_owned()),
+        ("DATE_OUTPUT_FORMAT", date.to_owned()),
+        ("TIME_OUTPUT_FORMAT", "HH24:MI:SS.FF9".to_owned()),
+        (
+            "TIMESTAMP_OUTPUT_FORMAT",
+            format!("{date} HH24:MI:SS.FF9 TZHTZM"),
+        ),
+    ];
+    let all = all.map(|(name, value)| json!({"name": name, "value": value}));
+    json!(all)
 }
 
 fn is_query(sql: &str) -> bool {

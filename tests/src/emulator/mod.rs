@@ -35,16 +35,16 @@ use serde_json::{Value, json};
 pub use catalogue::{Described, DescribedColumn, Tag};
 pub use credential::CLIENT_CREDENTIAL_FIELDS;
 pub use faults::{Fault, Kind as FaultKind};
-pub use results::CHUNK_HOST;
+pub use results::{CHUNK_HOST, Planted};
 pub use routes::Endpoint;
 pub use serve::run;
-pub use settings::{Account, Credential, Ready, SecondaryRoles, Settings, Tuning};
+pub use settings::{Account, ChunkCoding, Credential, Ready, SecondaryRoles, Settings, Tuning};
 pub use stages::STAGE_HOSTS;
 
 use fakesnow::Fakesnow;
 use faults::Faults;
 use journal::Journal;
-use results::{Chunks, Format};
+use results::{Chunks, Format, Pieces};
 use stages::Stages;
 
 use sessions::{Session, Sessions};
@@ -68,6 +68,8 @@ struct Gate {
     tags: Mutex<Vec<Tag>>,
     /// Objects that the account has beside those of fakesnow, as far as questions about it go.
     described: Mutex<Vec<Described>>,
+    /// Tables that a test wrote, by database, schema and name.
+    planted: Mutex<Vec<([String; 3], Arc<Pieces>)>>,
 }
 
 impl Gate {
@@ -90,6 +92,7 @@ impl Gate {
             v2: v2::Requests::default(),
             tags: Mutex::default(),
             described: Mutex::default(),
+            planted: Mutex::default(),
             accounts: Mutex::new(settings.accounts),
         };
         let token = gate.fakesnow.login("ACME_DB", "PUBLIC").await?;

@@ -1,6 +1,6 @@
 //! Statements that the gate runs itself, because fakesnow knows them not at all or not well.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use super::Gate;
 use super::answers::SqlError;
 use super::catalogue;
 use super::execution::{self, SELECT};
-use super::results::{Outcome, Table};
+use super::results::{Outcome, Pieces, Table};
 use super::stages;
 use super::standing;
 use super::statements::{Ended, Statement};
@@ -33,6 +33,16 @@ pub(super) async fn run(gate: &Gate, statement: &Statement) -> Option<Ended> {
     }
     if let Some(ended) = catalogue::run(gate, statement, sql) {
         return Some(ended);
+    }
+    if let Some((path, pieces)) = planted(gate, sql) {
+        let rows = if statement.is_describe_only() {
+            Arc::new(pieces.described())
+        } else {
+            pieces
+        };
+        let data = Map::from_iter([("statementTypeId".to_owned(), json!(SELECT))]);
+        let table = Arc::new(Table::planted(&path, rows));
+        return Some(Ok(execution::outcome(statement, data, table)));
     }
     if let Some(ended) = standing::run(gate, statement, sql) {
         return Some(ended);
@@ -61,6 +71,16 @@ fn made(
     data.insert("statementTypeId".into(), json!(type_id));
     let table = Arc::new(Table::texts(&[column], vec![row]));
     execution::outcome(statement, data, table)
+}
+
+/// Finds the planted table of which a text asks for all: `SELECT * FROM name`, with its database and schema or without.
+fn planted(gate: &Gate, sql: &str) -> Option<([String; 3], Arc<Pieces>)> {
+    let sql = sql.to_ascii_uppercase();
+    let name = sql.strip_prefix("SELECT * FROM ")?.trim();
+    let tables = gate.planted.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut tables = tables.iter();
+    let (path, pieces) = tables.find(|(path, _)| *name == path.join(".") || *name == path[2])?;
+    Some((path.clone(), Arc::clone(pieces)))
 }
 
 /// Gives an earlier statement's rows, as `RESULT_SCAN` does.

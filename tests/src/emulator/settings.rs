@@ -98,6 +98,8 @@ pub struct Tuning {
     pub poll_hold_ms: u64,
     /// Results with more rows come with a third inline and the rest in chunks of this many rows; 0 keeps all inline.
     pub chunk_rows: u64,
+    /// How chunks are written down in storage.
+    pub chunk_coding: ChunkCoding,
     /// How long the address of a chunk is good, in seconds.
     pub chunk_url_seconds: u64,
     /// Results of the SQL API with more rows come in partitions of this many rows; 0 keeps all in one.
@@ -110,6 +112,19 @@ pub struct Tuning {
     pub secondary_roles: SecondaryRoles,
     /// Whether questions about the account's objects fail.
     pub catalogue_down: bool,
+}
+
+/// How chunks are written down in storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChunkCoding {
+    /// As gzip, and the answer says so.
+    #[default]
+    Gzip,
+    /// As gzip, and only its first bytes say so.
+    GzipUntold,
+    /// As they are.
+    Plain,
 }
 
 /// Where a session's secondary roles, which are on at first, are switched off.
@@ -133,6 +148,7 @@ impl Default for Tuning {
             poll_after_ms: 3000,
             poll_hold_ms: 5000,
             chunk_rows: 0,
+            chunk_coding: ChunkCoding::Gzip,
             chunk_url_seconds: 21_600,
             partition_rows: 0,
             stage_binds_from: 65_280,

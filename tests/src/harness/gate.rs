@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::certificates::Certificates;
 use crate::emulator::{
-    Account, Credential, Described, Endpoint, Fault, FaultKind, Ready, Settings, Tag, Tuning,
+    Account, Credential, Described, Endpoint, Fault, FaultKind, Planted, Ready, Settings, Tag,
+    Tuning,
 };
 use crate::python::{self, Generation};
 
@@ -184,6 +185,11 @@ impl Gate {
     /// Has the account tell of objects beside its own.
     pub fn describe(&self, objects: &[Described]) -> Result<()> {
         self.post("/described", &json!(objects))
+    }
+
+    /// Has the account hold tables that a test wrote.
+    pub fn hold(&self, tables: &[Planted]) -> Result<()> {
+        self.post("/planted", &json!(tables))
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<()> {

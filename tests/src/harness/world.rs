@@ -365,7 +365,11 @@ impl World {
         steps: &Value,
     ) -> Result<Driver> {
         let script = self.path(product.script().unwrap_or_default());
-        for name in product.script().into_iter().chain(["run_steps.py"]) {
+        for name in product
+            .script()
+            .into_iter()
+            .chain(["run_steps.py", "every_cell.py"])
+        {
             fs::copy(python::folder("drivers").join(name), self.path(name))?;
         }
         let starter = starter.iter().map(OsString::from);

@@ -20,8 +20,8 @@ use super::super::body::GateBody;
 use super::super::faults::Kind;
 use super::super::routes::Asked;
 use super::super::sessions::random;
-use super::cells::Booleans;
-use super::{Format, Outcome};
+use super::super::settings::ChunkCoding;
+use super::Outcome;
 use crate::time;
 
 /// The name of the bucket that the gate stands in for.
@@ -65,6 +65,7 @@ struct Stored {
     rows: usize,
     body: Bytes,
     uncompressed_bytes: usize,
+    coding: ChunkCoding,
     key: Key,
     /// Query strings that open it, and until when.
     signed: Vec<(String, Instant)>,
@@ -87,12 +88,20 @@ impl Chunks {
             std::collections::hash_map::Entry::Vacant(entry) => {
                 gate.journal.canary("chunk_key", &outcome.key.key);
                 gate.journal.canary("chunk_key_md5", &outcome.key.md5);
-                let plain = plain(outcome, start, rows)?;
+                let (table, format) = (&outcome.table, outcome.format);
+                let plain = table.plain(format, start, rows)?;
+                let coding = gate.tuning().chunk_coding;
                 entry.insert(Stored {
                     query_id: query_id.to_owned(),
                     rows,
-                    body: gzip(&plain)?,
                     uncompressed_bytes: plain.len(),
+                    body: match coding {
+                        ChunkCoding::Gzip | ChunkCoding::GzipUntold => {
+                            table.gzip(format, start, rows)?
+                        }
+                        ChunkCoding::Plain => plain,
+                    },
+                    coding,
                     key: outcome.key.clone(),
                     signed: Vec::new(),
                 })
@@ -116,7 +125,7 @@ impl Chunks {
     }
 
     /// Gives a chunk's bytes, or what S3 would say.
-    fn open(&self, asked: &Asked) -> Result<(Bytes, Value), Denied> {
+    fn open(&self, asked: &Asked) -> Result<(Bytes, ChunkCoding, Value), Denied> {
         if asked.method != Method::GET {
             return Err(Denied::METHOD);
         }
@@ -144,7 +153,7 @@ impl Chunks {
             "path": asked.uri.path(), "query_id": stored.query_id, "rows": stored.rows,
             "bytes": stored.body.len(), "uncompressed_bytes": stored.uncompressed_bytes,
         });
-        Ok((stored.body.clone(), facts))
+        Ok((stored.body.clone(), stored.coding, facts))
     }
 }
 
@@ -155,7 +164,8 @@ pub(in super::super) fn serve(
     fault: Option<&Kind>,
 ) -> Result<Response<GateBody>, hyper::http::Error> {
     match gate.chunks.open(asked) {
-        Ok((body, facts)) => {
+        Ok((body, coding, facts)) => {
+            let found = || found(coding);
             gate.journal.event("chunk", facts);
             if let Some(faulty) = fault.and_then(|fault| fault.frame(found, &body)) {
                 return faulty;
@@ -177,10 +187,13 @@ pub(in super::super) fn serve(
     }
 }
 
-fn found() -> hyper::http::response::Builder {
-    Response::builder()
+fn found(coding: ChunkCoding) -> hyper::http::response::Builder {
+    let builder = match coding {
+        ChunkCoding::Gzip => Response::builder().header("content-encoding", "gzip"),
+        ChunkCoding::GzipUntold | ChunkCoding::Plain => Response::builder(),
+    };
+    builder
         .header("content-type", "binary/octet-stream")
-        .header("content-encoding", "gzip")
         .header("accept-ranges", "bytes")
         .header("server", "AmazonS3")
         .header("x-amz-server-side-encryption-customer-algorithm", "AES256")
@@ -229,24 +242,8 @@ impl Denied {
     );
 }
 
-/// Gives a chunk before compression: an Arrow stream, or JSON rows without outer brackets.
-fn plain(outcome: &Outcome, start: usize, rows: usize) -> Result<Vec<u8>, String> {
-    match outcome.format {
-        Format::Arrow => outcome.table.stream(start, rows),
-        Format::Json => {
-            let text = outcome
-                .table
-                .json(start, rows, Booleans::Digits)?
-                .to_string();
-            let inner = text
-                .strip_prefix('[')
-                .and_then(|text| text.strip_suffix(']'));
-            Ok(inner.unwrap_or(&text).as_bytes().to_vec())
-        }
-    }
-}
-
-fn gzip(plain: &[u8]) -> Result<Bytes, String> {
+/// Compresses a chunk as Snowflake's are.
+pub(super) fn gzip(plain: &[u8]) -> Result<Bytes, String> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let written = encoder.write_all(plain).and_then(|()| encoder.finish());
     written

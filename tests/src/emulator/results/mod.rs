@@ -3,6 +3,7 @@
 mod cells;
 mod chunks;
 mod format;
+mod planted;
 mod table;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ pub(super) use cells::Booleans;
 pub use chunks::HOST as CHUNK_HOST;
 pub(super) use chunks::{Chunks, Key, serve};
 pub(super) use format::{Format, preferred};
+pub(super) use planted::Pieces;
+pub use planted::Planted;
 pub(super) use table::Table;
 
 use super::Gate;
@@ -46,11 +49,8 @@ impl Outcome {
             parameters.push(json!({"name": "CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", "value": tuning.stage_binds_from}));
         }
         let chunk_rows = usize::try_from(tuning.chunk_rows).unwrap_or(usize::MAX);
-        let inline = if chunk_rows == 0 || total <= chunk_rows {
-            total
-        } else {
-            total / 3
-        };
+        let mut cuts = self.table.cuts(chunk_rows).into_iter();
+        let (_, inline) = cuts.next().unwrap_or_default();
         data.insert("rowtype".into(), self.table.rowtype.clone());
         data.insert("total".into(), json!(total));
         data.insert("returned".into(), json!(total));
@@ -62,8 +62,7 @@ impl Outcome {
         data.insert(key.into(), rows);
         if inline < total {
             let mut chunks = Vec::new();
-            for start in (inline..total).step_by(chunk_rows) {
-                let rows = chunk_rows.min(total - start);
+            for (start, rows) in cuts {
                 let offered = gate.chunks.offer(gate, query_id, self, start, rows)?;
                 chunks.push(offered);
             }

@@ -1,15 +1,20 @@
 //! Rows as fakesnow gave them, cut into any range in any form.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::Format;
 use super::cells::{self, Booleans};
+use super::chunks;
+use super::planted::Pieces;
 
 /// A description of columns and rows that fit it.
 #[derive(Debug)]
@@ -27,6 +32,8 @@ enum Rows {
     Arrow(RecordBatch),
     /// Strings and nulls.
     Json(Vec<Vec<Value>>),
+    /// Both forms, as a test wrote them.
+    Planted(Arc<Pieces>),
 }
 
 impl Table {
@@ -58,6 +65,15 @@ impl Table {
         }
     }
 
+    /// Makes the table at a path of what a test wrote.
+    #[must_use]
+    pub(in super::super) fn planted(path: &[String; 3], pieces: Arc<Pieces>) -> Self {
+        Self {
+            rowtype: pieces.rowtype(path),
+            rows: Rows::Planted(pieces),
+        }
+    }
+
     /// Counts the rows.
     #[must_use]
     pub(in super::super) fn len(&self) -> usize {
@@ -65,6 +81,7 @@ impl Table {
             Rows::None => 0,
             Rows::Arrow(batch) => batch.num_rows(),
             Rows::Json(rows) => rows.len(),
+            Rows::Planted(pieces) => pieces.len(),
         }
     }
 
@@ -72,15 +89,58 @@ impl Table {
     #[must_use]
     pub(in super::super) fn is_arrow(&self) -> bool {
         match self.rows {
-            Rows::None | Rows::Arrow(_) => true,
+            Rows::None | Rows::Arrow(_) | Rows::Planted(_) => true,
             Rows::Json(_) => false,
         }
     }
 
+    /// Gives where a result is cut, by first row and number of rows: the first piece is inline, the others are chunks.
+    #[must_use]
+    pub(super) fn cuts(&self, chunk_rows: usize) -> Vec<(usize, usize)> {
+        if let Rows::Planted(pieces) = &self.rows {
+            return pieces.cuts();
+        }
+        let total = self.len();
+        if chunk_rows == 0 || total <= chunk_rows {
+            return vec![(0, total)];
+        }
+        let inline = total / 3;
+        let chunks = (inline..total).step_by(chunk_rows);
+        std::iter::once((0, inline))
+            .chain(chunks.map(|start| (start, chunk_rows.min(total - start))))
+            .collect()
+    }
+
+    /// Gives a piece of the result before compression: an Arrow stream, or JSON rows without outer brackets.
+    pub(super) fn plain(&self, format: Format, start: usize, rows: usize) -> Result<Bytes, String> {
+        if let Rows::Planted(pieces) = &self.rows {
+            return pieces.plain(format, start);
+        }
+        match format {
+            Format::Arrow => Ok(self.stream(start, rows)?.into()),
+            Format::Json => {
+                let text = self.json(start, rows, Booleans::Digits)?.to_string();
+                let inner = text
+                    .strip_prefix('[')
+                    .and_then(|text| text.strip_suffix(']'));
+                Ok(Bytes::copy_from_slice(inner.unwrap_or(&text).as_bytes()))
+            }
+        }
+    }
+
+    /// Gives the same as gzip.
+    pub(super) fn gzip(&self, format: Format, start: usize, rows: usize) -> Result<Bytes, String> {
+        if let Rows::Planted(pieces) = &self.rows {
+            return pieces.gzip(format, start);
+        }
+        chunks::gzip(&self.plain(format, start, rows)?)
+    }
+
     /// Gives a range of rows as one Arrow IPC stream with a schema of its own; empty where there is no schema.
-    pub(super) fn stream(&self, start: usize, rows: usize) -> Result<Vec<u8>, String> {
+    fn stream(&self, start: usize, rows: usize) -> Result<Vec<u8>, String> {
         match &self.rows {
             Rows::None => Ok(Vec::new()),
+            Rows::Planted(pieces) => Ok(pieces.plain(Format::Arrow, start)?.into()),
             Rows::Json(_) => Err("rows that are JSON have no Arrow form".into()),
             Rows::Arrow(batch) => {
                 let words = |error| format!("Arrow stream: {error}");
@@ -109,6 +169,7 @@ impl Table {
         match &self.rows {
             Rows::None => Ok(json!([])),
             Rows::Arrow(batch) => cells::rows(&batch.slice(start, rows), booleans),
+            Rows::Planted(pieces) => pieces.json(start, rows, booleans),
             Rows::Json(all) => Ok(json!(all.iter().skip(start).take(rows).collect::<Vec<_>>())),
         }
     }
