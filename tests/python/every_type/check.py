@@ -99,6 +99,8 @@ def check(read, hashes):
     wrong = []
     for column, mask, texts in zip(columns, masks, found["columns"]):
         of_column = []
+        # A masked double may be spelled in another way.
+        form = "rows" if mask and column.kind == "real" and read["as"] == "cells" else read["as"]
         if len(texts) != ROWS:
             of_column.append(f"{len(texts)} rows")
         for row, (value, text) in enumerate(zip(column.values, texts)):
@@ -106,9 +108,13 @@ def check(read, hashes):
             try:
                 if isinstance(wanted, Hashed):
                     known = hashes.setdefault((read["session"], column.name), {})
-                    good = text is not None and is_hash(column, text) and known.setdefault(wanted.of, text.lower()) == text.lower()
+                    if read["as"] == "pandas" and column.kind == "fixed" and wanted.of in known:
+                        # It makes doubles of whole numbers where some are null.
+                        good = float(text) == float(known[wanted.of])
+                    else:
+                        good = text is not None and is_hash(column, text) and known.setdefault(wanted.of, text.lower()) == text.lower()
                 else:
-                    good = is_same(column, wanted, text, read["as"])
+                    good = is_same(column, wanted, text, form)
             except (ValueError, InvalidOperation, TypeError, AttributeError, OverflowError) as error:
                 good, text = False, f"{text!r} ({error!r})"
             if not good:
