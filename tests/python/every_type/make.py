@@ -98,16 +98,16 @@ def arrow_field(column, found):
     return pa.field(column.name, found.type, True, metadata)
 
 
-def stream(columns, start, rows, is_mixed):
-    """Gives an Arrow stream of some rows, in two batches; `is_mixed` says whether its numbers are as narrow as they can be."""
+def stream(columns, start, rows, is_mixed, batch_rows):
+    """Gives an Arrow stream of some rows in batches; `is_mixed` says whether its numbers are as narrow as they can be."""
     own = slice(start, start + rows)
     arrays = [array(column, column.values[own], column.values[own] if is_mixed else column.values) for column in columns]
     schema = pa.schema([arrow_field(column, found) for column, found in zip(columns, arrays)])
     batch = pa.record_batch(arrays, schema=schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(batch.slice(0, rows // 2))
-        writer.write_batch(batch.slice(rows // 2))
+        for at in range(0, rows, batch_rows):
+            writer.write_batch(batch.slice(at, batch_rows))
     return sink.getvalue().to_pybytes()
 
 
@@ -153,7 +153,7 @@ def write(folder, columns, cuts, is_mixed=False):
     folder.mkdir()
     start, pieces = 0, []
     for place, rows in enumerate(cuts):
-        (folder / f"{place}.arrow").write_bytes(stream(columns, start, rows, is_mixed))
+        (folder / f"{place}.arrow").write_bytes(stream(columns, start, rows, is_mixed, (rows + 1) // 2))
         (folder / f"{place}.json").write_text(rows_text(columns, start, rows))
         pieces.append({"rows": rows, "arrow": f"{place}.arrow", "json": f"{place}.json", "times": 1})
         start += rows
@@ -181,7 +181,7 @@ def main(folder):
     for column in rare():
         write(folder / column.name.lower(), [key, column], PIECES)
         add(f"RARE_{column.name}", column.name.lower(), [key, column], lambda column, at: None)
-        add(f"RARE_{column.name}_NULL", column.name.lower(), [key, column], lambda column, at: "hash" if at else None)
+        add(f"RARE_{column.name}_NULL", column.name.lower(), [key, column], lambda column, at: "null" if at else None)
     (folder / "tables.json").write_text(json.dumps(tables))
 
 

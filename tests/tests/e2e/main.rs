@@ -53,6 +53,8 @@ mod looks;
 #[cfg(test)]
 mod masked;
 #[cfg(test)]
+mod masked_stream;
+#[cfg(test)]
 mod observe;
 #[cfg(test)]
 mod outage;
