@@ -31,7 +31,7 @@ def shown(value):
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, (list, dict, tuple)):
-        return json.dumps(value, default=str)
+        return json.dumps(value, default=shown)
     return str(value)
 
 

@@ -12,13 +12,17 @@ use crate::command::{self, cargo, root};
 /// The other proxies, by Debian package, with the program that each brings.
 const PEERS: [(&str, &str); 2] = [("nginx-light", "nginx"), ("haproxy", "haproxy")];
 
+/// What is measured without a proxy: reading and judging statements, masking chunks.
+const ALONE: [&str; 2] = ["statements", "masking"];
+
 /// How the benchmark runs.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Seconds in place of minutes: shows that everything works; the figures say little.
     #[arg(long)]
     quick: bool,
-    /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...; `statements` for reading and judging
+    /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...; `statements` for reading and judging,
+    /// `masking` for chunks.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Write everything that was measured to this file.
@@ -66,14 +70,13 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     if let Some(file) = &bench.json {
         measure.arg("--json").arg(std::path::absolute(file)?);
     }
-    if bench
-        .only
-        .as_deref()
-        .is_none_or(|only| only == "statements")
-    {
-        statements(&bench.profile)?;
+    let only = bench.only.as_deref();
+    for name in ALONE {
+        if only.is_none_or(|only| only == name) {
+            alone(name, &bench.profile)?;
+        }
     }
-    if bench.only.as_deref() == Some("statements") {
+    if only.is_some_and(|only| ALONE.contains(&only)) {
         return Ok(());
     }
     let whole = !bench.quick && bench.only.is_none() && bench.profile == "release";
@@ -83,9 +86,9 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     command::run(&mut measure)
 }
 
-/// Measures what it takes to read and to judge statements, which needs no proxy.
-fn statements(profile: &str) -> Result<()> {
-    let mut measure = cargo(&["bench", "-p", "icecore-tests", "--bench", "statements"]);
+/// Measures what needs no proxy.
+fn alone(name: &str, profile: &str) -> Result<()> {
+    let mut measure = cargo(&["bench", "-p", "icecore-tests", "--bench", name]);
     measure.args(["--profile", profile]);
     command::run(&mut measure)
 }

@@ -14,6 +14,7 @@ from columns import PIECES, ROWS, common, rare
 from masks import MASKS, mask_of
 
 FIXED = {"logicalType": "FIXED", "precision": "38", "scale": "0"}
+TEXT = {"logicalType": "TEXT", "charLength": "16", "byteLength": "64"}
 # The usual context has 28 digits and would round.
 WIDE = Context(prec=60)
 
@@ -75,8 +76,8 @@ def array(column, values, among):
         return parts(told(values, lambda value: (value[0], signed(value[1]))), ["exponent", "significand"], [pa.int16(), pa.binary()])
     if "fields" in column.more:
         kinds = {
-            "vector": pa.list_(pa.field("item", pa.float32()), 3), "map": pa.map_(pa.string(), pa.field("value", pa.int64(), metadata=FIXED)),
-            "object": pa.struct([pa.field("id", pa.int64(), metadata=FIXED), pa.field("name", pa.string(), metadata={"logicalType": "TEXT"})]),
+            "vector": pa.list_(pa.field("item", pa.float32()), 3), "map": pa.map_(pa.field("key", pa.string(), False, TEXT), pa.field("value", pa.int64(), metadata=FIXED)),
+            "object": pa.struct([pa.field("id", pa.int64(), metadata=FIXED), pa.field("name", pa.string(), metadata=TEXT)]),
             "array": pa.list_(pa.field("item", pa.int64(), metadata=FIXED)),
         }
         return pa.array(told(values, lambda value: list(value.items()) if kind == "map" else value), kinds[kind])

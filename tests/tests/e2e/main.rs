@@ -67,6 +67,8 @@ mod policy_replay;
 #[cfg(test)]
 mod quirks;
 #[cfg(test)]
+mod rare_types;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod recorded;

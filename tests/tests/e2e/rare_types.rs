@@ -1,0 +1,106 @@
+//! Types that some drivers do not read: where one does, its values are right, and null once they are masked.
+
+use anyhow::Result;
+use icecore_tests::drivers::Product;
+use icecore_tests::emulator::Tuning;
+
+use crate::every_type::{Read, compare, masking_world, steps};
+
+/// All of them, as tables are called.
+const TYPES: [&str; 7] = [
+    "VECTOR",
+    "DECFLOAT",
+    "STRUCTURED",
+    "LIST",
+    "MAP",
+    "MONTHS",
+    "SPAN",
+];
+
+/// Reads types, each in a table of its own, masked and not; gives those that the driver reads, by form.
+fn read(product: Product, types: &[&str]) -> Result<Vec<String>> {
+    let world = masking_world(Tuning::default())?;
+    let tables: Vec<String> = types
+        .iter()
+        .flat_map(|name| ["", "_NULL"].map(|end| format!("RARE_{name}{end}")))
+        .collect();
+    let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+    let (steps, reads) = steps(product, &tables, "rare");
+    let finished = world.drive(product, &steps)?;
+    let mut good = Vec::new();
+    let mut compared = Vec::new();
+    for read in reads {
+        let is_read = finished.step(&read.file)?["ok"] == true;
+        if is_read && !read.table.ends_with("_NULL") {
+            good.push(name(&read));
+        }
+        if is_read {
+            compared.push((read, "rare".to_owned()));
+        }
+    }
+    for (read, _) in compared
+        .iter()
+        .filter(|(read, _)| read.table.ends_with("_NULL"))
+    {
+        assert!(good.contains(&name(read)), "only masked: {read:?}");
+    }
+    assert_eq!(compared.len(), 2 * good.len(), "{}", finished.output);
+    compare(&world, &compared)?;
+    Ok(good)
+}
+
+/// Names a read by the form of the result, the driver's own form, and the type.
+fn name(read: &Read) -> String {
+    let name = read.file.replace("rare-", "").replace("RARE_", "");
+    name.replace("_NULL", "").replace(".json", "")
+}
+
+#[track_caller]
+fn check(product: Product, types: &[&str], expected: &[&str]) -> Result<()> {
+    let good = read(product, types)?;
+    let missing: Vec<&&str> = expected
+        .iter()
+        .filter(|name| !good.iter().any(|good| good == **name))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} not among {good:?}");
+    Ok(())
+}
+
+/// What both connectors read at least.
+const CONNECTORS: [&str; 7] = [
+    "ARROW-rows-VECTOR",
+    "ARROW-arrow-VECTOR",
+    "ARROW-rows-DECFLOAT",
+    "ARROW-rows-STRUCTURED",
+    "ARROW-arrow-STRUCTURED",
+    "ARROW-rows-LIST",
+    "ARROW-arrow-LIST",
+];
+
+#[test]
+fn connector_4_reads_rare_types() -> Result<()> {
+    check(Product::Connector4, &TYPES, &CONNECTORS)
+}
+
+#[test]
+fn connector_5_reads_rare_types() -> Result<()> {
+    // At a map in an Arrow result 5.2.0 ends the process.
+    let types: Vec<&str> = TYPES.into_iter().filter(|name| *name != "MAP").collect();
+    check(Product::Connector5, &types, &CONNECTORS)
+}
+
+#[test]
+fn node_reads_rare_types() -> Result<()> {
+    // At structured objects 3.3.0 never ends.
+    check(
+        Product::Node,
+        &["VECTOR", "DECFLOAT"],
+        &["JSON-node-VECTOR", "JSON-node-DECFLOAT"],
+    )
+}
+
+#[test]
+fn adbc_reads_rare_types() -> Result<()> {
+    let all = TYPES.map(|name| format!("ARROW-arrow-{name}"));
+    check(Product::Adbc, &TYPES, &all.each_ref().map(String::as_str))
+}
