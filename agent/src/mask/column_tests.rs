@@ -214,7 +214,7 @@ fn columns_keep_their_names_and_metadata_and_say_their_new_width() {
         (now.name().as_str(), now.data_type(), now.is_nullable()),
         ("N", &DataType::Int64, true)
     );
-    assert_eq!(now.metadata()["precision"], "18");
+    assert_eq!(now.metadata()["precision"], "15");
     assert_eq!(now.metadata()["charLength"], "9");
     assert_eq!(now.metadata()["logicalType"], "FIXED");
     assert_eq!(

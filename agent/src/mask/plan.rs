@@ -189,7 +189,7 @@ mod tests {
             written[0]
         );
         assert!(written[1].ends_with(r#""length":16,"nullable":false}"#));
-        assert!(written[2].contains(r#""precision":18"#));
+        assert!(written[2].contains(r#""precision":15"#));
     }
 
     #[test]

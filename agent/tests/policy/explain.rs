@@ -26,7 +26,8 @@ fn names_of_a_catalogue_and_of_the_command_line_are_read_as_sql_reads_them() -> 
         0,
         "project PROD.PUBLIC.CUSTOMERS.ID",
     )?;
-    explain("select email from customers", 1, "mask-pii-by-hash")?;
+    let masked = "masks     PROD.PUBLIC.CUSTOMERS.EMAIL hash\nresult    -, hash";
+    explain("select id, email from customers", 0, masked)?;
     let wrong = [
         "explain",
         "--policies",

@@ -87,7 +87,7 @@ def is_same(column, value, text, form):
 
 def is_hash(column, text):
     if column.kind == "fixed":
-        return text.lstrip("-").isdigit() and abs(int(text)) < 10**18
+        return text.lstrip("-").isdigit() and abs(int(text)) < 10**15
     return len(text) == 32 and all(sign in "0123456789abcdef" for sign in text.lower())
 
 

@@ -1,6 +1,6 @@
 //! Rows of results in the record: what the driver got, to the value, and nothing of before the mask.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use icecore_tests::emulator::Tuning;
 use icecore_tests::harness::world::World;
 use icecore_tests::python::Generation;
@@ -59,10 +59,8 @@ fn statement_of(world: &World, query: &Value) -> Result<String> {
     let query = query.as_str().unwrap_or_default();
     let sql = format!("select statement_id from statements where query_id = '{query}'");
     let found = world.query(&sql)?;
-    Ok(found[0]["statement_id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned())
+    let row = found.first().context("no statement of the query")?;
+    Ok(row["statement_id"].as_str().unwrap_or_default().to_owned())
 }
 
 #[test]
@@ -98,7 +96,7 @@ fn rows_of_a_statement_are_what_the_driver_got() -> Result<()> {
             "select * exclude (_statement_id, _chunk, _row) from rows_of('{statement}')"
         ))?;
         let expected = json!({"D": "12.50", "B": true, "DAY": "2024-02-29", "F": 1.5, "N": null, "D_2": "x | y"});
-        assert_eq!(kept, [expected.clone()], "{form}");
+        assert_eq!(kept, std::slice::from_ref(&expected), "{form}");
         let got = types["row"].as_array().cloned().unwrap_or_default();
         let values: Vec<Value> = ["D", "B", "DAY", "F", "N", "D_2"]
             .map(|name| expected[name].clone())

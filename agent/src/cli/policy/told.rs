@@ -158,6 +158,19 @@ impl<'s> Told<'s> {
             lines.push(format!("statement {number} of {}", self.statements.len()));
             lines.extend(part.lines().map(|line| format!("  {line}")));
         }
+        let masks = verdict.masks.iter();
+        lines.extend(listed(
+            "masks",
+            masks.map(|(column, mask)| format!("{column} {mask}")),
+        ));
+        let result = verdict.result.iter();
+        let result: Vec<&str> = result.map(|mask| mask.as_deref().unwrap_or("-")).collect();
+        lines.extend(listed(
+            "result",
+            Some(result.join(", "))
+                .into_iter()
+                .filter(|all| !all.is_empty()),
+        ));
         lines.extend(listed("flags", verdict.flags.iter().cloned()));
         let lines: Vec<String> = lines.iter().map(|line| terminal(line)).collect();
         lines.join("\n")

@@ -20,8 +20,8 @@ pub(super) use time::{days_at_start, seconds_at_start};
 /// Signs of a hashed text: 128 bits in hexadecimal.
 pub(super) const HASH_SIGNS: u32 = 32;
 
-/// Digits of a hashed number, as many as fit 64 bits.
-pub(super) const HASH_DIGITS: u32 = 18;
+/// Digits of a hashed number: as many as a number of 64 bits with a floating point holds, which some clients make of it.
+pub(super) const HASH_DIGITS: u32 = 15;
 
 impl Transform {
     /// Gives what it is for values of a type: itself, or `null`.
