@@ -98,13 +98,13 @@ impl Asking<'_> {
         }
         let allowed: Vec<&str> = named.iter().map(|one| one.name()).collect();
         let allowed = match allowed.as_slice() {
-            [] => "none is".to_owned(),
-            some => format!("allowed are {}", some.join(", ")),
+            [] => "no such use is allowed".to_owned(),
+            some => format!("of such uses allowed are {}", some.join(", ")),
         };
         Err(Reason {
             rules: masks.iter().map(ToString::to_string).collect(),
             text: format!(
-                "{} is masked, and its use as {} would tell of its values; of such uses {allowed}{}",
+                "{} is masked, and its use as {} would tell of its values; {allowed}{}",
                 resource.told(),
                 others.join(", "),
                 bundle.instead_of(&masks)

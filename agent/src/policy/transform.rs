@@ -191,14 +191,15 @@ impl fmt::Display for Transform {
 impl Places {
     /// Reads `PATH=MASK,PATH=MASK`, a path being names joined by dots.
     pub(super) fn read(text: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "`json:PATH=MASK,...` with up to 32 paths of plain names joined by dots, each once, and masks that need no comma";
+        const EXPECTED: &str = "`json:PATH=MASK,...` with up to 32 paths of plain names joined by dots (`address.street`; no `$`, no `[0]`: lists are gone through), each once, and masks that need no comma, but `json`, `month` and `year`";
         let mut places = BTreeMap::new();
         for place in text.split(',') {
             let (path, mask) = place.split_once('=').ok_or(EXPECTED)?;
             let names: Vec<String> = path.split('.').map(str::to_owned).collect();
             let is_name = |name: &String| {
                 let plain = |sign: char| sign.is_alphanumeric() || matches!(sign, '_' | '-' | '$');
-                !name.is_empty() && name.chars().all(plain)
+                // `$` begins a path in other languages, where it stands for the whole.
+                !name.is_empty() && !name.starts_with('$') && name.chars().all(plain)
             };
             let transform = Transform::read(mask)?;
             let is_nested = matches!(transform, Transform::Json(_) | Transform::Start(_));
@@ -278,6 +279,8 @@ mod tests {
             "json:a",
             "json:a=",
             "json:a=json:b=null",
+            "json:$.a=null",
+            "json:a=month",
             "fixed:a\nb",
         ] {
             assert!(Transform::read(text).is_err(), "{text}");

@@ -52,7 +52,7 @@ fn world(issuer: &Issuer) -> Result<World> {
 /// Starts a driver's steps in a session with the token of a file.
 fn start(world: &World, product: Product, file: &str, steps: &Value) -> Result<Driver> {
     let script = product.script().context("no script")?;
-    for name in [script, "run_steps.py"] {
+    for name in [script, "run_steps.py", "every_cell.py"] {
         fs::copy(python::folder("drivers").join(name), world.path(name))?;
     }
     let mut command = run(world, &[], &["--identity-token-file", file])?;

@@ -90,7 +90,7 @@ pub(crate) fn start(
 
 /// Starts steps of the Python connector by an `icecore run` that lacks its command.
 pub(crate) fn drive_by(mut command: Command, world: &World, steps: &Value) -> Result<Driver> {
-    for name in ["steps.py", "run_steps.py"] {
+    for name in ["steps.py", "run_steps.py", "every_cell.py"] {
         fs::copy(python::folder("drivers").join(name), world.path(name))?;
     }
     let words: Vec<OsString> = Product::Connector4.words(&world.path("steps.py"))?;

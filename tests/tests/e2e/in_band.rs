@@ -176,7 +176,7 @@ fn a_login_without_a_token_or_with_anothers_is_refused() -> Result<()> {
     let own = json!({"sub": "ada", "groups": ["analysts"], "jti": "a session's"});
     let own = issuer.token(&own)?;
     let file = token_file(&world, &own)?;
-    for name in ["steps.py", "run_steps.py"] {
+    for name in ["steps.py", "run_steps.py", "every_cell.py"] {
         fs::copy(python::folder("drivers").join(name), world.path(name))?;
     }
     let steps = json!([

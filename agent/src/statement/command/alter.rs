@@ -5,6 +5,7 @@ use sqlparser::tokenizer::Token;
 use super::create::CONDITION;
 use super::cursor::Cursor;
 use super::{Command, done};
+use crate::statement::Use;
 use crate::statement::kind::{Action, Kind};
 use crate::statement::lineage::names::stage_of_text;
 use crate::statement::object::{Class, Object};
@@ -32,10 +33,24 @@ impl Command<'_> {
             let mut here = cursor.clone();
             if here.eat(words) {
                 let names = here.name()?;
-                self.touch(action, object.class(), names);
+                let other = self.touch(action, object.class(), names);
                 self.moves(object.class());
+                if object.has_columns() {
+                    // Rules that name its columns do not name them there.
+                    self.copied(object)?;
+                    if action == Action::Alter {
+                        self.copied(&other)?;
+                    }
+                }
                 return done(&here);
             }
+        }
+        let mut column = cursor.clone();
+        if object.has_columns() && column.eat("RENAME COLUMN") {
+            let _perhaps = column.eat("IF EXISTS");
+            let names = column.name()?;
+            let column = object.column(names.last().map(String::as_str));
+            self.meaning.use_column(Use::Store, column);
         }
         if object.class() == Class::Task && cursor.find("MODIFY AS") {
             return self.kept(cursor.rest());
