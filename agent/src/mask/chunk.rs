@@ -1,5 +1,7 @@
 //! Chunks of a result, masked piece by piece as they pass.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use super::guard::Guard;
@@ -25,6 +27,8 @@ pub enum BrokenOff {
 pub struct MaskedChunk {
     unmasked: UnmaskedChunk,
     masker: Option<Masker>,
+    /// What is masked and has not left yet.
+    masked: VecDeque<Bytes>,
     guard: Guard,
     cells: u64,
     is_over: bool,
@@ -54,6 +58,7 @@ pub fn mask_chunk(unmasked: UnmaskedChunk, masking: Option<Masking>) -> MaskedCh
     MaskedChunk {
         unmasked,
         masker,
+        masked: VecDeque::new(),
         guard: Guard::default(),
         cells: 0,
         is_over: false,
@@ -69,15 +74,20 @@ impl MaskedChunk {
         &mut self,
         mut came: impl FnMut(&Bytes),
     ) -> Result<Option<Bytes>, BrokenOff> {
-        if self.is_over {
-            return Ok(None);
-        }
         loop {
+            if let Some(masked) = self.masked.pop_front() {
+                self.guard.pass(&masked)?;
+                return Ok(Some(masked));
+            }
+            if self.is_over {
+                return Ok(None);
+            }
             let piece = self.unmasked.next().await?;
             if let Some(piece) = &piece {
                 came(piece);
             }
             let Some(masker) = &mut self.masker else {
+                self.is_over = piece.is_none();
                 self.guard.pass(piece.as_deref().unwrap_or_default())?;
                 return Ok(piece);
             };
@@ -94,13 +104,7 @@ impl MaskedChunk {
                     masked
                 }
             };
-            if !masked.is_empty() {
-                self.guard.pass(&masked)?;
-                return Ok(Some(masked.into()));
-            }
-            if self.is_over {
-                return Ok(None);
-            }
+            self.masked = masked.into();
         }
     }
 
@@ -126,17 +130,24 @@ impl MaskedChunk {
 }
 
 impl Masker {
-    fn push(&mut self, piece: Bytes) -> Result<Vec<u8>, Uncertain> {
-        let mut out = Vec::with_capacity(piece.len());
+    /// Gives what is whole by a piece, masked, in pieces of which none is empty.
+    fn push(&mut self, piece: Bytes) -> Result<Vec<Bytes>, Uncertain> {
+        let mut out = Vec::new();
         match &mut self.pieces {
-            Pieces::Json(rows) => rows.push(&piece, &self.columns, &mut out)?,
+            Pieces::Json(rows) => {
+                let mut text = Vec::with_capacity(piece.len());
+                rows.push(&piece, &self.columns, &mut text)?;
+                if !text.is_empty() {
+                    out.push(text.into());
+                }
+            }
             Pieces::Arrow(batches) => batches.push(piece, &self.columns, &mut out)?,
         }
         Ok(out)
     }
 
     /// Ends the chunk, which must have as many rows as Snowflake told, if it did.
-    fn finish(self, told: Option<i64>) -> Result<(Vec<u8>, u64), Uncertain> {
+    fn finish(self, told: Option<i64>) -> Result<(Vec<Bytes>, u64), Uncertain> {
         let mut out = Vec::new();
         let (rows, cells) = match self.pieces {
             Pieces::Json(rows) => rows.finish()?,

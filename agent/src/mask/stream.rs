@@ -17,6 +17,9 @@ use bytes::Bytes;
 use super::rows::Treatments;
 use super::treatment::Uncertain;
 
+/// Buffers that are shorter leave joined; others leave as they are, with no copy made of them.
+const JOINED_BYTES: usize = 16 * 1024;
+
 /// Masks one stream.
 pub struct Batches {
     decoder: StreamDecoder,
@@ -46,7 +49,7 @@ impl Batches {
         &mut self,
         piece: Bytes,
         columns: &Treatments,
-        out: &mut Vec<u8>,
+        out: &mut Vec<Bytes>,
     ) -> Result<(), Uncertain> {
         let mut rest = Buffer::from(piece);
         while !rest.is_empty() {
@@ -55,10 +58,9 @@ impl Batches {
             if let (Some(batch), Some((schema, encoder))) = (batch, &mut self.out) {
                 self.rows += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
                 let (masked, changed) = mask_batch(&batch, columns, schema)?;
+                drop(batch);
                 self.changed += changed;
-                for buffer in encoder.encode(&masked).map_err(broken)? {
-                    out.extend_from_slice(&buffer);
-                }
+                hand_on(encoder.encode(&masked).map_err(broken)?, out);
             }
         }
         Ok(())
@@ -71,14 +73,12 @@ impl Batches {
     pub fn finish(
         mut self,
         columns: &Treatments,
-        out: &mut Vec<u8>,
+        out: &mut Vec<Bytes>,
     ) -> Result<(u64, u64), Uncertain> {
         self.decoder.finish().map_err(broken)?;
         self.begin(columns)?;
         if let Some((_, encoder)) = self.out {
-            for buffer in encoder.finish().map_err(broken)? {
-                out.extend_from_slice(&buffer);
-            }
+            hand_on(encoder.finish().map_err(broken)?, out);
         }
         Ok((self.rows, self.changed))
     }
@@ -137,11 +137,29 @@ pub(super) fn mask_stream(
     stream: Bytes,
     columns: &Treatments,
 ) -> Result<(Vec<u8>, u64, u64), Uncertain> {
-    let mut out = Vec::with_capacity(stream.len());
+    let mut out = Vec::new();
     let mut batches = Batches::default();
     batches.push(stream, columns, &mut out)?;
     let (rows, changed) = batches.finish(columns, &mut out)?;
-    Ok((out, rows, changed))
+    Ok((out.concat(), rows, changed))
+}
+
+/// Turns an encoder's buffers into pieces that may leave.
+fn hand_on(buffers: Vec<Buffer>, out: &mut Vec<Bytes>) {
+    let mut joined = Vec::new();
+    for buffer in buffers {
+        if buffer.len() < JOINED_BYTES {
+            joined.extend_from_slice(&buffer);
+            continue;
+        }
+        if !joined.is_empty() {
+            out.push(std::mem::take(&mut joined).into());
+        }
+        out.push(Bytes::from_owner(buffer));
+    }
+    if !joined.is_empty() {
+        out.push(joined.into());
+    }
 }
 
 fn mask_batch(
