@@ -64,8 +64,9 @@ def ask():
 asking = threading.Thread(target=ask)
 asking.start()
 time.sleep(5)
-tell("closed", success=post("/session?delete=true", {})["success"])
+closed = post("/session?delete=true", {})
 asking.join()
+tell("closed", success=closed["success"])
 import os
 os._exit(0)
 "#;
