@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
@@ -13,7 +14,7 @@ use crate::execution::{
     Reading, Recipient, Registry, State, Usages, Way,
 };
 use crate::identity::Principal;
-use crate::mask::{Ended, HashKeys};
+use crate::mask::{self, Ended, HashKeys};
 use crate::policy::{Decision, InForce, Usage, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
@@ -162,10 +163,14 @@ impl Stages {
             .await?;
         let kind = statement.kind();
         let now = self.clock.now();
+        let bound = request.bindings().map(RawValue::get);
+        let looks = bundle.reads_found();
+        let found = looks.then(|| mask::found(&statement, bound));
         let decide = |usage: &Usage<'_>| {
             let account = &account.name;
+            let usage = usage.holding(found.as_ref());
             decide(
-                &bundle, self.mode, &principal, account, &catalogue, usage, statement,
+                &bundle, self.mode, &principal, account, &catalogue, &usage, statement,
             )
         };
         let decision = if bundle.reads_use() {

@@ -278,6 +278,7 @@ impl Meter {
             now,
             session: session.as_ref().map_err(String::as_str),
             today: today.as_ref().map_err(String::as_str),
+            found: None,
         });
         self.count(now, &decision);
         decision

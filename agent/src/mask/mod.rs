@@ -28,6 +28,7 @@ mod words;
 use std::sync::Arc;
 
 pub use chunk::{BrokenOff, MaskedChunk, mask_chunk};
+pub use detect::found;
 pub use file::{MaskedFile, mask_file};
 pub use kept::KeptMasking;
 pub use keys::HashKeys;

@@ -161,6 +161,11 @@ impl<'a> Asking<'a> {
                 ),
             });
         }
+        if slice.reads.found && self.usage.found.is_none() {
+            return Err(failed(
+                "what the text holds was not looked for, a bug of Icecore's own",
+            ));
+        }
         if let Some(said) = self.said.borrow().get(&ask.verb) {
             return Ok(Cow::Owned(kept.and(said)));
         }

@@ -107,6 +107,12 @@ impl Bundle {
         self.reads().time
     }
 
+    /// Tells whether any policy reads what the text holds, so that detectors must look at it.
+    #[must_use]
+    pub fn reads_found(&self) -> bool {
+        self.reads().found
+    }
+
     fn reads(&self) -> Reads {
         let slices = self.slices.values();
         slices.fold(Reads::default(), |all, slice| all.or(slice.reads))

@@ -1,5 +1,5 @@
 //! What policies see beside principal, action and account: the statement's kind, what the session's token proved, the
-//! time, and what was used before.
+//! time, what was used before, and what the text holds.
 
 use cedar_policy::{Context, RestrictedExpression};
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
@@ -10,7 +10,7 @@ use crate::statement::Kind;
 
 type Fact = (String, RestrictedExpression);
 
-/// Makes the context that steady policies see. It has neither time nor use, so that one which read them would fail.
+/// Makes the context that steady policies see. It has none of what changes, so that one which read them would fail.
 pub(super) fn steady(identity: &Identity, kind: Kind) -> Result<Context, String> {
     let facts = facts(identity, kind)?;
     Context::from_pairs(facts).map_err(|error| error.to_string())
@@ -32,6 +32,7 @@ pub(super) fn whole(
     let volatile = [
         ("time".to_owned(), time(usage.now)?),
         ("used".to_owned(), record(scopes)?),
+        ("found".to_owned(), found(usage)),
     ];
     let facts = facts(identity, kind)?.into_iter().chain(volatile);
     Context::from_pairs(facts).map_err(|error| error.to_string())
@@ -66,6 +67,11 @@ fn facts(identity: &Identity, kind: Kind) -> Result<[Fact; 2], String> {
             record(always.into_iter().chain(facts))?,
         ),
     ])
+}
+
+fn found(usage: &Usage<'_>) -> RestrictedExpression {
+    let found = usage.found.into_iter().flatten();
+    RestrictedExpression::new_set(found.map(|detector| text(detector.name())))
 }
 
 fn time(now: DateTime<Utc>) -> Result<RestrictedExpression, String> {

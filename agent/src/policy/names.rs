@@ -5,6 +5,7 @@ use cedar_policy_core::ast::{
     BinaryOp, EntityType, EntityUID, Expr, ExprKind, Literal, Policy as Tree, Var,
 };
 
+use super::detector::Detector;
 use super::load::Gravity;
 use super::object_ids;
 use crate::config::nearest;
@@ -21,6 +22,12 @@ pub struct Names<'n> {
     /// The issuers of identities in its config; none where the config cannot be read, as with the accounts.
     pub issuers: Option<&'n [&'n str]>,
 }
+
+/// Members of the context that hold words of Icecore's own, and what says that a word is none of them.
+const WORDS: [(&str, Told); 2] = [("kind", of_kind), ("found", of_found)];
+
+/// Says what is wrong with a word, if anything is.
+type Told = fn(&str) -> Option<String>;
 
 /// A name that exists nowhere.
 pub(super) struct Stray {
@@ -57,9 +64,12 @@ pub(super) fn strays(policy: &Policy, names: &Names<'_>) -> Vec<Stray> {
                 strays.extend(of_entity(entity, names).map(|found| stray(found, offset)));
             }
         }
-        for (word, at) in words_beside_kind(part) {
-            let offset = at.source_loc().map(|loc| loc.start());
-            strays.extend(of_word(word).map(|found| stray(found, offset)));
+        for (member, of_word) in WORDS {
+            for (word, at) in words_beside(part, member) {
+                let offset = at.source_loc().map(|loc| loc.start());
+                let text = of_word(word).map(|text| (Gravity::Error, text));
+                strays.extend(text.map(|found| stray(found, offset)));
+            }
         }
     }
     strays
@@ -167,24 +177,29 @@ fn of_issuer(entity: &EntityUID, names: &Names<'_>) -> Option<(Gravity, String)>
 }
 
 /// Says what is wrong with a word that is compared with `context.kind`, if it is none of the kinds.
-fn of_word(word: &str) -> Option<(Gravity, String)> {
+fn of_kind(word: &str) -> Option<String> {
     let known: Vec<&str> = Kind::ALL
         .into_iter()
         .filter(|kind| kind.action().is_some())
         .map(Kind::name)
         .collect();
-    (!known.contains(&word)).then(|| {
-        let text = format!(
-            "expected a kind of statement ({}), found {word:?}{}",
-            known.join(", "),
-            guess(word, &known)
-        );
-        (Gravity::Error, text)
-    })
+    of_words(word, "a kind of statement", &known)
 }
 
-/// Finds the words that an expression compares with `context.kind`, alone or in a set.
-fn words_beside_kind(expression: &Expr) -> Vec<(&str, &Expr)> {
+/// Says what is wrong with a word that is looked for in `context.found`, if it is no detector's name.
+fn of_found(word: &str) -> Option<String> {
+    of_words(word, "a detector", &Detector::ALL.map(Detector::name))
+}
+
+fn of_words(word: &str, what: &str, known: &[&str]) -> Option<String> {
+    let listed = known.join(", ");
+    let guess = guess(word, known);
+    let text = || format!("expected {what} ({listed}), found {word:?}{guess}");
+    (!known.contains(&word)).then(text)
+}
+
+/// Finds the words that an expression compares with a member of the context, alone or in a set.
+fn words_beside<'e>(expression: &'e Expr, member: &str) -> Vec<(&'e str, &'e Expr)> {
     let ExprKind::BinaryApp { op, arg1, arg2 } = expression.expr_kind() else {
         return Vec::new();
     };
@@ -194,8 +209,8 @@ fn words_beside_kind(expression: &Expr) -> Vec<(&str, &Expr)> {
     );
     match (
         compares,
-        members(arg1).any(is_kind),
-        members(arg2).any(is_kind),
+        members(arg1).any(|one| is_member(one, member)),
+        members(arg2).any(|one| is_member(one, member)),
     ) {
         (true, true, false) => words(arg2),
         (true, false, true) => words(arg1),
@@ -223,11 +238,11 @@ fn words(expression: &Expr) -> Vec<(&str, &Expr)> {
     members(expression).filter_map(word).collect()
 }
 
-fn is_kind(expression: &Expr) -> bool {
+fn is_member(expression: &Expr, member: &str) -> bool {
     let ExprKind::GetAttr { expr, attr } = expression.expr_kind() else {
         return false;
     };
-    attr == "kind" && matches!(expr.expr_kind(), ExprKind::Var(Var::Context))
+    attr == member && matches!(expr.expr_kind(), ExprKind::Var(Var::Context))
 }
 
 /// Names the known word that was most likely meant.

@@ -370,3 +370,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn words_that_are_no_detectors_are_errors_beside_what_was_found() {
+    let with = |condition: &str| {
+        format!("@id(\"a\") forbid (principal, action, resource) when {{ {condition} }};")
+    };
+    check(
+        &with("context.found.contains(\"crad\")"),
+        &[(
+            Gravity::Error,
+            "p.cedar: line 1, column 77: policy `a`: expected a detector (email, phone, card, iban, person, ip, key, \
+             jwt, pem, snowflake), found \"crad\" (did you mean `card`?)",
+        )],
+    );
+    for condition in [
+        "context.found.containsAny([\"card\", \"mail\"])",
+        "[\"cards\"].containsAny(context.found)",
+        "context[\"found\"] == [\"minted\"]",
+    ] {
+        let told = told(&with(condition));
+        assert!(
+            told.iter()
+                .any(|one| one.text.contains("expected a detector")),
+            "{condition}"
+        );
+    }
+    check(
+        &with("context.found.containsAny([\"card\", \"iban\"])"),
+        &[],
+    );
+}

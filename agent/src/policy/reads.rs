@@ -12,6 +12,8 @@ pub(super) struct Reads {
     pub(super) time: bool,
     /// `context.used`.
     pub(super) used: bool,
+    /// `context.found`.
+    pub(super) found: bool,
     /// The number of columns with tags in `context.used`.
     pub(super) columns: bool,
 }
@@ -25,6 +27,7 @@ impl Reads {
         for path in paths(&condition) {
             let (first, last) = (path.first().map(String::as_str), path.get(2));
             reads.time |= matches!(first, None | Some("time"));
+            reads.found |= matches!(first, None | Some("found"));
             let used = matches!(first, None | Some("used"));
             reads.used |= used;
             reads.columns |= used && last.is_none_or(|last| last == "sensitive_columns");
@@ -34,7 +37,7 @@ impl Reads {
 
     /// Tells whether what the policy says may change though the question does not.
     pub(super) fn is_volatile(self) -> bool {
-        self.time || self.used
+        self.time || self.used || self.found
     }
 
     /// Adds what another policy reads.
@@ -42,6 +45,7 @@ impl Reads {
         Self {
             time: self.time || other.time,
             used: self.used || other.used,
+            found: self.found || other.found,
             columns: self.columns || other.columns,
         }
     }
@@ -116,13 +120,15 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(condition: &str, (time, used, columns): (bool, bool, bool)) {
+    fn check(condition: &str, expected: &str) {
         let text = format!("forbid (principal, action, resource) when {{ {condition} }};");
         let policy = Policy::parse(None, text).unwrap();
+        let reads = |word| expected.split(' ').any(|one| one == word);
         let expected = Reads {
-            time,
-            used,
-            columns,
+            time: reads("time"),
+            used: reads("used"),
+            found: reads("found"),
+            columns: reads("columns"),
         };
         assert_eq!(Reads::of(&policy), expected, "{condition}");
     }
@@ -137,7 +143,7 @@ mod tests {
             r#"resource.hasTag("time")"#,
             "context.identity == context.identity",
         ] {
-            check(condition, (false, false, false));
+            check(condition, "");
         }
     }
 
@@ -153,12 +159,24 @@ mod tests {
             "context.time has hour",
             "{a: context.time}.a.hour == 1",
         ] {
-            check(condition, (true, false, false));
+            check(condition, "time");
         }
-        check("context.used.session.rows > 5", (false, true, false));
-        check("context.used.today.failures > 5", (false, true, false));
+        check("context.used.session.rows > 5", "used");
+        check("context.used.today.failures > 5", "used");
         let condition = "!(context.used.today.sensitive_columns < 5)";
-        check(condition, (false, true, true));
+        check(condition, "used columns");
+    }
+
+    #[test]
+    fn what_the_text_holds_is_another_for_each_statement() {
+        for condition in [
+            r#"context.found.contains("card")"#,
+            r#"["card"].containsAny(context["found"])"#,
+            "context has found",
+            "!context.found.isEmpty()",
+        ] {
+            check(condition, "found");
+        }
     }
 
     #[test]
@@ -171,16 +189,16 @@ mod tests {
             // Once as a whole, once for a member.
             "context.kind == \"query\" && context == context",
         ] {
-            check(condition, (true, true, true));
+            check(condition, "time used found columns");
         }
         for condition in [
             "context.used == context.used",
             "[context.used.session].contains(context.used.today)",
             "context has used.session",
         ] {
-            check(condition, (false, true, true));
+            check(condition, "used columns");
         }
         // `has` of the context asks for one member.
-        check("context has used", (false, true, true));
+        check("context has used", "used columns");
     }
 }

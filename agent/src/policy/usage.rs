@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Ask, Resource};
+use super::detector::Detector;
 use crate::statement::Statement;
 
 /// Most columns that are told apart in one scope; with more, the count is as high as it can be.
@@ -185,7 +186,7 @@ fn column_id(name: &str) -> ColumnId {
     words
 }
 
-/// The time, and what was used before the statement that is judged.
+/// What is another for each statement that is judged: the time, what was used before it, and what its text holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage<'a> {
     /// The time, UTC.
@@ -194,9 +195,11 @@ pub struct Usage<'a> {
     pub session: Result<&'a Used, &'a str>,
     /// What the principal used today, or why nobody knows.
     pub today: Result<&'a Used, &'a str>,
+    /// The detectors that find something in the text or in what is bound; none if nobody looked.
+    pub found: Option<&'a BTreeSet<Detector>>,
 }
 
-impl Usage<'_> {
+impl<'a> Usage<'a> {
     /// Gives the time alone, for policies that read nothing else: others refuse.
     #[must_use]
     pub fn unread(now: DateTime<Utc>) -> Self {
@@ -205,7 +208,14 @@ impl Usage<'_> {
             now,
             session: unread,
             today: unread,
+            found: None,
         }
+    }
+
+    /// Adds what detectors find in the text, if somebody looked.
+    #[must_use]
+    pub fn holding(self, found: Option<&'a BTreeSet<Detector>>) -> Self {
+        Self { found, ..self }
     }
 
     /// Says why a count is not known, if one is not.

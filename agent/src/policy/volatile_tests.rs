@@ -1,5 +1,7 @@
 //! Policies that read the time and what was used: asked each time, and never from what is kept.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
@@ -47,6 +49,7 @@ fn check(bundle: &Bundle, (hour, session): (i64, &Used), sql: &str, expected: &s
         now: at(hour),
         session: Ok(session),
         today: Ok(&Used::NONE),
+        found: None,
     };
     let verdict = judged(bundle, &usage, sql);
     assert_eq!(verdict.rules, [expected], "{sql}: {:?}", verdict.reason);
@@ -135,6 +138,7 @@ fn what_nobody_knows_refuses_where_it_is_read_and_nowhere_else() {
         now: at(0),
         session: Ok(&Used::NONE),
         today: Err("`/x` cannot be read; have it removed"),
+        found: None,
     };
     assert!(judged(&bundle, &usage, "select id from t").is_allowed());
     let verdict = judged(&bundle, &usage, "delete from t");
@@ -171,6 +175,7 @@ fn a_denial_is_read_from_steady_and_volatile_policies_together() {
         now: at(20),
         session: Ok(&Used::NONE),
         today: Ok(&Used::NONE),
+        found: None,
     };
     let verdict = judged(&bundle, &usage, "truncate table t");
     assert_eq!(verdict.rules, ["held", "late"]);
@@ -261,8 +266,33 @@ fn ask(bundle: &Bundle, (sql, hour, session, today): &(usize, i64, Used, Used)) 
         now: at(*hour),
         session: Ok(session),
         today: Ok(today),
+        found: None,
     };
     judged(bundle, &usage, STATEMENTS[*sql])
+}
+
+#[test]
+fn a_text_is_judged_by_what_it_holds_each_time() {
+    let text = format!(
+        r#"{READS} @id("cards") forbid (principal, action, resource) when {{ context.found.contains("card") }};"#
+    );
+    let bundle = bundle(&text);
+    assert!(bundle.reads_found() && !bundle.reads_time() && !bundle.reads_use());
+    let card = BTreeSet::from([Detector::Card]);
+    let (email, none) = (BTreeSet::from([Detector::Email]), BTreeSet::new());
+    for (found, rule) in [
+        (Some(&none), "reads"),
+        (Some(&card), "cards"),
+        (Some(&email), "reads"),
+        (None, ERROR_RULE),
+        (Some(&card), "cards"),
+        (Some(&none), "reads"),
+    ] {
+        for sql in ["select id from t", "select id from t; select 1"] {
+            let verdict = judged(&bundle, &Usage::unread(at(0)).holding(found), sql);
+            assert_eq!(verdict.rules, [rule], "{sql} {found:?}");
+        }
+    }
 }
 
 proptest! {

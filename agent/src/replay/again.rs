@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::archive::Archive;
 use super::asker::Asker;
 use super::steps::last_rows;
+use crate::mask::found;
 use crate::policy::{Bundle, TAGS_RULE, UNKNOWN_USE_RULE, Usage, Verdict, explain};
 use crate::record::entry::Entry;
 use crate::record::value::Value;
@@ -192,10 +193,13 @@ impl<'a> Records<'a> {
             .int("decided_at")
             .and_then(DateTime::from_timestamp_micros);
         let uncounted = Err("it is not in the record");
+        let bound = self.texts.get(id).and_then(|row| row.text("binds"));
+        let found = found(&statement, bound);
         let usage = Usage {
             now: decided_at.ok_or(Untold::Decision)?,
             session: uncounted,
             today: uncounted,
+            found: Some(&found),
         };
         let verdict = explain(bundle, &identity, account, &catalogue, &usage, &statement);
         let is_by = |rule: &str| verdict.rules.iter().any(|one| one == rule);

@@ -44,6 +44,25 @@ pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Unreadable> {
     Ok(tokens)
 }
 
+/// Lists what a text's literals, quoted names and comments hold.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other token that is let through holds what its author chose"
+)]
+pub(super) fn literals(text: &str) -> Result<Vec<String>, Unreadable> {
+    let literal = |token: TokenWithSpan| match token.token {
+        Token::Number(text, _)
+        | Token::SingleQuotedString(text)
+        | Token::HexStringLiteral(text)
+        | Token::Whitespace(Whitespace::MultiLineComment(text)) => Some(text),
+        Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) => Some(comment),
+        Token::DollarQuotedString(quoted) => Some(quoted.value),
+        Token::Word(word) if word.quote_style.is_some() => Some(word.value),
+        _ => None,
+    };
+    Ok(tokens(text)?.into_iter().filter_map(literal).collect())
+}
+
 /// Replaces what stands between quotes by what it means.
 #[expect(
     clippy::wildcard_enum_match_arm,

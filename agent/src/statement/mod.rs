@@ -306,6 +306,12 @@ impl Statement {
         &self.text
     }
 
+    /// Lists what its literals, quoted names and comments hold; the text itself where nobody can tell them from the rest.
+    #[must_use]
+    pub fn literals(&self) -> Vec<String> {
+        lexer::literals(&self.text).unwrap_or_else(|_| vec![self.text.clone()])
+    }
+
     /// Tells which of the client's files it moves, if it is one PUT or GET and nothing else.
     #[must_use]
     pub fn moves(&self) -> Option<Moves> {

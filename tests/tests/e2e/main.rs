@@ -35,6 +35,8 @@ mod granted;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod in_band;

@@ -12,6 +12,7 @@ use super::who::{Facts, identity};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::config::read_text;
+use crate::mask;
 use crate::policy::{self, Bundle, Verdict};
 use crate::snowflake::count::Count;
 use crate::statement::{Catalogue, Described, Scope, Statement};
@@ -113,12 +114,13 @@ impl Cases {
         let identity = identity(case.user.as_deref(), &case.groups, case.identity.as_ref())?;
         let scope = Scope::new(&|_| false).with(&self.catalogue);
         let statement = Statement::read_all(&case.sql, Count::Any, &scope);
+        let found = mask::found(&statement, None);
         let verdict = policy::explain(
             bundle,
             &identity,
             &self.account,
             &self.catalogue,
-            &before.usage(),
+            &before.usage().holding(Some(&found)),
             &statement,
         );
         Ok(case.difference(&verdict))

@@ -10,6 +10,7 @@ use super::told::Told;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::identity::Identity;
+use crate::mask;
 use crate::policy;
 use crate::snowflake::count::Count;
 use crate::statement::{Catalogue, Scope, Statement};
@@ -114,15 +115,16 @@ impl Asker<'_> {
     fn ask<'s>(&self, sql: &'s str) -> Told<'s> {
         let scope = Scope::new(&|_| false).with(self.catalogue);
         let statement = Statement::read_all(sql, Count::Any, &scope);
+        let found = mask::found(&statement, None);
         let verdict = policy::explain(
             &self.loaded.bundle,
             &self.identity,
             &self.account,
             self.catalogue,
-            &self.before.usage(),
+            &self.before.usage().holding(Some(&found)),
             &statement,
         );
-        Told::new(sql, verdict, &statement, &self.account)
+        Told::new(sql, (verdict, found), &statement, &self.account)
     }
 }
 

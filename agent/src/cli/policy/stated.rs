@@ -63,6 +63,7 @@ impl Before {
             now: self.now,
             session: Ok(&self.session),
             today: Ok(&self.today),
+            found: None,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What `icecore policy explain` prints of a text: for people, or as JSON.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::policy::{self, Verdict};
+use crate::policy::{self, Detector, Verdict};
 use crate::replay::terminal;
 use crate::statement::{Access, Class, ColumnUse, Meaning, Output, OutputColumn, Statement};
 
@@ -11,6 +13,8 @@ use crate::statement::{Access, Class, ColumnUse, Meaning, Output, OutputColumn, 
 pub(super) struct Told<'s> {
     sql: &'s str,
     pub(super) verdict: Verdict,
+    /// The detectors that find something in the text.
+    found: Vec<&'static str>,
     meant: Meant,
     /// Of a text of several statements.
     statements: Vec<Meant>,
@@ -88,10 +92,10 @@ impl Meant {
 }
 
 impl<'s> Told<'s> {
-    /// Takes what a text means, and what the policies say of it.
+    /// Takes what the policies say of a text, what it holds, and what it means.
     pub(super) fn new(
         sql: &'s str,
-        verdict: Verdict,
+        (verdict, found): (Verdict, BTreeSet<Detector>),
         statement: &Statement,
         account: &str,
     ) -> Self {
@@ -99,6 +103,7 @@ impl<'s> Told<'s> {
         Self {
             sql,
             verdict,
+            found: found.into_iter().map(Detector::name).collect(),
             meant: Meant::of(statement, account),
             statements: statement.parts().iter().map(of_part).collect(),
         }
@@ -125,6 +130,7 @@ impl<'s> Told<'s> {
             "masks": masks,
             "result": result,
             "reason": reason,
+            "found": self.found,
         });
         if let (Some(told), Value::Object(meant)) = (told.as_object_mut(), json!(self.meant)) {
             told.extend(meant);
@@ -171,6 +177,7 @@ impl<'s> Told<'s> {
                 .into_iter()
                 .filter(|all| !all.is_empty()),
         ));
+        lines.extend(listed("found", self.found.iter().map(ToString::to_string)));
         lines.extend(listed("flags", verdict.flags.iter().cloned()));
         let lines: Vec<String> = lines.iter().map(|line| terminal(line)).collect();
         lines.join("\n")

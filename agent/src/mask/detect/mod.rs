@@ -4,9 +4,11 @@
 //! found becomes as many `*`, so that no text grows.
 
 mod checks;
+mod found;
 mod ids;
 mod minted;
 
+pub use found::found;
 pub(super) use minted::may_hold_minted;
 
 use std::sync::LazyLock;
@@ -57,6 +59,18 @@ impl Detector {
             | Self::Snowflake
             | Self::Minted => true,
         }
+    }
+
+    /// Tells whether it finds something in a text; a text that it cannot look at may hold anything.
+    fn finds(self, text: &str) -> bool {
+        let Some(regex) = self.regex() else {
+            return true;
+        };
+        let mut found = regex.captures_iter(text);
+        found.any(|found| {
+            let value = found.get(1).or_else(|| found.get(0));
+            value.is_some_and(|value| self.fits(value.as_str()))
+        })
     }
 
     fn regex(self) -> Option<&'static Regex> {
