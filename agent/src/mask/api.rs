@@ -44,6 +44,7 @@ pub(super) fn mask(subject: Subject, to: &Addressee<'_>, answered: ApiAnswered) 
             outcome: Outcome {
                 children,
                 masked_cells: made.cells,
+                found: made.found,
                 ..outcome
             },
             chunks: Vec::new(),

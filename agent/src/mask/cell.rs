@@ -63,13 +63,16 @@ impl Treatment {
             (Transform::Start(_), _) => Ok(None),
             (Transform::Json(places), _) => Ok(mask_places(places, text, keyed)),
             (Transform::Detect(detectors), kind) if kind.is_json() => {
-                Ok(hide_leaves(text, detectors))
+                Ok(hide_leaves(text, detectors, self.tally()))
             }
             (Transform::Detect(detectors), ColumnType::Text) => Ok(Some(
-                detectors.hide(text).unwrap_or_else(|| text.to_owned()),
+                detectors
+                    .hide_and_count(text, self.tally())
+                    .unwrap_or_else(|| text.to_owned()),
             )),
             // A number of which a part is hidden is none.
-            (Transform::Detect(detectors), _) => match detectors.hide(text) {
+            (Transform::Detect(detectors), _) => match detectors.hide_and_count(text, self.tally())
+            {
                 Some(_) => Ok(None),
                 None => Ok(Some(text.to_owned())),
             },

@@ -1,14 +1,16 @@
 //! Chunks of a result, masked piece by piece as they pass.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::detect::{Finds, Tally};
 use super::guard::Guard;
 use super::result::{ChunkForm, Masking};
 use super::rows::{Rows, Treatments};
 use super::stream::Batches;
-use super::treatment::Uncertain;
+use super::treatment::{Uncertain, for_delivery};
 use crate::snowflake::chunks::Chunk;
 use crate::upstream::{UnmaskedChunk, UpstreamError};
 
@@ -31,12 +33,14 @@ pub struct MaskedChunk {
     masked: VecDeque<Bytes>,
     guard: Guard,
     cells: u64,
+    found: Finds,
     is_over: bool,
 }
 
 /// What masks the pieces of one chunk.
 struct Masker {
-    columns: std::sync::Arc<Treatments>,
+    columns: Arc<Treatments>,
+    tally: Arc<Tally>,
     pieces: Pieces,
 }
 
@@ -48,12 +52,16 @@ enum Pieces {
 /// Turns a chunk from storage into one that the agent may have; of a result of which nothing is masked it is as it comes.
 #[must_use]
 pub fn mask_chunk(unmasked: UnmaskedChunk, masking: Option<Masking>) -> MaskedChunk {
-    let masker = masking.map(|masking| Masker {
-        columns: masking.columns,
-        pieces: match masking.kept.form {
-            ChunkForm::Json => Pieces::Json(Rows::default()),
-            ChunkForm::Arrow => Pieces::Arrow(Box::default()),
-        },
+    let masker = masking.map(|masking| {
+        let (columns, tally) = for_delivery(&masking.columns);
+        Masker {
+            columns,
+            tally,
+            pieces: match masking.kept.form {
+                ChunkForm::Json => Pieces::Json(Rows::default()),
+                ChunkForm::Arrow => Pieces::Arrow(Box::default()),
+            },
+        }
     });
     MaskedChunk {
         unmasked,
@@ -61,6 +69,7 @@ pub fn mask_chunk(unmasked: UnmaskedChunk, masking: Option<Masking>) -> MaskedCh
         masked: VecDeque::new(),
         guard: Guard::default(),
         cells: 0,
+        found: Finds::new(),
         is_over: false,
     }
 }
@@ -99,7 +108,9 @@ impl MaskedChunk {
                     let Some(masker) = self.masker.take() else {
                         return Ok(None);
                     };
+                    let tally = Arc::clone(&masker.tally);
                     let (masked, cells) = masker.finish(told)?;
+                    self.found = tally.finds();
                     self.cells = cells;
                     masked
                 }
@@ -126,6 +137,11 @@ impl MaskedChunk {
     /// Tells how many cells were changed, once the last piece was given.
     pub(crate) fn masked_cells(&self) -> u64 {
         self.cells
+    }
+
+    /// Tells what detectors found in it, once the last piece was given.
+    pub(crate) fn found(&self) -> &Finds {
+        &self.found
     }
 }
 

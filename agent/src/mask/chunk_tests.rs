@@ -13,7 +13,7 @@ use hyper::body::Frame;
 use super::*;
 use crate::id::SessionId;
 use crate::mask::{HashKeys, KeptMasking};
-use crate::policy::{Plan, Planned, Transform};
+use crate::policy::{Detector, Plan, Planned, Transform};
 use crate::snowflake::answer::Answer;
 use crate::snowflake::column::ColumnType;
 
@@ -65,6 +65,46 @@ async fn carried(
     assert_eq!(came, body);
     assert!(matches!(masked.next(|_| {}).await, Ok(None)));
     (left, Ok(masked.masked_cells()))
+}
+
+#[tokio::test]
+async fn what_detectors_hide_is_counted_in_each_delivery_anew() {
+    let planned = |mask: Option<&str>| Planned {
+        name: None,
+        origins: [].into(),
+        mask: mask.map(|mask| Transform::read(mask).unwrap()),
+    };
+    let kept = |form| KeptMasking {
+        plan: Plan::new(vec![
+            planned(Some("detect:card+email")),
+            planned(Some("detect:email")),
+        ]),
+        types: [ColumnType::Text, ColumnType::Variant].into(),
+        form,
+        hides_minted: false,
+    };
+    let card = "4111 1111 1111 1111";
+    let first = format!("{card} and {card} of jo@example.com");
+    let second = r#"{"a":["jo@example.com","b"]}"#;
+    let json = serde_json::json!([first, second]).to_string();
+    let column = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([("A", column(&first)), ("B", column(second))]).unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    let arrow = writer.into_inner().unwrap();
+    for (form, body) in [(ChunkForm::Json, json.into_bytes()), (ChunkForm::Arrow, arrow)] {
+        let keys = HashKeys::for_tests();
+        let masking = Masking::restore(kept(form), &keys, SessionId::new()).unwrap();
+        for _again in 0..2 {
+            let pieces = stream::iter([Ok::<_, std::io::Error>(Frame::data(body.clone().into()))]);
+            let unmasked = UnmaskedChunk::of_body(chunk(1), StreamBody::new(pieces));
+            let mut masked = mask_chunk(unmasked, Some(masking.clone()));
+            while masked.next(|_| {}).await.unwrap().is_some() {}
+            assert_eq!(masked.masked_cells(), 2);
+            let expected = Finds::from([(Detector::Card, 2), (Detector::Email, 2)]);
+            assert_eq!(masked.found(), &expected, "{form:?}");
+        }
+    }
 }
 
 fn stream_of(batches: usize) -> Vec<u8> {

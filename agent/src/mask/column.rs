@@ -92,7 +92,10 @@ impl Treatment {
             }
             (Transform::Json(places), _) => texts(array, |value| mask_places(places, value, keyed)),
             (Transform::Detect(detectors), ColumnType::Fixed { .. }) => {
-                let keep = |value: i128| detectors.hide(&value.to_string()).is_none();
+                let keep = |value: i128| {
+                    let text = value.to_string();
+                    detectors.hide_and_count(&text, self.tally()).is_none()
+                };
                 match array.data_type() {
                     DataType::Int8 => kept::<Int8Type>(array, keep),
                     DataType::Int16 => kept::<Int16Type>(array, keep),

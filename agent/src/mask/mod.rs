@@ -28,7 +28,7 @@ mod words;
 use std::sync::Arc;
 
 pub use chunk::{BrokenOff, MaskedChunk, mask_chunk};
-pub use detect::found;
+pub use detect::{Finds, found};
 pub use file::{MaskedFile, mask_file};
 pub use kept::KeptMasking;
 pub use keys::HashKeys;
@@ -189,6 +189,7 @@ fn mask_driver(subject: Subject, to: &Addressee<'_>, answered: Answered) -> Mask
                 rows_here: rows_here(&outcome, &chunks),
                 chunks: chunks.len(),
                 masked_cells: made.cells,
+                found: made.found,
                 ..outcome
             },
             chunks,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Child;
+use super::{Child, Finds};
 use crate::snowflake::answer::{Answer, code};
 use crate::snowflake::column_told::ColumnTold;
 use crate::snowflake::current::Current;
@@ -49,6 +49,8 @@ pub struct Outcome {
     pub chunks: usize,
     /// Cells that the answer itself holds and that were changed.
     pub masked_cells: u64,
+    /// What detectors found in the cells that the answer itself holds.
+    pub found: Finds,
     /// The result's columns.
     pub columns: Vec<ColumnTold>,
     /// Place of the answer's own rows in the result: -1 before those of chunks, or the number of a partition.
@@ -166,6 +168,7 @@ pub(super) fn read(answer: &Answer) -> Outcome {
         children: Vec::new(),
         chunks: 0,
         masked_cells: 0,
+        found: Finds::new(),
         columns: Vec::new(),
         place: OWN_ROWS,
         partition: None,

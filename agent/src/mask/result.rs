@@ -7,13 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::detect::may_hold_minted;
+use super::detect::{Finds, may_hold_minted};
 use super::kept::KeptMasking;
 use super::plan::{Settled, shape};
 use super::rows::{Treatments, mask_list};
 use super::stream::mask_stream;
 use super::transform::Keyed;
-use super::treatment::{Treatment, Uncertain};
+use super::treatment::{Treatment, Uncertain, for_delivery};
 use crate::policy::{Detectors, Plan, Transform};
 use crate::snowflake::column::ColumnType;
 use crate::snowflake::json::Object;
@@ -47,6 +47,8 @@ pub(super) struct Made {
     pub(super) masking: Option<Masking>,
     /// Cells that were changed.
     pub(super) cells: u64,
+    /// What detectors found in them.
+    pub(super) found: Finds,
 }
 
 /// Masks the `data` of a driver's answer.
@@ -79,14 +81,15 @@ pub(super) fn mask_data(
         return Ok(Made::default());
     }
     set(data, "rowtype", &rowtype)?;
+    let (here, tally) = for_delivery(&columns);
     let mut cells = 0;
     if let Some(rowset) = data.raw("rowset").filter(|rows| rows.get() != "null") {
-        let (masked, changed) = mask_list(rowset, &columns)?;
+        let (masked, changed) = mask_list(rowset, &here)?;
         set(data, "rowset", &masked)?;
         cells += changed;
     }
     if data.has_content("rowsetBase64") {
-        let (masked, changed) = mask_base64(data, &columns)?;
+        let (masked, changed) = mask_base64(data, &here)?;
         set(data, "rowsetBase64", &masked)?;
         cells += changed;
     }
@@ -115,6 +118,7 @@ pub(super) fn mask_data(
         types: Some(types),
         masking,
         cells,
+        found: tally.finds(),
     })
 }
 
@@ -160,9 +164,10 @@ pub(super) fn mask_set(
     if columns.iter().all(Option::is_none) {
         return Ok(Made::default());
     }
+    let (here, tally) = for_delivery(&columns);
     let mut cells = 0;
     if let Some(rows) = body.raw("data").filter(|rows| rows.get() != "null") {
-        let (masked, changed) = mask_list(rows, &columns)?;
+        let (masked, changed) = mask_list(rows, &here)?;
         set(body, "data", &masked)?;
         cells = changed;
     }
@@ -170,6 +175,7 @@ pub(super) fn mask_set(
         types: Some(settled.types),
         masking: None,
         cells,
+        found: tally.finds(),
     })
 }
 

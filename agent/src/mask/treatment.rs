@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::detect::Tally;
+use super::rows::Treatments;
 use super::transform::{HASH_DIGITS, HASH_SIGNS, Keyed};
 use crate::policy::Transform;
 use crate::snowflake::column::ColumnType;
@@ -54,6 +56,14 @@ fn times(mask: &Transform) -> u64 {
     1 + leaf / 2
 }
 
+/// Gives what is made of columns in one delivery, and what counts what is found in it.
+pub(super) fn for_delivery(columns: &Treatments) -> (Arc<Treatments>, Arc<Tally>) {
+    let tally = Arc::default();
+    let columns = columns.iter();
+    let counting = columns.map(|column| Some(column.as_ref()?.counting(&tally)));
+    (counting.collect(), tally)
+}
+
 /// What is made of one column.
 #[derive(Clone, Debug)]
 pub struct Treatment {
@@ -61,6 +71,7 @@ pub struct Treatment {
     transform: Transform,
     kind: ColumnType,
     keyed: Arc<Keyed>,
+    tally: Arc<Tally>,
 }
 
 impl Treatment {
@@ -71,7 +82,21 @@ impl Treatment {
             transform: transform.on(kind),
             kind,
             keyed,
+            tally: Arc::default(),
         }
+    }
+
+    /// Gives the same, counting what it finds in one delivery.
+    fn counting(&self, tally: &Arc<Tally>) -> Self {
+        Self {
+            tally: Arc::clone(tally),
+            ..self.clone()
+        }
+    }
+
+    /// Gives what counts what it finds.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Gives what is done.

@@ -153,6 +153,23 @@ impl From<MaskedColumn> for Value {
     }
 }
 
+/// How often a detector found something.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "the struct's columns say what each field means"
+)]
+pub struct Detected {
+    pub detector: String,
+    pub finds: i64,
+}
+
+impl From<Detected> for Value {
+    fn from(detected: Detected) -> Self {
+        Self::Struct(vec![detected.detector.into(), detected.finds.into()])
+    }
+}
+
 /// One column of a result.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(

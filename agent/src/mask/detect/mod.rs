@@ -7,9 +7,12 @@ mod checks;
 mod found;
 mod ids;
 mod minted;
+mod tally;
 
 pub use found::found;
 pub(super) use minted::may_hold_minted;
+pub use tally::Finds;
+pub(super) use tally::Tally;
 
 use std::sync::LazyLock;
 
@@ -87,6 +90,11 @@ impl Detectors {
     /// Writes `*` over what they find in a text; `None` if they find nothing.
     #[must_use]
     pub fn hide(&self, text: &str) -> Option<String> {
+        self.hide_and_count(text, &Tally::default())
+    }
+
+    /// As `hide`; counts what is found.
+    pub(super) fn hide_and_count(&self, text: &str, tally: &Tally) -> Option<String> {
         // No text is shown that was not looked at.
         let all = || Some("*".repeat(text.chars().count()));
         let mut hidden: Vec<(usize, usize)> = Vec::new();
@@ -95,6 +103,7 @@ impl Detectors {
                 let Some(found) = minted::found(text) else {
                     return all();
                 };
+                found.iter().for_each(|_| tally.add(detector));
                 hidden.extend(found);
                 continue;
             }
@@ -104,6 +113,7 @@ impl Detectors {
             for found in regex.captures_iter(text) {
                 let value = found.get(1).or_else(|| found.get(0));
                 if let Some(value) = value.filter(|value| detector.fits(value.as_str())) {
+                    tally.add(detector);
                     hidden.push((value.start(), value.end()));
                 }
             }

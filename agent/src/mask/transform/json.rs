@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Keyed, bucket_of, bucket_of_real, partial};
+use crate::mask::detect::Tally;
 use crate::policy::{Detectors, Places, Transform};
 use crate::snowflake::json::Object;
 
@@ -62,20 +63,28 @@ fn at(value: &RawValue, places: &[Place<'_>], keyed: &Keyed) -> Option<Option<Bo
 
 /// Hides what detectors find in the texts and whole numbers of a JSON text; none if it is no JSON, or if a member's name
 /// holds what they find.
-pub(in crate::mask) fn hide_leaves(text: &str, detectors: &Detectors) -> Option<String> {
+pub(in crate::mask) fn hide_leaves(
+    text: &str,
+    detectors: &Detectors,
+    tally: &Tally,
+) -> Option<String> {
     let value: &RawValue = serde_json::from_str(text).ok()?;
-    let hidden = hide_in(value, detectors)?;
+    let hidden = hide_in(value, detectors, tally)?;
     Some(hidden.map_or_else(|| text.to_owned(), |hidden| hidden.get().to_owned()))
 }
 
 /// As `at`: `Some(None)` if the value stays as it is.
-fn hide_in(value: &RawValue, detectors: &Detectors) -> Option<Option<Box<RawValue>>> {
+fn hide_in(
+    value: &RawValue,
+    detectors: &Detectors,
+    tally: &Tally,
+) -> Option<Option<Box<RawValue>>> {
     match value.get().as_bytes().first() {
         Some(b'[') => {
             let mut all: Vec<Box<RawValue>> = serde_json::from_str(value.get()).ok()?;
             let mut is_hidden = false;
             for one in &mut all {
-                if let Some(hidden) = hide_in(one, detectors)? {
+                if let Some(hidden) = hide_in(one, detectors, tally)? {
                     (*one, is_hidden) = (hidden, true);
                 }
             }
@@ -89,10 +98,10 @@ fn hide_in(value: &RawValue, detectors: &Detectors) -> Option<Option<Box<RawValu
             let names: Vec<String> = object.members().map(|(name, _)| name.to_owned()).collect();
             let mut is_hidden = false;
             for name in names {
-                if detectors.hide(&name).is_some() {
+                if detectors.hide_and_count(&name, tally).is_some() {
                     return None;
                 }
-                if let Some(hidden) = hide_in(object.raw(&name)?, detectors)? {
+                if let Some(hidden) = hide_in(object.raw(&name)?, detectors, tally)? {
                     object.set(&name, &hidden).ok()?;
                     is_hidden = true;
                 }
@@ -104,12 +113,12 @@ fn hide_in(value: &RawValue, detectors: &Detectors) -> Option<Option<Box<RawValu
         }
         Some(b'"') => {
             let text: String = serde_json::from_str(value.get()).ok()?;
-            match detectors.hide(&text) {
+            match detectors.hide_and_count(&text, tally) {
                 Some(hidden) => serde_json::value::to_raw_value(&hidden).ok().map(Some),
                 None => Some(None),
             }
         }
-        Some(_) | None => match detectors.hide(value.get()) {
+        Some(_) | None => match detectors.hide_and_count(value.get(), tally) {
             Some(_) => serde_json::value::to_raw_value(&Value::Null).ok().map(Some),
             None => Some(None),
         },
@@ -213,7 +222,7 @@ mod tests {
     #[test]
     fn what_is_found_in_leaves_is_hidden() {
         let detectors = Detectors::read("email+card").unwrap();
-        let hidden = |text: &str| hide_leaves(text, &detectors);
+        let hidden = |text: &str| hide_leaves(text, &detectors, &Tally::default());
         assert_eq!(
             hidden(r#"{"a":["x a@b.co","y"],"n":4111111111111111,"m":1.50}"#).unwrap(),
             r#"{"a":["x ******","y"],"n":null,"m":1.50}"#

@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 
 use super::not_kept;
-use super::part::Stored;
+use super::part::{Stored, detected};
 use crate::id::{SessionId, StatementId};
 use crate::mask::{BrokenOff, MaskedChunk};
 use crate::record::digest::Mac;
@@ -271,6 +271,7 @@ impl<C: Fn(u64) + Send> Delivery<C> {
             upstream_mac: Some(self.upstream_mac.value()),
             delivered_mac: Some(self.mac.value()),
             masked_cells: i64::try_from(self.masked.masked_cells()).ok(),
+            detected: detected(self.masked.found()),
             is_complete,
             ..ResultRow::default()
         });

@@ -1,7 +1,8 @@
 //! A part of a result as its row of `results` tells it: what is masked, what is stored, digests.
 
 use crate::id::{SessionId, StatementId};
-use crate::mask::Outcome;
+use crate::mask::{Finds, Outcome};
+use crate::record::event::Detected;
 use crate::record::rows::StoredRows;
 use crate::record::settings::ResultRows;
 use crate::record::{RecordError, Recorder, ResultRow};
@@ -79,6 +80,15 @@ impl Stored {
     }
 }
 
+/// Lists what detectors found, as a row has it.
+pub(super) fn detected(finds: &Finds) -> Vec<Detected> {
+    let told = finds.iter().map(|(detector, finds)| Detected {
+        detector: detector.name().to_owned(),
+        finds: i64::try_from(*finds).unwrap_or(i64::MAX),
+    });
+    told.collect()
+}
+
 /// Tells of the rows that a reply itself holds; none where nothing of them is masked or stored.
 pub(super) fn row(
     session: SessionId,
@@ -106,6 +116,7 @@ pub(super) fn row(
         upstream_mac: upstream,
         delivered_mac: Some(delivered),
         masked_cells: i64::try_from(outcome.masked_cells).ok(),
+        detected: detected(&outcome.found),
         is_complete: true,
         ..ResultRow::default()
     }))

@@ -1,10 +1,11 @@
 //! Table `results`: one row a delivery of a result's chunk.
 
 use crate::id::{SessionId, StatementId};
+use crate::record::event::Detected;
 use crate::record::schema::{Column, Table, Tier, Type};
 use crate::record::value::Value;
 
-use Type::{Bool, Hash, I32, I64, Text};
+use Type::{Bool, Hash, I32, I64, List, Struct, Text};
 
 /// The table's definition.
 pub(in crate::record) static TABLE: Table = Table {
@@ -17,7 +18,13 @@ pub(in crate::record) static TABLE: Table = Table {
 };
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 14] = [
+static DETECTED: [Column; 2] = [
+    Column::new(0, "detector", Text, "Detector, as policies name it; `minted` where no policy asked."),
+    Column::new(1, "finds", I64, "What it found and was hidden: several in one cell are several."),
+];
+
+#[rustfmt::skip]
+static COLUMNS: [Column; 15] = [
     Column::new(16, "statement_id", Text, "Statement whose result it is.").required().bloom(),
     Column::new(17, "chunk_index", I32, "Place in the result: -1 for the rows of the reply itself, then chunks, or partitions of the SQL API, from 0.").required(),
     Column::new(18, "source_host", Text, "Storage host that it came from.").dictionary(),
@@ -32,6 +39,7 @@ static COLUMNS: [Column; 14] = [
     Column::new(27, "object_key", Text, "Where it is stored."),
     Column::new(28, "is_complete", Bool, "Whether it was delivered whole; if not, the client was told of a broken transfer.").required(),
     Column::new(29, "object_sha256", Hash, "SHA-256 of what is stored there."),
+    Column::new(30, "detected", List(&Struct(&DETECTED)), "What detectors found in the cells that were masked."),
 ];
 
 /// One row of `results`; each field is the column of its name.
@@ -53,11 +61,12 @@ pub struct ResultRow {
     pub object_key: Option<String>,
     pub is_complete: bool,
     pub object_sha256: Option<[u8; 32]>,
+    pub detected: Vec<Detected>,
 }
 
 impl ResultRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 14] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 15] {
         [
             ("statement_id", self.statement_id.into()),
             ("chunk_index", self.chunk_index.into()),
@@ -73,6 +82,7 @@ impl ResultRow {
             ("object_key", self.object_key.into()),
             ("is_complete", self.is_complete.into()),
             ("object_sha256", self.object_sha256.into()),
+            ("detected", self.detected.into()),
         ]
     }
 }
