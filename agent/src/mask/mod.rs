@@ -40,6 +40,7 @@ pub use side::quiet_state;
 pub use stream::Batches;
 pub use transform::Keyed;
 pub use treatment::{Treatment, Uncertain};
+pub use words::quiet as quiet_words;
 
 use doubt::Doubt;
 use result::{Made, mask_data};

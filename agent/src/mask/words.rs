@@ -75,7 +75,7 @@ const WORDS: &str = "a access account action after aggregate already all ambiguo
 
 /// Gives what may be told of an error or a message; `text` is the statement's own, where it is known.
 #[must_use]
-pub(super) fn quiet(message: &str, text: Option<&str>) -> String {
+pub fn quiet(message: &str, text: Option<&str>) -> String {
     if COMPILATION.iter().any(|start| message.starts_with(start)) {
         return known_words(message, text.unwrap_or_default());
     }
