@@ -92,7 +92,10 @@ async fn what_detectors_hide_is_counted_in_each_delivery_anew() {
     let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
     writer.write(&batch).unwrap();
     let arrow = writer.into_inner().unwrap();
-    for (form, body) in [(ChunkForm::Json, json.into_bytes()), (ChunkForm::Arrow, arrow)] {
+    for (form, body) in [
+        (ChunkForm::Json, json.into_bytes()),
+        (ChunkForm::Arrow, arrow),
+    ] {
         let keys = HashKeys::for_tests();
         let masking = Masking::restore(kept(form), &keys, SessionId::new()).unwrap();
         for _again in 0..2 {
