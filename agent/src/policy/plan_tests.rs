@@ -11,6 +11,7 @@ schema = "S"
 [tables]
 "DB.S.T" = ["ID NUMBER", "E TEXT PII=email", "SSN TEXT PII=email"]
 "DB.S.U" = ["ID NUMBER", "E TEXT"]
+"DB.S.M" = ["ID NUMBER", "MONTH NUMBER PII=birth", "D DATE"]
 [views]
 "DB.S.V" = { text = "create view v as select e as c, id from t", columns = ["C TEXT", "ID NUMBER"] }
 "#;
@@ -39,7 +40,7 @@ const TAGGED: &str = "when { resource.hasTag(\"PII\") }";
 /// Says what is made of each column, or why the statement is refused.
 fn made(rules: &str, sql: &str) -> Result<Vec<String>, String> {
     let all = "@id(\"all\") permit (principal, action, resource);\n\
-               @id(\"uses\") @masked_use(\"argument join\") permit (principal, action == Icecore::Action::\"filter\", resource);\n";
+               @id(\"uses\") @masked_use(\"argument join window\") permit (principal, action == Icecore::Action::\"filter\", resource);\n";
     let bundle = load(&format!("{all}{rules}")).unwrap();
     let catalogue = Catalogue::described(CATALOGUE).unwrap();
     let scope = Scope::new(&|_| false).with(&catalogue);
@@ -162,4 +163,26 @@ fn a_hash_that_lasts_says_why_that_is_safe() {
         TAGGED,
     );
     gives(&rule, "select e from t", &["hash:host"]);
+}
+
+#[test]
+fn what_a_call_takes_beside_its_arguments_is_in_its_value() {
+    let null = forbid("m", "@remedy(\"mask:null\")", TAGGED);
+    let plain = forbid("m", "", TAGGED);
+    for sql in [
+        "select percentile_disc(0.5) within group (order by e) from t",
+        "select percentile_cont(0.5) within group (order by e) over (partition by id) from t",
+        // A number's scale, which the names of months and days are columns of.
+        "select trunc(1.111111111111, month) from m",
+    ] {
+        gives(&null, sql, &["null"]);
+        assert!(made(&plain, sql).is_err(), "{sql}");
+    }
+    for sql in [
+        "select listagg(id) within group (order by e) from t",
+        "select trunc(d, year), date_trunc(month, d) from m",
+    ] {
+        gives(&null, sql, &[]);
+        gives(&plain, sql, &[]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, HavingBound, ListAggOnOverflow,
+    FunctionArgumentList, FunctionArguments, HavingBound, ListAggOnOverflow, OrderByExpr,
 };
 
 use super::flow::{Flow, whole};
@@ -39,6 +39,7 @@ impl Walk<'_> {
             self.over(over, env)?;
         }
         self.order_in_window(&function.within_group, env)?;
+        let chosen = self.chosen(&path, &function.within_group, env)?;
         if let Some(filter) = &function.filter {
             self.decide(filter, env, Use::Where)?;
         }
@@ -76,14 +77,32 @@ impl Walk<'_> {
                 }
                 let mut flow = Flow::nothing();
                 for (place, arg) in list.args.iter().enumerate() {
-                    if !is_date_part(&path, place, arg) {
+                    if !is_date_part(&path, place, arg, env) {
                         flow.add(self.argument(arg, env, clause)?);
                     }
                 }
+                flow.add(chosen);
                 self.note(&flow, Use::Argument);
                 Ok(flow)
             }
         }
+    }
+
+    /// Tells what `WITHIN GROUP` gives a call beside its order: one of the values by which rows are ordered is the result of
+    /// `PERCENTILE_DISC` and the like. Lists hold their arguments alone.
+    fn chosen(
+        &mut self,
+        path: &[String],
+        within: &[OrderByExpr],
+        env: Env<'_>,
+    ) -> Result<Flow, Unreadable> {
+        let mut flow = Flow::nothing();
+        if !matches!(path, [single] if matches!(single.as_str(), "LISTAGG" | "ARRAY_AGG")) {
+            for one in within {
+                flow.add(self.value(&one.expr, env, Clause::Rows)?);
+            }
+        }
+        Ok(flow)
     }
 
     /// Reads the arguments of `COUNT(DISTINCT a, b)` if each is one column as it is; what comes of it is a number that is
@@ -220,15 +239,19 @@ impl Walk<'_> {
     }
 }
 
-/// Tells whether an argument is a bare word for a part of a date, such as the first of `DATEADD(day, 1, d)`.
-fn is_date_part(path: &[String], place: usize, arg: &FunctionArg) -> bool {
+/// Tells whether an argument is a bare word for a part of a date, such as the first of `DATEADD(day, 1, d)`. `TRUNC` of a
+/// number has a scale in its place, which may be a column of that name.
+fn is_date_part(path: &[String], place: usize, arg: &FunctionArg, env: Env<'_>) -> bool {
     let [function] = path else { return false };
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(word))) = arg else {
         return false;
     };
+    let name = word.value.to_ascii_uppercase();
+    let may_be_column = || function == "TRUNC" && env.find(&name).is_some();
     word.quote_style.is_none()
         && functions::date_part_at(function) == Some(place)
-        && functions::is_date_part(&word.value.to_ascii_uppercase())
+        && functions::is_date_part(&name)
+        && !may_be_column()
 }
 
 /// `COUNT(*)` looks at no column.
