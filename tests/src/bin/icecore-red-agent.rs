@@ -21,6 +21,8 @@ enum Role {
     Attack,
     /// Does what is allowed.
     Twin,
+    /// Tries each way to a masked value, and each on a column that is not masked.
+    Values,
 }
 
 fn main() -> Result<()> {
@@ -30,5 +32,6 @@ fn main() -> Result<()> {
     match arguments.role {
         Role::Attack => red::attack(&facts),
         Role::Twin => red::behave(&facts),
+        Role::Values => red::read_values(&facts),
     }
 }

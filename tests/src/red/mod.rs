@@ -3,12 +3,14 @@
 //! Each attack prints one JSON line `{"attack", "obtained", "how"}`; an invariant holds when nothing was obtained.
 //! The harmless twin does the allowed version of each and must succeed, so that a dead network proves nothing.
 
+mod channels;
 mod client;
 mod files;
 mod network;
 mod processes;
 mod protocol;
 mod twin;
+pub mod values;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -115,6 +117,11 @@ pub fn behave(facts: &Facts) -> Result<()> {
     std::io::stdin().read_line(&mut line)?;
     drop(session);
     Ok(())
+}
+
+/// Tries each way to a masked value, and its twin on a column that is not masked; prints what became of both.
+pub fn read_values(facts: &Facts) -> Result<()> {
+    values::run(facts, |line| print(&line))
 }
 
 fn print(line: &Value) -> Result<()> {

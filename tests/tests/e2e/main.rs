@@ -112,4 +112,6 @@ mod upstream;
 #[cfg(test)]
 mod v2;
 #[cfg(test)]
+mod values;
+#[cfg(test)]
 mod withheld;

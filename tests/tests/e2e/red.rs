@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::raw;
 
-fn facts(world: &mut World) -> Result<PathBuf> {
+pub(crate) fn facts(world: &mut World) -> Result<PathBuf> {
     let state = world.config.state_dir();
     let mut private = vec![
         state.clone(),
@@ -60,7 +60,7 @@ fn facts(world: &mut World) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn lines(text: &str) -> Result<Vec<Value>> {
+pub(crate) fn lines(text: &str) -> Result<Vec<Value>> {
     text.lines()
         .map(|line| serde_json::from_str(line).context(line.to_owned()))
         .collect()
