@@ -92,7 +92,7 @@ const STATEMENTS: [(&str, &[&str]); 16] = [
     ("drop table t", &["drop Table DB.S.T"]),
     (
         "alter table x.t rename column a to b",
-        &["alter Table DB.X.T"],
+        &["alter Table DB.X.T", "project Column DB.X.T.A"],
     ),
     (
         "copy into @out from (select c from u)",

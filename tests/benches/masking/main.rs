@@ -128,9 +128,9 @@ fn pieces(chunk: &Chunk, mut take: impl FnMut(Bytes) -> Result<()>) -> Result<()
 
 /// Inflates and masks a chunk, and lets go of what comes of it; gives its rows.
 fn mask(chunk: &Chunk, columns: &[Option<Treatment>]) -> Result<u64> {
-    let mut out = Vec::new();
     let (rows, _) = match chunk.form {
         Form::Arrow => {
+            let mut out = Vec::new();
             let mut batches = Batches::default();
             pieces(chunk, |piece| {
                 out.clear();
@@ -139,6 +139,7 @@ fn mask(chunk: &Chunk, columns: &[Option<Treatment>]) -> Result<u64> {
             batches.finish(columns, &mut out)?
         }
         Form::Json => {
+            let mut out = Vec::new();
             let mut rows = Rows::default();
             pieces(chunk, |piece| {
                 out.clear();
