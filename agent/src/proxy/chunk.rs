@@ -109,7 +109,7 @@ impl Door {
 }
 
 /// Gives storage's own status where drivers know what it means (403: ask for fresh addresses), else that of a gateway.
-fn status_of(error: &UpstreamError) -> StatusCode {
+pub(super) fn status_of(error: &UpstreamError) -> StatusCode {
     match error {
         UpstreamError::Status { status: 403, .. } => StatusCode::FORBIDDEN,
         UpstreamError::Status { status: 404, .. } => StatusCode::NOT_FOUND,

@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::body::{self, BODY_WITHIN};
-use super::chunk::tell;
+use super::chunk::{self, tell};
 use super::door::{Door, tell_under};
 use crate::config::RecordMode;
 use crate::connection::http::{self, Told};
@@ -285,26 +285,12 @@ fn describe(headers: &mut HeaderMap, looked: &Looked) {
 /// Gives the status by which drivers know what to do: 401 has them send the statement again, since what opened the stage
 /// has expired.
 fn status_of(error: &UpstreamError) -> StatusCode {
-    match error {
-        UpstreamError::Status {
-            status: 400 | 401 | 403,
-            ..
-        } => StatusCode::UNAUTHORIZED,
-        UpstreamError::Status { status: 404, .. } => StatusCode::NOT_FOUND,
-        UpstreamError::Status {
-            status: 412 | 409, ..
-        } => StatusCode::PRECONDITION_FAILED,
-        UpstreamError::Slow { .. } => StatusCode::GATEWAY_TIMEOUT,
-        UpstreamError::Status { .. }
-        | UpstreamError::Unresolved { .. }
-        | UpstreamError::Unreachable { .. }
-        | UpstreamError::Broke { .. }
-        | UpstreamError::Inside { .. }
-        | UpstreamError::Answer(_)
-        | UpstreamError::Body(_)
-        | UpstreamError::Credential(_)
-        | UpstreamError::Expired
-        | UpstreamError::Withdrawn
-        | UpstreamError::Request(_) => StatusCode::BAD_GATEWAY,
+    let UpstreamError::Status { status, .. } = error else {
+        return chunk::status_of(error);
+    };
+    match status {
+        400 | 401 | 403 => StatusCode::UNAUTHORIZED,
+        409 | 412 => StatusCode::PRECONDITION_FAILED,
+        _ => chunk::status_of(error),
     }
 }
