@@ -60,8 +60,9 @@ pub(super) fn mask_data(
     plan: &Plan,
     keys: impl FnOnce() -> Arc<Keyed>,
 ) -> Result<Made, Uncertain> {
-    let holds_minted = may_hold_minted(raw(data, "rowset"))
-        || arrow(data).is_some_and(|stream| may_hold_minted(&stream));
+    let stream = arrow(data);
+    let holds_minted =
+        may_hold_minted(raw(data, "rowset")) || stream.as_deref().is_some_and(may_hold_minted);
     if plan.is_open() && !holds_minted {
         return Ok(Made::default());
     }
@@ -89,8 +90,9 @@ pub(super) fn mask_data(
         cells += changed;
     }
     if data.has_content("rowsetBase64") {
-        let (masked, changed) = mask_base64(data, &here)?;
-        set(data, "rowsetBase64", &masked)?;
+        let stream = stream.ok_or_else(|| shape("`rowsetBase64` is not base64"))?;
+        let (masked, _, changed) = mask_stream(stream.into(), &here)?;
+        set(data, "rowsetBase64", &STANDARD.encode(masked))?;
         cells += changed;
     }
     let masking = if data.has_content("chunks") {
@@ -151,7 +153,7 @@ pub(super) fn mask_set(
             settled
         }
         (_, Some(types)) => plan.treat(types, keyed)?,
-        (_, None) if plan.masks_nothing() => return Ok(Made::default()),
+        (_, None) if plan.masks_nothing() && !holds_minted => return Ok(Made::default()),
         (_, None) if body.has_content("data") => {
             return Err(shape("the answer has rows and no `rowType`"));
         }
@@ -204,13 +206,6 @@ fn raw<'d>(data: &'d Object, member: &str) -> &'d [u8] {
 fn arrow(data: &Object) -> Option<Vec<u8>> {
     let text: String = data.read_as("rowsetBase64")?;
     STANDARD.decode(text).ok()
-}
-
-/// Masks an Arrow stream that stands in an answer as text.
-fn mask_base64(data: &Object, columns: &Treatments) -> Result<(String, u64), Uncertain> {
-    let stream = arrow(data).ok_or_else(|| shape("`rowsetBase64` is not base64"))?;
-    let (masked, _, changed) = mask_stream(stream.into(), columns)?;
-    Ok((STANDARD.encode(masked), changed))
 }
 
 /// Announces chunks as large as they may be once masked: JDBC takes room for their cells by that, and fails where it does

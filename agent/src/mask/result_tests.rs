@@ -213,6 +213,22 @@ fn partitions_are_masked_by_the_types_that_the_first_part_told() {
     assert!(mask_set(&mut read(later), &plan, Some(&other), keyed).is_err());
 }
 
+#[test]
+fn a_partition_with_a_credential_is_withheld_where_its_columns_are_not_known() {
+    let keyed = || HashKeys::for_tests().of(SessionId::new());
+    let later = r#"{"data":[["ver:1-hint:1036-ETMsDgAAAXk"]]}"#;
+    let mut body = Object::read(later.as_bytes()).unwrap();
+    assert!(mask_set(&mut body, &Plan::Open, None, keyed).is_err());
+    let types: Arc<[ColumnType]> = Arc::from([ColumnType::Text]);
+    mask_set(&mut body, &Plan::Open, Some(&types), keyed).unwrap();
+    let written = String::from_utf8(body.write().unwrap()).unwrap();
+    assert!(!written.contains("ETMs"), "{written}");
+    let harmless = br#"{"data":[["x"]]}"#;
+    let mut body = Object::read(harmless).unwrap();
+    mask_set(&mut body, &Plan::Open, None, keyed).unwrap();
+    assert_eq!(body.write().unwrap(), harmless);
+}
+
 const MASKS: [&str; 8] = [
     "null",
     "fixed:x",
