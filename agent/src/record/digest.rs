@@ -82,6 +82,15 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     finish(context)
 }
 
+/// Gives the SHA-256 of pieces, one after the other.
+pub(crate) fn sha256_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for piece in pieces {
+        context.update(piece);
+    }
+    finish(context)
+}
+
 /// Gives the SHA-256 of a file, however large.
 pub(crate) fn sha256_of_file(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = File::open(path)?;

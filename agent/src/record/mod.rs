@@ -8,6 +8,7 @@ pub mod event;
 pub mod schema;
 pub mod value;
 pub mod entry;
+pub mod chain;
 pub mod frame;
 
 mod intend;
