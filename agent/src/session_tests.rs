@@ -47,6 +47,7 @@ fn stages(folder: &std::path::Path) -> Stages {
         store: format!("file://{}", folder.join("store").display()),
         spool_max_bytes: 1 << 20,
         seal_interval: Duration::from_secs(3600),
+        heartbeat: Duration::from_secs(3600),
         result_rows: crate::config::ResultRows::None,
         config_sha256: [1; 32],
         policy_bundle_sha256: [2; 32],

@@ -280,6 +280,8 @@ pub struct Record {
     pub spool_max_bytes: u64,
     /// How often frames are sealed to Parquet.
     pub seal_interval: Duration,
+    /// How often the record is signed, also where nothing was recorded.
+    pub heartbeat: Duration,
     /// How many of a result's rows are kept where no policy says it.
     pub result_rows: ResultRows,
 }

@@ -236,6 +236,7 @@ fn record(mut section: Section<'_>) -> Record {
             })
             .unwrap_or(2 << 30),
         seal_interval: duration(&mut section, "seal_interval", 300, 1..=86_400),
+        heartbeat: duration(&mut section, "heartbeat", 60, 5..=3_600),
         result_rows: section
             .optional("result_rows", ResultRows::EXPECTED, |value| {
                 ResultRows::read(value.as_str()?)

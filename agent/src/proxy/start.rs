@@ -179,6 +179,7 @@ fn settings(config: &Config, bundle: &Bundle, host_id: String) -> Settings {
         store: config.record.store.clone(),
         spool_max_bytes: config.record.spool_max_bytes,
         seal_interval: config.record.seal_interval,
+        heartbeat: config.record.heartbeat,
         result_rows: config.record.result_rows,
         config_sha256: config.sha256,
         policy_bundle_sha256: bundle.sha256(),

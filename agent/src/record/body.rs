@@ -9,6 +9,9 @@ use super::tables::{events, logins, results, sessions, statement_texts, statemen
 use super::value::Value;
 use crate::id::{SessionId, StatementId};
 
+/// Row flag: the row was written by a recovery.
+pub(super) const RECOVERED: i32 = 1;
+
 /// What a recorder knows about itself and fills in where a session's row does not say.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
@@ -41,6 +44,7 @@ pub(super) struct Body {
     flags: i32,
     tail: Tail,
     turn: Turn,
+    kept: Option<(uuid::Uuid, i64)>,
 }
 
 /// A row's place in its chain, and when it was taken.
@@ -125,6 +129,37 @@ impl Body {
             flags,
             tail: Tail::encode(intent.table, own).map_err(encoding(intent.table))?,
             turn: Turn::Ends(statement),
+            kept: None,
+        })
+    }
+
+    /// Encodes a row once more, which keeps its id, its time and what it says, for another chain.
+    pub(super) fn again(entry: Entry) -> Result<Self, RecordError> {
+        let missing = |column| RecordError::Missing {
+            table: entry.table.name,
+            column,
+        };
+        let session = entry.text("session_id").and_then(|id| id.parse().ok());
+        let record_id = entry.text("record_id").and_then(|id| id.parse().ok());
+        let statement = entry.text("statement_id").and_then(|id| id.parse().ok());
+        let is_statement = entry.table.name == statements::TABLE.name;
+        let turn = match statement.filter(|_| is_statement) {
+            Some(id) if entry.is("is_final") => Turn::Ends(id),
+            Some(id) => Turn::Begins(id),
+            None => Turn::None,
+        };
+        let flags = entry.int("integrity_flags").unwrap_or(0) | i64::from(RECOVERED);
+        let own = entry.values().iter().skip(COMMON_COLUMNS).cloned();
+        Ok(Self {
+            table: entry.table,
+            session: session.ok_or_else(|| missing("session_id"))?,
+            flags: i32::try_from(flags).unwrap_or(RECOVERED),
+            tail: Tail::encode(entry.table, own).map_err(encoding(entry.table))?,
+            turn,
+            kept: Some((
+                record_id.ok_or_else(|| missing("record_id"))?,
+                entry.int("ts").ok_or_else(|| missing("ts"))?,
+            )),
         })
     }
 
@@ -151,6 +186,7 @@ impl Body {
             flags: 0,
             tail: Tail::encode(table, values).map_err(encoding(table))?,
             turn,
+            kept: None,
         })
     }
 
@@ -166,12 +202,13 @@ impl Body {
 
     /// Gives the row's bytes at its place.
     pub(super) fn encode(&self, place: Place<'_>) -> Result<Vec<u8>, RecordError> {
+        let (record_id, ts_us) = self.kept.unwrap_or((place.record_id, place.ts_us));
         let common: [Value; COMMON_COLUMNS] = [
             SCHEMA_VERSION.into(),
-            place.record_id.to_string().into(),
+            record_id.to_string().into(),
             place.chain.into(),
             place.seq.into(),
-            place.ts_us.into(),
+            ts_us.into(),
             place.mono_ns.into(),
             place.org.into(),
             self.session.into(),

@@ -90,6 +90,20 @@ pub enum RecordError {
         /// What it said.
         cause: String,
     },
+    /// A document of the chain could not be signed.
+    #[error("could not sign the record: {cause}")]
+    Unsigned {
+        /// What was in the way.
+        cause: String,
+    },
+    /// The store did not say within its time that it has rows that it must have before a statement goes on.
+    #[error("store `{store}` did not acknowledge the record in time: {cause}")]
+    Unacknowledged {
+        /// The store's URL.
+        store: String,
+        /// What it said.
+        cause: String,
+    },
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Random,
@@ -146,7 +160,7 @@ impl RecordError {
                 "free space, raise `record.spool_max`, or have fewer rows kept by `@rows` and `record.result_rows`",
             ),
             Self::Degraded { .. } => Some("check the disk, then restart icecore"),
-            Self::Store { .. } => Some(
+            Self::Unacknowledged { .. } | Self::Store { .. } => Some(
                 "check that `record.store` can be reached and written; icecore retries by itself",
             ),
             Self::Unreachable { .. } => {
@@ -157,6 +171,7 @@ impl RecordError {
             | Self::Missing { .. }
             | Self::Busy { .. }
             | Self::Random
+            | Self::Unsigned { .. }
             | Self::Encoding { .. }
             | Self::Closed => None,
             Self::Unreadable { .. } => Some(

@@ -1,6 +1,6 @@
 //! The recorder thread: numbers rows, appends their frames, syncs, and answers all who waited.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +12,14 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::batch::{Batch, Framed, Stamp};
-use super::body::{Body, Facts, Turn};
+use super::body::{Body, Facts, RECOVERED, Turn};
 use super::cbor;
 use super::disk;
 use super::error::RecordError;
 use super::event::{Category, EventRow, Row, code};
 use super::outage::{Health, Notice, Outages};
 use super::queue::{Answer, Job, Queue, Written};
+use super::recover::{self, Recovered};
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, told};
 use super::spool::{Segment, Spool};
@@ -57,6 +58,8 @@ pub(super) struct Journal {
     last_ts_us: i64,
     id_seed: u128,
     seal_at_ns: Option<i64>,
+    heartbeat: Duration,
+    heartbeat_at_ns: i64,
     // Intents without an end, as they were framed.
     open: BTreeMap<StatementId, Vec<u8>>,
     outages: Outages,
@@ -64,21 +67,22 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Begins a chain in the spool, durably.
+    /// Begins a chain in the spool, durably, with its genesis.
     pub(super) fn begin(
         spool: Spool,
+        (chain, genesis): (Arc<str>, &[u8]),
         settings: &Settings,
-        facts: Arc<Facts>,
-        health: Arc<Health>,
+        (facts, health): (Arc<Facts>, Arc<Health>),
         orders: Sender<Order>,
         clock: Clock,
     ) -> Result<Self, RecordError> {
-        let chain: Arc<str> = Uuid::now_v7().to_string().into();
         let segment = Segment {
             folder: spool.begin_chain(&chain)?,
             chain: chain.to_string(),
             number: 0,
         };
+        let path = segment.genesis();
+        disk::replace(&path, genesis).map_err(disk::failed("write", &path))?;
         let wal = create(&segment, &facts, 0, &BTreeMap::new())?;
         spool.remember_chain(&chain)?;
         Ok(Self {
@@ -102,6 +106,8 @@ impl Journal {
             last_ts_us: i64::MIN,
             id_seed: Uuid::new_v4().as_u128(),
             seal_at_ns: None,
+            heartbeat: settings.heartbeat,
+            heartbeat_at_ns: clock.mono_ns().saturating_add(nanos(settings.heartbeat)),
             open: BTreeMap::new(),
             outages: Outages::new(settings.mode, health),
             failed: None,
@@ -115,12 +121,41 @@ impl Journal {
 
     /// Writes the recorder's own rows, which no limit holds back.
     pub(super) fn write_now(&mut self, rows: Vec<Body>) -> Result<(), RecordError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let (sender, mut answer) = tokio::sync::oneshot::channel();
         self.write(vec![(rows, Some(sender))], u64::MAX);
         answer
             .try_recv()
             .unwrap_or(Err(RecordError::Closed))
             .map(drop)
+    }
+
+    /// Puts what earlier chains left unsealed into this chain, ends what was cut off, and removes where it was.
+    ///
+    /// The rows are durable here before they are gone there; a recovery that breaks off in between finds both, and takes
+    /// each row once.
+    pub(super) fn take_over(&mut self, recovered: &Recovered) -> Result<(), RecordError> {
+        let mut seen = HashSet::new();
+        for segment in &recovered.unsealed {
+            let rows = recover::rows_again(segment, &self.folder, &self.chain, &mut seen)?;
+            self.write_now(rows)?;
+        }
+        let abandoned: Result<Vec<_>, _> = recovered
+            .open
+            .iter()
+            .map(|intent| Body::abandoned(intent.clone(), RECOVERED))
+            .collect();
+        self.write_now(abandoned?)?;
+        let path = self.wal.path().to_owned();
+        self.wal.sync().map_err(disk::failed("sync", &path))?;
+        for segment in &recovered.unsealed {
+            recover::remove(segment)?;
+        }
+        let waiting_bytes = self.spool.remove_orphans(&self.chain)?;
+        Spool::count(&self.used_bytes, waiting_bytes, 0);
+        Ok(())
     }
 
     /// Works until the queue is closed and empty.
@@ -142,6 +177,13 @@ impl Journal {
                 self.seal_at_ns = Some(self.clock.mono_ns() + nanos(FULL_RETRY));
                 warn!(error = told(&error), "put off sealing");
             }
+            if self.failed.is_none()
+                && self.heartbeat_at_ns <= self.clock.mono_ns()
+                && let Err(error) = self.begin_next()
+            {
+                self.beat_within(FULL_RETRY);
+                warn!(error = told(&error), "put off a heartbeat");
+            }
         }
     }
 
@@ -151,7 +193,11 @@ impl Journal {
             let left_ns = at.saturating_sub(self.clock.mono_ns());
             Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0))
         });
-        [retry, seal].into_iter().flatten().min()
+        let beat = self.failed.is_none().then(|| {
+            let left_ns = self.heartbeat_at_ns.saturating_sub(self.clock.mono_ns());
+            Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0))
+        });
+        [retry, seal, beat].into_iter().flatten().min()
     }
 
     /// Tells whether rows were refused for a reason that may pass.
@@ -302,12 +348,17 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins another file and hands the one so far to the shipper.
+    /// Begins another file and hands the one so far to the shipper, if there is anything in it.
     fn rotate(&mut self) -> Result<(), RecordError> {
         if self.wal_rows == 0 {
             self.seal_at_ns = None;
             return Ok(());
         }
+        self.begin_next()
+    }
+
+    /// Begins another file and hands the one so far to the shipper; one without rows is a sign of life.
+    fn begin_next(&mut self) -> Result<(), RecordError> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
@@ -328,6 +379,7 @@ impl Journal {
         Spool::count(&self.used_bytes, self.wal.len(), 0);
         let segment = self.segment(self.number);
         self.order(Order::Ship(segment));
+        self.beat_within(self.heartbeat);
     }
 
     fn order(&self, order: Order) {
@@ -342,6 +394,10 @@ impl Journal {
             chain: self.chain.to_string(),
             number,
         }
+    }
+
+    fn beat_within(&mut self, wait: Duration) {
+        self.heartbeat_at_ns = self.clock.mono_ns().saturating_add(nanos(wait));
     }
 
     fn seal_within(&mut self, wait: Duration) {

@@ -30,6 +30,8 @@ mod wal;
 mod spool;
 mod recover;
 mod seal;
+mod leaves;
+mod evidence;
 mod object;
 mod columns;
 mod ship;

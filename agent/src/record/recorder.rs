@@ -12,12 +12,17 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::oneshot::{self, Receiver};
 use tracing::warn;
+use uuid::Uuid;
 
 use super::body::{Body, Facts};
+use super::chain::documents::Before;
+use super::chain::keys::SigningKey;
+use super::chain::{About, Beginning, ChainWriter};
 use super::digest::{DigestKey, Mac, hex};
 use super::disk;
 use super::error::RecordError;
 use super::event::{Category, EventRow, Phase, Row, Severity, code};
+use super::evidence::Evidence;
 use super::journal::Journal;
 use super::outage::Health;
 use super::queue::{Job, Queue, Written};
@@ -29,9 +34,6 @@ use super::ship::{Order, Shipper};
 use super::spool::Spool;
 use super::store::Store;
 use crate::clock::Clock;
-
-/// Row flag: the row was written by a recovery.
-const RECOVERED: i32 = 1;
 
 /// Says that rows are recorded as the mode promises; only the recorder makes it.
 #[derive(Debug)]
@@ -76,6 +78,7 @@ struct Shared {
     queue: Arc<Queue>,
     health: Arc<Health>,
     keeper: Keeper,
+    evidence: Arc<Evidence>,
     clock: Clock,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -89,31 +92,28 @@ impl Recorder {
         let facts = Arc::new(facts(settings));
         let health = Arc::<Health>::default();
         let (orders, received) = mpsc::channel();
-        let previous = spool.last_chain();
         let recovered = recover::recover(&spool)?;
+        let previous = recover::before(&spool, &recovered);
+        let evidence = Arc::new(Evidence::open(spool.root())?);
+        let chain: Arc<str> = Uuid::now_v7().to_string().into();
+        let (writer, genesis) = begin(settings, &facts, &chain, previous.clone(), clock)?;
         let used_bytes = spool.used_bytes();
-        let waiting_bytes = spool.remove_orphans(&recovered.rows)?;
-        Spool::count(&used_bytes, waiting_bytes, 0);
-        for segment in &recovered.segments {
-            Spool::count(&used_bytes, seal::size(segment)?, 0);
-        }
         let root = spool.root().to_owned();
         let mut journal = Journal::begin(
             spool,
+            (Arc::clone(&chain), &genesis),
             settings,
-            Arc::clone(&facts),
-            Arc::clone(&health),
+            (Arc::clone(&facts), Arc::clone(&health)),
             orders.clone(),
             clock,
         )?;
-        let chain = journal.chain();
-        journal.write_now(first_rows(
-            settings,
-            &facts,
-            previous.as_deref(),
-            &recovered,
-        )?)?;
-        for segment in recovered.segments {
+        let previous = previous.as_ref().map(|before| before.chain.as_str());
+        journal.write_now(first_rows(settings, &facts, previous, &recovered)?)?;
+        journal.take_over(&recovered)?;
+        for segment in &recovered.sealed {
+            Spool::count(&used_bytes, seal::size(segment)?, 0);
+        }
+        for segment in recovered.sealed {
             drop(orders.send(Order::Ship(segment)));
         }
         drop(orders);
@@ -121,7 +121,13 @@ impl Recorder {
         let taken = Arc::clone(&queue);
         let folder = (root.as_path(), Arc::clone(&chain));
         let keeper = Keeper::open(settings, folder, Arc::clone(&used_bytes))?;
-        let shipper = Shipper::new(&settings.store, used_bytes);
+        let shipper = Shipper::new(
+            &settings.store,
+            used_bytes,
+            writer,
+            Arc::clone(&evidence),
+            clock,
+        );
         let threads = vec![
             spawn("record-ship", move || shipper.run(&received))?,
             spawn("record", move || journal.run(&taken))?,
@@ -135,6 +141,7 @@ impl Recorder {
                 queue,
                 health,
                 keeper,
+                evidence,
                 clock,
                 threads: Mutex::new(threads),
             }),
@@ -165,6 +172,14 @@ impl Recorder {
             None => None,
         };
         Ok(self.receipt(began_ns, written))
+    }
+
+    /// Keeps a document that rows refer to by its SHA-256, which it gives; it holds no secret. Blocks.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub fn keep_evidence(&self, document: &[u8]) -> Result<[u8; 32], RecordError> {
+        self.shared.evidence.keep(document)
     }
 
     /// Gives what keeps rows of results.
@@ -314,7 +329,34 @@ fn facts(settings: &Settings) -> Facts {
     }
 }
 
-/// Gives what a chain begins with: its genesis, what was recovered, and the ends of what was cut off.
+/// Begins a chain, and gives its genesis.
+fn begin(
+    settings: &Settings,
+    facts: &Facts,
+    chain: &str,
+    previous: Option<Before>,
+    clock: Clock,
+) -> Result<(ChainWriter, Vec<u8>), RecordError> {
+    let about = About {
+        org: settings.org.clone(),
+        chain: chain.to_owned(),
+        writer_build: facts.proxy_version.clone(),
+        policy_bundle_sha256: hex(&settings.policy_bundle_sha256),
+    };
+    let beginning = Beginning {
+        created_at: clock.now(),
+        host_id: facts.host_id.clone(),
+        boot_id: facts.boot_id.clone(),
+        previous,
+        recording_mode: facts.recording_mode.to_owned(),
+        config_sha256: hex(&settings.config_sha256),
+        build: settings.build.clone(),
+    };
+    let installation = SigningKey::of_installation(&settings.state_dir)?;
+    ChainWriter::begin(about, beginning, installation)
+}
+
+/// Gives what a chain begins with: its genesis, and what was recovered.
 fn first_rows(
     settings: &Settings,
     facts: &Facts,
@@ -350,9 +392,6 @@ fn first_rows(
             ..EventRow::default()
         };
         rows.push(Body::of(Row::from(recovery), facts)?);
-    }
-    for intent in &recovered.open {
-        rows.push(Body::abandoned(intent.clone(), RECOVERED)?);
     }
     Ok(rows)
 }

@@ -1,31 +1,39 @@
 //! What an earlier process left in the spool: read, cut where it is torn, and told apart.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::io;
+use std::path::Path;
 
 use tracing::warn;
 
+use super::body::Body;
 use super::cbor;
+use super::chain::documents::{Before, BeforeManifest, Manifest};
+use super::chain::envelope;
+use super::digest::{hex, sha256};
 use super::disk;
 use super::entry::Entry;
 use super::error::RecordError;
 use super::event::code;
 use super::frame::{Frames, Kind};
 use super::rows::RowsKey;
+use super::seal;
 use super::spool::{Segment, Spool};
+use super::value::Value;
 use super::wal::{self, Header};
 
 /// What earlier chains left.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
-    /// Files that the store has not acknowledged, oldest first.
-    pub(super) segments: Vec<Segment>,
+    /// Segments that are sealed and that the store has not acknowledged, oldest first.
+    pub(super) sealed: Vec<Segment>,
+    /// Files that were not sealed, oldest first: who could have signed them is gone.
+    pub(super) unsealed: Vec<Segment>,
     /// Chains that were not closed.
     pub(super) unclosed: Vec<ChainEnd>,
     /// Intents whose end nobody wrote.
     pub(super) open: Vec<Entry>,
-    /// Names of the files of rows that are told of and not sealed yet.
-    pub(super) rows: BTreeSet<String>,
 }
 
 /// Where a chain ends that was not closed.
@@ -48,11 +56,14 @@ pub(super) fn recover(spool: &Spool) -> Result<Recovered, RecordError> {
         .into_values()
         .filter(|end| !end.closed)
         .map(|end| end.at);
+    let (sealed, unsealed) = segments
+        .into_iter()
+        .partition(|segment| segment.sealed().is_dir());
     Ok(Recovered {
-        segments,
+        sealed,
+        unsealed,
         unclosed: unclosed.collect(),
         open: scan.open.into_values().collect(),
-        rows: scan.rows,
     })
 }
 
@@ -85,7 +96,7 @@ impl<'a> Contents<'a> {
     }
 
     /// Gives the next row, and says so if one cannot be read.
-    pub(super) fn next_row(&mut self) -> Result<Option<(Kind, Entry)>, RecordError> {
+    pub(super) fn next_row(&mut self) -> Result<Option<(Kind, Entry, &'a [u8])>, RecordError> {
         let Some(frame) = self.frames.next() else {
             return match self.frames.torn_bytes() {
                 0 => Ok(None),
@@ -93,7 +104,7 @@ impl<'a> Contents<'a> {
             };
         };
         let entry = cbor::decode(frame.payload).map_err(|error| unreadable(self.segment, error))?;
-        Ok(Some((frame.kind, entry)))
+        Ok(Some((frame.kind, entry, frame.payload)))
     }
 }
 
@@ -104,10 +115,111 @@ fn unreadable(segment: &Segment, cause: impl ToString) -> RecordError {
     }
 }
 
-/// Gives where the rows are of which a row of `results` tells.
-pub(super) fn stored_rows(entry: &Entry) -> Option<RowsKey> {
+/// Gives where the rows are of which a row of `results` tells, and the SHA-256 of their file.
+pub(super) fn stored_rows(entry: &Entry) -> Option<(RowsKey, Vec<u8>)> {
     let is_result = entry.table.name == "results";
-    RowsKey::parse(entry.text("object_key").filter(|_| is_result)?)
+    let key = RowsKey::parse(entry.text("object_key").filter(|_| is_result)?)?;
+    let Value::Bytes(sha256) = entry.get("object_sha256") else {
+        return None;
+    };
+    Some((key, sha256.clone()))
+}
+
+/// Gives the rows of a file that was not sealed, to be put into another chain: the same rows at new places.
+///
+/// Rows of results come along. A row that is in `seen` was in a file before: a recovery that broke off had put it there.
+pub(super) fn rows_again(
+    segment: &Segment,
+    into: &Path,
+    chain: &str,
+    seen: &mut HashSet<String>,
+) -> Result<Vec<Body>, RecordError> {
+    let path = segment.wal();
+    let bytes = match wal::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(disk::failed("read", &path)(error)),
+    };
+    let mut rows = Vec::new();
+    let Some(mut contents) = Contents::read(segment, &bytes)? else {
+        return Ok(rows);
+    };
+    while let Some((kind, mut entry, _)) = contents.next_row()? {
+        let id = entry.text("record_id").unwrap_or_default().to_owned();
+        if kind != Kind::Row || !seen.insert(id) {
+            continue;
+        }
+        if let Some((mut key, _)) = stored_rows(&entry) {
+            link_rows(
+                &segment.folder.join(key.spooled()),
+                &into.join(key.spooled()),
+            )?;
+            key.chain = chain.to_owned();
+            entry.set("object_key", key.to_string());
+        }
+        rows.push(Body::again(entry)?);
+    }
+    Ok(rows)
+}
+
+fn link_rows(from: &Path, to: &Path) -> Result<(), RecordError> {
+    match fs::hard_link(from, to) {
+        Ok(()) => disk::sync_parent(to).map_err(disk::failed("sync", to)),
+        // It is there from a recovery that broke off, or is gone, which the seal tells.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
+            ) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(disk::failed("link", to)(error)),
+    }
+}
+
+/// Removes a file whose rows are in another chain, durably.
+pub(super) fn remove(segment: &Segment) -> Result<(), RecordError> {
+    let (wal, sealing) = (segment.wal(), segment.sealing());
+    disk::remove_if_there(&wal)
+        .and_then(|()| disk::remove_dir_if_there(&sealing))
+        .and_then(|()| disk::sync_dir(&segment.folder))
+        .map_err(disk::failed("remove", &wal))
+}
+
+/// Tells how far the chain came that was begun last: what it remembered, or a later manifest that waits for the store.
+pub(super) fn before(spool: &Spool, recovered: &Recovered) -> Option<Before> {
+    let remembered = spool.last_chain()?;
+    let of_chain = |segment: &&Segment| segment.chain == remembered.chain;
+    let last = recovered.sealed.iter().rfind(of_chain);
+    let reached = last.and_then(|segment| reached(segment).ok().flatten());
+    let n = |before: &Before| before.manifest.as_ref().map(|manifest| manifest.n);
+    Some(match reached {
+        Some(reached) if n(&reached) > n(&remembered) => reached,
+        Some(_) | None => remembered,
+    })
+}
+
+fn reached(segment: &Segment) -> io::Result<Option<Before>> {
+    for (file, key) in seal::objects(segment).map_err(io::Error::other)? {
+        if key.contains("/m-") && key.ends_with(".json") {
+            let bytes = fs::read(file)?;
+            let sealed = envelope::open::<Manifest>(&bytes).map_err(io::Error::other)?;
+            let Manifest {
+                n, tree_size, root, ..
+            } = sealed.claimed();
+            return Ok(Some(Before {
+                chain: segment.chain.clone(),
+                manifest: Some(BeforeManifest {
+                    n: *n,
+                    sha256: hex(&sha256(&bytes)),
+                    tree_size: *tree_size,
+                    root: root.clone(),
+                }),
+            }));
+        }
+    }
+    Ok(None)
 }
 
 #[derive(Debug, Default)]
@@ -115,7 +227,6 @@ struct Scan {
     ends: BTreeMap<String, End>,
     open: BTreeMap<String, Entry>,
     ended: HashSet<String>,
-    rows: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -152,14 +263,12 @@ impl Scan {
             });
         end.at.torn_bytes += torn_bytes;
         while let Some(contents) = &mut contents
-            && let Some((kind, entry)) = contents.next_row()?
+            && let Some((kind, entry, _)) = contents.next_row()?
         {
             if kind == Kind::Row {
                 end.at.last_seq = entry.int("seq").unwrap_or(end.at.last_seq);
                 end.closed = entry.text("event_code") == Some(code::CLOSE);
             }
-            let rows = stored_rows(&entry).filter(|_| !segment.sealed().is_dir());
-            self.rows.extend(rows.map(|key| key.spooled()));
             if entry.table.name == "statements" {
                 let statement = entry.text("statement_id").unwrap_or_default().to_owned();
                 if entry.is("is_final") {

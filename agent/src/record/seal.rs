@@ -1,5 +1,6 @@
 //! From a file of frames to the objects that the store will hold.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::fs;
@@ -10,24 +11,54 @@ use chrono::{DateTime, NaiveDate};
 use parquet::errors::ParquetError;
 use tracing::warn;
 
+use super::chain::documents::Listed;
+use super::chain::tree::{self, Hash};
+use super::chain::{ChainWriter, Content};
+use super::digest::{hex, sha256};
 use super::disk;
 use super::entry::Entry;
 use super::error::RecordError;
+use super::event::code;
+use super::evidence::Evidence;
 use super::frame::Kind;
+use super::leaves;
 use super::object::{Key, Object};
 use super::recover::{Contents, stored_rows};
 use super::rows::RowsKey;
-use super::schema::Table;
+use super::schema::{Table, Tier};
 use super::spool::Segment;
 use super::wal;
+use crate::clock::Clock;
 
-/// Makes a segment's objects beside its frames, all or none, and tells how many bytes they have.
+/// What sealing needs beside the segment.
+pub(super) struct Sealing<'a> {
+    /// The chain; none of a segment that was sealed by an earlier process.
+    pub(super) writer: &'a mut ChainWriter,
+    /// Documents that came to be used.
+    pub(super) evidence: &'a Evidence,
+    /// Bytes that wait in the spool.
+    pub(super) spool_backlog: u64,
+    pub(super) clock: Clock,
+}
+
+/// Makes a segment's objects and their manifest beside its frames, all or none, and tells how many bytes they have.
 ///
 /// Objects that are there already are left as they are: they may be stored under their hash.
-pub(super) fn seal(segment: &Segment) -> Result<u64, RecordError> {
+pub(super) fn seal(segment: &Segment, with: &mut Sealing<'_>) -> Result<u64, RecordError> {
     let sealed = segment.sealed();
     if sealed.is_dir() {
+        disk::sync_dir(&segment.folder).map_err(disk::failed("sync", &segment.folder))?;
         return Ok(0);
+    }
+    if segment.chain != with.writer.chain() || segment.number != with.writer.next_n() {
+        return Err(RecordError::Unsigned {
+            cause: format!(
+                "segment {} of chain {} is not the next of chain {}",
+                segment.number,
+                segment.chain,
+                with.writer.chain()
+            ),
+        });
     }
     let path = segment.wal();
     let bytes = wal::read(&path).map_err(disk::failed("read", &path))?;
@@ -35,28 +66,98 @@ pub(super) fn seal(segment: &Segment) -> Result<u64, RecordError> {
     let sealing = segment.sealing();
     disk::remove_dir_if_there(&sealing).map_err(disk::failed("remove", &sealing))?;
     disk::create_private_dirs(&sealing).map_err(disk::failed("create", &sealing))?;
+    let made = match contents {
+        Some(contents) => made(contents, &path)?,
+        None => Made::default(),
+    };
+    let sealed_bytes = write(segment, made, with)?;
+    Ok(sealed_bytes)
+}
+
+/// Writes what was made, signs it, and gives it its name.
+fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, RecordError> {
+    let (sealing, sealed) = (segment.sealing(), segment.sealed());
     let mut sealed_bytes = 0;
-    let mut rows = Vec::new();
-    if let Some(contents) = contents {
-        for (key, bytes) in made(contents, &path, &mut rows)? {
-            let file = sealing.join(key.to_string());
-            write_durably(&file, &bytes).map_err(disk::failed("write", &file))?;
-            sealed_bytes += bytes.len() as u64;
+    let mut put = |key: &str, bytes: &[u8]| {
+        let file = sealing.join(key);
+        sealed_bytes += bytes.len() as u64;
+        write_durably(&file, bytes).map_err(disk::failed("write", &file))
+    };
+    let mut content = Content {
+        is_end: made.is_end,
+        spool_backlog: with.spool_backlog,
+        ..Content::default()
+    };
+    for (key, rows, bytes) in &made.objects {
+        put(&key.to_string(), bytes)?;
+        content.objects.push(listed(key, *rows, bytes));
+    }
+    if let Some((key, entry, bytes)) = leaves::object(with.writer.about(), segment.number, &made) {
+        put(&key, &bytes)?;
+        content.objects.push(entry);
+    }
+    let genesis = segment.genesis();
+    if segment.number == 0 {
+        let bytes = fs::read(&genesis).map_err(disk::failed("read", &genesis))?;
+        put(&with.writer.genesis_key(), &bytes)?;
+    }
+    for (key, sha256) in &made.rows {
+        let file = sealing.join(key.to_string());
+        let from = segment.folder.join(key.spooled());
+        if link_durably(&from, &file).map_err(disk::failed("link", &file))? {
+            let size = fs::metadata(&file).map_err(disk::failed("look at", &file))?;
+            content.objects.push(rows_listed(key, sha256, size.len()));
         }
     }
-    for key in &rows {
-        let file = sealing.join(key.to_string());
-        link_durably(&segment.folder.join(key.spooled()), &file)
-            .map_err(disk::failed("link", &file))?;
+    for (sha256, from) in with.evidence.waiting()? {
+        let file = sealing.join(with.writer.evidence_key(&sha256));
+        if link_durably(&from, &file).map_err(disk::failed("link", &file))? {
+            content.evidence.push(sha256);
+        }
     }
-    fs::rename(&sealing, &sealed)
-        .and_then(|()| disk::sync_dir(&segment.folder))
-        .map_err(disk::failed("rename", &sealing))?;
-    for key in &rows {
+    let evidence = content.evidence.clone();
+    content.leaves = made.leaves;
+    let drafted = with.writer.draft(content, with.clock.now())?;
+    put(&drafted.key, &drafted.bytes)?;
+    let reached = drafted.reached(with.writer.chain());
+    fs::rename(&sealing, &sealed).map_err(disk::failed("rename", &sealing))?;
+    with.writer.accept(drafted);
+    disk::sync_dir(&segment.folder).map_err(disk::failed("sync", &segment.folder))?;
+    segment.remember(&reached)?;
+    for (key, _) in &made.rows {
         // One that stays is removed at the next start: what is sealed tells of it.
         drop(fs::remove_file(segment.folder.join(key.spooled())));
     }
+    with.evidence.sealed(&evidence);
     Ok(sealed_bytes)
+}
+
+fn listed(key: &Key, rows: u64, bytes: &[u8]) -> Listed {
+    Listed {
+        key: key.to_string(),
+        sha256: hex(&sha256(bytes)),
+        size: bytes.len() as u64,
+        table: key.table.clone(),
+        tier: key.tier.clone(),
+        seq_min: u64::try_from(key.seq_min).ok(),
+        seq_max: u64::try_from(key.seq_max).ok(),
+        rows: Some(rows),
+        key_id: None,
+    }
+}
+
+fn rows_listed(key: &RowsKey, sha256: &[u8], size: u64) -> Listed {
+    Listed {
+        key: key.to_string(),
+        sha256: hex(sha256),
+        size,
+        table: "result_rows".to_owned(),
+        tier: "t2".to_owned(),
+        seq_min: None,
+        seq_max: None,
+        rows: None,
+        key_id: None,
+    }
 }
 
 /// Lists a sealed segment's objects: each file, and its key in the store.
@@ -64,8 +165,13 @@ pub(super) fn objects(segment: &Segment) -> Result<Vec<(PathBuf, String)>, Recor
     let sealed = segment.sealed();
     let mut files = Vec::new();
     walk(&sealed, &mut files).map_err(disk::failed("list", &sealed))?;
-    // Rows of results before what tells of them: `t2` before `t0`.
-    files.sort_unstable_by(|one, other| other.cmp(one));
+    // What tells of others comes after them: a manifest last, rows of results before rows that name them.
+    files.sort_unstable_by_key(|file| {
+        let name = file.file_name().and_then(|name| name.to_str());
+        let is = |begin: &str| name.is_some_and(|name| name.starts_with(begin));
+        let is_document = file.extension().is_some_and(|end| end == "json");
+        (is_document && is("m-"), Reverse(file.clone()))
+    });
     let key = |file: &PathBuf| Some(file.strip_prefix(&sealed).ok()?.to_str()?.to_owned());
     Ok(files
         .into_iter()
@@ -83,8 +189,6 @@ pub(super) fn remove(segment: &Segment) -> Result<u64, RecordError> {
     for folder in [&sealed, &sealing] {
         disk::remove_dir_if_there(folder).map_err(disk::failed("remove", folder))?;
     }
-    // Fails as long as the chain has other files.
-    drop(fs::remove_dir(&segment.folder));
     Ok(freed)
 }
 
@@ -102,35 +206,61 @@ pub(super) fn size(segment: &Segment) -> Result<u64, RecordError> {
     Ok(frames + sealed_bytes)
 }
 
-/// Makes an object of each table and day, and lists where rows of results are that are told of. Rows become columns a piece at a time: as rows they are ten times larger.
-fn made(
-    mut contents: Contents<'_>,
-    path: &Path,
-    rows: &mut Vec<RowsKey>,
-) -> Result<Vec<(Key, Vec<u8>)>, RecordError> {
+/// What a file of frames became.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Each object's key, rows and bytes.
+    pub(super) objects: Vec<(Key, u64, Vec<u8>)>,
+    /// Where rows of results are that are told of, and their SHA-256.
+    pub(super) rows: Vec<(RowsKey, Vec<u8>)>,
+    /// The leaves of all rows, in their order.
+    pub(super) leaves: Vec<Hash>,
+    /// Places, among them, of rows of content tiers.
+    pub(super) content_rows: Vec<u32>,
+    /// Place of the first row in the chain.
+    pub(super) first_seq: i64,
+    /// Whether the chain ends in it.
+    pub(super) is_end: bool,
+}
+
+/// Makes an object of each table and day. Rows become columns a piece at a time: as rows they are ten times larger.
+fn made(mut contents: Contents<'_>, path: &Path) -> Result<Made, RecordError> {
     let failed = |error: ParquetError| RecordError::Unreadable {
         path: path.to_owned(),
         cause: error.to_string(),
     };
+    let mut made = Made {
+        first_seq: contents.header.first_seq,
+        ..Made::default()
+    };
     let mut objects = BTreeMap::new();
-    while let Some((kind, entry)) = contents.next_row()? {
+    while let Some((kind, entry, payload)) = contents.next_row()? {
         if kind != Kind::Row {
             continue;
         }
-        rows.extend(stored_rows(&entry));
+        if entry.table.tier != Tier::Metadata {
+            let place = u32::try_from(made.leaves.len()).unwrap_or(u32::MAX);
+            made.content_rows.push(place);
+        }
+        made.leaves.push(tree::leaf(payload));
+        made.is_end = entry.text("event_code") == Some(code::CLOSE);
+        made.rows.extend(stored_rows(&entry));
         let object = match objects.entry((entry.table.id, day(entry.table, &entry))) {
             Slot::Occupied(slot) => slot.into_mut(),
             Slot::Vacant(slot) => {
                 let (_, day) = *slot.key();
-                slot.insert(Object::begin(entry.table, day, &contents.header).map_err(failed)?)
+                let object = Object::begin(entry.table, day, &contents.header).map_err(failed)?;
+                slot.insert((object, 0_u64))
             }
         };
-        object.add(entry).map_err(failed)?;
+        object.0.add(entry).map_err(failed)?;
+        object.1 += 1;
     }
-    objects
-        .into_values()
-        .map(|object| object.finish(&contents.header).map_err(failed))
-        .collect()
+    for (object, rows) in objects.into_values() {
+        let (key, bytes) = object.finish(&contents.header).map_err(failed)?;
+        made.objects.push((key, rows, bytes));
+    }
+    Ok(made)
 }
 
 /// Gives the UTC day that a row is filed under: that of its table's time, or of its `ts`.
@@ -155,16 +285,16 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Puts a file of rows among what is sealed. One that is gone is told of by the record, which stands all the same.
-fn link_durably(from: &Path, to: &Path) -> io::Result<()> {
+fn link_durably(from: &Path, to: &Path) -> io::Result<bool> {
     if let Some(parent) = to.parent() {
         disk::create_private_dirs(parent)?;
     }
     match fs::hard_link(from, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            warn!(path = %from.display(), "rows that the record tells of are gone");
-            Ok(())
+            warn!(path = %from.display(), "what the record tells of is gone");
+            Ok(false)
         }
-        linked => linked.and_then(|()| disk::sync_parent(to)),
+        linked => linked.and_then(|()| disk::sync_parent(to)).map(|()| true),
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Settings {
     pub spool_max_bytes: u64,
     /// Longest time that rows wait in the spool before they are sealed.
     pub seal_interval: Duration,
+    /// How often a chain signs a manifest, also where nothing was recorded.
+    pub heartbeat: Duration,
     /// How many of a result's rows are kept where no policy says it.
     pub result_rows: ResultRows,
     /// SHA-256 of the configuration.

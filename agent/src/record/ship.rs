@@ -3,18 +3,21 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
+use super::chain::ChainWriter;
 use super::disk;
 use super::error::RecordError;
+use super::evidence::Evidence;
 use super::queue::Answer;
-use super::seal;
+use super::seal::{self, Sealing};
 use super::spool::{Segment, Spool};
 use super::store::Store;
+use crate::clock::Clock;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
@@ -36,6 +39,10 @@ pub(super) struct Shipper {
     url: String,
     store: Option<Store>,
     used_bytes: Arc<AtomicU64>,
+    writer: ChainWriter,
+    evidence: Arc<Evidence>,
+    clock: Clock,
+    unsealed: VecDeque<Segment>,
     backlog: VecDeque<Segment>,
     waiting: Vec<Answer<()>>,
     retry: Option<Duration>,
@@ -43,11 +50,21 @@ pub(super) struct Shipper {
 
 impl Shipper {
     /// Makes a shipper for the store at a URL, which need not be reachable yet.
-    pub(super) fn new(url: &str, used_bytes: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        url: &str,
+        used_bytes: Arc<AtomicU64>,
+        writer: ChainWriter,
+        evidence: Arc<Evidence>,
+        clock: Clock,
+    ) -> Self {
         Self {
             url: url.to_owned(),
             store: None,
             used_bytes,
+            writer,
+            evidence,
+            clock,
+            unsealed: VecDeque::new(),
             backlog: VecDeque::new(),
             waiting: Vec::new(),
             retry: None,
@@ -81,16 +98,17 @@ impl Shipper {
 
     fn take(&mut self, order: Order) {
         match order {
-            Order::Ship(segment) => self.backlog.push_back(segment),
+            Order::Ship(segment) => self.unsealed.push_back(segment),
             Order::Flush(answer) => self.waiting.push(answer),
         }
     }
 
     fn work(&mut self, timed_out: bool) {
-        let mut outcome = Ok(());
+        let mut outcome = self.seal_all();
         while let Some(segment) = self.backlog.front().cloned() {
-            outcome = self.ship(&segment);
-            if outcome.is_err() {
+            let shipped = self.ship(&segment);
+            if shipped.is_err() {
+                outcome = shipped;
                 break;
             }
             self.backlog.pop_front();
@@ -111,7 +129,7 @@ impl Shipper {
 
     fn put_off(&mut self, error: &RecordError, timed_out: bool) {
         self.store = None;
-        let segments = self.backlog.len();
+        let segments = self.backlog.len() + self.unsealed.len();
         if self.retry.is_none() || timed_out {
             warn!(
                 error = told(error),
@@ -130,9 +148,26 @@ impl Shipper {
         self.retry = Some(next.min(LAST_RETRY));
     }
 
+    /// Seals and signs whatever is not yet, also while the store cannot be reached.
+    fn seal_all(&mut self) -> Result<(), RecordError> {
+        while let Some(segment) = self.unsealed.front().cloned() {
+            let sealed_bytes = seal::seal(
+                &segment,
+                &mut Sealing {
+                    writer: &mut self.writer,
+                    evidence: &self.evidence,
+                    spool_backlog: self.used_bytes.load(Ordering::Relaxed),
+                    clock: self.clock,
+                },
+            )?;
+            Spool::count(&self.used_bytes, sealed_bytes, 0);
+            self.unsealed.pop_front();
+            self.backlog.push_back(segment);
+        }
+        Ok(())
+    }
+
     fn ship(&mut self, segment: &Segment) -> Result<(), RecordError> {
-        let sealed_bytes = seal::seal(segment)?;
-        Spool::count(&self.used_bytes, sealed_bytes, 0);
         let store = match self.store.take() {
             Some(store) => store,
             None => Store::create(&self.url)?,

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! <state_dir>/spool/lock                 held by the process that records
-//! <state_dir>/spool/last-chain           the chain that was begun last
+//! <state_dir>/spool/last-chain           the chain that was begun last, and its last manifest (JSON)
+//! <state_dir>/spool/evidence/<sha256>    documents that no manifest names yet
 //! <state_dir>/spool/kept-rows/<session>  whose rows are kept, for the next process
+//! <state_dir>/spool/<chain>/genesis.json the chain's first document, until its first segment is sealed
 //! <state_dir>/spool/<chain>/<n>.wal      frames
 //! <state_dir>/spool/<chain>/<n>.sealed/  the same rows as the store's objects, under their keys
 //! <state_dir>/spool/<chain>/<id>.rows    rows of a part of a result, until a segment that tells of them is sealed
@@ -12,7 +14,6 @@
 //! A `.wal` goes when the store has all objects of its `.sealed`, and the `.sealed` goes after it: as long as there is a
 //! `.sealed`, its bytes are what is stored and nothing is encoded again.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -22,9 +23,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::warn;
 
+use super::chain::documents::Before;
 use super::disk;
 use super::error::RecordError;
 use super::rows;
+
+/// Name of a chain's first document in its folder.
+const GENESIS: &str = "genesis.json";
 
 /// The spool's folder, held by this process alone.
 #[derive(Debug)]
@@ -51,6 +56,17 @@ impl Segment {
     /// Tells where the objects are made.
     pub(super) fn sealing(&self) -> PathBuf {
         self.folder.join(format!("{:08}.sealing", self.number))
+    }
+
+    /// Tells where the chain's genesis is.
+    pub(super) fn genesis(&self) -> PathBuf {
+        self.folder.join(GENESIS)
+    }
+
+    /// Remembers how far the chain has come, for the genesis of the next one.
+    pub(super) fn remember(&self, reached: &Before) -> Result<(), RecordError> {
+        let root = self.folder.parent().unwrap_or(&self.folder);
+        remember(root, reached)
     }
 
     /// Tells where the objects are when all are whole.
@@ -119,16 +135,25 @@ impl Spool {
         Ok(folder)
     }
 
-    /// Names the chain that was begun last, if there was one.
-    pub(super) fn last_chain(&self) -> Option<String> {
+    /// Tells which chain was begun last, and how far it came.
+    pub(super) fn last_chain(&self) -> Option<Before> {
         let text = fs::read_to_string(self.root.join("last-chain")).ok()?;
-        Some(text.trim().to_owned()).filter(|chain| !chain.is_empty())
+        let named = || Before {
+            chain: text.trim().to_owned(),
+            manifest: None,
+        };
+        // Versions before manifests wrote the bare name.
+        let before = serde_json::from_str(&text).unwrap_or_else(|_| named());
+        (!before.chain.is_empty()).then_some(before)
     }
 
     /// Remembers a chain as the one that was begun last.
     pub(super) fn remember_chain(&self, chain: &str) -> Result<(), RecordError> {
-        let path = self.root.join("last-chain");
-        disk::replace(&path, chain.as_bytes()).map_err(disk::failed("write", &path))
+        let begun = Before {
+            chain: chain.to_owned(),
+            manifest: None,
+        };
+        remember(&self.root, &begun)
     }
 
     /// Lists what earlier processes left, in the order in which it was written.
@@ -143,7 +168,7 @@ impl Spool {
             for name in names(&folder)? {
                 match number_of(&name) {
                     Some(number) => numbers.push(number),
-                    None if rows::is_rows(&name) => {}
+                    None if rows::is_rows(&name) || name == GENESIS => {}
                     None => {
                         warn!(path = %folder.join(&name).display(), "left an unknown file in the spool alone")
                     }
@@ -153,6 +178,7 @@ impl Spool {
             numbers.dedup();
             if numbers.is_empty() {
                 // An emptied chain folder; in the way of nothing if it stays.
+                drop(fs::remove_file(folder.join(GENESIS)));
                 drop(fs::remove_dir(&folder));
             }
             segments.extend(numbers.into_iter().map(|number| Segment {
@@ -164,14 +190,13 @@ impl Spool {
         Ok(segments)
     }
 
-    /// Removes files of rows that nothing of what earlier processes left tells of, and counts the bytes of the others.
-    pub(super) fn remove_orphans(&self, told: &BTreeSet<String>) -> Result<u64, RecordError> {
+    /// Removes what earlier chains left of rows of results, and counts the bytes of this chain's, which came from them.
+    pub(super) fn remove_orphans(&self, chain: &str) -> Result<u64, RecordError> {
         let mut left_bytes = 0;
-        for chain in names(&self.root)? {
-            let folder = self.root.join(&chain);
-            if uuid::Uuid::try_parse(&chain).is_ok() && folder.is_dir() {
-                let is_told = |name: &str| told.contains(name);
-                left_bytes += rows::remove_orphans(&folder, is_told)
+        for name in names(&self.root)? {
+            let folder = self.root.join(&name);
+            if uuid::Uuid::try_parse(&name).is_ok() && folder.is_dir() {
+                left_bytes += rows::remove_orphans(&folder, |_| name == chain)
                     .map_err(disk::failed("tidy", &folder))?;
             }
         }
@@ -185,6 +210,14 @@ impl Spool {
         });
         debug_assert!(counted.is_ok(), "the update always gives a value");
     }
+}
+
+fn remember(root: &Path, reached: &Before) -> Result<(), RecordError> {
+    let path = root.join("last-chain");
+    serde_json::to_vec(reached)
+        .map_err(io::Error::other)
+        .and_then(|text| disk::replace(&path, &text))
+        .map_err(disk::failed("write", &path))
 }
 
 fn number_of(name: &str) -> Option<u64> {

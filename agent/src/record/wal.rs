@@ -148,6 +148,11 @@ impl Wal {
         Ok(())
     }
 
+    /// Makes what was appended durable, whatever was asked when it was.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        Ok(fdatasync(&self.file)?)
+    }
+
     /// Tells how many bytes of frames the file holds.
     pub(super) fn len(&self) -> u64 {
         self.end

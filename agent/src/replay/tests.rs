@@ -32,6 +32,7 @@ fn settings(dir: &TempDir) -> Settings {
         store: format!("file://{}/it's/a store", dir.path().display()),
         spool_max_bytes: 1 << 30,
         seal_interval: Duration::from_secs(3600),
+        heartbeat: Duration::from_secs(3600),
         result_rows: crate::config::ResultRows::None,
         config_sha256: [1; 32],
         policy_bundle_sha256: [2; 32],

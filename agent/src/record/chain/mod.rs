@@ -5,3 +5,7 @@ pub mod envelope;
 pub mod keys;
 pub mod note;
 pub mod tree;
+
+mod writer;
+
+pub(super) use writer::{About, Beginning, ChainWriter, Content};

@@ -39,6 +39,7 @@ impl Place {
             store: format!("file://{}", dir.path().join("store").display()),
             spool_max_bytes: 1 << 30,
             seal_interval: Duration::from_secs(3600),
+            heartbeat: Duration::from_secs(3600),
             result_rows: crate::config::ResultRows::None,
             config_sha256: [1; 32],
             policy_bundle_sha256: [2; 32],
