@@ -139,6 +139,7 @@ impl Store {
         for item in items {
             match item {
                 Ok(object) if object.location.as_ref().starts_with(CLAIMS) => {}
+                Ok(object) if is_document(object.location.as_ref()) => {}
                 Ok(object) if let Some(key) = RowsKey::parse(object.location.as_ref()) => {
                     listing
                         .rows
@@ -171,6 +172,12 @@ impl Store {
         self.runtime
             .block_on(async { self.objects.get(location).await?.bytes().await })
     }
+}
+
+/// Tells whether a key is of a document that a chain signs or refers to.
+fn is_document(key: &str) -> bool {
+    let rest = key.split_once("/v1/").map_or("", |(_, rest)| rest);
+    rest.starts_with("chains/") || rest.starts_with("evidence/")
 }
 
 /// Gives the folder of a `file://` URL, or of a path.

@@ -41,8 +41,16 @@ fn a_statement_that_was_cut_off_is_abandoned_in_the_next_chain() {
     assert_eq!(detail["last_seq"], 3);
     let genesis = place.events(code::GENESIS);
     assert!(
-        genesis[1].text("detail").unwrap().contains(&first_chain),
+        genesis[0].text("detail").unwrap().contains(&first_chain),
         "a chain names the one before it"
+    );
+    assert_eq!(
+        (
+            genesis[1].text("chain_id"),
+            genesis[1].int("integrity_flags")
+        ),
+        (Some(second.chain()), Some(1)),
+        "what was not signed is in the next chain"
     );
 }
 
@@ -116,9 +124,10 @@ fn a_torn_tail_is_cut_and_told() {
 #[test]
 fn a_file_of_a_later_version_stops_the_start_and_is_kept() {
     let place = Place::new();
-    drop(place.open());
+    let first = place.open();
+    let chain = first.chain().to_owned();
+    drop(first);
     let spool = place.settings.state_dir.join("spool");
-    let chain = fs::read_to_string(spool.join("last-chain")).unwrap();
     let wal = spool.join(chain).join("00000000.wal");
     let mut bytes = Vec::new();
     assert!(frame::push(&mut bytes, frame::Kind::Header, &[0x80]));
@@ -148,7 +157,7 @@ fn what_was_sealed_before_a_crash_is_stored_as_it_was_sealed() {
         .join(&chain)
         .join("00000000.sealed");
     let before = files(&sealed);
-    assert_eq!(before.len(), 2);
+    assert_eq!(before.len(), 4, "events, statements, genesis and manifest");
     place.give_store_back();
     let second = place.open();
     second.flush_blocking().unwrap();
