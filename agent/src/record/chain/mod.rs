@@ -4,6 +4,8 @@ pub mod documents;
 pub mod envelope;
 pub mod keys;
 pub mod note;
+pub mod problem;
+pub mod read;
 pub mod tree;
 
 mod writer;
