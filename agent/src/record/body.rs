@@ -4,7 +4,7 @@ use super::cbor::{self, CborError, Tail};
 use super::entry::Entry;
 use super::error::RecordError;
 use super::event::{Phase, Row, no_session};
-use super::schema::{COMMON_COLUMNS, Column, SCHEMA_VERSION, Table};
+use super::schema::{COMMON_COLUMNS, Column, FORMAT_VERSION, Table};
 use super::tables::{events, logins, results, sessions, statement_texts, statements, transfers};
 use super::value::Value;
 use crate::id::{SessionId, StatementId};
@@ -204,7 +204,7 @@ impl Body {
     pub(super) fn encode(&self, place: Place<'_>) -> Result<Vec<u8>, RecordError> {
         let (record_id, ts_us) = self.kept.unwrap_or((place.record_id, place.ts_us));
         let common: [Value; COMMON_COLUMNS] = [
-            SCHEMA_VERSION.into(),
+            FORMAT_VERSION.into(),
             record_id.to_string().into(),
             place.chain.into(),
             place.seq.into(),

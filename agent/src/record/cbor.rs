@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use minicbor::{Decoder, Encoder};
 
 use super::entry::Entry;
-use super::schema::{COMMON, COMMON_COLUMNS, Column, SCHEMA_VERSION, Table, Type};
+use super::schema::{COMMON, COMMON_COLUMNS, Column, FORMAT_VERSION, Table, Type};
 use super::value::Value;
 
 /// Why bytes are not a row, or a row has no bytes.
@@ -74,7 +74,7 @@ pub(super) fn encode(
     encoder
         .array(3)?
         .u16(table.id)?
-        .i64(version.as_int().unwrap_or(SCHEMA_VERSION.into()))?
+        .i64(version.as_int().unwrap_or(FORMAT_VERSION.into()))?
         .map(present + tail.fields)?;
     put_fields(&mut encoder, COMMON.iter().skip(1).zip(rest))?;
     let mut bytes = encoder.into_writer();

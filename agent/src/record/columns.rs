@@ -146,12 +146,12 @@ fn array(kind: &Type, values: &[&Value]) -> Result<ArrayRef, ArrowError> {
     })
 }
 
-/// Gives the rows of columns; columns that the batch lacks have no value, columns that the table lacks are refused.
+/// Gives the rows of columns; columns that the batch lacks have no value, those that the table lacks are left out.
 pub(super) fn entries(
     table: &'static Table,
     batch: &RecordBatch,
 ) -> Result<Vec<Entry>, ArrowError> {
-    check(table, &batch.schema())?;
+    unknown(table, &batch.schema())?;
     let mut rows = vec![Entry::empty(table); batch.num_rows()];
     for (position, column) in table.columns().enumerate() {
         let Some(array) = batch.column_by_name(column.name) else {
@@ -164,20 +164,25 @@ pub(super) fn entries(
     Ok(rows)
 }
 
-/// Refuses columns that a table does not have, or has with another type.
-pub(super) fn check(table: &Table, found: &Schema) -> Result<(), ArrowError> {
+/// Names the columns that a table does not have; refuses those that it has with another type.
+pub(super) fn unknown(table: &Table, found: &Schema) -> Result<Vec<String>, ArrowError> {
+    let mut unknown = Vec::new();
     for found in found.fields() {
-        let column = table.columns().find(|column| column.name == found.name());
-        if column.is_none_or(|column| data_type(&column.kind) != *found.data_type()) {
+        let Some(column) = table.columns().find(|column| column.name == found.name()) else {
+            unknown.push(found.name().clone());
+            continue;
+        };
+        let expected = data_type(&column.kind);
+        if expected != *found.data_type() {
             return Err(ArrowError::SchemaError(format!(
-                "column `{}` of type {} is not one of table `{}`",
+                "column `{}` of table `{}`: expected type {expected}, found {}",
                 found.name(),
+                table.name,
                 found.data_type(),
-                table.name
             )));
         }
     }
-    Ok(())
+    Ok(unknown)
 }
 
 fn value(kind: &Type, array: &ArrayRef, index: usize) -> Result<Value, ArrowError> {
@@ -255,8 +260,8 @@ mod tests {
     fn a_column_of_another_type_is_refused() {
         let table = Table::by_name("events").unwrap();
         let wrong = Schema::new(vec![Field::new("event_code", DataType::Int32, false)]);
-        assert!(check(table, &wrong).is_err());
-        let stranger = Schema::new(vec![Field::new("more", DataType::Utf8, false)]);
-        assert!(check(table, &stranger).is_err());
+        let refused = unknown(table, &wrong).unwrap_err().to_string();
+        let told = "column `event_code` of table `events`: expected type Utf8, found Int32";
+        assert!(refused.ends_with(told), "{refused}");
     }
 }

@@ -50,7 +50,7 @@ mod tests;
 
 pub(crate) use digest::{hex, sha256, sha256_of_file};
 pub(crate) use disk::replace;
-pub(crate) use object::read;
+pub(crate) use object::{Content, read};
 pub(crate) use store::{Found, Store};
 pub(crate) use touched::objects as touched;
 

@@ -15,7 +15,7 @@ use parquet::schema::types::ColumnPath;
 use super::columns;
 use super::digest::{hex, sha256};
 use super::entry::Entry;
-use super::schema::{SCHEMA_VERSION, Table, Type};
+use super::schema::{FORMAT_VERSION, Table, Type};
 use super::wal::Header;
 
 /// Most rows of a row group; DuckDB reads row groups in parallel and its own have this many rows.
@@ -180,6 +180,9 @@ fn said(key: &str, value: String) -> KeyValue {
     KeyValue::new(format!("audit.{key}"), value)
 }
 
+/// Where a footer says by which definition the rows were written.
+const VERSION_KEY: &str = "audit.schema_version";
+
 fn properties(table: &Table, header: &Header) -> Result<WriterProperties, ParquetError> {
     let seq = table
         .position("seq")
@@ -198,7 +201,7 @@ fn properties(table: &Table, header: &Header) -> Result<WriterProperties, Parque
             }]
         }))
         .set_key_value_metadata(Some(vec![
-            said("schema_version", SCHEMA_VERSION.to_string()),
+            said("schema_version", FORMAT_VERSION.to_string()),
             said("org_id", header.org.clone()),
             said("table", table.name.to_owned()),
             said("chain_id", header.chain.clone()),
@@ -222,11 +225,27 @@ fn properties(table: &Table, header: &Header) -> Result<WriterProperties, Parque
     Ok(properties.build())
 }
 
-/// Reads an object's rows, and refuses one whose content is not what its key says.
-pub(crate) fn read(key: &Key, bytes: Bytes) -> Result<Vec<Entry>, ParquetError> {
+/// What an object holds.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) rows: Vec<Entry>,
+    /// Columns that this version does not know: a later one wrote them, and they are not in the rows.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Reads an object's rows, and refuses one whose content is not what its key says, or of a later format.
+///
+/// Columns that the object lacks have no value, which is what an earlier version leaves.
+pub(crate) fn read(key: &Key, bytes: Bytes) -> Result<Content, ParquetError> {
     let table = Table::by_name(&key.table).ok_or_else(|| differs("table", &key.table))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
-    columns::check(table, reader.schema())?;
+    let said = reader.metadata().file_metadata().key_value_metadata();
+    let said = said.into_iter().flatten();
+    let version = said
+        .filter(|said| said.key == VERSION_KEY)
+        .find_map(|said| said.value.as_deref()?.parse().ok());
+    check_version(version.unwrap_or(FORMAT_VERSION.into()))?;
+    let unknown = columns::unknown(table, reader.schema())?;
     let mut rows = Vec::new();
     for batch in reader.build()? {
         rows.extend(columns::entries(
@@ -235,6 +254,8 @@ pub(crate) fn read(key: &Key, bytes: Bytes) -> Result<Vec<Entry>, ParquetError> 
         )?);
     }
     for row in &rows {
+        // What a footer says is missing from an encrypted file; each row says it too.
+        check_version(row.int("schema_version").unwrap_or_default())?;
         let seq = row.int("seq").unwrap_or(-1);
         if row.text("chain_id") != Some(&key.chain) || row.text("org_id") != Some(&key.org) {
             return Err(differs("chain or org", &key.chain));
@@ -243,11 +264,116 @@ pub(crate) fn read(key: &Key, bytes: Bytes) -> Result<Vec<Entry>, ParquetError> 
             return Err(differs("range", &seq.to_string()));
         }
     }
-    Ok(rows)
+    Ok(Content { rows, unknown })
+}
+
+fn check_version(found: i64) -> Result<(), ParquetError> {
+    if found > i64::from(FORMAT_VERSION) {
+        return Err(ParquetError::from(ArrowError::SchemaError(format!(
+            "a later icecore wrote it: expected format version {FORMAT_VERSION} at most, found {found}; read it with that icecore"
+        ))));
+    }
+    Ok(())
 }
 
 fn differs(what: &str, found: &str) -> ParquetError {
     ParquetError::from(ArrowError::SchemaError(format!(
         "the key names another {what} than `{found}`"
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+
+    use super::*;
+
+    /// Writes one row of `events` with other columns than this version's, and reads it.
+    fn read_with(
+        footer_version: i32,
+        change: impl FnOnce(Vec<(String, ArrayRef)>) -> Vec<(String, ArrayRef)>,
+    ) -> Result<Content, ParquetError> {
+        let table = Table::by_name("events").unwrap();
+        let mut row = Entry::empty(table);
+        row.set("schema_version", i64::from(FORMAT_VERSION));
+        row.set("org_id", "acme".to_owned());
+        row.set(
+            "chain_id",
+            "01890000-0000-7000-8000-000000000000".to_owned(),
+        );
+        row.set("seq", 3_i64);
+        row.set("event_code", "NT001".to_owned());
+        row.set("ts", 0_i64);
+        row.set("mono_ns", 0_i64);
+        row.set("integrity_flags", 0_i64);
+        row.set("severity", 1_i64);
+        for text in ["record_id", "session_id", "category"] {
+            row.set(text, "x".to_owned());
+        }
+        let batch = columns::batch(table, &[row]).unwrap();
+        let schema = batch.schema();
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        let columns = names.zip(batch.columns().iter().cloned()).collect();
+        let batch = RecordBatch::try_from_iter(change(columns)).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.append_key_value_metadata(said("schema_version", footer_version.to_string()));
+        let bytes = writer.into_inner().unwrap();
+        let key = Key {
+            org: "acme".into(),
+            tier: "t0".into(),
+            chain: "01890000-0000-7000-8000-000000000000".into(),
+            table: "events".into(),
+            day: NaiveDate::default(),
+            seq_min: 3,
+            seq_max: 3,
+            hash: hex(&sha256(&bytes)).chars().take(16).collect(),
+        };
+        read(&key, bytes.into())
+    }
+
+    #[test]
+    fn a_file_of_fewer_columns_is_read() {
+        let content = read_with(FORMAT_VERSION, |mut columns| {
+            columns.retain(|(name, _)| name != "dst_host" && name != "detail");
+            columns
+        });
+        let content = content.unwrap();
+        assert_eq!(content.rows[0].text("event_code"), Some("NT001"));
+        assert_eq!(content.rows[0].text("dst_host"), None);
+        assert_eq!(content.unknown, [""; 0]);
+    }
+
+    #[test]
+    fn a_later_column_is_told_and_the_rest_is_read() {
+        let content = read_with(FORMAT_VERSION, |mut columns| {
+            let later: ArrayRef = Arc::new(StringArray::from(vec!["y"]));
+            columns.push(("later".to_owned(), later));
+            columns
+        });
+        let content = content.unwrap();
+        assert_eq!(content.rows[0].text("event_code"), Some("NT001"));
+        assert_eq!(content.unknown, ["later"]);
+    }
+
+    #[test]
+    fn a_later_format_is_refused_with_what_to_do() {
+        let later: ArrayRef = Arc::new(Int32Array::from(vec![FORMAT_VERSION + 1]));
+        let by_row = read_with(FORMAT_VERSION, |mut columns| {
+            columns[0].1 = Arc::clone(&later);
+            columns
+        });
+        // Before the columns are looked at, which that format may have with other types.
+        let by_footer = read_with(FORMAT_VERSION + 1, |mut columns| {
+            columns[1].1 = Arc::clone(&later);
+            columns
+        });
+        for refused in [by_row, by_footer] {
+            let refused = refused.unwrap_err().to_string();
+            let told = "expected format version 1 at most, found 2; read it with that icecore";
+            assert!(refused.ends_with(told), "{refused}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::sync::oneshot::{self, Receiver};
 use tracing::warn;
@@ -152,6 +153,11 @@ impl Recorder {
     #[must_use]
     pub fn chain(&self) -> &str {
         &self.shared.chain
+    }
+
+    /// Gives the time by the chain's clock.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.shared.clock.now()
     }
 
     /// Records rows in order and without a gap; returns when the mode's promise is kept.

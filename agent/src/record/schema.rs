@@ -1,18 +1,30 @@
 //! The tables of a record: from one definition come the frames, the Parquet files and the documented columns. Pure.
 
-use super::tables::{events, logins, results, sessions, statement_texts, statements, transfers};
+use super::tables::{
+    approvals, events, links, llm_calls, logins, prompts, results, sessions, statement_texts,
+    statements, tool_call_args, tool_calls, transfers,
+};
 
-/// Says by which definition a row was written; a row carries it in its frame and in its first column.
-pub const SCHEMA_VERSION: i32 = 1;
+/// Says by which definition a row was written; a row carries it in its frame and in its column `schema_version`.
+///
+/// It goes up when a column gets another meaning, type or encoding. One more column or table leaves it as it is: readers
+/// tell of what they do not know and read the rest. docs/analysts.md has who reads what.
+pub const FORMAT_VERSION: i32 = 1;
 
 /// The tables in the order in which they are shown.
-pub static TABLES: [&Table; 7] = [
+pub static TABLES: [&Table; 13] = [
     &sessions::TABLE,
     &logins::TABLE,
     &statements::TABLE,
     &statement_texts::TABLE,
     &results::TABLE,
     &transfers::TABLE,
+    &approvals::TABLE,
+    &prompts::TABLE,
+    &llm_calls::TABLE,
+    &tool_calls::TABLE,
+    &tool_call_args::TABLE,
+    &links::TABLE,
     &events::TABLE,
 ];
 
@@ -63,8 +75,10 @@ impl Table {
 pub enum Tier {
     /// Metadata: no literal, no content.
     Metadata,
-    /// Content: SQL text, binds, error text.
+    /// Content: SQL text, binds, error text, prompts.
     Content,
+    /// Results: rows as they were delivered. Each file has its result's own columns; see [`RESULT_ROWS`].
+    Rows,
 }
 
 impl Tier {
@@ -74,6 +88,7 @@ impl Tier {
         match self {
             Self::Metadata => "t0",
             Self::Content => "t1",
+            Self::Rows => "t2",
         }
     }
 }
@@ -179,6 +194,17 @@ pub static COMMON: [Column; COMMON_COLUMNS] = [
     Column::new(6, "org_id", Type::Text, "Organisation that the host records for.").required().dictionary(),
     Column::new(7, "session_id", Type::Text, "Session that the row is about; the nil UUID where it is about the host.").required().dictionary().bloom(),
     Column::new(8, "integrity_flags", Type::I32, "Bit 0 recovered after a crash, 1 truncated field, 2 clock stepped back, 3 redacted.").required(),
+];
+
+/// The folder of tier `t2`: its files are no table, since each has the columns of its own result.
+pub const RESULT_ROWS: &str = "result_rows";
+
+/// The columns that each file of rows has after those of its result.
+#[rustfmt::skip]
+pub static ROW_COLUMNS: [Column; 3] = [
+    Column::new(0, "_statement_id", Type::Text, "Statement whose result it is.").required(),
+    Column::new(1, "_chunk", Type::I32, "Part of the result: `chunk_index` of `results`.").required(),
+    Column::new(2, "_row", Type::I64, "Place of the row in that part, from 0.").required(),
 ];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
-use crate::record::{self, Found, RecordError, Store};
+use crate::record::{self, Content, Found, RecordError, Store};
 
 /// Why a reader gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,14 @@ impl Archive {
         };
         for found in listing.found {
             match record::read(&found.key, found.bytes.clone()) {
-                Ok(rows) => {
+                Ok(Content { rows, unknown }) => {
+                    if !unknown.is_empty() {
+                        archive.refused.push(format!(
+                            "{}: of its columns those that this version does not know: {}",
+                            found.key,
+                            unknown.join(", ")
+                        ));
+                    }
                     let known = TABLES
                         .into_iter()
                         .find(|table| table.name == found.key.table);

@@ -69,7 +69,7 @@ impl<'a> StoredRows<'a> {
 
     fn add(&mut self, statement: &'a str, part: Part<'a>) {
         let place = part.row.int("chunk_index").unwrap_or_default();
-        let rank = |part: &Part<'_>| (part.row.is("is_complete"), part.row.int("ts"));
+        let rank = |part: &Part<'_>| (part.row.is("completed"), part.row.int("ts"));
         let parts = self.parts.entry(statement).or_default();
         let held = parts.entry(place).or_insert(part);
         if rank(&part) >= rank(held) {

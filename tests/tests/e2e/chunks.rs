@@ -71,7 +71,7 @@ fn both_connectors_read_large_results_right_and_hold_no_key() -> Result<()> {
     let fetched = world.gate.events(Some("chunk"))?;
     assert_eq!(fetched.len(), 2 * 3 * 5);
     let results = world.query(
-        "select r.statement_id, count(*) n, sum(r.rows) as rows, bool_and(r.is_complete) whole, any_value(s.chunks) chunks, \
+        "select r.statement_id, count(*) n, sum(r.rows) as rows, bool_and(r.completed) whole, any_value(s.chunks) chunks, \
          any_value(s.rows_returned) total, any_value(r.source_host) host, any_value(r.encoding) as encoding, \
          count(distinct chunk_index) places, min(r.bytes_plain) plain, bool_and(r.upstream_mac = r.delivered_mac) same \
          from results r join statements s using (statement_id) group by 1",
@@ -171,7 +171,7 @@ with eager() as c:
         assert_eq!(driver.expect("mended")?["rows"], 20_000, "{generation:?}");
     }
     world.flush()?;
-    let rows = world.query("select is_complete whole, count(*) n, count(rows) counted from results group by 1 order by 1")?;
+    let rows = world.query("select completed whole, count(*) n, count(rows) counted from results group by 1 order by 1")?;
     let number = |at: usize, key: &str| rows[at][key].as_i64().unwrap();
     assert_eq!(
         (&rows[0]["whole"], &rows[1]["whole"]),
@@ -264,7 +264,7 @@ tell('other form', **ask(paths[0].upper().replace('/ICECORE/CHUNKS/', '/icecore/
     world.flush()?;
     let events = world.query("select severity from events where event_code = 'RS003'")?;
     assert_eq!(events.len(), 1, "{events:?}");
-    let delivered = world.query("select count(*) n from results where is_complete")?;
+    let delivered = world.query("select count(*) n from results where completed")?;
     assert_eq!(delivered[0]["n"], 3);
     for request in world.gate.events(Some("request"))? {
         if request["host"] == CHUNK_HOST {
@@ -488,7 +488,7 @@ pause()
     assert!(*status == 503 || *clean == false, "{ends}");
     store.give_back()?;
     world.flush()?;
-    let rows = world.query("select count(*) n from results where is_complete")?;
+    let rows = world.query("select count(*) n from results where completed")?;
     assert_eq!(rows[0]["n"], ends["whole"], "{ends}");
     driver.expect("pause")?;
     driver.go_on()

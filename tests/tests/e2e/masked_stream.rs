@@ -134,8 +134,7 @@ fn memory_does_not_grow_with_a_masked_result() -> Result<()> {
         client.go_on()?;
     }
     world.flush()?;
-    let counted =
-        world.query("select count(*) n from results where is_complete and rows = 40000")?;
+    let counted = world.query("select count(*) n from results where completed and rows = 40000")?;
     let chunks = made["chunks"].as_u64().context("chunks")?;
     assert_eq!(counted, [json!({"n": 2 * (chunks + 4)})]);
     Ok(())

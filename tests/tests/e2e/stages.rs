@@ -199,7 +199,7 @@ fn files_go_to_and_from_stages_by_the_proxy_alone() -> Result<()> {
     }
 
     let rows = world.query(
-        "select direction, storage_host host, is_encrypted sealed, count(*) n, bool_and(is_complete) whole, \
+        "select direction, storage_host host, is_encrypted sealed, count(*) n, bool_and(completed) whole, \
          count(distinct lower(hex(sha256))) digests, \
          bool_and((bytes_stored > bytes_plain) = is_encrypted) padded, bool_and(s.sql_kind = direction) judged \
          from transfers t join statements s using (statement_id) group by all order by all",
@@ -294,7 +294,7 @@ fn a_file_that_breaks_off_at_storage_never_ends_cleanly() -> Result<()> {
     }
     world.flush()?;
     let rows = world.query(
-        "select direction, is_complete whole, count(*) n, count(sha256) digests from transfers group by all order by 1",
+        "select direction, completed whole, count(*) n, count(sha256) digests from transfers group by all order by 1",
     )?;
     assert_eq!(
         rows,
@@ -364,7 +364,7 @@ fn a_stage_is_good_for_its_files_in_its_session() -> Result<()> {
     assert!(!paths.iter().any(|path| path.ends_with(".gz")), "{paths:?}");
     world.flush()?;
     let broken = world.query(
-        "select count(*) n, count(sha256) digests from transfers where direction = 'put' and not is_complete",
+        "select count(*) n, count(sha256) digests from transfers where direction = 'put' and not completed",
     )?;
     assert_eq!(broken, [json!({"n": 3, "digests": 0})]);
     let foreign = world.query("select count(*) n from events where event_code = 'RS006'")?;

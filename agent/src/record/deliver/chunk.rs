@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 
@@ -98,6 +99,7 @@ pub fn deliver_chunk<C: Fn(u64) + Send>(
         upstream_mac: recorder.begin_mac(),
         mac: recorder.begin_mac(),
         bytes_plain: 0,
+        first_released_at: None,
         masked,
         pieces,
         is_whole,
@@ -118,6 +120,7 @@ struct Delivery<C> {
     /// Of the bytes that leave.
     mac: Mac,
     bytes_plain: i64,
+    first_released_at: Option<DateTime<Utc>>,
     masked: MaskedChunk,
     pieces: mpsc::Sender<io::Result<Bytes>>,
     is_whole: Arc<AtomicBool>,
@@ -181,6 +184,8 @@ impl<C: Fn(u64) + Send> Delivery<C> {
     }
 
     fn count(&mut self, piece: &Bytes) {
+        self.first_released_at
+            .get_or_insert_with(|| self.recorder.now());
         (self.count)(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         self.mac.update(piece);
         self.bytes_plain = self
@@ -272,7 +277,8 @@ impl<C: Fn(u64) + Send> Delivery<C> {
             delivered_mac: Some(self.mac.value()),
             masked_cells: i64::try_from(self.masked.masked_cells()).ok(),
             detected: detected(self.masked.found()),
-            is_complete,
+            completed: is_complete,
+            first_released_at: self.first_released_at,
             ..ResultRow::default()
         });
         let rows = event.into_iter().chain([Row::from(row)]).collect();

@@ -55,7 +55,7 @@ pub async fn record_put(
         bytes_plain: whole(upload.plain_bytes).filter(|_| uploaded.is_some()),
         bytes_stored: uploaded.and_then(|uploaded| whole(uploaded.stored_bytes)),
         sha256: uploaded.map(|uploaded| uploaded.sha256),
-        is_complete: uploaded.is_some(),
+        completed: uploaded.is_some(),
         ..announced.0
     };
     let _receipt = recorder.commit(vec![Row::from(row)]).await?;
@@ -152,7 +152,7 @@ impl<C: Fn(u64) + Send> Delivery<C> {
             bytes_plain: whole(self.bytes_plain),
             bytes_stored: whole(self.masked.taken_bytes()),
             sha256: is_complete.then_some(sha256),
-            is_complete,
+            completed: is_complete,
             ..self.row.clone()
         };
         let _receipt = self.recorder.commit(vec![Row::from(row)]).await?;

@@ -117,7 +117,7 @@ pub(super) fn row(
         delivered_mac: Some(delivered),
         masked_cells: i64::try_from(outcome.masked_cells).ok(),
         detected: detected(&outcome.found),
-        is_complete: true,
+        completed: true,
         ..ResultRow::default()
     }))
 }

@@ -1,11 +1,13 @@
 //! Table `results`: one row a delivery of a result's chunk.
 
+use chrono::{DateTime, Utc};
+
 use crate::id::{SessionId, StatementId};
 use crate::record::event::Detected;
 use crate::record::schema::{Column, Table, Tier, Type};
 use crate::record::value::Value;
 
-use Type::{Bool, Hash, I32, I64, List, Struct, Text};
+use Type::{Bool, Hash, I32, I64, List, Struct, Text, Time};
 
 /// The table's definition.
 pub(in crate::record) static TABLE: Table = Table {
@@ -24,7 +26,7 @@ static DETECTED: [Column; 2] = [
 ];
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 15] = [
+static COLUMNS: [Column; 16] = [
     Column::new(16, "statement_id", Text, "Statement whose result it is.").required().bloom(),
     Column::new(17, "chunk_index", I32, "Place in the result: -1 for the rows of the reply itself, then chunks, or partitions of the SQL API, from 0.").required(),
     Column::new(18, "source_host", Text, "Storage host that it came from.").dictionary(),
@@ -37,9 +39,10 @@ static COLUMNS: [Column; 15] = [
     Column::new(25, "masked_cells", I64, "Cells that were masked."),
     Column::new(26, "stored", Text, "How much of it is stored: `none`, `sample` or `full`.").required().dictionary(),
     Column::new(27, "object_key", Text, "Where it is stored."),
-    Column::new(28, "is_complete", Bool, "Whether it was delivered whole; if not, the client was told of a broken transfer.").required(),
+    Column::new(28, "completed", Bool, "Whether it was delivered whole; if not, the client was told of a broken transfer.").required(),
     Column::new(29, "object_sha256", Hash, "SHA-256 of what is stored there."),
     Column::new(30, "detected", List(&Struct(&DETECTED)), "What detectors found in the cells that were masked."),
+    Column::new(31, "first_released_at", Time, "When the first of it left; null for the rows of a reply, which leave with the reply."),
 ];
 
 /// One row of `results`; each field is the column of its name.
@@ -59,14 +62,15 @@ pub struct ResultRow {
     pub masked_cells: Option<i64>,
     pub stored: Option<String>,
     pub object_key: Option<String>,
-    pub is_complete: bool,
+    pub completed: bool,
     pub object_sha256: Option<[u8; 32]>,
     pub detected: Vec<Detected>,
+    pub first_released_at: Option<DateTime<Utc>>,
 }
 
 impl ResultRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 15] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 16] {
         [
             ("statement_id", self.statement_id.into()),
             ("chunk_index", self.chunk_index.into()),
@@ -80,9 +84,10 @@ impl ResultRow {
             ("masked_cells", self.masked_cells.into()),
             ("stored", self.stored.into()),
             ("object_key", self.object_key.into()),
-            ("is_complete", self.is_complete.into()),
+            ("completed", self.completed.into()),
             ("object_sha256", self.object_sha256.into()),
             ("detected", self.detected.into()),
+            ("first_released_at", self.first_released_at.into()),
         ]
     }
 }

@@ -26,7 +26,7 @@ static COLUMNS: [Column; 9] = [
     Column::new(21, "bytes_plain", I64, "Plain bytes: of a file that was put whole what was announced, of one from a stage what was delivered."),
     Column::new(22, "bytes_stored", I64, "Bytes that storage took or gave."),
     Column::new(23, "sha256", Hash, "SHA-256 of the plain bytes; null if the file was not moved whole."),
-    Column::new(24, "is_complete", Bool, "Whether it was moved whole; if not, the client was told of a failure.").required(),
+    Column::new(24, "completed", Bool, "Whether it was moved whole; if not, the client was told of a failure.").required(),
 ];
 
 /// One row of `transfers`; each field is the column of its name.
@@ -42,7 +42,7 @@ pub struct TransferRow {
     pub bytes_plain: Option<i64>,
     pub bytes_stored: Option<i64>,
     pub sha256: Option<[u8; 32]>,
-    pub is_complete: bool,
+    pub completed: bool,
 }
 
 impl TransferRow {
@@ -57,7 +57,7 @@ impl TransferRow {
             ("bytes_plain", self.bytes_plain.into()),
             ("bytes_stored", self.bytes_stored.into()),
             ("sha256", self.sha256.into()),
-            ("is_complete", self.is_complete.into()),
+            ("completed", self.completed.into()),
         ]
     }
 }

@@ -120,7 +120,10 @@ fn a_whole_chunk_is_delivered_and_recorded() {
     done.unwrap();
     let mac = recorder.mac(&bytes);
     let row = row(&place, &recorder);
-    assert!(row.is("is_complete"));
+    assert!(row.is("completed"));
+    assert!(
+        row.int("first_released_at") <= row.int("ts") && row.int("first_released_at").is_some()
+    );
     assert_eq!(row.int("rows"), Some(5));
     assert_eq!(row.int("chunk_index"), Some(0));
     assert_eq!(row.int("bytes_plain"), Some(11));
@@ -158,7 +161,7 @@ fn a_chunk_that_breaks_off_never_ends_cleanly() {
     assert!(matches!(done, Err(BrokenChunk::Off(_))), "{done:?}");
     let mac = recorder.mac(b"one");
     let row = row(&place, &recorder);
-    assert!(!row.is("is_complete"));
+    assert!(!row.is("completed"));
     assert_eq!(row.int("rows"), None);
     assert_eq!(row.int("bytes_plain"), Some(3));
     assert_eq!(row.get("delivered_mac"), &mac.into());
@@ -214,7 +217,7 @@ fn an_agent_that_leaves_is_on_record_with_what_it_had() {
     });
     assert!(matches!(done, Err(BrokenChunk::Left)), "{done:?}");
     let row = row(&place, &recorder);
-    assert!(!row.is("is_complete"));
+    assert!(!row.is("completed"));
     assert!(row.int("bytes_plain").unwrap() < 50);
 }
 
@@ -252,7 +255,7 @@ fn rows_of_a_chunk_are_kept_as_they_leave() {
         .unwrap();
     let row = row(&place, &recorder);
     assert_eq!(
-        (row.text("stored"), row.is("is_complete")),
+        (row.text("stored"), row.is("completed")),
         (Some("full"), true)
     );
     assert_eq!(kept_rows(&place), 3);
@@ -272,7 +275,7 @@ fn of_a_chunk_that_breaks_off_the_rows_that_left_are_kept() {
     );
     let row = row(&place, &recorder);
     assert_eq!(
-        (row.text("stored"), row.is("is_complete")),
+        (row.text("stored"), row.is("completed")),
         (Some("full"), false)
     );
     assert_eq!(kept_rows(&place), 1);
@@ -291,7 +294,7 @@ fn a_chunk_whose_rows_must_be_kept_and_cannot_be_breaks_off() {
     assert!(matches!(done, Err(BrokenChunk::Record(_))), "{done:?}");
     let row = row(&place, &full);
     assert_eq!(
-        (row.text("stored"), row.is("is_complete")),
+        (row.text("stored"), row.is("completed")),
         (Some("none"), false)
     );
     assert_eq!(row.int("bytes_plain"), Some(5));

@@ -55,7 +55,7 @@ const VIEWS: [(&str, &str, &str); 8] = [
     (
         "masked_cells",
         "One row for each delivery of a part of a result in which cells were masked.",
-        "SELECT r.dt, r.ts, r.statement_id, r.chunk_index, r.rows, r.masked_cells, r.detected, r.stored, r.is_complete, \
+        "SELECT r.dt, r.ts, r.statement_id, r.chunk_index, r.rows, r.masked_cells, r.detected, r.stored, r.completed, \
          list_transform(s.masked_columns, lambda c: c.name) AS columns, s.rule_ids, r.session_id \
          FROM results r LEFT JOIN statements s USING (statement_id) WHERE r.masked_cells > 0",
     ),
