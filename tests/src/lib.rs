@@ -15,4 +15,5 @@ mod node;
 pub mod python;
 pub mod red;
 pub mod saml;
+pub mod spark;
 pub mod time;

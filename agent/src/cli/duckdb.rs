@@ -4,22 +4,29 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use super::reading::{Source, finish, tell_left_out};
-use crate::replay::{ReadError, StoredRows, views};
+use crate::replay::{ReadError, StoredRows, reference, views};
 
 /// Prints SQL that defines views over a store, for DuckDB
 ///
-/// Use it to ask questions over all sessions: `icecore duckdb | duckdb`, or run it in any DuckDB connection. Views: `sessions`, `logins`, `statements`
-/// (those that are over), `statement_texts`, `results` (deliveries), `events`, `trail` (one row a statement, all joined), `blocked`, `masked`
-/// (by column and rule), `masked_cells` (by delivery), `runs`; and with
-/// every row as recorded `sessions_all`, `logins_all`, `statements_all`. The macro `rows_of('STATEMENT_ID')` reads rows of a result that are kept. The views read the objects that are in the
-/// store at this moment, listed one by one: what is not a record, or was added later, is not read.
+/// Use it to ask questions over all sessions: `icecore duckdb | duckdb`, or run it in any DuckDB connection. Views:
+/// `trail` (one row a statement, all joined), `statements` (those that are over), `denied`, `masked`, `unlinked`, `sessions`,
+/// `logins`, `runs`, `coverage`, `record_health`; `statement_objects`, `statement_columns` and `masked_cells` without nested
+/// lists; `ocsf_datastore_activity` and `otel_db_spans` for other tools; a view of each table, such as `events`, with
+/// every row as recorded `sessions_all`, `logins_all`, `statements_all`, `approvals_all`. The macro `rows_of('STATEMENT_ID')`
+/// reads rows of a result that are kept. Each view and column has a comment: `select * from duckdb_columns()`; docs/tables.md
+/// is the same as a page, docs/analysts.md has queries. The views read the objects that are in the store at this moment,
+/// listed one by one: what is not a record, or was added later, is not read.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore duckdb > views.sql && duckdb -init views.sql\n  (icecore duckdb; echo 'select * from blocked;') | duckdb\n\nExit codes: 0 done, 2 usage, 4 store unreachable."
+    after_help = "Examples:\n  icecore duckdb > views.sql && duckdb -init views.sql\n  (icecore duckdb; echo 'select * from denied;') | duckdb\n\nExit codes: 0 done, 2 usage, 4 store unreachable."
 )]
 pub struct Args {
     #[command(flatten)]
     source: Source,
+
+    /// Prints what each table, view and column means instead, as Markdown; reads no store
+    #[arg(long)]
+    reference: bool,
 }
 
 /// Runs the command.
@@ -29,11 +36,15 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn print(args: &Args) -> Result<(), ReadError> {
-    let archive = args.source.read()?;
-    let rows = StoredRows::of(&archive, |_| true);
-    tell_left_out(rows.refused())?;
     let mut out = BufWriter::new(io::stdout().lock());
-    views(&archive, &rows, &mut out)?;
+    if args.reference {
+        out.write_all(reference().as_bytes())?;
+    } else {
+        let archive = args.source.read()?;
+        let rows = StoredRows::of(&archive, |_| true);
+        tell_left_out(rows.refused())?;
+        views(&archive, &rows, &mut out)?;
+    }
     out.flush()?;
     Ok(())
 }

@@ -22,4 +22,4 @@ pub use render::replay;
 pub use rows::{ShownRows, StoredRows};
 pub use steps::{Session, session};
 pub use summary::{Summary, summaries};
-pub use views::views;
+pub use views::{reference, views};

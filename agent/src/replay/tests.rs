@@ -279,7 +279,7 @@ fn views_of_an_empty_store_read_no_file() {
         "statement_texts",
         "events",
         "trail",
-        "blocked",
+        "denied",
         "masked",
         "masked_cells",
         "runs",

@@ -1,6 +1,8 @@
 //! The recorder on real disks: killed while it commits, full, read-only, gone.
 
 #[cfg(test)]
+mod analysts;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod crash;

@@ -1,4 +1,15 @@
-//! The SQL that shows a store as tables in DuckDB. Pure but for the listing it is given.
+//! The SQL that shows a store as tables in DuckDB.
+//!
+//! Each table has a view over the objects that hold it, listed one by one; `derived`, `flat`, `health` and `shapes` are
+//! views over those. What a column means comes from the schema and from these views, and goes into DuckDB as comments and
+//! into docs/tables.md (`reference`).
+
+mod definition;
+mod derived;
+mod flat;
+mod health;
+mod reference;
+mod shapes;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -6,120 +17,127 @@ use std::path::Path;
 use super::archive::Archive;
 use super::rows::StoredRows;
 use crate::record::schema::{Column, TABLES, Table, Type};
+use definition::{BESIDE, View, base_name};
 
-/// Views over the tables: name, what it is, query.
-const VIEWS: [(&str, &str, &str); 8] = [
-    (
-        "sessions",
-        "One row a session: its last.",
-        "SELECT * FROM sessions_all QUALIFY row_number() OVER (PARTITION BY session_id ORDER BY is_final DESC, ts DESC) = 1",
-    ),
-    (
-        "logins",
-        "One row a login: its last.",
-        "SELECT * FROM logins_all QUALIFY row_number() OVER (PARTITION BY login_id ORDER BY is_final DESC, ts DESC) = 1",
-    ),
-    (
-        "statements",
-        "One row a statement that is over; `statements_all` has the intents too.",
-        "SELECT * FROM statements_all WHERE is_final",
-    ),
-    (
-        "trail",
-        "One row a statement that is over, with its session, its login and what it said.",
-        "SELECT s.dt, s.started_at, s.decision, s.status, t.sql_text, s.rule_ids, s.rule_reasons, s.rows_returned, s.query_id, \
-         se.\"user\", s.exe, s.pid, s.uid, se.root_exe, se.ci_facts, se.ci_repository, se.ci_run_id, se.idp_subject, se.agent_name, \
-         l.principal, l.account, l.sf_user, l.sf_role, l.client_app, l.client_version, s.sql_kind, s.sql_normalized, s.objects, \
-         s.masked_columns, s.decided_at, s.forwarded_at, s.first_byte_at, s.completed_at, s.rows_affected, s.bytes_returned, \
-         s.sf_error_code, t.error_text, s.policy_mode, se.mode, se.enforcement, s.session_id, s.login_id, s.statement_id, \
-         s.chain_id, s.seq \
-         FROM statements s LEFT JOIN sessions se USING (session_id) LEFT JOIN logins l USING (login_id) \
-         LEFT JOIN (SELECT statement_id, any_value(sql_text) AS sql_text, any_value(error_text) AS error_text \
-         FROM statement_texts GROUP BY statement_id) t USING (statement_id)",
-    ),
-    (
-        "blocked",
-        "The trail of statements that were refused.",
-        "SELECT * FROM trail WHERE decision IN ('block', 'error')",
-    ),
-    (
-        "masked",
-        "One row for each column of a statement that a rule masks, or would mask where `policy_mode` is `observe`; \
-         `masked_cells` counts those of the whole statement that were delivered masked, each delivery anew.",
-        "SELECT t.dt, t.started_at, m.name AS \"column\", m.method, m.rule_id, t.policy_mode, t.status, t.rows_returned, \
-         c.masked_cells, t.sql_text, t.\"user\", t.principal, t.account, t.sf_role, t.session_id, t.statement_id \
-         FROM trail t CROSS JOIN UNNEST(t.masked_columns) AS u(m) \
-         LEFT JOIN (SELECT statement_id, sum(masked_cells)::BIGINT AS masked_cells FROM results GROUP BY statement_id) c \
-         USING (statement_id)",
-    ),
-    (
-        "masked_cells",
-        "One row for each delivery of a part of a result in which cells were masked.",
-        "SELECT r.dt, r.ts, r.statement_id, r.chunk_index, r.rows, r.masked_cells, r.detected, r.stored, r.completed, \
-         list_transform(s.masked_columns, lambda c: c.name) AS columns, s.rule_ids, r.session_id \
-         FROM results r LEFT JOIN statements s USING (statement_id) WHERE r.masked_cells > 0",
-    ),
-    (
-        "runs",
-        "Which workflow run of which repository, for whom, used which role of which account, and how often; one row also \
-         for each host user and person. Where `ci_facts` is `claimed` nothing but the caller's word says which run it was.",
-        "SELECT se.ci_provider, se.ci_facts, se.ci_repository, se.ci_workflow_ref, se.ci_run_id, se.ci_run_attempt, se.ci_ref, se.ci_sha, \
-         se.ci_event, se.ci_environment, se.ci_actor, se.idp_issuer, se.idp_subject, \
-         coalesce(l.principal_type, se.principal_type) AS principal_type, se.agent_id, se.\"user\", l.principal, l.account, l.sf_user, l.sf_role, count(DISTINCT se.session_id) AS sessions, \
-         count(s.statement_id) AS statements, count(s.statement_id) FILTER (WHERE s.decision IN ('block', 'error')) AS refused, \
-         count(s.statement_id) FILTER (WHERE s.status = 'failed') AS failed, min(se.opened_at) AS first_opened_at, \
-         max(s.completed_at) AS last_completed_at \
-         FROM sessions se LEFT JOIN logins l USING (session_id) LEFT JOIN statements s ON s.login_id = l.login_id GROUP BY ALL",
-    ),
-];
+pub use reference::reference;
 
-/// Writes SQL that defines the views over a store's objects, listed one by one.
+/// One object that a table's view reads.
+struct Object {
+    table: String,
+    /// Where DuckDB finds it.
+    address: String,
+    trust: Trust,
+}
+
+/// What is known of an object beside its rows: the columns of the same names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Trust {
+    in_manifest: bool,
+    verified: bool,
+}
+
+/// Writes SQL that defines the views over a store's objects.
 ///
 /// Rows of results have a schema a statement, so no view reads them all: `rows_of` reads those of one.
 pub fn views(archive: &Archive, rows: &StoredRows<'_>, sql: &mut impl Write) -> io::Result<()> {
     writeln!(sql, "SET TimeZone = 'UTC';")?;
+    // Objects never change, and each view that is defined looks at them again.
+    writeln!(sql, "SET parquet_metadata_cache = true;")?;
+    let objects = objects(archive);
     for table in TABLES {
-        let name = base_name(table);
-        let files: Vec<String> = archive
-            .files()
-            .iter()
-            .filter(|file| file.key.table == table.name)
-            .map(|file| text(&literal_path(&file.path.to_string_lossy())))
-            .collect();
-        writeln!(sql, "CREATE OR REPLACE VIEW {name} AS SELECT")?;
-        let names: Vec<String> = columns(table)
-            .map(|(name, _)| format!("  {}", ident(name)))
-            .collect();
-        writeln!(sql, "{}\nFROM (\n  SELECT", names.join(",\n"))?;
-        let typed =
-            columns(table).map(|(name, kind)| format!("    NULL::{kind} AS {}", ident(name)));
-        writeln!(
-            sql,
-            "{}\n  WHERE false",
-            typed.collect::<Vec<_>>().join(",\n")
-        )?;
-        if !files.is_empty() {
-            writeln!(
-                sql,
-                "  UNION ALL BY NAME SELECT * FROM read_parquet([\n    {}",
-                files.join(",\n    ")
-            )?;
-            writeln!(
-                sql,
-                "  ], union_by_name = true, hive_partitioning = true, hive_types = {{'dt': DATE}})"
-            )?;
-        }
-        writeln!(sql, ");")?;
-        comment(sql, &name, table.doc)?;
-        for column in table.columns() {
-            column_comment(sql, &name, column)?;
-        }
+        base_view(table, &objects, sql)?;
     }
-    for (name, doc, query) in VIEWS {
-        writeln!(sql, "CREATE OR REPLACE VIEW {name} AS {query};")?;
-        comment(sql, name, doc)?;
+    left_out(archive.refused(), sql)?;
+    for view in definition::views() {
+        derived_view(view, sql)?;
     }
     rows_of(rows, sql)
+}
+
+fn objects(archive: &Archive) -> Vec<Object> {
+    let files = archive.files().iter();
+    let objects = files.map(|file| Object {
+        table: file.key.table.clone(),
+        address: file.path.to_string_lossy().into_owned(),
+        trust: Trust {
+            in_manifest: false,
+            verified: true,
+        },
+    });
+    objects.collect()
+}
+
+/// Writes the view of a table's rows as they are. It has all columns where there are no objects, or only older ones.
+fn base_view(table: &Table, objects: &[Object], sql: &mut impl Write) -> io::Result<()> {
+    let name = base_name(table);
+    let columns = || table.columns().chain(&BESIDE);
+    let names: Vec<String> = columns().map(|column| ident(column.name)).collect();
+    writeln!(
+        sql,
+        "CREATE OR REPLACE VIEW {name} AS SELECT\n  {}\nFROM (\n  SELECT",
+        names.join(",\n  ")
+    )?;
+    let typed: Vec<String> = columns()
+        .map(|column| format!("NULL::{} AS {}", duckdb_type(column), ident(column.name)))
+        .collect();
+    writeln!(sql, "    {}\n  WHERE false", typed.join(",\n    "))?;
+    for in_manifest in [true, false] {
+        for verified in [true, false] {
+            let trust = Trust {
+                in_manifest,
+                verified,
+            };
+            let files: Vec<String> = objects
+                .iter()
+                .filter(|object| object.table == table.name && object.trust == trust)
+                .map(|object| text(&literal_path(&object.address)))
+                .collect();
+            if !files.is_empty() {
+                writeln!(
+                    sql,
+                    "  UNION ALL BY NAME SELECT *, {in_manifest} AS in_manifest, {verified} AS verified FROM read_parquet([\n    {}\n  ], \
+                     union_by_name = true, hive_partitioning = true, hive_types = {{'dt': DATE}})",
+                    files.join(",\n    ")
+                )?;
+            }
+        }
+    }
+    writeln!(sql, ");")?;
+    let meanings = columns().map(|column| (column.name, column.doc));
+    comments(sql, &name, table.doc, meanings)
+}
+
+/// Writes what was left out of the views, and why.
+fn left_out(lines: &[String], sql: &mut impl Write) -> io::Result<()> {
+    let [object, reason] = definition::LEFT_OUT;
+    writeln!(
+        sql,
+        "CREATE OR REPLACE VIEW left_out AS SELECT * FROM (SELECT NULL::VARCHAR AS {}, NULL::VARCHAR AS {} WHERE false",
+        object.0, reason.0
+    )?;
+    for line in lines {
+        let (object, reason) = line.split_once(": ").unwrap_or(("", line));
+        writeln!(sql, "  UNION ALL SELECT {}, {}", text(object), text(reason))?;
+    }
+    writeln!(sql, ");")?;
+    comments(sql, "left_out", definition::LEFT_OUT_DOC, [object, reason])
+}
+
+fn derived_view(view: &View, sql: &mut impl Write) -> io::Result<()> {
+    let shown = view.shown();
+    let columns: Vec<String> = shown
+        .iter()
+        .map(|column| format!("{} AS {}", column.sql, ident(column.name)))
+        .collect();
+    writeln!(
+        sql,
+        "CREATE OR REPLACE VIEW {} AS SELECT\n  {}\n{};",
+        view.name,
+        columns.join(",\n  "),
+        view.from
+    )?;
+    let meanings = shown.iter().map(|column| (column.name, column.doc));
+    comments(sql, view.name, view.doc, meanings)
 }
 
 /// Writes the macro that reads the rows of one statement's result; of one without rows it says so, as DuckDB says that
@@ -141,20 +159,13 @@ fn rows_of(rows: &StoredRows<'_>, sql: &mut impl Write) -> io::Result<()> {
     )
 }
 
-/// Names the view of a table's rows as they are: the plain name is kept for what most questions are about.
-fn base_name(table: &Table) -> String {
-    if VIEWS.iter().any(|(name, ..)| *name == table.name) {
-        format!("{}_all", table.name)
-    } else {
-        table.name.to_owned()
+/// Gives the type that DuckDB has a column in.
+fn duckdb_type(column: &Column) -> String {
+    if column.name == "dt" {
+        // The folder's name says it.
+        return "DATE".to_owned();
     }
-}
-
-fn columns(table: &Table) -> impl Iterator<Item = (&'static str, String)> {
-    let own = table
-        .columns()
-        .map(|column| (column.name, kind(&column.kind)));
-    own.chain([("dt", "DATE".to_owned())])
+    kind(&column.kind)
 }
 
 fn kind(kind: &Type) -> String {
@@ -178,17 +189,22 @@ fn kind(kind: &Type) -> String {
     }
 }
 
-fn comment(sql: &mut impl Write, view: &str, doc: &str) -> io::Result<()> {
-    writeln!(sql, "COMMENT ON VIEW {view} IS {};", text(doc))
-}
-
-fn column_comment(sql: &mut impl Write, view: &str, column: &Column) -> io::Result<()> {
-    writeln!(
-        sql,
-        "COMMENT ON COLUMN {view}.{} IS {};",
-        ident(column.name),
-        text(column.doc)
-    )
+fn comments<'a>(
+    sql: &mut impl Write,
+    view: &str,
+    doc: &str,
+    columns: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> io::Result<()> {
+    writeln!(sql, "COMMENT ON VIEW {view} IS {};", text(doc))?;
+    for (name, doc) in columns {
+        writeln!(
+            sql,
+            "COMMENT ON COLUMN {view}.{} IS {};",
+            ident(name),
+            text(doc)
+        )?;
+    }
+    Ok(())
 }
 
 fn ident(name: &str) -> String {
