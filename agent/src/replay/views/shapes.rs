@@ -17,16 +17,16 @@ pub(super) static VIEWS: [View; 2] = [
             New("category_name", "'Application Activity'", "Its name."),
             New(
                 "activity_id",
-                "a.id",
+                "t.activity",
                 "1 Read, 2 Update, 4 Query, 5 Write, 6 Create, 7 Delete, 8 List, 99 other.",
             ),
             New(
                 "activity_name",
-                "CASE a.id WHEN 1 THEN 'Read' WHEN 2 THEN 'Update' WHEN 4 THEN 'Query' WHEN 5 THEN 'Write' WHEN 6 THEN 'Create' \
+                "CASE t.activity WHEN 1 THEN 'Read' WHEN 2 THEN 'Update' WHEN 4 THEN 'Query' WHEN 5 THEN 'Write' WHEN 6 THEN 'Create' \
                  WHEN 7 THEN 'Delete' WHEN 8 THEN 'List' ELSE t.sql_kind END",
                 "Its name; of another the kind of statement.",
             ),
-            New("type_uid", "600500 + a.id", "Class and activity."),
+            New("type_uid", "600500 + t.activity", "Class and activity."),
             New(
                 "severity_id",
                 "CASE WHEN t.decision IN ('block', 'error') THEN 3 ELSE 1 END",
@@ -71,12 +71,12 @@ pub(super) static VIEWS: [View; 2] = [
             ),
             New(
                 "action_id",
-                "c.action_id",
+                "t.act",
                 "1 Allowed, 2 Denied, 3 Observed, 4 Modified.",
             ),
             New(
                 "action",
-                "CASE c.action_id WHEN 1 THEN 'Allowed' WHEN 2 THEN 'Denied' WHEN 3 THEN 'Observed' ELSE 'Modified' END",
+                "CASE t.act WHEN 1 THEN 'Allowed' WHEN 2 THEN 'Denied' WHEN 3 THEN 'Observed' ELSE 'Modified' END",
                 "Its name.",
             ),
             New(
@@ -142,11 +142,11 @@ pub(super) static VIEWS: [View; 2] = [
                 "What OCSF has no place for.",
             ),
         ],
-        from: "FROM trail t CROSS JOIN LATERAL (SELECT CASE t.sql_kind WHEN 'query' THEN 4 WHEN 'show' THEN 8 WHEN 'list' THEN 8 \
+        from: "FROM (SELECT a.*, CASE a.sql_kind WHEN 'query' THEN 4 WHEN 'show' THEN 8 WHEN 'list' THEN 8 \
                WHEN 'get' THEN 1 WHEN 'unload' THEN 1 WHEN 'insert' THEN 5 WHEN 'copy_in' THEN 5 WHEN 'put' THEN 5 WHEN 'merge' THEN 2 \
                WHEN 'update' THEN 2 WHEN 'alter' THEN 2 WHEN 'create' THEN 6 WHEN 'delete' THEN 7 WHEN 'truncate' THEN 7 WHEN 'drop' THEN 7 \
-               WHEN 'remove' THEN 7 ELSE 99 END AS id) a \
-               CROSS JOIN LATERAL (SELECT CASE t.decision WHEN 'allow' THEN 1 WHEN 'approve' THEN 1 WHEN 'flag' THEN 3 WHEN 'mask' THEN 4 ELSE 2 END AS action_id) c",
+               WHEN 'remove' THEN 7 ELSE 99 END AS activity, CASE a.decision WHEN 'allow' THEN 1 WHEN 'approve' THEN 1 WHEN 'flag' THEN 3 \
+               WHEN 'mask' THEN 4 ELSE 2 END AS act FROM trail a) t",
     },
     View {
         name: "otel_db_spans",
