@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::tell::tell;
 use super::failure::report_config;
 use super::{ConfigFile, Exit, connect, granted};
 use crate::config::{
@@ -44,7 +45,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let outcome = Config::load(&args.config.file);
     let lacking = probe();
     for missing in &lacking {
-        eprintln!("warning: {missing}");
+        tell(format_args!("warning: {missing}"));
     }
     let users = Users::read();
     let policies = match Config::for_policies(&args.config.file) {
@@ -61,9 +62,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 .into_iter()
                 .chain(same_uid(&config.identity))
             {
-                eprintln!("warning: {warning}");
+                tell(format_args!("warning: {warning}"));
             }
-            eprint!("{}", summary(config, policies, lacking.is_empty()));
+            tell(summary(config, policies, lacking.is_empty()));
             if args.connect {
                 return connect::run(config, args.json);
             }
@@ -88,15 +89,15 @@ fn judge(found: &ForPolicies, users: &Users) -> Result<usize, Bad> {
     });
     match sources.map(|sources| load(&sources, found, users)) {
         Ok(Ok(bundle)) => {
-            tell(bundle.warnings());
+            tell_all(bundle.warnings());
             Ok(bundle.len())
         }
         Ok(Err(problems)) => {
-            tell(&problems);
+            tell_all(&problems);
             Err(Bad)
         }
         Err(error) => {
-            eprintln!("{}: {error}", found.dir.display());
+            tell(format_args!("{}: {error}", found.dir.display()));
             Err(Bad)
         }
     }
@@ -122,9 +123,9 @@ fn texts(names: &Option<Vec<String>>) -> Option<Vec<&str>> {
     Some(names.map(String::as_str).collect())
 }
 
-fn tell(problems: &[PolicyProblem]) {
+fn tell_all(problems: &[PolicyProblem]) {
     for problem in problems {
-        eprintln!("{}", problem.told());
+        tell(problem.told());
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::tell::tell;
 use super::Exit;
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -56,16 +57,16 @@ pub(super) fn run(config: &Config, json: bool) -> ExitCode {
     let told = match told {
         Ok(told) => told,
         Err(cause) => {
-            eprintln!("icecore: {cause}");
+            tell(format_args!("icecore: {cause}"));
             return Exit::Config.into();
         }
     };
     if json && let Err(error) = print(&told) {
-        eprintln!("icecore: {error}");
+        tell(format_args!("icecore: {error}"));
     }
     for one in &told {
         for line in lines(one) {
-            eprintln!("{line}");
+            tell(line);
         }
     }
     let has = |outcome| told.iter().any(|one| one.outcome == outcome);

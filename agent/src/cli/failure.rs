@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::Exit;
+use super::tell::tell;
 use crate::config::ConfigErrors;
 
 /// Why a command failed.
@@ -36,9 +37,9 @@ impl Failure {
 
     /// Says it on standard error.
     pub(super) fn report(&self) -> ExitCode {
-        eprintln!("icecore: {:#}", self.cause);
+        tell(format_args!("icecore: {:#}", self.cause));
         if let Some(hint) = &self.hint {
-            eprintln!("  hint: {hint}");
+            tell(format_args!("  hint: {hint}"));
         }
         self.exit.into()
     }
@@ -46,9 +47,9 @@ impl Failure {
 
 /// Says all that is wrong with a config on standard error.
 pub(super) fn report_config(errors: &ConfigErrors) -> ExitCode {
-    eprintln!("{errors}");
+    tell(errors);
     if errors.problems.iter().any(|problem| problem.key == "file") {
-        eprintln!(
+        tell(
             "  hint: --config names the config file; README.md shows one under \"Install\", docs/configuration.md every key"
         );
     }

@@ -24,11 +24,13 @@ mod flush;
 mod granted;
 mod policy;
 mod login;
+mod output;
 mod reading;
 pub mod replay;
 mod run;
 pub mod sessions;
 mod socket;
+mod tell;
 mod version;
 
 use std::panic::{self, PanicHookInfo};

@@ -68,7 +68,9 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
         return Exit::Usage.into();
     }
     let (code, hint) = match &error {
-        ReadError::Unknown(_) | ReadError::Ambiguous { .. } => (1, None),
+        ReadError::Unknown(_) | ReadError::Ambiguous { .. } | ReadError::Step { .. } => (1, None),
+        ReadError::There(_) => (1, Some("--force replaces it")),
+        ReadError::File { .. } => (4, None),
         ReadError::Store(error) => (4, error.hint()),
         ReadError::Write(_) => (70, None),
     };

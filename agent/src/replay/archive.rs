@@ -26,6 +26,26 @@ pub enum ReadError {
         /// A few of them.
         some: String,
     },
+    /// The session has no step of this number.
+    #[error("expected a step from 1 to {all}, found {step}")]
+    Step {
+        /// What was asked for.
+        step: usize,
+        /// How many there are.
+        all: usize,
+    },
+    /// A file that was to be written is there.
+    #[error("`{0}` is there already and was left as it is")]
+    There(String),
+    /// A file cannot be read or written.
+    #[error("file `{path}`")]
+    File {
+        /// Where it is.
+        path: String,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
     /// The answer could not be written.
     #[error("could not write the answer")]
     Write(#[from] std::io::Error),

@@ -3,8 +3,10 @@
 mod again;
 mod archive;
 mod asker;
+mod beside;
 mod escape;
 mod json;
+mod page;
 mod render;
 mod rows;
 mod steps;
@@ -16,9 +18,13 @@ mod tests;
 
 pub use again::{Again, Records, Untold, Wanted, was_allowed};
 pub use archive::{Archive, ReadError};
-pub use escape::{json as json_escaped, terminal};
+pub use escape::{
+    csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,
+    workflow_property,
+};
 pub(crate) use json::time;
-pub use render::replay;
+pub use page::page;
+pub use render::{Paint, Told};
 pub use rows::{ShownRows, StoredRows};
 pub use steps::{Session, session};
 pub use summary::{Summary, summaries};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::archive::{Archive, ReadError};
+use super::beside::{Beside, shown};
 use super::json::object;
 use super::rows::{Rows, ShownRows};
 use crate::record::entry::Entry;
@@ -18,6 +19,7 @@ pub struct Session<'a> {
     pub row: Option<&'a Entry>,
     /// Its steps in the order of time.
     pub steps: Vec<Step<'a>>,
+    pub(super) beside: Beside<'a>,
 }
 
 /// One thing that happened in a session.
@@ -45,6 +47,15 @@ impl<'a> Step<'a> {
 }
 
 impl Session<'_> {
+    /// Gives what the token showed by which its principal is known; none for a user of the host.
+    pub(super) fn shown(&self) -> Option<Json> {
+        let events = self.steps.iter().filter_map(|step| match step {
+            Step::Event(event) => Some(*event),
+            Step::Login(_) | Step::Statement(..) => None,
+        });
+        shown(&events.collect::<Vec<_>>())
+    }
+
     /// Gives the session as one JSON document, with rows of results as lists of text and null.
     #[must_use]
     pub fn to_json(&self, rows: &ShownRows<'_>) -> Json {
@@ -62,6 +73,12 @@ impl Session<'_> {
                         if let Some(value) = said.get(column) {
                             all.insert(column.to_owned(), value.clone());
                         }
+                    }
+                    let deliveries = self.beside.results(statement).iter();
+                    let deliveries: Vec<_> =
+                        deliveries.map(|row| Json::Object(object(row))).collect();
+                    if !deliveries.is_empty() {
+                        all.insert("deliveries".to_owned(), deliveries.into());
                     }
                     match rows.of(statement) {
                         Ok(Some(Rows { names, cells })) => {
@@ -136,6 +153,7 @@ pub fn session<'a>(archive: &'a Archive, prefix: &str) -> Result<Session<'a>, Re
         id,
         row: rows.get(id).copied(),
         steps,
+        beside: Beside::of(archive, id),
     })
 }
 

@@ -15,9 +15,9 @@ use crate::record::{
     SessionRow, Settings, Severity, StatementRow, StatementTextRow, Status,
 };
 
-const HOSTILE: &str = "drop table \x1b]52;c;eA==\x07t; --\u{202e}\n::add-mask::x\r\u{9b}2J";
+pub(super) const HOSTILE: &str = "drop table \x1b]52;c;eA==\x07t; --\u{202e}\n::add-mask::x\r\u{9b}2J##[set-env]</style><script>";
 
-const SESSION: [u8; 16] = [7; 16];
+pub(super) const SESSION: [u8; 16] = [7; 16];
 
 fn at(second: u32) -> Option<DateTime<Utc>> {
     Some(format!("2026-01-02T03:04:{second:02}.5Z").parse().unwrap())
@@ -110,7 +110,7 @@ fn refusal_details() -> [serde_json::Value; 3] {
 }
 
 /// Records one session with a login, two statements that are over, one that is not, and an event.
-fn recorded() -> (TempDir, Archive) {
+pub(super) fn recorded() -> (TempDir, Archive) {
     let dir = tempfile::tempdir().unwrap();
     let settings = settings(&dir);
     let recorder = Recorder::open(&settings, Clock::system()).unwrap();
@@ -152,17 +152,25 @@ fn recorded() -> (TempDir, Archive) {
 }
 
 fn told(archive: &Archive) -> String {
-    let mut out = Vec::new();
     let session = session(archive, &SessionId::from_bytes(SESSION).to_string()).unwrap();
-    replay(&session, &ShownRows::default(), &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    let rows = ShownRows::default();
+    let told = Told {
+        session: &session,
+        rows: &rows,
+        paint: Paint::default(),
+    };
+    let steps = (1..=told.steps()).filter_map(|number| told.step(number));
+    steps.fold(told.head(), |text, step| text + "\n" + &step)
 }
 
 #[test]
 fn a_session_is_told_in_the_order_of_time() {
     let (_dir, archive) = recorded();
     let text = told(&archive);
-    let steps: Vec<_> = text.lines().filter(|line| line.starts_with('+')).collect();
+    let steps: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.get(5..).filter(|rest| rest.starts_with('+')))
+        .collect();
     assert_eq!(steps.len(), 8, "{text}");
     assert!(steps[0].starts_with("+1.000s  login"), "{text}");
     assert!(

@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 1 => "1 policy".to_owned(),
                 count => format!("{count} policies"),
             };
-            eprintln!("{}: {count}, good", loaded.dir.display());
+            crate::cli::tell::tell(format_args!("{}: {count}, good", loaded.dir.display()));
             Exit::Done.into()
         }
         Err(failure) => failure.report(),

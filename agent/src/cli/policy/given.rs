@@ -78,7 +78,7 @@ impl Policies {
         })?;
         if let Some(errors) = errors {
             for line in errors.to_string().lines() {
-                eprintln!("warning: {line}");
+                crate::cli::tell::tell(format_args!("warning: {line}"));
             }
         }
         Ok(found)
@@ -125,7 +125,7 @@ fn sources(dir: &Path) -> Result<Vec<Source>, Failure> {
 
 fn tell(problems: &[PolicyProblem]) {
     for problem in problems {
-        eprintln!("{}", problem.told());
+        crate::cli::tell::tell(problem.told());
     }
 }
 

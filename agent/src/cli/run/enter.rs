@@ -11,6 +11,7 @@ use rustix::thread::set_no_new_privs;
 use super::PATIENCE;
 use super::program::{NOT_EXECUTABLE, NOT_FOUND};
 use super::user::Login;
+use crate::cli::tell::tell;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::socket::{DaemonName, ask, connect, misunderstood};
@@ -50,7 +51,7 @@ pub(super) fn enter(
         .env_remove(TOKEN_VARIABLE)
         .envs(login.iter().flat_map(Login::variables))
         .exec();
-    eprintln!("icecore: `{}`: {error}", program.display());
+    tell(format_args!("icecore: `{}`: {error}", program.display()));
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound {
         NOT_FOUND
     } else {

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::token_file::TokenFile;
+use crate::cli::tell::tell;
 use crate::control::line::Lines;
 use crate::control::request::{Opened, Reply, Request};
 use crate::control::{ControlError, Leftover, SessionSummary};
@@ -169,8 +170,9 @@ impl Keeper {
                     | Reply::Login(_),
                 ) => {}
                 Ok(Reply::NotIdentified { reason }) => {
-                    let reason = reason.escape_default();
-                    eprintln!("icecore: warning: the fresh identity token was not taken: {reason}");
+                    tell(format_args!(
+                        "icecore: warning: the fresh identity token was not taken: {reason}"
+                    ));
                 }
                 Err(_) => {
                     lock(&self.state).stream = None;

@@ -29,6 +29,7 @@ use std::time::Duration;
 use ring::digest::{Context, SHA256};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
+use super::tell::tell;
 use super::Exit;
 use super::failure::Failure;
 use super::socket::{DaemonName, ask, connect, misunderstood};
@@ -112,7 +113,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     let exe = match program::find(command, env::var_os("PATH").as_deref()) {
         Ok(exe) => exe,
         Err(error) => {
-            eprintln!("icecore: {error}");
+            tell(format_args!("icecore: {error}"));
             return Ok(error.exit_code());
         }
     };
@@ -182,7 +183,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         command: &args.command,
     };
     for warning in trust.warnings.iter().chain(&untouched(&around)) {
-        eprintln!("icecore: warning: {warning}");
+        tell(format_args!("icecore: warning: {warning}"));
     }
     let not_started = |error: std::io::Error| {
         let error = anyhow::Error::from(error).context("the command cannot be started");

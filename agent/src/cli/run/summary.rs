@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 
 use super::link::Told;
 use crate::control::request::Opened;
+use crate::replay::terminal;
 
 /// Most processes that are named; the rest is counted.
 const NAMED_MAX: usize = 8;
@@ -44,7 +45,7 @@ impl Summary<'_> {
             for (index, one) in leftovers.iter().take(NAMED_MAX).enumerate() {
                 let border = if index == 0 { " (" } else { ", " };
                 // A process chooses its own name, escape sequences for terminals included.
-                let name = one.comm.escape_default();
+                let name = terminal(&one.comm);
                 line.push_str(&format!("{border}{name} {}", one.pid));
             }
             line.push_str(if leftovers.len() > NAMED_MAX {
@@ -76,7 +77,7 @@ impl Summary<'_> {
             ),
             Told::Closed { summary: None, .. } => "what was done cannot be told".to_owned(),
             Told::Lost(reason) => {
-                format!("the session was lost: {}", reason.escape_default())
+                format!("the session was lost: {}", terminal(reason))
             }
         };
         if self.opened.mode == "observe" {
@@ -84,7 +85,7 @@ impl Summary<'_> {
                 "; observe mode: nothing was refused, the record says what would have been",
             );
         } else {
-            line.push_str(&format!("; {}", self.opened.mode.escape_default()));
+            line.push_str(&format!("; {}", terminal(&self.opened.mode)));
         }
         if self.opened.record_mode == "best_effort" {
             line.push_str("; best_effort record: some of it may be lost");
@@ -93,7 +94,7 @@ impl Summary<'_> {
             line.push_str("; same uid: the command could read or mint its job's tokens");
         }
         if let Some(reason) = &self.opened.advisory {
-            line.push_str(&format!("; advisory: {}", reason.escape_default()));
+            line.push_str(&format!("; advisory: {}", terminal(reason)));
         }
         line
     }
@@ -103,7 +104,7 @@ impl Summary<'_> {
         let store = if store == DEFAULT_STORE {
             String::new()
         } else {
-            format!(" --store {}", store.escape_default())
+            format!(" --store {}", terminal(store))
         };
         match self.told {
             Told::Closed {
@@ -111,7 +112,7 @@ impl Summary<'_> {
                 ..
             } => format!(
                 "record of session {session} is not complete: {}",
-                problem.escape_default()
+                terminal(problem)
             ),
             Told::Closed {
                 summary: Some(summary),

@@ -19,6 +19,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{java, leftover};
+use crate::cli::tell::tell;
 use crate::id::SessionId;
 
 /// Where hosts keep their roots, in one file. Source: Go, crypto/x509/root_linux.go.
@@ -181,10 +182,10 @@ impl Trust {
 impl Drop for Trust {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.folder) {
-            eprintln!(
+            tell(format_args!(
                 "icecore: warning: `{}` was not removed: {error}",
                 self.folder.display()
-            );
+            ));
         }
     }
 }

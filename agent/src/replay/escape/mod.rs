@@ -1,23 +1,54 @@
-//! Text that an agent chose, made safe to show. Pure.
+//! Text that an agent chose, made safe to show: one function for each face that shows it. Pure.
+//!
+//! | face | function |
+//! |---|---|
+//! | a terminal, and any text that may become the log of a job | [`terminal`] |
+//! | JSON | [`json`] |
+//! | a page | [`html_text`], [`html_attribute`] |
+//! | a spreadsheet | [`csv`] |
+//! | Markdown, such as a job's summary | [`markdown`] |
+//! | a command to GitHub's runner, such as an annotation | [`workflow_data`], [`workflow_property`] |
 
-/// Gives text in which nothing moves the cursor, hides or reorders: such characters become visible escapes.
+mod page;
+mod table;
+mod workflow;
+
+pub use page::{html_attribute, html_text};
+pub use table::{csv, markdown};
+pub use workflow::{workflow_data, workflow_property};
+
+/// Gives text in which nothing moves the cursor, hides, reorders or gives orders to a runner of jobs: what would becomes
+/// a visible escape.
 ///
-/// Line breaks become `\n`: one value stays on one line.
+/// Line breaks become `\n`: one value stays on one line. A runner takes a line for a command if it begins with `::`, or
+/// holds `##[` (GitHub) or `##vso[` (Azure) anywhere: actions/runner, src/Runner.Common/ActionCommand.cs.
 #[must_use]
 pub fn terminal(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
+    if text.trim_start().starts_with("::") {
+        let (blank, rest) = text.split_once(':').unwrap_or((text, ""));
+        push_all(&mut shown, blank);
+        shown.push_str("\\u{3a}");
+        push_all(&mut shown, rest);
+    } else {
+        push_all(&mut shown, text);
+    }
+    shown
+}
+
+fn push_all(shown: &mut String, text: &str) {
     for character in text.chars() {
         match character {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
+            '#' if shown.ends_with('#') => shown.push_str("\\u{23}"),
             hidden if is_hidden(hidden) => {
                 shown.push_str(&format!("\\u{{{:x}}}", u32::from(hidden)))
             }
             plain => shown.push(plain),
         }
     }
-    shown
 }
 
 /// Gives a JSON document in which the same characters stand as JSON's own escapes (RFC 8259 section 7): it says the same.
@@ -25,8 +56,10 @@ pub fn terminal(text: &str) -> String {
 pub fn json(document: &str) -> String {
     let mut shown = String::with_capacity(document.len());
     for character in document.chars() {
-        // A line break can only stand between values here: inside a string JSON has it escaped already.
-        if character != '\n' && is_hidden(character) {
+        // A line break can only stand between values here: inside a string JSON has it escaped already. `#` can only
+        // stand inside one.
+        let gives_orders = character == '#' && shown.ends_with('#');
+        if gives_orders || (character != '\n' && is_hidden(character)) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 shown.push_str(&format!("\\u{unit:04x}"));
             }
@@ -78,10 +111,26 @@ mod tests {
         check("Grüße 雪", "Grüße 雪");
     }
 
+    #[test]
+    fn what_a_runner_of_jobs_obeys_is_shown_instead() {
+        check("::set-env name=A::b", "\\u{3a}:set-env name=A::b");
+        check(" \t::stop-commands::x", " \\t\\u{3a}:stop-commands::x");
+        check("a ##[add-mask]b", "a #\\u{23}[add-mask]b");
+        check("####vso[x]", "#\\u{23}#\\u{23}vso[x]");
+        check("select a::int, '#1'", "select a::int, '#1'");
+    }
+
     proptest! {
         #[test]
         fn nothing_hidden_is_left(text in any::<String>()) {
             prop_assert!(!terminal(&text).chars().any(is_hidden));
+        }
+
+        #[test]
+        fn no_line_is_a_command_to_a_runner(text in "[ \t\n:#\\[a-z]{0,24}") {
+            let shown = terminal(&text);
+            prop_assert!(!shown.trim_start().starts_with("::") && !shown.contains("##"), "{}", shown);
+            prop_assert!(!json(&serde_json::to_string(&text).unwrap()).contains("##"));
         }
 
         #[test]

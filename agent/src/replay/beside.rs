@@ -1,0 +1,128 @@
+//! What a record holds beside a session's statements: deliveries, files, prompts, approvals, who was shown. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::archive::Archive;
+use crate::record::entry::Entry;
+
+/// Rows of other tables, by what they are about.
+#[derive(Debug, Default)]
+pub(super) struct Beside<'a> {
+    results: BTreeMap<&'a str, Vec<&'a Entry>>,
+    transfers: BTreeMap<&'a str, Vec<&'a Entry>>,
+    approvals: BTreeMap<&'a str, Vec<&'a Entry>>,
+    links: BTreeMap<&'a str, &'a Entry>,
+    prompts: BTreeMap<&'a str, &'a Entry>,
+}
+
+/// What was masked in the deliveries of one result.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Hidden {
+    /// Cells that were masked, each delivery anew.
+    pub(super) cells: i64,
+    /// What detectors found, by detector.
+    pub(super) detected: BTreeMap<String, i64>,
+}
+
+impl<'a> Beside<'a> {
+    /// Finds the rows of a session. Tables that a store does not have are empty.
+    pub(super) fn of(archive: &'a Archive, session: &str) -> Self {
+        let by_statement = |table| {
+            let mut found: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+            for row in archive.table(table) {
+                if row.text("session_id") == Some(session)
+                    && let Some(id) = row.text("statement_id")
+                {
+                    found.entry(id).or_default().push(row);
+                }
+            }
+            found
+        };
+        let mut links: BTreeMap<&str, &Entry> = BTreeMap::new();
+        for row in archive.table("links") {
+            if let Some(id) = row.text("statement_id") {
+                let held = links.entry(id).or_insert(row);
+                // Grades are letters, the best first.
+                if row.text("grade") <= held.text("grade") {
+                    *held = row;
+                }
+            }
+        }
+        let prompts = archive.table("prompts").iter();
+        Self {
+            results: by_statement("results"),
+            transfers: by_statement("transfers"),
+            approvals: by_statement("approvals"),
+            links,
+            prompts: prompts
+                .filter_map(|row| Some((row.text("prompt_key")?, row)))
+                .collect(),
+        }
+    }
+
+    /// Lists the deliveries of a statement's result.
+    pub(super) fn results(&self, statement: &Entry) -> &[&'a Entry] {
+        of(&self.results, statement)
+    }
+
+    /// Lists the files that a statement moved.
+    pub(super) fn transfers(&self, statement: &Entry) -> &[&'a Entry] {
+        of(&self.transfers, statement)
+    }
+
+    /// Lists what people were asked and said of a statement.
+    pub(super) fn approvals(&self, statement: &Entry) -> &[&'a Entry] {
+        of(&self.approvals, statement)
+    }
+
+    /// Finds the prompt that a statement is linked to, with the link.
+    pub(super) fn prompt(&self, statement: &Entry) -> Option<(&'a Entry, Option<&'a Entry>)> {
+        let link = *self.links.get(statement.text("statement_id")?)?;
+        let prompt = link.text("prompt_key").and_then(|key| self.prompts.get(key));
+        Some((link, prompt.copied()))
+    }
+
+    /// Sums up what was masked in a statement's result.
+    pub(super) fn hidden(&self, statement: &Entry) -> Hidden {
+        let mut hidden = Hidden::default();
+        for row in self.results(statement) {
+            hidden.cells += row.int("masked_cells").unwrap_or_default();
+            for found in row.get("detected").as_list().unwrap_or_default() {
+                let detector = found.member(0).as_text().unwrap_or_default();
+                let finds = found.member(1).as_int().unwrap_or_default();
+                *hidden.detected.entry(detector.to_owned()).or_default() += finds;
+            }
+        }
+        hidden
+    }
+}
+
+impl Hidden {
+    /// Says it in a few words, not escaped; none where nothing was masked.
+    pub(super) fn told(&self) -> Option<String> {
+        if self.cells == 0 && self.detected.is_empty() {
+            return None;
+        }
+        let mut words = format!("{} cells hidden", self.cells);
+        for (detector, finds) in &self.detected {
+            words.push_str(&format!(", {detector}: {finds} found"));
+        }
+        Some(words)
+    }
+}
+
+fn of<'s, 'a>(rows: &'s BTreeMap<&str, Vec<&'a Entry>>, statement: &Entry) -> &'s [&'a Entry] {
+    let id = statement.text("statement_id").unwrap_or_default();
+    rows.get(id).map_or(&[], Vec::as_slice)
+}
+
+/// Gives what the token showed by which a session's principal is known: the detail of its last event AU001.
+pub(super) fn shown(events: &[&Entry]) -> Option<Json> {
+    let accepted = |row: &&&Entry| row.text("event_code") == Some("AU001");
+    let details = events.iter().filter(accepted).rev();
+    let mut details = details.filter_map(|row| serde_json::from_str(row.text("detail")?).ok());
+    // A driver's own token is of one login, not of the session.
+    details.find(|detail: &Json| detail.get("login").is_none())
+}

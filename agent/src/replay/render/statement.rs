@@ -1,0 +1,174 @@
+//! One statement told: what was said, what was decided and why, what came of it. Pure.
+
+use super::lines::{Lines, or_unknown};
+use crate::record::entry::Entry;
+use crate::record::value::Value;
+use crate::replay::beside::Beside;
+use crate::replay::escape::terminal;
+use crate::replay::json::time;
+use crate::replay::rows::{Rows, ShownRows};
+
+/// When each step of a statement was over: column and word.
+pub(in crate::replay) const STEPS: [(&str, &str); 4] = [
+    ("decided_at", "decided"),
+    ("forwarded_at", "forwarded"),
+    ("first_byte_at", "answered"),
+    ("completed_at", "completed"),
+];
+
+/// Tells a statement; `place` is its number and when it began.
+pub(super) fn statement(
+    (row, text): (&Entry, Option<&Entry>),
+    beside: &Beside<'_>,
+    place: &str,
+    lines: &mut Lines,
+) {
+    let verdict = lines
+        .paint
+        .verdict(&format!("{:<7}", or_unknown(row, "decision")));
+    let (kind, status) = (or_unknown(row, "sql_kind"), or_unknown(row, "status"));
+    let outcome = terminal(&outcome(row));
+    lines.push(&format!("{place}  {verdict}  {kind}: {status}{outcome}"));
+    prompt(beside, row, lines);
+    match text.and_then(|text| text.text("sql_text")) {
+        Some(sql) => {
+            for part in sql.split('\n') {
+                let part = lines.paint.strong(&terminal(part));
+                lines.push(&format!("    | {part}"));
+            }
+        }
+        None => lines.push("    (text not in this store)"),
+    }
+    if let Some(sql) = text.and_then(|text| text.text("rewritten_sql")) {
+        lines.say("sent instead", sql);
+    }
+    for (rule, reason) in rules(row) {
+        let reason = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", terminal(reason))
+        };
+        lines.put("rule", &format!("{}{reason}", terminal(rule)));
+    }
+    if row.text("policy_mode") == Some("observe") {
+        lines.put("mode", "observe: the decision was recorded and not made");
+    }
+    for approval in beside.approvals(row) {
+        let state = or_unknown(approval, "state");
+        let by = or_unknown(approval, "approver_subject");
+        let rule = or_unknown(approval, "rule_id");
+        lines.put("approval", &format!("{state} by {by}, rule {rule}"));
+    }
+    for [name, method, rule] in masks(row) {
+        let [name, method, rule] = [name, method, rule].map(terminal);
+        lines.put("mask", &format!("{name}: {method} (rule {rule})"));
+    }
+    if let Some(hidden) = beside.hidden(row).told() {
+        lines.say("hidden", &hidden);
+    }
+    lines.maybe(row, "parse", "parse_error");
+    let pid = row
+        .int("pid")
+        .map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+    lines.put(
+        "process",
+        &format!("{} (pid {pid})", or_unknown(row, "exe")),
+    );
+    lines.put("times", &times(row));
+    lines.maybe(row, "query", "query_id");
+    if let Some(error) = text.and_then(|text| text.text("error_text")) {
+        let error = lines.paint.error(&terminal(error));
+        lines.put("error", &error);
+    }
+    for file in beside.transfers(row) {
+        let state = if file.is("is_complete") { "" } else { ", broken off" };
+        let (way, name) = (or_unknown(file, "direction"), or_unknown(file, "file"));
+        let bytes = file.int("bytes_plain").unwrap_or_default();
+        lines.put("file", &format!("{way} {name}, {bytes} bytes{state}"));
+    }
+    lines.put("statement", &or_unknown(row, "statement_id"));
+}
+
+fn prompt(beside: &Beside<'_>, row: &Entry, lines: &mut Lines) {
+    let Some((link, prompt)) = beside.prompt(row) else {
+        return;
+    };
+    let grade = or_unknown(link, "grade");
+    let text = prompt.and_then(|prompt| prompt.text("text"));
+    let text = text.unwrap_or("(text not in this store)");
+    lines.put("prompt", &format!("[{grade}] {}", terminal(text)));
+}
+
+/// Tells the first rows of a statement's result, a row a line.
+pub(super) fn rows(statement: &Entry, shown: &ShownRows<'_>, lines: &mut Lines) {
+    let Rows { names, cells } = match shown.of(statement) {
+        Ok(Some(rows)) => rows,
+        Ok(None) => return,
+        Err(error) => return lines.say("rows", &error.to_string()),
+    };
+    let names: Vec<String> = names.iter().map(|name| terminal(name)).collect();
+    lines.put("rows", &names.join(" | "));
+    for row in &cells {
+        let cell =
+            |cell: &Option<String>| cell.as_deref().map_or_else(|| "NULL".to_owned(), terminal);
+        let row: Vec<String> = row.iter().map(cell).collect();
+        lines.push(&format!("    > {}", row.join(" | ")));
+    }
+}
+
+/// Lists the rules that decided, each with its reason.
+pub(in crate::replay) fn rules(row: &Entry) -> Vec<(&str, &str)> {
+    let rules = row.get("rule_ids").as_list().unwrap_or_default();
+    let reasons = row.get("rule_reasons").as_list().unwrap_or_default();
+    let reason = |index| {
+        let reason: Option<&Value> = reasons.get(index);
+        reason.and_then(Value::as_text).unwrap_or_default()
+    };
+    let rules = rules.iter().enumerate();
+    rules
+        .map(|(index, rule)| (rule.as_text().unwrap_or_default(), reason(index)))
+        .collect()
+}
+
+/// Lists the columns that rules mask: column, method, rule.
+pub(in crate::replay) fn masks(row: &Entry) -> Vec<[&str; 3]> {
+    let masked = row.get("masked_columns").as_list().unwrap_or_default();
+    masked
+        .iter()
+        .map(|column| [0, 1, 2].map(|part| column.member(part).as_text().unwrap_or_default()))
+        .collect()
+}
+
+/// Gives what Snowflake made of a statement, in a few words, not escaped.
+pub(in crate::replay) fn outcome(row: &Entry) -> String {
+    let mut words = String::new();
+    for (column, unit) in [("rows_returned", "rows"), ("rows_affected", "rows changed")] {
+        if let Some(count) = row.int(column) {
+            words.push_str(&format!(", {count} {unit}"));
+        }
+    }
+    if let Some(code) = row.text("sf_error_code") {
+        words.push_str(&format!(", error {code}"));
+    }
+    words
+}
+
+/// Gives when each step of a statement was over, from its start.
+fn times(row: &Entry) -> String {
+    let started_us = row.int("started_at").unwrap_or(0);
+    let mut words = time(started_us);
+    for (column, word) in STEPS {
+        if let Some(at) = row.int(column) {
+            words.push_str(&format!(", {word} {}", after(at, started_us)));
+        }
+    }
+    words
+}
+
+/// Gives a time from another, in seconds.
+pub(in crate::replay) fn after(at_us: i64, began_us: i64) -> String {
+    let between_us = at_us.saturating_sub(began_us);
+    let sign = if between_us < 0 { '-' } else { '+' };
+    let ms = between_us.unsigned_abs() / 1000;
+    format!("{sign}{}.{:03}s", ms / 1000, ms % 1000)
+}
