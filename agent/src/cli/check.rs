@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::tell::tell;
 use super::failure::report_config;
+use super::tell::tell;
 use super::{ConfigFile, Exit, connect, granted};
 use crate::config::{
     Config, Credential, ForPolicies, Identity, Mode, SecretAt, Source as SecretSource, TokenUse,

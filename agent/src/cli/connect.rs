@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::tell::tell;
 use super::Exit;
+use super::tell::tell;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::replay::{json_escaped, terminal};

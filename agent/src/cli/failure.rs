@@ -50,7 +50,7 @@ pub(super) fn report_config(errors: &ConfigErrors) -> ExitCode {
     tell(errors);
     if errors.problems.iter().any(|problem| problem.key == "file") {
         tell(
-            "  hint: --config names the config file; README.md shows one under \"Install\", docs/configuration.md every key"
+            "  hint: --config names the config file; README.md shows one under \"Install\", docs/configuration.md every key",
         );
     }
     Exit::Config.into()

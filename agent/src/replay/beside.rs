@@ -80,7 +80,9 @@ impl<'a> Beside<'a> {
     /// Finds the prompt that a statement is linked to, with the link.
     pub(super) fn prompt(&self, statement: &Entry) -> Option<(&'a Entry, Option<&'a Entry>)> {
         let link = *self.links.get(statement.text("statement_id")?)?;
-        let prompt = link.text("prompt_key").and_then(|key| self.prompts.get(key));
+        let prompt = link
+            .text("prompt_key")
+            .and_then(|key| self.prompts.get(key));
         Some((link, prompt.copied()))
     }
 

@@ -42,7 +42,10 @@ impl Keys {
 
     /// Waits for a key; none where none came in time. Without a time it waits for as long as it takes.
     pub(super) fn wait(&mut self, time: Option<Duration>) -> io::Result<Option<Key>> {
-        let time = time.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        let time = time
+            .map(Timespec::try_from)
+            .transpose()
+            .map_err(io::Error::other)?;
         let input = io::stdin();
         let mut fds = [PollFd::new(&input, PollFlags::IN)];
         if poll(&mut fds, time.as_ref())? == 0 {

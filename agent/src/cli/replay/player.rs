@@ -10,7 +10,8 @@ use crate::replay::{Told, terminal};
 /// Longest time between two steps that is waited.
 const GAP_MAX: Duration = Duration::from_secs(3);
 
-const HELP: &str = "n next, p previous, a number and Enter to jump, / to search, space to pause, q to quit";
+const HELP: &str =
+    "n next, p previous, a number and Enter to jump, / to search, space to pause, q to quit";
 
 /// Plays the chosen steps.
 pub(super) fn play(told: &Told<'_>, numbers: &[usize], speed: f64) -> io::Result<()> {
@@ -53,7 +54,9 @@ pub(super) fn play(told: &Told<'_>, numbers: &[usize], speed: f64) -> io::Result
                 Some(Key::Quit) => return Ok(()),
                 Some(Key::Pause) => {
                     is_paused = !is_paused;
-                    gap = (!is_paused).then_some(Duration::ZERO).filter(|_| next.is_some());
+                    gap = (!is_paused)
+                        .then_some(Duration::ZERO)
+                        .filter(|_| next.is_some());
                 }
                 Some(Key::Next) if next.is_some() => {
                     place.go(1);
@@ -129,7 +132,9 @@ impl<'n> Place<'n> {
     fn search(&mut self, found: &[usize]) -> bool {
         let here = self.number().unwrap_or_default();
         let behind = found.iter().filter(|number| **number > here);
-        let next = behind.chain(found).find(|number| self.numbers.contains(number));
+        let next = behind
+            .chain(found)
+            .find(|number| self.numbers.contains(number));
         next.is_some_and(|number| self.jump(*number))
     }
 }

@@ -29,10 +29,10 @@ use std::time::Duration;
 use ring::digest::{Context, SHA256};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use super::tell::tell;
 use super::Exit;
 use super::failure::Failure;
 use super::socket::{DaemonName, ask, connect, misunderstood};
+use super::tell::tell;
 use crate::clock::Clock;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;

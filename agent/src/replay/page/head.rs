@@ -3,6 +3,7 @@
 use super::markup::Markup;
 use crate::record::entry::Entry;
 use crate::record::hex;
+use crate::record::schema::Type;
 use crate::record::value::Value;
 use crate::replay::json::time;
 use crate::replay::render::head::{CI, groups};
@@ -46,7 +47,14 @@ fn sums(session: &Session<'_>, page: &mut Markup) {
         Step::Statement(row, _) => Some(*row),
         Step::Login(_) | Step::Event(_) => None,
     });
-    let [mut all, mut allowed, mut masked, mut refused, mut failed, mut open] = [0_u32; 6];
+    let [
+        mut all,
+        mut allowed,
+        mut masked,
+        mut refused,
+        mut failed,
+        mut open,
+    ] = [0_u32; 6];
     for row in statements {
         all += 1;
         match row.text("decision") {
@@ -81,13 +89,35 @@ fn notes(session: &Session<'_>, page: &mut Markup) {
     };
     let is = |column, word| row.text(column) == Some(word);
     for (holds, note) in [
-        (is("enforcement", "advisory"), "<p class=\"note\"><b>Advisory:</b> the session's user could become root and take the redirection away; the record may lack what it did then.</p>\n"),
-        (is("mode", "observe"), "<p class=\"note\"><b>Observe mode:</b> nothing was refused; verdicts say what would have been.</p>\n"),
-        (is("recording_mode", "best_effort"), "<p class=\"note\"><b>Best effort:</b> rows may be missing; gaps are events.</p>\n"),
-        (is("ci_facts", "claimed"), "<p class=\"note\"><b>Claimed:</b> the facts of the job are what the caller's environment said; no token showed them.</p>\n"),
-        (row.is("same_uid"), "<p class=\"note\"><b>Same user:</b> the command could read or mint its job's tokens.</p>\n"),
-        (row.int("closed_at").is_none(), "<p class=\"note\"><b>Open:</b> the session's end is not in the record.</p>\n"),
-        (row.int("integrity_flags").is_some_and(|flags| flags & 1 == 1), "<p class=\"note\"><b>Recovered:</b> rows of this session were recovered after a crash.</p>\n"),
+        (
+            is("enforcement", "advisory"),
+            "<p class=\"note\"><b>Advisory:</b> the session's user could become root and take the redirection away; the record may lack what it did then.</p>\n",
+        ),
+        (
+            is("mode", "observe"),
+            "<p class=\"note\"><b>Observe mode:</b> nothing was refused; verdicts say what would have been.</p>\n",
+        ),
+        (
+            is("recording_mode", "best_effort"),
+            "<p class=\"note\"><b>Best effort:</b> rows may be missing; gaps are events.</p>\n",
+        ),
+        (
+            is("ci_facts", "claimed"),
+            "<p class=\"note\"><b>Claimed:</b> the facts of the job are what the caller's environment said; no token showed them.</p>\n",
+        ),
+        (
+            row.is("same_uid"),
+            "<p class=\"note\"><b>Same user:</b> the command could read or mint its job's tokens.</p>\n",
+        ),
+        (
+            row.int("closed_at").is_none(),
+            "<p class=\"note\"><b>Open:</b> the session's end is not in the record.</p>\n",
+        ),
+        (
+            row.int("integrity_flags")
+                .is_some_and(|flags| flags & 1 == 1),
+            "<p class=\"note\"><b>Recovered:</b> rows of this session were recovered after a crash.</p>\n",
+        ),
     ] {
         if holds {
             page.raw(note);
@@ -96,24 +126,32 @@ fn notes(session: &Session<'_>, page: &mut Markup) {
 }
 
 fn identity(session: &Session<'_>, row: &Entry, page: &mut Markup) {
-    maybe(row, page, &[
-        ("Subject", "idp_subject"),
-        ("Issuer", "idp_issuer"),
-        ("Protocol", "idp_protocol"),
-        ("Kind", "principal_type"),
-        ("Shown as", "user_display"),
-    ]);
+    maybe(
+        row,
+        page,
+        &[
+            ("Subject", "idp_subject"),
+            ("Issuer", "idp_issuer"),
+            ("Protocol", "idp_protocol"),
+            ("Kind", "principal_type"),
+            ("Shown as", "user_display"),
+        ],
+    );
     if let Some(groups) = groups(session.shown().as_ref()) {
         page.fact("Groups", &groups.join(", "));
     }
-    maybe(row, page, &[
-        ("Host user", "user"),
-        ("Host uid", "uid"),
-        ("Started by", "caller_user"),
-        ("Agent", "agent_name"),
-        ("Agent version", "agent_version"),
-        ("Agent session", "agent_session_id"),
-    ]);
+    maybe(
+        row,
+        page,
+        &[
+            ("Host user", "user"),
+            ("Host uid", "uid"),
+            ("Started by", "caller_user"),
+            ("Agent", "agent_name"),
+            ("Agent version", "agent_version"),
+            ("Agent session", "agent_session_id"),
+        ],
+    );
     for label in row.get("labels").as_list().unwrap_or_default() {
         let [name, value] = [0, 1].map(|part| label.member(part).as_text().unwrap_or_default());
         page.fact(&format!("Label {name}"), &format!("{value} (not verified)"));
@@ -137,27 +175,31 @@ fn job(row: &Entry, page: &mut Markup) {
 }
 
 fn circumstances(row: &Entry, page: &mut Markup) {
-    maybe(row, page, &[
-        ("Opened", "opened_at"),
-        ("Closed", "closed_at"),
-        ("Close reason", "close_reason"),
-        ("Command", "root_exe"),
-        ("Process", "root_pid"),
-        ("Host", "host_id"),
-        ("Mode", "mode"),
-        ("Enforcement", "enforcement"),
-        ("Recording", "recording_mode"),
-        ("Icecore", "proxy_version"),
-        ("Chain", "chain_id"),
-        ("Policies", "policy_bundle_sha256"),
-    ]);
+    maybe(
+        row,
+        page,
+        &[
+            ("Opened", "opened_at"),
+            ("Closed", "closed_at"),
+            ("Close reason", "close_reason"),
+            ("Command", "root_exe"),
+            ("Process", "root_pid"),
+            ("Host", "host_id"),
+            ("Mode", "mode"),
+            ("Enforcement", "enforcement"),
+            ("Recording", "recording_mode"),
+            ("Icecore", "proxy_version"),
+            ("Chain", "chain_id"),
+            ("Policies", "policy_bundle_sha256"),
+        ],
+    );
 }
 
 /// Writes the columns that hold something.
 pub(super) fn maybe(row: &Entry, page: &mut Markup, columns: &[(&str, &str)]) {
     for (name, column) in columns {
         let value = match row.get(column) {
-            Value::Int(at) if column.ends_with("_at") => time(*at),
+            Value::Int(at) if is_time(row, column) => time(*at),
             Value::Int(number) => number.to_string(),
             Value::Text(text) => text.clone(),
             Value::Bytes(bytes) => hex(bytes),
@@ -167,4 +209,9 @@ pub(super) fn maybe(row: &Entry, page: &mut Markup, columns: &[(&str, &str)]) {
         };
         page.fact(name, &value);
     }
+}
+
+fn is_time(row: &Entry, column: &str) -> bool {
+    let mut columns = row.table.columns();
+    columns.any(|one| one.name == column && one.kind == Type::Time)
 }

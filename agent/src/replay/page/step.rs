@@ -23,10 +23,15 @@ const BEGIN_MAX_CHARS: usize = 120;
 
 /// Writes a statement's line in the list of them.
 pub(super) fn index_row(number: u32, row: &Entry, text: Option<&Entry>, page: &mut Markup) {
-    page.raw("<tr><td class=\"n\"><a href=\"#s").number(number).raw("\">").number(number);
+    page.raw("<tr><td class=\"n\"><a href=\"#s")
+        .number(number)
+        .raw("\">")
+        .number(number);
     page.raw("</a></td><td>");
     badge(row, page);
-    let sql = text.and_then(|text| text.text("sql_text")).unwrap_or("(text not in this store)");
+    let sql = text
+        .and_then(|text| text.text("sql_text"))
+        .unwrap_or("(text not in this store)");
     let begin: String = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     let (begin, rest) = cut(&begin, BEGIN_MAX_CHARS);
     page.element("</td><td class=\"q\">", begin, "");
@@ -60,7 +65,11 @@ pub(super) fn step(
             badge(row, page);
             page.element("<h3>", row.text("sql_kind").unwrap_or("?"), "</h3><span>")
                 .text(row.text("status").unwrap_or("?"))
-                .element("", &outcome(row), "</span></summary>\n<div class=\"body\">\n");
+                .element(
+                    "",
+                    &outcome(row),
+                    "</span></summary>\n<div class=\"body\">\n",
+                );
             statement(row, *text, beside, page);
             result(row, rows, page);
             facts(row, page);
@@ -96,8 +105,16 @@ fn badge(row: &Entry, page: &mut Markup) {
 fn statement(row: &Entry, text: Option<&Entry>, beside: &Beside<'_>, page: &mut Markup) {
     if let Some((link, prompt)) = beside.prompt(row) {
         let text = prompt.and_then(|prompt| prompt.text("text"));
-        page.element("<p>Prompt, grade <b>", link.text("grade").unwrap_or("?"), "</b></p>\n")
-            .element("<blockquote>", text.unwrap_or("(text not in this store)"), "</blockquote>\n");
+        page.element(
+            "<p>Prompt, grade <b>",
+            link.text("grade").unwrap_or("?"),
+            "</b></p>\n",
+        )
+        .element(
+            "<blockquote>",
+            text.unwrap_or("(text not in this store)"),
+            "</blockquote>\n",
+        );
     }
     match text.and_then(|text| text.text("sql_text")) {
         Some(sql) => long(sql, "<pre><code>", "</code></pre>\n", page),
@@ -158,19 +175,30 @@ fn result(row: &Entry, shown: &ShownRows<'_>, page: &mut Markup) {
         Ok(Some(rows)) => rows,
         Ok(None) => return,
         Err(error) => {
-            page.element("<p class=\"note\">The rows cannot be read: ", &error.to_string(), "</p>\n");
+            page.element(
+                "<p class=\"note\">The rows cannot be read: ",
+                &error.to_string(),
+                "</p>\n",
+            );
             return;
         }
     };
     let (open, rest) = cells.split_at(cells.len().min(OPEN_MAX_ROWS));
-    page.raw("<p>Rows as they were delivered: ").number(cells.len() as u64);
-    if row.int("rows_returned").is_some_and(|all| all > i64::try_from(cells.len()).unwrap_or(i64::MAX)) {
-        page.raw(" of ").number(row.int("rows_returned").unwrap_or_default());
+    page.raw("<p>Rows as they were delivered: ")
+        .number(cells.len() as u64);
+    if row
+        .int("rows_returned")
+        .is_some_and(|all| all > i64::try_from(cells.len()).unwrap_or(i64::MAX))
+    {
+        page.raw(" of ")
+            .number(row.int("rows_returned").unwrap_or_default());
     }
     page.raw("</p>\n");
     table(&names, open, page);
     if !rest.is_empty() {
-        page.raw("<details class=\"more\"><summary>").number(rest.len() as u64).raw(" more rows</summary>");
+        page.raw("<details class=\"more\"><summary>")
+            .number(rest.len() as u64)
+            .raw(" more rows</summary>");
         table(&names, rest, page);
         page.raw("</details>\n");
     }
@@ -204,16 +232,20 @@ fn facts(row: &Entry, page: &mut Markup) {
             page.fact(word, &after(at, started_us));
         }
     }
-    maybe(row, page, &[
-        ("Program", "exe"),
-        ("Process", "pid"),
-        ("Query id", "query_id"),
-        ("Role", "role_ctx"),
-        ("Database", "database_ctx"),
-        ("Schema", "schema_ctx"),
-        ("Not understood", "parse_error"),
-        ("Statement", "statement_id"),
-    ]);
+    maybe(
+        row,
+        page,
+        &[
+            ("Program", "exe"),
+            ("Process", "pid"),
+            ("Query id", "query_id"),
+            ("Role", "role_ctx"),
+            ("Database", "database_ctx"),
+            ("Schema", "schema_ctx"),
+            ("Not understood", "parse_error"),
+            ("Statement", "statement_id"),
+        ],
+    );
     if row.text("policy_mode") == Some("observe") {
         page.fact("Mode", "observe: the decision was recorded and not made");
     }
@@ -226,21 +258,29 @@ fn login(row: &Entry, place: (u32, &str), page: &mut Markup) {
     let text = |column| row.text(column).unwrap_or("?");
     page.element("<span>login to <b>", text("account"), "</b> as <b>")
         .element("", text("sf_user"), "</b>, role <b>")
-        .element("", text("sf_role"), "</b></span></summary>\n<div class=\"body\"><dl>\n");
-    maybe(row, page, &[
-        ("Principal", "principal"),
-        ("Kind", "principal_type"),
-        ("Credential", "auth_injected"),
-        ("From", "credential_ref"),
-        ("Secondary roles", "secondary_roles"),
-        ("Driver", "client_app"),
-        ("Driver version", "client_version"),
-        ("Snowflake session", "sf_session_id"),
-        ("Opened", "opened_at"),
-        ("Closed", "closed_at"),
-        ("Close reason", "close_reason"),
-        ("Login", "login_id"),
-    ]);
+        .element(
+            "",
+            text("sf_role"),
+            "</b></span></summary>\n<div class=\"body\"><dl>\n",
+        );
+    maybe(
+        row,
+        page,
+        &[
+            ("Principal", "principal"),
+            ("Kind", "principal_type"),
+            ("Credential", "auth_injected"),
+            ("From", "credential_ref"),
+            ("Secondary roles", "secondary_roles"),
+            ("Driver", "client_app"),
+            ("Driver version", "client_version"),
+            ("Snowflake session", "sf_session_id"),
+            ("Opened", "opened_at"),
+            ("Closed", "closed_at"),
+            ("Close reason", "close_reason"),
+            ("Login", "login_id"),
+        ],
+    );
     page.raw("</dl></div>\n</details>\n");
 }
 
@@ -261,7 +301,11 @@ fn event(row: &Entry, place: (u32, &str), page: &mut Markup) {
         page.element("<pre>", &format!("{detail:#}"), "</pre>");
     }
     page.raw("<dl>\n");
-    maybe(row, page, &[("Host", "dst_host"), ("At", "ts"), ("Record", "record_id")]);
+    maybe(
+        row,
+        page,
+        &[("Host", "dst_host"), ("At", "ts"), ("Record", "record_id")],
+    );
     page.raw("</dl></div>\n</details>\n");
 }
 
@@ -280,6 +324,9 @@ pub(super) fn long(text: &str, open: &'static str, close: &'static str, page: &m
 
 /// Splits a text behind so many characters.
 fn cut(text: &str, chars: usize) -> (&str, &str) {
-    let end = text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
+    let end = text
+        .char_indices()
+        .nth(chars)
+        .map_or(text.len(), |(at, _)| at);
     text.split_at_checked(end).unwrap_or((text, ""))
 }

@@ -1,9 +1,9 @@
 //! What a page may hold of what an agent wrote.
 
 use super::*;
+use crate::id::SessionId;
 use crate::replay::tests::{HOSTILE, SESSION, recorded};
 use crate::replay::{Archive, session};
-use crate::id::SessionId;
 
 fn told(archive: &Archive) -> String {
     let id = SessionId::from_bytes(SESSION).to_string();
@@ -22,7 +22,16 @@ fn a_page_loads_and_runs_nothing_but_its_own() {
     let rest = without_own(&page);
     assert_eq!(rest.matches("<script>").count(), 1, "{rest}");
     assert_eq!(rest.matches("<style>").count(), 1, "{rest}");
-    for never in [" src=", "<link", "<img", "url(", "@import", "javascript:", " style=", " onload="] {
+    for never in [
+        " src=",
+        "<link",
+        "<img",
+        "url(",
+        "@import",
+        "javascript:",
+        " style=",
+        " onload=",
+    ] {
         assert!(!rest.contains(never), "{never}: {rest}");
     }
     let policy = "default-src &#39;none&#39;; style-src &#39;sha256-";
@@ -38,7 +47,9 @@ fn what_an_agent_wrote_is_text() {
     let page = told(&archive);
     let shown = crate::replay::html_text(HOSTILE);
     assert!(page.contains(&shown), "{page}");
-    let own = page.chars().filter(|one| one.is_control() && !matches!(one, '\n' | '\t'));
+    let own = page
+        .chars()
+        .filter(|one| one.is_control() && !matches!(one, '\n' | '\t'));
     assert_eq!(own.count(), 0);
     assert!(!page.contains('\u{202e}'));
 }
@@ -56,5 +67,9 @@ fn a_long_text_is_whole_and_mostly_folded() {
     step::long(&text, "<pre>", "</pre>", &mut markup);
     let html = markup.finish();
     assert_eq!(html.matches('\u{96ea}').count(), 20_000);
-    assert!(html.contains("<details class=\"more\"><summary>the other 42000 bytes"), "{}", &html[..80]);
+    assert!(
+        html.contains("<details class=\"more\"><summary>the other 42000 bytes"),
+        "{}",
+        &html[..80]
+    );
 }

@@ -12,9 +12,14 @@ pub(super) fn login(row: &Entry, place: &str, lines: &mut Lines) {
     let (account, user) = (or_unknown(row, "account"), or_unknown(row, "sf_user"));
     let role = or_unknown(row, "sf_role");
     let word = lines.paint.strong("login  ");
-    lines.push(&format!("{place}  {word}  {account} as {user}, role {role}"));
+    lines.push(&format!(
+        "{place}  {word}  {account} as {user}, role {role}"
+    ));
     if let (Some(app), Some(version)) = (row.text("client_app"), row.text("client_version")) {
-        lines.put("client", &format!("{} {}", terminal(app), terminal(version)));
+        lines.put(
+            "client",
+            &format!("{} {}", terminal(app), terminal(version)),
+        );
     }
     for (name, column) in [
         ("credential", "auth_injected"),

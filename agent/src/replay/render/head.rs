@@ -80,7 +80,10 @@ fn identity(session: &Session<'_>, row: &Entry, lines: &mut Lines) {
         let kind = or_unknown(row, "principal_type");
         lines.put("subject", &format!("{} ({kind})", terminal(subject)));
         let by = or_unknown(row, "idp_protocol");
-        lines.put("issuer", &format!("{}, {by}", or_unknown(row, "idp_issuer")));
+        lines.put(
+            "issuer",
+            &format!("{}, {by}", or_unknown(row, "idp_issuer")),
+        );
         if let Some(groups) = groups(session.shown().as_ref()) {
             lines.say("groups", &groups.join(", "));
         }
@@ -120,10 +123,7 @@ fn host(row: &Entry, lines: &mut Lines) {
     let pid = row
         .int("root_pid")
         .map_or_else(String::new, |pid| format!(" (pid {pid})"));
-    lines.put(
-        "command",
-        &format!("{}{pid}", or_unknown(row, "root_exe")),
-    );
+    lines.put("command", &format!("{}{pid}", or_unknown(row, "root_exe")));
     lines.put("host", &or_unknown(row, "host_id"));
 }
 

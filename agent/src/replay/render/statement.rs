@@ -81,7 +81,11 @@ pub(super) fn statement(
         lines.put("error", &error);
     }
     for file in beside.transfers(row) {
-        let state = if file.is("is_complete") { "" } else { ", broken off" };
+        let state = if file.is("is_complete") {
+            ""
+        } else {
+            ", broken off"
+        };
         let (way, name) = (or_unknown(file, "direction"), or_unknown(file, "file"));
         let bytes = file.int("bytes_plain").unwrap_or_default();
         lines.put("file", &format!("{way} {name}, {bytes} bytes{state}"));
