@@ -26,10 +26,12 @@ mod policy;
 mod login;
 mod output;
 mod reading;
+mod reconcile;
 pub mod replay;
 mod run;
 pub mod sessions;
 mod socket;
+mod span;
 mod tell;
 mod version;
 
@@ -110,6 +112,7 @@ In the order of use:
   icecore sessions                     lists what ran
   icecore replay 0199a3                tells one session, step by step
   icecore duckdb | duckdb              asks questions over all sessions
+  icecore reconcile --queries q.csv    lists what went around it, by Snowflake's own history
   icecore detach                       takes it all out of the kernel again
 
 `icecore COMMAND --help` says more of each.
@@ -129,6 +132,7 @@ enum Command {
     Sessions(sessions::Args),
     Replay(replay::Args),
     Duckdb(duckdb::Args),
+    Reconcile(reconcile::Args),
     Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
@@ -166,6 +170,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Sessions(args)) => sessions::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Duckdb(args)) => duckdb::run(args),
+        Some(Command::Reconcile(args)) => reconcile::run(&args),
         Some(Command::Proxy) => {
             crate::log::start();
             crate::proxy::run()

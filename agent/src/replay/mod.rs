@@ -7,6 +7,7 @@ mod beside;
 mod escape;
 mod json;
 mod page;
+pub mod reconcile;
 mod render;
 mod rows;
 mod steps;

@@ -23,7 +23,7 @@ fn at(second: u32) -> Option<DateTime<Utc>> {
     Some(format!("2026-01-02T03:04:{second:02}.5Z").parse().unwrap())
 }
 
-fn settings(dir: &TempDir) -> Settings {
+pub(super) fn settings(dir: &TempDir) -> Settings {
     Settings {
         org: "default".into(),
         host_id: "host".into(),
@@ -41,7 +41,7 @@ fn settings(dir: &TempDir) -> Settings {
     }
 }
 
-fn session_row(phase: Phase) -> SessionRow {
+pub(super) fn session_row(phase: Phase) -> SessionRow {
     SessionRow {
         session_id: Some(SessionId::from_bytes(SESSION)),
         phase,

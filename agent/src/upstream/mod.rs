@@ -8,6 +8,7 @@ mod credential;
 mod file;
 mod kept;
 mod login;
+mod own_text;
 mod query;
 mod resolve;
 mod standing;
@@ -31,6 +32,7 @@ pub use file::{
 };
 pub use kept::KeptLogin;
 pub use login::{CredentialUsed, Login, LoginOutcome, RenewalOutcome};
+pub use own_text::is_own;
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 pub use standing::{Standing, Unlike};

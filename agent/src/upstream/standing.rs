@@ -16,10 +16,10 @@ use crate::snowflake::json::Object;
 /// One round trip, and no warehouse: Snowflake answers it from what it knows of the session.
 ///
 /// The comment tells whoever reads the account's query history where it comes from.
-const LOOK: &str = "/* icecore login check */ select current_user(), current_role(), current_secondary_roles(), current_warehouse()";
+pub(super) const LOOK: &str = "/* icecore login check */ select current_user(), current_role(), current_secondary_roles(), current_warehouse()";
 
 /// Sent only if the login still has secondary roles.
-const SWITCH_OFF: &str = "/* icecore login check */ use secondary roles none";
+pub(super) const SWITCH_OFF: &str = "/* icecore login check */ use secondary roles none";
 
 /// What a login may do.
 #[derive(Clone, Debug, PartialEq, Eq)]

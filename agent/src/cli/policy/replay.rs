@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime};
 use serde_json::{Value, json};
 
 use super::given::{Policies, read_catalogue};
@@ -13,6 +12,7 @@ use super::test::counted;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::reading::{Source, finish};
+use crate::cli::span::Span;
 use crate::policy::Verdict;
 use crate::record::entry::Entry;
 use crate::replay::{
@@ -39,13 +39,8 @@ pub(super) struct Args {
     #[command(flatten)]
     source: Source,
 
-    /// Judges what began on this day or at this time, or later (`2026-11-01`, or RFC 3339)
-    #[arg(long, value_name = "D", value_parser = begin_of)]
-    from: Option<i64>,
-
-    /// Judges what began on this day, before this time, or earlier
-    #[arg(long, value_name = "D", value_parser = end_of)]
-    to: Option<i64>,
+    #[command(flatten)]
+    span: Span,
 
     /// Judges the statements of one session, or of those whose ids begin so
     #[arg(long, value_name = "ID")]
@@ -58,29 +53,6 @@ pub(super) struct Args {
     /// Prints one JSON document
     #[arg(long)]
     json: bool,
-}
-
-/// Reads a day's beginning, or a time, in microseconds since 1970.
-fn begin_of(text: &str) -> Result<i64, String> {
-    moment(text, 0)
-}
-
-/// Reads a day's end, or a time.
-fn end_of(text: &str) -> Result<i64, String> {
-    moment(text, 1)
-}
-
-fn moment(text: &str, days: u64) -> Result<i64, String> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.timestamp_micros());
-    }
-    let day: Option<NaiveDate> = text.parse().ok();
-    let day = day.and_then(|day| day.checked_add_days(Days::new(days)));
-    day.map(|day| day.and_time(NaiveTime::MIN).and_utc().timestamp_micros())
-        .ok_or_else(|| {
-            "expected a day such as 2026-11-01 or a time of RFC 3339 (in UTC: 2026-11-01T08:00:00Z)"
-                .to_owned()
-        })
 }
 
 /// Judges what was recorded and says what differs.
@@ -108,9 +80,7 @@ struct Counts {
 }
 
 fn replay(args: &Args) -> Result<Result<Exit, ReadError>, Failure> {
-    if let (Some(from), Some(to)) = (args.from, args.to)
-        && from >= to
-    {
+    if !args.span.is_any() {
         let text = "expected --from to be earlier than --to, found a range without any time";
         return Err(Failure::text(Exit::Usage, text));
     }
@@ -133,8 +103,8 @@ fn replay(args: &Args) -> Result<Result<Exit, ReadError>, Failure> {
         return Err(Failure::text(Exit::Usage, text));
     }
     let wanted = Wanted {
-        from_us: args.from,
-        to_us: args.to,
+        from_us: args.span.from,
+        to_us: args.span.to,
         session: args.session.as_deref(),
     };
     let records = Records::of(&archive, wanted);

@@ -6,6 +6,8 @@
 mod rows;
 mod sql;
 
+pub(super) use sql::samples;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

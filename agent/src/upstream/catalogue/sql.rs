@@ -61,6 +61,17 @@ pub(super) fn tags(canary: &TagCanary, paths: &[Path]) -> String {
     format!("{COMMENT} {}", each.join(" union all "))
 }
 
+/// Gives one of each question, for whoever must know them again.
+pub(in crate::upstream) fn samples() -> [String; 2] {
+    let canary = TagCanary {
+        table: ["D", "S", "C"].map(str::to_owned),
+        column: String::new(),
+        tag: String::new(),
+    };
+    let path = Path::new(["D", "S", "T"].map(str::to_owned).to_vec());
+    [relations("D", &[("S", "T")]), tags(&canary, &[path])]
+}
+
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

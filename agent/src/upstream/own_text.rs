@@ -1,0 +1,71 @@
+//! How statements of Icecore's own are told from others in an account's query history. Pure.
+//!
+//! A comment says where they come from, and anybody can write one: a statement is Icecore's own only if all of it but its
+//! names is what Icecore sends. Those read what an account says of itself and no table, so that whoever writes one gets
+//! nothing by it.
+
+use regex::Regex;
+
+use super::catalogue;
+use super::standing::{LOOK, SWITCH_OFF};
+
+/// Tells whether a text is one that Icecore sends by itself, whatever names it asks for.
+#[must_use]
+pub fn is_own(sql: &str) -> bool {
+    let sql = sql.trim();
+    if sql == LOOK || sql == SWITCH_OFF {
+        return true;
+    }
+    let own: Vec<String> = catalogue::samples()
+        .iter()
+        .flat_map(|sql| parts(sql))
+        .collect();
+    let parts = parts(sql);
+    !parts.is_empty() && parts.iter().all(|part| own.contains(part))
+}
+
+/// Gives the parts of a union, with `?` for literals and quoted names, and one pair for each list of pairs.
+///
+/// A text in which a quote does not end, or with a comment besides the first, has no own parts: it stays as it is.
+fn parts(sql: &str) -> Vec<String> {
+    // A literal as Icecore writes it: a backslash or a quote inside stands twice.
+    let quoted = Regex::new(r#"'(?:[^'\\]|''|\\\\)*'|"(?:[^"]|"")*""#);
+    let pairs = Regex::new(r"\(\?, \?\)(?:, \(\?, \?\))+");
+    let (Ok(quoted), Ok(pairs)) = (quoted, pairs) else {
+        return Vec::new();
+    };
+    let sql = quoted.replace_all(sql, "?");
+    let sql = pairs.replace_all(&sql, "(?, ?)");
+    sql.split(" union all ").map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_icecore_sends_is_its_own() {
+        assert!(is_own(LOOK) && is_own(SWITCH_OFF));
+        for sql in catalogue::samples() {
+            assert!(is_own(&sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_so_is_not() {
+        let samples = catalogue::samples();
+        for sql in [
+            "/* icecore catalogue */ select * from customers".to_owned(),
+            "/* icecore login check */ drop table orders".to_owned(),
+            format!(
+                "{} union all select 'x', name, mail, null, null, 0 from customers",
+                samples[0]
+            ),
+            samples[0].replace("information_schema.tables", "public.customers"),
+            samples[0].replace("order by place", "order by place; drop table orders"),
+            String::new(),
+        ] {
+            assert!(!is_own(&sql), "{sql}");
+        }
+    }
+}
