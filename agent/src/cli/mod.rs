@@ -19,6 +19,7 @@ mod connect;
 mod daemon;
 mod detach;
 pub mod duckdb;
+mod evidence;
 mod failure;
 mod flush;
 mod granted;
@@ -111,6 +112,7 @@ In the order of use:
   icecore flush                        hands what has just happened to the store
   icecore sessions                     lists what ran
   icecore replay 0199a3                tells one session, step by step
+  icecore evidence 0199a3 -o s.zip     packs one session for an auditor
   icecore duckdb | duckdb              asks questions over all sessions
   icecore reconcile --queries q.csv    lists what went around it, by Snowflake's own history
   icecore detach                       takes it all out of the kernel again
@@ -131,6 +133,7 @@ enum Command {
     Flush(flush::Args),
     Sessions(sessions::Args),
     Replay(replay::Args),
+    Evidence(evidence::Args),
     Duckdb(duckdb::Args),
     Reconcile(reconcile::Args),
     Detach(detach::Args),
@@ -169,6 +172,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Flush(args)) => flush::run(&args),
         Some(Command::Sessions(args)) => sessions::run(args),
         Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Evidence(args)) => evidence::run(&args),
         Some(Command::Duckdb(args)) => duckdb::run(args),
         Some(Command::Reconcile(args)) => reconcile::run(&args),
         Some(Command::Proxy) => {

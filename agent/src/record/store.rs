@@ -158,6 +158,20 @@ impl Store {
         Ok(listing)
     }
 
+    /// Reads what stands below a folder, whatever it is.
+    pub(crate) fn below(&self, folder: &str) -> Result<Vec<(String, Bytes)>, RecordError> {
+        let folder = ObjectPath::parse(folder).map_err(|error| self.refused(error))?;
+        let items: Vec<_> = (self.runtime).block_on(self.objects.list(Some(&folder)).collect());
+        let read = |item: Result<object_store::ObjectMeta, Error>| {
+            let location = item?.location;
+            Ok((location.to_string(), self.get(&location)?))
+        };
+        let items = items.into_iter().map(read);
+        items
+            .collect::<Result<_, Error>>()
+            .map_err(|error| self.refused(error))
+    }
+
     fn look(&self, location: &ObjectPath) -> Result<Found, String> {
         let key = Key::parse(location.as_ref()).ok_or("its name is not of the record's layout")?;
         let bytes = self.get(location).map_err(|error| error.to_string())?;

@@ -5,6 +5,7 @@ mod archive;
 mod asker;
 mod beside;
 mod escape;
+mod evidence;
 mod json;
 mod page;
 pub mod reconcile;
@@ -23,6 +24,7 @@ pub use escape::{
     csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,
     workflow_property,
 };
+pub use evidence::{Packed, evidence};
 pub(crate) use json::time;
 pub use page::page;
 pub use render::{Paint, Told};

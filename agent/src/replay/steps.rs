@@ -47,6 +47,11 @@ impl<'a> Step<'a> {
 }
 
 impl Session<'_> {
+    /// Says why a statement's text cannot be shown.
+    pub(super) fn no_text(&self) -> &'static str {
+        "text not in this store"
+    }
+
     /// Gives what the token showed by which its principal is known; none for a user of the host.
     pub(super) fn shown(&self) -> Option<Json> {
         let events = self.steps.iter().filter_map(|step| match step {

@@ -31,6 +31,8 @@ mod every_byte;
 #[cfg(test)]
 mod every_type;
 #[cfg(test)]
+mod faces;
+#[cfg(test)]
 mod granted;
 #[cfg(test)]
 mod grants;
@@ -74,6 +76,8 @@ mod rare_types;
 mod raw;
 #[cfg(test)]
 mod recorded;
+#[cfg(test)]
+mod reconciled;
 #[cfg(test)]
 mod red;
 #[cfg(test)]

@@ -81,7 +81,7 @@ fn steps(session: &Session<'_>, rows: &ShownRows<'_>, page: &mut Markup) {
         .raw("<span id=\"count\" role=\"status\"></span></div>\n");
     let began_us = began_us(session);
     for (number, step) in (1_u32..).zip(&session.steps) {
-        step::step((number, step), began_us, &session.beside, rows, page);
+        step::step((number, step), began_us, session, rows, page);
     }
     if session.steps.is_empty() {
         page.raw("<p>Nothing was recorded but the session itself.</p>\n");

@@ -5,12 +5,11 @@ use serde_json::Value as Json;
 use super::head::maybe;
 use super::markup::Markup;
 use crate::record::entry::Entry;
-use crate::replay::beside::Beside;
 use crate::replay::json::time;
 use crate::replay::render::event::{refusal, severity_word};
 use crate::replay::render::statement::{STEPS, after, masks, outcome, rules};
 use crate::replay::rows::{Rows, ShownRows};
-use crate::replay::steps::Step;
+use crate::replay::steps::{Session, Step};
 
 /// Longest part of a text that is open on the page, in characters; the rest is there to unfold.
 const OPEN_MAX_CHARS: usize = 6000;
@@ -46,7 +45,7 @@ pub(super) fn index_row(number: u32, row: &Entry, text: Option<&Entry>, page: &m
 pub(super) fn step(
     (number, step): (u32, &Step<'_>),
     began_us: i64,
-    beside: &Beside<'_>,
+    session: &Session<'_>,
     rows: &ShownRows<'_>,
     page: &mut Markup,
 ) {
@@ -70,7 +69,7 @@ pub(super) fn step(
                     &outcome(row),
                     "</span></summary>\n<div class=\"body\">\n",
                 );
-            statement(row, *text, beside, page);
+            statement(row, *text, session, page);
             result(row, rows, page);
             facts(row, page);
             page.raw("</div>\n</details>\n");
@@ -102,7 +101,8 @@ fn badge(row: &Entry, page: &mut Markup) {
     page.element(open, word, "</span>");
 }
 
-fn statement(row: &Entry, text: Option<&Entry>, beside: &Beside<'_>, page: &mut Markup) {
+fn statement(row: &Entry, text: Option<&Entry>, session: &Session<'_>, page: &mut Markup) {
+    let beside = &session.beside;
     if let Some((link, prompt)) = beside.prompt(row) {
         let text = prompt.and_then(|prompt| prompt.text("text"));
         page.element(
@@ -118,7 +118,7 @@ fn statement(row: &Entry, text: Option<&Entry>, beside: &Beside<'_>, page: &mut 
     }
     match text.and_then(|text| text.text("sql_text")) {
         Some(sql) => long(sql, "<pre><code>", "</code></pre>\n", page),
-        None => drop(page.raw("<p>The statement's text is not in this store.</p>\n")),
+        None => drop(page.element("<p>", session.no_text(), "</p>\n")),
     }
     for (column, name) in [("rewritten_sql", "Sent instead"), ("binds", "Binds")] {
         if let Some(value) = text.and_then(|text| text.text(column)) {
@@ -162,7 +162,7 @@ fn statement(row: &Entry, text: Option<&Entry>, beside: &Beside<'_>, page: &mut 
         page.element("<p>file ", text("direction"), " <code>")
             .element("", text("file"), "</code>, ")
             .number(file.int("bytes_plain").unwrap_or_default())
-            .raw(if file.is("is_complete") {
+            .raw(if !file.get("sha256").is_null() {
                 " bytes</p>\n"
             } else {
                 " bytes, broken off</p>\n"

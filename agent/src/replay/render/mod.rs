@@ -55,8 +55,7 @@ impl Told<'_> {
         match step {
             Step::Login(login) => event::login(login, &place, &mut lines),
             Step::Statement(statement, text) => {
-                let beside = &self.session.beside;
-                statement::statement((statement, *text), beside, &place, &mut lines);
+                statement::statement((statement, *text), self.session, &place, &mut lines);
                 statement::rows(statement, self.rows, &mut lines);
             }
             Step::Event(event) => event::event(event, &place, &mut lines),

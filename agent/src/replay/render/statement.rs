@@ -7,6 +7,7 @@ use crate::replay::beside::Beside;
 use crate::replay::escape::terminal;
 use crate::replay::json::time;
 use crate::replay::rows::{Rows, ShownRows};
+use crate::replay::steps::Session;
 
 /// When each step of a statement was over: column and word.
 pub(in crate::replay) const STEPS: [(&str, &str); 4] = [
@@ -19,10 +20,11 @@ pub(in crate::replay) const STEPS: [(&str, &str); 4] = [
 /// Tells a statement; `place` is its number and when it began.
 pub(super) fn statement(
     (row, text): (&Entry, Option<&Entry>),
-    beside: &Beside<'_>,
+    session: &Session<'_>,
     place: &str,
     lines: &mut Lines,
 ) {
+    let beside = &session.beside;
     let verdict = lines
         .paint
         .verdict(&format!("{:<7}", or_unknown(row, "decision")));
@@ -37,7 +39,7 @@ pub(super) fn statement(
                 lines.push(&format!("    | {part}"));
             }
         }
-        None => lines.push("    (text not in this store)"),
+        None => lines.push(&format!("    ({})", session.no_text())),
     }
     if let Some(sql) = text.and_then(|text| text.text("rewritten_sql")) {
         lines.say("sent instead", sql);
@@ -81,11 +83,8 @@ pub(super) fn statement(
         lines.put("error", &error);
     }
     for file in beside.transfers(row) {
-        let state = if file.is("is_complete") {
-            ""
-        } else {
-            ", broken off"
-        };
+        let is_whole = !file.get("sha256").is_null();
+        let state = if is_whole { "" } else { ", broken off" };
         let (way, name) = (or_unknown(file, "direction"), or_unknown(file, "file"));
         let bytes = file.int("bytes_plain").unwrap_or_default();
         lines.put("file", &format!("{way} {name}, {bytes} bytes{state}"));

@@ -1,0 +1,75 @@
+//! One session as a pack that an auditor can keep and check: its page, the objects that hold its rows, the documents of
+//! their chains. The same record gives the same bytes.
+
+mod objects;
+mod pack;
+mod readme;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::io::{Seek, Write};
+
+use super::archive::{Archive, ReadError};
+use super::escape::json;
+use super::page::page;
+use super::rows::ShownRows;
+use super::steps::Session;
+use objects::Objects;
+use pack::Pack;
+
+/// Checks what can be checked without icecore.
+const CHECK: &str = include_str!("check.py");
+
+/// What a pack came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// How many files are in it.
+    pub files: usize,
+    /// How many objects of the record.
+    pub objects: usize,
+    /// How many documents of chains.
+    pub documents: usize,
+    /// Other sessions whose rows stand in the same objects.
+    pub others: BTreeSet<String>,
+    /// What could not be put in, and why, one line each.
+    pub left_out: Vec<String>,
+}
+
+/// Writes a session's pack.
+///
+/// # Errors
+/// The pack cannot be written.
+pub fn evidence(
+    url: &str,
+    archive: &Archive,
+    session: &Session<'_>,
+    rows: &ShownRows<'_>,
+    out: impl Write + Seek,
+) -> Result<Packed, ReadError> {
+    let objects = Objects::of(archive, session.id);
+    let documents = objects.documents(url)?;
+    let mut packed = Packed {
+        objects: objects.rows.len() + objects.results.len(),
+        documents: documents.len(),
+        others: objects.others.clone(),
+        left_out: objects.left_out.clone(),
+        ..Packed::default()
+    };
+    let mut pack = Pack::new();
+    pack.add("session.html", page(session, rows).into_bytes());
+    let told = json(&format!("{:#}\n", session.to_json(rows)));
+    pack.add("session.json", told.into_bytes());
+    pack.add("check.py", CHECK.as_bytes().to_vec());
+    for (key, bytes) in objects.rows.iter().chain(&documents) {
+        pack.add(&format!("store/{key}"), bytes.to_vec());
+    }
+    for (key, bytes) in &objects.results {
+        pack.add(&format!("store/{key}"), bytes.clone());
+    }
+    let said = readme::readme(session, &packed);
+    pack.add("README.txt", said.into_bytes());
+    packed.files = pack.write(out)?;
+    Ok(packed)
+}

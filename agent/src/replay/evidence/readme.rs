@@ -1,0 +1,72 @@
+//! What a pack says of itself. Pure.
+
+use super::Packed;
+use crate::replay::escape::terminal;
+use crate::replay::steps::Session;
+
+/// Writes the text that stands first in a pack.
+pub(super) fn readme(session: &Session<'_>, packed: &Packed) -> String {
+    let mut text = format!(
+        "\
+Evidence of one session of Icecore
+==================================
+
+Session {}
+{} objects of the record, {} documents of its chains
+
+What is in here
+---------------
+session.html   what happened, to read and to print; loads nothing from a network
+session.json   the same for programs
+store/         a part of the record's store, byte for byte, under its own keys:
+               .../t0/, t1/, t2/   the Parquet objects that hold the session's rows
+               .../chains/         genesis, manifests, checkpoints and leaf hashes of their chains
+               .../evidence/       policies and config that were in force, by their SHA-256
+check.py       checks what can be checked without icecore
+SHA256SUMS     digests of all of these
+
+How to check it
+---------------
+1. That nothing in here was changed since the pack was made:
+       sha256sum -c SHA256SUMS
+   This says nothing of who made it. Take the SHA-256 of the zip file itself when it is handed over.
+2. That the objects are those that the chains vouch for, that the manifests follow each other, and that they are signed;
+   python3 and openssl are all that it needs:
+       python3 check.py INSTALLATION_KEY
+   INSTALLATION_KEY is the host's public key in base64, as it was pinned when the host was enrolled. Get it from where it
+   was pinned, never from this pack: without it, a chain that somebody made up looks as good as a true one.
+3. That the page shows what the objects hold, with icecore:
+       icecore replay {} --store file://$PWD/store --json
+   `icecore verify --store file://$PWD/store` checks the part of the record that is here, and says which objects of other
+   times are not.
+4. With DuckDB: select * from 'store/*/v1/t0/*/statements/*/*.parquet';
+
+What it does not prove
+----------------------
+That the host's recorder told the truth when it wrote; that it saw everything (`icecore reconcile` compares it with
+Snowflake's own history); anything after the last checkpoint that a witness has seen.
+",
+        terminal(session.id),
+        packed.objects,
+        packed.documents,
+        terminal(session.id),
+    );
+    if packed.documents == 0 {
+        text.push_str(
+            "\nThis store has no documents of the chains, so that step 2 has nothing to check but the digests in the keys.\n",
+        );
+    }
+    if !packed.others.is_empty() {
+        text.push_str(&format!(
+            "\nOf other people\n---------------\nThe objects are whole: rows of {} other sessions stand in them. Hand the pack on only to whoever may read these too.\n",
+            packed.others.len()
+        ));
+    }
+    if !packed.left_out.is_empty() {
+        text.push_str("\nLeft out\n--------\n");
+        for line in &packed.left_out {
+            text.push_str(&format!("{}\n", terminal(line)));
+        }
+    }
+    text
+}

@@ -1,0 +1,197 @@
+//! One session on each of its faces: told, played, as a page, as a pack for an auditor.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result};
+use icecore_tests::emulator::Tuning;
+use icecore_tests::harness::world::World;
+use icecore_tests::python::Generation;
+use serde_json::{Value, json};
+
+use crate::asserts::worked;
+use crate::catalogue::{CANARY, world_of};
+
+/// Mails are hashed, and the rows of every result are kept; nothing is deleted.
+const KEPT: &str = r#"
+@id("all") @rows("full") permit (principal, action in [Icecore::Action::"read", Icecore::Action::"project",
+    Icecore::Action::"filter", Icecore::Action::"session"], resource);
+@id("mask-pii") @remedy("mask:hash") forbid (principal, action == Icecore::Action::"project", resource) when {
+    resource is Icecore::Column && resource.hasTag("PII")
+};
+"#;
+
+/// What a page, a terminal and a job's log must not obey.
+const HOSTILE: &str = "select '</style><script>document.title=1</script>' as x, '\u{202e}\u{1b}]52;c;eA==\u{7}' as y \
+                       -- \n::add-mask::x\n, '##[error]z' as z";
+
+/// A session with a hostile statement, a masked result and a refusal; gives its id.
+fn recorded(world: &World) -> Result<String> {
+    let steps = json!([
+        {"do": "sql", "name": "hostile", "sql": HOSTILE},
+        {"do": "sql", "name": "masked", "sql": "select id, email, name from customers"},
+        {"do": "sql", "name": "refused", "sql": "delete from customers"},
+    ]);
+    worked(
+        &world.drive(Generation::Four, &steps)?,
+        &["hostile", "masked"],
+    );
+    world.flush()?;
+    let rows = world.query("select distinct session_id from statements")?;
+    let id = rows.first().and_then(|row| row["session_id"].as_str());
+    Ok(id.context("no session")?.to_owned())
+}
+
+fn icecore(world: &World, arguments: &[&str]) -> Result<Output> {
+    let store = format!("file://{}", world.config.store.display());
+    world.icecore(&[arguments, &["--store", &store]].concat())
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// No character that a terminal obeys, and no line that a runner of jobs does.
+#[track_caller]
+fn obeys_nothing(text: &str) {
+    let obeyed = |one: char| (one.is_control() && one != '\n') || one == '\u{202e}';
+    assert!(!text.contains(obeyed), "{text:?}");
+    assert!(!text.contains("##["), "{text}");
+    let mut lines = text.lines().map(str::trim_start);
+    assert!(!lines.any(|line| line.starts_with("::")), "{text}");
+}
+
+#[test]
+fn a_session_has_a_face_for_everybody() -> Result<()> {
+    let world = world_of(KEPT, CANARY, Tuning::default())?;
+    let id = recorded(&world)?;
+    told(&world, &id)?;
+    paged(&world, &id)?;
+    packed(&world, &id)
+}
+
+fn told(world: &World, id: &str) -> Result<()> {
+    let text = said(&icecore(world, &["replay", id])?);
+    obeys_nothing(&text);
+    for part in [
+        "mask     select: success",
+        "block    delete: blocked",
+        "rule          mask-pii",
+        "EMAIL: hash (rule mask-pii)",
+        "1 cells hidden",
+        "user          nobody",
+    ] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+    let found = said(&icecore(
+        world,
+        &["replay", id, "--grep", "DELETE FROM customers"],
+    )?);
+    assert_eq!(found.matches("    | ").count(), 1, "{found}");
+    let played = said(&icecore(world, &["replay", id, "--speed", "1000000"])?);
+    assert_eq!(played, text);
+    let none = icecore(world, &["replay", id, "--step", "999"])?;
+    assert_eq!(none.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert!(error.contains("expected a step from 1 to"), "{error}");
+    Ok(())
+}
+
+fn paged(world: &World, id: &str) -> Result<()> {
+    let file = world.path("session.html");
+    let path = file.to_string_lossy().into_owned();
+    let write = |more: &[&str]| icecore(world, &[&["replay", id, "--html", &path], more].concat());
+    assert!(write(&[])?.status.success());
+    assert_eq!(fs::metadata(&file)?.permissions().mode() & 0o777, 0o600);
+    let page = fs::read_to_string(&file)?;
+    assert_eq!(page.matches("<script").count(), 1, "{page}");
+    assert!(
+        page.contains("&lt;/style&gt;&lt;script&gt;document.title=1"),
+        "{page}"
+    );
+    assert!(page.contains("<i>U+202E</i><i>U+001B</i>]52"), "{page}");
+    assert!(!page.contains("ada@"), "{page}");
+    assert_eq!(write(&[])?.status.code(), Some(1), "it is there");
+    assert!(write(&["--force"])?.status.success());
+    assert_eq!(fs::read_to_string(&file)?, page);
+    Ok(())
+}
+
+fn packed(world: &World, id: &str) -> Result<()> {
+    let [one, other] = ["one.zip", "other.zip"].map(|name| world.path(name));
+    for file in [&one, &other] {
+        let output = icecore(world, &["evidence", id, "-o", &file.to_string_lossy()])?;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{error}");
+        assert_eq!(fs::metadata(file)?.permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(
+        fs::read(&one)?,
+        fs::read(&other)?,
+        "the same record gives the same bytes"
+    );
+    let folder = world.path("unpacked");
+    run(
+        "/",
+        "python3",
+        &[
+            "-m",
+            "zipfile",
+            "-e",
+            &one.to_string_lossy(),
+            &folder.to_string_lossy(),
+        ],
+    )?;
+    run(&folder, "sha256sum", &["--quiet", "-c", "SHA256SUMS"])?;
+
+    let store = format!("file://{}", folder.join("store").display());
+    let json = |arguments: &[&str]| -> Result<Value> {
+        Ok(serde_json::from_slice(&world.icecore(arguments)?.stdout)?)
+    };
+    let of_pack = json(&["replay", id, "--json", "--rows", "9", "--store", &store])?;
+    let whole = format!("file://{}", world.config.store.display());
+    let of_store = json(&["replay", id, "--json", "--rows", "9", "--store", &whole])?;
+    assert_eq!(of_pack, of_store);
+
+    let check = || {
+        Command::new("python3")
+            .arg(folder.join("check.py"))
+            .output()
+    };
+    let said_by = said(&check()?);
+    assert!(said_by.contains(" 0 wrong\n"), "{said_by}");
+    let object = run(
+        &folder,
+        "find",
+        &["store", "-path", "*/statements/*.parquet"],
+    )?;
+    let object = folder.join(object.lines().next().context("no object")?);
+    let mut bytes = fs::read(&object)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&object, bytes)?;
+    let output = check()?;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said(&output).contains("changed since the pack was made"),
+        "{}",
+        said(&output)
+    );
+    Ok(())
+}
+
+fn run(folder: impl AsRef<Path>, program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .output()?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    anyhow::ensure!(
+        output.status.success(),
+        "{program}: {error}{}",
+        said(&output)
+    );
+    Ok(said(&output))
+}
