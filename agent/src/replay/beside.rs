@@ -107,7 +107,8 @@ impl Hidden {
         if self.cells == 0 && self.detected.is_empty() {
             return None;
         }
-        let mut words = format!("{} cells hidden", self.cells);
+        let noun = if self.cells == 1 { "cell" } else { "cells" };
+        let mut words = format!("{} {noun} hidden", self.cells);
         for (detector, finds) in &self.detected {
             words.push_str(&format!(", {detector}: {finds} found"));
         }

@@ -27,19 +27,16 @@ const KEPT: &str = r#"
 const HOSTILE: &str = "select '</style><script>document.title=1</script>' as x, '\u{202e}\u{1b}]52;c;eA==\u{7}' as y \
                        -- \n::add-mask::x\n, '##[error]z' as z";
 
-/// A session with a hostile statement, a masked result and a refusal; gives its id.
+/// A session with a hostile statement, which is refused, a masked result and a refusal; gives its id.
 fn recorded(world: &World) -> Result<String> {
     let steps = json!([
         {"do": "sql", "name": "hostile", "sql": HOSTILE},
         {"do": "sql", "name": "masked", "sql": "select id, email, name from customers"},
         {"do": "sql", "name": "refused", "sql": "delete from customers"},
     ]);
-    worked(
-        &world.drive(Generation::Four, &steps)?,
-        &["hostile", "masked"],
-    );
+    worked(&world.drive(Generation::Four, &steps)?, &["masked"]);
     world.flush()?;
-    let rows = world.query("select distinct session_id from statements")?;
+    let rows = world.query("select session_id from statements order by started_at desc limit 1")?;
     let id = rows.first().and_then(|row| row["session_id"].as_str());
     Ok(id.context("no session")?.to_owned())
 }
@@ -76,11 +73,11 @@ fn told(world: &World, id: &str) -> Result<()> {
     let text = said(&icecore(world, &["replay", id])?);
     obeys_nothing(&text);
     for part in [
-        "mask     select: success",
+        "mask     query: success",
         "block    delete: blocked",
         "rule          mask-pii",
         "EMAIL: hash (rule mask-pii)",
-        "1 cells hidden",
+        "1 cell hidden",
         "user          nobody",
     ] {
         assert!(text.contains(part), "no `{part}` in\n{text}");

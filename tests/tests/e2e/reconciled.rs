@@ -23,7 +23,10 @@ fn recorded() -> Result<World> {
         {"do": "sql", "name": "fails", "sql": "select nothing_of_this_name from customers"},
         {"do": "sql", "name": "second", "sql": "insert into customers values (7, 'x', 'y')"},
     ]);
-    worked(&world.drive(Generation::Four, &steps)?, &["first", "second"]);
+    worked(
+        &world.drive(Generation::Four, &steps)?,
+        &["first", "second"],
+    );
     world.flush()?;
     Ok(world)
 }
@@ -66,7 +69,15 @@ fn reconcile(world: &World, queries: &[Value], logins: &[Value], more: &[&str]) 
     fs::write(&files[1], lines(logins))?;
     let [queries, logins] = [text(&files[0]), text(&files[1])];
     let store = format!("file://{}", world.config.store.display());
-    let arguments = ["reconcile", "--queries", &queries, "--logins", &logins, "--lag", "0"];
+    let arguments = [
+        "reconcile",
+        "--queries",
+        &queries,
+        "--logins",
+        &logins,
+        "--lag",
+        "0",
+    ];
     let rest = ["--exported-at", "2099-01-01", "--store", &store];
     world.icecore(&[&arguments[..], &rest[..], more].concat())
 }
@@ -88,9 +99,18 @@ fn what_went_around_and_what_never_ran_is_listed() -> Result<()> {
     let found = report(&clean)?;
     assert_eq!(found["findings"], json!([]), "{found:#}");
     assert_eq!(clean.status.code(), Some(0));
-    assert_eq!(found["counts"]["queries_recorded"], found["counts"]["statements"], "{found:#}");
-    assert!(found["counts"]["statements"].as_u64() >= Some(3), "{found:#}");
-    assert!(found["counts"]["queries_own"].as_u64() >= Some(1), "{found:#}");
+    assert_eq!(
+        found["counts"]["queries_recorded"], found["counts"]["statements"],
+        "{found:#}"
+    );
+    assert!(
+        found["counts"]["statements"].as_u64() >= Some(3),
+        "{found:#}"
+    );
+    assert!(
+        found["counts"]["queries_own"].as_u64() >= Some(1),
+        "{found:#}"
+    );
 
     let gone = queries
         .iter()
@@ -117,7 +137,10 @@ fn what_went_around_and_what_never_ran_is_listed() -> Result<()> {
 
     let table = reconcile(&world, &others, &logins, &[])?;
     let table = String::from_utf8(table.stdout)?;
-    assert!(table.contains("ran in Snowflake, in no row of the record (1)"), "{table}");
+    assert!(
+        table.contains("ran in Snowflake, in no row of the record (1)"),
+        "{table}"
+    );
     assert!(!table.contains('\u{1b}'), "{table}");
     Ok(())
 }

@@ -41,7 +41,9 @@ impl<'a> Recorded<'a> {
                 && login.map_or(account.is_none(), |login| is_of(login))
         };
         let statements = last_rows(archive.table("statements"), "statement_id");
-        let by_query = statements.values();
+        // One that was not sent has an id that Icecore made up for the client.
+        let was_sent = |row: &&&Entry| row.int("forwarded_at").is_some();
+        let by_query = statements.values().filter(was_sent);
         let by_query =
             by_query.filter_map(|row| Some((row.text("query_id")?.to_lowercase(), *row)));
         let by_query = by_query.collect();
