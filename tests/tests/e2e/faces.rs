@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use icecore_tests::emulator::Tuning;
 use icecore_tests::harness::world::World;
 use icecore_tests::python::Generation;
@@ -152,31 +154,86 @@ fn packed(world: &World, id: &str) -> Result<()> {
     let of_store = json(&["replay", id, "--json", "--rows", "9", "--store", &whole])?;
     assert_eq!(of_pack, of_store);
 
-    let check = || {
-        Command::new("python3")
-            .arg(folder.join("check.py"))
-            .output()
+    checked(world, &folder)
+}
+
+/// What `check.py` says with the installation's key, with another, and of a pack that was changed.
+fn checked(world: &World, folder: &Path) -> Result<()> {
+    let check = |key: &str| -> Result<(Option<i32>, String)> {
+        let script = folder.join("check.py");
+        let output = Command::new("python3").arg(script).arg(key).output()?;
+        Ok((output.status.code(), said(&output)))
     };
-    let said_by = said(&check()?);
-    assert!(said_by.contains(" 0 wrong\n"), "{said_by}");
-    let object = run(
-        &folder,
+    let key = installation_key(world)?;
+    let (code, text) = check(&key)?;
+    assert!(code == Some(0) && text.contains(" 0 wrong\n"), "{text}");
+    assert!(text.contains(" 1 chains"), "{text}");
+    let (code, text) = check(&STANDARD.encode([7; 32]))?;
+    assert!(
+        code == Some(1) && text.contains("not by the pinned one"),
+        "{text}"
+    );
+
+    let manifest = run(folder, "find", &["store", "-name", "m-00000000-*.json"])?;
+    let manifest = folder.join(manifest.trim());
+    let signed = fs::read(&manifest)?;
+    let mut envelope: Value = serde_json::from_slice(&signed)?;
+    let payload = STANDARD.decode(envelope["payload"].as_str().context("no payload")?)?;
+    let mut forged: Value = serde_json::from_slice(&payload)?;
+    forged["objects"] = json!([]);
+    envelope["payload"] = STANDARD.encode(forged.to_string()).into();
+    fs::write(&manifest, envelope.to_string())?;
+    sealed_anew(folder)?;
+    let (code, text) = check(&key)?;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("not signed by the key that should have"),
+        "{text}"
+    );
+    assert!(text.contains("no manifest vouches for it"), "{text}");
+    fs::write(&manifest, signed)?;
+    sealed_anew(folder)?;
+
+    let found = run(
+        folder,
         "find",
         &["store", "-path", "*/statements/*.parquet"],
     )?;
-    let object = folder.join(object.lines().next().context("no object")?);
+    let object = folder.join(found.lines().next().context("no object")?);
     let mut bytes = fs::read(&object)?;
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&object, bytes)?;
-    let output = check()?;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        said(&output).contains("changed since the pack was made"),
-        "{}",
-        said(&output)
-    );
+    let (code, text) = check(&key)?;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("changed since the pack was made"), "{text}");
     Ok(())
+}
+
+/// Writes the digests of a pack anew, as whoever changed it would.
+fn sealed_anew(folder: &Path) -> Result<()> {
+    let sums =
+        "find . -type f ! -name SHA256SUMS | sed 's|^./||' | sort | xargs sha256sum > SHA256SUMS";
+    run(folder, "sh", &["-c", sums]).map(drop)
+}
+
+/// Gives the installation's public key in base64, by openssl alone.
+fn installation_key(world: &World) -> Result<String> {
+    // PKCS #8 of an Ed25519 key up to its seed (RFC 8410, section 7).
+    let mut key = vec![
+        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+    ];
+    key.extend(fs::read(world.config.state_dir().join("installation.key"))?);
+    let file = world.path("installation.der");
+    fs::write(&file, key)?;
+    let output = Command::new("openssl")
+        .args([
+            "pkey", "-inform", "DER", "-pubout", "-outform", "DER", "-in",
+        ])
+        .arg(&file)
+        .output()?;
+    let public = output.stdout.get(12..).context("no public key")?;
+    Ok(STANDARD.encode(public))
 }
 
 fn run(folder: impl AsRef<Path>, program: &str, arguments: &[&str]) -> Result<String> {
