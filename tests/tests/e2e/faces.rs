@@ -67,6 +67,7 @@ fn a_session_has_a_face_for_everybody() -> Result<()> {
     let world = world_of(KEPT, CANARY, Tuning::default())?;
     let id = recorded(&world)?;
     told(&world, &id)?;
+    in_a_terminal(&world, &id)?;
     paged(&world, &id)?;
     packed(&world, &id)
 }
@@ -95,6 +96,40 @@ fn told(world: &World, id: &str) -> Result<()> {
     assert_eq!(none.status.code(), Some(1));
     let error = String::from_utf8_lossy(&none.stderr).into_owned();
     assert!(error.contains("expected a step from 1 to"), "{error}");
+    Ok(())
+}
+
+/// Colours, a pager, and keys, where a person sits.
+fn in_a_terminal(world: &World, id: &str) -> Result<()> {
+    let store = format!("file://{}", world.config.store.display());
+    let script = include_str!("terminal.py");
+    let run = |turns: Value, variables: &[(&str, &str)], more: &[&str]| -> Result<String> {
+        let output = Command::new("python3")
+            .args(["-c", script, &turns.to_string()])
+            .arg(&world.icecore)
+            .args(["replay", id, "--store", &store])
+            .args(more)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .envs(variables.iter().copied())
+            .output()?;
+        let text = said(&output);
+        anyhow::ensure!(output.status.success(), "{}: {text}", output.status);
+        Ok(text)
+    };
+    let paged = run(json!([]), &[("PAGER", "sed s/^/PAGED:/")], &[])?;
+    assert!(paged.contains("PAGED:\u{1b}[1msession "), "{paged:?}");
+    assert!(paged.contains("\u{1b}[1;31mblock  \u{1b}[0m"), "{paged:?}");
+    let plain = run(json!([]), &[("PAGER", "cat"), ("NO_COLOR", "1")], &[])?;
+    obeys_nothing(&plain.replace("\r\n", "\n"));
+    let turns = json!([
+        ["q to quit", "/DELETE from\r"],
+        ["| \u{1b}[1mdelete from customers", "1\r"],
+        ["  1\u{1b}[0m +", "/nothing of this\r"],
+        ["stands in no step", "q"],
+    ]);
+    let played = run(turns, &[], &["--speed", "0.000001"])?;
+    assert!(played.contains("session "), "{played:?}");
     Ok(())
 }
 
