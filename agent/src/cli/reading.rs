@@ -1,11 +1,13 @@
 //! What the commands that read a store have in common.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::Exit;
 use crate::record::RecordError;
-use crate::replay::{Archive, ReadError, terminal};
+use crate::record::encryption::Identity;
+use crate::replay::{Archive, ReadError, Readers, terminal};
 
 /// Most objects that are named one by one when they were left out.
 const REFUSED_SHOWN: usize = 20;
@@ -20,6 +22,32 @@ pub(super) struct Source {
         default_value = "file:///var/lib/icecore/store"
     )]
     store: String,
+    #[command(flatten)]
+    reader: Reader,
+}
+
+/// Who reads what is encrypted.
+#[derive(Debug, clap::Args)]
+pub(super) struct Reader {
+    /// The file of the reader's key, for what is encrypted; `icecore keys make` makes one [env: ICECORE_IDENTITY]
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// The store of wrapped keys, where `record.key_store` names one
+    #[arg(long, value_name = "URL")]
+    key_store: Option<String>,
+}
+
+impl Reader {
+    /// Reads the identities, those of `ICECORE_IDENTITY` where the command line names none.
+    pub(super) fn readers(&self) -> Result<Readers, ReadError> {
+        let of_environment = || std::env::var_os("ICECORE_IDENTITY").map(PathBuf::from);
+        let file = self.identity.clone().or_else(of_environment);
+        let identities = file.map(|file| Identity::read_file(&file)).transpose()?;
+        Ok(Readers {
+            identities: identities.unwrap_or_default(),
+            key_store: self.key_store.clone(),
+        })
+    }
 }
 
 impl Source {
@@ -30,8 +58,13 @@ impl Source {
 
     /// Reads the store and tells on standard error what was left out of it.
     pub(super) fn read(&self) -> Result<Archive, ReadError> {
-        let archive = Archive::read(&self.store)?;
+        let archive = Archive::read_as(&self.store, self.reader.readers()?)?;
         tell_left_out(archive.refused())?;
+        let closed = archive.closed();
+        let lines: Vec<String> = closed
+            .map(|(closed, count)| format!("{count} encrypted objects: {closed}"))
+            .collect();
+        tell_left_out(&lines)?;
         Ok(archive)
     }
 }
@@ -72,6 +105,7 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
         ReadError::There(_) => (1, Some("--force replaces it")),
         ReadError::File { .. } => (4, None),
         ReadError::Store(error) => (4, error.hint()),
+        ReadError::Identity(_) => (2, None),
         ReadError::Write(_) => (70, None),
     };
     let mut line = format!("icecore: {error}");

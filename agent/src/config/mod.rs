@@ -11,6 +11,7 @@ mod host;
 mod identity;
 mod mount;
 mod problem;
+mod recipient;
 mod result_rows;
 mod saml;
 mod section;
@@ -32,6 +33,7 @@ pub use grant::Grant;
 pub use identity::{Identity, TokenUse, WithoutToken};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
+pub use recipient::Recipient;
 pub use result_rows::ResultRows;
 pub use sign_in::SignIn;
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
@@ -284,6 +286,12 @@ pub struct Record {
     pub heartbeat: Duration,
     /// How many of a result's rows are kept where no policy says it.
     pub result_rows: ResultRows,
+    /// Who can read content and rows; where there is nobody, they are not encrypted.
+    pub recipients: Vec<Recipient>,
+    /// URL of the store of wrapped keys, where it is not the record's own.
+    pub key_store: Option<String>,
+    /// Whether secrets are taken out of texts before they are on disk.
+    pub scan_secrets: bool,
 }
 
 /// When an answer may leave.

@@ -15,8 +15,8 @@ use super::problem::{Problems, line_and_column};
 use super::section::{List, Section, shown};
 use super::unit;
 use super::{
-    Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Record, RecordMode, ResultRows,
-    Upstream,
+    Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Recipient, Record, RecordMode,
+    ResultRows, Upstream,
 };
 
 /// What is read, apart from the text itself.
@@ -119,6 +119,8 @@ fn run_dir_of(section: &mut Section<'_>) -> PathBuf {
 /// Longest text of whom to ask; it stands in each refusal.
 const ASK_MAX_SIGNS: usize = 200;
 
+const STORE: &str = "a local store such as \"file:///var/lib/icecore/store\" (the one kind that this version writes to)";
+
 const PORT: &str = "a port from 1 to 65535";
 
 const REDIRECT_PORTS: List = List {
@@ -215,25 +217,25 @@ fn catalogue(mut section: Section<'_>) -> Catalogue {
 fn record(mut section: Section<'_>) -> Record {
     let record = Record {
         mode: section
-            .optional("mode", "\"strict_local\" or \"best_effort\"", |value| {
-                match value.as_str()? {
+            .optional(
+                "mode",
+                "\"strict_local\" or \"best_effort\"",
+                |value| match value.as_str()? {
                     "strict_local" => Some(RecordMode::StrictLocal),
                     "best_effort" => Some(RecordMode::BestEffort),
                     _ => None,
-                }
-            })
+                },
+            )
             .unwrap_or(RecordMode::StrictLocal),
         store: section
-            .optional(
-                "store",
-                "a local store such as \"file:///var/lib/icecore/store\" (the one kind that this version writes to)",
-                local_store,
-            )
+            .optional("store", STORE, local_store)
             .unwrap_or_else(|| "file:///var/lib/icecore/store".to_owned()),
         spool_max_bytes: section
-            .optional("spool_max", "a size of at least 1MiB such as \"2GiB\"", |value| {
-                unit::size_bytes(value.as_str()?).filter(|bytes| *bytes >= 1 << 20)
-            })
+            .optional(
+                "spool_max",
+                "a size of at least 1MiB such as \"2GiB\"",
+                |value| unit::size_bytes(value.as_str()?).filter(|bytes| *bytes >= 1 << 20),
+            )
             .unwrap_or(2 << 30),
         seal_interval: duration(&mut section, "seal_interval", 300, 1..=86_400),
         heartbeat: duration(&mut section, "heartbeat", 60, 5..=3_600),
@@ -242,10 +244,28 @@ fn record(mut section: Section<'_>) -> Record {
                 ResultRows::read(value.as_str()?)
             })
             .unwrap_or_default(),
+        key_store: section.optional("key_store", STORE, local_store),
+        scan_secrets: section
+            .optional("scan_secrets", "true or false", Value::as_bool)
+            .unwrap_or(true),
+        recipients: recipients(section.section("encryption")),
     };
     section.finish();
     record
 }
+
+fn recipients(mut section: Section<'_>) -> Vec<Recipient> {
+    let read = |value: &Value| Recipient::read(value.as_str()?);
+    let recipients = section.list("recipients", &RECIPIENTS, read);
+    section.finish();
+    recipients.unwrap_or_default()
+}
+
+const RECIPIENTS: List = List {
+    of: "recipients",
+    member: Recipient::EXPECTED,
+    count: 1..=64,
+};
 
 fn limits(mut section: Section<'_>) -> Limits {
     let limit = "a size from 1KiB to 1GiB such as \"16MiB\"";

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 pub use chunk::{BrokenOff, MaskedChunk, mask_chunk};
 pub use detect::{Finds, found};
+pub(crate) use detect::{may_hold_secret, redacted};
 pub use file::{MaskedFile, mask_file};
 pub use kept::KeptMasking;
 pub use keys::HashKeys;

@@ -1,16 +1,21 @@
 //! A caller's row, checked and encoded up to its place in the chain. Pure.
 
 use super::cbor::{self, CborError, Tail};
+use super::digest::random_salt;
 use super::entry::Entry;
 use super::error::RecordError;
 use super::event::{Phase, Row, no_session};
 use super::schema::{COMMON_COLUMNS, Column, FORMAT_VERSION, Table};
+use super::scrub::Scrub;
 use super::tables::{events, logins, results, sessions, statement_texts, statements, transfers};
 use super::value::Value;
 use crate::id::{SessionId, StatementId};
 
 /// Row flag: the row was written by a recovery.
 pub(super) const RECOVERED: i32 = 1;
+
+/// Row flag: secrets were taken out of its texts.
+pub(super) const REDACTED: i32 = 1 << 3;
 
 /// What a recorder knows about itself and fills in where a session's row does not say.
 #[derive(Clone, Debug)]
@@ -21,6 +26,8 @@ pub(super) struct Facts {
     pub(super) proxy_version: String,
     pub(super) policy_bundle_sha256: [u8; 32],
     pub(super) recording_mode: &'static str,
+    /// Takes secrets out of rows; none where the config wants them as they are.
+    pub(super) scrub: Option<Scrub>,
 }
 
 /// What a row means for what is still open.
@@ -76,34 +83,59 @@ impl Body {
                     Phase::Open => Turn::None,
                     Phase::Close => Turn::SessionOver,
                 };
-                Self::checked(&sessions::TABLE, row.session_id, row.fields(), turn)
+                Self::checked(facts, &sessions::TABLE, row.session_id, row.fields(), turn)
             }
-            Row::Login(row) => {
-                Self::checked(&logins::TABLE, row.session_id, row.fields(), Turn::None)
-            }
+            Row::Login(row) => Self::checked(
+                facts,
+                &logins::TABLE,
+                row.session_id,
+                row.fields(),
+                Turn::None,
+            ),
             Row::Statement(row) => {
                 let turn = match (row.statement_id, row.is_final) {
                     (Some(id), false) => Turn::Begins(id),
                     (Some(id), true) => Turn::Ends(id),
                     (None, _) => Turn::None,
                 };
-                Self::checked(&statements::TABLE, row.session_id, row.fields(), turn)
+                Self::checked(
+                    facts,
+                    &statements::TABLE,
+                    row.session_id,
+                    row.fields(),
+                    turn,
+                )
             }
-            Row::StatementText(row) => Self::checked(
-                &statement_texts::TABLE,
+            Row::StatementText(mut row) => {
+                // Without a salt the row's leaf would be a digest of its text alone.
+                if row.salt.is_none() {
+                    row.salt = Some(random_salt()?);
+                }
+                Self::checked(
+                    facts,
+                    &statement_texts::TABLE,
+                    row.session_id,
+                    row.fields(),
+                    Turn::None,
+                )
+            }
+            Row::Result(row) => Self::checked(
+                facts,
+                &results::TABLE,
                 row.session_id,
                 row.fields(),
                 Turn::None,
             ),
-            Row::Result(row) => {
-                Self::checked(&results::TABLE, row.session_id, row.fields(), Turn::None)
-            }
-            Row::Transfer(row) => {
-                Self::checked(&transfers::TABLE, row.session_id, row.fields(), Turn::None)
-            }
+            Row::Transfer(row) => Self::checked(
+                facts,
+                &transfers::TABLE,
+                row.session_id,
+                row.fields(),
+                Turn::None,
+            ),
             Row::Event(row) => {
                 let session = row.session_id.or_else(|| Some(no_session()));
-                Self::checked(&events::TABLE, session, row.fields(), Turn::None)
+                Self::checked(facts, &events::TABLE, session, row.fields(), Turn::None)
             }
         }
     }
@@ -119,6 +151,8 @@ impl Body {
         let statement = intent.text("statement_id").and_then(|id| id.parse().ok());
         let statement = statement.ok_or_else(|| missing("statement_id"))?;
         let revision = intent.int("revision").unwrap_or(0) + 1;
+        let kept = intent.int("integrity_flags").unwrap_or_default() & i64::from(REDACTED);
+        let flags = if kept == 0 { flags } else { flags | REDACTED };
         intent.set("is_final", true);
         intent.set("revision", revision);
         intent.set("status", "abandoned");
@@ -164,9 +198,10 @@ impl Body {
     }
 
     fn checked<const N: usize>(
+        facts: &Facts,
         table: &'static Table,
         session: Option<SessionId>,
-        fields: [(&'static str, Value); N],
+        mut fields: [(&'static str, Value); N],
         turn: Turn,
     ) -> Result<Self, RecordError> {
         let missing = |column| RecordError::Missing {
@@ -179,12 +214,28 @@ impl Body {
         if let Some((column, _)) = table.own.iter().zip(&fields).find(lacks) {
             return Err(missing(column.name));
         }
-        let values = fields.into_iter().map(|(_, value)| value);
+        let encoded = |fields: &[(&'static str, Value); N]| {
+            Tail::encode(table, fields.iter().map(|(_, value)| value)).map_err(encoding(table))
+        };
+        let mut tail = encoded(&fields)?;
+        let mut flags = 0;
+        if let Some(scrub) = &facts.scrub
+            && Scrub::may_find(tail.bytes())
+        {
+            for (column, (_, value)) in table.own.iter().zip(&mut fields) {
+                if scrub.clean(session, column, value) {
+                    flags = REDACTED;
+                }
+            }
+            if flags == REDACTED {
+                tail = encoded(&fields)?;
+            }
+        }
         Ok(Self {
             table,
             session,
-            flags: 0,
-            tail: Tail::encode(table, values).map_err(encoding(table))?,
+            flags,
+            tail,
             turn,
             kept: None,
         })

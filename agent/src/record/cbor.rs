@@ -4,6 +4,8 @@
 //! shortest form, lengths are definite, columns without a value are left out, times are whole microseconds, and a struct
 //! is a map by the ids of its own columns.
 
+use std::borrow::Borrow;
+
 use std::convert::Infallible;
 
 use minicbor::{Decoder, Encoder};
@@ -46,7 +48,7 @@ impl Tail {
     /// Encodes the own columns of a row.
     pub(super) fn encode(
         table: &'static Table,
-        values: impl IntoIterator<Item = Value>,
+        values: impl IntoIterator<Item = impl Borrow<Value>>,
     ) -> Result<Self, CborError> {
         let mut encoder = Encoder::new(Vec::with_capacity(512));
         let fields = put_fields(&mut encoder, table.own.iter().zip(values))?;
@@ -54,6 +56,11 @@ impl Tail {
             fields,
             bytes: encoder.into_writer(),
         })
+    }
+
+    /// Gives the own columns' bytes, in which texts stand as they are.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Tells how many bytes the own columns take.
@@ -121,15 +128,16 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Entry, CborError> {
 
 fn put_fields<'a>(
     encoder: &mut Encoder<Vec<u8>>,
-    fields: impl Iterator<Item = (&'a Column, Value)>,
+    fields: impl Iterator<Item = (&'a Column, impl Borrow<Value>)>,
 ) -> Result<u64, CborError> {
     let mut count = 0;
     for (column, value) in fields {
+        let value = value.borrow();
         if value.is_null() {
             continue;
         }
         encoder.u16(column.id)?;
-        put(encoder, column, &column.kind, &value)?;
+        put(encoder, column, &column.kind, value)?;
         count += 1;
     }
     Ok(count)
@@ -157,7 +165,7 @@ fn put(
         (Type::Struct(columns), Value::Struct(values)) => {
             let present = values.iter().filter(|value| !value.is_null()).count() as u64;
             encoder.map(present)?;
-            put_fields(encoder, columns.iter().zip(values.iter().cloned()))?;
+            put_fields(encoder, columns.iter().zip(values))?;
             encoder
         }
         _ => return Err(CborError::Type(column.name)),

@@ -1,4 +1,4 @@
-//! The digest key, and the digests that a record holds instead of content.
+//! A chain's digest key, and the digests that a record holds instead of content.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -14,13 +14,18 @@ use super::error::RecordError;
 
 const KEY_BYTES: usize = 32;
 
-/// The key of every `*_mac` column.
+/// The key of every `*_mac` column of a chain.
 ///
 /// Content is digested under a key because a bare digest of a short result or of SQL with a guessable literal can be
 /// found by trying.
 pub(super) struct DigestKey(hmac::Key);
 
 impl DigestKey {
+    /// Takes a key.
+    pub(super) fn of(key: &[u8; KEY_BYTES]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
     /// Reads the key, or makes it where there is none.
     pub(super) fn load(path: &Path) -> Result<Self, RecordError> {
         load_key(path).map(Self)
@@ -156,7 +161,10 @@ fn make(path: &Path) -> Result<(), RecordError> {
     SystemRandom::new()
         .fill(key.as_mut())
         .map_err(|_| RecordError::Random)?;
-    disk::replace(path, key.as_ref()).map_err(disk::failed("create", path))
+    path.parent()
+        .map_or(Ok(()), disk::create_private_dirs)
+        .and_then(|()| disk::replace(path, key.as_ref()))
+        .map_err(disk::failed("create", path))
 }
 
 fn refused(path: &Path, found: &str) -> RecordError {

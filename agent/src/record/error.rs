@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::encryption::HpkeError;
+
 /// Why the recorder did not open, or did not take a row.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RecordError {
@@ -28,6 +30,14 @@ pub enum RecordError {
         path: PathBuf,
         /// What was found instead.
         found: String,
+    },
+    /// A data key could not be made.
+    #[error("data key `{purpose}` of the record could not be wrapped for its readers")]
+    Wrap {
+        /// What the key is for.
+        purpose: String,
+        /// Why.
+        source: HpkeError,
     },
     /// A setting cannot be used.
     #[error("record setting `{setting}`: expected {expected}, found `{found}`")]
@@ -172,6 +182,7 @@ impl RecordError {
             | Self::Busy { .. }
             | Self::Random
             | Self::Unsigned { .. }
+            | Self::Wrap { .. }
             | Self::Encoding { .. }
             | Self::Closed => None,
             Self::Unreadable { .. } => Some(

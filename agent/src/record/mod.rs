@@ -39,6 +39,8 @@ mod store;
 mod claim;
 mod digest;
 mod disk;
+mod scrub;
+pub mod encryption;
 mod touched;
 mod masking;
 mod rows;
@@ -50,7 +52,8 @@ mod tests;
 
 pub(crate) use digest::{hex, sha256, sha256_of_file};
 pub(crate) use disk::replace;
-pub(crate) use object::{Content, read};
+pub(crate) use object::{Content, Unread, read};
+pub(crate) use rows::RowsKey;
 pub(crate) use store::{Found, Store};
 pub(crate) use touched::objects as touched;
 
@@ -68,4 +71,4 @@ pub use event::{
 };
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};
-pub use settings::{RecordMode, Settings};
+pub use settings::{Recipient, RecordMode, Settings};

@@ -1,5 +1,7 @@
 //! One object of the store: a Parquet file, and the key that says what is in it.
 
+use std::sync::Arc;
+
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -14,6 +16,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::columns;
 use super::digest::{hex, sha256};
+use super::encryption::{Closed, DataKey, KeyRing, Opener};
 use super::entry::Entry;
 use super::schema::{FORMAT_VERSION, Table, Type};
 use super::wal::Header;
@@ -111,14 +114,15 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// Begins an object of what a file with this header holds.
+    /// Begins an object of what a file with this header holds; with a key all of it is encrypted.
     pub(super) fn begin(
         table: &'static Table,
         day: NaiveDate,
         header: &Header,
+        key: Option<&DataKey>,
     ) -> Result<Self, ParquetError> {
         let options = ArrowWriterOptions::new()
-            .with_properties(properties(table, header)?)
+            .with_properties(properties(table, header, key)?)
             // The Arrow schema would be greater than a small segment's data, and says nothing that the columns do not.
             .with_skip_arrow_metadata(true);
         let writer =
@@ -183,7 +187,11 @@ fn said(key: &str, value: String) -> KeyValue {
 /// Where a footer says by which definition the rows were written.
 const VERSION_KEY: &str = "audit.schema_version";
 
-fn properties(table: &Table, header: &Header) -> Result<WriterProperties, ParquetError> {
+fn properties(
+    table: &Table,
+    header: &Header,
+    key: Option<&DataKey>,
+) -> Result<WriterProperties, ParquetError> {
     let seq = table
         .position("seq")
         .and_then(|position| i32::try_from(position).ok());
@@ -222,7 +230,21 @@ fn properties(table: &Table, header: &Header) -> Result<WriterProperties, Parque
                 .set_column_encoding(path, encoding);
         }
     }
+    if let Some(key) = key {
+        properties = properties.with_file_encryption_properties(key.properties()?);
+    }
     Ok(properties.build())
+}
+
+/// Why an object was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    /// It is encrypted, and no key opens it.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// It is no Parquet file, or not of the rows that its key says.
+    #[error(transparent)]
+    Differs(#[from] ParquetError),
 }
 
 /// What an object holds.
@@ -236,9 +258,17 @@ pub(crate) struct Content {
 /// Reads an object's rows, and refuses one whose content is not what its key says, or of a later format.
 ///
 /// Columns that the object lacks have no value, which is what an earlier version leaves.
-pub(crate) fn read(key: &Key, bytes: Bytes) -> Result<Content, ParquetError> {
+pub(crate) fn read(key: &Key, bytes: Bytes, ring: &Arc<KeyRing>) -> Result<Content, Unread> {
+    let opener = Opener::new(ring, &key.org);
+    let content = opened(key, bytes, &opener);
+    opener.outcome()?;
+    Ok(content?)
+}
+
+fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Content, ParquetError> {
     let table = Table::by_name(&key.table).ok_or_else(|| differs("table", &key.table))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let options = opener.options(&bytes)?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
     let said = reader.metadata().file_metadata().key_value_metadata();
     let said = said.into_iter().flatten();
     let version = said

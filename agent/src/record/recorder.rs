@@ -21,6 +21,7 @@ use super::chain::keys::SigningKey;
 use super::chain::{About, Beginning, ChainWriter};
 use super::digest::{DigestKey, Mac, hex};
 use super::disk;
+use super::encryption::{Keys, Purpose};
 use super::error::RecordError;
 use super::event::{Category, EventRow, Phase, Row, Severity, code};
 use super::evidence::Evidence;
@@ -29,6 +30,7 @@ use super::outage::Health;
 use super::queue::{Job, Queue, Written};
 use super::recover::{self, Recovered};
 use super::rows::Keeper;
+use super::scrub::Scrub;
 use super::seal;
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, Shipper};
@@ -89,8 +91,7 @@ impl Recorder {
     pub fn open(settings: &Settings, clock: Clock) -> Result<Self, RecordError> {
         check(settings)?;
         let spool = Spool::open(&settings.state_dir)?;
-        let key = DigestKey::load(&settings.state_dir.join("digest.key"))?;
-        let facts = Arc::new(facts(settings));
+        let facts = Arc::new(facts(settings)?);
         let health = Arc::<Health>::default();
         let (orders, received) = mpsc::channel();
         let recovered = recover::recover(&spool)?;
@@ -100,6 +101,8 @@ impl Recorder {
         let (writer, genesis) = begin(settings, &facts, &chain, previous.clone(), clock)?;
         let used_bytes = spool.used_bytes();
         let root = spool.root().to_owned();
+        let keys = Arc::new(Keys::open(&root, &settings.org, &settings.recipients));
+        let key = digest_key(settings, &keys, &chain)?;
         let mut journal = Journal::begin(
             spool,
             (Arc::clone(&chain), &genesis),
@@ -121,9 +124,10 @@ impl Recorder {
         let queue = Arc::<Queue>::default();
         let taken = Arc::clone(&queue);
         let folder = (root.as_path(), Arc::clone(&chain));
-        let keeper = Keeper::open(settings, folder, Arc::clone(&used_bytes))?;
+        let keeper = Keeper::open(settings, folder, Arc::clone(&used_bytes), Arc::clone(&keys))?;
         let shipper = Shipper::new(
-            &settings.store,
+            settings,
+            keys,
             used_bytes,
             writer,
             Arc::clone(&evidence),
@@ -320,19 +324,32 @@ fn check(settings: &Settings) -> Result<(), RecordError> {
             found: org.clone(),
         });
     }
-    Store::check(&settings.store)
+    Store::check(&settings.store)?;
+    settings
+        .key_store
+        .iter()
+        .try_for_each(|url| Store::check(url))
 }
 
-fn facts(settings: &Settings) -> Facts {
+/// Makes the chain's digest key: wrapped for the readers, or where there are none kept in a file for a verifier here.
+fn digest_key(settings: &Settings, keys: &Keys, chain: &str) -> Result<DigestKey, RecordError> {
+    match keys.of(chain, Purpose::Digest)? {
+        Some(key) => Ok(DigestKey::of(key.bytes())),
+        None => DigestKey::load(&settings.state_dir.join("keys").join(chain)),
+    }
+}
+
+fn facts(settings: &Settings) -> Result<Facts, RecordError> {
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    Facts {
+    Ok(Facts {
         org: settings.org.clone(),
         host_id: settings.host_id.clone(),
         boot_id: boot_id.ok().map(|id| id.trim().to_owned()),
         proxy_version: settings.proxy_version.clone(),
         policy_bundle_sha256: settings.policy_bundle_sha256,
         recording_mode: settings.mode.as_str(),
-    }
+        scrub: settings.scan_secrets.then(Scrub::random).transpose()?,
+    })
 }
 
 /// Begins a chain, and gives its genesis.

@@ -16,6 +16,7 @@ use super::chain::tree::{self, Hash};
 use super::chain::{ChainWriter, Content};
 use super::digest::{hex, sha256};
 use super::disk;
+use super::encryption::{Keys, key_named_in};
 use super::entry::Entry;
 use super::error::RecordError;
 use super::event::code;
@@ -34,6 +35,8 @@ use crate::clock::Clock;
 pub(super) struct Sealing<'a> {
     /// The chain; none of a segment that was sealed by an earlier process.
     pub(super) writer: &'a mut ChainWriter,
+    /// What encrypts content.
+    pub(super) keys: &'a Keys,
     /// Documents that came to be used.
     pub(super) evidence: &'a Evidence,
     /// Bytes that wait in the spool.
@@ -67,7 +70,7 @@ pub(super) fn seal(segment: &Segment, with: &mut Sealing<'_>) -> Result<u64, Rec
     disk::remove_dir_if_there(&sealing).map_err(disk::failed("remove", &sealing))?;
     disk::create_private_dirs(&sealing).map_err(disk::failed("create", &sealing))?;
     let made = match contents {
-        Some(contents) => made(contents, &path)?,
+        Some(contents) => made(contents, &path, with.keys)?,
         None => Made::default(),
     };
     let sealed_bytes = write(segment, made, with)?;
@@ -90,7 +93,11 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
     };
     for (key, rows, bytes) in &made.objects {
         put(&key.to_string(), bytes)?;
-        content.objects.push(listed(key, *rows, bytes));
+        let tier = Table::by_name(&key.table).map(|table| table.tier);
+        let tier = tier.unwrap_or(Tier::Metadata);
+        let data_key = with.keys.of_object(tier, key.day, &key.chain)?;
+        let key_id = data_key.map(|key| key.name().to_string());
+        content.objects.push(listed(key, *rows, bytes, key_id));
     }
     if let Some((key, entry, bytes)) = leaves::object(with.writer.about(), segment.number, &made) {
         put(&key, &bytes)?;
@@ -106,7 +113,11 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
         let from = segment.folder.join(key.spooled());
         if link_durably(&from, &file).map_err(disk::failed("link", &file))? {
             let size = fs::metadata(&file).map_err(disk::failed("look at", &file))?;
-            content.objects.push(rows_listed(key, sha256, size.len()));
+            let key_id = key_named_in(&file).map_err(disk::failed("open", &file))?;
+            let key_id = key_id.map(|name| name.to_string());
+            content
+                .objects
+                .push(rows_listed(key, sha256, size.len(), key_id));
         }
     }
     for (sha256, from) in with.evidence.waiting()? {
@@ -132,7 +143,7 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
     Ok(sealed_bytes)
 }
 
-fn listed(key: &Key, rows: u64, bytes: &[u8]) -> Listed {
+fn listed(key: &Key, rows: u64, bytes: &[u8], key_id: Option<String>) -> Listed {
     Listed {
         key: key.to_string(),
         sha256: hex(&sha256(bytes)),
@@ -142,11 +153,11 @@ fn listed(key: &Key, rows: u64, bytes: &[u8]) -> Listed {
         seq_min: u64::try_from(key.seq_min).ok(),
         seq_max: u64::try_from(key.seq_max).ok(),
         rows: Some(rows),
-        key_id: None,
+        key_id,
     }
 }
 
-fn rows_listed(key: &RowsKey, sha256: &[u8], size: u64) -> Listed {
+fn rows_listed(key: &RowsKey, sha256: &[u8], size: u64, key_id: Option<String>) -> Listed {
     Listed {
         key: key.to_string(),
         sha256: hex(sha256),
@@ -156,7 +167,7 @@ fn rows_listed(key: &RowsKey, sha256: &[u8], size: u64) -> Listed {
         seq_min: None,
         seq_max: None,
         rows: None,
-        key_id: None,
+        key_id,
     }
 }
 
@@ -224,7 +235,7 @@ pub(super) struct Made {
 }
 
 /// Makes an object of each table and day. Rows become columns a piece at a time: as rows they are ten times larger.
-fn made(mut contents: Contents<'_>, path: &Path) -> Result<Made, RecordError> {
+fn made(mut contents: Contents<'_>, path: &Path, keys: &Keys) -> Result<Made, RecordError> {
     let failed = |error: ParquetError| RecordError::Unreadable {
         path: path.to_owned(),
         cause: error.to_string(),
@@ -249,8 +260,10 @@ fn made(mut contents: Contents<'_>, path: &Path) -> Result<Made, RecordError> {
             Slot::Occupied(slot) => slot.into_mut(),
             Slot::Vacant(slot) => {
                 let (_, day) = *slot.key();
-                let object = Object::begin(entry.table, day, &contents.header).map_err(failed)?;
-                slot.insert((object, 0_u64))
+                let header = &contents.header;
+                let data_key = keys.of_object(entry.table.tier, day, &header.chain)?;
+                let object = Object::begin(entry.table, day, header, data_key.as_deref());
+                slot.insert((object.map_err(failed)?, 0_u64))
             }
         };
         object.0.add(entry).map_err(failed)?;

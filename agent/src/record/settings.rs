@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::config::RecordMode;
 pub(super) use crate::config::ResultRows;
+pub use crate::config::{Recipient, RecordMode};
 
 /// What the recorder must know before it opens.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Settings {
     pub org: String,
     /// Names the host.
     pub host_id: String,
-    /// Folder that holds `spool/` and `digest.key`.
+    /// Folder that holds `spool/` and `keys/`.
     pub state_dir: PathBuf,
     /// What a commit promises.
     pub mode: RecordMode,
@@ -28,6 +28,12 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How many of a result's rows are kept where no policy says it.
     pub result_rows: ResultRows,
+    /// Who can read content and rows; where there is nobody, they are not encrypted.
+    pub recipients: Vec<Recipient>,
+    /// URL of the store of wrapped keys, where it is not the record's own.
+    pub key_store: Option<String>,
+    /// Whether secrets are taken out of texts before they are on disk.
+    pub scan_secrets: bool,
     /// SHA-256 of the configuration.
     pub config_sha256: [u8; 32],
     /// SHA-256 of the policies.

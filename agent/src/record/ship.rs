@@ -11,10 +11,12 @@ use tracing::{debug, info, warn};
 
 use super::chain::ChainWriter;
 use super::disk;
+use super::encryption::Keys;
 use super::error::RecordError;
 use super::evidence::Evidence;
 use super::queue::Answer;
 use super::seal::{self, Sealing};
+use super::settings::Settings;
 use super::spool::{Segment, Spool};
 use super::store::Store;
 use crate::clock::Clock;
@@ -37,6 +39,8 @@ pub(super) enum Order {
 /// the end that a later chain wrote for it.
 pub(super) struct Shipper {
     url: String,
+    keys: Arc<Keys>,
+    key_store: Option<String>,
     store: Option<Store>,
     used_bytes: Arc<AtomicU64>,
     writer: ChainWriter,
@@ -49,16 +53,19 @@ pub(super) struct Shipper {
 }
 
 impl Shipper {
-    /// Makes a shipper for the store at a URL, which need not be reachable yet.
+    /// Makes a shipper for a store, which need not be reachable yet.
     pub(super) fn new(
-        url: &str,
+        settings: &Settings,
+        keys: Arc<Keys>,
         used_bytes: Arc<AtomicU64>,
         writer: ChainWriter,
         evidence: Arc<Evidence>,
         clock: Clock,
     ) -> Self {
         Self {
-            url: url.to_owned(),
+            url: settings.store.clone(),
+            keys,
+            key_store: settings.key_store.clone(),
             store: None,
             used_bytes,
             writer,
@@ -155,6 +162,7 @@ impl Shipper {
                 &segment,
                 &mut Sealing {
                     writer: &mut self.writer,
+                    keys: &self.keys,
                     evidence: &self.evidence,
                     spool_backlog: self.used_bytes.load(Ordering::Relaxed),
                     clock: self.clock,
@@ -172,6 +180,7 @@ impl Shipper {
             Some(store) => store,
             None => Store::create(&self.url)?,
         };
+        self.ship_keys(&store)?;
         for (file, key) in seal::objects(segment)? {
             let bytes = fs::read(&file).map_err(disk::failed("read", &file))?;
             store.put(&key, bytes)?;
@@ -181,6 +190,17 @@ impl Shipper {
         let freed_bytes = seal::remove(segment)?;
         Spool::count(&self.used_bytes, 0, freed_bytes);
         Ok(())
+    }
+
+    /// Puts the keys that wait, before what they encrypt.
+    fn ship_keys(&self, store: &Store) -> Result<(), RecordError> {
+        match &self.key_store {
+            None => self.keys.ship(|key, bytes| store.put(key, bytes)),
+            Some(url) => {
+                let store = Store::create(url)?;
+                self.keys.ship(|key, bytes| store.put(key, bytes))
+            }
+        }
     }
 }
 

@@ -138,8 +138,7 @@ impl Store {
         let mut listing = Listing::default();
         for item in items {
             match item {
-                Ok(object) if object.location.as_ref().starts_with(CLAIMS) => {}
-                Ok(object) if is_document(object.location.as_ref()) => {}
+                Ok(object) if is_beside(object.location.as_ref()) => {}
                 Ok(object) if let Some(key) = RowsKey::parse(object.location.as_ref()) => {
                     listing
                         .rows
@@ -172,6 +171,16 @@ impl Store {
             .map_err(|error| self.refused(error))
     }
 
+    /// Gives an object's bytes; none where there is none.
+    pub(crate) fn fetch(&self, key: &str) -> Result<Option<Bytes>, RecordError> {
+        let location = ObjectPath::parse(key).map_err(|error| self.refused(error))?;
+        match self.get(&location) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
     fn look(&self, location: &ObjectPath) -> Result<Found, String> {
         let key = Key::parse(location.as_ref()).ok_or("its name is not of the record's layout")?;
         let bytes = self.get(location).map_err(|error| error.to_string())?;
@@ -188,10 +197,15 @@ impl Store {
     }
 }
 
-/// Tells whether a key is of a document that a chain signs or refers to.
-fn is_document(key: &str) -> bool {
-    let rest = key.split_once("/v1/").map_or("", |(_, rest)| rest);
-    rest.starts_with("chains/") || rest.starts_with("evidence/")
+/// Tells whether an object stands beside the rows: what a chain signs or refers to, claims, wrapped keys, and what was
+/// told of them.
+fn is_beside(key: &str) -> bool {
+    const FOLDERS: [&str; 6] = ["chains", "evidence", "keys", "erasures", "holds", "access"];
+    let folder = key
+        .split('/')
+        .nth(2)
+        .filter(|_| key.split('/').nth(1) == Some("v1"));
+    key.starts_with(CLAIMS) || folder.is_some_and(|folder| FOLDERS.contains(&folder))
 }
 
 /// Gives the folder of a `file://` URL, or of a path.

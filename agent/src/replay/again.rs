@@ -49,6 +49,9 @@ pub enum Untold {
     /// Texts are in a tier of their own.
     #[error("its text is not in the store")]
     Text,
+    /// What they look for was taken out.
+    #[error("the policies look at what a statement holds, and secrets were taken out of its text")]
+    Secrets,
     /// A decision that was none of policies.
     #[error("the record does not say that policies decided it")]
     Decision,
@@ -69,6 +72,11 @@ pub enum Untold {
     /// What was used then would have to be counted from all hosts' days.
     #[error("the policies look at what was used before, which is not in the record")]
     Use,
+}
+
+/// Tells whether secrets were taken out of a row before it was written.
+fn is_redacted(row: &Entry) -> bool {
+    row.int("integrity_flags").unwrap_or_default() & 1 << 3 != 0
 }
 
 /// A store's rows, by what statements name them by.
@@ -162,8 +170,13 @@ impl<'a> Records<'a> {
     ) -> Result<(bool, Verdict), Untold> {
         let was_allowed = was_allowed(row).ok_or(Untold::Decision)?;
         let id = row.text("statement_id").unwrap_or_default();
-        let text = self.texts.get(id).and_then(|row| row.text("sql_text"));
+        let recorded = self.texts.get(id);
+        let text = recorded.and_then(|row| row.text("sql_text"));
         let text = text.ok_or(Untold::Text)?;
+        let is_redacted = recorded.is_some_and(|row| is_redacted(row));
+        if is_redacted && bundle.reads_found() {
+            return Err(Untold::Secrets);
+        }
         let identity = self.asker(row).and_then(|asker| asker.identity());
         let identity = identity.ok_or(Untold::Asker)?;
         let account = self.login(row).and_then(|login| login.text("account"));

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::record::encryption::{Closed, Identity, IdentityError, KeyRing, Opener};
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
-use crate::record::{self, Content, Found, RecordError, Store};
+use crate::record::{self, Content, Found, RecordError, RowsKey, Store, Unread};
 
 /// Why a reader gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,9 @@ pub enum ReadError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] RecordError),
+    /// Nobody can be read as.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// No session has this id.
     #[error("no session begins with `{0}` in this store")]
     Unknown(String),
@@ -51,13 +56,38 @@ pub enum ReadError {
     Write(#[from] std::io::Error),
 }
 
+/// Who reads, and where the keys are.
+#[derive(Clone, Debug, Default)]
+pub struct Readers {
+    /// What opens encrypted objects; without any they are left out and told.
+    pub identities: Vec<Identity>,
+    /// URL of the store of wrapped keys, where it is not the record's own.
+    pub key_store: Option<String>,
+}
+
+impl Readers {
+    fn ring(self, own: Store) -> Result<Arc<KeyRing>, RecordError> {
+        if self.identities.is_empty() {
+            return Ok(KeyRing::empty());
+        }
+        let store = match self.key_store {
+            Some(url) => Store::open(&url)?,
+            None => own,
+        };
+        let fetch = move |key: &str| store.fetch(key).map_err(|error| error.to_string());
+        Ok(KeyRing::new(self.identities, Box::new(fetch)))
+    }
+}
+
 /// All rows of a store that can be believed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Archive {
     rows: BTreeMap<&'static str, Vec<Entry>>,
     files: Vec<Found>,
-    rows_files: BTreeMap<String, PathBuf>,
+    rows_files: BTreeMap<String, (RowsKey, PathBuf)>,
     refused: Vec<String>,
+    closed: BTreeMap<Closed, usize>,
+    ring: Arc<KeyRing>,
 }
 
 impl Archive {
@@ -66,16 +96,26 @@ impl Archive {
     /// An object counts if its name is of the record's layout, its bytes have the hash of its name, and its rows are of
     /// the table, organisation, chain and range that its name says. One that does not is left out and told.
     pub fn read(url: &str) -> Result<Self, ReadError> {
-        let listing = Store::open(url)?.list()?;
+        Self::read_as(url, Readers::default())
+    }
+
+    /// Reads a store and what of it these readers can open.
+    pub fn read_as(url: &str, readers: Readers) -> Result<Self, ReadError> {
+        let store = Store::open(url)?;
+        let listing = store.list()?;
+        let ring = readers.ring(store)?;
         let mut archive = Self {
+            rows: BTreeMap::new(),
+            files: Vec::new(),
             refused: listing.refused,
             rows_files: (listing.rows.into_iter())
-                .map(|(key, path)| (key.to_string(), path))
+                .map(|(key, path)| (key.to_string(), (key, path)))
                 .collect(),
-            ..Self::default()
+            closed: BTreeMap::new(),
+            ring,
         };
         for found in listing.found {
-            match record::read(&found.key, found.bytes.clone()) {
+            match record::read(&found.key, found.bytes.clone(), &archive.ring) {
                 Ok(Content { rows, unknown }) => {
                     if !unknown.is_empty() {
                         archive.refused.push(format!(
@@ -91,7 +131,10 @@ impl Archive {
                     archive.rows.entry(table.name).or_default().extend(rows);
                     archive.files.push(found);
                 }
-                Err(error) => archive.refused.push(format!("{}: {error}", found.key)),
+                Err(Unread::Closed(closed)) => *archive.closed.entry(closed).or_default() += 1,
+                Err(Unread::Differs(error)) => {
+                    archive.refused.push(format!("{}: {error}", found.key));
+                }
             }
         }
         for rows in archive.rows.values_mut() {
@@ -122,8 +165,19 @@ impl Archive {
     }
 
     /// Finds an object of rows of a result; nobody has looked at its bytes.
-    pub(super) fn rows_file(&self, key: &str) -> Option<&Path> {
-        self.rows_files.get(key).map(PathBuf::as_path)
+    pub(super) fn rows_file(&self, key: &str) -> Option<(&Path, Opener)> {
+        let (key, path) = self.rows_files.get(key)?;
+        Some((path, Opener::new(&self.ring, &key.org)))
+    }
+
+    /// Tells whether there is content that these readers cannot open.
+    pub(super) fn is_partly_closed(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
+    /// Lists why encrypted objects were not read, and of how many each is true.
+    pub fn closed(&self) -> impl Iterator<Item = (&Closed, usize)> {
+        self.closed.iter().map(|(closed, count)| (closed, *count))
     }
 
     /// Lists what was left out, and why, one line each.

@@ -19,7 +19,7 @@ mod views;
 mod tests;
 
 pub use again::{Again, Records, Untold, Wanted, was_allowed};
-pub use archive::{Archive, ReadError};
+pub use archive::{Archive, ReadError, Readers};
 pub use escape::{
     csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,
     workflow_property,

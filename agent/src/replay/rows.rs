@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use arrow::array::Array;
@@ -10,6 +11,7 @@ use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::archive::Archive;
+use crate::record::encryption::Opener;
 use crate::record::entry::Entry;
 use crate::record::sha256_of_file;
 use crate::record::value::Value;
@@ -42,9 +44,10 @@ impl ShownRows<'_> {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Part<'a> {
     file: &'a Path,
+    opener: Opener,
     row: &'a Entry,
 }
 
@@ -71,9 +74,11 @@ impl<'a> StoredRows<'a> {
         let place = part.row.int("chunk_index").unwrap_or_default();
         let rank = |part: &Part<'_>| (part.row.is("completed"), part.row.int("ts"));
         let parts = self.parts.entry(statement).or_default();
-        let held = parts.entry(place).or_insert(part);
-        if rank(&part) >= rank(held) {
-            *held = part;
+        let is_better = parts
+            .get(&place)
+            .is_none_or(|held| rank(&part) >= rank(held));
+        if is_better {
+            parts.insert(place, part);
         }
     }
 
@@ -111,7 +116,7 @@ impl<'a> StoredRows<'a> {
         {
             let left = limit.saturating_sub(rows.cells.len());
             if left > 0 {
-                rows.read(part.file, left)?;
+                rows.read(part, left)?;
             }
         }
         Ok(rows)
@@ -119,12 +124,19 @@ impl<'a> StoredRows<'a> {
 }
 
 fn look<'a>(archive: &'a Archive, row: &'a Entry, key: &str) -> Result<Part<'a>, String> {
-    let file = archive.rows_file(key).ok_or("it is not in the store")?;
+    let (file, opener) = archive.rows_file(key).ok_or("it is not in the store")?;
     let found = sha256_of_file(file).map_err(|error| error.to_string())?;
     if *row.get("object_sha256") != Value::from(found) {
         return Err("its bytes are not those of which the record tells".to_owned());
     }
-    Ok(Part { file, row })
+    Ok(Part { file, opener, row })
+}
+
+fn end_of(mut file: &File) -> io::Result<[u8; 4]> {
+    let mut end = [0; 4];
+    file.seek(SeekFrom::End(-4))?;
+    file.read_exact(&mut end)?;
+    Ok(end)
 }
 
 /// Rows as text, without the columns that were added to them.
@@ -136,10 +148,15 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    fn read(&mut self, file: &Path, limit: usize) -> Result<(), ArrowError> {
-        let file =
-            File::open(file).map_err(|error| ArrowError::from_external_error(error.into()))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    fn read(&mut self, part: &Part<'_>, limit: usize) -> Result<(), ArrowError> {
+        let failed = |error: io::Error| ArrowError::from_external_error(error.into());
+        let file = File::open(part.file).map_err(failed)?;
+        let options = part.opener.options(&end_of(&file).map_err(failed)?)?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
+        part.opener
+            .outcome()
+            .map_err(|closed| ArrowError::from_external_error(closed.into()))?;
+        let reader = reader?;
         let fields = reader.schema().fields().iter();
         let names = fields.map(|field| field.name().clone());
         // What was added stands last: the statement, the part and the row's place in it.

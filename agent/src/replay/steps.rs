@@ -13,6 +13,8 @@ use crate::record::entry::Entry;
 /// One session with all that happened in it.
 #[derive(Debug)]
 pub struct Session<'a> {
+    /// Whether there is content in the store that its reader cannot open.
+    pub(super) has_closed_texts: bool,
     /// The session's id.
     pub id: &'a str,
     /// What is known of the session itself: its last row.
@@ -49,7 +51,11 @@ impl<'a> Step<'a> {
 impl Session<'_> {
     /// Says why a statement's text cannot be shown.
     pub(super) fn no_text(&self) -> &'static str {
-        "text not in this store"
+        if self.has_closed_texts {
+            "SQL text is encrypted; give --identity"
+        } else {
+            "text not in this store"
+        }
     }
 
     /// Gives what the token showed by which its principal is known; none for a user of the host.
@@ -156,6 +162,7 @@ pub fn session<'a>(archive: &'a Archive, prefix: &str) -> Result<Session<'a>, Re
     steps.sort_by_key(Step::at_us);
     Ok(Session {
         id,
+        has_closed_texts: archive.is_partly_closed(),
         row: rows.get(id).copied(),
         steps,
         beside: Beside::of(archive, id),

@@ -7,10 +7,12 @@ mod checks;
 mod found;
 mod ids;
 mod minted;
+mod secrets;
 mod tally;
 
 pub use found::found;
 pub(super) use minted::may_hold_minted;
+pub(crate) use secrets::{may_hold_secret, redacted};
 pub use tally::Finds;
 pub(super) use tally::Tally;
 

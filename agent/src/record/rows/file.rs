@@ -18,10 +18,11 @@ use uuid::Uuid;
 
 use super::decode::{ADDED, Unfit};
 use super::key::{DRAFT, RowsKey};
-use crate::id::StatementId;
+use crate::id::{SessionId, StatementId};
 use crate::record::RecordError;
 use crate::record::digest::hex;
 use crate::record::disk;
+use crate::record::encryption::{Keys, Purpose};
 use crate::record::spool::Spool;
 
 /// Most bytes that a file's writer holds: a row group is written when it has as many.
@@ -42,6 +43,8 @@ pub(super) struct Folder {
     pub(super) max_bytes: u64,
     /// Whether files are on disk before they are told of.
     pub(super) is_synced: bool,
+    /// What encrypts them.
+    pub(super) keys: Arc<Keys>,
 }
 
 /// A file that is being written; it goes when it is dropped unfinished.
@@ -95,9 +98,10 @@ impl RowsFile {
     /// Begins a file of rows of a part of a statement's result.
     pub(super) fn begin(
         folder: &Arc<Folder>,
-        (statement, place): (StatementId, i32),
+        (session, statement, place): (SessionId, StatementId, i32),
         own: &SchemaRef,
     ) -> Result<Self, RecordError> {
+        let key = folder.keys.of(&folder.chain, Purpose::Rows(session))?;
         let name = Uuid::now_v7();
         let path = folder.path.join(format!("{}{DRAFT}", name.simple()));
         let file = OpenOptions::new()
@@ -121,15 +125,19 @@ impl RowsFile {
             bytes,
         };
         let schema = with_added(own);
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(failed)?))
             .set_max_row_group_row_count(Some(ROW_GROUP_MAX_ROWS))
             .set_max_row_group_bytes(Some(HELD_MAX_BYTES))
             // Least and greatest values stand in the file like any other.
             .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_created_by(format!("icecore {}", env!("CARGO_PKG_VERSION")))
-            .build();
-        let writer = ArrowWriter::try_new(measured, Arc::clone(&schema), Some(properties));
+            .set_created_by(format!("icecore {}", env!("CARGO_PKG_VERSION")));
+        if let Some(key) = key {
+            let encryption = key.properties().map_err(failed)?;
+            properties = properties.with_file_encryption_properties(encryption);
+        }
+        let properties = Some(properties.build());
+        let writer = ArrowWriter::try_new(measured, Arc::clone(&schema), properties);
         Ok(Self {
             folder: Arc::clone(folder),
             name,

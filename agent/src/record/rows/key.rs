@@ -15,7 +15,7 @@ pub(in crate::record) const DRAFT: &str = ".rows.part";
 /// `<org>/v1/t2/<chain>/result_rows/dt=<day>/<chain>-<file>-<first 16 hex digits of its SHA-256>.parquet`
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RowsKey {
-    pub(in crate::record) org: String,
+    pub(crate) org: String,
     pub(in crate::record) chain: String,
     /// The day of the statement's start.
     pub(in crate::record) day: NaiveDate,

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::encryption::Keys;
 use super::error::RecordError;
 use super::settings::{RecordMode, ResultRows, Settings};
 use crate::id::{SessionId, StatementId};
@@ -69,6 +70,11 @@ impl Kept {
         self.form.get()
     }
 
+    /// Names what a file of it is about.
+    fn names(&self, place: i32) -> (SessionId, StatementId, i32) {
+        (self.session, self.statement, place)
+    }
+
     /// Takes rows of those that are kept yet; gives how many there were.
     fn take(&self, rows: u64) -> u64 {
         let mut taken = 0;
@@ -99,6 +105,7 @@ impl Keeper {
         settings: &Settings,
         (spool, chain): (&Path, Arc<str>),
         used_bytes: Arc<AtomicU64>,
+        keys: Arc<Keys>,
     ) -> Result<Self, RecordError> {
         let is_strict = settings.mode == RecordMode::StrictLocal;
         let keeper = Self {
@@ -111,6 +118,7 @@ impl Keeper {
                 used_bytes,
                 max_bytes: settings.spool_max_bytes / 4 * QUARTERS,
                 is_synced: is_strict,
+                keys,
             }),
             files: KeptFiles::open(spool.join(KEPT_FILES))?,
             kept: Mutex::default(),
@@ -200,6 +208,7 @@ impl Keeper {
     /// Forgets a session's statements.
     pub(super) fn forget(&self, session: SessionId) {
         self.files.forget(session);
+        self.folder.keys.forget(session);
         self.all().retain(|_, kept| kept.session != session);
     }
 

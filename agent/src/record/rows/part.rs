@@ -131,7 +131,7 @@ impl Writing {
         })?;
         if let (None, Some(schema)) = (&file, schema) {
             // A result without rows has columns.
-            file = Some(RowsFile::begin(&folder, (kept.statement, place), &schema)?);
+            file = Some(RowsFile::begin(&folder, kept.names(place), &schema)?);
         }
         file.map(|file| file.finish(kept.day)).transpose()
     }
@@ -149,11 +149,7 @@ fn add(
     let batch = batch.slice(0, usize::try_from(rows).unwrap_or(usize::MAX));
     let file = match file {
         Some(file) => file,
-        None => file.insert(RowsFile::begin(
-            folder,
-            (kept.statement, place),
-            &batch.schema(),
-        )?),
+        None => file.insert(RowsFile::begin(folder, kept.names(place), &batch.schema())?),
     };
     file.add(&batch)
 }

@@ -1,10 +1,12 @@
 //! The recorder from commit to store.
 
 mod chunk;
+mod encryption;
 mod masks;
 mod outage;
 mod recovery;
 mod rows;
+mod scrub;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,6 +43,9 @@ impl Place {
             seal_interval: Duration::from_secs(3600),
             heartbeat: Duration::from_secs(3600),
             result_rows: crate::config::ResultRows::None,
+            recipients: Vec::new(),
+            key_store: None,
+            scan_secrets: true,
             config_sha256: [1; 32],
             policy_bundle_sha256: [2; 32],
             proxy_version: "0.0.0".into(),

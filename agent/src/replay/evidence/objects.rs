@@ -95,7 +95,7 @@ impl Objects {
     }
 
     fn add_result(&mut self, archive: &Archive, row: &Entry, key: &str) {
-        let Some(file) = archive.rows_file(key) else {
+        let Some((file, _)) = archive.rows_file(key) else {
             return self.left_out.push(format!("{key}: it is not in the store"));
         };
         match fs::read(file) {

@@ -1,0 +1,20 @@
+//! Encryption of what is read by few: content under a key a month, rows of results under a key a session.
+//!
+//! The host knows its readers' public keys alone: it encrypts, and after a restart cannot read what it encrypted.
+
+mod hpke;
+mod identity;
+mod key;
+mod maker;
+mod name;
+mod ring;
+mod wrapped;
+
+pub use hpke::HpkeError;
+pub use identity::{Identity, IdentityError};
+pub use key::DataKey;
+pub(crate) use maker::Keys;
+pub use name::{KeyName, Month, Purpose};
+pub use ring::Closed;
+pub(crate) use ring::{KeyRing, Opener, key_named_in};
+pub use wrapped::{WrapError, WrappedKey};
