@@ -44,7 +44,8 @@ fn stages(folder: &std::path::Path) -> Stages {
         host_id: "host".to_owned(),
         state_dir: folder.join("state"),
         mode: RecordMode::StrictLocal,
-        store: format!("file://{}", folder.join("store").display()),
+        store: record::StoreAt::read(&format!("file://{}", folder.join("store").display()))
+            .unwrap(),
         spool_max_bytes: 1 << 20,
         seal_interval: Duration::from_secs(3600),
         heartbeat: Duration::from_secs(3600),

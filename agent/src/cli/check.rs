@@ -22,16 +22,17 @@ use crate::policy::{Bundle, Names, PolicyProblem, Source};
 /// prints all problems at once, one line each: the file, the place, what was expected and what was found. Accounts, kinds
 /// and actions in policies that do not exist are problems. Users in policies that the host does not have, policies that
 /// never apply, and what the kernel lacks are warnings. With --connect it also logs in to each account, once for each user, role and credential, reads back what the
-/// login may do, looks at what its user holds, and logs out; without, it does not ask Snowflake.
+/// login may do, looks at what its user holds, and logs out; then it puts an object of no worth into a store that is not
+/// on this host, below `probes/`. Without, it asks neither Snowflake nor the store.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n  icecore check --connect --json | jq '.accounts[].warnings'\n\nExit codes: 0 all is good, perhaps with warnings; 1 Snowflake refused a login; 2 usage; 3 config, policies or a credential are not good; 4 an account gave no answer."
+    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n  icecore check --connect --json | jq '.accounts[].warnings'\n\nExit codes: 0 all is good, perhaps with warnings; 1 Snowflake refused a login or the store an object; 2 usage; 3 config, policies or a credential are not good; 4 an account or the store gave no answer."
 )]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigFile,
 
-    /// Logs in to each account too, and warns of what its user may do beyond its one role
+    /// Logs in to each account too, warns of what its user may do beyond its one role, and tries the store
     #[arg(long)]
     connect: bool,
 

@@ -1,4 +1,5 @@
-//! `icecore check --connect`: logs in with each account's credential, looks at what its user may do, and logs out.
+//! `icecore check --connect`: logs in with each account's credential, looks at what its user may do, and logs out; then
+//! tries the store.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -6,8 +7,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Exit;
 use super::tell::tell;
+use super::{Exit, connect_store};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::replay::{json_escaped, terminal};
@@ -54,6 +55,7 @@ pub(super) fn run(config: &Config, json: bool) -> ExitCode {
     let told = runtime
         .map_err(|error| error.to_string())
         .and_then(|runtime| runtime.block_on(ask_all(config)));
+    let store = connect_store::ask(config);
     let told = match told {
         Ok(told) => told,
         Err(cause) => {
@@ -61,7 +63,7 @@ pub(super) fn run(config: &Config, json: bool) -> ExitCode {
             return Exit::Config.into();
         }
     };
-    if json && let Err(error) = print(&told) {
+    if json && let Err(error) = print(&told, &store) {
         tell(format_args!("icecore: {error}"));
     }
     for one in &told {
@@ -69,20 +71,25 @@ pub(super) fn run(config: &Config, json: bool) -> ExitCode {
             tell(line);
         }
     }
+    for line in connect_store::lines(&store) {
+        tell(line);
+    }
     let has = |outcome| told.iter().any(|one| one.outcome == outcome);
-    if has(Outcome::Refused) {
+    if has(Outcome::Refused) || store.outcome == connect_store::Outcome::Refused {
         Exit::Refused.into()
-    } else if has(Outcome::CredentialUnusable) {
+    } else if has(Outcome::CredentialUnusable)
+        || store.outcome == connect_store::Outcome::CredentialUnusable
+    {
         Exit::Config.into()
-    } else if has(Outcome::Unreachable) {
+    } else if has(Outcome::Unreachable) || store.outcome == connect_store::Outcome::Unreachable {
         Exit::Unreachable.into()
     } else {
         Exit::Done.into()
     }
 }
 
-fn print(told: &[Told]) -> io::Result<()> {
-    let text = serde_json::to_string(&serde_json::json!({ "accounts": told }))?;
+fn print(told: &[Told], store: &connect_store::Told) -> io::Result<()> {
+    let text = serde_json::to_string(&serde_json::json!({ "accounts": told, "store": store }))?;
     writeln!(io::stdout().lock(), "{}", json_escaped(&text))
 }
 

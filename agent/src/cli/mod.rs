@@ -16,6 +16,7 @@
 
 mod check;
 mod connect;
+mod connect_store;
 mod daemon;
 mod detach;
 pub mod duckdb;

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::problem::Problems;
 use super::trust::{self, Readers, Untrusted};
-use super::{Config, Credential, Policy};
+use super::{Config, Credential, Policy, Source, StoreIdentity, StoreUrl};
 use crate::connection::redirect::is_on_bpffs;
 use crate::identity::saml::{self, XML_MAX_BYTES};
 use crate::identity::{KEYS_MAX_BYTES, KeySource, Keys, SamlProvider, cut};
@@ -21,6 +21,9 @@ const CONFIG_MAX_BYTES: u64 = 1 << 20;
 
 /// Longest file of roots that is read; the usual system bundle takes 220 KB.
 const ROOTS_MAX_BYTES: u64 = 8 << 20;
+
+/// Longest file of a store's credential that is read.
+const SECRET_MAX_BYTES: u64 = 64 << 10;
 
 /// Longest policy file that is read.
 const POLICY_MAX_BYTES: u64 = 4 << 20;
@@ -103,8 +106,25 @@ pub(super) fn check(config: &Config, problems: &Problems) {
         }
     }
     check_providers(&config.identity.providers, problems);
-    let store = config.record.store.trim_start_matches("file://");
-    tell("record.store", trust::check_folder_to_be(Path::new(store)));
+    if let Some(folder) = StoreUrl::read(&config.record.store)
+        .as_ref()
+        .and_then(StoreUrl::local)
+    {
+        tell("record.store", trust::check_folder_to_be(folder));
+    }
+    let options = &config.record.store_options;
+    if let Some(file) = &options.ca_file {
+        tell("record.store_options.ca_file", roots(file));
+    }
+    if let StoreIdentity::Secret(secret) = &options.identity
+        && let Source::File(file) = &secret.source
+    {
+        let key = format!("record.store_options.{}", secret.setting);
+        tell(
+            &key,
+            trust::read_secret_file(file, SECRET_MAX_BYTES).map(drop),
+        );
+    }
 }
 
 /// Checks the metadata of SAML providers: each is another one, so that a message's issuer tells whose settings count.

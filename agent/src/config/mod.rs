@@ -17,6 +17,7 @@ mod saml;
 mod section;
 mod sign_in;
 mod source;
+mod store;
 mod text;
 mod trust;
 mod typed;
@@ -37,6 +38,8 @@ pub use recipient::Recipient;
 pub use result_rows::ResultRows;
 pub use sign_in::SignIn;
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
+pub use store::{Addressing, StoreIdentity, StoreOptions};
+pub(crate) use store::{Place, STORE_URL, StoreUrl};
 pub(crate) use text::read_text;
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
 
@@ -276,8 +279,10 @@ pub struct TagCanary {
 pub struct Record {
     /// When an answer may leave.
     pub mode: RecordMode,
-    /// A `file:///` URL of the store.
+    /// The store's URL.
     pub store: String,
+    /// How a store that is not on this host is reached.
+    pub store_options: StoreOptions,
     /// Most that unsealed frames may take on disk.
     pub spool_max_bytes: u64,
     /// How often frames are sealed to Parquet.

@@ -363,7 +363,7 @@ fn names_a_jobs_own(text: &str) -> bool {
 }
 
 /// An `https` origin, or a plain one, which is dialled on this host alone.
-fn address(value: &Value) -> Option<String> {
+pub(super) fn address(value: &Value) -> Option<String> {
     let text = value.as_str()?;
     let rest = text
         .strip_prefix("https://")

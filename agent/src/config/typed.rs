@@ -13,6 +13,7 @@ use super::host::is_dns_name;
 use super::identity::identity;
 use super::problem::{Problems, line_and_column};
 use super::section::{List, Section, shown};
+use super::store;
 use super::unit;
 use super::{
     Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Recipient, Record, RecordMode,
@@ -215,6 +216,7 @@ fn catalogue(mut section: Section<'_>) -> Catalogue {
 }
 
 fn record(mut section: Section<'_>) -> Record {
+    let url = store::url(&mut section);
     let record = Record {
         mode: section
             .optional(
@@ -227,9 +229,8 @@ fn record(mut section: Section<'_>) -> Record {
                 },
             )
             .unwrap_or(RecordMode::StrictLocal),
-        store: section
-            .optional("store", STORE, local_store)
-            .unwrap_or_else(|| "file:///var/lib/icecore/store".to_owned()),
+        store_options: store::options(section.section("store_options"), &url),
+        store: url,
         spool_max_bytes: section
             .optional(
                 "spool_max",
@@ -244,7 +245,7 @@ fn record(mut section: Section<'_>) -> Record {
                 ResultRows::read(value.as_str()?)
             })
             .unwrap_or_default(),
-        key_store: section.optional("key_store", STORE, local_store),
+        key_store: store::key_store(&mut section),
         scan_secrets: section
             .optional("scan_secrets", "true or false", Value::as_bool)
             .unwrap_or(true),
@@ -364,13 +365,6 @@ fn port(value: &Value) -> Option<u16> {
     u16::try_from(value.as_integer()?)
         .ok()
         .filter(|port| *port != 0)
-}
-
-fn local_store(value: &Value) -> Option<String> {
-    let url = value.as_str()?;
-    let path = url.strip_prefix("file://")?;
-    let plain = path.len() > 1 && !path.contains(['%', '?', '#']);
-    (plain && absolute_path(&Value::from(path)).is_some()).then(|| url.to_owned())
 }
 
 #[cfg(test)]

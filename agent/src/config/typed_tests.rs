@@ -253,9 +253,10 @@ fn paths_must_be_absolute_and_plain() {
 }
 
 #[test]
-fn stores_other_than_local_ones_are_refused() {
+fn stores_that_are_none_are_refused() {
     for store in [
-        "s3://bucket/x",
+        "ftp://bucket/x",
+        "s3://bucket/../x",
         "/var/lib",
         "file://host/x",
         "file://",
@@ -264,10 +265,32 @@ fn stores_other_than_local_ones_are_refused() {
         check_section(
             &format!("[record]\nstore = {store:?}"),
             &format!(
-                "record.store: expected a local store such as \"file:///var/lib/icecore/store\" (the one kind that this version writes to), found {store:?}"
+                "record.store: expected {}, found {store:?}",
+                super::super::STORE_URL
             ),
         );
     }
+}
+
+#[test]
+fn what_a_store_does_not_have_or_lacks_is_told() {
+    let options = "record.store_options";
+    check_section(
+        "[record]\nstore = \"s3://bucket\"",
+        &format!(
+            "{options}.region: expected a region such as \"eu-central-1\"; it is required, such as `region = \"eu-central-1\"`, found nothing"
+        ),
+    );
+    check_section(
+        "[record]\nstore = \"gs://bucket\"\n[record.store_options]\nregion = \"eu-central-1\"",
+        &format!("{options}.region: expected it only for `s3://`, found it for \"gs://bucket\""),
+    );
+    check_section(
+        "[record]\nstore = \"gs://bucket\"\n[record.store_options]\nidentity = \"host\"\ncredential_file = \"/k\"",
+        &format!(
+            "{options}.identity: expected one of `identity` and `credential_file`, found both"
+        ),
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::core::Core;
 use crate::config::TokenUse;
 use crate::id::SessionId;
 use crate::identity::Principal;
-use crate::record::{Claimed, TokenClaim, hex};
+use crate::record::{Claimed, StoreAt, TokenClaim, hex};
 
 /// Longest wait for the store; the supervisor waits 15 s, of which an issuer may take nine.
 const CLAIM_WITHIN: Duration = Duration::from_secs(4);
@@ -25,14 +25,17 @@ pub(super) struct Claimant {
     host_id: String,
     /// What only who holds its key can name: clones of a machine have the same machine id.
     installation: String,
+    /// Where they go.
+    store: StoreAt,
 }
 
 impl Claimant {
-    pub(super) fn new(host_id: String, key: &hmac::Key) -> Self {
+    pub(super) fn new(host_id: String, key: &hmac::Key, store: StoreAt) -> Self {
         let installation = hex(hmac::sign(key, PURPOSE).as_ref());
         Self {
             host_id,
             installation,
+            store,
         }
     }
 
@@ -55,7 +58,7 @@ impl Core {
         let Some(token) = principal.claim_sha256() else {
             return Ok(());
         };
-        let (shared, store) = (&self.shared, self.shared.config.record.store.clone());
+        let (shared, store) = (&self.shared, self.shared.claimant.store.clone());
         let claim = TokenClaim {
             issuer: principal.issuer().unwrap_or_default().to_owned(),
             session_id: session.to_string(),

@@ -27,9 +27,11 @@ use crate::connection::tls;
 use crate::execution::{Catalogues, Chunks, OpenStages, Registry, Usages};
 use crate::mask::HashKeys;
 use crate::policy::{Bundle, InForce};
-use crate::record::{RecordError, Recorder, Settings, load_key};
+use crate::record::{RecordError, Recorder, Settings, StoreAt, load_key};
 use crate::session::Stages;
-use crate::upstream::{Account, CredentialError, Resolver, UpstreamSettings};
+use crate::upstream::{
+    Account, CredentialError, Resolver, StoreError, UpstreamSettings, key_store_of, store_of,
+};
 use crate::web::{self, RootsError};
 
 /// Why the stages cannot be built.
@@ -54,6 +56,8 @@ pub(super) enum StartError {
     Roots(#[from] RootsError),
     #[error("record: {0}")]
     Record(#[from] RecordError),
+    #[error("record: {0}")]
+    Store(#[from] StoreError),
     #[error("destinations: {0}")]
     Destinations(#[from] LookUpError),
 }
@@ -79,6 +83,8 @@ pub(super) fn start(
     let bundle = policies::begin(&config, is_next)?;
     let trusted = web::trust(config.upstream.ca_file.as_deref())?;
     let web = web::Client::new(Arc::clone(&trusted));
+    let store = store_of(&config.record, &web)?;
+    let key_store = key_store_of(&config.record, &web)?;
     let accounts: Result<Vec<_>, StartError> = config
         .accounts
         .iter()
@@ -101,8 +107,11 @@ pub(super) fn start(
         SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
     let hash_keys = HashKeys::new(load_key(&config.daemon.state_dir.join("mask.key"))?);
-    let claimant = Claimant::new(host_id.clone(), &seal_key);
-    let recorder = Recorder::open(&settings(&config, &bundle, host_id), clock)?;
+    let claimant = Claimant::new(host_id.clone(), &seal_key, store.clone());
+    let recorder = Recorder::open(
+        &settings(&config, &bundle, host_id, (store, key_store)),
+        clock,
+    )?;
     let mode = config.daemon.mode;
     let _receipt = recorder.commit_blocking(vec![policies::loaded(&bundle, mode, None)])?;
     tracing::info!(
@@ -166,7 +175,12 @@ fn host_id() -> String {
         .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
 }
 
-fn settings(config: &Config, bundle: &Bundle, host_id: String) -> Settings {
+fn settings(
+    config: &Config,
+    bundle: &Bundle,
+    host_id: String,
+    (store, key_store): (StoreAt, Option<StoreAt>),
+) -> Settings {
     let object: String = object_digest()
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -176,13 +190,13 @@ fn settings(config: &Config, bundle: &Bundle, host_id: String) -> Settings {
         host_id,
         state_dir: config.daemon.state_dir.clone(),
         mode: config.record.mode,
-        store: config.record.store.clone(),
+        store,
         spool_max_bytes: config.record.spool_max_bytes,
         seal_interval: config.record.seal_interval,
         heartbeat: config.record.heartbeat,
         result_rows: config.record.result_rows,
         recipients: config.record.recipients.clone(),
-        key_store: config.record.key_store.clone(),
+        key_store,
         scan_secrets: config.record.scan_secrets,
         config_sha256: config.sha256,
         policy_bundle_sha256: bundle.sha256(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::hex;
 use super::error::RecordError;
-use super::store::{CLAIMS, Store};
+use super::store::{CLAIMS, Store, StoreAt};
 
 /// Who claimed a token, and until when it matters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,14 +36,14 @@ pub enum Claimed {
 }
 
 impl TokenClaim {
-    /// Claims a token, by the digest that is the same for all hosts, in the store at a URL. Blocks.
+    /// Claims a token, by the digest that is the same for all hosts, in a store. Blocks.
     ///
     /// # Errors
     /// The store cannot be reached, or does not take it; it is not known then whose the token is.
-    pub fn put(&self, store: &str, token: [u8; 32]) -> Result<Claimed, RecordError> {
+    pub fn put(&self, store: &StoreAt, token: [u8; 32]) -> Result<Claimed, RecordError> {
         let key = format!("{CLAIMS}{}.json", hex(&token));
         let text = serde_json::to_vec(self).map_err(|error| RecordError::Store {
-            store: store.to_owned(),
+            store: store.to_string(),
             cause: error.to_string(),
         })?;
         let there = Store::create(store)?.put_first(&key, text)?;
@@ -56,12 +56,17 @@ impl TokenClaim {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
     use std::sync::Barrier;
     use std::thread;
 
     use tempfile::TempDir;
 
     use super::*;
+
+    fn at(folder: impl AsRef<Path>) -> StoreAt {
+        StoreAt::read(&format!("file://{}", folder.as_ref().display())).unwrap()
+    }
 
     fn claim(session: &str) -> TokenClaim {
         TokenClaim {
@@ -78,7 +83,7 @@ mod tests {
     #[test]
     fn one_of_many_claimants_has_the_token() {
         let folder = TempDir::new().unwrap();
-        let store = format!("file://{}/store", folder.path().display());
+        let store = at(folder.path().join("store"));
         let (barrier, store) = (&Barrier::new(8), &store);
         let outcomes: Vec<Claimed> = thread::scope(|scope| {
             let start = |number: usize| {
@@ -102,7 +107,7 @@ mod tests {
     #[test]
     fn a_claim_that_cannot_be_read_is_one_and_readers_of_the_record_pass_it_by() {
         let folder = TempDir::new().unwrap();
-        let store = format!("file://{}", folder.path().display());
+        let store = at(folder.path());
         claim("1").put(&store, [7; 32]).unwrap();
         let file = folder
             .path()
@@ -111,7 +116,7 @@ mod tests {
         fs::write(file, "{").unwrap();
         let second = claim("2").put(&store, [7; 32]).unwrap();
         assert_eq!(second, Claimed::Before(None));
-        let listing = Store::open(&store).unwrap().list().unwrap();
+        let listing = Store::open(&store).unwrap().believed().unwrap();
         assert_eq!(listing.refused, Vec::<String>::new());
     }
 
@@ -120,7 +125,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("a file");
         fs::write(&file, "").unwrap();
-        let store = format!("file://{}/store", file.display());
+        let store = at(file.join("store"));
         assert!(claim("1").put(&store, [7; 32]).is_err());
     }
 }

@@ -96,20 +96,6 @@ pub(crate) fn sha256_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> [u8; 
     finish(context)
 }
 
-/// Gives the SHA-256 of a file, however large.
-pub(crate) fn sha256_of_file(path: &Path) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
-    let mut context = digest::Context::new(&digest::SHA256);
-    let mut piece = vec![0; 1 << 16];
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            return Ok(finish(context));
-        }
-        context.update(piece.get(..read).unwrap_or_default());
-    }
-}
-
 fn finish(context: digest::Context) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());

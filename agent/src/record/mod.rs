@@ -50,7 +50,7 @@ mod any;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use digest::{hex, sha256, sha256_of_file};
+pub(crate) use digest::{hex, sha256};
 pub(crate) use disk::replace;
 pub(crate) use object::{Content, Unread, read};
 pub(crate) use rows::RowsKey;
@@ -72,3 +72,4 @@ pub use event::{
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};
 pub use settings::{Recipient, RecordMode, Settings};
+pub use store::{ProbeError, ReadingSecret, StoreAt, StoreSecret};

@@ -361,7 +361,11 @@ mod tests {
             seq_max: 3,
             hash: hex(&sha256(&bytes)).chars().take(16).collect(),
         };
-        read(&key, bytes.into())
+        match read(&key, bytes.into(), &KeyRing::empty()) {
+            Ok(content) => Ok(content),
+            Err(Unread::Differs(error)) => Err(error),
+            Err(Unread::Closed(closed)) => panic!("{closed}"),
+        }
     }
 
     #[test]

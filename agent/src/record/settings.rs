@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(super) use crate::config::ResultRows;
 pub use crate::config::{Recipient, RecordMode};
 
+use super::store::StoreAt;
+
 /// What the recorder must know before it opens.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -18,8 +20,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// What a commit promises.
     pub mode: RecordMode,
-    /// URL of the store.
-    pub store: String,
+    /// Where the store is, and how it is reached.
+    pub store: StoreAt,
     /// Most bytes that the spool may hold.
     pub spool_max_bytes: u64,
     /// Longest time that rows wait in the spool before they are sealed.
@@ -31,7 +33,7 @@ pub struct Settings {
     /// Who can read content and rows; where there is nobody, they are not encrypted.
     pub recipients: Vec<Recipient>,
     /// URL of the store of wrapped keys, where it is not the record's own.
-    pub key_store: Option<String>,
+    pub key_store: Option<StoreAt>,
     /// Whether secrets are taken out of texts before they are on disk.
     pub scan_secrets: bool,
     /// SHA-256 of the configuration.

@@ -18,7 +18,7 @@ use super::queue::Answer;
 use super::seal::{self, Sealing};
 use super::settings::Settings;
 use super::spool::{Segment, Spool};
-use super::store::Store;
+use super::store::{Store, StoreAt};
 use crate::clock::Clock;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -38,9 +38,9 @@ pub(super) enum Order {
 /// INVARIANT: a segment leaves the spool only after all before it, so that a recovery which finds an intent also finds
 /// the end that a later chain wrote for it.
 pub(super) struct Shipper {
-    url: String,
+    at: StoreAt,
     keys: Arc<Keys>,
-    key_store: Option<String>,
+    key_store: Option<StoreAt>,
     store: Option<Store>,
     used_bytes: Arc<AtomicU64>,
     writer: ChainWriter,
@@ -63,7 +63,7 @@ impl Shipper {
         clock: Clock,
     ) -> Self {
         Self {
-            url: settings.store.clone(),
+            at: settings.store.clone(),
             keys,
             key_store: settings.key_store.clone(),
             store: None,
@@ -123,7 +123,7 @@ impl Shipper {
         match &outcome {
             Ok(()) => {
                 if self.retry.take().is_some() {
-                    info!(store = self.url, "store took the record again");
+                    info!(store = %self.at, "store took the record again");
                 }
             }
             Err(error) => self.put_off(error, timed_out),
@@ -178,7 +178,7 @@ impl Shipper {
     fn ship(&mut self, segment: &Segment) -> Result<(), RecordError> {
         let store = match self.store.take() {
             Some(store) => store,
-            None => Store::create(&self.url)?,
+            None => Store::create(&self.at)?,
         };
         self.ship_keys(&store)?;
         for (file, key) in seal::objects(segment)? {

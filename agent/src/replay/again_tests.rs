@@ -63,7 +63,8 @@ fn judged(policies: &str, principal: &str, told: &[Told]) -> Vec<String> {
         host_id: "host".into(),
         state_dir: dir.path().join("state"),
         mode: RecordMode::StrictLocal,
-        store: format!("file://{}/store", dir.path().display()),
+        store: crate::record::StoreAt::read(&format!("file://{}/store", dir.path().display()))
+            .unwrap(),
         spool_max_bytes: 1 << 30,
         seal_interval: Duration::from_secs(3600),
         heartbeat: Duration::from_secs(3600),
@@ -103,7 +104,7 @@ fn judged(policies: &str, principal: &str, told: &[Told]) -> Vec<String> {
     );
     drop(recorder.commit_blocking(all).unwrap());
     recorder.flush_blocking().unwrap();
-    let archive = Archive::read(&settings.store).unwrap();
+    let archive = Archive::read(&settings.store.to_string()).unwrap();
     let source = Source {
         file: "test.cedar".to_owned(),
         text: policies.to_owned(),

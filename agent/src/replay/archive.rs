@@ -1,13 +1,14 @@
 //! The rows of a store, taken only from objects that are what their names say.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::record::encryption::{Closed, Identity, IdentityError, KeyRing, Opener};
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
-use crate::record::{self, Content, Found, RecordError, RowsKey, Store, Unread};
+use crate::record::{self, Content, Found, RecordError, RowsKey, Store, StoreAt, Unread};
 
 /// Why a reader gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -66,15 +67,15 @@ pub struct Readers {
 }
 
 impl Readers {
-    fn ring(self, own: Store) -> Result<Arc<KeyRing>, RecordError> {
+    fn ring(self, own: &StoreAt) -> Result<Arc<KeyRing>, RecordError> {
         if self.identities.is_empty() {
             return Ok(KeyRing::empty());
         }
         let store = match self.key_store {
-            Some(url) => Store::open(&url)?,
-            None => own,
+            Some(url) => Store::open(&StoreAt::read(&url)?)?,
+            None => Store::open(own)?,
         };
-        let fetch = move |key: &str| store.fetch(key).map_err(|error| error.to_string());
+        let fetch = move |key: &str| store.get_if_there(key).map_err(|error| error.to_string());
         Ok(KeyRing::new(self.identities, Box::new(fetch)))
     }
 }
@@ -84,7 +85,8 @@ impl Readers {
 pub struct Archive {
     rows: BTreeMap<&'static str, Vec<Entry>>,
     files: Vec<Found>,
-    rows_files: BTreeMap<String, (RowsKey, PathBuf)>,
+    rows_files: BTreeMap<String, RowsKey>,
+    store: Store,
     refused: Vec<String>,
     closed: BTreeMap<Closed, usize>,
     ring: Arc<KeyRing>,
@@ -101,16 +103,18 @@ impl Archive {
 
     /// Reads a store and what of it these readers can open.
     pub fn read_as(url: &str, readers: Readers) -> Result<Self, ReadError> {
-        let store = Store::open(url)?;
-        let listing = store.list()?;
-        let ring = readers.ring(store)?;
+        let at = StoreAt::read(url)?;
+        let store = Store::open(&at)?;
+        let listing = store.believed()?;
+        let ring = readers.ring(&at)?;
         let mut archive = Self {
             rows: BTreeMap::new(),
             files: Vec::new(),
             refused: listing.refused,
             rows_files: (listing.rows.into_iter())
-                .map(|(key, path)| (key.to_string(), (key, path)))
+                .map(|key| (key.to_string(), key))
                 .collect(),
+            store,
             closed: BTreeMap::new(),
             ring,
         };
@@ -164,10 +168,23 @@ impl Archive {
         &self.files
     }
 
-    /// Finds an object of rows of a result; nobody has looked at its bytes.
-    pub(super) fn rows_file(&self, key: &str) -> Option<(&Path, Opener)> {
-        let (key, path) = self.rows_files.get(key)?;
-        Some((path, Opener::new(&self.ring, &key.org)))
+    /// Reads an object of rows of a result that a manifest lists; nobody has looked at its bytes.
+    pub(super) fn rows_file(&self, key: &str) -> Result<Bytes, String> {
+        if !self.rows_files.contains_key(key) {
+            return Err("it is not in the store".to_owned());
+        }
+        self.store.get(key).map_err(|error| error.to_string())
+    }
+
+    /// Gives what opens an object of rows of a result.
+    pub(super) fn opener(&self, key: &str) -> Opener {
+        let org = self.rows_files.get(key).map_or("", |key| &key.org);
+        Opener::new(&self.ring, org)
+    }
+
+    /// Gives the address by which DuckDB reads an object.
+    pub(super) fn address(&self, key: &str) -> String {
+        self.store.address(key)
     }
 
     /// Tells whether there is content that these readers cannot open.

@@ -1,9 +1,6 @@
 //! Rows of results that a store holds: which files of them count, and what is in them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 
 use arrow::array::Array;
 use arrow::error::ArrowError;
@@ -11,9 +8,8 @@ use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::archive::Archive;
-use crate::record::encryption::Opener;
 use crate::record::entry::Entry;
-use crate::record::sha256_of_file;
+use crate::record::sha256;
 use crate::record::value::Value;
 
 /// The files of rows that count: of each part of a statement's result the one that was delivered last, whole if there is
@@ -46,8 +42,8 @@ impl ShownRows<'_> {
 
 #[derive(Clone, Debug)]
 struct Part<'a> {
-    file: &'a Path,
-    opener: Opener,
+    archive: &'a Archive,
+    key: &'a str,
     row: &'a Entry,
 }
 
@@ -96,10 +92,11 @@ impl<'a> StoredRows<'a> {
         counts.sum()
     }
 
-    /// Lists each statement's files in the order of the result's parts.
-    pub(super) fn files(&self) -> impl Iterator<Item = (&'a str, Vec<&'a Path>)> {
+    /// Lists the addresses of each statement's files in the order of the result's parts.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'a str, Vec<String>)> {
         let all = self.parts.iter();
-        all.map(|(id, parts)| (*id, parts.values().map(|part| part.file).collect()))
+        let address = |part: &Part<'_>| part.archive.address(part.key);
+        all.map(move |(id, parts)| (*id, parts.values().map(address).collect()))
     }
 
     /// Reads the first rows of a statement's result.
@@ -123,20 +120,12 @@ impl<'a> StoredRows<'a> {
     }
 }
 
-fn look<'a>(archive: &'a Archive, row: &'a Entry, key: &str) -> Result<Part<'a>, String> {
-    let (file, opener) = archive.rows_file(key).ok_or("it is not in the store")?;
-    let found = sha256_of_file(file).map_err(|error| error.to_string())?;
-    if *row.get("object_sha256") != Value::from(found) {
+fn look<'a>(archive: &'a Archive, row: &'a Entry, key: &'a str) -> Result<Part<'a>, String> {
+    let bytes = archive.rows_file(key)?;
+    if *row.get("object_sha256") != Value::from(sha256(&bytes)) {
         return Err("its bytes are not those of which the record tells".to_owned());
     }
-    Ok(Part { file, opener, row })
-}
-
-fn end_of(mut file: &File) -> io::Result<[u8; 4]> {
-    let mut end = [0; 4];
-    file.seek(SeekFrom::End(-4))?;
-    file.read_exact(&mut end)?;
-    Ok(end)
+    Ok(Part { archive, key, row })
 }
 
 /// Rows as text, without the columns that were added to them.
@@ -149,11 +138,12 @@ pub(super) struct Rows {
 
 impl Rows {
     fn read(&mut self, part: &Part<'_>, limit: usize) -> Result<(), ArrowError> {
-        let failed = |error: io::Error| ArrowError::from_external_error(error.into());
-        let file = File::open(part.file).map_err(failed)?;
-        let options = part.opener.options(&end_of(&file).map_err(failed)?)?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
-        part.opener
+        let failed = |cause: String| ArrowError::from_external_error(cause.into());
+        let bytes = part.archive.rows_file(part.key).map_err(failed)?;
+        let opener = part.archive.opener(part.key);
+        let options = opener.options(&bytes)?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options);
+        opener
             .outcome()
             .map_err(|closed| ArrowError::from_external_error(closed.into()))?;
         let reader = reader?;

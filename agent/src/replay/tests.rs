@@ -29,7 +29,11 @@ pub(super) fn settings(dir: &TempDir) -> Settings {
         host_id: "host".into(),
         state_dir: dir.path().join("state"),
         mode: RecordMode::StrictLocal,
-        store: format!("file://{}/it's/a store", dir.path().display()),
+        store: crate::record::StoreAt::read(&format!(
+            "file://{}/it's/a store",
+            dir.path().display()
+        ))
+        .unwrap(),
         spool_max_bytes: 1 << 30,
         seal_interval: Duration::from_secs(3600),
         heartbeat: Duration::from_secs(3600),
@@ -150,7 +154,7 @@ pub(super) fn recorded() -> (TempDir, Archive) {
     rows.push(Row::from(session_row(Phase::Close)));
     drop(recorder.commit_blocking(rows).unwrap());
     recorder.flush_blocking().unwrap();
-    let archive = Archive::read(&settings.store).unwrap();
+    let archive = Archive::read(&settings.store.to_string()).unwrap();
     (dir, archive)
 }
 

@@ -1,10 +1,11 @@
 //! The one HTTPS client for hosts other than Snowflake: issuers, secret stores, clouds.
 //!
-//! Such requests are rare, so each has a connection of its own. No redirect is followed, an answer has a size and a time
-//! limit, and a plain connection is made to this host alone.
+//! Such requests are rare, so each has a connection of its own, but for a store's, which `pool` carries. No redirect is
+//! followed, an answer has a size and a time limit, and a plain connection is made to this host alone.
 
 mod dial;
 mod error;
+mod pool;
 mod roots;
 mod target;
 
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use dial::{NoConnection, look_up, tls};
 pub use error::WebError;
+pub use pool::Pool;
 pub use roots::{RootsError, trust};
 use target::{Scheme, Target};
 

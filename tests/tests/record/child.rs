@@ -9,6 +9,7 @@ use icecore::clock::Clock;
 use icecore::id::{LoginId, SessionId, StatementId};
 use icecore::record::{
     Decision, Mode, RecordMode, Recorder, Row, Settings, StatementRow, StatementTextRow, Status,
+    StoreAt,
 };
 
 /// Says by its value which part the child plays.
@@ -24,7 +25,7 @@ pub(crate) fn settings(state_dir: &Path, store: &Path) -> Settings {
         host_id: "host".into(),
         state_dir: state_dir.to_owned(),
         mode: RecordMode::StrictLocal,
-        store: format!("file://{}", store.display()),
+        store: StoreAt::read(&format!("file://{}", store.display())).unwrap(),
         spool_max_bytes: 1 << 30,
         result_rows: icecore::config::ResultRows::None,
         recipients: Vec::new(),

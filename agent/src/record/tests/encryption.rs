@@ -59,12 +59,13 @@ fn content_is_read_by_its_readers_alone_and_metadata_by_all() {
         [(&Closed::NoIdentity, 1)]
     );
 
-    let archive = Archive::read_as(&place.settings.store, as_reader(&reader)).unwrap();
+    let archive = Archive::read_as(&place.settings.store.to_string(), as_reader(&reader)).unwrap();
     assert_eq!(texts(&archive), [SECRET_TEXT]);
     assert_eq!(archive.closed().count(), 0);
 
     let stranger = Identity::random().unwrap();
-    let archive = Archive::read_as(&place.settings.store, as_reader(&stranger)).unwrap();
+    let archive =
+        Archive::read_as(&place.settings.store.to_string(), as_reader(&stranger)).unwrap();
     assert!(texts(&archive).is_empty());
     let told: Vec<String> = archive
         .closed()
@@ -85,7 +86,8 @@ fn a_new_recipient_reads_what_comes_later_and_the_old_one_what_was_before() {
     place.settings.recipients = vec![after.recipient()];
     recorded(&place);
     for reader in [&before, &after] {
-        let archive = Archive::read_as(&place.settings.store, as_reader(reader)).unwrap();
+        let archive =
+            Archive::read_as(&place.settings.store.to_string(), as_reader(reader)).unwrap();
         assert_eq!(texts(&archive), [SECRET_TEXT]);
         assert_eq!(archive.closed().count(), 1);
     }
@@ -93,7 +95,7 @@ fn a_new_recipient_reads_what_comes_later_and_the_old_one_what_was_before() {
         identities: vec![before, after],
         key_store: None,
     };
-    let archive = Archive::read_as(&place.settings.store, both).unwrap();
+    let archive = Archive::read_as(&place.settings.store.to_string(), both).unwrap();
     assert_eq!(texts(&archive).len(), 2);
 }
 
@@ -103,17 +105,17 @@ fn keys_in_a_store_of_their_own_leave_none_in_the_record() {
     let mut place = Place::new();
     let keys = format!("file://{}", place.dir.path().join("keys").display());
     place.settings.recipients = vec![reader.recipient()];
-    place.settings.key_store = Some(keys.clone());
+    place.settings.key_store = Some(StoreAt::read(&keys).unwrap());
     recorded(&place);
     assert!(!place.store().join("default/v1/keys").exists());
     let mut readers = as_reader(&reader);
-    let archive = Archive::read_as(&place.settings.store, readers.clone()).unwrap();
+    let archive = Archive::read_as(&place.settings.store.to_string(), readers.clone()).unwrap();
     assert!(matches!(
         archive.closed().next(),
         Some((Closed::Gone(_), 1))
     ));
     readers.key_store = Some(keys);
-    let archive = Archive::read_as(&place.settings.store, readers).unwrap();
+    let archive = Archive::read_as(&place.settings.store.to_string(), readers).unwrap();
     assert_eq!(texts(&archive), [SECRET_TEXT]);
 }
 

@@ -38,7 +38,8 @@ impl Place {
             host_id: "host".into(),
             state_dir: dir.path().join("state"),
             mode: RecordMode::StrictLocal,
-            store: format!("file://{}", dir.path().join("store").display()),
+            store: StoreAt::read(&format!("file://{}", dir.path().join("store").display()))
+                .unwrap(),
             spool_max_bytes: 1 << 30,
             seal_interval: Duration::from_secs(3600),
             heartbeat: Duration::from_secs(3600),
@@ -71,7 +72,7 @@ impl Place {
     }
 
     fn archive(&self) -> Archive {
-        Archive::read(&self.settings.store).unwrap()
+        Archive::read(&self.settings.store.to_string()).unwrap()
     }
 
     /// Rows of all tables by chain and place; fails where a chain has a gap or a place twice.

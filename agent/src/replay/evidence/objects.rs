@@ -1,7 +1,6 @@
 //! The objects of a store that tell of one session, and the documents of the chains that they belong to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +10,7 @@ use serde_json::Value as Json;
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
 use crate::record::value::Value;
-use crate::record::{RecordError, Store, hex, sha256};
+use crate::record::{RecordError, Store, StoreAt, hex, sha256};
 use crate::replay::archive::Archive;
 
 /// Frames of a chain are content of all its sessions, and what became rows of them is in the objects.
@@ -95,12 +94,9 @@ impl Objects {
     }
 
     fn add_result(&mut self, archive: &Archive, row: &Entry, key: &str) {
-        let Some((file, _)) = archive.rows_file(key) else {
-            return self.left_out.push(format!("{key}: it is not in the store"));
-        };
-        match fs::read(file) {
+        match archive.rows_file(key) {
             Ok(bytes) if *row.get("object_sha256") == Value::from(sha256(&bytes)) => {
-                self.results.insert(key.to_owned(), bytes);
+                self.results.insert(key.to_owned(), bytes.to_vec());
             }
             Ok(_) => self.left_out.push(format!(
                 "{key}: its bytes are not those of which the record tells"
@@ -111,7 +107,7 @@ impl Objects {
 
     /// Reads the documents of the chains: genesis, manifests, checkpoints, leaves, and the evidence that they name.
     pub(super) fn documents(&self, url: &str) -> Result<BTreeMap<String, Bytes>, RecordError> {
-        let store = Store::open(url)?;
+        let store = Store::open(&StoreAt::read(url)?)?;
         let mut documents = BTreeMap::new();
         for (org, chain) in &self.chains {
             let mut named = self.policies.clone();

@@ -12,7 +12,6 @@ mod reference;
 mod shapes;
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use super::archive::Archive;
 use super::rows::StoredRows;
@@ -58,7 +57,7 @@ fn objects(archive: &Archive) -> Vec<Object> {
     let files = archive.files().iter();
     let objects = files.map(|file| Object {
         table: file.key.table.clone(),
-        address: file.path.to_string_lossy().into_owned(),
+        address: file.address.clone(),
         trust: Trust {
             in_manifest: false,
             verified: true,
@@ -145,7 +144,7 @@ fn derived_view(view: &View, sql: &mut impl Write) -> io::Result<()> {
 fn rows_of(rows: &StoredRows<'_>, sql: &mut impl Write) -> io::Result<()> {
     writeln!(sql, "SET VARIABLE icecore_rows = MAP {{")?;
     for (number, (statement, files)) in rows.files().enumerate() {
-        let path = |file: &&Path| text(&literal_path(&file.to_string_lossy()));
+        let path = |file: &String| text(&literal_path(file));
         let files: Vec<String> = files.iter().map(path).collect();
         let comma = if number > 0 { "," } else { "" };
         writeln!(sql, "  {comma}{}: [{}]", text(statement), files.join(", "))?;

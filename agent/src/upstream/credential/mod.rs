@@ -6,6 +6,7 @@ mod client;
 mod key;
 mod oauth;
 mod source;
+mod store;
 mod text;
 mod workload;
 
@@ -25,6 +26,7 @@ use key::{KeyError, KeyPair};
 use oauth::TokenEndpoint;
 pub(super) use source::aws::identity::Keys as AwsKeys;
 pub(super) use source::aws::sign::{Call as AwsCall, UNSIGNED, signed as aws_signed};
+pub use store::{StoreError, key_store_of, store_of};
 
 use source::SecretSource;
 use source::aws::identity::OwnKeys;
