@@ -120,8 +120,6 @@ fn run_dir_of(section: &mut Section<'_>) -> PathBuf {
 /// Longest text of whom to ask; it stands in each refusal.
 const ASK_MAX_SIGNS: usize = 200;
 
-const STORE: &str = "a local store such as \"file:///var/lib/icecore/store\" (the one kind that this version writes to)";
-
 const PORT: &str = "a port from 1 to 65535";
 
 const REDIRECT_PORTS: List = List {

@@ -85,7 +85,7 @@ fn recorded() -> (TempDir, Archive) {
     rows.extend(statement(5, None, None, "drop table t"));
     drop(recorder.commit_blocking(rows).unwrap());
     recorder.flush_blocking().unwrap();
-    let archive = Archive::read(&settings.store).unwrap();
+    let archive = Archive::read(&settings.store.to_string()).unwrap();
     (dir, archive)
 }
 
