@@ -2,6 +2,7 @@
 //!
 //! The page's own policy lets nothing run or load but the style and the script of this program, by their digests.
 
+mod folded;
 mod head;
 mod markup;
 mod step;

@@ -2,20 +2,15 @@
 
 use serde_json::Value as Json;
 
+use super::folded::{cut, long, result};
 use super::head::maybe;
 use super::markup::Markup;
 use crate::record::entry::Entry;
 use crate::replay::json::time;
 use crate::replay::render::event::{refusal, severity_word};
 use crate::replay::render::statement::{STEPS, after, masks, outcome, rules};
-use crate::replay::rows::{Rows, ShownRows};
+use crate::replay::rows::ShownRows;
 use crate::replay::steps::{Session, Step};
-
-/// Longest part of a text that is open on the page, in characters; the rest is there to unfold.
-const OPEN_MAX_CHARS: usize = 6000;
-
-/// Most rows that are open on the page; the rest is there to unfold.
-const OPEN_MAX_ROWS: usize = 25;
 
 /// Longest beginning of a statement in the list of them, in characters.
 const BEGIN_MAX_CHARS: usize = 120;
@@ -170,59 +165,6 @@ fn statement(row: &Entry, text: Option<&Entry>, session: &Session<'_>, page: &mu
     }
 }
 
-fn result(row: &Entry, shown: &ShownRows<'_>, page: &mut Markup) {
-    let Rows { names, cells } = match shown.of(row) {
-        Ok(Some(rows)) => rows,
-        Ok(None) => return,
-        Err(error) => {
-            page.element(
-                "<p class=\"note\">The rows cannot be read: ",
-                &error.to_string(),
-                "</p>\n",
-            );
-            return;
-        }
-    };
-    let (open, rest) = cells.split_at(cells.len().min(OPEN_MAX_ROWS));
-    page.raw("<p>Rows as they were delivered: ")
-        .number(cells.len() as u64);
-    if row
-        .int("rows_returned")
-        .is_some_and(|all| all > i64::try_from(cells.len()).unwrap_or(i64::MAX))
-    {
-        page.raw(" of ")
-            .number(row.int("rows_returned").unwrap_or_default());
-    }
-    page.raw("</p>\n");
-    table(&names, open, page);
-    if !rest.is_empty() {
-        page.raw("<details class=\"more\"><summary>")
-            .number(rest.len() as u64)
-            .raw(" more rows</summary>");
-        table(&names, rest, page);
-        page.raw("</details>\n");
-    }
-}
-
-fn table(names: &[String], cells: &[Vec<Option<String>>], page: &mut Markup) {
-    page.raw("<div class=\"scroll\"><table class=\"rows\"><thead><tr>");
-    for name in names {
-        page.element("<th scope=\"col\">", name, "</th>");
-    }
-    page.raw("</tr></thead><tbody>\n");
-    for row in cells {
-        page.raw("<tr>");
-        for cell in row {
-            match cell {
-                Some(text) => page.element("<td>", text, "</td>"),
-                None => page.raw("<td class=\"null\">null</td>"),
-            };
-        }
-        page.raw("</tr>\n");
-    }
-    page.raw("</tbody></table></div>\n");
-}
-
 fn facts(row: &Entry, page: &mut Markup) {
     page.raw("<dl>\n");
     let started_us = row.int("started_at").unwrap_or_default();
@@ -307,26 +249,4 @@ fn event(row: &Entry, place: (u32, &str), page: &mut Markup) {
         &[("Host", "dst_host"), ("At", "ts"), ("Record", "record_id")],
     );
     page.raw("</dl></div>\n</details>\n");
-}
-
-/// Writes a text whose beginning is open and whose rest is there to unfold.
-pub(super) fn long(text: &str, open: &'static str, close: &'static str, page: &mut Markup) {
-    let (begin, rest) = cut(text, OPEN_MAX_CHARS);
-    page.element(open, begin, close);
-    if !rest.is_empty() {
-        page.raw("<details class=\"more\"><summary>the other ")
-            .number(rest.len() as u64)
-            .raw(" bytes</summary>")
-            .element(open, rest, close)
-            .raw("</details>\n");
-    }
-}
-
-/// Splits a text behind so many characters.
-fn cut(text: &str, chars: usize) -> (&str, &str) {
-    let end = text
-        .char_indices()
-        .nth(chars)
-        .map_or(text.len(), |(at, _)| at);
-    text.split_at_checked(end).unwrap_or((text, ""))
 }

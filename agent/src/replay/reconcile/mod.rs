@@ -5,6 +5,7 @@
 
 mod export;
 mod finding;
+mod forms;
 mod jobs;
 mod logins;
 mod moment;

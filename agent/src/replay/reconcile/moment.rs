@@ -58,11 +58,15 @@ fn number(text: &str) -> Option<i64> {
         return whole.checked_mul(1_000_000)?.checked_add(micros);
     }
     let number: i64 = text.parse().ok()?;
-    match number.abs() {
-        ..100_000_000_000 => number.checked_mul(1_000_000),
-        ..100_000_000_000_000 => number.checked_mul(1000),
-        ..100_000_000_000_000_000 => Some(number),
-        _ => Some(number / 1000),
+    let size = number.unsigned_abs();
+    if size < 100_000_000_000 {
+        number.checked_mul(1_000_000)
+    } else if size < 100_000_000_000_000 {
+        number.checked_mul(1000)
+    } else if size < 100_000_000_000_000_000 {
+        Some(number)
+    } else {
+        Some(number / 1000)
     }
 }
 
