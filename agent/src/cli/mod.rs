@@ -27,6 +27,7 @@ mod granted;
 mod policy;
 mod login;
 mod output;
+mod pull;
 mod reading;
 mod reconcile;
 pub mod replay;
@@ -116,6 +117,7 @@ In the order of use:
   icecore evidence 0199a3 -o s.zip     packs one session for an auditor
   icecore duckdb | duckdb              asks questions over all sessions
   icecore reconcile --queries q.csv    lists what went around it, by Snowflake's own history
+  icecore pull --from D --to D DIR     copies days of a store
   icecore detach                       takes it all out of the kernel again
 
 `icecore COMMAND --help` says more of each.
@@ -137,6 +139,7 @@ enum Command {
     Evidence(evidence::Args),
     Duckdb(duckdb::Args),
     Reconcile(reconcile::Args),
+    Pull(pull::Args),
     Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
@@ -176,6 +179,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Evidence(args)) => evidence::run(&args),
         Some(Command::Duckdb(args)) => duckdb::run(args),
         Some(Command::Reconcile(args)) => reconcile::run(&args),
+        Some(Command::Pull(args)) => pull::run(args),
         Some(Command::Proxy) => {
             crate::log::start();
             crate::proxy::run()

@@ -9,6 +9,7 @@ mod evidence;
 mod json;
 mod page;
 pub mod reconcile;
+mod pull;
 mod render;
 mod rows;
 mod steps;
@@ -27,6 +28,7 @@ pub use escape::{
 pub use evidence::{Packed, evidence};
 pub(crate) use json::time;
 pub use page::page;
+pub use pull::{Days, Pulled, pull};
 pub use render::{Paint, Told};
 pub use rows::{ShownRows, StoredRows};
 pub use steps::{Session, session};

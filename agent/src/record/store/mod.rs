@@ -186,6 +186,13 @@ impl Store {
         }
     }
 
+    /// Lists the keys of all objects, in order.
+    pub(crate) fn keys(&self) -> Result<Vec<String>, RecordError> {
+        self.list("", None)?
+            .map(|listed| listed.map(|listed| listed.key))
+            .collect()
+    }
+
     /// Reads what stands below a folder, whatever it is.
     pub(crate) fn below(&self, folder: &str) -> Result<Vec<(String, Bytes)>, RecordError> {
         let keys: Result<Vec<_>, _> = self

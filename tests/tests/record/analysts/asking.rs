@@ -26,7 +26,12 @@ pub(super) type Answer = Map<String, Value>;
 
 /// Gives the views of a store as SQL.
 pub(super) fn sql(made: &Made) -> String {
-    let archive = Archive::read(&made.url()).unwrap();
+    sql_of(&made.url())
+}
+
+/// Gives the views of the store at a URL as SQL.
+pub(super) fn sql_of(url: &str) -> String {
+    let archive = Archive::read(url).unwrap();
     let mut sql = Vec::new();
     views(&archive, &StoredRows::of(&archive, |_| true), &mut sql).unwrap();
     String::from_utf8(sql).unwrap()

@@ -54,6 +54,16 @@ impl Made {
         child::settings(self.dir.path(), &self.store()).store
     }
 
+    /// Gives the folder for a copy of the store.
+    pub(super) fn copy(&self) -> PathBuf {
+        self.dir.path().join("a copy's folder")
+    }
+
+    /// Tells where the copy has a file of the store.
+    pub(super) fn in_copy(&self, file: &Path) -> PathBuf {
+        self.copy().join(file.strip_prefix(self.store()).unwrap())
+    }
+
     /// Gives a file of this test's own.
     pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

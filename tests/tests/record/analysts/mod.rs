@@ -3,5 +3,6 @@
 mod asking;
 mod engines;
 mod made;
+mod pull;
 mod queries;
 mod views;

@@ -1,0 +1,246 @@
+//! Copies days of a store into a folder that is a store again: what believed manifests list, with what proves it.
+//!
+//! Objects come before the documents that list them, so that what was cut off is found missing and not wrong. A copy goes
+//! on where it was left, and nothing in it is ever written over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::archive::ReadError;
+use crate::record::chain::documents::Listed;
+use crate::record::chain::read::{self, ReadChain};
+use crate::record::{RecordError, Store, StoreAt, hex, sha256};
+
+/// The days to copy, both included.
+#[derive(Clone, Copy, Debug)]
+pub struct Days {
+    /// The first.
+    pub from: NaiveDate,
+    /// The last.
+    pub to: NaiveDate,
+}
+
+impl Days {
+    /// Tells whether an object is of these days, by the folder `dt=` that it lies in.
+    fn have(self, key: &str) -> bool {
+        let folder = key.split('/').find_map(|part| part.strip_prefix("dt="));
+        let day = folder.and_then(|day| day.parse().ok());
+        day.is_some_and(|day: NaiveDate| (self.from..=self.to).contains(&day))
+    }
+}
+
+/// What a copy came to.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pulled {
+    /// Chains with something of these days.
+    pub chains: usize,
+    /// Files that were copied.
+    pub copied: u64,
+    /// Their bytes.
+    pub copied_bytes: u64,
+    /// Files that were there already.
+    pub there: u64,
+    /// What was not copied, or may not be believed, one line each.
+    pub problems: Vec<String>,
+}
+
+/// Copies days of the store at `url` into a folder; `progress` is told how many files of how many are done.
+///
+/// # Errors
+/// The store or the folder cannot be read or written.
+pub fn pull(
+    url: &str,
+    folder: &Path,
+    days: Days,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Pulled, ReadError> {
+    let store = Store::open(&StoreAt::read(url)?)?;
+    let chains = chains(&store)?;
+    let wanted = wanted(&chains, days);
+    let mut files = Vec::new();
+    for chain in wanted.iter().filter_map(|id| chains.get(id)) {
+        files.extend(chain.objects(days));
+    }
+    for chain in wanted.iter().filter_map(|id| chains.get(id)) {
+        files.extend(chain.documents(days));
+    }
+    let mut copying = Copying {
+        from: store,
+        to: Store::create(&StoreAt::read(&folder.to_string_lossy())?)?,
+        pulled: Pulled {
+            chains: chains.values().filter(|chain| chain.has(days)).count(),
+            ..Pulled::default()
+        },
+    };
+    // Also of chains of which nothing is copied: what would be of these days may be what is not believed.
+    for chain in chains.values() {
+        let problems = chain.read.problems.iter().map(ToString::to_string);
+        copying.pulled.problems.extend(problems);
+    }
+    let total = files.len() as u64;
+    for (done, file) in (1..).zip(files) {
+        copying.copy(&file)?;
+        progress(done, total);
+    }
+    Ok(copying.pulled)
+}
+
+/// A chain of the store, by its organisation and id.
+type Id = (String, String);
+
+struct Chain {
+    org: String,
+    /// Keys of all that lies in its folder.
+    keys: Vec<String>,
+    read: ReadChain,
+}
+
+/// A file to copy, and the SHA-256 of its bytes where a manifest says it.
+struct File {
+    key: String,
+    sha256: Option<String>,
+}
+
+fn chains(store: &Store) -> Result<BTreeMap<Id, Chain>, RecordError> {
+    let mut folders: BTreeMap<Id, Vec<String>> = BTreeMap::new();
+    for key in store.keys()? {
+        if let [org, "v1", "chains", chain, _] = *key.split('/').collect::<Vec<_>>() {
+            let id = (org.to_owned(), chain.to_owned());
+            folders.entry(id).or_default().push(key);
+        }
+    }
+    let mut chains = BTreeMap::new();
+    for ((org, chain), keys) in folders {
+        let mut genesis = None;
+        let mut manifests = Vec::new();
+        for key in &keys {
+            let name = name(key);
+            if name == "genesis.json" {
+                genesis = store.get_if_there(key)?;
+            } else if name.starts_with("m-")
+                && let Some(bytes) = store.get_if_there(key)?
+            {
+                manifests.push((name.to_owned(), bytes));
+            }
+        }
+        let read = read::read(&org, &chain, genesis.as_deref(), &manifests);
+        let found = Chain {
+            org: org.clone(),
+            keys,
+            read,
+        };
+        chains.insert((org, chain), found);
+    }
+    Ok(chains)
+}
+
+/// Finds the chains with something of these days, and those before them: a chain's genesis names the one before.
+fn wanted(chains: &BTreeMap<Id, Chain>, days: Days) -> BTreeSet<Id> {
+    let mut wanted = BTreeSet::new();
+    let with_objects = chains.iter().filter(|(_, chain)| chain.has(days));
+    let mut next: Vec<Id> = with_objects.map(|(id, _)| id.clone()).collect();
+    while let Some(id) = next.pop() {
+        let Some(chain) = chains.get(&id) else {
+            continue;
+        };
+        if !wanted.insert(id) {
+            continue;
+        }
+        let genesis = chain.read.genesis.as_ref();
+        if let Some(before) = genesis.and_then(|genesis| genesis.previous.as_ref()) {
+            next.push((chain.org.clone(), before.chain.clone()));
+        }
+    }
+    wanted
+}
+
+impl Chain {
+    fn has(&self, days: Days) -> bool {
+        self.read.objects().any(|object| days.have(&object.key))
+    }
+
+    /// Lists the objects of these days, and the leaves of the segments that they are of.
+    fn objects(&self, days: Days) -> impl Iterator<Item = File> {
+        let of_days = move |object: &&Listed| days.have(&object.key);
+        let segments = self.read.manifests.iter().filter(move |believed| {
+            let objects = &believed.manifest.objects;
+            objects.iter().any(|object| of_days(&object))
+        });
+        let objects = segments.flat_map(move |believed| {
+            let objects = believed.manifest.objects.iter();
+            objects.filter(move |object| of_days(object) || object.table == "leaves")
+        });
+        objects.map(|object| File {
+            key: object.key.clone(),
+            sha256: Some(object.sha256.clone()),
+        })
+    }
+
+    /// Lists what proves them: the evidence, then the chain's folder but for leaves and frames.
+    fn documents(&self, days: Days) -> impl Iterator<Item = File> {
+        let has = self.has(days);
+        let manifests = self.read.manifests.iter().filter(move |_| has);
+        let evidence = manifests.flat_map(|believed| &believed.manifest.evidence);
+        let evidence = evidence.map(|sha256| File {
+            key: format!("{}/v1/evidence/{sha256}", self.org),
+            sha256: Some(sha256.clone()),
+        });
+        let is_document = |key: &&String| !name(key).starts_with(['l', 'w']);
+        let documents = self.keys.iter().filter(is_document).map(|key| File {
+            key: key.clone(),
+            sha256: None,
+        });
+        evidence.chain(documents)
+    }
+}
+
+fn name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or_default()
+}
+
+/// A copy under way.
+struct Copying {
+    from: Store,
+    to: Store,
+    pulled: Pulled,
+}
+
+impl Copying {
+    fn copy(&mut self, file: &File) -> Result<(), RecordError> {
+        let expected = file.sha256.as_deref();
+        let there = self.to.get_if_there(&file.key)?;
+        if let (Some(there), Some(expected)) = (&there, expected) {
+            if hex(&sha256(there)) == expected {
+                self.pulled.there += 1;
+            } else {
+                self.tell(file, "is in the copy with other bytes, which stay");
+            }
+            return Ok(());
+        }
+        let Some(bytes) = self.from.get_if_there(&file.key)? else {
+            self.tell(file, "is listed and not in the store");
+            return Ok(());
+        };
+        if expected.is_some_and(|expected| hex(&sha256(&bytes)) != expected) {
+            self.tell(file, "has other bytes than its manifest says");
+            return Ok(());
+        }
+        match there {
+            Some(there) if there == bytes => self.pulled.there += 1,
+            Some(_) => self.tell(file, "is in the copy with other bytes, which stay"),
+            None => {
+                self.pulled.copied += 1;
+                self.pulled.copied_bytes += bytes.len() as u64;
+                self.to.put(&file.key, bytes.into())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, file: &File, what: &str) {
+        self.pulled.problems.push(format!("{} {what}", file.key));
+    }
+}
