@@ -1,10 +1,11 @@
 //! `icecore duckdb`: the SQL by which DuckDB shows a store.
 
+use std::env;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use super::reading::{Source, finish, tell_left_out};
-use crate::replay::{ReadError, StoredRows, reference, views};
+use crate::replay::{ReadError, StoredRows, reach, reference, views};
 
 /// Prints SQL that defines views over a store, for DuckDB
 ///
@@ -15,7 +16,8 @@ use crate::replay::{ReadError, StoredRows, reference, views};
 /// every row as recorded `sessions_all`, `logins_all`, `statements_all`, `approvals_all`. The macro `rows_of('STATEMENT_ID')`
 /// reads rows of a result that are kept. Each view and column has a comment: `select * from duckdb_columns()`; docs/tables.md
 /// is the same as a page, docs/analysts.md has queries. The views read the objects that are in the store at this moment,
-/// listed one by one: what is not a record, or was added later, is not read.
+/// listed one by one: what is not a record, or was added later, is not read. For a store in S3 the SQL loads httpfs and says
+/// where the bucket is, by this environment; no key is in it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  icecore duckdb > views.sql && duckdb -init views.sql\n  (icecore duckdb; echo 'select * from denied;') | duckdb\n\nExit codes: 0 done, 2 usage, 4 store unreachable."
@@ -43,6 +45,8 @@ fn print(args: &Args) -> Result<(), ReadError> {
         let archive = args.source.read()?;
         let rows = StoredRows::of(&archive, |_| true);
         tell_left_out(rows.refused())?;
+        let reached = reach(args.source.store(), |name| env::var(name).ok());
+        out.write_all(reached.as_bytes())?;
         views(&archive, &rows, &mut out)?;
     }
     out.flush()?;

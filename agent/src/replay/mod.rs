@@ -33,4 +33,4 @@ pub use render::{Paint, Told};
 pub use rows::{ShownRows, StoredRows};
 pub use steps::{Session, session};
 pub use summary::{Summary, summaries};
-pub use views::{reference, views};
+pub use views::{reach, reference, views};

@@ -8,6 +8,7 @@ mod definition;
 mod derived;
 mod flat;
 mod health;
+mod reach;
 mod reference;
 mod shapes;
 
@@ -18,6 +19,7 @@ use super::rows::StoredRows;
 use crate::record::schema::{Column, TABLES, Table, Type};
 use definition::{BESIDE, View, base_name};
 
+pub use reach::reach;
 pub use reference::reference;
 
 /// One object that a table's view reads.
