@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::output::create;
 use super::reading::{Source, finish, tell_left_out};
 use super::replay::shown_rows;
+use crate::clock::Clock;
 use crate::replay::{ReadError, evidence, session, terminal};
 
 /// Packs one session with what proves it into one file
@@ -37,13 +38,15 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args) -> ExitCode {
-    finish(pack(args))
+pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
+    finish(pack(args, clock))
 }
 
-fn pack(args: &Args) -> Result<(), ReadError> {
+fn pack(args: &Args, clock: Clock) -> Result<(), ReadError> {
     let archive = args.source.read()?;
     let session = session(&archive, &args.session)?;
+    args.source
+        .tell_read(&archive, "evidence", Some(session.id), clock);
     let rows = shown_rows(&archive, &session, args.rows)?;
     let file = create(&args.output, args.force)?;
     let packed = evidence(args.source.store(), &archive, &session, &rows, file)?;

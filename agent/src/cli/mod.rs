@@ -24,6 +24,7 @@ mod evidence;
 mod failure;
 mod flush;
 mod granted;
+mod keys;
 mod policy;
 mod login;
 mod output;
@@ -118,6 +119,7 @@ In the order of use:
   icecore duckdb | duckdb              asks questions over all sessions
   icecore reconcile --queries q.csv    lists what went around it, by Snowflake's own history
   icecore pull --from D --to D DIR     copies days of a store
+  icecore keys make -o FILE            makes a reader's key, where the record is encrypted
   icecore detach                       takes it all out of the kernel again
 
 `icecore COMMAND --help` says more of each.
@@ -140,6 +142,7 @@ enum Command {
     Duckdb(duckdb::Args),
     Reconcile(reconcile::Args),
     Pull(pull::Args),
+    Keys(keys::Args),
     Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
@@ -175,11 +178,12 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Detach(args)) => detach::run(&args, clock),
         Some(Command::Flush(args)) => flush::run(&args),
         Some(Command::Sessions(args)) => sessions::run(args),
-        Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Evidence(args)) => evidence::run(&args),
+        Some(Command::Replay(args)) => replay::run(args, clock),
+        Some(Command::Evidence(args)) => evidence::run(&args, clock),
         Some(Command::Duckdb(args)) => duckdb::run(args),
         Some(Command::Reconcile(args)) => reconcile::run(&args),
         Some(Command::Pull(args)) => pull::run(args),
+        Some(Command::Keys(args)) => keys::run(args, clock),
         Some(Command::Proxy) => {
             crate::log::start();
             crate::proxy::run()

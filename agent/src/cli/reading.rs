@@ -1,12 +1,15 @@
 //! What the commands that read a store have in common.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::Exit;
+use super::keys::{tell_access, tell_untold};
+use crate::clock::Clock;
 use crate::record::RecordError;
-use crate::record::encryption::Identity;
+use crate::record::encryption::{Identity, Vault};
 use crate::replay::{Archive, ReadError, Readers, terminal};
 
 /// Most objects that are named one by one when they were left out.
@@ -38,6 +41,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Gives the URL of the key store, where it is one of its own.
+    pub(super) fn key_store(&self) -> Option<&str> {
+        self.key_store.as_deref()
+    }
+
     /// Reads the identities, those of `ICECORE_IDENTITY` where the command line names none.
     pub(super) fn readers(&self) -> Result<Readers, ReadError> {
         let of_environment = || std::env::var_os("ICECORE_IDENTITY").map(PathBuf::from);
@@ -54,6 +62,35 @@ impl Source {
     /// Gives the store's URL.
     pub(super) fn store(&self) -> &str {
         &self.store
+    }
+
+    /// Gives who reads.
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Writes into the store that content was read, of one session or of all.
+    pub(super) fn tell_read(
+        &self,
+        archive: &Archive,
+        command: &str,
+        session: Option<&str>,
+        clock: Clock,
+    ) {
+        if archive.table("statement_texts").is_empty() {
+            return;
+        }
+        let mut read: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for org in archive.orgs() {
+            read.insert(org.to_owned(), Vec::new());
+        }
+        for (org, key) in archive.opened() {
+            read.entry(org).or_default().push(key);
+        }
+        match Vault::open(&self.store, self.reader.key_store()) {
+            Ok(vault) => tell_access(&vault, command, session, read, clock),
+            Err(error) => tell_untold(&error),
+        }
     }
 
     /// Reads the store and tells on standard error what was left out of it.
@@ -101,7 +138,10 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
         return Exit::Usage.into();
     }
     let (code, hint) = match &error {
-        ReadError::Unknown(_) | ReadError::Ambiguous { .. } | ReadError::Step { .. } => (1, None),
+        ReadError::Refused(_)
+        | ReadError::Unknown(_)
+        | ReadError::Ambiguous { .. }
+        | ReadError::Step { .. } => (1, None),
         ReadError::There(_) => (1, Some("--force replaces it")),
         ReadError::File { .. } => (4, None),
         ReadError::Store(error) => (4, error.hint()),

@@ -39,6 +39,14 @@ pub enum RecordError {
         /// Why.
         source: HpkeError,
     },
+    /// A document beside the record cannot be read or written.
+    #[error("`{key}` beside the record: {cause}")]
+    Beside {
+        /// Where it is.
+        key: String,
+        /// What is wrong.
+        cause: String,
+    },
     /// A setting cannot be used.
     #[error("record setting `{setting}`: expected {expected}, found `{found}`")]
     Setting {
@@ -183,6 +191,7 @@ impl RecordError {
             | Self::Random
             | Self::Unsigned { .. }
             | Self::Wrap { .. }
+            | Self::Beside { .. }
             | Self::Encoding { .. }
             | Self::Closed => None,
             Self::Unreadable { .. } => Some(

@@ -52,7 +52,7 @@ mod tests;
 
 pub(crate) use digest::{hex, sha256};
 pub(crate) use disk::replace;
-pub(crate) use object::{Content, Unread, read};
+pub(crate) use object::{Content, Key, Unread, read};
 pub(crate) use rows::RowsKey;
 pub(crate) use store::{Found, Store};
 pub(crate) use touched::objects as touched;

@@ -16,7 +16,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::columns;
 use super::digest::{hex, sha256};
-use super::encryption::{Closed, DataKey, KeyRing, Opener};
+use super::encryption::{Closed, DataKey, KeyName, KeyRing, Opener};
 use super::entry::Entry;
 use super::schema::{FORMAT_VERSION, Table, Type};
 use super::wal::Header;
@@ -253,6 +253,8 @@ pub(crate) struct Content {
     pub(crate) rows: Vec<Entry>,
     /// Columns that this version does not know: a later one wrote them, and they are not in the rows.
     pub(crate) unknown: Vec<String>,
+    /// By which key it is encrypted; none where it is not.
+    pub(crate) key: Option<KeyName>,
 }
 
 /// Reads an object's rows, and refuses one whose content is not what its key says, or of a later format.
@@ -261,8 +263,8 @@ pub(crate) struct Content {
 pub(crate) fn read(key: &Key, bytes: Bytes, ring: &Arc<KeyRing>) -> Result<Content, Unread> {
     let opener = Opener::new(ring, &key.org);
     let content = opened(key, bytes, &opener);
-    opener.outcome()?;
-    Ok(content?)
+    let key = opener.outcome()?;
+    Ok(Content { key, ..content? })
 }
 
 fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Content, ParquetError> {
@@ -294,7 +296,11 @@ fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Content, ParquetEr
             return Err(differs("range", &seq.to_string()));
         }
     }
-    Ok(Content { rows, unknown })
+    Ok(Content {
+        rows,
+        unknown,
+        key: None,
+    })
 }
 
 fn check_version(found: i64) -> Result<(), ParquetError> {
@@ -324,7 +330,7 @@ mod tests {
     fn read_with(
         footer_version: i32,
         change: impl FnOnce(Vec<(String, ArrayRef)>) -> Vec<(String, ArrayRef)>,
-    ) -> Result<Content, ParquetError> {
+    ) -> Result<Content, Unread> {
         let table = Table::by_name("events").unwrap();
         let mut row = Entry::empty(table);
         row.set("schema_version", i64::from(FORMAT_VERSION));
@@ -361,11 +367,7 @@ mod tests {
             seq_max: 3,
             hash: hex(&sha256(&bytes)).chars().take(16).collect(),
         };
-        match read(&key, bytes.into(), &KeyRing::empty()) {
-            Ok(content) => Ok(content),
-            Err(Unread::Differs(error)) => Err(error),
-            Err(Unread::Closed(closed)) => panic!("{closed}"),
-        }
+        read(&key, bytes.into(), &KeyRing::empty())
     }
 
     #[test]

@@ -113,7 +113,8 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
         let from = segment.folder.join(key.spooled());
         if link_durably(&from, &file).map_err(disk::failed("link", &file))? {
             let size = fs::metadata(&file).map_err(disk::failed("look at", &file))?;
-            let key_id = key_named_in(&file).map_err(disk::failed("open", &file))?;
+            let opened = fs::File::open(&file).map_err(disk::failed("open", &file))?;
+            let key_id = key_named_in(&opened);
             let key_id = key_id.map(|name| name.to_string());
             content
                 .objects

@@ -1,14 +1,14 @@
 //! The rows of a store, taken only from objects that are what their names say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::record::encryption::{Closed, Identity, IdentityError, KeyRing, Opener};
+use crate::record::encryption::{Closed, Identity, IdentityError, KeyName, KeyRing, Opener};
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
-use crate::record::{self, Content, Found, RecordError, RowsKey, Store, StoreAt, Unread};
+use crate::record::{self, Content, Found, Key, RecordError, RowsKey, Store, StoreAt, Unread};
 
 /// Why a reader gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum ReadError {
     /// Nobody can be read as.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// It must not be done.
+    #[error("{0}")]
+    Refused(String),
     /// No session has this id.
     #[error("no session begins with `{0}` in this store")]
     Unknown(String),
@@ -67,6 +70,11 @@ pub struct Readers {
 }
 
 impl Readers {
+    /// Opens the key store of a record's store.
+    pub(super) fn open(self, store: &str) -> Result<Arc<KeyRing>, RecordError> {
+        self.ring(&StoreAt::read(store)?)
+    }
+
     fn ring(self, own: &StoreAt) -> Result<Arc<KeyRing>, RecordError> {
         if self.identities.is_empty() {
             return Ok(KeyRing::empty());
@@ -85,6 +93,7 @@ impl Readers {
 pub struct Archive {
     rows: BTreeMap<&'static str, Vec<Entry>>,
     files: Vec<Found>,
+    keys: BTreeMap<Key, KeyName>,
     rows_files: BTreeMap<String, RowsKey>,
     store: Store,
     refused: Vec<String>,
@@ -110,6 +119,7 @@ impl Archive {
         let mut archive = Self {
             rows: BTreeMap::new(),
             files: Vec::new(),
+            keys: BTreeMap::new(),
             refused: listing.refused,
             rows_files: (listing.rows.into_iter())
                 .map(|key| (key.to_string(), key))
@@ -120,7 +130,7 @@ impl Archive {
         };
         for found in listing.found {
             match record::read(&found.key, found.bytes.clone(), &archive.ring) {
-                Ok(Content { rows, unknown }) => {
+                Ok(Content { rows, unknown, key }) => {
                     if !unknown.is_empty() {
                         archive.refused.push(format!(
                             "{}: of its columns those that this version does not know: {}",
@@ -133,6 +143,9 @@ impl Archive {
                         .find(|table| table.name == found.key.table);
                     let Some(table) = known else { continue };
                     archive.rows.entry(table.name).or_default().extend(rows);
+                    if let Some(key) = key {
+                        archive.keys.insert(found.key.clone(), key);
+                    }
                     archive.files.push(found);
                 }
                 Err(Unread::Closed(closed)) => *archive.closed.entry(closed).or_default() += 1,
@@ -168,6 +181,11 @@ impl Archive {
         &self.files
     }
 
+    /// Names the key by which an object is encrypted; none where it is not.
+    pub(super) fn key_of(&self, file: &Found) -> Option<&KeyName> {
+        self.keys.get(&file.key)
+    }
+
     /// Reads an object of rows of a result that a manifest lists; nobody has looked at its bytes.
     pub(super) fn rows_file(&self, key: &str) -> Result<Bytes, String> {
         if !self.rows_files.contains_key(key) {
@@ -185,6 +203,18 @@ impl Archive {
     /// Gives the address by which DuckDB reads an object.
     pub(super) fn address(&self, key: &str) -> String {
         self.store.address(key)
+    }
+
+    /// Lists the keys by which encrypted objects were opened, with their organisations.
+    #[must_use]
+    pub fn opened(&self) -> Vec<(String, String)> {
+        self.ring.opened_names()
+    }
+
+    /// Names the organisations whose objects were read.
+    #[must_use]
+    pub fn orgs(&self) -> BTreeSet<&str> {
+        self.files.iter().map(|file| &*file.key.org).collect()
     }
 
     /// Tells whether there is content that these readers cannot open.

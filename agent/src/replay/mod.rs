@@ -4,14 +4,17 @@ mod again;
 mod archive;
 mod asker;
 mod beside;
+mod erasing;
 mod escape;
 mod evidence;
 mod json;
+mod keys;
 mod page;
 pub mod reconcile;
 mod pull;
 mod render;
 mod rows;
+mod scans;
 mod steps;
 mod summary;
 mod views;
@@ -21,12 +24,14 @@ mod tests;
 
 pub use again::{Again, Records, Untold, Wanted, was_allowed};
 pub use archive::{Archive, ReadError, Readers};
+pub use erasing::{Erased, keys_to_erase};
 pub use escape::{
     csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,
     workflow_property,
 };
 pub use evidence::{Packed, evidence};
 pub(crate) use json::time;
+pub use keys::{FetchedKey, duckdb_name, fetch, is_of_days};
 pub use page::page;
 pub use pull::{Days, Pulled, pull};
 pub use render::{Paint, Told};

@@ -8,6 +8,7 @@ use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::archive::Archive;
+use crate::record::encryption::{KeyName, key_named_in};
 use crate::record::entry::Entry;
 use crate::record::sha256;
 use crate::record::value::Value;
@@ -45,6 +46,8 @@ struct Part<'a> {
     archive: &'a Archive,
     key: &'a str,
     row: &'a Entry,
+    /// The data key that its footer names.
+    named: Option<KeyName>,
 }
 
 impl<'a> StoredRows<'a> {
@@ -92,11 +95,12 @@ impl<'a> StoredRows<'a> {
         counts.sum()
     }
 
-    /// Lists the addresses of each statement's files in the order of the result's parts.
-    pub(super) fn files(&self) -> impl Iterator<Item = (&'a str, Vec<String>)> {
+    /// Lists each statement's files in the order of the result's parts, each with the key that opens it, or why one cannot
+    /// be opened.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (&'a str, Result<Vec<Source>, String>)> {
+        let source = |part: &Part<'_>| Ok((part.archive.address(part.key), part.opened_by()?));
         let all = self.parts.iter();
-        let address = |part: &Part<'_>| part.archive.address(part.key);
-        all.map(move |(id, parts)| (*id, parts.values().map(address).collect()))
+        all.map(move |(id, parts)| (*id, parts.values().map(source).collect()))
     }
 
     /// Reads the first rows of a statement's result.
@@ -120,12 +124,29 @@ impl<'a> StoredRows<'a> {
     }
 }
 
+/// Where DuckDB finds a file of rows, and the key that opens it; none where it is not encrypted.
+pub(super) type Source = (String, Option<KeyName>);
+
+impl Part<'_> {
+    fn opened_by(&self) -> Result<Option<KeyName>, String> {
+        let opener = self.archive.opener(self.key);
+        let opened = self.named.as_ref().map(|name| opener.opens(name));
+        opened.transpose().map_err(|closed| closed.to_string())?;
+        Ok(self.named.clone())
+    }
+}
+
 fn look<'a>(archive: &'a Archive, row: &'a Entry, key: &'a str) -> Result<Part<'a>, String> {
     let bytes = archive.rows_file(key)?;
     if *row.get("object_sha256") != Value::from(sha256(&bytes)) {
         return Err("its bytes are not those of which the record tells".to_owned());
     }
-    Ok(Part { archive, key, row })
+    Ok(Part {
+        archive,
+        key,
+        row,
+        named: key_named_in(&bytes),
+    })
 }
 
 /// Rows as text, without the columns that were added to them.

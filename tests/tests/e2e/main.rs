@@ -27,6 +27,8 @@ mod detached;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod encryption;
+#[cfg(test)]
 mod every_byte;
 #[cfg(test)]
 mod every_type;

@@ -22,7 +22,7 @@ pub(crate) fn facts(world: &mut World) -> Result<PathBuf> {
         state.clone(),
         state.join("ca"),
         state.join("spool"),
-        state.join("digest.key"),
+        state.join("keys"),
         world.config.key_file.clone(),
         world.config.store.clone(),
         world.config.pins.clone(),

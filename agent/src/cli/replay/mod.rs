@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use super::output::create;
 use super::reading::{Source, finish, tell_left_out};
+use crate::clock::Clock;
 use crate::replay::{
     Archive, Paint, ReadError, Session, ShownRows, StoredRows, Told, json_escaped, page, session,
     terminal,
@@ -70,13 +71,15 @@ fn speed(text: &str) -> Result<f64, String> {
 
 /// Runs the command.
 #[must_use]
-pub fn run(args: Args) -> ExitCode {
-    finish(tell(&args))
+pub fn run(args: Args, clock: Clock) -> ExitCode {
+    finish(tell(&args, clock))
 }
 
-fn tell(args: &Args) -> Result<(), ReadError> {
+fn tell(args: &Args, clock: Clock) -> Result<(), ReadError> {
     let archive = args.source.read()?;
     let session = session(&archive, &args.session)?;
+    args.source
+        .tell_read(&archive, "replay", Some(session.id), clock);
     let limit = match (args.rows, args.json, &args.html) {
         (Some(rows), ..) => rows,
         (None, true, _) => 0,

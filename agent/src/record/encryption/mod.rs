@@ -2,14 +2,19 @@
 //!
 //! The host knows its readers' public keys alone: it encrypts, and after a restart cannot read what it encrypted.
 
+mod documents;
+mod holding;
 mod hpke;
 mod identity;
 mod key;
 mod maker;
 mod name;
 mod ring;
+mod vault;
 mod wrapped;
 
+pub use documents::{Access, By, Erasure, Hold, Scope};
+pub use holding::{Places, in_force, keeps};
 pub use hpke::HpkeError;
 pub use identity::{Identity, IdentityError};
 pub use key::DataKey;
@@ -17,4 +22,5 @@ pub(crate) use maker::Keys;
 pub use name::{KeyName, Month, Purpose};
 pub use ring::Closed;
 pub(crate) use ring::{KeyRing, Opener, key_named_in};
+pub use vault::{Act, Told, Vault};
 pub use wrapped::{WrapError, WrappedKey};

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::encryption::decrypt::{FileDecryptionProperties, KeyRetriever};
 use parquet::errors::ParquetError;
+use parquet::file::reader::ChunkReader;
 
 use super::identity::Identity;
 use super::key::DataKey;
@@ -52,7 +50,7 @@ pub(crate) type Fetch = dyn Fn(&str) -> Result<Option<Bytes>, String> + Send + S
 pub(crate) struct KeyRing {
     identities: Vec<Identity>,
     fetch: Box<Fetch>,
-    opened: Mutex<BTreeMap<KeyName, Result<Arc<DataKey>, Closed>>>,
+    opened: Mutex<BTreeMap<(String, KeyName), Result<Arc<DataKey>, Closed>>>,
 }
 
 impl KeyRing {
@@ -83,11 +81,12 @@ impl KeyRing {
         if !self.has_identity() {
             return Err(Closed::NoIdentity);
         }
-        if let Some(known) = self.opened().get(name) {
+        let slot = (org.to_owned(), name.clone());
+        if let Some(known) = self.opened().get(&slot) {
             return known.clone();
         }
         let opened = self.open(org, name).map(Arc::new);
-        self.opened().insert(name.clone(), opened.clone());
+        self.opened().insert(slot, opened.clone());
         opened
     }
 
@@ -101,7 +100,16 @@ impl KeyRing {
         Ok(wrapped.open(&self.identities)?)
     }
 
-    fn opened(&self) -> MutexGuard<'_, BTreeMap<KeyName, Result<Arc<DataKey>, Closed>>> {
+    /// Names the keys that were opened, with their organisations.
+    pub(crate) fn opened_names(&self) -> Vec<(String, String)> {
+        let opened = self.opened();
+        let opened = opened.iter().filter(|(_, key)| key.is_ok());
+        opened
+            .map(|((org, name), _)| (org.clone(), name.to_string()))
+            .collect()
+    }
+
+    fn opened(&self) -> MutexGuard<'_, BTreeMap<(String, KeyName), Result<Arc<DataKey>, Closed>>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,6 +157,14 @@ impl Opener {
         Ok(options.with_file_decryption_properties(properties))
     }
 
+    /// Tells whether a key can be opened.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn opens(&self, name: &KeyName) -> Result<(), Closed> {
+        self.0.ring.key(&self.0.org, name).map(drop)
+    }
+
     /// Names the key that opened the file; none of a file that is not encrypted.
     ///
     /// # Errors
@@ -177,27 +193,21 @@ impl KeyRetriever for Asking {
     }
 }
 
-/// Names the key that a Parquet file on disk is encrypted by, as its footer says; none of one that is not encrypted.
-///
-/// # Errors
-/// The file cannot be read.
-pub(crate) fn key_named_in(path: &Path) -> io::Result<Option<KeyName>> {
-    let mut file = File::open(path)?;
-    let mut end = [0; ENCRYPTED_END.len()];
-    file.seek(SeekFrom::End(-4))?;
-    file.read_exact(&mut end)?;
-    let noting = Arc::<Noting>::default();
-    if end == *ENCRYPTED_END {
-        let retriever = Arc::clone(&noting);
-        let properties = FileDecryptionProperties::with_key_retriever(retriever).build();
-        let options = properties.map(|properties| {
-            ArrowReaderOptions::new().with_file_decryption_properties(properties)
-        });
-        // It ends where it asks for the key: what it names is all that is wanted.
-        drop(options.and_then(|options| ArrowReaderMetadata::load(&file, options)));
+/// Names the key that a Parquet file is encrypted by, as its footer says; none of one that is not encrypted.
+pub(crate) fn key_named_in(file: &impl ChunkReader) -> Option<KeyName> {
+    let end_at = file.len().checked_sub(ENCRYPTED_END.len() as u64)?;
+    let end = file.get_bytes(end_at, ENCRYPTED_END.len()).ok()?;
+    if *end != *ENCRYPTED_END {
+        return None;
     }
+    let noting = Arc::<Noting>::default();
+    let retriever = Arc::clone(&noting);
+    let properties = FileDecryptionProperties::with_key_retriever(retriever).build();
+    let options = ArrowReaderOptions::new().with_file_decryption_properties(properties.ok()?);
+    // It ends where it asks for the key: what it names is all that is wanted.
+    drop(ArrowReaderMetadata::load(file, options));
     let named = noting.0.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(named.as_deref().and_then(KeyName::read))
+    named.as_deref().and_then(KeyName::read)
 }
 
 /// Notes the key's name, and gives none.

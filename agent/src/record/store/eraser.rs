@@ -10,10 +10,6 @@ use super::{Store, StoreAt};
 /// Deletes wrapped keys, and nothing else of a store.
 pub(crate) struct Eraser(Store);
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "erasure, which is written apart, deletes by it")
-)]
 impl Eraser {
     /// Opens a store that is there.
     pub(crate) fn open(at: &StoreAt) -> Result<Self, RecordError> {

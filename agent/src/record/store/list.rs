@@ -61,13 +61,6 @@ impl Store {
     }
 
     /// Names the folders right below a folder, in order; `""` is the whole store.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "readers of chains, which are written apart, ask for it"
-        )
-    )]
     pub(crate) fn folders(&self, folder: &str) -> Result<Vec<String>, RecordError> {
         let folder = self.folder(folder)?;
         let listing = self.objects.list_with_delimiter(folder.as_ref());

@@ -31,13 +31,6 @@ use super::error::RecordError;
 use crate::config::StoreUrl;
 pub use at::StoreAt;
 pub(crate) use believed::Found;
-#[cfg_attr(
-    not(test),
-    expect(
-        unused_imports,
-        reason = "erasure, which is written apart, deletes by it"
-    )
-)]
 pub(crate) use eraser::Eraser;
 use list::Blocking;
 pub use probe::ProbeError;

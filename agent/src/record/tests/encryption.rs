@@ -36,6 +36,14 @@ fn is_legible(place: &Place, text: &str) -> bool {
     found.unwrap().success()
 }
 
+fn manifest_text(envelope: &[u8]) -> String {
+    use base64::Engine as _;
+    let envelope: serde_json::Value = serde_json::from_slice(envelope).unwrap();
+    let payload = envelope["payload"].as_str().unwrap();
+    let payload = base64::engine::general_purpose::STANDARD.decode(payload);
+    String::from_utf8(payload.unwrap()).unwrap()
+}
+
 fn texts(archive: &Archive) -> Vec<&str> {
     let rows = archive.table("statement_texts").iter();
     rows.filter_map(|row| row.text("sql_text")).collect()
@@ -50,8 +58,14 @@ fn content_is_read_by_its_readers_alone_and_metadata_by_all() {
     assert!(!is_legible(&place, "marker-7f3a"));
     assert!(!is_legible(&place, "sql_text"));
 
+    let manifests: String = files(&place.store())
+        .into_iter()
+        .filter(|(path, _)| path.to_string_lossy().contains("/m-"))
+        .map(|(_, bytes)| manifest_text(&bytes))
+        .collect();
+    assert_eq!(manifests.matches("/t1-").count(), 1, "{manifests}");
+
     let archive = place.archive();
-    assert_eq!(archive.refused(), [] as [String; 0]);
     assert!(!archive.table("statements").is_empty());
     assert!(texts(&archive).is_empty());
     assert_eq!(

@@ -12,11 +12,14 @@ mod reach;
 mod reference;
 mod shapes;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::archive::Archive;
 use super::rows::StoredRows;
-use crate::record::schema::{Column, TABLES, Table, Type};
+use super::scans;
+use crate::record::encryption::KeyName;
+use crate::record::schema::{Column, TABLES, Table, Tier, Type};
 use definition::{BESIDE, View, base_name};
 
 pub use reach::reach;
@@ -28,10 +31,11 @@ struct Object {
     /// Where DuckDB finds it.
     address: String,
     trust: Trust,
+    key: Option<KeyName>,
 }
 
 /// What is known of an object beside its rows: the columns of the same names.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Trust {
     in_manifest: bool,
     verified: bool,
@@ -46,7 +50,7 @@ pub fn views(archive: &Archive, rows: &StoredRows<'_>, sql: &mut impl Write) -> 
     writeln!(sql, "SET parquet_metadata_cache = true;")?;
     let objects = objects(archive);
     for table in TABLES {
-        base_view(table, &objects, sql)?;
+        base_view(table, &objects, closed(archive, table), sql)?;
     }
     left_out(archive.refused(), sql)?;
     for view in definition::views() {
@@ -64,12 +68,18 @@ fn objects(archive: &Archive) -> Vec<Object> {
             in_manifest: false,
             verified: true,
         },
+        key: archive.key_of(file).cloned(),
     });
     objects.collect()
 }
 
 /// Writes the view of a table's rows as they are. It has all columns where there are no objects, or only older ones.
-fn base_view(table: &Table, objects: &[Object], sql: &mut impl Write) -> io::Result<()> {
+fn base_view(
+    table: &Table,
+    objects: &[Object],
+    closed: &str,
+    sql: &mut impl Write,
+) -> io::Result<()> {
     let name = base_name(table);
     let columns = || table.columns().chain(&BESIDE);
     let names: Vec<String> = columns().map(|column| ident(column.name)).collect();
@@ -82,30 +92,39 @@ fn base_view(table: &Table, objects: &[Object], sql: &mut impl Write) -> io::Res
         .map(|column| format!("NULL::{} AS {}", duckdb_type(column), ident(column.name)))
         .collect();
     writeln!(sql, "    {}\n  WHERE false", typed.join(",\n    "))?;
-    for in_manifest in [true, false] {
-        for verified in [true, false] {
-            let trust = Trust {
-                in_manifest,
-                verified,
-            };
-            let files: Vec<String> = objects
-                .iter()
-                .filter(|object| object.table == table.name && object.trust == trust)
-                .map(|object| text(&literal_path(&object.address)))
-                .collect();
-            if !files.is_empty() {
-                writeln!(
-                    sql,
-                    "  UNION ALL BY NAME SELECT *, {in_manifest} AS in_manifest, {verified} AS verified FROM read_parquet([\n    {}\n  ], \
-                     union_by_name = true, hive_partitioning = true, hive_types = {{'dt': DATE}})",
-                    files.join(",\n    ")
-                )?;
-            }
-        }
+    let of_table = objects.iter().filter(|object| object.table == table.name);
+    let mut alike: BTreeMap<(Trust, Option<&KeyName>), Vec<String>> = BTreeMap::new();
+    for object in of_table {
+        let files = alike
+            .entry((object.trust, object.key.as_ref()))
+            .or_default();
+        files.push(text(&literal_path(&object.address)));
+    }
+    for ((trust, key), files) in alike {
+        let Trust {
+            in_manifest,
+            verified,
+        } = trust;
+        writeln!(
+            sql,
+            "  UNION ALL BY NAME SELECT *, {in_manifest} AS in_manifest, {verified} AS verified FROM read_parquet([\n    {}\n  ], {})",
+            files.join(",\n    "),
+            scans::options(key)
+        )?;
     }
     writeln!(sql, ");")?;
     let meanings = columns().map(|column| (column.name, column.doc));
-    comments(sql, &name, table.doc, meanings)
+    comments(sql, &name, &format!("{}{closed}", table.doc), meanings)
+}
+
+/// Says why a table's view lacks rows.
+fn closed(archive: &Archive, table: &Table) -> &'static str {
+    match table.tier {
+        Tier::Content | Tier::Rows if archive.is_partly_closed() => {
+            " Encrypted rows are not in it: `icecore duckdb --identity FILE` lists those that the identity opens, by keys that `icecore keys fetch` prints."
+        }
+        Tier::Content | Tier::Rows | Tier::Metadata => "",
+    }
 }
 
 /// Writes what was left out of the views, and why.
@@ -145,17 +164,15 @@ fn derived_view(view: &View, sql: &mut impl Write) -> io::Result<()> {
 /// there is no such file.
 fn rows_of(rows: &StoredRows<'_>, sql: &mut impl Write) -> io::Result<()> {
     writeln!(sql, "SET VARIABLE icecore_rows = MAP {{")?;
-    for (number, (statement, files)) in rows.files().enumerate() {
-        let path = |file: &String| text(&literal_path(file));
-        let files: Vec<String> = files.iter().map(path).collect();
+    for (number, (statement, query)) in scans::rows_queries(rows).enumerate() {
         let comma = if number > 0 { "," } else { "" };
-        writeln!(sql, "  {comma}{}: [{}]", text(statement), files.join(", "))?;
+        writeln!(sql, "  {comma}{}: {}", text(statement), text(&query))?;
     }
-    writeln!(sql, "}}::MAP(VARCHAR, VARCHAR[]);")?;
+    writeln!(sql, "}}::MAP(VARCHAR, VARCHAR);")?;
     writeln!(
         sql,
-        "CREATE OR REPLACE MACRO rows_of(statement_id) AS TABLE SELECT * FROM read_parquet(\
-         coalesce(getvariable('icecore_rows')[statement_id::VARCHAR], ['no rows of this statement are stored']), hive_partitioning = false) \
+        "CREATE OR REPLACE MACRO rows_of(statement_id) AS TABLE SELECT * FROM query(\
+         coalesce(getvariable('icecore_rows')[statement_id::VARCHAR], 'FROM read_parquet(''no rows of this statement are stored'')')) \
          ORDER BY _chunk, _row;"
     )
 }
@@ -212,12 +229,12 @@ fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }
 
 /// Gives a path in which DuckDB finds no pattern: what would be one stands in brackets.
-fn literal_path(path: &str) -> String {
+pub(super) fn literal_path(path: &str) -> String {
     let mut literal = String::with_capacity(path.len());
     for character in path.chars() {
         match character {
