@@ -10,12 +10,18 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
+use md5::{Digest as _, Md5};
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::{ClientConfigKey, ClientOptions};
 
 use crate::web::{Client, Pool, WebError};
+
+/// What S3 wants of each put where a bucket locks its objects, whatever other checksum there is; it need not be signed.
+///
+/// Source: Amazon S3 API, PutObject, "Content-MD5".
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// By which Google verifies what it took. Source: Cloud Storage, XML API, "x-goog-hash", a request header too.
 const GOOGLE_HASH: HeaderName = HeaderName::from_static("x-goog-hash");
@@ -83,9 +89,12 @@ impl Service {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let is_put = head.method == Method::PUT;
-        if is_put && self.provider == Provider::Gcs {
-            head.headers.insert(GOOGLE_HASH, google_hash(&body)?);
-        }
+        match self.provider {
+            Provider::S3 if is_put => head.headers.insert(CONTENT_MD5, content_md5(&body)?),
+            Provider::Gcs if is_put => head.headers.insert(GOOGLE_HASH, google_hash(&body)?),
+            // Azure's signature is over what it verifies by, and is made already.
+            Provider::S3 | Provider::Gcs | Provider::Azure => None,
+        };
         let request = hyper::Request::from_parts(head, Full::new(body));
         let mut response = self.pool.send(request).await.map_err(again)?;
         if is_put && is_undecided(self.provider, &response) {
@@ -130,6 +139,11 @@ fn is_undecided(provider: Provider, response: &Response<Bytes>) -> bool {
     }
 }
 
+fn content_md5(body: &[u8]) -> Result<HeaderValue, HttpError> {
+    let text = BASE64_STANDARD.encode(Md5::digest(body));
+    HeaderValue::try_from(text).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))
+}
+
 fn google_hash(body: &[u8]) -> Result<HeaderValue, HttpError> {
     let sum = crc32c::crc32c(body).to_be_bytes();
     let text = format!("crc32c={}", BASE64_STANDARD.encode(sum));
@@ -164,6 +178,12 @@ mod tests {
             answer(409, Some("BlobImmutableDueToPolicy"))
         ));
         assert!(!is(Provider::S3, answer(412, None)));
+    }
+
+    #[test]
+    fn s3_gets_the_digest_of_rfc_1864() {
+        // Source: RFC 1321, A.5, the digest of "abc".
+        assert_eq!(content_md5(b"abc").unwrap(), "kAFQmDzST7DWlj99KOF/cg==");
     }
 
     #[test]

@@ -118,9 +118,9 @@ impl Store {
             match self.fetch(key) {
                 Ok(there) if sha256(&there) == hash => {}
                 Ok(_) => return Err(self.refused(format!("`{key}` is there with other bytes"))),
-                // Only an own earlier try can have made a key below the chain's random name; were it another's, its hash
-                // would not be the one that the chain's manifest names, and `verify` would say so.
-                Err(Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
+                // Only an own earlier try can have made the genesis below the chain's random name; were it another's, its
+                // hash would not be the one that the chain's manifest names, and `verify` would say so.
+                Err(Error::PermissionDenied { .. }) if key.ends_with("/genesis.json") => {
                     warn!(key, "object is there already and may not be read");
                 }
                 Err(error) => return Err(self.refused_by(&error)),

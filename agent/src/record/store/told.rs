@@ -19,13 +19,18 @@ pub(super) fn told(error: &Error) -> String {
         }
         cause = error.source();
     }
-    let words = match (element(&whole, "Code"), element(&whole, "Message")) {
+    // What was asked is known, and long: what came of it stands behind.
+    let whole = match whole.split_once("Error performing ") {
+        Some((_, asked)) => asked.split_once(" - ").map_or(asked, |(_, said)| said),
+        None => &whole,
+    };
+    let words = match (element(whole, "Code"), element(whole, "Message")) {
         (Some(code), message) => {
             let begin = whole.split_once('<').map_or("", |(begin, _)| begin);
             let begin = begin.trim_end().trim_end_matches(':');
             format!("{begin}: {code}: {}", message.unwrap_or_default())
         }
-        (None, _) => whole,
+        (None, _) => whole.to_owned(),
     };
     plain(&words)
 }
@@ -53,16 +58,15 @@ mod tests {
 
     #[test]
     fn what_a_store_says_is_one_line_without_its_xml() {
-        let said = "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>not\u{1b}[2J you</Message></Error>";
+        let said = "Error performing PUT http://127.0.0.1/x-y in 3ms - Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>not\u{1b}[2J you</Message></Error>";
         let error = Error::Generic {
             store: "S3",
             source: said.into(),
         };
         let told = told(&error);
-        assert!(
-            told.ends_with("403 Forbidden: AccessDenied: not[2J you"),
-            "{told}"
-        );
+        let expected =
+            "Server returned non-2xx status code: 403 Forbidden: AccessDenied: not[2J you";
+        assert_eq!(told, expected);
         let error = Error::Generic {
             store: "S3",
             source: "x".repeat(1000).into(),
