@@ -16,4 +16,5 @@ pub mod python;
 pub mod red;
 pub mod saml;
 pub mod spark;
+pub mod stores;
 pub mod time;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use icecore_tests::drivers::Product;
-use icecore_tests::{demo, harness, saml};
+use icecore_tests::{demo, harness, saml, stores};
 
 /// The test bed's own tasks; use `cargo xtask`.
 #[derive(Debug, Parser)]
@@ -31,6 +31,7 @@ fn main() -> Result<()> {
         Task::Prepare => {
             prepare()?;
             saml::prepare()?;
+            stores::prepare()?;
             harness::programs::built()?;
             Ok(())
         }

@@ -28,7 +28,7 @@ fn the_end_of_a_session_seals_its_record_without_being_asked() {
     let _receipt = recorder.commit_blocking(vec![Row::from(over)]).unwrap();
     for _ in 0..100 {
         std::thread::sleep(Duration::from_millis(100));
-        let archive = Archive::read(&settings.store);
+        let archive = Archive::read(&settings.store.to_string());
         if archive.is_ok_and(|archive| archive.table("sessions").len() == 1) {
             return;
         }
