@@ -41,6 +41,8 @@ fn a_pack_holds_what_tells_of_the_session_and_its_digests() {
     ];
     assert_eq!(tables, BTreeSet::from(expected), "{names:?}");
     assert_eq!((packed.files, packed.objects), (names.len(), 5));
+    // Genesis, one manifest, the leaves of its content.
+    assert_eq!(packed.documents, 3, "{names:?}");
     let mut sums = String::new();
     zip.by_name("SHA256SUMS")
         .unwrap()
