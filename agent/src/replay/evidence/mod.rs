@@ -57,6 +57,11 @@ pub fn evidence(
         left_out: objects.left_out.clone(),
         ..Packed::default()
     };
+    // Whose rows they hold cannot be told without the key.
+    let closed = archive.closed();
+    packed.left_out.extend(closed.map(|(why, count)| {
+        format!("{count} encrypted objects of the store, which may hold texts of the session: {why}")
+    }));
     let mut pack = Pack::new();
     pack.add("session.html", page(session, rows).into_bytes());
     let told = json(&format!("{:#}\n", session.to_json(rows)));
