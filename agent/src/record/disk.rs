@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::error::RecordError;
+use super::fault::{self, Step};
 
 /// Turns an I/O error into one that says what was tried on which file.
 pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
@@ -43,7 +44,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    fault::sync(&file, || file.sync_all())
 }
 
 /// Writes a file beside its place and moves it there, so that a crash leaves the old one or the whole new one.
@@ -53,6 +54,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = Path::new(&draft);
     remove_if_there(draft)?;
     write_new(draft, bytes)?;
+    fault::at(Step::ReplaceBeforeRename);
     fs::rename(draft, path)?;
     sync_parent(path)
 }
@@ -68,7 +70,8 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
 
 /// Syncs a folder, so that the names in it are durable.
 pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    let folder = File::open(path)?;
+    fault::sync(&folder, || folder.sync_all())
 }
 
 /// Removes a file; one that is not there is fine.

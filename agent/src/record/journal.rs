@@ -17,6 +17,7 @@ use super::cbor;
 use super::disk;
 use super::error::RecordError;
 use super::event::{Category, EventRow, Row, code};
+use super::fault::{self, Step};
 use super::outage::{Health, Notice, Outages};
 use super::queue::{Answer, Job, Queue, Written};
 use super::recover::{self, Recovered};
@@ -141,6 +142,7 @@ impl Journal {
         for segment in &recovered.unsealed {
             let rows = recover::rows_again(segment, &self.folder, &self.chain, &mut seen)?;
             self.write_now(rows)?;
+            fault::at(Step::RecoverBetweenFiles);
         }
         let abandoned: Result<Vec<_>, _> = recovered
             .open
@@ -148,10 +150,15 @@ impl Journal {
             .map(|intent| Body::abandoned(intent.clone(), RECOVERED))
             .collect();
         self.write_now(abandoned?)?;
+        // A file that came in after the end of its statement was seen leaves an intent here that is none.
+        self.open.clear();
+        fault::at(Step::RecoverBeforeSync);
         let path = self.wal.path().to_owned();
         self.wal.sync().map_err(disk::failed("sync", &path))?;
+        fault::at(Step::RecoverBeforeRemove);
         for segment in &recovered.unsealed {
             recover::remove(segment)?;
+            fault::at(Step::RecoverBetweenRemoves);
         }
         let waiting_bytes = self.spool.remove_orphans(&self.chain)?;
         Spool::count(&self.used_bytes, waiting_bytes, 0);
@@ -363,7 +370,9 @@ impl Journal {
             return Err(failed.clone());
         }
         let next = self.segment(self.number + 1);
+        fault::at(Step::RotateBeforeCreate);
         let wal = create(&next, &self.facts, self.next_seq, &self.open)?;
+        fault::at(Step::RotateAfterCreate);
         self.ship_current();
         self.wal = wal;
         self.number += 1;

@@ -41,6 +41,7 @@ mod digest;
 mod disk;
 mod scrub;
 pub mod encryption;
+mod fault;
 mod touched;
 mod masking;
 mod rows;

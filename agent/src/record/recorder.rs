@@ -25,6 +25,7 @@ use super::encryption::{Keys, Purpose};
 use super::error::RecordError;
 use super::event::{Category, EventRow, Phase, Row, Severity, code};
 use super::evidence::Evidence;
+use super::fault::{self, Step};
 use super::journal::Journal;
 use super::outage::Health;
 use super::queue::{Job, Queue, Written};
@@ -94,6 +95,7 @@ impl Recorder {
         let health = Arc::<Health>::default();
         let (orders, received) = mpsc::channel();
         let recovered = recover::recover(&spool)?;
+        fault::at(Step::RecoverAfterScan);
         let previous = recover::before(&spool, &recovered);
         let evidence = Arc::new(Evidence::open(spool.root())?);
         let chain: Arc<str> = Uuid::now_v7().to_string().into();
@@ -112,6 +114,7 @@ impl Recorder {
         )?;
         let previous = previous.as_ref().map(|before| before.chain.as_str());
         journal.write_now(first_rows(settings, &facts, previous, &recovered)?)?;
+        fault::at(Step::RecoverAfterGenesis);
         journal.take_over(&recovered)?;
         for segment in &recovered.sealed {
             Spool::count(&used_bytes, seal::size(segment)?, 0);

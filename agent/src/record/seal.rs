@@ -21,6 +21,7 @@ use super::entry::Entry;
 use super::error::RecordError;
 use super::event::code;
 use super::evidence::Evidence;
+use super::fault::{self, Step};
 use super::frame::Kind;
 use super::leaves;
 use super::object::{Key, Object};
@@ -80,6 +81,7 @@ pub(super) fn seal(segment: &Segment, with: &mut Sealing<'_>) -> Result<u64, Rec
 /// Writes what was made, signs it, and gives it its name.
 fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, RecordError> {
     let (sealing, sealed) = (segment.sealing(), segment.sealed());
+    fault::at(Step::SealBeforeObjects);
     let mut sealed_bytes = 0;
     let mut put = |key: &str, bytes: &[u8]| {
         let file = sealing.join(key);
@@ -98,6 +100,7 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
         let data_key = with.keys.of_object(tier, key.day, &key.chain)?;
         let key_id = data_key.map(|key| key.name().to_string());
         content.objects.push(listed(key, *rows, bytes, key_id));
+        fault::at(Step::SealBetweenObjects);
     }
     if let Some((key, entry, bytes)) = leaves::object(with.writer.about(), segment.number, &made) {
         put(&key, &bytes)?;
@@ -129,13 +132,18 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
     }
     let evidence = content.evidence.clone();
     content.leaves = made.leaves;
+    fault::at(Step::SealBeforeManifest);
     let drafted = with.writer.draft(content, with.clock.now())?;
     put(&drafted.key, &drafted.bytes)?;
     let reached = drafted.reached(with.writer.chain());
+    fault::at(Step::SealBeforeRename);
     fs::rename(&sealing, &sealed).map_err(disk::failed("rename", &sealing))?;
     with.writer.accept(drafted);
+    fault::at(Step::SealAfterRename);
     disk::sync_dir(&segment.folder).map_err(disk::failed("sync", &segment.folder))?;
+    fault::at(Step::SealBeforeRemember);
     segment.remember(&reached)?;
+    fault::at(Step::SealAfterRemember);
     for (key, _) in &made.rows {
         // One that stays is removed at the next start: what is sealed tells of it.
         drop(fs::remove_file(segment.folder.join(key.spooled())));
@@ -198,6 +206,7 @@ pub(super) fn remove(segment: &Segment) -> Result<u64, RecordError> {
     disk::remove_if_there(&wal)
         .and_then(|()| disk::sync_dir(&segment.folder))
         .map_err(disk::failed("remove", &wal))?;
+    fault::at(Step::ShipBetweenRemoves);
     for folder in [&sealed, &sealing] {
         disk::remove_dir_if_there(folder).map_err(disk::failed("remove", folder))?;
     }

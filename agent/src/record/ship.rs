@@ -14,6 +14,7 @@ use super::disk;
 use super::encryption::Keys;
 use super::error::RecordError;
 use super::evidence::Evidence;
+use super::fault::{self, Step};
 use super::queue::Answer;
 use super::seal::{self, Sealing};
 use super::settings::Settings;
@@ -183,10 +184,13 @@ impl Shipper {
         self.ship_keys(&store)?;
         for (file, key) in seal::objects(segment)? {
             let bytes = fs::read(&file).map_err(disk::failed("read", &file))?;
-            store.put(&key, bytes)?;
+            fault::at(Step::ShipBeforePut);
+            fault::put(|| store.put(&key, bytes))?;
+            fault::at(Step::ShipAfterPut);
             debug!(key, "stored");
         }
         self.store = Some(store);
+        fault::at(Step::ShipBeforeRemove);
         let freed_bytes = seal::remove(segment)?;
         Spool::count(&self.used_bytes, 0, freed_bytes);
         Ok(())

@@ -10,6 +10,7 @@ use rustix::fs::{FallocateFlags, fallocate, fdatasync};
 
 use super::cbor::CborError;
 use super::disk;
+use super::fault::{self, Step};
 use super::frame::{self, Frames, Kind};
 
 /// Bytes that a file is given before it is used, so that a sync need not write file sizes; also its most bytes, unless
@@ -132,6 +133,7 @@ impl Wal {
         if self.end + len > self.allocated {
             self.allocate([len.max(1 << 20), len, len])?;
         }
+        fault::at(Step::WalBeforeWrite);
         if let Err(error) = self.file.write_all_at(frames, self.end) {
             return Err(if disk::is_full(&error) {
                 self.repair(error)
@@ -141,7 +143,11 @@ impl Wal {
         }
         if durability == Durability::Synced {
             // Never tried twice: after a failed sync the kernel may call pages clean that it never wrote.
-            fdatasync(&self.file).map_err(|error| WalError::Fatal(error.into()))?;
+            fault::at(Step::WalBeforeSync);
+            let end = self.end + len;
+            fault::sync_to(&self.file, end, || Ok(fdatasync(&self.file)?))
+                .map_err(WalError::Fatal)?;
+            fault::at(Step::WalAfterSync);
         }
         self.still_there()?;
         self.end += len;
@@ -150,7 +156,7 @@ impl Wal {
 
     /// Makes what was appended durable, whatever was asked when it was.
     pub(super) fn sync(&self) -> io::Result<()> {
-        Ok(fdatasync(&self.file)?)
+        fault::sync_to(&self.file, self.end, || Ok(fdatasync(&self.file)?))
     }
 
     /// Tells how many bytes of frames the file holds.
@@ -231,7 +237,7 @@ pub(super) fn cut_torn_tail(path: &Path, bytes: &mut Vec<u8>) -> io::Result<usiz
     if end < bytes.len() {
         let file = OpenOptions::new().write(true).open(path)?;
         file.set_len(end as u64)?;
-        file.sync_all()?;
+        fault::sync(&file, || file.sync_all())?;
     }
     bytes.truncate(end);
     Ok(torn_bytes)

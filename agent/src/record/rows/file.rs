@@ -23,6 +23,7 @@ use crate::record::RecordError;
 use crate::record::digest::hex;
 use crate::record::disk;
 use crate::record::encryption::{Keys, Purpose};
+use crate::record::fault::{self, Step};
 use crate::record::spool::Spool;
 
 /// Most bytes that a file's writer holds: a row group is written when it has as many.
@@ -179,7 +180,8 @@ impl RowsFile {
         let Measured { file, digest, .. } = writer.into_inner().map_err(failed)?;
         let folder = &self.folder;
         if folder.is_synced {
-            file.sync_all()
+            fault::at(Step::RowsBeforeSync);
+            fault::sync(&file, || file.sync_all())
                 .map_err(disk::failed("sync", &self.draft.path))?;
         }
         let mut sha256 = [0; 32];
@@ -194,6 +196,7 @@ impl RowsFile {
         let path = folder.path.join(key.spooled());
         fs::rename(&self.draft.path, &path).map_err(disk::failed("rename", &self.draft.path))?;
         self.draft.path = path;
+        fault::at(Step::RowsAfterRename);
         if folder.is_synced {
             disk::sync_dir(&folder.path).map_err(disk::failed("sync", &folder.path))?;
         }

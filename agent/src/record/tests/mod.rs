@@ -2,6 +2,7 @@
 
 mod chunk;
 mod encryption;
+mod faults;
 mod masks;
 mod outage;
 mod recovery;
