@@ -25,5 +25,6 @@ pub mod control;
 pub mod supervisor;
 pub mod proxy;
 pub mod replay;
+pub mod verify;
 pub mod cli;
 pub mod log;

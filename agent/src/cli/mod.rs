@@ -37,6 +37,7 @@ pub mod sessions;
 mod socket;
 mod span;
 mod tell;
+pub mod verify;
 mod version;
 
 use std::panic::{self, PanicHookInfo};
@@ -120,6 +121,7 @@ In the order of use:
   icecore reconcile --queries q.csv    lists what went around it, by Snowflake's own history
   icecore pull --from D --to D DIR     copies days of a store
   icecore keys make -o FILE            makes a reader's key, where the record is encrypted
+  icecore verify --trust trust.toml    finds what was changed, removed or forged in the record
   icecore detach                       takes it all out of the kernel again
 
 `icecore COMMAND --help` says more of each.
@@ -143,6 +145,7 @@ enum Command {
     Reconcile(reconcile::Args),
     Pull(pull::Args),
     Keys(keys::Args),
+    Verify(verify::Args),
     Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
@@ -184,6 +187,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Reconcile(args)) => reconcile::run(&args),
         Some(Command::Pull(args)) => pull::run(args),
         Some(Command::Keys(args)) => keys::run(args, clock),
+        Some(Command::Verify(args)) => verify::run(&args, clock),
         Some(Command::Proxy) => {
             crate::log::start();
             crate::proxy::run()

@@ -20,6 +20,7 @@ mod source;
 mod store;
 mod text;
 mod trust;
+mod trusted;
 mod typed;
 pub(crate) mod unit;
 
@@ -42,6 +43,7 @@ pub use store::{Addressing, StoreIdentity, StoreOptions};
 pub(crate) use store::{Place, STORE_URL, StoreUrl};
 pub(crate) use text::read_text;
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
+pub use trusted::{Operator, PinnedKey, TrustFile};
 
 use problem::Problems;
 #[cfg(test)]

@@ -83,6 +83,13 @@ impl Bundle {
         self.sha256
     }
 
+    /// Tells whether a rule of this name is a policy of the bundle, or one that needs no policy.
+    #[must_use]
+    pub fn has_rule(&self, id: &str) -> bool {
+        let policy = self.policies.policy(&PolicyId::new(id));
+        policy.is_some() || super::RULES.contains(&id)
+    }
+
     /// Counts the policies.
     #[must_use]
     pub fn len(&self) -> usize {

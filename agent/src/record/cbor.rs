@@ -192,6 +192,14 @@ fn put_float(encoder: &mut Encoder<Vec<u8>>, number: f64) -> Result<(), CborErro
     Ok(())
 }
 
+/// Appends a float in its shortest form.
+pub(super) fn float(out: &mut Vec<u8>, number: f64) -> Result<(), CborError> {
+    let mut encoder = Encoder::new(Vec::with_capacity(9));
+    put_float(&mut encoder, number)?;
+    out.extend_from_slice(encoder.writer());
+    Ok(())
+}
+
 /// Tells whether 16 bits hold the number: 11 bits of significand, exponents from -24 to 15 (IEEE 754 binary16).
 fn is_half(number: f32) -> bool {
     if number == 0.0 || number.is_infinite() {

@@ -83,7 +83,7 @@ impl SigningKey {
     }
 
     /// Gives the pair.
-    pub(in crate::record) fn pair(&self) -> &Ed25519KeyPair {
+    pub(crate) fn pair(&self) -> &Ed25519KeyPair {
         &self.pair
     }
 

@@ -1,0 +1,328 @@
+//! `icecore verify`: whether a record is what was written, all of it, by whom it says.
+
+use std::fs;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+
+use super::Exit;
+use super::failure::Failure;
+use crate::clock::Clock;
+use crate::record::RecordError;
+use crate::replay::{json_escaped, terminal};
+use crate::verify::{Asked, Counts, Deep, Folder, Report, Trust, verify};
+
+/// Between two lines of progress on a terminal.
+const TOLD_EVERY_NS: i64 = 200_000_000;
+
+/// Checks that a record is what was written, all of it, by whom it says
+///
+/// Use it as an auditor, from a machine of your own: it needs the store, and the keys of the hosts in a trust file
+/// (`icecore enroll --pin` prints its lines on each host). Each finding has a code, the place, what was expected and
+/// found, and what to do; docs/verify.md explains them. Without --trust a forged record would look like any other, so that nothing is
+/// called clean. With --from or --to, chains are checked that lived then, each as a whole.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  icecore verify --trust trust.toml\n  icecore verify --store s3://acme-audit --trust trust.toml --deep --witness https://witness.acme.example\n  icecore verify --trust trust.toml --from 2026-11-01 --to 2026-11-07 --json\n\nExit codes: 0 clean, 1 something differs or nothing was pinned, 2 usage, 3 the trust file is not good, 4 store or witness unreachable."
+)]
+pub struct Args {
+    /// The store to read, as a URL
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "file:///var/lib/icecore/store"
+    )]
+    store: String,
+
+    /// Whose keys are believed, as a TOML file
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+
+    /// Checks chains that lived on this day or later (UTC)
+    #[arg(long, value_name = "D", value_parser = day)]
+    from: Option<NaiveDate>,
+
+    /// Checks chains that began on this day or before (UTC)
+    #[arg(long, value_name = "D", value_parser = day)]
+    to: Option<NaiveDate>,
+
+    /// Checks one chain
+    #[arg(long, value_name = "ID")]
+    chain: Option<String>,
+
+    /// Reads all rows, and makes the tree again from them
+    #[arg(long)]
+    deep: bool,
+
+    /// Compares with what a witness saw: its address, or its folder
+    #[arg(long, value_name = "URL|DIR", requires = "trust")]
+    witness: Option<String>,
+
+    /// Prints one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+fn day(text: &str) -> Result<NaiveDate, String> {
+    text.parse()
+        .map_err(|_| "expected a day such as 2026-11-01".to_owned())
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &Args, clock: Clock) -> ExitCode {
+    match check(args, clock) {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from > to
+    {
+        let text = "expected --from to be no later than --to, found a range without any day";
+        return Err(Failure::text(Exit::Usage, text));
+    }
+    let trust = args.trust.as_deref().map(read_trust).transpose()?;
+    let store = Folder::open(&args.store).map_err(|error| unreachable(&error))?;
+    let witnessed = args.witness.as_deref().map(witnessed).transpose()?;
+    let progress = Progress::new(clock);
+    let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+    let next = |day: NaiveDate| day.checked_add_days(Days::new(1)).map(midnight);
+    let asked = Asked {
+        trust: trust.as_ref(),
+        from: args.from.map(midnight),
+        to: args.to.and_then(next),
+        chain: args.chain.as_deref(),
+        deep: if args.deep { Deep::Rows } else { Deep::Objects },
+        witnessed: witnessed.as_deref(),
+        now: clock.now(),
+        threads: thread::available_parallelism().map_or(1, NonZero::get),
+        done: &|counts| progress.add(counts),
+    };
+    let report = verify(&store, &asked).map_err(|error| unreachable(&error))?;
+    progress.end();
+    if let Some(chain) = args
+        .chain
+        .as_deref()
+        .filter(|_| report.chains.is_empty() && report.findings.is_empty())
+    {
+        let text = format!(
+            "--chain: expected a chain of {}, found `{chain}`, which it does not have",
+            args.store
+        );
+        return Err(Failure::text(Exit::Usage, text));
+    }
+    print(args, &report).map_err(|error| Failure::new(Exit::Bug, error))?;
+    Ok(if report.is_clean() {
+        Exit::Done
+    } else {
+        Exit::Refused
+    })
+}
+
+/// Reads a trust file.
+pub(super) fn read_trust(path: &Path) -> Result<Trust, Failure> {
+    let failed = |cause: String| {
+        Failure::text(
+            Exit::Config,
+            format!("trust file `{}`: {cause}", path.display()),
+        )
+        .hint(Some(
+            "docs/verify.md shows one; `icecore enroll --pin` prints the lines of a host",
+        ))
+    };
+    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    Trust::read(&text).map_err(failed)
+}
+
+fn unreachable(error: &RecordError) -> Failure {
+    if let RecordError::Setting {
+        expected, found, ..
+    } = error
+    {
+        let text = format!("--store: expected {expected}, found `{found}`");
+        return Failure::text(Exit::Usage, text);
+    }
+    let hint = error.hint();
+    Failure::new(Exit::Unreachable, error.clone()).hint(hint)
+}
+
+/// Gives the checkpoints that a witness signed.
+fn witnessed(witness: &str) -> Result<Vec<String>, Failure> {
+    let failed = |error: io::Error| {
+        Failure::text(Exit::Unreachable, format!("witness `{witness}`: {error}"))
+    };
+    let mut notes = Vec::new();
+    for entry in fs::read_dir(witness).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|end| end == "note") {
+            notes.push(fs::read_to_string(path).map_err(failed)?);
+        }
+    }
+    Ok(notes)
+}
+
+fn print(args: &Args, report: &Report) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if args.json {
+        let text = format!("{:#}", report.to_json());
+        writeln!(out, "{}", json_escaped(&text))?;
+    } else {
+        for line in told(report, args.deep) {
+            writeln!(out, "{}", terminal(&line))?;
+        }
+    }
+    out.flush()
+}
+
+/// Tells a report in lines.
+fn told(report: &Report, is_deep: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !report.chains.is_empty() {
+        lines.push(format!(
+            "{:<36}  {:<20}  {:<20}  {:>9}  {:>11}  {:>11}  {:<6}  {}",
+            "CHAIN", "FROM", "TO", "MANIFESTS", "ROWS", "WITNESSED", "CLOSED", "INSTALLATION"
+        ));
+    }
+    let time = |time: DateTime<Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    for chain in &report.chains {
+        let witnessed = chain
+            .witnessed_rows
+            .map_or_else(|| "-".to_owned(), |rows| rows.to_string());
+        lines.push(format!(
+            "{:<36}  {:<20}  {:<20}  {:>9}  {:>11}  {:>11}  {:<6}  {} ({})",
+            chain.chain,
+            time(chain.from),
+            time(chain.to),
+            chain.manifests,
+            chain.rows,
+            witnessed,
+            if chain.closed { "yes" } else { "no" },
+            chain.installation.as_deref().unwrap_or("not pinned"),
+            chain.host,
+        ));
+    }
+    for finding in &report.findings {
+        let chain = if finding.chain.is_empty() {
+            String::new()
+        } else {
+            format!("chain {}, ", finding.chain)
+        };
+        let row = finding
+            .row
+            .map(|row| format!(", row {row}"))
+            .unwrap_or_default();
+        lines.push(format!(
+            "{}  {chain}{}{row}: expected {}, found {}",
+            finding.code, finding.object, finding.expected, finding.found
+        ));
+        match &finding.explained {
+            Some(explained) => lines.push(format!("     explained: {explained}")),
+            None => lines.push(format!("     to do: {}", finding.advice)),
+        }
+    }
+    lines.extend(
+        report
+            .more
+            .iter()
+            .map(|(of, count)| format!("{of}: {count} more")),
+    );
+    let checked = &report.checked;
+    lines.push(format!(
+        "{} chains, {} manifests, {} objects, {} bytes, {} rows",
+        checked.chains, checked.manifests, checked.objects, checked.bytes, checked.rows
+    ));
+    if is_deep {
+        lines.push(format!(
+            "{} rows read, {} by their leaves alone, {} texts compared with their commitments",
+            checked.rows_read, checked.rows_by_leaf, checked.texts
+        ));
+    } else {
+        lines.push("rows were not read: --deep does".to_owned());
+    }
+    for (count, what) in [
+        (
+            checked.encrypted_objects,
+            "objects are encrypted, and their rows were not read",
+        ),
+        (
+            checked.erased_objects,
+            "objects were erased, as a signed erasure says",
+        ),
+        (
+            checked.rules_untold,
+            "rules of masks could not be looked up: their policies are not in the store",
+        ),
+    ] {
+        if count > 0 {
+            lines.push(format!("{count} {what}"));
+        }
+    }
+    if !report.pinned {
+        lines.push(
+            "nothing is pinned: without --trust a forged record looks like any other".to_owned(),
+        );
+    }
+    let wrong = report
+        .findings
+        .iter()
+        .filter(|finding| finding.explained.is_none());
+    lines.push(match (report.is_clean(), wrong.count()) {
+        (true, _) => "clean".to_owned(),
+        (false, 0) => "not called clean".to_owned(),
+        (false, count) => format!("not clean: {count} findings"),
+    });
+    lines
+}
+
+/// Tells a terminal how far a long check is.
+struct Progress {
+    clock: Clock,
+    counts: Mutex<(u64, u64, u64)>,
+    told_ns: AtomicI64,
+    is_told: bool,
+}
+
+impl Progress {
+    fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            counts: Mutex::default(),
+            told_ns: AtomicI64::new(clock.mono_ns()),
+            is_told: io::stderr().is_terminal(),
+        }
+    }
+
+    fn add(&self, done: &Counts) {
+        let mut counts = self
+            .counts
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        counts.0 += done.objects;
+        counts.1 += done.bytes >> 10;
+        counts.2 += done.rows;
+        let now_ns = self.clock.mono_ns();
+        if self.is_told && now_ns - self.told_ns.load(Ordering::Relaxed) >= TOLD_EVERY_NS {
+            self.told_ns.store(now_ns, Ordering::Relaxed);
+            let (objects, kib, rows) = *counts;
+            eprint!(
+                "\r{objects} objects, {} MiB, {rows} rows checked",
+                kib >> 10
+            );
+        }
+    }
+
+    fn end(&self) {
+        if self.is_told {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! One chain: its documents, its objects, and its tree.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use chrono::{DateTime, Utc};
+
+use super::cross::Cross;
+use super::layout::{self, Chain};
+use super::objects::Named;
+use super::report::{ChainTold, Counts, Finding};
+use super::segment::{self, Deep, Segment, Shelves};
+use super::trust::Trust;
+use crate::record::chain::documents::Genesis;
+use crate::record::chain::keys::public_key;
+use crate::record::chain::note::{Note, NoteError};
+use crate::record::chain::problem::Code;
+use crate::record::chain::read::{Believed, ReadChain, read};
+use crate::record::chain::tree::Tree;
+use crate::record::{RecordError, hex, sha256};
+
+/// What a chain came to.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) org: String,
+    pub(super) chain: String,
+    pub(super) genesis: Option<Genesis>,
+    pub(super) installation: Option<String>,
+    pub(super) manifests: Vec<Reached>,
+    pub(super) is_closed: bool,
+    pub(super) last_at: Option<DateTime<Utc>>,
+    pub(super) witnessed: Option<u64>,
+    pub(super) counts: Counts,
+    pub(super) findings: Vec<Finding>,
+    pub(super) cross: Cross,
+    /// Documents that believed manifests name.
+    pub(super) evidence: BTreeSet<String>,
+    /// Objects that no believed manifest lists, with what they say of their rows.
+    pub(super) unlisted: Vec<String>,
+    /// Whether its documents are believed to the last.
+    pub(super) is_whole: bool,
+}
+
+/// How far a chain had come with a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reached {
+    pub(super) sha256: String,
+    pub(super) tree_size: u64,
+    pub(super) root: String,
+}
+
+/// A chain to check, and what it needs.
+pub(super) struct Work<'a> {
+    pub(super) shelves: Shelves<'a>,
+    pub(super) files: &'a Chain,
+    pub(super) trust: Option<&'a Trust>,
+    /// How many segments are read at once.
+    pub(super) threads: usize,
+    pub(super) from: Option<DateTime<Utc>>,
+    pub(super) to: Option<DateTime<Utc>>,
+    /// Is told how many objects and rows were done.
+    pub(super) done: &'a (dyn Fn(&Counts) + Sync),
+}
+
+/// Checks a chain; gives none where it did not live in the time that is asked for.
+pub(super) fn check(work: &Work<'_>) -> Result<Option<Checked>, RecordError> {
+    let Shelves { org, chain, .. } = work.shelves;
+    let read = documents(work)?;
+    if !lived(work, &read) {
+        return Ok(None);
+    }
+    let mut checked = Checked {
+        org: org.to_owned(),
+        chain: chain.to_owned(),
+        installation: None,
+        manifests: (read.manifests.iter()).map(reached).collect(),
+        is_closed: read.is_closed(),
+        last_at: read.manifests.last().map(|last| last.manifest.created_at),
+        witnessed: None,
+        counts: Counts {
+            chains: 1,
+            ..Counts::default()
+        },
+        findings: Vec::new(),
+        cross: Cross::default(),
+        evidence: (read.manifests.iter())
+            .flat_map(|believed| believed.manifest.evidence.iter().cloned())
+            .collect(),
+        unlisted: Vec::new(),
+        is_whole: read.problems.is_empty(),
+        genesis: read.genesis.clone(),
+    };
+    checked.pin(work.trust);
+    checked
+        .findings
+        .extend(read.problems.iter().cloned().map(Finding::from));
+    segments(work, &read, &mut checked)?;
+    notes(work, &read, &mut checked)?;
+    frames(work, &mut checked)?;
+    let vouched: BTreeSet<&str> = read.objects().map(|object| object.key.as_str()).collect();
+    let keys = work.files.listed.keys();
+    checked.unlisted = keys
+        .filter(|key| !vouched.contains(key.as_str()))
+        .cloned()
+        .collect();
+    Ok(Some(checked))
+}
+
+fn documents(work: &Work<'_>) -> Result<ReadChain, RecordError> {
+    let Shelves {
+        org,
+        chain,
+        objects,
+        ..
+    } = work.shelves;
+    let genesis = match &work.files.genesis {
+        Some(genesis) => Some(objects.get(&genesis.key)?),
+        None => None,
+    };
+    let mut files = Vec::new();
+    for file in &work.files.manifests {
+        let name = layout::name(&file.key).to_owned();
+        files.push((name, objects.get(&file.key)?));
+    }
+    Ok(read(org, chain, genesis.as_deref(), &files))
+}
+
+/// Tells whether a chain lived in the time that is asked for; of one that cannot be read nobody knows.
+fn lived(work: &Work<'_>, read: &ReadChain) -> bool {
+    let Some(genesis) = &read.genesis else {
+        return true;
+    };
+    let last = read.manifests.last();
+    let end = last.map_or(genesis.created_at, |last| last.manifest.created_at);
+    let is_too_early = work.from.is_some_and(|from| end < from);
+    let is_too_late = work.to.is_some_and(|to| genesis.created_at >= to);
+    !is_too_early && !is_too_late
+}
+
+fn reached(believed: &Believed) -> Reached {
+    Reached {
+        sha256: believed.sha256.clone(),
+        tree_size: believed.manifest.tree_size,
+        root: believed.manifest.root.clone(),
+    }
+}
+
+impl Checked {
+    /// Finds who pins the installation.
+    fn pin(&mut self, trust: Option<&Trust>) {
+        let (Some(trust), Some(genesis)) = (trust, &self.genesis) else {
+            return;
+        };
+        let key = public_key(&genesis.installation).unwrap_or_default();
+        match trust.installation(&key) {
+            Some(name) => self.installation = Some(name.to_owned()),
+            None => self.findings.push(Finding::new(
+                Code::E10,
+                (&self.chain, "genesis.json"),
+                "a signature of a pinned installation",
+                format!(
+                    "one of {} of host {}",
+                    genesis.installation, genesis.host_id
+                ),
+            )),
+        }
+    }
+
+    /// Tells how many rows the believed manifests vouch for.
+    pub(super) fn tree_size(&self) -> u64 {
+        self.manifests.last().map_or(0, |last| last.tree_size)
+    }
+
+    /// Tells of it in a report.
+    pub(super) fn told(&self) -> Option<ChainTold> {
+        let genesis = self.genesis.as_ref()?;
+        Some(ChainTold {
+            org: self.org.clone(),
+            chain: self.chain.clone(),
+            host: genesis.host_id.clone(),
+            installation: self.installation.clone(),
+            from: genesis.created_at,
+            to: self.last_at.unwrap_or(genesis.created_at),
+            manifests: self.manifests.len() as u64,
+            rows: self.tree_size(),
+            closed: self.is_closed,
+            witnessed_rows: self.witnessed,
+        })
+    }
+}
+
+/// Checks the objects of all believed manifests, some at once, and the tree that they make.
+fn segments(work: &Work<'_>, read: &ReadChain, checked: &mut Checked) -> Result<(), RecordError> {
+    let mut tree = (work.shelves.deep == Deep::Rows).then(Tree::default);
+    for window in read.manifests.chunks(work.threads.max(1)) {
+        let segments: Vec<Result<Segment, RecordError>> = thread::scope(|scope| {
+            let started: Vec<_> = window
+                .iter()
+                .map(|believed| scope.spawn(|| segment::check(&work.shelves, &believed.manifest)))
+                .collect();
+            let joined = started.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|_| {
+                    Err(RecordError::Unreachable {
+                        store: work.shelves.chain.to_owned(),
+                        cause: "a thread that read it ended by a panic".to_owned(),
+                    })
+                })
+            });
+            joined.collect()
+        });
+        for (believed, segment) in window.iter().zip(segments) {
+            let segment = segment?;
+            (work.done)(&segment.counts);
+            checked.counts.add(&segment.counts);
+            checked.findings.extend(segment.findings);
+            tree = tree.zip(segment.leaves).map(|(mut tree, leaves)| {
+                tree.extend(leaves);
+                tree
+            });
+            if let Some(grown) = &tree
+                && hex(&grown.root()) != believed.manifest.root
+            {
+                let expected = format!("rows that make the root {}", believed.manifest.root);
+                let place = (&*checked.chain, &*believed.name);
+                let found = format!("rows that make {}", hex(&grown.root()));
+                checked
+                    .findings
+                    .push(Finding::new(Code::E50, place, expected, found));
+                tree = None;
+            }
+            let place = (&*checked.chain, &*believed.name);
+            let listed = &believed.manifest.objects;
+            checked
+                .cross
+                .take(place, segment.facts, listed, &mut checked.findings);
+        }
+    }
+    Ok(())
+}
+
+/// Checks checkpoints that witnesses signed: each is a manifest's, and what a pinned witness signed holds.
+fn notes(work: &Work<'_>, read: &ReadChain, checked: &mut Checked) -> Result<(), RecordError> {
+    for file in &work.files.notes {
+        let bytes = work.shelves.objects.get(&file.key)?;
+        match note(work.trust, read, layout::name(&file.key), &bytes) {
+            Ok(seen) => checked.witnessed = checked.witnessed.max(seen),
+            // A note of a manifest that is not believed says nothing.
+            Err(_) if !checked.is_whole => {}
+            Err((expected, found)) => {
+                let place = (&*checked.chain, &*file.key);
+                let finding = Finding::new(Code::E30, place, expected, found);
+                checked.findings.push(finding);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn note(
+    trust: Option<&Trust>,
+    read: &ReadChain,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Option<u64>, (String, String)> {
+    let differs = |expected: &str, found: &str| (expected.to_owned(), found.to_owned());
+    let n = numbered(name, ("c-", ".note"), bytes).ok_or_else(|| {
+        differs(
+            "a note named by its number and bytes",
+            "another name or bytes",
+        )
+    })?;
+    let manifest = usize::try_from(n).ok().and_then(|n| read.manifests.get(n));
+    let manifest = manifest.ok_or_else(|| differs("a note of a manifest", "one of none"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| differs("UTF-8 text", "other bytes"))?;
+    let unread = |error: NoteError| differs("a signed checkpoint", &error.to_string());
+    let note = Note::parse(text).map_err(unread)?;
+    let own = Note::parse(&manifest.manifest.checkpoint).map_err(unread)?;
+    if note.text() != own.text() {
+        return Err(differs("the manifest's checkpoint", "another"));
+    }
+    let mut seen = None;
+    for witness in trust.map(Trust::witnesses).unwrap_or_default() {
+        match note.verify(witness) {
+            Ok(_) => seen = Some(manifest.manifest.tree_size),
+            Err(NoteError::Unsigned) => {}
+            Err(error) => {
+                return Err(differs(
+                    &format!("a signature of {}", witness.name()),
+                    &error.to_string(),
+                ));
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// Compares frames that a strict recorder stored with their names.
+fn frames(work: &Work<'_>, checked: &mut Checked) -> Result<(), RecordError> {
+    for Named { key, .. } in &work.files.frames {
+        let bytes = work.shelves.objects.get(key)?;
+        if numbered(layout::name(key), ("w-", ".frames"), &bytes).is_none() {
+            let place = (&*checked.chain, &**key);
+            let expected = "frames named by their number and bytes";
+            let finding = Finding::new(Code::E41, place, expected, "another name or bytes");
+            checked.findings.push(finding);
+        }
+    }
+    Ok(())
+}
+
+/// Reads a name of number and hash; none where it is not one, or the bytes have another hash.
+fn numbered(name: &str, (begin, end): (&str, &str), bytes: &[u8]) -> Option<u64> {
+    let (n, hash) = name
+        .strip_prefix(begin)?
+        .strip_suffix(end)?
+        .split_once('-')?;
+    let n: u64 = n.parse().ok()?;
+    let is_own = hash.len() == 16 && hex(&sha256(bytes)).starts_with(hash);
+    (is_own && format!("{begin}{n:08}-{hash}{end}") == name).then_some(n)
+}

@@ -1,0 +1,220 @@
+//! `icecore verify`: whether a record is what was written, all of it, by whom it says. The steps are those of docs/verify.md.
+//!
+//! `record::chain::read` says which documents of a chain may be believed, `segment` compares objects and rows with them,
+//! `cross` compares tables with each other, `links` compares chains with their successors and with what a witness saw.
+
+mod chain;
+mod cross;
+mod erased;
+mod layout;
+mod links;
+mod objects;
+mod report;
+mod rules;
+mod segment;
+mod trust;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use chrono::{DateTime, Utc};
+
+use crate::record::chain::problem::Code;
+use crate::record::{RecordError, hex, sha256};
+use chain::{Checked, Work};
+use layout::Layout;
+pub use objects::{Folder, Named, Objects};
+pub use report::{ChainTold, Counts, Finding, Report};
+pub use segment::Deep;
+use segment::Shelves;
+pub use trust::Trust;
+
+/// What is to be checked, and by what.
+pub struct Asked<'a> {
+    /// Whom to believe; without it nothing is pinned, and nothing is clean.
+    pub trust: Option<&'a Trust>,
+    /// Chains that lived at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Chains that began before this time.
+    pub to: Option<DateTime<Utc>>,
+    /// One chain alone.
+    pub chain: Option<&'a str>,
+    /// How far to go.
+    pub deep: Deep,
+    /// The latest checkpoint of each chain that a witness signed, as signed notes.
+    pub witnessed: Option<&'a [String]>,
+    /// What the time is.
+    pub now: DateTime<Utc>,
+    /// How many threads may work.
+    pub threads: usize,
+    /// Is told what was looked at, part by part.
+    pub done: &'a (dyn Fn(&Counts) + Sync),
+}
+
+/// Checks the record in a store.
+///
+/// # Errors
+/// The store cannot be reached: then nothing is said of it.
+pub fn verify(objects: &dyn Objects, asked: &Asked<'_>) -> Result<Report, RecordError> {
+    let (layouts, strays) = layout::sort(objects.list("")?);
+    let mut chains = checked(objects, &layouts, asked)?;
+    let mut report = Report {
+        pinned: asked.trust.is_some(),
+        ..Report::default()
+    };
+    let is_all = asked.from.is_none() && asked.to.is_none() && asked.chain.is_none();
+    let mut findings: Vec<Finding> = Vec::new();
+    if is_all {
+        findings.extend(links::previous(&chains));
+        findings.extend(strays.iter().map(stray));
+        for layout in layouts.values() {
+            findings.extend(evidence(objects, layout, &chains)?);
+        }
+    }
+    if let Some(notes) = asked.witnessed {
+        let names: Vec<String> = chains.iter().map(|chain| chain.chain.clone()).collect();
+        let is_asked = |name: &str| match asked.chain {
+            Some(chain) => name == chain,
+            None => is_all || names.iter().any(|one| one == name),
+        };
+        findings.extend(links::witnessed(&mut chains, notes, asked.trust, is_asked));
+    }
+    findings.extend(links::ends(&chains, asked.now));
+    if is_all {
+        findings.extend(orphans(&chains));
+    }
+    for (org, layout) in &layouts {
+        let told = rules::check(objects, org, layout, &chains, &mut findings)?;
+        report.checked.rules_untold += told;
+    }
+    for chain in &mut chains {
+        chain.counts.texts = chain.cross.texts;
+        report.checked.add(&chain.counts);
+        report.chains.extend(chain.told());
+        for finding in std::mem::take(&mut chain.findings) {
+            report.tell(finding);
+        }
+        for finding in links::unlisted(chain, asked.now) {
+            report.tell(finding);
+        }
+    }
+    for finding in findings {
+        report.tell(finding);
+    }
+    Ok(report)
+}
+
+fn stray(stray: &Named) -> Finding {
+    let expected = "an object of the record's layout";
+    Finding::new(Code::E43, ("", &stray.key), expected, "another")
+}
+
+/// Compares documents that no manifest names with their own names: they are nobody's word, but must not pass for others.
+fn evidence(
+    objects: &dyn Objects,
+    layout: &Layout,
+    chains: &[Checked],
+) -> Result<Vec<Finding>, RecordError> {
+    let mut findings = Vec::new();
+    for (name, named) in &layout.evidence {
+        if chains.iter().any(|chain| chain.evidence.contains(name)) {
+            continue;
+        }
+        let found = hex(&sha256(&objects.get(&named.key)?));
+        if found != *name {
+            let expected = "a document named by its SHA-256";
+            let finding = Finding::new(Code::E41, ("", &named.key), expected, found);
+            findings.push(finding);
+        }
+    }
+    Ok(findings)
+}
+
+/// Tells of statements that were sent and whose intent no chain has.
+fn orphans(chains: &[Checked]) -> Vec<Finding> {
+    let open: std::collections::HashSet<u128> =
+        chains.iter().flat_map(|chain| chain.cross.open()).collect();
+    let mut findings = Vec::new();
+    for chain in chains.iter().filter(|chain| chain.is_whole) {
+        for (statement, seq) in &chain.cross.orphans {
+            if !open.contains(statement) {
+                let expected = "an intent before it was sent";
+                let what = uuid::Uuid::from_u128(*statement).to_string();
+                let finding = Finding::new(Code::E60, (&chain.chain, &what), expected, "none");
+                findings.push(finding.at(*seq));
+            }
+        }
+    }
+    findings
+}
+
+/// Checks all chains that are asked for, some at once.
+fn checked(
+    objects: &dyn Objects,
+    layouts: &BTreeMap<String, Layout>,
+    asked: &Asked<'_>,
+) -> Result<Vec<Checked>, RecordError> {
+    let mut erased = BTreeMap::new();
+    for (org, layout) in layouts {
+        let documents = layout.beside.get("erasures").map_or(&[][..], Vec::as_slice);
+        erased.insert(org, erased::keys(objects, org, documents, asked.trust)?);
+    }
+    let mut work = Vec::new();
+    for (org, layout) in layouts {
+        for (chain, files) in &layout.chains {
+            if asked.chain.is_none_or(|asked| asked == chain)
+                && let Some(erased) = erased.get(org)
+            {
+                work.push((org, layout, chain, files, erased));
+            }
+        }
+    }
+    let at_once = asked.threads.clamp(1, work.len().max(1));
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some((org, layout, chain, files, erased)) =
+                    work.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let checked = chain::check(&Work {
+                        shelves: Shelves {
+                            objects,
+                            org,
+                            chain,
+                            listed: &files.listed,
+                            evidence: &layout.evidence,
+                            erased,
+                            deep: asked.deep,
+                        },
+                        files,
+                        trust: asked.trust,
+                        threads: asked.threads.div_ceil(at_once),
+                        from: asked.from,
+                        to: asked.to,
+                        done: asked.done,
+                    });
+                    let mut results = results
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    results.push(checked);
+                }
+            });
+        }
+    });
+    let results = results
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut chains = Vec::new();
+    for result in results {
+        chains.extend(result?);
+    }
+    chains.sort_by(|one, other| (&one.org, &one.chain).cmp(&(&other.org, &other.chain)));
+    Ok(chains)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Rows that do not make the tree that was signed, though whoever signed it had the keys, and rows that disagree.
+
+use serde::Serialize;
+
+use super::*;
+use crate::policy::{Source, pack};
+use crate::record::MaskedColumn;
+use crate::record::chain::envelope::Signed;
+
+/// A chain that its own host signs otherwise than it recorded it.
+#[track_caller]
+fn check(change: impl FnMut(&mut Manifest), expected: &[Code]) -> Report {
+    let (place, forger) = (Place::new(), Forger::new());
+    let chain = place.record(vec![statement(1), statement(2)]);
+    let store = forger.sign(&place.store(), &chain, change);
+    let trust = forger.trust();
+    let report = verify(&store, &asked(Some(&trust), Deep::Rows)).unwrap();
+    assert_eq!(
+        codes(&report),
+        expected.iter().copied().collect(),
+        "{:?}",
+        report.findings
+    );
+    report
+}
+
+fn of_table<'m>(
+    manifest: &'m mut Manifest,
+    table: &str,
+) -> Option<&'m mut crate::record::chain::documents::Listed> {
+    let mut objects = manifest.objects.iter_mut();
+    objects.find(|object| object.table == table)
+}
+
+#[test]
+fn rows_that_do_not_make_the_signed_tree_are_found() {
+    check(|_| {}, &[]);
+    // Rows that are left out, with the object that holds them.
+    let left_out = |manifest: &mut Manifest| {
+        manifest
+            .objects
+            .retain(|object| object.table != "statements");
+    };
+    check(left_out, &[Code::E43, Code::E50]);
+    // Rows that are listed twice.
+    let twice = |manifest: &mut Manifest| {
+        let first = of_table(manifest, "statements").cloned();
+        manifest.objects.extend(first);
+    };
+    check(twice, &[Code::E50]);
+    let counted = |manifest: &mut Manifest| {
+        if let Some(object) = of_table(manifest, "statements") {
+            object.rows = Some(7);
+        }
+    };
+    check(counted, &[Code::E51]);
+    let named = |manifest: &mut Manifest| {
+        if let Some(object) = of_table(manifest, "statements") {
+            object.table = "events".to_owned();
+        }
+    };
+    check(named, &[Code::E51]);
+}
+
+#[test]
+fn another_row_in_a_signed_object_is_found() {
+    let (place, other, forger) = (Place::new(), Place::new(), Forger::new());
+    let chain = place.record(vec![statement(1)]);
+    let mut store = place.store();
+    // The texts of another recorder's chain, of the same shape: rows of another chain do not belong here.
+    other.record(vec![statement(2)]);
+    let texts = |store: &Memory| {
+        let mut keys = store.0.iter();
+        let (key, bytes) = keys
+            .find(|(key, _)| key.contains("/statement_texts/"))
+            .unwrap();
+        (key.clone(), bytes.clone())
+    };
+    let (_, bytes) = texts(&other.store());
+    let (key, _) = texts(&store);
+    let hash = hex(&sha256(&bytes));
+    let forged = format!("{}{}.parquet", &key[..key.len() - 24], &hash[..16]);
+    store.0.remove(&key);
+    store.0.insert(forged.clone(), bytes.clone());
+    let store = forger.sign(&store, &chain, |manifest| {
+        if let Some(object) = of_table(manifest, "statement_texts") {
+            object.key.clone_from(&forged);
+            object.sha256.clone_from(&hash);
+            object.size = bytes.len() as u64;
+        }
+    });
+    assert_eq!(
+        found(&store, &forger.trust(), Deep::Rows),
+        [Code::E51].into()
+    );
+    assert_eq!(
+        found(&store, &forger.trust(), Deep::Objects),
+        BTreeSet::new()
+    );
+}
+
+#[derive(serde::Deserialize, Serialize)]
+struct Erasure {
+    org: String,
+    by: By,
+    keys: Vec<String>,
+}
+
+#[derive(serde::Deserialize, Serialize)]
+struct By {
+    key: String,
+}
+
+impl Signed for Erasure {
+    const TYPE: &'static str = "application/vnd.icecore.erasure.v1+json";
+}
+
+#[test]
+fn a_tree_is_checked_without_the_content_that_was_erased() {
+    let (place, forger) = (Place::new(), Forger::new());
+    let chain = place.record(vec![statement(1), statement(2)]);
+    let mut store = forger.sign(&place.store(), &chain, |manifest| {
+        if let Some(object) = of_table(manifest, "statement_texts") {
+            object.key_id = Some("a/key".to_owned());
+        }
+    });
+    let trust = forger.trust();
+    let told = |store: &Memory| {
+        let report = verify(store, &asked(Some(&trust), Deep::Rows)).unwrap();
+        let checked = report.checked.clone();
+        (
+            codes(&report),
+            checked.encrypted_objects,
+            checked.erased_objects,
+            checked.rows_by_leaf,
+        )
+    };
+    assert_eq!(told(&store), (BTreeSet::new(), 2, 0, 2));
+    store.0.retain(|key, _| !key.contains("/t1/"));
+    assert_eq!(told(&store).0, [Code::E40].into());
+    let erasure = |key: &SigningKey| {
+        let erasure = Erasure {
+            org: "acme".to_owned(),
+            by: By {
+                key: key.public_text(),
+            },
+            keys: vec!["a/key".to_owned()],
+        };
+        envelope::seal(&erasure, key.pair()).unwrap()
+    };
+    let name = "acme/v1/erasures/1.json".to_owned();
+    let stranger = SigningKey::make().unwrap();
+    store.0.insert(name.clone(), erasure(&stranger));
+    assert_eq!(told(&store).0, [Code::E40].into(), "somebody else's word");
+    store.0.insert(name, erasure(&forger.installation));
+    assert_eq!(told(&store), (BTreeSet::new(), 0, 2, 2));
+}
+
+#[track_caller]
+fn recorded(change: impl Fn(&mut StatementRow), expected: &[Code]) {
+    let place = Place::new();
+    let rows = statement(1).into_iter().map(|mut row| {
+        if let Row::Statement(row) = &mut row {
+            change(row);
+        }
+        row
+    });
+    place.record(vec![rows.collect()]);
+    let codes = found(&place.store(), &place.trust(), Deep::Rows);
+    assert_eq!(codes, expected.iter().copied().collect());
+}
+
+#[test]
+fn tables_that_disagree_are_found() {
+    recorded(|_| {}, &[]);
+    recorded(|row| row.decision = Some(Decision::Block), &[Code::E60]);
+    recorded(|row| row.is_final = true, &[Code::E60]);
+    recorded(|row| row.delivered_mac = None, &[Code::E63]);
+    let other = Some(commitment(&[1; 16], "select 2"));
+    recorded(|row| row.sql_commit = other, &[Code::E64]);
+}
+
+#[test]
+fn a_mask_names_a_rule_of_its_policies() {
+    let sources = [Source {
+        file: "a.cedar".to_owned(),
+        text: "@id(\"mask-email\") permit (principal, action, resource);".to_owned(),
+    }];
+    let document = pack(&sources);
+    let bundle = sha256(&document);
+    for (rule, expected) in [("mask-email", &[][..]), ("mask-other", &[Code::E62])] {
+        let place = Place::new();
+        let recorder = Recorder::open(&place.settings, Clock::system()).unwrap();
+        assert_eq!(recorder.keep_evidence(&document).unwrap(), bundle);
+        let rows = statement(1).into_iter().map(|mut row| {
+            if let Row::Statement(row) = &mut row {
+                row.decision = Some(Decision::Mask);
+                row.policy_bundle_sha256 = Some(bundle);
+                row.masked_columns = vec![MaskedColumn {
+                    name: "EMAIL".to_owned(),
+                    method: "null".to_owned(),
+                    rule_id: rule.to_owned(),
+                }];
+            }
+            row
+        });
+        drop(recorder.commit_blocking(rows.collect()).unwrap());
+        recorder.close_blocking().unwrap();
+        let codes = found(&place.store(), &place.trust(), Deep::Rows);
+        assert_eq!(codes, expected.iter().copied().collect(), "{rule}");
+    }
+}
