@@ -26,5 +26,6 @@ pub mod supervisor;
 pub mod proxy;
 pub mod replay;
 pub mod verify;
+pub mod witness;
 pub mod cli;
 pub mod log;

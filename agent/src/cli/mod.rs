@@ -39,6 +39,7 @@ mod span;
 mod tell;
 pub mod verify;
 mod version;
+mod witness;
 
 use std::panic::{self, PanicHookInfo};
 use std::path::PathBuf;
@@ -122,6 +123,7 @@ In the order of use:
   icecore pull --from D --to D DIR     copies days of a store
   icecore keys make -o FILE            makes a reader's key, where the record is encrypted
   icecore verify --trust trust.toml    finds what was changed, removed or forged in the record
+  icecore witness --listen 0.0.0.0:443 signs how far chains have come, apart from hosts and store
   icecore detach                       takes it all out of the kernel again
 
 `icecore COMMAND --help` says more of each.
@@ -146,6 +148,7 @@ enum Command {
     Pull(pull::Args),
     Keys(keys::Args),
     Verify(verify::Args),
+    Witness(witness::Args),
     Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
@@ -188,6 +191,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Pull(args)) => pull::run(args),
         Some(Command::Keys(args)) => keys::run(args, clock),
         Some(Command::Verify(args)) => verify::run(&args, clock),
+        Some(Command::Witness(args)) => witness::run(&args, clock),
         Some(Command::Proxy) => {
             crate::log::start();
             crate::proxy::run()

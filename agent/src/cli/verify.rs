@@ -17,6 +17,8 @@ use crate::clock::Clock;
 use crate::record::RecordError;
 use crate::replay::{json_escaped, terminal};
 use crate::verify::{Asked, Counts, Deep, Folder, Report, Trust, verify};
+use crate::web;
+use crate::witness::latest;
 
 /// Between two lines of progress on a terminal.
 const TOLD_EVERY_NS: i64 = 200_000_000;
@@ -157,14 +159,24 @@ fn unreachable(error: &RecordError) -> Failure {
 
 /// Gives the checkpoints that a witness signed.
 fn witnessed(witness: &str) -> Result<Vec<String>, Failure> {
-    let failed = |error: io::Error| {
-        Failure::text(Exit::Unreachable, format!("witness `{witness}`: {error}"))
+    let failed = |cause: &dyn ToString| {
+        let text = format!("witness `{witness}`: {}", cause.to_string());
+        Failure::text(Exit::Unreachable, text)
     };
+    if witness.contains("://") {
+        let trust = web::trust(None).map_err(|error| failed(&error))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| failed(&error))?;
+        let notes = runtime.block_on(latest(&web::Client::new(trust), witness));
+        return notes.map_err(|cause| failed(&cause));
+    }
     let mut notes = Vec::new();
-    for entry in fs::read_dir(witness).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    for entry in fs::read_dir(witness).map_err(|error| failed(&error))? {
+        let path = entry.map_err(|error| failed(&error))?.path();
         if path.extension().is_some_and(|end| end == "note") {
-            notes.push(fs::read_to_string(path).map_err(failed)?);
+            notes.push(fs::read_to_string(path).map_err(|error| failed(&error))?);
         }
     }
     Ok(notes)

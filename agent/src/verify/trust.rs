@@ -1,6 +1,8 @@
 //! Whom a verifier believes. Pure.
 
 use crate::config::TrustFile;
+use crate::record::chain::documents::installation_name;
+use crate::record::chain::envelope::key_id;
 use crate::record::chain::keys::public_key;
 use crate::record::chain::note::NoteKey;
 
@@ -56,13 +58,10 @@ impl Trust {
             .map(|(name, _)| name.as_str())
     }
 
-    /// Finds a pinned installation by the id of its key.
-    #[must_use]
-    pub fn by_key_id(&self, id: &str) -> Option<&[u8; 32]> {
-        let mut pinned = self.installations.iter();
-        pinned
-            .find(|(_, key)| crate::record::chain::envelope::key_id(key) == id)
-            .map(|(_, key)| key)
+    /// Lists the installations' keys, each by the name under which it signs checkpoints.
+    pub fn installation_keys(&self) -> impl Iterator<Item = (String, [u8; 32])> {
+        let keys = self.installations.iter().map(|(_, key)| *key);
+        keys.map(|key| (installation_name(&key_id(&key)), key))
     }
 
     /// Lists the witnesses.

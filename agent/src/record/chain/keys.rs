@@ -20,6 +20,9 @@ use crate::record::disk;
 /// The file of the installation's key in the state folder: a seed of 32 bytes (RFC 8032 section 5.1.5).
 pub const INSTALLATION_KEY: &str = "installation.key";
 
+/// The file of a witness's key in its folder.
+pub const WITNESS_KEY: &str = "witness.key";
+
 /// A key that signs.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
@@ -40,7 +43,19 @@ impl SigningKey {
     /// # Errors
     /// A file of another user, one that others may read, one of another length, or a disk that fails.
     pub fn of_installation(state_dir: &Path) -> Result<Self, RecordError> {
-        let path = state_dir.join(INSTALLATION_KEY);
+        Self::of_folder(state_dir, INSTALLATION_KEY)
+    }
+
+    /// Reads a witness's key from its folder, or makes it where there is none.
+    ///
+    /// # Errors
+    /// As of [`SigningKey::of_installation`].
+    pub fn of_witness(dir: &Path) -> Result<Self, RecordError> {
+        Self::of_folder(dir, WITNESS_KEY)
+    }
+
+    fn of_folder(state_dir: &Path, name: &str) -> Result<Self, RecordError> {
+        let path = state_dir.join(name);
         if let Some(key) = Self::read(&path)? {
             return Ok(key);
         }

@@ -7,6 +7,7 @@ pub mod note;
 pub mod problem;
 pub mod read;
 pub mod tree;
+pub mod witness;
 
 mod writer;
 

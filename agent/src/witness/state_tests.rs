@@ -1,0 +1,205 @@
+//! What a witness signs, what it refuses, and what it knows after a restart.
+
+use std::thread;
+
+use chrono::Utc;
+use tokio::runtime::Builder;
+
+use super::super::{Listening, latest, serve};
+use super::*;
+use crate::clock::Clock;
+use crate::record::chain::documents::installation_name;
+use crate::record::chain::tree::{Hash, consistency_from, leaf};
+use crate::record::chain::witness::{AddError, add_checkpoint};
+use crate::web::Client;
+
+struct Chain {
+    origin: String,
+    key: SigningKey,
+    leaves: Vec<Hash>,
+}
+
+impl Chain {
+    fn new(origin: &str) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            key: SigningKey::make().unwrap(),
+            leaves: (0..9_u8).map(|number| leaf(&[number])).collect(),
+        }
+    }
+
+    fn trust(&self) -> Trust {
+        let key = self.key.public_text();
+        Trust::read(&format!(
+            "[[installation]]\nname = \"a\"\nkey = \"{key}\"\n"
+        ))
+        .unwrap()
+    }
+
+    fn tree(&self, size: usize) -> Tree {
+        let mut tree = Tree::default();
+        tree.extend(self.leaves[..size].iter().copied());
+        tree
+    }
+
+    fn submission(&self, old: usize, new: usize) -> Submission {
+        let mut note = Note::new(&Checkpoint {
+            origin: self.origin.clone(),
+            size: new as u64,
+            root: self.tree(new).root(),
+        });
+        note.sign(&installation_name(&self.key.id()), self.key.pair());
+        Submission {
+            old_size: old as u64,
+            proof: consistency_from(&self.tree(old), &self.leaves[old..new.max(old)]),
+            note: note.to_string(),
+        }
+    }
+}
+
+fn add(state: &mut State, submission: &Submission) -> Result<String, Refused> {
+    state.add(submission.to_string().as_bytes(), 7)
+}
+
+#[test]
+fn a_chain_goes_on_and_never_back_or_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Chain::new("icecore/acme/c");
+    let mut state = State::open(dir.path(), "w", chain.trust()).unwrap();
+    let line = add(&mut state, &chain.submission(0, 3)).unwrap();
+    let submission = chain.submission(3, 7);
+    let mut note = Note::parse(&submission.note).unwrap();
+    note.add(&add(&mut state, &submission).unwrap()).unwrap();
+    assert_eq!(note.verify(&state.public()), Ok(Some(7)));
+    assert!(note.add(&line).is_ok(), "a line is a signature's");
+    // Again, and the answer comes again.
+    assert!(add(&mut state, &chain.submission(7, 7)).is_ok());
+    for (old, new, refused) in [
+        (3, 7, Refused::Size(7)),
+        (0, 9, Refused::Size(7)),
+        (7, 3, Refused::Form),
+    ] {
+        assert_eq!(add(&mut state, &chain.submission(old, new)), Err(refused));
+    }
+    let other = Chain::new("icecore/acme/c");
+    assert_eq!(
+        add(&mut state, &other.submission(7, 9)),
+        Err(Refused::Untrusted)
+    );
+    let mut forked = Chain {
+        leaves: chain.leaves.clone(),
+        ..Chain::new("icecore/acme/c")
+    };
+    forked.leaves[2] = leaf(b"x");
+    forked.key = chain.key;
+    assert_eq!(
+        add(&mut state, &forked.submission(7, 9)),
+        Err(Refused::Proof)
+    );
+    assert_eq!(
+        add(&mut state, &forked.submission(7, 7)),
+        Err(Refused::Root)
+    );
+    for origin in [
+        "acme/c",
+        "icecore/installation/c",
+        "icecore/c",
+        "icecore/a/b/c",
+    ] {
+        forked.origin = origin.to_owned();
+        assert_eq!(
+            add(&mut state, &forked.submission(0, 1)),
+            Err(Refused::Origin),
+            "{origin}"
+        );
+    }
+    assert_eq!(state.add(b"old x", 7), Err(Refused::Form));
+}
+
+#[test]
+fn what_was_signed_is_known_after_a_restart_and_must_not_have_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Chain::new("icecore/acme/c");
+    let mut state = State::open(dir.path(), "w", chain.trust()).unwrap();
+    add(&mut state, &chain.submission(0, 3)).unwrap();
+    let second = State::open(dir.path(), "w", chain.trust());
+    assert!(second.unwrap_err().to_string().contains("another witness"));
+    let key = state.public();
+    drop(state);
+    let mut state = State::open(dir.path(), "w", chain.trust()).unwrap();
+    assert_eq!(state.public(), key);
+    assert_eq!(
+        add(&mut state, &chain.submission(0, 7)),
+        Err(Refused::Size(3))
+    );
+    add(&mut state, &chain.submission(3, 7)).unwrap();
+    drop(state);
+    let name = format!("{}.note", hex(&sha256(b"icecore/acme/c")));
+    let path = dir.path().join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\n7\n", "\n6\n")).unwrap();
+    assert!(State::open(dir.path(), "w", chain.trust()).is_err());
+}
+
+#[test]
+fn a_recorder_and_a_verifier_reach_it_over_http() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Chain::new("icecore/acme/c");
+    let state = State::open(dir.path(), "w", chain.trust()).unwrap();
+    let key = state.public();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let listening = runtime.block_on(async {
+        let abroad = Listening::bind("0.0.0.0:0".parse().unwrap(), None).await;
+        assert!(abroad.is_err(), "plain, and not of this host");
+        Listening::bind("127.0.0.1:0".parse().unwrap(), None)
+            .await
+            .unwrap()
+    });
+    let url = format!("http://{}", listening.address().unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = serve(listening, state, Clock::system()) => {}
+                _ = stopped => {}
+            }
+        });
+    });
+    let asking = Builder::new_current_thread().enable_all().build().unwrap();
+    let web = Client::offline().unwrap();
+    asking.block_on(async {
+        let first = chain.submission(0, 3);
+        let lines = add_checkpoint(&web, &url, &first).await.unwrap();
+        let mut note = Note::parse(&first.note).unwrap();
+        note.add(&lines).unwrap();
+        let time_s = note.verify(&key).unwrap().unwrap();
+        assert!(time_s.abs_diff(u64::try_from(Utc::now().timestamp()).unwrap()) < 100);
+        let again = add_checkpoint(&web, &url, &chain.submission(0, 7)).await;
+        assert_eq!(again, Err(AddError::Known { size: 3 }));
+        let mut unsigned = chain.submission(3, 7);
+        unsigned.note = Note::parse(&unsigned.note)
+            .unwrap()
+            .to_string()
+            .replace("7", "8");
+        let refused = add_checkpoint(&web, &url, &unsigned).await;
+        assert!(
+            matches!(
+                refused,
+                Err(AddError::Refused {
+                    status: 400 | 403,
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+        assert_eq!(latest(&web, &url).await, Ok(vec![note.to_string()]));
+        let long = Submission {
+            note: "x".repeat(70_000),
+            ..chain.submission(3, 7)
+        };
+        let refused = add_checkpoint(&web, &url, &long).await;
+        assert!(refused.is_err(), "{refused:?}");
+    });
+    stop.send(()).unwrap();
+    serving.join().unwrap();
+}
