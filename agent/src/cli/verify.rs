@@ -13,10 +13,11 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
 use super::Exit;
 use super::failure::Failure;
+use super::reading::Reader;
 use crate::clock::Clock;
 use crate::record::RecordError;
-use crate::replay::{json_escaped, terminal};
-use crate::verify::{Asked, Counts, Deep, Folder, Report, Trust, verify};
+use crate::replay::{ReadError, json_escaped, terminal};
+use crate::verify::{self, Asked, Counts, Deep, Report, Trust};
 use crate::web;
 use crate::witness::latest;
 
@@ -62,13 +63,31 @@ pub struct Args {
     #[arg(long)]
     deep: bool,
 
+    /// Makes recorded decisions again, by the policies that the record keeps
+    #[arg(long)]
+    replay: bool,
+
     /// Compares with what a witness saw: its address, or its folder
     #[arg(long, value_name = "URL|DIR", requires = "trust")]
     witness: Option<String>,
 
+    #[command(flatten)]
+    reader: Reader,
+
     /// Prints one JSON document
     #[arg(long)]
     json: bool,
+}
+
+/// Most segments that are fetched at once from a store that is not on this host: waiting takes no core.
+const FETCHED_AT_ONCE: usize = 12;
+
+fn threads(store: &str) -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    match store.split_once("://") {
+        Some(("file", _)) | None => cores,
+        Some(_) => cores.max(FETCHED_AT_ONCE),
+    }
 }
 
 fn day(text: &str) -> Result<NaiveDate, String> {
@@ -93,7 +112,8 @@ fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
         return Err(Failure::text(Exit::Usage, text));
     }
     let trust = args.trust.as_deref().map(read_trust).transpose()?;
-    let store = Folder::open(&args.store).map_err(|error| unreachable(&error))?;
+    let readers = args.reader.readers();
+    let readers = readers.map_err(|error| Failure::new(Exit::Usage, error))?;
     let witnessed = args.witness.as_deref().map(witnessed).transpose()?;
     let progress = Progress::new(clock);
     let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
@@ -105,11 +125,12 @@ fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
         chain: args.chain.as_deref(),
         deep: if args.deep { Deep::Rows } else { Deep::Objects },
         witnessed: witnessed.as_deref(),
+        replay: args.replay,
         now: clock.now(),
-        threads: thread::available_parallelism().map_or(1, NonZero::get),
+        threads: threads(&args.store),
         done: &|counts| progress.add(counts),
     };
-    let report = verify(&store, &asked).map_err(|error| unreachable(&error))?;
+    let report = verify::check(&args.store, readers, &asked).map_err(unreachable)?;
     progress.end();
     if let Some(chain) = args
         .chain
@@ -145,16 +166,13 @@ pub(super) fn read_trust(path: &Path) -> Result<Trust, Failure> {
     Trust::read(&text).map_err(failed)
 }
 
-fn unreachable(error: &RecordError) -> Failure {
-    if let RecordError::Setting {
-        expected, found, ..
-    } = error
-    {
-        let text = format!("--store: expected {expected}, found `{found}`");
-        return Failure::text(Exit::Usage, text);
-    }
-    let hint = error.hint();
-    Failure::new(Exit::Unreachable, error.clone()).hint(hint)
+fn unreachable(error: ReadError) -> Failure {
+    let (exit, hint) = match &error {
+        ReadError::Store(RecordError::Setting { .. }) => (Exit::Usage, None),
+        ReadError::Store(error) => (Exit::Unreachable, error.hint()),
+        _ => (Exit::Unreachable, None),
+    };
+    Failure::new(exit, error).hint(hint)
 }
 
 /// Gives the checkpoints that a witness signed.
@@ -268,6 +286,11 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
         (
             checked.erased_objects,
             "objects were erased, as a signed erasure says",
+        ),
+        (checked.decisions_again, "decisions are the same again"),
+        (
+            checked.decisions_untold,
+            "decisions cannot be made again: the record does not have all that they rest on",
         ),
         (
             checked.rules_untold,

@@ -2,6 +2,8 @@
 //!
 //! Gives byte for byte what `cbor` gives of the same row; a test holds the two together.
 
+use std::sync::Arc;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array,
     Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -17,9 +19,10 @@ use super::cbor;
 use super::chain::tree::Hash;
 use super::columns;
 use super::digest::sha256;
+use super::encryption::{KeyRing, Opener};
 use super::facts::Facts;
-use super::object::Key;
-use super::schema::{SCHEMA_VERSION, SCHEMA_VERSION_ID, Table, Type};
+use super::object::{Key, Unread};
+use super::schema::{FORMAT_VERSION, SCHEMA_VERSION_ID, Table, Type};
 
 /// Rows that are decoded at a time: enough to decode columns in one go, few enough for the cache.
 const PIECE_ROWS: usize = 4096;
@@ -34,10 +37,24 @@ pub(crate) struct Leafed {
 }
 
 /// Reads an object's rows, and refuses one whose content is not what its key says.
-pub(crate) fn leaves(key: &Key, bytes: Bytes) -> Result<Leafed, ParquetError> {
+///
+/// What is encrypted and cannot be opened has no leaves here.
+pub(crate) fn leaves(key: &Key, bytes: Bytes, ring: &Arc<KeyRing>) -> Result<Leafed, Unread> {
+    let opener = Opener::new(ring, &key.org);
+    let leafed = opened(key, bytes, &opener);
+    opener.outcome()?;
+    Ok(leafed?)
+}
+
+fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Leafed, ParquetError> {
     let table = Table::by_name(&key.table).ok_or_else(|| differs("table", &key.table))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
-    columns::check(table, reader.schema())?;
+    let options = opener.options(&bytes)?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
+    if let Some(column) = columns::unknown(table, reader.schema())?.first() {
+        let text =
+            format!("a later icecore wrote its column `{column}`: check it with that icecore");
+        return Err(ParquetError::from(ArrowError::SchemaError(text)));
+    }
     let mut leafed = Leafed::default();
     for batch in reader.with_batch_size(PIECE_ROWS).build()? {
         let batch = batch.map_err(ParquetError::from)?;
@@ -108,7 +125,7 @@ fn piece(
     let mut payload = Vec::with_capacity(2048);
     for row in 0..batch.num_rows() {
         let version = versions.value(row);
-        if !(1..=SCHEMA_VERSION).contains(&version) {
+        if !(1..=FORMAT_VERSION).contains(&version) {
             return Err(other("schema version", &version.to_string()));
         }
         payload.clear();
@@ -308,7 +325,7 @@ mod tests {
             let table = rows[0].table;
             let mut rows = rows;
             for row in &mut rows {
-                row.place(0, SCHEMA_VERSION.into());
+                row.place(0, FORMAT_VERSION.into());
             }
             let batch = columns::batch(table, &rows).unwrap();
             let mut payloads = Vec::new();

@@ -55,11 +55,11 @@ mod tests;
 
 pub(crate) use digest::{hex, sha256};
 pub(crate) use disk::replace;
-pub(crate) use object::{Content, Key, Unread, read};
-pub(crate) use rows::RowsKey;
 pub(crate) use facts::{Facts, StatementFact};
 pub(crate) use leafing::leaves;
 pub(crate) use leaves::read as read_leaves;
+pub(crate) use object::{Content, Key, Unread, read};
+pub(crate) use rows::RowsKey;
 pub(crate) use store::{Found, Store};
 pub(crate) use touched::objects as touched;
 

@@ -76,6 +76,8 @@ impl Readers {
     }
 
     fn ring(self, own: &StoreAt) -> Result<Arc<KeyRing>, RecordError> {
+    /// Gives what opens the objects of a store.
+    pub(crate) fn ring(self, own: &StoreAt) -> Result<Arc<KeyRing>, RecordError> {
         if self.identities.is_empty() {
             return Ok(KeyRing::empty());
         }

@@ -9,23 +9,26 @@ mod erased;
 mod layout;
 mod links;
 mod objects;
+mod replayed;
 mod report;
 mod rules;
 mod segment;
 mod trust;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use chrono::{DateTime, Utc};
 
 use crate::record::chain::problem::Code;
-use crate::record::{RecordError, hex, sha256};
+use crate::record::encryption::KeyRing;
+use crate::record::{RecordError, Store, StoreAt, hex, sha256};
+use crate::replay::{Archive, ReadError, Readers, Wanted};
 use chain::{Checked, Work};
 use layout::Layout;
-pub use objects::{Folder, Named, Objects};
+use objects::{Named, Objects};
 pub use report::{ChainTold, Counts, Finding, Report};
 pub use segment::Deep;
 use segment::Shelves;
@@ -45,6 +48,8 @@ pub struct Asked<'a> {
     pub deep: Deep,
     /// The latest checkpoint of each chain that a witness signed, as signed notes.
     pub witnessed: Option<&'a [String]>,
+    /// Whether recorded decisions are made again.
+    pub replay: bool,
     /// What the time is.
     pub now: DateTime<Utc>,
     /// How many threads may work.
@@ -53,13 +58,35 @@ pub struct Asked<'a> {
     pub done: &'a (dyn Fn(&Counts) + Sync),
 }
 
-/// Checks the record in a store.
+/// Checks the record in a store, with what readers can open of it.
 ///
 /// # Errors
 /// The store cannot be reached: then nothing is said of it.
-pub fn verify(objects: &dyn Objects, asked: &Asked<'_>) -> Result<Report, RecordError> {
+pub fn check(store: &str, readers: Readers, asked: &Asked<'_>) -> Result<Report, ReadError> {
+    let at = StoreAt::read(store)?;
+    let objects = Store::open(&at)?;
+    let ring = readers.clone().ring(&at)?;
+    let mut report = verify(&objects, &ring, asked)?;
+    if asked.replay {
+        let archive = Archive::read_as(store, readers)?;
+        let wanted = Wanted {
+            from_us: asked.from.map(|from| from.timestamp_micros()),
+            to_us: asked.to.map(|to| to.timestamp_micros()),
+            session: None,
+        };
+        replayed::decisions(&objects, &archive, wanted, &mut report)?;
+    }
+    Ok(report)
+}
+
+/// Checks a record; `ring` opens encrypted objects.
+fn verify(
+    objects: &dyn Objects,
+    ring: &Arc<KeyRing>,
+    asked: &Asked<'_>,
+) -> Result<Report, RecordError> {
     let (layouts, strays) = layout::sort(objects.list("")?);
-    let mut chains = checked(objects, &layouts, asked)?;
+    let mut chains = checked(objects, ring, &layouts, asked)?;
     let mut report = Report {
         pinned: asked.trust.is_some(),
         ..Report::default()
@@ -153,6 +180,7 @@ fn orphans(chains: &[Checked]) -> Vec<Finding> {
 /// Checks all chains that are asked for, some at once.
 fn checked(
     objects: &dyn Objects,
+    ring: &Arc<KeyRing>,
     layouts: &BTreeMap<String, Layout>,
     asked: &Asked<'_>,
 ) -> Result<Vec<Checked>, RecordError> {
@@ -188,6 +216,7 @@ fn checked(
                             listed: &files.listed,
                             evidence: &layout.evidence,
                             erased,
+                            ring,
                             deep: asked.deep,
                         },
                         files,

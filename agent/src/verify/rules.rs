@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::chain::Checked;
 use super::layout::Layout;
-use super::objects::Objects;
+use super::objects::{Named, Objects};
 use super::report::Finding;
 use crate::identity::Users;
 use crate::policy::{Bundle, Names, unpack};
@@ -24,7 +24,7 @@ pub(super) fn check(
     for chain in chains.iter().filter(|chain| chain.org == org) {
         for ((sha256, rule), seq) in &chain.cross.rules {
             if !bundles.contains_key(sha256) {
-                bundles.insert(*sha256, bundle(objects, layout, sha256)?);
+                bundles.insert(*sha256, bundle(objects, &layout.evidence, sha256)?);
             }
             match bundles.get(sha256).and_then(Option::as_ref) {
                 Some(bundle) if bundle.has_rule(rule) => {}
@@ -44,10 +44,10 @@ pub(super) fn check(
 /// Reads policies by their digest; none where the store does not have them, or this version cannot load them.
 pub(super) fn bundle(
     objects: &dyn Objects,
-    layout: &Layout,
+    evidence: &BTreeMap<String, Named>,
     sha256: &[u8; 32],
 ) -> Result<Option<Bundle>, RecordError> {
-    let Some(named) = layout.evidence.get(&hex(sha256)) else {
+    let Some(named) = evidence.get(&hex(sha256)) else {
         return Ok(None);
     };
     let document = objects.get(&named.key)?;

@@ -21,7 +21,7 @@ use crate::record::chain::keys::SigningKey;
 use crate::record::chain::note::{Checkpoint, Note, NoteKey};
 use crate::record::{
     Decision, LoginRow, Mode, RecordMode, Recorder, Row, Settings, StatementRow, StatementTextRow,
-    Status, commitment, hex, sha256,
+    Status, Store, StoreAt, commitment, hex, sha256,
 };
 
 /// A store in memory.
@@ -61,11 +61,15 @@ impl Place {
             host_id: "host".into(),
             state_dir: dir.path().join("state"),
             mode: RecordMode::StrictLocal,
-            store: format!("file://{}", dir.path().join("store").display()),
+            store: StoreAt::read(&format!("file://{}", dir.path().join("store").display()))
+                .unwrap(),
             spool_max_bytes: 1 << 30,
             seal_interval: Duration::from_secs(3600),
             heartbeat: Duration::from_secs(3600),
             result_rows: crate::config::ResultRows::None,
+            recipients: Vec::new(),
+            key_store: None,
+            scan_secrets: true,
             config_sha256: [1; 32],
             policy_bundle_sha256: [2; 32],
             proxy_version: "0.0.0".into(),
@@ -87,10 +91,10 @@ impl Place {
     }
 
     fn store(&self) -> Memory {
-        let folder = Folder::open(&self.settings.store).unwrap();
-        let keys = folder.list("").unwrap();
+        let store = Store::open(&self.settings.store).unwrap();
+        let keys = Objects::list(&store, "").unwrap();
         let read = |named: Named| {
-            let bytes = folder.get(&named.key).unwrap().to_vec();
+            let bytes = Objects::get(&store, &named.key).unwrap().to_vec();
             (named.key, bytes)
         };
         Memory(keys.into_iter().map(read).collect())
@@ -168,6 +172,12 @@ fn login() -> Row {
     })
 }
 
+/// Opens nothing.
+fn ring() -> &'static Arc<KeyRing> {
+    static EMPTY: std::sync::LazyLock<Arc<KeyRing>> = std::sync::LazyLock::new(KeyRing::empty);
+    &EMPTY
+}
+
 fn asked<'a>(trust: Option<&'a Trust>, deep: Deep) -> Asked<'a> {
     Asked {
         trust,
@@ -176,6 +186,7 @@ fn asked<'a>(trust: Option<&'a Trust>, deep: Deep) -> Asked<'a> {
         chain: None,
         deep,
         witnessed: None,
+        replay: false,
         now: Utc::now() + TimeDelta::hours(1),
         threads: 2,
         done: &|_| {},
@@ -190,7 +201,7 @@ fn codes(report: &Report) -> BTreeSet<Code> {
 }
 
 fn found(store: &Memory, trust: &Trust, deep: Deep) -> BTreeSet<Code> {
-    codes(&verify(store, &asked(Some(trust), deep)).unwrap())
+    codes(&verify(store, ring(), &asked(Some(trust), deep)).unwrap())
 }
 
 /// Signs a chain again with keys that we have, each manifest changed.
@@ -286,14 +297,14 @@ fn two() -> Two {
 fn a_record_as_it_was_written_is_clean() {
     let two = two();
     let trust = two.place.trust();
-    let report = verify(&two.store, &asked(Some(&trust), Deep::Rows)).unwrap();
+    let report = verify(&two.store, ring(), &asked(Some(&trust), Deep::Rows)).unwrap();
     assert_eq!(report.findings, []);
     assert!(report.is_clean());
     let names: Vec<&str> = report.chains.iter().map(|chain| &*chain.chain).collect();
     assert_eq!(names, [&*two.first, &*two.second]);
     assert_eq!(report.checked.rows, report.checked.rows_read);
     assert_eq!(report.checked.texts, 5);
-    let unpinned = verify(&two.store, &asked(None, Deep::Rows)).unwrap();
+    let unpinned = verify(&two.store, ring(), &asked(None, Deep::Rows)).unwrap();
     assert_eq!(unpinned.findings, []);
     assert!(!unpinned.is_clean(), "nothing was pinned");
 }

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use super::super::check as check_store;
 use super::*;
 use crate::policy::{Source, pack};
-use crate::record::MaskedColumn;
 use crate::record::chain::envelope::Signed;
+use crate::record::{Enforcement, MaskedColumn, Phase, SessionRow};
+use crate::replay::Readers;
 
 /// A chain that its own host signs otherwise than it recorded it.
 #[track_caller]
@@ -14,7 +16,7 @@ fn check(change: impl FnMut(&mut Manifest), expected: &[Code]) -> Report {
     let chain = place.record(vec![statement(1), statement(2)]);
     let store = forger.sign(&place.store(), &chain, change);
     let trust = forger.trust();
-    let report = verify(&store, &asked(Some(&trust), Deep::Rows)).unwrap();
+    let report = verify(&store, ring(), &asked(Some(&trust), Deep::Rows)).unwrap();
     assert_eq!(
         codes(&report),
         expected.iter().copied().collect(),
@@ -126,7 +128,7 @@ fn a_tree_is_checked_without_the_content_that_was_erased() {
     });
     let trust = forger.trust();
     let told = |store: &Memory| {
-        let report = verify(store, &asked(Some(&trust), Deep::Rows)).unwrap();
+        let report = verify(store, ring(), &asked(Some(&trust), Deep::Rows)).unwrap();
         let checked = report.checked.clone();
         (
             codes(&report),
@@ -209,4 +211,56 @@ fn a_mask_names_a_rule_of_its_policies() {
         let codes = found(&place.store(), &place.trust(), Deep::Rows);
         assert_eq!(codes, expected.iter().copied().collect(), "{rule}");
     }
+}
+
+/// Records a session whose one statement was allowed, under policies, and judges it again.
+fn judged_again(policies: &str) -> (BTreeSet<Code>, Counts) {
+    let sources = [Source {
+        file: "a.cedar".to_owned(),
+        text: policies.to_owned(),
+    }];
+    let document = pack(&sources);
+    let place = Place::new();
+    let recorder = Recorder::open(&place.settings, Clock::system()).unwrap();
+    let bundle = recorder.keep_evidence(&document).unwrap();
+    let session = SessionRow {
+        session_id: Some(SessionId::from_bytes([7; 16])),
+        phase: Phase::Open,
+        opened_at: Some(time(0)),
+        enforcement: Some(Enforcement::Enforced),
+        mode: Some(Mode::Enforce),
+        user: Some("ci".into()),
+        uid: Some(1001),
+        ..SessionRow::default()
+    };
+    let mut rows = vec![Row::from(session), login()];
+    rows.extend(statement(1).into_iter().map(|mut row| {
+        if let Row::Statement(row) = &mut row {
+            row.policy_bundle_sha256 = Some(bundle);
+            row.parse_ok = true;
+        }
+        row
+    }));
+    drop(recorder.commit_blocking(rows).unwrap());
+    recorder.close_blocking().unwrap();
+    let trust = place.trust();
+    let asked = Asked {
+        replay: true,
+        ..asked(Some(&trust), Deep::Rows)
+    };
+    let report = check_store(
+        &place.settings.store.to_string(),
+        Readers::default(),
+        &asked,
+    );
+    let report = report.unwrap();
+    (codes(&report), report.checked)
+}
+
+#[test]
+fn a_decision_that_the_kept_policies_do_not_give_is_found() {
+    let (codes, checked) = judged_again("@id(\"all\") permit (principal, action, resource);");
+    assert_eq!((codes, checked.decisions_again), (BTreeSet::new(), 1));
+    let (codes, checked) = judged_again("@id(\"no\") forbid (principal, action, resource);");
+    assert_eq!((codes, checked.decisions_again), ([Code::E80].into(), 0));
 }

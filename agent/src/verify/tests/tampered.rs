@@ -267,7 +267,7 @@ fn what_a_witness_saw_and_the_store_lacks_is_found() {
             witnessed: Some(notes),
             ..asked(Some(&trust), Deep::Objects)
         };
-        verify(store, &asked).unwrap()
+        verify(store, ring(), &asked).unwrap()
     };
     let report = told(&two.store, &notes);
     assert!(report.is_clean(), "{:?}", report.findings);
@@ -327,13 +327,13 @@ fn an_end_is_explained_by_the_next_chain_or_by_life() {
         now: Utc::now(),
         ..asked(Some(&trust), Deep::Rows)
     };
-    let report = verify(&store, &alive).unwrap();
+    let report = verify(&store, ring(), &alive).unwrap();
     assert!(
         report.is_clean() && report.findings.len() == 1,
         "{report:?}"
     );
     place.record(vec![statement(2)]);
-    let report = verify(&place.store(), &asked(Some(&trust), Deep::Rows)).unwrap();
+    let report = verify(&place.store(), ring(), &asked(Some(&trust), Deep::Rows)).unwrap();
     let explained = report
         .findings
         .iter()
