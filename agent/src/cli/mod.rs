@@ -21,6 +21,7 @@ mod daemon;
 mod detach;
 pub mod duckdb;
 mod evidence;
+mod enroll;
 mod failure;
 mod flush;
 mod granted;
@@ -110,6 +111,7 @@ const OVERVIEW: &str = "\
 In the order of use:
   icecore check                        is the config good, and what is wrong with it
   icecore policy explain 'select 1'    what a statement does, and what the policies say of it
+  icecore enroll                       makes the host's key known to those who verify
   icecore daemon                       governs the host's sessions; a service, as root
   icecore policy reload                has the daemon take changed policies
   icecore login                        shows who you are; again after a restart of the daemon
@@ -136,6 +138,7 @@ does. Results go to standard output, all else to standard error.";
 enum Command {
     Check(check::Args),
     Policy(policy::Args),
+    Enroll(enroll::Args),
     Daemon(daemon::Args),
     Login(login::Args),
     Run(run::Args),
@@ -192,6 +195,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Keys(args)) => keys::run(args, clock),
         Some(Command::Verify(args)) => verify::run(&args, clock),
         Some(Command::Witness(args)) => witness::run(&args, clock),
+        Some(Command::Enroll(args)) => enroll::run(&args, clock),
         Some(Command::Proxy) => {
             crate::log::start();
             crate::proxy::run()
@@ -264,6 +268,8 @@ mod tests {
         check(&["login", "--issuer", "https://acme.okta.com"], true);
         check(&["login", "--status", "--json"], true);
         check(&["flush"], true);
+        check(&["enroll", "--pin"], true);
+        check(&["enroll", "--issuer", "okta"], true);
         check(&["policy", "reload", "--config", "/c", "--json"], true);
         check(&["run", "--config", "/c", "--", "true"], true);
         check(&["--version", "--json"], true);

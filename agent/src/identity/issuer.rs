@@ -7,12 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::APPROVAL_NONCE;
 use super::claims::{self, Odd, shown};
 use super::error::{IdentityError, cut};
 use super::keys::{Algorithm, Keys};
 use super::principal::{Ci, Identity, Kind, Principal, Protocol, Shown};
 use super::token::Token;
+use super::{APPROVAL_NONCE, ENROLMENT_NONCE};
 
 /// One `[[identity.issuer]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +146,50 @@ pub fn verify(
     token: &Token,
     now: DateTime<Utc>,
 ) -> Result<Principal, IdentityError> {
+    let proved = prove(issuer, keys, token)?;
+    proved.check_is_of_session()?;
+    proved.principal(token, now)
+}
+
+/// Longest time from an enrolment's document to the token that vouches for it: somebody logs in meanwhile.
+const ENROLLED_WITHIN_S: i64 = 3600;
+
+/// Finds out who vouches for what was made at a time and has this nonce; the token was good then, and need not be any more.
+///
+/// # Errors
+/// As of [`verify`]; another nonce, or a token of another time.
+pub fn verify_enrolment(
+    issuer: &Issuer,
+    keys: &Keys,
+    token: &Token,
+    nonce: &str,
+    made_at: DateTime<Utc>,
+) -> Result<Principal, IdentityError> {
+    let proved = prove(issuer, keys, token)?;
+    let found = proved.claims.get("nonce");
+    if found.and_then(Value::as_str) != Some(nonce) {
+        let expected = "that is the digest of the enrolment's document".to_owned();
+        return Err(proved.claim("nonce", expected, shown(found)));
+    }
+    let issued_at_s = proved.time("iat")?;
+    let leeway_s = i64::try_from(issuer.leeway.as_secs()).unwrap_or(0);
+    let age_s = issued_at_s.saturating_sub(made_at.timestamp());
+    let issued_at = DateTime::from_timestamp(issued_at_s, 0);
+    match issued_at.filter(|_| (-leeway_s..=ENROLLED_WITHIN_S).contains(&age_s)) {
+        Some(issued_at) => proved.principal(token, issued_at),
+        None => {
+            let expected = "within an hour of the enrolment's document".to_owned();
+            Err(proved.claim("iat", expected, format!("a time {age_s} s after it")))
+        }
+    }
+}
+
+/// Checks that an issuer made a token.
+fn prove<'t>(
+    issuer: &'t Issuer,
+    keys: &Keys,
+    token: &'t Token,
+) -> Result<Proved<'t>, IdentityError> {
     if token.issuer() != issuer.url {
         return Err(unknown_issuer(vec![issuer.url.clone()], token));
     }
@@ -161,20 +205,10 @@ pub fn verify(
             found: cut(token.algorithm()),
         })?;
     keys.check(&issuer.name, algorithm, token)?;
-    let proved = Proved {
+    Ok(Proved {
         issuer,
         claims: &token.claims,
-    };
-    proved.check_audience()?;
-    let expires_at_s = proved.check_times(now.timestamp())?;
-    proved.check_required()?;
-    let shown = Shown {
-        issuer: issuer.url.clone(),
-        token_sha256: token.sha256(),
-        expires_at_s,
-        session_ends_at_s: None,
-    };
-    Ok(Principal::verified(proved.identity()?, shown))
+    })
 }
 
 /// Says that a token is of none of the issuers that are known.
@@ -193,6 +227,36 @@ struct Proved<'t> {
 }
 
 impl Proved<'_> {
+    /// Checks all else that is asked of any token, at a time.
+    fn principal(&self, token: &Token, now: DateTime<Utc>) -> Result<Principal, IdentityError> {
+        self.check_audience()?;
+        let expires_at_s = self.check_times(now.timestamp())?;
+        self.check_required()?;
+        let shown = Shown {
+            issuer: self.issuer.url.clone(),
+            token_sha256: token.sha256(),
+            expires_at_s,
+            session_ends_at_s: None,
+        };
+        Ok(Principal::verified(self.identity()?, shown))
+    }
+
+    /// Refuses a token that says yes to one thing, and lies where others read it.
+    fn check_is_of_session(&self) -> Result<(), IdentityError> {
+        let nonce = self.claims.get("nonce").and_then(Value::as_str);
+        for (begin, of) in [
+            (APPROVAL_NONCE, "an approval"),
+            (ENROLMENT_NONCE, "an enrolment"),
+        ] {
+            if nonce.is_some_and(|nonce| nonce.starts_with(begin)) {
+                let expected = "of a session's token".to_owned();
+                let found = format!("that of {of}, which opens no session");
+                return Err(self.claim("nonce", expected, found));
+            }
+        }
+        Ok(())
+    }
+
     fn check_audience(&self) -> Result<(), IdentityError> {
         let issuer = self.issuer;
         let list = format!("with one of {:?}", issuer.audiences);
@@ -266,12 +330,6 @@ impl Proved<'_> {
     }
 
     fn check_required(&self) -> Result<(), IdentityError> {
-        let nonce = self.claims.get("nonce").and_then(Value::as_str);
-        if nonce.is_some_and(|nonce| nonce.starts_with(APPROVAL_NONCE)) {
-            let expected = "of a session's token".to_owned();
-            let found = "that of an approval, which opens no session".to_owned();
-            return Err(self.claim("nonce", expected, found));
-        }
         for (name, patterns) in &self.issuer.require {
             let value = claims::find(self.claims, name);
             let text = match value {

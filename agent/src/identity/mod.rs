@@ -12,6 +12,7 @@ mod grant;
 mod handed;
 mod issuer;
 mod keys;
+mod operator;
 mod principal;
 mod provider;
 pub mod saml;
@@ -24,8 +25,9 @@ pub use error::IdentityError;
 pub(crate) use error::cut;
 pub use grant::{Issued, Who, first_grant};
 pub use handed::Handed;
-pub use issuer::{CiSystem, Issuer, KeySource, Pattern, unknown_issuer, verify};
+pub use issuer::{CiSystem, Issuer, KeySource, Pattern, unknown_issuer, verify, verify_enrolment};
 pub use keys::{Algorithm, KEYS_MAX_BYTES, Keys};
+pub use operator::{Operator, OperatorIs};
 pub use principal::{Ci, Identity, Kind, Party, Principal, Protocol};
 pub use provider::{SamlProvider, unknown_provider, verify_message};
 pub use seal::SealError;
@@ -34,6 +36,10 @@ pub use users::{Groups, User, Users};
 
 /// What the `nonce` of an approver's token begins with. Such a token says yes to one decision; it opens no session.
 pub const APPROVAL_NONCE: &str = "icecore-approval:";
+
+/// What the `nonce` of a token begins with by which an operator vouches for an installation's key. It lies in the store,
+/// where others read it; it opens no session.
+pub const ENROLMENT_NONCE: &str = "icecore-enrolment:";
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -9,7 +9,7 @@ use crate::web::{self, WebError};
 
 /// Why an issuer's document is of no use.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DiscoveryError {
+pub(crate) enum DiscoveryError {
     #[error("{0}")]
     Web(#[from] WebError),
     #[error("`{url}`: expected HTTP status 200, found {status}")]
@@ -23,7 +23,7 @@ pub(super) enum DiscoveryError {
 }
 
 /// An issuer's document, of the issuer that was asked for.
-pub(super) struct Discovered {
+pub(crate) struct Discovered {
     url: String,
     is_tls: bool,
     members: Map<String, Value>,
@@ -31,7 +31,7 @@ pub(super) struct Discovered {
 
 impl Discovered {
     /// Reads the document of an issuer.
-    pub(super) async fn read(web: &web::Client, issuer: &str) -> Result<Self, DiscoveryError> {
+    pub(crate) async fn read(web: &web::Client, issuer: &str) -> Result<Self, DiscoveryError> {
         let base = issuer.trim_end_matches('/');
         let url = format!("{base}/.well-known/openid-configuration");
         let text = get(web, &url).await?;
@@ -66,7 +66,7 @@ impl Discovered {
     }
 
     /// Gives the address of an endpoint.
-    pub(super) fn endpoint(&self, name: &str) -> Result<String, DiscoveryError> {
+    pub(crate) fn endpoint(&self, name: &str) -> Result<String, DiscoveryError> {
         match self.text(name) {
             // An issuer that is asked by TLS does not send us to whoever listens on this host.
             Some(address) if self.is_tls && !address.starts_with("https:") => {
@@ -79,7 +79,7 @@ impl Discovered {
     }
 
     /// Tells whether the issuer says that it does something.
-    pub(super) fn says(&self, name: &str) -> bool {
+    pub(crate) fn says(&self, name: &str) -> bool {
         self.members.get(name) == Some(&Value::Bool(true))
     }
 
@@ -97,7 +97,7 @@ impl Discovered {
 }
 
 /// Gets what is at an address.
-pub(super) async fn get(web: &web::Client, url: &str) -> Result<Vec<u8>, DiscoveryError> {
+pub(crate) async fn get(web: &web::Client, url: &str) -> Result<Vec<u8>, DiscoveryError> {
     let answer = web.send(web::Request::of_url(url)).await?;
     if answer.status == StatusCode::OK {
         return Ok(answer.body.to_vec());

@@ -13,7 +13,7 @@ mod claiming;
 mod closing;
 mod core;
 mod detached;
-mod discovery;
+pub(crate) mod discovery;
 mod door;
 mod file;
 mod follow;
@@ -35,7 +35,7 @@ mod refusals;
 mod seal;
 mod sessions;
 mod sign_in;
-mod start;
+pub(crate) mod start;
 mod v2;
 
 use std::net::TcpListener;

@@ -170,7 +170,7 @@ fn open_account(account: &AccountConfig, web: &web::Client) -> Result<Account, S
 }
 
 /// Names the host. Source: machine-id(5).
-fn host_id() -> String {
+pub(crate) fn host_id() -> String {
     fs::read_to_string("/etc/machine-id")
         .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
 }

@@ -5,6 +5,7 @@
 
 mod chain;
 mod cross;
+mod enrolled;
 mod erased;
 mod layout;
 mod links;
@@ -86,13 +87,14 @@ fn verify(
     asked: &Asked<'_>,
 ) -> Result<Report, RecordError> {
     let (layouts, strays) = layout::sort(objects.list("")?);
-    let mut chains = checked(objects, ring, &layouts, asked)?;
+    let (trusts, unvouched) = enrolled::trusts(objects, &layouts, asked.trust)?;
+    let mut chains = checked(objects, ring, &layouts, &trusts, asked)?;
     let mut report = Report {
         pinned: asked.trust.is_some(),
         ..Report::default()
     };
     let is_all = asked.from.is_none() && asked.to.is_none() && asked.chain.is_none();
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings: Vec<Finding> = unvouched;
     if is_all {
         findings.extend(links::previous(&chains));
         findings.extend(strays.iter().map(stray));
@@ -182,12 +184,13 @@ fn checked(
     objects: &dyn Objects,
     ring: &Arc<KeyRing>,
     layouts: &BTreeMap<String, Layout>,
+    trusts: &BTreeMap<&str, Trust>,
     asked: &Asked<'_>,
 ) -> Result<Vec<Checked>, RecordError> {
     let mut erased = BTreeMap::new();
     for (org, layout) in layouts {
         let documents = layout.beside.get("erasures").map_or(&[][..], Vec::as_slice);
-        erased.insert(org, erased::keys(objects, org, documents, asked.trust)?);
+        erased.insert(org, erased::keys(objects, org, documents, trusts.get(org.as_str()))?);
     }
     let mut work = Vec::new();
     for (org, layout) in layouts {
@@ -220,7 +223,7 @@ fn checked(
                             deep: asked.deep,
                         },
                         files,
-                        trust: asked.trust,
+                        trust: trusts.get(org.as_str()),
                         threads: asked.threads.div_ceil(at_once),
                         from: asked.from,
                         to: asked.to,

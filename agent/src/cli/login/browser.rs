@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::process::{Command, Stdio};
 
 /// Tells whether a browser can be opened from here: somebody sits at a terminal, and there is a display.
-pub(super) fn can_open() -> bool {
+pub(in crate::cli) fn can_open() -> bool {
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"]
         .into_iter()
         .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
@@ -13,7 +13,7 @@ pub(super) fn can_open() -> bool {
 }
 
 /// Opens an address, if that is possible; whoever sits there has the address on the terminal too.
-pub(super) fn open(url: &str) {
+pub(in crate::cli) fn open(url: &str) {
     if !can_open() {
         return;
     }

@@ -32,21 +32,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// A port of 127.0.0.1 that the browser comes back to.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(in crate::cli) struct Listener {
     socket: TcpListener,
     port: u16,
 }
 
 /// What the browser brought; it waits for a page.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(in crate::cli) struct Answer {
     query: String,
     stream: TcpStream,
 }
 
 /// What the browser shows at the end.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Page {
+pub(in crate::cli) enum Page {
     /// The login is kept.
     Done,
     /// It is not.
@@ -57,19 +57,19 @@ pub(super) enum Page {
 
 impl Listener {
     /// Takes the port, or any that is free for 0.
-    pub(super) fn bind(port: u16) -> io::Result<Self> {
+    pub(in crate::cli) fn bind(port: u16) -> io::Result<Self> {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let port = socket.local_addr()?.port();
         Ok(Self { socket, port })
     }
 
     /// Gives the port.
-    pub(super) fn port(&self) -> u16 {
+    pub(in crate::cli) fn port(&self) -> u16 {
         self.port
     }
 
     /// Waits for the answer with this `state`, for so long; takes no more connections after that.
-    pub(super) fn wait(self, state: &str, within: Duration) -> Option<Answer> {
+    pub(in crate::cli) fn wait(self, state: &str, within: Duration) -> Option<Answer> {
         let (tell, told) = mpsc::channel();
         let (socket, state) = (self.socket, state.to_owned());
         let closing = socket.try_clone().ok()?;
@@ -89,12 +89,12 @@ impl Listener {
 
 impl Answer {
     /// Gives the query of the address that the browser asked for.
-    pub(super) fn query(&self) -> &str {
+    pub(in crate::cli) fn query(&self) -> &str {
         &self.query
     }
 
     /// Shows a page.
-    pub(super) fn show(self, page: Page) {
+    pub(in crate::cli) fn show(self, page: Page) {
         show(self.stream, page);
     }
 }

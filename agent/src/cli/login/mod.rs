@@ -3,8 +3,8 @@
 //! This program opens a browser or shows a code, and hands on what comes back. The daemon asks the issuer, keeps the
 //! tokens and says who signed in; none of them comes here.
 
-mod browser;
-mod listener;
+pub(super) mod browser;
+pub(super) mod listener;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -112,6 +112,12 @@ fn required_claims_must_have_one_of_their_values() {
         "token of issuer `okta`: expected `nonce` of a session's token, found that of an approval, which opens no \
          session",
     );
+    refused(
+        &issuer(),
+        json!({ "nonce": format!("{ENROLMENT_NONCE}9f") }),
+        "token of issuer `okta`: expected `nonce` of a session's token, found that of an enrolment, which opens no \
+         session",
+    );
 }
 
 #[test]

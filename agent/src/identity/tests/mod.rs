@@ -181,6 +181,22 @@ pub(crate) fn job(changes: Value) -> Principal {
     shows(&issuer, &with(changes)).unwrap()
 }
 
+/// A signer whose key is the same for all callers, for the tests of later stages.
+fn acme() -> &'static Signer {
+    static ACME: std::sync::OnceLock<Signer> = std::sync::OnceLock::new();
+    ACME.get_or_init(Signer::ed)
+}
+
+/// Gives a token of the tests' issuer, with some claims changed.
+pub(crate) fn issued_by_acme(changes: Value) -> String {
+    acme().token(&header("EdDSA"), &with(changes).to_string())
+}
+
+/// Gives the keys of the tests' issuer.
+pub(crate) fn keys_of_acme_text() -> String {
+    json!({ "keys": [acme().jwk("k1")] }).to_string()
+}
+
 /// Gives the principal of a good SAML assertion, whose provider ends sessions at 20:00 on 2026-11-26.
 pub(crate) fn asserted() -> Principal {
     provider::tests::asserted()

@@ -1,6 +1,7 @@
 //! The chain: what makes a record provable. A tree over the rows, and documents that are signed and linked by hash.
 
 pub mod documents;
+pub mod enrolment;
 pub mod envelope;
 pub mod keys;
 pub mod note;
