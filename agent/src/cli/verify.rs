@@ -163,7 +163,10 @@ pub(super) fn read_trust(path: &Path) -> Result<Trust, Failure> {
         ))
     };
     let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    Trust::read(&text).map_err(failed)
+    // A file of keys is beside the trust file, unless it says otherwise.
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let file = |name: &str| fs::read(folder.join(name)).map_err(|error| error.to_string());
+    Trust::read(&text, &file).map_err(failed)
 }
 
 fn unreachable(error: ReadError) -> Failure {

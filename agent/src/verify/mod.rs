@@ -190,7 +190,10 @@ fn checked(
     let mut erased = BTreeMap::new();
     for (org, layout) in layouts {
         let documents = layout.beside.get("erasures").map_or(&[][..], Vec::as_slice);
-        erased.insert(org, erased::keys(objects, org, documents, trusts.get(org.as_str()))?);
+        erased.insert(
+            org,
+            erased::keys(objects, org, documents, trusts.get(org.as_str()))?,
+        );
     }
     let mut work = Vec::new();
     for (org, layout) in layouts {

@@ -74,7 +74,12 @@ impl Trust {
     ///
     /// # Errors
     /// Why it is not believed.
-    pub fn enrol(&mut self, org: &str, key_id: &str, enrolled: &[u8]) -> Result<(), EnrolmentError> {
+    pub fn enrol(
+        &mut self,
+        org: &str,
+        key_id: &str,
+        enrolled: &[u8],
+    ) -> Result<(), EnrolmentError> {
         if self.operators.is_empty() {
             return Ok(());
         }
@@ -132,7 +137,10 @@ mod tests {
         assert_eq!(Trust::read(&in_file, &read).unwrap().operators.len(), 1);
         for (text, part) in [
             (in_file, "no file acme.jwks"),
-            (text.replace("subject", "group = \"g\"\nsubject"), "expected one of"),
+            (
+                text.replace("subject", "group = \"g\"\nsubject"),
+                "expected one of",
+            ),
             (text.replace("subject = \"00u1\"\n", ""), "expected one of"),
             (text.replace("OKP", "oct"), "keys: expected"),
         ] {

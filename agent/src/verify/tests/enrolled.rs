@@ -1,0 +1,104 @@
+//! Installations that an operator vouches for.
+
+use serde_json::json;
+
+use super::*;
+use crate::identity::tests::{issued_by_acme, keys_of_acme_text};
+use crate::record::chain::enrolment::{Enrolled, Enrolment, enrolment_key, nonce};
+
+/// A trust file that pins no key, and this subject as operator.
+fn operator(subject: &str) -> Trust {
+    let jwks = keys_of_acme_text();
+    let text = format!(
+        "[[operator]]\nissuer = \"https://id.acme.test\"\nsubject = \"{subject}\"\naudience = \"icecore\"\njwks = '{jwks}'\n"
+    );
+    Trust::read(&text, &|name| Err(format!("no file {name}"))).unwrap()
+}
+
+/// Puts the enrolment of a key into a store.
+fn enrol(store: &mut Memory, key: &SigningKey) -> String {
+    let enrolment = Enrolment {
+        format_version: 1,
+        org: "acme".to_owned(),
+        host_id: "host".to_owned(),
+        installation: key.public_text(),
+        created_at: DateTime::from_timestamp(1_800_000_000 - 60, 0).unwrap(),
+    };
+    let document = String::from_utf8(envelope::seal(&enrolment, key.pair()).unwrap()).unwrap();
+    let file = Enrolled {
+        id_token: issued_by_acme(json!({ "nonce": nonce(document.as_bytes()) })),
+        document,
+        jwks: keys_of_acme_text(),
+    };
+    let place = enrolment_key("acme", &key.id());
+    store
+        .0
+        .insert(place.clone(), serde_json::to_vec(&file).unwrap());
+    place
+}
+
+#[test]
+fn an_enrolled_installation_is_believed_by_whom_its_operator_is_pinned() {
+    let mut two = two();
+    let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
+    let trust = operator("00u1");
+    assert_eq!(found(&two.store, &trust, Deep::Objects), [Code::E10].into());
+    enrol(&mut two.store, &key);
+    assert_eq!(found(&two.store, &trust, Deep::Rows), [].into());
+    let report = verify(&two.store, &asked(Some(&trust), Deep::Objects)).unwrap();
+    let named = report
+        .chains
+        .iter()
+        .map(|chain| chain.installation.as_deref());
+    assert!(named.eq([Some("host (enrolled by 00u1)"); 2]));
+    assert_eq!(
+        found(&two.store, &operator("00u2"), Deep::Objects),
+        [Code::E10].into()
+    );
+    // Where the key itself is pinned nobody needs to vouch for it.
+    assert_eq!(
+        found(&two.store, &two.place.trust(), Deep::Objects),
+        [].into()
+    );
+}
+
+#[test]
+fn an_enrolment_of_another_key_or_under_another_name_makes_nobody_believed() {
+    let mut two = two();
+    let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
+    let trust = operator("00u1");
+    let stranger = SigningKey::make().unwrap();
+    enrol(&mut two.store, &stranger);
+    assert_eq!(found(&two.store, &trust, Deep::Objects), [Code::E10].into());
+    let place = enrol(&mut two.store, &key);
+    assert_eq!(found(&two.store, &trust, Deep::Objects), [].into());
+    let bytes = two.store.0.remove(&place).unwrap();
+    let moved = place.replace(&key.id(), &stranger.id());
+    two.store.0.insert(moved, bytes.clone());
+    assert_eq!(found(&two.store, &trust, Deep::Objects), [Code::E10].into());
+    two.store
+        .0
+        .insert(place.replace("acme/v1/", "other/v1/"), bytes);
+    assert_eq!(found(&two.store, &trust, Deep::Objects), [Code::E10].into());
+}
+
+#[test]
+fn any_changed_byte_of_an_enrolment_is_found() {
+    let mut two = two();
+    let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
+    let trust = operator("00u1");
+    let place = enrol(&mut two.store, &key);
+    let whole = two.store.0[&place].clone();
+    // The issuer's keys of that day are told along, and nobody relies on them.
+    let relied = whole
+        .windows(7)
+        .position(|part| part == b"\"jwks\":")
+        .unwrap();
+    for at in 0..relied {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        two.store.0.insert(place.clone(), changed);
+        let codes = found(&two.store, &trust, Deep::Objects);
+        assert_eq!(codes, [Code::E10].into(), "byte {at}");
+    }
+}
