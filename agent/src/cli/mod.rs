@@ -30,6 +30,7 @@ mod policy;
 mod login;
 mod output;
 mod pull;
+mod prove;
 mod reading;
 mod reconcile;
 pub mod replay;
@@ -126,6 +127,7 @@ In the order of use:
   icecore keys make -o FILE            makes a reader's key, where the record is encrypted
   icecore verify --trust trust.toml    finds what was changed, removed or forged in the record
   icecore witness --listen 0.0.0.0:443 signs how far chains have come, apart from hosts and store
+  icecore prove STATEMENT              shows one statement to others, without the rest
   icecore detach                       takes it all out of the kernel again
 
 `icecore COMMAND --help` says more of each.
@@ -152,6 +154,7 @@ enum Command {
     Keys(keys::Args),
     Verify(verify::Args),
     Witness(witness::Args),
+    Prove(prove::Args),
     Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
@@ -195,6 +198,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Keys(args)) => keys::run(args, clock),
         Some(Command::Verify(args)) => verify::run(&args, clock),
         Some(Command::Witness(args)) => witness::run(&args, clock),
+        Some(Command::Prove(args)) => prove::run(&args),
         Some(Command::Enroll(args)) => enroll::run(&args, clock),
         Some(Command::Proxy) => {
             crate::log::start();
@@ -269,6 +273,8 @@ mod tests {
         check(&["login", "--status", "--json"], true);
         check(&["flush"], true);
         check(&["enroll", "--pin"], true);
+        check(&["prove", "01a201de-aed4-743b-bc0b-1c7612d0b426"], true);
+        check(&["verify", "--proof", "/p", "--trust", "/t"], true);
         check(&["enroll", "--issuer", "okta"], true);
         check(&["policy", "reload", "--config", "/c", "--json"], true);
         check(&["run", "--config", "/c", "--", "true"], true);
@@ -310,6 +316,8 @@ mod tests {
             false,
         );
         check(&["--json"], false);
+        check(&["verify", "--proof", "/p", "--deep"], false);
+        check(&["prove", "7"], false);
         check(&["dance"], false);
     }
 }

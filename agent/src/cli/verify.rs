@@ -13,6 +13,7 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
 use super::Exit;
 use super::failure::Failure;
+use super::prove;
 use super::reading::Reader;
 use crate::clock::Clock;
 use crate::record::RecordError;
@@ -73,6 +74,9 @@ pub struct Args {
 
     #[command(flatten)]
     reader: Reader,
+    /// Checks a proof of one statement instead of a store; see `icecore prove`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["store", "from", "to", "chain", "deep", "witness"])]
+    proof: Option<PathBuf>,
 
     /// Prints one JSON document
     #[arg(long)]
@@ -105,6 +109,9 @@ pub fn run(args: &Args, clock: Clock) -> ExitCode {
 }
 
 fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
+    if let Some(proof) = &args.proof {
+        return prove::check(proof, args.trust.as_deref(), args.json);
+    }
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from > to
     {

@@ -106,6 +106,11 @@ pub(super) fn encode_entry(entry: &Entry) -> Result<Vec<u8>, CborError> {
     encode(entry.table, common, &tail)
 }
 
+/// Reads a row from its canonical bytes; says why it is none.
+pub(crate) fn row(bytes: &[u8]) -> Result<Entry, String> {
+    decode(bytes).map_err(|error| error.to_string())
+}
+
 /// Reads a row back.
 pub(super) fn decode(bytes: &[u8]) -> Result<Entry, CborError> {
     let mut decoder = Decoder::new(bytes);

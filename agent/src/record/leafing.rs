@@ -9,7 +9,7 @@ use arrow::array::{
     Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -50,11 +50,7 @@ fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Leafed, ParquetErr
     let table = Table::by_name(&key.table).ok_or_else(|| differs("table", &key.table))?;
     let options = opener.options(&bytes)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
-    if let Some(column) = columns::unknown(table, reader.schema())?.first() {
-        let text =
-            format!("a later icecore wrote its column `{column}`: check it with that icecore");
-        return Err(ParquetError::from(ArrowError::SchemaError(text)));
-    }
+    known(table, reader.schema())?;
     let mut leafed = Leafed::default();
     for batch in reader.with_batch_size(PIECE_ROWS).build()? {
         let batch = batch.map_err(ParquetError::from)?;
@@ -74,6 +70,50 @@ fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Leafed, ParquetErr
         leafed.facts.take(table, &batch, &seqs);
     }
     Ok(leafed)
+}
+
+/// Refuses columns that this version does not know: what they add to a leaf is not known either.
+fn known(table: &Table, found: &Schema) -> Result<(), ArrowError> {
+    match columns::unknown(table, found)?.first() {
+        Some(column) => Err(ArrowError::SchemaError(format!(
+            "a later icecore wrote its column `{column}`: check it with that icecore"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Reads the canonical bytes of an object's rows that name a statement, each with its place.
+pub(crate) fn rows_of(
+    key: &Key,
+    bytes: Bytes,
+    statement: &str,
+) -> Result<Vec<(u64, Vec<u8>)>, ParquetError> {
+    let table = Table::by_name(&key.table).ok_or_else(|| differs("table", &key.table))?;
+    let mut rows = Vec::new();
+    if table.position("statement_id").is_none() {
+        return Ok(rows);
+    }
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    known(table, reader.schema())?;
+    for batch in reader.with_batch_size(PIECE_ROWS).build()? {
+        let batch = batch.map_err(ParquetError::from)?;
+        let Some(named) = batch.column_by_name("statement_id") else {
+            continue;
+        };
+        let named: &StringArray = typed(named, named.as_string_opt::<i32>())?;
+        if !named.iter().any(|named| named == Some(statement)) {
+            continue;
+        }
+        belongs(key, &batch)?;
+        piece(table, &batch, |row, seq, payload| {
+            if named.is_valid(row) && named.value(row) == statement {
+                let seq = u64::try_from(seq).map_err(|_| other("range", &seq.to_string()))?;
+                rows.push((seq, payload.get(1..).unwrap_or_default().to_vec()));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(rows)
 }
 
 /// Refuses rows of another chain or organisation.

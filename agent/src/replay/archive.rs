@@ -75,7 +75,6 @@ impl Readers {
         self.ring(&StoreAt::read(store)?)
     }
 
-    fn ring(self, own: &StoreAt) -> Result<Arc<KeyRing>, RecordError> {
     /// Gives what opens the objects of a store.
     pub(crate) fn ring(self, own: &StoreAt) -> Result<Arc<KeyRing>, RecordError> {
         if self.identities.is_empty() {

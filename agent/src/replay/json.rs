@@ -9,7 +9,7 @@ use crate::record::schema::{Column, Type};
 use crate::record::value::Value;
 
 /// Gives a row's columns that have a value: times as RFC 3339, digests as hexadecimal, JSON columns as what they hold.
-pub(super) fn object(entry: &Entry) -> Map<String, Json> {
+pub(crate) fn object(entry: &Entry) -> Map<String, Json> {
     members(entry.table.columns().zip(entry.values()))
 }
 

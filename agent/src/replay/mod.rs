@@ -30,7 +30,7 @@ pub use escape::{
     workflow_property,
 };
 pub use evidence::{Packed, evidence};
-pub(crate) use json::time;
+pub(crate) use json::{object as row_as_json, time};
 pub use keys::{FetchedKey, duckdb_name, fetch, is_of_days};
 pub use page::page;
 pub use pull::{Days, Pulled, pull};

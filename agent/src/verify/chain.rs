@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::cross::Cross;
 use super::layout::{self, Chain};
-use super::objects::Named;
+use super::objects::{Named, Objects};
 use super::report::{ChainTold, Counts, Finding};
 use super::segment::{self, Deep, Segment, Shelves};
 use super::trust::Trust;
@@ -64,8 +64,13 @@ pub(super) struct Work<'a> {
 
 /// Checks a chain; gives none where it did not live in the time that is asked for.
 pub(super) fn check(work: &Work<'_>) -> Result<Option<Checked>, RecordError> {
-    let Shelves { org, chain, .. } = work.shelves;
-    let read = documents(work)?;
+    let Shelves {
+        objects,
+        org,
+        chain,
+        ..
+    } = work.shelves;
+    let read = documents(objects, (org, chain), work.files)?;
     if !lived(work, &read) {
         return Ok(None);
     }
@@ -106,19 +111,18 @@ pub(super) fn check(work: &Work<'_>) -> Result<Option<Checked>, RecordError> {
     Ok(Some(checked))
 }
 
-fn documents(work: &Work<'_>) -> Result<ReadChain, RecordError> {
-    let Shelves {
-        org,
-        chain,
-        objects,
-        ..
-    } = work.shelves;
-    let genesis = match &work.files.genesis {
+/// Reads a chain's documents.
+pub(super) fn documents(
+    objects: &dyn Objects,
+    (org, chain): (&str, &str),
+    of: &Chain,
+) -> Result<ReadChain, RecordError> {
+    let genesis = match &of.genesis {
         Some(genesis) => Some(objects.get(&genesis.key)?),
         None => None,
     };
     let mut files = Vec::new();
-    for file in &work.files.manifests {
+    for file in &of.manifests {
         let name = layout::name(&file.key).to_owned();
         files.push((name, objects.get(&file.key)?));
     }

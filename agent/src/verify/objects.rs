@@ -6,14 +6,14 @@ use crate::record::{RecordError, Store};
 
 /// An object that a listing names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(crate) struct Named {
     pub(super) key: String,
     /// How many bytes it has.
     pub(super) size: u64,
 }
 
 /// What is read. It is asked by several threads at once.
-pub(super) trait Objects: Sync {
+pub(crate) trait Objects: Sync {
     /// Lists all objects below a folder, `""` for all, in any order.
     fn list(&self, folder: &str) -> Result<Vec<Named>, RecordError>;
 

@@ -17,7 +17,7 @@ pub struct Trust {
 }
 
 /// Reads a file that a trust file names.
-pub type Read<'r> = &'r dyn Fn(&str) -> Result<Vec<u8>, String>;
+pub(super) type Read<'r> = &'r dyn Fn(&str) -> Result<Vec<u8>, String>;
 
 impl Trust {
     /// Reads a trust file's text.

@@ -55,7 +55,8 @@ impl Encrypted {
         );
         world.flush()?;
         drop(world.daemon.take());
-        let sessions = world.query("select session_id from statements where policy_mode = 'enforce'")?;
+        let sessions =
+            world.query("select session_id from statements where policy_mode = 'enforce'")?;
         let session = sessions.first().context("no session")?["session_id"].clone();
         Ok(Self {
             world,
@@ -220,7 +221,9 @@ fn opened_by_others(encrypted: &Encrypted) -> Result<()> {
             .is_some_and(|name| name.contains("/t1-"))
     };
     let key = all.iter().find(of_texts).context("no key of texts")?;
-    let statement = encrypted.world.query("select statement_id from results where object_key is not null")?;
+    let statement = encrypted
+        .world
+        .query("select statement_id from results where object_key is not null")?;
     let statement = statement.first().context("no rows are stored")?["statement_id"].clone();
     let statement = statement.as_str().unwrap_or_default();
     let query = format!(

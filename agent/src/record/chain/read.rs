@@ -97,25 +97,29 @@ pub fn manifest_name(name: &str) -> Option<(u64, &str)> {
 }
 
 /// What the next manifest must follow from.
-struct Place {
+pub(super) struct Place {
     n: u64,
     prev_sha256: Hex,
     tree_size: u64,
     root: Hex,
-    key: [u8; 32],
-    installation: [u8; 32],
+    pub(super) key: [u8; 32],
+    pub(super) installation: [u8; 32],
     is_closed: bool,
 }
 
 /// Why a document is not believed: the code, what was expected and what was found.
-type Broken = (Code, String, String);
+pub(super) type Broken = (Code, String, String);
 
-fn broken<T>(code: Code, expected: impl ToString, found: impl ToString) -> Result<T, Broken> {
+pub(super) fn broken<T>(
+    code: Code,
+    expected: impl ToString,
+    found: impl ToString,
+) -> Result<T, Broken> {
     Err((code, expected.to_string(), found.to_string()))
 }
 
 /// Compares one fact of a document.
-fn same<T: PartialEq + ToString>(
+pub(super) fn same<T: PartialEq + ToString>(
     code: Code,
     name: &str,
     expected: T,
@@ -239,7 +243,11 @@ impl Reading<'_> {
         if manifest.tree_size == at.tree_size {
             same(Code::E31, "root of the same tree", &at.root, &manifest.root)?;
         }
-        self.checkpoint(at, &manifest)?;
+        checkpoint(
+            (self.org, self.chain),
+            (&at.key, &at.installation),
+            &manifest,
+        )?;
         for object in &manifest.objects {
             self.object(&manifest, object)?;
         }
@@ -262,30 +270,6 @@ impl Reading<'_> {
             name: name.to_owned(),
             key,
         })
-    }
-
-    fn checkpoint(&self, at: &Place, manifest: &Manifest) -> Result<(), Broken> {
-        let unread = |error| {
-            (
-                Code::E30,
-                "a signed checkpoint".to_owned(),
-                format!("{error}"),
-            )
-        };
-        let note = Note::parse(&manifest.checkpoint).map_err(unread)?;
-        let checkpoint = Checkpoint::parse(note.text()).map_err(unread)?;
-        let origin = origin(self.org, self.chain);
-        let chain = NoteKey::signer(&origin, at.key);
-        let name = installation_name(&key_id(&at.installation));
-        let installation = NoteKey::signer(&name, at.installation);
-        for key in [&chain, &installation] {
-            if let Err(error) = note.verify(key) {
-                return broken(Code::E30, format!("a signature of {key}"), error);
-            }
-        }
-        same(Code::E30, "origin", &origin, &checkpoint.origin)?;
-        same(Code::E31, "tree size", manifest.tree_size, checkpoint.size)?;
-        same(Code::E31, "root", &manifest.root, &hex(&checkpoint.root))
     }
 
     /// Refuses an object that is not of the chain: a writer's word counts for what it may write.
@@ -332,7 +316,38 @@ impl Reading<'_> {
     }
 }
 
-fn genesis(org: &str, chain: &str, bytes: &[u8]) -> Result<(Genesis, Place), Broken> {
+/// Checks that a manifest's checkpoint is of its tree, signed by the chain's key and by the installation's.
+pub(super) fn checkpoint(
+    (org, chain): (&str, &str),
+    (key, installation): (&[u8; 32], &[u8; 32]),
+    manifest: &Manifest,
+) -> Result<Note, Broken> {
+    let unread = |error| {
+        (
+            Code::E30,
+            "a signed checkpoint".to_owned(),
+            format!("{error}"),
+        )
+    };
+    let note = Note::parse(&manifest.checkpoint).map_err(unread)?;
+    let checkpoint = Checkpoint::parse(note.text()).map_err(unread)?;
+    let origin = origin(org, chain);
+    let name = installation_name(&key_id(installation));
+    for key in [
+        NoteKey::signer(&origin, *key),
+        NoteKey::signer(&name, *installation),
+    ] {
+        if let Err(error) = note.verify(&key) {
+            return broken(Code::E30, format!("a signature of {key}"), error);
+        }
+    }
+    same(Code::E30, "origin", &origin, &checkpoint.origin)?;
+    same(Code::E31, "tree size", manifest.tree_size, checkpoint.size)?;
+    same(Code::E31, "root", &manifest.root, &hex(&checkpoint.root))?;
+    Ok(note)
+}
+
+pub(super) fn genesis(org: &str, chain: &str, bytes: &[u8]) -> Result<(Genesis, Place), Broken> {
     let sealed: Sealed<Genesis> = opened(Code::E10, bytes)?;
     let Some(installation) = public_key(&sealed.claimed().installation) else {
         let found = &sealed.claimed().installation;
@@ -361,11 +376,11 @@ fn genesis(org: &str, chain: &str, bytes: &[u8]) -> Result<(Genesis, Place), Bro
     Ok((genesis, place))
 }
 
-fn opened<T: envelope::Signed>(code: Code, bytes: &[u8]) -> Result<Sealed<T>, Broken> {
+pub(super) fn opened<T: envelope::Signed>(code: Code, bytes: &[u8]) -> Result<Sealed<T>, Broken> {
     envelope::open(bytes).or_else(|error| broken(code, "a signed document", error))
 }
 
-fn signed<T>(code: Code, sealed: Sealed<T>, key: &[u8; 32]) -> Result<T, Broken> {
+pub(super) fn signed<T>(code: Code, sealed: Sealed<T>, key: &[u8; 32]) -> Result<T, Broken> {
     let signed = sealed.verify(key);
     signed.or_else(|error| {
         broken(
@@ -376,7 +391,7 @@ fn signed<T>(code: Code, sealed: Sealed<T>, key: &[u8; 32]) -> Result<T, Broken>
     })
 }
 
-fn format(found: u32) -> Result<(), Broken> {
+pub(super) fn format(found: u32) -> Result<(), Broken> {
     if found <= FORMAT_VERSION {
         return Ok(());
     }

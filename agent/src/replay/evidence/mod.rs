@@ -60,7 +60,9 @@ pub fn evidence(
     // Whose rows they hold cannot be told without the key.
     let closed = archive.closed();
     packed.left_out.extend(closed.map(|(why, count)| {
-        format!("{count} encrypted objects of the store, which may hold texts of the session: {why}")
+        format!(
+            "{count} encrypted objects of the store, which may hold texts of the session: {why}"
+        )
     }));
     let mut pack = Pack::new();
     pack.add("session.html", page(session, rows).into_bytes());

@@ -45,7 +45,7 @@ fn an_enrolled_installation_is_believed_by_whom_its_operator_is_pinned() {
     assert_eq!(found(&two.store, &trust, Deep::Objects), [Code::E10].into());
     enrol(&mut two.store, &key);
     assert_eq!(found(&two.store, &trust, Deep::Rows), [].into());
-    let report = verify(&two.store, &asked(Some(&trust), Deep::Objects)).unwrap();
+    let report = verify(&two.store, ring(), &asked(Some(&trust), Deep::Objects)).unwrap();
     let named = report
         .chains
         .iter()

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Adds a checkpoint of the first chain's second manifest that a witness signed; gives the witness.
-fn witness(two: &mut Two) -> NoteKey {
+pub(super) fn witness_of(two: &mut Two) -> NoteKey {
     let (note, key) = cosigned(two, &two.first.clone(), 1);
     let bytes = note.to_string().into_bytes();
     let hash = hex(&sha256(&bytes));
@@ -55,7 +55,7 @@ fn family(key: &str) -> &'static [Code] {
 #[test]
 fn any_flipped_bit_of_any_object_is_found() {
     let mut two = two();
-    let witness = witness(&mut two);
+    let witness = witness_of(&mut two);
     let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
     let trust = pinned(&key.public_text(), Some(&witness));
     assert_eq!(found(&two.store, &trust, Deep::Objects), BTreeSet::new());
@@ -93,7 +93,7 @@ fn any_flipped_bit_of_any_object_is_found() {
 #[test]
 fn each_byte_of_a_genesis_and_a_note_counts() {
     let mut two = two();
-    let witness = witness(&mut two);
+    let witness = witness_of(&mut two);
     let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
     let trust = pinned(&key.public_text(), Some(&witness));
     for part in ["/c-", "/l-00000001"] {

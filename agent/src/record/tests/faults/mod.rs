@@ -78,7 +78,8 @@ fn place() -> Place {
     let mut place = Place::new();
     if let Ok(dir) = tempfile::tempdir_in("/dev/shm") {
         place.settings.state_dir = dir.path().join("state");
-        place.settings.store = format!("file://{}", dir.path().join("store").display());
+        place.settings.store =
+            StoreAt::read(&format!("file://{}", dir.path().join("store").display())).unwrap();
         place.dir = dir;
     }
     place

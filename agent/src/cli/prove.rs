@@ -1,0 +1,190 @@
+//! `icecore prove`: shows one statement of a record to somebody who must not see the rest.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use chrono::DateTime;
+
+use super::Exit;
+use super::failure::Failure;
+use super::verify::read_trust;
+use crate::id::StatementId;
+use crate::record::{Store, StoreAt};
+use crate::replay::{json_escaped, terminal};
+use crate::verify::{Proof, ProveError, Shown, prove};
+
+/// Proves one statement, without the rest of the record
+///
+/// Use it to show somebody what was asked and answered in one statement. It writes one JSON document: the statement's rows, the hashes
+/// that lead from each to a signed checkpoint, and the documents that show whose checkpoint it is, cosigned by a witness where there is a
+/// cosignature. `icecore verify --proof FILE --trust FILE` checks it anywhere, without the store. What it holds can be read by whoever
+/// has it, the statement's text too.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  icecore prove 01a201de-aed4-743b-bc0b-1c7612d0b426 -o statement.json\n  icecore verify --proof statement.json --trust trust.toml\n\nExit \
+        codes: 0 proved, 1 no such statement or a record that differs, 2 usage, 4 store unreachable."
+)]
+pub(super) struct Args {
+    /// The statement, by its id as refusals and `icecore replay` tell it
+    #[arg(value_name = "STATEMENT")]
+    statement: StatementId,
+
+    /// The store to read, as a URL
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "file:///var/lib/icecore/store"
+    )]
+    store: String,
+
+    /// Writes the proof to a file, for you alone, instead of standard output
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> ExitCode {
+    match write(args) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn write(args: &Args) -> Result<(), Failure> {
+    let failed = |error: ProveError| {
+        let exit = match &error {
+            ProveError::Store(_) => Exit::Unreachable,
+            ProveError::Unknown(_) | ProveError::Differs { .. } | ProveError::Tree(_) => {
+                Exit::Refused
+            }
+        };
+        let hint = error.hint();
+        Failure::new(exit, error).hint(hint)
+    };
+    let at = StoreAt::read(&args.store).map_err(|error| failed(error.into()))?;
+    let store = Store::open(&at).map_err(|error| failed(error.into()))?;
+    let (proof, unread) = prove(&store, args.statement).map_err(failed)?;
+    let text =
+        serde_json::to_string_pretty(&proof).map_err(|error| Failure::new(Exit::Bug, error))?;
+    put(args.output.as_deref(), &json_escaped(&text)).map_err(|error| {
+        let text = "the proof could not be written";
+        Failure::new(Exit::Unreachable, anyhow::Error::from(error).context(text))
+    })?;
+    for chain in &proof.chains {
+        let cosigned = match &chain.cosigned {
+            Some(_) => "cosigned",
+            None => "not cosigned by a witness",
+        };
+        eprintln!(
+            "icecore: {} rows of chain {}, {cosigned}",
+            chain.rows.len(),
+            terminal(&chain.chain)
+        );
+    }
+    if unread > 0 {
+        eprintln!(
+            "icecore: {unread} objects are encrypted or differ, and were not searched: the proof may lack the statement's content"
+        );
+    }
+    Ok(())
+}
+
+fn put(output: Option<&Path>, text: &str) -> io::Result<()> {
+    match output {
+        None => writeln!(io::stdout().lock(), "{text}"),
+        Some(path) => {
+            let mut options = OpenOptions::new();
+            let mut file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(path)?;
+            writeln!(file, "{text}")?;
+            file.sync_all()
+        }
+    }
+}
+
+/// Checks a proof, for `icecore verify --proof`.
+pub(super) fn check(path: &Path, trust: Option<&Path>, json: bool) -> Result<Exit, Failure> {
+    let trust = trust.map(read_trust).transpose()?;
+    let failed = |cause: String| {
+        let text = format!("proof `{}`: {cause}", path.display());
+        Failure::text(Exit::Config, text).hint(Some("`icecore prove` writes one"))
+    };
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let proof = Proof::read(&bytes).map_err(failed)?;
+    let shown = proof.check(trust.as_ref());
+    tell(&shown, json).map_err(|error| Failure::new(Exit::Bug, error))?;
+    Ok(if shown.is_good() {
+        Exit::Done
+    } else {
+        Exit::Refused
+    })
+}
+
+fn tell(shown: &Shown, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        let text = serde_json::to_string_pretty(shown).map_err(io::Error::other)?;
+        return writeln!(out, "{}", json_escaped(&text));
+    }
+    for line in told(shown)? {
+        writeln!(out, "{}", terminal(&line))?;
+    }
+    Ok(())
+}
+
+/// Tells what a proof shows in lines.
+fn told(shown: &Shown) -> io::Result<Vec<String>> {
+    let mut lines = vec![format!(
+        "statement {} of organisation {}",
+        shown.statement_id, shown.org
+    )];
+    for chain in &shown.chains {
+        let installation = chain.installation.as_deref().unwrap_or("not pinned");
+        let time = |seconds: u64| {
+            let time = i64::try_from(seconds).ok();
+            time.and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+        };
+        let witnessed = match chain.witnessed_at_s.and_then(time) {
+            Some(time) => format!("a pinned witness signed it at {}", time.to_rfc3339()),
+            None => "no pinned witness signed it".to_owned(),
+        };
+        lines.push(format!(
+            "chain {} of host {} ({installation}): a tree of {} rows, signed at {}; {witnessed}",
+            chain.chain, chain.host, chain.tree_size, chain.signed_at
+        ));
+        for row in &chain.rows {
+            let row = serde_json::to_string(row).map_err(io::Error::other)?;
+            lines.push(format!("  {row}"));
+        }
+    }
+    for finding in &shown.findings {
+        let row = finding.row.map(|row| format!(", row {row}"));
+        lines.push(format!(
+            "{}  chain {}, {}{}: expected {}, found {}",
+            finding.code,
+            finding.chain,
+            finding.object,
+            row.unwrap_or_default(),
+            finding.expected,
+            finding.found
+        ));
+        lines.push(format!("     to do: {}", finding.advice));
+    }
+    if !shown.pinned {
+        let text = "nothing is pinned: without --trust a forged proof looks like any other";
+        lines.push(text.to_owned());
+    }
+    let verdict = match shown.is_good() {
+        true => "proved: these rows are in the record of that host",
+        false => "not proved",
+    };
+    lines.push(verdict.to_owned());
+    Ok(lines)
+}

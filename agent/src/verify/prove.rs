@@ -1,0 +1,278 @@
+//! Makes a proof of one statement from a record.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::chain;
+use super::layout::{self, Chain, Layout};
+use super::objects::Objects;
+use super::proof::{ChainProof, FORMAT_VERSION, Proof, RowProof};
+use super::report::Finding;
+use super::segment::{self, Deep, Shelves};
+use crate::id::StatementId;
+use crate::record::chain::enrolment::enrolment_key;
+use crate::record::chain::envelope::key_id;
+use crate::record::chain::keys::public_key;
+use crate::record::chain::note::Note;
+use crate::record::chain::read::{Believed, ReadChain};
+use crate::record::chain::tree::{Hash, inclusion, root};
+use crate::record::encryption::KeyRing;
+use crate::record::{Key, RecordError, hex, row, rows_of, sha256};
+use crate::replay::row_as_json;
+
+/// How far clocks may be apart where a chain is left out that ended before a statement began.
+const CLOCKS_APART: TimeDelta = TimeDelta::days(1);
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] RecordError),
+    /// No believed manifest lists a row of the statement.
+    #[error("no row of statement `{0}` is in a chain of this store")]
+    Unknown(String),
+    /// The chain is not what was signed, so nothing of it can be shown.
+    #[error("chain {chain}: `{}`: expected {}, found {}", .finding.object, .finding.expected, .finding.found)]
+    Differs {
+        /// The chain.
+        chain: String,
+        /// What is wrong first.
+        finding: Box<Finding>,
+    },
+    /// The chain's rows do not make the tree that was signed.
+    #[error("chain {0}: its rows do not make the tree that was signed")]
+    Tree(String),
+}
+
+impl ProveError {
+    /// Says what to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Unknown(_) => Some("`icecore flush` has the host store what it holds"),
+            Self::Differs { .. } | Self::Tree(_) => {
+                Some("`icecore verify --deep` tells all that differs")
+            }
+        }
+    }
+}
+
+/// Makes the proof of a statement; tells how many objects cannot be read here and may have more of it.
+///
+/// # Errors
+/// See [`ProveError`].
+pub(crate) fn prove(
+    objects: &dyn Objects,
+    statement: StatementId,
+) -> Result<(Proof, u64), ProveError> {
+    let (layouts, _) = layout::sort(objects.list("")?);
+    let statement = statement.to_string();
+    let mut unread = 0;
+    for (org, layout) in &layouts {
+        let mut chains = Vec::new();
+        for (name, files) in &layout.chains {
+            let of = Of {
+                objects,
+                org,
+                layout,
+                chain: name,
+                files,
+                statement: &statement,
+            };
+            chains.extend(of.chain(&mut unread)?);
+        }
+        if !chains.is_empty() {
+            let proof = Proof {
+                format_version: FORMAT_VERSION,
+                statement_id: statement,
+                org: org.clone(),
+                chains,
+            };
+            return Ok((proof, unread));
+        }
+    }
+    Err(ProveError::Unknown(statement))
+}
+
+/// A chain in which a statement is looked for.
+struct Of<'a> {
+    objects: &'a dyn Objects,
+    org: &'a str,
+    layout: &'a Layout,
+    chain: &'a str,
+    files: &'a Chain,
+    statement: &'a str,
+}
+
+impl Of<'_> {
+    fn chain(&self, unread: &mut u64) -> Result<Option<ChainProof>, ProveError> {
+        let read = chain::documents(self.objects, (self.org, self.chain), self.files)?;
+        let rows = self.rows(&read, unread)?;
+        let Some(last_seq) = rows.iter().map(|(seq, _)| *seq).max() else {
+            return Ok(None);
+        };
+        let covers = |believed: &&Believed| believed.manifest.tree_size > last_seq;
+        let mut covering = read.manifests.iter().filter(covers);
+        let Some(first) = covering.next() else {
+            return Ok(None);
+        };
+        let (believed, cosigned) = match self.cosigned(&read, last_seq)? {
+            Some((believed, note)) => (believed, Some(note)),
+            None => (first, None),
+        };
+        let leaves = self.leaves(&read, believed)?;
+        let mut proved = Vec::new();
+        for (seq, cbor) in rows {
+            let differs = || ProveError::Tree(self.chain.to_owned());
+            let entry = row(&cbor).map_err(|_| differs())?;
+            let path = inclusion(&leaves, seq).ok_or_else(differs)?;
+            proved.push(RowProof {
+                seq,
+                table: entry.table.name.to_owned(),
+                cbor: STANDARD.encode(&cbor),
+                row: row_as_json(&entry),
+                path: path.iter().map(|hash| STANDARD.encode(hash)).collect(),
+            });
+        }
+        let mut manifests = Vec::new();
+        for one in &read.manifests {
+            if one.manifest.n == believed.manifest.n {
+                manifests.push(self.text(&one.name)?);
+                break;
+            }
+            if one.manifest.next_key.is_some() {
+                manifests.push(self.text(&one.name)?);
+            }
+        }
+        Ok(Some(ChainProof {
+            chain: self.chain.to_owned(),
+            genesis: self.text("genesis.json")?,
+            manifests,
+            cosigned,
+            enrolment: self.enrolment(&read)?,
+            rows: proved,
+        }))
+    }
+
+    /// Finds the statement's rows in the objects that believed manifests list.
+    fn rows(&self, read: &ReadChain, unread: &mut u64) -> Result<Vec<(u64, Vec<u8>)>, ProveError> {
+        let began = began(self.statement);
+        let mut rows = Vec::new();
+        for believed in &read.manifests {
+            if began.is_some_and(|began| believed.manifest.created_at + CLOCKS_APART < began) {
+                continue;
+            }
+            for object in &believed.manifest.objects {
+                let Some(key) = Key::parse(&object.key) else {
+                    continue;
+                };
+                if object.key_id.is_some() {
+                    *unread += 1;
+                    continue;
+                }
+                let bytes = self.objects.get(&object.key)?;
+                let is_own = hex(&sha256(&bytes)) == object.sha256;
+                let found = is_own.then(|| rows_of(&key, bytes, self.statement).ok());
+                match found.flatten() {
+                    Some(found) => rows.extend(found),
+                    None => *unread += 1,
+                }
+            }
+        }
+        rows.sort();
+        Ok(rows)
+    }
+
+    /// Gives the leaves that a manifest's tree is made of.
+    fn leaves(&self, read: &ReadChain, until: &Believed) -> Result<Vec<Hash>, ProveError> {
+        let none = std::collections::BTreeSet::new();
+        let shelves = Shelves {
+            objects: self.objects,
+            org: self.org,
+            chain: self.chain,
+            listed: &self.files.listed,
+            evidence: &self.layout.evidence,
+            erased: &none,
+            ring: &KeyRing::empty(),
+            deep: Deep::Rows,
+        };
+        let mut leaves = Vec::new();
+        for believed in &read.manifests {
+            let segment = segment::check(&shelves, &believed.manifest)?;
+            match (segment.leaves, segment.findings.into_iter().next()) {
+                (Some(of_segment), _) => leaves.extend(of_segment),
+                (None, Some(finding)) => {
+                    return Err(ProveError::Differs {
+                        chain: self.chain.to_owned(),
+                        finding: Box::new(finding),
+                    });
+                }
+                (None, None) => return Err(ProveError::Tree(self.chain.to_owned())),
+            }
+            if believed.manifest.n == until.manifest.n {
+                break;
+            }
+        }
+        if hex(&root(&leaves)) == until.manifest.root {
+            Ok(leaves)
+        } else {
+            Err(ProveError::Tree(self.chain.to_owned()))
+        }
+    }
+
+    /// Finds the first checkpoint with a row that a witness signed.
+    fn cosigned<'r>(
+        &self,
+        read: &'r ReadChain,
+        last_seq: u64,
+    ) -> Result<Option<(&'r Believed, String)>, ProveError> {
+        let mut notes: Vec<&str> = self.files.notes.iter().map(|note| &*note.key).collect();
+        notes.sort_unstable();
+        for key in notes {
+            let n = layout::name(key).get(2..10).and_then(|n| n.parse().ok());
+            let believed = n.and_then(|n: usize| read.manifests.get(n));
+            let Some(believed) = believed.filter(|one| one.manifest.tree_size > last_seq) else {
+                continue;
+            };
+            let Ok(text) = String::from_utf8(self.objects.get(key)?.to_vec()) else {
+                continue;
+            };
+            let own = Note::parse(&believed.manifest.checkpoint);
+            let note = Note::parse(&text);
+            if note.is_ok_and(|note| own.is_ok_and(|own| own.text() == note.text())) {
+                return Ok(Some((believed, text)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn enrolment(&self, read: &ReadChain) -> Result<Option<String>, ProveError> {
+        let installation = read.genesis.as_ref().map(|genesis| &genesis.installation);
+        let Some(key) = installation.and_then(|text| public_key(text)) else {
+            return Ok(None);
+        };
+        let wanted = enrolment_key(self.org, &key_id(&key));
+        let there = self.layout.beside.get("enrolments").into_iter().flatten();
+        let there = there.map(|named| &named.key).find(|key| **key == wanted);
+        let bytes = there.map(|key| self.objects.get(key)).transpose()?;
+        Ok(bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()))
+    }
+
+    fn text(&self, name: &str) -> Result<String, ProveError> {
+        let key = format!("{}/v1/chains/{}/{name}", self.org, self.chain);
+        let bytes = self.objects.get(&key)?;
+        // What was believed is JSON, and so UTF-8.
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Tells when a statement began, as its id says.
+fn began(statement: &str) -> Option<DateTime<Utc>> {
+    let id = Uuid::try_parse(statement).ok()?;
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
+}
