@@ -50,7 +50,7 @@ fn check_told(text: &str) -> Vec<String> {
 
 /// Puts a section before the account, which must be last.
 #[track_caller]
-fn check_section(section: &str, expected: &str) {
+pub(crate) fn check_section(section: &str, expected: &str) {
     check(&format!("{section}\n{LEAST}"), &[expected]);
 }
 
@@ -250,47 +250,6 @@ fn paths_must_be_absolute_and_plain() {
             &format!("daemon.run_dir: expected an absolute path without `..`, found {path:?}"),
         );
     }
-}
-
-#[test]
-fn stores_that_are_none_are_refused() {
-    for store in [
-        "ftp://bucket/x",
-        "s3://bucket/../x",
-        "/var/lib",
-        "file://host/x",
-        "file://",
-        "file:///a/../b",
-    ] {
-        check_section(
-            &format!("[record]\nstore = {store:?}"),
-            &format!(
-                "record.store: expected {}, found {store:?}",
-                super::super::STORE_URL
-            ),
-        );
-    }
-}
-
-#[test]
-fn what_a_store_does_not_have_or_lacks_is_told() {
-    let options = "record.store_options";
-    check_section(
-        "[record]\nstore = \"s3://bucket\"",
-        &format!(
-            "{options}.region: expected a region such as \"eu-central-1\"; it is required, such as `region = \"eu-central-1\"`, found nothing"
-        ),
-    );
-    check_section(
-        "[record]\nstore = \"gs://bucket\"\n[record.store_options]\nregion = \"eu-central-1\"",
-        &format!("{options}.region: expected it only for `s3://`, found it for \"gs://bucket\""),
-    );
-    check_section(
-        "[record]\nstore = \"gs://bucket\"\n[record.store_options]\nidentity = \"host\"\ncredential_file = \"/k\"",
-        &format!(
-            "{options}.identity: expected one of `identity` and `credential_file`, found both"
-        ),
-    );
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl Dialler {
         let dialled = match target.scheme() {
             Scheme::Https => tls(&self.0.tls, target.host(), &addresses, within)
                 .await
-                .map(Dialled::Tls)
+                .map(|stream| Dialled::Tls(Box::new(stream)))
                 .map_err(unreachable)?,
             Scheme::Http => {
                 self.0.check_plain(&target, &addresses)?;
@@ -158,7 +158,7 @@ impl tower_service::Service<Uri> for Dialler {
 
 /// A connection to a host that has shown its certificate, or to this host.
 enum Dialled {
-    Tls(TlsStream<TcpStream>),
+    Tls(Box<TlsStream<TcpStream>>),
     Plain(TcpStream),
 }
 

