@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use super::reading::{Source, finish, tell_left_out};
-use crate::replay::{ReadError, StoredRows, reach, reference, views};
+use crate::replay::{Chains, ReadError, StoredRows, reach, reference, views};
 
 /// Prints SQL that defines views over a store, for DuckDB
 ///
@@ -47,7 +47,8 @@ fn print(args: &Args) -> Result<(), ReadError> {
         tell_left_out(rows.refused())?;
         let reached = reach(args.source.store(), |name| env::var(name).ok());
         out.write_all(reached.as_bytes())?;
-        views(&archive, &rows, &mut out)?;
+        let chains = Chains::read(args.source.store())?;
+        views(&archive, &chains, &rows, &mut out)?;
     }
     out.flush()?;
     Ok(())

@@ -5,6 +5,7 @@ mod archive;
 mod asker;
 mod beside;
 mod erasing;
+mod chains;
 mod escape;
 mod evidence;
 mod json;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use again::{Again, Records, Untold, Wanted, was_allowed};
 pub use archive::{Archive, ReadError, Readers};
+pub use chains::Chains;
 pub use erasing::{Erased, keys_to_erase};
 pub use escape::{
     csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,

@@ -10,8 +10,8 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::archive::ReadError;
+use super::chains::{Chain, Chains, Id, name};
 use crate::record::chain::documents::Listed;
-use crate::record::chain::read::{self, ReadChain};
 use crate::record::{RecordError, Store, StoreAt, hex, sha256};
 
 /// The days to copy, both included.
@@ -58,7 +58,7 @@ pub fn pull(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Pulled, ReadError> {
     let store = Store::open(&StoreAt::read(url)?)?;
-    let chains = chains(&store)?;
+    let chains = Chains::of(&store)?.chains;
     let wanted = wanted(&chains, days);
     let mut files = Vec::new();
     for chain in wanted.iter().filter_map(|id| chains.get(id)) {
@@ -88,53 +88,10 @@ pub fn pull(
     Ok(copying.pulled)
 }
 
-/// A chain of the store, by its organisation and id.
-type Id = (String, String);
-
-struct Chain {
-    org: String,
-    /// Keys of all that lies in its folder.
-    keys: Vec<String>,
-    read: ReadChain,
-}
-
 /// A file to copy, and the SHA-256 of its bytes where a manifest says it.
 struct File {
     key: String,
     sha256: Option<String>,
-}
-
-fn chains(store: &Store) -> Result<BTreeMap<Id, Chain>, RecordError> {
-    let mut folders: BTreeMap<Id, Vec<String>> = BTreeMap::new();
-    for key in store.keys()? {
-        if let [org, "v1", "chains", chain, _] = *key.split('/').collect::<Vec<_>>() {
-            let id = (org.to_owned(), chain.to_owned());
-            folders.entry(id).or_default().push(key);
-        }
-    }
-    let mut chains = BTreeMap::new();
-    for ((org, chain), keys) in folders {
-        let mut genesis = None;
-        let mut manifests = Vec::new();
-        for key in &keys {
-            let name = name(key);
-            if name == "genesis.json" {
-                genesis = store.get_if_there(key)?;
-            } else if name.starts_with("m-")
-                && let Some(bytes) = store.get_if_there(key)?
-            {
-                manifests.push((name.to_owned(), bytes));
-            }
-        }
-        let read = read::read(&org, &chain, genesis.as_deref(), &manifests);
-        let found = Chain {
-            org: org.clone(),
-            keys,
-            read,
-        };
-        chains.insert((org, chain), found);
-    }
-    Ok(chains)
 }
 
 /// Finds the chains with something of these days, and those before them: a chain's genesis names the one before.
@@ -195,10 +152,6 @@ impl Chain {
         });
         evidence.chain(documents)
     }
-}
-
-fn name(key: &str) -> &str {
-    key.rsplit('/').next().unwrap_or_default()
 }
 
 /// A copy under way.

@@ -265,48 +265,6 @@ fn a_beginning_of_an_id_finds_the_session_and_nothing_else_does() {
 }
 
 #[test]
-fn views_list_each_object_by_its_quoted_path() {
-    let (_dir, archive) = recorded();
-    let mut sql = Vec::new();
-    views(&archive, &StoredRows::of(&archive, |_| true), &mut sql).unwrap();
-    let sql = String::from_utf8(sql).unwrap();
-    assert_eq!(
-        sql.matches("/it''s/a store/default/v1/").count(),
-        archive.files().len()
-    );
-    assert!(sql.starts_with("SET TimeZone = 'UTC';"));
-}
-
-#[test]
-fn views_of_an_empty_store_read_no_file() {
-    let dir = tempfile::tempdir().unwrap();
-    let archive = Archive::read(&format!("file://{}", dir.path().display())).unwrap();
-    let mut sql = Vec::new();
-    views(&archive, &StoredRows::of(&archive, |_| true), &mut sql).unwrap();
-    let sql = String::from_utf8(sql).unwrap();
-    assert!(!sql.contains("read_parquet(["));
-    assert!(sql.contains("CREATE OR REPLACE MACRO rows_of(statement_id)"));
-    for view in [
-        "sessions",
-        "logins",
-        "statements",
-        "statements_all",
-        "statement_texts",
-        "events",
-        "trail",
-        "denied",
-        "masked",
-        "masked_cells",
-        "runs",
-    ] {
-        assert!(
-            sql.contains(&format!("CREATE OR REPLACE VIEW {view} AS")),
-            "{view}"
-        );
-    }
-}
-
-#[test]
 fn a_store_that_is_not_there_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let refused = Archive::read(&format!("file://{}/none", dir.path().display())).unwrap_err();

@@ -1,6 +1,6 @@
 //! What a view over the record is, and what each of its columns means. Pure.
 
-use super::{derived, flat, health, shapes};
+use super::{chains, derived, flat, health, shapes};
 use crate::record::schema::{COMMON, Column, Table, Type};
 
 /// A view that is made from tables and from views before it.
@@ -122,6 +122,9 @@ fn same(alias: &str, name: &'static str, doc: &'static str) -> Shown {
 fn columns(relation: &str) -> Vec<(&'static str, &'static str)> {
     if relation == "left_out" {
         return LEFT_OUT.to_vec();
+    }
+    if relation == "chains" {
+        return chains::COLUMNS.map(|(name, _, doc)| (name, doc)).to_vec();
     }
     if let Some(view) = views().find(|view| view.name == relation) {
         let shown = view.shown().into_iter();

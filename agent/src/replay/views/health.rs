@@ -45,17 +45,17 @@ pub(super) static VIEWS: [View; 2] = [
         columns: &[
             New(
                 "chain_id",
-                "coalesce(r.chain_id, o.chain_id)",
+                "coalesce(r.chain_id, o.chain_id, m.chain_id)",
                 "Chain: one run of one recorder.",
             ),
             New(
                 "state",
-                "CASE WHEN e.closed_at IS NOT NULL THEN 'closed' WHEN v.recovered_by IS NOT NULL THEN 'recovered' ELSE 'open' END",
+                "CASE WHEN e.closed_at IS NOT NULL OR m.is_closed THEN 'closed' WHEN v.recovered_by IS NOT NULL THEN 'recovered' ELSE 'open' END",
                 "`closed` in order, `recovered` by a later chain after it was cut off, or `open`: running, or gone without a word.",
             ),
             New(
                 "host_id",
-                "json_extract_string(e.genesis, '$.host_id')",
+                "coalesce(json_extract_string(e.genesis, '$.host_id'), m.host_id)",
                 "Host that recorded.",
             ),
             New(
@@ -78,6 +78,21 @@ pub(super) static VIEWS: [View; 2] = [
                 "last_row_at",
                 "r.last_row_at",
                 "When its last row was taken.",
+            ),
+            New(
+                "last_manifest_at",
+                "m.last_manifest_at",
+                "When the last manifest that may be believed was signed: one a minute at least as long as it runs.",
+            ),
+            New(
+                "spool_backlog",
+                "m.spool_backlog",
+                "Bytes that waited on the host then.",
+            ),
+            New(
+                "problems",
+                "coalesce(m.problems, [])",
+                "What is wrong with its signed documents.",
             ),
             New(
                 "previous_chain",
@@ -142,11 +157,6 @@ pub(super) static VIEWS: [View; 2] = [
                 "Rows out of which a secret was taken.",
             ),
             New(
-                "not_in_manifest",
-                "r.not_in_manifest",
-                "Rows of objects that no signed manifest lists.",
-            ),
-            New(
                 "left_out",
                 "coalesce(o.left_out, 0)",
                 "Objects below its folder that were left out of these views, whole or in part; `left_out` says why.",
@@ -156,8 +166,7 @@ pub(super) static VIEWS: [View; 2] = [
                count(*) FILTER (WHERE integrity_flags & 1 <> 0) AS recovered_rows, \
                count(*) FILTER (WHERE integrity_flags & 2 <> 0) AS truncated_rows, \
                count(*) FILTER (WHERE integrity_flags & 4 <> 0) AS clock_steps, \
-               count(*) FILTER (WHERE integrity_flags & 8 <> 0) AS redacted_rows, \
-               count(*) FILTER (WHERE NOT in_manifest) AS not_in_manifest FROM record_rows GROUP BY chain_id) r \
+               count(*) FILTER (WHERE integrity_flags & 8 <> 0) AS redacted_rows FROM record_rows GROUP BY chain_id) r \
                LEFT JOIN (SELECT chain_id, min(ts) FILTER (WHERE event_code = 'CH001') AS opened_at, \
                max(ts) FILTER (WHERE event_code = 'CH003') AS closed_at, \
                any_value(detail) FILTER (WHERE event_code = 'CH001') AS genesis, \
@@ -169,6 +178,7 @@ pub(super) static VIEWS: [View; 2] = [
                LEFT JOIN (SELECT json_extract_string(detail, '$.chain') AS chain_id, min(chain_id) AS recovered_by FROM events \
                WHERE event_code = 'CH004' GROUP BY 1) v USING (chain_id) \
                FULL JOIN (SELECT split_part(object, '/', 4) AS chain_id, count(*) AS left_out FROM left_out GROUP BY 1) o \
-               ON o.chain_id = r.chain_id",
+               ON o.chain_id = r.chain_id \
+               FULL JOIN chains m ON m.chain_id = coalesce(r.chain_id, o.chain_id)",
     },
 ];

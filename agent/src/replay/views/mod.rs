@@ -4,6 +4,7 @@
 //! views over those. What a column means comes from the schema and from these views, and goes into DuckDB as comments and
 //! into docs/tables.md (`reference`).
 
+mod chains;
 mod definition;
 mod derived;
 mod flat;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::archive::Archive;
+use super::chains::Chains;
 use super::rows::StoredRows;
 use super::scans;
 use crate::record::encryption::KeyName;
@@ -41,10 +43,15 @@ struct Trust {
     verified: bool,
 }
 
-/// Writes SQL that defines the views over a store's objects.
+/// Writes SQL that defines the views over those of a store's objects that believed manifests list.
 ///
 /// Rows of results have a schema a statement, so no view reads them all: `rows_of` reads those of one.
-pub fn views(archive: &Archive, rows: &StoredRows<'_>, sql: &mut impl Write) -> io::Result<()> {
+pub fn views(
+    archive: &Archive,
+    chains: &Chains,
+    rows: &StoredRows<'_>,
+    sql: &mut impl Write,
+) -> io::Result<()> {
     writeln!(sql, "SET TimeZone = 'UTC';")?;
     // Objects never change, and each view that is defined looks at them again.
     writeln!(sql, "SET parquet_metadata_cache = true;")?;
@@ -53,6 +60,7 @@ pub fn views(archive: &Archive, rows: &StoredRows<'_>, sql: &mut impl Write) -> 
         base_view(table, &objects, closed(archive, table), sql)?;
     }
     left_out(archive.refused(), sql)?;
+    chains::chains_view(chains, sql)?;
     for view in definition::views() {
         derived_view(view, sql)?;
     }
@@ -65,7 +73,8 @@ fn objects(archive: &Archive) -> Vec<Object> {
         table: file.key.table.clone(),
         address: file.address.clone(),
         trust: Trust {
-            in_manifest: false,
+            // An archive has only objects that manifests list, and it has read their bytes.
+            in_manifest: true,
             verified: true,
         },
         key: archive.key_of(file).cloned(),

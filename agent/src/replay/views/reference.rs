@@ -1,5 +1,6 @@
 //! docs/tables.md: every table, view and column with its meaning, by the definitions that files and views are made from. Pure.
 
+use super::chains;
 use super::definition::{self, BESIDE, base_name};
 use crate::record::schema::{
     COMMON, Column, FORMAT_VERSION, RESULT_ROWS, ROW_COLUMNS, TABLES, Tier, Type,
@@ -47,6 +48,8 @@ pub fn reference() -> String {
         definition::LEFT_OUT_DOC,
         definition::LEFT_OUT,
     );
+    let of_chains = chains::COLUMNS.map(|(name, _, doc)| (name, doc));
+    view_of(&mut page, "chains", chains::DOC, of_chains);
     for view in definition::views() {
         if let Some(other) = view.same_as() {
             page.push_str(&format!(

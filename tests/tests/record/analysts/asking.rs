@@ -1,10 +1,10 @@
 //! Asks DuckDB through the views, as analysts do.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use icecore::replay::{Archive, StoredRows, views};
+use icecore::replay::{Archive, Chains, StoredRows, views};
 use icecore_tests::python::{self, Generation};
 use serde_json::{Map, Value};
 
@@ -33,20 +33,34 @@ pub(super) fn sql(made: &Made) -> String {
 pub(super) fn sql_of(url: &str) -> String {
     let archive = Archive::read(url).unwrap();
     let mut sql = Vec::new();
-    views(&archive, &StoredRows::of(&archive, |_| true), &mut sql).unwrap();
+    let chains = Chains::read(url).unwrap();
+    views(
+        &archive,
+        &chains,
+        &StoredRows::of(&archive, |_| true),
+        &mut sql,
+    )
+    .unwrap();
     String::from_utf8(sql).unwrap()
 }
 
 /// Answers queries, one list of rows each, by one DuckDB.
-pub(super) fn ask(
-    duckdb: &PathBuf,
+pub(super) fn ask(duckdb: &Path, views: &str, made: &Made, queries: &[String]) -> Vec<Vec<Answer>> {
+    ask_with(duckdb, views, made, queries, &[])
+}
+
+/// Answers queries as [`ask`] does, with variables in DuckDB's environment.
+pub(super) fn ask_with(
+    duckdb: &Path,
     views: &str,
     made: &Made,
     queries: &[String],
+    environment: &[(&str, &str)],
 ) -> Vec<Vec<Answer>> {
     let file = made.beside("views.sql");
     std::fs::write(&file, views).unwrap();
     let mut asked = Command::new(duckdb)
+        .envs(environment.iter().copied())
         .arg(python::folder("python").join("ask.py"))
         .arg(&file)
         .stdin(Stdio::piped())

@@ -51,7 +51,9 @@ impl Made {
     }
 
     pub(super) fn url(&self) -> String {
-        child::settings(self.dir.path(), &self.store()).store
+        child::settings(self.dir.path(), &self.store())
+            .store
+            .to_string()
     }
 
     /// Gives the folder for a copy of the store.
@@ -67,6 +69,21 @@ impl Made {
     /// Gives a file of this test's own.
     pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Lists the documents of all chains whose names begin so, the oldest chain's first.
+    pub(super) fn documents(&self, begin: &str) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        walk(&self.store().join("default/v1/chains"), &mut files);
+        files.retain(|file| {
+            file.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with(begin)
+        });
+        files.sort();
+        files
     }
 
     /// Lists the files of a table.

@@ -5,4 +5,5 @@ mod engines;
 mod made;
 mod pull;
 mod queries;
+mod s3;
 mod views;

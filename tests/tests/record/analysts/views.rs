@@ -1,6 +1,7 @@
 //! Every view, on an empty store and on one whose path is full of quotes and patterns.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -88,12 +89,12 @@ fn the_health_of_each_chain_is_told() {
         &sql(&made),
         &made,
         "select state, missing_rows, gaps, lost_rows, degraded, recoveries, left_out, \
-         previous_chain is not null as is_later, last_seq + 1 = rows as is_dense from record_health order by opened_at",
+         previous_chain is not null as is_later, last_manifest_at >= last_row_at as is_signed, len(problems) as problems, last_seq + 1 = rows as is_dense from record_health order by opened_at",
     );
     let chain = |gaps, lost: i64, is_later| {
         json!({
             "state": "closed", "missing_rows": 0, "gaps": gaps, "lost_rows": lost, "degraded": 0, "recoveries": 0,
-            "left_out": 0, "is_later": is_later, "is_dense": true,
+            "left_out": 0, "is_later": is_later, "is_dense": true, "is_signed": true, "problems": 0,
         })
     };
     assert_eq!(health, json!([chain(0, 0, false), chain(1, 5, true)]));
@@ -102,7 +103,8 @@ fn the_health_of_each_chain_is_told() {
 #[test]
 fn what_was_left_out_is_told_and_missing() {
     let made = Made::filled();
-    let file = made.files("events").pop().unwrap();
+    // The first of the first chain: rows after it tell that it is missing.
+    let file = made.files("events").remove(0);
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[100] ^= 1;
     std::fs::write(&file, bytes).unwrap();
@@ -112,7 +114,7 @@ fn what_was_left_out_is_told_and_missing() {
         "select sum(left_out)::int n, sum(missing_rows)::int > 0 missing, \
          (select reason from left_out) reason from record_health",
     );
-    let reason = "its bytes are not those of its name";
+    let reason = "its bytes are not those that were signed";
     assert_eq!(told, json!([{"n": 1, "missing": true, "reason": reason}]));
 }
 
@@ -174,4 +176,28 @@ fn the_shapes_of_other_tools_say_the_same() {
         "error.type": null, "n": 16, "ns": 1_500_000_000,
     });
     assert_eq!(spans, Value::Array(vec![expected]));
+}
+
+#[test]
+fn what_no_believed_manifest_lists_is_left_out() {
+    let made = Made::filled();
+    let manifests = made.documents("m-");
+    // The first of the second chain: nothing of that chain is believed without it.
+    let is_other = |file: &&PathBuf| file.parent() != manifests[0].parent();
+    let last = manifests.iter().find(is_other).unwrap();
+    let mut changed = std::fs::read(last).unwrap();
+    let place = changed.len() / 2;
+    changed[place] ^= 1;
+    std::fs::write(last, changed).unwrap();
+    let told = ask_both(
+        &sql(&made),
+        &made,
+        "select state, left_out > 0 as left_out, len(problems) > 0 as is_wrong, coalesce(\"rows\", 0) > 0 as has_rows from record_health \
+         order by is_wrong",
+    );
+    let chain = |state: &str, is_wrong, has_rows| json!({"state": state, "left_out": is_wrong, "is_wrong": is_wrong, "has_rows": has_rows});
+    assert_eq!(
+        told,
+        json!([chain("closed", false, true), chain("open", true, false)])
+    );
 }
