@@ -62,7 +62,9 @@ def check_sums():
             wrong(name, "changed since the pack was made")
     for path in (ROOT / "store").rglob("*"):
         name = path.relative_to(ROOT).as_posix()
-        if path.is_file() and name not in listed:
+        # Whoever reads a store with icecore leaves a note of it there; notes are no part of the record.
+        is_note = "/v1/access/" in name
+        if path.is_file() and name not in listed and not is_note:
             wrong(name, "not of the pack")
 
 
