@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use super::output::create;
 use super::reading::{Source, finish, tell_left_out};
 use super::replay::shown_rows;
+use super::verify::read_trust;
 use crate::clock::Clock;
 use crate::replay::{ReadError, evidence, session, terminal};
+use crate::verify::Trust;
 
 /// Packs one session with what proves it into one file
 ///
@@ -18,7 +20,7 @@ use crate::replay::{ReadError, evidence, session, terminal};
 /// only you may read the file. Objects are whole: if they hold rows of other sessions too, that is told.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore evidence 0199a3 -o 0199a3.zip\n  icecore evidence 0199a3 -o 0199a3.zip --rows 0 --force\n\nExit codes: 0 done, 1 no such session or more than one, or the file is there, 2 usage, 4 store unreachable."
+    after_help = "Examples:\n  icecore evidence 0199a3 -o 0199a3.zip\n  icecore evidence 0199a3 -o 0199a3.zip --rows 0 --force\n\nExit codes: 0 done, 1 no such session or more than one, or the file is there, 2 usage, 3 the trust file is not good, 4 store unreachable."
 )]
 pub(super) struct Args {
     /// The session's id, or the beginning of it
@@ -32,6 +34,9 @@ pub(super) struct Args {
     /// Replaces the file if it is there
     #[arg(long)]
     force: bool,
+    /// Whose keys are believed, as a TOML file; without, the report in it says that nothing is pinned
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// Shows so many first rows of each result on the page and as JSON
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rows: usize,
@@ -39,17 +44,20 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
-    finish(pack(args, clock))
+    match args.trust.as_deref().map(read_trust).transpose() {
+        Ok(trust) => finish(pack(args, trust.as_ref(), clock)),
+        Err(failure) => failure.report(),
+    }
 }
 
-fn pack(args: &Args, clock: Clock) -> Result<(), ReadError> {
+fn pack(args: &Args, trust: Option<&Trust>, clock: Clock) -> Result<(), ReadError> {
     let archive = args.source.read()?;
     let session = session(&archive, &args.session)?;
     args.source
         .tell_read(&archive, "evidence", Some(session.id), clock);
     let rows = shown_rows(&archive, &session, args.rows)?;
     let file = create(&args.output, args.force)?;
-    let packed = evidence(args.source.store(), &archive, &session, &rows, file)?;
+    let packed = evidence(args.source.store(), &archive, &session, &rows, trust, file)?;
     tell_left_out(&packed.left_out)?;
     let mut err = io::stderr().lock();
     if !packed.others.is_empty() {
@@ -62,8 +70,14 @@ fn pack(args: &Args, clock: Clock) -> Result<(), ReadError> {
     let place = terminal(&args.output.display().to_string());
     writeln!(
         err,
-        "icecore: wrote {place}: {} objects, {} documents of chains",
-        packed.objects, packed.documents
+        "icecore: wrote {place}: {} objects, {} documents of chains; {}",
+        packed.objects,
+        packed.documents,
+        match (packed.is_clean, trust.is_some()) {
+            (true, _) => "verified",
+            (false, true) => "not clean: see verify.json in it",
+            (false, false) => "nothing is pinned (--trust)",
+        }
     )?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod objects;
 mod pack;
 mod readme;
+mod report;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ use super::escape::json;
 use super::page::page;
 use super::rows::ShownRows;
 use super::steps::Session;
+use crate::record::{Store, StoreAt};
+use crate::verify::Trust;
 use objects::Objects;
 use pack::Pack;
 
@@ -31,6 +34,8 @@ pub struct Packed {
     pub objects: usize,
     /// How many documents of chains.
     pub documents: usize,
+    /// Whether `icecore verify` calls each of its chains clean, by the keys that were given.
+    pub is_clean: bool,
     /// Other sessions whose rows stand in the same objects.
     pub others: BTreeSet<String>,
     /// What could not be put in, and why, one line each.
@@ -46,13 +51,17 @@ pub fn evidence(
     archive: &Archive,
     session: &Session<'_>,
     rows: &ShownRows<'_>,
+    trust: Option<&Trust>,
     out: impl Write + Seek,
 ) -> Result<Packed, ReadError> {
     let objects = Objects::of(archive, session.id);
-    let documents = objects.documents(url)?;
+    let store = Store::open(&StoreAt::read(url)?)?;
+    let documents = objects.documents(&store)?;
+    let report = report::report(url, &objects, trust)?;
     let mut packed = Packed {
         objects: objects.rows.len() + objects.results.len(),
         documents: documents.len(),
+        is_clean: report.is_clean,
         others: objects.others.clone(),
         left_out: objects.left_out.clone(),
         ..Packed::default()
@@ -68,6 +77,8 @@ pub fn evidence(
     pack.add("session.html", page(session, rows).into_bytes());
     let told = json(&format!("{:#}\n", session.to_json(rows)));
     pack.add("session.json", told.into_bytes());
+    let told = json(&format!("{:#}\n", report.told));
+    pack.add("verify.json", told.into_bytes());
     pack.add("check.py", CHECK.as_bytes().to_vec());
     for (key, bytes) in objects.rows.iter().chain(&documents) {
         pack.add(&format!("store/{key}"), bytes.to_vec());

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
 use crate::record::value::Value;
-use crate::record::{RecordError, Store, StoreAt, hex, sha256};
+use crate::record::{RecordError, Store, hex, sha256};
 use crate::replay::archive::Archive;
 
 /// Frames of a chain are content of all its sessions, and what became rows of them is in the objects.
@@ -28,7 +28,9 @@ pub(super) struct Objects {
     /// What was left out, and why.
     pub(super) left_out: Vec<String>,
     /// Organisation and chain of each.
-    chains: BTreeSet<(String, String)>,
+    pub(super) chains: BTreeSet<(String, String)>,
+    /// The time of the session's newest row.
+    pub(super) newest_us: i64,
     /// Digests of policies that the session's rows name.
     policies: BTreeSet<String>,
 }
@@ -73,6 +75,7 @@ impl Objects {
         if let (Some(org), Some(chain)) = (org, chain) {
             self.chains.insert((org.to_owned(), chain.to_owned()));
         }
+        self.newest_us = self.newest_us.max(row.int("ts").unwrap_or_default());
         if let Value::Bytes(digest) = row.get("policy_bundle_sha256") {
             self.policies.insert(hex(digest));
         }
@@ -106,8 +109,7 @@ impl Objects {
     }
 
     /// Reads the documents of the chains: genesis, manifests, checkpoints, leaves, and the evidence that they name.
-    pub(super) fn documents(&self, url: &str) -> Result<BTreeMap<String, Bytes>, RecordError> {
-        let store = Store::open(&StoreAt::read(url)?)?;
+    pub(super) fn documents(&self, store: &Store) -> Result<BTreeMap<String, Bytes>, RecordError> {
         let mut documents = BTreeMap::new();
         for (org, chain) in &self.chains {
             let mut named = self.policies.clone();

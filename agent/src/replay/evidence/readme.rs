@@ -22,6 +22,7 @@ store/         a part of the record's store, byte for byte, under its own keys:
                .../t0/, t1/, t2/   the Parquet objects that hold the session's rows
                .../chains/         genesis, manifests, checkpoints and leaf hashes of their chains
                .../evidence/       policies and config that were in force, by their SHA-256
+verify.json    what `icecore verify --deep` said of the session's chains in the whole store, as of the session's end
 check.py       checks what can be checked without icecore
 SHA256SUMS     digests of all of these
 
@@ -37,8 +38,7 @@ How to check it
    was pinned, never from this pack: without it, a chain that somebody made up looks as good as a true one.
 3. That the page shows what the objects hold, with icecore:
        icecore replay {} --store file://$PWD/store --json
-   `icecore verify --store file://$PWD/store` checks the part of the record that is here, and says which objects of other
-   times are not.
+   `icecore verify` is for the whole store: here it would miss the objects of other times. verify.json has what it said.
 4. With DuckDB: select * from 'store/*/v1/t0/*/statements/*/*.parquet';
 
 What it does not prove

@@ -14,7 +14,15 @@ fn packed(dir: &tempfile::TempDir, archive: &Archive) -> (Vec<u8>, Packed) {
     let id = SessionId::from_bytes(SESSION).to_string();
     let mut out = Cursor::new(Vec::new());
     let session = session(archive, &id).unwrap();
-    let packed = evidence(&url, archive, &session, &ShownRows::default(), &mut out).unwrap();
+    let packed = evidence(
+        &url,
+        archive,
+        &session,
+        &ShownRows::default(),
+        None,
+        &mut out,
+    )
+    .unwrap();
     (out.into_inner(), packed)
 }
 
