@@ -218,6 +218,11 @@ impl Archive {
         self.files.iter().map(|file| &*file.key.org).collect()
     }
 
+    /// Tells whether any object is encrypted.
+    pub(super) fn has_encrypted(&self) -> bool {
+        self.is_partly_closed() || !self.keys.is_empty()
+    }
+
     /// Tells whether there is content that these readers cannot open.
     pub(super) fn is_partly_closed(&self) -> bool {
         !self.closed.is_empty()
