@@ -15,8 +15,8 @@ use crate::witness::{Listening, State, WitnessError, serve, tls};
 
 /// Signs how far chains have come, so that nobody can cut or rewrite them unseen
 ///
-/// Use it on a machine apart from the hosts and from whoever can write to the store. Hosts send their checkpoints
-/// (`record.witness` in their config); it signs each that goes on from the one before, and never another. `icecore verify --witness`
+/// Use it on a machine apart from the hosts and from whoever can write to the store. Hosts send their checkpoints;
+/// it signs each that goes on from the one before, and never another. `icecore verify --witness`
 /// then finds a chain, or the end of one, that the store lacks. It is a witness as C2SP describes (tlog-witness).
 #[derive(Debug, clap::Args)]
 #[command(

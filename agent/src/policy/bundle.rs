@@ -7,6 +7,7 @@ use cedar_policy::{PolicyId, PolicySet, Schema};
 use super::Reason;
 use super::load::{PolicyProblem, Source, load};
 use super::names::Names;
+use super::packed::pack;
 use super::plan::ColumnMask;
 use super::reads::Reads;
 use super::remedy::Remedy;
@@ -43,6 +44,8 @@ pub struct Bundle {
     pub(super) rows: BTreeMap<PolicyId, ResultRows>,
     pub(super) schema: Schema,
     warnings: Vec<PolicyProblem>,
+    document: Vec<u8>,
+    // INVARIANT: of `document`.
     sha256: [u8; 32],
     pub(super) verdicts: Verdicts,
 }
@@ -55,6 +58,7 @@ impl Bundle {
     /// annotation that has no effect; warnings stand among them.
     pub fn load(sources: &[Source], names: &Names<'_>) -> Result<Self, Vec<PolicyProblem>> {
         let loaded = load(sources, names)?;
+        let document = pack(sources);
         Ok(Self {
             slices: loaded.slices,
             policies: loaded.policies,
@@ -66,7 +70,8 @@ impl Bundle {
             rows: loaded.rows,
             schema: loaded.schema,
             warnings: loaded.warnings,
-            sha256: digest(sources),
+            sha256: digest(&document),
+            document,
             verdicts: Verdicts::default(),
         })
     }
@@ -81,6 +86,12 @@ impl Bundle {
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256
+    }
+
+    /// Gives all files as the document that has this digest (`policy::unpack` reads it).
+    #[must_use]
+    pub fn document(&self) -> &[u8] {
+        &self.document
     }
 
     /// Tells whether a rule of this name is a policy of the bundle, or one that needs no policy.
@@ -166,17 +177,9 @@ impl Bundle {
     }
 }
 
-/// SHA-256 over each file's name and text, each led by its length.
-fn digest(sources: &[Source]) -> [u8; 32] {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in sources
-        .iter()
-        .flat_map(|source| [&source.file, &source.text])
-    {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
-    }
+fn digest(document: &[u8]) -> [u8; 32] {
     let mut sha256 = [0; 32];
-    sha256.copy_from_slice(context.finish().as_ref());
+    let digest = ring::digest::digest(&ring::digest::SHA256, document);
+    sha256.copy_from_slice(digest.as_ref());
     sha256
 }

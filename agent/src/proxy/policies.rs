@@ -128,11 +128,14 @@ impl Shared {
         let kept = self.config.daemon.run_dir.join(KEPT);
         let unkept = |error: io::Error| format!("`{}`: {error}", kept.display());
         let draft = Draft::write(&kept, &sources).map_err(unkept)?;
-        let _receipt = self
-            .stages
-            .recorder
+        let recorder = &self.stages.recorder;
+        let unrecorded = |error| format!("the reload cannot be recorded: {error}");
+        let _sha256 = recorder
+            .keep_evidence(bundle.document())
+            .map_err(unrecorded)?;
+        let _receipt = recorder
             .commit_blocking(vec![loaded(&bundle, self.stages.mode, Some(&before))])
-            .map_err(|error| format!("the reload cannot be recorded: {error}"))?;
+            .map_err(unrecorded)?;
         draft.keep().map_err(unkept)?;
         let (now, were) = (told(&bundle), told(&before));
         let warnings = bounded(bundle.warnings().iter().map(PolicyProblem::told));

@@ -113,6 +113,8 @@ pub(super) fn start(
         clock,
     )?;
     let mode = config.daemon.mode;
+    // Rows name the policies by their digest: whoever reads them must find what that is.
+    let _sha256 = recorder.keep_evidence(bundle.document())?;
     let _receipt = recorder.commit_blocking(vec![policies::loaded(&bundle, mode, None)])?;
     tracing::info!(
         mode = mode.as_str(),

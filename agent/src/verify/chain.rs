@@ -121,11 +121,10 @@ pub(super) fn documents(
         Some(genesis) => Some(objects.get(&genesis.key)?),
         None => None,
     };
-    let mut files = Vec::new();
-    for file in &of.manifests {
-        let name = layout::name(&file.key).to_owned();
-        files.push((name, objects.get(&file.key)?));
-    }
+    let keys = of.manifests.iter().map(|file| file.key.clone());
+    let files: Vec<_> = (objects.get_many(keys.collect())?.into_iter())
+        .map(|(key, bytes)| (layout::name(&key).to_owned(), bytes))
+        .collect();
     Ok(read(org, chain, genesis.as_deref(), &files))
 }
 

@@ -19,6 +19,12 @@ pub(crate) trait Objects: Sync {
 
     /// Reads an object that a listing named.
     fn get(&self, key: &str) -> Result<Bytes, RecordError>;
+
+    /// Reads small objects, in the order in which they are named.
+    fn get_many(&self, keys: Vec<String>) -> Result<Vec<(String, Bytes)>, RecordError> {
+        let read = |key: String| self.get(&key).map(|bytes| (key, bytes));
+        keys.into_iter().map(read).collect()
+    }
 }
 
 impl Objects for Store {
@@ -35,5 +41,10 @@ impl Objects for Store {
 
     fn get(&self, key: &str) -> Result<Bytes, RecordError> {
         Self::get(self, key)
+    }
+
+    fn get_many(&self, keys: Vec<String>) -> Result<Vec<(String, Bytes)>, RecordError> {
+        let fetched = Self::get_many(self, keys);
+        fetched.map(|(key, bytes)| Ok((key, bytes?))).collect()
     }
 }
