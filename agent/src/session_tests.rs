@@ -47,6 +47,7 @@ fn stages(folder: &std::path::Path) -> Stages {
         store: record::StoreAt::read(&format!("file://{}", folder.join("store").display()))
             .unwrap(),
         spool_max_bytes: 1 << 20,
+        limits: crate::config::RecordLimits::default(),
         seal_interval: Duration::from_secs(3600),
         heartbeat: Duration::from_secs(3600),
         result_rows: crate::config::ResultRows::None,

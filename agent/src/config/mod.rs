@@ -287,6 +287,8 @@ pub struct Record {
     pub store_options: StoreOptions,
     /// Most that unsealed frames may take on disk.
     pub spool_max_bytes: u64,
+    /// What one session may put into it, and for how long the store may be away.
+    pub limits: RecordLimits,
     /// How often frames are sealed to Parquet.
     pub seal_interval: Duration,
     /// How often the record is signed, also where nothing was recorded.
@@ -299,6 +301,27 @@ pub struct Record {
     pub key_store: Option<String>,
     /// Whether secrets are taken out of texts before they are on disk.
     pub scan_secrets: bool,
+}
+
+/// How much may wait for the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordLimits {
+    /// Most bytes of one session that may wait in the spool before it can begin nothing more.
+    pub session_spool_max_bytes: u64,
+    /// Most rows a second of one session; ten seconds of them may come at once.
+    pub session_rows_per_second: u32,
+    /// How long the store may be without the oldest row before no statement begins; none: as long as there is room.
+    pub max_unacked_age: Option<Duration>,
+}
+
+impl Default for RecordLimits {
+    fn default() -> Self {
+        Self {
+            session_spool_max_bytes: 512 << 20,
+            session_rows_per_second: 20_000,
+            max_unacked_age: None,
+        }
+    }
 }
 
 /// When an answer may leave.

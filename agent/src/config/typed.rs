@@ -16,8 +16,8 @@ use super::section::{List, Section, shown};
 use super::store;
 use super::unit;
 use super::{
-    Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Recipient, Record, RecordMode,
-    ResultRows, Upstream,
+    Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Recipient, Record, RecordLimits,
+    RecordMode, ResultRows, Upstream,
 };
 
 /// What is read, apart from the text itself.
@@ -215,7 +215,12 @@ fn catalogue(mut section: Section<'_>) -> Catalogue {
 
 fn record(mut section: Section<'_>) -> Record {
     let url = store::url(&mut section);
+    let spool_max_bytes = section
+        .optional("spool_max", SPOOL, spool_bytes)
+        .unwrap_or(2 << 30);
     let record = Record {
+        limits: record_limits(&mut section, spool_max_bytes),
+        spool_max_bytes,
         mode: section
             .optional(
                 "mode",
@@ -229,13 +234,6 @@ fn record(mut section: Section<'_>) -> Record {
             .unwrap_or(RecordMode::StrictLocal),
         store_options: store::options(section.section("store_options"), &url),
         store: url,
-        spool_max_bytes: section
-            .optional(
-                "spool_max",
-                "a size of at least 1MiB such as \"2GiB\"",
-                |value| unit::size_bytes(value.as_str()?).filter(|bytes| *bytes >= 1 << 20),
-            )
-            .unwrap_or(2 << 30),
         seal_interval: duration(&mut section, "seal_interval", 300, 1..=86_400),
         heartbeat: duration(&mut section, "heartbeat", 60, 5..=3_600),
         result_rows: section
@@ -251,6 +249,37 @@ fn record(mut section: Section<'_>) -> Record {
     };
     section.finish();
     record
+}
+
+const SPOOL: &str = "a size of at least 1MiB such as \"2GiB\"";
+
+fn spool_bytes(value: &Value) -> Option<u64> {
+    unit::size_bytes(value.as_str()?).filter(|bytes| *bytes >= 1 << 20)
+}
+
+/// Reads what one session may record: by default a quarter of the spool, so that no single one fills it.
+fn record_limits(section: &mut Section<'_>, spool_max_bytes: u64) -> RecordLimits {
+    let rows = "a number of rows from 10 to 1000000";
+    let limits = RecordLimits {
+        session_spool_max_bytes: section
+            .optional("session_spool_max", SPOOL, spool_bytes)
+            .unwrap_or(spool_max_bytes / 4),
+        session_rows_per_second: section
+            .optional("session_rows_per_second", rows, |value| {
+                let rows = u32::try_from(value.as_integer()?).ok()?;
+                (10..=1_000_000).contains(&rows).then_some(rows)
+            })
+            .unwrap_or(RecordLimits::default().session_rows_per_second),
+        max_unacked_age: duration_of(section, "max_unacked_age", 10..=604_800),
+    };
+    if limits.session_spool_max_bytes > spool_max_bytes {
+        section.tell(
+            "session_spool_max",
+            "no more than `spool_max`",
+            unit::show_bytes(limits.session_spool_max_bytes),
+        );
+    }
+    limits
 }
 
 fn recipients(mut section: Section<'_>) -> Vec<Recipient> {

@@ -10,11 +10,11 @@ use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
 use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined};
-use crate::record::{Draft, StatementRow};
+use crate::record::{Draft, StatementRow, hex};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
 use crate::snowflake::current::Current;
-use crate::snowflake::query::{Api, QueryRequest};
+use crate::snowflake::query::{Api, QueryError, QueryRequest};
 use crate::snowflake::route::plain_member;
 use crate::tasks;
 
@@ -34,7 +34,7 @@ impl Door {
         drop(plain);
         match read {
             Ok(request) => self.submit(login, request, received).await,
-            Err(error) => self.refuse_query(received, &error.to_string()).await,
+            Err(error) => self.refuse_unread(received, &error).await,
         }
     }
 
@@ -98,6 +98,26 @@ impl Door {
     pub(super) async fn refuse_query(&self, received: &Received, text: &str) -> Body {
         self.refuse(received.form, text, json!({ "path": received.path }))
             .await
+    }
+
+    /// Refuses what is no request, or one with a text that is too long: the record has the length of that and a digest.
+    pub(super) async fn refuse_unread(&self, received: &Received, error: &QueryError) -> Body {
+        let mut detail = json!({ "path": received.path });
+        if let QueryError::TooLong {
+            found_bytes,
+            sha256,
+            ..
+        } = error
+        {
+            // As all digests of content: nobody without the chain's key can try texts.
+            let mac = self.core.shared.stages.recorder.mac(sha256);
+            detail = json!({
+                "path": received.path,
+                "sql_len": found_bytes,
+                "sql_sha256_mac": hex(&mac),
+            });
+        }
+        self.refuse(received.form, &error.to_string(), detail).await
     }
 
     /// Runs a statement as a task of its own, which outlives this request.

@@ -194,6 +194,7 @@ fn settings(
         mode: config.record.mode,
         store,
         spool_max_bytes: config.record.spool_max_bytes,
+        limits: config.record.limits,
         seal_interval: config.record.seal_interval,
         heartbeat: config.record.heartbeat,
         result_rows: config.record.result_rows,

@@ -37,7 +37,7 @@ impl Door {
         drop(plain);
         match read {
             Ok(request) => self.submit(login, request, received).await,
-            Err(error) => self.refuse_query(received, &error.to_string()).await,
+            Err(error) => self.refuse_unread(received, &error).await,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::encryption::HpkeError;
 
@@ -91,6 +92,22 @@ pub enum RecordError {
         /// The limit that was met.
         cause: String,
     },
+    /// A session has used what one session may.
+    #[error("this session has {found}, and one session may have {limit}")]
+    Share {
+        /// What it has.
+        found: String,
+        /// What it may have.
+        limit: String,
+    },
+    /// The store has not had the oldest rows for too long.
+    #[error("the store has been without the oldest record for {} s, and may be for {} s", age.as_secs(), max.as_secs())]
+    Unacked {
+        /// How long the oldest row has waited.
+        age: Duration,
+        /// How long it may.
+        max: Duration,
+    },
     /// More rows wait to be written than the recorder may hold.
     #[error("{queued_bytes} bytes wait to be recorded, which is the limit")]
     Busy {
@@ -176,6 +193,12 @@ impl RecordError {
             }
             Self::Rows { .. } => Some(
                 "free space, raise `record.spool_max`, or have fewer rows kept by `@rows` and `record.result_rows`",
+            ),
+            Self::Share { .. } => Some(
+                "wait for the store to take its record, or raise `record.session_spool_max` or `record.session_rows_per_second`",
+            ),
+            Self::Unacked { .. } => Some(
+                "check that `record.store` can be reached and written, or raise `record.max_unacked_age`",
             ),
             Self::Degraded { .. } => Some("check the disk, then restart icecore"),
             Self::Unacknowledged { .. } | Self::Store { .. } => Some(

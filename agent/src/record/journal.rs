@@ -20,6 +20,7 @@ use super::event::{Category, EventRow, Row, code};
 use super::fault::{self, Step};
 use super::outage::{Health, Notice, Outages};
 use super::queue::{Answer, Job, Queue, Written};
+use super::quota::Quotas;
 use super::recover::{self, Recovered};
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, told};
@@ -64,6 +65,7 @@ pub(super) struct Journal {
     // Intents without an end, as they were framed.
     open: BTreeMap<StatementId, Vec<u8>>,
     outages: Outages,
+    quotas: Arc<Quotas>,
     failed: Option<RecordError>,
 }
 
@@ -73,7 +75,7 @@ impl Journal {
         spool: Spool,
         (chain, genesis): (Arc<str>, &[u8]),
         settings: &Settings,
-        (facts, health): (Arc<Facts>, Arc<Health>),
+        (facts, health, quotas): (Arc<Facts>, Arc<Health>, Arc<Quotas>),
         orders: Sender<Order>,
         clock: Clock,
     ) -> Result<Self, RecordError> {
@@ -111,6 +113,7 @@ impl Journal {
             heartbeat_at_ns: clock.mono_ns().saturating_add(nanos(settings.heartbeat)),
             open: BTreeMap::new(),
             outages: Outages::new(settings.mode, health),
+            quotas,
             failed: None,
         })
     }
@@ -301,6 +304,7 @@ impl Journal {
     }
 
     fn written(&mut self, framed: Framed, notice: Option<Notice>) {
+        self.quotas.writes(self.number, self.wal.len());
         self.next_seq += framed.rows;
         self.wal_rows += framed.rows;
         self.seal_within(self.seal_interval);
@@ -376,6 +380,7 @@ impl Journal {
         self.ship_current();
         self.wal = wal;
         self.number += 1;
+        self.quotas.writes(self.number, self.wal.len());
         self.wal_rows = 0;
         self.seal_at_ns = None;
         Ok(())
@@ -386,6 +391,7 @@ impl Journal {
             warn!(%error, "left a spool file longer than its frames");
         }
         Spool::count(&self.used_bytes, self.wal.len(), 0);
+        self.quotas.writes(self.number, 0);
         let segment = self.segment(self.number);
         self.order(Order::Ship(segment));
         self.beat_within(self.heartbeat);

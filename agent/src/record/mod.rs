@@ -21,6 +21,9 @@ mod tables;
 
 mod recorder;
 mod queue;
+mod quota;
+mod refusals;
+mod standing;
 mod body;
 mod cbor;
 mod batch;
@@ -78,5 +81,6 @@ pub use event::{
 };
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};
-pub use settings::{Recipient, RecordMode, Settings};
+pub use settings::{Recipient, RecordLimits, RecordMode, Settings};
+pub use standing::Standing;
 pub use store::{ProbeError, ReadingSecret, StoreAt, StoreSecret};

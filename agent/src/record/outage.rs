@@ -19,6 +19,8 @@ pub(super) struct Health {
     pub(super) refusing: AtomicBool,
     /// Rows that `best_effort` lost since the last gap was recorded.
     pub(super) lost_rows: AtomicU64,
+    /// How many manifests of this chain are signed.
+    pub(super) manifests: AtomicU64,
 }
 
 /// Keeps count of what is refused or lost.

@@ -29,6 +29,7 @@ use super::fault::{self, Step};
 use super::journal::Journal;
 use super::outage::Health;
 use super::queue::{Job, Queue, Written};
+use super::quota::{self, Quotas};
 use super::recover::{self, Recovered};
 use super::rows::Keeper;
 use super::scrub::Scrub;
@@ -36,7 +37,9 @@ use super::seal;
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, Shipper};
 use super::spool::Spool;
+use super::standing::Standing;
 use crate::clock::Clock;
+use crate::id::SessionId;
 
 /// Says that rows are recorded as the mode promises; only the recorder makes it.
 #[derive(Debug)]
@@ -80,6 +83,7 @@ struct Shared {
     facts: Arc<Facts>,
     queue: Arc<Queue>,
     health: Arc<Health>,
+    quotas: Arc<Quotas>,
     keeper: Keeper,
     evidence: Arc<Evidence>,
     clock: Clock,
@@ -104,11 +108,17 @@ impl Recorder {
         let root = spool.root().to_owned();
         let keys = Arc::new(Keys::open(&root, &settings.org, &settings.recipients));
         let key = digest_key(settings, &keys, &chain)?;
+        let quotas = Arc::new(Quotas::new(
+            settings.limits,
+            (root.clone(), settings.spool_max_bytes),
+            Arc::clone(&used_bytes),
+            clock,
+        ));
         let mut journal = Journal::begin(
             spool,
             (Arc::clone(&chain), &genesis),
             settings,
-            (Arc::clone(&facts), Arc::clone(&health)),
+            (Arc::clone(&facts), Arc::clone(&health), Arc::clone(&quotas)),
             orders.clone(),
             clock,
         )?;
@@ -118,6 +128,7 @@ impl Recorder {
         journal.take_over(&recovered)?;
         for segment in &recovered.sealed {
             Spool::count(&used_bytes, seal::size(segment)?, 0);
+            quotas.inherit(segment);
         }
         for segment in recovered.sealed {
             drop(orders.send(Order::Ship(segment)));
@@ -126,7 +137,12 @@ impl Recorder {
         let queue = Arc::<Queue>::default();
         let taken = Arc::clone(&queue);
         let folder = (root.as_path(), Arc::clone(&chain));
-        let keeper = Keeper::open(settings, folder, Arc::clone(&used_bytes), Arc::clone(&keys))?;
+        let keeper = Keeper::open(
+            settings,
+            folder,
+            (Arc::clone(&used_bytes), Arc::clone(&quotas)),
+            Arc::clone(&keys),
+        )?;
         let shipper = Shipper::new(
             settings,
             keys,
@@ -134,6 +150,7 @@ impl Recorder {
             writer,
             Arc::clone(&evidence),
             clock,
+            (Arc::clone(&health), Arc::clone(&quotas)),
         );
         let threads = vec![
             spawn("record-ship", move || shipper.run(&received))?,
@@ -147,6 +164,7 @@ impl Recorder {
                 facts,
                 queue,
                 health,
+                quotas,
                 keeper,
                 evidence,
                 clock,
@@ -169,21 +187,30 @@ impl Recorder {
     /// Records rows in order and without a gap; returns when the mode's promise is kept.
     pub async fn commit(&self, rows: Vec<Row>) -> Result<Receipt, RecordError> {
         let began_ns = self.shared.clock.mono_ns();
-        let written = match self.submit(rows)? {
-            Some(answer) => Some(answer.await.unwrap_or(Err(RecordError::Closed))?),
-            None => None,
+        let (rows, asked) = self.ask(rows)?;
+        let written = match self.submit(rows) {
+            Ok(Some(answer)) => answer.await.unwrap_or(Err(RecordError::Closed)).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
         };
-        Ok(self.receipt(began_ns, written))
+        self.settle(asked, &written);
+        Ok(self.receipt(began_ns, written?))
     }
 
     /// Records rows like [`Recorder::commit`]; panics inside a runtime.
     pub fn commit_blocking(&self, rows: Vec<Row>) -> Result<Receipt, RecordError> {
         let began_ns = self.shared.clock.mono_ns();
-        let written = match self.submit(rows)? {
-            Some(answer) => Some(answer.blocking_recv().unwrap_or(Err(RecordError::Closed))?),
-            None => None,
+        let (rows, asked) = self.ask(rows)?;
+        let written = match self.submit(rows) {
+            Ok(Some(answer)) => answer
+                .blocking_recv()
+                .unwrap_or(Err(RecordError::Closed))
+                .map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
         };
-        Ok(self.receipt(began_ns, written))
+        self.settle(asked, &written);
+        Ok(self.receipt(began_ns, written?))
     }
 
     /// Keeps a document that rows refer to by its SHA-256, which it gives; it holds no secret. Blocks.
@@ -241,12 +268,83 @@ impl Recorder {
         self.shared.health.refusing.load(Ordering::Acquire)
     }
 
+    /// Tells how the record stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let Shared {
+            chain,
+            health,
+            quotas,
+            ..
+        } = &*self.shared;
+        Standing {
+            chain: chain.to_string(),
+            manifests: health.manifests.load(Ordering::Relaxed),
+            unacked_bytes: quotas.unacked_bytes(),
+            oldest_unacked: quotas.oldest_unacked(),
+            is_refusing: self.is_degraded(),
+        }
+    }
+
+    /// Asks whether what rows begin may begin, and adds what is still to be told of their session.
+    fn ask(&self, mut rows: Vec<Row>) -> Result<(Vec<Row>, Asked), RecordError> {
+        let Shared {
+            quotas,
+            clock,
+            mode,
+            ..
+        } = &*self.shared;
+        let begins = quota::begins(&rows);
+        if let Some(session) = begins
+            && let Err(error) = quotas.ask(session, *mode)
+        {
+            quotas.refused(session, &error, clock.now());
+            // What is refused to all for want of room is told when there is some.
+            if matches!(error, RecordError::Share { .. })
+                && let Some(row) = quotas.untold(session, *mode)
+            {
+                let told = Some(row.clone());
+                let written = self.submit(vec![Row::from(row)]).map(|_| None);
+                self.settle(Asked { begins: None, told }, &written);
+            }
+            return match mode {
+                RecordMode::StrictLocal => Err(error),
+                RecordMode::BestEffort => Ok((Vec::new(), Asked::default())),
+            };
+        }
+        let session = rows.first().and_then(quota::session_of);
+        let told = session.and_then(|session| match rows.iter().any(is_close) {
+            true => quotas.finish(session, *mode),
+            false => quotas.untold(session, *mode),
+        });
+        if let Some(row) = &told {
+            rows.insert(0, Row::from(row.clone()));
+        }
+        Ok((rows, Asked { begins, told }))
+    }
+
+    /// Counts what could not be recorded as refused.
+    fn settle(&self, asked: Asked, written: &Result<Option<Written>, RecordError>) {
+        let Err(error) = written else { return };
+        let Shared { quotas, clock, .. } = &*self.shared;
+        if let Some(session) = asked.begins {
+            quotas.refused(session, error, clock.now());
+        }
+        if let Some(row) = &asked.told {
+            quotas.not_told(row);
+        }
+    }
+
     /// Checks and queues rows; gives where to wait, unless the mode does not wait.
     fn submit(
         &self,
         rows: Vec<Row>,
     ) -> Result<Option<Receiver<Result<Written, RecordError>>>, RecordError> {
         let shared = &self.shared;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let session = rows.first().and_then(quota::session_of);
         for row in &rows {
             if let Row::Session(row) = row
                 && let (Phase::Close, Some(session)) = (row.phase, row.session_id)
@@ -259,6 +357,10 @@ impl Recorder {
             .map(|row| Body::of(row, &shared.facts))
             .collect();
         let bodies = bodies?;
+        if let Some(session) = session {
+            let bytes = bodies.iter().map(Body::len).sum::<usize>() as u64;
+            shared.quotas.charge(session, bytes, bodies.len());
+        }
         match shared.mode {
             RecordMode::StrictLocal => {
                 let (sender, answer) = oneshot::channel();
@@ -288,6 +390,15 @@ impl Recorder {
     }
 }
 
+/// What a commit is about, until it is written or refused.
+#[derive(Default)]
+struct Asked {
+    /// The session that begins something with it.
+    begins: Option<SessionId>,
+    /// What it tells of the session's refusals.
+    told: Option<EventRow>,
+}
+
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
@@ -314,6 +425,10 @@ impl Drop for Shared {
         self.queue.close();
         self.join();
     }
+}
+
+fn is_close(row: &Row) -> bool {
+    matches!(row, Row::Session(row) if row.phase == Phase::Close)
 }
 
 fn check(settings: &Settings) -> Result<(), RecordError> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) use crate::config::ResultRows;
-pub use crate::config::{Recipient, RecordMode};
+pub use crate::config::{Recipient, RecordLimits, RecordMode};
 
 use super::store::StoreAt;
 
@@ -24,6 +24,8 @@ pub struct Settings {
     pub store: StoreAt,
     /// Most bytes that the spool may hold.
     pub spool_max_bytes: u64,
+    /// What one session may put into it, and for how long the store may be away.
+    pub limits: RecordLimits,
     /// Longest time that rows wait in the spool before they are sealed.
     pub seal_interval: Duration,
     /// How often a chain signs a manifest, also where nothing was recorded.

@@ -15,7 +15,9 @@ use super::encryption::Keys;
 use super::error::RecordError;
 use super::evidence::Evidence;
 use super::fault::{self, Step};
+use super::outage::Health;
 use super::queue::Answer;
+use super::quota::Quotas;
 use super::seal::{self, Sealing};
 use super::settings::Settings;
 use super::spool::{Segment, Spool};
@@ -47,6 +49,8 @@ pub(super) struct Shipper {
     writer: ChainWriter,
     evidence: Arc<Evidence>,
     clock: Clock,
+    health: Arc<Health>,
+    quotas: Arc<Quotas>,
     unsealed: VecDeque<Segment>,
     backlog: VecDeque<Segment>,
     waiting: Vec<Answer<()>>,
@@ -62,6 +66,7 @@ impl Shipper {
         writer: ChainWriter,
         evidence: Arc<Evidence>,
         clock: Clock,
+        (health, quotas): (Arc<Health>, Arc<Quotas>),
     ) -> Self {
         Self {
             at: settings.store.clone(),
@@ -72,6 +77,8 @@ impl Shipper {
             writer,
             evidence,
             clock,
+            health,
+            quotas,
             unsealed: VecDeque::new(),
             backlog: VecDeque::new(),
             waiting: Vec::new(),
@@ -170,6 +177,8 @@ impl Shipper {
                 },
             )?;
             Spool::count(&self.used_bytes, sealed_bytes, 0);
+            let manifests = self.writer.next_n();
+            self.health.manifests.store(manifests, Ordering::Relaxed);
             self.unsealed.pop_front();
             self.backlog.push_back(segment);
         }
@@ -193,6 +202,7 @@ impl Shipper {
         fault::at(Step::ShipBeforeRemove);
         let freed_bytes = seal::remove(segment)?;
         Spool::count(&self.used_bytes, 0, freed_bytes);
+        self.quotas.released(segment);
         Ok(())
     }
 

@@ -66,6 +66,7 @@ fn judged(policies: &str, principal: &str, told: &[Told]) -> Vec<String> {
         store: crate::record::StoreAt::read(&format!("file://{}/store", dir.path().display()))
             .unwrap(),
         spool_max_bytes: 1 << 30,
+        limits: crate::config::RecordLimits::default(),
         seal_interval: Duration::from_secs(3600),
         heartbeat: Duration::from_secs(3600),
         result_rows: crate::config::ResultRows::None,

@@ -83,6 +83,8 @@ pub enum QueryError {
         found_bytes: u64,
         /// The limit, in bytes.
         limit_bytes: u64,
+        /// SHA-256 of the text, for a record that does not hold it.
+        sha256: Box<[u8]>,
     },
 }
 
@@ -151,6 +153,9 @@ impl QueryRequest {
             return Err(QueryError::TooLong {
                 found_bytes: sql_text.len() as u64,
                 limit_bytes: statement_max_bytes,
+                sha256: ring::digest::digest(&ring::digest::SHA256, sql_text.as_bytes())
+                    .as_ref()
+                    .into(),
             });
         }
         let mut parameters = read_parameters(&body)?;
@@ -417,7 +422,8 @@ mod tests {
             read(&body),
             Err(QueryError::TooLong {
                 found_bytes: 1001,
-                limit_bytes: 1000
+                limit_bytes: 1000,
+                ..
             })
         ));
     }

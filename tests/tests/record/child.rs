@@ -8,8 +8,8 @@ use std::time::Duration;
 use icecore::clock::Clock;
 use icecore::id::{LoginId, SessionId, StatementId};
 use icecore::record::{
-    Decision, Mode, RecordMode, Recorder, Row, Settings, StatementRow, StatementTextRow, Status,
-    StoreAt,
+    Decision, Mode, RecordLimits, RecordMode, Recorder, Row, Settings, StatementRow,
+    StatementTextRow, Status, StoreAt,
 };
 
 /// Says by its value which part the child plays.
@@ -27,6 +27,8 @@ pub(crate) fn settings(state_dir: &Path, store: &Path) -> Settings {
         mode: RecordMode::StrictLocal,
         store: StoreAt::read(&format!("file://{}", store.display())).unwrap(),
         spool_max_bytes: 1 << 30,
+        limits: RecordLimits::default(),
+        heartbeat: Duration::from_secs(3600),
         result_rows: icecore::config::ResultRows::None,
         recipients: Vec::new(),
         key_store: None,

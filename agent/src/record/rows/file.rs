@@ -24,6 +24,7 @@ use crate::record::digest::hex;
 use crate::record::disk;
 use crate::record::encryption::{Keys, Purpose};
 use crate::record::fault::{self, Step};
+use crate::record::quota::Quotas;
 use crate::record::spool::Spool;
 
 /// Most bytes that a file's writer holds: a row group is written when it has as many.
@@ -42,6 +43,8 @@ pub(super) struct Folder {
     pub(super) used_bytes: Arc<AtomicU64>,
     /// How many there may be before no rows are taken any more.
     pub(super) max_bytes: u64,
+    /// How much of it one session may take.
+    pub(super) quotas: Arc<Quotas>,
     /// Whether files are on disk before they are told of.
     pub(super) is_synced: bool,
     /// What encrypts them.
@@ -123,6 +126,8 @@ impl RowsFile {
             digest: Context::new(&SHA256),
             used_bytes: Arc::clone(&folder.used_bytes),
             max_bytes: folder.max_bytes,
+            quotas: Arc::clone(&folder.quotas),
+            session,
             bytes,
         };
         let schema = with_added(own);
@@ -240,6 +245,8 @@ struct Measured {
     digest: Context,
     used_bytes: Arc<AtomicU64>,
     max_bytes: u64,
+    quotas: Arc<Quotas>,
+    session: SessionId,
     bytes: Arc<AtomicU64>,
 }
 
@@ -248,6 +255,10 @@ impl Write for Measured {
         let used_bytes = self.used_bytes.load(Ordering::Relaxed);
         if used_bytes.saturating_add(bytes.len() as u64) > self.max_bytes {
             let text = format!("rows may fill the spool up to {} bytes", self.max_bytes);
+            return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+        }
+        if !self.quotas.take_bytes(self.session, bytes.len() as u64) {
+            let text = "this session has as many bytes in the spool as one session may";
             return Err(io::Error::new(io::ErrorKind::StorageFull, text));
         }
         let written = self.file.write(bytes)?;

@@ -21,6 +21,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::encryption::Keys;
 use super::error::RecordError;
+use super::quota::Quotas;
 use super::settings::{RecordMode, ResultRows, Settings};
 use crate::id::{SessionId, StatementId};
 
@@ -104,7 +105,7 @@ impl Keeper {
     pub(super) fn open(
         settings: &Settings,
         (spool, chain): (&Path, Arc<str>),
-        used_bytes: Arc<AtomicU64>,
+        (used_bytes, quotas): (Arc<AtomicU64>, Arc<Quotas>),
         keys: Arc<Keys>,
     ) -> Result<Self, RecordError> {
         let is_strict = settings.mode == RecordMode::StrictLocal;
@@ -117,6 +118,7 @@ impl Keeper {
                 chain,
                 used_bytes,
                 max_bytes: settings.spool_max_bytes / 4 * QUARTERS,
+                quotas,
                 is_synced: is_strict,
                 keys,
             }),

@@ -5,6 +5,7 @@ mod encryption;
 mod faults;
 mod masks;
 mod outage;
+mod quota;
 mod recovery;
 mod rows;
 mod scrub;
@@ -42,6 +43,7 @@ impl Place {
             store: StoreAt::read(&format!("file://{}", dir.path().join("store").display()))
                 .unwrap(),
             spool_max_bytes: 1 << 30,
+            limits: RecordLimits::default(),
             seal_interval: Duration::from_secs(3600),
             heartbeat: Duration::from_secs(3600),
             result_rows: crate::config::ResultRows::None,

@@ -30,7 +30,7 @@ pub(super) fn lived() -> bool {
     let dir = Path::new(&dir);
     let settings = Settings {
         state_dir: dir.join("state"),
-        store: StoreAt::read(&format!("file://{}", dir.join("store").display())).unwrap(),
+        store: store_at(&dir.join("store")),
         seal_interval: Duration::from_millis(10),
         heartbeat: Duration::from_millis(200),
         ..Place::new().settings

@@ -50,6 +50,10 @@ const STEPS: [(Step, u64); 25] = [
     (Step::RowsAfterRename, 9),
 ];
 
+fn store_at(folder: &Path) -> StoreAt {
+    StoreAt::read(&format!("file://{}", folder.display())).unwrap()
+}
+
 /// How a life ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -78,8 +82,7 @@ fn place() -> Place {
     let mut place = Place::new();
     if let Ok(dir) = tempfile::tempdir_in("/dev/shm") {
         place.settings.state_dir = dir.path().join("state");
-        place.settings.store =
-            StoreAt::read(&format!("file://{}", dir.path().join("store").display())).unwrap();
+        place.settings.store = store_at(&dir.path().join("store"));
         place.dir = dir;
     }
     place

@@ -85,8 +85,10 @@ impl Model {
             assert_eq!(part.text("stored"), Some("full"), "{id}");
             let file = place.store().join(part.text("object_key").unwrap());
             let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
-            let found = sha256(&bytes);
-            assert_eq!(part.get("object_sha256"), &value::Value::from(found));
+            assert_eq!(
+                part.get("object_sha256"),
+                &value::Value::from(sha256(&bytes))
+            );
             kept.insert(id.to_owned());
         }
         assert!(self.answered.keys().all(|id| kept.contains(id)));
