@@ -356,6 +356,10 @@ impl Journal {
         }));
         self.write_now(rows)?;
         self.ship_current();
+        // Nothing comes after it: what is due now is not due any more.
+        self.wal_rows = 0;
+        self.seal_at_ns = None;
+        self.heartbeat_at_ns = i64::MAX;
         Ok(())
     }
 

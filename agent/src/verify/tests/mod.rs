@@ -67,7 +67,7 @@ impl Place {
                 .unwrap(),
             spool_max_bytes: 1 << 30,
             seal_interval: Duration::from_secs(3600),
-            limits: RecordLimits::default(),
+            limits: crate::config::RecordLimits::default(),
             heartbeat: Duration::from_secs(3600),
             result_rows: crate::config::ResultRows::None,
             recipients: Vec::new(),
