@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tracing::warn;
 
-use super::body::Body;
+use super::body::{Body, RECOVERED};
 use super::cbor;
 use super::chain::documents::{Before, BeforeManifest, Manifest};
 use super::chain::envelope;
@@ -113,6 +113,12 @@ fn unreadable(segment: &Segment, cause: impl ToString) -> RecordError {
         path: segment.wal(),
         cause: cause.to_string(),
     }
+}
+
+/// Tells whether a row ends its chain; one that was taken over tells of the chain before.
+pub(super) fn is_end(entry: &Entry) -> bool {
+    let flags = entry.int("integrity_flags").unwrap_or(0);
+    entry.text("event_code") == Some(code::CLOSE) && flags & i64::from(RECOVERED) == 0
 }
 
 /// Gives where the rows are of which a row of `results` tells, and the SHA-256 of their file.
@@ -267,7 +273,7 @@ impl Scan {
         {
             if kind == Kind::Row {
                 end.at.last_seq = entry.int("seq").unwrap_or(end.at.last_seq);
-                end.closed = entry.text("event_code") == Some(code::CLOSE);
+                end.closed = is_end(&entry);
             }
             if entry.table.name == "statements" {
                 let statement = entry.text("statement_id").unwrap_or_default().to_owned();

@@ -19,13 +19,12 @@ use super::disk;
 use super::encryption::{Keys, key_named_in};
 use super::entry::Entry;
 use super::error::RecordError;
-use super::event::code;
 use super::evidence::Evidence;
 use super::fault::{self, Step};
 use super::frame::Kind;
 use super::leaves;
 use super::object::{Key, Object};
-use super::recover::{Contents, stored_rows};
+use super::recover::{Contents, is_end, stored_rows};
 use super::rows::RowsKey;
 use super::schema::{Table, Tier};
 use super::spool::Segment;
@@ -264,7 +263,7 @@ fn made(mut contents: Contents<'_>, path: &Path, keys: &Keys) -> Result<Made, Re
             made.content_rows.push(place);
         }
         made.leaves.push(tree::leaf(payload));
-        made.is_end = entry.text("event_code") == Some(code::CLOSE);
+        made.is_end = is_end(&entry);
         made.rows.extend(stored_rows(&entry));
         let object = match objects.entry((entry.table.id, day(entry.table, &entry))) {
             Slot::Occupied(slot) => slot.into_mut(),
