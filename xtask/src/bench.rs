@@ -12,8 +12,8 @@ use crate::command::{self, cargo, root};
 /// The other proxies, by Debian package, with the program that each brings.
 const PEERS: [(&str, &str); 2] = [("nginx-light", "nginx"), ("haproxy", "haproxy")];
 
-/// What is measured without a proxy: reading and judging statements, masking chunks.
-const ALONE: [&str; 2] = ["statements", "masking"];
+/// What is measured without a proxy: reading and judging statements, masking chunks, recording.
+const ALONE: [&str; 3] = ["statements", "masking", "record"];
 
 /// How the benchmark runs.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Bench {
     #[arg(long)]
     quick: bool,
     /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...; `statements` for reading and judging,
-    /// `masking` for chunks.
+    /// `masking` for chunks, `record` for the record (`ICECORE_BENCH_PYTHON` names a Python with pyarrow to compare).
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Write everything that was measured to this file.
