@@ -57,6 +57,9 @@ pub fn views(
     // DuckDB 1.5.5 and 2.0.0 fail at encrypted ones that they look at again so.
     let is_cached = !archive.has_encrypted();
     writeln!(sql, "SET parquet_metadata_cache = {is_cached};")?;
+    if !is_cached {
+        writeln!(sql, "{}", scans::SETTING)?;
+    }
     let objects = objects(archive);
     for table in TABLES {
         base_view(table, &objects, closed(archive, table), sql)?;
@@ -118,9 +121,8 @@ fn base_view(
         } = trust;
         writeln!(
             sql,
-            "  UNION ALL BY NAME SELECT *, {in_manifest} AS in_manifest, {verified} AS verified FROM read_parquet([\n    {}\n  ], {})",
-            files.join(",\n    "),
-            scans::options(key)
+            "  UNION ALL BY NAME SELECT *, {in_manifest} AS in_manifest, {verified} AS verified FROM {}",
+            scans::scan_of(&format!("\n    {}\n  ", files.join(",\n    ")), key)
         )?;
     }
     writeln!(sql, ");")?;
