@@ -10,11 +10,11 @@ use chrono::DateTime;
 
 use super::Exit;
 use super::failure::Failure;
+use super::reading::Reader;
 use super::verify::read_trust;
 use crate::id::StatementId;
-use crate::record::{Store, StoreAt};
 use crate::replay::{json_escaped, terminal};
-use crate::verify::{Proof, ProveError, Shown, prove};
+use crate::verify::{Proof, ProveError, Shown, proved};
 
 /// Proves one statement, without the rest of the record
 ///
@@ -40,6 +40,9 @@ pub(super) struct Args {
     )]
     store: String,
 
+    #[command(flatten)]
+    reader: Reader,
+
     /// Writes the proof to a file, for you alone, instead of standard output
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     output: Option<PathBuf>,
@@ -56,7 +59,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 fn write(args: &Args) -> Result<(), Failure> {
     let failed = |error: ProveError| {
         let exit = match &error {
-            ProveError::Store(_) => Exit::Unreachable,
+            ProveError::Store(_) | ProveError::Read(_) => Exit::Unreachable,
             ProveError::Unknown(_) | ProveError::Differs { .. } | ProveError::Tree(_) => {
                 Exit::Refused
             }
@@ -64,9 +67,9 @@ fn write(args: &Args) -> Result<(), Failure> {
         let hint = error.hint();
         Failure::new(exit, error).hint(hint)
     };
-    let at = StoreAt::read(&args.store).map_err(|error| failed(error.into()))?;
-    let store = Store::open(&at).map_err(|error| failed(error.into()))?;
-    let (proof, unread) = prove(&store, args.statement).map_err(failed)?;
+    let readers = args.reader.readers();
+    let readers = readers.map_err(|error| Failure::new(Exit::Usage, error))?;
+    let (proof, unread) = proved(&args.store, readers, args.statement).map_err(failed)?;
     let text =
         serde_json::to_string_pretty(&proof).map_err(|error| Failure::new(Exit::Bug, error))?;
     put(args.output.as_deref(), &json_escaped(&text)).map_err(|error| {

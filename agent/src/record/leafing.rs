@@ -86,6 +86,19 @@ fn known(table: &Table, found: &Schema) -> Result<(), ArrowError> {
 pub(crate) fn rows_of(
     key: &Key,
     bytes: Bytes,
+    ring: &Arc<KeyRing>,
+    statement: &str,
+) -> Result<Vec<(u64, Vec<u8>)>, Unread> {
+    let opener = Opener::new(ring, &key.org);
+    let rows = opened_rows_of(key, bytes, &opener, statement);
+    opener.outcome()?;
+    Ok(rows?)
+}
+
+fn opened_rows_of(
+    key: &Key,
+    bytes: Bytes,
+    opener: &Opener,
     statement: &str,
 ) -> Result<Vec<(u64, Vec<u8>)>, ParquetError> {
     let table = Table::by_name(&key.table).ok_or_else(|| differs("table", &key.table))?;
@@ -93,7 +106,8 @@ pub(crate) fn rows_of(
     if table.position("statement_id").is_none() {
         return Ok(rows);
     }
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let options = opener.options(&bytes)?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
     known(table, reader.schema())?;
     for batch in reader.with_batch_size(PIECE_ROWS).build()? {
         let batch = batch.map_err(ParquetError::from)?;

@@ -1,5 +1,7 @@
 //! Makes a proof of one statement from a record.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,8 +21,8 @@ use crate::record::chain::note::Note;
 use crate::record::chain::read::{Believed, ReadChain};
 use crate::record::chain::tree::{Hash, inclusion, root};
 use crate::record::encryption::KeyRing;
-use crate::record::{Key, RecordError, hex, row, rows_of, sha256};
-use crate::replay::row_as_json;
+use crate::record::{Key, RecordError, Store, StoreAt, hex, row, rows_of, sha256};
+use crate::replay::{ReadError, Readers, row_as_json};
 
 /// How far clocks may be apart where a chain is left out that ended before a statement began.
 const CLOCKS_APART: TimeDelta = TimeDelta::days(1);
@@ -31,6 +33,9 @@ pub enum ProveError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] RecordError),
+    /// What is encrypted cannot be opened.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// No believed manifest lists a row of the statement.
     #[error("no row of statement `{0}` is in a chain of this store")]
     Unknown(String),
@@ -53,6 +58,7 @@ impl ProveError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.hint(),
+            Self::Read(_) => None,
             Self::Unknown(_) => Some("`icecore flush` has the host store what it holds"),
             Self::Differs { .. } | Self::Tree(_) => {
                 Some("`icecore verify --deep` tells all that differs")
@@ -65,8 +71,21 @@ impl ProveError {
 ///
 /// # Errors
 /// See [`ProveError`].
-pub(crate) fn prove(
+pub fn proved(
+    store: &str,
+    readers: Readers,
+    statement: StatementId,
+) -> Result<(Proof, u64), ProveError> {
+    let at = StoreAt::read(store)?;
+    let objects = Store::open(&at)?;
+    let ring = readers.ring(&at)?;
+    prove(&objects, &ring, statement)
+}
+
+/// Makes a proof; `ring` opens encrypted objects.
+pub(super) fn prove(
     objects: &dyn Objects,
+    ring: &Arc<KeyRing>,
     statement: StatementId,
 ) -> Result<(Proof, u64), ProveError> {
     let (layouts, _) = layout::sort(objects.list("")?);
@@ -77,6 +96,7 @@ pub(crate) fn prove(
         for (name, files) in &layout.chains {
             let of = Of {
                 objects,
+                ring,
                 org,
                 layout,
                 chain: name,
@@ -101,6 +121,7 @@ pub(crate) fn prove(
 /// A chain in which a statement is looked for.
 struct Of<'a> {
     objects: &'a dyn Objects,
+    ring: &'a Arc<KeyRing>,
     org: &'a str,
     layout: &'a Layout,
     chain: &'a str,
@@ -170,13 +191,9 @@ impl Of<'_> {
                 let Some(key) = Key::parse(&object.key) else {
                     continue;
                 };
-                if object.key_id.is_some() {
-                    *unread += 1;
-                    continue;
-                }
                 let bytes = self.objects.get(&object.key)?;
                 let is_own = hex(&sha256(&bytes)) == object.sha256;
-                let found = is_own.then(|| rows_of(&key, bytes, self.statement).ok());
+                let found = is_own.then(|| rows_of(&key, bytes, self.ring, self.statement).ok());
                 match found.flatten() {
                     Some(found) => rows.extend(found),
                     None => *unread += 1,
@@ -197,7 +214,7 @@ impl Of<'_> {
             listed: &self.files.listed,
             evidence: &self.layout.evidence,
             erased: &none,
-            ring: &KeyRing::empty(),
+            ring: self.ring,
             deep: Deep::Rows,
         };
         let mut leaves = Vec::new();

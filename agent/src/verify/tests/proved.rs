@@ -10,8 +10,12 @@ fn id(number: u8) -> StatementId {
     StatementId::from_bytes([number; 16])
 }
 
+fn made(store: &Memory, statement: StatementId) -> Result<(Proof, u64), ProveError> {
+    prove::prove(store, ring(), statement)
+}
+
 fn proof(store: &Memory, number: u8) -> Proof {
-    let (proof, unread) = prove(store, id(number)).unwrap();
+    let (proof, unread) = made(store, id(number)).unwrap();
     assert_eq!(unread, 0);
     proof
 }
@@ -41,7 +45,7 @@ fn a_statement_is_shown_without_the_rest() {
             assert!(!text.contains(&format!("select {other}")), "{other}");
         }
     }
-    let unknown = prove(&two.store, id(9)).unwrap_err();
+    let unknown = made(&two.store, id(9)).unwrap_err();
     assert!(matches!(unknown, ProveError::Unknown(_)), "{unknown}");
 }
 
@@ -53,7 +57,7 @@ fn a_proof_by_a_key_that_nobody_pins_proves_nothing() {
     let stranger = Forger::new().trust();
     assert_eq!(codes_of(&proof.check(Some(&stranger))), [Code::E10].into());
     let forged = Forger::new().sign(&two.store, &two.first, |_| {});
-    let forged = prove(&forged, id(THIRD)).unwrap().0;
+    let forged = made(&forged, id(THIRD)).unwrap().0;
     let trust = two.place.trust();
     assert_eq!(codes_of(&forged.check(Some(&trust))), [Code::E10].into());
 }
@@ -90,7 +94,7 @@ fn what_was_changed_in_a_proof_is_found() {
             &|chain| {
                 chain
                     .manifests
-                    .clone_from(&prove(&two.store, id(5)).unwrap().0.chains[0].manifests)
+                    .clone_from(&made(&two.store, id(5)).unwrap().0.chains[0].manifests)
             },
             Code::E20,
         ),
@@ -154,7 +158,7 @@ fn a_record_that_differs_proves_nothing() {
         .find(|key| key.contains("/t0/") && key.contains(&two.first));
     let object = object.unwrap().clone();
     two.store.0.get_mut(&object).unwrap()[100] ^= 1;
-    let outcome = prove(&two.store, id(1));
+    let outcome = made(&two.store, id(1));
     assert!(
         matches!(
             outcome,
