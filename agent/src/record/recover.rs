@@ -67,6 +67,9 @@ pub(super) fn recover(spool: &Spool) -> Result<Recovered, RecordError> {
     })
 }
 
+/// A row of a file: the kind of its frame, what it says, and its canonical bytes.
+pub(super) type ReadRow<'a> = (Kind, Entry, &'a [u8]);
+
 /// What a file of frames holds: its header, then its rows, read one by one.
 pub(super) struct Contents<'a> {
     pub(super) header: Header,
@@ -96,7 +99,7 @@ impl<'a> Contents<'a> {
     }
 
     /// Gives the next row, and says so if one cannot be read.
-    pub(super) fn next_row(&mut self) -> Result<Option<(Kind, Entry, &'a [u8])>, RecordError> {
+    pub(super) fn next_row(&mut self) -> Result<Option<ReadRow<'a>>, RecordError> {
         let Some(frame) = self.frames.next() else {
             return match self.frames.torn_bytes() {
                 0 => Ok(None),

@@ -45,9 +45,13 @@ impl Scrub {
             (Type::Json, Value::Text(text)) => self.clean_json(session, text),
             (Type::Text, Value::Text(text)) => self.clean_text(session, text),
             (Type::List(inner), Value::List(values)) => {
-                values.iter_mut().fold(false, |any, one| {
-                    self.clean_kind(session, inner, one) || any
-                })
+                let clean = |one: &mut Value| self.clean_kind(session, inner, one);
+                // Each is looked at, also after a find.
+                values
+                    .iter_mut()
+                    .filter_map(|one| clean(one).then_some(()))
+                    .count()
+                    > 0
             }
             (Type::Struct(columns), Value::Struct(values)) => {
                 let fields = columns.iter().zip(values);
@@ -86,9 +90,12 @@ impl Scrub {
         use serde_json::Value as Json;
         match document {
             Json::String(text) => self.clean_text(session, text),
-            Json::Array(all) => all
-                .iter_mut()
-                .fold(false, |any, one| self.clean_document(session, one) || any),
+            Json::Array(all) => {
+                all.iter_mut()
+                    .filter_map(|one| self.clean_document(session, one).then_some(()))
+                    .count()
+                    > 0
+            }
             Json::Object(all) => {
                 let mut any = false;
                 let members = std::mem::take(all).into_iter();

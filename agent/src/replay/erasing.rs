@@ -132,7 +132,6 @@ impl Archive {
     }
 
     /// Names the keys by which a session's content is encrypted, as far as the record tells.
-    #[must_use]
     pub fn keys_of_session(&self, session: SessionId) -> impl Fn(&KeyName) -> bool + use<> {
         let months: BTreeSet<(String, Month)> = self.places(&session.to_string()).months;
         move |key| match key.purpose {

@@ -58,7 +58,16 @@ pub(crate) fn redacted(text: &str, mark: impl Fn(&str, &str) -> String) -> Optio
         found.extend(spans(regex, text).map(|(start, end)| match detector {
             // Its end is open: a quote ends the text that it stands in.
             Detector::Snowflake => (start, unquoted(text, start, end), detector.name()),
-            _ => (start, end, detector.name()),
+            Detector::Email
+            | Detector::Phone
+            | Detector::Card
+            | Detector::Iban
+            | Detector::Person
+            | Detector::Ip
+            | Detector::Key
+            | Detector::Jwt
+            | Detector::Pem
+            | Detector::Minted => (start, end, detector.name()),
         }));
     }
     let Some(patterns) = PATTERNS.as_ref() else {

@@ -10,10 +10,10 @@ use super::vault::Told;
 
 /// Lists the holds in force. A hold is honoured whoever signed it; a release counts if the hold's own key signed it, or one
 /// that is trusted.
-pub fn in_force<'h>(
-    holds: &'h [Told<Hold>],
+pub fn in_force(
+    holds: &[Told<Hold>],
     is_trusted: impl Fn(&[u8; 32]) -> bool,
-) -> impl Iterator<Item = &'h Hold> {
+) -> impl Iterator<Item = &Hold> {
     holds
         .iter()
         .filter(|held| held.document.releases.is_none())

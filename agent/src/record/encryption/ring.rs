@@ -46,11 +46,14 @@ pub enum Closed {
 /// Reads a wrapped key of a key store, by its place there; none where it is not there.
 pub(crate) type Fetch = dyn Fn(&str) -> Result<Option<Bytes>, String> + Send + Sync;
 
+/// What came of each key that was asked for, by organisation and name.
+type Opened = BTreeMap<(String, KeyName), Result<Arc<DataKey>, Closed>>;
+
 /// Identities, a key store, and what was opened so far.
 pub(crate) struct KeyRing {
     identities: Vec<Identity>,
     fetch: Box<Fetch>,
-    opened: Mutex<BTreeMap<(String, KeyName), Result<Arc<DataKey>, Closed>>>,
+    opened: Mutex<Opened>,
 }
 
 impl KeyRing {
@@ -109,7 +112,7 @@ impl KeyRing {
             .collect()
     }
 
-    fn opened(&self) -> MutexGuard<'_, BTreeMap<(String, KeyName), Result<Arc<DataKey>, Closed>>> {
+    fn opened(&self) -> MutexGuard<'_, Opened> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

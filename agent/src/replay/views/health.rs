@@ -168,8 +168,8 @@ pub(super) static VIEWS: [View; 2] = [
                count(*) FILTER (WHERE integrity_flags & 4 <> 0) AS clock_steps, \
                count(*) FILTER (WHERE integrity_flags & 8 <> 0) AS redacted_rows FROM record_rows GROUP BY chain_id) r \
                LEFT JOIN (SELECT chain_id, min(ts) FILTER (WHERE event_code = 'CH001') AS opened_at, \
-               max(ts) FILTER (WHERE event_code = 'CH003') AS closed_at, \
-               any_value(detail) FILTER (WHERE event_code = 'CH001') AS genesis, \
+               max(ts) FILTER (WHERE event_code = 'CH003' AND integrity_flags & 1 = 0) AS closed_at, \
+               any_value(detail) FILTER (WHERE event_code = 'CH001' AND integrity_flags & 1 = 0) AS genesis, \
                count(*) FILTER (WHERE event_code = 'CH004') AS recoveries, \
                count(*) FILTER (WHERE event_code = 'GP001') AS gaps, \
                coalesce(sum(TRY_CAST(json_extract_string(detail, '$.lost_rows') AS BIGINT)) FILTER (WHERE event_code = 'GP001'), 0)::BIGINT AS lost_rows, \

@@ -263,7 +263,11 @@ impl Forger {
             manifest.checkpoint = note.to_string();
             let bytes = envelope::seal(&manifest, &self.key).unwrap();
             prev_sha256 = hex(&sha256(&bytes));
-            let key = format!("{folder}m-{:08}-{}.json", manifest.n, &prev_sha256[..16]);
+            let key = format!(
+                "{folder}m-{:08}-{}.json",
+                manifest.n,
+                prev_sha256.get(..16).unwrap()
+            );
             signed.0.insert(key, bytes);
         }
         signed

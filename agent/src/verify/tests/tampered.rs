@@ -12,7 +12,7 @@ pub(super) fn witness_of(two: &mut Two) -> NoteKey {
     let name = format!(
         "acme/v1/chains/{}/c-00000001-{}.note",
         two.first,
-        &hash[..16]
+        hash.get(..16).unwrap()
     );
     two.store.0.insert(name, bytes);
     key
@@ -195,7 +195,7 @@ fn what_is_added_or_put_elsewhere_is_found() {
         let key = format!(
             "acme/v1/chains/{}/c-00000002-{}.note",
             two.first,
-            &hash[..16]
+            hash.get(..16).unwrap()
         );
         two.store.0.insert(key, bytes);
     };
@@ -212,7 +212,7 @@ fn forks_and_forgeries_are_found() {
         let key = format!(
             "acme/v1/chains/{}/m-00000001-{}.json",
             two.first,
-            &hash[..16]
+            hash.get(..16).unwrap()
         );
         two.store.0.insert(key, bytes);
     };
