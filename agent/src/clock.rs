@@ -8,6 +8,9 @@ use chrono::{DateTime, Utc};
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
+    /// How far a test has moved the time of day, in seconds.
+    #[cfg(test)]
+    moved_s: Option<&'static std::sync::atomic::AtomicI64>,
 }
 
 impl Clock {
@@ -17,12 +20,28 @@ impl Clock {
     pub fn system() -> Self {
         Self {
             start: Instant::now(),
+            #[cfg(test)]
+            moved_s: None,
+        }
+    }
+
+    /// Makes a clock whose time of day a test can move, as an administrator or a time server can.
+    #[cfg(test)]
+    pub(crate) fn moved_by(seconds: &'static std::sync::atomic::AtomicI64) -> Self {
+        Self {
+            moved_s: Some(seconds),
+            ..Self::system()
         }
     }
 
     /// Tells the time of day, UTC.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
+        #[cfg(test)]
+        if let Some(seconds) = self.moved_s {
+            let seconds = seconds.load(std::sync::atomic::Ordering::SeqCst);
+            return Utc::now() + chrono::TimeDelta::seconds(seconds);
+        }
         Utc::now()
     }
 

@@ -9,6 +9,7 @@ mod quota;
 mod recovery;
 mod rows;
 mod scrub;
+mod time_of_day;
 
 use std::collections::BTreeMap;
 use std::fs;
