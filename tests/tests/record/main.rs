@@ -9,4 +9,6 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod private;
+#[cfg(test)]
 mod seal;
