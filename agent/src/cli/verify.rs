@@ -180,7 +180,14 @@ fn unreachable(error: ReadError) -> Failure {
     let (exit, hint) = match &error {
         ReadError::Store(RecordError::Setting { .. }) => (Exit::Usage, None),
         ReadError::Store(error) => (Exit::Unreachable, error.hint()),
-        _ => (Exit::Unreachable, None),
+        ReadError::Identity(_)
+        | ReadError::Refused(_)
+        | ReadError::Unknown(_)
+        | ReadError::Ambiguous { .. }
+        | ReadError::Step { .. }
+        | ReadError::There(_)
+        | ReadError::File { .. }
+        | ReadError::Write(_) => (Exit::Unreachable, None),
     };
     Failure::new(exit, error).hint(hint)
 }

@@ -212,6 +212,7 @@ impl Proof {
     }
 
     /// Checks that a row is in the tree, and is what it is said to be.
+    #[expect(clippy::result_large_err, reason = "a finding is the answer, once a row")]
     fn row(&self, chain: &ChainProof, told: &RowProof, said: &Disclosed) -> Result<Entry, Finding> {
         let place = (&*chain.chain, "proof");
         let differs = |code, expected: &str, found: &str| {
@@ -265,6 +266,7 @@ impl Proof {
 }
 
 /// Tells when a pinned witness signed the checkpoint.
+#[expect(clippy::result_large_err, reason = "a finding is the answer, once a proof")]
 fn witnessed(
     chain: &ChainProof,
     said: &Disclosed,
@@ -299,9 +301,11 @@ fn witnessed(
 
 /// Tells of texts that are not those that the statement's rows commit to.
 fn other_texts(rows: &[(&str, u64, Entry)]) -> Vec<Finding> {
-    let bytes = |entry: &Entry, column: &str| match entry.get(column) {
-        Cell::Bytes(bytes) => Some(bytes.clone()),
-        _ => None,
+    let bytes = |entry: &Entry, column: &str| {
+        let Cell::Bytes(bytes) = entry.get(column) else {
+            return None;
+        };
+        Some(bytes.clone())
     };
     let commits: Vec<Vec<u8>> = rows
         .iter()

@@ -190,7 +190,12 @@ fn told(added: Result<String, Refused>) -> Told {
     };
     let kind = match &refused {
         Refused::Size(_) => "text/x.tlog.size",
-        _ => "text/plain; charset=utf-8",
+        Refused::Form
+        | Refused::Untrusted
+        | Refused::Origin
+        | Refused::Root
+        | Refused::Proof
+        | Refused::Disk => "text/plain; charset=utf-8",
     };
     http::whole(status, kind, format!("{refused}\n").into())
 }

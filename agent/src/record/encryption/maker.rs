@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(put.borrow().len(), 3);
         let bytes = put.borrow()[&key.name().object("acme")].clone();
         let wrapped = WrappedKey::read("acme", key.name(), &bytes).unwrap();
-        let opened = wrapped.open(&[reader.clone()]).unwrap();
+        let opened = wrapped.open(std::slice::from_ref(&reader)).unwrap();
         assert_eq!(opened.bytes(), key.bytes());
 
         put.borrow_mut().clear();

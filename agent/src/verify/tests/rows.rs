@@ -81,7 +81,11 @@ fn another_row_in_a_signed_object_is_found() {
     let (_, bytes) = texts(&other.store());
     let (key, _) = texts(&store);
     let hash = hex(&sha256(&bytes));
-    let forged = format!("{}{}.parquet", &key[..key.len() - 24], &hash[..16]);
+    let forged = format!(
+        "{}{}.parquet",
+        key.get(..key.len() - 24).unwrap(),
+        hash.get(..16).unwrap()
+    );
     store.0.remove(&key);
     store.0.insert(forged.clone(), bytes.clone());
     let store = forger.sign(&store, &chain, |manifest| {
