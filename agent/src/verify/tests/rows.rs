@@ -6,6 +6,7 @@ use super::super::check as check_store;
 use super::*;
 use crate::policy::{Source, pack};
 use crate::record::chain::envelope::Signed;
+use crate::record::encryption::Identity;
 use crate::record::{Enforcement, MaskedColumn, Phase, SessionRow};
 use crate::replay::Readers;
 
@@ -141,7 +142,7 @@ fn a_tree_is_checked_without_the_content_that_was_erased() {
             checked.rows_by_leaf,
         )
     };
-    assert_eq!(told(&store), (BTreeSet::new(), 2, 0, 2));
+    assert_eq!(told(&store), (BTreeSet::new(), 0, 0, 0));
     store.0.retain(|key, _| !key.contains("/t1/"));
     assert_eq!(told(&store).0, [Code::E40].into());
     let erasure = |key: &SigningKey| {
@@ -267,4 +268,30 @@ fn a_decision_that_the_kept_policies_do_not_give_is_found() {
     assert_eq!((codes, checked.decisions_again), (BTreeSet::new(), 1));
     let (codes, checked) = judged_again("@id(\"no\") forbid (principal, action, resource);");
     assert_eq!((codes, checked.decisions_again), ([Code::E80].into(), 0));
+}
+
+#[test]
+fn rows_that_nobody_opens_count_by_their_leaves_and_are_read_by_their_reader() {
+    let reader = Identity::random().unwrap();
+    let mut place = Place::new();
+    place.settings.recipients = vec![reader.recipient()];
+    place.record(vec![statement(1)]);
+    let trust = place.trust();
+    let asked = asked(Some(&trust), Deep::Rows);
+    let checked = |identities| {
+        let readers = Readers {
+            identities,
+            key_store: None,
+        };
+        let report = check_store(&place.settings.store.to_string(), readers, &asked).unwrap();
+        assert!(report.is_clean(), "{:?}", report.findings);
+        let checked = report.checked;
+        (
+            checked.encrypted_objects,
+            checked.rows_by_leaf,
+            checked.texts,
+        )
+    };
+    assert_eq!(checked(Vec::new()), (1, 1, 0));
+    assert_eq!(checked(vec![reader]), (0, 0, 1));
 }
