@@ -90,6 +90,7 @@ fn settings(folder: &Path) -> Result<Settings> {
         store: StoreAt::read(&format!("file://{}/store", folder.display()))?,
         spool_max_bytes: 64 << 30,
         seal_interval: Duration::from_secs(3600),
+        limits: icecore::config::RecordLimits::default(),
         heartbeat: Duration::from_secs(3600),
         result_rows: icecore::config::ResultRows::None,
         recipients: Vec::new(),

@@ -28,7 +28,6 @@ pub(crate) fn settings(state_dir: &Path, store: &Path) -> Settings {
         store: StoreAt::read(&format!("file://{}", store.display())).unwrap(),
         spool_max_bytes: 1 << 30,
         limits: RecordLimits::default(),
-        heartbeat: Duration::from_secs(3600),
         result_rows: icecore::config::ResultRows::None,
         recipients: Vec::new(),
         key_store: None,
