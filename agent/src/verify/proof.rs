@@ -212,7 +212,10 @@ impl Proof {
     }
 
     /// Checks that a row is in the tree, and is what it is said to be.
-    #[expect(clippy::result_large_err, reason = "a finding is the answer, once a row")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "a finding is the answer, once a row"
+    )]
     fn row(&self, chain: &ChainProof, told: &RowProof, said: &Disclosed) -> Result<Entry, Finding> {
         let place = (&*chain.chain, "proof");
         let differs = |code, expected: &str, found: &str| {
@@ -266,7 +269,10 @@ impl Proof {
 }
 
 /// Tells when a pinned witness signed the checkpoint.
-#[expect(clippy::result_large_err, reason = "a finding is the answer, once a proof")]
+#[expect(
+    clippy::result_large_err,
+    reason = "a finding is the answer, once a proof"
+)]
 fn witnessed(
     chain: &ChainProof,
     said: &Disclosed,
