@@ -134,6 +134,7 @@ dir = {policies}
 mode = "{record_mode}"
 store = "file://{store}"
 spool_max = "{spool_max}"
+session_spool_max = "{spool_max}"
 seal_interval = "1h"
 "#,
             run = quoted(&self.run_dir()),

@@ -212,7 +212,7 @@ fn readers_say_when_a_store_is_empty_or_is_none() -> Result<()> {
         assert_eq!(told, format!("no session is recorded in `{store}` yet\n"));
     }
     for command in [&["sessions"][..], &["replay", "0"], &["duckdb"]] {
-        let output = world.icecore(&[command, &["--store", "s3://bucket"]].concat())?;
+        let output = world.icecore(&[command, &["--store", "ftp://bucket"]].concat())?;
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(
