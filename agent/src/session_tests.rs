@@ -49,6 +49,7 @@ fn stages(folder: &std::path::Path) -> Stages {
         spool_max_bytes: 1 << 20,
         limits: crate::config::RecordLimits::default(),
         seal_interval: Duration::from_secs(3600),
+        witness: None,
         heartbeat: Duration::from_secs(3600),
         result_rows: crate::config::ResultRows::None,
         recipients: Vec::new(),

@@ -291,6 +291,8 @@ pub struct Record {
     pub limits: RecordLimits,
     /// How often frames are sealed to Parquet.
     pub seal_interval: Duration,
+    /// Where a witness listens that signs how far the record has come.
+    pub witness: Option<String>,
     /// How often the record is signed, also where nothing was recorded.
     pub heartbeat: Duration,
     /// How many of a result's rows are kept where no policy says it.

@@ -236,6 +236,11 @@ fn record(mut section: Section<'_>) -> Record {
         store: url,
         seal_interval: duration(&mut section, "seal_interval", 300, 1..=86_400),
         heartbeat: duration(&mut section, "heartbeat", 60, 5..=3_600),
+        witness: section.optional("witness", WITNESS, |value| {
+            let url = value.as_str()?;
+            let is_web = url.starts_with("https://") || url.starts_with("http://127.0.0.1:");
+            is_web.then(|| url.to_owned())
+        }),
         result_rows: section
             .optional("result_rows", ResultRows::EXPECTED, |value| {
                 ResultRows::read(value.as_str()?)
@@ -281,6 +286,8 @@ fn record_limits(section: &mut Section<'_>, spool_max_bytes: u64) -> RecordLimit
     }
     limits
 }
+
+const WITNESS: &str = "a URL such as \"https://witness.acme.example\", or \"http://127.0.0.1:PORT\" for one on this host";
 
 fn recipients(mut section: Section<'_>) -> Vec<Recipient> {
     let read = |value: &Value| Recipient::read(value.as_str()?);

@@ -27,7 +27,7 @@ use crate::connection::tls;
 use crate::execution::{Catalogues, Chunks, OpenStages, Registry, Usages};
 use crate::mask::HashKeys;
 use crate::policy::{Bundle, InForce};
-use crate::record::{RecordError, Recorder, Settings, StoreAt, load_key};
+use crate::record::{RecordError, Recorder, Settings, StoreAt, Witness, load_key};
 use crate::session::Stages;
 use crate::upstream::{
     Account, CredentialError, Resolver, StoreError, UpstreamSettings, key_store_of, store_of,
@@ -85,6 +85,10 @@ pub(super) fn start(
     let web = web::Client::new(Arc::clone(&trusted));
     let store = store_of(&config.record, &web)?;
     let key_store = key_store_of(&config.record, &web)?;
+    let witness = config.record.witness.clone().map(|url| Witness {
+        url,
+        web: web.clone(),
+    });
     let accounts: Result<Vec<_>, StartError> = config
         .accounts
         .iter()
@@ -109,7 +113,7 @@ pub(super) fn start(
     let hash_keys = HashKeys::new(load_key(&config.daemon.state_dir.join("mask.key"))?);
     let claimant = Claimant::new(host_id.clone(), &seal_key, store.clone());
     let recorder = Recorder::open(
-        &settings(&config, &bundle, host_id, (store, key_store)),
+        &settings(&config, &bundle, host_id, (store, key_store), witness),
         clock,
     )?;
     let mode = config.daemon.mode;
@@ -182,6 +186,7 @@ fn settings(
     bundle: &Bundle,
     host_id: String,
     (store, key_store): (StoreAt, Option<StoreAt>),
+    witness: Option<Witness>,
 ) -> Settings {
     let object: String = object_digest()
         .iter()
@@ -197,6 +202,7 @@ fn settings(
         limits: config.record.limits,
         seal_interval: config.record.seal_interval,
         heartbeat: config.record.heartbeat,
+        witness,
         result_rows: config.record.result_rows,
         recipients: config.record.recipients.clone(),
         key_store,

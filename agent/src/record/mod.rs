@@ -33,6 +33,7 @@ mod wal;
 mod spool;
 mod recover;
 mod seal;
+mod witnessing;
 mod leaves;
 mod evidence;
 mod object;
@@ -81,6 +82,6 @@ pub use event::{
 };
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};
-pub use settings::{Recipient, RecordLimits, RecordMode, Settings};
+pub use settings::{Recipient, RecordLimits, RecordMode, Settings, Witness};
 pub use standing::Standing;
 pub use store::{ProbeError, ReadingSecret, StoreAt, StoreSecret};

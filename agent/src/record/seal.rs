@@ -29,6 +29,7 @@ use super::rows::RowsKey;
 use super::schema::{Table, Tier};
 use super::spool::Segment;
 use super::wal;
+use super::witnessing::Witnessing;
 use crate::clock::Clock;
 
 /// What sealing needs beside the segment.
@@ -39,6 +40,8 @@ pub(super) struct Sealing<'a> {
     pub(super) keys: &'a Keys,
     /// Documents that came to be used.
     pub(super) evidence: &'a Evidence,
+    /// Who is told of what is signed.
+    pub(super) witnessing: Option<&'a mut Witnessing>,
     /// Bytes that wait in the spool.
     pub(super) spool_backlog: u64,
     pub(super) clock: Clock,
@@ -130,13 +133,17 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
         }
     }
     let evidence = content.evidence.clone();
-    content.leaves = made.leaves;
+    content.leaves = made.leaves.clone();
     fault::at(Step::SealBeforeManifest);
     let drafted = with.writer.draft(content, with.clock.now())?;
     put(&drafted.key, &drafted.bytes)?;
     let reached = drafted.reached(with.writer.chain());
     fault::at(Step::SealBeforeRename);
     fs::rename(&sealing, &sealed).map_err(disk::failed("rename", &sealing))?;
+    if let Some(witnessing) = &mut with.witnessing {
+        let folder = with.writer.folder();
+        witnessing.take(&folder, drafted.n, &made.leaves, &drafted.note);
+    }
     with.writer.accept(drafted);
     fault::at(Step::SealAfterRename);
     disk::sync_dir(&segment.folder).map_err(disk::failed("sync", &segment.folder))?;

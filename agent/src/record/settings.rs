@@ -9,6 +9,15 @@ pub use crate::config::{Recipient, RecordLimits, RecordMode};
 
 use super::store::StoreAt;
 
+/// Who signs how far the chain has come.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// Where it listens.
+    pub url: String,
+    /// What asks it.
+    pub web: crate::web::Client,
+}
+
 /// What the recorder must know before it opens.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -28,6 +37,8 @@ pub struct Settings {
     pub limits: RecordLimits,
     /// Longest time that rows wait in the spool before they are sealed.
     pub seal_interval: Duration,
+    /// Who signs how far the chain has come, if anyone.
+    pub witness: Option<Witness>,
     /// How often a chain signs a manifest, also where nothing was recorded.
     pub heartbeat: Duration,
     /// How many of a result's rows are kept where no policy says it.

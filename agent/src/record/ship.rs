@@ -22,6 +22,7 @@ use super::seal::{self, Sealing};
 use super::settings::Settings;
 use super::spool::{Segment, Spool};
 use super::store::{Store, StoreAt};
+use super::witnessing::Witnessing;
 use crate::clock::Clock;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -51,6 +52,7 @@ pub(super) struct Shipper {
     clock: Clock,
     health: Arc<Health>,
     quotas: Arc<Quotas>,
+    witnessing: Option<Witnessing>,
     unsealed: VecDeque<Segment>,
     backlog: VecDeque<Segment>,
     waiting: Vec<Answer<()>>,
@@ -79,6 +81,7 @@ impl Shipper {
             clock,
             health,
             quotas,
+            witnessing: None,
             unsealed: VecDeque::new(),
             backlog: VecDeque::new(),
             waiting: Vec::new(),
@@ -128,6 +131,9 @@ impl Shipper {
             }
             self.backlog.pop_front();
         }
+        if outcome.is_ok() {
+            outcome = self.have_witnessed();
+        }
         match &outcome {
             Ok(()) => {
                 if self.retry.take().is_some() {
@@ -163,6 +169,21 @@ impl Shipper {
         self.retry = Some(next.min(LAST_RETRY));
     }
 
+    /// Says who signs how far the chain has come.
+    pub(super) fn witnessed_by(mut self, witnessing: Option<Witnessing>) -> Self {
+        self.witnessing = witnessing;
+        self
+    }
+
+    /// Asks the witness about what the store has.
+    fn have_witnessed(&mut self) -> Result<(), RecordError> {
+        let asked = self.witnessing.as_mut().and_then(Witnessing::ask);
+        match (asked, &self.store) {
+            (Some((key, bytes)), Some(store)) => store.put(&key, bytes.to_vec()),
+            (Some(_), None) | (None, _) => Ok(()),
+        }
+    }
+
     /// Seals and signs whatever is not yet, also while the store cannot be reached.
     fn seal_all(&mut self) -> Result<(), RecordError> {
         while let Some(segment) = self.unsealed.front().cloned() {
@@ -172,6 +193,7 @@ impl Shipper {
                     writer: &mut self.writer,
                     keys: &self.keys,
                     evidence: &self.evidence,
+                    witnessing: self.witnessing.as_mut(),
                     spool_backlog: self.used_bytes.load(Ordering::Relaxed),
                     clock: self.clock,
                 },

@@ -68,6 +68,7 @@ fn judged(policies: &str, principal: &str, told: &[Told]) -> Vec<String> {
         spool_max_bytes: 1 << 30,
         limits: crate::config::RecordLimits::default(),
         seal_interval: Duration::from_secs(3600),
+        witness: None,
         heartbeat: Duration::from_secs(3600),
         result_rows: crate::config::ResultRows::None,
         recipients: Vec::new(),

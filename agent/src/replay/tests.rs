@@ -37,6 +37,7 @@ pub(super) fn settings(dir: &TempDir) -> Settings {
         spool_max_bytes: 1 << 30,
         limits: crate::config::RecordLimits::default(),
         seal_interval: Duration::from_secs(3600),
+        witness: None,
         heartbeat: Duration::from_secs(3600),
         result_rows: crate::config::ResultRows::None,
         recipients: Vec::new(),

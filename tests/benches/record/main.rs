@@ -129,6 +129,7 @@ fn settings(folder: &Path) -> Result<Settings> {
             max_unacked_age: None,
         },
         seal_interval: Duration::from_secs(300),
+        witness: None,
         heartbeat: Duration::from_secs(60),
         result_rows: ResultRows::None,
         recipients: Vec::new(),

@@ -91,6 +91,7 @@ fn settings(folder: &Path) -> Result<Settings> {
         spool_max_bytes: 64 << 30,
         seal_interval: Duration::from_secs(3600),
         limits: icecore::config::RecordLimits::default(),
+        witness: None,
         heartbeat: Duration::from_secs(3600),
         result_rows: icecore::config::ResultRows::None,
         recipients: Vec::new(),

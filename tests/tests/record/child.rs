@@ -33,6 +33,7 @@ pub(crate) fn settings(state_dir: &Path, store: &Path) -> Settings {
         key_store: None,
         scan_secrets: true,
         seal_interval: Duration::from_millis(40),
+        witness: None,
         heartbeat: Duration::from_secs(60),
         config_sha256: [1; 32],
         policy_bundle_sha256: [2; 32],

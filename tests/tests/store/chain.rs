@@ -55,6 +55,7 @@ impl Writer {
             spool_max_bytes: 1 << 30,
             result_rows: ResultRows::None,
             seal_interval: Duration::from_secs(3600),
+            witness: None,
             heartbeat: Duration::from_secs(3600),
             limits: icecore::config::RecordLimits::default(),
             recipients: Vec::new(),

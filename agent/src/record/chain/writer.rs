@@ -71,6 +71,7 @@ pub(in crate::record) struct Drafted {
     pub(in crate::record) key: String,
     pub(in crate::record) bytes: Vec<u8>,
     pub(in crate::record) n: u64,
+    pub(in crate::record) note: String,
     next_key: Option<SigningKey>,
     tree: Tree,
     created_at: DateTime<Utc>,
@@ -143,6 +144,11 @@ impl ChainWriter {
         &self.about
     }
 
+    /// Names the chain's folder of documents in the store.
+    pub(in crate::record) fn folder(&self) -> String {
+        format!("{}/v1/chains/{}", self.about.org, self.about.chain)
+    }
+
     /// Gives the genesis' key in the store.
     pub(in crate::record) fn genesis_key(&self) -> String {
         format!(
@@ -211,6 +217,7 @@ impl ChainWriter {
             key: format!("{org}/v1/chains/{chain}/m-{:08}-{hash}.json", self.next_n),
             bytes,
             n: self.next_n,
+            note: manifest.checkpoint,
             next_key,
             tree,
             created_at: now,

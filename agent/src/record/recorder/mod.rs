@@ -40,6 +40,7 @@ use super::settings::{RecordMode, Settings};
 use super::ship::{Order, Shipper};
 use super::spool::Spool;
 use super::standing::Standing;
+use super::witnessing::Witnessing;
 use crate::clock::Clock;
 
 /// Says that rows are recorded as the mode promises; only the recorder makes it.
@@ -152,7 +153,8 @@ impl Recorder {
             Arc::clone(&evidence),
             clock,
             (Arc::clone(&health), Arc::clone(&quotas)),
-        );
+        )
+        .witnessed_by(settings.witness.clone().map(Witnessing::new).transpose()?);
         let threads = vec![
             spawn("record-ship", move || shipper.run(&received))?,
             spawn("record", move || journal.run(&taken))?,

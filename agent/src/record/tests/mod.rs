@@ -8,6 +8,7 @@ mod outage;
 mod quota;
 mod recovery;
 mod rows;
+mod witness;
 mod scrub;
 mod time_of_day;
 
@@ -46,6 +47,7 @@ impl Place {
             spool_max_bytes: 1 << 30,
             limits: RecordLimits::default(),
             seal_interval: Duration::from_secs(3600),
+            witness: None,
             heartbeat: Duration::from_secs(3600),
             result_rows: crate::config::ResultRows::None,
             recipients: Vec::new(),

@@ -68,6 +68,7 @@ impl Place {
             spool_max_bytes: 1 << 30,
             seal_interval: Duration::from_secs(3600),
             limits: crate::config::RecordLimits::default(),
+            witness: None,
             heartbeat: Duration::from_secs(3600),
             result_rows: crate::config::ResultRows::None,
             recipients: Vec::new(),
