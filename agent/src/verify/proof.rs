@@ -27,7 +27,7 @@ const REDACTED: i64 = 8;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
-    /// See [`FORMAT_VERSION`].
+    /// The version of the form of proofs.
     pub format_version: u32,
     /// The statement.
     pub statement_id: String,

@@ -444,12 +444,8 @@ tell('after', **ask(paths[0]))
     }
     let meanwhile = driver.expect("meanwhile")?;
     assert_eq!(meanwhile["status"], 503, "{meanwhile}");
-    assert!(
-        meanwhile["text"]
-            .to_string()
-            .contains("nothing can be recorded"),
-        "{meanwhile}"
-    );
+    let text = meanwhile["text"].to_string();
+    assert!(text.contains("nothing can be recorded"), "{meanwhile}");
     // What is kept free for results under way was filled by them.
     let begun = begun + usize::try_from(meanwhile["asked"].as_u64().unwrap_or(0))?;
     assert_eq!(chunks()?, begun, "storage was asked");

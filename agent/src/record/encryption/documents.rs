@@ -24,7 +24,7 @@ pub struct By {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Erasure {
-    /// See [`VERSION`].
+    /// The version of the form of these documents.
     pub v: u32,
     /// Organisation whose record it is.
     pub org: String,
@@ -74,7 +74,7 @@ impl std::fmt::Display for Scope {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
-    /// See [`VERSION`].
+    /// The version of the form of these documents.
     pub v: u32,
     /// Organisation whose record it is.
     pub org: String,
@@ -100,7 +100,7 @@ impl Signed for Hold {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Access {
-    /// See [`VERSION`].
+    /// The version of the form of these documents.
     pub v: u32,
     /// Organisation whose record it is.
     pub org: String,
