@@ -118,6 +118,8 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     );
     indented(out, &replayed.stdout)?;
 
+    verified(&world, &store, out)?;
+
     heading(out, "The record, as an analyst reads it")?;
     writeln!(
         out,
@@ -200,5 +202,28 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
             fs::copy(entry.path(), &target)?;
         }
     }
+    Ok(())
+}
+
+/// Pins this host's key and has the record verified by it.
+fn verified(world: &World, store: &str, out: &mut impl Write) -> Result<()> {
+    heading(out, "The record, verified")?;
+    writeln!(
+        out,
+        "$ icecore enroll --pin > trust.toml; icecore verify --trust trust.toml --deep\n"
+    )?;
+    let config = world.config_file();
+    let pinned = world.icecore(&["enroll", "--pin", "--config", &config.to_string_lossy()])?;
+    let trust = world.path("trust.toml");
+    fs::write(&trust, &pinned.stdout)?;
+    let trust = trust.to_string_lossy();
+    let verified = world.icecore(&["verify", "--trust", &trust, "--deep", "--store", store])?;
+    indented(out, &verified.stdout)?;
+    indented(out, &verified.stderr)?;
+    ensure!(
+        verified.status.success(),
+        "icecore verify ended with {}",
+        verified.status
+    );
     Ok(())
 }
