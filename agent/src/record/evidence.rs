@@ -60,13 +60,11 @@ impl Evidence {
         Ok(waiting)
     }
 
-    /// Says that a manifest names documents.
-    pub(super) fn sealed(&self, names: &[Hex]) {
-        for name in names {
-            // One that stays is named twice, which does no harm.
-            drop(fs::remove_file(self.folder.join(name)));
-        }
-        self.lock().extend(names.iter().cloned());
+    /// Says that a manifest names a document.
+    pub(super) fn sealed(&self, sha256: &str) {
+        // One that stays is named twice, which does no harm.
+        drop(fs::remove_file(self.folder.join(sha256)));
+        self.lock().insert(sha256.to_owned());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<Hex>> {

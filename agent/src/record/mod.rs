@@ -34,6 +34,7 @@ mod spool;
 mod recover;
 mod seal;
 mod witnessing;
+mod witnessed;
 mod leaves;
 mod evidence;
 mod object;

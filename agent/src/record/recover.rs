@@ -9,9 +9,7 @@ use tracing::warn;
 
 use super::body::{Body, RECOVERED};
 use super::cbor;
-use super::chain::documents::{Before, BeforeManifest, Manifest};
-use super::chain::envelope;
-use super::digest::{hex, sha256};
+use super::chain::documents::Before;
 use super::disk;
 use super::entry::Entry;
 use super::error::RecordError;
@@ -201,34 +199,12 @@ pub(super) fn before(spool: &Spool, recovered: &Recovered) -> Option<Before> {
     let remembered = spool.last_chain()?;
     let of_chain = |segment: &&Segment| segment.chain == remembered.chain;
     let last = recovered.sealed.iter().rfind(of_chain);
-    let reached = last.and_then(|segment| reached(segment).ok().flatten());
+    let reached = last.and_then(|segment| seal::reached(segment).ok().flatten());
     let n = |before: &Before| before.manifest.as_ref().map(|manifest| manifest.n);
     Some(match reached {
         Some(reached) if n(&reached) > n(&remembered) => reached,
         Some(_) | None => remembered,
     })
-}
-
-fn reached(segment: &Segment) -> io::Result<Option<Before>> {
-    for (file, key) in seal::objects(segment).map_err(io::Error::other)? {
-        if key.contains("/m-") && key.ends_with(".json") {
-            let bytes = fs::read(file)?;
-            let sealed = envelope::open::<Manifest>(&bytes).map_err(io::Error::other)?;
-            let Manifest {
-                n, tree_size, root, ..
-            } = sealed.claimed();
-            return Ok(Some(Before {
-                chain: segment.chain.clone(),
-                manifest: Some(BeforeManifest {
-                    n: *n,
-                    sha256: hex(&sha256(&bytes)),
-                    tree_size: *tree_size,
-                    root: root.clone(),
-                }),
-            }));
-        }
-    }
-    Ok(None)
 }
 
 #[derive(Debug, Default)]

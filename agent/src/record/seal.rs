@@ -6,12 +6,14 @@ use std::collections::btree_map::Entry as Slot;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, NaiveDate};
 use parquet::errors::ParquetError;
 use tracing::warn;
 
-use super::chain::documents::Listed;
+use super::chain::documents::{Before, BeforeManifest, Listed, Manifest};
+use super::chain::envelope;
 use super::chain::tree::{self, Hash};
 use super::chain::{ChainWriter, Content};
 use super::digest::{hex, sha256};
@@ -27,7 +29,7 @@ use super::object::{Key, Object};
 use super::recover::{Contents, is_end, stored_rows};
 use super::rows::RowsKey;
 use super::schema::{Table, Tier};
-use super::spool::Segment;
+use super::spool::{Segment, Spool};
 use super::wal;
 use super::witnessing::Witnessing;
 use crate::clock::Clock;
@@ -42,19 +44,17 @@ pub(super) struct Sealing<'a> {
     pub(super) evidence: &'a Evidence,
     /// Who is told of what is signed.
     pub(super) witnessing: Option<&'a mut Witnessing>,
-    /// Bytes that wait in the spool.
-    pub(super) spool_backlog: u64,
+    /// Counts the bytes that wait in the spool.
+    pub(super) used_bytes: &'a AtomicU64,
     pub(super) clock: Clock,
 }
 
-/// Makes a segment's objects and their manifest beside its frames, all or none, and tells how many bytes they have.
+/// Makes a segment's objects and their manifest beside its frames, all or none, and counts their bytes.
 ///
 /// Objects that are there already are left as they are: they may be stored under their hash.
-pub(super) fn seal(segment: &Segment, with: &mut Sealing<'_>) -> Result<u64, RecordError> {
-    let sealed = segment.sealed();
-    if sealed.is_dir() {
-        disk::sync_dir(&segment.folder).map_err(disk::failed("sync", &segment.folder))?;
-        return Ok(0);
+pub(super) fn seal(segment: &Segment, with: &mut Sealing<'_>) -> Result<(), RecordError> {
+    if segment.sealed().is_dir() {
+        return finish(segment, with);
     }
     if segment.chain != with.writer.chain() || segment.number != with.writer.next_n() {
         return Err(RecordError::Unsigned {
@@ -76,12 +76,12 @@ pub(super) fn seal(segment: &Segment, with: &mut Sealing<'_>) -> Result<u64, Rec
         Some(contents) => made(contents, &path, with.keys)?,
         None => Made::default(),
     };
-    let sealed_bytes = write(segment, made, with)?;
-    Ok(sealed_bytes)
+    write(segment, &made, with)?;
+    finish(segment, with)
 }
 
 /// Writes what was made, signs it, and gives it its name.
-fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, RecordError> {
+fn write(segment: &Segment, made: &Made, with: &mut Sealing<'_>) -> Result<(), RecordError> {
     let (sealing, sealed) = (segment.sealing(), segment.sealed());
     fault::at(Step::SealBeforeObjects);
     let mut sealed_bytes = 0;
@@ -92,7 +92,8 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
     };
     let mut content = Content {
         is_end: made.is_end,
-        spool_backlog: with.spool_backlog,
+        spool_backlog: with.used_bytes.load(Ordering::Relaxed),
+        leaves: &made.leaves,
         ..Content::default()
     };
     for (key, rows, bytes) in &made.objects {
@@ -104,7 +105,7 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
         content.objects.push(listed(key, *rows, bytes, key_id));
         fault::at(Step::SealBetweenObjects);
     }
-    if let Some((key, entry, bytes)) = leaves::object(with.writer.about(), segment.number, &made) {
+    if let Some((key, entry, bytes)) = leaves::object(with.writer.about(), segment.number, made) {
         put(&key, &bytes)?;
         content.objects.push(entry);
     }
@@ -132,30 +133,67 @@ fn write(segment: &Segment, made: Made, with: &mut Sealing<'_>) -> Result<u64, R
             content.evidence.push(sha256);
         }
     }
-    let evidence = content.evidence.clone();
-    content.leaves = made.leaves.clone();
     fault::at(Step::SealBeforeManifest);
     let drafted = with.writer.draft(content, with.clock.now())?;
     put(&drafted.key, &drafted.bytes)?;
-    let reached = drafted.reached(with.writer.chain());
     fault::at(Step::SealBeforeRename);
     fs::rename(&sealing, &sealed).map_err(disk::failed("rename", &sealing))?;
+    Spool::count(with.used_bytes, sealed_bytes, 0);
     if let Some(witnessing) = &mut with.witnessing {
-        let folder = with.writer.folder();
-        witnessing.take(&folder, drafted.n, &made.leaves, &drafted.note);
+        witnessing.take(drafted.n, &made.leaves, &drafted.note);
     }
     with.writer.accept(drafted);
     fault::at(Step::SealAfterRename);
+    Ok(())
+}
+
+/// Makes what is sealed durable, and lets go of what came into it. Done again where it broke off.
+fn finish(segment: &Segment, with: &Sealing<'_>) -> Result<(), RecordError> {
     disk::sync_dir(&segment.folder).map_err(disk::failed("sync", &segment.folder))?;
-    fault::at(Step::SealBeforeRemember);
-    segment.remember(&reached)?;
-    fault::at(Step::SealAfterRemember);
-    for (key, _) in &made.rows {
-        // One that stays is removed at the next start: what is sealed tells of it.
-        drop(fs::remove_file(segment.folder.join(key.spooled())));
+    if segment.chain != with.writer.chain() {
+        // Its rows and documents were tidied up when this process began, and it is not the chain that is remembered.
+        return Ok(());
     }
-    with.evidence.sealed(&evidence);
-    Ok(sealed_bytes)
+    fault::at(Step::SealBeforeRemember);
+    if let Some(reached) = reached(segment)? {
+        segment.remember(&reached)?;
+    }
+    fault::at(Step::SealAfterRemember);
+    for (_, key) in objects(segment)? {
+        if let Some(rows) = RowsKey::parse(&key) {
+            // One that stays is removed at the next start: what is sealed tells of it.
+            drop(fs::remove_file(segment.folder.join(rows.spooled())));
+        } else if let Some((_, sha256)) = key.split_once("/v1/evidence/") {
+            with.evidence.sealed(sha256);
+        }
+    }
+    Ok(())
+}
+
+/// Tells how far the chain has come with a sealed segment, by its manifest.
+pub(super) fn reached(segment: &Segment) -> Result<Option<Before>, RecordError> {
+    for (file, key) in objects(segment)? {
+        if !(key.contains("/m-") && key.ends_with(".json")) {
+            continue;
+        }
+        let bytes = fs::read(&file).map_err(disk::failed("read", &file))?;
+        let opened = envelope::open::<Manifest>(&bytes);
+        let sealed = opened.map_err(|error| RecordError::Unreadable {
+            path: file.clone(),
+            cause: error.to_string(),
+        })?;
+        let manifest = sealed.claimed();
+        return Ok(Some(Before {
+            chain: segment.chain.clone(),
+            manifest: Some(BeforeManifest {
+                n: manifest.n,
+                sha256: hex(&sha256(&bytes)),
+                tree_size: manifest.tree_size,
+                root: manifest.root.clone(),
+            }),
+        }));
+    }
+    Ok(None)
 }
 
 fn listed(key: &Key, rows: u64, bytes: &[u8], key_id: Option<String>) -> Listed {

@@ -131,8 +131,10 @@ impl Shipper {
             }
             self.backlog.pop_front();
         }
-        if outcome.is_ok() {
-            outcome = self.have_witnessed();
+        if outcome.is_ok()
+            && let Some(witnessing) = &mut self.witnessing
+        {
+            witnessing.stored();
         }
         match &outcome {
             Ok(()) => {
@@ -175,30 +177,20 @@ impl Shipper {
         self
     }
 
-    /// Asks the witness about what the store has.
-    fn have_witnessed(&mut self) -> Result<(), RecordError> {
-        let asked = self.witnessing.as_mut().and_then(Witnessing::ask);
-        match (asked, &self.store) {
-            (Some((key, bytes)), Some(store)) => store.put(&key, bytes.to_vec()),
-            (Some(_), None) | (None, _) => Ok(()),
-        }
-    }
-
     /// Seals and signs whatever is not yet, also while the store cannot be reached.
     fn seal_all(&mut self) -> Result<(), RecordError> {
         while let Some(segment) = self.unsealed.front().cloned() {
-            let sealed_bytes = seal::seal(
+            seal::seal(
                 &segment,
                 &mut Sealing {
                     writer: &mut self.writer,
                     keys: &self.keys,
                     evidence: &self.evidence,
                     witnessing: self.witnessing.as_mut(),
-                    spool_backlog: self.used_bytes.load(Ordering::Relaxed),
+                    used_bytes: &self.used_bytes,
                     clock: self.clock,
                 },
             )?;
-            Spool::count(&self.used_bytes, sealed_bytes, 0);
             let manifests = self.writer.next_n();
             self.health.manifests.store(manifests, Ordering::Relaxed);
             self.unsealed.pop_front();

@@ -4,6 +4,7 @@
 //! <state_dir>/spool/lock                 held by the process that records
 //! <state_dir>/spool/last-chain           the chain that was begun last, and its last manifest (JSON)
 //! <state_dir>/spool/evidence/<sha256>    documents that no manifest names yet
+//! <state_dir>/spool/witnessed/<name>     checkpoints that a witness signed, until the store has them
 //! <state_dir>/spool/kept-rows/<session>  whose rows are kept, for the next process
 //! <state_dir>/spool/<chain>/genesis.json the chain's first document, until its first segment is sealed
 //! <state_dir>/spool/<chain>/<n>.wal      frames

@@ -9,7 +9,8 @@ use super::super::{Listening, latest, serve};
 use super::*;
 use crate::clock::Clock;
 use crate::record::chain::documents::installation_name;
-use crate::record::chain::tree::{Hash, consistency_from, leaf};
+use crate::record::chain::range::Range;
+use crate::record::chain::tree::{Hash, leaf};
 use crate::record::chain::witness::{AddError, add_checkpoint};
 use crate::web::Client;
 
@@ -47,9 +48,11 @@ impl Chain {
             root: self.tree(new).root(),
         });
         note.sign(&installation_name(&self.key.id()), self.key.pair());
+        let mut since = Range::after(old as u64);
+        since.extend(&self.leaves[old..new.max(old)]);
         Submission {
             old_size: old as u64,
-            proof: consistency_from(&self.tree(old), &self.leaves[old..new.max(old)]),
+            proof: since.consistency(&self.tree(old)),
             note: note.to_string(),
         }
     }

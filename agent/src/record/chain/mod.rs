@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod keys;
 pub mod note;
 pub mod problem;
+pub mod range;
 pub mod read;
 pub mod tree;
 pub mod witness;

@@ -1,13 +1,14 @@
 //! Chains that are whole, and chains that were tampered with.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
 use super::super::keys::SigningKey;
-use super::super::tree::leaf;
+use super::super::tree::{Hash, leaf};
 use super::super::{About, Beginning, ChainWriter, Content};
 use super::*;
 
@@ -52,7 +53,7 @@ fn begin() -> (ChainWriter, Vec<u8>) {
 }
 
 /// Writes manifest after manifest, each 10 minutes after the other: every other one names a new key.
-fn write(writer: &mut ChainWriter, contents: Vec<Content>) -> Files {
+fn write(writer: &mut ChainWriter, contents: Vec<Content<'_>>) -> Files {
     let mut files = Vec::new();
     for content in contents {
         let minute = u32::try_from(writer.next_n() + 1).unwrap() * 10;
@@ -64,9 +65,11 @@ fn write(writer: &mut ChainWriter, contents: Vec<Content>) -> Files {
     files
 }
 
-fn rows(count: u8, objects: Vec<Listed>) -> Content {
+static LEAVES: LazyLock<[Hash; 3]> = LazyLock::new(|| [leaf(&[0]), leaf(&[1]), leaf(&[2])]);
+
+fn rows(count: usize, objects: Vec<Listed>) -> Content<'static> {
     Content {
-        leaves: (0..count).map(|number| leaf(&[number])).collect(),
+        leaves: &LEAVES[..count],
         objects,
         ..Content::default()
     }

@@ -14,7 +14,7 @@ pub fn leaf(payload: &[u8]) -> Hash {
     sha256_of([&[0], payload])
 }
 
-fn node(left: &Hash, right: &Hash) -> Hash {
+pub(super) fn node(left: &Hash, right: &Hash) -> Hash {
     sha256_of([&[1], left.as_slice(), right.as_slice()])
 }
 
@@ -44,6 +44,11 @@ impl Tree {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Gives the roots of the whole subtrees, the greatest first.
+    pub(super) fn roots(&self) -> &[Hash] {
+        &self.roots
     }
 
     /// Gives the root; that of no leaves is the hash of nothing.
@@ -152,45 +157,6 @@ pub fn consistency(leaves: &[Hash], old_size: u64) -> Option<Vec<Hash>> {
     Some(proof)
 }
 
-/// Gives the same from the tree of the first leaves and the leaves that came since: a writer keeps no others.
-#[must_use]
-pub fn consistency_from(old: &Tree, since: &[Hash]) -> Vec<Hash> {
-    let mut proof = Vec::new();
-    let (mut old_size, mut size) = (old.size, old.size + since.len() as u64);
-    if old_size == 0 || since.is_empty() {
-        return proof;
-    }
-    // INVARIANT: `rest` is the tree's part of `size` leaves; its first `old_size` are old and have the roots `roots`.
-    let (mut roots, mut rest) = (old.roots.as_slice(), since);
-    let mut is_whole = true;
-    while old_size < size {
-        let half = size.next_power_of_two() / 2;
-        if old_size <= half {
-            // All of the right half came since.
-            let right = usize::try_from(size - half).unwrap_or(usize::MAX);
-            let (left, right) = rest.split_at(rest.len().saturating_sub(right));
-            proof.push(root(right));
-            (rest, size) = (left, half);
-        } else if let Some((left, others)) = roots.split_first() {
-            proof.push(*left);
-            roots = others;
-            (old_size, size) = (old_size - half, size - half);
-            is_whole = false;
-        } else {
-            break;
-        }
-    }
-    if !is_whole {
-        let last = Tree {
-            size: old_size,
-            roots: roots.to_vec(),
-        };
-        proof.push(last.root());
-    }
-    proof.reverse();
-    proof
-}
-
 /// Tells whether a proof shows that the tree of `new_size` goes on from that of `old_size` (RFC 9162 section 2.1.4.2).
 #[must_use]
 pub fn is_consistent(old: (u64, &Hash), new: (u64, &Hash), proof: &[Hash]) -> bool {
@@ -290,16 +256,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn a_proof_from_the_roots_is_that_from_the_leaves(count in 0_usize..150, old in any::<prop::sample::Index>()) {
-            let leaves = leaves(count);
-            let old = old.index(count + 1);
-            let mut tree = Tree::default();
-            tree.extend(leaves[..old].iter().copied());
-            let proof = consistency(&leaves, old as u64).unwrap();
-            prop_assert_eq!(consistency_from(&tree, &leaves[old..]), proof);
-        }
-
         #[test]
         fn each_leaf_is_shown_to_be_at_its_place_alone(count in 1_usize..70, at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>()) {
             let leaves = leaves(count);

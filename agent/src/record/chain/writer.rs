@@ -9,8 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::documents::{
-    Before, BeforeManifest, FORMAT_VERSION, Genesis, Hex, Listed, Manifest, installation_name,
-    origin,
+    Before, FORMAT_VERSION, Genesis, Hex, Listed, Manifest, installation_name, origin,
 };
 use super::envelope::{self, EnvelopeError};
 use super::keys::SigningKey;
@@ -45,8 +44,8 @@ pub(in crate::record) struct Beginning {
 
 /// What a segment holds.
 #[derive(Clone, Debug, Default)]
-pub(in crate::record) struct Content {
-    pub(in crate::record) leaves: Vec<Hash>,
+pub(in crate::record) struct Content<'a> {
+    pub(in crate::record) leaves: &'a [Hash],
     pub(in crate::record) objects: Vec<Listed>,
     pub(in crate::record) evidence: Vec<Hex>,
     pub(in crate::record) is_end: bool,
@@ -75,21 +74,6 @@ pub(in crate::record) struct Drafted {
     next_key: Option<SigningKey>,
     tree: Tree,
     created_at: DateTime<Utc>,
-}
-
-impl Drafted {
-    /// Tells how far the chain has come with it.
-    pub(in crate::record) fn reached(&self, chain: &str) -> Before {
-        Before {
-            chain: chain.to_owned(),
-            manifest: Some(BeforeManifest {
-                n: self.n,
-                sha256: hex(&sha256(&self.bytes)),
-                tree_size: self.tree.size(),
-                root: hex(&self.tree.root()),
-            }),
-        }
-    }
 }
 
 impl ChainWriter {
@@ -151,10 +135,7 @@ impl ChainWriter {
 
     /// Gives the genesis' key in the store.
     pub(in crate::record) fn genesis_key(&self) -> String {
-        format!(
-            "{}/v1/chains/{}/genesis.json",
-            self.about.org, self.about.chain
-        )
+        format!("{}/genesis.json", self.folder())
     }
 
     /// Gives a document's key in the store.
@@ -165,7 +146,7 @@ impl ChainWriter {
     /// Signs what a segment came to.
     pub(in crate::record) fn draft(
         &self,
-        content: Content,
+        content: Content<'_>,
         now: DateTime<Utc>,
     ) -> Result<Drafted, RecordError> {
         let About {
@@ -214,7 +195,7 @@ impl ChainWriter {
         let bytes = envelope::seal(&manifest, self.key.pair()).map_err(unsigned)?;
         let hash: String = hex(&sha256(&bytes)).chars().take(16).collect();
         Ok(Drafted {
-            key: format!("{org}/v1/chains/{chain}/m-{:08}-{hash}.json", self.next_n),
+            key: format!("{}/m-{:08}-{hash}.json", self.folder(), self.next_n),
             bytes,
             n: self.next_n,
             note: manifest.checkpoint,

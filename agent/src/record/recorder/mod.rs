@@ -106,6 +106,7 @@ impl Recorder {
         let evidence = Arc::new(Evidence::open(spool.root())?);
         let chain: Arc<str> = Uuid::now_v7().to_string().into();
         let (writer, genesis) = begin(settings, &facts, &chain, previous.clone(), clock)?;
+        let (witnessing, asking) = Witnessing::begin(settings, &spool, &chain)?.unzip();
         let used_bytes = spool.used_bytes();
         let root = spool.root().to_owned();
         let keys = Arc::new(Keys::open(&root, &settings.org, &settings.recipients));
@@ -154,11 +155,14 @@ impl Recorder {
             clock,
             (Arc::clone(&health), Arc::clone(&quotas)),
         )
-        .witnessed_by(settings.witness.clone().map(Witnessing::new).transpose()?);
-        let threads = vec![
+        .witnessed_by(witnessing);
+        let mut threads = vec![
             spawn("record-ship", move || shipper.run(&received))?,
             spawn("record", move || journal.run(&taken))?,
         ];
+        if let Some(asking) = asking {
+            threads.push(spawn("record-witness", move || asking.run())?);
+        }
         Ok(Self {
             shared: Arc::new(Shared {
                 chain,

@@ -8,6 +8,7 @@ mod outage;
 mod quota;
 mod recovery;
 mod rows;
+mod sealing;
 mod witness;
 mod scrub;
 mod time_of_day;
