@@ -20,7 +20,7 @@ pub(super) struct List {
 }
 
 impl List {
-    fn expected(&self) -> String {
+    pub(super) fn expected(&self) -> String {
         let (least, most) = (*self.count.start(), self.count.end());
         let range = if least == 0 {
             "at most".to_owned()

@@ -250,7 +250,7 @@ fn record(mut section: Section<'_>) -> Record {
         scan_secrets: section
             .optional("scan_secrets", "true or false", Value::as_bool)
             .unwrap_or(true),
-        recipients: recipients(section.section("encryption")),
+        recipients: recipients(&mut section),
     };
     section.finish();
     record
@@ -289,7 +289,13 @@ fn record_limits(section: &mut Section<'_>, spool_max_bytes: u64) -> RecordLimit
 
 const WITNESS: &str = "a URL such as \"https://witness.acme.example\", or \"http://127.0.0.1:PORT\" for one on this host";
 
-fn recipients(mut section: Section<'_>) -> Vec<Recipient> {
+/// Reads who can read content. A section that names nobody would leave open what was meant to be closed.
+fn recipients(record: &mut Section<'_>) -> Vec<Recipient> {
+    let is_there = record.has("encryption");
+    let mut section = record.section("encryption");
+    if is_there && !section.has("recipients") {
+        section.tell_missing("recipients", &RECIPIENTS.expected(), "[\"x25519:...\"]");
+    }
     let read = |value: &Value| Recipient::read(value.as_str()?);
     let recipients = section.list("recipients", &RECIPIENTS, read);
     section.finish();

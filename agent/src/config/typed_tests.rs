@@ -412,6 +412,13 @@ fn what_is_missing_is_called_required_and_shown() {
 }
 
 #[test]
+fn an_encryption_section_that_names_nobody_is_refused() {
+    let required = "record.encryption.recipients: expected a list of 1 to 64 recipients; it is required, such as `recipients = [\"x25519:...\"]`, found nothing";
+    check_section("[record.encryption]", required);
+    assert!(check_told(&format!("[record.encryption]\nrecipients = []\n{LEAST}")).len() == 1);
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     check(
         "[daemon]\nmode = 1\norgg = \"x\"\n[record]\nspool_max = \"2\"\n",
