@@ -15,7 +15,7 @@ use crate::id::{LoginId, SessionId};
 use crate::identity::Users;
 use crate::mask::mask_for;
 use crate::policy::{Bundle, Names, Plan, Source};
-use crate::record::{RecordMode, Settings, StatementRow};
+use crate::record::{Settings, StatementRow};
 use crate::snowflake::answer::Form;
 use crate::snowflake::current::Current;
 use crate::snowflake::route::QueryId;
@@ -39,26 +39,12 @@ fn bundle(text: &str) -> Bundle {
 }
 
 fn stages(folder: &std::path::Path) -> Stages {
+    let store = format!("file://{}", folder.join("store").display());
     let settings = Settings {
-        org: "default".to_owned(),
-        host_id: "host".to_owned(),
-        state_dir: folder.join("state"),
-        mode: RecordMode::StrictLocal,
-        store: record::StoreAt::read(&format!("file://{}", folder.join("store").display()))
-            .unwrap(),
         spool_max_bytes: 1 << 20,
-        limits: crate::config::RecordLimits::default(),
         seal_interval: Duration::from_secs(3600),
-        witness: None,
-        heartbeat: Duration::from_secs(3600),
-        result_rows: crate::config::ResultRows::None,
-        recipients: Vec::new(),
-        key_store: None,
-        scan_secrets: true,
-        config_sha256: [1; 32],
         policy_bundle_sha256: [2; 32],
-        proxy_version: "0.0.0".to_owned(),
-        build: BTreeMap::new(),
+        ..Settings::new(folder.join("state"), record::StoreAt::read(&store).unwrap())
     };
     let clock = Clock::system();
     Stages {

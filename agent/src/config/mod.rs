@@ -305,6 +305,17 @@ pub struct Record {
     pub scan_secrets: bool,
 }
 
+impl Record {
+    /// Most that unsealed frames may take where the config does not say it.
+    pub const SPOOL_MAX_BYTES: u64 = 2 << 30;
+
+    /// How often frames are sealed where the config does not say it.
+    pub const SEAL_INTERVAL: Duration = Duration::from_secs(300);
+
+    /// How often the record is signed where the config does not say it.
+    pub const HEARTBEAT: Duration = Duration::from_secs(60);
+}
+
 /// How much may wait for the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordLimits {

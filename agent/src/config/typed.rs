@@ -217,7 +217,7 @@ fn record(mut section: Section<'_>) -> Record {
     let url = store::url(&mut section);
     let spool_max_bytes = section
         .optional("spool_max", SPOOL, spool_bytes)
-        .unwrap_or(2 << 30);
+        .unwrap_or(Record::SPOOL_MAX_BYTES);
     let record = Record {
         limits: record_limits(&mut section, spool_max_bytes),
         spool_max_bytes,
@@ -234,8 +234,18 @@ fn record(mut section: Section<'_>) -> Record {
             .unwrap_or(RecordMode::StrictLocal),
         store_options: store::options(section.section("store_options"), &url),
         store: url,
-        seal_interval: duration(&mut section, "seal_interval", 300, 1..=86_400),
-        heartbeat: duration(&mut section, "heartbeat", 60, 5..=3_600),
+        seal_interval: duration(
+            &mut section,
+            "seal_interval",
+            Record::SEAL_INTERVAL.as_secs(),
+            1..=86_400,
+        ),
+        heartbeat: duration(
+            &mut section,
+            "heartbeat",
+            Record::HEARTBEAT.as_secs(),
+            5..=3_600,
+        ),
         witness: section.optional("witness", WITNESS, |value| {
             let url = value.as_str()?;
             let is_web = url.starts_with("https://") || url.starts_with("http://127.0.0.1:");

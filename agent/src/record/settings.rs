@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::Record;
 pub(super) use crate::config::ResultRows;
 pub use crate::config::{Recipient, RecordLimits, RecordMode};
 
@@ -57,4 +58,31 @@ pub struct Settings {
     pub proxy_version: String,
     /// More facts of the build for the chain's first event, such as the BPF object's digest.
     pub build: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Records into a store as a config would that names nothing but it; `state_dir` holds the spool.
+    #[must_use]
+    pub fn new(state_dir: PathBuf, store: StoreAt) -> Self {
+        Self {
+            org: "default".to_owned(),
+            host_id: "unknown".to_owned(),
+            state_dir,
+            mode: RecordMode::StrictLocal,
+            store,
+            spool_max_bytes: Record::SPOOL_MAX_BYTES,
+            limits: RecordLimits::default(),
+            seal_interval: Record::SEAL_INTERVAL,
+            witness: None,
+            heartbeat: Record::HEARTBEAT,
+            result_rows: ResultRows::default(),
+            recipients: Vec::new(),
+            key_store: None,
+            scan_secrets: true,
+            config_sha256: [0; 32],
+            policy_bundle_sha256: [0; 32],
+            proxy_version: env!("CARGO_PKG_VERSION").to_owned(),
+            build: BTreeMap::new(),
+        }
+    }
 }

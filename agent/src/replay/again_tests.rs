@@ -1,7 +1,5 @@
 //! Statements of a host's user judged again, and those of which nothing can be told.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 
 use super::*;
@@ -10,7 +8,7 @@ use crate::id::{LoginId, SessionId, StatementId};
 use crate::identity::Users;
 use crate::policy::{Names, Source};
 use crate::record::{
-    Decision, Enforcement, LoginRow, Mode, Phase, RecordMode, Recorder, Row, SessionRow, Settings,
+    Decision, Enforcement, LoginRow, Mode, Phase, Recorder, Row, SessionRow, Settings,
     StatementRow, StatementTextRow, Status,
 };
 
@@ -58,27 +56,11 @@ fn rows(number: u8, (kind, decision, text): Told) -> Vec<Row> {
 /// Records statements of the user `ci` and says of each what the policies would have done.
 fn judged(policies: &str, principal: &str, told: &[Told]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        org: "default".into(),
-        host_id: "host".into(),
-        state_dir: dir.path().join("state"),
-        mode: RecordMode::StrictLocal,
-        store: crate::record::StoreAt::read(&format!("file://{}/store", dir.path().display()))
-            .unwrap(),
-        spool_max_bytes: 1 << 30,
-        limits: crate::config::RecordLimits::default(),
-        seal_interval: Duration::from_secs(3600),
-        witness: None,
-        heartbeat: Duration::from_secs(3600),
-        result_rows: crate::config::ResultRows::None,
-        recipients: Vec::new(),
-        key_store: None,
-        scan_secrets: true,
-        config_sha256: [1; 32],
-        policy_bundle_sha256: [2; 32],
-        proxy_version: "0.0.0".into(),
-        build: BTreeMap::new(),
-    };
+    let store = format!("file://{}/store", dir.path().display());
+    let settings = Settings::new(
+        dir.path().join("state"),
+        crate::record::StoreAt::read(&store).unwrap(),
+    );
     let recorder = Recorder::open(&settings, Clock::system()).unwrap();
     let session = SessionRow {
         session_id: Some(SessionId::from_bytes(SESSION)),

@@ -11,8 +11,8 @@ use super::*;
 use crate::clock::Clock;
 use crate::id::{LoginId, SessionId, StatementId};
 use crate::record::{
-    Category, Decision, Enforcement, EventRow, LoginRow, Mode, Phase, RecordMode, Recorder, Row,
-    SessionRow, Settings, Severity, StatementRow, StatementTextRow, Status,
+    Category, Decision, Enforcement, EventRow, LoginRow, Mode, Phase, Recorder, Row, SessionRow,
+    Settings, Severity, StatementRow, StatementTextRow, Status,
 };
 
 pub(super) const HOSTILE: &str = "drop table \x1b]52;c;eA==\x07t; --\u{202e}\n::add-mask::x\r\u{9b}2J##[set-env]</style><script>";
@@ -24,29 +24,15 @@ fn at(second: u32) -> Option<DateTime<Utc>> {
 }
 
 pub(super) fn settings(dir: &TempDir) -> Settings {
+    let store = format!("file://{}/it's/a store", dir.path().display());
     Settings {
-        org: "default".into(),
         host_id: "host".into(),
-        state_dir: dir.path().join("state"),
-        mode: RecordMode::StrictLocal,
-        store: crate::record::StoreAt::read(&format!(
-            "file://{}/it's/a store",
-            dir.path().display()
-        ))
-        .unwrap(),
-        spool_max_bytes: 1 << 30,
-        limits: crate::config::RecordLimits::default(),
         seal_interval: Duration::from_secs(3600),
-        witness: None,
-        heartbeat: Duration::from_secs(3600),
-        result_rows: crate::config::ResultRows::None,
-        recipients: Vec::new(),
-        key_store: None,
-        scan_secrets: true,
-        config_sha256: [1; 32],
         policy_bundle_sha256: [2; 32],
-        proxy_version: "0.0.0".into(),
-        build: BTreeMap::new(),
+        ..Settings::new(
+            dir.path().join("state"),
+            crate::record::StoreAt::read(&store).unwrap(),
+        )
     }
 }
 

@@ -1,6 +1,5 @@
 //! The same binary as a child: what is killed, or runs where a disk was mounted for it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -8,8 +7,7 @@ use std::time::Duration;
 use icecore::clock::Clock;
 use icecore::id::{LoginId, SessionId, StatementId};
 use icecore::record::{
-    Decision, Mode, RecordLimits, RecordMode, Recorder, Row, Settings, StatementRow,
-    StatementTextRow, Status, StoreAt,
+    Decision, Mode, Recorder, Row, Settings, StatementRow, StatementTextRow, Status, StoreAt,
 };
 
 /// Says by its value which part the child plays.
@@ -20,25 +18,11 @@ const FOLDER: &str = "ICECORE_RECORD_FOLDER";
 
 /// Makes settings for a recorder whose state and store are at these places.
 pub(crate) fn settings(state_dir: &Path, store: &Path) -> Settings {
+    let store = StoreAt::read(&format!("file://{}", store.display())).unwrap();
     Settings {
-        org: "default".into(),
-        host_id: "host".into(),
-        state_dir: state_dir.to_owned(),
-        mode: RecordMode::StrictLocal,
-        store: StoreAt::read(&format!("file://{}", store.display())).unwrap(),
-        spool_max_bytes: 1 << 30,
-        limits: RecordLimits::default(),
-        result_rows: icecore::config::ResultRows::None,
-        recipients: Vec::new(),
-        key_store: None,
-        scan_secrets: true,
         seal_interval: Duration::from_millis(40),
-        witness: None,
-        heartbeat: Duration::from_secs(60),
-        config_sha256: [1; 32],
         policy_bundle_sha256: [2; 32],
-        proxy_version: "0.0.0".into(),
-        build: BTreeMap::new(),
+        ..Settings::new(state_dir.to_owned(), store)
     }
 }
 

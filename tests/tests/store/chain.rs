@@ -1,15 +1,15 @@
 //! A chain at each store: written by the recorder, read by the program with an environment of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use icecore::clock::Clock;
-use icecore::config::{ResultRows, SecretAt, Source, StoreIdentity, StoreOptions};
+use icecore::config::{SecretAt, Source, StoreIdentity, StoreOptions};
 use icecore::id::SessionId;
 use icecore::record::{
-    Enforcement, Mode, Phase, RecordMode, Recorder, Row, SessionRow, Settings, StoreAt, StoreSecret,
+    Enforcement, Mode, Phase, Recorder, Row, SessionRow, Settings, StoreAt, StoreSecret,
 };
 use icecore_tests::harness::programs;
 use icecore_tests::stores::{Azurite, Google, MotoS3, Reached, S3s};
@@ -47,24 +47,10 @@ impl Writer {
     pub(crate) fn open(reached: &Reached) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
-            org: "default".into(),
-            host_id: "host".into(),
-            state_dir: folder.path().join("state"),
-            mode: RecordMode::StrictLocal,
-            store: at(reached),
-            spool_max_bytes: 1 << 30,
-            result_rows: ResultRows::None,
             seal_interval: Duration::from_secs(3600),
-            witness: None,
             heartbeat: Duration::from_secs(3600),
-            limits: icecore::config::RecordLimits::default(),
-            recipients: Vec::new(),
-            key_store: None,
-            scan_secrets: true,
-            config_sha256: [1; 32],
             policy_bundle_sha256: [2; 32],
-            proxy_version: "0.0.0".into(),
-            build: BTreeMap::new(),
+            ..Settings::new(folder.path().join("state"), at(reached))
         };
         Self {
             recorder: Recorder::open(&settings, Clock::system()).unwrap(),

@@ -38,26 +38,13 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let store = format!("file://{}", dir.path().join("store").display());
         let settings = Settings {
-            org: "default".into(),
-            host_id: "host".into(),
-            state_dir: dir.path().join("state"),
-            mode: RecordMode::StrictLocal,
-            store: StoreAt::read(&format!("file://{}", dir.path().join("store").display()))
-                .unwrap(),
-            spool_max_bytes: 1 << 30,
-            limits: RecordLimits::default(),
             seal_interval: Duration::from_secs(3600),
-            witness: None,
             heartbeat: Duration::from_secs(3600),
-            result_rows: crate::config::ResultRows::None,
-            recipients: Vec::new(),
-            key_store: None,
-            scan_secrets: true,
-            config_sha256: [1; 32],
             policy_bundle_sha256: [2; 32],
-            proxy_version: "0.0.0".into(),
             build: BTreeMap::from([("bpf_object_sha256".into(), "ab".into())]),
+            ..Settings::new(dir.path().join("state"), StoreAt::read(&store).unwrap())
         };
         Self { dir, settings }
     }

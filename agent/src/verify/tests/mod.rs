@@ -22,8 +22,8 @@ use crate::record::chain::envelope;
 use crate::record::chain::keys::SigningKey;
 use crate::record::chain::note::{Checkpoint, Note, NoteKey};
 use crate::record::{
-    Decision, LoginRow, Mode, RecordMode, Recorder, Row, Settings, StatementRow, StatementTextRow,
-    Status, Store, StoreAt, commitment, hex, sha256,
+    Decision, LoginRow, Mode, Recorder, Row, Settings, StatementRow, StatementTextRow, Status,
+    Store, StoreAt, commitment, hex, sha256,
 };
 
 /// A store in memory.
@@ -58,26 +58,14 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let store = format!("file://{}", dir.path().join("store").display());
         let settings = Settings {
             org: "acme".into(),
             host_id: "host".into(),
-            state_dir: dir.path().join("state"),
-            mode: RecordMode::StrictLocal,
-            store: StoreAt::read(&format!("file://{}", dir.path().join("store").display()))
-                .unwrap(),
-            spool_max_bytes: 1 << 30,
             seal_interval: Duration::from_secs(3600),
-            limits: crate::config::RecordLimits::default(),
-            witness: None,
             heartbeat: Duration::from_secs(3600),
-            result_rows: crate::config::ResultRows::None,
-            recipients: Vec::new(),
-            key_store: None,
-            scan_secrets: true,
-            config_sha256: [1; 32],
             policy_bundle_sha256: [2; 32],
-            proxy_version: "0.0.0".into(),
-            build: BTreeMap::new(),
+            ..Settings::new(dir.path().join("state"), StoreAt::read(&store).unwrap())
         };
         Self { dir, settings }
     }

@@ -32,7 +32,6 @@ pub(super) fn lived() -> bool {
         state_dir: dir.join("state"),
         store: store_at(&dir.join("store")),
         seal_interval: Duration::from_millis(10),
-        witness: None,
         heartbeat: Duration::from_millis(200),
         ..Place::new().settings
     };
