@@ -18,7 +18,7 @@ use crate::record::{commitment, hex, row};
 use crate::replay::row_as_json;
 
 /// Says by which layout a proof is written; a reader refuses a later one.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const PROOF_VERSION: u32 = 1;
 
 /// Row flag: a secret was taken out of the row, so that its text is no longer what was committed to.
 const REDACTED: i64 = 8;
@@ -122,9 +122,9 @@ impl Proof {
     /// The bytes are not one, or of a later version.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let proof: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if proof.format_version > FORMAT_VERSION {
+        if proof.format_version > PROOF_VERSION {
             return Err(format!(
-                "expected format version {FORMAT_VERSION} at most, found {}",
+                "expected format version {PROOF_VERSION} at most, found {}",
                 proof.format_version
             ));
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::chain;
 use super::layout::{self, Chain, Layout};
 use super::objects::Objects;
-use super::proof::{ChainProof, FORMAT_VERSION, Proof, RowProof};
+use super::proof::{ChainProof, PROOF_VERSION, Proof, RowProof};
 use super::report::Finding;
 use super::segment::{self, Deep, Shelves};
 use crate::id::StatementId;
@@ -107,7 +107,7 @@ pub(super) fn prove(
         }
         if !chains.is_empty() {
             let proof = Proof {
-                format_version: FORMAT_VERSION,
+                format_version: PROOF_VERSION,
                 statement_id: statement,
                 org: org.clone(),
                 chains,

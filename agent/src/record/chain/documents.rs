@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use super::envelope::Signed;
 
-/// Says by which layout documents and objects are written; a reader refuses a later one.
+/// Version of what a chain and an installation sign: genesis, manifests, enrolments; a reader refuses a later one.
+///
+/// The tables have their own, [`crate::record::schema::FORMAT_VERSION`]: a column may change where no document does.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// 32 bytes as lower-case hexadecimal digits.
@@ -25,6 +27,10 @@ pub fn installation_name(key_id: &str) -> String {
 }
 
 /// Begins a chain; signed by the installation key.
+///
+/// Its key has no hash of its bytes, since it is where a reader begins. Whoever replaces it needs the installation key, which
+/// a reader has pinned; what it replaced was named by manifest 0 (`prev_sha256`). A chain without manifests vouches for no
+/// row, so that there its genesis says nothing that counts.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
