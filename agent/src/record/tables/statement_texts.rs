@@ -20,7 +20,7 @@ pub(in crate::record) static TABLE: Table = Table {
 static COLUMNS: [Column; 6] = [
     Column::new(16, "statement_id", Text, "Statement that the content belongs to.").required().bloom(),
     Column::new(17, "sql_text", Text, "SQL exactly as the client sent it.").required(),
-    Column::new(18, "salt", Salt, "Salt of the statement's `sql_commit`."),
+    Column::new(18, "salt", Salt, "Salt of the statement's `sql_commit`; another one where secrets were taken out."),
     Column::new(19, "binds", Json, "Bind values as sent."),
     Column::new(20, "error_text", Text, "Snowflake's error message."),
     Column::new(21, "rewritten_sql", Text, "SQL that was sent instead, if it was rewritten."),

@@ -119,3 +119,33 @@ fn each_text_has_a_salt_so_that_its_leaf_hides_it() {
     assert_eq!(salts.len(), 2);
     assert!(salts.iter().all(|salt| salt.starts_with("Bytes")));
 }
+
+#[test]
+fn what_was_taken_out_cannot_be_tried_by_the_commitment_to_the_text() {
+    let place = Place::new();
+    let recorder = place.open();
+    let salt = [7; 16];
+    let text = |sql: &str| {
+        Row::from(StatementTextRow {
+            session_id: Some(SessionId::from_bytes([7; 16])),
+            statement_id: Some(StatementId::new()),
+            sql_text: Some(sql.to_owned()),
+            salt: Some(salt),
+            ..StatementTextRow::default()
+        })
+    };
+    put(
+        &recorder,
+        vec![text(&format!("select '{SECRET}'")), text("select 1")],
+    );
+    recorder.close_blocking().unwrap();
+    let archive = place.archive();
+    let kept = archive
+        .table("statement_texts")
+        .iter()
+        .map(|row| match row.get("salt") {
+            value::Value::Bytes(bytes) => *bytes == salt,
+            other => panic!("{other:?}"),
+        });
+    assert_eq!(kept.collect::<Vec<_>>(), [false, true]);
+}
