@@ -259,7 +259,6 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
         record,
         limits,
         source,
-        sha256: _,
     } = config;
     let mode = match daemon.mode {
         Mode::Enforce => "enforce",

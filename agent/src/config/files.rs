@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use ring::digest;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -34,8 +33,6 @@ pub(super) struct Read {
     pub(super) path: PathBuf,
     /// Its text.
     pub(super) text: String,
-    /// SHA-256 of its bytes.
-    pub(super) sha256: [u8; 32],
 }
 
 /// Reads the config file itself, which must be trusted.
@@ -54,10 +51,8 @@ pub(super) fn read_config(path: &Path, problems: &Problems) -> Option<Read> {
             return None;
         }
     };
-    let mut sha256 = [0; 32];
-    sha256.copy_from_slice(digest::digest(&digest::SHA256, &bytes).as_ref());
     match String::from_utf8(bytes.to_vec()) {
-        Ok(text) => Some(Read { path, text, sha256 }),
+        Ok(text) => Some(Read { path, text }),
         Err(_) => {
             problems.add("file", "UTF-8 text", "other bytes");
             None
@@ -137,7 +132,7 @@ fn check_providers(providers: &[SamlProvider], problems: &Problems) {
         }
         match read_metadata(&provider.metadata_file) {
             Err(Untrusted { expected, found }) => problems.add(key, expected, found),
-            Ok(metadata) if !named.insert(metadata.entity_id().to_owned()) => {
+            Ok((metadata, _)) if !named.insert(metadata.entity_id().to_owned()) => {
                 let (file, name) = (provider.metadata_file.display(), cut(metadata.entity_id()));
                 let expected = "the metadata of another provider in each table";
                 problems.add(key, expected, format!("`{file}` of {name:?} again"));
@@ -211,22 +206,24 @@ fn public_keys(file: &Path) -> Result<(), Untrusted> {
     read_public_keys(file).map(|_| ())
 }
 
-/// Reads the file of an issuer's public keys, which must be trusted.
-pub(crate) fn read_public_keys(file: &Path) -> Result<Keys, Untrusted> {
+/// Reads the file of an issuer's public keys, which must be trusted; gives its bytes too.
+pub(crate) fn read_public_keys(file: &Path) -> Result<(Keys, Vec<u8>), Untrusted> {
     let text = trust::read_file(file, Readers::All, KEYS_MAX_BYTES as u64)?;
-    Keys::read(&text).map_err(|error| Untrusted {
+    let keys = Keys::read(&text).map_err(|error| Untrusted {
         expected: "an issuer's public keys (a JWKS)".to_owned(),
         found: format!("`{}`: {error}", file.display()),
-    })
+    })?;
+    Ok((keys, text.to_vec()))
 }
 
-/// Reads the file of a SAML provider's metadata, which must be trusted.
-pub(crate) fn read_metadata(file: &Path) -> Result<saml::Provider, Untrusted> {
+/// Reads the file of a SAML provider's metadata, which must be trusted; gives its bytes too.
+pub(crate) fn read_metadata(file: &Path) -> Result<(saml::Provider, Vec<u8>), Untrusted> {
     let xml = trust::read_file(file, Readers::All, XML_MAX_BYTES as u64)?;
-    saml::Provider::read(&xml).map_err(|error| Untrusted {
+    let metadata = saml::Provider::read(&xml).map_err(|error| Untrusted {
         expected: "a SAML provider's metadata".to_owned(),
         found: format!("`{}`: {error}", file.display()),
-    })
+    })?;
+    Ok((metadata, xml.to_vec()))
 }
 
 /// Reads the policy files of a folder, by name; all of them must be trusted.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
 use toml::Value;
 
 use super::account::{NAME, name};
@@ -13,7 +14,7 @@ use super::{Credential, credential};
 use crate::identity::{Ci, Issued, Pattern, Who};
 
 /// Whom an account lets in, and as whom Icecore logs in for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Grant {
     /// Whom it is for.
     pub who: Who,

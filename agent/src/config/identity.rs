@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use toml::Value;
 
 use super::problem::Problems;
@@ -14,7 +15,7 @@ use super::typed::{ABSOLUTE_PATH, absolute_path, duration, duration_of, texts};
 use crate::identity::{Algorithm, CiSystem, Issuer, KeySource, Kind, Pattern, SamlProvider};
 
 /// Whose tokens are taken, and what is done without one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Identity {
     /// What becomes of a session that brings no token.
     pub without_token: WithoutToken,
@@ -58,7 +59,7 @@ impl Identity {
 }
 
 /// How many sessions one token may open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum TokenUse {
     /// One, on whichever host is the first.
     Once,
@@ -67,7 +68,7 @@ pub enum TokenUse {
 }
 
 /// What becomes of a session that brings no token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum WithoutToken {
     /// It acts for the host user that opened it.
     Host,

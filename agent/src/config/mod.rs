@@ -5,6 +5,7 @@
 
 mod account;
 mod credential;
+mod document;
 mod files;
 mod grant;
 mod host;
@@ -28,6 +29,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::Serialize;
 
 pub use files::policy_files;
 pub(crate) use files::{read_metadata, read_policies, read_public_keys};
@@ -53,7 +56,7 @@ pub(crate) use typed::tests::read_for_tests;
 pub const DEFAULT_PATH: &str = "/etc/icecore/icecore.toml";
 
 /// All that a daemon is told by its config file; every value is checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
     /// Section `[daemon]`.
     pub daemon: Daemon,
@@ -75,12 +78,10 @@ pub struct Config {
     pub limits: Limits,
     /// The file all this was read from.
     pub source: PathBuf,
-    /// SHA-256 of that file's bytes.
-    pub sha256: [u8; 32],
 }
 
 /// Where the daemon keeps what it makes, and how strict it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Daemon {
     /// Holds the control socket and the list of live sessions.
     pub run_dir: PathBuf,
@@ -95,7 +96,7 @@ pub struct Daemon {
 }
 
 /// Whether refusals are carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Mode {
     /// A forbidden statement is refused.
     Enforce,
@@ -115,7 +116,7 @@ impl Mode {
 }
 
 /// Which connections the kernel hands to the proxy, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Capture {
     /// The cgroup v2 folder that the programs attach to.
     pub root: PathBuf,
@@ -130,7 +131,7 @@ pub struct Capture {
 }
 
 /// How Snowflake is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Upstream {
     /// Roots trusted in addition to the host's own.
     pub ca_file: Option<PathBuf>,
@@ -141,7 +142,7 @@ pub struct Upstream {
 }
 
 /// One governed Snowflake account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// The host name that it is dialled at, lower case.
     pub host: String,
@@ -179,7 +180,7 @@ impl Account {
 }
 
 /// How the proxy logs in upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Credential {
     /// A JWT signed with the user's private key.
     KeyPair {
@@ -206,7 +207,7 @@ pub enum Credential {
 }
 
 /// How OAuth access tokens are had: by client credentials, or by a refresh token if one is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OAuthGrant {
     /// The token endpoint.
     pub token_url: String,
@@ -239,7 +240,7 @@ impl Credential {
 }
 
 /// Where the policies are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Policy {
     /// Every `*.cedar` file in this folder counts.
     pub dir: PathBuf,
@@ -259,14 +260,14 @@ pub struct ForPolicies {
 }
 
 /// How long what accounts say of their objects is taken for true.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Catalogue {
     /// That long.
     pub ttl: Duration,
 }
 
 /// A column that is known to have a tag: whoever sees that tag sees tags.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TagCanary {
     /// Database, schema and table, as Snowflake keeps their names.
     pub table: [String; 3],
@@ -277,7 +278,7 @@ pub struct TagCanary {
 }
 
 /// How the record is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// When an answer may leave.
     pub mode: RecordMode,
@@ -317,7 +318,7 @@ impl Record {
 }
 
 /// How much may wait for the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RecordLimits {
     /// Most bytes of one session that may wait in the spool before it can begin nothing more.
     pub session_spool_max_bytes: u64,
@@ -338,7 +339,7 @@ impl Default for RecordLimits {
 }
 
 /// When an answer may leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum RecordMode {
     /// After its record is on the local disk.
     StrictLocal,
@@ -358,7 +359,7 @@ impl RecordMode {
 }
 
 /// How much of what a client sends is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Longest request body after inflation.
     pub request_body_max_bytes: u64,
@@ -400,7 +401,6 @@ impl Config {
         let read = files::read_config(path, problems)?;
         let source = typed::Source {
             file: &read.path,
-            sha256: read.sha256,
             cgroup2: mount::cgroup2(),
         };
         typed::read(&read.text, source, problems)

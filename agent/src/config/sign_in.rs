@@ -1,12 +1,13 @@
 //! The table `login` of an issuer: as which client engineers sign in there.
 
+use serde::Serialize;
 use toml::Value;
 
 use super::section::{List, Section};
 use super::source::{self, SecretAt};
 
 /// As which client engineers sign in at an issuer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SignIn {
     /// The config's name of the issuer.
     pub issuer: String,

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use toml::{Table, Value};
 
+use super::document::without_arguments;
 use super::section::{List, Section, shown};
 use super::typed::{ABSOLUTE_PATH, absolute_path};
 use super::unit;
 
 /// A secret's key in the config, and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SecretAt {
     /// The key as typed, such as `token_file` or `token`.
     pub setting: &'static str,
@@ -19,7 +21,7 @@ pub struct SecretAt {
 }
 
 /// Where a secret is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Source {
     /// In a file that its owner alone reads.
     File(PathBuf),
@@ -36,7 +38,7 @@ pub enum Source {
 }
 
 /// How long a fetched secret serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Freshness {
     /// How old it gets before it is fetched anew, while it still serves.
     pub refresh: Duration,
@@ -45,9 +47,10 @@ pub struct Freshness {
 }
 
 /// A command that prints a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CommandSource {
     /// The program, an absolute path, and its arguments.
+    #[serde(serialize_with = "without_arguments")]
     pub argv: Vec<String>,
     /// How long it may take.
     pub within: Duration,
@@ -56,7 +59,7 @@ pub struct CommandSource {
 }
 
 /// A field of a secret in Vault's key-value engine, version 2.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VaultSource {
     /// Vault's address, such as `https://vault.example:8200`.
     pub address: String,
@@ -77,7 +80,7 @@ pub struct VaultSource {
 }
 
 /// A secret of AWS Secrets Manager.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AwsSource {
     /// The region.
     pub region: String,
@@ -92,7 +95,7 @@ pub struct AwsSource {
 }
 
 /// How the daemon proves itself to Vault.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum VaultAuth {
     /// By a token that something else keeps fresh.
     Token(PathBuf),

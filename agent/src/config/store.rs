@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
+use serde::Serialize;
 use toml::Value;
 
 use super::section::Section;
@@ -115,7 +116,7 @@ fn is_account(name: &str) -> bool {
 }
 
 /// How a store that is not on this host is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct StoreOptions {
     /// The region of an S3 bucket.
     pub region: Option<String>,
@@ -132,7 +133,7 @@ pub struct StoreOptions {
 }
 
 /// How S3's requests name the bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
 pub enum Addressing {
     /// In the path, which every store understands.
     #[default]
@@ -142,7 +143,7 @@ pub enum Addressing {
 }
 
 /// By what the daemon proves itself to its store.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 pub enum StoreIdentity {
     /// By what the cloud's metadata service says of this host.
     #[default]

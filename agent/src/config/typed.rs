@@ -24,8 +24,6 @@ use super::{
 pub(super) struct Source<'s> {
     /// The file the text is from.
     pub(super) file: &'s Path,
-    /// SHA-256 of the text.
-    pub(super) sha256: [u8; 32],
     /// Where cgroup v2 is mounted, if it is.
     pub(super) cgroup2: Option<PathBuf>,
 }
@@ -56,7 +54,6 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
         record,
         limits,
         source: source.file.to_owned(),
-        sha256: source.sha256,
     })
 }
 

@@ -19,7 +19,6 @@ pub(in crate::config) fn read_text(text: &str) -> Result<Config, Vec<String>> {
     let problems = Problems::default();
     let source = Source {
         file: Path::new("/i.toml"),
-        sha256: [0; 32],
         cgroup2: Some(PathBuf::from("/sys/fs/cgroup")),
     };
     let config = read(text, source, &problems);
@@ -436,7 +435,6 @@ fn hosts_without_cgroup2_need_a_root() {
     let problems = Problems::default();
     let source = Source {
         file: Path::new("/i.toml"),
-        sha256: [0; 32],
         cgroup2: None,
     };
     read(LEAST, source, &problems);

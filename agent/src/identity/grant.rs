@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use super::{Identity, Pattern, Protocol};
 
 /// Whom a grant is for. Token and host user are never mixed, and no issuer's group or subject is taken for another's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Who {
     /// Host users without a token, by name.
     HostUsers(Vec<Pattern>),
@@ -15,7 +17,7 @@ pub enum Who {
 }
 
 /// Whom an issuer vouches for; each list that is not empty must have one that fits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Issued {
     /// The config's name of the issuer.
     pub issuer: String,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::claims::{self, Odd, shown};
@@ -15,7 +16,7 @@ use super::token::Token;
 use super::{APPROVAL_NONCE, ENROLMENT_NONCE};
 
 /// One `[[identity.issuer]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Issuer {
     /// What policies and the record call it; leads the names of its principals and groups.
     pub name: String,
@@ -46,7 +47,7 @@ pub struct Issuer {
 }
 
 /// Where an issuer's keys are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum KeySource {
     /// Where its discovery document says.
     Discovery,
@@ -57,7 +58,7 @@ pub enum KeySource {
 }
 
 /// A CI system whose claims are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum CiSystem {
     /// GitHub Actions.
     GitHub,
@@ -101,7 +102,7 @@ impl CiSystem {
 }
 
 /// A value, in which `*` stands for any characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pattern(pub String);
 
 impl Pattern {
@@ -207,6 +208,7 @@ fn prove<'t>(
     keys.check(&issuer.name, algorithm, token)?;
     Ok(Proved {
         issuer,
+        keys_sha256: keys.sha256(),
         claims: &token.claims,
     })
 }
@@ -223,6 +225,7 @@ pub fn unknown_issuer(known: Vec<String>, token: &Token) -> IdentityError {
 /// Claims that the issuer did make.
 struct Proved<'t> {
     issuer: &'t Issuer,
+    keys_sha256: [u8; 32],
     claims: &'t Map<String, Value>,
 }
 
@@ -237,6 +240,7 @@ impl Proved<'_> {
             token_sha256: token.sha256(),
             expires_at_s,
             session_ends_at_s: None,
+            keys_sha256: self.keys_sha256,
         };
         Ok(Principal::verified(self.identity()?, shown))
     }

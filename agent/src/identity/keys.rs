@@ -11,6 +11,7 @@ use ring::signature::{
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
     UnparsedPublicKey, VerificationAlgorithm,
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::{IdentityError, cut};
@@ -27,7 +28,7 @@ const KEYS_MAX: usize = 128;
 const RSA_MIN_BYTES: usize = 256;
 
 /// How a token is signed. HMAC is none of them: whoever checks it could make tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[expect(
     missing_docs,
     reason = "RFC 7518 section 3.1 and RFC 8037 say what each is"

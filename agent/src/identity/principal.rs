@@ -25,6 +25,9 @@ pub(super) struct Kept {
     /// Absent in seals that were made before there was one.
     #[serde(default)]
     session_ends_at_s: Option<i64>,
+    /// The same.
+    #[serde(default)]
+    keys_sha256: Option<[u8; 32]>,
 }
 
 /// Whom principals stand for: the same subject of the same issuer by the same protocol, in the same run of the same job
@@ -195,6 +198,8 @@ pub(super) struct Shown {
     pub(super) expires_at_s: i64,
     /// When what was begun with it must end, if its issuer says so.
     pub(super) session_ends_at_s: Option<i64>,
+    /// SHA-256 of the document with the keys that proved it: an issuer's JWKS, or a provider's metadata.
+    pub(super) keys_sha256: [u8; 32],
 }
 
 impl Principal {
@@ -218,6 +223,7 @@ impl Principal {
             token_sha256: None,
             expires_at_s: None,
             session_ends_at_s: None,
+            keys_sha256: None,
         })
     }
 
@@ -229,6 +235,7 @@ impl Principal {
             token_sha256: Some(shown.token_sha256),
             expires_at_s: Some(shown.expires_at_s),
             session_ends_at_s: shown.session_ends_at_s,
+            keys_sha256: Some(shown.keys_sha256),
         })
     }
 
@@ -292,6 +299,12 @@ impl Principal {
     #[must_use]
     pub fn token_sha256(&self) -> Option<[u8; 32]> {
         self.0.token_sha256
+    }
+
+    /// Gives the digest of the document with the keys that proved it: an issuer's JWKS, or a provider's metadata.
+    #[must_use]
+    pub fn keys_sha256(&self) -> Option<[u8; 32]> {
+        self.0.keys_sha256
     }
 
     /// Gives the digest by which every host claims the token that showed it: of the issuer's own name, not the config's,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use ring::digest::{SHA256, digest};
+use serde::Serialize;
 
 use super::claims::{self, MEMBERS_MAX, PLAIN, is_plain};
 use super::error::{IdentityError, cut};
@@ -14,7 +15,7 @@ use super::principal::{Ci, Identity, Kind, Principal, Protocol, Shown};
 use super::saml::{self, Assertion, AttributeNames, SamlError, Unclaimed};
 
 /// One `[[identity.saml]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SamlProvider {
     /// What policies and the record call it; leads the names of its principals and groups.
     pub name: String,
@@ -49,6 +50,7 @@ pub fn verify_message(
     now: DateTime<Utc>,
     claim: impl FnOnce(Unclaimed) -> Result<Assertion, SamlError>,
 ) -> Result<Principal, IdentityError> {
+    let keys_sha256 = metadata.sha256();
     let settings = saml::Settings {
         provider: metadata,
         audience: provider.audience.clone(),
@@ -79,6 +81,7 @@ pub fn verify_message(
         session_ends_at_s: assertion
             .session_not_on_or_after()
             .map(|until| until.timestamp()),
+        keys_sha256,
     };
     Ok(Principal::verified(proved.identity()?, shown))
 }

@@ -26,6 +26,7 @@ pub(crate) enum DiscoveryError {
 pub(crate) struct Discovered {
     url: String,
     is_tls: bool,
+    text: Vec<u8>,
     members: Map<String, Value>,
 }
 
@@ -52,6 +53,7 @@ impl Discovered {
         let read = Self {
             url,
             is_tls: issuer.starts_with("https:"),
+            text,
             members,
         };
         match read.text("issuer") {
@@ -76,6 +78,11 @@ impl Discovered {
             Some(address) => Ok(address.to_owned()),
             None => Err(self.unlike(format!("a `{name}`"), "none".to_owned())),
         }
+    }
+
+    /// Gives it to the letter.
+    pub(crate) fn into_text(self) -> Vec<u8> {
+        self.text
     }
 
     /// Tells whether the issuer says that it does something.

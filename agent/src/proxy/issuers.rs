@@ -4,11 +4,13 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 use super::discovery::{Discovered, DiscoveryError, get};
 use crate::clock::Clock;
 use crate::config::{self, Untrusted, read_public_keys};
 use crate::identity::{self, IdentityError, Issuer, KeySource, Keys, Principal, Token};
+use crate::record::RecordError;
 use crate::tasks;
 use crate::web;
 
@@ -27,6 +29,9 @@ const LOOK_WITHIN: Duration = Duration::from_secs(7);
 /// Longest wait for a token's verdict, another's look at the same issuer included; the supervisor waits 15 s.
 const VERIFY_WITHIN: Duration = Duration::from_secs(9);
 
+/// Keeps a document by which identities are decided, so that rows can name it by its SHA-256; blocks.
+pub(super) type Keep = Arc<dyn Fn(&[u8]) -> Result<[u8; 32], RecordError> + Send + Sync>;
+
 /// Why a token was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Untaken {
@@ -42,6 +47,9 @@ pub(super) enum Untaken {
     /// Too many SAML messages came at once.
     #[error("SAML message: expected a free place to verify it within {} s, found none", .0.as_secs())]
     Busy(Duration),
+    /// What it was verified by cannot be kept.
+    #[error("the document that it was verified by cannot be kept for the record: {0}")]
+    Unkept(RecordError),
     /// The verification did not come to an end.
     #[error("SAML message: its verification broke off")]
     Broken,
@@ -57,6 +65,7 @@ impl Untaken {
             ),
             Self::NoMetadata { .. } => Some("`icecore check` tells whether the file is good"),
             Self::Busy(_) => Some("try again"),
+            Self::Unkept(error) => error.hint(),
             Self::Broken => None,
         }
     }
@@ -71,6 +80,8 @@ enum KeysError {
     Keys(#[from] IdentityError),
     #[error("expected {}, found {}", .0.expected, .0.found)]
     File(Untrusted),
+    #[error("they cannot be kept for the record: {0}")]
+    Unkept(#[from] RecordError),
     #[error("no answer within {} s", LOOK_WITHIN.as_secs())]
     Slow,
 }
@@ -79,6 +90,7 @@ enum KeysError {
 pub(super) struct Issuers {
     known: Vec<Arc<Known>>,
     web: web::Client,
+    keep: Keep,
     clock: Clock,
     /// How long keys are good that could not be read again.
     stale_for: Duration,
@@ -110,7 +122,12 @@ struct State {
 }
 
 impl Issuers {
-    pub(super) fn new(identity: &config::Identity, web: web::Client, clock: Clock) -> Self {
+    pub(super) fn new(
+        identity: &config::Identity,
+        web: web::Client,
+        keep: Keep,
+        clock: Clock,
+    ) -> Self {
         let known = |issuer: &Issuer| {
             Arc::new(Known {
                 issuer: issuer.clone(),
@@ -121,6 +138,7 @@ impl Issuers {
         Self {
             known: identity.issuers.iter().map(known).collect(),
             web,
+            keep,
             clock,
             stale_for: identity.stale_keys,
         }
@@ -200,7 +218,7 @@ impl Issuers {
     /// Reads an issuer's keys; those that are held stay if that fails. The caller has the turn to look.
     async fn look(&self, known: &Known) {
         let issuer = &known.issuer;
-        let read = tokio::time::timeout(LOOK_WITHIN, fetch(&self.web, issuer)).await;
+        let read = tokio::time::timeout(LOOK_WITHIN, self.read(issuer)).await;
         let mut state = known.state();
         match read.unwrap_or(Err(KeysError::Slow)) {
             Ok(keys) => {
@@ -216,6 +234,16 @@ impl Issuers {
                 state.failure = Some(error.to_string());
             }
         }
+    }
+
+    /// Fetches an issuer's keys. Nobody is judged by keys that the record does not have.
+    async fn read(&self, issuer: &Issuer) -> Result<Keys, KeysError> {
+        let (keys, documents) = fetch(&self.web, issuer).await?;
+        let keep = Arc::clone(&self.keep);
+        let keeping = move || documents.iter().try_for_each(|one| keep(one).map(drop));
+        let kept = spawn_blocking(keeping).await;
+        kept.unwrap_or(Err(RecordError::Closed))?;
+        Ok(keys)
     }
 
     /// Keeps all issuers' keys fresh, each by a task of its own; needs a runtime.
@@ -236,100 +264,28 @@ impl Issuers {
     }
 }
 
-async fn fetch(web: &web::Client, issuer: &Issuer) -> Result<Keys, KeysError> {
-    let discovered;
+/// Gives an issuer's keys, and the documents that they come from.
+async fn fetch(web: &web::Client, issuer: &Issuer) -> Result<(Keys, Vec<Vec<u8>>), KeysError> {
+    let mut documents = Vec::new();
     let url = match &issuer.keys {
-        KeySource::File(file) => return read_public_keys(file).map_err(KeysError::File),
-        KeySource::Url(url) => url,
+        KeySource::File(file) => {
+            let (keys, text) = read_public_keys(file).map_err(KeysError::File)?;
+            return Ok((keys, vec![text]));
+        }
+        KeySource::Url(url) => url.clone(),
         KeySource::Discovery => {
             let document = Discovered::read(web, &issuer.url).await?;
-            discovered = document.endpoint("jwks_uri")?;
-            &discovered
+            let url = document.endpoint("jwks_uri")?;
+            documents.push(document.into_text());
+            url
         }
     };
-    Ok(Keys::read(&get(web, url).await?)?)
+    let text = get(web, &url).await?;
+    let keys = Keys::read(&text)?;
+    documents.push(text);
+    Ok((keys, documents))
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use ring::rand::SystemRandom;
-    use ring::signature::{Ed25519KeyPair, KeyPair as _};
-    use serde_json::json;
-
-    use super::*;
-    use crate::identity::{Algorithm, Kind};
-
-    const URL: &str = "https://id.acme.test";
-
-    fn issuer() -> Issuer {
-        Issuer {
-            name: "okta".to_owned(),
-            url: URL.to_owned(),
-            audiences: vec!["icecore".to_owned()],
-            parties: Vec::new(),
-            keys: KeySource::Discovery,
-            algorithms: Algorithm::ALL.to_vec(),
-            leeway: Duration::from_secs(60),
-            max_age: None,
-            groups_claim: "groups".to_owned(),
-            members: std::collections::BTreeMap::new(),
-            require: std::collections::BTreeMap::new(),
-            ci: None,
-            kind: Kind::Human,
-        }
-    }
-
-    fn token(pair: &Ed25519KeyPair, key: &str, now_s: i64) -> Token {
-        let header = json!({ "alg": "EdDSA", "kid": key });
-        let claims = json!({
-            "iss": URL, "sub": "ada", "aud": "icecore", "iat": now_s, "exp": now_s + 300, "jti": "1",
-        });
-        let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
-        let text = [header, claims].map(|part| encode(part.to_string().as_bytes()));
-        let text = text.join(".");
-        let signature = encode(pair.sign(text.as_bytes()).as_ref());
-        Token::read(&format!("{text}.{signature}")).unwrap()
-    }
-
-    #[test]
-    fn a_token_whose_key_is_held_waits_for_no_look() {
-        let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap();
-        let public = URL_SAFE_NO_PAD.encode(pair.public_key());
-        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": public });
-        let keys = Keys::read(json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap();
-        let clock = Clock::system();
-        let known = Arc::new(Known {
-            issuer: issuer(),
-            state: std::sync::Mutex::default(),
-            looking: Mutex::default(),
-        });
-        known.state().keys = Some((keys, clock.mono_ns()));
-        let issuers = Issuers {
-            known: vec![Arc::clone(&known)],
-            web: web::Client::new(web::trust(None).unwrap()),
-            clock,
-            stale_for: Duration::ZERO,
-        };
-        let now_s = clock.now().timestamp();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            // Another token, of an invented key, has the issuer asked.
-            let _turn = known.looking.lock().await;
-            let (invented, good) = (token(&pair, "k2", now_s), token(&pair, "k1", now_s));
-            tokio::select! {
-                biased;
-                _ = issuers.verify(&invented) => panic!("a key that is not held was not looked for"),
-                verified = issuers.verify(&good) => {
-                    let principal = verified.unwrap();
-                    assert_eq!(principal.identity().name(), "okta:ada");
-                }
-            }
-        });
-    }
-}
+#[path = "issuers_tests.rs"]
+mod tests;

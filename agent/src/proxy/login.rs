@@ -118,6 +118,7 @@ impl Door {
                     .identity()
                     .kind()
                     .map(|kind| kind.as_str().to_owned()),
+                idp_keys_sha256: principal.keys_sha256(),
             },
         });
         if let Err(error) = self.record_opening(&open).await {

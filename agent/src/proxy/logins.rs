@@ -62,6 +62,9 @@ pub(super) struct LoginFacts {
     pub(super) principal: String,
     /// Person or program, where that is known.
     pub(super) principal_type: Option<String>,
+    /// SHA-256 of the document whose keys proved that; absent in what an earlier version kept.
+    #[serde(default)]
+    pub(super) idp_keys_sha256: Option<[u8; 32]>,
 }
 
 impl OpenLogin {
@@ -96,6 +99,7 @@ impl OpenLogin {
             credential_ref: Some(credential.reference),
             principal: Some(facts.principal),
             principal_type: facts.principal_type,
+            idp_keys_sha256: facts.idp_keys_sha256,
             ..LoginRow::default()
         }
     }

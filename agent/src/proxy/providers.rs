@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::issuers::Untaken;
+use super::issuers::{Keep, Untaken};
 use crate::clock::Clock;
 use crate::config::read_metadata;
 use crate::identity::saml::{self, Seen, stated_issuer};
@@ -28,15 +28,17 @@ pub(super) struct Providers {
     /// What this proxy has taken, so that it takes nothing twice.
     seen: Mutex<Seen>,
     places: Arc<Semaphore>,
+    keep: Keep,
     clock: Clock,
 }
 
 impl Providers {
-    pub(super) fn new(known: Vec<SamlProvider>, clock: Clock) -> Self {
+    pub(super) fn new(known: Vec<SamlProvider>, keep: Keep, clock: Clock) -> Self {
         Self {
             known,
             seen: Mutex::new(Seen::new(SEEN_MAX)),
             places: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+            keep,
             clock,
         }
     }
@@ -65,7 +67,9 @@ impl Providers {
         let mut unread = None;
         for provider in &self.known {
             match read_metadata(&provider.metadata_file) {
-                Ok(metadata) if metadata.entity_id() == issuer => named.push((provider, metadata)),
+                Ok((metadata, document)) if metadata.entity_id() == issuer => {
+                    named.push((provider, metadata, document));
+                }
                 Ok(_) => {}
                 Err(untrusted) => {
                     let provider = provider.name.clone();
@@ -87,7 +91,10 @@ impl Providers {
         }
         let count = named.len();
         match (named.pop(), unread) {
-            (Some((provider, metadata)), _) if count == 1 => self.take(provider, metadata, message),
+            (Some((provider, metadata, document)), _) if count == 1 => {
+                (self.keep)(&document).map_err(Untaken::Unkept)?;
+                self.take(provider, metadata, message)
+            }
             (None, Some(unread)) => Err(unread),
             (_, _) => {
                 let names = self.known.iter().map(|provider| provider.name.clone());
@@ -120,7 +127,11 @@ mod tests {
 
     #[test]
     fn a_core_does_other_work_while_messages_are_verified_two_at_a_time() {
-        let providers = Arc::new(Providers::new(Vec::new(), Clock::system()));
+        let providers = Arc::new(Providers::new(
+            Vec::new(),
+            Arc::new(|_| Ok([0; 32])),
+            Clock::system(),
+        ));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .max_blocking_threads(1)

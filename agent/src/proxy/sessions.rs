@@ -381,6 +381,7 @@ impl Session {
             idp_subject: shown.map(|shown| shown.subject().to_owned()),
             idp_protocol: shown.map(|shown| shown.protocol().as_str().to_owned()),
             id_token_jti_sha256: principal.token_sha256(),
+            idp_keys_sha256: principal.keys_sha256(),
             principal_type: identity.kind().map(|kind| kind.as_str().to_owned()),
             ci_provider: ci.provider,
             ci_repository: ci.repository,

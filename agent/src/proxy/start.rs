@@ -12,7 +12,7 @@ use super::claiming::Claimant;
 use super::core::Shared;
 use super::host_events::HostEvents;
 use super::implicit::Implicit;
-use super::issuers::Issuers;
+use super::issuers::{Issuers, Keep};
 use super::kept::Keeping;
 use super::logins::Logins;
 use super::policies::{self, PoliciesError, Reloads};
@@ -27,7 +27,7 @@ use crate::connection::tls;
 use crate::execution::{Catalogues, Chunks, OpenStages, Registry, Usages};
 use crate::mask::HashKeys;
 use crate::policy::{Bundle, InForce};
-use crate::record::{RecordError, Recorder, Settings, StoreAt, Witness, load_key};
+use crate::record::{RecordError, Recorder, Settings, StoreAt, Witness, load_key, sha256};
 use crate::session::Stages;
 use crate::upstream::{
     Account, CredentialError, Resolver, StoreError, UpstreamSettings, key_store_of, store_of,
@@ -39,6 +39,8 @@ use crate::web::{self, RootsError};
 pub(super) enum StartError {
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    #[error("config: it cannot be kept for the record: {0}")]
+    Document(serde_json::Error),
     #[error("{0}")]
     Policies(#[from] PoliciesError),
     #[error("account `{host}`: {cause}")]
@@ -105,20 +107,33 @@ pub(super) fn start(
         resolver: Arc::clone(&resolver),
     };
     let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
-    let issuers = Arc::new(Issuers::new(&config.identity, web.clone(), clock));
-    let providers = Arc::new(Providers::new(config.identity.providers.clone(), clock));
-    let sign_ins =
-        SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
     let hash_keys = HashKeys::new(load_key(&config.daemon.state_dir.join("mask.key"))?);
     let claimant = Claimant::new(host_id.clone(), &seal_key, store.clone());
+    let document = config.document().map_err(StartError::Document)?;
     let recorder = Recorder::open(
-        &settings(&config, &bundle, host_id, (store, key_store), witness),
+        &settings(
+            &config,
+            (&document, &bundle),
+            host_id,
+            (store, key_store),
+            witness,
+        ),
         clock,
     )?;
     let mode = config.daemon.mode;
-    // Rows name the policies by their digest: whoever reads them must find what that is.
+    // The genesis and rows name config and policies by their digest: whoever reads them must find what that is.
+    let _sha256 = recorder.keep_evidence(&document)?;
     let _sha256 = recorder.keep_evidence(bundle.document())?;
+    let keep: Keep = {
+        let recorder = recorder.clone();
+        Arc::new(move |document| recorder.keep_evidence(document))
+    };
+    let providers = config.identity.providers.clone();
+    let providers = Arc::new(Providers::new(providers, Arc::clone(&keep), clock));
+    let issuers = Arc::new(Issuers::new(&config.identity, web.clone(), keep, clock));
+    let sign_ins =
+        SignIns::new(&config.identity, &issuers, &web).map_err(StartError::ClientSecret)?;
     let _receipt = recorder.commit_blocking(vec![policies::loaded(&bundle, mode, None)])?;
     tracing::info!(
         mode = mode.as_str(),
@@ -183,7 +198,7 @@ pub(crate) fn host_id() -> String {
 
 fn settings(
     config: &Config,
-    bundle: &Bundle,
+    (document, bundle): (&[u8], &Bundle),
     host_id: String,
     (store, key_store): (StoreAt, Option<StoreAt>),
     witness: Option<Witness>,
@@ -207,7 +222,7 @@ fn settings(
         recipients: config.record.recipients.clone(),
         key_store,
         scan_secrets: config.record.scan_secrets,
-        config_sha256: config.sha256,
+        config_sha256: sha256(document),
         policy_bundle_sha256: bundle.sha256(),
         proxy_version: env!("CARGO_PKG_VERSION").to_owned(),
         build: BTreeMap::from([("bpf_object_sha256".to_owned(), object)]),

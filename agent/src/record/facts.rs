@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub(crate) statements: Vec<StatementFact>,
     pub(crate) texts: Vec<TextFact>,
     pub(crate) results: Vec<ResultFact>,
+    /// Documents under `evidence/` that rows name by their SHA-256, each with the row's place.
+    pub(crate) documents: Vec<(u64, [u8; 32])>,
 }
 
 /// What a row of `statements` says.
@@ -70,6 +72,12 @@ impl Facts {
                 let facts = (seqs.iter().enumerate()).map(|(row, seq)| rows.result(row, *seq));
                 self.results.extend(facts);
             }
+            "sessions" | "logins" => {
+                let named = |row: usize| rows.hash("idp_keys_sha256", row);
+                let named = (seqs.iter().enumerate())
+                    .filter_map(|(row, seq)| named(row).map(|sha256| (*seq, sha256)));
+                self.documents.extend(named);
+            }
             _ => {}
         }
     }
@@ -79,6 +87,7 @@ impl Facts {
         self.statements.extend(other.statements);
         self.texts.extend(other.texts);
         self.results.extend(other.results);
+        self.documents.extend(other.documents);
     }
 }
 

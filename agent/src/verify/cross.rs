@@ -19,6 +19,8 @@ pub(super) struct Cross {
     pub(super) orphans: HashMap<u128, u64>,
     /// Rules of masks, by the policies that are said to have them, with a row that says so.
     pub(super) rules: BTreeMap<([u8; 32], String), u64>,
+    /// Documents that rows name by their SHA-256, with a row that says so.
+    pub(super) documents: BTreeMap<[u8; 32], u64>,
     /// Texts that were compared.
     pub(super) texts: u64,
 }
@@ -50,6 +52,9 @@ impl Cross {
                     findings.push(finding.at(text.seq));
                 }
             }
+        }
+        for (seq, sha256) in facts.documents {
+            self.documents.entry(sha256).or_insert(seq);
         }
         for result in &facts.results {
             let differs = match &result.stored {

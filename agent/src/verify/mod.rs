@@ -9,6 +9,7 @@ mod enrolled;
 mod erased;
 mod layout;
 mod links;
+mod named;
 mod objects;
 mod replayed;
 mod proof;
@@ -121,6 +122,7 @@ fn verify(
     for (org, layout) in &layouts {
         let told = rules::check(objects, org, layout, &chains, &mut findings)?;
         report.checked.rules_untold += told;
+        findings.extend(named::missing(org, layout, &chains));
     }
     for chain in &mut chains {
         chain.counts.texts = chain.cross.texts;

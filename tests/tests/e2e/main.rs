@@ -33,6 +33,8 @@ mod every_byte;
 #[cfg(test)]
 mod every_type;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod faces;
 #[cfg(test)]
 mod granted;

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use ring::digest::{SHA256, digest};
 use roxmltree::Node;
 
 use super::Moment;
@@ -17,6 +18,7 @@ pub struct Provider {
     entity_id: String,
     keys: Vec<Key>,
     valid_until: Option<DateTime<Utc>>,
+    sha256: [u8; 32],
 }
 
 impl Provider {
@@ -67,10 +69,13 @@ impl Provider {
                 "none",
             ));
         }
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest(&SHA256, xml).as_ref());
         Ok(Self {
             entity_id: required(root, "entityID")?.to_owned(),
             keys,
             valid_until,
+            sha256,
         })
     }
 
@@ -78,6 +83,12 @@ impl Provider {
     #[must_use]
     pub fn entity_id(&self) -> &str {
         &self.entity_id
+    }
+
+    /// Gives the digest of its metadata.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        self.sha256
     }
 
     /// Gives its keys.

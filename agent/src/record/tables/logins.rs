@@ -7,7 +7,7 @@ use crate::record::event::Phase;
 use crate::record::schema::{Column, Table, Tier, Type};
 use crate::record::value::Value;
 
-use Type::{Bool, I64, Text, Time};
+use Type::{Bool, Hash, I64, Text, Time};
 
 /// The table's definition.
 pub(in crate::record) static TABLE: Table = Table {
@@ -20,7 +20,7 @@ pub(in crate::record) static TABLE: Table = Table {
 };
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 17] = [
+static COLUMNS: [Column; 18] = [
     Column::new(16, "login_id", Text, "Names the login.").required().bloom(),
     Column::new(17, "phase", Text, "`open` or `close`.").required().dictionary(),
     Column::new(18, "is_final", Bool, "Whether the login is over.").required(),
@@ -38,6 +38,7 @@ static COLUMNS: [Column; 17] = [
     Column::new(30, "credential_ref", Text, "Where the credential came from; never the credential.").dictionary(),
     Column::new(31, "principal", Text, "Whom the login acts for.").dictionary(),
     Column::new(32, "principal_type", Text, "`human` or `workload`.").dictionary(),
+    Column::new(33, "idp_keys_sha256", Hash, "SHA-256 of the keys (JWKS) or metadata (SAML) by which the identity was verified; they lie under `evidence/`."),
 ];
 
 /// One row of `logins`; each field is the column of its name.
@@ -62,11 +63,12 @@ pub struct LoginRow {
     pub credential_ref: Option<String>,
     pub principal: Option<String>,
     pub principal_type: Option<String>,
+    pub idp_keys_sha256: Option<[u8; 32]>,
 }
 
 impl LoginRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 17] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 18] {
         [
             ("login_id", self.login_id.into()),
             ("phase", self.phase.as_str().into()),
@@ -85,6 +87,7 @@ impl LoginRow {
             ("credential_ref", self.credential_ref.into()),
             ("principal", self.principal.into()),
             ("principal_type", self.principal_type.into()),
+            ("idp_keys_sha256", self.idp_keys_sha256.into()),
         ]
     }
 }

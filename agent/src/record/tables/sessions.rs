@@ -28,7 +28,7 @@ static LABEL: [Column; 2] = [
 ];
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 55] = [
+static COLUMNS: [Column; 56] = [
     Column::new(16, "phase", Text, "`open` or `close`.").required().dictionary(),
     Column::new(17, "is_final", Bool, "Whether the session is over.").required(),
     Column::new(18, "opened_at", Time, "When the session opened.").required(),
@@ -84,6 +84,7 @@ static COLUMNS: [Column; 55] = [
     Column::new(68, "caller_uid", I64, "User id that started the session."),
     Column::new(69, "same_uid", Bool, "For a job's token: whether the command has the uid of its caller or of a process that started that, and so may read or mint the job's tokens."),
     Column::new(70, "ci_facts", Text, "`verified` if a token showed the columns of the job, `claimed` if the caller's environment did, which anybody can set.").dictionary(),
+    Column::new(71, "idp_keys_sha256", Hash, "SHA-256 of the keys (JWKS) or metadata (SAML) by which the identity was verified; they lie under `evidence/`."),
 ];
 
 /// One row of `sessions`; each field is the column of its name.
@@ -148,11 +149,12 @@ pub struct SessionRow {
     pub caller_uid: Option<i64>,
     pub same_uid: Option<bool>,
     pub ci_facts: Option<String>,
+    pub idp_keys_sha256: Option<[u8; 32]>,
 }
 
 impl SessionRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 55] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 56] {
         let labels: Vec<Value> = self
             .labels
             .into_iter()
@@ -220,6 +222,7 @@ impl SessionRow {
             ("caller_uid", self.caller_uid.into()),
             ("same_uid", self.same_uid.into()),
             ("ci_facts", self.ci_facts.into()),
+            ("idp_keys_sha256", self.idp_keys_sha256.into()),
         ]
     }
 }

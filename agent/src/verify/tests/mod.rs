@@ -49,6 +49,9 @@ impl Objects for Memory {
     }
 }
 
+/// The settings in force.
+const CONFIG: &[u8] = b"{}";
+
 /// A folder that a recorder writes from.
 struct Place {
     dir: TempDir,
@@ -64,16 +67,24 @@ impl Place {
             host_id: "host".into(),
             seal_interval: Duration::from_secs(3600),
             heartbeat: Duration::from_secs(3600),
+            config_sha256: sha256(CONFIG),
             policy_bundle_sha256: [2; 32],
             ..Settings::new(dir.path().join("state"), StoreAt::read(&store).unwrap())
         };
         Self { dir, settings }
     }
 
+    /// Begins a chain, as a daemon does.
+    fn open(&self) -> Recorder {
+        let recorder = Recorder::open(&self.settings, Clock::system()).unwrap();
+        let config = recorder.keep_evidence(CONFIG).unwrap();
+        assert_eq!(config, self.settings.config_sha256);
+        recorder
+    }
+
     /// Records rows in segments, closes the chain, and names it.
     fn record(&self, segments: Vec<Vec<Row>>) -> String {
-        let recorder = Recorder::open(&self.settings, Clock::system()).unwrap();
-        recorder.keep_evidence(b"a document").unwrap();
+        let recorder = self.open();
         for rows in segments {
             drop(recorder.commit_blocking(rows).unwrap());
             recorder.flush_blocking().unwrap();

@@ -197,7 +197,7 @@ fn a_mask_names_a_rule_of_its_policies() {
     let bundle = sha256(&document);
     for (rule, expected) in [("mask-email", &[][..]), ("mask-other", &[Code::E62])] {
         let place = Place::new();
-        let recorder = Recorder::open(&place.settings, Clock::system()).unwrap();
+        let recorder = place.open();
         assert_eq!(recorder.keep_evidence(&document).unwrap(), bundle);
         let rows = statement(1).into_iter().map(|mut row| {
             if let Row::Statement(row) = &mut row {
@@ -226,7 +226,7 @@ fn judged_again(policies: &str) -> (BTreeSet<Code>, Counts) {
     }];
     let document = pack(&sources);
     let place = Place::new();
-    let recorder = Recorder::open(&place.settings, Clock::system()).unwrap();
+    let recorder = place.open();
     let bundle = recorder.keep_evidence(&document).unwrap();
     let session = SessionRow {
         session_id: Some(SessionId::from_bytes([7; 16])),
@@ -294,4 +294,39 @@ fn rows_that_nobody_opens_count_by_their_leaves_and_are_read_by_their_reader() {
     };
     assert_eq!(checked(Vec::new()), (1, 1, 0));
     assert_eq!(checked(vec![reader]), (0, 0, 1));
+}
+
+#[test]
+fn documents_that_a_genesis_or_a_row_names_must_be_there() {
+    let place = Place::new();
+    let recorder = place.open();
+    let keys = recorder.keep_evidence(b"{\"keys\":[]}").unwrap();
+    let mut rows = vec![login()];
+    let Some(Row::Login(row)) = rows.first_mut() else {
+        panic!("no login")
+    };
+    row.idp_keys_sha256 = Some(keys);
+    drop(recorder.commit_blocking(rows).unwrap());
+    recorder.close_blocking().unwrap();
+    let (store, trust) = (place.store(), place.trust());
+    assert_eq!(found(&store, &trust, Deep::Rows), [].into());
+    // A recorder that keeps neither lists neither, and its chain is whole in itself.
+    let key = |sha256: &[u8; 32]| format!("acme/v1/evidence/{}", hex(sha256));
+    let forger = Forger::new();
+    let mut unkept = forger.sign(&store, recorder.chain(), |manifest| {
+        manifest.evidence.clear();
+    });
+    assert_eq!(found(&unkept, &forger.trust(), Deep::Rows), [].into());
+    let config = sha256(CONFIG);
+    for (sha256, row) in [(keys, true), (config, false)] {
+        let document = unkept.0.remove(&key(&sha256)).unwrap();
+        let trust = forger.trust();
+        let report = verify(&unkept, ring(), &asked(Some(&trust), Deep::Rows)).unwrap();
+        let [finding] = report.findings.as_slice() else {
+            panic!("{:?}", report.findings)
+        };
+        let told = (finding.code, &finding.object, finding.row.is_some());
+        assert_eq!(told, (Code::E40, &key(&sha256), row));
+        unkept.0.insert(key(&sha256), document);
+    }
 }

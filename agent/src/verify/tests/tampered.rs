@@ -317,7 +317,7 @@ fn what_a_witness_saw_and_the_store_lacks_is_found() {
 #[test]
 fn an_end_is_explained_by_the_next_chain_or_by_life() {
     let place = Place::new();
-    let recorder = Recorder::open(&place.settings, Clock::system()).unwrap();
+    let recorder = place.open();
     drop(recorder.commit_blocking(statement(1)).unwrap());
     recorder.flush_blocking().unwrap();
     drop(recorder);
