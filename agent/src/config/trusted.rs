@@ -9,6 +9,9 @@ pub struct TrustFile {
     /// Installations that are pinned.
     #[serde(default)]
     pub installation: Vec<PinnedKey>,
+    /// Installations that are believed no more, whoever enrolled them.
+    #[serde(default)]
+    pub revoked: Vec<PinnedKey>,
     /// Witnesses that are believed.
     #[serde(default)]
     pub witness: Vec<PinnedKey>,

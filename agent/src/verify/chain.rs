@@ -12,7 +12,6 @@ use super::report::{ChainTold, Counts, Finding};
 use super::segment::{self, Deep, Segment, Shelves};
 use super::trust::Trust;
 use crate::record::chain::documents::Genesis;
-use crate::record::chain::keys::public_key;
 use crate::record::chain::note::{Note, NoteError};
 use crate::record::chain::problem::Code;
 use crate::record::chain::read::{Believed, ReadChain, read};
@@ -154,17 +153,13 @@ impl Checked {
         let (Some(trust), Some(genesis)) = (trust, &self.genesis) else {
             return;
         };
-        let key = public_key(&genesis.installation).unwrap_or_default();
-        match trust.installation(&key) {
-            Some(name) => self.installation = Some(name.to_owned()),
-            None => self.findings.push(Finding::new(
+        match trust.vouches(genesis) {
+            Ok(name) => self.installation = Some(name.to_owned()),
+            Err(found) => self.findings.push(Finding::new(
                 Code::E10,
                 (&self.chain, "genesis.json"),
                 "a signature of a pinned installation",
-                format!(
-                    "one of {} of host {}",
-                    genesis.installation, genesis.host_id
-                ),
+                found,
             )),
         }
     }

@@ -198,13 +198,10 @@ impl Proof {
             let place = (&*chain.chain, "enrolment");
             findings.push(Finding::new(Code::E10, place, expected, error));
         }
-        if let Some(name) = trust.installation(&said.installation) {
-            return Some(name.to_owned());
-        }
-        let found = format!(
-            "one of {} of host {}",
-            said.genesis.installation, said.genesis.host_id
-        );
+        let found = match trust.vouches(&said.genesis) {
+            Ok(name) => return Some(name.to_owned()),
+            Err(found) => found,
+        };
         let expected = "a signature of a pinned installation";
         let place = (&*chain.chain, "genesis.json");
         findings.push(Finding::new(Code::E10, place, expected, found));

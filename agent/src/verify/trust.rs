@@ -1,8 +1,8 @@
 //! Whom a verifier believes. Pure.
 
-use crate::config::{self, TrustFile};
+use crate::config::{self, PinnedKey, TrustFile};
 use crate::identity::{Keys, Operator, OperatorIs};
-use crate::record::chain::documents::installation_name;
+use crate::record::chain::documents::{Genesis, installation_name};
 use crate::record::chain::enrolment::{Enrolled, EnrolmentError};
 use crate::record::chain::envelope::key_id;
 use crate::record::chain::keys::public_key;
@@ -12,6 +12,8 @@ use crate::record::chain::note::NoteKey;
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     installations: Vec<(String, [u8; 32])>,
+    /// Those that are believed no more, whoever vouches for them.
+    revoked: Vec<[u8; 32]>,
     witnesses: Vec<NoteKey>,
     operators: Vec<Operator>,
 }
@@ -28,13 +30,12 @@ impl Trust {
         let file = TrustFile::read(text)?;
         let mut trust = Self::default();
         for pinned in file.installation {
-            let Some(key) = public_key(&pinned.key) else {
-                let name = pinned.name;
-                return Err(format!(
-                    "installation `{name}`: expected a key of 32 bytes in base64, found another text"
-                ));
-            };
+            let key = installation_key("installation", &pinned)?;
             trust.installations.push((pinned.name, key));
+        }
+        for revoked in &file.revoked {
+            let key = installation_key("revoked", revoked)?;
+            trust.revoked.push(key);
         }
         for pinned in file.witness {
             let key = NoteKey::parse(&pinned.key).ok();
@@ -58,15 +59,40 @@ impl Trust {
     /// Gives the name of an installation that is pinned.
     #[must_use]
     pub fn installation(&self, key: &[u8; 32]) -> Option<&str> {
-        let mut pinned = self.installations.iter();
+        let mut pinned = self.believed();
         pinned
             .find(|(_, pinned)| pinned == key)
             .map(|(name, _)| name.as_str())
     }
 
+    fn believed(&self) -> impl Iterator<Item = &(String, [u8; 32])> {
+        let all = self.installations.iter();
+        all.filter(|(_, key)| !self.revoked.contains(key))
+    }
+
+    /// Gives the name of the pinned installation that began a chain.
+    ///
+    /// # Errors
+    /// Whose key it is instead.
+    pub(super) fn vouches(&self, genesis: &Genesis) -> Result<&str, String> {
+        let key = public_key(&genesis.installation).unwrap_or_default();
+        self.installation(&key).ok_or_else(|| {
+            let why = match self.revoked.contains(&key) {
+                true => ", which is revoked",
+                false => "",
+            };
+            let Genesis {
+                installation,
+                host_id,
+                ..
+            } = genesis;
+            format!("one of {installation} of host {host_id}{why}")
+        })
+    }
+
     /// Lists the installations' keys, each by the name under which it signs checkpoints.
     pub fn installation_keys(&self) -> impl Iterator<Item = (String, [u8; 32])> {
-        let keys = self.installations.iter().map(|(_, key)| *key);
+        let keys = self.believed().map(|(_, key)| *key);
         keys.map(|key| (installation_name(&key_id(&key)), key))
     }
 
@@ -97,6 +123,13 @@ impl Trust {
     pub fn witnesses(&self) -> &[NoteKey] {
         &self.witnesses
     }
+}
+
+fn installation_key(table: &str, named: &PinnedKey) -> Result<[u8; 32], String> {
+    public_key(&named.key).ok_or_else(|| {
+        let name = &named.name;
+        format!("{table} `{name}`: expected a key of 32 bytes in base64, found another text")
+    })
 }
 
 fn operator(named: config::Operator, file_of: Read<'_>) -> Result<Operator, String> {

@@ -29,6 +29,8 @@ mod drivers;
 #[cfg(test)]
 mod encryption;
 #[cfg(test)]
+mod enrolled;
+#[cfg(test)]
 mod every_byte;
 #[cfg(test)]
 mod every_type;

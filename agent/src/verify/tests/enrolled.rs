@@ -102,3 +102,30 @@ fn any_changed_byte_of_an_enrolment_is_found() {
         assert_eq!(codes, [Code::E10].into(), "byte {at}");
     }
 }
+
+#[test]
+fn a_revoked_installation_is_believed_no_more_whoever_vouches_for_it() {
+    let mut two = two();
+    let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
+    enrol(&mut two.store, &key);
+    let jwks = keys_of_acme_text();
+    let public = key.public_text();
+    let read = |text: &str| Trust::read(text, &|name| Err(format!("no file {name}")));
+    for vouched in [
+        format!("[[installation]]\nname = \"host\"\nkey = \"{public}\"\n"),
+        format!(
+            "[[operator]]\nissuer = \"https://id.acme.test\"\nsubject = \"00u1\"\naudience = \"icecore\"\njwks = '{jwks}'\n"
+        ),
+    ] {
+        let trust = read(&vouched).unwrap();
+        assert_eq!(found(&two.store, &trust, Deep::Objects), [].into());
+        let stolen = format!("{vouched}[[revoked]]\nname = \"stolen\"\nkey = \"{public}\"\n");
+        let trust = read(&stolen).unwrap();
+        let report = verify(&two.store, ring(), &asked(Some(&trust), Deep::Objects)).unwrap();
+        assert_eq!(codes(&report), [Code::E10].into());
+        assert!(report.findings[0].found.ends_with(", which is revoked"));
+        assert_eq!(trust.installation_keys().count(), 0);
+    }
+    let wrong = read("[[revoked]]\nname = \"x\"\nkey = \"x\"\n").unwrap_err();
+    assert!(wrong.starts_with("revoked `x`: expected a key"), "{wrong}");
+}
