@@ -15,7 +15,7 @@ use crate::verify::Trust;
 /// Packs one session with what proves it into one file
 ///
 /// Use it to hand a session to an auditor. The zip file holds the page of `icecore replay --html`, the same as JSON, the
-/// objects of the record that hold the session's rows, and the signed documents of their chains; a README tells how to
+/// objects of the record that hold the session's rows, the signed documents of their chains, and a proof of each statement; a README tells how to
 /// check it offline, with icecore or with nothing but sha256sum, openssl and Python. The same record gives the same bytes;
 /// only you may read the file. Objects are whole: if they hold rows of other sessions too, that is told.
 #[derive(Debug, clap::Args)]
@@ -70,9 +70,10 @@ fn pack(args: &Args, trust: Option<&Trust>, clock: Clock) -> Result<(), ReadErro
     let place = terminal(&args.output.display().to_string());
     writeln!(
         err,
-        "icecore: wrote {place}: {} objects, {} documents of chains; {}",
+        "icecore: wrote {place}: {} objects, {} documents of chains, {} proofs; {}",
         packed.objects,
         packed.documents,
+        packed.proofs,
         match (packed.is_clean, trust.is_some()) {
             (true, _) => "verified",
             (false, true) => "not clean: see verify.json in it",

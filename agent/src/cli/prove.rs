@@ -120,7 +120,10 @@ pub(super) fn check(path: &Path, trust: Option<&Path>, json: bool) -> Result<Exi
         Failure::text(Exit::Config, text).hint(Some("`icecore prove` writes one"))
     };
     let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let proof = Proof::read(&bytes).map_err(failed)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let file = |name: &str| std::fs::read(folder.join(name)).map_err(|error| error.to_string());
+    let proof = Proof::read(&bytes).and_then(|proof| proof.with_files(&file));
+    let proof = proof.map_err(failed)?;
     let shown = proof.check(trust.as_ref());
     tell(&shown, json).map_err(|error| Failure::new(Exit::Bug, error))?;
     Ok(if shown.is_good() {

@@ -2,6 +2,7 @@
 //!
 //! Gives byte for byte what `cbor` gives of the same row; a test holds the two together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -82,15 +83,24 @@ fn known(table: &Table, found: &Schema) -> Result<(), ArrowError> {
     }
 }
 
-/// Reads the canonical bytes of an object's rows that name a statement, each with its place.
+/// A row that names a statement.
+#[derive(Debug)]
+pub(crate) struct RowOf {
+    pub(crate) seq: u64,
+    pub(crate) statement: String,
+    /// Its canonical bytes.
+    pub(crate) cbor: Vec<u8>,
+}
+
+/// Reads an object's rows that name one of some statements.
 pub(crate) fn rows_of(
     key: &Key,
     bytes: Bytes,
     ring: &Arc<KeyRing>,
-    statement: &str,
-) -> Result<Vec<(u64, Vec<u8>)>, Unread> {
+    statements: &BTreeSet<String>,
+) -> Result<Vec<RowOf>, Unread> {
     let opener = Opener::new(ring, &key.org);
-    let rows = opened_rows_of(key, bytes, &opener, statement);
+    let rows = opened_rows_of(key, bytes, &opener, statements);
     opener.outcome()?;
     Ok(rows?)
 }
@@ -99,8 +109,8 @@ fn opened_rows_of(
     key: &Key,
     bytes: Bytes,
     opener: &Opener,
-    statement: &str,
-) -> Result<Vec<(u64, Vec<u8>)>, ParquetError> {
+    statements: &BTreeSet<String>,
+) -> Result<Vec<RowOf>, ParquetError> {
     let table = Table::by_name(&key.table).ok_or_else(|| differs("table", &key.table))?;
     let mut rows = Vec::new();
     if table.position("statement_id").is_none() {
@@ -115,14 +125,18 @@ fn opened_rows_of(
             continue;
         };
         let named: &StringArray = typed(named, named.as_string_opt::<i32>())?;
-        if !named.iter().any(|named| named == Some(statement)) {
+        let is_one = |named: &str| statements.contains(named);
+        if !named.iter().flatten().any(is_one) {
             continue;
         }
         belongs(key, &batch)?;
         piece(table, &batch, |row, seq, payload| {
-            if named.is_valid(row) && named.value(row) == statement {
-                let seq = u64::try_from(seq).map_err(|_| other("range", &seq.to_string()))?;
-                rows.push((seq, payload.get(1..).unwrap_or_default().to_vec()));
+            if named.is_valid(row) && is_one(named.value(row)) {
+                rows.push(RowOf {
+                    seq: u64::try_from(seq).map_err(|_| other("range", &seq.to_string()))?,
+                    statement: named.value(row).to_owned(),
+                    cbor: payload.get(1..).unwrap_or_default().to_vec(),
+                });
             }
             Ok(())
         })?;

@@ -62,7 +62,7 @@ pub(crate) use cbor::row;
 pub(crate) use digest::{hex, sha256};
 pub(crate) use disk::replace;
 pub(crate) use facts::{Facts, StatementFact};
-pub(crate) use leafing::{leaves, rows_of};
+pub(crate) use leafing::{RowOf, leaves, rows_of};
 pub(crate) use leaves::read as read_leaves;
 pub(crate) use object::{Content, Key, Unread, read};
 pub(crate) use rows::RowsKey;

@@ -111,6 +111,11 @@ impl Archive {
         Self::read_as(url, Readers::default())
     }
 
+    /// Gives what opens its encrypted objects.
+    pub(super) fn ring(&self) -> &Arc<KeyRing> {
+        &self.ring
+    }
+
     /// Reads a store and what of it these readers can open.
     pub fn read_as(url: &str, readers: Readers) -> Result<Self, ReadError> {
         let at = StoreAt::read(url)?;

@@ -34,6 +34,7 @@ use chain::{Checked, Work};
 use layout::Layout;
 use objects::{Named, Objects};
 pub use proof::{ChainProof, Proof, RowProof, Shown, ShownChain};
+pub(crate) use prove::{Form, Proved, Wanted as ToProve, prove_all};
 pub use prove::{ProveError, proved};
 pub use report::{ChainTold, Counts, Finding, Report};
 pub use segment::Deep;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::report::Finding;
-use super::trust::Trust;
+use super::trust::{Read, Trust};
 use crate::record::chain::disclosed::{Disclosed, disclosed};
 use crate::record::chain::envelope::key_id;
 use crate::record::chain::note::{Note, NoteError};
@@ -19,6 +19,9 @@ use crate::replay::row_as_json;
 
 /// Says by which layout a proof is written; a reader refuses a later one.
 pub(super) const PROOF_VERSION: u32 = 1;
+
+/// How a proof names a document that it does not hold: by its key, in the folder `store` beside the proof's own.
+pub(super) const BESIDE_STORE: &str = "../store/";
 
 /// Row flag: a secret was taken out of the row, so that its text is no longer what was committed to.
 const REDACTED: i64 = 8;
@@ -43,9 +46,9 @@ pub struct Proof {
 pub struct ChainProof {
     /// The chain.
     pub chain: String,
-    /// The chain's genesis, to the letter.
+    /// The chain's genesis, to the letter, or by its name beside the proof.
     pub genesis: String,
-    /// Manifests, to the letter: those that name a next key, and the one with the checkpoint.
+    /// Manifests, the same: those that name a next key, and the one with the checkpoint.
     pub manifests: Vec<String>,
     /// The checkpoint as a witness signed it.
     pub cosigned: Option<String>,
@@ -129,6 +132,28 @@ impl Proof {
             ));
         }
         Ok(proof)
+    }
+
+    /// Takes the documents that it only names from a folder beside it, such as that of an evidence pack.
+    ///
+    /// # Errors
+    /// A name that leads elsewhere, or a file that cannot be read.
+    pub fn with_files(mut self, file_of: Read<'_>) -> Result<Self, String> {
+        for chain in &mut self.chains {
+            for document in std::iter::once(&mut chain.genesis).chain(&mut chain.manifests) {
+                let Some(key) = document.strip_prefix(BESIDE_STORE) else {
+                    continue;
+                };
+                let is_plain = |part: &str| !part.is_empty() && !part.bytes().all(|b| b == b'.');
+                if !key.split('/').all(is_plain) {
+                    return Err(format!("expected a key of a store, found `{document}`"));
+                }
+                let read = file_of(document).map_err(|cause| format!("`{document}`: {cause}"))?;
+                *document = String::from_utf8(read)
+                    .map_err(|_| format!("`{document}`: expected UTF-8 text"))?;
+            }
+        }
+        Ok(self)
     }
 
     /// Checks it, with nothing else at hand.

@@ -1,5 +1,6 @@
 //! Makes a proof of one statement from a record.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use super::chain;
 use super::layout::{self, Chain, Layout};
 use super::objects::Objects;
-use super::proof::{ChainProof, PROOF_VERSION, Proof, RowProof};
+use super::proof::{BESIDE_STORE, ChainProof, PROOF_VERSION, Proof, RowProof};
 use super::report::Finding;
 use super::segment::{self, Deep, Shelves};
 use crate::id::StatementId;
@@ -19,9 +20,9 @@ use crate::record::chain::envelope::key_id;
 use crate::record::chain::keys::public_key;
 use crate::record::chain::note::Note;
 use crate::record::chain::read::{Believed, ReadChain};
-use crate::record::chain::tree::{Hash, inclusion, root};
+use crate::record::chain::tree::{Hash, inclusions, root};
 use crate::record::encryption::KeyRing;
-use crate::record::{Key, RecordError, Store, StoreAt, hex, row, rows_of, sha256};
+use crate::record::{self, Key, RecordError, RowOf, Store, StoreAt, hex, rows_of, sha256};
 use crate::replay::{ReadError, Readers, row_as_json};
 
 /// How far clocks may be apart where a chain is left out that ended before a statement began.
@@ -88,12 +89,60 @@ pub(super) fn prove(
     ring: &Arc<KeyRing>,
     statement: StatementId,
 ) -> Result<(Proof, u64), ProveError> {
-    let (layouts, _) = layout::sort(objects.list("")?);
     let statement = statement.to_string();
-    let mut unread = 0;
+    let wanted = Wanted {
+        statements: &BTreeSet::from([statement.clone()]),
+        chains: None,
+        form: Form::Whole,
+    };
+    let mut proved = prove_all(objects, ring, &wanted)?;
+    match proved.proofs.remove(&statement) {
+        Some(proof) => Ok((proof, proved.unread)),
+        None => Err(ProveError::Unknown(statement)),
+    }
+}
+
+/// What is to be proved.
+pub(crate) struct Wanted<'a> {
+    pub(crate) statements: &'a BTreeSet<String>,
+    /// Organisation and chain of those that are looked at; none for all.
+    pub(crate) chains: Option<&'a BTreeSet<(String, String)>>,
+    pub(crate) form: Form,
+}
+
+/// How a proof holds the documents of its chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// To the letter.
+    Whole,
+    /// By their names in a store beside the proof's folder: many proofs of one chain need them once.
+    BesideStore,
+}
+
+/// Proofs of statements.
+#[derive(Debug, Default)]
+pub(crate) struct Proved {
+    /// By their statements; one that no chain has is left out.
+    pub(crate) proofs: BTreeMap<String, Proof>,
+    /// How many objects cannot be read here and may have more of them.
+    pub(crate) unread: u64,
+}
+
+/// Makes proofs of several statements; each chain is read once, and all rows of it are shown by one checkpoint.
+pub(crate) fn prove_all(
+    objects: &dyn Objects,
+    ring: &Arc<KeyRing>,
+    wanted: &Wanted<'_>,
+) -> Result<Proved, ProveError> {
+    let (layouts, _) = layout::sort(objects.list("")?);
+    let mut all = Proved::default();
     for (org, layout) in &layouts {
-        let mut chains = Vec::new();
         for (name, files) in &layout.chains {
+            let is_wanted =
+                |chains: &BTreeSet<_>| chains.contains(&(org.to_owned(), name.to_owned()));
+            if !wanted.chains.is_none_or(is_wanted) {
+                continue;
+            }
             let of = Of {
                 objects,
                 ring,
@@ -101,24 +150,27 @@ pub(super) fn prove(
                 layout,
                 chain: name,
                 files,
-                statement: &statement,
+                wanted,
             };
-            chains.extend(of.chain(&mut unread)?);
-        }
-        if !chains.is_empty() {
-            let proof = Proof {
-                format_version: PROOF_VERSION,
-                statement_id: statement,
-                org: org.clone(),
-                chains,
-            };
-            return Ok((proof, unread));
+            for (statement, chain) in of.chain(&mut all.unread)? {
+                let proof = all.proofs.entry(statement.clone());
+                let proof = proof.or_insert_with(|| Proof {
+                    format_version: PROOF_VERSION,
+                    statement_id: statement,
+                    org: org.clone(),
+                    chains: Vec::new(),
+                });
+                // A statement is of one organisation.
+                if proof.org == *org {
+                    proof.chains.push(chain);
+                }
+            }
         }
     }
-    Err(ProveError::Unknown(statement))
+    Ok(all)
 }
 
-/// A chain in which a statement is looked for.
+/// A chain in which statements are looked for.
 struct Of<'a> {
     objects: &'a dyn Objects,
     ring: &'a Arc<KeyRing>,
@@ -126,32 +178,51 @@ struct Of<'a> {
     layout: &'a Layout,
     chain: &'a str,
     files: &'a Chain,
-    statement: &'a str,
+    wanted: &'a Wanted<'a>,
 }
 
 impl Of<'_> {
-    fn chain(&self, unread: &mut u64) -> Result<Option<ChainProof>, ProveError> {
+    fn chain(&self, unread: &mut u64) -> Result<BTreeMap<String, ChainProof>, ProveError> {
+        let mut proofs = BTreeMap::new();
         let read = chain::documents(self.objects, (self.org, self.chain), self.files)?;
         let rows = self.rows(&read, unread)?;
-        let Some(last_seq) = rows.iter().map(|(seq, _)| *seq).max() else {
-            return Ok(None);
+        let Some(last_seq) = rows.last().map(|row| row.seq) else {
+            return Ok(proofs);
         };
         let covers = |believed: &&Believed| believed.manifest.tree_size > last_seq;
         let mut covering = read.manifests.iter().filter(covers);
         let Some(first) = covering.next() else {
-            return Ok(None);
+            return Ok(proofs);
         };
         let (believed, cosigned) = match self.cosigned(&read, last_seq)? {
             Some((believed, note)) => (believed, Some(note)),
             None => (first, None),
         };
+        let leads = |one: &&Believed| one.manifest.next_key.is_some();
+        let before = read.manifests.iter().filter(leads);
+        let before = before.take_while(|one| one.manifest.n < believed.manifest.n);
+        let manifests = before.chain([believed]).map(|one| self.text(&one.name));
+        let empty = ChainProof {
+            chain: self.chain.to_owned(),
+            genesis: self.text("genesis.json")?,
+            manifests: manifests.collect::<Result<_, _>>()?,
+            cosigned,
+            enrolment: self.enrolment(&read)?,
+            rows: Vec::new(),
+        };
+        let differs = || ProveError::Tree(self.chain.to_owned());
         let leaves = self.leaves(&read, believed)?;
-        let mut proved = Vec::new();
-        for (seq, cbor) in rows {
-            let differs = || ProveError::Tree(self.chain.to_owned());
-            let entry = row(&cbor).map_err(|_| differs())?;
-            let path = inclusion(&leaves, seq).ok_or_else(differs)?;
-            proved.push(RowProof {
+        let places: Vec<u64> = rows.iter().map(|row| row.seq).collect();
+        let paths = inclusions(&leaves, &places).ok_or_else(differs)?;
+        for (row, path) in rows.into_iter().zip(paths) {
+            let RowOf {
+                seq,
+                statement,
+                cbor,
+            } = row;
+            let entry = record::row(&cbor).map_err(|_| differs())?;
+            let proof = proofs.entry(statement).or_insert_with(|| empty.clone());
+            proof.rows.push(RowProof {
                 seq,
                 table: entry.table.name.to_owned(),
                 cbor: STANDARD.encode(&cbor),
@@ -159,32 +230,17 @@ impl Of<'_> {
                 path: path.iter().map(|hash| STANDARD.encode(hash)).collect(),
             });
         }
-        let mut manifests = Vec::new();
-        for one in &read.manifests {
-            if one.manifest.n == believed.manifest.n {
-                manifests.push(self.text(&one.name)?);
-                break;
-            }
-            if one.manifest.next_key.is_some() {
-                manifests.push(self.text(&one.name)?);
-            }
-        }
-        Ok(Some(ChainProof {
-            chain: self.chain.to_owned(),
-            genesis: self.text("genesis.json")?,
-            manifests,
-            cosigned,
-            enrolment: self.enrolment(&read)?,
-            rows: proved,
-        }))
+        Ok(proofs)
     }
 
-    /// Finds the statement's rows in the objects that believed manifests list.
-    fn rows(&self, read: &ReadChain, unread: &mut u64) -> Result<Vec<(u64, Vec<u8>)>, ProveError> {
-        let began = began(self.statement);
+    /// Finds the statements' rows in the objects that believed manifests list, by their places.
+    fn rows(&self, read: &ReadChain, unread: &mut u64) -> Result<Vec<RowOf>, ProveError> {
+        let statements = self.wanted.statements;
+        let began: Option<Vec<_>> = statements.iter().map(|one| began(one)).collect();
+        let first = began.and_then(|began| began.into_iter().min());
         let mut rows = Vec::new();
         for believed in &read.manifests {
-            if began.is_some_and(|began| believed.manifest.created_at + CLOCKS_APART < began) {
+            if first.is_some_and(|first| believed.manifest.created_at + CLOCKS_APART < first) {
                 continue;
             }
             for object in &believed.manifest.objects {
@@ -193,20 +249,20 @@ impl Of<'_> {
                 };
                 let bytes = self.objects.get(&object.key)?;
                 let is_own = hex(&sha256(&bytes)) == object.sha256;
-                let found = is_own.then(|| rows_of(&key, bytes, self.ring, self.statement).ok());
+                let found = is_own.then(|| rows_of(&key, bytes, self.ring, statements).ok());
                 match found.flatten() {
                     Some(found) => rows.extend(found),
                     None => *unread += 1,
                 }
             }
         }
-        rows.sort();
+        rows.sort_by_key(|row| row.seq);
         Ok(rows)
     }
 
     /// Gives the leaves that a manifest's tree is made of.
     fn leaves(&self, read: &ReadChain, until: &Believed) -> Result<Vec<Hash>, ProveError> {
-        let none = std::collections::BTreeSet::new();
+        let none = BTreeSet::new();
         let shelves = Shelves {
             objects: self.objects,
             org: self.org,
@@ -281,6 +337,9 @@ impl Of<'_> {
 
     fn text(&self, name: &str) -> Result<String, ProveError> {
         let key = format!("{}/v1/chains/{}/{name}", self.org, self.chain);
+        if self.wanted.form == Form::BesideStore {
+            return Ok(format!("{BESIDE_STORE}{key}"));
+        }
         let bytes = self.objects.get(&key)?;
         // What was believed is JSON, and so UTF-8.
         Ok(String::from_utf8_lossy(&bytes).into_owned())

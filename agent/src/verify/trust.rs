@@ -18,7 +18,7 @@ pub struct Trust {
     operators: Vec<Operator>,
 }
 
-/// Reads a file that a trust file names.
+/// Reads a file that a trust file or a proof names.
 pub(super) type Read<'r> = &'r dyn Fn(&str) -> Result<Vec<u8>, String>;
 
 impl Trust {

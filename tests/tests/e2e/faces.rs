@@ -202,11 +202,48 @@ fn checked(world: &World, folder: &Path) -> Result<()> {
     let key = installation_key(world)?;
     let (code, text) = check(&key)?;
     assert!(code == Some(0) && text.contains(" 0 wrong\n"), "{text}");
-    assert!(text.contains(" 1 chains"), "{text}");
+    assert!(
+        text.contains(" 1 chains") && text.contains(" 3 proofs"),
+        "{text}"
+    );
     let (code, text) = check(&STANDARD.encode([7; 32]))?;
     assert!(
         code == Some(1) && text.contains("not by the pinned one"),
         "{text}"
+    );
+
+    // A row that says something else, and one under another statement's name, both in a pack that was sealed anew.
+    let proofs = run(folder, "find", &["proofs", "-name", "*.json"])?;
+    let mut proofs = proofs.lines().map(|name| folder.join(name));
+    let (one, other) = (
+        proofs.next().context("none")?,
+        proofs.next().context("one")?,
+    );
+    let whole = fs::read(&one)?;
+    let mut proof: Value = serde_json::from_slice(&whole)?;
+    let row = &mut proof["chains"][0]["rows"][0]["cbor"];
+    let mut cbor = STANDARD.decode(row.as_str().context("no row")?)?;
+    *cbor.last_mut().context("an empty row")? ^= 1;
+    *row = STANDARD.encode(cbor).into();
+    for (forged, expected) in [
+        (
+            proof.to_string().into_bytes(),
+            "is not in the tree that was signed",
+        ),
+        (fs::read(&other)?, "the proof of another statement"),
+    ] {
+        fs::write(&one, forged)?;
+        sealed_anew(folder)?;
+        let (code, text) = check(&key)?;
+        assert!(code == Some(1) && text.contains(expected), "{text}");
+    }
+    fs::write(&one, whole)?;
+    let pinned = crate::evidence::trust_file(world)?;
+    let one = one.to_string_lossy();
+    let shown = world.icecore(&["verify", "--proof", &one, "--trust", &pinned])?;
+    assert!(
+        shown.status.success() && said(&shown).contains("\nproved: "),
+        "{shown:?}"
     );
 
     let manifest = run(folder, "find", &["store", "-name", "m-00000000-*.json"])?;

@@ -81,24 +81,35 @@ pub fn root(leaves: &[Hash]) -> Hash {
 /// Gives the hashes that lead from a leaf to the root (RFC 6962 section 2.1.1), lowest first; none for no such leaf.
 #[must_use]
 pub fn inclusion(leaves: &[Hash], place: u64) -> Option<Vec<Hash>> {
-    let place = usize::try_from(place)
-        .ok()
-        .filter(|place| *place < leaves.len())?;
-    let mut path = Vec::new();
-    let (mut rest, mut place) = (leaves, place);
-    while rest.len() > 1 {
-        let (left, right) = rest.split_at(split(rest.len()));
-        if place < left.len() {
-            path.push(root(right));
-            rest = left;
-        } else {
-            path.push(root(left));
-            place -= left.len();
-            rest = right;
-        }
+    inclusions(leaves, &[place])?.pop()
+}
+
+/// Gives the paths of leaves at ascending places, each leaf hashed once; none where one is not there.
+#[must_use]
+pub fn inclusions(leaves: &[Hash], places: &[u64]) -> Option<Vec<Vec<Hash>>> {
+    let is_there = places.last().is_none_or(|last| *last < leaves.len() as u64);
+    let mut paths = vec![Vec::new(); places.len()];
+    (is_there && places.is_sorted_by(|one, next| one < next)).then(|| {
+        walk(leaves, 0, places, &mut paths);
+        paths
+    })
+}
+
+/// Gives the root of leaves that begin at a place, and adds to each path what it needs of them.
+fn walk(leaves: &[Hash], first: u64, places: &[u64], paths: &mut [Vec<Hash>]) -> Hash {
+    if places.is_empty() || leaves.len() < 2 {
+        return root(leaves);
     }
-    path.reverse();
-    Some(path)
+    let (left, right) = leaves.split_at(split(leaves.len()));
+    let middle = first + left.len() as u64;
+    let at = places.partition_point(|place| *place < middle);
+    let (places_left, places_right) = places.split_at(at);
+    let (paths_left, paths_right) = paths.split_at_mut(at);
+    let left = walk(left, first, places_left, paths_left);
+    let right = walk(right, middle, places_right, paths_right);
+    paths_left.iter_mut().for_each(|path| path.push(right));
+    paths_right.iter_mut().for_each(|path| path.push(left));
+    node(&left, &right)
 }
 
 /// Tells whether a path leads from a leaf at a place to the root of a tree of a size (RFC 9162 section 2.1.3.2).
@@ -268,6 +279,21 @@ mod tests {
             let mut longer = path.clone();
             longer.push(root);
             prop_assert!(!includes(&leaves[at], at as u64, size, &longer, &root));
+        }
+
+        #[test]
+        fn paths_that_are_made_at_once_are_those_that_are_made_alone(count in 1_usize..70, wanted in prop::collection::btree_set(0_u64..70, 0..20)) {
+            let leaves = leaves(count);
+            let places: Vec<u64> = wanted.into_iter().collect();
+            let alone: Option<Vec<_>> = places.iter().map(|place| inclusion(&leaves, *place)).collect();
+            let at_once = inclusions(&leaves, &places);
+            prop_assert_eq!(&at_once, &alone);
+            for (place, path) in places.iter().zip(at_once.iter().flatten()) {
+                let at = usize::try_from(*place).unwrap();
+                prop_assert!(includes(&leaves[at], *place, count as u64, path, &root(&leaves)));
+            }
+            let twice: Vec<u64> = places.iter().flat_map(|place| [*place; 2]).collect();
+            prop_assert_eq!(inclusions(&leaves, &twice).is_none(), !twice.is_empty());
         }
 
         #[test]

@@ -69,14 +69,14 @@ def check_sums():
 
 
 def check_chain(folder, pinned):
-    """Walks a chain from its genesis, and gives the objects that it vouches for."""
+    """Walks a chain from its genesis; gives the objects that it vouches for, and the tree of each manifest."""
     genesis_path = folder / "genesis.json"
     envelope = json.loads(genesis_path.read_bytes())
     claimed = json.loads(base64.b64decode(envelope["payload"]))["installation"]
     if pinned is not None and claimed != pinned:
         wrong(folder.name, f"begun by installation {claimed}, not by the pinned one")
     genesis = opened(genesis_path, base64.b64decode(claimed))
-    key, before, size, objects = genesis["key"], sha256(genesis_path.read_bytes()), 0, {}
+    key, before, size, objects, trees = genesis["key"], sha256(genesis_path.read_bytes()), 0, {}, {}
     for n, path in enumerate(sorted(folder.glob("m-*.json"))):
         manifest = opened(path, base64.b64decode(key))
         if manifest["n"] != n:
@@ -88,18 +88,68 @@ def check_chain(folder, pinned):
             wrong(path.name, "its rows do not follow those before")
         for listed in manifest["objects"]:
             objects[listed["key"]] = listed["sha256"]
+        trees[path.name] = (manifest["tree_size"], bytes.fromhex(manifest["root"]))
         before, size = sha256(path.read_bytes()), manifest["tree_size"]
         key = manifest.get("next_key") or key
-    return objects
+    return objects, trees
+
+
+def node(left, right):
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def includes(leaf, at, size, path, root):
+    """Tells whether a path leads from a leaf to the root of a tree (RFC 9162, section 2.1.3.2)."""
+    last = size - 1
+    if not 0 <= at <= last:
+        return False
+    for sibling in path:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            leaf = node(sibling, leaf)
+            while at & 1 == 0 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            leaf = node(leaf, sibling)
+        at, last = at >> 1, last >> 1
+    return last == 0 and leaf == root
+
+
+def check_proof(path, chains):
+    """Checks that a statement's rows are in the trees that its chains signed."""
+    proof, rows = json.loads(path.read_bytes()), 0
+    if proof["statement_id"] != path.stem:
+        wrong(path.name, "the proof of another statement")
+    for chain in proof["chains"]:
+        manifest = chain["manifests"][-1].rsplit("/", 1)[-1]
+        if manifest not in chains.get(chain["chain"], {}):
+            wrong(path.name, "rests on a manifest that is not in this pack")
+            continue
+        size, root = chains[chain["chain"]][manifest]
+        for row in chain["rows"]:
+            rows += 1
+            frame = base64.b64decode(row["cbor"])
+            leaf = hashlib.sha256(b"\x00" + frame).digest()
+            hashes = [base64.b64decode(one) for one in row["path"]]
+            if not includes(leaf, row["seq"], size, hashes, root):
+                wrong(path.name, f"row {row['seq']} is not in the tree that was signed")
+            if path.stem.encode() not in frame:
+                wrong(path.name, f"row {row['seq']} is not of this statement")
+    if not rows:
+        wrong(path.name, "no row of the statement")
 
 
 def main():
     pinned = sys.argv[1] if len(sys.argv) > 1 else None
     check_sums()
-    store, vouched, chains = ROOT / "store", {}, 0
+    store, vouched, chains = ROOT / "store", {}, {}
     for genesis in sorted(store.glob("*/v1/chains/*/genesis.json")):
-        vouched.update(check_chain(genesis.parent, pinned))
-        chains += 1
+        listed, chains[genesis.parent.name] = check_chain(genesis.parent, pinned)
+        vouched.update(listed)
+    proofs = sorted(ROOT.glob("proofs/*.json"))
+    for path in proofs:
+        check_proof(path, chains)
     objects = 0
     for path in sorted(store.rglob("*.parquet")):
         key, digest = path.relative_to(store).as_posix(), sha256(path.read_bytes())
@@ -110,7 +160,8 @@ def main():
             wrong(key, "no manifest vouches for it")
     for line in WRONG:
         print(line)
-    print(f"{objects} objects, {chains} chains, {len(vouched)} objects vouched for, {len(WRONG)} wrong")
+    told = f"{objects} objects, {len(chains)} chains, {len(vouched)} objects vouched for, {len(proofs)} proofs"
+    print(f"{told}, {len(WRONG)} wrong")
     if not chains:
         print("no chain is in this pack: who wrote it cannot be checked")
     elif pinned is None:

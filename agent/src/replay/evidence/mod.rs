@@ -18,7 +18,7 @@ use super::page::page;
 use super::rows::ShownRows;
 use super::steps::Session;
 use crate::record::{Store, StoreAt};
-use crate::verify::Trust;
+use crate::verify::{Form, ProveError, Proved, ToProve, Trust, prove_all};
 use objects::Objects;
 use pack::Pack;
 
@@ -34,6 +34,8 @@ pub struct Packed {
     pub objects: usize,
     /// How many documents of chains.
     pub documents: usize,
+    /// How many statements have a proof of their own.
+    pub proofs: usize,
     /// Whether `icecore verify` calls each of its chains clean, by the keys that were given.
     pub is_clean: bool,
     /// Other sessions whose rows stand in the same objects.
@@ -73,7 +75,35 @@ pub fn evidence(
             "{count} encrypted objects of the store, which may hold texts of the session: {why}"
         )
     }));
+    let statements = objects::statements(archive, session.id);
+    let wanted = ToProve {
+        statements: &statements,
+        chains: Some(&objects.chains),
+        form: Form::BesideStore,
+    };
+    let proved = match prove_all(&store, archive.ring(), &wanted) {
+        Ok(proved) => proved,
+        Err(ProveError::Store(error)) => return Err(error.into()),
+        // A chain that differs is told of by the report; what it holds is to be seen all the same.
+        Err(error) => {
+            packed.left_out.push(format!("proofs: {error}"));
+            Proved::default()
+        }
+    };
+    packed.proofs = proved.proofs.len();
+    let unproved = statements.len().saturating_sub(packed.proofs);
+    if unproved > 0 {
+        let line = format!("proofs of {unproved} statements, which no manifest covers");
+        packed.left_out.push(line);
+    }
     let mut pack = Pack::new();
+    for (statement, proof) in &proved.proofs {
+        let told = serde_json::to_string_pretty(proof).map_err(std::io::Error::from)?;
+        pack.add(
+            &format!("proofs/{statement}.json"),
+            json(&format!("{told}\n")).into_bytes(),
+        );
+    }
     pack.add("session.html", page(session, rows).into_bytes());
     let told = json(&format!("{:#}\n", session.to_json(rows)));
     pack.add("session.json", told.into_bytes());

@@ -130,6 +130,14 @@ impl Objects {
     }
 }
 
+/// Names the statements of a session.
+pub(super) fn statements(archive: &Archive, session: &str) -> BTreeSet<String> {
+    let rows = archive.table("statements").iter();
+    let own = rows.filter(|row| row.text("session_id") == Some(session));
+    own.filter_map(|row| row.text("statement_id").map(str::to_owned))
+        .collect()
+}
+
 /// Lists the digests of evidence that a document in its envelope names; none of what is no such document.
 fn names(bytes: &[u8]) -> BTreeSet<String> {
     let payload = || -> Option<Json> {

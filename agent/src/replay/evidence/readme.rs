@@ -12,7 +12,7 @@ Evidence of one session of Icecore
 ==================================
 
 Session {}
-{} objects of the record, {} documents of its chains
+{} objects of the record, {} documents of its chains, proofs of {} statements
 
 What is in here
 ---------------
@@ -22,6 +22,7 @@ store/         a part of the record's store, byte for byte, under its own keys:
                .../t0/, t1/, t2/   the Parquet objects that hold the session's rows
                .../chains/         genesis, manifests, checkpoints and leaf hashes of their chains
                .../evidence/       policies and config that were in force, by their SHA-256
+proofs/        of each statement its rows, and the hashes that lead from each to a checkpoint in store/.../chains/
 verify.json    what `icecore verify --deep` said of the session's chains in the whole store, as of the session's end
 check.py       checks what can be checked without icecore
 SHA256SUMS     digests of all of these
@@ -31,15 +32,18 @@ How to check it
 1. That nothing in here was changed since the pack was made:
        sha256sum -c SHA256SUMS
    This says nothing of who made it. Take the SHA-256 of the zip file itself when it is handed over.
-2. That the objects are those that the chains vouch for, that the manifests follow each other, and that they are signed;
-   python3 and openssl are all that it needs:
+2. That the objects are those that the chains vouch for, that the manifests follow each other and are signed, and that
+   each row of proofs/ is in the tree that they sign; python3 and openssl are all that it needs:
        python3 check.py INSTALLATION_KEY
    INSTALLATION_KEY is the host's public key in base64, as it was pinned when the host was enrolled. Get it from where it
    was pinned, never from this pack: without it, a chain that somebody made up looks as good as a true one.
-3. That the page shows what the objects hold, with icecore:
+3. One statement alone, by whose keys and when a witness saw it, with icecore:
+       icecore verify --proof proofs/STATEMENT.json --trust trust.toml
+   `icecore prove STATEMENT` makes one that needs no file beside it, for somebody who must not see the rest.
+4. That the page shows what the objects hold, with icecore:
        icecore replay {} --store file://$PWD/store --json
    `icecore verify` is for the whole store: here it would miss the objects of other times. verify.json has what it said.
-4. With DuckDB: select * from 'store/*/v1/t0/*/statements/*/*.parquet';
+5. With DuckDB: select * from 'store/*/v1/t0/*/statements/*/*.parquet';
 
 What it does not prove
 ----------------------
@@ -49,6 +53,7 @@ Snowflake's own history); anything after the last checkpoint that a witness has 
         terminal(session.id),
         packed.objects,
         packed.documents,
+        packed.proofs,
         terminal(session.id),
     );
     if packed.documents == 0 {

@@ -1,13 +1,16 @@
 //! What a pack holds.
 
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
 
 use zip::ZipArchive;
 
 use super::*;
 use crate::id::SessionId;
+use crate::record::chain::keys::SigningKey;
 use crate::replay::session;
 use crate::replay::tests::{HOSTILE, SESSION, recorded};
+use crate::verify::Proof;
 
 fn packed(dir: &tempfile::TempDir, archive: &Archive) -> (Vec<u8>, Packed) {
     let url = format!("file://{}/it's/a store", dir.path().display());
@@ -70,6 +73,49 @@ fn a_pack_holds_what_tells_of_the_session_and_its_digests() {
             let text = String::from_utf8(bytes).unwrap();
             assert!(!text.contains(HOSTILE), "{name}");
         }
+    }
+}
+
+#[test]
+fn each_statement_has_a_proof_that_holds_with_the_documents_of_the_pack() {
+    let (dir, archive) = recorded();
+    let (bytes, packed) = packed(&dir, &archive);
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let files: BTreeMap<String, Vec<u8>> = (0..zip.len())
+        .map(|index| {
+            let mut file = zip.by_index(index).unwrap();
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            (file.name().unwrap().into_owned(), bytes)
+        })
+        .collect();
+    let file_of = |name: &str| {
+        let name = name.trim_start_matches("../");
+        files.get(name).cloned().ok_or("not there".to_owned())
+    };
+    let key = SigningKey::of_installation(&dir.path().join("state")).unwrap();
+    let text = format!(
+        "[[installation]]\nname = \"host\"\nkey = \"{}\"\n",
+        key.public_text()
+    );
+    let trust = Trust::read(&text, &file_of).unwrap();
+    let proofs: Vec<_> = files
+        .iter()
+        .filter(|(name, _)| name.starts_with("proofs/"))
+        .collect();
+    assert_eq!((proofs.len(), packed.proofs), (3, 3));
+    for (name, bytes) in proofs {
+        let proof = Proof::read(bytes).unwrap();
+        // Without the files beside it, it shows nothing.
+        assert!(!proof.check(Some(&trust)).is_good());
+        let whole = proof.clone().with_files(&file_of).unwrap();
+        let shown = whole.check(Some(&trust));
+        assert_eq!(shown.findings, []);
+        assert!(shown.is_good());
+        assert_eq!(*name, format!("proofs/{}.json", shown.statement_id));
+        let mut elsewhere = proof;
+        elsewhere.chains[0].genesis = "../store/../../etc/passwd".to_owned();
+        assert!(elsewhere.with_files(&file_of).is_err());
     }
 }
 
