@@ -3,6 +3,7 @@
 //! It runs apart from the hosts and their store. `state` decides and keeps, `serve` speaks HTTP, `latest` asks one.
 
 mod latest;
+mod pace;
 mod serve;
 mod state;
 

@@ -186,6 +186,7 @@ fn told(added: Result<String, Refused>) -> Told {
         Refused::Origin => StatusCode::NOT_FOUND,
         Refused::Size(_) | Refused::Root => StatusCode::CONFLICT,
         Refused::Proof => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Pace => StatusCode::TOO_MANY_REQUESTS,
         Refused::Disk => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let kind = match &refused {
@@ -195,6 +196,7 @@ fn told(added: Result<String, Refused>) -> Told {
         | Refused::Origin
         | Refused::Root
         | Refused::Proof
+        | Refused::Pace
         | Refused::Disk => "text/plain; charset=utf-8",
     };
     http::whole(status, kind, format!("{refused}\n").into())

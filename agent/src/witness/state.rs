@@ -11,6 +11,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::pace::Pace;
 use crate::record::chain::keys::SigningKey;
 use crate::record::chain::note::{Checkpoint, Note, NoteKey};
 use crate::record::chain::tree::{Tree, is_consistent};
@@ -64,6 +65,9 @@ pub enum Refused {
     /// 422.
     #[error("the proof does not show that the tree goes on from the one that is known")]
     Proof,
+    /// 429: more than its share.
+    #[error("expected fewer checkpoints and chains of one installation; try again later")]
+    Pace,
     /// 500.
     #[error("the checkpoint could not be kept")]
     Disk,
@@ -77,13 +81,15 @@ pub struct State {
     key: SigningKey,
     name: String,
     seen: BTreeMap<String, Seen>,
+    pace: Pace,
     _lock: File,
 }
 
 #[derive(Clone, Debug)]
 struct Seen {
     checkpoint: Checkpoint,
-    installation: [u8; 32],
+    /// Who began the chain, and alone goes on with it; nobody where that is an installation that is trusted no more.
+    installation: Option<[u8; 32]>,
     note: String,
 }
 
@@ -114,6 +120,7 @@ impl State {
             key,
             name: name.to_owned(),
             seen: BTreeMap::new(),
+            pace: Pace::default(),
             _lock: lock,
         };
         for entry in fs::read_dir(dir).map_err(|error| failed(dir, &error))? {
@@ -121,7 +128,10 @@ impl State {
             if path.extension().is_some_and(|end| end == "note") {
                 let text = fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
                 let seen = state.seen(text).ok_or_else(|| {
-                    failed(&path, &"expected a checkpoint that this witness signed and whose installation is trusted, found another text")
+                    failed(
+                        &path,
+                        &"expected a checkpoint that this witness signed, found another text",
+                    )
                 })?;
                 state.seen.insert(seen.checkpoint.origin.clone(), seen);
             }
@@ -139,10 +149,9 @@ impl State {
         let note = Note::parse(&text).ok()?;
         note.verify(&self.public()).ok()?;
         let checkpoint = Checkpoint::parse(note.text()).ok()?;
-        let installation = signer(&note, &self.trust)?;
         Some(Seen {
             checkpoint,
-            installation,
+            installation: signer(&note, &self.trust),
             note: text,
         })
     }
@@ -165,8 +174,11 @@ impl State {
         let installation = signer(&note, &self.trust).ok_or(Refused::Untrusted)?;
         let known = self.seen.get(&checkpoint.origin);
         // Who began a chain goes on with it, and nobody else.
-        if known.is_some_and(|known| known.installation != installation) {
+        if known.is_some_and(|known| known.installation != Some(installation)) {
             return Err(Refused::Untrusted);
+        }
+        if !self.pace.takes_checkpoint(installation, time_s) {
+            return Err(Refused::Pace);
         }
         if submission.old_size > checkpoint.size {
             return Err(Refused::Form);
@@ -184,6 +196,9 @@ impl State {
         let new = (checkpoint.size, &checkpoint.root);
         if !is_consistent((size, &root), new, &submission.proof) {
             return Err(Refused::Proof);
+        }
+        if known.is_none() && !self.pace.takes_chain(installation, time_s) {
+            return Err(Refused::Pace);
         }
         self.keep(note, checkpoint, installation, time_s)
     }
@@ -206,7 +221,7 @@ impl State {
             return Err(Refused::Disk);
         }
         let seen = Seen {
-            installation,
+            installation: Some(installation),
             note: text,
             checkpoint,
         };

@@ -143,6 +143,51 @@ fn what_was_signed_is_known_after_a_restart_and_must_not_have_changed() {
 }
 
 #[test]
+fn a_revoked_installation_goes_no_further_and_what_it_did_stays_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Chain::new("icecore/acme/c");
+    let mut state = State::open(dir.path(), "w", chain.trust()).unwrap();
+    add(&mut state, &chain.submission(0, 3)).unwrap();
+    drop(state);
+    // Another host is trusted since, and takes over nothing.
+    let mut other = Chain::new("icecore/acme/c");
+    other.leaves.clone_from(&chain.leaves);
+    let mut state = State::open(dir.path(), "w", other.trust()).unwrap();
+    assert_eq!(state.page(None).0.len(), 1);
+    for late in [&chain, &other] {
+        let refused = add(&mut state, &late.submission(3, 7));
+        assert_eq!(refused, Err(Refused::Untrusted));
+    }
+}
+
+#[test]
+fn an_installation_that_runs_wild_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Chain::new("icecore/acme/c");
+    let mut state = State::open(dir.path(), "w", chain.trust()).unwrap();
+    let mut outcomes = (0..601).map(|_| add(&mut state, &chain.submission(9, 7)));
+    assert!(
+        outcomes
+            .by_ref()
+            .take(600)
+            .all(|one| one == Err(Refused::Form))
+    );
+    assert_eq!(outcomes.next(), Some(Err(Refused::Pace)));
+    drop(outcomes);
+    assert_eq!(add(&mut state, &chain.submission(0, 3)), Err(Refused::Pace));
+    let notes = fs::read_dir(dir.path()).unwrap();
+    let is_note = |path: &Path| path.extension().is_some_and(|end| end == "note");
+    assert_eq!(
+        notes
+            .filter(|one| is_note(&one.as_ref().unwrap().path()))
+            .count(),
+        0
+    );
+    let later = state.add(chain.submission(0, 3).to_string().as_bytes(), 67);
+    assert!(later.is_ok(), "{later:?}");
+}
+
+#[test]
 fn a_recorder_and_a_verifier_reach_it_over_http() {
     let dir = tempfile::tempdir().unwrap();
     let chain = Chain::new("icecore/acme/c");
