@@ -45,6 +45,13 @@ impl Trust {
                     "witness `{name}`: expected a key as `icecore witness` prints it (`NAME+HASH+KEY`, type 4), found another text"
                 ));
             };
+            // What a host could sign itself shows nothing of what it left out.
+            if trust.installation(key.bytes()).is_some() {
+                let name = pinned.name;
+                return Err(format!(
+                    "witness `{name}`: expected a key of its own, found an installation's"
+                ));
+            }
             trust.witnesses.push(key);
         }
         for named in file.operator {
@@ -189,6 +196,7 @@ mod tests {
     fn keys_are_pinned_by_name_and_another_text_is_refused() {
         let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         let witness = NoteKey::witness("w", [7; 32]).to_string();
+        let of_host = NoteKey::witness("w", [0; 32]).to_string();
         let text = format!(
             "[[installation]]\nname = \"a\"\nkey = \"{key}\"\n[[witness]]\nname = \"w\"\nkey = \"{witness}\"\n"
         );
@@ -200,6 +208,7 @@ mod tests {
             (key, "AA", "installation `a`"),
             ("[[witness]]", "[[wittness]]", "line 4"),
             (&*witness, "w+0+0", "witness `w`"),
+            (&*witness, &*of_host, "a key of its own"),
         ] {
             let error = Trust::read(&text.replace(from, to), &none).unwrap_err();
             assert!(error.contains(part), "{error}");
