@@ -200,8 +200,9 @@ impl Quotas {
         shares.number = number;
     }
 
-    /// Notes that the store has a file, and all before it.
+    /// Notes that the store has a file, and all before it; sessions of which nothing is left to know are forgotten.
     pub(super) fn released(&self, segment: &Segment) {
+        let now_ns = self.clock.mono_ns();
         let mut shares = self.shares();
         let key = (segment.chain.clone(), segment.number);
         if shares.inherited.remove(&key).is_some() {
@@ -214,6 +215,8 @@ impl Quotas {
                 share.held_bytes = share.held_bytes.saturating_sub(bytes);
             }
         }
+        // A row that comes after its session's end would leave a share for good.
+        shares.sessions.retain(|_, share| !share.is_new(now_ns));
     }
 
     /// Counts the bytes that the store does not have.
@@ -228,6 +231,12 @@ impl Quotas {
         self.shares().age(now_ns)
     }
 
+    /// Counts the sessions that are known, for tests.
+    #[cfg(test)]
+    pub(super) fn sessions_for_tests(&self) -> usize {
+        self.shares().sessions.len()
+    }
+
     fn shares(&self) -> MutexGuard<'_, Shares> {
         // Counts alone: a panic elsewhere leaves them good enough.
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
@@ -239,6 +248,13 @@ impl fmt::Debug for Quotas {
         f.debug_struct("Quotas")
             .field("limits", &self.limits)
             .finish_non_exhaustive()
+    }
+}
+
+impl Share {
+    /// Tells whether a share that is made at this moment would be the same.
+    fn is_new(&self, now_ns: i64) -> bool {
+        self.held_bytes == 0 && self.due_ns <= now_ns && self.refusals.is_over(now_ns)
     }
 }
 

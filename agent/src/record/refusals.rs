@@ -38,8 +38,10 @@ impl Refusals {
         mode: RecordMode,
         now_ns: i64,
     ) -> Option<EventRow> {
-        let is_young = |told_ns: i64| now_ns.saturating_sub(told_ns) < TELL_EVERY_NS;
-        if self.told_ns.is_some_and(is_young) {
+        if self
+            .told_ns
+            .is_some_and(|told_ns| is_young(told_ns, now_ns))
+        {
             return None;
         }
         let row = self.last(session, mode)?;
@@ -72,6 +74,14 @@ impl Refusals {
         Some(row)
     }
 
+    /// Tells whether there is nothing to tell, and has not been for so long that a next row may tell at once.
+    pub(super) fn is_over(&self, now_ns: i64) -> bool {
+        self.statements == 0
+            && !self
+                .told_ns
+                .is_some_and(|told_ns| is_young(told_ns, now_ns))
+    }
+
     /// Takes back what a row was to tell that could not be recorded.
     pub(super) fn not_told(&mut self, row: &EventRow) {
         let detail = row.detail.as_ref();
@@ -82,4 +92,8 @@ impl Refusals {
             .unwrap_or(self.since_us);
         self.told_ns = None;
     }
+}
+
+fn is_young(told_ns: i64, now_ns: i64) -> bool {
+    now_ns.saturating_sub(told_ns) < TELL_EVERY_NS
 }

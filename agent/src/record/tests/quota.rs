@@ -1,6 +1,7 @@
 //! What one session may record, and when nobody may begin anything.
 
 use super::*;
+use crate::record::quota::Quotas;
 
 fn session(byte: u8) -> SessionId {
     SessionId::from_bytes([byte; 16])
@@ -169,4 +170,34 @@ fn the_standing_tells_what_waits_for_the_store() {
     let stands = recorder.standing();
     assert_eq!((stands.manifests, stands.oldest_unacked), (1, None));
     assert!(stands.unacked_bytes < waits.unacked_bytes + 500 && !stands.is_refusing);
+}
+
+#[test]
+fn a_session_of_which_nothing_is_left_is_forgotten() {
+    let place = Place::new();
+    let quotas = Quotas::new(
+        RecordLimits::default(),
+        (place.dir.path().to_owned(), 1 << 30),
+        std::sync::Arc::default(),
+        Clock::system(),
+    );
+    let segment = |number| Segment {
+        folder: place.dir.path().to_owned(),
+        chain: "c".to_owned(),
+        number,
+    };
+    quotas.charge(session(1), 10, 0);
+    // A row that comes after the session's end.
+    drop(quotas.finish(session(1), RecordMode::StrictLocal));
+    quotas.charge(session(1), 10, 0);
+    quotas.writes(1, 0);
+    quotas.charge(session(2), 10, 0);
+    quotas.released(&segment(0));
+    assert_eq!(
+        quotas.sessions_for_tests(),
+        1,
+        "of the file that still waits"
+    );
+    quotas.released(&segment(1));
+    assert_eq!(quotas.sessions_for_tests(), 0);
 }
