@@ -1,40 +1,34 @@
 //! The recorder's handle: rows go in, receipts come out.
 
 mod asked;
+mod beginning;
 
 use std::fmt;
-use std::fs;
 use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use tokio::sync::oneshot::{self, Receiver};
 use tracing::warn;
 use uuid::Uuid;
 
 use super::body::{Body, Facts};
-use super::chain::documents::Before;
-use super::chain::keys::SigningKey;
-use super::chain::{About, Beginning, ChainWriter};
-use super::digest::{DigestKey, Mac, hex};
-use super::disk;
-use super::encryption::{Keys, Purpose};
+use super::digest::{DigestKey, Mac};
+use super::encryption::Keys;
 use super::error::RecordError;
-use super::event::{Category, EventRow, Phase, Row, Severity, code};
+use super::event::{Phase, Row};
 use super::evidence::Evidence;
 use super::fault::{self, Step};
 use super::journal::Journal;
 use super::outage::Health;
 use super::queue::{Job, Queue, Written};
 use super::quota::{self, Quotas};
-use super::recover::{self, Recovered};
+use super::recover;
 use super::rows::Keeper;
-use super::scrub::Scrub;
 use super::seal;
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, Shipper};
@@ -42,6 +36,7 @@ use super::spool::Spool;
 use super::standing::Standing;
 use super::witnessing::Witnessing;
 use crate::clock::Clock;
+use beginning::{begin, check, digest_key, facts, first_rows, spawn};
 
 /// Says that rows are recorded as the mode promises; only the recorder makes it.
 #[derive(Debug)]
@@ -374,115 +369,4 @@ impl Drop for Shared {
         self.queue.close();
         self.join();
     }
-}
-
-fn check(settings: &Settings) -> Result<(), RecordError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let org = &settings.org;
-    if org.is_empty() || org.starts_with('.') || !org.bytes().all(plain) {
-        return Err(RecordError::Setting {
-            setting: "org",
-            expected: "letters, digits, `-`, `_` and `.`",
-            found: org.clone(),
-        });
-    }
-    Ok(())
-}
-
-/// Makes the chain's digest key: wrapped for the readers, or where there are none kept in a file for a verifier here.
-fn digest_key(settings: &Settings, keys: &Keys, chain: &str) -> Result<DigestKey, RecordError> {
-    match keys.of(chain, Purpose::Digest)? {
-        Some(key) => Ok(DigestKey::of(key.bytes())),
-        None => DigestKey::load(&settings.state_dir.join("keys").join(chain)),
-    }
-}
-
-fn facts(settings: &Settings) -> Result<Facts, RecordError> {
-    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    Ok(Facts {
-        org: settings.org.clone(),
-        host_id: settings.host_id.clone(),
-        boot_id: boot_id.ok().map(|id| id.trim().to_owned()),
-        proxy_version: settings.proxy_version.clone(),
-        policy_bundle_sha256: settings.policy_bundle_sha256,
-        recording_mode: settings.mode.as_str(),
-        scrub: settings.scan_secrets.then(Scrub::random).transpose()?,
-    })
-}
-
-/// Begins a chain, and gives its genesis.
-fn begin(
-    settings: &Settings,
-    facts: &Facts,
-    chain: &str,
-    previous: Option<Before>,
-    clock: Clock,
-) -> Result<(ChainWriter, Vec<u8>), RecordError> {
-    let about = About {
-        org: settings.org.clone(),
-        chain: chain.to_owned(),
-        writer_build: facts.proxy_version.clone(),
-        policy_bundle_sha256: hex(&settings.policy_bundle_sha256),
-    };
-    let beginning = Beginning {
-        created_at: clock.now(),
-        host_id: facts.host_id.clone(),
-        boot_id: facts.boot_id.clone(),
-        previous,
-        recording_mode: facts.recording_mode.to_owned(),
-        config_sha256: hex(&settings.config_sha256),
-        build: settings.build.clone(),
-    };
-    let installation = SigningKey::of_installation(&settings.state_dir)?;
-    ChainWriter::begin(about, beginning, installation)
-}
-
-/// Gives what a chain begins with: its genesis, and what was recovered.
-fn first_rows(
-    settings: &Settings,
-    facts: &Facts,
-    previous: Option<&str>,
-    recovered: &Recovered,
-) -> Result<Vec<Body>, RecordError> {
-    let genesis = EventRow {
-        event_code: code::GENESIS,
-        category: Category::Chain,
-        detail: Some(json!({
-            "previous_chain": previous,
-            "host_id": facts.host_id,
-            "boot_id": facts.boot_id,
-            "proxy_version": facts.proxy_version,
-            "recording_mode": facts.recording_mode,
-            "config_sha256": hex(&settings.config_sha256),
-            "policy_bundle_sha256": hex(&settings.policy_bundle_sha256),
-            "build": settings.build,
-        })),
-        ..EventRow::default()
-    };
-    let mut rows = vec![Body::of(Row::from(genesis), facts)?];
-    for end in &recovered.unclosed {
-        let recovery = EventRow {
-            event_code: code::RECOVERY,
-            category: Category::Chain,
-            severity: Severity::Medium,
-            detail: Some(json!({
-                "chain": end.chain,
-                "last_seq": end.last_seq,
-                "torn_bytes": end.torn_bytes,
-            })),
-            ..EventRow::default()
-        };
-        rows.push(Body::of(Row::from(recovery), facts)?);
-    }
-    Ok(rows)
-}
-
-fn spawn(
-    name: &'static str,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, RecordError> {
-    Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map_err(disk::failed("start", name.as_ref()))
 }
