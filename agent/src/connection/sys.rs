@@ -36,6 +36,18 @@ pub(super) struct LinkFacts {
     pub attach_type: u32,
 }
 
+/// Tells whether the kernel calls its clock synchronised (adjtimex(2)): whether something keeps it in time.
+pub(crate) fn clock_is_synchronized() -> io::Result<bool> {
+    // SAFETY: all members are numbers, of which zero is one; without modes the kernel changes nothing.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a whole `timex`, which the kernel writes and does not keep.
+    let told = unsafe { libc::adjtimex(&raw mut state) };
+    match told {
+        -1 => Err(io::Error::last_os_error()),
+        told => Ok(told != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0),
+    }
+}
+
 /// Opens what is pinned at `path`.
 pub(super) fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     open(path, 0)

@@ -6,12 +6,14 @@ use hyper::Method;
 use serde_json::json;
 
 use super::body::Plain;
+use super::clocks::ahead_ms;
 use super::closing;
 use super::door::{Door, Received};
 use super::logins::{Found, LoginFacts, OpenLogin, TokenKind};
 use super::no_login::NoLogin;
 use super::opening::{ACCEPTED, ShownBy, accepted};
 use super::sessions::LOGINS_OPEN_MAX;
+use crate::connection::sys::clock_is_synchronized;
 use crate::execution::{Context, Realm};
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
@@ -97,6 +99,8 @@ impl Door {
             Ok(LoginOutcome::Unlike(unlike)) => return Err(self.unlike(account, &unlike).await),
             Err(error) => return Err(self.no_login(account, &error).await),
         };
+        let received = self.core.shared.stages.clock.now();
+        let dated = login.dated();
         let client = request.client();
         let open = Arc::new(OpenLogin {
             id: LoginId::new(),
@@ -119,6 +123,8 @@ impl Door {
                     .kind()
                     .map(|kind| kind.as_str().to_owned()),
                 idp_keys_sha256: principal.keys_sha256(),
+                clock_ahead_ms: dated.map(|dated| ahead_ms(now, received, dated)),
+                clock_synchronized: clock_is_synchronized().ok(),
             },
         });
         if let Err(error) = self.record_opening(&open).await {

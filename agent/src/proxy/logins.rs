@@ -65,6 +65,12 @@ pub(super) struct LoginFacts {
     /// SHA-256 of the document whose keys proved that; absent in what an earlier version kept.
     #[serde(default)]
     pub(super) idp_keys_sha256: Option<[u8; 32]>,
+    /// See `clocks`.
+    #[serde(default)]
+    pub(super) clock_ahead_ms: Option<i64>,
+    /// Whether the kernel called its clock synchronised.
+    #[serde(default)]
+    pub(super) clock_synchronized: Option<bool>,
 }
 
 impl OpenLogin {
@@ -100,6 +106,8 @@ impl OpenLogin {
             principal: Some(facts.principal),
             principal_type: facts.principal_type,
             idp_keys_sha256: facts.idp_keys_sha256,
+            clock_ahead_ms: facts.clock_ahead_ms,
+            clock_synchronized: facts.clock_synchronized,
             ..LoginRow::default()
         }
     }

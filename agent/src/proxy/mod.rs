@@ -10,6 +10,7 @@ mod body;
 mod budget;
 mod chunk;
 mod claiming;
+mod clocks;
 mod closing;
 mod core;
 mod detached;

@@ -1,7 +1,7 @@
 //! What the rows of one table say that those of others must agree with.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Int32Type, Int64Type};
 use uuid::Uuid;
 
 use super::digest::commitment;
@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) results: Vec<ResultFact>,
     /// Documents under `evidence/` that rows name by their SHA-256, each with the row's place.
     pub(crate) documents: Vec<(u64, [u8; 32])>,
+    /// How far the host's clock was ahead, in milliseconds, as rows say, each with the row's place.
+    pub(crate) clocks: Vec<(u64, i64)>,
 }
 
 /// What a row of `statements` says.
@@ -77,6 +79,9 @@ impl Facts {
                 let named = (seqs.iter().enumerate())
                     .filter_map(|(row, seq)| named(row).map(|sha256| (*seq, sha256)));
                 self.documents.extend(named);
+                let ahead = (seqs.iter().enumerate())
+                    .filter_map(|(row, seq)| Some((*seq, rows.int("clock_ahead_ms", row)?)));
+                self.clocks.extend(ahead);
             }
             _ => {}
         }
@@ -88,6 +93,7 @@ impl Facts {
         self.texts.extend(other.texts);
         self.results.extend(other.results);
         self.documents.extend(other.documents);
+        self.clocks.extend(other.clocks);
     }
 }
 
@@ -176,6 +182,11 @@ impl Rows<'_> {
     fn bool(&self, name: &str, row: usize) -> bool {
         let column = self.column(name).and_then(|column| column.as_boolean_opt());
         column.is_some_and(|column| column.is_valid(row) && column.value(row))
+    }
+
+    fn int(&self, name: &str, row: usize) -> Option<i64> {
+        let column = self.column(name)?.as_primitive_opt::<Int64Type>()?;
+        column.is_valid(row).then(|| column.value(row))
     }
 
     fn bytes(&self, name: &str, row: usize) -> Option<&[u8]> {

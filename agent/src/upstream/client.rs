@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue,
     USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode, Uri};
@@ -217,6 +218,13 @@ impl Whole {
         self.headers.get(ROUTE).cloned()
     }
 
+    /// Gives the time of its `Date` header.
+    fn date(&self) -> Option<DateTime<Utc>> {
+        let text = self.headers.get(DATE)?.to_str().ok()?;
+        let date = DateTime::parse_from_rfc2822(text).ok()?;
+        Some(date.with_timezone(&Utc))
+    }
+
     /// Says that the status is no answer.
     pub(super) fn bad_status(&self, host: &str) -> UpstreamError {
         UpstreamError::Status {
@@ -229,11 +237,11 @@ impl Whole {
 impl Heard for Answered {
     /// An HTTP status other than 200 is an error, unless it is 401 with an answer's envelope.
     fn read(host: &str, whole: Whole) -> Result<Self, UpstreamError> {
-        let (bad, route) = (whole.bad_status(host), whole.route());
+        let (bad, with) = (whole.bad_status(host), (whole.route(), whole.date()));
         match (whole.status, whole.plain) {
-            (StatusCode::OK, plain) => Ok(Self::read(plain?)?.come_from(host, route)?),
+            (StatusCode::OK, plain) => Ok(Self::read(plain?)?.come_from(host, with)?),
             (StatusCode::UNAUTHORIZED, Ok(plain)) => match Self::read(plain) {
-                Ok(answered) => Ok(answered.come_from(host, route)?),
+                Ok(answered) => Ok(answered.come_from(host, with)?),
                 Err(_) => Err(bad),
             },
             (_, Ok(_) | Err(_)) => Err(bad),

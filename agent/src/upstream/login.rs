@@ -33,6 +33,8 @@ pub struct Login {
     /// Whether it has other tokens than when it was last kept.
     is_changed: AtomicBool,
     route: Mutex<Option<HeaderValue>>,
+    /// What Snowflake's clock showed when it answered the login, if this proxy asked for it.
+    dated: Option<DateTime<Utc>>,
 }
 
 /// Which credential a login was opened with, for its record.
@@ -95,14 +97,17 @@ impl Login {
         if !answered.answer().success() {
             return Ok(LoginOutcome::Refused(answered));
         }
-        let route = answered.route().cloned();
+        let (route, dated) = (answered.route().cloned(), answered.date);
         let granted = GrantedLogin::read_login(data(answered)).map_err(unreadable)?;
         let credential = CredentialUsed {
             kind: presented.proof.kind().to_owned(),
             reference: presented.reference,
         };
         let tokens = granted.tokens().clone();
-        let login = Arc::new(Self::of(account.host.clone(), credential, tokens, route));
+        let login = Arc::new(Self {
+            dated,
+            ..Self::of(account.host.clone(), credential, tokens, route)
+        });
         let standing = Standing::read(upstream, &login).await;
         match standing.map(|standing| standing.check(account)) {
             Ok(Ok(standing)) => Ok(LoginOutcome::Granted(login, granted, standing)),
@@ -133,6 +138,7 @@ impl Login {
             distrusted: AtomicBool::new(false),
             is_changed: AtomicBool::new(false),
             route: Mutex::new(route),
+            dated: None,
         }
     }
 
@@ -195,6 +201,12 @@ impl Login {
         if let Some(route) = route {
             *self.route.lock().unwrap_or_else(PoisonError::into_inner) = Some(route.clone());
         }
+    }
+
+    /// Tells what Snowflake's clock showed when it answered the login.
+    #[must_use]
+    pub fn dated(&self) -> Option<DateTime<Utc>> {
+        self.dated
     }
 
     /// Tells which credential the login was opened with.

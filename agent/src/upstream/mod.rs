@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use hyper::header::HeaderValue;
 
 pub use account::Account;
@@ -246,6 +247,7 @@ pub struct Answered {
     answer: Answer,
     body: Bytes,
     route: Option<HeaderValue>,
+    date: Option<DateTime<Utc>>,
 }
 
 impl Answered {
@@ -258,13 +260,22 @@ impl Answered {
             answer: Answer::read(&body)?,
             body,
             route: None,
+            date: None,
         })
     }
 
-    /// Adds where the answer came from: the host, and the `x-snowflake-session` header if it had one.
-    fn come_from(mut self, host: &str, route: Option<HeaderValue>) -> Result<Self, AnswerError> {
+    /// Adds where the answer came from: the host, and its headers `x-snowflake-session` and `Date` if it had them.
+    fn come_from(
+        mut self,
+        host: &str,
+        (route, date): (Option<HeaderValue>, Option<DateTime<Utc>>),
+    ) -> Result<Self, AnswerError> {
         self.answer.come_from(host)?;
-        Ok(Self { route, ..self })
+        Ok(Self {
+            route,
+            date,
+            ..self
+        })
     }
 
     fn route(&self) -> Option<&HeaderValue> {

@@ -21,6 +21,8 @@ pub(super) struct Cross {
     pub(super) rules: BTreeMap<([u8; 32], String), u64>,
     /// Documents that rows name by their SHA-256, with a row that says so.
     pub(super) documents: BTreeMap<[u8; 32], u64>,
+    /// The row that says that the host's clock was furthest off, and by how many milliseconds.
+    pub(super) clock: Option<(u64, i64)>,
     /// Texts that were compared.
     pub(super) texts: u64,
 }
@@ -56,6 +58,8 @@ impl Cross {
         for (seq, sha256) in facts.documents {
             self.documents.entry(sha256).or_insert(seq);
         }
+        let off = |(_, ms): &(u64, i64)| ms.unsigned_abs();
+        self.clock = facts.clocks.into_iter().chain(self.clock).max_by_key(off);
         for result in &facts.results {
             let differs = match &result.stored {
                 Ok(None) => None,

@@ -120,6 +120,7 @@ fn verify(
     if is_all {
         findings.extend(orphans(&chains));
     }
+    findings.extend(named::clocks(&chains));
     for (org, layout) in &layouts {
         let told = rules::check(objects, org, layout, &chains, &mut findings)?;
         report.checked.rules_untold += told;

@@ -1,10 +1,26 @@
-//! Documents that a genesis or a row names by their SHA-256: whether the store has them. Pure.
+//! What rows and a genesis say of more than themselves: documents that they name, and how the host's clock stood. Pure.
 
 use super::chain::Checked;
 use super::layout::Layout;
 use super::report::Finding;
 use crate::record::chain::problem::Code;
 use crate::record::hex;
+
+/// How far a host's clock may be off before it is told, in milliseconds.
+const CLOCK_OFF_MS: u64 = 5_000;
+
+/// Tells of chains whose host had a wrong clock: all their times are by it.
+pub(super) fn clocks(chains: &[Checked]) -> Vec<Finding> {
+    let told = |chain: &Checked| {
+        let (seq, ms) = chain.cross.clock?;
+        let way = if ms < 0 { "behind" } else { "ahead of" };
+        let found = format!("one at least {} ms {way} Snowflake's", ms.unsigned_abs());
+        let expected = format!("a clock that is at most {CLOCK_OFF_MS} ms off");
+        let finding = Finding::new(Code::W72, (&chain.chain, "logins"), expected, found);
+        (ms.unsigned_abs() > CLOCK_OFF_MS).then(|| finding.at(seq))
+    };
+    chains.iter().filter_map(told).collect()
+}
 
 /// Tells of configs and of issuers' keys that chains of an organisation name and the store lacks.
 pub(super) fn missing(org: &str, layout: &Layout, chains: &[Checked]) -> Vec<Finding> {

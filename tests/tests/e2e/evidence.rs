@@ -67,6 +67,10 @@ fn each_login_names_the_keys_that_proved_it_and_each_genesis_its_config() -> Res
     assert_eq!(sessions.len(), 2, "{sessions:?}");
     let logins = world.query(&format!("{of} logins"))?;
     assert_eq!(logins.len(), 1, "{logins:?}");
+    let clocks = world.query(
+        "select distinct clock_ahead_ms, clock_synchronized is not null as told from logins",
+    )?;
+    assert_eq!(clocks, [json!({ "clock_ahead_ms": 0, "told": true })]);
     let mut ids = BTreeSet::new();
     for row in &sessions {
         let keys = document(&world, row["keys"].as_str().context("no keys")?)?;

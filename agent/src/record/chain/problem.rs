@@ -45,6 +45,8 @@ pub enum Code {
     W70,
     /// A chain, or a part of one, that others know of and the store lacks.
     E71,
+    /// A chain of a host whose clock was wrong.
+    W72,
     /// A decision that the recorded policies do not give again.
     E80,
 }
@@ -73,6 +75,7 @@ impl Code {
             Self::E64 => "E64",
             Self::W70 => "W70",
             Self::E71 => "E71",
+            Self::W72 => "W72",
             Self::E80 => "E80",
         }
     }
@@ -108,6 +111,9 @@ impl Code {
             }
             Self::E71 => {
                 "restore what is missing; where it cannot be, treat the span as an incident"
+            }
+            Self::W72 => {
+                "correct the host's clock; rely on the order of the chain's rows, not on their times"
             }
             Self::E80 => {
                 "compare the policies by their digest; judge the statement again with `icecore policy replay`"

@@ -20,7 +20,7 @@ pub(in crate::record) static TABLE: Table = Table {
 };
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 18] = [
+static COLUMNS: [Column; 20] = [
     Column::new(16, "login_id", Text, "Names the login.").required().bloom(),
     Column::new(17, "phase", Text, "`open` or `close`.").required().dictionary(),
     Column::new(18, "is_final", Bool, "Whether the login is over.").required(),
@@ -39,6 +39,8 @@ static COLUMNS: [Column; 18] = [
     Column::new(31, "principal", Text, "Whom the login acts for.").dictionary(),
     Column::new(32, "principal_type", Text, "`human` or `workload`.").dictionary(),
     Column::new(33, "idp_keys_sha256", Hash, "SHA-256 of the keys (JWKS) or metadata (SAML) by which the identity was verified; they lie under `evidence/`."),
+    Column::new(34, "clock_ahead_ms", I64, "By how much the host's clock was ahead of Snowflake's at least, behind where negative, by the `Date` of the answer to the login."),
+    Column::new(35, "clock_synchronized", Bool, "Whether the host's kernel called its clock synchronised."),
 ];
 
 /// One row of `logins`; each field is the column of its name.
@@ -64,11 +66,13 @@ pub struct LoginRow {
     pub principal: Option<String>,
     pub principal_type: Option<String>,
     pub idp_keys_sha256: Option<[u8; 32]>,
+    pub clock_ahead_ms: Option<i64>,
+    pub clock_synchronized: Option<bool>,
 }
 
 impl LoginRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 18] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 20] {
         [
             ("login_id", self.login_id.into()),
             ("phase", self.phase.as_str().into()),
@@ -88,6 +92,8 @@ impl LoginRow {
             ("principal", self.principal.into()),
             ("principal_type", self.principal_type.into()),
             ("idp_keys_sha256", self.idp_keys_sha256.into()),
+            ("clock_ahead_ms", self.clock_ahead_ms.into()),
+            ("clock_synchronized", self.clock_synchronized.into()),
         ]
     }
 }

@@ -330,3 +330,32 @@ fn documents_that_a_genesis_or_a_row_names_must_be_there() {
         unkept.0.insert(key(&sha256), document);
     }
 }
+
+#[test]
+fn a_wrong_clock_of_the_host_is_told_once_a_chain() {
+    for (ahead, expected) in [
+        (&[0, 4_900, -5_000][..], None),
+        (
+            &[0, -7_000, 6_000],
+            Some("at least 7000 ms behind Snowflake's"),
+        ),
+        (&[5_001], Some("at least 5001 ms ahead of Snowflake's")),
+    ] {
+        let place = Place::new();
+        let rows = ahead.iter().map(|ms| {
+            let mut row = login();
+            if let Row::Login(row) = &mut row {
+                row.clock_ahead_ms = Some(*ms);
+            }
+            row
+        });
+        place.record(vec![rows.collect()]);
+        let trust = place.trust();
+        let report = verify(&place.store(), ring(), &asked(Some(&trust), Deep::Rows)).unwrap();
+        let told: Vec<_> = (report.findings.iter())
+            .map(|finding| (finding.code, finding.found.trim_start_matches("one ")))
+            .collect();
+        let expected: Vec<_> = expected.map(|text| (Code::W72, text)).into_iter().collect();
+        assert_eq!(told, expected);
+    }
+}
