@@ -1,5 +1,6 @@
 //! The chain: what makes a record provable. A tree over the rows, and documents that are signed and linked by hash.
 
+pub mod compaction;
 pub mod disclosed;
 pub mod documents;
 pub mod enrolment;

@@ -49,6 +49,16 @@ pub enum Code {
     W72,
     /// A decision that the recorded policies do not give again.
     E80,
+    /// A document of a compaction that cannot be believed.
+    E90,
+    /// What a compaction wrote, missing or of other bytes.
+    E91,
+    /// Compacted rows that are not those of what was read.
+    E92,
+    /// An object that was compacted and that no chain lists, or twice.
+    E93,
+    /// A compacted file that no compaction lists.
+    W94,
 }
 
 impl Code {
@@ -77,6 +87,11 @@ impl Code {
             Self::E71 => "E71",
             Self::W72 => "W72",
             Self::E80 => "E80",
+            Self::E90 => "E90",
+            Self::E91 => "E91",
+            Self::E92 => "E92",
+            Self::E93 => "E93",
+            Self::W94 => "W94",
         }
     }
 
@@ -118,6 +133,13 @@ impl Code {
             Self::E80 => {
                 "compare the policies by their digest; judge the statement again with `icecore policy replay`"
             }
+            Self::E90 | Self::E92 | Self::E93 => {
+                "do not rely on the day's compacted files: the chains' own objects are the record; find out who wrote them"
+            }
+            Self::E91 => "restore the object from an earlier version of the bucket",
+            Self::W94 => {
+                "nothing, if a compaction was cut off or two ran at once; readers leave it out"
+            }
         }
     }
 }
@@ -139,7 +161,7 @@ impl Serialize for Code {
 pub struct Problem {
     /// Its kind.
     pub code: Code,
-    /// The chain.
+    /// The chain; empty where it is of none.
     pub chain: String,
     /// Key, name or number of what it is about.
     pub what: String,
@@ -158,9 +180,10 @@ impl fmt::Display for Problem {
             expected,
             found,
         } = self;
-        write!(
-            f,
-            "{code} chain {chain}, {what}: expected {expected}, found {found}"
-        )
+        write!(f, "{code} ")?;
+        if !chain.is_empty() {
+            write!(f, "chain {chain}, ")?;
+        }
+        write!(f, "{what}: expected {expected}, found {found}")
     }
 }

@@ -402,7 +402,7 @@ pub(super) fn format(found: u32) -> Result<(), Broken> {
     )
 }
 
-fn is_hex(text: &str, len: usize) -> bool {
+pub(super) fn is_hex(text: &str, len: usize) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
     text.len() == len && text.bytes().all(is_digit)
 }
