@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
 }
 
 fn pack(args: &Args, trust: Option<&Trust>, clock: Clock) -> Result<(), ReadError> {
-    let archive = args.source.read()?;
+    let archive = args.source.read_session(&args.session)?;
     let session = session(&archive, &args.session)?;
     args.source
         .tell_read(&archive, "evidence", Some(session.id), clock);

@@ -10,7 +10,7 @@ use super::keys::{tell_access, tell_untold};
 use crate::clock::Clock;
 use crate::record::RecordError;
 use crate::record::encryption::{Identity, Vault};
-use crate::replay::{Archive, ReadError, Readers, terminal};
+use crate::replay::{Archive, Depth, ReadError, Readers, Scope, terminal};
 
 /// Most objects that are named one by one when they were left out.
 const REFUSED_SHOWN: usize = 20;
@@ -95,7 +95,26 @@ impl Source {
 
     /// Reads the store and tells on standard error what was left out of it.
     pub(super) fn read(&self) -> Result<Archive, ReadError> {
-        let archive = Archive::read_as(&self.store, self.reader.readers()?)?;
+        self.read_scope(&Scope::All)
+    }
+
+    /// Reads what can tell of the session whose id begins so.
+    pub(super) fn read_session(&self, begin: &str) -> Result<Archive, ReadError> {
+        self.read_scope(&Scope::Session(begin.to_owned()))
+    }
+
+    fn read_scope(&self, scope: &Scope) -> Result<Archive, ReadError> {
+        let archive = Archive::read_scope(&self.store, self.reader.readers()?, scope)?;
+        Self::tell(archive)
+    }
+
+    /// Takes a look at what views need, and tells what was left out.
+    pub(super) fn survey(&self, scope: &Scope, depth: Depth) -> Result<Archive, ReadError> {
+        let archive = Archive::survey(&self.store, self.reader.readers()?, scope, depth)?;
+        Self::tell(archive)
+    }
+
+    fn tell(archive: Archive) -> Result<Archive, ReadError> {
         tell_left_out(archive.refused())?;
         let closed = archive.closed();
         let lines: Vec<String> = closed

@@ -116,8 +116,8 @@ mod tests {
         fs::write(file, "{").unwrap();
         let second = claim("2").put(&store, [7; 32]).unwrap();
         assert_eq!(second, Claimed::Before(None));
-        let listing = Store::open(&store).unwrap().believed().unwrap();
-        assert_eq!(listing.refused, Vec::<String>::new());
+        let archive = crate::replay::Archive::read(&store.to_string()).unwrap();
+        assert_eq!(archive.refused(), [""; 0]);
     }
 
     #[test]

@@ -64,9 +64,9 @@ pub(crate) use disk::replace;
 pub(crate) use facts::{Facts, StatementFact};
 pub(crate) use leafing::{RowOf, leaves, rows_of};
 pub(crate) use leaves::read as read_leaves;
-pub(crate) use object::{Content, Key, Unread, read};
+pub(crate) use object::{Content, Key, Unread, chains_of_session, read, read_compacted};
 pub(crate) use rows::RowsKey;
-pub(crate) use store::{Found, Store};
+pub(crate) use store::{CLAIMS, PROBES, Store};
 pub(crate) use touched::objects as touched;
 
 pub use claim::{Claimed, TokenClaim};

@@ -1,13 +1,15 @@
 //! One object of the store: a Parquet file, and the key that says what is in it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::array::AsArray as _;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use chrono::NaiveDate;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
@@ -262,13 +264,66 @@ pub(crate) struct Content {
 /// Columns that the object lacks have no value, which is what an earlier version leaves.
 pub(crate) fn read(key: &Key, bytes: Bytes, ring: &Arc<KeyRing>) -> Result<Content, Unread> {
     let opener = Opener::new(ring, &key.org);
-    let content = opened(key, bytes, &opener);
+    let content = opened(&key.table, bytes, &opener, |row| {
+        let seq = row.int("seq").unwrap_or(-1);
+        if row.text("chain_id") != Some(&key.chain) || row.text("org_id") != Some(&key.org) {
+            return Err(differs("chain or org", &key.chain));
+        }
+        if !(key.seq_min..=key.seq_max).contains(&seq) {
+            return Err(differs("range", &seq.to_string()));
+        }
+        Ok(())
+    });
     let key = opener.outcome()?;
     Ok(Content { key, ..content? })
 }
 
-fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Content, ParquetError> {
-    let table = Table::by_name(&key.table).ok_or_else(|| differs("table", &key.table))?;
+/// Reads a file of the compacted layer: rows of any chain of an organisation.
+pub(crate) fn read_compacted(org: &str, table: &str, bytes: Bytes) -> Result<Content, Unread> {
+    let opener = Opener::new(&KeyRing::empty(), org);
+    Ok(opened(table, bytes, &opener, |row| {
+        let is_own = row.text("org_id") == Some(org);
+        is_own.then_some(()).ok_or_else(|| differs("org", org))
+    })?)
+}
+
+/// Finds the chains of which a file has rows of sessions whose ids begin so.
+pub(crate) fn chains_of_session(bytes: Bytes, begin: &str) -> Result<BTreeSet<String>, ArrowError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let wanted = ["session_id", "chain_id"];
+    let columns = ProjectionMask::columns(reader.parquet_schema(), wanted);
+    let mut chains = BTreeSet::new();
+    for batch in reader.with_projection(columns).build()? {
+        let batch = batch?;
+        let [sessions, of] = wanted.map(|name| {
+            batch
+                .column_by_name(name)
+                .map(|column| column.as_string_opt::<i32>())
+        });
+        let (Some(Some(sessions)), Some(Some(of))) = (sessions, of) else {
+            return Err(ArrowError::SchemaError(
+                "expected texts in session_id and chain_id".to_owned(),
+            ));
+        };
+        for (session, chain) in sessions.iter().zip(of) {
+            if let (Some(session), Some(chain)) = (session, chain)
+                && session.starts_with(begin)
+                && !chains.contains(chain)
+            {
+                chains.insert(chain.to_owned());
+            }
+        }
+    }
+    Ok(chains)
+}
+
+fn opened(
+    table: &str,
+    bytes: Bytes,
+    opener: &Opener,
+    belongs: impl Fn(&Entry) -> Result<(), ParquetError>,
+) -> Result<Content, ParquetError> {
+    let table = Table::by_name(table).ok_or_else(|| differs("table", table))?;
     let options = opener.options(&bytes)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
     let said = reader.metadata().file_metadata().key_value_metadata();
@@ -288,13 +343,7 @@ fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Content, ParquetEr
     for row in &rows {
         // What a footer says is missing from an encrypted file; each row says it too.
         check_version(row.int("schema_version").unwrap_or_default())?;
-        let seq = row.int("seq").unwrap_or(-1);
-        if row.text("chain_id") != Some(&key.chain) || row.text("org_id") != Some(&key.org) {
-            return Err(differs("chain or org", &key.chain));
-        }
-        if !(key.seq_min..=key.seq_max).contains(&seq) {
-            return Err(differs("range", &seq.to_string()));
-        }
+        belongs(row)?;
     }
     Ok(Content {
         rows,

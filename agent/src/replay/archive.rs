@@ -5,10 +5,35 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::chains::{Chains, Id};
+use super::curated::{From, Wanted, is_compacted};
+use super::listing::Listing;
+use super::scope::{Days, Scope, day};
+use super::session_scope::one_session;
+use crate::record::chain::compaction::Output;
+use crate::record::chain::documents::Listed;
 use crate::record::encryption::{Closed, Identity, IdentityError, KeyName, KeyRing, Opener};
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
-use crate::record::{self, Content, Found, Key, RecordError, RowsKey, Store, StoreAt, Unread};
+use crate::record::{
+    self, Content, Key, RecordError, RowsKey, Store, StoreAt, Unread, hex, sha256,
+};
+
+/// Most bytes of objects that a survey looks at unless it is asked to.
+const SMALL_BYTES: u64 = 32 << 20;
+
+/// How many objects are in memory at once where only a look is taken at them.
+const SOME: usize = 64;
+
+/// How far a survey looks at objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// At their bytes if there are few.
+    #[default]
+    Small,
+    /// At all bytes.
+    Whole,
+}
 
 /// Why a reader gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -89,13 +114,36 @@ impl Readers {
     }
 }
 
-/// All rows of a store that can be believed.
+/// An object that a reader may believe: a manifest of its own chain lists it, and its bytes are those that were signed.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) key: Key,
+    pub(super) bytes: Bytes,
+}
+
+/// An object that views read.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) table: String,
+    /// Where DuckDB finds it.
+    pub(super) address: String,
+    /// Whether its bytes were looked at.
+    pub(super) verified: bool,
+    /// The key by which it is encrypted.
+    pub(super) key: Option<KeyName>,
+}
+
+/// Rows of a store that can be believed.
 #[derive(Debug)]
 pub struct Archive {
     rows: BTreeMap<&'static str, Vec<Entry>>,
     files: Vec<Found>,
-    keys: BTreeMap<Key, KeyName>,
+    shown: BTreeMap<String, Shown>,
     rows_files: BTreeMap<String, RowsKey>,
+    chains: Chains,
+    copied: Vec<Days>,
+    /// How many objects of other days a copy does not have.
+    not_copied: usize,
     store: Store,
     refused: Vec<String>,
     closed: BTreeMap<Closed, usize>,
@@ -118,52 +166,376 @@ impl Archive {
 
     /// Reads a store and what of it these readers can open.
     pub fn read_as(url: &str, readers: Readers) -> Result<Self, ReadError> {
+        Self::read_scope(url, readers, &Scope::All)
+    }
+
+    /// Reads a part of a store.
+    ///
+    /// Of one session that is what can tell of it: what was signed since it began, by its host and by chains that took over
+    /// from it, up to two days after its end. Where that cannot be told, more is read.
+    pub fn read_scope(url: &str, readers: Readers, scope: &Scope) -> Result<Self, ReadError> {
+        let (mut archive, mut listing) = Self::open(url, readers, scope)?;
+        match scope {
+            Scope::All | Scope::Days(_) => {
+                let wanted = archive.choose(&mut listing, scope)?;
+                archive.take(wanted.raw);
+                archive.take_compacted(wanted.compacted);
+            }
+            Scope::Session(begin) => one_session(&mut archive, &listing.curated, begin)?,
+        }
+        Ok(archive.sorted())
+    }
+
+    /// Reads what views need of a part of a store: which objects there are, and where rows of results lie.
+    ///
+    /// Bytes of objects are looked at if there are few, or if `depth` asks for it; rows are not kept.
+    pub fn survey(
+        url: &str,
+        readers: Readers,
+        scope: &Scope,
+        depth: Depth,
+    ) -> Result<Self, ReadError> {
+        let (mut archive, mut listing) = Self::open(url, readers, scope)?;
+        let wanted = archive.choose(&mut listing, scope)?;
+        let compacted = wanted.compacted.iter().map(|(_, output)| output.size);
+        let size: u64 = wanted
+            .raw
+            .iter()
+            .map(|listed| listed.size)
+            .chain(compacted)
+            .sum();
+        let is_deep = match depth {
+            Depth::Whole => true,
+            Depth::Small => size <= SMALL_BYTES,
+        };
+        let has_rows = !archive.rows_files.is_empty();
+        let (mut whole, mut listed) = (Vec::new(), Vec::new());
+        for object in wanted.raw {
+            let is_read = is_deep || has_rows && object.table == "results";
+            if is_read { &mut whole } else { &mut listed }.push(object);
+        }
+        // Rows of a month do not fit into memory, nor do its objects.
+        for some in whole.chunks(SOME) {
+            archive.take(some.to_vec());
+            archive.files.clear();
+            archive.rows.retain(|table, _| *table == "results");
+        }
+        for object in listed {
+            archive.show(&object);
+        }
+        let (results, others): (Vec<_>, Vec<_>) = (wanted.compacted.into_iter())
+            .partition(|(_, output)| is_deep || has_rows && output.table == "results");
+        for output in results {
+            archive.take_compacted(vec![output]);
+            archive.rows.retain(|table, _| *table == "results");
+        }
+        for (_, output) in others {
+            let shown = archive.shown(&output.key, &output.table, false, None);
+            archive.shown.insert(output.key, shown);
+        }
+        Ok(archive.sorted())
+    }
+
+    fn open(url: &str, readers: Readers, scope: &Scope) -> Result<(Self, Listing), ReadError> {
         let at = StoreAt::read(url)?;
         let store = Store::open(&at)?;
-        let listing = store.believed()?;
+        let mut listing = match scope {
+            Scope::All | Scope::Days(_) => Listing::of(&store)?,
+            Scope::Session(_) => Listing::of_documents(&store)?,
+        };
         let ring = readers.ring(&at)?;
-        let mut archive = Self {
+        let archive = Self {
             rows: BTreeMap::new(),
             files: Vec::new(),
-            keys: BTreeMap::new(),
-            refused: listing.refused,
-            rows_files: (listing.rows.into_iter())
-                .map(|key| (key.to_string(), key))
-                .collect(),
+            shown: BTreeMap::new(),
+            rows_files: BTreeMap::new(),
+            chains: std::mem::take(&mut listing.chains),
+            copied: std::mem::take(&mut listing.copied),
+            not_copied: 0,
+            refused: std::mem::take(&mut listing.refused),
             store,
             closed: BTreeMap::new(),
             ring,
         };
-        for found in listing.found {
-            match record::read(&found.key, found.bytes.clone(), &archive.ring) {
-                Ok(Content { rows, unknown, key }) => {
-                    if !unknown.is_empty() {
-                        archive.refused.push(format!(
-                            "{}: of its columns those that this version does not know: {}",
-                            found.key,
-                            unknown.join(", ")
-                        ));
-                    }
-                    let known = TABLES
-                        .into_iter()
-                        .find(|table| table.name == found.key.table);
-                    let Some(table) = known else { continue };
-                    archive.rows.entry(table.name).or_default().extend(rows);
-                    if let Some(key) = key {
-                        archive.keys.insert(found.key.clone(), key);
-                    }
-                    archive.files.push(found);
+        Ok((archive, listing))
+    }
+
+    /// Chooses the objects of a part of a store, and tells what is not there or not listed.
+    fn choose(&mut self, listing: &mut Listing, scope: &Scope) -> Result<Wanted, ReadError> {
+        let mut there = listing.there.take().unwrap_or_default();
+        let is_asked = |key: &str| match scope {
+            Scope::Days(days) => days.have(key),
+            Scope::All | Scope::Session(_) => true,
+        };
+        let raw = listing.curated.raw(&self.chains, is_asked);
+        let mut wanted = Wanted::default();
+        let mut absent = Vec::new();
+        for object in self.chains.objects().map(|(_, object)| object) {
+            let size_bytes = there.remove(&object.key);
+            if !raw.contains(&*object.key) {
+                continue;
+            }
+            match (size_bytes, RowsKey::parse(&object.key)) {
+                (Some(_), Some(key)) => drop(self.rows_files.insert(object.key.clone(), key)),
+                (Some(_), None) if Key::parse(&object.key).is_some() => {
+                    wanted.raw.push(object.clone());
                 }
-                Err(Unread::Closed(closed)) => *archive.closed.entry(closed).or_default() += 1,
-                Err(Unread::Differs(error)) => {
-                    archive.refused.push(format!("{}: {error}", found.key));
+                (None, None) if Key::parse(&object.key).is_some() => {
+                    absent.push(object.key.clone())
+                }
+                (Some(_) | None, _) => {}
+            }
+        }
+        listing
+            .curated
+            .choose(&self.chains, &mut there, is_asked, &mut wanted);
+        self.note_rows(&wanted.rows);
+        for key in absent {
+            self.tell_absent(&key);
+        }
+        // What is of no day, or of those that are asked for.
+        let is_told = |key: &&String| day(key).is_none() || is_asked(key);
+        let strays = there
+            .keys()
+            .filter(|key| !is_compacted(key))
+            .filter(is_told);
+        self.refused.extend(strays.map(|key| Listing::stray(key)));
+        self.refused.append(&mut wanted.refused);
+        Ok(wanted)
+    }
+
+    fn tell_absent(&mut self, key: &str) {
+        let is_elsewhere =
+            !self.copied.is_empty() && !self.copied.iter().any(|days| days.have(key));
+        if is_elsewhere {
+            self.not_copied += 1;
+        } else {
+            self.refused.push(format!(
+                "{key}: a manifest lists it, and it is not in the store"
+            ));
+        }
+    }
+
+    /// Reads objects that manifests list, and their rows.
+    pub(super) fn take(&mut self, objects: Vec<Listed>) {
+        let keys = objects.iter().map(|object| object.key.clone());
+        let fetched: Vec<_> = self.store.get_many(keys.collect()).collect();
+        for (object, (name, bytes)) in objects.iter().zip(fetched) {
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    match self.store.get_if_there(&name) {
+                        Ok(None) => self.tell_absent(&name),
+                        Ok(Some(_)) | Err(_) => self.refused.push(format!("{name}: {error}")),
+                    }
+                    continue;
+                }
+            };
+            let key = Key::parse(&name).filter(|key| key.fits(&bytes));
+            let Some(key) = key.filter(|_| hex(&sha256(&bytes)) == object.sha256) else {
+                let reason = "its bytes are not those that were signed";
+                self.refused.push(format!("{name}: {reason}"));
+                continue;
+            };
+            match record::read(&key, bytes.clone(), &self.ring) {
+                Ok(content) => {
+                    let shown = self.shown(&name, &key.table, true, content.key.clone());
+                    self.shown.insert(name.clone(), shown);
+                    self.keep(&name, &key.table, content);
+                    self.files.push(Found { key, bytes });
+                }
+                Err(Unread::Closed(closed)) => *self.closed.entry(closed).or_default() += 1,
+                Err(Unread::Differs(error)) => self.refused.push(format!("{name}: {error}")),
+            }
+        }
+    }
+
+    fn keep(&mut self, name: &str, table: &str, content: Content) {
+        if !content.unknown.is_empty() {
+            self.refused.push(format!(
+                "{name}: of its columns those that this version does not know: {}",
+                content.unknown.join(", ")
+            ));
+        }
+        if let Some(table) = TABLES.into_iter().find(|known| known.name == table) {
+            self.rows
+                .entry(table.name)
+                .or_default()
+                .extend(content.rows);
+        }
+    }
+
+    /// Reads files of the compacted layer; where one is not what was signed, all of its table and day are left out and the
+    /// objects are read that they were made of.
+    pub(super) fn take_compacted(&mut self, outputs: Vec<(From, Output)>) {
+        let mut whole: BTreeMap<(From, String), Vec<Output>> = BTreeMap::new();
+        for (from, output) in outputs {
+            whole
+                .entry((from, output.table.clone()))
+                .or_default()
+                .push(output);
+        }
+        for ((from, table), outputs) in whole {
+            let mut contents = Vec::new();
+            let mut is_good = true;
+            for output in outputs {
+                let bytes = self
+                    .store
+                    .get(&output.key)
+                    .map_err(|error| error.to_string());
+                let content = bytes.and_then(|bytes| {
+                    if hex(&sha256(&bytes)) != output.sha256 {
+                        return Err("its bytes are not those that were signed".to_owned());
+                    }
+                    let read = record::read_compacted(&from.org, &table, bytes);
+                    read.map_err(|error| error.to_string())
+                });
+                match content {
+                    Ok(content) => contents.push((output.key, content)),
+                    Err(error) => {
+                        let line = "what it was made of is read in its place";
+                        self.refused
+                            .push(format!("{}: {error}; {line}", output.key));
+                        is_good = false;
+                    }
+                }
+            }
+            if !is_good {
+                match from.inputs(&self.store, &table) {
+                    Ok(inputs) => self.take(inputs),
+                    Err(error) => self.refused.push(error),
+                }
+                continue;
+            }
+            for (key, content) in contents {
+                let shown = self.shown(&key, &table, true, None);
+                self.shown.insert(key.clone(), shown);
+                self.keep(&key, &table, content);
+            }
+        }
+    }
+
+    /// Notes an object for views by what was signed of it.
+    fn show(&mut self, object: &Listed) {
+        let name = object.key_id.as_deref().map(KeyName::read);
+        let org = object.key.split('/').next().unwrap_or_default();
+        let opened = match &name {
+            None => Ok(()),
+            Some(None) => Err(Closed::Unnamed),
+            Some(Some(name)) => Opener::new(&self.ring, org).opens(name),
+        };
+        match opened {
+            Ok(()) => {
+                let shown = self.shown(&object.key, &object.table, false, name.flatten());
+                self.shown.insert(object.key.clone(), shown);
+            }
+            Err(closed) => *self.closed.entry(closed).or_default() += 1,
+        }
+    }
+
+    fn shown(&self, key: &str, table: &str, verified: bool, name: Option<KeyName>) -> Shown {
+        Shown {
+            table: table.to_owned(),
+            address: self.store.address(key),
+            verified,
+            key: name,
+        }
+    }
+
+    fn sorted(mut self) -> Self {
+        if self.not_copied > 0 {
+            let days = self.copied.iter();
+            let days = days.map(|days| format!("{} to {}", days.from, days.to));
+            self.refused.push(format!(
+                "this copy has {}: {} objects of other days are not in it",
+                days.collect::<Vec<_>>().join(", "),
+                self.not_copied
+            ));
+        }
+        for rows in self.rows.values_mut() {
+            rows.sort_by(|one, other| place(one).cmp(&place(other)));
+        }
+        self.files.sort_by(|one, other| one.key.cmp(&other.key));
+        self
+    }
+
+    /// Gives the chains whose documents were read.
+    #[must_use]
+    pub fn chains(&self) -> &Chains {
+        &self.chains
+    }
+
+    /// Reads the documents of more chains.
+    pub(super) fn look_at(&mut self, chains: BTreeSet<Id>) -> Result<(), ReadError> {
+        let mut documents = Vec::new();
+        for (org, chain) in chains {
+            if !self
+                .chains
+                .chains
+                .contains_key(&(org.clone(), chain.clone()))
+            {
+                let listed = self.store.list(&format!("{org}/v1/chains/{chain}"), None)?;
+                let keys: Result<Vec<_>, _> =
+                    listed.map(|listed| listed.map(|one| one.key)).collect();
+                documents.extend(keys?);
+            }
+        }
+        let more = Chains::of(&self.store, documents)?;
+        self.refused.extend(more.problems());
+        self.chains.chains.extend(more.chains);
+        Ok(())
+    }
+
+    /// Finds the chains of which files of the compacted layer have rows of sessions whose ids begin so.
+    pub(super) fn chains_in(&mut self, outputs: Vec<(From, Output)>, begin: &str) -> BTreeSet<Id> {
+        let mut chains = BTreeSet::new();
+        for (from, output) in outputs {
+            let bytes = self
+                .store
+                .get(&output.key)
+                .map_err(|error| error.to_string());
+            let found = bytes.and_then(|bytes| {
+                if hex(&sha256(&bytes)) != output.sha256 {
+                    return Err("its bytes are not those that were signed".to_owned());
+                }
+                let found = record::chains_of_session(bytes, begin);
+                found.map_err(|error| error.to_string())
+            });
+            match found {
+                Ok(found) => {
+                    chains.extend(found.into_iter().map(|chain| (from.org.clone(), chain)))
+                }
+                // Its rows could be of any chain that it was made of.
+                Err(error) => {
+                    self.refused.push(format!("{}: {error}", output.key));
+                    match from.inputs(&self.store, &output.table) {
+                        Ok(inputs) => chains.extend(inputs.iter().filter_map(|input| {
+                            let key = Key::parse(&input.key)?;
+                            Some((key.org, key.chain))
+                        })),
+                        Err(error) => self.refused.push(error),
+                    }
                 }
             }
         }
-        for rows in archive.rows.values_mut() {
-            rows.sort_by(|one, other| place(one).cmp(&place(other)));
-        }
-        Ok(archive)
+        chains
+    }
+
+    fn note_rows(&mut self, objects: &[Listed]) {
+        let keys = objects
+            .iter()
+            .filter_map(|object| RowsKey::parse(&object.key));
+        self.rows_files
+            .extend(keys.map(|key| (key.to_string(), key)));
+    }
+
+    /// Reads those objects of a list that were not read, and notes where rows of results are.
+    pub(super) fn add(&mut self, objects: Vec<Listed>) {
+        self.note_rows(&objects);
+        let taken: BTreeSet<String> = self.files.iter().map(|file| file.key.to_string()).collect();
+        let is_more =
+            |object: &Listed| Key::parse(&object.key).is_some() && !taken.contains(&object.key);
+        self.take(objects.into_iter().filter(is_more).collect());
     }
 
     /// Gives a table's rows, by chain and place.
@@ -187,9 +559,9 @@ impl Archive {
         &self.files
     }
 
-    /// Names the key by which an object is encrypted; none where it is not.
-    pub(super) fn key_of(&self, file: &Found) -> Option<&KeyName> {
-        self.keys.get(&file.key)
+    /// Lists the objects that views read, in the order of their keys.
+    pub(super) fn shown_objects(&self) -> impl Iterator<Item = &Shown> {
+        self.shown.values()
     }
 
     /// Reads an object of rows of a result that a manifest lists; nobody has looked at its bytes.
@@ -220,12 +592,13 @@ impl Archive {
     /// Names the organisations whose objects were read.
     #[must_use]
     pub fn orgs(&self) -> BTreeSet<&str> {
-        self.files.iter().map(|file| &*file.key.org).collect()
+        let keys = self.shown.keys();
+        keys.filter_map(|key| key.split('/').next()).collect()
     }
 
     /// Tells whether any object is encrypted.
     pub(super) fn has_encrypted(&self) -> bool {
-        self.is_partly_closed() || !self.keys.is_empty()
+        self.is_partly_closed() || self.shown.values().any(|shown| shown.key.is_some())
     }
 
     /// Tells whether there is content that these readers cannot open.

@@ -1,8 +1,12 @@
-//! The chains of a store: what their believed manifests list, and how far each has come.
+//! The chains of a store: what their believed manifests list, how far each has come, and which follow which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
 
 use super::archive::ReadError;
+use super::listing::Listing;
+use crate::record::chain::documents::Listed;
 use crate::record::chain::read::{self, ReadChain};
 use crate::record::{RecordError, Store, StoreAt};
 
@@ -33,24 +37,29 @@ impl Chains {
     /// # Errors
     /// The store cannot be read.
     pub fn read(url: &str) -> Result<Self, ReadError> {
-        Ok(Self::of(&Store::open(&StoreAt::read(url)?)?)?)
+        let store = Store::open(&StoreAt::read(url)?)?;
+        Ok(Listing::of_documents(&store)?.chains)
     }
 
-    /// Reads those of an open store.
-    pub(super) fn of(store: &Store) -> Result<Self, RecordError> {
+    /// Reads those among some keys of an open store.
+    pub(super) fn of(store: &Store, documents: Vec<String>) -> Result<Self, RecordError> {
         let mut folders: BTreeMap<Id, Vec<String>> = BTreeMap::new();
-        for key in store.keys()? {
+        for key in documents {
             if let [org, "v1", "chains", chain, _] = *key.split('/').collect::<Vec<_>>() {
                 let id = (org.to_owned(), chain.to_owned());
                 folders.entry(id).or_default().push(key);
             }
         }
+        let is_read =
+            |key: &&String| name(key) == GENESIS || read::manifest_name(name(key)).is_some();
+        let wanted = folders.values().flatten().filter(is_read).cloned();
+        let mut fetched = store.get_many(wanted.collect()).peekable();
         let mut chains = BTreeMap::new();
         for ((org, chain), keys) in folders {
             let mut genesis = None;
             let mut manifests = Vec::new();
-            let is_read = |key: &&String| name(key) == GENESIS || name(key).starts_with("m-");
-            for (key, bytes) in store.get_many(keys.iter().filter(is_read).cloned().collect()) {
+            let is_own = |(key, _): &(String, _)| keys.binary_search(key).is_ok();
+            while let Some((key, bytes)) = fetched.next_if(is_own) {
                 match name(&key) {
                     GENESIS => genesis = Some(bytes?),
                     name => manifests.push((name.to_owned(), bytes?)),
@@ -65,6 +74,106 @@ impl Chains {
             chains.insert((org, chain), found);
         }
         Ok(Self { chains })
+    }
+
+    /// Lists what is wrong with their documents, one line each.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        self.chains.iter().flat_map(|((org, id), chain)| {
+            let problems = chain.read.problems.iter();
+            problems.map(move |problem| format!("{org}/v1/chains/{id}: {problem}"))
+        })
+    }
+
+    /// Lists the objects that believed manifests vouch for, of each chain.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (&Id, &Listed)> {
+        let all = self.chains.iter();
+        all.flat_map(|(id, chain)| chain.read.objects().map(move |object| (id, object)))
+    }
+
+    /// Lists those that were signed at a time or later.
+    ///
+    /// A clock that was set back signs with an earlier time, so it is the latest time that counts which a chain and those
+    /// before it had signed by then.
+    pub(super) fn objects_since(
+        &self,
+        time: DateTime<Utc>,
+    ) -> impl Iterator<Item = (&Id, &Listed)> {
+        let mut latest = BTreeMap::new();
+        for id in self.chains.keys() {
+            self.note_latest(id, &mut latest);
+        }
+        let all = self.chains.iter();
+        all.flat_map(move |(id, chain)| {
+            let before = chain.before().and_then(|id| latest.get(&id).copied());
+            let began = chain
+                .read
+                .genesis
+                .as_ref()
+                .map(|genesis| genesis.created_at);
+            let mut by_then = before.max(began);
+            let manifests = chain.read.manifests.iter().filter(move |believed| {
+                by_then = by_then.max(Some(believed.manifest.created_at));
+                by_then >= Some(time)
+            });
+            let objects = manifests.flat_map(|believed| &believed.manifest.objects);
+            objects.map(move |object| (id, object))
+        })
+    }
+
+    /// Notes the latest time that a chain and those before it signed.
+    fn note_latest(&self, id: &Id, latest: &mut BTreeMap<Id, DateTime<Utc>>) {
+        let mut line = Vec::new();
+        let mut next = Some(id.clone());
+        let mut seen = BTreeSet::new();
+        let mut newest = None;
+        while let Some(id) = next.take() {
+            if let Some(known) = latest.get(&id) {
+                newest = Some(*known);
+            } else if let Some(chain) = self.chains.get(&id)
+                && seen.insert(id.clone())
+            {
+                next = chain.before();
+                line.push((id, chain));
+            }
+        }
+        for (id, chain) in line.into_iter().rev() {
+            let genesis = chain.read.genesis.iter().map(|genesis| genesis.created_at);
+            let manifests = chain.read.manifests.iter();
+            let own = genesis.chain(manifests.map(|believed| believed.manifest.created_at));
+            newest = newest.max(own.max());
+            latest.extend(newest.map(|newest| (id, newest)));
+        }
+    }
+
+    /// Finds the chains that can have taken over what others had not sealed: those of the same hosts, and those that are
+    /// linked with them.
+    pub(super) fn akin(&self, of: &BTreeSet<Id>) -> BTreeSet<Id> {
+        let mut akin = of.clone();
+        loop {
+            let host = |id: &Id| {
+                let genesis = self.chains.get(id)?.read.genesis.as_ref()?;
+                Some((id.0.clone(), genesis.host_id.clone()))
+            };
+            let hosts: BTreeSet<_> = akin.iter().filter_map(host).collect();
+            let more = self.chains.iter().filter(|(id, chain)| {
+                let is_linked = || chain.before().is_some_and(|before| akin.contains(&before));
+                !akin.contains(*id)
+                    && (host(id).is_some_and(|host| hosts.contains(&host)) || is_linked())
+            });
+            let more: Vec<Id> = more.map(|(id, _)| id.clone()).collect();
+            if more.is_empty() {
+                return akin;
+            }
+            akin.extend(more);
+        }
+    }
+}
+
+impl Chain {
+    /// Names the chain that the same spool held before.
+    pub(super) fn before(&self) -> Option<Id> {
+        let before = self.read.genesis.as_ref()?.previous.as_ref()?;
+        Some((self.org.clone(), before.chain.clone()))
     }
 }
 

@@ -6,30 +6,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::archive::ReadError;
-use super::chains::{Chain, Chains, Id, name};
+use super::chains::{Chain, Id, name};
+use super::curated::Wanted;
+use super::listing::Listing;
+use super::scope::Days;
 use crate::record::chain::documents::Listed;
 use crate::record::{RecordError, Store, StoreAt, hex, sha256};
 
-/// The days to copy, both included.
-#[derive(Clone, Copy, Debug)]
-pub struct Days {
-    /// The first.
-    pub from: NaiveDate,
-    /// The last.
-    pub to: NaiveDate,
-}
+/// How the keys of notes begin that say which days a copy has; they are beside the record and no part of it.
+pub(super) const PULLED: &str = "pulled/";
 
-impl Days {
-    /// Tells whether an object is of these days, by the folder `dt=` that it lies in.
-    fn have(self, key: &str) -> bool {
-        let folder = key.split('/').find_map(|part| part.strip_prefix("dt="));
-        let day = folder.and_then(|day| day.parse().ok());
-        day.is_some_and(|day: NaiveDate| (self.from..=self.to).contains(&day))
-    }
+/// Reads which days a store is a copy of; none where it is no copy.
+pub(super) fn copied(store: &Store) -> Result<Vec<Days>, RecordError> {
+    let notes = store.below(PULLED.trim_end_matches('/'))?;
+    let days = notes
+        .iter()
+        .filter_map(|(_, note)| serde_json::from_slice(note).ok());
+    Ok(days.collect())
 }
 
 /// What a copy came to.
@@ -58,12 +54,27 @@ pub fn pull(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Pulled, ReadError> {
     let store = Store::open(&StoreAt::read(url)?)?;
-    let chains = Chains::of(&store)?.chains;
-    let wanted = wanted(&chains, days);
+    let listing = Listing::of_documents(&store)?;
+    let mut compacted = Wanted::default();
+    let all = &mut BTreeMap::new();
+    listing
+        .curated
+        .choose(&listing.chains, all, |key| days.have(key), &mut compacted);
+    let raw = listing.curated.raw(&listing.chains, |key| days.have(key));
+    let is_again = |key: &str| days.have(key) && !raw.contains(key);
+    let chains = &listing.chains.chains;
+    let wanted = wanted(chains, days);
     let mut files = Vec::new();
     for chain in wanted.iter().filter_map(|id| chains.get(id)) {
-        files.extend(chain.objects(days));
+        files.extend(chain.objects(days).filter(|file| !is_again(&file.key)));
     }
+    files.extend(compacted.compacted.iter().map(|(_, output)| File {
+        key: output.key.clone(),
+        sha256: Some(output.sha256.clone()),
+    }));
+    files.extend(compacted.raw.iter().chain(&compacted.rows).map(File::of));
+    let documents = listing.curated.documents(|day| days.has(day));
+    files.extend(documents.map(|(key, sha256)| File { key, sha256 }));
     for chain in wanted.iter().filter_map(|id| chains.get(id)) {
         files.extend(chain.documents(days));
     }
@@ -72,14 +83,13 @@ pub fn pull(
         to: Store::create(&StoreAt::read(&folder.to_string_lossy())?)?,
         pulled: Pulled {
             chains: chains.values().filter(|chain| chain.has(days)).count(),
+            problems: listing.refused,
             ..Pulled::default()
         },
     };
-    // Also of chains of which nothing is copied: what would be of these days may be what is not believed.
-    for chain in chains.values() {
-        let problems = chain.read.problems.iter().map(ToString::to_string);
-        copying.pulled.problems.extend(problems);
-    }
+    let note = serde_json::to_vec(&days).map_err(std::io::Error::from)?;
+    let name = format!("{PULLED}{}-to-{}.json", days.from, days.to);
+    copying.to.put(&name, note)?;
     let total = files.len() as u64;
     for (done, file) in (1..).zip(files) {
         copying.copy(&file)?;
@@ -92,6 +102,15 @@ pub fn pull(
 struct File {
     key: String,
     sha256: Option<String>,
+}
+
+impl File {
+    fn of(object: &Listed) -> Self {
+        Self {
+            key: object.key.clone(),
+            sha256: Some(object.sha256.clone()),
+        }
+    }
 }
 
 /// Finds the chains with something of these days, and those before them: a chain's genesis names the one before.
@@ -130,10 +149,7 @@ impl Chain {
             let objects = believed.manifest.objects.iter();
             objects.filter(move |object| of_days(object) || object.table == "leaves")
         });
-        objects.map(|object| File {
-            key: object.key.clone(),
-            sha256: Some(object.sha256.clone()),
-        })
+        objects.map(File::of)
     }
 
     /// Lists what proves them: the evidence, then the chain's folder but for leaves and frames.

@@ -45,8 +45,9 @@ pub(super) fn sort(named: Vec<Named>) -> (BTreeMap<String, Layout>, Vec<Named>) 
     let mut layouts: BTreeMap<String, Layout> = BTreeMap::new();
     let mut strays = Vec::new();
     for object in named {
-        // Claims of tokens and probes of a store are beside all records.
-        if object.key.starts_with("identity/") || object.key.starts_with("probes/") {
+        // Claims of tokens, probes of a store and what a copy says of itself are beside all records.
+        let beside = ["identity/", "probes/", "pulled/"];
+        if beside.iter().any(|folder| object.key.starts_with(folder)) {
             continue;
         }
         let parts: Vec<&str> = object.key.split('/').collect();

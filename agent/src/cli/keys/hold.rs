@@ -8,7 +8,7 @@ use super::told::{Signer, act, reason, session_id};
 use crate::cli::reading::Source;
 use crate::clock::Clock;
 use crate::record::encryption::{Scope, Vault, in_force};
-use crate::replay::{Archive, ReadError, session, terminal};
+use crate::replay::{Archive, ReadError, Readers, session, terminal};
 
 /// Puts a legal hold on a session or on days, lists the holds in force, or releases one
 ///
@@ -78,7 +78,8 @@ pub(super) fn hold(args: &Args, clock: Clock) -> Result<(), ReadError> {
 
 fn scope(args: &Args) -> Result<Option<Scope>, ReadError> {
     if let Some(prefix) = &args.session {
-        let archive = Archive::read(args.source.store())?;
+        let of_session = crate::replay::Scope::Session(prefix.clone());
+        let archive = Archive::read_scope(args.source.store(), Readers::default(), &of_session)?;
         let id = session_id(session(&archive, prefix)?.id)?;
         return Ok(Some(Scope::Session(id.to_string())));
     }

@@ -76,7 +76,7 @@ pub fn run(args: Args, clock: Clock) -> ExitCode {
 }
 
 fn tell(args: &Args, clock: Clock) -> Result<(), ReadError> {
-    let archive = args.source.read()?;
+    let archive = args.source.read_session(&args.session)?;
     let session = session(&archive, &args.session)?;
     args.source
         .tell_read(&archive, "replay", Some(session.id), clock);

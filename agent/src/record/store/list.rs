@@ -74,6 +74,44 @@ impl Store {
         Ok(names)
     }
 
+    /// Names the first folder right below a folder; none where there is none.
+    pub(crate) fn first_folder(&self, folder: &str) -> Result<Option<String>, RecordError> {
+        match &self.place {
+            Place::Local(_) => Ok(self.folders(folder)?.into_iter().next()),
+            Place::Cloud => {
+                let first = self.list(folder, None)?.next().transpose()?;
+                let below = first.and_then(|first| {
+                    let below = first.key.strip_prefix(folder)?.strip_prefix('/')?;
+                    Some(below.split_once('/')?.0.to_owned())
+                });
+                Ok(below)
+            }
+        }
+    }
+
+    /// Lists what is in the folders right below a folder whose names are not less than one.
+    pub(crate) fn list_from(
+        &self,
+        folder: &str,
+        from: &str,
+    ) -> Result<Vec<Result<Listed, RecordError>>, RecordError> {
+        match &self.place {
+            // A folder of this host is walked whole wherever a listing begins.
+            Place::Local(_) => {
+                let mut listed = Vec::new();
+                for name in self.folders(folder)? {
+                    if *name >= *from {
+                        listed.extend(self.list(&format!("{folder}/{name}"), None)?);
+                    }
+                }
+                Ok(listed)
+            }
+            Place::Cloud => Ok(self
+                .list(folder, Some(&format!("{folder}/{from}")))?
+                .collect()),
+        }
+    }
+
     fn folder(&self, folder: &str) -> Result<Option<ObjectPath>, RecordError> {
         let path = ObjectPath::parse(folder.trim_end_matches('/'));
         let path = path.map_err(|error| self.unreadable(error))?;

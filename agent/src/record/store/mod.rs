@@ -4,7 +4,6 @@
 //! already is known from the store's own refusal, and a key that carries the hash of its bytes says which bytes these are.
 
 mod at;
-mod believed;
 mod cloud;
 mod eraser;
 mod http;
@@ -30,7 +29,6 @@ use super::disk;
 use super::error::RecordError;
 use crate::config::StoreUrl;
 pub use at::StoreAt;
-pub(crate) use believed::Found;
 pub(crate) use eraser::Eraser;
 use list::Blocking;
 pub use probe::ProbeError;
@@ -38,10 +36,10 @@ pub use secret::{ReadingSecret, StoreSecret};
 use told::told;
 
 /// How the keys of claims begin (`claim`); they are beside the record and no part of it.
-pub(super) const CLAIMS: &str = "identity/claims/";
+pub(crate) const CLAIMS: &str = "identity/claims/";
 
 /// How the keys of probes begin; they are beside the record and no part of it.
-const PROBES: &str = "probes/";
+pub(crate) const PROBES: &str = "probes/";
 
 /// How many objects are fetched at once.
 const AT_ONCE: usize = 16;
@@ -177,13 +175,6 @@ impl Store {
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.unreadable(error)),
         }
-    }
-
-    /// Lists the keys of all objects, in order.
-    pub(crate) fn keys(&self) -> Result<Vec<String>, RecordError> {
-        self.list("", None)?
-            .map(|listed| listed.map(|listed| listed.key))
-            .collect()
     }
 
     /// Reads what stands below a folder, whatever it is.

@@ -1,6 +1,7 @@
 //! The recorder from commit to store.
 
 mod chunk;
+mod compacted;
 mod encryption;
 mod faults;
 mod masks;

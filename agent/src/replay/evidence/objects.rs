@@ -11,7 +11,7 @@ use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
 use crate::record::value::Value;
 use crate::record::{RecordError, Store, hex, sha256};
-use crate::replay::archive::Archive;
+use crate::replay::archive::{Archive, Found};
 
 /// Frames of a chain are content of all its sessions, and what became rows of them is in the objects.
 const FRAMES: &str = ".frames";
@@ -81,7 +81,7 @@ impl Objects {
         }
     }
 
-    fn note_others(&mut self, archive: &Archive, found: &crate::record::Found, session: &str) {
+    fn note_others(&mut self, archive: &Archive, found: &Found, session: &str) {
         let key = &found.key;
         let rows = archive.table(&key.table).iter().filter(|row| {
             let seq = row.int("seq").unwrap_or(-1);

@@ -73,16 +73,15 @@ pub fn views(
 }
 
 fn objects(archive: &Archive) -> Vec<Object> {
-    let files = archive.files().iter();
-    let objects = files.map(|file| Object {
-        table: file.key.table.clone(),
-        address: file.address.clone(),
+    let objects = archive.shown_objects().map(|shown| Object {
+        table: shown.table.clone(),
+        address: shown.address.clone(),
         trust: Trust {
-            // An archive has only objects that manifests list, and it has read their bytes.
+            // An archive has only objects that manifests list, or that a compaction made of such.
             in_manifest: true,
-            verified: true,
+            verified: shown.verified,
         },
-        key: archive.key_of(file).cloned(),
+        key: shown.key.clone(),
     });
     objects.collect()
 }

@@ -38,9 +38,10 @@ fn a_day_is_copied_with_what_proves_it() {
         &sql_of(made.copy().to_str().unwrap()),
         &made,
         "select (select count(*) from statements) as statements, (select count(*) from sessions) as sessions, \
-         (select count(distinct dt) from statements_all) as days, (select count(*) from left_out where reason <> 'a manifest lists it, and it is not in the store') as left_out",
+         (select count(distinct dt) from statements_all) as days, (select string_agg(object || ': ' || reason, '; ') from left_out) as left_out",
     );
-    let expected = json!([{"statements": 3, "sessions": 1, "days": 1, "left_out": 0}]);
+    let told = "this copy has 2026-01-02 to 2026-01-02: 9 objects of other days are not in it";
+    let expected = json!([{"statements": 3, "sessions": 1, "days": 1, "left_out": told}]);
     assert_eq!(counted, expected);
 }
 
