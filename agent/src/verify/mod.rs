@@ -7,6 +7,7 @@ mod chain;
 mod cross;
 mod enrolled;
 mod erased;
+mod holders;
 mod layout;
 mod links;
 mod named;

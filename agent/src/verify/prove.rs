@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::chain;
+use super::holders::holders;
 use super::layout::{self, Chain, Layout};
 use super::objects::Objects;
 use super::proof::{BESIDE_STORE, ChainProof, PROOF_VERSION, Proof, RowProof};
@@ -137,10 +138,17 @@ pub(crate) fn prove_all(
     let (layouts, _) = layout::sort(objects.list("")?);
     let mut all = Proved::default();
     for (org, layout) in &layouts {
+        let held = match (wanted.chains, wanted.statements.first()) {
+            (None, Some(one)) if wanted.statements.len() == 1 => {
+                holders(objects, ring, (org, layout), one)?
+            }
+            (Some(_) | None, Some(_) | None) => None,
+        };
         for (name, files) in &layout.chains {
             let is_wanted =
                 |chains: &BTreeSet<_>| chains.contains(&(org.to_owned(), name.to_owned()));
-            if !wanted.chains.is_none_or(is_wanted) {
+            let can_have = held.as_ref().is_none_or(|held| held.contains(&**name));
+            if !can_have || !wanted.chains.is_none_or(is_wanted) {
                 continue;
             }
             let of = Of {
@@ -347,7 +355,7 @@ impl Of<'_> {
 }
 
 /// Tells when a statement began, as its id says.
-fn began(statement: &str) -> Option<DateTime<Utc>> {
+pub(super) fn began(statement: &str) -> Option<DateTime<Utc>> {
     let id = Uuid::try_parse(statement).ok()?;
     let (seconds, nanos) = id.get_timestamp()?.to_unix();
     DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)

@@ -124,17 +124,19 @@ fn time(second: u8) -> DateTime<Utc> {
 
 /// The rows of a statement: its intent with its text, and its end.
 fn statement(number: u8) -> Vec<Row> {
-    let (session_id, statement_id) = (
-        Some(SessionId::from_bytes([7; 16])),
-        Some(StatementId::from_bytes([number; 16])),
-    );
+    statement_at(StatementId::from_bytes([number; 16]), number, time(number))
+}
+
+/// Those of a statement that began at a time.
+fn statement_at(id: StatementId, number: u8, at: DateTime<Utc>) -> Vec<Row> {
+    let (session_id, statement_id) = (Some(SessionId::from_bytes([7; 16])), Some(id));
     let (salt, text) = ([number; 16], format!("select {number}"));
     let intent = StatementRow {
         session_id,
         statement_id,
         login_id: Some(LoginId::from_bytes([8; 16])),
-        started_at: Some(time(number)),
-        decided_at: Some(time(number)),
+        started_at: Some(at),
+        decided_at: Some(at),
         sql_mac: Some([3; 32]),
         sql_commit: Some(commitment(&salt, &text)),
         sql_kind: Some("query".to_owned()),
@@ -147,7 +149,7 @@ fn statement(number: u8) -> Vec<Row> {
     let end = StatementRow {
         is_final: true,
         revision: 1,
-        forwarded_at: Some(time(number)),
+        forwarded_at: Some(at),
         status: Status::Success,
         rows_returned: Some(1),
         upstream_mac: Some([4; 32]),

@@ -167,3 +167,48 @@ fn a_record_that_differs_proves_nothing() {
         "{outcome:?}"
     );
 }
+
+/// A store that notes what is read of it.
+struct Counting {
+    store: Memory,
+    read: Mutex<BTreeSet<String>>,
+}
+
+impl Objects for Counting {
+    fn list(&self, folder: &str) -> Result<Vec<Named>, RecordError> {
+        self.store.list(folder)
+    }
+
+    fn get(&self, key: &str) -> Result<Bytes, RecordError> {
+        self.read.lock().unwrap().insert(key.to_owned());
+        self.store.get(key)
+    }
+}
+
+#[test]
+fn a_statement_is_proved_without_the_objects_of_other_hosts() {
+    let ids = [StatementId::new(), StatementId::new()];
+    let mut store = Memory::default();
+    let chains = ids.map(|id| {
+        let mut place = Place::new();
+        place.settings.host_id = format!("host of {id}");
+        let chain = place.record(vec![statement_at(id, 1, Utc::now())]);
+        store.0.extend(place.store().0);
+        chain
+    });
+    let store = Counting {
+        store,
+        read: Mutex::default(),
+    };
+    let (proof, _) = prove::prove(&store, ring(), ids[0]).unwrap();
+    assert_eq!(proof.chains.len(), 1);
+    assert_eq!(proof.chains[0].rows.len(), 3);
+    let read = store.read.into_inner().unwrap();
+    let of_other = read
+        .iter()
+        .filter(|key| key.contains(&chains[1]) && key.ends_with(".parquet"));
+    let of_other: Vec<_> = of_other
+        .filter(|key| !key.contains("/statements/"))
+        .collect();
+    assert_eq!(of_other, [""; 0]);
+}
