@@ -13,7 +13,7 @@ use crate::command::{self, cargo, root};
 const PEERS: [(&str, &str); 2] = [("nginx-light", "nginx"), ("haproxy", "haproxy")];
 
 /// What is measured without a proxy: reading and judging statements, masking chunks, recording.
-const ALONE: [&str; 3] = ["statements", "masking", "record"];
+const ALONE: [&str; 4] = ["statements", "masking", "record", "month"];
 
 /// How the benchmark runs.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Bench {
     #[arg(long)]
     quick: bool,
     /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...; `statements` for reading and judging,
-    /// `masking` for chunks, `record` for the record (`ICECORE_BENCH_PYTHON` names a Python with pyarrow to compare).
+    /// `masking` for chunks, `month` for reading many sessions, `record` for the record (`ICECORE_BENCH_PYTHON` names a Python with pyarrow to compare).
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Write everything that was measured to this file.
