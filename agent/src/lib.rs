@@ -26,6 +26,7 @@ pub mod supervisor;
 pub mod proxy;
 pub mod replay;
 pub mod verify;
+pub mod compact;
 pub mod witness;
 pub mod cli;
 pub mod log;

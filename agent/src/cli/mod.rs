@@ -15,6 +15,7 @@
 //! command, with 126 when it cannot be executed, and with 128 and the signal's number when a signal ended it.
 
 mod check;
+mod compact;
 mod connect;
 mod connect_store;
 mod daemon;
@@ -125,6 +126,7 @@ In the order of use:
   icecore reconcile --queries q.csv    lists what went around it, by Snowflake's own history
   icecore pull --from D --to D DIR     copies days of a store
   icecore keys make -o FILE            makes a reader's key, where the record is encrypted
+  icecore compact --day D              puts a day's rows into few large files
   icecore verify --trust trust.toml    finds what was changed, removed or forged in the record
   icecore witness --listen 0.0.0.0:443 signs how far chains have come, apart from hosts and store
   icecore prove STATEMENT              shows one statement to others, without the rest
@@ -151,6 +153,7 @@ enum Command {
     Duckdb(duckdb::Args),
     Reconcile(reconcile::Args),
     Pull(pull::Args),
+    Compact(compact::Args),
     Keys(keys::Args),
     Verify(verify::Args),
     Witness(witness::Args),
@@ -195,6 +198,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Duckdb(args)) => duckdb::run(args),
         Some(Command::Reconcile(args)) => reconcile::run(&args),
         Some(Command::Pull(args)) => pull::run(args),
+        Some(Command::Compact(args)) => compact::run(&args, clock),
         Some(Command::Keys(args)) => keys::run(args, clock),
         Some(Command::Verify(args)) => verify::run(&args, clock),
         Some(Command::Witness(args)) => witness::run(&args, clock),

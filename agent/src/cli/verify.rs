@@ -304,6 +304,11 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
             checked.erased_objects,
             "objects were erased, as a signed erasure says",
         ),
+        (checked.compactions, "compactions are believed"),
+        (
+            checked.compacted_objects,
+            "objects are gone, and their rows are in compacted files",
+        ),
         (checked.decisions_again, "decisions are the same again"),
         (
             checked.decisions_untold,

@@ -26,7 +26,7 @@ use super::object::{Key, Unread};
 use super::schema::{FORMAT_VERSION, SCHEMA_VERSION_ID, Table, Type};
 
 /// Rows that are decoded at a time: enough to decode columns in one go, few enough for the cache.
-const PIECE_ROWS: usize = 4096;
+pub(super) const PIECE_ROWS: usize = 4096;
 
 /// What an object's rows came to.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Leafed, ParquetErr
 }
 
 /// Refuses columns that this version does not know: what they add to a leaf is not known either.
-fn known(table: &Table, found: &Schema) -> Result<(), ArrowError> {
+pub(super) fn known(table: &Table, found: &Schema) -> Result<(), ArrowError> {
     match columns::unknown(table, found)?.first() {
         Some(column) => Err(ArrowError::SchemaError(format!(
             "a later icecore wrote its column `{column}`: check it with that icecore"
@@ -159,7 +159,7 @@ fn belongs(key: &Key, batch: &RecordBatch) -> Result<(), ArrowError> {
 }
 
 /// Encodes each row of a batch behind a byte 0, and hands on its index, place and bytes.
-fn piece(
+pub(super) fn piece(
     table: &Table,
     batch: &RecordBatch,
     mut each: impl FnMut(usize, i64, &[u8]) -> Result<(), ArrowError>,

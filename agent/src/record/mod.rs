@@ -40,6 +40,7 @@ mod evidence;
 mod object;
 mod columns;
 mod leafing;
+pub mod curated;
 mod facts;
 mod ship;
 mod store;

@@ -13,7 +13,7 @@ use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use super::columns;
@@ -24,7 +24,7 @@ use super::schema::{FORMAT_VERSION, Table, Type};
 use super::wal::Header;
 
 /// Most rows of a row group; DuckDB reads row groups in parallel and its own have this many rows.
-const ROW_GROUP_MAX_ROWS: usize = 122_880;
+pub(super) const ROW_GROUP_MAX_ROWS: usize = 122_880;
 
 /// Most bytes of a row group.
 const ROW_GROUP_MAX_BYTES: usize = 32 << 20;
@@ -182,7 +182,7 @@ impl Object {
     }
 }
 
-fn said(key: &str, value: String) -> KeyValue {
+pub(super) fn said(key: &str, value: String) -> KeyValue {
     KeyValue::new(format!("audit.{key}"), value)
 }
 
@@ -197,7 +197,7 @@ fn properties(
     let seq = table
         .position("seq")
         .and_then(|position| i32::try_from(position).ok());
-    let mut properties = WriterProperties::builder()
+    let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_MAX_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_MAX_BYTES))
@@ -218,6 +218,18 @@ fn properties(
             said("writer_build", header.writer_build.clone()),
             said("policy_bundle_sha256", hex(&header.policy_bundle_sha256)),
         ]));
+    let mut properties = encoded(table, properties);
+    if let Some(key) = key {
+        properties = properties.with_file_encryption_properties(key.properties()?);
+    }
+    Ok(properties.build())
+}
+
+/// Says how each column is encoded.
+pub(super) fn encoded(
+    table: &Table,
+    mut properties: WriterPropertiesBuilder,
+) -> WriterPropertiesBuilder {
     for column in table.columns().filter(|column| !column.dictionary) {
         let path = ColumnPath::from(column.name);
         let encoding = match column.kind {
@@ -232,10 +244,7 @@ fn properties(
                 .set_column_encoding(path, encoding);
         }
     }
-    if let Some(key) = key {
-        properties = properties.with_file_encryption_properties(key.properties()?);
-    }
-    Ok(properties.build())
+    properties
 }
 
 /// Why an object was not read.

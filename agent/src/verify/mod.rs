@@ -4,6 +4,7 @@
 //! `cross` compares tables with each other, `links` compares chains with their successors and with what a witness saw.
 
 mod chain;
+mod compacted;
 mod cross;
 mod enrolled;
 mod erased;
@@ -32,6 +33,7 @@ use crate::record::encryption::KeyRing;
 use crate::record::{RecordError, Store, StoreAt, hex, sha256};
 use crate::replay::{Archive, ReadError, Readers, Wanted};
 use chain::{Checked, Work};
+use compacted::Compactions;
 use layout::Layout;
 use objects::{Named, Objects};
 pub use proof::{ChainProof, Proof, RowProof, Shown, ShownChain};
@@ -95,13 +97,19 @@ fn verify(
 ) -> Result<Report, RecordError> {
     let (layouts, strays) = layout::sort(objects.list("")?);
     let (trusts, unvouched) = enrolled::trusts(objects, &layouts, asked.trust)?;
-    let mut chains = checked(objects, ring, &layouts, &trusts, asked)?;
+    let compactions = Compactions::read(objects, &layouts, &trusts, asked)?;
+    let mut chains = checked((objects, ring, &compactions), &layouts, &trusts, asked)?;
     let mut report = Report {
         pinned: asked.trust.is_some(),
         ..Report::default()
     };
     let is_all = asked.from.is_none() && asked.to.is_none() && asked.chain.is_none();
     let mut findings: Vec<Finding> = unvouched;
+    report.checked.compactions = compactions.believed;
+    findings.extend(compactions.findings.iter().cloned());
+    findings.extend(
+        compactions.unlisted(|chain| is_all || chains.iter().any(|checked| checked.chain == chain)),
+    );
     if is_all {
         findings.extend(links::previous(&chains));
         findings.extend(strays.iter().map(stray));
@@ -175,7 +183,9 @@ fn orphans(chains: &[Checked]) -> Vec<Finding> {
     let open: std::collections::HashSet<u128> =
         chains.iter().flat_map(|chain| chain.cross.open()).collect();
     let mut findings = Vec::new();
-    for chain in chains.iter().filter(|chain| chain.is_whole) {
+    // Of what is in compacted files alone the leaves are read, and not what they say.
+    let is_read = |chain: &&Checked| chain.is_whole && chain.counts.compacted_objects == 0;
+    for chain in chains.iter().filter(is_read) {
         for (statement, seq) in &chain.cross.orphans {
             if !open.contains(statement) {
                 let expected = "an intent before it was sent";
@@ -190,8 +200,7 @@ fn orphans(chains: &[Checked]) -> Vec<Finding> {
 
 /// Checks all chains that are asked for, some at once.
 fn checked(
-    objects: &dyn Objects,
-    ring: &Arc<KeyRing>,
+    (objects, ring, compactions): (&dyn Objects, &Arc<KeyRing>, &Compactions),
     layouts: &BTreeMap<String, Layout>,
     trusts: &BTreeMap<&str, Trust>,
     asked: &Asked<'_>,
@@ -231,6 +240,7 @@ fn checked(
                             listed: &files.listed,
                             evidence: &layout.evidence,
                             erased,
+                            compactions,
                             ring,
                             deep: asked.deep,
                         },
@@ -261,4 +271,4 @@ fn checked(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

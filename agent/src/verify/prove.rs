@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::chain;
+use super::compacted::Compactions;
 use super::holders::holders;
 use super::layout::{self, Chain, Layout};
 use super::objects::Objects;
@@ -271,6 +272,7 @@ impl Of<'_> {
     /// Gives the leaves that a manifest's tree is made of.
     fn leaves(&self, read: &ReadChain, until: &Believed) -> Result<Vec<Hash>, ProveError> {
         let none = BTreeSet::new();
+        let compactions = Compactions::none()?;
         let shelves = Shelves {
             objects: self.objects,
             org: self.org,
@@ -278,6 +280,7 @@ impl Of<'_> {
             listed: &self.files.listed,
             evidence: &self.layout.evidence,
             erased: &none,
+            compactions: &compactions,
             ring: self.ring,
             deep: Deep::Rows,
         };

@@ -102,6 +102,10 @@ pub struct Counts {
     pub encrypted_objects: u64,
     /// Objects that an erasure explains.
     pub erased_objects: u64,
+    /// Compactions that are believed.
+    pub compactions: u64,
+    /// Objects that are gone, whose rows are in compacted files.
+    pub compacted_objects: u64,
     /// Texts that were compared with their commitment.
     pub texts: u64,
     /// Statements whose decision was made again, and is the same.
@@ -125,6 +129,8 @@ impl Counts {
             rows_by_leaf,
             encrypted_objects,
             erased_objects,
+            compactions,
+            compacted_objects,
             texts,
             decisions_again,
             decisions_untold,
@@ -139,6 +145,8 @@ impl Counts {
         self.rows_by_leaf += rows_by_leaf;
         self.encrypted_objects += encrypted_objects;
         self.erased_objects += erased_objects;
+        self.compactions += compactions;
+        self.compacted_objects += compacted_objects;
         self.texts += texts;
         self.decisions_again += decisions_again;
         self.decisions_untold += decisions_untold;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::compacted::Compactions;
 use super::objects::{Named, Objects};
 use super::report::{Counts, Finding};
 use crate::record::chain::documents::{Listed, Manifest};
@@ -23,6 +24,8 @@ pub(super) struct Shelves<'a> {
     pub(super) evidence: &'a BTreeMap<String, Named>,
     /// Keys that were destroyed.
     pub(super) erased: &'a BTreeSet<String>,
+    /// What was compacted.
+    pub(super) compactions: &'a Compactions,
     /// What opens encrypted objects.
     pub(super) ring: &'a Arc<KeyRing>,
     /// Whether rows are read.
@@ -77,7 +80,9 @@ pub(super) fn check(with: &Shelves<'_>, manifest: &Manifest) -> Result<Segment, 
     let mut listed: Vec<&Listed> = manifest.objects.iter().collect();
     listed.sort_by_key(|object| object.table == "leaves");
     for object in listed {
+        segment.findings.extend(with.compactions.listed(object));
         let Some(bytes) = fetch(with, object, &mut segment)? else {
+            slots.fill(with, object, &mut segment.findings);
             continue;
         };
         if with.deep == Deep::Rows {
@@ -110,6 +115,8 @@ fn fetch(
             .is_some_and(|id| with.erased.contains(id))
         {
             segment.counts.erased_objects += 1;
+        } else if with.compactions.has(object) {
+            segment.counts.compacted_objects += 1;
         } else {
             let finding = Finding::new(Code::E40, place, "an object", "none");
             segment.findings.push(finding);
@@ -223,6 +230,8 @@ fn rows(
             leafed.leaves.len(),
         ));
     }
+    let differs = with.compactions.compare(object, &leafed.leaves);
+    differs.into_iter().for_each(&mut tell);
     for (seq, leaf) in leafed.leaves {
         if let Err((expected, found)) = slots.read(seq, leaf) {
             tell(Finding::new(Code::E50, place, expected, found).at(seq));
@@ -249,6 +258,16 @@ impl Slots {
         }
         *slot = Some(leaf);
         Ok(())
+    }
+
+    /// Puts the leaves of an object that is gone to their places, where compacted files have its rows.
+    fn fill(&mut self, with: &Shelves<'_>, object: &Listed, findings: &mut Vec<Finding>) {
+        for (seq, leaf) in with.compactions.leaves(object) {
+            if let Err((expected, found)) = self.read(*seq, *leaf) {
+                let place = (with.chain, object.key.as_str());
+                findings.push(Finding::new(Code::E50, place, expected, found).at(*seq));
+            }
+        }
     }
 
     /// Puts a leaf that is only listed to its place, unless its row was read.

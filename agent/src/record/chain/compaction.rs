@@ -135,6 +135,9 @@ pub struct ReadUpTo {
     pub sha256: Option<Hex>,
     /// How many leaves its tree had.
     pub tree_size: u64,
+    /// When the last one was signed.
+    #[serde(with = "time")]
+    pub until: DateTime<Utc>,
     /// Whether it had ended.
     pub closed: bool,
 }

@@ -60,8 +60,19 @@ impl SigningKey {
             return Ok(key);
         }
         disk::create_private_dirs(state_dir).map_err(disk::failed("create", state_dir))?;
-        disk::replace(&path, &*seed()?).map_err(disk::failed("create", &path))?;
-        Self::read(&path)?.ok_or_else(|| refused(&path, "none"))
+        Self::of_file(&path)
+    }
+
+    /// Reads a key from a file, or makes it where there is none.
+    ///
+    /// # Errors
+    /// As of [`SigningKey::of_installation`].
+    pub fn of_file(path: &Path) -> Result<Self, RecordError> {
+        if let Some(key) = Self::read(path)? {
+            return Ok(key);
+        }
+        disk::replace(path, &*seed()?).map_err(disk::failed("create", path))?;
+        Self::read(path)?.ok_or_else(|| refused(path, "none"))
     }
 
     /// Reads a key that is there; none where no file is.

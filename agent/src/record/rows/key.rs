@@ -18,7 +18,7 @@ pub(crate) struct RowsKey {
     pub(crate) org: String,
     pub(in crate::record) chain: String,
     /// The day of the statement's start.
-    pub(in crate::record) day: NaiveDate,
+    pub(crate) day: NaiveDate,
     /// Tells one delivery's file from another's: a UUID in 32 digits.
     pub(in crate::record) file: String,
     pub(in crate::record) hash: String,

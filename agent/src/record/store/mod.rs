@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Puts an object unless its key is there, and reads what is there then.
-    pub(super) fn put_first(
+    pub(crate) fn put_first(
         &self,
         key: &str,
         bytes: Vec<u8>,

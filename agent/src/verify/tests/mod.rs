@@ -1,5 +1,6 @@
 //! Small real records, and what a check finds in them when they were tampered with.
 
+mod compacted;
 mod enrolled;
 mod proved;
 mod rows;
@@ -53,13 +54,13 @@ impl Objects for Memory {
 const CONFIG: &[u8] = b"{}";
 
 /// A folder that a recorder writes from.
-struct Place {
-    dir: TempDir,
-    settings: Settings,
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) settings: Settings,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = format!("file://{}", dir.path().join("store").display());
         let settings = Settings {
@@ -83,7 +84,7 @@ impl Place {
     }
 
     /// Records rows in segments, closes the chain, and names it.
-    fn record(&self, segments: Vec<Vec<Row>>) -> String {
+    pub(crate) fn record(&self, segments: Vec<Vec<Row>>) -> String {
         let recorder = self.open();
         for rows in segments {
             drop(recorder.commit_blocking(rows).unwrap());
@@ -104,7 +105,7 @@ impl Place {
     }
 
     /// The trust file's lines for its installation.
-    fn trust(&self) -> Trust {
+    pub(crate) fn trust(&self) -> Trust {
         let key = SigningKey::of_installation(&self.settings.state_dir).unwrap();
         pinned(&key.public_text(), None)
     }
@@ -123,7 +124,7 @@ fn time(second: u8) -> DateTime<Utc> {
 }
 
 /// The rows of a statement: its intent with its text, and its end.
-fn statement(number: u8) -> Vec<Row> {
+pub(crate) fn statement(number: u8) -> Vec<Row> {
     statement_at(StatementId::from_bytes([number; 16]), number, time(number))
 }
 

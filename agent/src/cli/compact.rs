@@ -1,0 +1,231 @@
+//! `icecore compact`: a day of a store in few large files.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use chrono::NaiveDate;
+use serde_json::json;
+
+use super::Exit;
+use super::failure::Failure;
+use super::reading::tell_left_out;
+use super::verify::read_trust;
+use crate::clock::Clock;
+use crate::compact::{Asked, CompactError, Compacted, Doubt, Progress, Until, compact};
+use crate::record::RecordError;
+use crate::record::chain::compaction::LeftOut;
+use crate::record::chain::keys::{INSTALLATION_KEY, SigningKey};
+use crate::record::curated::CuratedError;
+use crate::replay::{json_escaped, terminal};
+
+/// Objects between two lines of progress.
+const TOLD_EVERY: u64 = 10;
+
+/// Writes a day's rows again, sorted and in few large files
+///
+/// Use it once a day, on one machine that may read the whole store and create below `c/` and `compactions/`: questions over
+/// months then read a few files a day instead of one for each session. What signed manifests list is read and checked; what
+/// was written is signed by this machine's key, which trust files must pin as they pin a host's. Nothing is deleted. Run it
+/// again for what came late: each time adds only what is new.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  icecore compact --day 2026-11-26 --store s3://acme-audit --trust trust.toml\n  icecore compact --day 2026-11-26 --key compactor.key --json\n  icecore compact --day 2026-11-26 --dry-run\n\nExit codes: 0 done or nothing new, 1 something cannot be believed and nothing was written, 2 usage, 3 key or trust file, 4 store unreachable."
+)]
+pub(super) struct Args {
+    /// The day, in UTC; it must be over
+    #[arg(long, value_name = "DAY")]
+    day: NaiveDate,
+
+    /// The store, as a URL
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "file:///var/lib/icecore/store"
+    )]
+    store: String,
+
+    /// Whose keys are believed, as a TOML file; this machine's is to be among them
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+
+    /// The key to sign with, made if it is not there; without it this host's installation key
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// Goes on without what cannot be believed, and lists it
+    #[arg(long)]
+    leave_out: bool,
+
+    /// Tells what would be read, and writes nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// A folder for what does not fit into memory: as much as the day's rows take unpacked
+    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
+    spill: PathBuf,
+
+    /// Prints one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+#[must_use]
+pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
+    let printed = work(args, clock).and_then(|all| {
+        let printed = print(args, &all);
+        printed.map_err(|error| Failure::new(Exit::Bug, error))
+    });
+    match printed {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn work(args: &Args, clock: Clock) -> Result<Vec<Compacted>, Failure> {
+    let trust = args.trust.as_deref().map(read_trust).transpose()?;
+    let key = key(args.key.as_deref())?;
+    let is_told = io::stderr().is_terminal();
+    let progress = |Progress { read, of, written }: Progress| {
+        if is_told && written > 0 {
+            eprint!("\r\x1b[K{written} rows written");
+        } else if is_told && (read % TOLD_EVERY == 0 || read == of) {
+            eprint!("\r{read} of {of} objects read");
+        }
+    };
+    let asked = Asked {
+        day: args.day,
+        trust: trust.as_ref(),
+        key: &key,
+        doubt: match args.leave_out {
+            true => Doubt::LeftOut,
+            false => Doubt::Stops,
+        },
+        until: match args.dry_run {
+            true => Until::Told,
+            false => Until::Written,
+        },
+        spill: &args.spill,
+        now: clock.now(),
+        build: env!("CARGO_PKG_VERSION"),
+        done: &progress,
+    };
+    let compacted = compact(&args.store, &asked);
+    if is_told {
+        eprint!("\r\x1b[K");
+    }
+    compacted.map_err(failed)
+}
+
+/// Reads the key to sign with.
+fn key(file: Option<&Path>) -> Result<SigningKey, Failure> {
+    let own = Path::new("/var/lib/icecore").join(INSTALLATION_KEY);
+    let path = file.unwrap_or(&own);
+    let failed = |error: RecordError| {
+        let hint = error.hint();
+        Failure::new(Exit::Config, error).hint(hint)
+    };
+    if let Some(key) = SigningKey::read(path).map_err(failed)? {
+        return Ok(key);
+    }
+    if file.is_none() {
+        let text = format!("`{}`: expected a key, found no file", path.display());
+        let hint = "--key names a file of its own for machines that are no host; it is made";
+        return Err(Failure::text(Exit::Config, text).hint(Some(hint)));
+    }
+    let key = SigningKey::of_file(path).map_err(failed)?;
+    eprintln!(
+        "icecore: made the key {}; a trust file pins it by:\n[[installation]]\nname = \"compactor\"\nkey = \"{}\"",
+        key.id(),
+        key.public_text()
+    );
+    Ok(key)
+}
+
+fn failed(error: CompactError) -> Failure {
+    match &error {
+        CompactError::NotOver { .. } => Failure::new(Exit::Usage, error)
+            .hint(Some("rows of today still come: compact it tomorrow")),
+        CompactError::Unpinned { .. } => Failure::new(Exit::Config, error).hint(Some(
+            "add the key to the trust file as an [[installation]], or sign with another by --key",
+        )),
+        CompactError::Doubts(doubts) => {
+            drop(tell_left_out(&lines(doubts)));
+            Failure::new(Exit::Refused, error).hint(Some(
+                "docs/verify.md explains the codes; --leave-out goes on without them",
+            ))
+        }
+        CompactError::Raced => Failure::new(Exit::Refused, error)
+            .hint(Some("run one compactor for a store, then this again")),
+        CompactError::Work(CuratedError::Store(cause)) => {
+            let exit = if matches!(cause, RecordError::Setting { .. }) {
+                Exit::Usage
+            } else {
+                Exit::Unreachable
+            };
+            let hint = cause.hint();
+            Failure::new(exit, error).hint(hint)
+        }
+        CompactError::Work(CuratedError::Spill(_)) => {
+            let hint = "--spill names a folder with room for the day's rows";
+            Failure::new(Exit::Unreachable, error).hint(Some(hint))
+        }
+        CompactError::Work(CuratedError::Form(_) | CuratedError::Count { .. }) => {
+            Failure::new(Exit::Bug, error)
+        }
+    }
+}
+
+fn lines(left_out: &[LeftOut]) -> Vec<String> {
+    let line = |left: &LeftOut| format!("{}: {}", left.key, left.reason);
+    left_out.iter().map(line).collect()
+}
+
+fn print(args: &Args, all: &[Compacted]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for compacted in all {
+        tell_left_out(&lines(&compacted.left_out))?;
+    }
+    if args.json {
+        let document = json!({ "pinned": args.trust.is_some(), "compacted": all });
+        return writeln!(out, "{}", json_escaped(&format!("{document:#}")));
+    }
+    for compacted in all {
+        writeln!(out, "{}", terminal(&told(args, compacted)))?;
+    }
+    if args.trust.is_none() {
+        let line = "nothing is pinned: without --trust a forged record looks like any other";
+        writeln!(io::stderr().lock(), "{line}")?;
+    }
+    Ok(())
+}
+
+fn told(args: &Args, compacted: &Compacted) -> String {
+    let Compacted {
+        org,
+        day,
+        inputs,
+        input_bytes,
+        rows,
+        outputs,
+        kept,
+        before,
+        document,
+        ..
+    } = compacted;
+    let read = format!("{inputs} objects ({input_bytes} bytes, {rows} rows)");
+    match document {
+        Some(document) => {
+            let bytes: u64 = outputs.iter().map(|output| output.size).sum();
+            format!(
+                "{org} {day}: {read} are {} files ({bytes} bytes); {kept} objects stay where they are; signed as {document}",
+                outputs.len()
+            )
+        }
+        None if args.dry_run && inputs + kept > 0 => {
+            format!("{org} {day}: would read {read}; {kept} objects would stay where they are")
+        }
+        None => format!("{org} {day}: nothing new; {before} objects were compacted before"),
+    }
+}
