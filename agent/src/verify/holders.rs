@@ -28,6 +28,7 @@ pub(super) fn holders<'l>(
         return Ok(None);
     };
     let days = [began - BEGINNING, began + BEGINNING].map(|at| at.date_naive());
+    let statements = BTreeSet::from([statement.to_owned()]);
     let mut reads: BTreeMap<&str, ReadChain> = BTreeMap::new();
     let mut found: BTreeSet<&str> = BTreeSet::new();
     for (name, files) in &layout.chains {
@@ -35,7 +36,7 @@ pub(super) fn holders<'l>(
         let of_table = read.objects().filter(|object| object.table == "statements");
         let keys = of_table.filter_map(|object| Key::parse(&object.key));
         for key in keys.filter(|key| days.contains(&key.day)) {
-            let rows = rows_of(&key, objects.get(&key.to_string())?, ring, statement);
+            let rows = rows_of(&key, objects.get(&key.to_string())?, ring, &statements);
             if rows.is_ok_and(|rows| !rows.is_empty()) {
                 found.insert(name);
                 break;
