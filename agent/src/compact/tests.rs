@@ -55,7 +55,9 @@ fn store(place: &Place) -> Store {
 }
 
 fn keys(place: &Place, part: &str) -> Vec<String> {
-    let keys = store(place).keys().unwrap();
+    let store = store(place);
+    let keys = store.list("", None).unwrap();
+    let keys: Vec<String> = keys.map(|listed| listed.unwrap().key).collect();
     keys.into_iter().filter(|key| key.contains(part)).collect()
 }
 

@@ -21,8 +21,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use icecore::clock::Clock;
+use icecore::compact::{Asked, Doubt, Until, compact};
 use icecore::config::ResultRows;
 use icecore::id::{LoginId, SessionId, StatementId};
+use icecore::record::chain::keys::SigningKey;
 use icecore::record::{
     Decision, Enforcement, LoginRow, Mode, Object, Phase, RecordLimits, RecordMode, Recorder, Row,
     SessionRow, Settings, StatementRow, StatementTextRow, Status, StoreAt,
@@ -73,21 +75,49 @@ fn main() -> Result<()> {
     ] {
         timed(name, || print(&store, depth, &file))?;
     }
-    let scope = Scope::Session(wanted.to_string());
-    for (name, scope) in [("one session read", scope), ("all read", Scope::All)] {
-        timed(name, || {
-            let archive = Archive::read_scope(&store, Readers::default(), &scope)?;
-            ensure!(
-                archive.refused().is_empty(),
-                "left out: {:?}",
-                archive.refused().first()
-            );
-            let steps = session(&archive, &wanted.to_string())?.steps.len();
-            ensure!(steps == STATEMENTS + 1, "{steps} steps");
-            Ok(())
-        })?;
-    }
+    let one = || Scope::Session(wanted.to_string());
+    timed("all read", || read(&store, &Scope::All, wanted))?;
+    timed("one session read", || read(&store, &one(), wanted))?;
+    queries(&file, wanted)?;
+    timed("compacted", || compacted(folder.path()))?;
+    timed("compacted: views printed", || {
+        print(&store, Depth::Small, &file)
+    })?;
+    timed("compacted: one session read", || {
+        read(&store, &one(), wanted)
+    })?;
     queries(&file, wanted)
+}
+
+/// Compacts the day, as if it were over.
+fn compacted(folder: &Path) -> Result<()> {
+    let key = SigningKey::of_installation(&folder.join("compactor"))?;
+    let now = Clock::system().now();
+    let asked = Asked {
+        day: now.date_naive(),
+        trust: None,
+        key: &key,
+        doubt: Doubt::Stops,
+        until: Until::Written,
+        spill: folder,
+        now: now + chrono::TimeDelta::days(2),
+        build: env!("CARGO_PKG_VERSION"),
+        done: &|_| {},
+    };
+    drop(compact(&store(folder), &asked)?);
+    Ok(())
+}
+
+fn read(store: &str, scope: &Scope, wanted: SessionId) -> Result<()> {
+    let archive = Archive::read_scope(store, Readers::default(), scope)?;
+    ensure!(
+        archive.refused().is_empty(),
+        "left out: {:?}",
+        archive.refused().first()
+    );
+    let steps = session(&archive, &wanted.to_string())?.steps.len();
+    ensure!(steps == STATEMENTS + 1, "{steps} steps");
+    Ok(())
 }
 
 fn timed(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {

@@ -1,159 +1,43 @@
-//! Days that were written again, as readers take them. What writes them stands elsewhere: here files are made by hand.
+//! Days that were written again, as readers take them.
 
 use std::collections::BTreeSet;
 
-use chrono::NaiveDate;
-use parquet::arrow::ArrowWriter;
+use chrono::{NaiveDate, TimeDelta};
 
-use super::super::chain::compaction::{
-    Compaction, Input, Output, ReadUpTo, Sources, SourcesAt, document_key, output_key, sources_key,
-};
-use super::super::chain::documents::Listed;
 use super::super::chain::keys::SigningKey;
-use super::super::chain::{envelope, read as read_chain};
-use super::super::encryption::KeyRing;
-use super::super::{columns, schema::Table};
 use super::*;
+use crate::compact::{Asked, Doubt, Until, compact};
 use crate::replay::{Days, Readers, Scope, pull, session};
 
-const ORG: &str = "default";
-
-/// What a day has.
-#[derive(Default)]
-struct OfDay {
-    sources: Sources,
-    rows: BTreeMap<&'static str, Vec<Entry>>,
-}
-
 impl Place {
-    /// Writes again what no compaction has; texts of statements stay where they are.
+    /// Writes all days again that the store has rows of.
     fn compact(&self) {
-        let mut days: BTreeMap<NaiveDate, OfDay> = BTreeMap::new();
-        for entry in fs::read_dir(self.at("default/v1/chains")).unwrap() {
-            let folder = entry.unwrap().path();
-            let chain = folder.file_name().unwrap().to_str().unwrap().to_owned();
-            let mut documents: Vec<(String, Vec<u8>)> = Vec::new();
-            for (path, _) in files(&folder) {
-                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-                if name.starts_with("m-") {
-                    documents.push((name.clone(), fs::read(folder.join(&name)).unwrap()));
-                }
-            }
-            let genesis = fs::read(folder.join("genesis.json")).unwrap();
-            let read = read_chain::read(ORG, &chain, Some(&genesis), &documents);
-            assert!(read.problems.is_empty(), "{:?}", read.problems);
-            let mut own = BTreeSet::new();
-            for listed in read.objects() {
-                let Some(key) = Key::parse(&listed.key) else {
-                    continue;
-                };
-                own.insert(key.day);
-                self.add(days.entry(key.day).or_default(), &key, listed);
-            }
-            for day in own {
-                let chains = &mut days.get_mut(&day).unwrap().sources.chains;
-                chains.push(ReadUpTo {
-                    chain: chain.clone(),
-                    manifests: read.manifests.len() as u64,
-                    sha256: read.manifests.last().map(|last| last.sha256.clone()),
-                    tree_size: read
-                        .manifests
-                        .last()
-                        .map_or(0, |last| last.manifest.tree_size),
-                    closed: read.is_closed(),
-                });
-            }
-        }
-        for (day, of_day) in days {
-            self.write(day, of_day);
-        }
-    }
-
-    fn add(&self, of_day: &mut OfDay, key: &Key, listed: &Listed) {
-        fs::create_dir_all(self.at("default/v1/compactions")).unwrap();
-        let before = files(&self.at("default/v1/compactions"));
-        let is_done = before.into_keys().any(|path| {
-            let text = fs::read_to_string(self.at("default/v1/compactions").join(path)).unwrap();
-            text.contains(&listed.key)
-        });
-        if is_done {
-            return;
-        }
-        if listed.table == "statement_texts" {
-            of_day.sources.kept.push(listed.clone());
-            return;
-        }
-        let bytes = fs::read(self.at(&listed.key)).unwrap().into();
-        let rows = read(key, bytes, &KeyRing::empty()).unwrap().rows;
-        of_day.sources.inputs.push(Input {
-            key: listed.key.clone(),
-            sha256: listed.sha256.clone(),
-            chain: key.chain.clone(),
-            table: key.table.clone(),
-            rows: rows.len() as u64,
-        });
-        let table = Table::by_name(&key.table).unwrap();
-        of_day.rows.entry(table.name).or_default().extend(rows);
-    }
-
-    fn write(&self, day: NaiveDate, OfDay { sources, rows }: OfDay) {
-        let mut outputs = Vec::new();
-        for (name, rows) in rows {
-            let table = Table::by_name(name).unwrap();
-            let batch = columns::batch(table, &rows).unwrap();
-            let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
-            writer.write(&batch).unwrap();
-            let bytes = writer.into_inner().unwrap();
-            let hash = hex(&sha256(&bytes));
-            let key = output_key(ORG, table, day, 0, &hash);
-            self.put(&key, &bytes);
-            outputs.push(Output {
-                key,
-                sha256: hash,
-                size: bytes.len() as u64,
-                table: name.to_owned(),
-                tier: table.tier.as_str().to_owned(),
-                rows: rows.len() as u64,
-            });
-        }
-        let document = |n| fs::read(self.at(&document_key(ORG, day, n))).ok();
-        let n = (0..).find(|n| document(*n).is_none()).unwrap();
-        let bytes = serde_json::to_vec(&sources).unwrap();
-        let at = hex(&sha256(&bytes));
-        let at_key = sources_key(ORG, day, n, &at);
-        self.put(&at_key, &bytes);
+        let keys = files(&self.at("default/v1/t0")).into_keys();
+        let days: BTreeSet<NaiveDate> = keys
+            .filter_map(|path| {
+                let (_, rest) = path.to_str()?.split_once("/dt=")?;
+                rest.get(..10)?.parse().ok()
+            })
+            .collect();
         let key = SigningKey::of_installation(&self.settings.state_dir).unwrap();
-        let compaction = Compaction {
-            format_version: 1,
-            org: ORG.to_owned(),
-            day,
-            n,
-            prev_sha256: n
-                .checked_sub(1)
-                .map(|n| hex(&sha256(&document(n).unwrap()))),
-            created_at: time("2026-01-04T00:00:00Z"),
-            compactor: key.public_text(),
-            writer_build: "1".to_owned(),
-            outputs,
-            sources: SourcesAt {
-                key: at_key,
-                sha256: at,
-                inputs: sources.inputs.len() as u64,
-                kept: sources.kept.len() as u64,
-                chains: sources.chains.len() as u64,
-            },
-        };
-        let sealed = envelope::seal(&compaction, key.pair()).unwrap();
-        self.put(&document_key(ORG, day, n), &sealed);
+        for day in days {
+            let asked = Asked {
+                day,
+                trust: None,
+                key: &key,
+                doubt: Doubt::Stops,
+                until: Until::Written,
+                spill: self.dir.path(),
+                now: Clock::system().now() + TimeDelta::days(2),
+                build: "1",
+                done: &|_| {},
+            };
+            compact(&self.settings.store.to_string(), &asked).unwrap();
+        }
     }
 
     fn at(&self, key: &str) -> PathBuf {
         self.store().join(key)
-    }
-
-    fn put(&self, key: &str, bytes: &[u8]) {
-        fs::create_dir_all(self.at(key).parent().unwrap()).unwrap();
-        fs::write(self.at(key), bytes).unwrap();
     }
 
     /// Records a statement in a chain of its own, and names the chain.
