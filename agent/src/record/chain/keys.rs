@@ -59,7 +59,8 @@ impl SigningKey {
         if let Some(key) = Self::read(&path)? {
             return Ok(key);
         }
-        disk::create_private_dirs(state_dir).map_err(disk::failed("create", state_dir))?;
+        // As the CA makes it: below it lies the certificate that every session reads. The key's own file is private.
+        fs::create_dir_all(state_dir).map_err(disk::failed("create", state_dir))?;
         Self::of_file(&path)
     }
 
@@ -156,5 +157,25 @@ fn refused(path: &Path, found: &str) -> RecordError {
     RecordError::Key {
         path: path.to_owned(),
         found: found.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_state_folder_that_it_makes_is_open_to_whom_any_other_would_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let (other, state) = (dir.path().join("other"), dir.path().join("state"));
+        fs::create_dir(&other).unwrap();
+        let key = SigningKey::of_installation(&state).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&state), mode(&other));
+        assert_eq!(mode(&state.join(INSTALLATION_KEY)), 0o600);
+        let again = SigningKey::of_installation(&state).unwrap();
+        assert_eq!(again.public(), key.public());
     }
 }
