@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::harness::witness::{Witness, cut_off};
 use crate::harness::world::{AGENT_UID, Plan, World};
 use crate::python::{self, Generation};
 
@@ -50,16 +51,21 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     eprintln!("starting emulator and daemon ...");
     let mut world = World::without_daemon(&Plan::default())?;
     fs::write(world.config.policies().join("customers.cedar"), CUSTOMERS)?;
+    let witness = witnessed(&world)?;
     world.start_daemon()?;
+    // What was recorded so far is one segment; the agent's session comes into the next.
+    world.flush()?;
     heading(out, "What runs here")?;
     writeln!(
         out,
         "A Snowflake emulator listens on {upstream}, behind TLS. It takes one login only: a JWT signed with the\n\
          key in {key}, which no agent can read.\n\
-         The Icecore daemon has attached its eBPF programs below {cgroup} (not at the machine's root).",
+         The Icecore daemon has attached its eBPF programs below {cgroup} (not at the machine's root).\n\
+         `icecore witness`, a process with a key of its own, signs at {witness} how far the record has come.",
         upstream = world.gate.address(),
         key = world.config.key_file.display(),
         cgroup = world.cgroup.path().display(),
+        witness = witness.url(),
     )?;
 
     heading(out, "An agent at work")?;
@@ -118,7 +124,7 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     );
     indented(out, &replayed.stdout)?;
 
-    verified(&world, &store, out)?;
+    verified(&world, &witness, &store, out)?;
 
     heading(out, "The record, as an analyst reads it")?;
     writeln!(
@@ -205,25 +211,51 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Pins this host's key and has the record verified by it.
-fn verified(world: &World, store: &str, out: &mut impl Write) -> Result<()> {
-    heading(out, "The record, verified")?;
-    writeln!(
-        out,
-        "$ icecore enroll --pin > trust.toml; icecore verify --trust trust.toml --deep\n"
-    )?;
+/// Starts a witness that signs for this host, and has the host's config name it.
+fn witnessed(world: &World) -> Result<Witness> {
     let config = world.config_file();
     let pinned = world.icecore(&["enroll", "--pin", "--config", &config.to_string_lossy()])?;
+    let hosts = world.path("hosts.toml");
+    fs::write(&hosts, &pinned.stdout)?;
+    let witness = Witness::start(&world.icecore, &world.path("witness"), &hosts)?;
+    let text = fs::read_to_string(&config)?;
+    let record = format!("[record]\nwitness = \"{}\"", witness.url());
+    fs::write(&config, text.replacen("[record]", &record, 1))?;
+    let trust = [pinned.stdout, witness.trust().into_bytes()].concat();
+    fs::write(world.path("trust.toml"), trust)?;
+    Ok(witness)
+}
+
+/// Has the record verified by the keys of host and witness, and then a copy without its end.
+fn verified(world: &World, witness: &Witness, store: &str, out: &mut impl Write) -> Result<()> {
+    heading(out, "The record, verified")?;
     let trust = world.path("trust.toml");
-    fs::write(&trust, &pinned.stdout)?;
-    let trust = trust.to_string_lossy();
-    let verified = world.icecore(&["verify", "--trust", &trust, "--deep", "--store", store])?;
-    indented(out, &verified.stdout)?;
-    indented(out, &verified.stderr)?;
-    ensure!(
-        verified.status.success(),
-        "icecore verify ended with {}",
-        verified.status
+    let trust = trust.to_string_lossy().into_owned();
+    let verify = ["verify", "--trust", &trust, "--deep", "--store"];
+    let by_witness = ["--witness", &witness.url()].map(str::to_owned);
+    let mut run = |told: &str, store: &str, with: &[String], expected: i32| -> Result<()> {
+        writeln!(out, "$ icecore verify --trust trust.toml --deep {told}\n")?;
+        let with = with.iter().map(String::as_str);
+        let asked: Vec<&str> = verify.into_iter().chain([store]).chain(with).collect();
+        let verified = world.icecore(&asked)?;
+        indented(out, &verified.stdout)?;
+        indented(out, &verified.stderr)?;
+        writeln!(out)?;
+        ensure!(
+            verified.status.code() == Some(expected),
+            "icecore verify ended with {}",
+            verified.status
+        );
+        Ok(())
+    };
+    run(&by_witness.join(" "), store, &by_witness, 0)?;
+    let cut = world.path("cut");
+    copy(&world.config.store, &cut)?;
+    let gone = cut_off(&cut)?;
+    let cut = format!("file://{}", cut.display());
+    let told = format!(
+        "--store file://.../cut       (a copy whose last {gone} objects, with the session, somebody deleted)"
     );
-    Ok(())
+    run(&told, &cut, &[], 0)?;
+    run("--store file://.../cut --witness ...", &cut, &by_witness, 1)
 }

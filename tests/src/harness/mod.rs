@@ -21,4 +21,5 @@ pub mod search;
 pub mod store;
 pub mod trap;
 pub mod vault;
+pub mod witness;
 pub mod world;
