@@ -76,11 +76,20 @@ pub fn cut_off(store: &Path) -> Result<usize> {
         manifests.sort();
         while let Some(manifest) = manifests.pop() {
             let envelope: Value = serde_json::from_slice(&fs::read(&manifest)?)?;
-            let payload = envelope["payload"].as_str().context("no payload")?;
+            let payload = envelope
+                .get("payload")
+                .and_then(Value::as_str)
+                .context("no payload")?;
             let payload: Value = serde_json::from_slice(&STANDARD.decode(payload)?)?;
-            let objects = payload["objects"].as_array().context("no objects")?;
+            let objects = payload
+                .get("objects")
+                .and_then(Value::as_array)
+                .context("no objects")?;
             for object in objects {
-                let key = object["key"].as_str().context("no key")?;
+                let key = object
+                    .get("key")
+                    .and_then(Value::as_str)
+                    .context("no key")?;
                 fs::remove_file(store.join(key))?;
             }
             let number: String = name(&manifest).chars().skip(2).take(8).collect();
