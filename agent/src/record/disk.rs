@@ -18,7 +18,7 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
 }
 
 /// Creates a folder and those above it, each for this user only, and syncs the folders that list them.
-pub(super) fn create_private_dirs(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dirs(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

@@ -61,7 +61,7 @@ mod tests;
 
 pub(crate) use cbor::row;
 pub(crate) use digest::{hex, sha256};
-pub(crate) use disk::replace;
+pub(crate) use disk::{create_private_dirs, replace};
 pub(crate) use facts::{Facts, StatementFact};
 pub(crate) use leafing::{RowOf, leaves, rows_of};
 pub(crate) use leaves::read as read_leaves;

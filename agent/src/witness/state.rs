@@ -16,7 +16,7 @@ use crate::record::chain::keys::SigningKey;
 use crate::record::chain::note::{Checkpoint, Note, NoteKey};
 use crate::record::chain::tree::{Tree, is_consistent};
 use crate::record::chain::witness::Submission;
-use crate::record::{RecordError, hex, replace, sha256};
+use crate::record::{RecordError, create_private_dirs, hex, replace, sha256};
 use crate::verify::Trust;
 
 /// How the origins of our chains begin.
@@ -103,7 +103,7 @@ impl State {
             path: path.to_owned(),
             cause: cause.to_string(),
         };
-        fs::create_dir_all(dir).map_err(|error| failed(dir, &error))?;
+        create_private_dirs(dir).map_err(|error| failed(dir, &error))?;
         let path = dir.join("lock");
         let lock = File::create(&path).map_err(|error| failed(&path, &error))?;
         match lock.try_lock() {

@@ -1,5 +1,6 @@
 //! What a witness signs, what it refuses, and what it knows after a restart.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 
 use chrono::Utc;
@@ -66,7 +67,12 @@ fn add(state: &mut State, submission: &Submission) -> Result<String, Refused> {
 fn a_chain_goes_on_and_never_back_or_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let chain = Chain::new("icecore/acme/c");
-    let mut state = State::open(dir.path(), "w", chain.trust()).unwrap();
+    let own = dir.path().join("witness");
+    let mut state = State::open(&own, "w", chain.trust()).unwrap();
+    assert_eq!(
+        fs::metadata(&own).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     let line = add(&mut state, &chain.submission(0, 3)).unwrap();
     let submission = chain.submission(3, 7);
     let mut note = Note::parse(&submission.note).unwrap();
