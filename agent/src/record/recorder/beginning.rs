@@ -1,6 +1,8 @@
 //! What a recorder begins with: its settings checked, its digest key, its chain, and the chain's first rows.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::thread::{Builder, JoinHandle};
 
 use serde_json::json;
@@ -30,7 +32,23 @@ pub(super) fn check(settings: &Settings) -> Result<(), RecordError> {
             found: org.clone(),
         });
     }
-    Ok(())
+    match settings.store.local() {
+        Some(root) => check_folder(root),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a store in a folder where others could put links in the place of ours. One that is not there yet is made.
+fn check_folder(root: &Path) -> Result<(), RecordError> {
+    let mode = fs::metadata(root).map_or(0, |found| found.mode() & 0o7777);
+    if mode & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(RecordError::Setting {
+        setting: "store",
+        expected: "a folder that its owner alone can write",
+        found: format!("mode {mode:o} of {}", root.display()),
+    })
 }
 
 /// Makes the chain's digest key: wrapped for the readers, or where there are none kept in a file for a verifier here.

@@ -1,6 +1,7 @@
 //! Where a store is, and how it is reached: read and found good before anything is asked.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::config::{STORE_URL, StoreOptions, StoreUrl};
 use crate::record::error::RecordError;
@@ -37,6 +38,11 @@ pub(super) struct Settings {
 }
 
 impl StoreAt {
+    /// Tells in which folder of this host it is, if it is in one.
+    pub(in crate::record) fn local(&self) -> Option<&Path> {
+        self.url.local()
+    }
+
     /// Takes the store that a reader names: credentials, region and endpoint of a cloud are those of the environment.
     ///
     /// # Errors

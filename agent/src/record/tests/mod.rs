@@ -348,6 +348,30 @@ fn an_organisation_that_is_not_a_folder_name_is_refused() {
 }
 
 #[test]
+fn a_store_in_a_folder_that_others_can_write_is_refused() {
+    let place = Place::new();
+    fs::create_dir(place.store()).unwrap();
+    let open = |mode| {
+        fs::set_permissions(place.store(), fs::Permissions::from_mode(mode)).unwrap();
+        Recorder::open(&place.settings, Clock::system())
+    };
+    for mode in [0o777, 0o1777, 0o770] {
+        let refused = open(mode).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                RecordError::Setting {
+                    setting: "store",
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    }
+    open(0o755).unwrap().close_blocking().unwrap();
+}
+
+#[test]
 fn used_bytes_come_back_to_nothing() {
     let place = Place::new();
     let recorder = place.open();
