@@ -64,16 +64,10 @@ pub(super) fn check(with: &Shelves<'_>, manifest: &Manifest) -> Result<Segment, 
     let mut segment = Segment::default();
     segment.counts.manifests = 1;
     segment.counts.rows = manifest.tree_size - manifest.first_seq;
-    let size = usize::try_from(segment.counts.rows).unwrap_or(usize::MAX);
-    // What a manifest says of its size is not believed before there are rows for it.
-    let told: u64 = manifest
-        .objects
-        .iter()
-        .filter_map(|object| object.rows)
-        .sum();
+    let size = segment.counts.rows.min(most_rows(with, manifest));
     let mut slots = Slots {
         first_seq: manifest.first_seq,
-        slots: vec![None; size.min(usize::try_from(told).unwrap_or(usize::MAX))],
+        slots: vec![None; usize::try_from(size).unwrap_or(usize::MAX)],
         by_leaf: 0,
     };
     // Leaves last: they fill what could not be read.
@@ -99,6 +93,17 @@ pub(super) fn check(with: &Shelves<'_>, manifest: &Manifest) -> Result<Segment, 
         segment.leaves = slots.whole(with, manifest, &mut segment.findings);
     }
     Ok(segment)
+}
+
+/// Gives how many rows there may be: what a manifest says of its size counts as far as there are bytes for it, since each
+/// row has an id of its own and takes more than one. Else a forged manifest would have memory taken that is not there.
+fn most_rows(with: &Shelves<'_>, manifest: &Manifest) -> u64 {
+    let of_object = |object: &Listed| {
+        let bytes = with.listed.get(&object.key).copied().unwrap_or(0);
+        object.rows.unwrap_or(0).min(bytes)
+    };
+    let rows = manifest.objects.iter().map(of_object);
+    rows.fold(0, u64::saturating_add)
 }
 
 /// Reads an object and compares it with what the manifest says of it.

@@ -13,6 +13,9 @@ use super::problem::{Code, Problem};
 use super::tree::Tree;
 use crate::record::digest::{hex, sha256};
 
+/// What a digest must look like.
+const SHA256_TEXT: &str = "a SHA-256 in 64 hexadecimal digits";
+
 /// What of a chain may be believed.
 #[derive(Debug, Default)]
 pub struct ReadChain {
@@ -240,6 +243,11 @@ impl Reading<'_> {
             let expected = format!("a tree of at least {} rows", manifest.first_seq);
             return broken(Code::E31, expected, manifest.tree_size);
         }
+        // A row's place is a number of 63 bits.
+        if i64::try_from(manifest.tree_size).is_err() {
+            let expected = format!("a tree of at most {} rows", i64::MAX);
+            return broken(Code::E31, expected, manifest.tree_size);
+        }
         if manifest.tree_size == at.tree_size {
             same(Code::E31, "root of the same tree", &at.root, &manifest.root)?;
         }
@@ -250,6 +258,10 @@ impl Reading<'_> {
         )?;
         for object in &manifest.objects {
             self.object(&manifest, object)?;
+        }
+        // Each is the end of a key, and the name of a file in a pack.
+        if let Some(other) = manifest.evidence.iter().find(|hash| !is_hex(hash, 64)) {
+            return broken(Code::E20, SHA256_TEXT, other);
         }
         let key = at.key;
         if let Some(text) = &manifest.next_key {
@@ -290,11 +302,7 @@ impl Reading<'_> {
             return broken(Code::E20, "an object of the chain's own", &object.key);
         }
         if !is_hex(&object.sha256, 64) {
-            return broken(
-                Code::E20,
-                "a SHA-256 in 64 hexadecimal digits",
-                &object.sha256,
-            );
+            return broken(Code::E20, SHA256_TEXT, &object.sha256);
         }
         let is_of_segment = |seq: &u64| (manifest.first_seq..manifest.tree_size).contains(seq);
         if ![&object.seq_min, &object.seq_max]

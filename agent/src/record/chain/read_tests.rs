@@ -174,6 +174,13 @@ fn a_manifest_vouches_for_its_own_chain_and_segment_alone() {
         let files = write(&mut writer, vec![rows(3, vec![object(key, seq)])]);
         assert_eq!(found(&genesis, &files), (0, vec![code]), "{key}");
     }
+    let (mut writer, genesis) = begin();
+    let content = Content {
+        evidence: vec!["../chains/d/genesis.json".to_owned()],
+        ..rows(1, Vec::new())
+    };
+    let files = write(&mut writer, vec![content]);
+    assert_eq!(found(&genesis, &files), (0, vec![Code::E20]));
 }
 
 #[test]

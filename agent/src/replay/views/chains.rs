@@ -48,8 +48,8 @@ pub(super) fn chains_view(chains: &Chains, sql: &mut impl Write) -> io::Result<(
             or_null(genesis.map(|genesis| text(&genesis.created_at.to_rfc3339()))),
             read.manifests.len().to_string(),
             or_null(last.map(|last| text(&last.created_at.to_rfc3339()))),
-            or_null(last.map(|last| last.tree_size.to_string())),
-            or_null(last.map(|last| last.spool_backlog.to_string())),
+            or_null(last.map(|last| bigint(last.tree_size))),
+            or_null(last.map(|last| bigint(last.spool_backlog))),
             read.is_closed().to_string(),
             format!("[{}]", problems.collect::<Vec<_>>().join(", ")),
         ];
@@ -64,4 +64,20 @@ pub(super) fn chains_view(chains: &Chains, sql: &mut impl Write) -> io::Result<(
     writeln!(sql, ");")?;
     let meanings = COLUMNS.map(|(name, _, doc)| (name, doc));
     super::comments(sql, "chains", DOC, meanings)
+}
+
+/// Writes a number that a manifest claims, as large as the column's type takes: a forged one must not break the view.
+fn bigint(number: u64) -> String {
+    i64::try_from(number).unwrap_or(i64::MAX).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_claimed_number_is_too_large_for_its_column() {
+        assert_eq!(bigint(7), "7");
+        assert_eq!(bigint(u64::MAX), "9223372036854775807");
+    }
 }

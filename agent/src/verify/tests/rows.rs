@@ -66,6 +66,34 @@ fn rows_that_do_not_make_the_signed_tree_are_found() {
 }
 
 #[test]
+fn a_forged_size_takes_no_memory_and_hides_nothing_of_other_chains() {
+    let (place, forger) = (Place::new(), Forger::new());
+    let forged = place.record(vec![statement(1)]);
+    let other = place.record(vec![statement(2)]);
+    let mut store = place.store();
+    store
+        .0
+        .retain(|key, _| !key.contains(&*other) || !key.contains("/statements/"));
+    let trust = place.trust();
+    let check = |tree_size: u64, codes_of_forged: &[Code]| {
+        let store = forger.sign(&store, &forged, |manifest| {
+            if manifest.closed {
+                manifest.tree_size = tree_size;
+                for object in &mut manifest.objects {
+                    object.rows = Some(u64::MAX);
+                }
+            }
+        });
+        let report = verify(&store, ring(), &asked(Some(&trust), Deep::Rows)).unwrap();
+        let found = [&[Code::E10, Code::E40], codes_of_forged].concat();
+        let found = found.into_iter().collect();
+        assert_eq!(codes(&report), found, "{:?}", report.findings);
+    };
+    check(i64::MAX.unsigned_abs(), &[Code::E22, Code::E51]);
+    check(u64::MAX, &[Code::E31]);
+}
+
+#[test]
 fn another_row_in_a_signed_object_is_found() {
     let (place, other, forger) = (Place::new(), Place::new(), Forger::new());
     let chain = place.record(vec![statement(1)]);
