@@ -43,5 +43,18 @@ fn statement_limit_is_where_the_config_says() -> Result<()> {
     let finished = world.drive(Generation::Four, &json!(format!("@{}", file.display())))?;
     worked(&finished, &["under"]);
     failed_clearly(finished.step("over")?, "Icecore");
+    world.flush()?;
+    let told = world.query(
+        "select json_extract_string(detail, '$.sql_len') as length, \
+         length(json_extract_string(detail, '$.sql_sha256_mac')) as digits, length(detail::text) < 500 as is_short \
+         from events where event_code = 'RQ001'",
+    )?;
+    let over = comment.len() * 53_000 + "select 1".len();
+    let expected = json!([{"length": over.to_string(), "digits": 64, "is_short": true}]);
+    assert_eq!(
+        json!(told),
+        expected,
+        "a text over the limit is told by length and digest"
+    );
     Ok(())
 }
