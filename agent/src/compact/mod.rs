@@ -13,8 +13,10 @@ use std::path::Path;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
+use tracing::debug;
 
 use crate::record::chain::compaction::{LeftOut, Output};
+use crate::record::chain::enrolment::enrolment_key;
 use crate::record::chain::keys::SigningKey;
 use crate::record::curated::CuratedError;
 use crate::record::{RecordError, Store, StoreAt};
@@ -141,25 +143,43 @@ pub fn compact(store: &str, asked: &Asked<'_>) -> Result<Vec<Compacted>, Compact
     if asked.now < end {
         return Err(CompactError::NotOver { day: asked.day });
     }
-    if asked
-        .trust
-        .is_some_and(|trust| trust.installation(asked.key.public()).is_none())
-    {
-        return Err(CompactError::Unpinned {
-            key: asked.key.public_text(),
-        });
-    }
     let store = Store::open(&StoreAt::read(store)?)?;
     let mut compacted = Vec::new();
     for org in store.folders("")? {
         if !store.folders(&format!("{org}/v1/chains"))?.is_empty() {
-            compacted.push(of_org(&store, &org, asked)?);
+            let trust = asked.trust.map(|trust| enrolled(&store, &org, trust));
+            let trust = trust.transpose()?;
+            let asked = Asked {
+                trust: trust.as_ref(),
+                ..*asked
+            };
+            compacted.push(of_org(&store, &org, &asked)?);
         }
     }
     Ok(compacted)
 }
 
+/// Believes the installations that an operator vouches for too; whom nobody vouches for `verify` tells.
+fn enrolled(store: &Store, org: &str, trust: &Trust) -> Result<Trust, RecordError> {
+    let mut trust = trust.clone();
+    for (key, bytes) in store.below(&format!("{org}/v1/enrolments"))? {
+        let name = key.rsplit('/').next().unwrap_or_default();
+        let key_id = name.strip_suffix(".json").unwrap_or(name);
+        if enrolment_key(org, key_id) == key
+            && let Err(error) = trust.enrol(org, key_id, &bytes)
+        {
+            debug!(key, %error, "left an enrolment out");
+        }
+    }
+    Ok(trust)
+}
+
 fn of_org(store: &Store, org: &str, asked: &Asked<'_>) -> Result<Compacted, CompactError> {
+    let own = asked.key.public();
+    if (asked.trust).is_some_and(|trust| trust.installation(own).is_none()) {
+        let key = asked.key.public_text();
+        return Err(CompactError::Unpinned { key });
+    }
     for _ in 0..RACES_MAX {
         let mut day = Day::read(store, org, asked)?;
         if asked.doubt == Doubt::Stops && !day.doubts.is_empty() {
