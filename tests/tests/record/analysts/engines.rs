@@ -11,7 +11,7 @@ use super::made::Made;
 
 /// Asks one engine for the statements in some files.
 #[track_caller]
-fn told(interpreter: &Path, engine: &str, files: &[PathBuf]) -> Value {
+pub(super) fn told(interpreter: &Path, engine: &str, files: &[PathBuf]) -> Value {
     let answer = Command::new(interpreter)
         .arg(python::folder("python").join("engines.py"))
         .arg(engine)

@@ -1,6 +1,7 @@
 //! What analysts see: every view and query in both generations of DuckDB, and the same files in other engines.
 
 mod asking;
+mod compacted;
 mod engines;
 mod made;
 mod pull;
