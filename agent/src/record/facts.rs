@@ -1,6 +1,9 @@
 //! What the rows of one table say that those of others must agree with.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Int32Array, ListArray,
+    RecordBatch, StringArray,
+};
 use arrow::datatypes::{Int32Type, Int64Type};
 use uuid::Uuid;
 
@@ -60,27 +63,33 @@ pub(crate) struct ResultFact {
 impl Facts {
     /// Takes what a batch says; `seqs` are its rows' places.
     pub(super) fn take(&mut self, table: &Table, batch: &RecordBatch, seqs: &[u64]) {
-        let rows = Rows { batch };
+        let rows = seqs.iter().copied().enumerate();
         match table.name {
             "statements" => {
-                let facts = (seqs.iter().enumerate()).map(|(row, seq)| rows.statement(row, *seq));
-                self.statements.extend(facts);
+                let of = Statements::of(batch);
+                self.statements
+                    .extend(rows.map(|(row, seq)| of.fact(row, seq)));
             }
             "statement_texts" => {
-                let facts = (seqs.iter().enumerate()).map(|(row, seq)| rows.text_fact(row, *seq));
-                self.texts.extend(facts);
+                let of = Texts::of(batch);
+                self.texts.extend(rows.map(|(row, seq)| of.fact(row, seq)));
             }
             "results" => {
-                let facts = (seqs.iter().enumerate()).map(|(row, seq)| rows.result(row, *seq));
-                self.results.extend(facts);
+                let of = Results::of(batch);
+                self.results
+                    .extend(rows.map(|(row, seq)| of.fact(row, seq)));
             }
             "sessions" | "logins" => {
-                let named = |row: usize| rows.hash("idp_keys_sha256", row);
-                let named = (seqs.iter().enumerate())
-                    .filter_map(|(row, seq)| named(row).map(|sha256| (*seq, sha256)));
+                let named = bytes(batch, "idp_keys_sha256");
+                let named = rows.clone().filter_map(|(row, seq)| Some((seq, hash(named, row)?)));
                 self.documents.extend(named);
-                let ahead = (seqs.iter().enumerate())
-                    .filter_map(|(row, seq)| Some((*seq, rows.int("clock_ahead_ms", row)?)));
+                let ahead = batch
+                    .column_by_name("clock_ahead_ms")
+                    .and_then(|column| column.as_primitive_opt::<Int64Type>());
+                let ahead = rows.filter_map(|(row, seq)| {
+                    let ahead = ahead.filter(|column| column.is_valid(row))?;
+                    Some((seq, ahead.value(row)))
+                });
                 self.clocks.extend(ahead);
             }
             _ => {}
@@ -97,65 +106,65 @@ impl Facts {
     }
 }
 
-struct Rows<'a> {
-    batch: &'a RecordBatch,
+/// Columns of `statements`, found by name once a batch: to look for them row by row takes longer than their leaves.
+struct Statements<'a> {
+    id: Texted<'a>,
+    is_final: Option<&'a BooleanArray>,
+    forwarded_at: Option<&'a ArrayRef>,
+    decision: Texted<'a>,
+    approval_id: Option<&'a ArrayRef>,
+    sql_commit: Bytes<'a>,
+    masked_columns: Option<&'a ListArray>,
+    bundle: Bytes<'a>,
+    status: Texted<'a>,
+    rows_returned: Option<&'a ArrayRef>,
+    upstream_mac: Option<&'a ArrayRef>,
+    delivered_mac: Option<&'a ArrayRef>,
 }
 
-impl Rows<'_> {
-    fn statement(&self, row: usize, seq: u64) -> StatementFact {
-        let is = |name| self.has(name, row);
-        let is_success = self.text("status", row) == Some("success");
-        let is_final = self.bool("is_final", row);
+impl<'a> Statements<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let column = |name| batch.column_by_name(name);
+        Self {
+            id: texted(batch, "statement_id"),
+            is_final: column("is_final").and_then(|column| column.as_boolean_opt()),
+            forwarded_at: column("forwarded_at"),
+            decision: texted(batch, "decision"),
+            approval_id: column("approval_id"),
+            sql_commit: bytes(batch, "sql_commit"),
+            masked_columns: column("masked_columns").and_then(|column| column.as_list_opt()),
+            bundle: bytes(batch, "policy_bundle_sha256"),
+            status: texted(batch, "status"),
+            rows_returned: column("rows_returned"),
+            upstream_mac: column("upstream_mac"),
+            delivered_mac: column("delivered_mac"),
+        }
+    }
+
+    fn fact(&self, row: usize, seq: u64) -> StatementFact {
+        let has = |column: Option<&ArrayRef>| column.is_some_and(|column| column.is_valid(row));
+        let is_final = self
+            .is_final
+            .is_some_and(|column| column.is_valid(row) && column.value(row));
         StatementFact {
             seq,
-            statement: self.id(row),
+            statement: id(self.id, row),
             is_final,
-            is_forwarded: is("forwarded_at"),
-            decision: self.text("decision", row).unwrap_or_default().to_owned(),
-            has_approval: is("approval_id"),
-            sql_commit: self.hash("sql_commit", row),
+            is_forwarded: has(self.forwarded_at),
+            decision: text(self.decision, row).unwrap_or_default().to_owned(),
+            has_approval: has(self.approval_id),
+            sql_commit: hash(self.sql_commit, row),
             mask_rules: self.mask_rules(row),
-            bundle: self.hash("policy_bundle_sha256", row).unwrap_or_default(),
+            bundle: hash(self.bundle, row).unwrap_or_default(),
             lacks_digests: is_final
-                && is_success
-                && is("rows_returned")
-                && !(is("upstream_mac") && is("delivered_mac")),
+                && text(self.status, row) == Some("success")
+                && has(self.rows_returned)
+                && !(has(self.upstream_mac) && has(self.delivered_mac)),
         }
-    }
-
-    fn text_fact(&self, row: usize, seq: u64) -> TextFact {
-        let flags = self.column("integrity_flags");
-        let flags = flags.and_then(|column| column.as_primitive_opt::<Int32Type>());
-        let is_redacted = flags.is_none_or(|flags| flags.value(row) & REDACTED != 0);
-        let salt = self.bytes("salt", row);
-        let salt = salt.and_then(|salt| <[u8; 16]>::try_from(salt).ok());
-        let text = self.text("sql_text", row);
-        TextFact {
-            seq,
-            statement: self.id(row),
-            commitment: match (salt, text) {
-                (Some(salt), Some(text)) if !is_redacted => Some(commitment(&salt, text)),
-                _ => None,
-            },
-        }
-    }
-
-    fn result(&self, row: usize, seq: u64) -> ResultFact {
-        let key = self.text("object_key", row);
-        let stored = match (key, self.hash("object_sha256", row)) {
-            (Some(key), Some(sha256)) => Ok(Some((key.to_owned(), sha256))),
-            (None, None) => Ok(None),
-            (Some(key), None) => Err(format!("`{key}` without its SHA-256")),
-            (None, Some(_)) => Err("a SHA-256 without its object".to_owned()),
-        };
-        ResultFact { seq, stored }
     }
 
     fn mask_rules(&self, row: usize) -> Vec<String> {
-        let column = self
-            .column("masked_columns")
-            .filter(|column| column.is_valid(row));
-        let Some(list) = column.and_then(|column| column.as_list_opt::<i32>()) else {
+        let Some(list) = self.masked_columns.filter(|list| list.is_valid(row)) else {
             return Vec::new();
         };
         let masks = list.value(row);
@@ -165,42 +174,100 @@ impl Rows<'_> {
         let rules = rules.map(|rules| rules.iter().flatten().map(str::to_owned).collect());
         rules.unwrap_or_default()
     }
+}
 
-    fn column(&self, name: &str) -> Option<&ArrayRef> {
-        self.batch.column_by_name(name)
+/// Columns of `statement_texts`.
+struct Texts<'a> {
+    id: Texted<'a>,
+    flags: Option<&'a Int32Array>,
+    salt: Bytes<'a>,
+    sql_text: Texted<'a>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let flags = batch.column_by_name("integrity_flags");
+        Self {
+            id: texted(batch, "statement_id"),
+            flags: flags.and_then(|column| column.as_primitive_opt::<Int32Type>()),
+            salt: bytes(batch, "salt"),
+            sql_text: texted(batch, "sql_text"),
+        }
     }
 
-    fn has(&self, name: &str, row: usize) -> bool {
-        self.column(name).is_some_and(|column| column.is_valid(row))
+    fn fact(&self, row: usize, seq: u64) -> TextFact {
+        let is_redacted = self
+            .flags
+            .is_none_or(|flags| flags.value(row) & REDACTED != 0);
+        let salt: Option<[u8; 16]> = value(self.salt, row).and_then(|salt| salt.try_into().ok());
+        TextFact {
+            seq,
+            statement: id(self.id, row),
+            commitment: match (salt, text(self.sql_text, row)) {
+                (Some(salt), Some(text)) if !is_redacted => Some(commitment(&salt, text)),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Columns of `results`.
+struct Results<'a> {
+    object_key: Texted<'a>,
+    object_sha256: Bytes<'a>,
+}
+
+impl<'a> Results<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        Self {
+            object_key: texted(batch, "object_key"),
+            object_sha256: bytes(batch, "object_sha256"),
+        }
     }
 
-    fn text(&self, name: &str, row: usize) -> Option<&str> {
-        let column = self.column(name)?.as_string_opt::<i32>()?;
-        column.is_valid(row).then(|| column.value(row))
+    fn fact(&self, row: usize, seq: u64) -> ResultFact {
+        let stored = match (text(self.object_key, row), hash(self.object_sha256, row)) {
+            (Some(key), Some(sha256)) => Ok(Some((key.to_owned(), sha256))),
+            (None, None) => Ok(None),
+            (Some(key), None) => Err(format!("`{key}` without its SHA-256")),
+            (None, Some(_)) => Err("a SHA-256 without its object".to_owned()),
+        };
+        ResultFact { seq, stored }
     }
+}
 
-    fn bool(&self, name: &str, row: usize) -> bool {
-        let column = self.column(name).and_then(|column| column.as_boolean_opt());
-        column.is_some_and(|column| column.is_valid(row) && column.value(row))
-    }
+/// A column of texts; none where the batch lacks it.
+type Texted<'a> = Option<&'a StringArray>;
 
-    fn int(&self, name: &str, row: usize) -> Option<i64> {
-        let column = self.column(name)?.as_primitive_opt::<Int64Type>()?;
-        column.is_valid(row).then(|| column.value(row))
-    }
+/// A column of digests or salts.
+type Bytes<'a> = Option<&'a FixedSizeBinaryArray>;
 
-    fn bytes(&self, name: &str, row: usize) -> Option<&[u8]> {
-        let column = self.column(name)?.as_fixed_size_binary_opt()?;
-        column.is_valid(row).then(|| column.value(row))
-    }
+fn texted<'a>(batch: &'a RecordBatch, name: &str) -> Texted<'a> {
+    batch.column_by_name(name)?.as_string_opt::<i32>()
+}
 
-    fn hash(&self, name: &str, row: usize) -> Option<[u8; 32]> {
-        self.bytes(name, row)?.try_into().ok()
-    }
+fn bytes<'a>(batch: &'a RecordBatch, name: &str) -> Bytes<'a> {
+    batch.column_by_name(name)?.as_fixed_size_binary_opt()
+}
 
-    /// Gives the statement's id; 0 where it is none of ours.
-    fn id(&self, row: usize) -> u128 {
-        let id = self.text("statement_id", row).unwrap_or_default();
-        Uuid::try_parse(id).map_or(0, |id| id.as_u128())
-    }
+fn text<'a>(column: Texted<'a>, row: usize) -> Option<&'a str> {
+    column
+        .filter(|column| column.is_valid(row))
+        .map(|column| column.value(row))
+}
+
+fn value<'a>(column: Bytes<'a>, row: usize) -> Option<&'a [u8]> {
+    column
+        .filter(|column| column.is_valid(row))
+        .map(|column| column.value(row))
+}
+
+fn hash(column: Bytes<'_>, row: usize) -> Option<[u8; 32]> {
+    value(column, row)?.try_into().ok()
+}
+
+/// Gives the statement's id; 0 where it is none of ours.
+fn id(column: Texted<'_>, row: usize) -> u128 {
+    let id = text(column, row).unwrap_or_default();
+    Uuid::try_parse(id).map_or(0, |id| id.as_u128())
 }
