@@ -18,6 +18,7 @@ use super::frame::{Frames, Kind};
 use super::rows::RowsKey;
 use super::seal;
 use super::spool::{Segment, Spool};
+use super::tables::{events, results};
 use super::value::Value;
 use super::wal::{self, Header};
 
@@ -118,14 +119,18 @@ fn unreadable(segment: &Segment, cause: impl ToString) -> RecordError {
 
 /// Tells whether a row ends its chain; one that was taken over tells of the chain before.
 pub(super) fn is_end(entry: &Entry) -> bool {
-    let flags = entry.int("integrity_flags").unwrap_or(0);
-    entry.text("event_code") == Some(code::CLOSE) && flags & i64::from(RECOVERED) == 0
+    // The table first: each row of a segment is asked, and a column that a table lacks is looked for among all.
+    entry.table.name == events::TABLE.name
+        && entry.text("event_code") == Some(code::CLOSE)
+        && entry.int("integrity_flags").unwrap_or(0) & i64::from(RECOVERED) == 0
 }
 
 /// Gives where the rows are of which a row of `results` tells, and the SHA-256 of their file.
 pub(super) fn stored_rows(entry: &Entry) -> Option<(RowsKey, Vec<u8>)> {
-    let is_result = entry.table.name == "results";
-    let key = RowsKey::parse(entry.text("object_key").filter(|_| is_result)?)?;
+    if entry.table.name != results::TABLE.name {
+        return None;
+    }
+    let key = RowsKey::parse(entry.text("object_key")?)?;
     let Value::Bytes(sha256) = entry.get("object_sha256") else {
         return None;
     };
