@@ -104,7 +104,7 @@ pub struct Column {
     pub kind: Type,
     /// Whether each row has a value.
     pub required: bool,
-    /// Whether few distinct values are expected.
+    /// Whether values are expected to come again within a file: few distinct ones, or what a statement's rows share.
     pub dictionary: bool,
     /// Whether compacted files carry a bloom filter for it.
     pub bloom: bool,
@@ -134,7 +134,7 @@ impl Column {
         self
     }
 
-    /// Says that few distinct values are expected.
+    /// Says that values are expected to come again within a file.
     #[must_use]
     pub const fn dictionary(mut self) -> Self {
         self.dictionary = true;
