@@ -12,8 +12,9 @@ use crate::command::{self, cargo, root};
 /// The other proxies, by Debian package, with the program that each brings.
 const PEERS: [(&str, &str); 2] = [("nginx-light", "nginx"), ("haproxy", "haproxy")];
 
-/// What is measured without a proxy: reading and judging statements, masking chunks, recording.
-const ALONE: [&str; 4] = ["statements", "masking", "record", "month"];
+/// What is measured without a proxy: reading and judging statements, masking chunks, recording, verifying a record, reading
+/// one of many sessions.
+const ALONE: [&str; 5] = ["statements", "masking", "record", "verify", "month"];
 
 /// How the benchmark runs.
 #[derive(Debug, Args)]
@@ -22,7 +23,8 @@ pub(crate) struct Bench {
     #[arg(long)]
     quick: bool,
     /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...; `statements` for reading and judging,
-    /// `masking` for chunks, `month` for reading many sessions, `record` for the record (`ICECORE_BENCH_PYTHON` names a Python with pyarrow to compare).
+    /// `masking` for chunks, `record` for the record (`ICECORE_BENCH_PYTHON` names a Python with pyarrow to compare),
+    /// `verify` for `icecore verify`, `month` for reading many sessions.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Write everything that was measured to this file.

@@ -10,6 +10,9 @@
     reason = "a program of its own, which tells what it took by the real clock"
 )]
 
+#[path = "../recorded/mod.rs"]
+mod recorded;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -19,30 +22,45 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use icecore::clock::Clock;
 use icecore::config::ResultRows;
-use icecore::id::{LoginId, SessionId, StatementId};
-use icecore::record::{
-    Decision, Mode, RecordLimits, RecordMode, Recorder, Row, Settings, StatementRow,
-    StatementTextRow, Status, StoreAt,
-};
+use icecore::record::{RecordLimits, RecordMode, Recorder, Settings, StoreAt};
+use recorded::Statements;
 
-/// Statements whose rows are handed over together, as many in flight do.
-const TOGETHER: usize = 64;
+/// Statements by which making rows is measured, which is the bench's own work.
+const MADE: usize = 50_000;
 
-/// Different texts among the statements.
-const TEXTS: usize = 1000;
+/// Rows that are written as JSON lines too, for their size.
+const JSON_ROWS: usize = 20_000;
 
-/// Writes what it reads, batch by batch, as the recorder's files are written; tells rows, seconds and bytes.
+/// Writes what it reads, batch by batch, as the recorder's files are written, and by its own defaults; tells rows,
+/// seconds, bytes, bytes of the same rows as JSON lines, and what columns take.
 const PYARROW: &str = r#"
-import sys, time, pyarrow as pa, pyarrow.parquet as pq
+import json, sys, time, pyarrow as pa, pyarrow.parquet as pq
 pa.set_cpu_count(1)
-tables = [pq.ParquetFile(path).read(use_threads=False) for path in sys.argv[2:]]
-rows = sum(table.num_rows for table in tables)
-began, size = time.process_time(), 0
-for table in tables:
-    out = pa.BufferOutputStream()
+paths, sample = sys.argv[2:], int(sys.argv[1])
+rows, seconds, size, columns = 0, 0, 0, {}
+for path in paths:
+    file = pq.ParquetFile(path)
+    table = file.read(use_threads=False)
+    rows += table.num_rows
+    began, out = time.process_time(), pa.BufferOutputStream()
     pq.write_table(table, out, compression="zstd", compression_level=3, row_group_size=122880)
+    seconds += time.process_time() - began
     size += out.getvalue().size
-print(rows, time.process_time() - began, size)
+    for group in range(file.num_row_groups):
+        group = file.metadata.row_group(group)
+        for at in range(group.num_columns):
+            name = group.column(at).path_in_schema
+            columns[name] = columns.get(name, 0) + group.column(at).total_compressed_size
+def plain(value):
+    if isinstance(value, bytes): return value.hex()
+    return str(value)
+some = pq.ParquetFile(paths[0]).read(use_threads=False).slice(0, sample).to_pylist()
+some = [{k: v for k, v in row.items() if v is not None} for row in some]
+lines = chr(10).join(json.dumps(row, default=plain, separators=(",", ":")) for row in some).encode()
+packed = pa.Codec("zstd", compression_level=3).compress(lines)
+print(rows, seconds, size, len(lines) / len(some), len(packed) / len(some))
+for name, size in sorted(columns.items(), key=lambda column: -column[1]):
+    print(name, size)
 "#;
 
 fn main() -> Result<()> {
@@ -53,23 +71,13 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let store = folder.path().join("store");
     let recorder = Recorder::open(&settings(folder.path())?, Clock::system())?;
-    let began = Instant::now();
-    let mut made = 0;
-    while made < count {
-        let together = TOGETHER.min(count - made);
-        let mut rows = Vec::new();
-        let mut ends = Vec::new();
-        for number in made..made + together {
-            let (intent, text) = intent(&recorder, number);
-            ends.push(Row::from(end(&recorder, &intent, number)));
-            rows.extend([Row::from(intent), Row::from(text)]);
-        }
-        drop(recorder.commit_blocking(rows)?);
-        drop(recorder.commit_blocking(ends)?);
-        made += together;
-        ensure!(!recorder.is_degraded(), "the recorder refuses");
-    }
+    let making = making(&recorder)?;
+    let (began, cpu) = (Instant::now(), own_cpu()?);
+    recorded::record(&recorder, count)?;
     let taken = began.elapsed();
+    let calling = own_cpu()?
+        .checked_sub(cpu + making * u32::try_from(count)?)
+        .unwrap_or_default();
     let threads = cpu_of_threads()?;
     let before = threads.get("record-ship").copied().unwrap_or_default();
     recorder.flush_blocking()?;
@@ -78,41 +86,59 @@ fn main() -> Result<()> {
     recorder.close_blocking()?;
     let of = |name: &str| threads.get(name).copied().unwrap_or_default();
     let bytes = bytes_of(&store)?;
-    let rows = count * 2;
+    let whole = calling + of("record") + of("record-ship");
     println!("{count} statements, two rows of `statements` and a text each\n");
     println!("| what | figure |\n|---|---:|");
+    let statements = |time| per(count, time);
     println!(
-        "| taken, wall clock, statements/s | {:.0} | ",
-        per(count, taken)
+        "| taken, statements/s of wall clock | {:.0} |",
+        statements(taken)
     );
     println!(
-        "| taken and in the store, statements/s | {:.0} |",
-        per(count, stored)
+        "| taken and in the store, statements/s of wall clock | {:.0} |",
+        statements(stored)
+    );
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
+    println!(
+        "| CPU a statement, us: checking and encoding, in the caller | {:.2} |",
+        each(calling)
     );
     println!(
-        "| numbering and framing, rows of all tables/s a core | {:.0} |",
-        per(count * 3, of("record"))
+        "| CPU a statement, us: numbering, framing, syncing | {:.2} |",
+        each(of("record"))
     );
     println!(
-        "| sealing, signing, storing, rows of `statements`/s a core | {:.0} |",
-        per(rows, of("record-ship"))
+        "| CPU a statement, us: sealing, signing, storing | {:.2} |",
+        each(of("record-ship"))
     );
     println!(
         "| of that while statements came | {:.0} % |",
         100.0 * before.as_secs_f64() / of("record-ship").as_secs_f64()
     );
+    println!("| CPU a statement, us: all | {:.2} |", each(whole));
+    println!(
+        "| rows of `statements`/s a core, all of the above | {:.0} |",
+        per(count * 2, whole)
+    );
+    println!(
+        "| rows of all tables/s a core | {:.0} |",
+        per(count * 3, whole)
+    );
     for (name, bytes) in &bytes {
-        println!(
-            "| bytes a statement, {name} | {:.1} |",
-            *bytes as f64 / count as f64
-        );
+        let each = *bytes as f64 / count as f64;
+        println!("| bytes a statement, {name} | {each:.1} |");
     }
-    compare(
-        &store,
-        rows,
-        of("record-ship"),
-        bytes.get("t0/statements").copied(),
-    )
+    let size = bytes.get("t0/statements").copied().unwrap_or_default();
+    compare(&store, count, whole, size)
+}
+
+/// Measures what making a statement's rows takes of this thread, so that it can be left out.
+fn making(recorder: &Recorder) -> Result<Duration> {
+    let (mut statements, cpu) = (Statements::new(), own_cpu()?);
+    while !statements.are_over(MADE) {
+        drop(statements.step(recorder, MADE));
+    }
+    Ok((own_cpu()? - cpu) / u32::try_from(MADE)?)
 }
 
 fn settings(folder: &Path) -> Result<Settings> {
@@ -142,74 +168,24 @@ fn settings(folder: &Path) -> Result<Settings> {
     })
 }
 
-fn intent(recorder: &Recorder, number: usize) -> (StatementRow, StatementTextRow) {
-    let text = format!(
-        "select ID, CUSTOMER, AMOUNT from ACME_DB.PUBLIC.ORDERS where ID = {}",
-        number % TEXTS
-    );
-    let normalized = "SELECT ID, CUSTOMER, AMOUNT FROM ACME_DB.PUBLIC.ORDERS WHERE ID = ?";
-    let now = Clock::system().now();
-    let session = u8::try_from(number / 1000 % 250).unwrap_or(0);
-    let row = StatementRow {
-        session_id: Some(SessionId::from_bytes([session; 16])),
-        login_id: Some(LoginId::from_bytes([session; 16])),
-        statement_id: Some(StatementId::new()),
-        started_at: Some(now),
-        decided_at: Some(now),
-        decision_us: 40 + i64::try_from(number % 17).unwrap_or(0),
-        sql_mac: Some(recorder.mac(text.as_bytes())),
-        // Salted, so that no two are alike.
-        sql_commit: Some(recorder.mac(&number.to_le_bytes())),
-        sql_len: i32::try_from(text.len()).unwrap_or(i32::MAX),
-        sql_fingerprint: Some(0x1234_5678_9abc),
-        sql_normalized: Some(normalized.into()),
-        sql_kind: Some("select".into()),
-        decision: Some(Decision::Allow),
-        rule_ids: vec!["reads".into()],
-        policy_bundle_sha256: Some([2; 32]),
-        policy_mode: Some(Mode::Enforce),
-        parse_ok: true,
-        ..StatementRow::default()
-    };
-    let text = StatementTextRow {
-        session_id: row.session_id,
-        statement_id: row.statement_id,
-        sql_text: Some(text),
-        ..StatementTextRow::default()
-    };
-    (row, text)
+/// Tells the CPU time of this thread (Linux, `Documentation/scheduler/sched-stats.rst`: nanoseconds on a CPU come first).
+fn own_cpu() -> Result<Duration> {
+    cpu(Path::new("/proc/thread-self"))
 }
 
-fn end(recorder: &Recorder, intent: &StatementRow, number: usize) -> StatementRow {
-    let now = Clock::system().now();
-    let delivered = recorder.mac(format!("answer {}", number % TEXTS).as_bytes());
-    StatementRow {
-        is_final: true,
-        revision: 1,
-        status: Status::Success,
-        query_id: intent.statement_id.map(|id| id.to_string()),
-        forwarded_at: Some(now),
-        completed_at: Some(now),
-        rows_returned: Some(1),
-        bytes_returned: Some(700),
-        delivered_mac: Some(delivered),
-        upstream_mac: Some(delivered),
-        ..intent.clone()
-    }
+fn cpu(task: &Path) -> Result<Duration> {
+    let stat = fs::read_to_string(task.join("schedstat"))?;
+    let ns = stat.split(' ').next().context("nanoseconds")?;
+    Ok(Duration::from_nanos(ns.parse()?))
 }
 
-/// Sums the CPU time of this process's threads by their names (proc(5), `/proc/pid/task/tid/stat`).
+/// Sums the CPU time of this process's threads by their names.
 fn cpu_of_threads() -> Result<BTreeMap<String, Duration>> {
     let mut threads = BTreeMap::new();
     for task in fs::read_dir("/proc/self/task")? {
-        let stat = fs::read_to_string(task?.path().join("stat"))?;
-        let (_, rest) = stat.split_once('(').context("a name")?;
-        let (name, rest) = rest.rsplit_once(") ").context("a name")?;
-        let fields: Vec<&str> = rest.split(' ').collect();
-        let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<u64>().ok());
-        // User and system time in ticks, of which Linux has 100 a second.
-        let ticks = ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0);
-        *threads.entry(name.to_owned()).or_default() += Duration::from_millis(ticks * 10);
+        let task = task?.path();
+        let name = fs::read_to_string(task.join("comm"))?;
+        *threads.entry(name.trim_end().to_owned()).or_default() += cpu(&task)?;
     }
     Ok(threads)
 }
@@ -242,13 +218,13 @@ fn bytes_of(store: &Path) -> Result<BTreeMap<String, u64>> {
 }
 
 /// Has pyarrow write the same batches.
-fn compare(store: &Path, rows: usize, ours: Duration, bytes: Option<u64>) -> Result<()> {
+fn compare(store: &Path, count: usize, ours: Duration, bytes: u64) -> Result<()> {
     let Some(python) = std::env::var_os("ICECORE_BENCH_PYTHON") else {
         println!("\nICECORE_BENCH_PYTHON names no Python with pyarrow: nothing was compared.");
         return Ok(());
     };
     let mut command = Command::new(python);
-    command.args(["-c", PYARROW, "-"]);
+    command.args(["-c", PYARROW, &JSON_ROWS.to_string()]);
     let mut folders = vec![store.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
@@ -262,30 +238,46 @@ fn compare(store: &Path, rows: usize, ours: Duration, bytes: Option<u64>) -> Res
     }
     let output = command.output()?;
     let told = String::from_utf8(output.stdout)?;
-    let figures: Vec<f64> = told
+    let complaint = || format!("pyarrow: {}", String::from_utf8_lossy(&output.stderr));
+    let (figures, columns) = told.split_once('\n').with_context(complaint)?;
+    let figures: Vec<f64> = figures
         .split_whitespace()
         .filter_map(|text| text.parse().ok())
         .collect();
-    let [found, seconds, size] = *figures else {
-        anyhow::bail!("pyarrow: expected three figures, found `{told}`");
+    let [found, seconds, size, line, packed] = *figures else {
+        anyhow::bail!("pyarrow: expected five figures, found `{told}`");
     };
+    let rows = (count * 2) as f64;
     ensure!(
-        (found - rows as f64).abs() < 0.5,
+        (found - rows).abs() < 0.5,
         "pyarrow read {found} of {rows} rows"
     );
-    println!(
-        "| pyarrow, the same batches, rows/s a core | {:.0} |",
-        found / seconds
+    let tell = |what: &str, figure: f64| println!("| {what} | {figure:.2} |");
+    let each = bytes as f64 / rows;
+    tell("pyarrow, the same batches, rows/s a core", found / seconds);
+    tell(
+        "the recorder's whole way, in parts of pyarrow's rows/s",
+        seconds / ours.as_secs_f64(),
     );
-    println!(
-        "| the recorder's whole way in parts of that | {:.2} |",
-        seconds / ours.as_secs_f64()
+    tell("pyarrow, bytes a statement", size / count as f64);
+    tell(
+        "bytes of `statements`, in parts of pyarrow's",
+        bytes as f64 / size,
     );
-    if let Some(bytes) = bytes {
-        println!(
-            "| bytes of `statements`, in parts of pyarrow's | {:.2} |",
-            bytes as f64 / size
-        );
+    tell(
+        "bytes of `statements`, in parts of the rows as JSON lines",
+        each / line,
+    );
+    tell(
+        "bytes of `statements`, in parts of those by zstd -3",
+        each / packed,
+    );
+    println!("\n| column of `statements` | bytes a statement |\n|---|---:|");
+    for (name, bytes) in columns.lines().filter_map(|line| line.rsplit_once(' ')) {
+        let each = bytes.parse::<f64>()? / count as f64;
+        if each >= 0.05 {
+            println!("| `{name}` | {each:.1} |");
+        }
     }
     Ok(())
 }

@@ -9,6 +9,9 @@
     reason = "a program of its own, which tells what it took by the real clock"
 )]
 
+#[path = "../recorded/mod.rs"]
+mod recorded;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread;
@@ -16,21 +19,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use icecore::clock::Clock;
-use icecore::id::{LoginId, SessionId, StatementId};
 use icecore::record::chain::keys::SigningKey;
-use icecore::record::{
-    Decision, Mode, Object, RecordMode, Recorder, ResultColumn, Row, Settings, StatementRow,
-    StatementTextRow, Status, StoreAt, commitment,
-};
+use icecore::record::{RecordLimits, RecordMode, Recorder, Settings, StoreAt};
 use icecore::replay::Readers;
 use icecore::verify::{Asked, Deep, Report, Trust, check};
 use ring::digest::{SHA256, digest};
 
 /// The settings in force.
 const CONFIG: &[u8] = b"{}";
-
-/// Statements that are committed at once.
-const AT_ONCE: usize = 1000;
 
 fn main() -> Result<()> {
     let rows = std::env::args().find_map(|argument| argument.parse().ok());
@@ -94,7 +90,11 @@ fn settings(folder: &Path) -> Result<Settings> {
         store: StoreAt::read(&format!("file://{}/store", folder.display()))?,
         spool_max_bytes: 64 << 30,
         seal_interval: Duration::from_secs(3600),
-        limits: icecore::config::RecordLimits::default(),
+        limits: RecordLimits {
+            session_spool_max_bytes: 64 << 30,
+            session_rows_per_second: 1_000_000_000,
+            max_unacked_age: None,
+        },
         witness: None,
         heartbeat: Duration::from_secs(3600),
         result_rows: icecore::config::ResultRows::None,
@@ -112,92 +112,6 @@ fn record(settings: &Settings, statements: usize) -> Result<()> {
     let recorder = Recorder::open(settings, Clock::system())?;
     // As a daemon does: a genesis whose config is nowhere is a finding.
     recorder.keep_evidence(CONFIG)?;
-    let numbers: Vec<usize> = (0..statements).collect();
-    for piece in numbers.chunks(AT_ONCE) {
-        let rows = piece.iter().flat_map(|number| statement(*number)).collect();
-        drop(recorder.commit_blocking(rows)?);
-    }
+    recorded::record(&recorder, statements)?;
     recorder.close_blocking().context("close")
-}
-
-/// A statement as an agent sends them: some context, two tables, a result of a few columns.
-fn statement(number: usize) -> [Row; 3] {
-    let at = Some(Clock::system().now());
-    let session_id = Some(SessionId::from_bytes(
-        [u8::try_from(number % 200).unwrap_or(0); 16],
-    ));
-    let statement_id = Some(StatementId::new());
-    let text = format!(
-        "select o.id, o.total, c.name from sales.public.orders o join sales.public.customers c on c.id = o.customer where o.id = {number}"
-    );
-    let mut salt = [0; 16];
-    salt[..8].copy_from_slice(&(number as u64).to_be_bytes());
-    let object = |name: &str| Object {
-        catalog: Some("SALES".into()),
-        schema: Some("PUBLIC".into()),
-        name: Some(name.into()),
-        kind: Some("table".into()),
-        access: Some("read".into()),
-        columns: vec!["ID".into(), "NAME".into()],
-        resolved: true,
-    };
-    let intent = StatementRow {
-        session_id,
-        statement_id,
-        login_id: Some(LoginId::from_bytes([8; 16])),
-        request_id: Some(StatementId::new().to_string()),
-        started_at: at,
-        decided_at: at,
-        decision_us: 310,
-        pid: Some(4711),
-        exe: Some("/usr/bin/python3.12".into()),
-        sql_mac: Some([3; 32]),
-        sql_commit: Some(commitment(&salt, &text)),
-        sql_len: i32::try_from(text.len()).unwrap_or(i32::MAX),
-        sql_fingerprint: Some(number as i64),
-        sql_normalized: Some(text.replace(&number.to_string(), "?")),
-        sql_kind: Some("query".into()),
-        parse_ok: true,
-        database_ctx: Some("SALES".into()),
-        schema_ctx: Some("PUBLIC".into()),
-        warehouse: Some("WH".into()),
-        role_ctx: Some("ANALYST".into()),
-        objects: vec![object("ORDERS"), object("CUSTOMERS")],
-        decision: Some(Decision::Allow),
-        rule_ids: vec!["read-only".into()],
-        policy_bundle_sha256: Some([2; 32]),
-        policy_mode: Some(Mode::Enforce),
-        ..StatementRow::default()
-    };
-    let column = |name: &str| ResultColumn {
-        name: name.into(),
-        kind: "TEXT".into(),
-        nullable: Some(true),
-        masked: false,
-    };
-    let end = StatementRow {
-        is_final: true,
-        revision: 1,
-        query_id: Some(StatementId::new().to_string()),
-        forwarded_at: at,
-        first_byte_at: at,
-        completed_at: at,
-        durability_wait_us: Some(1800),
-        status: Status::Success,
-        rows_returned: Some(20),
-        bytes_returned: Some(4096),
-        result_format: Some("arrow".into()),
-        result_schema: vec![column("ID"), column("TOTAL"), column("NAME")],
-        upstream_mac: Some([4; 32]),
-        delivered_mac: Some([5; 32]),
-        ..intent.clone()
-    };
-    let text = StatementTextRow {
-        session_id,
-        statement_id,
-        sql_text: Some(text),
-        salt: Some(salt),
-        ..StatementTextRow::default()
-    };
-    [intent.into(), text.into(), end.into()]
 }
