@@ -22,6 +22,7 @@ mod scope;
 mod session_scope;
 mod steps;
 mod summary;
+mod taking;
 mod views;
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub(super) fn one_session(
 ) -> Result<(), ReadError> {
     let begin = begin.trim().to_ascii_lowercase();
     let Some(made) = Made::of(&begin) else {
-        return Ok(everything(archive, curated));
+        everything(archive, curated);
+        return Ok(());
     };
     let days = made.days();
     let outputs = curated.outputs(Some("sessions"), days.from, Some(days.to));
@@ -36,7 +37,8 @@ pub(super) fn one_session(
     let opening = opening.map(|(_, object)| object.clone()).collect();
     archive.take(opening);
     let Some(opened) = Opened::of(archive, &begin) else {
-        return Ok(everything(archive, curated));
+        everything(archive, curated);
+        return Ok(());
     };
     if opened.ids.len() > 1 {
         return Ok(());

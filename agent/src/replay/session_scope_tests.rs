@@ -45,7 +45,7 @@ impl Place {
     fn check(&self, id: SessionId, steps: usize) {
         let id = id.to_string();
         // The first 27 characters have the time and the count within it.
-        for begin in [&id, &id[..30]] {
+        for begin in [id.as_str(), id.get(..30).unwrap()] {
             let archive = self.read(&Scope::Session(begin.to_owned()));
             let found = session(&archive, begin).unwrap();
             assert_eq!((found.id, found.steps.len()), (&*id, steps), "{begin}");
@@ -204,7 +204,8 @@ fn a_beginning_of_two_sessions_is_ambiguous_wherever_they_were_recorded() {
     let [one, other] = [SessionId::new(), SessionId::new()];
     record(&place.host("one"), one);
     record(&place.host("other"), other);
-    let begin = &one.to_string()[..6];
+    let one = one.to_string();
+    let begin = one.get(..6).unwrap();
     let archive = place.read(&Scope::Session(begin.to_owned()));
     let ambiguous = session(&archive, begin).unwrap_err();
     assert!(
