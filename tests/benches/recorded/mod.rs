@@ -64,8 +64,8 @@ impl Statements {
         self.begun += more;
         let stay = if more == 0 { 0 } else { IN_FLIGHT };
         while self.in_flight.len() > stay {
-            let (number, _) = self.in_flight[self.in_flight.len() - 1];
-            let which = mixed(number as u64) as usize % self.in_flight.len();
+            let newest = self.in_flight.last().map_or(0, |(number, _)| *number);
+            let which = below(mixed(newest as u64), self.in_flight.len());
             let (number, row) = self.in_flight.swap_remove(which);
             ends.push(Row::from(end(recorder, row, number)));
         }
@@ -79,10 +79,12 @@ impl Statements {
 
     fn session(&mut self, number: usize) -> (SessionId, LoginId) {
         let at = number / (TOGETHER * OF_SESSION) * TOGETHER + number % TOGETHER;
-        while self.sessions.len() <= at {
+        loop {
+            if let Some(session) = self.sessions.get(at) {
+                return *session;
+            }
             self.sessions.push((SessionId::new(), LoginId::new()));
         }
-        self.sessions[at]
     }
 }
 
@@ -108,6 +110,11 @@ fn mixed(number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
+/// Takes a number below a bound from bits.
+fn below(bits: u64, bound: usize) -> usize {
+    usize::try_from(bits % bound as u64).unwrap_or(0)
+}
+
 fn after(time: Option<DateTime<Utc>>, us: u64) -> Option<DateTime<Utc>> {
     time?.checked_add_signed(TimeDelta::microseconds(us.cast_signed()))
 }
@@ -121,7 +128,7 @@ fn intent(
     let literal = if bits & 1 == 0 {
         number
     } else {
-        bits as usize / 2 % TEXTS
+        below(bits / 2, TEXTS)
     };
     let form = literal % FORMS;
     let text = |literal: &str| {
@@ -215,7 +222,7 @@ fn end(recorder: &Recorder, intent: StatementRow, number: usize) -> StatementRow
         query_id: Some(format!(
             "01{minute:06x}-0{second:02x}4-{:04x}-0000-f9c1{:08x}",
             (bits >> 12) & 0xffff,
-            0x0123_b4ca + number * 8 + (bits as usize >> 32) % 8
+            0x0123_b4ca + number * 8 + below(bits >> 32, 8)
         )),
         forwarded_at,
         first_byte_at: after(completed_at, 0).map(|time| time - TimeDelta::microseconds(80)),
