@@ -81,7 +81,9 @@ impl Facts {
             }
             "sessions" | "logins" => {
                 let named = bytes(batch, "idp_keys_sha256");
-                let named = rows.clone().filter_map(|(row, seq)| Some((seq, hash(named, row)?)));
+                let named = rows
+                    .clone()
+                    .filter_map(|(row, seq)| Some((seq, hash(named, row)?)));
                 self.documents.extend(named);
                 let ahead = batch
                     .column_by_name("clock_ahead_ms")
