@@ -4,4 +4,4 @@ SELECT rule_ids, count(*) AS refused, count(DISTINCT session_id) AS sessions, co
 FROM denied
 WHERE dt >= getvariable('day')
 GROUP BY rule_ids
-ORDER BY refused DESC;
+ORDER BY refused DESC, rule_ids;

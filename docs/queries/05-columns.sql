@@ -3,4 +3,4 @@ SELECT "column", access, count(*) AS statements, count(DISTINCT session_id) AS s
 FROM statement_columns
 WHERE object = getvariable('object') AND dt >= getvariable('day')
 GROUP BY ALL
-ORDER BY statements DESC;
+ORDER BY statements DESC, "column", access;

@@ -3,4 +3,4 @@ SELECT "column", method, rule_id, principal, count(*) AS statements, sum(masked_
 FROM masked
 WHERE dt >= getvariable('day')
 GROUP BY ALL
-ORDER BY statements DESC;
+ORDER BY statements DESC, "column", method, rule_id, principal;

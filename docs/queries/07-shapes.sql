@@ -5,5 +5,5 @@ SELECT sql_fingerprint, any_value(sql_normalized) AS shape, count(*) AS statemen
 FROM statements
 WHERE dt >= getvariable('day') AND sql_fingerprint IS NOT NULL
 GROUP BY sql_fingerprint
-ORDER BY statements DESC
+ORDER BY statements DESC, sql_fingerprint
 LIMIT 50;

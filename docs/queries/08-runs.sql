@@ -4,4 +4,4 @@ SELECT se.ci_facts, se.ci_repository, se.ci_workflow_ref, se.ci_run_id, se.ci_ac
 FROM statements s JOIN sessions se USING (session_id)
 WHERE s.dt >= getvariable('day') AND (s.is_write OR s.is_ddl OR s.is_dcl) AND s.status = 'success'
 GROUP BY ALL
-ORDER BY statements DESC;
+ORDER BY statements DESC, se.ci_run_id, s.sql_kind;

@@ -4,4 +4,4 @@ SELECT coalesce(se.agent_name, '(unknown)') AS agent, se.ci_repository, count(*)
 FROM statements s LEFT JOIN sessions se USING (session_id) LEFT JOIN best_links k USING (statement_id)
 WHERE s.dt >= getvariable('day')
 GROUP BY ALL
-ORDER BY unlinked DESC;
+ORDER BY unlinked DESC, agent, se.ci_repository;
