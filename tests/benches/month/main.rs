@@ -11,7 +11,6 @@
     reason = "a program of its own, which tells what it took by the real clock"
 )]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -191,9 +190,7 @@ fn settings(folder: &Path, state: &Path, number: usize) -> Result<Settings> {
     Ok(Settings {
         org: "default".into(),
         host_id: format!("host-{number}"),
-        state_dir: PathBuf::from(state),
         mode: RecordMode::BestEffort,
-        store: StoreAt::read(&store(folder))?,
         spool_max_bytes: 1 << 30,
         limits: RecordLimits {
             session_spool_max_bytes: 1 << 30,
@@ -201,16 +198,8 @@ fn settings(folder: &Path, state: &Path, number: usize) -> Result<Settings> {
             max_unacked_age: None,
         },
         seal_interval: Duration::from_secs(300),
-        witness: None,
-        heartbeat: Duration::from_secs(60),
         result_rows: ResultRows::None,
-        recipients: Vec::new(),
-        key_store: None,
-        scan_secrets: true,
-        config_sha256: [1; 32],
-        policy_bundle_sha256: [2; 32],
-        proxy_version: env!("CARGO_PKG_VERSION").into(),
-        build: BTreeMap::new(),
+        ..Settings::new(PathBuf::from(state), StoreAt::read(&store(folder))?)
     })
 }
 

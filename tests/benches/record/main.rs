@@ -145,9 +145,7 @@ fn settings(folder: &Path) -> Result<Settings> {
     Ok(Settings {
         org: "default".into(),
         host_id: "bench".into(),
-        state_dir: folder.join("state"),
         mode: RecordMode::StrictLocal,
-        store: StoreAt::read(&format!("file://{}", folder.join("store").display()))?,
         spool_max_bytes: 64 << 30,
         limits: RecordLimits {
             session_spool_max_bytes: 64 << 30,
@@ -155,16 +153,11 @@ fn settings(folder: &Path) -> Result<Settings> {
             max_unacked_age: None,
         },
         seal_interval: Duration::from_secs(300),
-        witness: None,
-        heartbeat: Duration::from_secs(60),
         result_rows: ResultRows::None,
-        recipients: Vec::new(),
-        key_store: None,
-        scan_secrets: true,
-        config_sha256: [1; 32],
-        policy_bundle_sha256: [2; 32],
-        proxy_version: env!("CARGO_PKG_VERSION").into(),
-        build: BTreeMap::new(),
+        ..Settings::new(
+            folder.join("state"),
+            StoreAt::read(&format!("file://{}", folder.join("store").display()))?,
+        )
     })
 }
 
