@@ -96,6 +96,31 @@ pub(crate) fn command_with_disk(part: &str, folder: &Path, disk: &Path, options:
     command
 }
 
+/// Makes a command that runs this binary as a child in a part, with an image's file system at a folder that only it sees.
+pub(crate) fn command_with_image(
+    part: &str,
+    folder: &Path,
+    (image, disk): (&Path, &Path),
+) -> Command {
+    let mut command = Command::new("unshare");
+    let script = "mount -o loop,errors=remount-ro \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+    command.args([
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-ec",
+        script,
+        "sh",
+    ]);
+    command
+        .arg(image)
+        .arg(disk)
+        .arg(std::env::current_exe().unwrap());
+    prepare(&mut command, part, folder);
+    command
+}
+
 fn prepare(command: &mut Command, part: &str, folder: &Path) {
     command
         .args(["child::plays_its_part", "--exact", "--nocapture"])
@@ -116,6 +141,8 @@ fn plays_its_part() {
         "fill the spool's disk" => crate::disk::fill_the_spools_disk(&folder),
         "fill the store's disk" => crate::disk::fill_the_stores_disk(&folder),
         "open on a read-only disk" => crate::disk::open_on_a_read_only_disk(&folder),
+        "have the spool's disk fail" => crate::failed::have_the_spools_disk_fail(&folder),
+        "turn the spool's disk read-only" => crate::failed::turn_the_spools_disk_read_only(&folder),
         other => panic!("no part is called `{other}`"),
     }
 }

@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod failed;
+#[cfg(test)]
 mod private;
 #[cfg(test)]
 mod seal;
