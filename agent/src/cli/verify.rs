@@ -256,6 +256,10 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
             chain.installation.as_deref().unwrap_or("not pinned"),
             chain.host,
         ));
+        if chain.acknowledged_rows > 0 {
+            let rows = chain.acknowledged_rows;
+            lines.push(format!("     {rows} rows acknowledged, not sealed"));
+        }
     }
     for finding in &report.findings {
         let chain = if finding.chain.is_empty() {

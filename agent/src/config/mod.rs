@@ -343,6 +343,8 @@ impl Default for RecordLimits {
 pub enum RecordMode {
     /// After its record is on the local disk.
     StrictLocal,
+    /// After the store has its record too.
+    StrictRemote,
     /// After its record was handed to the recorder.
     BestEffort,
 }
@@ -353,7 +355,17 @@ impl RecordMode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::StrictLocal => "strict_local",
+            Self::StrictRemote => "strict_remote",
             Self::BestEffort => "best_effort",
+        }
+    }
+
+    /// Tells whether what cannot be recorded does not happen.
+    #[must_use]
+    pub fn is_strict(self) -> bool {
+        match self {
+            Self::StrictLocal | Self::StrictRemote => true,
+            Self::BestEffort => false,
         }
     }
 }

@@ -221,9 +221,10 @@ fn record(mut section: Section<'_>) -> Record {
         mode: section
             .optional(
                 "mode",
-                "\"strict_local\" or \"best_effort\"",
+                "\"strict_local\", \"strict_remote\" or \"best_effort\"",
                 |value| match value.as_str()? {
                     "strict_local" => Some(RecordMode::StrictLocal),
+                    "strict_remote" => Some(RecordMode::StrictRemote),
                     "best_effort" => Some(RecordMode::BestEffort),
                     _ => None,
                 },

@@ -146,6 +146,8 @@ fn full_config_means_what_it_says() {
         "127.77.0.1:8443".parse().unwrap()
     );
     assert_eq!(config.record.mode, RecordMode::BestEffort);
+    let remote = read_text(&format!("[record]\nmode = \"strict_remote\"\n{LEAST}")).unwrap();
+    assert_eq!(remote.record.mode, RecordMode::StrictRemote);
     assert_eq!(config.limits.statement_max_bytes, 64 << 10);
     assert_eq!(config.accounts[0].name, "ACME_EU");
     assert_eq!(config.accounts[0].warehouse.as_deref(), Some("WH"));
@@ -233,7 +235,7 @@ fn words_outside_their_list_are_refused() {
     );
     check_section(
         "[record]\nmode = \"strict\"",
-        "record.mode: expected \"strict_local\" or \"best_effort\", found \"strict\"",
+        "record.mode: expected \"strict_local\", \"strict_remote\" or \"best_effort\", found \"strict\"",
     );
     check_section(
         "[daemon]\norg = \"../x\"",

@@ -4,7 +4,6 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use super::door::{Door, tell_under};
-use crate::config::RecordMode;
 use crate::connection::http::{self, Told};
 use crate::execution::Sought;
 use crate::mask::mask_chunk;
@@ -47,7 +46,7 @@ impl Door {
                 return tell(NO_SUCH_CHUNK, "no result of this session has that chunk");
             }
         };
-        let is_strict = self.core.shared.config.record.mode == RecordMode::StrictLocal;
+        let is_strict = self.core.shared.config.record.mode.is_strict();
         if is_strict && stages.recorder.is_degraded() {
             return tell(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -15,7 +15,6 @@ use tokio::time::timeout;
 use super::body::{self, BODY_WITHIN};
 use super::chunk::{self, tell};
 use super::door::{Door, tell_under};
-use crate::config::RecordMode;
 use crate::connection::http::{self, Told};
 use crate::execution::StageHandle;
 use crate::mask::mask_file;
@@ -114,7 +113,7 @@ impl Door {
             self.note_refusal(text, detail).await;
             return Err(tell(StatusCode::FORBIDDEN, text));
         };
-        let is_strict = self.core.shared.config.record.mode == RecordMode::StrictLocal;
+        let is_strict = self.core.shared.config.record.mode.is_strict();
         if is_strict && stages.recorder.is_degraded() {
             let text = "nothing can be recorded at the moment, and so nothing is moved";
             return Err(tell(StatusCode::SERVICE_UNAVAILABLE, text));

@@ -16,7 +16,7 @@ use super::value::Value;
 
 /// Why bytes are not a row, or a row has no bytes.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CborError {
+pub(crate) enum CborError {
     /// A column holds a value of another type.
     #[error("column `{0}` holds a value of another type")]
     Type(&'static str),
@@ -91,7 +91,7 @@ pub(super) fn encode(
 
 /// Encodes a whole row, to show that nothing is lost or changed on the way.
 #[cfg(test)]
-pub(super) fn encode_entry(entry: &Entry) -> Result<Vec<u8>, CborError> {
+pub(crate) fn encode_entry(entry: &Entry) -> Result<Vec<u8>, CborError> {
     let tail = Tail::encode(
         entry.table,
         entry.values().iter().skip(COMMON_COLUMNS).cloned(),

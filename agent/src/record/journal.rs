@@ -22,10 +22,11 @@ use super::outage::{Health, Notice, Outages};
 use super::queue::{Answer, Job, Queue, Written};
 use super::quota::Quotas;
 use super::recover::{self, Recovered};
+use super::remote::Handover;
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, told};
 use super::spool::{Segment, Spool};
-use super::wal::{self, Durability, Header, Wal, WalError};
+use super::wal::{Durability, Wal, WalError};
 use crate::clock::Clock;
 use crate::id::StatementId;
 
@@ -40,6 +41,15 @@ const GATHER: Duration = Duration::from_millis(1);
 
 /// Row flag: the clock stood before the row that was taken before.
 const CLOCK_STEPPED: i32 = 1 << 2;
+
+/// How long those who commit wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// As the mode promises.
+    Promise,
+    /// Until the spool has their rows: the recorder's own rows wait for nobody else.
+    Disk,
+}
 
 /// The recorder thread's state.
 pub(super) struct Journal {
@@ -66,6 +76,7 @@ pub(super) struct Journal {
     open: BTreeMap<StatementId, Vec<u8>>,
     outages: Outages,
     quotas: Arc<Quotas>,
+    remote: Option<Handover>,
     failed: Option<RecordError>,
 }
 
@@ -86,7 +97,7 @@ impl Journal {
         };
         let path = segment.genesis();
         disk::replace(&path, genesis).map_err(disk::failed("write", &path))?;
-        let wal = create(&segment, &facts, 0, &BTreeMap::new())?;
+        let wal = Wal::of_segment(&segment, &facts, 0, std::iter::empty())?;
         spool.remember_chain(&chain)?;
         Ok(Self {
             used_bytes: spool.used_bytes(),
@@ -100,7 +111,7 @@ impl Journal {
             orders,
             wal,
             durability: match settings.mode {
-                RecordMode::StrictLocal => Durability::Synced,
+                RecordMode::StrictLocal | RecordMode::StrictRemote => Durability::Synced,
                 RecordMode::BestEffort => Durability::Written,
             },
             number: 0,
@@ -114,8 +125,15 @@ impl Journal {
             open: BTreeMap::new(),
             outages: Outages::new(settings.mode, health),
             quotas,
+            remote: None,
             failed: None,
         })
+    }
+
+    /// Says where rows go whose callers wait for the store too.
+    pub(super) fn handing_over(mut self, remote: Option<Handover>) -> Self {
+        self.remote = remote;
+        self
     }
 
     /// Names the chain.
@@ -129,7 +147,7 @@ impl Journal {
             return Ok(());
         }
         let (sender, mut answer) = tokio::sync::oneshot::channel();
-        self.write(vec![(rows, Some(sender))], u64::MAX);
+        self.write(vec![(rows, Some(sender))], u64::MAX, Until::Disk);
         answer
             .try_recv()
             .unwrap_or(Err(RecordError::Closed))
@@ -178,7 +196,7 @@ impl Journal {
             let idle = jobs.is_empty();
             self.work(jobs);
             if idle && self.retries() {
-                self.write(Vec::new(), self.spool_max_bytes);
+                self.write(Vec::new(), self.spool_max_bytes, Until::Promise);
             }
             if self.failed.is_none()
                 && self.seal_at_ns.is_some_and(|at| at <= self.clock.mono_ns())
@@ -224,11 +242,19 @@ impl Journal {
                     continue;
                 }
                 Job::Flush(answer) => {
-                    self.write(std::mem::take(&mut commits), self.spool_max_bytes);
+                    self.write(
+                        std::mem::take(&mut commits),
+                        self.spool_max_bytes,
+                        Until::Promise,
+                    );
                     (answer, self.rotate())
                 }
                 Job::Close(answer) => {
-                    self.write(std::mem::take(&mut commits), self.spool_max_bytes);
+                    self.write(
+                        std::mem::take(&mut commits),
+                        self.spool_max_bytes,
+                        Until::Promise,
+                    );
                     (answer, self.end())
                 }
             };
@@ -239,12 +265,17 @@ impl Journal {
             }
         }
         if !commits.is_empty() {
-            self.write(commits, self.spool_max_bytes);
+            self.write(commits, self.spool_max_bytes, Until::Promise);
         }
     }
 
     /// Writes commits in one piece and answers each; an outage that is over is recorded before them.
-    fn write(&mut self, commits: Vec<(Vec<Body>, Option<Answer<Written>>)>, max_bytes: u64) {
+    fn write(
+        &mut self,
+        commits: Vec<(Vec<Body>, Option<Answer<Written>>)>,
+        max_bytes: u64,
+        until: Until,
+    ) {
         let notice = self.outages.notice(&self.facts);
         let chain = self.chain();
         let facts = Arc::clone(&self.facts);
@@ -260,7 +291,7 @@ impl Journal {
             return;
         }
         match self.append(&framed.frames, max_bytes) {
-            Ok(()) => self.written(framed, notice),
+            Ok(()) => self.written(framed, notice, until),
             Err(error) => self.refuse(framed, notice.is_some(), &error),
         }
     }
@@ -303,7 +334,8 @@ impl Journal {
         })
     }
 
-    fn written(&mut self, framed: Framed, notice: Option<Notice>) {
+    fn written(&mut self, framed: Framed, notice: Option<Notice>, until: Until) {
+        let place = (self.next_seq, framed.rows);
         self.quotas.writes(self.number, self.wal.len());
         self.next_seq += framed.rows;
         self.wal_rows += framed.rows;
@@ -317,8 +349,15 @@ impl Journal {
             }
         }
         self.outages.over(notice);
-        for (answer, written) in framed.answers {
+        let (now, later) = match (&self.remote, until) {
+            (Some(_), Until::Promise) => (Vec::new(), framed.answers),
+            (Some(_), Until::Disk) | (None, _) => (framed.answers, Vec::new()),
+        };
+        for (answer, written) in now {
             drop(answer.send(Ok(written)));
+        }
+        if let Some(remote) = &self.remote {
+            remote.give(framed.frames, place, later);
         }
     }
 
@@ -379,7 +418,8 @@ impl Journal {
         }
         let next = self.segment(self.number + 1);
         fault::at(Step::RotateBeforeCreate);
-        let wal = create(&next, &self.facts, self.next_seq, &self.open)?;
+        let open = self.open.values().map(Vec::as_slice);
+        let wal = Wal::of_segment(&next, &self.facts, self.next_seq, open)?;
         fault::at(Step::RotateAfterCreate);
         self.ship_current();
         self.wal = wal;
@@ -439,33 +479,6 @@ impl Journal {
             flags,
         }
     }
-}
-
-fn create(
-    segment: &Segment,
-    facts: &Facts,
-    first_seq: i64,
-    open: &BTreeMap<StatementId, Vec<u8>>,
-) -> Result<Wal, RecordError> {
-    let path = segment.wal();
-    let header = Header {
-        chain: segment.chain.clone(),
-        number: segment.number,
-        first_seq,
-        org: facts.org.clone(),
-        writer_build: facts.proxy_version.clone(),
-        policy_bundle_sha256: facts.policy_bundle_sha256,
-    };
-    let carried = open.values().map(Vec::as_slice);
-    let frames = wal::first_frames(&header, carried)
-        .map_err(|error| disk::failed("write", &path)(std::io::Error::other(error)))?;
-    Wal::create(path.clone(), &frames).map_err(|error| match error {
-        WalError::Full(error) => RecordError::Full {
-            path,
-            cause: error.to_string(),
-        },
-        WalError::Fatal(error) => disk::failed("create", &path)(error),
-    })
 }
 
 fn nanos(duration: Duration) -> i64 {

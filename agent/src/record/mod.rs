@@ -32,10 +32,12 @@ mod outage;
 mod wal;
 mod spool;
 mod recover;
+mod remote;
 mod seal;
 mod witnessing;
 mod witnessed;
 mod leaves;
+mod acknowledged;
 mod evidence;
 mod object;
 mod columns;
@@ -59,6 +61,9 @@ mod any;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use acknowledged::acknowledged;
+#[cfg(test)]
+pub(crate) use cbor::encode_entry;
 pub(crate) use cbor::row;
 pub(crate) use digest::{hex, sha256};
 pub(crate) use disk::{create_private_dirs, replace};
@@ -67,6 +72,7 @@ pub(crate) use leafing::{RowOf, leaves, rows_of};
 pub(crate) use leaves::read as read_leaves;
 pub(crate) use object::{Content, Key, Unread, chains_of_session, read, read_compacted};
 pub(crate) use rows::RowsKey;
+pub(crate) use seal::day;
 pub(crate) use store::{CLAIMS, PROBES, Store};
 pub(crate) use touched::objects as touched;
 

@@ -1,7 +1,7 @@
 //! What the recorder did not take: known to callers at once, and recorded as soon as it takes rows again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 use tracing::{error, info, warn};
@@ -21,6 +21,45 @@ pub(super) struct Health {
     pub(super) lost_rows: AtomicU64,
     /// How many manifests of this chain are signed.
     pub(super) manifests: AtomicU64,
+    /// Why the store does not acknowledge rows that must wait for it, if it does not.
+    unacknowledged: Mutex<Option<RecordError>>,
+}
+
+impl Health {
+    /// Says why the store does not acknowledge rows, or that it does; gives what was said before.
+    pub(super) fn unacknowledged(&self, error: Option<RecordError>) -> Option<RecordError> {
+        let mut slot = self.lock();
+        std::mem::replace(&mut *slot, error)
+    }
+
+    /// Says whether rows that must wait for the store may come.
+    ///
+    /// # Errors
+    /// It does not acknowledge those before.
+    pub(super) fn acknowledges(&self) -> Result<(), RecordError> {
+        self.lock().clone().map_or(Ok(()), Err)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<RecordError>> {
+        // One value, which is always whole.
+        self.unacknowledged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives the event of a time in which the store acknowledged nothing.
+pub(super) fn degraded(facts: &Facts, since_us: i64, cause: &str) -> Option<Body> {
+    let row = EventRow {
+        event_code: code::DEGRADED,
+        category: Category::Record,
+        severity: Severity::High,
+        detail: Some(json!({ "since_us": since_us, "cause": cause })),
+        ..EventRow::default()
+    };
+    Body::of(Row::from(row), facts)
+        .inspect_err(|error| error!(%error, "an outage could not be recorded"))
+        .ok()
 }
 
 /// Keeps count of what is refused or lost.
@@ -86,7 +125,7 @@ impl Outages {
         let current = self.current.as_ref();
         let row = EventRow {
             event_code: match self.mode {
-                RecordMode::StrictLocal => code::DEGRADED,
+                RecordMode::StrictLocal | RecordMode::StrictRemote => code::DEGRADED,
                 RecordMode::BestEffort => code::GAP,
             },
             category: Category::Record,

@@ -89,7 +89,7 @@ impl Quotas {
     /// # Errors
     /// The spool has no room for more, the store has been away for too long, or the session has used what it may.
     pub(super) fn ask(&self, session: SessionId, mode: RecordMode) -> Result<(), RecordError> {
-        if mode != RecordMode::BestEffort {
+        if mode.is_strict() {
             self.ask_for_all()?;
         }
         let now_ns = self.clock.mono_ns();

@@ -57,7 +57,7 @@ impl Refusals {
         let row = EventRow {
             session_id: Some(session),
             event_code: match mode {
-                RecordMode::StrictLocal => code::UNRECORDABLE,
+                RecordMode::StrictLocal | RecordMode::StrictRemote => code::UNRECORDABLE,
                 // They ran; what is lost is their record.
                 RecordMode::BestEffort => code::GAP,
             },

@@ -331,7 +331,7 @@ fn made(mut contents: Contents<'_>, path: &Path, keys: &Keys) -> Result<Made, Re
 }
 
 /// Gives the UTC day that a row is filed under: that of its table's time, or of its `ts`.
-fn day(table: &Table, entry: &Entry) -> NaiveDate {
+pub(crate) fn day(table: &Table, entry: &Entry) -> NaiveDate {
     let date = |column| {
         let time = DateTime::from_timestamp_micros(entry.int(column)?)?;
         Some(time.date_naive())

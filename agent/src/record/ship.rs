@@ -10,6 +10,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::chain::ChainWriter;
+use super::chain::keys::SigningKey;
 use super::disk;
 use super::encryption::Keys;
 use super::error::RecordError;
@@ -18,6 +19,7 @@ use super::fault::{self, Step};
 use super::outage::Health;
 use super::queue::Answer;
 use super::quota::Quotas;
+use super::remote::KeyInStore;
 use super::seal::{self, Sealing};
 use super::settings::Settings;
 use super::spool::{Segment, Spool};
@@ -53,6 +55,9 @@ pub(super) struct Shipper {
     health: Arc<Health>,
     quotas: Arc<Quotas>,
     witnessing: Option<Witnessing>,
+    key_in_store: Option<Arc<KeyInStore>>,
+    /// Keys that manifests name which the store does not have yet.
+    keys_to_come: VecDeque<(u64, Arc<SigningKey>)>,
     unsealed: VecDeque<Segment>,
     backlog: VecDeque<Segment>,
     waiting: Vec<Answer<()>>,
@@ -82,6 +87,8 @@ impl Shipper {
             health,
             quotas,
             witnessing: None,
+            key_in_store: None,
+            keys_to_come: VecDeque::new(),
             unsealed: VecDeque::new(),
             backlog: VecDeque::new(),
             waiting: Vec::new(),
@@ -177,6 +184,27 @@ impl Shipper {
         self
     }
 
+    /// Says who is told which of the chain's keys the store names.
+    pub(super) fn telling(mut self, key: Option<Arc<KeyInStore>>) -> Self {
+        self.key_in_store = key;
+        self
+    }
+
+    /// Tells which key of the chain signs, once the store has the manifest that names it.
+    fn tell_key(&mut self, segment: &Segment) {
+        if segment.chain != self.writer.chain() {
+            return;
+        }
+        while let Some((n, key)) = self.keys_to_come.pop_front() {
+            if n > segment.number {
+                return self.keys_to_come.push_front((n, key));
+            }
+            if let Some(told) = &self.key_in_store {
+                told.set(key);
+            }
+        }
+    }
+
     /// Seals and signs whatever is not yet, also while the store cannot be reached.
     fn seal_all(&mut self) -> Result<(), RecordError> {
         while let Some(segment) = self.unsealed.front().cloned() {
@@ -191,6 +219,10 @@ impl Shipper {
                     clock: self.clock,
                 },
             )?;
+            if self.key_in_store.is_some() {
+                let named = (segment.number, self.writer.signing_key());
+                self.keys_to_come.push_back(named);
+            }
             let manifests = self.writer.next_n();
             self.health.manifests.store(manifests, Ordering::Relaxed);
             self.unsealed.pop_front();
@@ -204,7 +236,7 @@ impl Shipper {
             Some(store) => store,
             None => Store::create(&self.at)?,
         };
-        self.ship_keys(&store)?;
+        ship_keys(&self.keys, self.key_store.as_ref(), &store)?;
         for (file, key) in seal::objects(segment)? {
             let bytes = fs::read(&file).map_err(disk::failed("read", &file))?;
             fault::at(Step::ShipBeforePut);
@@ -213,21 +245,26 @@ impl Shipper {
             debug!(key, "stored");
         }
         self.store = Some(store);
+        self.tell_key(segment);
         fault::at(Step::ShipBeforeRemove);
         let freed_bytes = seal::remove(segment)?;
         Spool::count(&self.used_bytes, 0, freed_bytes);
         self.quotas.released(segment);
         Ok(())
     }
+}
 
-    /// Puts the keys that wait, before what they encrypt.
-    fn ship_keys(&self, store: &Store) -> Result<(), RecordError> {
-        match &self.key_store {
-            None => self.keys.ship(|key, bytes| store.put(key, bytes)),
-            Some(url) => {
-                let store = Store::create(url)?;
-                self.keys.ship(|key, bytes| store.put(key, bytes))
-            }
+/// Puts the keys that wait, before what they encrypt.
+pub(super) fn ship_keys(
+    keys: &Keys,
+    key_store: Option<&StoreAt>,
+    store: &Store,
+) -> Result<(), RecordError> {
+    match key_store {
+        None => keys.ship(|key, bytes| store.put(key, bytes)),
+        Some(at) => {
+            let store = Store::create(at)?;
+            keys.ship(|key, bytes| store.put(key, bytes))
         }
     }
 }

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use minicbor::{Decoder, Encoder};
 use rustix::fs::{FallocateFlags, fallocate, fdatasync};
 
+use super::body::Facts;
 use super::cbor::CborError;
 use super::disk;
+use super::error::RecordError;
 use super::fault::{self, Step};
 use super::frame::{self, Frames, Kind};
+use super::spool::Segment;
 
 /// Bytes that a file is given before it is used, so that a sync need not write file sizes; also its most bytes, unless
 /// one batch alone is greater.
@@ -119,6 +122,33 @@ impl Wal {
             drop(disk::remove_if_there(&wal.path));
         }
         filled.map(|()| wal)
+    }
+
+    /// Creates the file of a segment: its header, then the intents that are still open.
+    pub(super) fn of_segment<'a>(
+        segment: &Segment,
+        facts: &Facts,
+        first_seq: i64,
+        open: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Self, RecordError> {
+        let path = segment.wal();
+        let header = Header {
+            chain: segment.chain.clone(),
+            number: segment.number,
+            first_seq,
+            org: facts.org.clone(),
+            writer_build: facts.proxy_version.clone(),
+            policy_bundle_sha256: facts.policy_bundle_sha256,
+        };
+        let frames = first_frames(&header, open)
+            .map_err(|error| disk::failed("write", &path)(io::Error::other(error)))?;
+        Self::create(path.clone(), &frames).map_err(|error| match error {
+            WalError::Full(error) => RecordError::Full {
+                path,
+                cause: error.to_string(),
+            },
+            WalError::Fatal(error) => disk::failed("create", &path)(error),
+        })
     }
 
     fn begin(&mut self, header: &[u8]) -> Result<(), WalError> {

@@ -140,6 +140,10 @@ pub struct Archive {
     /// How many objects of other days a copy does not have.
     pub(super) not_copied: usize,
     pub(super) store: Store,
+    /// Rows of frames, as long as objects may turn up that have them too.
+    pub(super) waiting: Vec<Entry>,
+    /// Those of the rows that no signed object has.
+    pub(super) acknowledged: Vec<Entry>,
     pub(super) refused: Vec<String>,
     pub(super) closed: BTreeMap<Closed, usize>,
     pub(super) ring: Arc<KeyRing>,
@@ -190,6 +194,20 @@ impl Archive {
         scope: &Scope,
         depth: Depth,
     ) -> Result<Self, ReadError> {
+        let up_to_bytes = match depth {
+            Depth::Whole => u64::MAX,
+            Depth::Small => SMALL_BYTES,
+        };
+        Self::survey_up_to(url, readers, scope, up_to_bytes)
+    }
+
+    /// Reads what views need, and looks at bytes of objects if these are no more than so many.
+    pub(crate) fn survey_up_to(
+        url: &str,
+        readers: Readers,
+        scope: &Scope,
+        up_to_bytes: u64,
+    ) -> Result<Self, ReadError> {
         let (mut archive, mut listing) = Self::open(url, readers, scope)?;
         let wanted = archive.choose(&mut listing, scope)?;
         let compacted = wanted.compacted.iter().map(|(_, output)| output.size);
@@ -199,32 +217,40 @@ impl Archive {
             .map(|listed| listed.size)
             .chain(compacted)
             .sum();
-        let is_deep = match depth {
-            Depth::Whole => true,
-            Depth::Small => size <= SMALL_BYTES,
-        };
+        let is_deep = size <= up_to_bytes;
         let has_rows = !archive.rows_files.is_empty();
+        let again = archive.again();
         let (mut whole, mut listed) = (Vec::new(), Vec::new());
         for object in wanted.raw {
-            let is_read = is_deep || has_rows && object.table == "results";
-            if is_read { &mut whole } else { &mut listed }.push(object);
+            let is_results = has_rows && object.table == "results";
+            if is_deep || is_results || again.contains(&object.key) {
+                &mut whole
+            } else {
+                &mut listed
+            }
+            .push(object);
         }
         // Rows of a month do not fit into memory, nor do its objects.
         for some in whole.chunks(SOME) {
             archive.take(some.to_vec());
             archive.files.clear();
+            archive.forget_again();
             archive.rows.retain(|table, _| *table == "results");
         }
         for object in listed {
             archive.show(&object);
         }
-        let (results, others): (Vec<_>, Vec<_>) = (wanted.compacted.into_iter())
-            .partition(|(_, output)| is_deep || has_rows && output.table == "results");
-        for output in results {
+        let (whole, listed): (Vec<_>, Vec<_>) =
+            (wanted.compacted.into_iter()).partition(|(_, output)| {
+                let is_results = has_rows && output.table == "results";
+                is_deep || is_results || archive.may_wait(&output.table, &output.key)
+            });
+        for output in whole {
             archive.take_compacted(vec![output]);
+            archive.forget_again();
             archive.rows.retain(|table, _| *table == "results");
         }
-        for (_, output) in others {
+        for (_, output) in listed {
             let shown = archive.shown(&output.key, &output.table, false, None);
             archive.shown.insert(output.key, shown);
         }
@@ -239,7 +265,7 @@ impl Archive {
             Scope::Session(_) => Listing::of_documents(&store)?,
         };
         let ring = readers.ring(&at)?;
-        let archive = Self {
+        let mut archive = Self {
             rows: BTreeMap::new(),
             files: Vec::new(),
             shown: BTreeMap::new(),
@@ -247,11 +273,17 @@ impl Archive {
             chains: std::mem::take(&mut listing.chains),
             copied: std::mem::take(&mut listing.copied),
             not_copied: 0,
+            waiting: Vec::new(),
+            acknowledged: Vec::new(),
             refused: std::mem::take(&mut listing.refused),
             store,
             closed: BTreeMap::new(),
             ring,
         };
+        archive.look_at_frames(|day| match scope {
+            Scope::Days(days) => days.has(day),
+            Scope::All | Scope::Session(_) => true,
+        });
         Ok((archive, listing))
     }
 
@@ -300,6 +332,7 @@ impl Archive {
     }
 
     fn sorted(mut self) -> Self {
+        self.take_frames();
         if self.not_copied > 0 {
             let days = self.copied.iter();
             let days = days.map(|days| format!("{} to {}", days.from, days.to));

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::archive::ReadError;
 use super::listing::Listing;
 use crate::record::chain::documents::Listed;
+use crate::record::chain::frames;
 use crate::record::chain::read::{self, ReadChain};
 use crate::record::{RecordError, Store, StoreAt};
 
@@ -174,6 +175,13 @@ impl Chain {
     pub(super) fn before(&self) -> Option<Id> {
         let before = self.read.genesis.as_ref()?.previous.as_ref()?;
         Some((self.org.clone(), before.chain.clone()))
+    }
+
+    /// Lists the files of frames in its folder.
+    pub(super) fn frames(&self) -> Vec<String> {
+        let keys = self.keys.iter();
+        let frames = keys.filter(|key| frames::number(name(key)).is_some());
+        frames.cloned().collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reads what `record` wrote: for people, for programs, and for DuckDB.
 
+mod acknowledged;
 mod again;
 mod archive;
 mod asker;

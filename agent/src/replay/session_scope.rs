@@ -99,7 +99,9 @@ impl Opened {
             chains: BTreeSet::new(),
             last_day: None,
         };
-        for row in archive.table("sessions") {
+        let framed = archive.waiting.iter();
+        let framed = framed.filter(|row| row.table.name == "sessions");
+        for row in archive.table("sessions").iter().chain(framed) {
             let Some(id) = row.text("session_id").filter(|id| id.starts_with(begin)) else {
                 continue;
             };

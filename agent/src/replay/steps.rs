@@ -15,6 +15,8 @@ use crate::record::entry::Entry;
 pub struct Session<'a> {
     /// Whether there is content in the store that its reader cannot open.
     pub(super) has_closed_texts: bool,
+    /// How many of its rows no signed object has, only frames that the store acknowledged.
+    pub(super) acknowledged_rows: usize,
     /// The session's id.
     pub id: &'a str,
     /// What is known of the session itself: its last row.
@@ -107,6 +109,7 @@ impl Session<'_> {
         }
         json!({
             "session_id": self.id,
+            "acknowledged_rows": self.acknowledged_rows,
             "session": self.row.map(object),
             "logins": logins,
             "statements": statements,
@@ -162,6 +165,7 @@ pub fn session<'a>(archive: &'a Archive, prefix: &str) -> Result<Session<'a>, Re
     steps.sort_by_key(Step::at_us);
     Ok(Session {
         id,
+        acknowledged_rows: archive.acknowledged_of(id),
         has_closed_texts: archive.is_partly_closed(),
         row: rows.get(id).copied(),
         steps,

@@ -139,6 +139,11 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
     if config.record.mode == RecordMode::BestEffort {
         warn!("best_effort record: what is recorded may be lost");
     }
+    if config.record.mode == RecordMode::StrictRemote && config.record.recipients.is_empty() {
+        warn!(
+            "strict_remote without `[record.encryption]`: texts of statements stay in the store beside the chain's documents"
+        );
+    }
     let (events, happened) = mpsc::channel();
     watch_signals(&events)?;
 

@@ -6,8 +6,9 @@ use std::thread;
 use chrono::{DateTime, Utc};
 
 use super::cross::Cross;
+use super::frames::{self, Acknowledged};
 use super::layout::{self, Chain};
-use super::objects::{Named, Objects};
+use super::objects::Objects;
 use super::report::{ChainTold, Counts, Finding};
 use super::segment::{self, Deep, Segment, Shelves};
 use super::trust::Trust;
@@ -29,6 +30,8 @@ pub(super) struct Checked {
     pub(super) is_closed: bool,
     pub(super) last_at: Option<DateTime<Utc>>,
     pub(super) witnessed: Option<u64>,
+    /// Rows after its last manifest that the store acknowledged.
+    pub(super) acknowledged_rows: u64,
     pub(super) counts: Counts,
     pub(super) findings: Vec<Finding>,
     pub(super) cross: Cross,
@@ -81,6 +84,7 @@ pub(super) fn check(work: &Work<'_>) -> Result<Option<Checked>, RecordError> {
         is_closed: read.is_closed(),
         last_at: read.manifests.last().map(|last| last.manifest.created_at),
         witnessed: None,
+        acknowledged_rows: 0,
         counts: Counts {
             chains: 1,
             ..Counts::default()
@@ -98,9 +102,9 @@ pub(super) fn check(work: &Work<'_>) -> Result<Option<Checked>, RecordError> {
     checked
         .findings
         .extend(read.problems.iter().cloned().map(Finding::from));
-    segments(work, &read, &mut checked)?;
+    let acknowledged = frames::check(work, &read, &mut checked)?;
+    segments(work, &read, &acknowledged, &mut checked)?;
     notes(work, &read, &mut checked)?;
-    frames(work, &mut checked)?;
     let vouched: BTreeSet<&str> = read.objects().map(|object| object.key.as_str()).collect();
     let keys = work.files.listed.keys();
     checked.unlisted = keys
@@ -182,13 +186,19 @@ impl Checked {
             manifests: self.manifests.len() as u64,
             rows: self.tree_size(),
             closed: self.is_closed,
+            acknowledged_rows: self.acknowledged_rows,
             witnessed_rows: self.witnessed,
         })
     }
 }
 
 /// Checks the objects of all believed manifests, some at once, and the tree that they make.
-fn segments(work: &Work<'_>, read: &ReadChain, checked: &mut Checked) -> Result<(), RecordError> {
+fn segments(
+    work: &Work<'_>,
+    read: &ReadChain,
+    acknowledged: &Acknowledged,
+    checked: &mut Checked,
+) -> Result<(), RecordError> {
     let mut tree = (work.shelves.deep == Deep::Rows).then(Tree::default);
     for window in read.manifests.chunks(work.threads.max(1)) {
         let segments: Vec<Result<Segment, RecordError>> = thread::scope(|scope| {
@@ -211,6 +221,10 @@ fn segments(work: &Work<'_>, read: &ReadChain, checked: &mut Checked) -> Result<
             (work.done)(&segment.counts);
             checked.counts.add(&segment.counts);
             checked.findings.extend(segment.findings);
+            let leaves = segment.leaves.as_deref().unwrap_or_default();
+            let first_seq = believed.manifest.first_seq;
+            let differing = acknowledged.compare(&checked.chain, first_seq, leaves);
+            checked.findings.extend(differing);
             tree = tree.zip(segment.leaves).map(|(mut tree, leaves)| {
                 tree.extend(leaves);
                 tree
@@ -290,20 +304,6 @@ fn note(
         }
     }
     Ok(seen)
-}
-
-/// Compares frames that a strict recorder stored with their names.
-fn frames(work: &Work<'_>, checked: &mut Checked) -> Result<(), RecordError> {
-    for Named { key, .. } in &work.files.frames {
-        let bytes = work.shelves.objects.get(key)?;
-        if numbered(layout::name(key), ("w-", ".frames"), &bytes).is_none() {
-            let place = (&*checked.chain, &**key);
-            let expected = "frames named by their number and bytes";
-            let finding = Finding::new(Code::E41, place, expected, "another name or bytes");
-            checked.findings.push(finding);
-        }
-    }
-    Ok(())
 }
 
 /// Reads a name of number and hash; none where it is not one, or the bytes have another hash.

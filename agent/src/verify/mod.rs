@@ -8,6 +8,7 @@ mod compacted;
 mod cross;
 mod enrolled;
 mod erased;
+mod frames;
 mod holders;
 mod layout;
 mod links;

@@ -98,6 +98,8 @@ pub struct Counts {
     pub rows_read: u64,
     /// Rows whose leaf was taken from a list of leaves: their content cannot be read here.
     pub rows_by_leaf: u64,
+    /// Rows after the last manifest of a chain that the store acknowledged: not sealed.
+    pub acknowledged_rows: u64,
     /// Objects that are encrypted, whose rows were not read.
     pub encrypted_objects: u64,
     /// Objects that an erasure explains.
@@ -127,6 +129,7 @@ impl Counts {
             rows,
             rows_read,
             rows_by_leaf,
+            acknowledged_rows,
             encrypted_objects,
             erased_objects,
             compactions,
@@ -144,6 +147,7 @@ impl Counts {
         self.rows = self.rows.saturating_add(*rows);
         self.rows_read += rows_read;
         self.rows_by_leaf += rows_by_leaf;
+        self.acknowledged_rows += acknowledged_rows;
         self.encrypted_objects += encrypted_objects;
         self.erased_objects += erased_objects;
         self.compactions += compactions;
@@ -178,6 +182,8 @@ pub struct ChainTold {
     pub rows: u64,
     /// Whether it ended in order.
     pub closed: bool,
+    /// Rows after its last manifest that the store acknowledged: not sealed.
+    pub acknowledged_rows: u64,
     /// Up to how many rows a pinned witness has seen it.
     pub witnessed_rows: Option<u64>,
 }

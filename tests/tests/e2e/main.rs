@@ -87,6 +87,8 @@ mod reconciled;
 #[cfg(test)]
 mod red;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod request_ids;

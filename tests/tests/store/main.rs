@@ -7,4 +7,6 @@ mod faults;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod rights;

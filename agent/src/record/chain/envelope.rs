@@ -147,7 +147,7 @@ impl<T> Sealed<T> {
 }
 
 /// DSSE's pre-authentication encoding.
-fn message(kind: &str, payload: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: &str, payload: &[u8]) -> Vec<u8> {
     let mut message = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
     message.extend_from_slice(payload);
     message

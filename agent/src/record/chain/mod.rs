@@ -1,10 +1,12 @@
 //! The chain: what makes a record provable. A tree over the rows, and documents that are signed and linked by hash.
 
+pub mod acknowledged;
 pub mod compaction;
 pub mod disclosed;
 pub mod documents;
 pub mod enrolment;
 pub mod envelope;
+pub mod frames;
 pub mod keys;
 pub mod note;
 pub mod problem;

@@ -31,6 +31,8 @@ pub enum Code {
     E50,
     /// A row that does not belong where it is.
     E51,
+    /// A row that differs from the one that the store had acknowledged before.
+    E52,
     /// A statement that was sent without a decision that let it.
     E60,
     /// A statement that was approved otherwise than its approval says.
@@ -78,6 +80,7 @@ impl Code {
             Self::E43 => "E43",
             Self::E50 => "E50",
             Self::E51 => "E51",
+            Self::E52 => "E52",
             Self::E60 => "E60",
             Self::E61 => "E61",
             Self::E62 => "E62",
@@ -115,6 +118,9 @@ impl Code {
             Self::E43 => "find out who wrote it; readers leave it out",
             Self::E50 | Self::E51 => {
                 "do not rely on these rows: what signed them disagrees with what is in them"
+            }
+            Self::E52 => {
+                "treat the host as tampered with from then on: what it acknowledged is not what it signed"
             }
             Self::E60 | Self::E61 | Self::E62 => {
                 "treat the statement as an incident: the host's recorder or its policies were not what they should be"

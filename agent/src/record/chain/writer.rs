@@ -4,6 +4,7 @@
 //! moved, and drafting again is not a fork, since nobody saw the first draft.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -57,7 +58,7 @@ pub(in crate::record) struct Content<'a> {
 pub(in crate::record) struct ChainWriter {
     about: About,
     installation: SigningKey,
-    key: SigningKey,
+    key: Arc<SigningKey>,
     key_since: DateTime<Utc>,
     tree: Tree,
     next_n: u64,
@@ -104,7 +105,7 @@ impl ChainWriter {
         let writer = Self {
             about,
             installation,
-            key,
+            key: Arc::new(key),
             key_since: beginning.created_at,
             tree: Tree::default(),
             next_n: 0,
@@ -116,6 +117,11 @@ impl ChainWriter {
     /// Names the chain.
     pub(in crate::record) fn chain(&self) -> &str {
         &self.about.chain
+    }
+
+    /// Gives the key that signs what comes next.
+    pub(in crate::record) fn signing_key(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.key)
     }
 
     /// Tells which manifest comes next.
@@ -211,7 +217,7 @@ impl ChainWriter {
         self.tree = drafted.tree;
         self.next_n = drafted.n + 1;
         if let Some(key) = drafted.next_key {
-            self.key = key;
+            self.key = Arc::new(key);
             self.key_since = drafted.created_at;
         }
     }

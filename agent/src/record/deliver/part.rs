@@ -71,7 +71,7 @@ impl Stored {
     /// Leaves the rows to those who ship them, unless it is certain that the record does not tell of them.
     pub(super) fn settle(self, outcome: Result<(), &RecordError>) {
         let is_told = match outcome {
-            Ok(()) | Err(RecordError::Degraded { .. }) => true,
+            Ok(()) | Err(RecordError::Degraded { .. } | RecordError::Unacknowledged { .. }) => true,
             Err(_) => false,
         };
         if let Some(rows) = self.rows.filter(|_| is_told) {

@@ -31,6 +31,8 @@ pub(crate) struct Keys {
     recipients: Vec<Recipient>,
     folder: PathBuf,
     made: Mutex<BTreeMap<(String, Purpose), Arc<DataKey>>>,
+    /// Held by the one thread that puts keys.
+    shipping: Mutex<()>,
 }
 
 impl Keys {
@@ -41,6 +43,7 @@ impl Keys {
             recipients: recipients.to_vec(),
             folder: spool.join(FOLDER),
             made: Mutex::default(),
+            shipping: Mutex::default(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Keys {
         &self,
         put: impl Fn(&str, Vec<u8>) -> Result<(), RecordError>,
     ) -> Result<(), RecordError> {
+        let _turn = self.shipping.lock().unwrap_or_else(PoisonError::into_inner);
         for chain in listed(&self.folder)? {
             for file in listed(&chain)? {
                 let name = named(&file);

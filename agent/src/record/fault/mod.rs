@@ -54,6 +54,12 @@ pub(super) enum Step {
     RecoverAfterScan,
     /// A chain is begun, and nothing taken over.
     RecoverAfterGenesis,
+    /// Acknowledged frames are about to be stored.
+    RemoteBeforePut,
+    /// They are stored, and nobody was told.
+    RemoteAfterPut,
+    /// The chain's genesis is stored for them, and no frames are.
+    RemoteAfterGenesis,
     /// The rows of one file are taken over.
     RecoverBetweenFiles,
     /// All rows are taken over and not synced by themselves.

@@ -1,10 +1,14 @@
 //! What a commit begins, asked before and settled after it: whether there is room, and what was refused.
 
+use tracing::warn;
+
+use super::super::body::Body;
 use super::super::error::RecordError;
 use super::super::event::{EventRow, Phase, Row};
-use super::super::queue::Written;
+use super::super::queue::{Job, Written};
 use super::super::quota;
 use super::super::settings::RecordMode;
+use super::unacknowledged::otherwise;
 use super::{Recorder, Shared};
 use crate::id::SessionId;
 
@@ -15,6 +19,8 @@ pub(super) struct Asked {
     begins: Option<SessionId>,
     /// What it tells of the session's refusals.
     told: Option<EventRow>,
+    /// What is recorded instead if the store does not acknowledge it.
+    otherwise: Vec<Row>,
 }
 
 impl Recorder {
@@ -24,11 +30,14 @@ impl Recorder {
             quotas,
             clock,
             mode,
+            health,
             ..
         } = &*self.shared;
         let begins = quota::begins(&rows);
         if let Some(session) = begins
-            && let Err(error) = quotas.ask(session, *mode)
+            && let Err(error) = health
+                .acknowledges()
+                .and_then(|()| quotas.ask(session, *mode))
         {
             quotas.refused(session, &error, clock.now());
             // What is refused to all for want of room is told when there is some.
@@ -37,10 +46,14 @@ impl Recorder {
             {
                 let told = Some(row.clone());
                 let written = self.submit(vec![Row::from(row)]).map(|_| None);
-                self.settle(Asked { begins: None, told }, &written);
+                let asked = Asked {
+                    told,
+                    ..Asked::default()
+                };
+                self.settle(asked, &written);
             }
             return match mode {
-                RecordMode::StrictLocal => Err(error),
+                RecordMode::StrictLocal | RecordMode::StrictRemote => Err(error),
                 RecordMode::BestEffort => Ok((Vec::new(), Asked::default())),
             };
         }
@@ -52,18 +65,43 @@ impl Recorder {
         if let Some(row) = &told {
             rows.insert(0, Row::from(row.clone()));
         }
-        Ok((rows, Asked { begins, told }))
+        let otherwise = match mode {
+            RecordMode::StrictRemote => otherwise(&rows),
+            RecordMode::StrictLocal | RecordMode::BestEffort => Vec::new(),
+        };
+        let asked = Asked {
+            begins,
+            told,
+            otherwise,
+        };
+        Ok((rows, asked))
     }
 
     /// Counts what could not be recorded as refused.
     pub(super) fn settle(&self, asked: Asked, written: &Result<Option<Written>, RecordError>) {
         let Err(error) = written else { return };
-        let Shared { quotas, clock, .. } = &*self.shared;
+        let Shared {
+            quotas,
+            clock,
+            facts,
+            queue,
+            ..
+        } = &*self.shared;
         if let Some(session) = asked.begins {
             quotas.refused(session, error, clock.now());
         }
-        if let Some(row) = &asked.told {
+        // What is not acknowledged is on this disk all the same.
+        let is_recorded = matches!(error, RecordError::Unacknowledged { .. });
+        if let Some(row) = asked.told.as_ref().filter(|_| !is_recorded) {
             quotas.not_told(row);
+        }
+        if is_recorded && !asked.otherwise.is_empty() {
+            let bodies = asked.otherwise.into_iter();
+            let bodies: Result<Vec<Body>, _> = bodies.map(|row| Body::of(row, facts)).collect();
+            let told = bodies.and_then(|bodies| queue.push(Job::Commit(bodies, None)));
+            if let Err(error) = told {
+                warn!(%error, "what became of a statement could not be recorded");
+            }
         }
     }
 }

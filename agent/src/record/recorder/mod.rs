@@ -2,6 +2,7 @@
 
 mod asked;
 mod beginning;
+mod unacknowledged;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -28,6 +29,7 @@ use super::outage::Health;
 use super::queue::{Job, Queue, Written};
 use super::quota::{self, Quotas};
 use super::recover;
+use super::remote::Remote;
 use super::rows::Keeper;
 use super::seal;
 use super::settings::{RecordMode, Settings};
@@ -70,17 +72,17 @@ impl Receipt {
 /// A handle to the one recorder thread; clones lead to the same.
 #[derive(Clone)]
 pub struct Recorder {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     chain: Arc<str>,
-    mode: RecordMode,
+    pub(super) mode: RecordMode,
     key: DigestKey,
     facts: Arc<Facts>,
     queue: Arc<Queue>,
     health: Arc<Health>,
-    quotas: Arc<Quotas>,
+    pub(super) quotas: Arc<Quotas>,
     keeper: Keeper,
     evidence: Arc<Evidence>,
     clock: Clock,
@@ -112,6 +114,23 @@ impl Recorder {
             Arc::clone(&used_bytes),
             clock,
         ));
+        let queue = Arc::<Queue>::default();
+        let remote = (settings.mode == RecordMode::StrictRemote).then(|| {
+            let threads = (Arc::clone(&queue), Arc::clone(&health));
+            let (keys, facts) = (Arc::clone(&keys), Arc::clone(&facts));
+            Remote::new(
+                settings,
+                (&writer, genesis.clone()),
+                keys,
+                threads,
+                facts,
+                clock,
+            )
+        });
+        let (remote, handover, key_in_store) = match remote {
+            Some((remote, handover, key)) => (Some(remote), Some(handover), Some(key)),
+            None => (None, None, None),
+        };
         let mut journal = Journal::begin(
             spool,
             (Arc::clone(&chain), &genesis),
@@ -119,7 +138,8 @@ impl Recorder {
             (Arc::clone(&facts), Arc::clone(&health), Arc::clone(&quotas)),
             orders.clone(),
             clock,
-        )?;
+        )?
+        .handing_over(handover);
         let previous = previous.as_ref().map(|before| before.chain.as_str());
         journal.write_now(first_rows(settings, &facts, previous, &recovered)?)?;
         fault::at(Step::RecoverAfterGenesis);
@@ -132,7 +152,6 @@ impl Recorder {
             drop(orders.send(Order::Ship(segment)));
         }
         drop(orders);
-        let queue = Arc::<Queue>::default();
         let taken = Arc::clone(&queue);
         let folder = (root.as_path(), Arc::clone(&chain));
         let keeper = Keeper::open(
@@ -150,13 +169,17 @@ impl Recorder {
             clock,
             (Arc::clone(&health), Arc::clone(&quotas)),
         )
-        .witnessed_by(witnessing);
+        .witnessed_by(witnessing)
+        .telling(key_in_store);
         let mut threads = vec![
             spawn("record-ship", move || shipper.run(&received))?,
             spawn("record", move || journal.run(&taken))?,
         ];
         if let Some(asking) = asking {
             threads.push(spawn("record-witness", move || asking.run())?);
+        }
+        if let Some(remote) = remote {
+            threads.push(spawn("record-remote", move || remote.run())?);
         }
         Ok(Self {
             shared: Arc::new(Shared {
@@ -267,7 +290,8 @@ impl Recorder {
     /// Tells whether commits are being refused, or lost in `best_effort`.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
-        self.shared.health.refusing.load(Ordering::Acquire)
+        let health = &self.shared.health;
+        health.refusing.load(Ordering::Acquire) || health.acknowledges().is_err()
     }
 
     /// Tells how the record stands.
@@ -315,7 +339,7 @@ impl Recorder {
             shared.quotas.charge(session, bytes, bodies.len());
         }
         match shared.mode {
-            RecordMode::StrictLocal => {
+            RecordMode::StrictLocal | RecordMode::StrictRemote => {
                 let (sender, answer) = oneshot::channel();
                 shared.queue.push(Job::Commit(bodies, Some(sender)))?;
                 Ok(Some(answer))

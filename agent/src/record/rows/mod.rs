@@ -22,7 +22,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::encryption::Keys;
 use super::error::RecordError;
 use super::quota::Quotas;
-use super::settings::{RecordMode, ResultRows, Settings};
+use super::settings::{ResultRows, Settings};
 use crate::id::{SessionId, StatementId};
 
 pub(crate) use decode::RowsForm;
@@ -108,7 +108,7 @@ impl Keeper {
         (used_bytes, quotas): (Arc<AtomicU64>, Arc<Quotas>),
         keys: Arc<Keys>,
     ) -> Result<Self, RecordError> {
-        let is_strict = settings.mode == RecordMode::StrictLocal;
+        let is_strict = settings.mode.is_strict();
         let keeper = Self {
             default: settings.result_rows,
             is_strict,

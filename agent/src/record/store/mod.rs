@@ -12,16 +12,19 @@ mod local;
 mod probe;
 mod secret;
 mod told;
+mod waiting;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use object_store::path::Path as ObjectPath;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::digest::{hex, sha256};
@@ -50,6 +53,7 @@ pub(crate) struct Store {
     address: String,
     place: Place,
     objects: Arc<dyn ObjectStore>,
+    put_within: Duration,
     // Dropped after `objects`, whose connections live on it.
     runtime: Runtime,
 }
@@ -98,8 +102,14 @@ impl Store {
             address: at.url.to_string(),
             place,
             objects: objects.map_err(|error| unreachable(told(&error)))?,
+            put_within: Duration::MAX,
             runtime,
         })
+    }
+
+    /// Gives puts this long; of one that takes longer nobody knows whether the store has it.
+    pub(super) fn within(self, put_within: Duration) -> Self {
+        Self { put_within, ..self }
     }
 
     /// Puts an object that must not be there yet; the same bytes under the same key are fine.
@@ -151,8 +161,15 @@ impl Store {
             local::make_room(root, key).map_err(|error| self.refused(error))?;
         }
         let options = PutOptions::from(PutMode::Create);
-        let putting = self.objects.put_opts(&location, bytes.into(), options);
-        match (self.runtime.block_on(putting), &self.place) {
+        let putting = async {
+            let putting = self.objects.put_opts(&location, bytes.into(), options);
+            timeout(self.put_within, putting).await
+        };
+        let Ok(put) = self.runtime.block_on(putting) else {
+            let seconds = self.put_within.as_secs();
+            return Err(self.refused(format!("no answer within {seconds} s")));
+        };
+        match (put, &self.place) {
             (Ok(_), Place::Cloud) => Ok(true),
             (Ok(_), Place::Local(root)) => {
                 let closed = local::close_to_others(root, key);

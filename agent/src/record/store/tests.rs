@@ -81,6 +81,7 @@ fn an_object_has_the_address_that_duckdb_reads() {
             address: at.url.to_string(),
             place: Place::Cloud,
             objects: Arc::new(object_store::memory::InMemory::new()),
+            put_within: Duration::MAX,
             runtime,
         };
         assert_eq!(store.address("a/b"), address);

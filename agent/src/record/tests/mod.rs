@@ -8,6 +8,7 @@ mod masks;
 mod outage;
 mod quota;
 mod recovery;
+mod remote;
 mod rows;
 mod sealing;
 mod witness;

@@ -28,6 +28,12 @@ pub(in crate::replay) const CI: [(&str, &str); 11] = [
 pub(super) fn head(session: &Session<'_>, lines: &mut Lines) {
     let title = format!("session {}", terminal(session.id));
     lines.push(&lines.paint.strong(&title));
+    if session.acknowledged_rows > 0 {
+        let rows = session.acknowledged_rows;
+        let told =
+            format!("{rows} rows are acknowledged by the store and not sealed: in no manifest");
+        lines.put("not sealed", &told);
+    }
     let Some(row) = session.row else {
         lines.push("  its opening was not recorded");
         return;

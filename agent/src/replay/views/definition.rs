@@ -35,7 +35,7 @@ pub(super) struct Shown {
 #[rustfmt::skip]
 pub(super) static BESIDE: [Column; 3] = [
     Column::new(0, "dt", Type::Text, "UTC day that the row is filed under: that of its statement's, session's or login's start where it has one, else of `ts`."),
-    Column::new(0, "in_manifest", Type::Bool, "Whether a signed manifest lists the object that holds the row."),
+    Column::new(0, "in_manifest", Type::Bool, "Whether a signed manifest lists the object that holds the row; if not, the store acknowledged it before its host signed it (`strict_remote`)."),
     Column::new(0, "verified", Type::Bool, "Whether the object's bytes were those that the record tells of when these views were printed."),
 ];
 

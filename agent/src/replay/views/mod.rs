@@ -12,6 +12,7 @@ mod health;
 mod reach;
 mod reference;
 mod shapes;
+mod unsealed;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ use super::chains::Chains;
 use super::rows::StoredRows;
 use super::scans;
 use crate::record::encryption::KeyName;
+use crate::record::entry::Entry;
 use crate::record::schema::{Column, TABLES, Table, Tier, Type};
 use definition::{BESIDE, View, base_name};
 
@@ -62,7 +64,12 @@ pub fn views(
     }
     let objects = objects(archive);
     for table in TABLES {
-        base_view(table, &objects, closed(archive, table), sql)?;
+        base_view(
+            table,
+            (&objects, archive.acknowledged()),
+            closed(archive, table),
+            sql,
+        )?;
     }
     left_out(archive.refused(), sql)?;
     chains::chains_view(chains, sql)?;
@@ -89,7 +96,7 @@ fn objects(archive: &Archive) -> Vec<Object> {
 /// Writes the view of a table's rows as they are. It has all columns where there are no objects, or only older ones.
 fn base_view(
     table: &Table,
-    objects: &[Object],
+    (objects, acknowledged): (&[Object], &[Entry]),
     closed: &str,
     sql: &mut impl Write,
 ) -> io::Result<()> {
@@ -124,6 +131,7 @@ fn base_view(
             scans::scan_of(&format!("\n    {}\n  ", files.join(",\n    ")), key)
         )?;
     }
+    unsealed::rows(table, acknowledged, sql)?;
     writeln!(sql, ");")?;
     let meanings = columns().map(|column| (column.name, column.doc));
     comments(sql, &name, &format!("{}{closed}", table.doc), meanings)

@@ -2,6 +2,7 @@
 
 mod compacted;
 mod enrolled;
+mod frames;
 mod proved;
 mod rows;
 mod tampered;

@@ -16,6 +16,9 @@ use crate::upstream::Unmasked;
 /// Names the variable that says where spool and store are.
 pub(super) const PLACE: &str = "ICECORE_FAULT_PLACE";
 
+/// Names the variable that says that what is acknowledged is in the store.
+pub(super) const REMOTE: &str = "ICECORE_FAULT_REMOTE";
+
 /// Statements that are in flight at once.
 const IN_FLIGHT: usize = 16;
 
@@ -30,6 +33,10 @@ pub(super) fn lived() -> bool {
     let dir = Path::new(&dir);
     let settings = Settings {
         state_dir: dir.join("state"),
+        mode: match env::var_os(REMOTE) {
+            Some(_) => RecordMode::StrictRemote,
+            None => RecordMode::StrictLocal,
+        },
         store: store_at(&dir.join("store")),
         seal_interval: Duration::from_millis(10),
         heartbeat: Duration::from_millis(200),
@@ -62,15 +69,27 @@ fn run(recorder: &Recorder, bundle: &Bundle) {
     let clock = Clock::system();
     let runtime = runtime();
     let intending = intend(recorder, permit, draft, [2; 32], clock.now(), &clock);
-    let intent = runtime.block_on(intending).unwrap();
+    let Some(intent) = acknowledged(runtime.block_on(intending)) else {
+        return;
+    };
     tell(&format!("forwarded {id}"));
     let query = uuid::Uuid::new_v4();
     let unmasked = Unmasked::of_answer(Kind::Query, answer(query)).under(intent);
     let masked = mask_for(unmasked, QueryId::mint(), Form::V1, "host");
     let session = SessionId::from_bytes([7; 16]);
     let delivering = deliver(recorder, session, masked, None, clock.now());
-    drop(runtime.block_on(delivering).unwrap());
+    if acknowledged(runtime.block_on(delivering)).is_none() {
+        return;
+    }
     tell(&format!("answered {id} {query}"));
+}
+
+/// Gives what came of a commit, unless a store that fails now and then has failed each try: then it is refused.
+fn acknowledged<T: std::fmt::Debug>(outcome: Result<T, RecordError>) -> Option<T> {
+    match outcome {
+        Err(RecordError::Unacknowledged { .. }) => None,
+        outcome => Some(outcome.unwrap()),
+    }
 }
 
 fn answer(query: uuid::Uuid) -> &'static str {

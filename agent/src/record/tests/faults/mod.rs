@@ -50,6 +50,13 @@ const STEPS: [(Step, u64); 25] = [
     (Step::RowsAfterRename, 9),
 ];
 
+/// The steps that only `strict_remote` has.
+const REMOTE_STEPS: [(Step, u64); 3] = [
+    (Step::RemoteBeforePut, 20),
+    (Step::RemoteAfterPut, 20),
+    (Step::RemoteAfterGenesis, 1),
+];
+
 fn store_at(folder: &Path) -> StoreAt {
     StoreAt::read(&format!("file://{}", folder.display())).unwrap()
 }
@@ -61,6 +68,8 @@ enum End {
     Kill,
     /// The machine stops with it; what was not synced may be lost.
     PowerCut,
+    /// The process is killed in `strict_remote`, and every other time its host is gone with all of its disk.
+    HostLost,
 }
 
 #[test]
@@ -74,6 +83,13 @@ fn what_was_forwarded_or_answered_is_recorded_whenever_the_recorder_is_killed() 
 fn what_was_forwarded_or_answered_is_recorded_whenever_the_power_is_cut() {
     if !child::lived() {
         check(End::PowerCut, points(60));
+    }
+}
+
+#[test]
+fn what_was_forwarded_or_answered_is_in_the_store_whenever_the_host_is_lost() {
+    if !child::lived() {
+        check(End::HostLost, points(60));
     }
 }
 
@@ -99,10 +115,14 @@ fn points(short: usize) -> usize {
 fn check(end: End, points: usize) {
     let mut draw = Draw(points as u64 ^ u64::from(end == End::PowerCut));
     let mut deck = VecDeque::from(STEPS);
-    let mut histogram: BTreeMap<Step, usize> = STEPS.iter().map(|(step, _)| (*step, 0)).collect();
+    if end == End::HostLost {
+        deck.extend(REMOTE_STEPS);
+    }
+    let mut histogram: BTreeMap<Step, usize> = deck.iter().map(|(step, _)| (*step, 0)).collect();
     let (mut killed, mut lives, mut forwarded) = (0, 0, 0);
-    while killed < points {
+    while killed < points || histogram.values().any(|count| *count == 0) {
         let place = place();
+        let mut is_lost = false;
         let mut model = Model::default();
         for _ in 0..LIVES {
             let (step, most) = deck.pop_front().unwrap();
@@ -118,17 +138,28 @@ fn check(end: End, points: usize) {
                     deck.push_back((step, most));
                 }
                 // It ended before; the step comes again after a few others.
-                (None, true) => deck.insert(2.min(deck.len()), (step, most)),
+                (None, true) => {
+                    let after = usize::try_from(2 + draw.below(4)).unwrap();
+                    deck.insert(after.min(deck.len()), (step, most));
+                }
                 _ => panic!("a life at {step:?} {count} failed: {:?}", output.status),
             }
             if end == End::PowerCut {
                 power::cut(place.dir.path(), &mut draw);
             }
+            if end == End::HostLost && draw.below(2) == 0 {
+                is_lost = true;
+                fs::remove_dir_all(&place.settings.state_dir).unwrap();
+            }
         }
         let last = Recorder::open(&place.settings, Clock::system()).unwrap();
         last.close_blocking().unwrap();
         drop(last);
-        forwarded += model.agree(&place);
+        forwarded += if is_lost {
+            model.agree_without_host(&place)
+        } else {
+            model.agree(&place)
+        };
     }
     println!("{killed} of {lives} lives were killed; {forwarded} statements were forwarded");
     for (step, count) in &histogram {
@@ -139,12 +170,13 @@ fn check(end: End, points: usize) {
 
 /// Runs one life to its end.
 fn live(place: &Path, end: End, (step, count): (Step, u64), draw: &mut Draw) -> Output {
-    let when = match end {
-        End::Kill => "the_recorder_is_killed",
-        End::PowerCut => "the_power_is_cut",
+    let what = match end {
+        End::Kill => "recorded_whenever_the_recorder_is_killed",
+        End::PowerCut => "recorded_whenever_the_power_is_cut",
+        End::HostLost => "in_the_store_whenever_the_host_is_lost",
     };
     let (_, module) = module_path!().split_once("::").unwrap();
-    let test = format!("{module}::what_was_forwarded_or_answered_is_recorded_whenever_{when}");
+    let test = format!("{module}::what_was_forwarded_or_answered_is_{what}");
     let mut command = Command::new(env::current_exe().unwrap());
     command
         .args([&test, "--exact", "--nocapture", "--test-threads=1"])
@@ -152,6 +184,9 @@ fn live(place: &Path, end: End, (step, count): (Step, u64), draw: &mut Draw) -> 
         .env(fault::ARMED, format!("{step:?} {count}"));
     if end == End::PowerCut {
         command.env(fault::SYNCS, power::folder(place));
+    }
+    if end == End::HostLost {
+        command.env(child::REMOTE, "1");
     }
     if draw.below(3) == 0 {
         command.env(fault::STORE, (2 + draw.below(5)).to_string());
