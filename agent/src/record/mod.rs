@@ -48,6 +48,7 @@ mod ship;
 mod store;
 mod claim;
 mod digest;
+mod easing;
 mod disk;
 mod scrub;
 pub mod encryption;

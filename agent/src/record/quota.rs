@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::id::SessionId;
 
 /// Part of the spool, in percent, above which no statement begins: the rest is for the ends of those that have begun.
-const BEGIN_MAX_PERCENT: u64 = 90;
+pub(super) const BEGIN_MAX_PERCENT: u64 = 90;
 
 /// How many seconds of its rate a session may use at once.
 const BURST_SECONDS: i64 = 10;
@@ -223,6 +223,11 @@ impl Quotas {
     pub(super) fn unacked_bytes(&self) -> u64 {
         let used_bytes = self.used_bytes.load(Ordering::Relaxed);
         used_bytes.saturating_add(self.wal_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Tells how many bytes the store does not have, and how many the spool may hold.
+    pub(super) fn room(&self) -> (u64, u64) {
+        (self.unacked_bytes(), self.spool_max_bytes)
     }
 
     /// Tells for how long the oldest row has waited for the store.

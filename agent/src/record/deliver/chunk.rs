@@ -179,6 +179,7 @@ impl<C: Fn(u64) + Send> Delivery<C> {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, BrokenOff> {
+        self.recorder.ease().await;
         let mac = &mut self.upstream_mac;
         self.masked.next(|came| mac.update(came)).await
     }

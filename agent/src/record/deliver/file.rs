@@ -126,7 +126,11 @@ impl<C: Fn(u64) + Send> Delivery<C> {
     /// Hands every piece on as soon as the next one is there; gives the last.
     async fn pieces_but_last(&mut self) -> Result<Bytes, BrokenChunk> {
         let mut held = Bytes::new();
-        while let Some(piece) = self.masked.next().await.map_err(BrokenOff::from)? {
+        loop {
+            self.recorder.ease().await;
+            let Some(piece) = self.masked.next().await.map_err(BrokenOff::from)? else {
+                return Ok(held);
+            };
             let bytes = piece.len() as u64;
             self.digest.update(&piece);
             self.bytes_plain += bytes;
@@ -134,7 +138,6 @@ impl<C: Fn(u64) + Send> Delivery<C> {
             let before = std::mem::replace(&mut held, piece);
             self.hand_on(before).await?;
         }
-        Ok(held)
     }
 
     async fn hand_on(&mut self, piece: Bytes) -> Result<(), BrokenChunk> {

@@ -69,6 +69,14 @@ fn deliver(recorder: &Recorder, storage: Storage) -> (Vec<u8>, bool, Result<(), 
     deliver_of(recorder, StatementId::new(), storage)
 }
 
+/// Delivers pieces of one chunk; gives what the agent read.
+pub(super) fn deliver_pieces(recorder: &Recorder, texts: &[&'static str]) -> Vec<u8> {
+    let (read, is_clean, done) = deliver(recorder, Storage::of(pieces(texts)));
+    done.unwrap();
+    assert!(is_clean);
+    read
+}
+
 fn deliver_of(
     recorder: &Recorder,
     statement: StatementId,

@@ -2,6 +2,7 @@
 
 mod chunk;
 mod compacted;
+mod easing;
 mod encryption;
 mod faults;
 mod masks;
