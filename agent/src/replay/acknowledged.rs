@@ -15,6 +15,9 @@ impl Archive {
     /// Reads the rows of frames that manifests of their own chains do not cover: each once, at its last place.
     pub(super) fn look_at_frames(&mut self, is_asked: impl Fn(NaiveDate) -> bool) {
         let mut seen = HashSet::new();
+        // A copy has objects of its own days alone: of others nobody knows here what they have.
+        let copied = &self.copied;
+        let is_here = |day| copied.is_empty() || copied.iter().any(|days| days.has(day));
         // Names of chains are in the order of their beginning.
         for ((org, id), chain) in self.chains.chains.iter().rev() {
             let frames = chain.frames();
@@ -41,7 +44,7 @@ impl Archive {
                 let rows = rows.into_iter().filter(|row| row.seq >= waiting.tree_size);
                 let rows = rows
                     .map(|row| row.entry)
-                    .filter(|row| is_asked(day_of(row)));
+                    .filter(|row| is_asked(day_of(row)) && is_here(day_of(row)));
                 self.waiting.extend(
                     rows.filter(|row| id_of(row).is_some_and(|id| seen.insert(id.to_owned()))),
                 );

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -13,8 +14,10 @@ use super::chains::{Chain, Id, name};
 use super::curated::Wanted;
 use super::listing::Listing;
 use super::scope::Days;
+use crate::record::chain::acknowledged::BelievedFrames;
 use crate::record::chain::documents::Listed;
-use crate::record::{RecordError, Store, StoreAt, hex, sha256};
+use crate::record::encryption::KeyRing;
+use crate::record::{self, RecordError, Store, StoreAt, Unread, acknowledged, hex, sha256};
 
 /// How the keys of notes begin that say which days a copy has; they are beside the record and no part of it.
 pub(super) const PULLED: &str = "pulled/";
@@ -63,7 +66,9 @@ pub fn pull(
     let raw = listing.curated.raw(&listing.chains, |key| days.have(key));
     let is_again = |key: &str| days.have(key) && !raw.contains(key);
     let chains = &listing.chains.chains;
-    let wanted = wanted(chains, days);
+    let mut problems = Vec::new();
+    let frames = frames(&store, chains, days, &mut problems);
+    let wanted = wanted(chains, days, &frames);
     let mut files = Vec::new();
     for chain in wanted.iter().filter_map(|id| chains.get(id)) {
         files.extend(chain.objects(days).filter(|file| !is_again(&file.key)));
@@ -75,6 +80,8 @@ pub fn pull(
     files.extend(compacted.raw.iter().chain(&compacted.rows).map(File::of));
     let documents = listing.curated.documents(|day| days.has(day));
     files.extend(documents.map(|(key, sha256)| File { key, sha256 }));
+    let of_frames = frames.values().flatten().cloned();
+    files.extend(of_frames.map(|key| File { key, sha256: None }));
     for chain in wanted.iter().filter_map(|id| chains.get(id)) {
         files.extend(chain.documents(days));
     }
@@ -82,8 +89,10 @@ pub fn pull(
         from: store,
         to: Store::create(&StoreAt::read(&folder.to_string_lossy())?)?,
         pulled: Pulled {
-            chains: chains.values().filter(|chain| chain.has(days)).count(),
-            problems: listing.refused,
+            chains: (chains.iter())
+                .filter(|(id, chain)| chain.has(days) || frames.contains_key(id))
+                .count(),
+            problems: [listing.refused, problems].concat(),
             ..Pulled::default()
         },
     };
@@ -113,11 +122,58 @@ impl File {
     }
 }
 
+/// Finds the files of frames of chains of which rows of these days wait for a manifest.
+///
+/// Of a chain whose objects are all copied they are all, so that it is whole in the copy.
+fn frames(
+    store: &Store,
+    chains: &BTreeMap<Id, Chain>,
+    days: Days,
+    problems: &mut Vec<String>,
+) -> BTreeMap<Id, Vec<String>> {
+    let ring = KeyRing::empty();
+    let mut frames = BTreeMap::new();
+    for (id, chain) in chains {
+        let of = (id.0.as_str(), id.1.as_str());
+        let Some(waiting) = store.waiting(of, chain.frames(), &chain.read, problems) else {
+            continue;
+        };
+        let is_of_days = |file: &BelievedFrames| may_have(file, waiting.tree_size, days, &ring);
+        if !waiting.files.iter().any(is_of_days) {
+            continue;
+        }
+        let is_whole = chain.read.objects().all(|object| days.have(&object.key));
+        let waits = |key: &String| waiting.files.iter().any(|file| file.name == name(key));
+        let mut keys = chain.frames();
+        keys.retain(|key| is_whole || waits(key));
+        frames.insert(id.clone(), keys);
+    }
+    frames
+}
+
+/// Tells whether a file of frames may have rows of these days that no manifest covers: of one that is encrypted nobody knows.
+fn may_have(file: &BelievedFrames, tree_size: u64, days: Days, ring: &Arc<KeyRing>) -> bool {
+    match acknowledged(file, ring) {
+        Ok(rows) => rows.iter().any(|row| {
+            let day = record::day(row.entry.table, &row.entry);
+            row.seq >= tree_size && days.has(day)
+        }),
+        Err(Unread::Closed(_)) => file.head.end() > tree_size,
+        Err(Unread::Differs(_)) => false,
+    }
+}
+
 /// Finds the chains with something of these days, and those before them: a chain's genesis names the one before.
-fn wanted(chains: &BTreeMap<Id, Chain>, days: Days) -> BTreeSet<Id> {
+fn wanted(
+    chains: &BTreeMap<Id, Chain>,
+    days: Days,
+    frames: &BTreeMap<Id, Vec<String>>,
+) -> BTreeSet<Id> {
     let mut wanted = BTreeSet::new();
-    let with_objects = chains.iter().filter(|(_, chain)| chain.has(days));
-    let mut next: Vec<Id> = with_objects.map(|(id, _)| id.clone()).collect();
+    let with_rows = chains
+        .iter()
+        .filter(|(id, chain)| chain.has(days) || frames.contains_key(id));
+    let mut next: Vec<Id> = with_rows.map(|(id, _)| id.clone()).collect();
     while let Some(id) = next.pop() {
         let Some(chain) = chains.get(&id) else {
             continue;

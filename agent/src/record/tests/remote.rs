@@ -1,11 +1,14 @@
 //! `strict_remote`: what was acknowledged is in the store, whatever becomes of the host.
 
+use std::io::Cursor;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 
+use chrono::NaiveDate;
+
 use super::*;
 use crate::record::encryption::{Closed, Identity};
-use crate::replay::{Days, Readers, Scope};
+use crate::replay::{Days, Readers, Scope, ShownRows, evidence, pull, session};
 
 fn remote() -> Place {
     let mut place = Place::new();
@@ -80,8 +83,21 @@ fn what_the_next_chain_has_again_is_read_once() {
 #[test]
 fn a_session_is_read_that_is_in_frames_alone() {
     let place = remote();
-    let recorder = place.open();
-    let [session, other] = [(); 2].map(|()| SessionId::new());
+    let session = SessionId::new();
+    lost(&place, session);
+    let scope = Scope::Session(session.to_string());
+    let store = place.settings.store.to_string();
+    let archive = Archive::read_scope(&store, Readers::default(), &scope).unwrap();
+    assert!(archive.has_session(&session.to_string()));
+    assert_eq!(archive.acknowledged().len(), 2);
+    let tomorrow = Utc::now().date_naive().succ_opt().unwrap();
+    let scope = Scope::Days(days(tomorrow));
+    let archive = Archive::read_scope(&store, Readers::default(), &scope).unwrap();
+    assert_eq!(archive.acknowledged(), []);
+}
+
+/// Rows of one chain that was sealed once, of other sessions, and whose last rows are in frames alone.
+fn lost(place: &Place, of: SessionId) {
     let opening = |id| {
         Row::from(SessionRow {
             session_id: Some(id),
@@ -91,22 +107,61 @@ fn a_session_is_read_that_is_in_frames_alone() {
             ..SessionRow::default()
         })
     };
-    put(&recorder, vec![opening(other)]);
+    let recorder = place.open();
+    put(&recorder, vec![opening(SessionId::new())]);
     recorder.flush_blocking().unwrap();
-    put(&recorder, vec![opening(session)]);
+    put(&recorder, vec![opening(of)]);
+    put(&recorder, vec![opening(SessionId::new())]);
     drop(recorder);
-    let scope = Scope::Session(session.to_string());
+    fs::remove_dir_all(&place.settings.state_dir).unwrap();
+}
+
+fn days(of: NaiveDate) -> Days {
+    Days { from: of, to: of }
+}
+
+#[test]
+fn a_copy_has_what_waits_and_only_of_its_days() {
+    let place = remote();
+    let id = SessionId::new();
+    lost(&place, id);
     let store = place.settings.store.to_string();
-    let archive = Archive::read_scope(&store, Readers::default(), &scope).unwrap();
-    assert!(archive.has_session(&session.to_string()));
+    let today = Utc::now().date_naive();
+    let before = today.pred_opt().unwrap();
+    for (day, name, chains, rows) in [(today, "copy", 1, 2), (before, "none", 0, 0)] {
+        let copy = place.dir.path().join(name);
+        let pulled = pull(&store, &copy, days(day), |_, _| {}).unwrap();
+        assert_eq!((pulled.chains, pulled.problems), (chains, vec![]));
+        let archive = Archive::read(&format!("file://{}", copy.display())).unwrap();
+        assert_eq!(archive.refused(), [] as [String; 0]);
+        assert_eq!(archive.acknowledged().len(), rows);
+        assert_eq!(archive.has_session(&id.to_string()), rows > 0);
+    }
+}
+
+#[test]
+fn a_pack_has_the_frames_that_alone_tell_of_its_session() {
+    let place = remote();
+    let id = SessionId::new();
+    lost(&place, id);
+    let store = place.settings.store.to_string();
+    let archive = place.archive();
+    let session = session(&archive, &id.to_string()).unwrap();
+    let mut zip = Cursor::new(Vec::new());
+    let rows = ShownRows::default();
+    let packed = evidence(&store, &archive, &session, &rows, None, &mut zip).unwrap();
+    assert_eq!((packed.objects, packed.others.len()), (0, 0));
+    let mut zip = zip::ZipArchive::new(zip).unwrap();
+    let out = place.dir.path().join("pack");
+    zip.extract(&out).unwrap();
+    let frames = files(&out).into_keys();
+    let is_frames = |name: &PathBuf| name.extension().is_some_and(|end| end == "frames");
+    assert_eq!(frames.filter(is_frames).count(), 1);
+    let url = format!("file://{}", out.join("store").display());
+    let archive =
+        Archive::read_scope(&url, Readers::default(), &Scope::Session(id.to_string())).unwrap();
     assert_eq!(archive.acknowledged().len(), 1);
-    let tomorrow = Utc::now().date_naive().succ_opt().unwrap();
-    let days = Scope::Days(Days {
-        from: tomorrow,
-        to: tomorrow,
-    });
-    let archive = Archive::read_scope(&store, Readers::default(), &days).unwrap();
-    assert_eq!(archive.acknowledged(), []);
+    assert!(archive.has_session(&id.to_string()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One session as a pack that an auditor can keep and check: its page, the objects that hold its rows, the documents of
 //! their chains. The same record gives the same bytes.
 
+mod frames;
 mod objects;
 mod pack;
 mod readme;
@@ -56,9 +57,10 @@ pub fn evidence(
     trust: Option<&Trust>,
     out: impl Write + Seek,
 ) -> Result<Packed, ReadError> {
-    let objects = Objects::of(archive, session.id);
+    let mut objects = Objects::of(archive, session.id);
     let store = Store::open(&StoreAt::read(url)?)?;
-    let documents = objects.documents(&store)?;
+    let mut documents = objects.documents(&store)?;
+    documents.append(&mut objects.frames(archive, &store, session.id)?);
     let report = report::report(url, &objects, trust)?;
     let mut packed = Packed {
         objects: objects.rows.len() + objects.results.len(),

@@ -7,14 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value as Json;
 
+use crate::record::chain::frames;
 use crate::record::entry::Entry;
 use crate::record::schema::TABLES;
 use crate::record::value::Value;
 use crate::record::{RecordError, Store, hex, sha256};
 use crate::replay::archive::{Archive, Found};
-
-/// Frames of a chain are content of all its sessions, and what became rows of them is in the objects.
-const FRAMES: &str = ".frames";
+use crate::replay::chains::name;
 
 /// Objects by their keys.
 #[derive(Debug, Default)]
@@ -87,6 +86,15 @@ impl Objects {
             let seq = row.int("seq").unwrap_or(-1);
             row.text("chain_id") == Some(&key.chain) && (key.seq_min..=key.seq_max).contains(&seq)
         });
+        self.note_sessions(rows, session);
+    }
+
+    /// Notes whose rows stand beside those of the session.
+    pub(super) fn note_sessions<'e>(
+        &mut self,
+        rows: impl Iterator<Item = &'e Entry>,
+        session: &str,
+    ) {
         let others = rows.filter_map(|row| row.text("session_id"));
         let nobody = crate::record::event::no_session().to_string();
         self.others.extend(
@@ -109,19 +117,26 @@ impl Objects {
     }
 
     /// Reads the documents of the chains: genesis, manifests, checkpoints, leaves, and the evidence that they name.
+    ///
+    /// Frames of a chain are content of all its sessions, and what became rows of them is in the objects: see `frames`.
     pub(super) fn documents(&self, store: &Store) -> Result<BTreeMap<String, Bytes>, RecordError> {
         let mut documents = BTreeMap::new();
         for (org, chain) in &self.chains {
             let mut named = self.policies.clone();
-            for (key, bytes) in store.below(&format!("{org}/v1/chains/{chain}"))? {
-                if !key.ends_with(FRAMES) {
-                    named.extend(names(&bytes));
-                    documents.insert(key, bytes);
+            let mut keys = Vec::new();
+            for listed in store.list(&format!("{org}/v1/chains/{chain}"), None)? {
+                let key = listed?.key;
+                if frames::number(name(&key)).is_none() {
+                    keys.push(key);
                 }
             }
+            for (key, bytes) in store.get_many(keys) {
+                let bytes = bytes?;
+                named.extend(names(&bytes));
+                documents.insert(key, bytes);
+            }
             for (key, bytes) in store.below(&format!("{org}/v1/evidence"))? {
-                let name = key.rsplit('/').next().unwrap_or_default();
-                if named.contains(name) {
+                if named.contains(name(&key)) {
                     documents.insert(key, bytes);
                 }
             }

@@ -20,7 +20,8 @@ session.html   what happened, to read and to print; loads nothing from a network
 session.json   the same for programs
 store/         a part of the record's store, byte for byte, under its own keys:
                .../t0/, t1/, t2/   the Parquet objects that hold the session's rows
-               .../chains/         genesis, manifests, checkpoints and leaf hashes of their chains
+               .../chains/         genesis, manifests, checkpoints and leaf hashes of their chains; as w-*.frames rows that
+                                   the store acknowledged and that no object has
                .../evidence/       policies and config that were in force, by their SHA-256
 proofs/        of each statement its rows, and the hashes that lead from each to a checkpoint in store/.../chains/
 verify.json    what `icecore verify --deep` said of the session's chains in the whole store, as of the session's end
