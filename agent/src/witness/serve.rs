@@ -192,7 +192,7 @@ fn told(added: Result<String, Refused>) -> Told {
     };
     let status = match &refused {
         Refused::Form => StatusCode::BAD_REQUEST,
-        Refused::Untrusted => StatusCode::FORBIDDEN,
+        Refused::Untrusted | Refused::Org => StatusCode::FORBIDDEN,
         Refused::Origin => StatusCode::NOT_FOUND,
         Refused::Size(_) | Refused::Root => StatusCode::CONFLICT,
         Refused::Proof => StatusCode::UNPROCESSABLE_ENTITY,
@@ -203,6 +203,7 @@ fn told(added: Result<String, Refused>) -> Told {
         Refused::Size(_) => "text/x.tlog.size",
         Refused::Form
         | Refused::Untrusted
+        | Refused::Org
         | Refused::Origin
         | Refused::Root
         | Refused::Proof

@@ -35,8 +35,12 @@ impl Chain {
     }
 
     fn trust(&self) -> Trust {
+        self.trust_for("")
+    }
+
+    fn trust_for(&self, orgs: &str) -> Trust {
         let key = self.key.public_text();
-        let text = format!("[[installation]]\nname = \"a\"\nkey = \"{key}\"\n");
+        let text = format!("[[installation]]\nname = \"a\"\nkey = \"{key}\"\n{orgs}");
         Trust::read(&text, &|name| Err(format!("no file {name}"))).unwrap()
     }
 
@@ -116,6 +120,8 @@ fn a_chain_goes_on_and_never_back_or_elsewhere() {
         "icecore/installation/c",
         "icecore/c",
         "icecore/a/b/c",
+        "icecore//c",
+        "icecore/acme/",
     ] {
         forked.origin = origin.to_owned();
         assert_eq!(
@@ -150,6 +156,30 @@ fn what_was_signed_is_known_after_a_restart_and_must_not_have_changed() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\n7\n", "\n6\n")).unwrap();
     assert!(State::open(dir.path(), "w", chain.trust()).is_err());
+}
+
+#[test]
+fn an_installation_is_of_the_organisations_of_its_pin_or_else_of_its_first_chains() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut chain = Chain::new("icecore/acme/c");
+    let (unbound, bound) = (chain.trust(), chain.trust_for("orgs = [\"beta\"]\n"));
+    let mut begin = |state: &mut State, origin: &str| {
+        chain.origin = origin.to_owned();
+        add(state, &chain.submission(0, 3)).map(drop)
+    };
+    let mut state = State::open(dir.path(), "w", unbound.clone()).unwrap();
+    assert_eq!(begin(&mut state, "icecore/acme/c"), Ok(()));
+    assert_eq!(begin(&mut state, "icecore/acme/d"), Ok(()));
+    assert_eq!(begin(&mut state, "icecore/beta/c"), Err(Refused::Org));
+    drop(state);
+    let mut state = State::open(dir.path(), "w", unbound).unwrap();
+    assert_eq!(begin(&mut state, "icecore/beta/c"), Err(Refused::Org));
+    assert_eq!(begin(&mut state, "icecore/acme/e"), Ok(()));
+    drop(state);
+    // The pin's word is the last one, also on a chain that was begun before.
+    let mut state = State::open(dir.path(), "w", bound).unwrap();
+    assert_eq!(begin(&mut state, "icecore/beta/c"), Ok(()));
+    assert_eq!(begin(&mut state, "icecore/acme/e"), Err(Refused::Org));
 }
 
 #[test]

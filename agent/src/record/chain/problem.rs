@@ -27,6 +27,8 @@ pub enum Code {
     W43,
     /// An object that nobody lists.
     E43,
+    /// An erasure that nobody signed who may erase.
+    E44,
     /// Rows that do not make the tree that was signed.
     E50,
     /// A row that does not belong where it is.
@@ -76,6 +78,7 @@ impl Code {
             Self::E41 => "E41",
             Self::W43 => "W43",
             Self::E43 => "E43",
+            Self::E44 => "E44",
             Self::E50 => "E50",
             Self::E51 => "E51",
             Self::E60 => "E60",
@@ -113,6 +116,9 @@ impl Code {
             Self::E41 => "restore the object from an earlier version of the bucket",
             Self::W43 => "look again when the host has stored its next manifest",
             Self::E43 => "find out who wrote it; readers leave it out",
+            Self::E44 => {
+                "find out who erased; if they may, add their key to the trust file as an [[eraser]]"
+            }
             Self::E50 | Self::E51 => {
                 "do not rely on these rows: what signed them disagrees with what is in them"
             }
