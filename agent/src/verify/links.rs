@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::chain::Checked;
 use super::report::Finding;
+use super::times::Times;
 use super::trust::Trust;
 use crate::record::Key;
 use crate::record::chain::documents::origin;
@@ -154,7 +155,7 @@ pub(super) fn witnessed(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for text in notes {
-        let (checkpoint, note) = match seen(text, trust) {
+        let (checkpoint, seen_s) = match seen(text, trust) {
             Ok(seen) => seen,
             Err(error) => {
                 let place = ("", "witness");
@@ -173,7 +174,7 @@ pub(super) fn witnessed(
         let told = format!(
             "{} rows, as the witness saw at {}",
             checkpoint.size,
-            time(note)
+            time(seen_s)
         );
         let Some(chain) = found else {
             let place = (name, "chain");
@@ -188,10 +189,17 @@ pub(super) fn witnessed(
         let place = (&*chain.chain, "tree");
         if checkpoint.size > size {
             findings.push(Finding::new(Code::E71, place, told, format!("{size} rows")));
-        } else if checkpoint.size > 0 && !chain.manifests.iter().any(is_known) {
+            continue;
+        }
+        // Heartbeats sign the same tree again.
+        let known = chain.manifests.iter().filter(|reached| is_known(reached));
+        let times = known.map(|reached| Times::of(&reached.name, reached.signed, Some(seen_s)));
+        let nearest = times.min_by_key(Times::apart);
+        if checkpoint.size > 0 && nearest.is_none() {
             let expected = format!("a manifest with {told} and the root {root}");
             findings.push(Finding::new(Code::E22, place, expected, "none"));
         } else {
+            chain.times.extend(nearest);
             chain.witnessed = chain.witnessed.max(Some(checkpoint.size));
         }
     }

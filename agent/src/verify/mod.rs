@@ -19,6 +19,7 @@ mod prove;
 mod report;
 mod rules;
 mod segment;
+mod times;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -145,6 +146,7 @@ fn verify(
         findings.extend(orphans(&chains));
     }
     findings.extend(named::clocks(&chains));
+    findings.extend(times::told(&chains));
     for (org, layout) in &layouts {
         let told = rules::check(objects, org, layout, &chains, &mut findings)?;
         report.checked.rules_untold += told;

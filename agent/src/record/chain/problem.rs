@@ -49,6 +49,8 @@ pub enum Code {
     E71,
     /// A chain of a host whose clock was wrong.
     W72,
+    /// A manifest that was signed at another time than a witness saw it.
+    W73,
     /// A decision that the recorded policies do not give again.
     E80,
     /// A document of a compaction that cannot be believed.
@@ -89,6 +91,7 @@ impl Code {
             Self::W70 => "W70",
             Self::E71 => "E71",
             Self::W72 => "W72",
+            Self::W73 => "W73",
             Self::E80 => "E80",
             Self::E90 => "E90",
             Self::E91 => "E91",
@@ -135,6 +138,9 @@ impl Code {
             }
             Self::W72 => {
                 "correct the host's clock; rely on the order of the chain's rows, not on their times"
+            }
+            Self::W73 => {
+                "correct the host's clock if it was wrong; if the witness was out of reach, take its time for what was there by then"
             }
             Self::E80 => {
                 "compare the policies by their digest; judge the statement again with `icecore policy replay`"
