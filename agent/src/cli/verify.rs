@@ -44,7 +44,7 @@ pub struct Args {
     )]
     store: String,
 
-    /// Whose keys are believed, as a TOML file
+    /// Whose keys are believed, as a TOML file (docs/verify.md)
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
@@ -56,11 +56,11 @@ pub struct Args {
     #[arg(long, value_name = "D", value_parser = day)]
     to: Option<NaiveDate>,
 
-    /// Checks one chain
+    /// Checks one chain: what one daemon wrote from its start to its end
     #[arg(long, value_name = "ID")]
     chain: Option<String>,
 
-    /// Reads all rows, and makes the tree again from them
+    /// Reads all rows too, and makes the tree of hashes again from them; takes as long as reading the store does
     #[arg(long)]
     deep: bool,
 

@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// The session: its id, or the beginning of it
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
-    /// The chain whose content is erased
+    /// The chain whose SQL texts and values are erased, as `icecore replay` (`record`) and `icecore verify` name it
     #[arg(long, value_name = "CHAIN", requires = "month")]
     chain: Option<uuid::Uuid>,
     /// The month of it, such as 2026-11
