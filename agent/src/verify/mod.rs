@@ -32,7 +32,7 @@ use chrono::{DateTime, Utc};
 use crate::record::chain::problem::Code;
 use crate::record::encryption::KeyRing;
 use crate::record::{RecordError, Store, StoreAt, hex, sha256};
-use crate::replay::{Archive, ReadError, Readers, Wanted};
+use crate::replay::{Archive, ReadError, Readers, Wanted, counted};
 use chain::{Checked, Work};
 use compacted::Compactions;
 use erased::Erased;
@@ -142,6 +142,7 @@ fn verify(
         findings.extend(links::witnessed(&mut chains, notes, asked.trust, is_asked));
     }
     findings.extend(links::ends(&chains, asked.now));
+    findings.extend(links::sessions(&chains));
     if is_all {
         findings.extend(orphans(&chains));
     }
@@ -171,7 +172,8 @@ fn verify(
 
 fn stray(stray: &Named) -> Finding {
     let expected = "an object of the record's layout";
-    Finding::new(Code::E43, ("", &stray.key), expected, "another")
+    let found = format!("another, of {}", counted(stray.size, "byte"));
+    Finding::new(Code::E43, ("", &stray.key), expected, found)
 }
 
 /// Compares documents that no manifest names with their own names: they are nobody's word, but must not pass for others.

@@ -2,6 +2,7 @@
 
 mod compacted;
 mod enrolled;
+mod hosts;
 mod proved;
 mod rows;
 mod tampered;

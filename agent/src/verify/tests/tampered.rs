@@ -231,7 +231,7 @@ fn forks_and_forgeries_are_found() {
     let forged = |two: &mut Two| {
         two.store = Forger::new().sign(&two.store, &two.second, |_| {});
     };
-    check(forged, &[Code::E10]);
+    check(forged, &[Code::E10, Code::E20]);
     // A copy of the host goes on from the same chain.
     let cloned = |two: &mut Two| {
         let place = Place::new();
