@@ -17,7 +17,7 @@ use crate::record::RecordError;
 use crate::record::chain::compaction::LeftOut;
 use crate::record::chain::keys::{INSTALLATION_KEY, SigningKey};
 use crate::record::curated::CuratedError;
-use crate::replay::{json_escaped, terminal};
+use crate::replay::{counted, json_escaped, terminal};
 
 /// Objects between two lines of progress.
 const TOLD_EVERY: u64 = 10;
@@ -214,18 +214,28 @@ fn told(args: &Args, compacted: &Compacted) -> String {
         document,
         ..
     } = compacted;
-    let read = format!("{inputs} objects ({input_bytes} bytes, {rows} rows)");
+    let read = format!(
+        "{} ({}, {})",
+        counted(*inputs, "object"),
+        counted(*input_bytes, "byte"),
+        counted(*rows, "row")
+    );
+    let stays = counted(*kept, "object");
     match document {
         Some(document) => {
             let bytes: u64 = outputs.iter().map(|output| output.size).sum();
             format!(
-                "{org} {day}: {read} are {} files ({bytes} bytes); {kept} objects stay where they are; signed as {document}",
-                outputs.len()
+                "{org} {day}: {read} put into {} ({}); {stays} left in place; signed as {document}",
+                counted(outputs.len(), "file"),
+                counted(bytes, "byte")
             )
         }
         None if args.dry_run && inputs + kept > 0 => {
-            format!("{org} {day}: would read {read}; {kept} objects would stay where they are")
+            format!("{org} {day}: would read {read}; {stays} would be left in place")
         }
-        None => format!("{org} {day}: nothing new; {before} objects were compacted before"),
+        None => format!(
+            "{org} {day}: nothing new; {} compacted before",
+            counted(*before, "object")
+        ),
     }
 }

@@ -14,8 +14,8 @@ use crate::replay::{Days, Depth, ReadError, Scope, StoredRows, reach, reference,
 /// Use it to ask questions over all sessions: `icecore duckdb | duckdb`, or run it in any DuckDB connection. Views:
 /// `trail` (one row a statement, all joined), `statements` (those that are over), `denied`, `masked`, `unlinked`, `sessions`,
 /// `logins`, `runs`, `coverage`, `record_health`; `statement_objects`, `statement_columns` and `masked_cells` without nested
-/// lists; `ocsf_datastore_activity` and `otel_db_spans` for other tools; a view of each table, such as `events`, with
-/// every row as recorded `sessions_all`, `logins_all`, `statements_all`, `approvals_all`. The macro `rows_of('STATEMENT_ID')`
+/// lists; `ocsf_datastore_activity` and `otel_db_spans` for other tools; a view of each table, such as `events`; those with
+/// every row as it was recorded are `sessions_all`, `logins_all`, `statements_all`, `approvals_all`. The macro `rows_of('STATEMENT_ID')`
 /// reads rows of a result that are kept. Each view and column has a comment: `select * from duckdb_columns()`; docs/tables.md
 /// is the same as a page, docs/analysts.md has queries. The views read the objects that are in the store at this moment,
 /// listed one by one: what is not a record, or was added later, is not read. Days that `icecore compact` wrote again are read

@@ -36,7 +36,7 @@ const LOGIN_WITHIN: Duration = Duration::from_secs(600);
 ///
 /// Use it once a host, as root, when Icecore is installed. You log in at your issuer with a browser; the issuer signs who
 /// vouched for which key, and the store keeps that as `enrolments/KEY.json`. `icecore verify` then takes the host's record
-/// for yours where its trust file names you as an operator. --pin only prints the line by which a trust file pins the key
+/// for yours where its trust file names you as an operator. --pin only prints the lines by which a trust file pins the key
 /// itself, for hosts without an issuer.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
         if !args.pin {
             enroll(args, &config, &key, clock)?;
         }
-        print_pin(&key).map_err(|error| Failure::new(Exit::Unreachable, error))
+        print_pin(&config.daemon.org, &key).map_err(|error| Failure::new(Exit::Unreachable, error))
     });
     match enrolled {
         Ok(()) => Exit::Done.into(),
@@ -83,12 +83,12 @@ fn key(config: &Config) -> Result<SigningKey, Failure> {
 }
 
 /// Prints what pins the key.
-fn print_pin(key: &SigningKey) -> io::Result<()> {
+fn print_pin(org: &str, key: &SigningKey) -> io::Result<()> {
     let name = host_name();
     let text = key.public_text();
     writeln!(
         io::stdout().lock(),
-        "[[installation]]\nname = \"{name}\"  # key {}\nkey = \"{text}\"",
+        "[[installation]]\nname = \"{name}\"  # key {}\nkey = \"{text}\"\norgs = [\"{org}\"]",
         key.id()
     )
 }

@@ -9,7 +9,7 @@ use super::reading::{Source, finish, tell_left_out};
 use super::replay::shown_rows;
 use super::verify::read_trust;
 use crate::clock::Clock;
-use crate::replay::{ReadError, evidence, session, terminal};
+use crate::replay::{ReadError, counted, evidence, session, terminal};
 use crate::verify::Trust;
 
 /// Packs one session with what proves it into one file
@@ -63,17 +63,17 @@ fn pack(args: &Args, trust: Option<&Trust>, clock: Clock) -> Result<(), ReadErro
     if !packed.others.is_empty() {
         writeln!(
             err,
-            "icecore: warning: the objects are whole, and hold rows of {} other sessions",
-            packed.others.len()
+            "icecore: warning: the objects are whole, and hold rows of {} beside it",
+            counted(packed.others.len(), "session")
         )?;
     }
     let place = terminal(&args.output.display().to_string());
     writeln!(
         err,
-        "icecore: wrote {place}: {} objects, {} documents of chains, {} proofs; {}",
-        packed.objects,
-        packed.documents,
-        packed.proofs,
+        "icecore: wrote {place}: {}, {} of chains, {}; {}",
+        counted(packed.objects, "object"),
+        counted(packed.documents, "document"),
+        counted(packed.proofs, "proof"),
         match (packed.is_clean, trust.is_some()) {
             (true, _) => "verified",
             (false, true) => "not clean: see verify.json in it",

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::reading::Reader;
 use super::verify::read_trust;
 use crate::id::StatementId;
-use crate::replay::{json_escaped, terminal};
+use crate::replay::{counted, json_escaped, terminal};
 use crate::verify::{Proof, ProveError, Shown, proved};
 
 /// Proves one statement, without the rest of the record
@@ -82,14 +82,15 @@ fn write(args: &Args) -> Result<(), Failure> {
             None => "not cosigned by a witness",
         };
         eprintln!(
-            "icecore: {} rows of chain {}, {cosigned}",
-            chain.rows.len(),
+            "icecore: {} of chain {}, {cosigned}",
+            counted(chain.rows.len(), "row"),
             terminal(&chain.chain)
         );
     }
     if unread > 0 {
         eprintln!(
-            "icecore: {unread} objects are encrypted or differ, and were not searched: the proof may lack the statement's content"
+            "icecore: left out {}, encrypted or not as listed: the proof may lack the statement's content",
+            counted(unread, "object")
         );
     }
     Ok(())
@@ -162,8 +163,11 @@ fn told(shown: &Shown) -> io::Result<Vec<String>> {
             None => "no pinned witness signed it".to_owned(),
         };
         lines.push(format!(
-            "chain {} of host {} ({installation}): a tree of {} rows, signed at {}; {witnessed}",
-            chain.chain, chain.host, chain.tree_size, chain.signed_at
+            "chain {} of host {} ({installation}): a tree of {}, signed at {}; {witnessed}",
+            chain.chain,
+            chain.host,
+            counted(chain.tree_size, "row"),
+            chain.signed_at
         ));
         for row in &chain.rows {
             let row = serde_json::to_string(row).map_err(io::Error::other)?;

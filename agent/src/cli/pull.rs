@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use super::Exit;
 use super::reading::{Source, finish};
-use crate::replay::{Days, Pulled, ReadError, json_escaped, pull, terminal};
+use crate::replay::{Days, Pulled, ReadError, counted, json_escaped, pull, terminal};
 
 /// Files between two lines of progress.
 const TOLD_EVERY: u64 = 10;
@@ -84,8 +84,11 @@ fn copy(args: &Args) -> Result<Pulled, ReadError> {
     } else {
         writeln!(
             err,
-            "{} files copied ({} bytes), {} there already, of {} chains",
-            pulled.copied, pulled.copied_bytes, pulled.there, pulled.chains
+            "{} copied ({}), {} there already, of {}",
+            counted(pulled.copied, "file"),
+            counted(pulled.copied_bytes, "byte"),
+            pulled.there,
+            counted(pulled.chains, "chain")
         )?;
     }
     Ok(pulled)

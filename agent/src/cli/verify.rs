@@ -17,7 +17,7 @@ use super::prove;
 use super::reading::Reader;
 use crate::clock::Clock;
 use crate::record::RecordError;
-use crate::replay::{ReadError, json_escaped, terminal};
+use crate::replay::{ReadError, counted, json_escaped, terminal};
 use crate::verify::{self, Asked, Counts, Deep, Report, Trust};
 use crate::web;
 use crate::witness::latest;
@@ -44,7 +44,7 @@ pub struct Args {
     )]
     store: String,
 
-    /// Whose keys are believed, as a TOML file
+    /// Whose keys are believed, as a TOML file (docs/verify.md)
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
@@ -56,11 +56,11 @@ pub struct Args {
     #[arg(long, value_name = "D", value_parser = day)]
     to: Option<NaiveDate>,
 
-    /// Checks one chain
+    /// Checks one chain: what one daemon wrote from its start to its end
     #[arg(long, value_name = "ID")]
     chain: Option<String>,
 
-    /// Reads all rows, and makes the tree again from them
+    /// Reads all rows too, and makes the tree of hashes again from them; takes as long as reading the store does
     #[arg(long)]
     deep: bool,
 
@@ -288,43 +288,54 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
     );
     let checked = &report.checked;
     lines.push(format!(
-        "{} chains, {} manifests, {} objects, {} bytes, {} rows",
-        checked.chains, checked.manifests, checked.objects, checked.bytes, checked.rows
+        "{}, {}, {}, {}, {}",
+        counted(checked.chains, "chain"),
+        counted(checked.manifests, "manifest"),
+        counted(checked.objects, "object"),
+        counted(checked.bytes, "byte"),
+        counted(checked.rows, "row")
     ));
     if is_deep {
         lines.push(format!(
-            "{} rows read, {} by their leaves alone, {} texts compared with their commitments",
-            checked.rows_read, checked.rows_by_leaf, checked.texts
+            "{} read, {} by leaves alone, {} compared with what was committed to",
+            counted(checked.rows_read, "row"),
+            checked.rows_by_leaf,
+            counted(checked.texts, "text")
         ));
     } else {
         lines.push("rows were not read: --deep does".to_owned());
     }
-    for (count, what) in [
+    for (count, thing, what) in [
         (
             checked.encrypted_objects,
-            "objects are encrypted, and their rows were not read",
+            "object",
+            "encrypted, rows not read",
         ),
         (
             checked.erased_objects,
-            "objects were erased, as a signed erasure says",
+            "object",
+            "erased, as a signed erasure says",
         ),
-        (checked.compactions, "compactions are believed"),
+        (checked.compactions, "compaction", "believed"),
         (
             checked.compacted_objects,
-            "objects are gone, and their rows are in compacted files",
+            "object",
+            "gone, with the rows in compacted files",
         ),
-        (checked.decisions_again, "decisions are the same again"),
+        (checked.decisions_again, "decision", "the same again"),
         (
             checked.decisions_untold,
-            "decisions cannot be made again: the record does not have all that they rest on",
+            "decision",
+            "not made again: the record does not have all that it takes",
         ),
         (
             checked.rules_untold,
-            "rules of masks could not be looked up: their policies are not in the store",
+            "mask's rule",
+            "not looked up: the policies are not in the store",
         ),
     ] {
         if count > 0 {
-            lines.push(format!("{count} {what}"));
+            lines.push(format!("{} {what}", counted(count, thing)));
         }
     }
     if !report.pinned {
@@ -339,7 +350,7 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
     lines.push(match (report.is_clean(), wrong.count()) {
         (true, _) => "clean".to_owned(),
         (false, 0) => "not called clean".to_owned(),
-        (false, count) => format!("not clean: {count} findings"),
+        (false, count) => format!("not clean: {}", counted(count, "finding")),
     });
     lines
 }

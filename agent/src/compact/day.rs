@@ -104,7 +104,7 @@ impl Day {
             .collect();
         let believes = |key: &[u8; 32]| {
             let trust = asked.trust;
-            trust.is_none_or(|trust| trust.installation(key).is_some())
+            trust.is_none_or(|trust| trust.installation(&self.org, key).is_some())
         };
         let mut read = read_day(&self.org, asked.day, &documents, &believes);
         for believed in &read.compactions {
@@ -183,7 +183,7 @@ impl Day {
         }
         let key = (read.genesis.as_ref()).and_then(|genesis| public_key(&genesis.installation));
         if let (Some(trust), Some(key)) = (asked.trust, key)
-            && trust.installation(&key).is_none()
+            && trust.installation(&self.org, &key).is_none()
         {
             self.doubts.push(LeftOut {
                 key: format!("{folder}/genesis.json"),

@@ -7,7 +7,7 @@ mod day;
 mod work;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::Path;
 
@@ -176,7 +176,7 @@ fn enrolled(store: &Store, org: &str, trust: &Trust) -> Result<Trust, RecordErro
 
 fn of_org(store: &Store, org: &str, asked: &Asked<'_>) -> Result<Compacted, CompactError> {
     let own = asked.key.public();
-    if (asked.trust).is_some_and(|trust| trust.installation(own).is_none()) {
+    if (asked.trust).is_some_and(|trust| trust.installation(org, own).is_none()) {
         let key = asked.key.public_text();
         return Err(CompactError::Unpinned { key });
     }

@@ -13,9 +13,9 @@ use crate::verify::tests::{Place, statement};
 use crate::verify::{self, Deep};
 
 /// The day of the tests' statements.
-const DAY: &str = "2026-01-02";
+pub(crate) const DAY: &str = "2026-01-02";
 
-fn own_key(place: &Place) -> SigningKey {
+pub(crate) fn own_key(place: &Place) -> SigningKey {
     SigningKey::of_installation(&place.settings.state_dir).unwrap()
 }
 
@@ -40,7 +40,8 @@ fn with<T>(
     act(&asked)
 }
 
-fn compacted(
+/// Compacts the day, asked for otherwise where a test wants it.
+pub(crate) fn compacted(
     place: &Place,
     change: impl FnOnce(&mut Asked<'_>),
 ) -> Result<Compacted, CompactError> {

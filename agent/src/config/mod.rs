@@ -46,7 +46,7 @@ pub use store::{Addressing, StoreIdentity, StoreOptions};
 pub(crate) use store::{Place, STORE_URL, StoreUrl};
 pub(crate) use text::read_text;
 pub(crate) use trust::{Untrusted, check_program, read_secret_file};
-pub use trusted::{Operator, PinnedKey, TrustFile};
+pub use trusted::{BoundKey, Operator, PinnedKey, TrustFile};
 
 use problem::Problems;
 #[cfg(test)]

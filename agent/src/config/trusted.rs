@@ -8,10 +8,13 @@ use serde::Deserialize;
 pub struct TrustFile {
     /// Installations that are pinned.
     #[serde(default)]
-    pub installation: Vec<PinnedKey>,
-    /// Installations that are believed no more, whoever enrolled them.
+    pub installation: Vec<BoundKey>,
+    /// Keys whose erasures are believed in chains of any installation.
     #[serde(default)]
-    pub revoked: Vec<PinnedKey>,
+    pub eraser: Vec<BoundKey>,
+    /// Installations that are believed no more, whoever enrolled them, in any organisation.
+    #[serde(default)]
+    pub revoked: Vec<BoundKey>,
     /// Witnesses that are believed.
     #[serde(default)]
     pub witness: Vec<PinnedKey>,
@@ -28,6 +31,18 @@ pub struct PinnedKey {
     pub name: String,
     /// The key.
     pub key: String,
+}
+
+/// A key that may count for some organisations alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoundKey {
+    /// What reports call it.
+    pub name: String,
+    /// The key.
+    pub key: String,
+    /// The organisations; where none are named it counts for each.
+    pub orgs: Option<Vec<String>>,
 }
 
 /// Who may enrol installations: what an ID token must say, and the keys that sign such tokens.

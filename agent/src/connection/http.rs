@@ -3,15 +3,17 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Largest head of a request, in bytes.
@@ -33,23 +35,59 @@ where
     A: Fn(Request<Incoming>) -> F,
     F: Future<Output = Told> + Send + 'static,
 {
+    if !is_http2 {
+        return serve_http1(stream, http1::Builder::new(), answer).await;
+    }
     let service = service_fn(|request| {
         let told = answer(request);
         async move { Ok::<_, Infallible>(told.await) }
     });
-    let io = TokioIo::new(stream);
-    if is_http2 {
-        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEAD_MAX_BYTES)
-            .serve_connection(io, service)
-            .await
-    } else {
-        hyper::server::conn::http1::Builder::new()
-            .max_buf_size(HEAD_MAX_BYTES as usize)
-            .serve_connection(io, service)
-            .await
-    }
+    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_MAX_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}
+
+/// Serves one connection by HTTP/1.1, and waits for the head of each request no longer than `head_within`.
+///
+/// # Errors
+/// As of [`serve`], or a head took longer.
+pub async fn serve_within<S, A, F>(
+    stream: S,
+    head_within: Duration,
+    answer: A,
+) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Told> + Send + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_within);
+    serve_http1(stream, builder, answer).await
+}
+
+async fn serve_http1<S, A, F>(
+    stream: S,
+    mut builder: http1::Builder,
+    answer: A,
+) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Told> + Send + 'static,
+{
+    let service = service_fn(|request| {
+        let told = answer(request);
+        async move { Ok::<_, Infallible>(told.await) }
+    });
+    builder
+        .max_buf_size(HEAD_MAX_BYTES as usize)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
 }
 
 /// Tells a body that is whole, under a status that the protocol of its endpoint chooses.

@@ -1,5 +1,7 @@
 //! What the rows of one table say that those of others must agree with.
 
+use std::collections::HashMap;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Int32Array, ListArray,
     RecordBatch, StringArray,
@@ -23,6 +25,8 @@ pub(crate) struct Facts {
     pub(crate) documents: Vec<(u64, [u8; 32])>,
     /// How far the host's clock was ahead, in milliseconds, as rows say, each with the row's place.
     pub(crate) clocks: Vec<(u64, i64)>,
+    /// Sessions of which there are rows, each with the place of one.
+    pub(crate) sessions: HashMap<u128, u64>,
 }
 
 /// What a row of `statements` says.
@@ -63,6 +67,7 @@ pub(crate) struct ResultFact {
 impl Facts {
     /// Takes what a batch says; `seqs` are its rows' places.
     pub(super) fn take(&mut self, table: &Table, batch: &RecordBatch, seqs: &[u64]) {
+        self.take_sessions(batch, seqs);
         let rows = seqs.iter().copied().enumerate();
         match table.name {
             "statements" => {
@@ -98,6 +103,26 @@ impl Facts {
         }
     }
 
+    /// Takes the sessions that rows are of; most rows are of the one before.
+    fn take_sessions(&mut self, batch: &RecordBatch, seqs: &[u64]) {
+        let ids = texted(batch, "session_id");
+        let mut last = None;
+        for (row, seq) in seqs.iter().enumerate() {
+            let session = text(ids, row);
+            if session == last {
+                continue;
+            }
+            last = session;
+            // Rows of no session have the nil id.
+            match id(ids, row) {
+                0 => {}
+                session => {
+                    self.sessions.entry(session).or_insert(*seq);
+                }
+            }
+        }
+    }
+
     /// Adds those of another object.
     pub(crate) fn extend(&mut self, other: Self) {
         self.statements.extend(other.statements);
@@ -105,6 +130,7 @@ impl Facts {
         self.results.extend(other.results);
         self.documents.extend(other.documents);
         self.clocks.extend(other.clocks);
+        self.sessions.extend(other.sessions);
     }
 }
 

@@ -146,27 +146,17 @@ impl Chains {
         }
     }
 
-    /// Finds the chains that can have taken over what others had not sealed: those of the same hosts, and those that are
-    /// linked with them.
+    /// Finds the chains that can have taken over what others had not sealed: those of the same installations. What another
+    /// calls itself, or says that it follows, is its own word.
     pub(super) fn akin(&self, of: &BTreeSet<Id>) -> BTreeSet<Id> {
-        let mut akin = of.clone();
-        loop {
-            let host = |id: &Id| {
-                let genesis = self.chains.get(id)?.read.genesis.as_ref()?;
-                Some((id.0.clone(), genesis.host_id.clone()))
-            };
-            let hosts: BTreeSet<_> = akin.iter().filter_map(host).collect();
-            let more = self.chains.iter().filter(|(id, chain)| {
-                let is_linked = || chain.before().is_some_and(|before| akin.contains(&before));
-                !akin.contains(*id)
-                    && (host(id).is_some_and(|host| hosts.contains(&host)) || is_linked())
-            });
-            let more: Vec<Id> = more.map(|(id, _)| id.clone()).collect();
-            if more.is_empty() {
-                return akin;
-            }
-            akin.extend(more);
-        }
+        let installation = |id: &Id| {
+            let genesis = self.chains.get(id)?.read.genesis.as_ref()?;
+            Some((id.0.clone(), genesis.installation.clone()))
+        };
+        let own: BTreeSet<_> = of.iter().filter_map(installation).collect();
+        let is_akin = |id: &&Id| installation(id).is_some_and(|one| own.contains(&one));
+        let akin = self.chains.keys().filter(is_akin);
+        akin.chain(of).cloned().collect()
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::archive::{Archive, ReadError};
 use crate::id::SessionId;
+use crate::record::chain::keys::public_key;
 use crate::record::encryption::{Hold, KeyName, Month, Places, Purpose, Vault, in_force, keeps};
 use crate::record::entry::Entry;
 use crate::record::event::code;
@@ -129,6 +130,24 @@ impl Archive {
             }
         }
         places
+    }
+
+    /// Names the chains of keys that another installation began than the one with this public key.
+    pub fn begun_by_others<'k>(
+        &self,
+        org: &str,
+        keys: &'k [KeyName],
+        own: &[u8; 32],
+    ) -> BTreeSet<&'k str> {
+        let began = |chain: &str| {
+            let id = (org.to_owned(), chain.to_owned());
+            let genesis = self.chains.chains.get(&id)?.read.genesis.as_ref()?;
+            public_key(&genesis.installation)
+        };
+        let chains = keys.iter().map(|key| key.chain.as_str());
+        chains
+            .filter(|chain| began(chain).as_ref() != Some(own))
+            .collect()
     }
 
     /// Names the keys by which a session's content is encrypted, as far as the record tells.

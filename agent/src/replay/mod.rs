@@ -7,6 +7,7 @@ mod asker;
 mod beside;
 mod erasing;
 mod chains;
+mod counted;
 mod curated;
 mod escape;
 mod evidence;
@@ -32,6 +33,7 @@ mod tests;
 pub use again::{Again, Records, Untold, Wanted, was_allowed};
 pub use archive::{Archive, Depth, ReadError, Readers};
 pub use chains::Chains;
+pub use counted::counted;
 pub use erasing::{Erased, keys_to_erase};
 pub use escape::{
     csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,

@@ -16,8 +16,8 @@ const AFTER_DAYS: u64 = 2;
 /// Reads what can tell of the session whose id begins so; of more than one only what tells them apart.
 ///
 /// The rows that open and close a session lie in the folder of the day on which it began, whichever chain they came to. They
-/// name the chain; rows that chain did not seal are in chains of the same host, or in such as follow it, under the days on
-/// which they were made.
+/// name the chain; rows that chain did not seal are in chains of the same installation, under the days on which they were
+/// made.
 pub(super) fn one_session(
     archive: &mut Archive,
     curated: &Curated,

@@ -182,6 +182,21 @@ fn rows_that_a_later_chain_took_over_are_found() {
 }
 
 #[test]
+fn what_another_installation_wrote_of_a_session_is_not_shown_whatever_it_calls_itself() {
+    let place = Place::new();
+    let wanted = SessionId::new();
+    record(&place.host("host"), wanted);
+    let hostile = Settings {
+        host_id: "host".into(),
+        ..place.host("hostile")
+    };
+    let hostile = Recorder::open(&hostile, Clock::system()).unwrap();
+    put(&hostile, vec![ran(wanted, Clock::system())]);
+    hostile.close_blocking().unwrap();
+    place.check(wanted, 1);
+}
+
+#[test]
 fn a_clock_that_is_set_back_hides_nothing() {
     let place = Place::new();
     let moved_s: &'static AtomicI64 = Box::leak(Box::default());

@@ -11,6 +11,7 @@ use super::layout::{self, Chain};
 use super::objects::Objects;
 use super::report::{ChainTold, Counts, Finding};
 use super::segment::{self, Deep, Segment, Shelves};
+use super::times::Times;
 use super::trust::Trust;
 use crate::record::chain::documents::Genesis;
 use crate::record::chain::note::{Note, NoteError};
@@ -32,6 +33,8 @@ pub(super) struct Checked {
     pub(super) witnessed: Option<u64>,
     /// Rows after its last manifest that the store acknowledged.
     pub(super) acknowledged_rows: u64,
+    /// When manifests were signed that a pinned witness signed too.
+    pub(super) times: Vec<Times>,
     pub(super) counts: Counts,
     pub(super) findings: Vec<Finding>,
     pub(super) cross: Cross,
@@ -46,6 +49,8 @@ pub(super) struct Checked {
 /// How far a chain had come with a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reached {
+    pub(super) name: String,
+    pub(super) signed: DateTime<Utc>,
     pub(super) sha256: String,
     pub(super) tree_size: u64,
     pub(super) root: String,
@@ -85,6 +90,7 @@ pub(super) fn check(work: &Work<'_>) -> Result<Option<Checked>, RecordError> {
         last_at: read.manifests.last().map(|last| last.manifest.created_at),
         witnessed: None,
         acknowledged_rows: 0,
+        times: Vec::new(),
         counts: Counts {
             chains: 1,
             ..Counts::default()
@@ -145,6 +151,8 @@ fn lived(work: &Work<'_>, read: &ReadChain) -> bool {
 
 fn reached(believed: &Believed) -> Reached {
     Reached {
+        name: believed.name.clone(),
+        signed: believed.manifest.created_at,
         sha256: believed.sha256.clone(),
         tree_size: believed.manifest.tree_size,
         root: believed.manifest.root.clone(),
@@ -255,7 +263,11 @@ fn notes(work: &Work<'_>, read: &ReadChain, checked: &mut Checked) -> Result<(),
     for file in &work.files.notes {
         let bytes = work.shelves.objects.get(&file.key)?;
         match note(work.trust, read, layout::name(&file.key), &bytes) {
-            Ok(seen) => checked.witnessed = checked.witnessed.max(seen),
+            Ok(None) => {}
+            Ok(Some((size, times))) => {
+                checked.witnessed = checked.witnessed.max(Some(size));
+                checked.times.push(times);
+            }
             // A note of a manifest that is not believed says nothing.
             Err(_) if !checked.is_whole => {}
             Err((expected, found)) => {
@@ -273,7 +285,7 @@ fn note(
     read: &ReadChain,
     name: &str,
     bytes: &[u8],
-) -> Result<Option<u64>, (String, String)> {
+) -> Result<Option<(u64, Times)>, (String, String)> {
     let differs = |expected: &str, found: &str| (expected.to_owned(), found.to_owned());
     let n = numbered(name, ("c-", ".note"), bytes).ok_or_else(|| {
         differs(
@@ -293,7 +305,10 @@ fn note(
     let mut seen = None;
     for witness in trust.map(Trust::witnesses).unwrap_or_default() {
         match note.verify(witness) {
-            Ok(_) => seen = Some(manifest.manifest.tree_size),
+            Ok(seen_s) => {
+                let times = Times::of(&manifest.name, manifest.manifest.created_at, seen_s);
+                seen = Some((manifest.manifest.tree_size, times));
+            }
             Err(NoteError::Unsigned) => {}
             Err(error) => {
                 return Err(differs(

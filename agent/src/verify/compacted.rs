@@ -107,7 +107,7 @@ impl Compactions {
         for (day, keys) in days {
             let documents = objects.get_many(keys)?;
             let believes =
-                |key: &[u8; 32]| trust.is_none_or(|trust| trust.installation(key).is_some());
+                |key: &[u8; 32]| trust.is_none_or(|trust| trust.installation(org, key).is_some());
             let read = read_day(org, day, &documents, &believes);
             if !read.problems.is_empty() {
                 unclear.insert(day);

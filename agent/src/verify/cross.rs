@@ -23,6 +23,8 @@ pub(super) struct Cross {
     pub(super) documents: BTreeMap<[u8; 32], u64>,
     /// The row that says that the host's clock was furthest off, and by how many milliseconds.
     pub(super) clock: Option<(u64, i64)>,
+    /// Sessions of which the chain has rows, each with one of them.
+    pub(super) sessions: HashMap<u128, u64>,
     /// Texts that were compared.
     pub(super) texts: u64,
 }
@@ -58,6 +60,7 @@ impl Cross {
         for (seq, sha256) in facts.documents {
             self.documents.entry(sha256).or_insert(seq);
         }
+        self.sessions.extend(facts.sessions);
         let off = |(_, ms): &(u64, i64)| ms.unsigned_abs();
         self.clock = facts.clocks.into_iter().chain(self.clock).max_by_key(off);
         for result in &facts.results {

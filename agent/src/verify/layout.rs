@@ -16,6 +16,10 @@ const BESIDE: [&str; 8] = [
     "keys",
 ];
 
+/// Longest document that is read, in bytes: more than a manifest of 100,000 objects takes. What somebody else put into a store
+/// may be as long as they like, and documents are read whole before they can be believed.
+const DOCUMENT_MAX_BYTES: u64 = 64 << 20;
+
 /// What one organisation's record holds.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
@@ -58,6 +62,10 @@ pub(super) fn sort(named: Vec<Named>) -> (BTreeMap<String, Layout>, Vec<Named>) 
                 continue;
             }
         };
+        if object.size > DOCUMENT_MAX_BYTES && is_document(rest) {
+            strays.push(object);
+            continue;
+        }
         let chain =
             |layouts: &mut BTreeMap<String, Layout>, chain: &str, object: Named, name: &str| {
                 let layout = layouts.entry(org.clone()).or_default();
@@ -87,6 +95,16 @@ pub(super) fn sort(named: Vec<Named>) -> (BTreeMap<String, Layout>, Vec<Named>) 
         }
     }
     (layouts, strays)
+}
+
+/// Tells whether an object's place is that of a document, which no manifest gives a size.
+fn is_document(place: &[&str]) -> bool {
+    match place {
+        ["chains", _, name] => name.ends_with(".json") || name.ends_with(".note"),
+        ["compactions", .., name] => name.ends_with(".json"),
+        [folder, ..] => matches!(*folder, "enrolments" | "erasures" | "evidence"),
+        [] => false,
+    }
 }
 
 impl Chain {

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::chain::Checked;
 use super::report::Finding;
+use super::times::Times;
 use super::trust::Trust;
 use crate::record::Key;
 use crate::record::chain::documents::origin;
@@ -33,6 +35,16 @@ pub(super) fn previous(chains: &[Checked]) -> Vec<Finding> {
             continue;
         };
         let name = (&*chain.org, &*before.chain);
+        if let Some(found) = by_name.get(&name)
+            && found.genesis.is_some()
+            && !is_of_one_installation(chain, found)
+        {
+            let expected = "a chain before it that the same installation began";
+            let found = format!("{}, which another began", before.chain);
+            let place = (&*chain.chain, "genesis.json");
+            findings.push(Finding::new(Code::E20, place, expected, found));
+            continue;
+        }
         if let Some(other) = named.insert(name, &chain.chain) {
             let expected = "one chain that follows it";
             let found = format!("{other} and {}", chain.chain);
@@ -79,15 +91,47 @@ pub(super) fn previous(chains: &[Checked]) -> Vec<Finding> {
     findings
 }
 
+/// Tells of sessions with rows in chains of several installations: a session is one host's, and what another wrote of it is
+/// made up. Chains that nobody vouches for are told as such, and accuse nobody.
+pub(super) fn sessions(chains: &[Checked]) -> Vec<Finding> {
+    let mut holders: BTreeMap<(&str, u128), &Checked> = BTreeMap::new();
+    let mut findings = Vec::new();
+    let is_vouched =
+        |chain: &&Checked| !(chain.findings.iter()).any(|finding| finding.code == Code::E10);
+    for chain in chains.iter().filter(is_vouched) {
+        for (session, row) in &chain.cross.sessions {
+            let holder = *holders.entry((&chain.org, *session)).or_insert(chain);
+            if !is_of_one_installation(chain, holder) && chain.chain != holder.chain {
+                let session = Uuid::from_u128(*session).to_string();
+                let expected = "rows of a session in chains of one installation";
+                let found = format!("rows also in chain {}, which another began", holder.chain);
+                let place = (&*chain.chain, &*session);
+                findings.push(Finding::new(Code::E51, place, expected, found).at(*row));
+            }
+        }
+    }
+    findings
+}
+
+/// Tells whether one installation began both chains: a host says nothing of how another's chains ended.
+fn is_of_one_installation(one: &Checked, other: &Checked) -> bool {
+    let installation = |chain: &Checked| {
+        let genesis = chain.genesis.as_ref();
+        genesis.map(|genesis| genesis.installation.clone())
+    };
+    installation(one).is_some() && installation(one) == installation(other)
+}
+
 /// Says which chains did not end, and why, where it is known.
 pub(super) fn ends(chains: &[Checked], now: DateTime<Utc>) -> Vec<Finding> {
-    let followed: BTreeMap<(&str, &str), &str> = chains
-        .iter()
-        .filter_map(|chain| {
-            let before = chain.genesis.as_ref()?.previous.as_ref()?;
-            Some(((&*chain.org, &*before.chain), &*chain.chain))
-        })
-        .collect();
+    let mut followed: BTreeMap<(&str, &str), Vec<&Checked>> = BTreeMap::new();
+    for chain in chains {
+        let genesis = chain.genesis.as_ref();
+        if let Some(before) = genesis.and_then(|genesis| genesis.previous.as_ref()) {
+            let name = (&*chain.org, &*before.chain);
+            followed.entry(name).or_default().push(chain);
+        }
+    }
     let mut findings = Vec::new();
     for chain in chains {
         let Some(genesis) = chain
@@ -99,9 +143,10 @@ pub(super) fn ends(chains: &[Checked], now: DateTime<Utc>) -> Vec<Finding> {
         };
         let last = chain.last_at.unwrap_or(genesis.created_at);
         let age = now - last;
-        let followed = followed.get(&(&*chain.org, &*chain.chain));
-        let explained = match followed {
-            Some(next) => Some(format!("the host went on with chain {next}")),
+        let next = followed.get(&(&*chain.org, &*chain.chain));
+        let mut next = next.into_iter().flatten();
+        let explained = match next.find(|next| is_of_one_installation(chain, next)) {
+            Some(next) => Some(format!("the host went on with chain {}", next.chain)),
             None if age <= SILENCE => Some("it is alive".to_owned()),
             None => None,
         };
@@ -154,7 +199,7 @@ pub(super) fn witnessed(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for text in notes {
-        let (checkpoint, note) = match seen(text, trust) {
+        let (checkpoint, seen_s) = match seen(text, trust) {
             Ok(seen) => seen,
             Err(error) => {
                 let place = ("", "witness");
@@ -173,7 +218,7 @@ pub(super) fn witnessed(
         let told = format!(
             "{} rows, as the witness saw at {}",
             checkpoint.size,
-            time(note)
+            time(seen_s)
         );
         let Some(chain) = found else {
             let place = (name, "chain");
@@ -188,10 +233,17 @@ pub(super) fn witnessed(
         let place = (&*chain.chain, "tree");
         if checkpoint.size > size {
             findings.push(Finding::new(Code::E71, place, told, format!("{size} rows")));
-        } else if checkpoint.size > 0 && !chain.manifests.iter().any(is_known) {
+            continue;
+        }
+        // Heartbeats sign the same tree again.
+        let known = chain.manifests.iter().filter(|reached| is_known(reached));
+        let times = known.map(|reached| Times::of(&reached.name, reached.signed, Some(seen_s)));
+        let nearest = times.min_by_key(Times::apart);
+        if checkpoint.size > 0 && nearest.is_none() {
             let expected = format!("a manifest with {told} and the root {root}");
             findings.push(Finding::new(Code::E22, place, expected, "none"));
         } else {
+            chain.times.extend(nearest);
             chain.witnessed = chain.witnessed.max(Some(checkpoint.size));
         }
     }

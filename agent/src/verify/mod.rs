@@ -20,6 +20,7 @@ mod prove;
 mod report;
 mod rules;
 mod segment;
+mod times;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -32,9 +33,10 @@ use chrono::{DateTime, Utc};
 use crate::record::chain::problem::Code;
 use crate::record::encryption::KeyRing;
 use crate::record::{RecordError, Store, StoreAt, hex, sha256};
-use crate::replay::{Archive, ReadError, Readers, Wanted};
+use crate::replay::{Archive, ReadError, Readers, Wanted, counted};
 use chain::{Checked, Work};
 use compacted::Compactions;
+use erased::Erased;
 use layout::Layout;
 use objects::{Named, Objects};
 pub use proof::{ChainProof, Proof, RowProof, Shown, ShownChain};
@@ -99,13 +101,27 @@ fn verify(
     let (layouts, strays) = layout::sort(objects.list("")?);
     let (trusts, unvouched) = enrolled::trusts(objects, &layouts, asked.trust)?;
     let compactions = Compactions::read(objects, &layouts, &trusts, asked)?;
-    let mut chains = checked((objects, ring, &compactions), &layouts, &trusts, asked)?;
+    let mut erased = BTreeMap::new();
+    for (org, layout) in &layouts {
+        let of_org = erased::read(objects, (org, layout), trusts.get(org.as_str()))?;
+        erased.insert(org.as_str(), of_org);
+    }
+    let read = (objects, ring, &compactions, &erased);
+    let mut chains = checked(read, &layouts, &trusts, asked)?;
     let mut report = Report {
         pinned: asked.trust.is_some(),
         ..Report::default()
     };
     let is_all = asked.from.is_none() && asked.to.is_none() && asked.chain.is_none();
     let mut findings: Vec<Finding> = unvouched;
+    findings.extend(
+        erased
+            .into_values()
+            .flat_map(|erased| erased.findings)
+            .filter(|finding| {
+                is_all || chains.iter().any(|checked| checked.chain == finding.chain)
+            }),
+    );
     report.checked.compactions = compactions.believed;
     findings.extend(compactions.findings.iter().cloned());
     findings.extend(
@@ -127,10 +143,12 @@ fn verify(
         findings.extend(links::witnessed(&mut chains, notes, asked.trust, is_asked));
     }
     findings.extend(links::ends(&chains, asked.now));
+    findings.extend(links::sessions(&chains));
     if is_all {
         findings.extend(orphans(&chains));
     }
     findings.extend(named::clocks(&chains));
+    findings.extend(times::told(&chains));
     for (org, layout) in &layouts {
         let told = rules::check(objects, org, layout, &chains, &mut findings)?;
         report.checked.rules_untold += told;
@@ -155,7 +173,8 @@ fn verify(
 
 fn stray(stray: &Named) -> Finding {
     let expected = "an object of the record's layout";
-    Finding::new(Code::E43, ("", &stray.key), expected, "another")
+    let found = format!("another, of {}", counted(stray.size, "byte"));
+    Finding::new(Code::E43, ("", &stray.key), expected, found)
 }
 
 /// Compares documents that no manifest names with their own names: they are nobody's word, but must not pass for others.
@@ -201,26 +220,23 @@ fn orphans(chains: &[Checked]) -> Vec<Finding> {
 
 /// Checks all chains that are asked for, some at once.
 fn checked(
-    (objects, ring, compactions): (&dyn Objects, &Arc<KeyRing>, &Compactions),
+    (objects, ring, compactions, erased): (
+        &dyn Objects,
+        &Arc<KeyRing>,
+        &Compactions,
+        &BTreeMap<&str, Erased>,
+    ),
     layouts: &BTreeMap<String, Layout>,
     trusts: &BTreeMap<&str, Trust>,
     asked: &Asked<'_>,
 ) -> Result<Vec<Checked>, RecordError> {
-    let mut erased = BTreeMap::new();
-    for (org, layout) in layouts {
-        let documents = layout.beside.get("erasures").map_or(&[][..], Vec::as_slice);
-        erased.insert(
-            org,
-            erased::keys(objects, org, documents, trusts.get(org.as_str()))?,
-        );
-    }
     let mut work = Vec::new();
     for (org, layout) in layouts {
         for (chain, files) in &layout.chains {
             if asked.chain.is_none_or(|asked| asked == chain)
-                && let Some(erased) = erased.get(org)
+                && let Some(erased) = erased.get(org.as_str())
             {
-                work.push((org, layout, chain, files, erased));
+                work.push((org, layout, chain, files, &erased.keys));
             }
         }
     }

@@ -115,7 +115,8 @@ fn fetch(
     segment: &mut Segment,
 ) -> Result<Option<Bytes>, RecordError> {
     let place = (with.chain, object.key.as_str());
-    if !with.listed.contains_key(&object.key) {
+    let told = |size, hash: &str| format!("{size} bytes with SHA-256 {hash}");
+    let Some(stored) = with.listed.get(&object.key) else {
         if object
             .key_id
             .as_ref()
@@ -129,13 +130,20 @@ fn fetch(
             segment.findings.push(finding);
         }
         return Ok(None);
+    };
+    // One of another length is not read: somebody may have made it longer than memory is.
+    if *stored != object.size {
+        let expected = told(object.size, &object.sha256);
+        let found = format!("{stored} bytes");
+        let finding = Finding::new(Code::E41, place, expected, found);
+        segment.findings.push(finding);
+        return Ok(None);
     }
     let bytes = with.objects.get(&object.key)?;
     segment.counts.objects += 1;
     segment.counts.bytes += bytes.len() as u64;
     let found = hex(&sha256(&bytes));
     if found != object.sha256 || bytes.len() as u64 != object.size {
-        let told = |size, hash: &str| format!("{size} bytes with SHA-256 {hash}");
         let expected = told(object.size, &object.sha256);
         let found = told(bytes.len() as u64, &found);
         let finding = Finding::new(Code::E41, place, expected, found);

@@ -1,6 +1,6 @@
 //! Whom a verifier believes. Pure.
 
-use crate::config::{self, PinnedKey, TrustFile};
+use crate::config::{self, BoundKey, TrustFile};
 use crate::identity::{Keys, Operator, OperatorIs};
 use crate::record::chain::documents::{Genesis, installation_name};
 use crate::record::chain::enrolment::{Enrolled, EnrolmentError};
@@ -11,11 +11,40 @@ use crate::record::chain::note::NoteKey;
 /// Keys that are believed.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    installations: Vec<(String, [u8; 32])>,
+    installations: Vec<Bound>,
+    /// Keys whose erasures are believed in chains of others.
+    erasers: Vec<Bound>,
     /// Those that are believed no more, whoever vouches for them.
     revoked: Vec<[u8; 32]>,
     witnesses: Vec<NoteKey>,
     operators: Vec<Operator>,
+}
+
+/// A key that is pinned, and for whom.
+#[derive(Clone, Debug)]
+struct Bound {
+    name: String,
+    key: [u8; 32],
+    /// The organisations for which it counts; none where it counts for each.
+    orgs: Option<Vec<String>>,
+}
+
+impl Bound {
+    fn read(table: &str, written: BoundKey) -> Result<Self, String> {
+        let key = installation_key(table, &written.name, &written.key)?;
+        let BoundKey { name, orgs, .. } = written;
+        match orgs.as_deref() {
+            Some([]) => Err(format!(
+                "{table} `{name}`: expected an organisation in `orgs`, found none"
+            )),
+            Some(_) | None => Ok(Self { name, key, orgs }),
+        }
+    }
+
+    fn counts_for(&self, org: &str) -> bool {
+        let mut orgs = self.orgs.iter().flatten();
+        self.orgs.is_none() || orgs.any(|named| named == org)
+    }
 }
 
 /// Reads a file that a trust file or a proof names.
@@ -30,11 +59,14 @@ impl Trust {
         let file = TrustFile::read(text)?;
         let mut trust = Self::default();
         for pinned in file.installation {
-            let key = installation_key("installation", &pinned)?;
-            trust.installations.push((pinned.name, key));
+            let bound = Bound::read("installation", pinned)?;
+            trust.installations.push(bound);
+        }
+        for eraser in file.eraser {
+            trust.erasers.push(Bound::read("eraser", eraser)?);
         }
         for revoked in &file.revoked {
-            let key = installation_key("revoked", revoked)?;
+            let key = installation_key("revoked", &revoked.name, &revoked.key)?;
             trust.revoked.push(key);
         }
         for pinned in file.witness {
@@ -46,7 +78,8 @@ impl Trust {
                 ));
             };
             // What a host could sign itself shows nothing of what it left out.
-            if trust.installation(key.bytes()).is_some() {
+            let mut hosts = trust.installations.iter();
+            if hosts.any(|host| host.key == *key.bytes()) {
                 let name = pinned.name;
                 return Err(format!(
                     "witness `{name}`: expected a key of its own, found an installation's"
@@ -63,18 +96,24 @@ impl Trust {
         Ok(trust)
     }
 
-    /// Gives the name of an installation that is pinned.
+    /// Gives the name of an installation that is pinned for an organisation.
     #[must_use]
-    pub fn installation(&self, key: &[u8; 32]) -> Option<&str> {
+    pub fn installation(&self, org: &str, key: &[u8; 32]) -> Option<&str> {
         let mut pinned = self.believed();
         pinned
-            .find(|(_, pinned)| pinned == key)
-            .map(|(name, _)| name.as_str())
+            .find(|pinned| pinned.key == *key && pinned.counts_for(org))
+            .map(|pinned| pinned.name.as_str())
     }
 
-    fn believed(&self) -> impl Iterator<Item = &(String, [u8; 32])> {
+    fn believed(&self) -> impl Iterator<Item = &Bound> {
         let all = self.installations.iter();
-        all.filter(|(_, key)| !self.revoked.contains(key))
+        all.filter(|pinned| !self.revoked.contains(&pinned.key))
+    }
+
+    /// Tells whether a key may erase what chains of others hold.
+    pub(super) fn is_eraser(&self, org: &str, key: &[u8; 32]) -> bool {
+        let is_it = |eraser: &Bound| eraser.key == *key && eraser.counts_for(org);
+        !self.revoked.contains(key) && self.erasers.iter().any(is_it)
     }
 
     /// Gives the name of the pinned installation that began a chain.
@@ -83,10 +122,12 @@ impl Trust {
     /// Whose key it is instead.
     pub(super) fn vouches(&self, genesis: &Genesis) -> Result<&str, String> {
         let key = public_key(&genesis.installation).unwrap_or_default();
-        self.installation(&key).ok_or_else(|| {
-            let why = match self.revoked.contains(&key) {
-                true => ", which is revoked",
-                false => "",
+        self.installation(&genesis.org, &key).ok_or_else(|| {
+            let is_elsewhere = self.believed().any(|pinned| pinned.key == key);
+            let why = match (self.revoked.contains(&key), is_elsewhere) {
+                (true, _) => ", which is revoked",
+                (false, true) => ", which is pinned for other organisations",
+                (false, false) => "",
             };
             let Genesis {
                 installation,
@@ -99,8 +140,15 @@ impl Trust {
 
     /// Lists the installations' keys, each by the name under which it signs checkpoints.
     pub fn installation_keys(&self) -> impl Iterator<Item = (String, [u8; 32])> {
-        let keys = self.believed().map(|(_, key)| *key);
+        let keys = self.believed().map(|pinned| pinned.key);
         keys.map(|key| (installation_name(&key_id(&key)), key))
+    }
+
+    /// Tells whether an installation's pin names organisations: then these bind it, and nothing that it did.
+    #[must_use]
+    pub fn is_bound(&self, key: &[u8; 32]) -> bool {
+        let mut of_key = self.believed().filter(|pinned| pinned.key == *key);
+        of_key.any(|pinned| pinned.orgs.is_some())
     }
 
     /// Believes the installation of an enrolment too, if an operator vouches for it, for this organisation alone.
@@ -118,9 +166,10 @@ impl Trust {
         }
         let enrolled = Enrolled::read(enrolled)?;
         let (key, enrolment, who) = enrolled.vouched((org, key_id), &self.operators)?;
-        if self.installation(&key).is_none() {
+        if self.installation(org, &key).is_none() {
             let name = format!("{} (enrolled by {who})", enrolment.host_id);
-            self.installations.push((name, key));
+            let orgs = Some(vec![org.to_owned()]);
+            self.installations.push(Bound { name, key, orgs });
         }
         Ok(())
     }
@@ -132,9 +181,8 @@ impl Trust {
     }
 }
 
-fn installation_key(table: &str, named: &PinnedKey) -> Result<[u8; 32], String> {
-    public_key(&named.key).ok_or_else(|| {
-        let name = &named.name;
+fn installation_key(table: &str, name: &str, key: &str) -> Result<[u8; 32], String> {
+    public_key(key).ok_or_else(|| {
         format!("{table} `{name}`: expected a key of 32 bytes in base64, found another text")
     })
 }
@@ -201,8 +249,8 @@ mod tests {
             "[[installation]]\nname = \"a\"\nkey = \"{key}\"\n[[witness]]\nname = \"w\"\nkey = \"{witness}\"\n"
         );
         let trust = Trust::read(&text, &none).unwrap();
-        assert_eq!(trust.installation(&[0; 32]), Some("a"));
-        assert_eq!(trust.installation(&[1; 32]), None);
+        assert_eq!(trust.installation("acme", &[0; 32]), Some("a"));
+        assert_eq!(trust.installation("acme", &[1; 32]), None);
         assert_eq!(trust.witnesses().len(), 1);
         for (from, to, part) in [
             (key, "AA", "installation `a`"),
@@ -213,6 +261,15 @@ mod tests {
             let error = Trust::read(&text.replace(from, to), &none).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
+        let bound = text.replace("name = \"a\"", "name = \"a\"\norgs = [\"acme\", \"beta\"]");
+        let trust = Trust::read(&bound, &none).unwrap();
+        let of = |org| trust.installation(org, &[0; 32]);
+        assert_eq!(
+            (of("acme"), of("beta"), of("gamma")),
+            (Some("a"), Some("a"), None)
+        );
+        let error = Trust::read(&bound.replace("\"acme\", \"beta\"", ""), &none).unwrap_err();
+        assert!(error.contains("`orgs`"), "{error}");
         let signer = NoteKey::signer("w", [7; 32]).to_string();
         assert!(Trust::read(&text.replace(&witness, &signer), &none).is_err());
     }

@@ -4,6 +4,7 @@
 
 mod latest;
 mod pace;
+mod places;
 mod serve;
 mod state;
 

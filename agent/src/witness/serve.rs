@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use super::places::Places;
 use super::state::{Refused, State};
 use crate::clock::Clock;
 use crate::connection::http::{self, Told};
@@ -29,6 +30,9 @@ const BODY_MAX_BYTES: usize = 64 << 10;
 
 /// How long a connection may take, from its first byte to its last.
 const WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a connection may say nothing, TLS and the head of each request included: a recorder sends all of it at once.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Most connections at once.
 const OPEN_MAX: usize = 256;
@@ -95,17 +99,22 @@ pub async fn serve(listening: Listening, state: State, clock: Clock) {
     let Listening { listener, tls } = listening;
     let state = Arc::new(Mutex::new(state));
     let open = Arc::new(Semaphore::new(OPEN_MAX));
+    let places = Places::default();
     loop {
         let Ok(permit) = Arc::clone(&open).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
+                let Some(place) = places.take(address.ip()) else {
+                    tracing::debug!(%address, "connection was one too many of its address");
+                    continue;
+                };
                 let (state, tls) = (Arc::clone(&state), tls.clone());
                 drop(tasks::spawn("witness", async move {
                     // A connection that is slow, or breaks, is its client's matter.
                     drop(tokio::time::timeout(WITHIN, connection(stream, tls, state, clock)).await);
-                    drop(permit);
+                    drop((permit, place));
                 }));
             }
             Err(error) => {
@@ -124,11 +133,12 @@ async fn connection(
 ) {
     let answer = |request| answer(Arc::clone(&state), request, clock);
     let served = match tls {
-        Some(tls) => match tls.accept(stream).await {
-            Ok(stream) => http::serve(stream, false, answer).await,
-            Err(error) => return tracing::debug!(%error, "no TLS"),
+        Some(tls) => match tokio::time::timeout(HEAD_WITHIN, tls.accept(stream)).await {
+            Ok(Ok(stream)) => http::serve_within(stream, HEAD_WITHIN, answer).await,
+            Ok(Err(error)) => return tracing::debug!(%error, "no TLS"),
+            Err(_) => return,
         },
-        None => http::serve(stream, false, answer).await,
+        None => http::serve_within(stream, HEAD_WITHIN, answer).await,
     };
     if let Err(error) = served {
         tracing::debug!(%error, "connection broke");
@@ -182,7 +192,7 @@ fn told(added: Result<String, Refused>) -> Told {
     };
     let status = match &refused {
         Refused::Form => StatusCode::BAD_REQUEST,
-        Refused::Untrusted => StatusCode::FORBIDDEN,
+        Refused::Untrusted | Refused::Org => StatusCode::FORBIDDEN,
         Refused::Origin => StatusCode::NOT_FOUND,
         Refused::Size(_) | Refused::Root => StatusCode::CONFLICT,
         Refused::Proof => StatusCode::UNPROCESSABLE_ENTITY,
@@ -193,6 +203,7 @@ fn told(added: Result<String, Refused>) -> Told {
         Refused::Size(_) => "text/x.tlog.size",
         Refused::Form
         | Refused::Untrusted
+        | Refused::Org
         | Refused::Origin
         | Refused::Root
         | Refused::Proof

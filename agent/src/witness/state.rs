@@ -6,7 +6,7 @@
 //! <dir>/<sha256 of origin>.note  the latest checkpoint of a chain, with the witness's signature
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ use crate::verify::Trust;
 /// How the origins of our chains begin.
 const ORIGINS: &str = "icecore/";
 
-/// How the name of an installation's key begins in a note.
-const INSTALLATIONS: &str = "icecore/installation/";
+/// What stands in the name of an installation's key where an origin has its organisation.
+const INSTALLATION: &str = "installation";
 
 /// Most chains on one page of the latest checkpoints.
 const PAGE: usize = 500;
@@ -53,6 +53,9 @@ pub enum Refused {
     /// 403.
     #[error("expected a signature of a trusted installation, the one that began the chain")]
     Untrusted,
+    /// 403: the installation is another organisation's.
+    #[error("expected a chain of the organisation that its installation is of")]
+    Org,
     /// 404.
     #[error("expected an origin `icecore/ORG/CHAIN`")]
     Origin,
@@ -81,6 +84,8 @@ pub struct State {
     key: SigningKey,
     name: String,
     seen: BTreeMap<String, Seen>,
+    /// For which organisations installations began chains, where their pins name none.
+    orgs: BTreeMap<[u8; 32], BTreeSet<String>>,
     pace: Pace,
     _lock: File,
 }
@@ -120,6 +125,7 @@ impl State {
             key,
             name: name.to_owned(),
             seen: BTreeMap::new(),
+            orgs: BTreeMap::new(),
             pace: Pace::default(),
             _lock: lock,
         };
@@ -133,10 +139,29 @@ impl State {
                         &"expected a checkpoint that this witness signed, found another text",
                     )
                 })?;
-                state.seen.insert(seen.checkpoint.origin.clone(), seen);
+                state.know(seen);
             }
         }
         Ok(state)
+    }
+
+    fn know(&mut self, seen: Seen) {
+        let origin = seen.checkpoint.origin.clone();
+        if let (Some(installation), Some(org)) = (seen.installation, org(&origin)) {
+            let orgs = self.orgs.entry(installation).or_default();
+            orgs.insert(org.to_owned());
+        }
+        self.seen.insert(origin, seen);
+    }
+
+    /// Tells whether an installation may have chains of an organisation signed: one that its pin names, or else the one of
+    /// its first chain.
+    fn is_of(&self, installation: &[u8; 32], org: &str) -> bool {
+        if self.trust.is_bound(installation) {
+            return self.trust.installation(org, installation).is_some();
+        }
+        let orgs = self.orgs.get(installation);
+        orgs.is_none_or(|orgs| orgs.contains(org))
     }
 
     /// Gives its public key.
@@ -165,13 +190,11 @@ impl State {
         let submission = Submission::read(body).ok_or(Refused::Form)?;
         let note = Note::parse(&submission.note).map_err(|_| Refused::Form)?;
         let checkpoint = Checkpoint::parse(note.text()).map_err(|_| Refused::Form)?;
-        let is_ours = checkpoint.origin.split('/').count() == 3
-            && checkpoint.origin.starts_with(ORIGINS)
-            && !checkpoint.origin.starts_with(INSTALLATIONS);
-        if !is_ours {
-            return Err(Refused::Origin);
-        }
+        let org = org(&checkpoint.origin).ok_or(Refused::Origin)?;
         let installation = signer(&note, &self.trust).ok_or(Refused::Untrusted)?;
+        if !self.is_of(&installation, org) {
+            return Err(Refused::Org);
+        }
         let known = self.seen.get(&checkpoint.origin);
         // Who began a chain goes on with it, and nobody else.
         if known.is_some_and(|known| known.installation != Some(installation)) {
@@ -225,7 +248,7 @@ impl State {
             note: text,
             checkpoint,
         };
-        self.seen.insert(seen.checkpoint.origin.clone(), seen);
+        self.know(seen);
         Ok(line)
     }
 
@@ -242,6 +265,13 @@ impl State {
         let notes = page.iter().map(|(_, seen)| seen.note.as_str());
         (notes.collect(), next)
     }
+}
+
+/// Reads the organisation of an origin; none where it is not one of our chains.
+fn org(origin: &str) -> Option<&str> {
+    let (org, chain) = origin.strip_prefix(ORIGINS)?.split_once('/')?;
+    let is_chain = !org.is_empty() && !chain.is_empty() && !chain.contains('/');
+    (is_chain && org != INSTALLATION).then_some(org)
 }
 
 /// Finds the trusted installation that signed a note.

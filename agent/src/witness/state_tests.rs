@@ -1,9 +1,13 @@
 //! What a witness signs, what it refuses, and what it knows after a restart.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
+use std::time::Duration;
 
 use chrono::Utc;
+use rustix::net;
 use tokio::runtime::Builder;
 
 use super::super::{Listening, latest, serve};
@@ -31,8 +35,12 @@ impl Chain {
     }
 
     fn trust(&self) -> Trust {
+        self.trust_for("")
+    }
+
+    fn trust_for(&self, orgs: &str) -> Trust {
         let key = self.key.public_text();
-        let text = format!("[[installation]]\nname = \"a\"\nkey = \"{key}\"\n");
+        let text = format!("[[installation]]\nname = \"a\"\nkey = \"{key}\"\n{orgs}");
         Trust::read(&text, &|name| Err(format!("no file {name}"))).unwrap()
     }
 
@@ -112,6 +120,8 @@ fn a_chain_goes_on_and_never_back_or_elsewhere() {
         "icecore/installation/c",
         "icecore/c",
         "icecore/a/b/c",
+        "icecore//c",
+        "icecore/acme/",
     ] {
         forked.origin = origin.to_owned();
         assert_eq!(
@@ -146,6 +156,30 @@ fn what_was_signed_is_known_after_a_restart_and_must_not_have_changed() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\n7\n", "\n6\n")).unwrap();
     assert!(State::open(dir.path(), "w", chain.trust()).is_err());
+}
+
+#[test]
+fn an_installation_is_of_the_organisations_of_its_pin_or_else_of_its_first_chains() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut chain = Chain::new("icecore/acme/c");
+    let (unbound, bound) = (chain.trust(), chain.trust_for("orgs = [\"beta\"]\n"));
+    let mut begin = |state: &mut State, origin: &str| {
+        chain.origin = origin.to_owned();
+        add(state, &chain.submission(0, 3)).map(drop)
+    };
+    let mut state = State::open(dir.path(), "w", unbound.clone()).unwrap();
+    assert_eq!(begin(&mut state, "icecore/acme/c"), Ok(()));
+    assert_eq!(begin(&mut state, "icecore/acme/d"), Ok(()));
+    assert_eq!(begin(&mut state, "icecore/beta/c"), Err(Refused::Org));
+    drop(state);
+    let mut state = State::open(dir.path(), "w", unbound).unwrap();
+    assert_eq!(begin(&mut state, "icecore/beta/c"), Err(Refused::Org));
+    assert_eq!(begin(&mut state, "icecore/acme/e"), Ok(()));
+    drop(state);
+    // The pin's word is the last one, also on a chain that was begun before.
+    let mut state = State::open(dir.path(), "w", bound).unwrap();
+    assert_eq!(begin(&mut state, "icecore/beta/c"), Ok(()));
+    assert_eq!(begin(&mut state, "icecore/acme/e"), Err(Refused::Org));
 }
 
 #[test]
@@ -193,6 +227,27 @@ fn an_installation_that_runs_wild_is_refused_before_anything_is_written() {
     assert!(later.is_ok(), "{later:?}");
 }
 
+/// Connects from an address of this host; what comes is waited for less long than a whole connection may take.
+fn dial(to: SocketAddr, from: &str) -> TcpStream {
+    let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None).unwrap();
+    let from = SocketAddr::new(from.parse().unwrap(), 0);
+    net::bind(&socket, &from).unwrap();
+    net::connect(&socket, &to).unwrap();
+    let stream = TcpStream::from(socket);
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream
+}
+
+fn rest(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    match stream.read_to_string(&mut text) {
+        Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
+        Ok(_) | Err(_) => text,
+    }
+}
+
 #[test]
 fn a_recorder_and_a_verifier_reach_it_over_http() {
     let dir = tempfile::tempdir().unwrap();
@@ -207,7 +262,8 @@ fn a_recorder_and_a_verifier_reach_it_over_http() {
             .await
             .unwrap()
     });
-    let url = format!("http://{}", listening.address().unwrap());
+    let address = listening.address().unwrap();
+    let url = format!("http://{address}");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = thread::spawn(move || {
         runtime.block_on(async {
@@ -252,6 +308,18 @@ fn a_recorder_and_a_verifier_reach_it_over_http() {
         let refused = add_checkpoint(&web, &url, &long).await;
         assert!(refused.is_err(), "{refused:?}");
     });
+    // One address holds some connections, for a while, and keeps nobody else out.
+    let held: Vec<TcpStream> = (0..32).map(|_| dial(address, "127.0.0.2")).collect();
+    let mut other = dial(address, "127.0.0.3");
+    other.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert!(rest(&mut other).starts_with("HTTP/1.0 404"));
+    let mut later = held.into_iter();
+    assert_eq!(rest(&mut later.next_back().unwrap()), "", "one too many");
+    assert_eq!(
+        rest(&mut later.next().unwrap()),
+        "",
+        "nothing was asked in time"
+    );
     stop.send(()).unwrap();
     serving.join().unwrap();
 }

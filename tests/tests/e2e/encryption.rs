@@ -1,5 +1,6 @@
 //! A record whose content is encrypted: legible to its readers alone, in DuckDB and pyarrow too, and erased with its keys.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use icecore_tests::python::{self, Generation};
 use serde_json::{Value, json};
 
 use crate::catalogue::{CANARY, world_of};
+use crate::evidence::{trust_file, verified};
 use crate::piece;
 
 /// The rows of every result are kept.
@@ -53,8 +55,7 @@ impl Encrypted {
             !is_in(SECRET, &world.config.state_dir())?,
             "a secret is in the spool"
         );
-        world.flush()?;
-        drop(world.daemon.take());
+        world.daemon()?.terminate()?;
         let sessions =
             world.query("select session_id from statements where policy_mode = 'enforce'")?;
         let session = sessions.first().context("no session")?["session_id"].clone();
@@ -178,6 +179,7 @@ fn content_is_legible_to_its_readers_alone_and_erased_with_its_keys() -> Result<
     ensure!(released.status.success(), "{}", text(&released.stderr));
     let erased = shred(&by_session)?;
     ensure!(erased.status.success(), "{}", text(&erased.stderr));
+    ensure!(erased.stderr.is_empty(), "{}", text(&erased.stderr));
     assert_eq!(encrypted.objects("erasures")?.len(), 1);
 
     // Texts are of the chain's month; the rows are gone, what is known of them is not.
@@ -191,6 +193,36 @@ fn content_is_legible_to_its_readers_alone_and_erased_with_its_keys() -> Result<
     ensure!(again.status.code() == Some(1), "{again:?}");
     let rows = encrypted.world.query("select count(*) n from statements")?;
     ensure!(rows[0]["n"].as_i64() > Some(0), "{rows:?}");
+    erased_by_another(&encrypted)
+}
+
+/// Erases with the key of somebody who began no chain: it is done, and believed of whom the trust file says so alone.
+fn erased_by_another(encrypted: &Encrypted) -> Result<()> {
+    let Encrypted { world, session } = encrypted;
+    let signer = world.path("eraser.key");
+    fs::write(&signer, [7; 32])?;
+    fs::set_permissions(&signer, fs::Permissions::from_mode(0o600))?;
+    let signer = signer.to_string_lossy();
+    let rows = world.query(&format!(
+        "select chain_id, strftime(started_at, '%Y-%m') m from statements where session_id = '{session}'"
+    ))?;
+    let of = ["chain_id", "m"].map(|column| rows[0][column].as_str().unwrap_or_default());
+    let shred = ["keys", "shred", "--chain", of[0], "--month", of[1]];
+    let why = ["--reason", "by another", "--signing-key", &signer];
+    let done = encrypted.icecore(&[&shred[..], &why].concat(), None)?;
+    let told = text(&done.stderr);
+    let (_, key) = told.split_once(" as an [[eraser]]: ").context("no key")?;
+    ensure!(done.status.success(), "{told}");
+    let trust = trust_file(world)?;
+    let pinned = fs::read_to_string(&trust)?;
+    let codes = |more: &str| -> Result<BTreeSet<String>> {
+        fs::write(&trust, pinned.clone() + more)?;
+        Ok(verified(world, &["--trust", &trust])?.1)
+    };
+    // The chain before was taken away with its store when this world was made.
+    assert_eq!(codes("")?, ["E44", "E71"].map(str::to_owned).into());
+    let eraser = format!("[[eraser]]\nname = \"another\"\n{}\n", key.trim());
+    assert_eq!(codes(&eraser)?, ["E71".to_owned()].into());
     Ok(())
 }
 

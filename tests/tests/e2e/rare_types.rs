@@ -27,24 +27,23 @@ fn read(product: Product, types: &[&str]) -> Result<Vec<String>> {
     let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
     let (steps, reads) = steps(product, &tables, "rare");
     let finished = world.drive(product, &steps)?;
-    let mut good = Vec::new();
-    let mut compared = Vec::new();
+    let (mut good, mut masked) = (Vec::new(), Vec::new());
+    let (mut compared, mut failed) = (Vec::new(), Vec::new());
     for read in reads {
-        let is_read = finished.step(&read.file)?["ok"] == true;
-        if is_read && !read.table.ends_with("_NULL") {
-            good.push(name(&read));
+        let step = finished.step(&read.file)?;
+        match (step["ok"] == true, read.table.ends_with("_NULL")) {
+            (true, false) => good.push(name(&read)),
+            (true, true) => masked.push(name(&read)),
+            (false, _) => {
+                failed.push(step.to_string());
+                continue;
+            }
         }
-        if is_read {
-            compared.push((read, "rare".to_owned()));
-        }
+        compared.push((read, "rare".to_owned()));
     }
-    for (read, _) in compared
-        .iter()
-        .filter(|(read, _)| read.table.ends_with("_NULL"))
-    {
-        assert!(good.contains(&name(read)), "only masked: {read:?}");
-    }
-    assert_eq!(compared.len(), 2 * good.len(), "{}", finished.output);
+    // What a driver reads it reads masked and not. That connector 4 reads no DECFLOAT as Arrow is its own: the type's name in
+    // its error may have more bytes behind it, since it takes a text without an end for a C string (`convertIfNeeded`).
+    assert_eq!(good, masked, "{failed:#?}");
     compare(&world, &compared)?;
     Ok(good)
 }

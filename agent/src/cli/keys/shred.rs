@@ -6,14 +6,15 @@ use super::told::{Signer, act, reason, session_id};
 use crate::cli::reading::Source;
 use crate::clock::Clock;
 use crate::record::encryption::{Month, Vault};
-use crate::replay::{Erased, ReadError, keys_to_erase, session};
+use crate::replay::{Erased, ReadError, counted, keys_to_erase, session};
 
 /// Destroys keys, and with them what they encrypted
 ///
-/// Use it to erase what a person or a law wants erased: with a session the rows of its results; its texts are encrypted with those of others of the same chain and month, which
-/// --chain and --month erase together. A signed record of the erasure is written first. Objects, metadata and hashes stay:
-/// `icecore verify` counts what is erased as explained. What is under a legal hold, and what goes on, is refused. Copies
-/// that were decrypted before, and backups of the key store, are not reached.
+/// Use it to erase what a person or a law wants erased. --session erases the rows of a session's results. Its texts are
+/// encrypted with those of others of the same chain and month; --chain and --month erase these together. A signed record of
+/// the erasure is written first. Objects, metadata and hashes stay: `icecore verify` counts what is erased as explained,
+/// if the host that wrote it has signed, or a key that the trust file pins as an [[eraser]]. What is under a legal hold, and
+/// what goes on, is refused. Copies that were decrypted before, and backups of the key store, are not reached.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).args(["session", "chain"]),
@@ -23,7 +24,7 @@ pub(super) struct Args {
     /// The session: its id, or the beginning of it
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
-    /// The chain whose content is erased
+    /// The chain whose SQL texts and values are erased, as `icecore replay` (`record`) and `icecore verify` name it
     #[arg(long, value_name = "CHAIN", requires = "month")]
     chain: Option<uuid::Uuid>,
     /// The month of it, such as 2026-11
@@ -62,11 +63,18 @@ pub(super) fn shred(args: &Args, clock: Clock) -> Result<(), ReadError> {
     for (org, keys) in all {
         let erasure = act.erasure(&org, &keys);
         vault.tell_erasure(&erasure, &key)?;
+        for chain in archive.begun_by_others(&org, &keys, key.public()) {
+            eprintln!(
+                "icecore: another installation began chain {chain}: `icecore verify` believes this erasure where the trust file pins the key {} as an [[eraser]]: key = \"{}\"",
+                key.id(),
+                key.public_text()
+            );
+        }
         for name in &keys {
             vault.destroy(&org, name)?;
         }
-        let count = keys.len();
-        let line = format!("erased {erased}: {count} keys; erasure {}", erasure.id);
+        let count = counted(keys.len(), "key");
+        let line = format!("erased {erased}: {count}; erasure {}", erasure.id);
         writeln!(io::stdout().lock(), "{line}")?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::given::Policies;
 use crate::cli::Exit;
+use crate::replay::counted;
 
 /// Says what is wrong with the policies, with file, line and column
 ///
@@ -27,10 +28,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
                     "warning: there is no policy in these files, so that every statement is refused"
                 );
             }
-            let count = match loaded.bundle.len() {
-                1 => "1 policy".to_owned(),
-                count => format!("{count} policies"),
-            };
+            let count = counted(loaded.bundle.len(), "policy");
             crate::cli::tell::tell(format_args!("{}: {count}, good", loaded.dir.display()));
             Exit::Done.into()
         }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 
 use super::link::Told;
 use crate::control::request::Opened;
-use crate::replay::terminal;
+use crate::replay::{counted, terminal};
 
 /// Most processes that are named; the rest is counted.
 const NAMED_MAX: usize = 8;
@@ -64,13 +64,8 @@ impl Summary<'_> {
                 summary: Some(summary),
                 ..
             } => format!(
-                "{} {}: {} allowed, {} refused, {} failed",
-                summary.statements,
-                if summary.statements == 1 {
-                    "statement"
-                } else {
-                    "statements"
-                },
+                "{}: {} allowed, {} refused, {} failed",
+                counted(summary.statements, "statement"),
                 summary.allowed,
                 summary.refused,
                 summary.failed

@@ -27,6 +27,8 @@ pub enum Code {
     W43,
     /// An object that nobody lists.
     E43,
+    /// An erasure that nobody signed who may erase.
+    E44,
     /// Rows that do not make the tree that was signed.
     E50,
     /// A row that does not belong where it is.
@@ -49,6 +51,8 @@ pub enum Code {
     E71,
     /// A chain of a host whose clock was wrong.
     W72,
+    /// A manifest that was signed at another time than a witness saw it.
+    W73,
     /// A decision that the recorded policies do not give again.
     E80,
     /// A document of a compaction that cannot be believed.
@@ -78,6 +82,7 @@ impl Code {
             Self::E41 => "E41",
             Self::W43 => "W43",
             Self::E43 => "E43",
+            Self::E44 => "E44",
             Self::E50 => "E50",
             Self::E51 => "E51",
             Self::E52 => "E52",
@@ -89,6 +94,7 @@ impl Code {
             Self::W70 => "W70",
             Self::E71 => "E71",
             Self::W72 => "W72",
+            Self::W73 => "W73",
             Self::E80 => "E80",
             Self::E90 => "E90",
             Self::E91 => "E91",
@@ -116,6 +122,9 @@ impl Code {
             Self::E41 => "restore the object from an earlier version of the bucket",
             Self::W43 => "look again when the host has stored its next manifest",
             Self::E43 => "find out who wrote it; readers leave it out",
+            Self::E44 => {
+                "find out who erased; if they may, add their key to the trust file as an [[eraser]]"
+            }
             Self::E50 | Self::E51 => {
                 "do not rely on these rows: what signed them disagrees with what is in them"
             }
@@ -135,6 +144,9 @@ impl Code {
             }
             Self::W72 => {
                 "correct the host's clock; rely on the order of the chain's rows, not on their times"
+            }
+            Self::W73 => {
+                "correct the host's clock if it was wrong; if the witness was out of reach, take its time for what was there by then"
             }
             Self::E80 => {
                 "compare the policies by their digest; judge the statement again with `icecore policy replay`"

@@ -14,7 +14,7 @@ use crate::record::chain::keys::SigningKey;
 use crate::record::chain::note::{Checkpoint, Note, NoteKey};
 use crate::record::chain::tree::{self, Tree};
 use crate::record::chain::witness::{Submission, add_checkpoint};
-use crate::record::witnessing::Witnessing;
+use crate::record::witnessing::{Asking, Witnessing};
 use crate::verify::Trust;
 use crate::web::Client;
 use crate::witness::{Listening, State, serve};
@@ -177,26 +177,33 @@ impl Told<'_> {
     }
 }
 
+impl<'a> Told<'a> {
+    /// Begins a chain, and what tells a witness of it.
+    fn begin(place: &'a Place) -> (Self, Witnessing, Asking) {
+        let told = Self {
+            place,
+            chain: uuid::Uuid::now_v7().to_string().into(),
+            tree: Tree::default(),
+        };
+        let spool = Spool::open(&place.settings.state_dir).unwrap();
+        let begun = Witnessing::begin(&place.settings, &spool, &told.chain).unwrap();
+        let (witnessing, asking) = begun.unwrap();
+        (told, witnessing, asking)
+    }
+}
+
 #[test]
 fn a_signature_that_the_store_does_not_take_is_kept_for_it() {
     let mut place = Place::new();
     let running = witness(&place, "127.0.0.1:0");
     place.settings.witness = asks(&running.url);
     place.take_store_away();
-    let mut told = Told {
-        place: &place,
-        chain: uuid::Uuid::now_v7().to_string().into(),
-        tree: Tree::default(),
-    };
-    let spool = Spool::open(&place.settings.state_dir).unwrap();
-    let begun = Witnessing::begin(&place.settings, &spool, &told.chain).unwrap();
-    let (mut witnessing, asking) = begun.unwrap();
+    let (mut told, mut witnessing, asking) = Told::begin(&place);
     let leaves = [tree::leaf(b"a"), tree::leaf(b"b")];
     witnessing.take(0, &leaves, &told.note(&leaves));
     witnessing.stored();
     drop(witnessing);
     asking.run();
-    drop(spool);
     place.give_store_back();
     // The next process stores it, and has its own chain signed.
     place.open().close_blocking().unwrap();
@@ -214,14 +221,7 @@ fn a_checkpoint_that_was_signed_while_the_answer_was_lost_is_signed_again() {
     let running = witness(&place, "127.0.0.1:0");
     place.settings.witness = asks(&running.url);
     fs::create_dir(place.store()).unwrap();
-    let mut told = Told {
-        place: &place,
-        chain: uuid::Uuid::now_v7().to_string().into(),
-        tree: Tree::default(),
-    };
-    let spool = Spool::open(&place.settings.state_dir).unwrap();
-    let begun = Witnessing::begin(&place.settings, &spool, &told.chain).unwrap();
-    let (mut witnessing, asking) = begun.unwrap();
+    let (mut told, mut witnessing, asking) = Told::begin(&place);
     let leaves = [tree::leaf(b"a"), tree::leaf(b"b"), tree::leaf(b"c")];
     let note = told.note(&leaves);
     let lost = Submission {

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::io::{Seek, Write};
 
 use super::archive::{Archive, ReadError};
+use super::counted::counted;
 use super::escape::json;
 use super::page::page;
 use super::rows::ShownRows;
@@ -95,7 +96,8 @@ pub fn evidence(
     packed.proofs = proved.proofs.len();
     let unproved = statements.len().saturating_sub(packed.proofs);
     if unproved > 0 {
-        let line = format!("proofs of {unproved} statements, which no manifest covers");
+        let statements = counted(unproved, "statement");
+        let line = format!("proofs of {statements} that no manifest covers");
         packed.left_out.push(line);
     }
     let mut pack = Pack::new();

@@ -1,6 +1,7 @@
 //! What a pack says of itself. Pure.
 
 use super::Packed;
+use crate::replay::counted::counted;
 use crate::replay::escape::terminal;
 use crate::replay::steps::Session;
 
@@ -12,7 +13,7 @@ Evidence of one session of Icecore
 ==================================
 
 Session {}
-{} objects of the record, {} documents of its chains, proofs of {} statements
+{} of the record, {} of its chains, proofs of {}
 
 What is in here
 ---------------
@@ -52,9 +53,9 @@ That the host's recorder told the truth when it wrote; that it saw everything (`
 Snowflake's own history); anything after the last checkpoint that a witness has seen.
 ",
         terminal(session.id),
-        packed.objects,
-        packed.documents,
-        packed.proofs,
+        counted(packed.objects, "object"),
+        counted(packed.documents, "document"),
+        counted(packed.proofs, "statement"),
         terminal(session.id),
     );
     if packed.documents == 0 {
@@ -64,8 +65,8 @@ Snowflake's own history); anything after the last checkpoint that a witness has 
     }
     if !packed.others.is_empty() {
         text.push_str(&format!(
-            "\nOf other people\n---------------\nThe objects are whole: rows of {} other sessions stand in them. Hand the pack on only to whoever may read these too.\n",
-            packed.others.len()
+            "\nOf other people\n---------------\nThe objects are whole: rows of {} beside it stand in them. Hand the pack on only to whoever may read these too.\n",
+            counted(packed.others.len(), "session")
         ));
     }
     if !packed.left_out.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::markup::Markup;
 use crate::record::entry::Entry;
+use crate::replay::counted::counted;
 use crate::replay::rows::{Rows, ShownRows};
 
 /// Longest part of a text that is open on the page, in characters.
@@ -38,8 +39,8 @@ pub(super) fn result(row: &Entry, shown: &ShownRows<'_>, page: &mut Markup) {
     table(&names, open, page);
     if !rest.is_empty() {
         page.raw("<details class=\"more\"><summary>")
-            .number(rest.len() as u64)
-            .raw(" more rows</summary>");
+            .text(&counted(rest.len(), "more row"))
+            .raw("</summary>");
         table(&names, rest, page);
         page.raw("</details>\n");
     }

@@ -3,6 +3,7 @@
 //! Texts of statements and names are an agent's, or could be: each passes its face's function.
 
 use super::finding::{Finding, Kind, Report};
+use crate::replay::counted::counted;
 use crate::replay::escape::{csv, markdown, terminal, workflow_data, workflow_property};
 
 impl Finding {
@@ -103,19 +104,28 @@ impl Report {
         let counts = &self.counts;
         let mut lines = vec![
             format!(
-                "{} queries of Snowflake: {} recorded, {} inside of recorded ones, {} of Icecore itself",
-                counts.queries, counts.queries_recorded, counts.queries_inside, counts.queries_own
-            ),
-            format!("{} statements of the record were sent", counts.statements),
-            format!(
-                "{} logins of Snowflake: {} recorded, {} of Icecore itself",
-                counts.logins, counts.logins_recorded, counts.logins_own
+                "{} of Snowflake: {} recorded, {} inside of recorded ones, {} of Icecore itself",
+                counted(counts.queries, "query"),
+                counts.queries_recorded,
+                counts.queries_inside,
+                counts.queries_own
             ),
             format!(
-                "{} CI runs: {} with a verified session",
-                counts.runs, counts.runs_recorded
+                "{} of the record sent",
+                counted(counts.statements, "statement")
             ),
-            format!("{} rows left out", counts.left_out),
+            format!(
+                "{} of Snowflake: {} recorded, {} of Icecore itself",
+                counted(counts.logins, "login"),
+                counts.logins_recorded,
+                counts.logins_own
+            ),
+            format!(
+                "{}: {} with a verified session",
+                counted(counts.runs, "CI run"),
+                counts.runs_recorded
+            ),
+            format!("{} left out", counted(counts.left_out, "row")),
         ];
         if let Some(newest) = &self.record_newest {
             lines.push(format!("the record's newest row is of {newest}"));

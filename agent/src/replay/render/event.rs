@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::lines::{Lines, or_unknown};
 use crate::record::entry::Entry;
+use crate::replay::counted::counted;
 use crate::replay::escape::terminal;
 use crate::replay::json::time;
 
@@ -55,8 +56,7 @@ pub(in crate::replay) fn refusal(detail: &Json) -> Option<String> {
     let text = |key: &str| detail.get(key).and_then(Json::as_str);
     let mut line = String::new();
     if let Some(repeats) = detail.get("repeats").and_then(Json::as_u64) {
-        let times = if repeats == 1 { "time" } else { "times" };
-        line.push_str(&format!("{repeats} more {times}: "));
+        line.push_str(&format!("{}: ", counted(repeats, "more time")));
     }
     line.push_str(&format!(
         "{} refused, {}",

@@ -4,6 +4,7 @@ use super::lines::{Lines, or_unknown};
 use crate::record::entry::Entry;
 use crate::record::value::Value;
 use crate::replay::beside::Beside;
+use crate::replay::counted::counted;
 use crate::replay::escape::terminal;
 use crate::replay::json::time;
 use crate::replay::rows::{Rows, ShownRows};
@@ -145,9 +146,9 @@ pub(in crate::replay) fn masks(row: &Entry) -> Vec<[&str; 3]> {
 /// Gives what Snowflake made of a statement, in a few words, not escaped.
 pub(in crate::replay) fn outcome(row: &Entry) -> String {
     let mut words = String::new();
-    for (column, unit) in [("rows_returned", "rows"), ("rows_affected", "rows changed")] {
+    for (column, done) in [("rows_returned", ""), ("rows_affected", " changed")] {
         if let Some(count) = row.int(column) {
-            words.push_str(&format!(", {count} {unit}"));
+            words.push_str(&format!(", {}{done}", counted(count, "row")));
         }
     }
     if let Some(code) = row.text("sf_error_code") {

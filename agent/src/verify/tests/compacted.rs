@@ -1,7 +1,7 @@
 //! What is found where compacted files, or what is said of them, are not what was compacted.
 
 use super::*;
-use crate::compact::{Asked as Wanted, Doubt, Until, compact};
+use crate::compact::tests::{DAY, compacted as compacted_day, own_key};
 use crate::record::chain::compaction::{
     Compaction, Input, Sources, document_key, output_key, sources_key,
 };
@@ -10,33 +10,12 @@ use crate::record::entry::Entry;
 use crate::record::schema::Table;
 use crate::record::{Key, read};
 
-/// The day of the tests' statements.
-const DAY: &str = "2026-01-02";
-
 fn the_day() -> chrono::NaiveDate {
     DAY.parse().unwrap()
 }
 
-fn own_key(place: &Place) -> SigningKey {
-    SigningKey::of_installation(&place.settings.state_dir).unwrap()
-}
-
 fn compact_day(place: &Place) {
-    let key = own_key(place);
-    let trust = place.trust();
-    let wanted = Wanted {
-        day: the_day(),
-        trust: Some(&trust),
-        key: &key,
-        doubt: Doubt::Stops,
-        until: Until::Written,
-        spill: place.dir.path(),
-        now: Utc::now(),
-        build: "1",
-        done: &|_| {},
-    };
-    let store = place.settings.store.to_string();
-    compact(&store, &wanted).unwrap();
+    compacted_day(place, |_| {}).unwrap();
 }
 
 /// Two chains of which one day is compacted.

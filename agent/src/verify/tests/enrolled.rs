@@ -104,6 +104,25 @@ fn any_changed_byte_of_an_enrolment_is_found() {
 }
 
 #[test]
+fn an_installation_is_believed_in_the_organisations_of_its_pin() {
+    let two = two();
+    let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
+    let public = key.public_text();
+    let codes_of = |orgs: &str| {
+        let text =
+            format!("[[installation]]\nname = \"host\"\nkey = \"{public}\"\norgs = {orgs}\n");
+        let trust = Trust::read(&text, &|name| Err(format!("no file {name}"))).unwrap();
+        let report = verify(&two.store, ring(), &asked(Some(&trust), Deep::Objects)).unwrap();
+        let elsewhere = ", which is pinned for other organisations";
+        let mut findings = report.findings.iter();
+        assert!(findings.all(|finding| finding.found.ends_with(elsewhere)));
+        codes(&report)
+    };
+    assert_eq!(codes_of("[\"beta\", \"acme\"]"), [].into());
+    assert_eq!(codes_of("[\"beta\"]"), [Code::E10].into());
+}
+
+#[test]
 fn a_revoked_installation_is_believed_no_more_whoever_vouches_for_it() {
     let mut two = two();
     let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();

@@ -3,6 +3,7 @@
 mod compacted;
 mod enrolled;
 mod frames;
+mod hosts;
 mod proved;
 mod rows;
 mod tampered;

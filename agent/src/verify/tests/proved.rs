@@ -135,13 +135,13 @@ fn any_changed_byte_of_a_proof_proves_nothing_else() {
 #[test]
 fn a_proof_leads_over_changed_keys_and_to_a_cosigned_checkpoint() {
     let mut two = two();
-    let witness = tampered::witness_of(&mut two);
+    let (witness, time_s) = tampered::witness_of(&mut two, TimeDelta::seconds(1));
     let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
     let trust = pinned(&key.public_text(), Some(&witness));
     let proof = proof(&two.store, 1);
     let shown = proof.check(Some(&trust));
     assert_eq!(shown.findings, []);
-    assert_eq!(shown.chains[0].witnessed_at_s, Some(1_767_323_045));
+    assert_eq!(shown.chains[0].witnessed_at_s, Some(time_s));
     let mut forged = proof;
     let cosigned = forged.chains[0].cosigned.as_mut().unwrap();
     *cosigned = cosigned.replacen("\n\u{2014} w ", "\n\u{2014} v ", 1);

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Adds a checkpoint of the first chain's second manifest that a witness signed; gives the witness.
-pub(super) fn witness_of(two: &mut Two) -> NoteKey {
-    let (note, key) = cosigned(two, &two.first.clone(), 1);
+/// Adds a checkpoint of the first chain's second manifest that a witness signed later; gives the witness, and when it was.
+pub(super) fn witness_of(two: &mut Two, later: TimeDelta) -> (NoteKey, u64) {
+    let (note, key) = cosigned(two, &two.first.clone(), 1, later);
+    let time_s = note.verify(&key).unwrap().unwrap();
     let bytes = note.to_string().into_bytes();
     let hash = hex(&sha256(&bytes));
     let name = format!(
@@ -15,14 +16,15 @@ pub(super) fn witness_of(two: &mut Two) -> NoteKey {
         hash.get(..16).unwrap()
     );
     two.store.0.insert(name, bytes);
-    key
+    (key, time_s)
 }
 
-fn cosigned(two: &Two, chain: &str, n: usize) -> (Note, NoteKey) {
+fn cosigned(two: &Two, chain: &str, n: usize, later: TimeDelta) -> (Note, NoteKey) {
     let key = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap();
     let manifest = envelope::open::<Manifest>(&two.store.0[&manifests(two, chain)[n]]).unwrap();
     let mut note = Note::parse(&manifest.claimed().checkpoint).unwrap();
-    note.cosign("w", &key, 1_767_323_045);
+    let seen = manifest.claimed().created_at + later;
+    note.cosign("w", &key, seen.timestamp().unsigned_abs());
     let public = crate::record::chain::keys::public_key(&{
         use base64::Engine as _;
         use ring::signature::KeyPair as _;
@@ -55,7 +57,7 @@ fn family(key: &str) -> &'static [Code] {
 #[test]
 fn any_flipped_bit_of_any_object_is_found() {
     let mut two = two();
-    let witness = witness_of(&mut two);
+    let (witness, _) = witness_of(&mut two, TimeDelta::seconds(1));
     let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
     let trust = pinned(&key.public_text(), Some(&witness));
     assert_eq!(found(&two.store, &trust, Deep::Objects), BTreeSet::new());
@@ -93,7 +95,7 @@ fn any_flipped_bit_of_any_object_is_found() {
 #[test]
 fn each_byte_of_a_genesis_and_a_note_counts() {
     let mut two = two();
-    let witness = witness_of(&mut two);
+    let (witness, _) = witness_of(&mut two, TimeDelta::seconds(1));
     let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
     let trust = pinned(&key.public_text(), Some(&witness));
     for part in ["/c-", "/l-00000001"] {
@@ -189,7 +191,7 @@ fn what_is_added_or_put_elsewhere_is_found() {
     };
     check(old_manifest, &[Code::E20]);
     let old_checkpoint = |two: &mut Two| {
-        let (note, _) = cosigned(two, &two.first, 0);
+        let (note, _) = cosigned(two, &two.first, 0, TimeDelta::zero());
         let bytes = note.to_string().into_bytes();
         let hash = hex(&sha256(&bytes));
         let key = format!(
@@ -229,7 +231,7 @@ fn forks_and_forgeries_are_found() {
     let forged = |two: &mut Two| {
         two.store = Forger::new().sign(&two.store, &two.second, |_| {});
     };
-    check(forged, &[Code::E10]);
+    check(forged, &[Code::E10, Code::E20]);
     // A copy of the host goes on from the same chain.
     let cloned = |two: &mut Two| {
         let place = Place::new();
@@ -256,9 +258,10 @@ fn forks_and_forgeries_are_found() {
 #[test]
 fn what_a_witness_saw_and_the_store_lacks_is_found() {
     let two = two();
-    let (first, witness) = cosigned(&two, &two.first, 3);
+    let soon = TimeDelta::seconds(1);
+    let (first, witness) = cosigned(&two, &two.first, 3, soon);
     let last = manifests(&two, &two.second).len() - 1;
-    let (second, _) = cosigned(&two, &two.second, last);
+    let (second, _) = cosigned(&two, &two.second, last, soon);
     let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
     let trust = pinned(&key.public_text(), Some(&witness));
     let notes = [first.to_string(), second.to_string()];
@@ -301,7 +304,7 @@ fn what_a_witness_saw_and_the_store_lacks_is_found() {
         [Code::E22].into()
     );
     // What somebody else signed counts for nothing.
-    let (mut forged, _) = cosigned(&two, &two.first, 3);
+    let (mut forged, _) = cosigned(&two, &two.first, 3, soon);
     forged = Note::new(&Checkpoint::parse(forged.text()).unwrap());
     forged.cosign(
         "w",
@@ -312,6 +315,44 @@ fn what_a_witness_saw_and_the_store_lacks_is_found() {
         codes(&told(&two.store, &[forged.to_string()])),
         [Code::E30].into()
     );
+}
+
+#[test]
+fn a_manifest_of_another_time_than_a_witness_saw_is_told_once_a_chain() {
+    for (minutes, expected) in [
+        (-61, Some("saw 61 min before it was signed")),
+        (-59, None),
+        (59, None),
+        (75, Some("saw 75 min after it was signed")),
+    ] {
+        // Seconds of notes are whole.
+        let later = TimeDelta::minutes(minutes) + TimeDelta::milliseconds(minutes.signum() * 999);
+        let mut two = two();
+        let (of_live, witness) = cosigned(&two, &two.first, 3, later);
+        let key = SigningKey::of_installation(&two.place.settings.state_dir).unwrap();
+        let trust = pinned(&key.public_text(), Some(&witness));
+        let notes = [of_live.to_string()];
+        let live = Asked {
+            witnessed: Some(&notes),
+            ..asked(Some(&trust), Deep::Objects)
+        };
+        let live = verify(&two.store, ring(), &live).unwrap();
+        witness_of(&mut two, later);
+        let stored = asked(Some(&trust), Deep::Objects);
+        let stored = verify(&two.store, ring(), &stored).unwrap();
+        for (report, n) in [(live, 3), (stored, 1)] {
+            let told: Vec<_> = (report.findings.iter())
+                .map(|finding| (finding.code, finding.object.contains(&format!("{n:08}"))))
+                .collect();
+            let codes: Vec<_> = expected.map(|_| (Code::W73, true)).into_iter().collect();
+            assert_eq!(told, codes, "{minutes}: {:?}", report.findings);
+            let found = report.findings.first().map(|finding| &finding.found);
+            assert!(
+                found.is_none_or(|found| found.ends_with(expected.unwrap())),
+                "{found:?}"
+            );
+        }
+    }
 }
 
 #[test]
