@@ -13,6 +13,7 @@ mod json;
 mod keys;
 mod listing;
 mod page;
+mod pinned;
 pub mod reconcile;
 mod pull;
 mod render;

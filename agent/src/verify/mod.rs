@@ -34,6 +34,7 @@ use crate::record::{RecordError, Store, StoreAt, hex, sha256};
 use crate::replay::{Archive, ReadError, Readers, Wanted};
 use chain::{Checked, Work};
 use compacted::Compactions;
+pub(crate) use enrolled::enrolled_in;
 use layout::Layout;
 use objects::{Named, Objects};
 pub use proof::{ChainProof, Proof, RowProof, Shown, ShownChain};

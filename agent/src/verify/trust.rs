@@ -81,7 +81,7 @@ impl Trust {
     ///
     /// # Errors
     /// Whose key it is instead.
-    pub(super) fn vouches(&self, genesis: &Genesis) -> Result<&str, String> {
+    pub(crate) fn vouches(&self, genesis: &Genesis) -> Result<&str, String> {
         let key = public_key(&genesis.installation).unwrap_or_default();
         self.installation(&key).ok_or_else(|| {
             let why = match self.revoked.contains(&key) {
@@ -123,6 +123,11 @@ impl Trust {
             self.installations.push((name, key));
         }
         Ok(())
+    }
+
+    /// Tells whether anybody's word makes an installation believed.
+    pub(super) fn has_operators(&self) -> bool {
+        !self.operators.is_empty()
     }
 
     /// Lists the witnesses.
