@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Exit;
 use super::failure::Failure;
 use super::reading::tell_left_out;
-use super::verify::read_trust;
+use super::stored::{Stored, unreachable};
 use crate::clock::Clock;
 use crate::compact::{Asked, CompactError, Compacted, Doubt, Progress, Until, compact};
 use crate::record::RecordError;
@@ -26,7 +26,7 @@ const TOLD_EVERY: u64 = 10;
 ///
 /// Use it once a day, on one machine that may read the whole store and create below `c/` and `compactions/`: questions over
 /// months then read a few files a day instead of one for each session. What signed manifests list is read and checked; what
-/// was written is signed by this machine's key, which trust files must pin as they pin a host's. Nothing is deleted. Run it
+/// was written is signed by this machine's key, which the trust file here and those of readers must pin as they pin a host's. Nothing is deleted. Run it
 /// again for what came late: each time adds only what is new.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -37,17 +37,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "DAY")]
     day: NaiveDate,
 
-    /// The store, as a URL
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "file:///var/lib/icecore/store"
-    )]
-    store: String,
-
-    /// Whose keys are believed, as a TOML file; this machine's is to be among them
-    #[arg(long, value_name = "FILE")]
-    trust: Option<PathBuf>,
+    #[command(flatten)]
+    stored: Stored,
 
     /// The key to sign with, made if it is not there; without it this host's installation key
     #[arg(long, value_name = "FILE")]
@@ -73,8 +64,8 @@ pub(super) struct Args {
 /// Runs the command.
 #[must_use]
 pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
-    let printed = work(args, clock).and_then(|all| {
-        let printed = print(args, &all);
+    let printed = work(args, clock).and_then(|(all, is_pinned)| {
+        let printed = print(args, &all, is_pinned);
         printed.map_err(|error| Failure::new(Exit::Bug, error))
     });
     match printed {
@@ -83,8 +74,8 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
     }
 }
 
-fn work(args: &Args, clock: Clock) -> Result<Vec<Compacted>, Failure> {
-    let trust = args.trust.as_deref().map(read_trust).transpose()?;
+fn work(args: &Args, clock: Clock) -> Result<(Vec<Compacted>, bool), Failure> {
+    let trust = args.stored.trust().map_err(unreachable)?;
     let key = key(args.key.as_deref())?;
     let is_told = io::stderr().is_terminal();
     let progress = |Progress { read, of, written }: Progress| {
@@ -111,11 +102,11 @@ fn work(args: &Args, clock: Clock) -> Result<Vec<Compacted>, Failure> {
         build: env!("CARGO_PKG_VERSION"),
         done: &progress,
     };
-    let compacted = compact(&args.store, &asked);
+    let compacted = compact(args.stored.url(), &asked);
     if is_told {
         eprint!("\r\x1b[K");
     }
-    compacted.map_err(failed)
+    Ok((compacted.map_err(failed)?, trust.is_some()))
 }
 
 /// Reads the key to sign with.
@@ -182,19 +173,19 @@ fn lines(left_out: &[LeftOut]) -> Vec<String> {
     left_out.iter().map(line).collect()
 }
 
-fn print(args: &Args, all: &[Compacted]) -> io::Result<()> {
+fn print(args: &Args, all: &[Compacted], is_pinned: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for compacted in all {
         tell_left_out(&lines(&compacted.left_out))?;
     }
     if args.json {
-        let document = json!({ "pinned": args.trust.is_some(), "compacted": all });
+        let document = json!({ "pinned": is_pinned, "compacted": all });
         return writeln!(out, "{}", json_escaped(&format!("{document:#}")));
     }
     for compacted in all {
         writeln!(out, "{}", terminal(&told(args, compacted)))?;
     }
-    if args.trust.is_none() {
+    if !is_pinned {
         let line = "nothing is pinned: without --trust a forged record looks like any other";
         writeln!(io::stderr().lock(), "{line}")?;
     }

@@ -19,11 +19,11 @@ use crate::replay::{Days, Depth, ReadError, Scope, StoredRows, reach, reference,
 /// reads rows of a result that are kept. Each view and column has a comment: `select * from duckdb_columns()`; docs/tables.md
 /// is the same as a page, docs/analysts.md has queries. The views read the objects that are in the store at this moment,
 /// listed one by one: what is not a record, or was added later, is not read. Days that `icecore compact` wrote again are read
-/// as it wrote them. Bytes are compared with what was signed if there are few or with --deep: `verified` tells. For a store in S3 the SQL loads httpfs and says
+/// as it wrote them, if --trust pins its key. Bytes are compared with what was signed if there are few or with --deep: `verified` tells. For a store in S3 the SQL loads httpfs and says
 /// where the bucket is, by this environment; no key is in it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore duckdb > views.sql && duckdb -init views.sql\n  (icecore duckdb; echo 'select * from denied;') | duckdb\n  icecore duckdb --from 2026-11-01 --to 2026-11-30 > november.sql\n\nExit codes: 0 done, 2 usage, 4 store unreachable."
+    after_help = "Examples:\n  icecore duckdb > views.sql && duckdb -init views.sql\n  (icecore duckdb; echo 'select * from denied;') | duckdb\n  icecore duckdb --from 2026-11-01 --to 2026-11-30 > november.sql\n\nExit codes: 0 done, 2 usage, 3 the trust file is not good, 4 store unreachable."
 )]
 pub struct Args {
     #[command(flatten)]
@@ -43,6 +43,25 @@ pub struct Args {
     reference: bool,
 }
 
+impl Args {
+    fn scope(&self) -> Scope {
+        match (self.from, self.to) {
+            (None, None) => Scope::All,
+            (from, to) => Scope::Days(Days {
+                from: from.unwrap_or(NaiveDate::MIN),
+                to: to.unwrap_or(NaiveDate::MAX),
+            }),
+        }
+    }
+
+    fn depth(&self) -> Depth {
+        match self.deep {
+            true => Depth::Whole,
+            false => Depth::Small,
+        }
+    }
+}
+
 /// Runs the command.
 #[must_use]
 pub fn run(args: Args) -> ExitCode {
@@ -54,19 +73,7 @@ fn print(args: &Args) -> Result<(), ReadError> {
     if args.reference {
         out.write_all(reference().as_bytes())?;
     } else {
-        let scope = match (args.from, args.to) {
-            (None, None) => Scope::All,
-            (from, to) => Scope::Days(Days {
-                from: from.unwrap_or(NaiveDate::MIN),
-                to: to.unwrap_or(NaiveDate::MAX),
-            }),
-        };
-        let depth = if args.deep {
-            Depth::Whole
-        } else {
-            Depth::Small
-        };
-        let archive = args.source.survey(&scope, depth)?;
+        let archive = args.source.survey(&args.scope(), args.depth())?;
         let rows = StoredRows::of(&archive, |_| true);
         tell_left_out(rows.refused())?;
         let reached = reach(args.source.store(), |name| env::var(name).ok());
@@ -75,4 +82,44 @@ fn print(args: &Args) -> Result<(), ReadError> {
     }
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[track_caller]
+    fn check(line: &str, from: Option<&str>, to: Option<&str>, depth: Depth) {
+        let words = ["duckdb"].into_iter().chain(line.split_whitespace());
+        let args = Line::try_parse_from(words).unwrap().args;
+        let day = |day: &str| day.parse().unwrap();
+        let expected = match (from, to) {
+            (None, None) => Scope::All,
+            (from, to) => Scope::Days(Days {
+                from: from.map_or(NaiveDate::MIN, day),
+                to: to.map_or(NaiveDate::MAX, day),
+            }),
+        };
+        assert_eq!((args.scope(), args.depth()), (expected, depth), "{line}");
+    }
+
+    #[test]
+    fn days_that_are_not_named_are_open_and_bytes_are_compared_where_it_is_asked_for() {
+        let (first, last) = (Some("2026-11-01"), Some("2026-11-30"));
+        check("", None, None, Depth::Small);
+        check("--deep", None, None, Depth::Whole);
+        check("--from 2026-11-01", first, None, Depth::Small);
+        check("--to 2026-11-30", None, last, Depth::Small);
+        let both = "--from 2026-11-01 --to 2026-11-30 --deep";
+        check(both, first, last, Depth::Whole);
+        assert!(Line::try_parse_from(["duckdb", "--from", "yesterday"]).is_err());
+    }
 }

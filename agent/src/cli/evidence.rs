@@ -7,17 +7,16 @@ use std::process::ExitCode;
 use super::output::create;
 use super::reading::{Source, finish, tell_left_out};
 use super::replay::shown_rows;
-use super::verify::read_trust;
 use crate::clock::Clock;
 use crate::replay::{ReadError, counted, evidence, session, terminal};
-use crate::verify::Trust;
 
 /// Packs one session with what proves it into one file
 ///
 /// Use it to hand a session to an auditor. The zip file holds the page of `icecore replay --html`, the same as JSON, the
 /// objects of the record that hold the session's rows, the signed documents of their chains, and a proof of each statement; a README tells how to
 /// check it offline, with icecore or with nothing but sha256sum, openssl and Python. The same record gives the same bytes;
-/// only you may read the file. Objects are whole: if they hold rows of other sessions too, that is told.
+/// only you may read the file. Objects are whole: if they hold rows of other sessions too, that is told. Without --trust the
+/// report in it says that nothing is pinned.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  icecore evidence 0199a3 -o 0199a3.zip\n  icecore evidence 0199a3 -o 0199a3.zip --rows 0 --force\n\nExit codes: 0 done, 1 no such session or more than one, or the file is there, 2 usage, 3 the trust file is not good, 4 store unreachable."
@@ -34,9 +33,6 @@ pub(super) struct Args {
     /// Replaces the file if it is there
     #[arg(long)]
     force: bool,
-    /// Whose keys are believed, as a TOML file; without, the report in it says that nothing is pinned
-    #[arg(long, value_name = "FILE")]
-    trust: Option<PathBuf>,
     /// Shows so many first rows of each result on the page and as JSON
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rows: usize,
@@ -44,20 +40,25 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
-    match args.trust.as_deref().map(read_trust).transpose() {
-        Ok(trust) => finish(pack(args, trust.as_ref(), clock)),
-        Err(failure) => failure.report(),
-    }
+    finish(pack(args, clock))
 }
 
-fn pack(args: &Args, trust: Option<&Trust>, clock: Clock) -> Result<(), ReadError> {
+fn pack(args: &Args, clock: Clock) -> Result<(), ReadError> {
+    let trust = args.source.trust()?;
     let archive = args.source.read_session(&args.session)?;
     let session = session(&archive, &args.session)?;
     args.source
         .tell_read(&archive, "evidence", Some(session.id), clock);
     let rows = shown_rows(&archive, &session, args.rows)?;
     let file = create(&args.output, args.force)?;
-    let packed = evidence(args.source.store(), &archive, &session, &rows, trust, file)?;
+    let packed = evidence(
+        args.source.store(),
+        &archive,
+        &session,
+        &rows,
+        trust.as_ref(),
+        file,
+    )?;
     tell_left_out(&packed.left_out)?;
     let mut err = io::stderr().lock();
     if !packed.others.is_empty() {

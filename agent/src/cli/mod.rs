@@ -38,6 +38,7 @@ pub mod replay;
 mod run;
 pub mod sessions;
 mod socket;
+mod stored;
 mod span;
 mod tell;
 pub mod verify;

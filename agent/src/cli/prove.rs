@@ -11,10 +11,9 @@ use chrono::DateTime;
 use super::Exit;
 use super::failure::Failure;
 use super::reading::Reader;
-use super::verify::read_trust;
 use crate::id::StatementId;
 use crate::replay::{counted, json_escaped, terminal};
-use crate::verify::{Proof, ProveError, Shown, proved};
+use crate::verify::{Proof, ProveError, Shown, Trust, proved};
 
 /// Proves one statement, without the rest of the record
 ///
@@ -67,7 +66,7 @@ fn write(args: &Args) -> Result<(), Failure> {
         let hint = error.hint();
         Failure::new(exit, error).hint(hint)
     };
-    let readers = args.reader.readers();
+    let readers = args.reader.readers(None);
     let readers = readers.map_err(|error| Failure::new(Exit::Usage, error))?;
     let (proof, unread) = proved(&args.store, readers, args.statement).map_err(failed)?;
     let text =
@@ -114,8 +113,7 @@ fn put(output: Option<&Path>, text: &str) -> io::Result<()> {
 }
 
 /// Checks a proof, for `icecore verify --proof`.
-pub(super) fn check(path: &Path, trust: Option<&Path>, json: bool) -> Result<Exit, Failure> {
-    let trust = trust.map(read_trust).transpose()?;
+pub(super) fn check(path: &Path, trust: Option<&Trust>, json: bool) -> Result<Exit, Failure> {
     let failed = |cause: String| {
         let text = format!("proof `{}`: {cause}", path.display());
         Failure::text(Exit::Config, text).hint(Some("`icecore prove` writes one"))
@@ -125,7 +123,7 @@ pub(super) fn check(path: &Path, trust: Option<&Path>, json: bool) -> Result<Exi
     let file = |name: &str| std::fs::read(folder.join(name)).map_err(|error| error.to_string());
     let proof = Proof::read(&bytes).and_then(|proof| proof.with_files(&file));
     let proof = proof.map_err(failed)?;
-    let shown = proof.check(trust.as_ref());
+    let shown = proof.check(trust);
     tell(&shown, json).map_err(|error| Failure::new(Exit::Bug, error))?;
     Ok(if shown.is_good() {
         Exit::Done

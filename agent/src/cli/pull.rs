@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use chrono::NaiveDate;
 
 use super::Exit;
-use super::reading::{Source, finish};
+use super::reading::{Source, finish, tell_left_out};
 use crate::replay::{Days, Pulled, ReadError, counted, json_escaped, pull, terminal};
 
 /// Files between two lines of progress.
@@ -17,11 +17,11 @@ const TOLD_EVERY: u64 = 10;
 ///
 /// Use it to ask questions without the store: `icecore duckdb`, `replay` and `sessions` read the copy by `--store`, and any
 /// DuckDB does. Copied is what signed manifests list, each file by its SHA-256, with the manifests and what proves them.
-/// Whose installation signed is not asked here. A copy that was cut off goes on where it was left; nothing in the folder
+/// With --trust that of pinned hosts, and what a pinned compactor wrote; without it whosoever's, and no compacted files. A copy that was cut off goes on where it was left; nothing in the folder
 /// is written over.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore pull --from 2026-11-01 --to 2026-11-30 november\n  icecore pull --from 2026-11-26 --to 2026-11-26 --store file:///srv/icecore day && icecore duckdb --store file://$PWD/day | duckdb\n\nExit codes: 0 done, 1 something is missing or not what it should be, 2 usage, 4 store or folder unreachable."
+    after_help = "Examples:\n  icecore pull --from 2026-11-01 --to 2026-11-30 november\n  icecore pull --from 2026-11-26 --to 2026-11-26 --store file:///srv/icecore day && icecore duckdb --store file://$PWD/day | duckdb\n\nExit codes: 0 done, 1 something is missing or not what it should be, 2 usage, 3 the trust file is not good, 4 store or folder unreachable."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -62,7 +62,7 @@ fn copy(args: &Args) -> Result<Pulled, ReadError> {
     };
     let is_told = io::stderr().is_terminal();
     let pulled = pull(
-        args.source.store(),
+        (args.source.store(), args.source.trust()?.as_ref()),
         &path::absolute(&args.folder)?,
         days,
         |done, total| {
@@ -74,6 +74,7 @@ fn copy(args: &Args) -> Result<Pulled, ReadError> {
             }
         },
     )?;
+    tell_left_out(&pulled.left_out)?;
     let mut err = io::stderr().lock();
     for problem in &pulled.problems {
         writeln!(err, "not as it should be: {}", terminal(problem))?;

@@ -7,24 +7,21 @@ use std::process::ExitCode;
 
 use super::Exit;
 use super::keys::{tell_access, tell_untold};
+use super::stored::{Stored, TRUST_HINT};
 use crate::clock::Clock;
 use crate::record::RecordError;
 use crate::record::encryption::{Identity, Vault};
 use crate::replay::{Archive, Depth, ReadError, Readers, Scope, terminal};
+use crate::verify::Trust;
 
 /// Most objects that are named one by one when they were left out.
 const REFUSED_SHOWN: usize = 20;
 
-/// Where to read.
+/// Where to read, whom to believe, and who reads.
 #[derive(Debug, clap::Args)]
 pub(super) struct Source {
-    /// The store to read, as a URL
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "file:///var/lib/icecore/store"
-    )]
-    store: String,
+    #[command(flatten)]
+    stored: Stored,
     #[command(flatten)]
     reader: Reader,
 }
@@ -41,17 +38,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Gives the URL of the key store, where it is one of its own.
-    pub(super) fn key_store(&self) -> Option<&str> {
-        self.key_store.as_deref()
-    }
-
     /// Reads the identities, those of `ICECORE_IDENTITY` where the command line names none.
-    pub(super) fn readers(&self) -> Result<Readers, ReadError> {
+    pub(super) fn readers(&self, trust: Option<Trust>) -> Result<Readers, ReadError> {
         let of_environment = || std::env::var_os("ICECORE_IDENTITY").map(PathBuf::from);
         let file = self.identity.clone().or_else(of_environment);
         let identities = file.map(|file| Identity::read_file(&file)).transpose()?;
         Ok(Readers {
+            trust,
             identities: identities.unwrap_or_default(),
             key_store: self.key_store.clone(),
         })
@@ -61,12 +54,22 @@ impl Reader {
 impl Source {
     /// Gives the store's URL.
     pub(super) fn store(&self) -> &str {
-        &self.store
+        self.stored.url()
+    }
+
+    /// Gives whom to believe.
+    pub(super) fn trust(&self) -> Result<Option<Trust>, ReadError> {
+        self.stored.trust()
     }
 
     /// Gives who reads.
-    pub(super) fn reader(&self) -> &Reader {
-        &self.reader
+    pub(super) fn readers(&self) -> Result<Readers, ReadError> {
+        self.reader.readers(self.trust()?)
+    }
+
+    /// Opens the store of wrapped keys, and what stands beside the record.
+    pub(super) fn vault(&self) -> Result<Vault, RecordError> {
+        Vault::open(self.store(), self.reader.key_store.as_deref())
     }
 
     /// Writes into the store that content was read, of one session or of all.
@@ -87,7 +90,7 @@ impl Source {
         for (org, key) in archive.opened() {
             read.entry(org).or_default().push(key);
         }
-        match Vault::open(&self.store, self.reader.key_store()) {
+        match self.vault() {
             Ok(vault) => tell_access(&vault, command, session, read, clock),
             Err(error) => tell_untold(&error),
         }
@@ -104,14 +107,26 @@ impl Source {
     }
 
     fn read_scope(&self, scope: &Scope) -> Result<Archive, ReadError> {
-        let archive = Archive::read_scope(&self.store, self.reader.readers()?, scope)?;
-        Self::tell(archive)
+        Self::tell(Archive::read_scope(self.store(), self.readers()?, scope)?)
+    }
+
+    /// Reads the metadata of a part of the store, and tells nothing.
+    pub(super) fn metadata(&self, scope: &Scope) -> Result<Archive, ReadError> {
+        let readers = Readers {
+            trust: self.trust()?,
+            ..Readers::default()
+        };
+        Archive::read_scope(self.store(), readers, scope)
     }
 
     /// Takes a look at what views need, and tells what was left out.
     pub(super) fn survey(&self, scope: &Scope, depth: Depth) -> Result<Archive, ReadError> {
-        let archive = Archive::survey(&self.store, self.reader.readers()?, scope, depth)?;
-        Self::tell(archive)
+        Self::tell(Archive::survey(
+            self.store(),
+            self.readers()?,
+            scope,
+            depth,
+        )?)
     }
 
     fn tell(archive: Archive) -> Result<Archive, ReadError> {
@@ -164,6 +179,7 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
         ReadError::There(_) => (1, Some("--force replaces it")),
         ReadError::File { .. } => (4, None),
         ReadError::Store(error) => (4, error.hint()),
+        ReadError::Trust { .. } => (3, Some(TRUST_HINT)),
         ReadError::Identity(_) => (2, None),
         ReadError::Write(_) => (70, None),
     };

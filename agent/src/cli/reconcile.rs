@@ -22,7 +22,7 @@ use crate::replay::reconcile::{Export, Exports, QUERY_LAG_US, Settings, Zone, re
 /// their newest row less --lag is told as too recent.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore reconcile --queries query_history.csv --from 2026-11-26 --to 2026-11-26 --user ICECORE_SVC\n  icecore reconcile --queries q.parquet --logins sessions.json --runs runs.json --json\n  icecore reconcile --queries q.csv --as markdown >> \"$GITHUB_STEP_SUMMARY\"\n\nExit codes: 0 clean, 1 findings or doubts, 2 usage, or an export that cannot be used, 4 store or file unreachable."
+    after_help = "Examples:\n  icecore reconcile --queries query_history.csv --from 2026-11-26 --to 2026-11-26 --user ICECORE_SVC\n  icecore reconcile --queries q.parquet --logins sessions.json --runs runs.json --json\n  icecore reconcile --queries q.csv --as markdown >> \"$GITHUB_STEP_SUMMARY\"\n\nExit codes: 0 clean, 1 findings or doubts, 2 usage, or an export that cannot be used, 3 the trust file is not good, 4 store or file unreachable."
 )]
 pub(super) struct Args {
     #[command(flatten)]

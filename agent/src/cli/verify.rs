@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,10 +15,10 @@ use super::Exit;
 use super::failure::Failure;
 use super::prove;
 use super::reading::Reader;
+use super::stored::{Stored, unreachable};
 use crate::clock::Clock;
-use crate::record::RecordError;
-use crate::replay::{ReadError, counted, json_escaped, terminal};
-use crate::verify::{self, Asked, Counts, Deep, Report, Trust};
+use crate::replay::{counted, json_escaped, terminal};
+use crate::verify::{self, Asked, Counts, Deep, Report};
 use crate::web;
 use crate::witness::latest;
 
@@ -36,17 +36,8 @@ const TOLD_EVERY_NS: i64 = 200_000_000;
     after_help = "Examples:\n  icecore verify --trust trust.toml\n  icecore verify --store s3://acme-audit --trust trust.toml --deep --witness https://witness.acme.example\n  icecore verify --trust trust.toml --from 2026-11-01 --to 2026-11-07 --json\n\nExit codes: 0 clean, 1 something differs or nothing was pinned, 2 usage, 3 the trust file is not good, 4 store or witness unreachable."
 )]
 pub struct Args {
-    /// The store to read, as a URL
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "file:///var/lib/icecore/store"
-    )]
-    store: String,
-
-    /// Whose keys are believed, as a TOML file (docs/verify.md)
-    #[arg(long, value_name = "FILE")]
-    trust: Option<PathBuf>,
+    #[command(flatten)]
+    stored: Stored,
 
     /// Checks chains that lived on this day or later (UTC)
     #[arg(long, value_name = "D", value_parser = day)]
@@ -69,7 +60,7 @@ pub struct Args {
     replay: bool,
 
     /// Compares with what a witness saw: its address, or its folder
-    #[arg(long, value_name = "URL|DIR", requires = "trust")]
+    #[arg(long, value_name = "URL|DIR")]
     witness: Option<String>,
 
     #[command(flatten)]
@@ -109,8 +100,9 @@ pub fn run(args: &Args, clock: Clock) -> ExitCode {
 }
 
 fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
+    let trust = args.stored.trust().map_err(unreachable)?;
     if let Some(proof) = &args.proof {
-        return prove::check(proof, args.trust.as_deref(), args.json);
+        return prove::check(proof, trust.as_ref(), args.json);
     }
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from > to
@@ -118,8 +110,11 @@ fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
         let text = "expected --from to be no later than --to, found a range without any day";
         return Err(Failure::text(Exit::Usage, text));
     }
-    let trust = args.trust.as_deref().map(read_trust).transpose()?;
-    let readers = args.reader.readers();
+    if args.witness.is_some() && trust.is_none() {
+        let text = "--witness: expected --trust FILE, which pins the witness's key, found none";
+        return Err(Failure::text(Exit::Usage, text));
+    }
+    let readers = args.reader.readers(trust.clone());
     let readers = readers.map_err(|error| Failure::new(Exit::Usage, error))?;
     let witnessed = args.witness.as_deref().map(witnessed).transpose()?;
     let progress = Progress::new(clock);
@@ -134,10 +129,10 @@ fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
         witnessed: witnessed.as_deref(),
         replay: args.replay,
         now: clock.now(),
-        threads: threads(&args.store),
+        threads: threads(args.stored.url()),
         done: &|counts| progress.add(counts),
     };
-    let report = verify::check(&args.store, readers, &asked).map_err(unreachable)?;
+    let report = verify::check(args.stored.url(), readers, &asked).map_err(unreachable)?;
     progress.end();
     if let Some(chain) = args
         .chain
@@ -146,7 +141,7 @@ fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
     {
         let text = format!(
             "--chain: expected a chain of {}, found `{chain}`, which it does not have",
-            args.store
+            args.stored.url()
         );
         return Err(Failure::text(Exit::Usage, text));
     }
@@ -156,40 +151,6 @@ fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
     } else {
         Exit::Refused
     })
-}
-
-/// Reads a trust file.
-pub(super) fn read_trust(path: &Path) -> Result<Trust, Failure> {
-    let failed = |cause: String| {
-        Failure::text(
-            Exit::Config,
-            format!("trust file `{}`: {cause}", path.display()),
-        )
-        .hint(Some(
-            "docs/verify.md shows one; `icecore enroll --pin` prints the lines of a host",
-        ))
-    };
-    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    // A file of keys is beside the trust file, unless it says otherwise.
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let file = |name: &str| fs::read(folder.join(name)).map_err(|error| error.to_string());
-    Trust::read(&text, &file).map_err(failed)
-}
-
-fn unreachable(error: ReadError) -> Failure {
-    let (exit, hint) = match &error {
-        ReadError::Store(RecordError::Setting { .. }) => (Exit::Usage, None),
-        ReadError::Store(error) => (Exit::Unreachable, error.hint()),
-        ReadError::Identity(_)
-        | ReadError::Refused(_)
-        | ReadError::Unknown(_)
-        | ReadError::Ambiguous { .. }
-        | ReadError::Step { .. }
-        | ReadError::There(_)
-        | ReadError::File { .. }
-        | ReadError::Write(_) => (Exit::Unreachable, None),
-    };
-    Failure::new(exit, error).hint(hint)
 }
 
 /// Gives the checkpoints that a witness signed.

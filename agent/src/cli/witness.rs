@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use super::failure::Failure;
-use super::verify::read_trust;
+use super::stored::{read_trust, unreachable};
 use crate::clock::Clock;
 use crate::witness::{Listening, State, WitnessError, serve, tls};
 
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
 }
 
 fn witness(args: &Args, clock: Clock) -> Result<(), Failure> {
-    let trust = read_trust(&args.trust)?;
+    let trust = read_trust(&args.trust).map_err(unreachable)?;
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = tls(certificate, key);

@@ -13,14 +13,12 @@ use std::path::Path;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
-use tracing::debug;
 
 use crate::record::chain::compaction::{LeftOut, Output};
-use crate::record::chain::enrolment::enrolment_key;
 use crate::record::chain::keys::SigningKey;
 use crate::record::curated::CuratedError;
 use crate::record::{RecordError, Store, StoreAt};
-use crate::verify::Trust;
+use crate::verify::{Trust, enrolled_in};
 use day::Day;
 
 /// How often another compactor may have been faster.
@@ -147,7 +145,7 @@ pub fn compact(store: &str, asked: &Asked<'_>) -> Result<Vec<Compacted>, Compact
     let mut compacted = Vec::new();
     for org in store.folders("")? {
         if !store.folders(&format!("{org}/v1/chains"))?.is_empty() {
-            let trust = asked.trust.map(|trust| enrolled(&store, &org, trust));
+            let trust = asked.trust.map(|trust| enrolled_in(&store, &org, trust));
             let trust = trust.transpose()?;
             let asked = Asked {
                 trust: trust.as_ref(),
@@ -157,21 +155,6 @@ pub fn compact(store: &str, asked: &Asked<'_>) -> Result<Vec<Compacted>, Compact
         }
     }
     Ok(compacted)
-}
-
-/// Believes the installations that an operator vouches for too; whom nobody vouches for `verify` tells.
-fn enrolled(store: &Store, org: &str, trust: &Trust) -> Result<Trust, RecordError> {
-    let mut trust = trust.clone();
-    for (key, bytes) in store.below(&format!("{org}/v1/enrolments"))? {
-        let name = key.rsplit('/').next().unwrap_or_default();
-        let key_id = name.strip_suffix(".json").unwrap_or(name);
-        if enrolment_key(org, key_id) == key
-            && let Err(error) = trust.enrol(org, key_id, &bytes)
-        {
-            debug!(key, %error, "left an enrolment out");
-        }
-    }
-    Ok(trust)
 }
 
 fn of_org(store: &Store, org: &str, asked: &Asked<'_>) -> Result<Compacted, CompactError> {

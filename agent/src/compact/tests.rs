@@ -9,6 +9,7 @@ use chrono::Utc;
 use super::*;
 use crate::record::encryption::Identity;
 use crate::replay::Readers;
+use crate::verify::tests::enrolled::{enrolment, operator};
 use crate::verify::tests::{Place, statement};
 use crate::verify::{self, Deep};
 
@@ -250,4 +251,40 @@ fn a_day_is_over_and_its_compactor_and_hosts_are_pinned() {
     // Without a trust file anybody is believed, which is told.
     let anybody = compacted(&place, |asked| asked.trust = None).unwrap();
     assert_eq!(anybody.inputs, 1);
+}
+
+#[test]
+fn an_enrolled_installation_is_believed_by_a_compactor_too() {
+    let place = Place::new();
+    place.record(vec![statement(1)]);
+    let trust = operator("00u1");
+    let of_operator = |trust: &Trust| {
+        let store = place.settings.store.to_string();
+        with(
+            &place,
+            |_| {},
+            |asked| {
+                let trust = Some(trust);
+                compact(&store, &Asked { trust, ..*asked })
+            },
+        )
+    };
+    let refused = of_operator(&trust).unwrap_err();
+    assert!(matches!(refused, CompactError::Unpinned { .. }));
+    let (key, bytes) = enrolment(&own_key(&place));
+    store(&place).put(&key, bytes).unwrap();
+    let refused = of_operator(&operator("00u2")).unwrap_err();
+    assert!(matches!(refused, CompactError::Unpinned { .. }));
+    assert_eq!(of_operator(&trust).unwrap()[0].inputs, 1);
+    // So do readers, by whom its files are read and not what they were made of.
+    let readers = Readers {
+        trust: Some(trust),
+        ..Readers::default()
+    };
+    for key in keys(&place, "/v1/t0/") {
+        fs::remove_file(path(&place, &key)).unwrap();
+    }
+    let url = place.settings.store.to_string();
+    let archive = crate::replay::Archive::read_as(&url, readers).unwrap();
+    assert_eq!(archive.table("statements").len(), 2);
 }

@@ -194,6 +194,7 @@ fn sessions_are_told_and_summed_up() {
                 pid: 1,
                 comm: "sleep".to_owned(),
             }],
+            cpu_us: Some(1),
         })
         .unwrap();
     assert_eq!(summary.statements, 3);

@@ -218,6 +218,8 @@ pub struct SessionEnd {
     pub reason: String,
     /// What was still running when its command was done, and was killed.
     pub leftovers: Vec<Leftover>,
+    /// CPU time of its processes in microseconds; none where nobody was there to read it.
+    pub cpu_us: Option<u64>,
 }
 
 /// A process that outlived its session's command.

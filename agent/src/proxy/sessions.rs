@@ -68,6 +68,7 @@ pub(super) struct Session {
     refusals: Mutex<Refusals>,
     governed: Mutex<BTreeSet<IpAddr>>,
     connections: Arc<Semaphore>,
+    connections_taken: AtomicU64,
     statements_open: Arc<Semaphore>,
     requests_open: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
@@ -95,6 +96,7 @@ impl Session {
             refusals: Mutex::default(),
             governed: Mutex::new(BTreeSet::new()),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            connections_taken: AtomicU64::new(0),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
             requests_open: Arc::new(Semaphore::new(REQUESTS_OPEN_MAX)),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
@@ -163,7 +165,14 @@ impl Session {
 
     /// Takes one of the connections that a session may have open.
     pub(super) fn take_connection(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.connections).try_acquire_owned().ok()
+        let taken = Arc::clone(&self.connections).try_acquire_owned().ok()?;
+        self.connections_taken.fetch_add(1, Ordering::Relaxed);
+        Some(taken)
+    }
+
+    /// Tells how many connections were taken.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections_taken.load(Ordering::Relaxed)
     }
 
     /// Takes one of the requests that a session may have in the works.

@@ -218,4 +218,6 @@ fn a_session_has_its_share_of_connections_and_another_has_its_own() {
     assert_eq!(taken.len(), CONNECTIONS_MAX);
     assert!(one.take_connection().is_none());
     assert!(other.take_connection().is_some());
+    let counted = [&one, &other].map(|session| session.connections());
+    assert_eq!(counted, [CONNECTIONS_MAX as u64, 1]);
 }

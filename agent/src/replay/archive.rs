@@ -8,11 +8,13 @@ use bytes::Bytes;
 use super::chains::Chains;
 use super::curated::{Wanted, is_compacted};
 use super::listing::Listing;
+use super::pinned::Pinned;
 use super::scope::{Days, Scope, day};
 use super::session_scope::one_session;
 use crate::record::encryption::{Closed, Identity, IdentityError, KeyName, KeyRing, Opener};
 use crate::record::entry::Entry;
 use crate::record::{Key, RecordError, RowsKey, Store, StoreAt};
+use crate::verify::Trust;
 
 /// Most bytes of objects that a survey looks at unless it is asked to.
 const SMALL_BYTES: u64 = 32 << 20;
@@ -30,6 +32,16 @@ pub enum Depth {
     Whole,
 }
 
+impl Depth {
+    /// Tells whether objects are looked at that have so many bytes in all.
+    fn reads(self, size_bytes: u64) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Small => size_bytes <= SMALL_BYTES,
+        }
+    }
+}
+
 /// Why a reader gives no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -39,6 +51,14 @@ pub enum ReadError {
     /// Nobody can be read as.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// Whom to believe cannot be told.
+    #[error("trust file `{path}`: {cause}")]
+    Trust {
+        /// Where it is.
+        path: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// It must not be done.
     #[error("{0}")]
     Refused(String),
@@ -80,9 +100,11 @@ pub enum ReadError {
     Write(#[from] std::io::Error),
 }
 
-/// Who reads, and where the keys are.
+/// Who reads, whom they believe, and where the keys are.
 #[derive(Clone, Debug, Default)]
 pub struct Readers {
+    /// Whose chains and compactions are believed; without it anybody's chains, and no compactions.
+    pub trust: Option<Trust>,
     /// What opens encrypted objects; without any they are left out and told.
     pub identities: Vec<Identity>,
     /// URL of the store of wrapped keys, where it is not the record's own.
@@ -136,6 +158,7 @@ pub struct Archive {
     pub(super) shown: BTreeMap<String, Shown>,
     pub(super) rows_files: BTreeMap<String, RowsKey>,
     pub(super) chains: Chains,
+    pub(super) pinned: Pinned,
     pub(super) copied: Vec<Days>,
     /// How many objects of other days a copy does not have.
     pub(super) not_copied: usize,
@@ -194,19 +217,15 @@ impl Archive {
         scope: &Scope,
         depth: Depth,
     ) -> Result<Self, ReadError> {
-        let up_to_bytes = match depth {
-            Depth::Whole => u64::MAX,
-            Depth::Small => SMALL_BYTES,
-        };
-        Self::survey_up_to(url, readers, scope, up_to_bytes)
+        Self::survey_if(url, readers, scope, |size_bytes| depth.reads(size_bytes))
     }
 
-    /// Reads what views need, and looks at bytes of objects if these are no more than so many.
-    pub(crate) fn survey_up_to(
+    /// Reads what views need, and looks at bytes of objects if there are so many in all as it is told to look at.
+    pub(crate) fn survey_if(
         url: &str,
         readers: Readers,
         scope: &Scope,
-        up_to_bytes: u64,
+        reads: impl Fn(u64) -> bool,
     ) -> Result<Self, ReadError> {
         let (mut archive, mut listing) = Self::open(url, readers, scope)?;
         let wanted = archive.choose(&mut listing, scope)?;
@@ -217,7 +236,7 @@ impl Archive {
             .map(|listed| listed.size)
             .chain(compacted)
             .sum();
-        let is_deep = size <= up_to_bytes;
+        let is_deep = reads(size);
         let has_rows = !archive.rows_files.is_empty();
         let again = archive.again();
         let (mut whole, mut listed) = (Vec::new(), Vec::new());
@@ -260,10 +279,12 @@ impl Archive {
     fn open(url: &str, readers: Readers, scope: &Scope) -> Result<(Self, Listing), ReadError> {
         let at = StoreAt::read(url)?;
         let store = Store::open(&at)?;
+        let pinned = Pinned::read(&store, readers.trust.as_ref())?;
         let mut listing = match scope {
-            Scope::All | Scope::Days(_) => Listing::of(&store)?,
-            Scope::Session(_) => Listing::of_documents(&store)?,
+            Scope::All | Scope::Days(_) => Listing::of(&store, &pinned)?,
+            Scope::Session(_) => Listing::of_documents(&store, &pinned)?,
         };
+        listing.refused.append(&mut listing.curated.unpinned);
         let ring = readers.ring(&at)?;
         let mut archive = Self {
             rows: BTreeMap::new(),
@@ -271,6 +292,7 @@ impl Archive {
             shown: BTreeMap::new(),
             rows_files: BTreeMap::new(),
             chains: std::mem::take(&mut listing.chains),
+            pinned,
             copied: std::mem::take(&mut listing.copied),
             not_copied: 0,
             waiting: Vec::new(),
@@ -320,8 +342,11 @@ impl Archive {
         for key in absent {
             self.tell_absent(&key);
         }
-        // What is of no day, or of those that are asked for.
-        let is_told = |key: &&String| day(key).is_none() || is_asked(key);
+        // What is of no day, or of those that are asked for; a chain that is not believed has its own line.
+        let is_told = |key: &&String| match chain_of(key) {
+            Some((org, chain)) if self.chains.is_doubtful(org, chain) => false,
+            Some(_) | None => day(key).is_none() || is_asked(key),
+        };
         let strays = there
             .keys()
             .filter(|key| !is_compacted(key))
@@ -331,7 +356,7 @@ impl Archive {
         Ok(wanted)
     }
 
-    fn sorted(mut self) -> Self {
+    pub(super) fn sorted(mut self) -> Self {
         self.take_frames();
         if self.not_copied > 0 {
             let days = self.copied.iter();
@@ -341,6 +366,7 @@ impl Archive {
                 days.collect::<Vec<_>>().join(", "),
                 self.not_copied
             ));
+            self.not_copied = 0;
         }
         for rows in self.rows.values_mut() {
             rows.sort_by(|one, other| place(one).cmp(&place(other)));
@@ -435,6 +461,28 @@ impl Archive {
     }
 }
 
+/// Names the chain in whose folder an object lies, and its organisation.
+fn chain_of(key: &str) -> Option<(&str, &str)> {
+    let mut parts = key.split('/');
+    let org = parts.next()?;
+    parts.nth(2).map(|chain| (org, chain))
+}
+
 fn place(entry: &Entry) -> (&str, Option<i64>) {
     (entry.text("chain_id").unwrap_or_default(), entry.int("seq"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_bytes_are_looked_at_and_all_where_it_is_asked_for() {
+        let sizes = [0, SMALL_BYTES, SMALL_BYTES + 1, u64::MAX];
+        assert_eq!(
+            sizes.map(|size| Depth::Small.reads(size)),
+            [true, true, false, false]
+        );
+        assert_eq!(sizes.map(|size| Depth::Whole.reads(size)), [true; 4]);
+    }
 }

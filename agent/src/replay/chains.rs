@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::archive::ReadError;
 use super::listing::Listing;
+use super::pinned::Pinned;
 use crate::record::chain::documents::Listed;
 use crate::record::chain::frames;
+use crate::record::chain::problem::Code;
 use crate::record::chain::read::{self, ReadChain};
 use crate::record::{RecordError, Store, StoreAt};
 
@@ -33,17 +35,21 @@ pub(super) struct Chain {
 }
 
 impl Chains {
-    /// Reads the documents of all chains of the store at `url`.
+    /// Reads the documents of all chains of the store at `url`, whoever began them.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn read(url: &str) -> Result<Self, ReadError> {
         let store = Store::open(&StoreAt::read(url)?)?;
-        Ok(Listing::of_documents(&store)?.chains)
+        Ok(Listing::of_documents(&store, &Pinned::default())?.chains)
     }
 
     /// Reads those among some keys of an open store.
-    pub(super) fn of(store: &Store, documents: Vec<String>) -> Result<Self, RecordError> {
+    pub(super) fn of(
+        store: &Store,
+        documents: Vec<String>,
+        pinned: &Pinned,
+    ) -> Result<Self, RecordError> {
         let mut folders: BTreeMap<Id, Vec<String>> = BTreeMap::new();
         for key in documents {
             if let [org, "v1", "chains", chain, _] = *key.split('/').collect::<Vec<_>>() {
@@ -70,7 +76,7 @@ impl Chains {
             let found = Chain {
                 org: org.clone(),
                 keys,
-                read,
+                read: pinned.believed(&org, &chain, read),
             };
             chains.insert((org, chain), found);
         }
@@ -82,6 +88,15 @@ impl Chains {
         self.chains.iter().flat_map(|((org, id), chain)| {
             let problems = chain.read.problems.iter();
             problems.map(move |problem| format!("{org}/v1/chains/{id}: {problem}"))
+        })
+    }
+
+    /// Tells whether nothing of the chain with this id is believed, which its own line says.
+    pub(super) fn is_doubtful(&self, org: &str, chain: &str) -> bool {
+        let chain = self.chains.get(&(org.to_owned(), chain.to_owned()));
+        chain.is_some_and(|chain| {
+            chain.read.genesis.is_none()
+                && (chain.read.problems.iter()).any(|problem| problem.code == Code::E10)
         })
     }
 

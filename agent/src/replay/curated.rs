@@ -8,6 +8,7 @@ use chrono::{NaiveDate, NaiveTime};
 use serde::Deserialize;
 
 use super::chains::Chains;
+use super::pinned::Pinned;
 use super::scope::day;
 use crate::record::chain::compaction::{
     BelievedCompaction, Output, ReadUpTo, document_key, document_of, folder, output_of, read_day,
@@ -19,6 +20,8 @@ use crate::record::{Key, RecordError, RowsKey, Store, hex, sha256};
 #[derive(Debug, Default)]
 pub(super) struct Curated {
     days: BTreeMap<(String, NaiveDate), Vec<Compacted>>,
+    /// What of it is not taken since nothing is pinned, one line each.
+    pub(super) unpinned: Vec<String>,
 }
 
 /// One of them.
@@ -124,12 +127,19 @@ struct Reach {
 
 impl Curated {
     /// Reads the compactions of an organisation; gives which chains must be looked at, where these are not all.
+    ///
+    /// A compaction can leave rows out, and chains that it says are read are not looked at: without a trust file none is
+    /// believed, and all is read that chains list.
     pub(super) fn read(
         &mut self,
-        store: &Store,
-        org: &str,
+        (store, org): (&Store, &str),
+        pinned: &Pinned,
         refused: &mut Vec<String>,
     ) -> Result<Option<Uncovered>, RecordError> {
+        let Some(believes) = pinned.compactors(org) else {
+            self.unpinned.extend(not_taken(store, org)?);
+            return Ok(None);
+        };
         let mut documents: BTreeMap<NaiveDate, Vec<(String, Bytes)>> = BTreeMap::new();
         for listed in store.list(&format!("{org}/v1/compactions"), None)? {
             let key = listed?.key;
@@ -140,8 +150,7 @@ impl Curated {
         }
         let mut reach: BTreeMap<String, Reach> = BTreeMap::new();
         for (day, files) in documents {
-            // Whose installation it was is for `icecore verify` to say, as it is of chains.
-            let read = read_day(org, day, &files, &|_| true);
+            let read = read_day(org, day, &files, &believes);
             let problems = read.problems.iter();
             refused.extend(problems.map(|problem| format!("{}: {problem}", folder(org, day))));
             for believed in read.compactions {
@@ -322,6 +331,22 @@ impl Compacted {
             sources: (at.key.clone(), at.sha256.clone()),
         }
     }
+}
+
+/// Tells that an organisation's compactions are not taken, where it has any.
+fn not_taken(store: &Store, org: &str) -> Result<Option<String>, RecordError> {
+    let folder = format!("{org}/v1/compactions");
+    let mut days = BTreeSet::new();
+    for listed in store.list(&folder, None)? {
+        days.extend(document_of(&listed?.key).map(|(_, day, _)| day));
+    }
+    Ok((!days.is_empty()).then(|| {
+        format!(
+            "{folder}: expected a trust file that pins who compacted {} days, found none: the objects that these were made of \
+             are read in their place, which takes longer; --trust FILE or ICECORE_TRUST names one",
+            days.len()
+        )
+    }))
 }
 
 /// Tells whether a key is of a file of the compacted layer.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::chains::Chains;
 use super::curated::{Curated, Uncovered};
+use super::pinned::Pinned;
 use super::pull::{self, PULLED};
 use super::scope::Days;
 use crate::record::{CLAIMS, Key, PROBES, RecordError, RowsKey, Store};
@@ -34,9 +35,9 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Lists a store and reads the documents of its chains: of those that must be looked at, where compactions have the rest.
-    pub(super) fn of(store: &Store) -> Result<Self, RecordError> {
+    pub(super) fn of(store: &Store, pinned: &Pinned) -> Result<Self, RecordError> {
         let mut listing = Self::default();
-        let uncovered = listing.compactions(store)?;
+        let uncovered = listing.compactions(store, pinned)?;
         let mut keys = Vec::new();
         let is_whole = uncovered.values().all(Option::is_none);
         if is_whole {
@@ -68,15 +69,15 @@ impl Listing {
             }
         }
         listing.there = Some(there);
-        listing.read(store, documents)?;
+        listing.read(store, documents, pinned)?;
         Ok(listing)
     }
 
     /// Reads the documents of the chains that must be looked at, and lists nothing else.
-    pub(super) fn of_documents(store: &Store) -> Result<Self, RecordError> {
+    pub(super) fn of_documents(store: &Store, pinned: &Pinned) -> Result<Self, RecordError> {
         let mut listing = Self::default();
         let mut documents = Vec::new();
-        for (org, uncovered) in listing.compactions(store)? {
+        for (org, uncovered) in listing.compactions(store, pinned)? {
             let folder = format!("{org}/v1/chains");
             let mut keys = Vec::new();
             match uncovered {
@@ -92,7 +93,7 @@ impl Listing {
                 documents.push(listed?.key);
             }
         }
-        listing.read(store, documents)?;
+        listing.read(store, documents, pinned)?;
         Ok(listing)
     }
 
@@ -100,19 +101,27 @@ impl Listing {
     fn compactions(
         &mut self,
         store: &Store,
+        pinned: &Pinned,
     ) -> Result<BTreeMap<String, Option<Uncovered>>, RecordError> {
         let mut uncovered = BTreeMap::new();
         for org in store.folders("")? {
-            let of_org = self.curated.read(store, &org, &mut self.refused)?;
+            let of_org = self
+                .curated
+                .read((store, &org), pinned, &mut self.refused)?;
             uncovered.insert(org, of_org);
         }
         Ok(uncovered)
     }
 
-    fn read(&mut self, store: &Store, mut documents: Vec<String>) -> Result<(), RecordError> {
+    fn read(
+        &mut self,
+        store: &Store,
+        mut documents: Vec<String>,
+        pinned: &Pinned,
+    ) -> Result<(), RecordError> {
         documents.sort_unstable();
         self.copied = pull::copied(store)?;
-        self.chains = Chains::of(store, documents)?;
+        self.chains = Chains::of(store, documents, pinned)?;
         self.refused.extend(self.chains.problems());
         Ok(())
     }

@@ -15,6 +15,7 @@ mod json;
 mod keys;
 mod listing;
 mod page;
+mod pinned;
 pub mod reconcile;
 mod pull;
 mod render;

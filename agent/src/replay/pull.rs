@@ -13,11 +13,13 @@ use super::archive::ReadError;
 use super::chains::{Chain, Id, name};
 use super::curated::Wanted;
 use super::listing::Listing;
+use super::pinned::Pinned;
 use super::scope::Days;
 use crate::record::chain::acknowledged::BelievedFrames;
 use crate::record::chain::documents::Listed;
 use crate::record::encryption::KeyRing;
 use crate::record::{self, RecordError, Store, StoreAt, Unread, acknowledged, hex, sha256};
+use crate::verify::Trust;
 
 /// How the keys of notes begin that say which days a copy has; they are beside the record and no part of it.
 pub(super) const PULLED: &str = "pulled/";
@@ -44,20 +46,24 @@ pub struct Pulled {
     pub there: u64,
     /// What was not copied, or may not be believed, one line each.
     pub problems: Vec<String>,
+    /// What was left out and is no problem, one line each.
+    pub left_out: Vec<String>,
 }
 
-/// Copies days of the store at `url` into a folder; `progress` is told how many files of how many are done.
+/// Copies days of the store at `url` into a folder; `progress` is told how many files of how many are done. Without a trust
+/// file chains are copied whoever began them, and no compacted files.
 ///
 /// # Errors
 /// The store or the folder cannot be read or written.
 pub fn pull(
-    url: &str,
+    (url, trust): (&str, Option<&Trust>),
     folder: &Path,
     days: Days,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Pulled, ReadError> {
     let store = Store::open(&StoreAt::read(url)?)?;
-    let listing = Listing::of_documents(&store)?;
+    let pinned = Pinned::read(&store, trust)?;
+    let listing = Listing::of_documents(&store, &pinned)?;
     let mut compacted = Wanted::default();
     let all = &mut BTreeMap::new();
     listing
@@ -93,6 +99,7 @@ pub fn pull(
                 .filter(|(id, chain)| chain.has(days) || frames.contains_key(id))
                 .count(),
             problems: [listing.refused, problems].concat(),
+            left_out: listing.curated.unpinned,
             ..Pulled::default()
         },
     };

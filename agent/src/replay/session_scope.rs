@@ -9,6 +9,7 @@ use super::chains::Id;
 use super::curated::{Curated, Wanted};
 use super::scope::{Made, day};
 use crate::record::chain::documents::Listed;
+use crate::record::entry::Entry;
 
 /// How many days after its end something may still be written of a session, and one more since a day is counted whole.
 const AFTER_DAYS: u64 = 2;
@@ -57,6 +58,32 @@ pub(super) fn one_session(
     let of_session: Vec<Listed> = of_session.map(|(_, object)| object.clone()).collect();
     archive.add(of_session);
     Ok(())
+}
+
+impl Archive {
+    /// Reads all events of the chains that the sessions were found in whose ids begin so: what policies ask for is told as they are loaded, which may
+    /// be long before a session.
+    #[must_use]
+    pub fn with_events(mut self, begin: &str) -> Self {
+        let begin = begin.trim().to_ascii_lowercase();
+        let is_of = |row: &&Entry| {
+            let id = row.text("session_id");
+            id.is_some_and(|id| id.starts_with(&begin))
+        };
+        let rows = self.table("sessions").iter().filter(is_of);
+        let chains = rows.map(|row| {
+            let [org, chain] =
+                ["org_id", "chain_id"].map(|column| row.text(column).unwrap_or_default());
+            (org.to_owned(), chain.to_owned())
+        });
+        let chains: BTreeSet<Id> = chains.collect();
+        let objects = self.chains.objects();
+        let events =
+            objects.filter(|(id, object)| object.table == "events" && chains.contains(*id));
+        let events: Vec<Listed> = events.map(|(_, object)| object.clone()).collect();
+        self.add(events);
+        self.sorted()
+    }
 }
 
 /// Reads all: no id tells when it began, or nothing tells of its opening.

@@ -238,3 +238,31 @@ fn a_session_without_its_opening_is_looked_for_everywhere() {
     recorder.close_blocking().unwrap();
     place.check(wanted, 1);
 }
+
+#[test]
+fn events_from_before_a_session_are_read_where_they_are_asked_for() {
+    let place = Place::new();
+    let moved_s: &'static AtomicI64 = Box::leak(Box::default());
+    moved_s.store(-3 * 86_400, Ordering::SeqCst);
+    let clock = Clock::moved_by(moved_s);
+    let recorder = Recorder::open(&place.host("host"), clock).unwrap();
+    recorder.flush_blocking().unwrap();
+    moved_s.store(0, Ordering::SeqCst);
+    let wanted = SessionId::new();
+    put(&recorder, vec![opened(wanted, clock), ran(wanted, clock)]);
+    recorder.close_blocking().unwrap();
+    record(&place.host("other"), SessionId::new());
+    let begun = |archive: &Archive| {
+        let events = archive.table("events").iter();
+        events
+            .filter(|event| event.text("event_code") == Some("CH001"))
+            .filter_map(|event| event.text("chain_id").map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let archive = place.read(&Scope::Session(wanted.to_string()));
+    assert_eq!(begun(&archive), [""; 0]);
+    assert_eq!(
+        begun(&archive.with_events(&wanted.to_string())),
+        [recorder.chain()]
+    );
+}

@@ -171,7 +171,7 @@ impl Archive {
                 documents.extend(keys?);
             }
         }
-        let more = Chains::of(&self.store, documents)?;
+        let more = Chains::of(&self.store, documents, &self.pinned)?;
         self.refused.extend(more.problems());
         self.chains.chains.extend(more.chains);
         Ok(())

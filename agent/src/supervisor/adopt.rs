@@ -202,6 +202,7 @@ impl Shared {
             id: facts.id,
             reason: "daemon".to_owned(),
             leftovers: Vec::new(),
+            cpu_us: None,
         };
         self.roster().unclosed.push(Unclosed {
             facts,

@@ -172,6 +172,18 @@ impl SessionCgroup {
         found
     }
 
+    /// Tells how much CPU time the session's processes took, those that are gone included (cgroup-v2.rst, "cpu.stat": the time is
+    /// counted whether the controller is enabled or not).
+    #[must_use]
+    pub(super) fn cpu_us(&self) -> Option<u64> {
+        let stat = fs::read_to_string(self.folder.join("cpu.stat")).ok()?;
+        let mut lines = stat.lines();
+        lines
+            .find_map(|line| line.strip_prefix("usage_usec "))?
+            .parse()
+            .ok()
+    }
+
     /// Kills all processes of the session; new ones cannot slip out meanwhile.
     ///
     /// # Errors

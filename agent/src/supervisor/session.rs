@@ -176,11 +176,13 @@ impl Shared {
         let live = self.roster().live.remove(&id)?;
         let _left_by_itself = live.cgroup.wait_until_empty(LEAVE_PATIENCE, self.clock);
         let leftovers = live.cgroup.processes();
+        let cpu_us = live.cgroup.cpu_us();
         self.clear(id, &live.cgroup);
         let end = SessionEnd {
             id,
             reason: reason.to_owned(),
             leftovers: leftovers.clone(),
+            cpu_us,
         };
         debug!(session = %id, reason, leftovers = leftovers.len(), "session ended");
         let outcome = self.record_end(&live.entry.facts, end, live.logins);
@@ -238,6 +240,7 @@ impl Shared {
                 id,
                 reason: "daemon".to_owned(),
                 leftovers: Vec::new(),
+                cpu_us: None,
             },
             logins: live.logins,
             tried: Some(proxy),

@@ -2,13 +2,33 @@
 
 use std::collections::BTreeMap;
 
+use tracing::debug;
+
 use super::layout::{self, Layout};
 use super::objects::Objects;
 use super::report::Finding;
 use super::trust::Trust;
-use crate::record::RecordError;
 use crate::record::chain::enrolment::enrolment_key;
 use crate::record::chain::problem::Code;
+use crate::record::{RecordError, Store};
+
+/// Gives whom to believe in one organisation of a store; whom nobody vouches for a check tells, not this.
+pub(crate) fn enrolled_in(store: &Store, org: &str, trust: &Trust) -> Result<Trust, RecordError> {
+    let mut trust = trust.clone();
+    if !trust.has_operators() {
+        return Ok(trust);
+    }
+    for (key, bytes) in store.below(&format!("{org}/v1/enrolments"))? {
+        let name = layout::name(&key);
+        let key_id = name.strip_suffix(".json").unwrap_or(name);
+        if enrolment_key(org, key_id) == key
+            && let Err(error) = trust.enrol(org, key_id, &bytes)
+        {
+            debug!(key, %error, "left an enrolment out");
+        }
+    }
+    Ok(trust)
+}
 
 /// Gives whom to believe in each organisation, and tells of enrolments that make nobody believed.
 pub(super) fn trusts<'l>(

@@ -36,6 +36,7 @@ use crate::record::{RecordError, Store, StoreAt, hex, sha256};
 use crate::replay::{Archive, ReadError, Readers, Wanted, counted};
 use chain::{Checked, Work};
 use compacted::Compactions;
+pub(crate) use enrolled::enrolled_in;
 use erased::Erased;
 use layout::Layout;
 use objects::{Named, Objects};

@@ -120,7 +120,7 @@ impl Trust {
     ///
     /// # Errors
     /// Whose key it is instead.
-    pub(super) fn vouches(&self, genesis: &Genesis) -> Result<&str, String> {
+    pub(crate) fn vouches(&self, genesis: &Genesis) -> Result<&str, String> {
         let key = public_key(&genesis.installation).unwrap_or_default();
         self.installation(&genesis.org, &key).ok_or_else(|| {
             let is_elsewhere = self.believed().any(|pinned| pinned.key == key);
@@ -172,6 +172,11 @@ impl Trust {
             self.installations.push(Bound { name, key, orgs });
         }
         Ok(())
+    }
+
+    /// Tells whether anybody's word makes an installation believed.
+    pub(super) fn has_operators(&self) -> bool {
+        !self.operators.is_empty()
     }
 
     /// Lists the witnesses.

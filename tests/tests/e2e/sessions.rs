@@ -82,6 +82,39 @@ fn leftovers_are_killed_and_named() -> Result<()> {
     panic!("the session's cgroup stays: {:?}", world.cgroup.sessions()?);
 }
 
+/// What a session took of the host is in its last row, beside the shares that limit it.
+#[test]
+fn connections_and_cpu_time_of_a_session_are_recorded_at_its_end() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let loops = |count: &str| -> Result<()> {
+        let mut command = world.session(AGENT_UID, &["--label", count], "sh".as_ref())?;
+        let script = "i=0; while [ $i -lt ${1#loops=} ]; do i=$((i+1)); done";
+        let output = command.args(["-c", script, "sh", count]).output()?;
+        assert!(output.status.success(), "{output:?}");
+        Ok(())
+    };
+    loops("loops=0")?;
+    loops("loops=2000000")?;
+    let connected = world.drive(
+        Generation::Four,
+        &json!([{"do": "connect"}, {"do": "close"}]),
+    )?;
+    assert_eq!(connected.step("connect")?["ok"], true);
+    world.flush()?;
+    let rows = world
+        .query("select connections, cpu_us from sessions_all where is_final order by closed_at")?;
+    let of = |column: &str| -> Vec<i64> {
+        let values = rows.iter().map(|row| row[column].as_i64().unwrap_or(-1));
+        values.collect()
+    };
+    let (connections, cpu_us) = (of("connections"), of("cpu_us"));
+    let ([0, 0, made], [idle, busy, _]) = (&connections[..], &cpu_us[..]) else {
+        panic!("{rows:?}");
+    };
+    assert!(*made > 0 && *idle > 0 && *busy > idle + 200_000, "{rows:?}");
+    Ok(())
+}
+
 /// What the caller had set stays the base; request variables of a CI's identity are taken out.
 #[test]
 fn environment_is_merged_and_descriptors_are_not_inherited() -> Result<()> {

@@ -12,8 +12,8 @@ use super::told::tell_access;
 use crate::cli::reading::{Source, tell_left_out};
 use crate::clock::Clock;
 use crate::id::SessionId;
-use crate::record::encryption::{KeyName, Vault};
-use crate::replay::{self, Archive, FetchedKey, ReadError, is_of_days, session};
+use crate::record::encryption::KeyName;
+use crate::replay::{self, FetchedKey, ReadError, Scope, is_of_days, session};
 
 /// Opens data keys and prints them for DuckDB
 ///
@@ -22,7 +22,7 @@ use crate::replay::{self, Archive, FetchedKey, ReadError, is_of_days, session};
 /// on which their session began. What is printed is secret: -o writes it into a file that only you can read.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore keys fetch --identity auditor.key -o keys.sql && icecore duckdb --identity auditor.key > views.sql && duckdb -init keys.sql -cmd '.read views.sql'\n  icecore keys fetch --session 0199a3 --identity auditor.key --json\n\nExit codes: 0 done, 1 none could be opened, 2 usage, 4 store unreachable."
+    after_help = "Examples:\n  icecore keys fetch --identity auditor.key -o keys.sql && icecore duckdb --identity auditor.key > views.sql && duckdb -init keys.sql -cmd '.read views.sql'\n  icecore keys fetch --session 0199a3 --identity auditor.key --json\n\nExit codes: 0 done, 1 none could be opened, 2 usage, 3 the trust file is not good, 4 store unreachable."
 )]
 pub(super) struct Args {
     /// Keys of what happened on or after this day (UTC)
@@ -45,7 +45,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn fetch(args: &Args, clock: Clock) -> Result<(), ReadError> {
-    let readers = args.source.reader().readers()?;
+    let readers = args.source.readers()?;
     if readers.identities.is_empty() {
         let text = "keys fetch: expected --identity FILE, or one in ICECORE_IDENTITY, found none";
         return Err(ReadError::Refused(text.to_owned()));
@@ -78,7 +78,7 @@ pub(super) fn fetch(args: &Args, clock: Clock) -> Result<(), ReadError> {
             writeln!(text, "{}", *line)?;
         }
     }
-    let vault = Vault::open(args.source.store(), args.source.reader().key_store())?;
+    let vault = args.source.vault()?;
     let mut opened: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for key in keys.iter().filter(|key| key.refusal().is_none()) {
         let of_org = opened.entry(key.org.clone()).or_default();
@@ -101,7 +101,7 @@ fn wanted(
     args: &Args,
     prefix: &str,
 ) -> Result<(SessionId, impl Fn(&KeyName) -> bool + use<>), ReadError> {
-    let archive = Archive::read(args.source.store())?;
+    let archive = args.source.metadata(&Scope::Session(prefix.to_owned()))?;
     let id = super::told::session_id(session(&archive, prefix)?.id)?;
     Ok((id, archive.keys_of_session(id)))
 }

@@ -8,7 +8,7 @@ use super::told::{Signer, act, reason, session_id};
 use crate::cli::reading::Source;
 use crate::clock::Clock;
 use crate::record::encryption::{Scope, Vault, in_force};
-use crate::replay::{Archive, ReadError, Readers, session, terminal};
+use crate::replay::{ReadError, session, terminal};
 
 /// Puts a legal hold on a session or on days, lists the holds in force, or releases one
 ///
@@ -17,7 +17,7 @@ use crate::replay::{Archive, ReadError, Readers, session, terminal};
 /// the holds in force are listed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore keys hold --session 0199a3 --reason 'case 12'\n  icecore keys hold --from 2026-11-01 --to 2026-11-30 --reason 'case 12'\n  icecore keys hold --session 0199a3 --release --reason 'case 12 is over'\n\nExit codes: 0 done, 1 refused, 2 usage, 4 store unreachable."
+    after_help = "Examples:\n  icecore keys hold --session 0199a3 --reason 'case 12'\n  icecore keys hold --from 2026-11-01 --to 2026-11-30 --reason 'case 12'\n  icecore keys hold --session 0199a3 --release --reason 'case 12 is over'\n\nExit codes: 0 done, 1 refused, 2 usage, 3 the trust file is not good, 4 store unreachable."
 )]
 pub(super) struct Args {
     /// The session: its id, or the beginning of it
@@ -42,7 +42,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn hold(args: &Args, clock: Clock) -> Result<(), ReadError> {
-    let vault = Vault::open(args.source.store(), args.source.reader().key_store())?;
+    let vault = args.source.vault()?;
     let Some(scope) = scope(args)? else {
         return list(&vault);
     };
@@ -79,7 +79,7 @@ pub(super) fn hold(args: &Args, clock: Clock) -> Result<(), ReadError> {
 fn scope(args: &Args) -> Result<Option<Scope>, ReadError> {
     if let Some(prefix) = &args.session {
         let of_session = crate::replay::Scope::Session(prefix.clone());
-        let archive = Archive::read_scope(args.source.store(), Readers::default(), &of_session)?;
+        let archive = args.source.metadata(&of_session)?;
         let id = session_id(session(&archive, prefix)?.id)?;
         return Ok(Some(Scope::Session(id.to_string())));
     }

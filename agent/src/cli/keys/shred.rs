@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use super::told::{Signer, act, reason, session_id};
 use crate::cli::reading::Source;
 use crate::clock::Clock;
-use crate::record::encryption::{Month, Vault};
-use crate::replay::{Erased, ReadError, counted, keys_to_erase, session};
+use crate::record::encryption::Month;
+use crate::replay::{Erased, ReadError, Scope, counted, keys_to_erase, session};
 
 /// Destroys keys, and with them what they encrypted
 ///
@@ -18,7 +18,7 @@ use crate::replay::{Erased, ReadError, counted, keys_to_erase, session};
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).args(["session", "chain"]),
-    after_help = "Examples:\n  icecore keys shred --session 0199a3 --reason 'request 4711'\n  icecore keys shred --chain 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --month 2026-08 --reason 'retention'\n\nExit codes: 0 erased, 1 refused, 2 usage, 4 store unreachable."
+    after_help = "Examples:\n  icecore keys shred --session 0199a3 --reason 'request 4711'\n  icecore keys shred --chain 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --month 2026-08 --reason 'retention'\n\nExit codes: 0 erased, 1 refused, 2 usage, 3 the trust file is not good, 4 store unreachable."
 )]
 pub(super) struct Args {
     /// The session: its id, or the beginning of it
@@ -45,7 +45,9 @@ fn month(text: &str) -> Result<Month, String> {
 
 pub(super) fn shred(args: &Args, clock: Clock) -> Result<(), ReadError> {
     let key = args.signer.key()?;
-    let archive = crate::replay::Archive::read(args.source.store())?;
+    // A chain's content may be of any session that is held; a session's rows are of it alone.
+    let scope = (args.session.clone()).map_or(Scope::All, Scope::Session);
+    let archive = args.source.metadata(&scope)?;
     let erased = match (&args.session, args.chain, args.month) {
         (_, Some(chain), Some(month)) => Erased::Content {
             chain: chain.to_string(),
@@ -56,7 +58,7 @@ pub(super) fn shred(args: &Args, clock: Clock) -> Result<(), ReadError> {
             Erased::Session(session_id(session(&archive, prefix)?.id)?)
         }
     };
-    let vault = Vault::open(args.source.store(), args.source.reader().key_store())?;
+    let vault = args.source.vault()?;
     let is_own = |public: &[u8; 32]| public == key.public();
     let all = keys_to_erase(&archive, &vault, &erased, is_own, clock.now())?;
     let act = act(Some(&key), &args.reason, clock);

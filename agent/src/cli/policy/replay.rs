@@ -16,7 +16,8 @@ use crate::cli::span::Span;
 use crate::policy::Verdict;
 use crate::record::entry::Entry;
 use crate::replay::{
-    Again, ReadError, Records, Untold, Wanted, json_escaped, terminal, time, was_allowed,
+    Again, Archive, ReadError, Records, Untold, Wanted, json_escaped, session, terminal, time,
+    was_allowed,
 };
 use crate::statement::Catalogue;
 
@@ -30,7 +31,7 @@ const TOLD_EVERY: usize = 500;
 /// taken from --catalogue; else it cannot be told, and is counted so. Several statements of one request count as one.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore policy replay --policies ./policies --from 2026-11-01\n  icecore policy replay --store file:///var/lib/icecore/store --session 0199a3 --json\n\nExit codes: 0 no differences; 1 some; 2 usage; 3 config or policies are not good; 4 store unreachable."
+    after_help = "Examples:\n  icecore policy replay --policies ./policies --from 2026-11-01\n  icecore policy replay --store file:///var/lib/icecore/store --session 0199a3 --json\n\nExit codes: 0 no differences; 1 some; 2 usage; 3 config, policies or the trust file are not good; 4 store unreachable."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -89,7 +90,7 @@ fn replay(args: &Args) -> Result<Result<Exit, ReadError>, Failure> {
         Some(file) => read_catalogue(file)?,
         None => Catalogue::default(),
     };
-    let archive = match args.source.read() {
+    let archive = match read(args) {
         Ok(archive) => archive,
         Err(error) => return Ok(Err(error)),
     };
@@ -148,6 +149,19 @@ fn replay(args: &Args) -> Result<Result<Exit, ReadError>, Failure> {
         Exit::Refused
     };
     Ok(printed.map(|()| exit).map_err(ReadError::Write))
+}
+
+/// Reads what the statements that are asked for rest on.
+fn read(args: &Args) -> Result<Archive, ReadError> {
+    let Some(begin) = &args.session else {
+        return args.source.read();
+    };
+    let archive = args.source.read_session(begin)?;
+    let found = session(&archive, begin).map(drop);
+    match found {
+        Err(ReadError::Ambiguous { .. }) => args.source.read(),
+        Ok(()) | Err(_) => Ok(archive.with_events(begin)),
+    }
 }
 
 fn print(as_json: bool, counts: &Counts, differences: &[Difference<'_>]) -> io::Result<()> {

@@ -31,7 +31,7 @@ const PAGE_ROWS: usize = 1000;
 /// characters made visible.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore replay 0199a3\n  icecore replay 0199a3 --grep customers\n  icecore replay 0199a3 --speed 10\n  icecore replay 0199a3 --html session.html\n  icecore replay 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --json\n\nExit codes: 0 done, 1 no such session or more than one, no such step, or the file is there, 2 usage, 4 store unreachable."
+    after_help = "Examples:\n  icecore replay 0199a3\n  icecore replay 0199a3 --grep customers\n  icecore replay 0199a3 --speed 10\n  icecore replay 0199a3 --html session.html\n  icecore replay 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --json\n\nExit codes: 0 done, 1 no such session or more than one, no such step, or the file is there, 2 usage, 3 the trust file is not good, 4 store unreachable."
 )]
 pub struct Args {
     /// The session's id, or the beginning of it

@@ -28,7 +28,7 @@ static LABEL: [Column; 2] = [
 ];
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 56] = [
+static COLUMNS: [Column; 58] = [
     Column::new(16, "phase", Text, "`open` or `close`.").required().dictionary(),
     Column::new(17, "is_final", Bool, "Whether the session is over.").required(),
     Column::new(18, "opened_at", Time, "When the session opened.").required(),
@@ -85,6 +85,8 @@ static COLUMNS: [Column; 56] = [
     Column::new(69, "same_uid", Bool, "For a job's token: whether the command has the uid of its caller or of a process that started that, and so may read or mint the job's tokens."),
     Column::new(70, "ci_facts", Text, "`verified` if a token showed the columns of the job, `claimed` if the caller's environment did, which anybody can set.").dictionary(),
     Column::new(71, "idp_keys_sha256", Hash, "SHA-256 of the keys (JWKS) or metadata (SAML) by which the identity was verified; they lie under `evidence/`."),
+    Column::new(72, "connections", I64, "Connections that the session's processes made through the proxy; those that were refused before are events."),
+    Column::new(73, "cpu_us", I64, "CPU time of the session's processes, in microseconds, as their cgroup had counted it when the session ended."),
 ];
 
 /// One row of `sessions`; each field is the column of its name.
@@ -150,11 +152,13 @@ pub struct SessionRow {
     pub same_uid: Option<bool>,
     pub ci_facts: Option<String>,
     pub idp_keys_sha256: Option<[u8; 32]>,
+    pub connections: Option<i64>,
+    pub cpu_us: Option<i64>,
 }
 
 impl SessionRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 56] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 58] {
         let labels: Vec<Value> = self
             .labels
             .into_iter()
@@ -223,6 +227,8 @@ impl SessionRow {
             ("same_uid", self.same_uid.into()),
             ("ci_facts", self.ci_facts.into()),
             ("idp_keys_sha256", self.idp_keys_sha256.into()),
+            ("connections", self.connections.into()),
+            ("cpu_us", self.cpu_us.into()),
         ]
     }
 }

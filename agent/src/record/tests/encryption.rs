@@ -11,7 +11,7 @@ const SECRET_TEXT: &str = "select 'marker-7f3a' from orders";
 fn as_reader(identity: &Identity) -> Readers {
     Readers {
         identities: vec![identity.clone()],
-        key_store: None,
+        ..Readers::default()
     }
 }
 
@@ -107,7 +107,7 @@ fn a_new_recipient_reads_what_comes_later_and_the_old_one_what_was_before() {
     }
     let both = Readers {
         identities: vec![before, after],
-        key_store: None,
+        ..Readers::default()
     };
     let archive = Archive::read_as(&place.settings.store.to_string(), both).unwrap();
     assert_eq!(texts(&archive).len(), 2);

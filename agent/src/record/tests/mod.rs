@@ -72,24 +72,9 @@ impl Place {
         Archive::read(&self.settings.store.to_string()).unwrap()
     }
 
-    /// Rows of all tables by chain and place; fails where a chain has a gap or a place twice.
+    /// Rows of all tables by chain and place; fails where any is left out, or a chain has a gap or a place twice.
     fn dense(&self) -> Vec<Entry> {
-        let archive = self.archive();
-        assert_eq!(archive.refused(), [] as [String; 0]);
-        let mut rows: Vec<Entry> = schema::TABLES
-            .into_iter()
-            .flat_map(|table| archive.table(table.name).to_vec())
-            .collect();
-        rows.sort_by_key(|row| (row.text("chain_id").unwrap().to_owned(), row.int("seq")));
-        let mut next: BTreeMap<String, i64> = BTreeMap::new();
-        for row in &rows {
-            let next = next
-                .entry(row.text("chain_id").unwrap().to_owned())
-                .or_default();
-            assert_eq!(row.int("seq"), Some(*next), "places are dense");
-            *next += 1;
-        }
-        rows
+        dense(&self.archive())
     }
 
     fn events(&self, code: &str) -> Vec<Entry> {
@@ -100,6 +85,32 @@ impl Place {
             .cloned()
             .collect()
     }
+}
+
+/// Rows of all tables by chain and place.
+fn rows(archive: &Archive) -> Vec<Entry> {
+    let mut rows: Vec<Entry> = schema::TABLES
+        .into_iter()
+        .flat_map(|table| archive.table(table.name).to_vec())
+        .collect();
+    rows.sort_by_key(|row| (row.text("chain_id").unwrap().to_owned(), row.int("seq")));
+    rows
+}
+
+/// The same; fails where any is left out, or a chain has a gap or a place twice.
+#[track_caller]
+fn dense(archive: &Archive) -> Vec<Entry> {
+    assert_eq!(archive.refused(), [] as [String; 0]);
+    let rows = rows(archive);
+    let mut next: BTreeMap<String, i64> = BTreeMap::new();
+    for row in &rows {
+        let next = next
+            .entry(row.text("chain_id").unwrap().to_owned())
+            .or_default();
+        assert_eq!(row.int("seq"), Some(*next), "places are dense");
+        *next += 1;
+    }
+    rows
 }
 
 fn time(text: &str) -> DateTime<Utc> {

@@ -75,7 +75,7 @@ fn what_the_next_chain_has_again_is_read_once() {
     );
     assert_eq!(archive.acknowledged(), []);
     let store = place.settings.store.to_string();
-    let views = Archive::survey_up_to(&store, Readers::default(), &Scope::All, 0).unwrap();
+    let views = Archive::survey_if(&store, Readers::default(), &Scope::All, |_| false).unwrap();
     assert_eq!(views.acknowledged(), [], "views read objects themselves");
     place.dense();
 }
@@ -130,7 +130,7 @@ fn a_copy_has_what_waits_and_only_of_its_days() {
     let before = today.pred_opt().unwrap();
     for (day, name, chains, rows) in [(today, "copy", 1, 2), (before, "none", 0, 0)] {
         let copy = place.dir.path().join(name);
-        let pulled = pull(&store, &copy, days(day), |_, _| {}).unwrap();
+        let pulled = pull((&store, None), &copy, days(day), |_, _| {}).unwrap();
         assert_eq!((pulled.chains, pulled.problems), (chains, vec![]));
         let archive = Archive::read(&format!("file://{}", copy.display())).unwrap();
         assert_eq!(archive.refused(), [] as [String; 0]);
@@ -276,7 +276,7 @@ fn content_in_frames_is_for_its_readers() {
     assert_eq!(closed, [&Closed::NoIdentity]);
     let readers = Readers {
         identities: vec![reader],
-        key_store: None,
+        ..Readers::default()
     };
     let archive = Archive::read_as(&place.settings.store.to_string(), readers).unwrap();
     let texts = archive.table("statement_texts");

@@ -7,7 +7,7 @@ use crate::identity::tests::{issued_by_acme, keys_of_acme_text};
 use crate::record::chain::enrolment::{Enrolled, Enrolment, enrolment_key, nonce};
 
 /// A trust file that pins no key, and this subject as operator.
-fn operator(subject: &str) -> Trust {
+pub(crate) fn operator(subject: &str) -> Trust {
     let jwks = keys_of_acme_text();
     let text = format!(
         "[[operator]]\nissuer = \"https://id.acme.test\"\nsubject = \"{subject}\"\naudience = \"icecore\"\njwks = '{jwks}'\n"
@@ -15,8 +15,8 @@ fn operator(subject: &str) -> Trust {
     Trust::read(&text, &|name| Err(format!("no file {name}"))).unwrap()
 }
 
-/// Puts the enrolment of a key into a store.
-fn enrol(store: &mut Memory, key: &SigningKey) -> String {
+/// Gives the enrolment of a key, and its place in a store.
+pub(crate) fn enrolment(key: &SigningKey) -> (String, Vec<u8>) {
     let enrolment = Enrolment {
         format_version: 1,
         org: "acme".to_owned(),
@@ -31,9 +31,13 @@ fn enrol(store: &mut Memory, key: &SigningKey) -> String {
         jwks: keys_of_acme_text(),
     };
     let place = enrolment_key("acme", &key.id());
-    store
-        .0
-        .insert(place.clone(), serde_json::to_vec(&file).unwrap());
+    (place, serde_json::to_vec(&file).unwrap())
+}
+
+/// Puts the enrolment of a key into a store.
+fn enrol(store: &mut Memory, key: &SigningKey) -> String {
+    let (place, bytes) = enrolment(key);
+    store.0.insert(place.clone(), bytes);
     place
 }
 

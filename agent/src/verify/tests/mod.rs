@@ -1,7 +1,7 @@
 //! Small real records, and what a check finds in them when they were tampered with.
 
 mod compacted;
-mod enrolled;
+pub(crate) mod enrolled;
 mod frames;
 mod hosts;
 mod proved;

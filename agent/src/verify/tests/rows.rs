@@ -334,7 +334,7 @@ fn rows_that_nobody_opens_count_by_their_leaves_and_are_read_by_their_reader() {
     let checked = |identities| {
         let readers = Readers {
             identities,
-            key_store: None,
+            ..Readers::default()
         };
         let report = check_store(&place.settings.store.to_string(), readers, &asked).unwrap();
         assert!(report.is_clean(), "{:?}", report.findings);

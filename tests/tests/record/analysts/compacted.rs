@@ -42,6 +42,42 @@ fn trust(made: &Made, compactor: &Path) -> PathBuf {
     file
 }
 
+/// Readers without a trust file, or with one of others, read what the day was made of, and say why.
+#[track_caller]
+fn is_taken_by_whom_the_compactor_is_pinned(url: &str, trust: &str) {
+    let day = ["--from", DAY, "--to", DAY];
+    let printed = |options: &[&str], environment: &[(&str, &str)]| {
+        let program = programs::built().unwrap().join("icecore");
+        let mut duckdb = Command::new(program);
+        duckdb.env_clear().envs(environment.iter().copied());
+        duckdb
+            .args(["duckdb", "--store", url])
+            .args(day)
+            .args(options);
+        let printed = duckdb.output().unwrap();
+        assert!(printed.status.success(), "{printed:?}");
+        let [sql, errors] =
+            [printed.stdout, printed.stderr].map(|text| String::from_utf8(text).unwrap());
+        let reads = |layer: &str| sql.contains(&format!("/v1/{layer}"));
+        (reads("c/t0/"), reads("t0/"), errors)
+    };
+    for (options, environment) in [
+        (vec!["--trust", trust], vec![]),
+        (vec![], vec![("ICECORE_TRUST", trust)]),
+    ] {
+        let (compacted, raw, errors) = printed(&options, &environment);
+        assert!(compacted && !raw, "{errors}");
+    }
+    let (compacted, raw, errors) = printed(&[], &[]);
+    assert!(!compacted && raw, "{errors}");
+    assert!(
+        errors.contains("expected a trust file that pins who compacted 1 days"),
+        "{errors}"
+    );
+    let missing = icecore(&["duckdb", "--store", url, "--trust", "/none.toml"]);
+    assert_eq!(missing.status.code(), Some(3), "{missing:?}");
+}
+
 #[test]
 fn a_day_is_compacted_verified_and_read_by_others() {
     let made = Made::filled();
@@ -71,6 +107,8 @@ fn a_day_is_compacted_verified_and_read_by_others() {
     let codes = findings.map(|finding| finding["code"].as_str().unwrap());
     let of_compaction: Vec<&str> = codes.filter(|code| code.get(1..2) == Some("9")).collect();
     assert_eq!(of_compaction, [""; 0], "{checked:#}");
+
+    is_taken_by_whom_the_compactor_is_pinned(&url, trust);
 
     let mut files = made.files("statements");
     files.retain(|file| !raw.contains(file));

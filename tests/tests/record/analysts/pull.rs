@@ -16,7 +16,7 @@ fn pulled(made: &Made) -> Pulled {
         to: "2026-01-02".parse().unwrap(),
     };
     let (mut seen, mut of) = (0, 0);
-    let pulled = pull(&made.url(), &made.copy(), days, |done, total| {
+    let pulled = pull((&made.url(), None), &made.copy(), days, |done, total| {
         (seen, of) = (done, total);
     });
     assert_eq!(seen, of);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::asking::{ask, ask_both, duckdbs, sql};
+use super::asking::{ask, ask_both, ask_with, duckdbs, sql};
 use super::made::Made;
 
 /// Reads every view to its end and gives how many rows each has; each view and column says what it means.
@@ -200,4 +200,19 @@ fn what_no_believed_manifest_lists_is_left_out() {
         told,
         json!([chain("closed", false, true), chain("open", true, false)])
     );
+}
+
+/// Days of folders are UTC, and so is what DuckDB shows, wherever the analyst is.
+#[test]
+fn times_are_shown_in_utc_on_a_machine_of_another_zone() {
+    let made = Made::filled();
+    let query = "select current_setting('TimeZone') zone, bool_and(strftime(started_at, '%Y-%m-%d') = strftime(started_at AT TIME ZONE 'UTC', '%Y-%m-%d')) same_day, count(*) > 0 some from statements_all";
+    let expected = json!([{ "zone": "UTC", "same_day": true, "some": true }]);
+    for duckdb in duckdbs() {
+        let zone = [("TZ", "Pacific/Kiritimati")];
+        let answers = ask_with(&duckdb, &sql(&made), &made, &[query.to_owned()], &zone);
+        let rows = answers.into_iter().next().unwrap();
+        let rows = Value::Array(rows.into_iter().map(Value::Object).collect());
+        assert_eq!(rows, expected, "{}", duckdb.display());
+    }
 }
