@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
 
-    /// Whose chains it signs: the [[installation]]s of a trust file, each for its `orgs`, else for that of its first chain
+    /// Whose chains it signs: each `[[installation]]` of a trust file, for its `orgs`, or else for that of its first chain
     #[arg(long, value_name = "FILE")]
     trust: PathBuf,
 

@@ -13,7 +13,7 @@ use crate::replay::{Erased, ReadError, Scope, counted, keys_to_erase, session};
 /// Use it to erase what a person or a law wants erased. --session erases the rows of a session's results. Its texts are
 /// encrypted with those of others of the same chain and month; --chain and --month erase these together. A signed record of
 /// the erasure is written first. Objects, metadata and hashes stay: `icecore verify` counts what is erased as explained,
-/// if the host that wrote it has signed, or a key that the trust file pins as an [[eraser]]. What is under a legal hold, and
+/// if the host that wrote it has signed, or a key that the trust file pins as an `[[eraser]]`. What is under a legal hold, and
 /// what goes on, is refused. Copies that were decrypted before, and backups of the key store, are not reached.
 #[derive(Debug, clap::Args)]
 #[command(
