@@ -206,8 +206,8 @@ fn what_no_believed_manifest_lists_is_left_out() {
 #[test]
 fn times_are_shown_in_utc_on_a_machine_of_another_zone() {
     let made = Made::filled();
-    let query = "select current_setting('TimeZone') zone, bool_and(strftime(started_at, '%Y-%m-%d') = strftime(started_at AT TIME ZONE 'UTC', '%Y-%m-%d')) same_day, count(*) > 0 some from statements_all";
-    let expected = json!([{ "zone": "UTC", "same_day": true, "some": true }]);
+    let query = "select current_setting('TimeZone') as shown_in, bool_and(strftime(started_at, '%Y-%m-%d') = strftime(started_at AT TIME ZONE 'UTC', '%Y-%m-%d')) as same_day, count(*) > 0 as has_rows from statements_all";
+    let expected = json!([{ "shown_in": "UTC", "same_day": true, "has_rows": true }]);
     for duckdb in duckdbs() {
         let zone = [("TZ", "Pacific/Kiritimati")];
         let answers = ask_with(&duckdb, &sql(&made), &made, &[query.to_owned()], &zone);
