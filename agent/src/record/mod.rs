@@ -77,6 +77,7 @@ pub(crate) use seal::day;
 pub(crate) use store::{CLAIMS, PROBES, Store};
 pub(crate) use touched::objects as touched;
 
+pub use acknowledged::{AcknowledgedRow, acknowledged_rows};
 pub use claim::{Claimed, TokenClaim};
 pub use deliver::{
     Announced, BrokenChunk, ChunkReply, Delivered, Reply, Undone, abandon, conclude, deliver,
