@@ -170,7 +170,9 @@ fn sign(
             sha256: hash,
             inputs: sources.inputs.len() as u64,
             kept: sources.kept.len() as u64,
+            left_out: sources.left_out.len() as u64,
             chains: sources.chains.len() as u64,
+            unfinished: sources.unfinished(),
         },
     };
     let document = envelope::seal(&compaction, asked.key.pair()).map_err(unsigned)?;

@@ -11,10 +11,12 @@ use super::chains::Chains;
 use super::pinned::Pinned;
 use super::scope::day;
 use crate::record::chain::compaction::{
-    BelievedCompaction, Output, ReadUpTo, document_key, document_of, folder, output_of, read_day,
+    BelievedCompaction, LeftOut, Output, ReadUpTo, SourcesAt, document_key, document_of, folder,
+    output_of, read_day,
 };
 use crate::record::chain::documents::Listed;
-use crate::record::{Key, RecordError, RowsKey, Store, hex, sha256};
+use crate::record::chain::reach::Unfinished;
+use crate::record::{RecordError, RowsKey, Store, hex, sha256};
 
 /// The believed compactions of a store.
 #[derive(Debug, Default)]
@@ -22,6 +24,7 @@ pub(super) struct Curated {
     days: BTreeMap<(String, NaiveDate), Vec<Compacted>>,
     /// What of it is not taken since nothing is pinned, one line each.
     pub(super) unpinned: Vec<String>,
+    uncovered: BTreeMap<String, Uncovered>,
 }
 
 /// One of them.
@@ -29,8 +32,9 @@ pub(super) struct Curated {
 struct Compacted {
     believed: BelievedCompaction,
     kept: Vec<Listed>,
-    /// How many manifests of each chain it read.
+    /// How many manifests it read of each chain that must be looked at.
     read: BTreeMap<String, u64>,
+    is_looked_at: bool,
 }
 
 /// Which compaction a file is of.
@@ -49,8 +53,9 @@ impl From {
     pub(super) fn inputs(&self, store: &Store, table: &str) -> Result<Vec<Listed>, String> {
         let (key, sha256) = &self.sources;
         let bytes = store.get(key).map_err(|error| format!("{key}: {error}"))?;
-        let sources = Sources::read(&bytes, sha256).map_err(|reason| format!("{key}: {reason}"))?;
-        let inputs = sources.inputs.into_iter();
+        let inputs = signed::<Inputs<'_>>(&bytes, sha256);
+        let inputs = inputs.map_err(|reason| format!("{key}: {reason}"))?.inputs;
+        let inputs = inputs.into_iter();
         let inputs = inputs.filter(|input| input.table == table);
         let listed = inputs.map(|input| Listed {
             key: input.key.to_owned(),
@@ -81,7 +86,7 @@ pub(super) struct Wanted {
 }
 
 /// Which chains must be looked at.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Uncovered {
     /// Those whose ids are not less.
     pub(super) from: String,
@@ -89,40 +94,41 @@ pub(super) struct Uncovered {
     pub(super) open: BTreeSet<String>,
 }
 
-/// What a compaction's sources say that readers need.
+/// What a compaction's sources say that readers may need, beside what was read.
 #[derive(Deserialize)]
-struct Sources<'a> {
+struct Sources {
+    kept: Vec<Listed>,
+    left_out: Vec<LeftOut>,
+    chains: Vec<ReadUpTo>,
+}
+
+impl Sources {
+    fn read(store: &Store, at: &SourcesAt) -> Result<Self, String> {
+        let bytes = store.get(&at.key).map_err(|error| error.to_string())?;
+        signed(&bytes, &at.sha256)
+    }
+}
+
+/// What of a compaction's sources was read.
+#[derive(Deserialize)]
+struct Inputs<'a> {
     #[serde(borrow)]
     inputs: Vec<Input<'a>>,
-    kept: Vec<Listed>,
-    left_out: Vec<crate::record::chain::compaction::LeftOut>,
-    chains: Vec<ReadUpTo>,
 }
 
 #[derive(Deserialize)]
 struct Input<'a> {
     key: &'a str,
     sha256: &'a str,
-    chain: &'a str,
     table: &'a str,
     rows: u64,
 }
 
-impl<'a> Sources<'a> {
-    fn read(bytes: &'a [u8], expected: &str) -> Result<Self, String> {
-        if hex(&sha256(bytes)) != expected {
-            return Err("its bytes are not those that were signed".to_owned());
-        }
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+fn signed<'a, T: Deserialize<'a>>(bytes: &'a [u8], expected: &str) -> Result<T, String> {
+    if hex(&sha256(bytes)) != expected {
+        return Err("its bytes are not those that were signed".to_owned());
     }
-}
-
-/// How much of a chain the compactions of all days have together.
-#[derive(Debug, Default)]
-struct Reach {
-    rows: u64,
-    tree_size: u64,
-    is_closed: bool,
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
 impl Curated {
@@ -140,55 +146,43 @@ impl Curated {
             self.unpinned.extend(not_taken(store, org)?);
             return Ok(None);
         };
-        let mut documents: BTreeMap<NaiveDate, Vec<(String, Bytes)>> = BTreeMap::new();
+        let mut keys = Vec::new();
         for listed in store.list(&format!("{org}/v1/compactions"), None)? {
-            let key = listed?.key;
+            keys.push(listed?.key);
+        }
+        keys.retain(|key| document_of(key).is_some());
+        let mut documents: BTreeMap<NaiveDate, Vec<(String, Bytes)>> = BTreeMap::new();
+        for (key, bytes) in store.get_many(keys) {
             if let Some((_, day, _)) = document_of(&key) {
-                let bytes = store.get(&key)?;
-                documents.entry(day).or_default().push((key, bytes));
+                documents.entry(day).or_default().push((key, bytes?));
             }
         }
-        let mut reach: BTreeMap<String, Reach> = BTreeMap::new();
+        let mut reach: BTreeMap<String, Unfinished> = BTreeMap::new();
         for (day, files) in documents {
             let read = read_day(org, day, &files, &believes);
             let problems = read.problems.iter();
             refused.extend(problems.map(|problem| format!("{}: {problem}", folder(org, day))));
+            let mut of_day = Vec::new();
             for believed in read.compactions {
-                let at = &believed.compaction.sources;
-                let bytes = store.get_if_there(&at.key)?.unwrap_or_default();
-                let sources = match Sources::read(&bytes, &at.sha256) {
-                    Ok(sources) => sources,
-                    Err(reason) => {
-                        // What it covers is not known, so nothing of the day is taken from it or from later ones.
-                        refused.push(format!("{}: {reason}", at.key));
-                        break;
-                    }
-                };
-                let left_out = sources.left_out.iter();
-                refused.extend(left_out.map(|out| format!("{}: {}", out.key, out.reason)));
-                for input in &sources.inputs {
-                    reach.entry(input.chain.to_owned()).or_default().rows += input.rows;
+                let mut compacted = Compacted::of(believed);
+                let at = compacted.sources();
+                let is_needed = at.kept > 0 || at.left_out > 0;
+                if is_needed && let Err(reason) = compacted.look(store, refused) {
+                    // What it covers is not known, so nothing of the day is taken from it or from later ones.
+                    refused.push(reason);
+                    break;
                 }
-                for kept in &sources.kept {
-                    let chain = Key::parse(&kept.key).map(|key| key.chain);
-                    if let (Some(chain), Some(rows)) = (chain, kept.rows) {
-                        reach.entry(chain).or_default().rows += rows;
+                for chain in &compacted.sources().unfinished {
+                    let known = reach.get_mut(&chain.chain);
+                    match known {
+                        Some(known) => known.join(chain),
+                        None => drop(reach.insert(chain.chain.clone(), chain.clone())),
                     }
                 }
-                let mut read = BTreeMap::new();
-                for chain in sources.chains {
-                    let reached = reach.entry(chain.chain.clone()).or_default();
-                    reached.tree_size = reached.tree_size.max(chain.tree_size);
-                    reached.is_closed |= chain.closed;
-                    read.insert(chain.chain, chain.manifests);
-                }
-                let compacted = Compacted {
-                    kept: sources.kept,
-                    read,
-                    believed,
-                };
-                let of_day = self.days.entry((org.to_owned(), day)).or_default();
                 of_day.push(compacted);
+            }
+            if !of_day.is_empty() {
+                self.days.insert((org.to_owned(), day), of_day);
             }
         }
         let first = store.first_folder(&format!("{org}/v1/chains"))?;
@@ -200,15 +194,44 @@ impl Curated {
             let Some(day) = next.succ_opt() else { break };
             next = day;
         }
+        self.look_from(store, (org, next), refused);
         // Without a chain before it, all are looked at.
-        Ok((next > began).then(|| {
-            let is_open = |reach: &Reach| !reach.is_closed || reach.rows != reach.tree_size;
-            let open = reach.into_iter().filter(|(_, reach)| is_open(reach));
+        let uncovered = (next > began).then(|| {
+            let open = reach.into_values().filter(|chain| !chain.is_whole());
             Uncovered {
                 from: first_id_of(next),
-                open: open.map(|(chain, _)| chain).collect(),
+                open: open.map(|chain| chain.chain).collect(),
             }
-        }))
+        });
+        let known = uncovered.iter().map(|one| (org.to_owned(), one.clone()));
+        self.uncovered.extend(known);
+        Ok(uncovered)
+    }
+
+    /// Reads what compactions of a day and later ones have of each chain: these chains are looked at.
+    fn look_from(
+        &mut self,
+        store: &Store,
+        (org, from): (&str, NaiveDate),
+        refused: &mut Vec<String>,
+    ) {
+        let later = self.days.range_mut((org.to_owned(), from)..);
+        for (_, of_day) in later.take_while(|((of, _), _)| of == org) {
+            for place in 0..of_day.len() {
+                let looked = of_day.get_mut(place).map(|one| one.look(store, refused));
+                if let Some(Err(reason)) = looked {
+                    refused.push(reason);
+                    of_day.truncate(place);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Tells whether compactions have all of a chain.
+    fn covers(&self, org: &str, chain: &str) -> bool {
+        let uncovered = self.uncovered.get(org);
+        uncovered.is_some_and(|one| *chain < *one.from && !one.open.contains(chain))
     }
 
     /// Lists the objects of chains that no compaction has written again.
@@ -219,7 +242,8 @@ impl Curated {
     ) -> BTreeSet<&'c str> {
         let kept: BTreeSet<&str> = self.kept().map(|kept| kept.key.as_str()).collect();
         let mut raw = BTreeSet::new();
-        for ((org, id), chain) in &chains.chains {
+        let looked_at = chains.chains.iter();
+        for ((org, id), chain) in looked_at.filter(|((org, id), _)| !self.covers(org, id)) {
             for believed in &chain.read.manifests {
                 let n = believed.manifest.n;
                 for object in &believed.manifest.objects {
@@ -261,7 +285,8 @@ impl Curated {
             for kept in &compacted.kept {
                 let rows = RowsKey::parse(&kept.key);
                 let chain = kept.key.split('/').nth(3).unwrap_or_default();
-                let is_listed = chains.chains.contains_key(&(org.clone(), chain.to_owned()));
+                let is_listed = chains.chains.contains_key(&(org.clone(), chain.to_owned()))
+                    && !self.covers(org, chain);
                 if is_asked(&kept.key) && !is_listed {
                     there.remove(&kept.key);
                     match rows {
@@ -320,6 +345,38 @@ impl Curated {
 }
 
 impl Compacted {
+    fn of(believed: BelievedCompaction) -> Self {
+        let unfinished = believed.compaction.sources.unfinished.iter();
+        let read = unfinished.map(|chain| (chain.chain.clone(), chain.manifests));
+        Self {
+            read: read.collect(),
+            kept: Vec::new(),
+            is_looked_at: false,
+            believed,
+        }
+    }
+
+    fn sources(&self) -> &SourcesAt {
+        &self.believed.compaction.sources
+    }
+
+    /// Reads its sources, if they were not read.
+    fn look(&mut self, store: &Store, refused: &mut Vec<String>) -> Result<(), String> {
+        if self.is_looked_at {
+            return Ok(());
+        }
+        let at = self.sources();
+        let sources = Sources::read(store, at).map_err(|reason| format!("{}: {reason}", at.key))?;
+        let left_out = sources.left_out.iter();
+        refused.extend(left_out.map(|out| format!("{}: {}", out.key, out.reason)));
+        let chains = sources.chains.into_iter();
+        self.read
+            .extend(chains.map(|chain| (chain.chain, chain.manifests)));
+        self.kept = sources.kept;
+        self.is_looked_at = true;
+        Ok(())
+    }
+
     fn outputs(&self) -> &[Output] {
         &self.believed.compaction.outputs
     }

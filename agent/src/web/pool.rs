@@ -61,7 +61,7 @@ impl Pool {
         let target = Target::read(&request.uri().to_string())?;
         request.headers_mut().insert(USER_AGENT, OWN_AGENT);
         let sent_bytes = request.body().size_hint().exact().unwrap_or_default();
-        let within = SILENCE + Duration::from_secs(sent_bytes / SLOWEST_BYTES_A_SECOND);
+        let within = patience(sent_bytes);
         let slow = |within| WebError::Slow {
             place: target.to_string(),
             within,
@@ -76,6 +76,11 @@ impl Pool {
             .into_parts();
         Ok(Response::from_parts(head, whole(&target, body).await?))
     }
+}
+
+/// Tells how long a request of so many bytes may take until its answer begins.
+fn patience(sent_bytes: u64) -> Duration {
+    SILENCE + Duration::from_secs(sent_bytes / SLOWEST_BYTES_A_SECOND)
 }
 
 /// Reads a body to its end.
@@ -205,5 +210,18 @@ impl AsyncWrite for Dialled {
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_object_has_time_on_a_slow_line() {
+        // A compacted file, at 5 MB a second and at 300 kB a second.
+        assert!(patience(256 << 20) > Duration::from_secs((256 << 20) / 5_000_000));
+        assert!(patience(256 << 20) > Duration::from_secs((256 << 20) / 300_000));
+        assert_eq!(patience(0), SILENCE);
     }
 }

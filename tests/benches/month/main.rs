@@ -1,282 +1,245 @@
-//! What readers take over many sessions: `cargo bench -p icecore-tests --bench month [SESSIONS]`, 10,000 by default.
+//! What readers take over a month: `cargo bench -p icecore-tests --bench month [SESSIONS [DAYS]]`, 10,000 a day and 30 by
+//! default.
 //!
-//! Each session is a host of its own, as ephemeral runners are: a chain with its documents and a handful of small objects.
-//! Recorders write them as they write any; then the views are printed, one session is read, and DuckDB answers the queries
-//! of docs/queries. Nothing here asserts anything about time. `ICECORE_BENCH_FOLDER` says where the store is made: many
-//! small files are synced, which a folder in memory makes fast, and which is not what is measured.
+//! Recorders write as they write any, by a clock that is set to the day. On the last day each session is a host of its own,
+//! as ephemeral runners are: a chain with its documents and a handful of small objects. On the others a host has a hundred.
+//! All days but the last are compacted; the raw objects of these are away, which no reader looks at, while their chains'
+//! folders and documents stay. Each step is a
+//! process of its own, so that its peak of memory is seen. Nothing here asserts anything about time.
+//! `ICECORE_BENCH_FOLDER` says where the store is made: many small files are synced, which a folder in memory makes fast,
+//! and which is not what is measured. `ICECORE_BENCH_KEEP=1` leaves it, and takes one that is there.
 
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     reason = "a program of its own, which tells what it took by the real clock"
 )]
+
+mod made;
+mod rows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use chrono::{Days as Later, NaiveDate};
 use icecore::clock::Clock;
-use icecore::compact::{Asked, Doubt, Until, compact};
-use icecore::config::ResultRows;
-use icecore::id::{LoginId, SessionId, StatementId};
-use icecore::record::chain::keys::SigningKey;
-use icecore::record::{
-    Decision, Enforcement, LoginRow, Mode, Object, Phase, RecordLimits, RecordMode, Recorder, Row,
-    SessionRow, Settings, StatementRow, StatementTextRow, Status, StoreAt,
-};
-use icecore::replay::{Archive, Depth, Readers, Scope, StoredRows, session, views};
+use icecore::replay::{Archive, Days, Depth, Readers, Scope, StoredRows, pull, session, views};
 use icecore_tests::python::{self, Generation};
+use made::store;
 
-/// Statements of a session.
-const STATEMENTS: usize = 20;
-
-/// Runs each file of a folder three times over views; tells the name and the seconds of the fastest.
+/// Runs each file of a folder three times over views; tells the name, the seconds of the first and of the fastest, and the
+/// peak of memory in MB.
 const QUERIES: &str = r#"
-import duckdb, glob, os, sys, time
+import duckdb, glob, os, resource, sys, time
 connection = duckdb.connect()
 connection.execute("SET threads = 2")
+connection.execute("SET enable_progress_bar = false")
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 began = time.time()
 connection.execute(open(sys.argv[1]).read())
-print("views defined", time.time() - began)
-connection.execute("SET VARIABLE day = CAST(now() AT TIME ZONE 'UTC' AS DATE)")
+took = time.time() - began
+print("views defined", took, took, peak())
+connection.execute(f"SET VARIABLE day = DATE '{sys.argv[4]}'")
 connection.execute(f"SET VARIABLE session = '{sys.argv[3]}'")
 connection.execute("SET VARIABLE object = 'ACME_DB.PUBLIC.ORDERS'")
 for path in sorted(glob.glob(sys.argv[2] + "/*.sql")):
     took = []
     for _ in range(3):
         began = time.time()
-        connection.execute(open(path).read()).fetchall()
+        rows = connection.execute(open(path).read()).fetchall()
         took.append(time.time() - began)
-    print(os.path.basename(path), min(took))
+    print(os.path.basename(path), took[0], min(took), peak())
 "#;
 
 fn main() -> Result<()> {
-    let sessions = std::env::args().find_map(|argument| argument.parse().ok());
-    let sessions: usize = sessions.unwrap_or(10_000);
-    let folder = match std::env::var_os("ICECORE_BENCH_FOLDER") {
-        Some(folder) => tempfile::tempdir_in(folder)?,
-        None => tempfile::tempdir()?,
-    };
-    let began = Instant::now();
-    let wanted = record(folder.path(), sessions)?;
-    let made = began.elapsed().as_secs_f64();
-    println!("{sessions} sessions of {STATEMENTS} statements, a chain each, made in {made:.0} s\n");
-    println!("| what | s |\n|---|---:|");
-    let store = store(folder.path());
-    let file = folder.path().join("views.sql");
-    for (name, depth) in [
-        ("views printed", Depth::Small),
-        ("views printed, `--deep`", Depth::Whole),
-    ] {
-        timed(name, || print(&store, depth, &file))?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "step") {
+        return step(&arguments);
     }
-    let one = || Scope::Session(wanted.to_string());
-    timed("all read", || read(&store, &Scope::All, wanted))?;
-    timed("one session read", || read(&store, &one(), wanted))?;
-    queries(&file, wanted)?;
-    timed("compacted", || compacted(folder.path()))?;
-    timed("compacted: views printed", || {
-        print(&store, Depth::Small, &file)
-    })?;
-    timed("compacted: one session read", || {
-        read(&store, &one(), wanted)
-    })?;
-    queries(&file, wanted)
-}
-
-/// Compacts the day, as if it were over.
-fn compacted(folder: &Path) -> Result<()> {
-    let key = SigningKey::of_installation(&folder.join("compactor"))?;
-    let now = Clock::system().now();
-    let asked = Asked {
-        day: now.date_naive(),
-        trust: None,
-        key: &key,
-        doubt: Doubt::Stops,
-        until: Until::Written,
-        spill: folder,
-        now: now + chrono::TimeDelta::days(2),
-        build: env!("CARGO_PKG_VERSION"),
-        done: &|_| {},
-    };
-    drop(compact(&store(folder), &asked)?);
-    Ok(())
-}
-
-fn read(store: &str, scope: &Scope, wanted: SessionId) -> Result<()> {
-    let archive = Archive::read_scope(store, Readers::default(), scope)?;
-    ensure!(
-        archive.refused().is_empty(),
-        "left out: {:?}",
-        archive.refused().first()
+    let mut numbers = arguments
+        .iter()
+        .filter_map(|argument| argument.parse().ok());
+    let (sessions, days) = (
+        numbers.next().unwrap_or(10_000),
+        numbers.next().unwrap_or(30),
     );
-    let steps = session(&archive, &wanted.to_string())?.steps.len();
-    ensure!(steps == STATEMENTS + 1, "{steps} steps");
+    let below =
+        std::env::var_os("ICECORE_BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = below.join("icecore-month");
+    let is_kept = std::env::var_os("ICECORE_BENCH_KEEP").is_some();
+    let today = Clock::system().now().date_naive();
+    let last = today - Later::new(1);
+    if !folder.exists() {
+        let began = Instant::now();
+        fs::create_dir(&folder)?;
+        made::clock(&folder)?;
+        for before in (1..days as u64).rev() {
+            made::compacted_day(&folder, last - Later::new(before), sessions)?;
+        }
+        let wanted = made::raw_day(&folder, last, sessions, made::EPHEMERAL)?;
+        fs::write(folder.join("wanted"), wanted)?;
+        let took = began.elapsed().as_secs_f64();
+        println!(
+            "{days} days of {sessions} sessions of {} statements made in {took:.0} s\n",
+            rows::STATEMENTS
+        );
+    }
+    let measured = measured(&folder, last, days);
+    if !is_kept {
+        fs::remove_dir_all(&folder)?;
+    }
+    measured
+}
+
+fn measured(folder: &Path, last: NaiveDate, days: usize) -> Result<()> {
+    let first = (last - Later::new(days as u64 - 1)).to_string();
+    let (last, before) = (last.to_string(), (last - Later::new(1)).to_string());
+    let wanted = fs::read_to_string(folder.join("wanted"))?;
+    println!("| what | s | again, s | peak, MB |\n|---|---:|---:|---:|");
+    for is_raw in [true, false] {
+        if is_raw
+            && folder
+                .join(format!("store/default/v1/compactions/dt={last}"))
+                .exists()
+        {
+            continue;
+        }
+        let state = if is_raw {
+            "the last day is not compacted"
+        } else {
+            "all days are compacted"
+        };
+        println!("| **{state}** | | | |");
+        told(
+            "views of the month printed",
+            folder,
+            &["views", &first, &last],
+        )?;
+        queries("over the month", folder, &wanted, &first)?;
+        queries(
+            "over the last day, views of the month",
+            folder,
+            &wanted,
+            &last,
+        )?;
+        told(
+            "views of the last day printed",
+            folder,
+            &["views", &last, &last],
+        )?;
+        queries("over the last day", folder, &wanted, &last)?;
+        told(
+            "views of the day before printed",
+            folder,
+            &["views", &before, &before],
+        )?;
+        told(
+            "one session of the last day read",
+            folder,
+            &["replay", &wanted],
+        )?;
+        told("the last day pulled", folder, &["pull", &last, &last])?;
+        if is_raw {
+            told("the last day compacted", folder, &["compact", &last])?;
+        }
+    }
     Ok(())
 }
 
-fn timed(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+/// Runs a step as a process of its own and tells what it took.
+fn told(name: &str, folder: &Path, step: &[&str]) -> Result<()> {
+    let mut child = Command::new(std::env::current_exe()?);
+    child.arg("step").arg(step[0]).arg(folder).args(&step[1..]);
     let began = Instant::now();
-    work()?;
-    println!("| {name} | {:.2} |", began.elapsed().as_secs_f64());
+    let output = child.output()?;
+    let took = began.elapsed().as_secs_f64();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name}: {errors}");
+    let peak = String::from_utf8(output.stdout)?;
+    println!("| {name} | {took:.2} | | {} |", peak.trim());
     Ok(())
 }
 
-fn print(store: &str, depth: Depth, file: &Path) -> Result<()> {
-    let archive = Archive::survey(store, Readers::default(), &Scope::All, depth)?;
-    ensure!(
-        archive.refused().is_empty(),
-        "left out: {:?}",
-        archive.refused().first()
-    );
+fn step(arguments: &[String]) -> Result<()> {
+    let [_, name, folder, given @ ..] = arguments else {
+        bail!("expected a step and a folder");
+    };
+    let (folder, first) = (Path::new(folder), given.first().context("what of it")?);
+    let of_store = store(folder);
+    match name.as_str() {
+        "record" => {
+            let id = made::record(folder, first.parse()?, given[1].parse()?, given[2].parse()?)?;
+            println!("{id}");
+            return Ok(());
+        }
+        "compact" => made::compacted(&of_store, folder, first.parse()?)?,
+        "views" => print(&of_store, days(given)?, &folder.join("views.sql"))?,
+        "replay" => read(&of_store, first)?,
+        "pull" => {
+            let to = folder.join("pulled");
+            let asked = days(given)?;
+            drop(pull((&of_store, None), &to, asked, |_, _| {})?);
+            fs::remove_dir_all(to)?;
+        }
+        other => bail!("no step `{other}`"),
+    }
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+    let peak_kb: u64 = peak.context("a peak of memory")?.trim().parse()?;
+    println!("{}", peak_kb / 1024);
+    Ok(())
+}
+
+fn days(given: &[String]) -> Result<Days> {
+    Ok(Days {
+        from: given[0].parse()?,
+        to: given[1].parse()?,
+    })
+}
+
+fn read(store: &str, wanted: &str) -> Result<()> {
+    let scope = Scope::Session(wanted.to_owned());
+    let archive = Archive::read_scope(store, Readers::default(), &scope)?;
+    is_whole(&archive)?;
+    let steps = session(&archive, wanted)?.steps.len();
+    ensure!(steps == rows::STATEMENTS + 1, "{steps} steps");
+    Ok(())
+}
+
+fn print(store: &str, days: Days, file: &Path) -> Result<()> {
+    let archive = Archive::survey(store, Readers::default(), &Scope::Days(days), Depth::Small)?;
+    is_whole(&archive)?;
     let rows = StoredRows::of(&archive, |_| true);
     let mut sql = Vec::new();
     views(&archive, archive.chains(), &rows, &mut sql)?;
     fs::write(file, sql).context("the views")
 }
 
-fn queries(views: &Path, session: SessionId) -> Result<()> {
-    let mut command = Command::new(python::interpreter(Generation::Five)?);
-    command.args(["-c", QUERIES]).arg(views);
-    command.arg(python::folder("..").join("docs/queries"));
-    let output = command.arg(session.to_string()).output()?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "DuckDB: {errors}");
-    for line in String::from_utf8(output.stdout)?.lines() {
-        let (name, seconds) = line.rsplit_once(' ').context("a name and seconds")?;
-        println!("| DuckDB: {name} | {:.2} |", seconds.parse::<f64>()?);
-    }
+fn is_whole(archive: &Archive) -> Result<()> {
+    let refused = archive.refused();
+    ensure!(refused.is_empty(), "left out: {:?}", refused.first());
     Ok(())
 }
 
-fn store(folder: &Path) -> String {
-    format!("file://{}/store", folder.display())
-}
-
-/// Records sessions, and names one in the middle.
-fn record(folder: &Path, sessions: usize) -> Result<SessionId> {
-    let ids: Vec<SessionId> = (0..sessions).map(|_| SessionId::new()).collect();
-    let next = AtomicUsize::new(0);
-    let at_once = thread::available_parallelism()?.get() * 2;
-    thread::scope(|scope| {
-        let work = || -> Result<()> {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(id) = ids.get(number) else {
-                    return Ok(());
-                };
-                let state = folder.join(format!("host-{number}"));
-                let recorder = Recorder::open(&settings(folder, &state, number)?, Clock::system())?;
-                drop(recorder.commit_blocking(rows(*id))?);
-                recorder.close_blocking()?;
-                drop(recorder);
-                fs::remove_dir_all(state)?;
-            }
+fn queries(over: &str, folder: &Path, session: &str, day: &str) -> Result<()> {
+    let mut command = Command::new(python::interpreter(Generation::Five)?);
+    command.args(["-c", QUERIES]).arg(folder.join("views.sql"));
+    command.arg(python::folder("..").join("docs/queries"));
+    let output = command.args([session, day]).output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "DuckDB: {errors}");
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let told: Vec<&str> = line.rsplitn(4, ' ').collect();
+        let [peak, fastest, first, name] = told[..] else {
+            bail!("expected a name and three numbers, found `{line}`");
         };
-        let running: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
-        let ended = running.into_iter().map(|one| one.join());
-        ended
-            .map(|one| one.map_err(|_| anyhow::anyhow!("a recorder panicked"))?)
-            .collect::<Result<Vec<()>>>()
-    })?;
-    ids.get(sessions / 2).copied().context("a session")
-}
-
-fn settings(folder: &Path, state: &Path, number: usize) -> Result<Settings> {
-    Ok(Settings {
-        org: "default".into(),
-        host_id: format!("host-{number}"),
-        mode: RecordMode::BestEffort,
-        spool_max_bytes: 1 << 30,
-        limits: RecordLimits {
-            session_spool_max_bytes: 1 << 30,
-            session_rows_per_second: 1_000_000_000,
-            max_unacked_age: None,
-        },
-        seal_interval: Duration::from_secs(300),
-        result_rows: ResultRows::None,
-        ..Settings::new(PathBuf::from(state), StoreAt::read(&store(folder))?)
-    })
-}
-
-fn rows(id: SessionId) -> Vec<Row> {
-    let now = Clock::system().now();
-    let login_id = Some(LoginId::new());
-    let opened = SessionRow {
-        session_id: Some(id),
-        phase: Phase::Open,
-        opened_at: Some(now),
-        enforcement: Some(Enforcement::Enforced),
-        mode: Some(Mode::Enforce),
-        user: Some("ci".into()),
-        ci_repository: Some("acme/etl".into()),
-        ..SessionRow::default()
-    };
-    let login = LoginRow {
-        session_id: Some(id),
-        login_id,
-        opened_at: Some(now),
-        account: Some("ACME".into()),
-        sf_user: Some("ICECORE_SVC".into()),
-        ..LoginRow::default()
-    };
-    let closed = SessionRow {
-        phase: Phase::Close,
-        is_final: true,
-        closed_at: Some(now),
-        ..opened.clone()
-    };
-    let mut rows = vec![Row::from(opened), Row::from(login)];
-    for number in 0..STATEMENTS {
-        let text = format!("select ID, AMOUNT from ACME_DB.PUBLIC.ORDERS where ID = {number}");
-        let intent = StatementRow {
-            session_id: Some(id),
-            login_id,
-            statement_id: Some(StatementId::new()),
-            started_at: Some(now),
-            decided_at: Some(now),
-            sql_mac: Some([3; 32]),
-            sql_normalized: Some(
-                "SELECT ID, AMOUNT FROM ACME_DB.PUBLIC.ORDERS WHERE ID = ?".into(),
-            ),
-            sql_kind: Some("query".into()),
-            parse_ok: true,
-            objects: vec![Object {
-                catalog: Some("ACME_DB".into()),
-                schema: Some("PUBLIC".into()),
-                name: Some("ORDERS".into()),
-                kind: Some("table".into()),
-                access: Some("read".into()),
-                columns: vec!["ID".into(), "AMOUNT".into()],
-                resolved: true,
-            }],
-            decision: Some(Decision::Allow),
-            rule_ids: vec!["read-only".into()],
-            policy_bundle_sha256: Some([2; 32]),
-            policy_mode: Some(Mode::Enforce),
-            ..StatementRow::default()
-        };
-        let said = StatementTextRow {
-            session_id: Some(id),
-            statement_id: intent.statement_id,
-            sql_text: Some(text),
-            ..StatementTextRow::default()
-        };
-        let end = StatementRow {
-            is_final: true,
-            revision: 1,
-            forwarded_at: Some(now),
-            completed_at: Some(now),
-            status: Status::Success,
-            rows_returned: Some(1),
-            ..intent.clone()
-        };
-        rows.extend([Row::from(intent), Row::from(said), Row::from(end)]);
+        let (first, fastest): (f64, f64) = (first.parse()?, fastest.parse()?);
+        println!("| DuckDB, {over}: {name} | {first:.2} | {fastest:.2} | {peak} |");
     }
-    rows.push(Row::from(closed));
-    rows
+    Ok(())
 }

@@ -11,6 +11,7 @@ use super::documents::{Hex, Listed, time};
 use super::envelope::Signed;
 use super::keys::public_key;
 use super::problem::{Code, Problem};
+use super::reach::Unfinished;
 use super::read::{Broken, broken, format, is_hex, opened, same, signed};
 use crate::record::digest::{hex, sha256};
 use crate::record::object::Key;
@@ -78,8 +79,12 @@ pub struct SourcesAt {
     pub inputs: u64,
     /// How many were not; see [`Sources::kept`].
     pub kept: u64,
+    /// How many were left out.
+    pub left_out: u64,
     /// How many chains were looked at.
     pub chains: u64,
+    /// Those that are not whole in them.
+    pub unfinished: Vec<Unfinished>,
 }
 
 /// What was read for a compaction.
@@ -351,6 +356,11 @@ impl BelievedCompaction {
         let counts = [
             ("inputs", at.inputs, sources.inputs.len()),
             ("kept objects", at.kept, sources.kept.len()),
+            (
+                "objects that were left out",
+                at.left_out,
+                sources.left_out.len(),
+            ),
             ("chains", at.chains, sources.chains.len()),
         ];
         for (name, expected, found) in counts {
@@ -364,6 +374,10 @@ impl BelievedCompaction {
             if !is_own || !is_hex(&input.sha256, 64) {
                 return broken(Code::E90, "an object of the day", &input.key);
             }
+        }
+        if at.unfinished != sources.unfinished() {
+            let expected = "the chains that its sources do not have whole";
+            return broken(Code::E90, expected, "others in its document");
         }
         let rows = |rows: &mut dyn Iterator<Item = u64>| -> u64 { rows.sum() };
         same(

@@ -29,6 +29,45 @@ fn sources() -> Sources {
     }
 }
 
+/// Sources with a chain of which more is elsewhere.
+fn in_part() -> Sources {
+    let chain = ReadUpTo {
+        chain: CHAIN.to_owned(),
+        manifests: 1,
+        sha256: None,
+        tree_size: 4,
+        until: DateTime::default(),
+        closed: true,
+    };
+    Sources {
+        chains: vec![chain],
+        ..sources()
+    }
+}
+
+#[test]
+fn a_chain_is_whole_once_all_days_together_have_its_rows() {
+    let unfinished = in_part().unfinished();
+    let [mut chain] = unfinished.try_into().unwrap();
+    assert_eq!((chain.rows, chain.is_whole()), (3, false));
+    let rest = Unfinished {
+        rows: 1,
+        ..chain.clone()
+    };
+    chain.join(&rest);
+    assert!(chain.is_whole());
+    chain.join(&Unfinished {
+        rows: u64::MAX,
+        ..rest.clone()
+    });
+    assert!(!chain.is_whole(), "more rows than it has");
+    let mut whole = in_part();
+    whole.chains[0].tree_size = 3;
+    assert_eq!(whole.unfinished(), []);
+    whole.chains[0].closed = false;
+    assert_eq!(whole.unfinished().len(), 1);
+}
+
 /// Makes a compaction and its sources.
 fn made(n: u64, prev: Option<&[u8]>, key: &SigningKey, sources: &Sources) -> (Compaction, Vec<u8>) {
     let bytes = serde_json::to_vec(sources).unwrap();
@@ -57,7 +96,9 @@ fn made(n: u64, prev: Option<&[u8]>, key: &SigningKey, sources: &Sources) -> (Co
             sha256: at,
             inputs: sources.inputs.len() as u64,
             kept: 0,
-            chains: 0,
+            left_out: 0,
+            chains: sources.chains.len() as u64,
+            unfinished: sources.unfinished(),
         },
     };
     (compaction, bytes)
@@ -148,6 +189,14 @@ fn sources_are_those_that_are_named_and_add_up() {
     let mut fewer = sources();
     fewer.inputs[0].rows = 2;
     assert_eq!(refused(&fewer, &|_| {}), Err(Code::E92));
+    // Readers take the document's word for which chains are whole.
+    let (mut compaction, bytes) = made(0, None, &key, &in_part());
+    assert_eq!(compaction.sources.unfinished.len(), 1);
+    compaction.sources.unfinished.clear();
+    let read = check(&[(at(0), sealed(&compaction, &key))], 1, &[]);
+    let refused_by = |problem: Problem| problem.code;
+    let told = read.compactions[0].sources(&bytes).map_err(refused_by);
+    assert_eq!(told, Err(Code::E90));
     let mut of_another_day = sources();
     of_another_day.inputs[0].key = input().key.replace("dt=2026-11-26", "dt=2026-11-25");
     assert_eq!(refused(&of_another_day, &|_| {}), Err(Code::E90));

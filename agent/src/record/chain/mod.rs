@@ -11,6 +11,7 @@ pub mod keys;
 pub mod note;
 pub mod problem;
 pub mod range;
+pub mod reach;
 pub mod read;
 pub mod tree;
 pub mod witness;
