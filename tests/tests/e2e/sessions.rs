@@ -108,7 +108,7 @@ fn connections_and_cpu_time_of_a_session_are_recorded_at_its_end() -> Result<()>
         values.collect()
     };
     let (connections, cpu_us) = (of("connections"), of("cpu_us"));
-    let ([0, 0, made], [idle, busy, _]) = (&connections[..], &cpu_us[..]) else {
+    let ([.., 0, 0, made], [.., idle, busy, _]) = (&connections[..], &cpu_us[..]) else {
         panic!("{rows:?}");
     };
     assert!(*made > 0 && *idle > 0 && *busy > idle + 200_000, "{rows:?}");
