@@ -6,6 +6,7 @@ pub mod connection;
 pub mod identity;
 pub mod statement;
 pub mod policy;
+pub mod approval;
 pub mod record;
 pub mod upstream;
 pub mod mask;
