@@ -10,6 +10,7 @@ mod asking;
 mod bundle;
 mod context;
 mod detector;
+mod discharged;
 mod entropy;
 mod in_force;
 mod load;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 pub use bundle::Bundle;
 pub use detector::{Detector, Detectors};
+pub use discharged::Discharged;
 pub use in_force::InForce;
 pub use load::{Gravity, PolicyProblem, Source};
 pub use names::Names;
