@@ -4,6 +4,7 @@
 //! folder that the values name. Both go on after a problem, so that a user sees all of them at once.
 
 mod account;
+mod approver;
 mod credential;
 mod document;
 mod files;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use approver::{APPROVER_FILE, Approver, ApproverIssuer};
 pub use files::policy_files;
 pub(crate) use files::{read_metadata, read_policies, read_public_keys};
 pub use grant::Grant;
