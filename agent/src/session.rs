@@ -14,6 +14,7 @@ use crate::execution::{
     Reading, Recipient, Registry, State, Usages, Way,
 };
 use crate::identity::Principal;
+use crate::mailbox::Mailbox;
 use crate::mask::{self, Ended, HashKeys};
 use crate::policy::{Decision, InForce, Usage, decide};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
@@ -42,6 +43,8 @@ pub struct Stages {
     pub usages: Arc<Usages>,
     /// The keys under which masked values are hashed.
     pub hash_keys: HashKeys,
+    /// Where people are asked for what policies hold; none where the config has no approvals.
+    pub mailbox: Option<Mailbox>,
     /// The time.
     pub clock: Clock,
 }

@@ -58,6 +58,7 @@ fn stages(folder: &std::path::Path) -> Stages {
         usages: Arc::new(Usages::open(folder, folder, clock.now())),
         catalogues: Arc::new(Catalogues::new(Duration::from_secs(60), clock)),
         hash_keys: HashKeys::for_tests(),
+        mailbox: None,
         clock,
     }
 }
