@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::approval::fixtures::{group, meaning, request, rules};
-use crate::approval::{Answer, Decision, FORMAT_VERSION, Proof, Said};
+use crate::approval::{Answer, Decision, FORMAT_VERSION, Group, Proof, Said};
 use crate::identity::tests::Signer;
 use crate::record::encryption::Identity;
 use crate::replay::{Archive, Readers};
@@ -29,17 +29,33 @@ fn store(dir: &Path) -> StoreAt {
     StoreAt::read(&format!("file://{}", dir.join("store").display())).unwrap()
 }
 
+fn owners() -> Group {
+    Group {
+        grant_max: Some(std::time::Duration::from_secs(60)),
+        ..group(&["okta:ann", "okta:ben"], 1)
+    }
+}
+
 fn open(dir: &Path, signer: &Arc<Signer>, recipients: &[Recipient]) -> (Recorder, Mailbox) {
     let clock = Clock::system();
     let mut settings = crate::record::Settings::new(dir.join("state"), store(dir));
     settings.org = "acme".to_owned();
     settings.host_id = "host".to_owned();
     settings.recipients = recipients.to_vec();
+    let issuer = json!({
+        "name": "okta", "url": "https://id.acme.test", "audiences": ["approvals"], "groups_claim": "groups",
+    });
+    let config =
+        json!({ "config": { "approvals": { "rules": { "issuer": issuer } } } }).to_string();
+    settings.config_sha256 = crate::record::sha256(config.as_bytes());
     let recorder = Recorder::open(&settings, clock).unwrap();
+    for document in [config, signer.jwks()] {
+        recorder.keep_evidence(document.as_bytes()).unwrap();
+    }
     let keys = Arc::clone(signer);
     let settings = Settings {
         store: store(dir),
-        rules: Arc::new(rules([("owners", group(&["okta:ann", "okta:ben"], 1))])),
+        rules: Arc::new(rules([("owners", owners())])),
         recipients: recipients.to_vec(),
         keys: Box::new(move |_| Ok(keys.keys())),
         slack: None,
@@ -87,6 +103,19 @@ impl Host {
     }
 
     fn decision(&self, digest: &str, request: &Request, subject: &str, answer: Answer) -> Decision {
+        self.says(digest, request, (subject, answer, None))
+    }
+
+    fn granting(&self, digest: &str, request: &Request, grant_s: Option<u64>) -> Decision {
+        self.says(digest, request, ("ann", Answer::Approve, grant_s))
+    }
+
+    fn says(
+        &self,
+        digest: &str,
+        request: &Request,
+        (subject, answer, grant_s): (&str, Answer, Option<u64>),
+    ) -> Decision {
         let now = Clock::system().now();
         let said = Said {
             format_version: FORMAT_VERSION,
@@ -94,7 +123,7 @@ impl Host {
             digest: digest.to_owned(),
             answer,
             reason: Some("seen".to_owned()),
-            grant_s: None,
+            grant_s,
             decided_at: now,
             face: "cli".to_owned(),
         };
@@ -110,6 +139,32 @@ impl Host {
             said,
             proof: Proof::IdpPerDecision { id_token },
         }
+    }
+
+    /// Checks the record with its approvals: how many agree, and the codes of approvals that do not.
+    fn checked_again(&self) -> (u64, Vec<String>) {
+        self.recorder.flush_blocking().unwrap();
+        let trust = self.trust();
+        let asked = crate::verify::Asked {
+            trust: Some(&trust),
+            from: None,
+            to: None,
+            chain: None,
+            deep: crate::verify::Deep::Rows,
+            witnessed: None,
+            replay: true,
+            now: Clock::system().now(),
+            threads: 1,
+            done: &|_| {},
+        };
+        let url = store(self.dir.path()).to_string();
+        let report = crate::verify::check(&url, Readers::default(), &asked).unwrap();
+        let codes = report
+            .findings
+            .iter()
+            .map(|finding| finding.code.as_str().to_owned());
+        let codes = codes.filter(|code| code == "E95").collect();
+        (report.checked.approvals_again, codes)
     }
 
     /// Lists the states of the record's rows, in their order, and the codes of events.
@@ -260,6 +315,82 @@ fn a_no_an_end_and_a_withdrawal_end_it() {
         "withdrawn",
     ];
     assert_eq!(states, expected);
+}
+
+#[test]
+fn an_approval_is_checked_again_by_what_the_record_has_of_it_and_a_forged_one_is_found() {
+    let host = Host::new(&[]);
+    let inbox = host.inbox(Vec::new());
+    let asked = host.request(600);
+    let waiting = host.ask(asked.clone());
+    let shown = waits(&inbox);
+    let decision = host.decision(&shown.digest, &asked, "ann", Answer::Approve);
+    inbox.decide(&shown, &decision).unwrap();
+    let Ended::Approved(approval) = waiting.join().unwrap() else {
+        panic!();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(host.mailbox.used(&approval, asked.statement_id))
+        .unwrap();
+    assert_eq!(host.checked_again(), (1, Vec::new()));
+    // A recorder that was tampered with says that Ann approved another request too.
+    let forged = host.request(600);
+    let rows = Rows {
+        recorder: &host.recorder,
+        request: &forged,
+        digest: forged.digest().unwrap(),
+    };
+    let other = Host::new(&[]);
+    let word = other.decision(&hex(&rows.digest), &forged, "ann", Answer::Approve);
+    let text = serde_json::to_string(&word).unwrap();
+    let mut counted = approval.counted()[0].clone();
+    counted.sha256 = hex(&crate::record::sha256(text.as_bytes()));
+    let mut all = rows.requested().unwrap();
+    all.extend(rows.decision(&counted, &text));
+    all.push(rows.used(&approval, forged.statement_id, Clock::system().now()));
+    let _receipt = host.recorder.commit_blocking(all).unwrap();
+    assert_eq!(host.checked_again(), (1, vec!["E95".to_owned()]));
+}
+
+#[test]
+fn a_yes_for_a_while_lets_the_same_run_again_in_its_session_and_nothing_else() {
+    let host = Host::new(&[]);
+    let asked = host.request(600);
+    let waiting = host.ask(asked.clone());
+    let inbox = host.inbox(Vec::new());
+    let shown = waits(&inbox);
+    let granting = host.granting(&shown.digest, &asked, Some(60));
+    inbox.decide(&shown, &granting).unwrap();
+    let Ended::Approved(approval) = waiting.join().unwrap() else {
+        panic!();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let use_it =
+        |approval: &Approval, by| runtime.block_on(host.mailbox.used(approval, by)).unwrap();
+    use_it(&approval, asked.statement_id);
+    let mut again = host.request(600);
+    again.session_id = asked.session_id;
+    let Ended::Approved(second) = host.ask(again.clone()).join().unwrap() else {
+        panic!();
+    };
+    assert_eq!(
+        (second.granted_by(), second.by()),
+        (Some(asked.id), vec!["okta:ann".to_owned()])
+    );
+    use_it(&second, again.statement_id);
+    assert_eq!(host.checked_again(), (2, Vec::new()));
+    // Another session, and another text of a write, are asked about.
+    let other = host.request(0);
+    assert!(matches!(host.ask(other).join().unwrap(), Ended::Expired(_)));
+    let mut wider = host.request(0);
+    wider.session_id = asked.session_id;
+    wider.meaning.sql = "delete from t where id = 8".to_owned();
+    assert!(matches!(host.ask(wider).join().unwrap(), Ended::Expired(_)));
 }
 
 /// Others may write beside a request: nothing of that counts, and it is told of.
