@@ -185,8 +185,15 @@ impl Stages {
         let decided_at = self.clock.now();
 
         let permit = match decision {
-            Decision::Allow(permit) => permit,
-            Decision::Forbid(refusal) => {
+            Decision::Allow(permit) => Ok(permit),
+            Decision::Forbid(refusal) => Err(refusal),
+            Decision::Hold(held) => {
+                Err(held.refused("people must say yes to it, and nobody can be asked".to_owned()))
+            }
+        };
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(refusal) => {
                 let refusal = match gap {
                     Some(gap) => refusal.noting(&gap),
                     None => refusal,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cedar_policy::{PolicyId, PolicySet, Schema};
 
 use super::Reason;
+use super::held::Hold;
 use super::load::{PolicyProblem, Source, load};
 use super::names::Names;
 use super::packed::pack;
@@ -24,6 +25,8 @@ pub(super) struct Allowed {
     pub(super) flags: Vec<String>,
     /// What is made of the column that was asked about; none of anything else.
     pub(super) mask: Option<ColumnMask>,
+    /// The rules that people must lift first.
+    pub(super) holds: BTreeSet<Hold>,
     /// How many of the result's rows they have kept, if one says it: the most.
     pub(super) rows: Option<ResultRows>,
 }
