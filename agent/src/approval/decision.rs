@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::canonical::{self, CanonicalError};
 use super::request::Grade;
 use crate::id::ApprovalId;
-
-/// How nonces of decisions begin. No session is opened by a token whose nonce begins so.
-pub const NONCE_PREFIX: &str = "icecore-decision-";
+use crate::identity::APPROVAL_NONCE;
 
 /// A person's word on a request. Whether it counts is another question: see the module's own documentation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -44,7 +42,7 @@ pub struct Said {
 }
 
 /// Yes or no.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// It may run.
@@ -105,6 +103,6 @@ impl Said {
     /// The document has no canonical form.
     pub fn nonce(&self) -> Result<String, CanonicalError> {
         let digest = canonical::digest("icecore approval decision 1", self)?;
-        Ok(format!("{NONCE_PREFIX}{}", canonical::hex(&digest)))
+        Ok(format!("{APPROVAL_NONCE}{}", canonical::hex(&digest)))
     }
 }

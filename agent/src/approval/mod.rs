@@ -4,14 +4,24 @@
 //! `Decision`, proved by their company's identity provider. An `Outcome` ends the request. The documents travel by the
 //! mailbox (`mailbox`), whose order and writers count for nothing: what counts is whether a decision is valid.
 
+mod approved;
 mod canonical;
 mod decision;
+mod judge;
+mod needs;
 mod outcome;
+mod proof;
 mod request;
+mod rules;
 
+pub use approved::{Approval, Difference};
 pub use canonical::CanonicalError;
-pub use decision::{Answer, Decision, NONCE_PREFIX, Proof, Said};
+pub use decision::{Answer, Decision, Proof, Said};
+pub use judge::{Counted, Denial, Given, Judged, NotCounted, Standing, Uncounted, judge};
+pub use needs::NeedError;
 pub use outcome::{Outcome, State};
+pub use proof::{KEY_NONCE, ProofError, ProvedBy, key_nonce};
 pub use request::{
     Ask, Claimed, Earlier, FORMAT_VERSION, Grade, Meaning, Need, Plan, Request, Requester, Touched,
 };
+pub use rules::{Group, Hours, Rules};
