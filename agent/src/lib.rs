@@ -14,6 +14,8 @@ pub mod mask;
 pub mod session;
 pub mod execution;
 
+pub mod mailbox;
+
 pub mod snowflake;
 pub mod web;
 pub mod id;

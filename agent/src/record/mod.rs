@@ -78,9 +78,9 @@ pub use deliver::{
 pub use digest::{commitment, load_key, random_salt};
 pub use error::RecordError;
 pub use event::{
-    Category, Decision, Enforcement, EventRow, LoginRow, MaskedColumn, Mode, Object, Phase,
-    ResultColumn, ResultRow, Row, SessionRow, Severity, StatementRow, StatementTextRow, Status,
-    TransferRow,
+    ApprovalRow, ApprovalTextRow, Category, Decision, Enforcement, EventRow, LoginRow,
+    MaskedColumn, Mode, Object, Phase, ResultColumn, ResultRow, Row, SessionRow, Severity,
+    StatementRow, StatementTextRow, Status, TransferRow,
 };
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};

@@ -81,7 +81,7 @@ impl Trust {
     ///
     /// # Errors
     /// Whose key it is instead.
-    pub(super) fn vouches(&self, genesis: &Genesis) -> Result<&str, String> {
+    pub(crate) fn vouches(&self, genesis: &Genesis) -> Result<&str, String> {
         let key = public_key(&genesis.installation).unwrap_or_default();
         self.installation(&key).ok_or_else(|| {
             let why = match self.revoked.contains(&key) {
