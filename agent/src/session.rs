@@ -2,20 +2,22 @@
 //!
 //! Each stage hands on a value that only it can make: `Statement`, `Permit`, `Intent`, `Unmasked`, `Masked`, `Reply`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
+use crate::approval::Request;
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::execution::{
-    Asking, Catalogues, Chunks, Context, Delivered, Detached, Execution, Meter, OpenStages,
-    Reading, Recipient, Registry, State, Usages, Way,
+    Asker, Asking, Basis, Catalogues, Chunks, Context, Delivered, Detached, Execution, Meter,
+    OpenStages, Recipient, Registry, Settled, State, Usages, Way,
 };
 use crate::identity::Principal;
-use crate::mask::{self, Ended, HashKeys};
-use crate::policy::{Decision, InForce, Usage, decide};
+use crate::mailbox::Mailbox;
+use crate::mask::{Ended, HashKeys};
+use crate::policy::InForce;
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
 use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
@@ -38,6 +40,8 @@ pub struct Stages {
     pub files: OpenStages,
     /// What is known of accounts' tables and views.
     pub catalogues: Arc<Catalogues>,
+    /// Where people are asked, if this host's config says whom.
+    pub mailbox: Option<Mailbox>,
     /// What sessions and principals have used.
     pub usages: Arc<Usages>,
     /// The keys under which masked values are hashed.
@@ -66,6 +70,10 @@ pub struct Asked {
     pub fetches: Arc<Semaphore>,
     /// What counts its use.
     pub meter: Meter,
+    /// The labels of its session.
+    pub labels: BTreeMap<String, String>,
+    /// What people were asked for it by an earlier proxy.
+    pub before: Option<Request>,
     /// What is known of it before it is judged.
     pub draft: Draft,
 }
@@ -98,7 +106,7 @@ impl Stages {
             }
             Err(error) => {
                 tracing::error!(statement = %execution.id(), %error, "statement could not be recorded");
-                let sent = !matches!(execution.state(), State::Judged);
+                let sent = !matches!(execution.state(), State::Judged | State::Held);
                 let tell = if sent { Reply::withheld } else { Reply::unsent };
                 let reply = tell(execution.form(), execution.own_query_id(), &error);
                 execution.advance(State::Refused(reply));
@@ -124,6 +132,8 @@ impl Stages {
             headers,
             fetches,
             meter,
+            labels,
+            before,
             mut draft,
         } = asked;
         let own_id = execution.own_query_id();
@@ -142,75 +152,56 @@ impl Stages {
             meter: &meter,
         };
 
+        let asking = Asking {
+            way,
+            to: &to,
+            account: &account,
+            context: &context,
+            request: &request,
+            fetches: &fetches,
+            labels: &labels,
+            before: before.as_ref(),
+        };
+        let asker = Asker {
+            principal: &principal,
+            meter: &meter,
+        };
         let from = self.clock.mono_ns();
-        let Reading {
-            bundle,
-            statement,
-            current,
-            catalogue,
-            gap,
-            effect,
-            turn,
-        } = self
-            .understand(Asking {
-                way,
-                to: &to,
-                account: &account,
-                context: &context,
-                request: &request,
-                fetches: &fetches,
-            })
-            .await?;
-        let kind = statement.kind();
-        let now = self.clock.now();
-        let bound = request.bindings().map(RawValue::get);
-        let looks = bundle.reads_found();
-        let found = looks.then(|| mask::found(&statement, bound));
-        let decide = |usage: &Usage<'_>| {
-            let account = &account.name;
-            let usage = usage.holding(found.as_ref());
-            decide(
-                &bundle, self.mode, &principal, account, &catalogue, &usage, statement,
-            )
-        };
-        let decision = if bundle.reads_use() {
-            meter.judge(now, decide).await
-        } else {
-            let decision = decide(&Usage::unread(now));
-            meter.count(now, &decision);
-            decision
-        };
+        let reading = self.understand(asking).await?;
+        let judged = self.judge(asker, asking, reading, None).await;
         draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;
-        draft.is_at(current);
-        let decided_at = self.clock.now();
+        draft.is_at(judged.basis.current.clone());
 
-        let permit = match decision {
-            Decision::Allow(permit) => Ok(permit),
-            Decision::Forbid(refusal) => Err(refusal),
-            Decision::Hold(held) => {
-                Err(held.refused("people must say yes to it, and nobody can be asked".to_owned()))
-            }
-        };
-        let permit = match permit {
-            Ok(permit) => permit,
-            Err(refusal) => {
-                let refusal = match gap {
-                    Some(gap) => refusal.noting(&gap),
-                    None => refusal,
-                };
-                let reply = record::deliver_refusal(
+        let settled = self.settle(execution, asker, asking, judged, &mut draft);
+        let settled = settled.await?;
+        let decided_at = self.clock.now();
+        let (permit, basis) = match settled {
+            Settled::Run(permit, basis) => (permit, basis),
+            Settled::Unsent(unsent) => {
+                let reply = record::deliver_unsent(
                     &self.recorder,
-                    (&refusal, &self.ask),
+                    (&unsent, &self.ask),
                     draft,
-                    bundle.sha256(),
                     own_id,
                     execution.form(),
                     decided_at,
                 )
                 .await?;
-                return Ok((State::Refused(reply), Ran::refused()));
+                let state = if unsent.is_withdrawn() {
+                    State::Withdrawn(reply)
+                } else {
+                    State::Refused(reply)
+                };
+                return Ok((state, Ran::refused()));
             }
         };
+        let Basis {
+            bundle,
+            effect,
+            turn,
+            ..
+        } = basis;
+        let kind = permit.statement().kind();
         let intent = record::intend(
             &self.recorder,
             permit,

@@ -9,11 +9,14 @@ mod chunks;
 mod context;
 mod delivery;
 mod effect;
+mod holding;
+mod judging;
 mod kept;
 mod ledger;
 mod ledger_file;
 mod queries;
 mod query;
+mod question;
 mod reading;
 mod recalled;
 mod registry;
@@ -26,7 +29,6 @@ mod usages;
 mod writer;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -42,6 +44,8 @@ pub use chunks::{Chunks, Handle, Sought};
 pub use context::{Context, Turn};
 pub use delivery::{Delivered, Fetched, Look, Recipient, Way};
 pub use effect::Effect;
+pub use holding::Settled;
+pub use judging::{Asker, Basis, Judged};
 pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, Standing};
 pub use reading::{Asking, Reading};
 pub use registry::{Joined, Registry};
@@ -54,11 +58,13 @@ use request::RequestKey;
 /// Longest wait of one HTTP request. Drivers give up at 60 s at the earliest (protocol reference 4.3).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 
-/// Where a statement stands. `held` comes with approvals.
+/// Where a statement stands.
 #[derive(Clone, Debug)]
 pub enum State {
     /// It was read and is being judged and recorded.
     Judged,
+    /// It waits for people.
+    Held,
     /// It was sent to Snowflake.
     Submitted,
     /// Snowflake has named it and works on it.
@@ -76,7 +82,7 @@ impl State {
     #[must_use]
     pub fn reply(&self) -> Option<&Reply> {
         match self {
-            Self::Judged | Self::Submitted | Self::Running(_) => None,
+            Self::Judged | Self::Held | Self::Submitted | Self::Running(_) => None,
             Self::Ready(reply) | Self::Refused(reply) | Self::Withdrawn(reply) => Some(reply),
         }
     }
@@ -89,6 +95,17 @@ pub enum Answer {
     Settled(Reply),
     /// Poll under this id.
     Running(QueryId),
+    /// Ask for it later under this id: its client wanted no more than that.
+    Later(QueryId),
+}
+
+/// How long a client's request waits for the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Until it is there.
+    Whole,
+    /// Until the statement waits for people: its client comes back for the result.
+    UntilHeld,
 }
 
 /// One statement on its way.
@@ -104,7 +121,7 @@ pub struct Execution {
     own_query_id: QueryId,
     given_query_id: OnceLock<QueryId>,
     state: watch::Sender<State>,
-    withdrawn: AtomicBool,
+    withdrawn: watch::Sender<bool>,
 }
 
 impl Execution {
@@ -130,7 +147,7 @@ impl Execution {
             own_query_id: QueryId::mint(),
             given_query_id: OnceLock::new(),
             state: watch::Sender::new(State::Judged),
-            withdrawn: AtomicBool::new(false),
+            withdrawn: watch::Sender::new(false),
         }
     }
 
@@ -217,21 +234,30 @@ impl Execution {
 
     /// Asks that the statement not be sent; tells whether it had not been.
     pub fn withdraw(&self) -> bool {
-        self.withdrawn.store(true, Ordering::SeqCst);
-        matches!(*self.state.borrow(), State::Judged)
+        self.withdrawn.send_replace(true);
+        matches!(*self.state.borrow(), State::Judged | State::Held)
     }
 
     /// Claims the right to send; false if the statement was withdrawn.
     pub fn submit(&self) -> bool {
         self.advance(State::Submitted);
-        !self.withdrawn.load(Ordering::SeqCst)
+        !*self.withdrawn.borrow()
+    }
+
+    /// Waits until somebody asks that the statement not be sent.
+    pub async fn withdrawn(&self) {
+        let mut withdrawn = self.withdrawn.subscribe();
+        if withdrawn.wait_for(|is| *is).await.is_err() {
+            // Nobody is left who could.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits until Snowflake has named the statement, at most `limit`; `None` if it has not, or never will.
     pub async fn named(&self, limit: Duration) -> Option<QueryId> {
         let mut states = self.state.subscribe();
         let named = states.wait_for(|state| match state {
-            State::Judged | State::Submitted => false,
+            State::Judged | State::Held | State::Submitted => false,
             State::Running(_) | State::Ready(_) | State::Refused(_) | State::Withdrawn(_) => true,
         });
         // What the time is over for may have been named all the same.
@@ -241,9 +267,17 @@ impl Execution {
 
     /// Waits for the end, at most `limit`.
     pub async fn wait(&self, limit: Duration) -> Answer {
+        self.answer(limit, Patience::Whole).await
+    }
+
+    /// Waits for what a client's request is told, at most `limit`.
+    pub async fn answer(&self, limit: Duration, patience: Patience) -> Answer {
         let mut states = self.state.subscribe();
-        let settled =
-            tokio::time::timeout(limit, states.wait_for(|state| state.reply().is_some())).await;
+        let is_enough = |state: &State| {
+            let is_held = matches!(state, State::Held);
+            state.reply().is_some() || (is_held && patience == Patience::UntilHeld)
+        };
+        let settled = tokio::time::timeout(limit, states.wait_for(is_enough)).await;
         if let Ok(Ok(state)) = settled
             && let Some(reply) = state.reply()
         {
@@ -251,7 +285,8 @@ impl Execution {
         }
         match self.state() {
             State::Running(query_id) => Answer::Running(query_id),
-            State::Judged | State::Submitted => Answer::Running(self.own_query_id),
+            State::Held if patience == Patience::UntilHeld => Answer::Later(self.own_query_id),
+            State::Judged | State::Held | State::Submitted => Answer::Running(self.own_query_id),
             State::Ready(reply) | State::Refused(reply) | State::Withdrawn(reply) => {
                 Answer::Settled(reply)
             }

@@ -124,6 +124,7 @@ pub struct Permit {
     statement: Statement,
     rules: Vec<String>,
     flags: Vec<String>,
+    discharged: Vec<String>,
     taken: Taken,
     plans: Vec<Plan>,
     masks: Vec<Masks>,
@@ -142,6 +143,12 @@ impl Permit {
     #[must_use]
     pub fn rules(&self) -> &[String] {
         &self.rules
+    }
+
+    /// Names the rules that people lifted for it.
+    #[must_use]
+    pub fn discharged(&self) -> &[String] {
+        &self.discharged
     }
 
     /// Says what the rules that allow it note of it, each with the rule's name before it.
@@ -255,6 +262,8 @@ pub fn decide(
         (Mode::Enforce | Mode::Observe, judged) => judged,
     };
     let taken = taken.all_of(&statement);
+    let nothing = Discharged::nothing();
+    let lifted = usage.discharged.unwrap_or(&nothing);
     let plans = match (mode, &judged) {
         (Mode::Enforce, Ok(judged)) => Ok(judged.plans.clone()),
         (Mode::Enforce, Err(reason)) => Err(reason.clone()),
@@ -271,6 +280,7 @@ pub fn decide(
             statement,
             rules: judged.rules.into_iter().collect(),
             flags: judged.flags.into_iter().collect(),
+            discharged: lifted.rules().map(str::to_owned).collect(),
             taken,
             plans,
             masks: judged.masks,
@@ -281,6 +291,7 @@ pub fn decide(
             statement,
             rules: reason.rules.clone(),
             flags: Vec::new(),
+            discharged: Vec::new(),
             taken,
             plans,
             masks: Vec::new(),

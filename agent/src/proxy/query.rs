@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
-use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined};
+use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined, Patience};
 use crate::record::{Draft, StatementRow, hex};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
@@ -54,6 +54,11 @@ impl Door {
             return self.refuse_query(received, text).await;
         };
         let digest = digest(&request, received);
+        let patience = if request.is_async() {
+            Patience::UntilHeld
+        } else {
+            Patience::Whole
+        };
         let execution = Execution::new(
             self.session.id(),
             login.id,
@@ -91,7 +96,8 @@ impl Door {
                 return self.refuse_query(received, text).await;
             }
         };
-        told(execution.wait(ANSWER_WITHIN).await, execution.form())
+        let answer = execution.answer(ANSWER_WITHIN, patience).await;
+        told(answer, execution.form())
     }
 
     /// Refuses a request about a statement that could not be read.
@@ -139,6 +145,8 @@ impl Door {
             headers: received.headers(),
             fetches: Arc::clone(self.session.fetches()),
             meter: self.meter(login),
+            labels: self.session.labels().clone(),
+            before: None,
             draft: self.draft(execution, login, &request),
             request,
         };
@@ -206,6 +214,7 @@ pub(super) fn told(answer: Answer, form: Form) -> Body {
     match answer {
         Answer::Settled(reply) => reply.body().clone(),
         Answer::Running(query_id) => form.in_progress(query_id),
+        Answer::Later(query_id) => form.detached(query_id),
     }
 }
 

@@ -158,6 +158,7 @@ pub(super) fn start(
             chunks: Chunks::default(),
             files: OpenStages::default(),
             catalogues,
+            mailbox: None,
             usages: Arc::new(usages),
             hash_keys,
             clock,

@@ -9,6 +9,7 @@ mod file;
 mod kept;
 mod login;
 mod own_text;
+mod place;
 mod query;
 mod resolve;
 mod standing;
@@ -37,6 +38,7 @@ pub use file::{
 pub use kept::KeptLogin;
 pub use login::{CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use own_text::is_own;
+pub use place::place;
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 pub use standing::{Standing, Unlike};

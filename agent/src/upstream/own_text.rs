@@ -7,13 +7,17 @@
 use regex::Regex;
 
 use super::catalogue;
+use super::place::{PARAMETERS, VARIABLES, WHERE};
 use super::standing::{LOOK, SWITCH_OFF};
+
+/// Texts that are always the same.
+const FIXED: [&str; 5] = [LOOK, SWITCH_OFF, WHERE, PARAMETERS, VARIABLES];
 
 /// Tells whether a text is one that Icecore sends by itself, whatever names it asks for.
 #[must_use]
 pub fn is_own(sql: &str) -> bool {
     let sql = sql.trim();
-    if sql == LOOK || sql == SWITCH_OFF {
+    if FIXED.contains(&sql) {
         return true;
     }
     let own: Vec<String> = catalogue::samples()
@@ -45,7 +49,7 @@ mod tests {
 
     #[test]
     fn what_icecore_sends_is_its_own() {
-        assert!(is_own(LOOK) && is_own(SWITCH_OFF));
+        assert!(FIXED.into_iter().all(is_own));
         for sql in catalogue::samples() {
             assert!(is_own(&sql), "{sql}");
         }
