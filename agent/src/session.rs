@@ -11,8 +11,8 @@ use crate::approval::Request;
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::execution::{
-    Asker, Asking, Basis, Catalogues, Chunks, Context, Delivered, Detached, Execution, Meter,
-    OpenStages, Recipient, Registry, Settled, State, Usages, Way,
+    Asker, Asking, Basis, Catalogues, Chunks, Context, Delivered, Detached, Execution, Holds,
+    Meter, OpenStages, Recipient, Registry, Settled, State, Usages, Way,
 };
 use crate::identity::Principal;
 use crate::mailbox::Mailbox;
@@ -40,12 +40,14 @@ pub struct Stages {
     pub files: OpenStages,
     /// What is known of accounts' tables and views.
     pub catalogues: Arc<Catalogues>,
-    /// Where people are asked, if this host's config says whom.
-    pub mailbox: Option<Mailbox>,
     /// What sessions and principals have used.
     pub usages: Arc<Usages>,
     /// The keys under which masked values are hashed.
     pub hash_keys: HashKeys,
+    /// Where people are asked for what policies hold; none where the config has no approvals.
+    pub mailbox: Option<Mailbox>,
+    /// Statements that wait for people, for the next proxy.
+    pub holds: Arc<Holds>,
     /// The time.
     pub clock: Clock,
 }
@@ -99,7 +101,9 @@ impl Stages {
     /// Takes a statement from its first byte to its record, and settles its execution whatever happens.
     pub async fn run(&self, upstream: &Upstream, execution: &Arc<Execution>, asked: Asked) -> Ran {
         let _settled_even_by_a_panic = Settle(execution);
-        match self.answer(upstream, execution, asked).await {
+        let answered = self.answer(upstream, execution, asked).await;
+        self.holds.forget(execution.id());
+        match answered {
             Ok((state, ran)) => {
                 execution.advance(state);
                 ran
@@ -167,7 +171,10 @@ impl Stages {
             meter: &meter,
         };
         let from = self.clock.mono_ns();
-        let reading = self.understand(asking).await?;
+        let reading = match asking.before {
+            Some(_) => self.understand_again(asking).await?,
+            None => self.understand(asking).await?,
+        };
         let judged = self.judge(asker, asking, reading, None).await;
         draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;
         draft.is_at(judged.basis.current.clone());
@@ -232,6 +239,7 @@ impl Stages {
             execution.advance(State::Running(query_id));
         };
         let begun = context.begin(&effect);
+        self.holds.note(execution.login(), &effect);
         self.catalogues.forget(&account.name, &effect);
         self.registry.define(&account.name, &effect);
         let unmasked = if execution.submit() {

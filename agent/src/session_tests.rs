@@ -58,6 +58,10 @@ fn stages(folder: &std::path::Path) -> Stages {
         usages: Arc::new(Usages::open(folder, folder, clock.now())),
         catalogues: Arc::new(Catalogues::new(Duration::from_secs(60), clock)),
         mailbox: None,
+        holds: Arc::new(Holds::new(
+            folder.join("held"),
+            ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[1; 32]),
+        )),
         hash_keys: HashKeys::for_tests(),
         clock,
     }

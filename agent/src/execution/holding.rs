@@ -130,6 +130,9 @@ impl Stages {
         };
         let (id, asked_at) = (request.id, request.requested_at);
         draft.row.approval_id = Some(id.to_string());
+        if asking.before.is_none() {
+            self.keep_for_next(execution, asking, draft, &request).await;
+        }
         tracing::info!(statement = %execution.id(), request = %id, "statement held");
         execution.advance(State::Held);
         let ended = tokio::select! {
@@ -167,6 +170,25 @@ impl Stages {
                 Ok(Settled::Unsent(Unsent::withdrawn(refusal, sha256)))
             }
             Ended::Failed(error) => unsent(held, &error),
+        }
+    }
+
+    /// Reads a statement that waited in another proxy, which has seen what this one has not: by where Snowflake says that
+    /// its login is, if it says so.
+    ///
+    /// # Errors
+    /// An earlier result that it scans could not be recorded.
+    pub async fn understand_again<'a>(
+        &self,
+        asking: Asking<'a>,
+    ) -> Result<Reading<'a>, RecordError> {
+        match self.read_whole(asking, asking.context.share().await).await {
+            Ok(whole) => Ok(whole.reading),
+            Err(Unclear::Record(error)) => Err(error),
+            Err(unclear) => {
+                tracing::warn!(login = %asking.to.login, %unclear, "a statement that waited is read by what is known here");
+                self.understand(asking).await
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod chunks;
 mod context;
 mod delivery;
 mod effect;
+mod held_file;
 mod holding;
 mod judging;
 mod kept;
@@ -44,6 +45,7 @@ pub use chunks::{Chunks, Handle, Sought};
 pub use context::{Context, Turn};
 pub use delivery::{Delivered, Fetched, Look, Recipient, Way};
 pub use effect::Effect;
+pub use held_file::{Holds, KeptHold, Sender};
 pub use holding::Settled;
 pub use judging::{Asker, Basis, Judged};
 pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, Standing};
@@ -117,6 +119,7 @@ pub struct Execution {
     realm: Realm,
     request_id: String,
     upstream_id: UpstreamId,
+    meaning: [u8; 32],
     form: Form,
     own_query_id: QueryId,
     given_query_id: OnceLock<QueryId>,
@@ -143,11 +146,30 @@ impl Execution {
             realm,
             upstream_id: UpstreamId::new(login, &request_id, &meaning),
             request_id,
+            meaning,
             form,
             own_query_id: QueryId::mint(),
             given_query_id: OnceLock::new(),
             state: watch::Sender::new(State::Judged),
             withdrawn: watch::Sender::new(false),
+        }
+    }
+
+    /// Goes on with an execution that waited in another proxy, under the names that it had there.
+    #[must_use]
+    pub fn resumed(session: SessionId, realm: Realm, kept: &KeptHold) -> Self {
+        let request_id = kept.request_id.clone();
+        Self {
+            id: kept.statement,
+            own_query_id: kept.own_query_id,
+            ..Self::new(
+                session,
+                kept.login,
+                realm,
+                request_id,
+                kept.meaning,
+                Form::V1,
+            )
         }
     }
 
@@ -185,6 +207,11 @@ impl Execution {
     #[must_use]
     pub fn upstream_id(&self) -> UpstreamId {
         self.upstream_id
+    }
+
+    /// Gives what tells its request from another.
+    fn meaning(&self) -> [u8; 32] {
+        self.meaning
     }
 
     /// Gives the request's name in its session.

@@ -1,12 +1,18 @@
-//! What people are asked about a statement that is held.
+//! What people are asked about a statement that is held, and what the next proxy is left of it.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
 
 use super::Execution;
+use super::held_file::{KeptHold, Sender, VERSION};
 use super::judging::Asker;
 use super::reading::Asking;
 use crate::approval::{Ask, Claimed, FORMAT_VERSION, Meaning, NeedError, Plan, Request, Requester};
 use crate::id::ApprovalId;
 use crate::mailbox::Mailbox;
 use crate::policy::{Held, Hold};
+use crate::record::Draft;
 use crate::session::Stages;
 
 impl Stages {
@@ -49,6 +55,60 @@ impl Stages {
             },
             earlier: Vec::new(),
         })
+    }
+}
+
+impl Stages {
+    /// Keeps a statement that waits for the next proxy; what cannot be kept waits in this one alone.
+    pub(super) async fn keep_for_next(
+        &self,
+        execution: &Execution,
+        asking: Asking<'_>,
+        draft: &Draft,
+        request: &Request,
+    ) {
+        if asking.request.api().is_some() {
+            // The login that Icecore opened for it does not outlive the proxy either.
+            return;
+        }
+        let row = &draft.row;
+        let body = asking.request.kept().map(String::from_utf8);
+        let (Ok(Ok(body)), Some(started_at)) = (body, row.started_at) else {
+            tracing::warn!(statement = %execution.id(), "statement that waits has no form to be kept in");
+            return;
+        };
+        let hold = KeptHold {
+            version: VERSION,
+            statement: execution.id(),
+            login: execution.login(),
+            request_id: execution.request_id().to_owned(),
+            meaning: execution.meaning(),
+            own_query_id: execution.own_query_id(),
+            host: asking.to.host.to_owned(),
+            body,
+            headers: asking.way.headers.kept(),
+            sender: Sender {
+                pid: row
+                    .pid
+                    .and_then(|pid| u32::try_from(pid).ok())
+                    .unwrap_or_default(),
+                uid: row
+                    .uid
+                    .and_then(|uid| u32::try_from(uid).ok())
+                    .unwrap_or_default(),
+                start_ns: row.start_ns,
+                exe: row.exe.clone(),
+                ancestors: row.ancestor_path.clone(),
+            },
+            started_at,
+            own: asking.context.own(),
+            request: request.clone(),
+        };
+        let (holds, session) = (Arc::clone(&self.holds), execution.session());
+        let kept = spawn_blocking(move || holds.keep(session, &hold)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(statement = %execution.id(), %error, "statement that waits is not kept; a restart of the proxy would lose it");
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::snowflake::current::Current;
 use crate::snowflake::query::{Api, QueryError, QueryRequest};
 use crate::snowflake::route::plain_member;
 use crate::tasks;
+use crate::upstream::Headers;
 
 /// Longest request id that is taken; it is a UUID in every driver.
 const REQUEST_ID_MAX_BYTES: usize = 64;
@@ -136,20 +137,43 @@ impl Door {
         slot: OwnedSemaphorePermit,
     ) {
         self.session.count_statement();
-        let asked = Asked {
+        let draft = self.draft(execution, login, &request);
+        let asked = self.asked(login, request, received.headers(), draft);
+        self.carry(execution, login, asked, slot);
+    }
+
+    /// Gives all that an execution is about.
+    pub(super) fn asked(
+        &self,
+        login: &Arc<OpenLogin>,
+        request: QueryRequest,
+        headers: Headers,
+        draft: Draft,
+    ) -> Asked {
+        Asked {
             principal: login.principal(&self.session),
             account: Arc::clone(&login.account),
             host: self.name.clone(),
             login: Arc::clone(&login.login),
             context: context(login, &request),
-            headers: received.headers(),
+            headers,
             fetches: Arc::clone(self.session.fetches()),
             meter: self.meter(login),
             labels: self.session.labels().clone(),
             before: None,
-            draft: self.draft(execution, login, &request),
+            draft,
             request,
-        };
+        }
+    }
+
+    /// Carries a statement to its end, in a task of its own.
+    pub(super) fn carry(
+        self: &Arc<Self>,
+        execution: &Arc<Execution>,
+        login: &Arc<OpenLogin>,
+        asked: Asked,
+        slot: OwnedSemaphorePermit,
+    ) {
         let (door, login) = (Arc::clone(self), Arc::clone(login));
         let execution = Arc::clone(execution);
         drop(tasks::spawn("statement", async move {
@@ -168,7 +192,12 @@ impl Door {
     }
 
     /// Writes down what is known of a statement before it is judged.
-    fn draft(&self, execution: &Execution, login: &OpenLogin, request: &QueryRequest) -> Draft {
+    pub(super) fn draft(
+        &self,
+        execution: &Execution,
+        login: &OpenLogin,
+        request: &QueryRequest,
+    ) -> Draft {
         let peer = &self.peer;
         let row = StatementRow {
             session_id: Some(self.session.id()),

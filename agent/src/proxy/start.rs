@@ -24,7 +24,7 @@ use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
-use crate::execution::{Catalogues, Chunks, OpenStages, Registry, Usages};
+use crate::execution::{Catalogues, Chunks, Holds, OpenStages, Registry, Usages};
 use crate::mask::HashKeys;
 use crate::policy::{Bundle, InForce};
 use crate::record::{RecordError, Recorder, Settings, StoreAt, Witness, load_key, sha256};
@@ -159,6 +159,10 @@ pub(super) fn start(
             files: OpenStages::default(),
             catalogues,
             mailbox: None,
+            holds: Arc::new(Holds::new(
+                config.daemon.run_dir.join("held"),
+                seal_key.clone(),
+            )),
             usages: Arc::new(usages),
             hash_keys,
             clock,

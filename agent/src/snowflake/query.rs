@@ -246,6 +246,14 @@ impl QueryRequest {
             .map(|(key, value)| (key, value.get()))
     }
 
+    /// Gives the body as it was read: what is read from it again is the same request.
+    ///
+    /// # Errors
+    /// None in practice: every value was JSON when it came in.
+    pub fn kept(&self) -> Result<Vec<u8>, serde_json::Error> {
+        self.body.write()
+    }
+
     /// Tells how many statements the client says its text holds.
     #[must_use]
     pub fn count(&self) -> Count {

@@ -67,6 +67,27 @@ fn show(statement: &Statement, sql: &str) -> Option<Ended> {
         } else if sql == format!("show parameters like 'network_policy' for user {user}") {
             let row = vec![json!("NETWORK_POLICY"), json!(""), json!("")];
             (&["key", "value", "default"], vec![row])
+        } else if sql == "show parameters in session" {
+            let columns = &["key", "value", "default", "level"];
+            let set = statement
+                .session
+                .parameters()
+                .into_iter()
+                .map(|(name, value)| {
+                    let value = value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned);
+                    vec![json!(name), json!(value), json!(""), json!("SESSION")]
+                });
+            let unset = vec![json!("WEEK_START"), json!("0"), json!("0"), json!("")];
+            (columns, set.chain([unset]).collect())
+        } else if sql == "show variables" {
+            let row = |(name, value): (String, String)| vec![json!("1"), json!(name), json!(value)];
+            let variables = statement.session.variables().into_iter();
+            (
+                &["session_id", "name", "value"],
+                variables.map(row).collect(),
+            )
         } else if sql == "show user programmatic access tokens" {
             (&["name", "user_name"], Vec::new())
         } else {
@@ -81,7 +102,11 @@ fn cell(session: &Session, name: &str) -> Option<Value> {
     match name {
         "current_role()" => Some(json!(session.account.role)),
         "current_user()" => Some(json!(session.account.user)),
-        "current_database()" => Some(json!(session.database)),
+        "current_database()" => Some(session.place().0),
+        "current_schema()" => Some(session.place().1),
+        "current_transaction()" => Some(json!(
+            session.is_in_transaction().then_some("1760000000000000000")
+        )),
         "current_warehouse()" => Some(json!(session.account.warehouse)),
         "current_secondary_roles()" => {
             let found = if session.has_secondary_roles() {
