@@ -5,6 +5,7 @@
 
 mod abort;
 mod accept;
+mod approvals;
 mod authorize;
 mod body;
 mod budget;

@@ -30,7 +30,7 @@ pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
 pub use credential::{
     Credential, CredentialError, Flaw, OAuthClient, StoreError, Unasked, error_word, flaws,
-    key_store_of, store_of,
+    key_store_of, secret_of, store_of,
 };
 pub use file::{
     Looked, UnmaskedFile, Upload, UploadError, Uploaded, look_at_file, open_file, put_file,
