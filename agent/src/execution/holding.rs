@@ -111,7 +111,11 @@ impl Stages {
         };
         let judged = self.judge(asker, asking, first.reading, None).await;
         let held = match judged.decision {
-            // With all names known it needs nobody's yes, or nobody's helps.
+            // With all names known it needs nobody's yes, or nobody's helps. What may change names runs alone.
+            Decision::Allow(_) if judged.basis.effect.is_exclusive() => {
+                drop(judged.basis.turn);
+                return self.run_alone(asker, asking, sha256).await;
+            }
             Decision::Allow(permit) => return Ok(Settled::Run(permit, judged.basis)),
             Decision::Forbid(refusal) => return Ok(refused(refusal, &judged.basis)),
             Decision::Hold(held) => held,
@@ -170,6 +174,25 @@ impl Stages {
                 Ok(Settled::Unsent(Unsent::withdrawn(refusal, sha256)))
             }
             Ended::Failed(error) => unsent(held, &error),
+        }
+    }
+
+    /// Judges a statement once more, alone in its login, that needs nobody's yes after all.
+    async fn run_alone<'a>(
+        &self,
+        asker: Asker<'_>,
+        asking: Asking<'a>,
+        sha256: [u8; 32],
+    ) -> Result<Settled<'a>, RecordError> {
+        let reading = self.understand(asking).await?;
+        let judged = self.judge(asker, asking, reading, None).await;
+        match judged.decision {
+            Decision::Allow(permit) => Ok(Settled::Run(permit, judged.basis)),
+            Decision::Forbid(refusal) => Ok(refused(refusal, &judged.basis)),
+            Decision::Hold(held) => {
+                let why = format!("{}; send it again to ask", wanted(&held));
+                Ok(Settled::Unsent(Unsent::refused(held.refused(why), sha256)))
+            }
         }
     }
 

@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
-use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined, Patience};
+use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined, Patience, QueryRef};
 use crate::record::{Draft, StatementRow, hex};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
 use crate::snowflake::current::Current;
 use crate::snowflake::query::{Api, QueryError, QueryRequest};
-use crate::snowflake::route::plain_member;
+use crate::snowflake::route::{QueryId, plain_member};
 use crate::tasks;
 use crate::upstream::Headers;
 
@@ -55,6 +55,10 @@ impl Door {
             return self.refuse_query(received, text).await;
         };
         let digest = digest(&request, received);
+        let Ok(request) = request.renamed(|id| self.named(login, id)) else {
+            let text = "a statement that has no form of JSON";
+            return self.refuse_query(received, text).await;
+        };
         let patience = if request.is_async() {
             Patience::UntilHeld
         } else {
@@ -140,6 +144,17 @@ impl Door {
         let draft = self.draft(execution, login, &request);
         let asked = self.asked(login, request, received.headers(), draft);
         self.carry(execution, login, asked, slot);
+    }
+
+    /// Gives Snowflake's name of a query that this session knows by one of ours.
+    fn named(&self, login: &OpenLogin, query_id: QueryId) -> Option<QueryId> {
+        let query = QueryRef {
+            session: self.session.id(),
+            realm: &login.realm,
+            query_id,
+        };
+        let sent = self.core.shared.stages.registry.find(query)?;
+        sent.named().filter(|named| *named != query_id)
     }
 
     /// Gives all that an execution is about.
