@@ -204,3 +204,151 @@ impl Meaning {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::approval::fixtures::{at, group, meaning, request, rules};
+
+    fn approval() -> Approval {
+        let rules = rules([
+            ("owners", group(&["okta:ann"], 1)),
+            ("security", group(&["okta:ben"], 1)),
+        ]);
+        let request = request(&rules, "okta:eve", &["owners", "security"]);
+        Approval::new(Arc::new(request), Vec::new(), false, None)
+    }
+
+    #[test]
+    fn what_was_approved_lifts_the_holds_that_were_asked_about_until_its_end() {
+        let approval = approval();
+        let lifted = approval.covers(&meaning(), at(3599)).unwrap();
+        assert!(lifted.rules().eq(["hold-owners", "hold-security"]));
+        let late = approval.covers(&meaning(), at(3600)).unwrap_err();
+        assert_eq!(late, Difference::Late { until: at(3600) });
+    }
+
+    #[test]
+    fn any_difference_in_meaning_voids_it_and_no_text_is_told() {
+        let some = || Some("OTHER".to_owned());
+        let words = || std::collections::BTreeMap::from([("a".to_owned(), "secret".to_owned())]);
+        let one = meaning();
+        let mut object = one.objects.clone();
+        object[0].definition_sha256 = None;
+        let all: [(&str, Meaning); 15] = [
+            (
+                "the account",
+                Meaning {
+                    account: "X".to_owned(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the user",
+                Meaning {
+                    user: "X".to_owned(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the role",
+                Meaning {
+                    role: some(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the set of secondary roles",
+                Meaning {
+                    secondary_roles: vec!["X".to_owned()],
+                    ..one.clone()
+                },
+            ),
+            (
+                "the warehouse",
+                Meaning {
+                    warehouse: None,
+                    ..one.clone()
+                },
+            ),
+            (
+                "the database",
+                Meaning {
+                    database: some(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the schema",
+                Meaning {
+                    schema: some(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the statement",
+                Meaning {
+                    sql: "secret".to_owned(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "its kind",
+                Meaning {
+                    kinds: Vec::new(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the request's values and parameters",
+                Meaning {
+                    members: words(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the login's parameters",
+                Meaning {
+                    parameters: words(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the session's variables",
+                Meaning {
+                    variables: words(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "what it touches",
+                Meaning {
+                    objects: object,
+                    ..one.clone()
+                },
+            ),
+            (
+                "its use of columns",
+                Meaning {
+                    columns: Vec::new(),
+                    ..one.clone()
+                },
+            ),
+            (
+                "the set of policies",
+                Meaning {
+                    policies_sha256: "cc".to_owned(),
+                    ..one.clone()
+                },
+            ),
+        ];
+        for (expected, anew) in all {
+            let difference = approval().covers(&anew, at(1)).unwrap_err();
+            let Difference::Meaning { what, .. } = &difference else {
+                panic!("{difference}");
+            };
+            assert_eq!(*what, expected);
+            assert!(!difference.to_string().contains("secret"), "{difference}");
+        }
+    }
+}

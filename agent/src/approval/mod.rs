@@ -7,6 +7,8 @@
 mod approved;
 mod canonical;
 mod decision;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod judge;
 mod meaning;
 mod needs;

@@ -206,3 +206,127 @@ fn gives_pairwise_subjects(url: &str) -> bool {
     .iter()
     .any(|part| url.contains(part))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::approval::fixtures::{group, requester, rules};
+
+    fn asks(group: &str) -> [Ask; 1] {
+        [Ask {
+            rule: "r".to_owned(),
+            group: group.to_owned(),
+            reason: None,
+        }]
+    }
+
+    fn job(facts: &[(&str, &str)]) -> Requester {
+        let known = [
+            ("provider", "github"),
+            ("event", "push"),
+            ("actor", "octocat"),
+            ("actor_id", "1"),
+        ];
+        let mut job = requester("github:repo:acme/x");
+        for (name, fact) in known.iter().chain(facts) {
+            job.facts.insert((*name).to_owned(), (*fact).to_owned());
+        }
+        job
+    }
+
+    #[track_caller]
+    fn check(requester: &Requester, expected: Option<&str>) {
+        let mut rules = rules([("owners", group(&["okta:ann"], 1))]);
+        rules
+            .people
+            .insert("github:octocat".to_owned(), "okta:ann".to_owned());
+        rules
+            .people
+            .insert("github:#7".to_owned(), "okta:ben".to_owned());
+        rules.people.insert("ci".to_owned(), "okta:ben".to_owned());
+        let [need] = &rules.needs(&asks("owners"), requester).unwrap()[..] else {
+            panic!();
+        };
+        assert_eq!(need.because.as_deref(), expected);
+        assert_eq!(need.approvers, if expected.is_some() { 2 } else { 1 });
+    }
+
+    #[test]
+    fn one_is_enough_where_it_is_known_who_asks_and_two_are_needed_elsewhere() {
+        check(&requester("okta:eve"), None);
+        check(&requester("ci"), None);
+        check(
+            &requester("root"),
+            Some("`approvals.people` does not say which person `root` is"),
+        );
+        check(
+            &requester("google:eve"),
+            Some("`approvals.people` does not say which person `google:eve` is"),
+        );
+        check(&job(&[]), None);
+        check(&job(&[("actor", "hubot"), ("actor_id", "7")]), None);
+        check(
+            &job(&[("actor", "hubot")]),
+            Some("`approvals.people` does not say which person the actor `hubot` is"),
+        );
+        // A login may be the digits of another's number.
+        check(
+            &job(&[("actor", "7")]),
+            Some("`approvals.people` does not say which person the actor `7` is"),
+        );
+        for event in [
+            "schedule",
+            "pull_request_target",
+            "issue_comment",
+            "repository_dispatch",
+        ] {
+            let why = format!("the event `{event}` is not started by one named person");
+            check(&job(&[("event", event)]), Some(&why));
+        }
+        check(&job(&[("run_attempt", "1")]), None);
+        check(
+            &job(&[("run_attempt", "2")]),
+            Some("the job was run again, perhaps by somebody else"),
+        );
+        check(
+            &job(&[("actor", "x[bot]")]),
+            Some("the actor `x[bot]` is a program"),
+        );
+    }
+
+    #[test]
+    fn an_issuer_of_pairwise_subjects_names_nobody_whom_the_config_does_not() {
+        let mut rules = rules([("owners", group(&["okta:ann"], 1))]);
+        rules.issuer.url = "https://login.microsoftonline.com/t/v2.0".to_owned();
+        assert!(rules.doubt(&requester("okta:eve")).is_some());
+    }
+
+    #[test]
+    fn all_who_may_stand_behind_a_job_are_known() {
+        let mut rules = rules([("owners", group(&["okta:ann"], 1))]);
+        rules
+            .people
+            .insert("github:octocat".to_owned(), "okta:ann".to_owned());
+        rules
+            .people
+            .insert("github:#1".to_owned(), "okta:ben".to_owned());
+        let behind = rules.behind(&job(&[("event", "schedule")]));
+        assert!(behind.contains("okta:ann") && behind.contains("okta:ben"));
+    }
+
+    #[test]
+    fn a_group_that_nobody_wrote_down_asks_nobody() {
+        let rules = rules([("owners", group(&["okta:ann"], 1))]);
+        let error = rules
+            .needs(&asks("owner"), &requester("okta:eve"))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "rule `r`: expected an [[approvals.group]] with the name `owner`, found owners"
+        );
+        assert_eq!(
+            rules.needs(&[], &requester("okta:eve")),
+            Err(NeedError::Nothing)
+        );
+    }
+}

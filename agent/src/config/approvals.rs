@@ -64,7 +64,7 @@ pub(super) fn approvals(
         return None;
     };
     let (issuer, sign_in) = issuer(section.inside("issuer", of_issuer));
-    check_issuer(&section, &issuer, identity);
+    check_issuer((&section.key("issuer"), problems), &issuer, identity);
     let people = people(&mut section, &issuer.name);
     let mut groups = BTreeMap::new();
     for mut table in section.sections("group") {
@@ -107,30 +107,29 @@ pub(super) fn approvals(
 }
 
 /// A token that opens a session, or that a session's program can get, must not say yes; nor one that says yes open any.
-fn check_issuer(section: &Section<'_>, issuer: &crate::identity::Issuer, identity: &Identity) {
+fn check_issuer(
+    (key, problems): (&str, &Problems),
+    issuer: &crate::identity::Issuer,
+    identity: &Identity,
+) {
     if issuer.audiences.len() > 1 {
+        let found = format!("{:?}", issuer.audiences);
         let expected = "one audience: the client of approvals' own";
-        section.tell(
-            "issuer.audience",
-            expected,
-            format!("{:?}", issuer.audiences),
-        );
+        problems.add(format!("{key}.audience"), expected, found);
     }
     let session = identity.issuers.iter().find(|session| {
-        session
-            .audiences
-            .iter()
-            .chain(&session.parties)
-            .any(|one| issuer.audiences.contains(one))
+        let mut takes = session.audiences.iter().chain(&session.parties);
+        takes.any(|one| issuer.audiences.contains(one))
     });
     if let Some(session) = session {
         let name = &session.name;
         let found =
             format!("one that tokens of [[identity.issuer]] `{name}` for sessions have too");
-        section.tell("issuer.audience", "an audience of approvals' own", found);
+        let expected = "an audience of approvals' own";
+        problems.add(format!("{key}.audience"), expected, found);
     }
     if issuer.ci.is_some() || issuer.kind != Kind::Human {
-        section.tell("issuer", "an issuer of people", "one of programs");
+        problems.add(key.to_owned(), "an issuer of people", "one of programs");
     }
     let namesake = identity
         .issuers
@@ -138,11 +137,8 @@ fn check_issuer(section: &Section<'_>, issuer: &crate::identity::Issuer, identit
         .find(|session| session.name == issuer.name);
     if namesake.is_some_and(|session| session.url != issuer.url) {
         let found = "another [[identity.issuer]] of this name";
-        section.tell(
-            "issuer.name",
-            "a name of its own, or the same issuer's",
-            found,
-        );
+        let expected = "a name of its own, or the same issuer's";
+        problems.add(format!("{key}.name"), expected, found);
     }
 }
 

@@ -34,7 +34,6 @@ use crate::identity::Keys;
 use crate::record::chain::envelope;
 use crate::record::encryption::seal_to;
 use crate::record::{Recorder, Row, Store, StoreAt, hex};
-use crate::tasks;
 use asked::Asking;
 use documents::Folder;
 use rows::Rows;
@@ -253,14 +252,13 @@ impl Mailbox {
             .map(|one| one.sha256.clone())
             .collect();
         let by = approval.by();
-        drop(tasks::spawn("approval-outcome", async move {
-            let told = spawn_blocking(move || {
-                let now = shared.clock.now();
-                let outcome = outcome(&request, state, (decisions, by), reason, now)?;
+        drop(spawn_blocking(move || {
+            let now = shared.clock.now();
+            let told = outcome(&request, state, (decisions, by), reason, now).and_then(|outcome| {
                 put_outcome(&shared.store, &shared.recorder, &request, &outcome)
             });
-            if let Ok(Err(error)) = told.await {
-                tracing::warn!(%error, "outcome of an approval could not be put");
+            if let Err(error) = told {
+                tracing::warn!(approval = %request.id, %error, "outcome of an approval could not be put");
             }
         }));
     }
@@ -347,3 +345,6 @@ fn put_outcome(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

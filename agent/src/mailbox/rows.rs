@@ -94,6 +94,12 @@ impl Rows<'_> {
     pub(super) fn ended(&self, state: &'static str, by: Vec<String>, at: DateTime<Utc>) -> Row {
         let row = ApprovalRow {
             decided_at: Some(at),
+            approver_issuer: by
+                .first()
+                .and_then(|one| Some(one.split_once(':')?.0.to_owned())),
+            approver_subject: by
+                .first()
+                .and_then(|one| Some(one.split_once(':')?.1.to_owned())),
             approvers: (!by.is_empty()).then_some(by),
             ..self.row(state)
         };
