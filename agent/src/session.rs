@@ -183,7 +183,7 @@ impl Stages {
         let settled = settled.await?;
         let decided_at = self.clock.now();
         let (permit, basis) = match settled {
-            Settled::Run(permit, basis) => (permit, basis),
+            Settled::Run(runs) => *runs,
             Settled::Unsent(unsent) => {
                 let reply = record::deliver_unsent(
                     &self.recorder,

@@ -13,6 +13,9 @@ use crate::statement::{Catalogue, Class, Found, Path, RelationFacts, Statement};
 /// What is done to an object that a statement does not name, and on which one that it names rests.
 const BEHIND: &str = "behind";
 
+/// How an open transaction is told beside parameters; none is called so.
+const TRANSACTION: &str = "(transaction)";
+
 /// Longest reason that is taken from a text, in characters.
 const REASON_MAX_CHARACTERS: usize = 500;
 
@@ -55,6 +58,10 @@ impl Meaning {
             [] => std::slice::from_ref(statement),
             parts => parts,
         };
+        let mut parameters = place.parameters;
+        if place.in_transaction {
+            parameters.insert(TRANSACTION.to_owned(), "open".to_owned());
+        }
         let mut columns = BTreeSet::new();
         for meaning in parts.iter().filter_map(Statement::meaning) {
             let used = meaning.columns().iter();
@@ -74,7 +81,7 @@ impl Meaning {
                 .map(|part| part.kind().name().to_owned())
                 .collect(),
             members,
-            parameters: place.parameters,
+            parameters,
             variables: place.variables,
             objects: touched(parts, account, catalogue)?,
             columns: columns.into_iter().collect(),

@@ -114,6 +114,15 @@ fn whatever_changes_what_it_does_is_a_difference() {
             sql,
             ACCOUNT,
             Place {
+                in_transaction: true,
+                ..here()
+            },
+            &[("bindings", "1")],
+        ),
+        meaning(
+            sql,
+            ACCOUNT,
+            Place {
                 variables: set("V"),
                 ..here()
             },

@@ -36,9 +36,9 @@ const IN_TRANSACTION: &str = "it would wait inside an open transaction, which ke
 /// What is settled of a statement before it is sent.
 pub enum Settled<'a> {
     /// It runs.
-    Run(Permit, Basis<'a>),
+    Run(Box<(Permit, Basis<'a>)>),
     /// It does not.
-    Unsent(Unsent),
+    Unsent(Box<Unsent>),
 }
 
 /// Why nobody can tell what a statement means.
@@ -74,7 +74,7 @@ impl Stages {
     ) -> Result<Settled<'a>, RecordError> {
         let known = judged.basis;
         match judged.decision {
-            Decision::Allow(permit) => Ok(Settled::Run(permit, known)),
+            Decision::Allow(permit) => Ok(run(permit, known)),
             Decision::Forbid(refusal) => Ok(refused(refusal, &known)),
             Decision::Hold(held) => {
                 self.hold(execution, asker, asking, (held, known), draft)
@@ -99,7 +99,7 @@ impl Stages {
         let unsent = |held: Held, why: &dyn Display| {
             asker.meter.ended(self.clock.now(), mask::Ended::Refused);
             let why = format!("{}: {why}", wanted(&held));
-            Ok(Settled::Unsent(Unsent::refused(held.refused(why), sha256)))
+            Ok(not_sent(Unsent::refused(held.refused(why), sha256)))
         };
         let Some(mailbox) = &self.mailbox else {
             return unsent(held, &"this host's config has no `[approvals]`");
@@ -116,17 +116,20 @@ impl Stages {
                 drop(judged.basis.turn);
                 return self.run_alone(asker, asking, sha256).await;
             }
-            Decision::Allow(permit) => return Ok(Settled::Run(permit, judged.basis)),
+            Decision::Allow(permit) => return Ok(run(permit, judged.basis)),
             Decision::Forbid(refusal) => return Ok(refused(refusal, &judged.basis)),
             Decision::Hold(held) => held,
         };
         drop(judged.basis.turn);
-        if first.in_transaction {
+        if first.in_transaction && !held.waits_in_transaction() {
             return unsent(held, &IN_TRANSACTION);
         }
         let request = match asking.before {
             Some(request) => Ok(request.clone()),
-            None => self.request(mailbox, execution, asker, asking, (&held, first.meaning)),
+            None => {
+                let asked = (&held, first.meaning);
+                self.request(mailbox, execution, asker, asking, asked).await
+            }
         };
         let request = match request {
             Ok(request) => request,
@@ -156,11 +159,7 @@ impl Stages {
                 asker.meter.ended(self.clock.now(), mask::Ended::Refused);
                 let why = format!("{}, and `{}` said no", wanted(&held), told.by.join("`, `"));
                 let refusal = held.refused(why);
-                Ok(Settled::Unsent(Unsent::denied(
-                    refusal,
-                    sha256,
-                    told.reason,
-                )))
+                Ok(not_sent(Unsent::denied(refusal, sha256, told.reason)))
             }
             Ended::Expired(told) => {
                 let why = format!(
@@ -171,7 +170,7 @@ impl Stages {
             }
             Ended::Withdrawn => {
                 let refusal = held.refused("its client took it back while it waited".to_owned());
-                Ok(Settled::Unsent(Unsent::withdrawn(refusal, sha256)))
+                Ok(not_sent(Unsent::withdrawn(refusal, sha256)))
             }
             Ended::Failed(error) => unsent(held, &error),
         }
@@ -187,11 +186,11 @@ impl Stages {
         let reading = self.understand(asking).await?;
         let judged = self.judge(asker, asking, reading, None).await;
         match judged.decision {
-            Decision::Allow(permit) => Ok(Settled::Run(permit, judged.basis)),
+            Decision::Allow(permit) => Ok(run(permit, judged.basis)),
             Decision::Forbid(refusal) => Ok(refused(refusal, &judged.basis)),
             Decision::Hold(held) => {
                 let why = format!("{}; send it again to ask", wanted(&held));
-                Ok(Settled::Unsent(Unsent::refused(held.refused(why), sha256)))
+                Ok(not_sent(Unsent::refused(held.refused(why), sha256)))
             }
         }
     }
@@ -226,7 +225,7 @@ impl Stages {
     ) -> Result<Settled<'a>, RecordError> {
         let unsent = |held: Held, why: String| {
             asker.meter.ended(self.clock.now(), mask::Ended::Refused);
-            Ok(Settled::Unsent(Unsent::refused(held.refused(why), sha256)))
+            Ok(not_sent(Unsent::refused(held.refused(why), sha256)))
         };
         let turn = asking.context.alone().await;
         // What is remembered of the account may be older than what people said.
@@ -242,7 +241,7 @@ impl Stages {
                 return unsent(held, format!("people said yes to it, and {unclear}"));
             }
         };
-        let covered = if anew.in_transaction {
+        let covered = if anew.in_transaction && !held.waits_in_transaction() {
             Err(Difference::Meaning {
                 what: "its transaction",
                 approved: "none".to_owned(),
@@ -275,7 +274,7 @@ impl Stages {
             }
         };
         match mailbox.used(approval, execution.id()).await {
-            Ok(()) => Ok(Settled::Run(permit, judged.basis)),
+            Ok(()) => Ok(run(permit, judged.basis)),
             Err(error) => {
                 let why = format!("people said yes to it, and its use cannot be recorded: {error}");
                 unsent(held, why)
@@ -329,12 +328,20 @@ fn is_text(member: &str) -> bool {
     matches!(member, "sqlText" | "statement")
 }
 
+fn not_sent<'a>(unsent: Unsent) -> Settled<'a> {
+    Settled::Unsent(Box::new(unsent))
+}
+
+fn run<'a>(permit: Permit, basis: Basis<'a>) -> Settled<'a> {
+    Settled::Run(Box::new((permit, basis)))
+}
+
 fn refused<'a>(refusal: Refusal, known: &Basis<'_>) -> Settled<'a> {
     let refusal = match &known.gap {
         Some(gap) => refusal.noting(gap),
         None => refusal,
     };
-    Settled::Unsent(Unsent::refused(refusal, known.bundle.sha256()))
+    not_sent(Unsent::refused(refusal, known.bundle.sha256()))
 }
 
 /// Says whose yes a statement needs.

@@ -14,13 +14,15 @@ use crate::mailbox::Mailbox;
 use crate::policy::{Held, Hold};
 use crate::record::Draft;
 use crate::session::Stages;
+use crate::statement::{Kind, Statement};
+use crate::upstream;
 
 impl Stages {
     /// Makes the request by which people are asked for a statement that is held.
     ///
     /// # Errors
     /// A rule names a group that the config does not have: nobody could say yes.
-    pub(super) fn request(
+    pub(super) async fn request(
         &self,
         mailbox: &Mailbox,
         execution: &Execution,
@@ -31,6 +33,12 @@ impl Stages {
         let asks: Vec<Ask> = held.holds().iter().map(ask).collect();
         let requester = Requester::of(asker.principal);
         let rules = mailbox.rules();
+        let (needs, expires_after) = (rules.needs(&asks, &requester)?, rules.expires_after(&asks)?);
+        let plan = if rules.explain {
+            plan(asking, held.statement()).await
+        } else {
+            unknown("this host's config does not ask for it".to_owned())
+        };
         let requested_at = self.clock.now();
         Ok(Request {
             format_version: FORMAT_VERSION,
@@ -41,18 +49,13 @@ impl Stages {
             session_id: execution.session(),
             statement_id: execution.id(),
             requested_at,
-            expires_at: requested_at + rules.expires_after(&asks)?,
-            needs: rules.needs(&asks, &requester)?,
+            expires_at: requested_at + expires_after,
+            needs,
             asks,
             requester,
             claimed: Claimed::of(&meaning.sql, asking.labels.clone()),
             meaning,
-            plan: Plan {
-                bytes: None,
-                partitions: None,
-                partitions_total: None,
-                unknown: Some("Snowflake was not asked".to_owned()),
-            },
+            plan,
             earlier: Vec::new(),
         })
     }
@@ -109,6 +112,53 @@ impl Stages {
         if let Ok(Err(error)) = kept {
             tracing::warn!(statement = %execution.id(), %error, "statement that waits is not kept; a restart of the proxy would lose it");
         }
+    }
+}
+
+/// Asks Snowflake what a statement would read, where it tells it without running anything.
+async fn plan(asking: Asking<'_>, statement: &Statement) -> Plan {
+    let is_explained = match statement.kind() {
+        Kind::Query | Kind::Insert | Kind::Update | Kind::Merge | Kind::Delete => true,
+        Kind::Show
+        | Kind::List
+        | Kind::UseWarehouse
+        | Kind::CopyIn
+        | Kind::Truncate
+        | Kind::Grant
+        | Kind::Put
+        | Kind::Get
+        | Kind::Remove
+        | Kind::Unload
+        | Kind::Session
+        | Kind::UseRole
+        | Kind::Create
+        | Kind::Alter
+        | Kind::Drop
+        | Kind::Call
+        | Kind::Unknown => false,
+    };
+    if !is_explained {
+        return unknown("Snowflake explains no statement of this kind".to_owned());
+    }
+    if asking.request.bindings().is_some() || asking.request.api().is_some() {
+        return unknown(
+            "Snowflake explains no text alone that has values bound, or that is the SQL API's"
+                .to_owned(),
+        );
+    }
+    let way = asking.way;
+    match upstream::explain(way.upstream, way.login, statement.text()).await {
+        Ok(plan) => plan,
+        Err(error) => unknown(error.to_string()),
+    }
+}
+
+fn unknown(why: String) -> Plan {
+    Plan {
+        bytes: None,
+        partitions: None,
+        partitions_total: None,
+        unknown: Some(why),
     }
 }
 

@@ -104,6 +104,7 @@ impl<'a> Asking<'a> {
                         rule: id.to_string(),
                         group: group.clone(),
                         reason: self.bundle.reasons.get(id).cloned(),
+                        in_transaction: self.bundle.holds_in_transaction(id),
                     });
                 }
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cedar_policy::{PolicyId, PolicySet, Schema};
 
 use super::Reason;
+use super::annotations::holds_in_transaction;
 use super::held::Hold;
 use super::load::{PolicyProblem, Source, load};
 use super::names::Names;
@@ -149,6 +150,12 @@ impl Bundle {
     #[must_use]
     pub fn looks_at_tags(&self) -> bool {
         self.slices.values().any(|slice| slice.looks_at_tags)
+    }
+
+    /// Tells whether a rule that holds does so inside a transaction too.
+    pub(super) fn holds_in_transaction(&self, id: &PolicyId) -> bool {
+        let policy = self.policies.policy(id);
+        policy.is_some_and(holds_in_transaction)
     }
 
     /// Says what may be done in the place of what some policies forbid; nothing if none says it.

@@ -14,6 +14,8 @@ pub struct Hold {
     pub group: String,
     /// What the rule's author says of it.
     pub reason: Option<String>,
+    /// Whether a statement may wait inside a transaction, whose locks stay all the while.
+    pub in_transaction: bool,
 }
 
 /// A statement that waits, with every rule that holds it: of several in one text, those of all.
@@ -35,6 +37,12 @@ impl Held {
     #[must_use]
     pub fn holds(&self) -> &BTreeSet<Hold> {
         &self.holds
+    }
+
+    /// Tells whether it may wait inside a transaction: if each rule that holds it says so.
+    #[must_use]
+    pub fn waits_in_transaction(&self) -> bool {
+        self.holds.iter().all(|hold| hold.in_transaction)
     }
 
     /// Refuses it after all, in the name of the rules that hold it.

@@ -514,6 +514,7 @@ fn a_batch_is_held_by_the_rules_of_all_its_statements_and_observe_says_so() {
         .map(|hold| (hold.rule.as_str(), hold.group.as_str()))
         .collect();
     assert_eq!(told, [(rules[0], "security"), (rules[1], "data-owners")]);
+    assert!(!held.waits_in_transaction());
     let Decision::Allow(permit) = judge(Mode::Observe) else {
         panic!("not let through");
     };

@@ -5,6 +5,7 @@ mod catalogue;
 mod chunk;
 mod client;
 mod credential;
+mod explained;
 mod file;
 mod kept;
 mod login;
@@ -32,6 +33,7 @@ pub use credential::{
     Credential, CredentialError, Flaw, OAuthClient, StoreError, Unasked, error_word, flaws,
     key_store_of, secret_of, store_of,
 };
+pub use explained::explain;
 pub use file::{
     Looked, UnmaskedFile, Upload, UploadError, Uploaded, look_at_file, open_file, put_file,
 };

@@ -59,6 +59,12 @@ fn a_driver_waits(product: Product) -> Result<()> {
     let request = approver.wait("701")?;
     assert_eq!(request.claimed.reason.as_deref(), Some("a test"));
     assert_eq!(request.meaning.kinds, ["insert"]);
+    let plan = &request.plan;
+    assert_eq!(
+        (plan.bytes, plan.partitions),
+        (Some(2048), Some(1)),
+        "{plan:?}"
+    );
     let written = |path: &str, action: &str| {
         let mut objects = request.meaning.objects.iter();
         objects.any(|one| one.path == path && one.action == action)
@@ -195,9 +201,11 @@ fn a_yes_is_for_one_statement_as_it_was() -> Result<()> {
     let in_transaction = later("in transaction", "h5", &insert(725));
     let steps = json!([
         login(),
+        statement("make", "h0", "create schema OTHER"),
+        statement("leave", "h9", "use schema PUBLIC"),
         later("aborted", "h1", &insert(721)), monitor, abort, result("its end", "aborted"),
         later("moved", "h2", &insert(722)), {"do": "pause"},
-        statement("use", "h3", "use schema INFORMATION_SCHEMA"), {"do": "pause"},
+        statement("use", "h3", "use schema OTHER"), {"do": "pause"},
         result("void", "moved"),
         statement("back", "h4", "use schema PUBLIC"),
         later("again", "h6", &insert(722)), {"do": "pause"}, result("waits on", "again"),
@@ -207,6 +215,10 @@ fn a_yes_is_for_one_statement_as_it_was() -> Result<()> {
     ]);
     let mut client = raw::start(&world, &steps)?;
     client.expect("login")?;
+    let request = approver.wait("create schema")?;
+    approver.say(&request, "olga", Answer::Approve)?;
+    assert_eq!(body(&mut client, "make")["success"], true);
+    assert_eq!(body(&mut client, "leave")["success"], true);
     let held = body(&mut client, "aborted");
     assert_eq!(
         (&held["code"], &held["success"]),

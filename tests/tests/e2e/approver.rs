@@ -45,7 +45,6 @@ impl Approver {
         format!(
             r#"
 [approvals]
-explain = false
 [approvals.issuer]
 name = "corp"
 url = "{url}"
