@@ -271,7 +271,7 @@ fn payload(body: &[u8]) -> Option<Value> {
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if !digits.iter().all(u8::is_ascii_hexdigit) || digits.len() % 2 != 0 {
+    if !digits.iter().all(u8::is_ascii_hexdigit) || !digits.len().is_multiple_of(2) {
         return None;
     }
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();

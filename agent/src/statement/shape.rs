@@ -52,15 +52,11 @@ const WRITES: [Kind; 4] = [Kind::Insert, Kind::Update, Kind::Delete, Kind::Merge
 
 /// Tells whether a comparison ends before a token, so that the literal is all of its right side.
 fn ends(token: &Token) -> bool {
-    match token {
-        Token::RParen => true,
-        Token::Word(word) => {
-            let bare = word.quote_style.is_none();
-            let ends = ["AND", "OR", "GROUP", "ORDER", "LIMIT", "QUALIFY", "HAVING"];
-            bare && ends.iter().any(|end| word.value.eq_ignore_ascii_case(end))
-        }
-        _ => false,
-    }
+    let Token::Word(word) = token else {
+        return *token == Token::RParen;
+    };
+    let ends = ["AND", "OR", "GROUP", "ORDER", "LIMIT", "QUALIFY", "HAVING"];
+    word.quote_style.is_none() && ends.iter().any(|end| word.value.eq_ignore_ascii_case(end))
 }
 
 #[cfg(test)]

@@ -332,10 +332,10 @@ fn is(row: &Entry, state: &str) -> bool {
 }
 
 fn bytes(row: &Entry, column: &str) -> Option<[u8; 32]> {
-    match row.get(column) {
-        Value::Bytes(bytes) => bytes.as_slice().try_into().ok(),
-        _ => None,
-    }
+    let Value::Bytes(bytes) = row.get(column) else {
+        return None;
+    };
+    bytes.as_slice().try_into().ok()
 }
 
 fn words(row: &Entry, column: &str) -> Vec<String> {
