@@ -2,7 +2,10 @@
 //!
 //! Its calls block, and are made outside of any runtime.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{Days, NaiveDate};
 
@@ -15,8 +18,8 @@ use crate::record::encryption::{Identity, IdentityError};
 use crate::record::{RecordError, StoreAt};
 use crate::verify::Trust;
 
-/// How many days back requests are looked for; none waits for longer.
-const DAYS: Days = Days::new(7);
+/// How many days back requests are looked for: none waits for more than seven.
+const DAYS: Days = Days::new(8);
 
 /// Why the mailbox gives or takes nothing.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +33,8 @@ pub enum MailError {
     /// The mailbox did not do what was asked.
     #[error("{0}")]
     Mailbox(#[from] MailboxError),
-    /// The request is not there, or not believed.
-    #[error("expected a believed request `{0}`, found none")]
+    /// The request is not there, not believed, or over.
+    #[error("expected a believed request `{0}` that waits, found none")]
     Unknown(ApprovalId),
 }
 
@@ -50,6 +53,8 @@ impl MailError {
 /// A store's mailbox, and whom to believe.
 pub struct Mail {
     inbox: Inbox,
+    /// What has ended, by its folder: it is read once.
+    ended: Mutex<BTreeMap<String, Item>>,
     clock: Clock,
 }
 
@@ -65,12 +70,12 @@ impl Mail {
         clock: Clock,
     ) -> Result<Self, MailError> {
         let identities = identity.map(Identity::read_file).transpose()?;
-        let inbox = Inbox::open(
-            &StoreAt::read(store)?,
-            trust,
-            identities.unwrap_or_default(),
-        )?;
-        Ok(Self { inbox, clock })
+        let at = StoreAt::read(store)?;
+        Ok(Self {
+            inbox: Inbox::open(&at, trust, identities.unwrap_or_default())?,
+            ended: Mutex::default(),
+            clock,
+        })
     }
 
     fn from(&self) -> NaiveDate {
@@ -78,13 +83,35 @@ impl Mail {
         today.checked_sub_days(DAYS).unwrap_or(today)
     }
 
+    fn ended(&self) -> MutexGuard<'_, BTreeMap<String, Item>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lists the requests of the last days, the latest first.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn list(&self) -> Result<Vec<Item>, MailError> {
-        let listed = self.inbox.list(self.from())?;
-        Ok(listed.into_iter().rev().map(item).collect())
+        let known = self.ended().clone();
+        let listed = self
+            .inbox
+            .list_but(self.from(), |folder| known.contains_key(folder))?;
+        let mut items: Vec<Item> = known.into_values().collect();
+        for one in listed {
+            let folder = match &one {
+                mailbox::Item::Believed(asked) if asked.outcome.is_some() => {
+                    Some(asked.folder().to_owned())
+                }
+                mailbox::Item::Believed(_) | mailbox::Item::Odd { .. } => None,
+            };
+            let item = item(one);
+            if let Some(folder) = folder {
+                self.ended().insert(folder, item.clone());
+            }
+            items.push(item);
+        }
+        items.sort_by_key(|item| Reverse(item.believed().map(|request| request.requested_at)));
+        Ok(items)
     }
 
     /// Finds a request that is believed.
@@ -92,7 +119,8 @@ impl Mail {
     /// # Errors
     /// The store cannot be read.
     pub fn find(&self, id: ApprovalId) -> Result<Option<Item>, MailError> {
-        Ok(self.asked(id)?.map(believed))
+        let mut items = self.list()?.into_iter();
+        Ok(items.find(|item| item.id() == Some(id)))
     }
 
     /// Puts what somebody said beside its request.
@@ -107,7 +135,9 @@ impl Mail {
     }
 
     fn asked(&self, id: ApprovalId) -> Result<Option<Asked>, MailError> {
-        let listed = self.inbox.list(self.from())?;
+        let ended = self.ended().clone();
+        let is_ended = |folder: &str| ended.contains_key(folder);
+        let listed = self.inbox.list_but(self.from(), is_ended)?;
         let mut believed = listed.into_iter().filter_map(|item| match item {
             mailbox::Item::Believed(asked) => Some(*asked),
             mailbox::Item::Odd { .. } => None,

@@ -56,6 +56,14 @@ pub struct Asked {
     pub decisions: Vec<(String, Decision)>,
 }
 
+impl Asked {
+    /// Names its folder.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        self.folder.as_str()
+    }
+}
+
 /// What lies in one folder: keys with their sizes.
 type Lying = BTreeMap<String, Vec<(String, u64, Part)>>;
 
@@ -81,6 +89,18 @@ impl Inbox {
     /// # Errors
     /// The store cannot be read.
     pub fn list(&self, from: NaiveDate) -> Result<Vec<Item>, MailboxError> {
+        self.list_but(from, |_| false)
+    }
+
+    /// Lists requests from a day on, but for those whose folders are known: one that has ended changes no more.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn list_but(
+        &self,
+        from: NaiveDate,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Item>, MailboxError> {
         let mut items = Vec::new();
         for org in self.store.folders("")? {
             let root = root(&org);
@@ -92,6 +112,7 @@ impl Inbox {
                     folder.push((listed.key, listed.size_bytes, part));
                 }
             }
+            folders.retain(|folder, _| !is_known(folder));
             for (folder, lying) in folders {
                 items.push(self.item(&org, folder, &lying)?);
             }

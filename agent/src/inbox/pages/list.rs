@@ -63,9 +63,13 @@ fn table(caption: &'static str, rows: &[(&Item, &Request)], now: DateTime<Utc>, 
             Err(error) => page.text(&error.to_string()),
         };
         let rules: Vec<&str> = request.asks.iter().map(|ask| ask.rule.as_str()).collect();
-        page.element("</a></th><td>", &request.requester.principal, "</td>")
-            .element("<td>", &rules.join(", "), "</td>")
-            .element("<td>", &span(now - request.requested_at), " ago</td>");
+        page.element(
+            "</a></th><td class=\"long\">",
+            &request.requester.principal,
+            "</td>",
+        )
+        .element("<td class=\"long\">", &rules.join(", "), "</td>")
+        .element("<td>", &span(now - request.requested_at), " ago</td>");
         match standing {
             Standing::Waiting { .. } => {
                 page.element("<td>in ", &span(request.expires_at - now), "</td>")

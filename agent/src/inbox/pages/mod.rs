@@ -77,23 +77,45 @@ fn header(page: &mut Markup, kind: &'static str, title: &str) {
 /// Sends the browser on to the issuer: after a form, a redirect elsewhere would need a policy that allows every address on
 /// the way there.
 pub(super) fn onward(answer: Answer, title: &str, issuer: &str, url: &str) -> String {
-    let mut page = Markup::default();
-    page.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"refresh\" content=\"0;url=")
-        .attribute(url)
-        .raw("\">\n<title>To your issuer - Icecore approvals</title>\n<style>")
-        .raw(STYLE)
-        .raw("</style>\n</head>\n<body class=\"inbox\">\n");
     let kind = match answer {
         Answer::Approve => "You are about to say yes",
         Answer::Deny => "You are about to say no",
     };
-    header(&mut page, kind, title);
-    page
-        .raw("<p>Your word counts once you have logged in at <code>")
-        .text(issuer)
-        .raw("</code> for it. Nothing is decided yet.</p>\n<p><a href=\"")
+    lead_on(kind, title, url, |page| {
+        page.raw("<p>Your word counts once you have logged in at <code>")
+            .text(issuer)
+            .raw("</code> for it. Nothing is decided yet.</p>\n<p><a href=\"")
+            .attribute(url)
+            .raw("\">Log in there</a>, if your browser does not go there by itself.</p>\n");
+    })
+}
+
+/// Sends the browser that comes from the issuer on to the request. Behind a redirect it would still count as another site's
+/// (Fetch Metadata, `Sec-Fetch-Site`), which the request's page refuses.
+pub(super) fn home_again(who: &str, path: &str) -> String {
+    lead_on(
+        "Icecore approvals",
+        "Your word is in the mailbox",
+        path,
+        |page| {
+            page.element("<p>", who, " said it.</p>\n<p><a href=\"")
+                .attribute(path)
+                .raw("\">Back to the request</a></p>\n");
+        },
+    )
+}
+
+/// Writes a page that leads on by itself.
+fn lead_on(kind: &'static str, title: &str, url: &str, body: impl FnOnce(&mut Markup)) -> String {
+    let mut page = Markup::default();
+    page.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"refresh\" content=\"0;url=")
         .attribute(url)
-        .raw("\">Log in there</a>, if your browser does not go there by itself.</p>\n</main>\n</body>\n</html>\n");
+        .raw("\">\n<title>Icecore approvals</title>\n<style>")
+        .raw(STYLE)
+        .raw("</style>\n</head>\n<body class=\"inbox\">\n");
+    header(&mut page, kind, title);
+    body(&mut page);
+    page.raw("</main>\n</body>\n</html>\n");
     page.finish()
 }
 

@@ -44,7 +44,7 @@ pub(in crate::inbox) fn request(
 ) -> String {
     let standing = item.standing(request, now);
     page(&card.title, Looks::Again, |page| {
-        header(page, "A statement waits for a yes", &card.title);
+        header(page, "Request for a yes", &card.title);
         page.raw("<p><a href=\"../\">All requests</a></p>\n<div id=\"live\" data-stand=\"")
             .attribute(&standing.told())
             .raw("\">\n<p>");

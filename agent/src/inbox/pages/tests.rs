@@ -148,6 +148,7 @@ fn every_text_of_a_page_is_text() {
     let onward = onward(Answer::Approve, HOSTILE, HOSTILE, HOSTILE);
     assert_eq!(onward.matches("<script").count(), 0, "{onward}");
     obeys_nothing(&onward);
+    obeys_nothing(&home_again(HOSTILE, HOSTILE));
     obeys_nothing(&refusal(HOSTILE, HOSTILE, Some(HOSTILE)));
 }
 

@@ -193,12 +193,13 @@ impl Desk {
         };
         let mail = Arc::clone(&self.mail);
         blocking(move || mail.put(&decision)).await?;
+        let page = pages::home_again(&vouched.who, &format!("{}r/{id}", self.home()));
         let notice = Notice {
             who: vouched.who,
             answer,
         };
         locked(&self.notices).insert(id, notice);
-        Ok(format!("{}r/{id}", self.home()))
+        Ok(page)
     }
 
     /// Finds the login that an answer is to, and ends it: an answer is good once.

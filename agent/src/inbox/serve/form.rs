@@ -99,6 +99,8 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -159,5 +161,17 @@ mod tests {
         }
         let checked = elsewhere.check(&sent(&token, "d1"), one);
         assert_eq!(checked, Err(Refused::Token));
+    }
+
+    proptest! {
+        #[test]
+        fn any_form_is_read_or_refused(body in any::<Vec<u8>>(), of in "[a-z=&%+0-9\u{e9}]{0,80}") {
+            for body in [body, format!("token=t&digest=d&answer=approve&{of}").into_bytes()] {
+                if let Ok(sent) = Sent::read(&body) {
+                    prop_assert!(sent.reason.is_none_or(|reason| reason.chars().count() <= REASON_MAX));
+                    prop_assert!(sent.grant_s.is_none_or(|seconds| seconds <= GRANT_MAX_S));
+                }
+            }
+        }
     }
 }

@@ -176,6 +176,8 @@ pub(super) fn is_same(given: &str, own: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn own() -> Own {
@@ -286,5 +288,20 @@ mod tests {
         check(Method::POST, ORIGIN, callback, Err(Refused::Unknown));
         let method = Err(Refused::Method);
         check(Method::DELETE, ORIGIN, "/s3cret/r/01a2", method);
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_path_leads_inside(path in "/[a-z0-9/.%]{0,30}", post in any::<bool>()) {
+            let mut headers = HeaderMap::new();
+            headers.insert(hyper::header::HOST, "127.0.0.1:8099".parse().unwrap());
+            headers.insert(hyper::header::ORIGIN, "http://127.0.0.1:8099".parse().unwrap());
+            let method = if post { Method::POST } else { Method::GET };
+            let is_inside = matches!(
+                own().route(&method, &headers, &path, None),
+                Ok(Route::List | Route::Show(_) | Route::Say(_))
+            );
+            prop_assert!(!is_inside, "{}", path);
+        }
     }
 }

@@ -132,7 +132,7 @@ async fn respond(desk: &Arc<Desk>, request: Request<Incoming>) -> Result<Page, R
             let body = body.map_err(|_| Refused::Form("one that is too long or broke off"))?;
             desk.say(id, &body.to_bytes()).await.map(Page::Shown)
         }
-        Route::Callback(query) => desk.come_back(query).await.map(Page::Elsewhere),
+        Route::Callback(query) => desk.come_back(query).await.map(Page::Shown),
     }
 }
 
