@@ -20,6 +20,7 @@ mod door;
 mod file;
 mod follow;
 mod handler;
+mod held;
 mod host_events;
 mod implicit;
 mod issuers;

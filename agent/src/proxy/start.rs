@@ -25,7 +25,7 @@ use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
-use crate::execution::{Catalogues, Chunks, OpenStages, Registry, Usages};
+use crate::execution::{Catalogues, Chunks, Holds, OpenStages, Registry, Usages};
 use crate::mailbox::MailboxError;
 use crate::mask::HashKeys;
 use crate::policy::{Bundle, InForce};
@@ -170,6 +170,10 @@ pub(super) fn start(
             chunks: Chunks::default(),
             files: OpenStages::default(),
             catalogues,
+            holds: Arc::new(Holds::new(
+                config.daemon.run_dir.join("held"),
+                seal_key.clone(),
+            )),
             usages: Arc::new(usages),
             hash_keys,
             mailbox,

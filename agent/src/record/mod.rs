@@ -72,8 +72,8 @@ pub(crate) use touched::objects as touched;
 
 pub use claim::{Claimed, TokenClaim};
 pub use deliver::{
-    Announced, BrokenChunk, ChunkReply, Delivered, Reply, Undone, abandon, conclude, deliver,
-    deliver_chunk, deliver_file, deliver_refusal, record_put,
+    Announced, BrokenChunk, ChunkReply, Delivered, Reply, Undone, Unsent, abandon, conclude,
+    deliver, deliver_chunk, deliver_file, deliver_unsent, record_put,
 };
 pub use digest::{commitment, load_key, random_salt};
 pub use error::RecordError;

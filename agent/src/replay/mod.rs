@@ -1,6 +1,7 @@
 //! Reads what `record` wrote: for people, for programs, and for DuckDB.
 
 mod again;
+mod approved;
 mod archive;
 mod asker;
 mod beside;

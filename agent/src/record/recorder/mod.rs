@@ -188,6 +188,11 @@ impl Recorder {
         &self.shared.facts.org
     }
 
+    /// Names the host that records.
+    pub(crate) fn host_id(&self) -> &str {
+        &self.shared.facts.host_id
+    }
+
     /// Gives what the chain's requests for approvals are signed by.
     pub(crate) fn approvals_key(&self) -> &ApprovalsKey {
         &self.shared.approvals
