@@ -18,6 +18,9 @@ pub type LoginId = Id<Login>;
 /// Names one statement, from its first byte to its record.
 pub type StatementId = Id<Statement>;
 
+/// Names one request for people's yes.
+pub type ApprovalId = Id<Approval>;
+
 /// Marks the ids of sessions.
 #[derive(Debug)]
 pub enum Session {}
@@ -29,6 +32,10 @@ pub enum Login {}
 /// Marks the ids of statements.
 #[derive(Debug)]
 pub enum Statement {}
+
+/// Marks the ids of requests for people's yes.
+#[derive(Debug)]
+pub enum Approval {}
 
 /// A UUID version 7 (RFC 9562 section 5.7) that says what it names.
 ///

@@ -6,12 +6,15 @@ pub mod connection;
 pub mod identity;
 pub mod statement;
 pub mod policy;
+pub mod approval;
 pub mod record;
 pub mod upstream;
 pub mod mask;
 
 pub mod session;
 pub mod execution;
+
+pub mod mailbox;
 
 pub mod snowflake;
 pub mod web;
@@ -25,6 +28,7 @@ pub mod control;
 pub mod supervisor;
 pub mod proxy;
 pub mod replay;
+pub mod inbox;
 pub mod verify;
 pub mod compact;
 pub mod witness;

@@ -14,6 +14,8 @@ pub enum Purpose {
     Login,
     /// What fetches a result's chunks.
     Chunks,
+    /// A statement that waits for people.
+    Held,
 }
 
 impl Purpose {
@@ -22,6 +24,7 @@ impl Purpose {
         match self {
             Self::Login => b"icecore login 1\0",
             Self::Chunks => b"icecore chunks 1\0",
+            Self::Held => b"icecore held 1\0",
         }
     }
 }

@@ -2,20 +2,22 @@
 //!
 //! Each stage hands on a value that only it can make: `Statement`, `Permit`, `Intent`, `Unmasked`, `Masked`, `Reply`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
+use crate::approval::Request;
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::execution::{
-    Asking, Catalogues, Chunks, Context, Delivered, Detached, Execution, Meter, OpenStages,
-    Reading, Recipient, Registry, State, Usages, Way,
+    Asker, Asking, Basis, Catalogues, Chunks, Context, Delivered, Detached, Execution, Holds,
+    Meter, OpenStages, Recipient, Registry, Settled, State, Usages, Way,
 };
 use crate::identity::Principal;
-use crate::mask::{self, Ended, HashKeys};
-use crate::policy::{Decision, InForce, Usage, decide};
+use crate::mailbox::Mailbox;
+use crate::mask::{Ended, HashKeys};
+use crate::policy::InForce;
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
 use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
@@ -42,6 +44,10 @@ pub struct Stages {
     pub usages: Arc<Usages>,
     /// The keys under which masked values are hashed.
     pub hash_keys: HashKeys,
+    /// Where people are asked for what policies hold; none where the config has no approvals.
+    pub mailbox: Option<Mailbox>,
+    /// Statements that wait for people, for the next proxy.
+    pub holds: Arc<Holds>,
     /// The time.
     pub clock: Clock,
 }
@@ -66,6 +72,10 @@ pub struct Asked {
     pub fetches: Arc<Semaphore>,
     /// What counts its use.
     pub meter: Meter,
+    /// The labels of its session.
+    pub labels: BTreeMap<String, String>,
+    /// What people were asked for it by an earlier proxy.
+    pub before: Option<Request>,
     /// What is known of it before it is judged.
     pub draft: Draft,
 }
@@ -91,14 +101,16 @@ impl Stages {
     /// Takes a statement from its first byte to its record, and settles its execution whatever happens.
     pub async fn run(&self, upstream: &Upstream, execution: &Arc<Execution>, asked: Asked) -> Ran {
         let _settled_even_by_a_panic = Settle(execution);
-        match self.answer(upstream, execution, asked).await {
+        let answered = self.answer(upstream, execution, asked).await;
+        self.holds.forget(execution.id());
+        match answered {
             Ok((state, ran)) => {
                 execution.advance(state);
                 ran
             }
             Err(error) => {
                 tracing::error!(statement = %execution.id(), %error, "statement could not be recorded");
-                let sent = !matches!(execution.state(), State::Judged);
+                let sent = !matches!(execution.state(), State::Judged | State::Held);
                 let tell = if sent { Reply::withheld } else { Reply::unsent };
                 let reply = tell(execution.form(), execution.own_query_id(), &error);
                 execution.advance(State::Refused(reply));
@@ -124,6 +136,8 @@ impl Stages {
             headers,
             fetches,
             meter,
+            labels,
+            before,
             mut draft,
         } = asked;
         let own_id = execution.own_query_id();
@@ -142,68 +156,59 @@ impl Stages {
             meter: &meter,
         };
 
+        let asking = Asking {
+            way,
+            to: &to,
+            account: &account,
+            context: &context,
+            request: &request,
+            fetches: &fetches,
+            labels: &labels,
+            before: before.as_ref(),
+        };
+        let asker = Asker {
+            principal: &principal,
+            meter: &meter,
+        };
         let from = self.clock.mono_ns();
-        let Reading {
-            bundle,
-            statement,
-            current,
-            catalogue,
-            gap,
-            effect,
-            turn,
-        } = self
-            .understand(Asking {
-                way,
-                to: &to,
-                account: &account,
-                context: &context,
-                request: &request,
-                fetches: &fetches,
-            })
-            .await?;
-        let kind = statement.kind();
-        let now = self.clock.now();
-        let bound = request.bindings().map(RawValue::get);
-        let looks = bundle.reads_found();
-        let found = looks.then(|| mask::found(&statement, bound));
-        let decide = |usage: &Usage<'_>| {
-            let account = &account.name;
-            let usage = usage.holding(found.as_ref());
-            decide(
-                &bundle, self.mode, &principal, account, &catalogue, &usage, statement,
-            )
+        let reading = match asking.before {
+            Some(_) => self.understand_again(asking).await?,
+            None => self.understand(asking).await?,
         };
-        let decision = if bundle.reads_use() {
-            meter.judge(now, decide).await
-        } else {
-            let decision = decide(&Usage::unread(now));
-            meter.count(now, &decision);
-            decision
-        };
+        let judged = self.judge(asker, asking, reading, None).await;
         draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;
-        draft.is_at(current);
-        let decided_at = self.clock.now();
+        draft.is_at(judged.basis.current.clone());
 
-        let permit = match decision {
-            Decision::Allow(permit) => permit,
-            Decision::Forbid(refusal) => {
-                let refusal = match gap {
-                    Some(gap) => refusal.noting(&gap),
-                    None => refusal,
-                };
-                let reply = record::deliver_refusal(
+        let settled = self.settle(execution, asker, asking, judged, &mut draft);
+        let settled = settled.await?;
+        let decided_at = self.clock.now();
+        let (permit, basis) = match settled {
+            Settled::Run(runs) => *runs,
+            Settled::Unsent(unsent) => {
+                let reply = record::deliver_unsent(
                     &self.recorder,
-                    (&refusal, &self.ask),
+                    (&unsent, &self.ask),
                     draft,
-                    bundle.sha256(),
                     own_id,
                     execution.form(),
                     decided_at,
                 )
                 .await?;
-                return Ok((State::Refused(reply), Ran::refused()));
+                let state = if unsent.is_withdrawn() {
+                    State::Withdrawn(reply)
+                } else {
+                    State::Refused(reply)
+                };
+                return Ok((state, Ran::refused()));
             }
         };
+        let Basis {
+            bundle,
+            effect,
+            turn,
+            ..
+        } = basis;
+        let kind = permit.statement().kind();
         let intent = record::intend(
             &self.recorder,
             permit,
@@ -234,6 +239,7 @@ impl Stages {
             execution.advance(State::Running(query_id));
         };
         let begun = context.begin(&effect);
+        self.holds.note(execution.login(), &effect);
         self.catalogues.forget(&account.name, &effect);
         self.registry.define(&account.name, &effect);
         let unmasked = if execution.submit() {

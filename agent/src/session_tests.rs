@@ -57,6 +57,11 @@ fn stages(folder: &std::path::Path) -> Stages {
         files: OpenStages::default(),
         usages: Arc::new(Usages::open(folder, folder, clock.now())),
         catalogues: Arc::new(Catalogues::new(Duration::from_secs(60), clock)),
+        mailbox: None,
+        holds: Arc::new(Holds::new(
+            folder.join("held"),
+            ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[1; 32]),
+        )),
         hash_keys: HashKeys::for_tests(),
         clock,
     }
@@ -88,6 +93,8 @@ fn asked(execution: &Execution) -> Asked {
         headers: Headers::pick(&HeaderMap::new()),
         fetches: Arc::new(Semaphore::new(1)),
         meter: meter(execution.session()),
+        labels: BTreeMap::new(),
+        before: None,
         draft: Draft { row, binds: None },
     }
 }

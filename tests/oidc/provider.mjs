@@ -72,8 +72,11 @@ const people = {
   id_token_signed_response_alg: algorithm,
 };
 
+// Approvers' own client: their word on one request is no login to anything else.
+const approvers = { ...people, client_id: 'icecore-approvals', grant_types: ['authorization_code'] };
+
 const provider = new Provider(issuer, {
-  clients: [client('analyst'), client('visitor'), client(job('main')), client(job('side')), people],
+  clients: [client('analyst'), client('visitor'), client(job('main')), client(job('side')), people, approvers],
   claims: { openid: ['sub'], email: ['email'], groups: ['groups'] },
   // As Okta and Entra ID do it, claims of scopes are in the ID token.
   conformIdTokenClaims: false,

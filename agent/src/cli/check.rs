@@ -9,8 +9,8 @@ use super::failure::report_config;
 use super::tell::tell;
 use super::{ConfigFile, Exit, connect, granted};
 use crate::config::{
-    Config, Credential, ForPolicies, Identity, Mode, SecretAt, Source as SecretSource, TokenUse,
-    WithoutToken, policy_files, unit,
+    Approvals, Config, Credential, ForPolicies, Identity, Mode, SecretAt, Source as SecretSource,
+    TokenUse, WithoutToken, policy_files, unit,
 };
 use crate::connection::redirect::probe;
 use crate::identity::{KeySource, Kind, Users};
@@ -247,6 +247,29 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
     of_tokens.chain([without]).chain(claimed)
 }
 
+/// Says who may say yes to what policies hold.
+fn asked(approvals: &Approvals) -> Vec<String> {
+    let rules = &approvals.rules;
+    let groups = rules.groups.iter().map(|(name, group)| {
+        let alone = if group.break_glass {
+            ", any of them alone to whatever is held"
+        } else {
+            ""
+        };
+        format!(
+            "  approvals `{name}`: {} of them within {:?}, by {}{alone}",
+            group.approvers,
+            group.expires_after,
+            group.proof.as_str()
+        )
+    });
+    let issuer = format!(
+        "  approvals by tokens of {} for {:?}",
+        rules.issuer.url, rules.issuer.audiences
+    );
+    std::iter::once(issuer).chain(groups).collect()
+}
+
 fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
     let Config {
         daemon,
@@ -254,6 +277,7 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
         upstream,
         accounts,
         identity,
+        approvals,
         policy,
         catalogue,
         record,
@@ -306,6 +330,7 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
         lines.push(format!("  resolve   {host} at {address}"));
     }
     lines.extend(identities(identity));
+    lines.extend(approvals.iter().flat_map(asked));
     lines.extend([
         format!("  policy    {policies} in `{}`", policy.dir.display()),
         format!(

@@ -290,6 +290,16 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
             "not made again: the record does not have all that it takes",
         ),
         (
+            checked.approvals_again,
+            "approval",
+            "as its request, decisions and proofs say",
+        ),
+        (
+            checked.approvals_untold,
+            "approval",
+            "not looked at: the record does not have all that it rests on",
+        ),
+        (
             checked.rules_untold,
             "mask's rule",
             "not looked up: the policies are not in the store",

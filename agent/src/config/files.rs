@@ -100,6 +100,19 @@ pub(super) fn check(config: &Config, problems: &Problems) {
             );
         }
     }
+    if let Some(approvals) = &config.approvals {
+        if let KeySource::File(file) = &approvals.rules.issuer.keys {
+            tell("approvals.issuer.jwks_file", public_keys(file));
+        }
+        if let Some(secret) = &approvals.slack
+            && let Source::File(file) = &secret.source
+        {
+            tell(
+                &format!("approvals.{}", secret.setting),
+                trust::read_secret_file(file, SECRET_MAX_BYTES).map(drop),
+            );
+        }
+    }
     check_providers(&config.identity.providers, problems);
     if let Some(folder) = StoreUrl::read(&config.record.store)
         .as_ref()

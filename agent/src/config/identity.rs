@@ -203,7 +203,8 @@ fn sources(section: &mut Section<'_>, problems: &Problems) -> Sources {
     (issuers, sign_ins, providers)
 }
 
-fn issuer(mut section: Section<'_>) -> (Issuer, Option<SignIn>) {
+/// Reads one issuer, and as which client people sign in there.
+pub(super) fn issuer(mut section: Section<'_>) -> (Issuer, Option<SignIn>) {
     let url = section.required("url", ADDRESS, "\"https://acme.okta.com\"", address);
     let name = section.required("name", NAME, "\"okta\"", name);
     let sign_in = sign_in(&mut section, &name);

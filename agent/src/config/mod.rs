@@ -4,6 +4,8 @@
 //! folder that the values name. Both go on after a problem, so that a user sees all of them at once.
 
 mod account;
+mod approvals;
+mod approver;
 mod credential;
 mod document;
 mod files;
@@ -32,6 +34,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use approvals::Approvals;
+pub use approver::{APPROVER_FILE, Approver, ApproverIssuer};
 pub use files::policy_files;
 pub(crate) use files::{read_metadata, read_policies, read_public_keys};
 pub use grant::Grant;
@@ -68,6 +72,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// Section `[identity]`.
     pub identity: Identity,
+    /// Section `[approvals]`; without one nobody can say yes to what policies hold.
+    pub approvals: Option<Approvals>,
     /// Section `[policy]`.
     pub policy: Policy,
     /// Section `[catalogue]`.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::account;
+use super::approvals::approvals;
 use super::host::is_dns_name;
 use super::identity::identity;
 use super::problem::{Problems, line_and_column};
@@ -36,6 +37,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
     let upstream = upstream(root.section("upstream"));
     let (of_accounts, of_identity) = (root.sections("account"), root.section("identity"));
     let identity = identity(of_identity, problems);
+    let approvals = approvals(root.section("approvals"), &identity, problems);
     let issuers: Vec<String> = identity.issuer_names().map(str::to_owned).collect();
     let accounts = account::accounts(of_accounts, &issuers, problems);
     let policy = policy(root.section("policy"));
@@ -49,6 +51,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
         upstream,
         accounts,
         identity,
+        approvals,
         policy,
         catalogue,
         record,

@@ -89,6 +89,21 @@ impl Context {
         }
     }
 
+    /// Lists the names under which the login has objects that nobody else sees; none if any may be one.
+    pub(super) fn own(&self) -> Option<BTreeSet<Path>> {
+        let state = self.state();
+        (!state.is_any_own).then(|| state.own.clone())
+    }
+
+    /// Takes over what another proxy knew of the login's own objects, if it has made none since.
+    pub fn recall(&self, own: Option<&BTreeSet<Path>>) {
+        let mut state = self.state();
+        if let Some(own) = own {
+            state.own.extend(own.iter().cloned());
+            state.is_any_own = false;
+        }
+    }
+
     /// Waits until no statement that changes names is under way.
     pub(super) async fn share(&self) -> Turn<'_> {
         Turn::Shared(self.turn.read().await)

@@ -9,11 +9,15 @@ mod chunks;
 mod context;
 mod delivery;
 mod effect;
+mod held_file;
+mod holding;
+mod judging;
 mod kept;
 mod ledger;
 mod ledger_file;
 mod queries;
 mod query;
+mod question;
 mod reading;
 mod recalled;
 mod registry;
@@ -26,7 +30,6 @@ mod usages;
 mod writer;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -42,6 +45,9 @@ pub use chunks::{Chunks, Handle, Sought};
 pub use context::{Context, Turn};
 pub use delivery::{Delivered, Fetched, Look, Recipient, Way};
 pub use effect::Effect;
+pub use held_file::{Holds, KeptHold, Sender};
+pub use holding::Settled;
+pub use judging::{Asker, Basis, Judged};
 pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, Standing};
 pub use reading::{Asking, Reading};
 pub use registry::{Joined, Registry};
@@ -54,11 +60,13 @@ use request::RequestKey;
 /// Longest wait of one HTTP request. Drivers give up at 60 s at the earliest (protocol reference 4.3).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 
-/// Where a statement stands. `held` comes with approvals.
+/// Where a statement stands.
 #[derive(Clone, Debug)]
 pub enum State {
     /// It was read and is being judged and recorded.
     Judged,
+    /// It waits for people.
+    Held,
     /// It was sent to Snowflake.
     Submitted,
     /// Snowflake has named it and works on it.
@@ -76,7 +84,7 @@ impl State {
     #[must_use]
     pub fn reply(&self) -> Option<&Reply> {
         match self {
-            Self::Judged | Self::Submitted | Self::Running(_) => None,
+            Self::Judged | Self::Held | Self::Submitted | Self::Running(_) => None,
             Self::Ready(reply) | Self::Refused(reply) | Self::Withdrawn(reply) => Some(reply),
         }
     }
@@ -89,6 +97,17 @@ pub enum Answer {
     Settled(Reply),
     /// Poll under this id.
     Running(QueryId),
+    /// Ask for it later under this id: its client wanted no more than that.
+    Later(QueryId),
+}
+
+/// How long a client's request waits for the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Until it is there.
+    Whole,
+    /// Until the statement waits for people: its client comes back for the result.
+    UntilHeld,
 }
 
 /// One statement on its way.
@@ -100,11 +119,12 @@ pub struct Execution {
     realm: Realm,
     request_id: String,
     upstream_id: UpstreamId,
+    meaning: [u8; 32],
     form: Form,
     own_query_id: QueryId,
     given_query_id: OnceLock<QueryId>,
     state: watch::Sender<State>,
-    withdrawn: AtomicBool,
+    withdrawn: watch::Sender<bool>,
 }
 
 impl Execution {
@@ -126,11 +146,30 @@ impl Execution {
             realm,
             upstream_id: UpstreamId::new(login, &request_id, &meaning),
             request_id,
+            meaning,
             form,
             own_query_id: QueryId::mint(),
             given_query_id: OnceLock::new(),
             state: watch::Sender::new(State::Judged),
-            withdrawn: AtomicBool::new(false),
+            withdrawn: watch::Sender::new(false),
+        }
+    }
+
+    /// Goes on with an execution that waited in another proxy, under the names that it had there.
+    #[must_use]
+    pub fn resumed(session: SessionId, realm: Realm, kept: &KeptHold) -> Self {
+        let request_id = kept.request_id.clone();
+        Self {
+            id: kept.statement,
+            own_query_id: kept.own_query_id,
+            ..Self::new(
+                session,
+                kept.login,
+                realm,
+                request_id,
+                kept.meaning,
+                Form::V1,
+            )
         }
     }
 
@@ -168,6 +207,11 @@ impl Execution {
     #[must_use]
     pub fn upstream_id(&self) -> UpstreamId {
         self.upstream_id
+    }
+
+    /// Gives what tells its request from another.
+    fn meaning(&self) -> [u8; 32] {
+        self.meaning
     }
 
     /// Gives the request's name in its session.
@@ -217,21 +261,30 @@ impl Execution {
 
     /// Asks that the statement not be sent; tells whether it had not been.
     pub fn withdraw(&self) -> bool {
-        self.withdrawn.store(true, Ordering::SeqCst);
-        matches!(*self.state.borrow(), State::Judged)
+        self.withdrawn.send_replace(true);
+        matches!(*self.state.borrow(), State::Judged | State::Held)
     }
 
     /// Claims the right to send; false if the statement was withdrawn.
     pub fn submit(&self) -> bool {
         self.advance(State::Submitted);
-        !self.withdrawn.load(Ordering::SeqCst)
+        !*self.withdrawn.borrow()
+    }
+
+    /// Waits until somebody asks that the statement not be sent.
+    pub async fn withdrawn(&self) {
+        let mut withdrawn = self.withdrawn.subscribe();
+        if withdrawn.wait_for(|is| *is).await.is_err() {
+            // Nobody is left who could.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits until Snowflake has named the statement, at most `limit`; `None` if it has not, or never will.
     pub async fn named(&self, limit: Duration) -> Option<QueryId> {
         let mut states = self.state.subscribe();
         let named = states.wait_for(|state| match state {
-            State::Judged | State::Submitted => false,
+            State::Judged | State::Held | State::Submitted => false,
             State::Running(_) | State::Ready(_) | State::Refused(_) | State::Withdrawn(_) => true,
         });
         // What the time is over for may have been named all the same.
@@ -241,9 +294,17 @@ impl Execution {
 
     /// Waits for the end, at most `limit`.
     pub async fn wait(&self, limit: Duration) -> Answer {
+        self.answer(limit, Patience::Whole).await
+    }
+
+    /// Waits for what a client's request is told, at most `limit`.
+    pub async fn answer(&self, limit: Duration, patience: Patience) -> Answer {
         let mut states = self.state.subscribe();
-        let settled =
-            tokio::time::timeout(limit, states.wait_for(|state| state.reply().is_some())).await;
+        let is_enough = |state: &State| {
+            let is_held = matches!(state, State::Held);
+            state.reply().is_some() || (is_held && patience == Patience::UntilHeld)
+        };
+        let settled = tokio::time::timeout(limit, states.wait_for(is_enough)).await;
         if let Ok(Ok(state)) = settled
             && let Some(reply) = state.reply()
         {
@@ -251,7 +312,8 @@ impl Execution {
         }
         match self.state() {
             State::Running(query_id) => Answer::Running(query_id),
-            State::Judged | State::Submitted => Answer::Running(self.own_query_id),
+            State::Held if patience == Patience::UntilHeld => Answer::Later(self.own_query_id),
+            State::Judged | State::Held | State::Submitted => Answer::Running(self.own_query_id),
             State::Ready(reply) | State::Refused(reply) | State::Withdrawn(reply) => {
                 Answer::Settled(reply)
             }

@@ -4,7 +4,7 @@
 //! is parsed once. Where no policy looks at names, no account is asked. Policies may be replaced at any time: a statement
 //! has those that were in force when it was taken up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -13,6 +13,7 @@ use super::catalogues::Tags;
 use super::context::{Context, Turn};
 use super::effect::Effect;
 use super::{Recipient, Way};
+use crate::approval::Request;
 use crate::policy::Bundle;
 use crate::record::RecordError;
 use crate::session::Stages;
@@ -42,6 +43,10 @@ pub struct Asking<'a> {
     pub request: &'a QueryRequest,
     /// The results that its session may fetch at once.
     pub fetches: &'a Semaphore,
+    /// The labels of its session.
+    pub labels: &'a BTreeMap<String, String>,
+    /// What people were asked for it by an earlier proxy.
+    pub before: Option<&'a Request>,
 }
 
 /// A statement, and what it was read by.
@@ -88,6 +93,36 @@ impl Stages {
             if !catalogue.relations.is_empty() {
                 statement = self.read_as(asking, &texts, &catalogue).await?;
             }
+        }
+        Ok(Reading {
+            bundle,
+            statement,
+            current,
+            catalogue,
+            gap,
+            effect,
+            turn,
+        })
+    }
+
+    /// Reads a request by where its login is and by all that the account says of its names, whatever policies look at.
+    ///
+    /// # Errors
+    /// An earlier result that it scans could not be recorded.
+    pub(super) async fn understand_at<'a>(
+        &self,
+        asking: Asking<'a>,
+        turn: Turn<'a>,
+        current: Current,
+    ) -> Result<Reading<'a>, RecordError> {
+        let texts = Texts::default();
+        let bundle = self.policies.bundle();
+        let (mut statement, effect, mut catalogue) =
+            self.read_by_names(asking, &texts, &current).await?;
+        let known = (&*bundle, &texts);
+        let gap = self.learn(asking, known, &statement, &mut catalogue).await;
+        if !catalogue.relations.is_empty() {
+            statement = self.read_as(asking, &texts, &catalogue).await?;
         }
         Ok(Reading {
             bundle,

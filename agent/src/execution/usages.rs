@@ -279,6 +279,7 @@ impl Meter {
             session: session.as_ref().map_err(String::as_str),
             today: today.as_ref().map_err(String::as_str),
             found: None,
+            discharged: None,
         });
         self.count(now, &decision);
         decision
@@ -325,6 +326,8 @@ impl Held {
         match decision {
             Decision::Allow(permit) => self.change(meter, |used| used.let_go(permit.taken())),
             Decision::Forbid(_) => self.change(meter, Used::failed),
+            // It counts once it is let go, or refused after all.
+            Decision::Hold(_) => {}
         }
     }
 }

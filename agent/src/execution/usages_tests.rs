@@ -69,6 +69,7 @@ fn judge(meter: &Meter, bundle: &Bundle, hour: i64) -> Result<(), Vec<String>> {
     match decision {
         Decision::Allow(_) => Ok(()),
         Decision::Forbid(refusal) => Err(refusal.reason().rules().to_vec()),
+        Decision::Hold(held) => panic!("{:?}", held.holds()),
     }
 }
 

@@ -186,7 +186,7 @@ pub fn verify_enrolment(
 }
 
 /// Checks that an issuer made a token.
-fn prove<'t>(
+pub(super) fn prove<'t>(
     issuer: &'t Issuer,
     keys: &Keys,
     token: &'t Token,
@@ -223,15 +223,19 @@ pub fn unknown_issuer(known: Vec<String>, token: &Token) -> IdentityError {
 }
 
 /// Claims that the issuer did make.
-struct Proved<'t> {
+pub(super) struct Proved<'t> {
     issuer: &'t Issuer,
     keys_sha256: [u8; 32],
-    claims: &'t Map<String, Value>,
+    pub(super) claims: &'t Map<String, Value>,
 }
 
 impl Proved<'_> {
     /// Checks all else that is asked of any token, at a time.
-    fn principal(&self, token: &Token, now: DateTime<Utc>) -> Result<Principal, IdentityError> {
+    pub(super) fn principal(
+        &self,
+        token: &Token,
+        now: DateTime<Utc>,
+    ) -> Result<Principal, IdentityError> {
         self.check_audience()?;
         let expires_at_s = self.check_times(now.timestamp())?;
         self.check_required()?;
@@ -322,7 +326,7 @@ impl Proved<'_> {
         Ok(expires_at_s)
     }
 
-    fn time(&self, claim: &'static str) -> Result<i64, IdentityError> {
+    pub(super) fn time(&self, claim: &'static str) -> Result<i64, IdentityError> {
         let value = self.claims.get(claim);
         let seconds = value
             .and_then(Value::as_i64)
@@ -389,11 +393,11 @@ impl Proved<'_> {
         })
     }
 
-    fn odd(&self, claim: &str, Odd { expected, found }: Odd) -> IdentityError {
+    pub(super) fn odd(&self, claim: &str, Odd { expected, found }: Odd) -> IdentityError {
         self.claim(claim, expected.to_owned(), found)
     }
 
-    fn claim(&self, claim: &str, expected: String, found: String) -> IdentityError {
+    pub(super) fn claim(&self, claim: &str, expected: String, found: String) -> IdentityError {
         IdentityError::Claim {
             issuer: self.issuer.name.clone(),
             claim: claim.to_owned(),

@@ -6,6 +6,7 @@
 //! the issuer's settings (`issuer`, `claims`). A SAML message is verified by `saml`, then held against its provider's
 //! settings (`provider`). Pure.
 
+mod approver;
 mod claims;
 mod error;
 mod grant;
@@ -21,6 +22,7 @@ pub mod sign_in;
 mod token;
 mod users;
 
+pub use approver::{Vouched, verify_approver};
 pub use error::IdentityError;
 pub(crate) use error::cut;
 pub use grant::{Issued, Who, first_grant};
@@ -34,7 +36,7 @@ pub use seal::SealError;
 pub use token::{TOKEN_MAX_BYTES, Token};
 pub use users::{Groups, User, Users};
 
-/// What the `nonce` of an approver's token begins with. Such a token says yes to one decision; it opens no session.
+/// What the `nonce` of an approver's token begins with. Such a token says yes or no to one request; it opens no session.
 pub const APPROVAL_NONCE: &str = "icecore-approval:";
 
 /// What the `nonce` of a token begins with by which an operator vouches for an installation's key. It lies in the store,

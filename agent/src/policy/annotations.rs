@@ -13,8 +13,11 @@ use super::verb::Verb;
 use crate::config::ResultRows;
 use crate::statement::Use;
 
+/// Says of a hold that statements may wait inside a transaction too, whose locks stay all the while.
+const IN_TRANSACTION: &str = "in_transaction";
+
 /// Annotations that a policy may carry.
-const ANNOTATIONS: [&str; 8] = [
+const ANNOTATIONS: [&str; 9] = [
     "id",
     "reason",
     "instead",
@@ -23,6 +26,7 @@ const ANNOTATIONS: [&str; 8] = [
     "masked_use",
     "high_entropy",
     "rows",
+    IN_TRANSACTION,
 ];
 
 /// Finds the byte of its file at which an annotation begins, or its policy.
@@ -33,6 +37,27 @@ pub(super) fn offset_of(policy: &Policy, name: &str) -> Option<usize> {
     let loc = found.and_then(|(_, annotation)| annotation.loc.as_ref());
     loc.map(|loc| loc.start())
         .or_else(|| names::offset_of(policy))
+}
+
+/// Tells whether a rule holds statements inside a transaction too.
+pub(super) fn holds_in_transaction(policy: &Policy) -> bool {
+    policy.annotation(IN_TRANSACTION).is_some()
+}
+
+fn check_in_transaction(policy: &Policy, text: &str) -> Result<(), String> {
+    let remedy = policy.annotation("remedy").unwrap_or_default();
+    if text != "hold" {
+        return Err(format!(
+            "expected `@in_transaction(\"hold\")`, found {text:?}"
+        ));
+    }
+    if !remedy.starts_with("hold:") {
+        return Err(
+            "expected `@in_transaction` beside `@remedy(\"hold:GROUP\")`, found it without"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 impl<'l> Loading<'l> {
@@ -49,6 +74,7 @@ impl<'l> Loading<'l> {
                 "high_entropy" => {
                     Err("expected `@high_entropy` beside `@remedy`, found it alone".to_owned())
                 }
+                IN_TRANSACTION => check_in_transaction(policy, text),
                 "masked_use" => self.take_masked_uses(policy, id, text),
                 "rows" => self.take_rows(policy, id, text),
                 _ => Err(format!(

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use super::ask;
 use super::asking::Asking;
 use super::bundle::{Allowed, Bundle};
+use super::held::Hold;
 use super::plan::{Masks, Plan, plan};
 use super::usage::{Taken, Usage};
-use super::{HIDDEN_RULE, LINEAGE_RULE, MINTED_RULE, Reason, UNREADABLE_RULE, masked, minted};
+use super::{
+    HIDDEN_RULE, LINEAGE_RULE, MINTED_RULE, Reason, UNREADABLE_RULE, held, masked, minted,
+};
 use crate::config::ResultRows;
 use crate::identity::Identity;
 use crate::statement::{Catalogue, Kind, Statement};
@@ -28,6 +31,8 @@ pub(super) struct Asker<'a> {
 pub(super) struct Judged {
     pub(super) rules: BTreeSet<String>,
     pub(super) flags: BTreeSet<String>,
+    /// The rules that people must lift before any of it runs.
+    pub(super) holds: BTreeSet<Hold>,
     /// One for the statement, or for each of several in one text.
     pub(super) plans: Vec<Plan>,
     /// The columns that each plan masks.
@@ -40,14 +45,25 @@ impl Judged {
     fn extend(&mut self, allowed: Allowed) {
         self.rules.extend(allowed.rules);
         self.flags.extend(allowed.flags);
+        self.holds.extend(allowed.holds);
     }
 
     fn absorb(&mut self, part: Self) {
         self.rules.extend(part.rules);
         self.flags.extend(part.flags);
+        self.holds.extend(part.holds);
         self.plans.extend(part.plans);
         self.masks.extend(part.masks);
         self.rows.extend(part.rows);
+    }
+
+    /// Says which rules hold it, and for whom, if any does.
+    pub(super) fn would_hold(&self) -> Option<Reason> {
+        let rules = self.holds.iter().map(|hold| hold.rule.clone());
+        (!self.holds.is_empty()).then(|| Reason {
+            rules: rules.collect(),
+            text: format!("it would wait for people: {}", held::told(&self.holds)),
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
@@ -14,6 +14,7 @@ use cedar_policy::{
 
 use super::ask::{Ask, uid};
 use super::bundle::{Allowed, Bundle, Verdict};
+use super::held::Hold;
 use super::plan::ColumnMask;
 use super::remedy::Remedy;
 use super::slice::{Sides, Slice};
@@ -77,38 +78,63 @@ impl<'a> Asking<'a> {
     pub(super) fn judge(&self, ask: &Ask) -> Verdict {
         let slice = self.slice(ask.verb)?;
         let kept = self.kept.to(ask, || self.steady(slice, ask));
-        let satisfied = self.join(slice, ask, &kept)?;
+        let satisfied = self.left(self.join(slice, ask, &kept)?);
         match (satisfied.forbids.is_empty(), satisfied.permits.is_empty()) {
             (true, true) => Err(self.nothing_permits(ask)),
             (true, false) => Ok(self.allowed_by(&satisfied)),
-            (false, false) => match self.masked(ask, &satisfied) {
-                Some(mask) => Ok(Allowed {
-                    mask: Some(mask),
-                    ..self.allowed_by(&satisfied)
-                }),
-                None => Err(self.forbidden(ask, &satisfied)),
-            },
+            (false, false) => self
+                .remedied(ask, &satisfied)
+                .ok_or_else(|| self.forbidden(ask, &satisfied)),
             (false, true) => Err(self.forbidden(ask, &satisfied)),
         }
     }
 
-    /// Tells what is made of a column's values, if all that forbids them says so; into the statement's own result alone.
-    fn masked(&self, ask: &Ask, satisfied: &Satisfied) -> Option<ColumnMask> {
-        let remedies = &self.bundle.remedies;
-        let transforms: Option<Vec<&Transform>> = satisfied
-            .forbids
-            .iter()
-            .map(|id| match remedies.get(id) {
-                Some(Remedy::Mask(transform)) => Some(transform),
-                Some(Remedy::Hold(_)) | None => None,
-            })
-            .collect();
-        let transform = Transform::join(transforms?)?;
-        let rules = satisfied.forbids.iter().map(ToString::to_string);
-        (!ask.is_stored && ask.resource.column().is_some()).then(|| ColumnMask {
-            transform,
-            rules: rules.collect(),
+    /// Tells what has to be done, if all that forbids says so: masks are for columns in the statement's own result alone.
+    fn remedied(&self, ask: &Ask, satisfied: &Satisfied) -> Option<Allowed> {
+        let (mut transforms, mut masking) = (Vec::<&Transform>::new(), Vec::new());
+        let mut holds = BTreeSet::new();
+        for id in &satisfied.forbids {
+            match self.bundle.remedies.get(id)? {
+                Remedy::Mask(transform) => {
+                    transforms.push(transform);
+                    masking.push(id.to_string());
+                }
+                Remedy::Hold(group) => {
+                    holds.insert(Hold {
+                        rule: id.to_string(),
+                        group: group.clone(),
+                        reason: self.bundle.reasons.get(id).cloned(),
+                        in_transaction: self.bundle.holds_in_transaction(id),
+                    });
+                }
+            }
+        }
+        if !transforms.is_empty() && (ask.is_stored || ask.resource.column().is_none()) {
+            return None;
+        }
+        Some(Allowed {
+            mask: Transform::join(transforms).map(|transform| ColumnMask {
+                transform,
+                rules: masking,
+            }),
+            holds,
+            ..self.allowed_by(satisfied)
         })
+    }
+
+    /// Takes away the forbids that hold and that people lifted.
+    fn left<'k>(&self, mut satisfied: Cow<'k, Satisfied>) -> Cow<'k, Satisfied> {
+        let Some(discharged) = self.usage.discharged else {
+            return satisfied;
+        };
+        let is_lifted = |id: &PolicyId| {
+            let holds = matches!(self.bundle.remedies.get(id), Some(Remedy::Hold(_)));
+            holds && discharged.lifts(id.as_ref())
+        };
+        if satisfied.forbids.iter().any(is_lifted) {
+            satisfied.to_mut().forbids.retain(|id| !is_lifted(id));
+        }
+        satisfied
     }
 
     /// Lists the policies that a question satisfies.
@@ -118,7 +144,8 @@ impl<'a> Asking<'a> {
     pub(super) fn satisfied(&self, ask: &Ask) -> Result<Satisfied, Reason> {
         let slice = self.slice(ask.verb)?;
         let kept = self.kept.to(ask, || self.steady(slice, ask));
-        self.join(slice, ask, &kept).map(Cow::into_owned)
+        let satisfied = self.left(self.join(slice, ask, &kept)?);
+        Ok(satisfied.into_owned())
     }
 
     /// Gives the policies.
@@ -229,6 +256,7 @@ impl<'a> Asking<'a> {
             rules: permits.iter().map(ToString::to_string).collect(),
             flags: flags.cloned().collect(),
             mask: None,
+            holds: BTreeSet::new(),
             rows: permits
                 .iter()
                 .filter_map(|id| self.bundle.rows.get(id))

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cedar_policy::{PolicyId, PolicySet, Schema};
 
 use super::Reason;
+use super::annotations::holds_in_transaction;
+use super::held::Hold;
 use super::load::{PolicyProblem, Source, load};
 use super::names::Names;
 use super::packed::pack;
@@ -24,6 +26,8 @@ pub(super) struct Allowed {
     pub(super) flags: Vec<String>,
     /// What is made of the column that was asked about; none of anything else.
     pub(super) mask: Option<ColumnMask>,
+    /// The rules that people must lift first.
+    pub(super) holds: BTreeSet<Hold>,
     /// How many of the result's rows they have kept, if one says it: the most.
     pub(super) rows: Option<ResultRows>,
 }
@@ -146,6 +150,12 @@ impl Bundle {
     #[must_use]
     pub fn looks_at_tags(&self) -> bool {
         self.slices.values().any(|slice| slice.looks_at_tags)
+    }
+
+    /// Tells whether a rule that holds does so inside a transaction too.
+    pub(super) fn holds_in_transaction(&self, id: &PolicyId) -> bool {
+        let policy = self.policies.policy(id);
+        policy.is_some_and(holds_in_transaction)
     }
 
     /// Says what may be done in the place of what some policies forbid; nothing if none says it.

@@ -154,6 +154,7 @@ mod tests {
             match decision {
                 Decision::Allow(permit) => permit.plans().iter().any(Plan::hides_words),
                 Decision::Forbid(refusal) => panic!("{sql}: {:?}", refusal.reason()),
+                Decision::Hold(held) => panic!("{sql}: {:?}", held.holds()),
             }
         };
         for remedy in ["", r#"@remedy("mask:null")"#] {

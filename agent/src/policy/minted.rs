@@ -129,6 +129,7 @@ mod tests {
         match decision {
             Decision::Allow(permit) => Ok(permit),
             Decision::Forbid(refusal) => Err(refusal.reason().rules().to_vec()),
+            Decision::Hold(held) => panic!("{:?}", held.holds()),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Stage 4: may they. Pure.
 //!
-//! A statement is allowed when a policy permits its action and none forbids it. Everything else is refused: no
-//! policy, an error while one is evaluated, a statement that cannot be read.
+//! A statement is allowed when a policy permits its action and none forbids it, held where those that forbid it let
+//! people lift them. Everything else is refused: no policy, an error while one is evaluated, a statement that cannot be
+//! read.
 
 mod annotations;
 mod ask;
@@ -10,7 +11,9 @@ mod asking;
 mod bundle;
 mod context;
 mod detector;
+mod discharged;
 mod entropy;
+mod held;
 mod in_force;
 mod load;
 mod masked;
@@ -27,11 +30,13 @@ mod usage;
 mod verb;
 mod verdicts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use bundle::Bundle;
 pub use detector::{Detector, Detectors};
+pub use discharged::Discharged;
+pub use held::{Held, Hold};
 pub use in_force::InForce;
 pub use load::{Gravity, PolicyProblem, Source};
 pub use names::Names;
@@ -119,6 +124,7 @@ pub struct Permit {
     statement: Statement,
     rules: Vec<String>,
     flags: Vec<String>,
+    discharged: Vec<String>,
     taken: Taken,
     plans: Vec<Plan>,
     masks: Vec<Masks>,
@@ -137,6 +143,12 @@ impl Permit {
     #[must_use]
     pub fn rules(&self) -> &[String] {
         &self.rules
+    }
+
+    /// Names the rules that people lifted for it.
+    #[must_use]
+    pub fn discharged(&self) -> &[String] {
+        &self.discharged
     }
 
     /// Says what the rules that allow it note of it, each with the rule's name before it.
@@ -217,6 +229,8 @@ pub enum Decision {
     Allow(Permit),
     /// It may not.
     Forbid(Refusal),
+    /// It may once people say yes.
+    Hold(Held),
 }
 
 /// Decides a statement; any doubt refuses. Of several statements in one text each is decided, and all must be allowed.
@@ -239,7 +253,17 @@ pub fn decide(
     };
     let mut taken = Taken::default();
     let judged = asker.judge(&statement, &mut taken);
+    let judged = match (mode, judged) {
+        // Nobody is asked: it is let through as what would be refused is.
+        (Mode::Observe, Ok(judged)) => match judged.would_hold() {
+            Some(reason) => Err(reason),
+            None => Ok(judged),
+        },
+        (Mode::Enforce | Mode::Observe, judged) => judged,
+    };
     let taken = taken.all_of(&statement);
+    let nothing = Discharged::nothing();
+    let lifted = usage.discharged.unwrap_or(&nothing);
     let plans = match (mode, &judged) {
         (Mode::Enforce, Ok(judged)) => Ok(judged.plans.clone()),
         (Mode::Enforce, Err(reason)) => Err(reason.clone()),
@@ -248,10 +272,15 @@ pub fn decide(
     };
     match (plans, judged) {
         (Err(reason), _) => Decision::Forbid(Refusal { statement, reason }),
+        (Ok(_), Ok(judged)) if !judged.holds.is_empty() => Decision::Hold(Held {
+            statement,
+            holds: judged.holds,
+        }),
         (Ok(plans), Ok(judged)) => Decision::Allow(Permit {
             statement,
             rules: judged.rules.into_iter().collect(),
             flags: judged.flags.into_iter().collect(),
+            discharged: lifted.rules().map(str::to_owned).collect(),
             taken,
             plans,
             masks: judged.masks,
@@ -262,6 +291,7 @@ pub fn decide(
             statement,
             rules: reason.rules.clone(),
             flags: Vec::new(),
+            discharged: Vec::new(),
             taken,
             plans,
             masks: Vec::new(),
@@ -274,8 +304,10 @@ pub fn decide(
 /// What policies say of a statement, for people who ask; nothing can be run by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The rules that allow or refuse.
+    /// The rules that allow, hold or refuse.
     pub rules: Vec<String>,
+    /// The rules that hold it until people say yes, with their groups.
+    pub holds: BTreeSet<Hold>,
     /// What the rules that allow note of it.
     pub flags: Vec<String>,
     /// Columns that are masked, and by what.
@@ -287,10 +319,26 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Tells whether the statement would run.
+    /// Tells whether the statement would run, without anybody's yes.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
-        self.reason.is_none()
+        self.reason.is_none() && self.holds.is_empty()
+    }
+
+    /// Gives the word for it: `allow`, `hold` or `refuse`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match &self.reason {
+            Some(_) => "refuse",
+            None if self.holds.is_empty() => "allow",
+            None => "hold",
+        }
+    }
+
+    /// Lists the groups that would be asked.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<&str> {
+        self.holds.iter().map(|hold| hold.group.as_str()).collect()
     }
 
     /// Says it in one line.
@@ -298,6 +346,9 @@ impl Verdict {
     pub fn told(&self) -> String {
         let rules = self.rules.join(", ");
         match &self.reason {
+            None if !self.holds.is_empty() => {
+                format!("held by {rules}: {}", held::told(&self.holds))
+            }
             None if self.masks.is_empty() => format!("allowed by {rules}"),
             None => {
                 let masks = self.masks.iter();
@@ -330,6 +381,11 @@ pub fn explain(
     };
     match asker.judge(statement, &mut Taken::default()) {
         Ok(judged) => Verdict {
+            rules: match judged.would_hold() {
+                Some(reason) => reason.rules,
+                None => judged.rules.into_iter().collect(),
+            },
+            holds: judged.holds,
             masks: judged
                 .masks
                 .into_iter()
@@ -339,12 +395,12 @@ pub fn explain(
                 })
                 .collect(),
             result: judged.plans.iter().flat_map(Plan::told).collect(),
-            rules: judged.rules.into_iter().collect(),
             flags: judged.flags.into_iter().collect(),
             reason: None,
         },
         Err(Reason { rules, text }) => Verdict {
             rules,
+            holds: BTreeSet::new(),
             flags: Vec::new(),
             masks: BTreeMap::new(),
             result: Vec::new(),

@@ -149,12 +149,11 @@ fn satisfied<'r>(rules: &'r [Rule], question: &str) -> Vec<(String, &'r Rule)> {
     named.filter(satisfied).collect()
 }
 
+/// What the rules are that allow, and those that hold until people lift them.
+type Answer = (BTreeSet<String>, BTreeSet<String>);
+
 /// The whole evaluator of a question of a statement, whose values go into its own result or elsewhere.
-fn naive(
-    rules: &[Rule],
-    question: &str,
-    is_delivered: bool,
-) -> Result<BTreeSet<String>, BTreeSet<String>> {
+fn naive(rules: &[Rule], question: &str, is_delivered: bool) -> Result<Answer, BTreeSet<String>> {
     let satisfied = satisfied(rules, question);
     let ids = |forbids: bool| -> BTreeSet<String> {
         let some = satisfied.iter().filter(|(_, rule)| rule.forbids == forbids);
@@ -164,18 +163,20 @@ fn naive(
     let is_plain = |rule: &Rule| rule.forbids && rule.remedy.is_none();
     let has_plain = satisfied.iter().any(|(_, rule)| is_plain(rule));
     let masks = |rule: &Rule| rule.remedy.is_some_and(|remedy| remedy.starts_with("mask"));
-    let is_masked = is_delivered
-        && satisfied
-            .iter()
-            .all(|(_, rule)| !rule.forbids || masks(rule));
+    let masking = satisfied.iter().any(|(_, rule)| masks(rule));
+    let can_mask = is_delivered || !masking;
+    let held: BTreeSet<String> = satisfied
+        .iter()
+        .filter(|(_, rule)| rule.forbids && rule.remedy.is_some() && !masks(rule))
+        .map(|(id, _)| id.clone())
+        .collect();
     match (forbids.is_empty(), permits.is_empty()) {
-        (true, false) => Ok(permits),
+        (true, false) => Ok((permits, held)),
         // A forbid without a remedy refuses.
         (false, _) if has_plain => Err(forbids),
         // The others are taken away first: where nothing is left that permits, there is nothing to remedy.
         (_, true) => Err(BTreeSet::from([DEFAULT_RULE.to_owned()])),
-        (false, false) if is_masked => Ok(permits),
-        // No approval is asked for in this version.
+        (false, false) if can_mask => Ok((permits, held)),
         (false, false) => Err(forbids),
     }
 }
@@ -257,12 +258,12 @@ static READ: LazyLock<(Catalogue, Vec<Statement>)> = LazyLock::new(|| {
     (catalogue.clone(), read.to_vec())
 });
 
-/// Gives the verdict of each statement, in their order.
-fn verdicts(bundle: &Bundle) -> Vec<Verdict> {
+/// Gives the verdict of each statement, in their order, where people lifted some rules.
+fn verdicts(bundle: &Bundle, lifted: &Discharged) -> Vec<Verdict> {
     let principal = Principal::host_user("ci".to_owned(), 1001);
     let (catalogue, read) = &*READ;
     let identity = principal.identity();
-    let usage = Usage::unread(chrono::DateTime::UNIX_EPOCH);
+    let usage = Usage::unread(chrono::DateTime::UNIX_EPOCH).discharging(Some(lifted));
     let verdict =
         |statement: &Statement| explain(bundle, identity, "ACME", catalogue, &usage, statement);
     read.iter().map(verdict).collect()
@@ -352,13 +353,28 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
     (some, prop::collection::vec(rule(), 0..6)).prop_map(|(some, more)| [some, more].concat())
 }
 
+/// Rules that people lifted, of any remedy or none: only those that hold may go.
+fn lifted() -> impl Strategy<Value = Discharged> {
+    let rules: Vec<String> = (0..9).map(|at| format!("r{at}")).collect();
+    prop::sample::subsequence(rules, 0..9).prop_map(Discharged::of_approval)
+}
+
+/// How far a statement gets.
+fn freedom(verdict: &Verdict) -> u8 {
+    match verdict.word() {
+        "allow" => 2,
+        "hold" => 1,
+        _ => 0,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_naive_evaluator_agrees(rules in rules()) {
         let bundle = bundle(&rules);
-        for ((sql, questions), found) in STATEMENTS.iter().zip(verdicts(&bundle)) {
+        for ((sql, questions), found) in STATEMENTS.iter().zip(verdicts(&bundle, &Discharged::nothing())) {
             let is_delivered = sql.starts_with("select");
             let answers: Vec<_> = questions.iter().map(|question| naive(&rules, question, is_delivered)).collect();
             let told: BTreeSet<String> = found.rules.iter().cloned().collect();
@@ -366,11 +382,14 @@ proptest! {
             let refused = answers.iter().filter_map(|answer| answer.clone().err());
             let refused: Vec<BTreeSet<String>> = refused.chain(masked).collect();
             if refused.is_empty() {
-                let permits: BTreeSet<String> = answers.into_iter().flat_map(Result::unwrap).collect();
-                prop_assert!(found.is_allowed(), "{sql}: {found:?}\n{}", text(&rules));
-                prop_assert_eq!(told, permits, "{}\n{}", sql, text(&rules));
+                let answers: Vec<Answer> = answers.into_iter().map(Result::unwrap).collect();
+                let held: BTreeSet<String> = answers.iter().flat_map(|(_, held)| held.clone()).collect();
+                let permits: BTreeSet<String> = answers.into_iter().flat_map(|(permits, _)| permits).collect();
+                let word = if held.is_empty() { "allow" } else { "hold" };
+                prop_assert_eq!(found.word(), word, "{}: {:?}\n{}", sql, found, text(&rules));
+                prop_assert_eq!(told, if held.is_empty() { permits } else { held }, "{}\n{}", sql, text(&rules));
             } else {
-                prop_assert!(!found.is_allowed(), "{sql}: {found:?}\n{}", text(&rules));
+                prop_assert_eq!(found.word(), "refuse", "{}: {:?}\n{}", sql, found, text(&rules));
                 // Which of several refusals is told first is not promised.
                 prop_assert!(refused.contains(&told), "{sql}: {found:?}, not of {refused:?}\n{}", text(&rules));
             }
@@ -378,17 +397,49 @@ proptest! {
     }
 
     #[test]
-    fn adding_any_forbid_never_allows_more(rules in rules(), added in rule()) {
+    fn adding_any_forbid_only_refuses_holds_or_masks_more(
+        rules in rules(),
+        added in rule(),
+        lifted in lifted(),
+    ) {
         let before = bundle(&rules);
         let added = Rule {
             forbids: true,
             masked_use: None,
             ..added
         };
+        let name = format!("r{}", rules.len());
         let after = bundle(&[rules, vec![added]].concat());
-        let verdicts = verdicts(&before).into_iter().zip(verdicts(&after));
+        // Nobody has lifted what was not there.
+        let lifted = Discharged::of_approval(lifted.rules().filter(|rule| *rule != name).map(str::to_owned));
+        let verdicts = verdicts(&before, &lifted).into_iter().zip(verdicts(&after, &lifted));
         for ((sql, _), (before, after)) in STATEMENTS.iter().zip(verdicts) {
-            prop_assert!(before.is_allowed() || !after.is_allowed(), "{}", sql);
+            prop_assert!(freedom(&before) >= freedom(&after), "{}: {:?}, then {:?}", sql, before, after);
+            if after.reason.is_none() {
+                prop_assert!(before.holds.is_subset(&after.holds), "{}: {:?}, then {:?}", sql, before, after);
+                let is_masked = |column| after.masks.contains_key(column);
+                prop_assert!(before.masks.keys().all(is_masked), "{}: {:?}, then {:?}", sql, before, after);
+            }
+        }
+    }
+
+    #[test]
+    fn lifting_rules_allows_no_more_than_if_they_were_not_there(rules in rules(), lifted in lifted()) {
+        let lifts = |at: usize, rule: &Rule| {
+            let holds = rule.remedy.is_some_and(|remedy| remedy.starts_with("hold"));
+            holds && lifted.lifts(&format!("r{at}"))
+        };
+        let left: Vec<Rule> = (0..)
+            .zip(&rules)
+            .filter(|(at, rule)| !lifts(*at, rule))
+            .map(|(_, rule)| rule.clone())
+            .collect();
+        let all = verdicts(&bundle(&rules), &lifted);
+        let without = verdicts(&bundle(&left), &Discharged::nothing());
+        for ((sql, _), (all, without)) in STATEMENTS.iter().zip(all.into_iter().zip(without)) {
+            prop_assert!(freedom(&all) <= freedom(&without), "{}: {:?}, without {:?}", sql, all, without);
+            let is_left = |hold: &Hold| !lifted.lifts(&hold.rule);
+            prop_assert!(all.holds.iter().all(is_left), "{}: {:?}", sql, all);
         }
     }
 }

@@ -232,6 +232,11 @@ fn what_an_annotation_has_wrong_is_told_where_it_stands() {
         "expected a remedy `mask:TRANSFORM` or `hold:GROUP`, found \"maks:null\"",
     );
     is_told(
+        "in_transaction(\"hold\")",
+        forbid,
+        "expected `@in_transaction` beside `@remedy(\"hold:GROUP\")`, found it without",
+    );
+    is_told(
         "masked_use(\"equality joni\")",
         permit,
         "expected names of uses in `@masked_use` (where, equality, join, group, order, window, argument, \

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::transform::Transform;
 
-/// What has to be done for a forbidden statement to run. Approval is not carried out yet: such a statement is refused.
+/// What has to be done for a forbidden statement to run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Remedy {
     /// The column's values are changed on their way out, by this transform.
@@ -34,12 +34,7 @@ impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mask(how) => write!(f, "it would be masked (`{how}`)"),
-            Self::Hold(group) => {
-                write!(
-                    f,
-                    "approval by `{group}` is not in this version, so it is refused"
-                )
-            }
+            Self::Hold(group) => write!(f, "it would wait for a yes of `{group}`"),
         }
     }
 }

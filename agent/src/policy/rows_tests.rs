@@ -14,6 +14,7 @@ fn the_most_rows_that_a_permit_asks_for_are_kept() {
         ) {
             Decision::Allow(permit) => permit.rows().to_vec(),
             Decision::Forbid(refusal) => panic!("{:?}", refusal.reason()),
+            Decision::Hold(held) => panic!("{:?}", held.holds()),
         }
     };
     let one = |id: &str, rows: &str, action: &str| {

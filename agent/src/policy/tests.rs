@@ -51,6 +51,7 @@ fn refused_by(bundle: &Bundle, sql: &str, rule: &str) {
     match verdict(bundle, Mode::Enforce, sql) {
         Decision::Forbid(refusal) => assert_eq!(refusal.reason().rules(), [rule], "{sql}"),
         Decision::Allow(_) => panic!("allowed: {sql}"),
+        Decision::Hold(held) => panic!("{sql}: {:?}", held.holds()),
     }
 }
 
@@ -77,6 +78,7 @@ fn the_read_only_pack_reads_and_no_more() {
         match verdict(&bundle, Mode::Enforce, sql) {
             Decision::Allow(permit) => assert_eq!(permit.rules(), ["read-only"], "{sql}"),
             Decision::Forbid(refusal) => panic!("{sql}: {:?}", refusal.reason()),
+            Decision::Hold(held) => panic!("{sql}: {:?}", held.holds()),
         }
     }
     for sql in [
@@ -456,11 +458,13 @@ fn one_refused_statement_refuses_all_and_is_named() {
                 );
             }
             Decision::Allow(_) => panic!("allowed: {sql}"),
+            Decision::Hold(held) => panic!("{sql}: {:?}", held.holds()),
         }
     }
     match batch("begin; select 1; show tables; commit", Mode::Enforce) {
         Decision::Allow(permit) => assert_eq!(permit.rules(), ["read-only"]),
         Decision::Forbid(refusal) => panic!("{:?}", refusal.reason()),
+        Decision::Hold(held) => panic!("{:?}", held.holds()),
     }
 }
 
@@ -475,7 +479,46 @@ fn observe_lets_a_refused_part_through_and_says_which() {
             );
         }
         Decision::Forbid(refusal) => panic!("{:?}", refusal.reason()),
+        Decision::Hold(held) => panic!("{:?}", held.holds()),
     }
+}
+
+const APPROVE: &str = include_str!("../../../policies/approve-changes.cedar");
+
+#[test]
+fn a_batch_is_held_by_the_rules_of_all_its_statements_and_observe_says_so() {
+    let text = format!("@id(\"all\") permit (principal, action, resource);{APPROVE}");
+    let bundle = bundle(&text);
+    let sql = "insert into t values (1); grant select on table t to role r";
+    let judge = |mode| {
+        let statement = Statement::read_all(sql, Count::Any, &Scope::new(&|_| false));
+        let principal = Principal::host_user("ci".to_owned(), 1001);
+        let catalogue = Catalogue::default();
+        decide(
+            &bundle,
+            mode,
+            &principal,
+            "ACME",
+            &catalogue,
+            &unread(),
+            statement,
+        )
+    };
+    let rules = ["approve-grants", "approve-writes"];
+    let Decision::Hold(held) = judge(Mode::Enforce) else {
+        panic!("not held");
+    };
+    let told: Vec<(&str, &str)> = held
+        .holds()
+        .iter()
+        .map(|hold| (hold.rule.as_str(), hold.group.as_str()))
+        .collect();
+    assert_eq!(told, [(rules[0], "security"), (rules[1], "data-owners")]);
+    assert!(!held.waits_in_transaction());
+    let Decision::Allow(permit) = judge(Mode::Observe) else {
+        panic!("not let through");
+    };
+    assert_eq!(permit.overruled().unwrap().rules(), rules);
 }
 
 proptest! {

@@ -87,6 +87,7 @@ proptest! {
                 prop_assert!(!can_run, "{:?}: {:?}", text, refusal.reason());
                 prop_assert_eq!(refusal.reason().rules(), [UNREADABLE_RULE]);
             }
+            Decision::Hold(held) => prop_assert!(false, "{:?}: {:?}", text, held.holds()),
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{Ask, Resource};
 use super::detector::Detector;
+use super::discharged::Discharged;
 use crate::statement::Statement;
 
 /// Most columns that are told apart in one scope; with more, the count is as high as it can be.
@@ -197,6 +198,8 @@ pub struct Usage<'a> {
     pub today: Result<&'a Used, &'a str>,
     /// The detectors that find something in the text or in what is bound; none if nobody looked.
     pub found: Option<&'a BTreeSet<Detector>>,
+    /// The rules that people lifted for it, if they were asked.
+    pub discharged: Option<&'a Discharged>,
 }
 
 impl<'a> Usage<'a> {
@@ -209,6 +212,7 @@ impl<'a> Usage<'a> {
             session: unread,
             today: unread,
             found: None,
+            discharged: None,
         }
     }
 
@@ -216,6 +220,12 @@ impl<'a> Usage<'a> {
     #[must_use]
     pub fn holding(self, found: Option<&'a BTreeSet<Detector>>) -> Self {
         Self { found, ..self }
+    }
+
+    /// Adds the rules that people lifted.
+    #[must_use]
+    pub fn discharging(self, discharged: Option<&'a Discharged>) -> Self {
+        Self { discharged, ..self }
     }
 
     /// Says why a count is not known, if one is not.

@@ -70,7 +70,7 @@ impl Door {
         if let Some(execution) = sent.held {
             let answer = execution.wait(ANSWER_WITHIN).await;
             let is_there = match &answer {
-                Answer::Running(_) => true,
+                Answer::Running(_) | Answer::Later(_) => true,
                 Answer::Settled(reply) => !reply.is_passing() && partition.is_none(),
             };
             if is_there || execution.given_query_id().is_none() {
@@ -204,6 +204,7 @@ impl Door {
 /// Names the state of a statement that Snowflake does not know, by a name that drivers know (protocol reference 4.2).
 fn status(state: &State) -> &'static str {
     match state {
+        State::Held => "QUEUED",
         State::Judged | State::Submitted | State::Running(_) => "RUNNING",
         State::Ready(_) | State::Refused(_) => "FAILED_WITH_ERROR",
         State::Withdrawn(_) => "ABORTED",

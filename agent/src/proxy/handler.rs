@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::closing;
 use super::core::Core;
+use super::held;
 use super::kept;
 use super::login::closed;
 use super::opening::{self, ShownBy};
@@ -147,7 +148,9 @@ impl SessionHandler for Handler {
             .sessions
             .get(login.session)
             .ok_or_else(|| format!("session {} is not open here", login.session))?;
-        kept::restore(shared, &session, &login).map_err(|error| error.to_string())
+        let open = kept::restore(shared, &session, &login).map_err(|error| error.to_string())?;
+        let core = Arc::clone(&self.core);
+        self.on_core(async move { held::take_up(&core, &session, &open) })
     }
 
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
@@ -161,6 +164,7 @@ impl SessionHandler for Handler {
         let logins = self.on_core(async move { closing::close_all(&core, end.id).await })?;
         shared.stages.registry.forget_session(end.id);
         shared.stages.chunks.forget_session(end.id);
+        shared.stages.holds.forget_session(end.id);
         shared.stages.files.forget_session(end.id);
         shared.stages.usages.forget(end.id);
         shared.sessions.remove(end.id);

@@ -128,19 +128,36 @@ impl Issuers {
         keep: Keep,
         clock: Clock,
     ) -> Self {
-        let known = |issuer: &Issuer| {
+        Self::of(
+            identity.issuers.clone(),
+            identity.stale_keys,
+            web,
+            keep,
+            clock,
+        )
+    }
+
+    /// Takes issuers whose keys are good so long after they could not be read again.
+    pub(super) fn of(
+        issuers: Vec<Issuer>,
+        stale_for: Duration,
+        web: web::Client,
+        keep: Keep,
+        clock: Clock,
+    ) -> Self {
+        let known = |issuer: Issuer| {
             Arc::new(Known {
-                issuer: issuer.clone(),
+                issuer,
                 state: std::sync::Mutex::default(),
                 looking: Mutex::default(),
             })
         };
         Self {
-            known: identity.issuers.iter().map(known).collect(),
+            known: issuers.into_iter().map(known).collect(),
             web,
             keep,
             clock,
-            stale_for: identity.stale_keys,
+            stale_for,
         }
     }
 
@@ -156,6 +173,24 @@ impl Issuers {
                 issuer: known.issuer.name.clone(),
                 cause: format!("no answer within {} s", VERIFY_WITHIN.as_secs()),
             })
+        })
+    }
+
+    /// Gives the keys of the first issuer, where nobody keeps them fresh: those that are held unless they are old or others
+    /// are wanted.
+    pub(super) async fn keys_of_first(&self, will_held_do: bool) -> Result<Keys, String> {
+        let known = self.known.first().ok_or("there is no issuer")?;
+        let is_fresh = known.state().keys.as_ref().is_some_and(|(_, read_ns)| {
+            let age_ns = self.clock.mono_ns().saturating_sub(*read_ns);
+            u128::try_from(age_ns).is_ok_and(|age| age <= REFRESH_EVERY.as_nanos())
+        });
+        if !(is_fresh && will_held_do) {
+            self.look_for_token(known).await;
+        }
+        let state = known.state();
+        self.keys(&state).cloned().ok_or_else(|| {
+            let failure = state.failure.clone();
+            failure.unwrap_or_else(|| "they were not read yet".to_owned())
         })
     }
 

@@ -148,7 +148,7 @@ pub(super) fn restore(
     shared: &Shared,
     session: &Session,
     kept: &KeptLogin,
-) -> Result<(), NotRestored> {
+) -> Result<Arc<OpenLogin>, NotRestored> {
     let sealed = kept.sealed.as_deref().ok_or(NotRestored::Nothing)?;
     let text = unseal(&shared.seal_key, (session.id(), kept.login), sealed)?;
     let before: Kept = serde_json::from_slice(&text).map_err(|_| NotRestored::Form)?;
@@ -183,7 +183,7 @@ pub(super) fn restore(
         facts: before.facts,
     });
     shared.logins.restore(&open, place, &before.tokens);
-    Ok(())
+    Ok(open)
 }
 
 /// Tells whether a login may still act for whom its own token showed.

@@ -5,6 +5,7 @@
 
 mod abort;
 mod accept;
+mod approvals;
 mod authorize;
 mod body;
 mod budget;
@@ -19,6 +20,7 @@ mod door;
 mod file;
 mod follow;
 mod handler;
+mod held;
 mod host_events;
 mod implicit;
 mod issuers;

@@ -9,14 +9,15 @@ use uuid::Uuid;
 use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::OpenLogin;
-use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined};
+use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined, Patience, QueryRef};
 use crate::record::{Draft, StatementRow, hex};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
 use crate::snowflake::current::Current;
 use crate::snowflake::query::{Api, QueryError, QueryRequest};
-use crate::snowflake::route::plain_member;
+use crate::snowflake::route::{QueryId, plain_member};
 use crate::tasks;
+use crate::upstream::Headers;
 
 /// Longest request id that is taken; it is a UUID in every driver.
 const REQUEST_ID_MAX_BYTES: usize = 64;
@@ -54,6 +55,15 @@ impl Door {
             return self.refuse_query(received, text).await;
         };
         let digest = digest(&request, received);
+        let Ok(request) = request.renamed(|id| self.named(login, id)) else {
+            let text = "a statement that has no form of JSON";
+            return self.refuse_query(received, text).await;
+        };
+        let patience = if request.is_async() {
+            Patience::UntilHeld
+        } else {
+            Patience::Whole
+        };
         let execution = Execution::new(
             self.session.id(),
             login.id,
@@ -91,7 +101,8 @@ impl Door {
                 return self.refuse_query(received, text).await;
             }
         };
-        told(execution.wait(ANSWER_WITHIN).await, execution.form())
+        let answer = execution.answer(ANSWER_WITHIN, patience).await;
+        told(answer, execution.form())
     }
 
     /// Refuses a request about a statement that could not be read.
@@ -130,18 +141,54 @@ impl Door {
         slot: OwnedSemaphorePermit,
     ) {
         self.session.count_statement();
-        let asked = Asked {
+        let draft = self.draft(execution, login, &request);
+        let asked = self.asked(login, request, received.headers(), draft);
+        self.carry(execution, login, asked, slot);
+    }
+
+    /// Gives Snowflake's name of a query that this session knows by one of ours.
+    fn named(&self, login: &OpenLogin, query_id: QueryId) -> Option<QueryId> {
+        let query = QueryRef {
+            session: self.session.id(),
+            realm: &login.realm,
+            query_id,
+        };
+        let sent = self.core.shared.stages.registry.find(query)?;
+        sent.named().filter(|named| *named != query_id)
+    }
+
+    /// Gives all that an execution is about.
+    pub(super) fn asked(
+        &self,
+        login: &Arc<OpenLogin>,
+        request: QueryRequest,
+        headers: Headers,
+        draft: Draft,
+    ) -> Asked {
+        Asked {
             principal: login.principal(&self.session),
             account: Arc::clone(&login.account),
             host: self.name.clone(),
             login: Arc::clone(&login.login),
             context: context(login, &request),
-            headers: received.headers(),
+            headers,
             fetches: Arc::clone(self.session.fetches()),
             meter: self.meter(login),
-            draft: self.draft(execution, login, &request),
+            labels: self.session.labels().clone(),
+            before: None,
+            draft,
             request,
-        };
+        }
+    }
+
+    /// Carries a statement to its end, in a task of its own.
+    pub(super) fn carry(
+        self: &Arc<Self>,
+        execution: &Arc<Execution>,
+        login: &Arc<OpenLogin>,
+        asked: Asked,
+        slot: OwnedSemaphorePermit,
+    ) {
         let (door, login) = (Arc::clone(self), Arc::clone(login));
         let execution = Arc::clone(execution);
         drop(tasks::spawn("statement", async move {
@@ -160,7 +207,12 @@ impl Door {
     }
 
     /// Writes down what is known of a statement before it is judged.
-    fn draft(&self, execution: &Execution, login: &OpenLogin, request: &QueryRequest) -> Draft {
+    pub(super) fn draft(
+        &self,
+        execution: &Execution,
+        login: &OpenLogin,
+        request: &QueryRequest,
+    ) -> Draft {
         let peer = &self.peer;
         let row = StatementRow {
             session_id: Some(self.session.id()),
@@ -206,6 +258,7 @@ pub(super) fn told(answer: Answer, form: Form) -> Body {
     match answer {
         Answer::Settled(reply) => reply.body().clone(),
         Answer::Running(query_id) => form.in_progress(query_id),
+        Answer::Later(query_id) => form.detached(query_id),
     }
 }
 

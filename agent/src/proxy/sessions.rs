@@ -1,6 +1,6 @@
 //! The sessions that live on this host, as the supervisor announced them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -113,6 +113,11 @@ impl Session {
     /// Tells whether an earlier proxy served it, of whose statements this one knows nothing.
     pub(super) fn is_resumed(&self) -> bool {
         self.facts.resumed
+    }
+
+    /// Gives the labels that its caller gave it.
+    pub(super) fn labels(&self) -> &BTreeMap<String, String> {
+        &self.facts.labels
     }
 
     pub(super) fn principal(&self) -> Principal {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::approvals;
 use super::claiming::Claimant;
 use super::core::Shared;
 use super::host_events::HostEvents;
@@ -24,7 +25,8 @@ use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
-use crate::execution::{Catalogues, Chunks, OpenStages, Registry, Usages};
+use crate::execution::{Catalogues, Chunks, Holds, OpenStages, Registry, Usages};
+use crate::mailbox::MailboxError;
 use crate::mask::HashKeys;
 use crate::policy::{Bundle, InForce};
 use crate::record::{RecordError, Recorder, Settings, StoreAt, Witness, load_key, sha256};
@@ -60,6 +62,14 @@ pub(super) enum StartError {
     Record(#[from] RecordError),
     #[error("record: {0}")]
     Store(#[from] StoreError),
+    #[error("approvals: {0}")]
+    Mailbox(#[from] MailboxError),
+    #[error("approvals: no runtime: {0}")]
+    Runtime(std::io::Error),
+    #[error("approvals: Slack's signing secret: {0}")]
+    Slack(CredentialError),
+    #[error("approvals: Slack's signing secret: {0}")]
+    Unread(String),
     #[error("destinations: {0}")]
     Destinations(#[from] LookUpError),
 }
@@ -110,6 +120,7 @@ pub(super) fn start(
     let seal_key = load_key(&config.daemon.state_dir.join("identity.key"))?;
     let hash_keys = HashKeys::new(load_key(&config.daemon.state_dir.join("mask.key"))?);
     let claimant = Claimant::new(host_id.clone(), &seal_key, store.clone());
+    let at = store.clone();
     let document = config.document().map_err(StartError::Document)?;
     let recorder = Recorder::open(
         &settings(
@@ -129,6 +140,7 @@ pub(super) fn start(
         let recorder = recorder.clone();
         Arc::new(move |document| recorder.keep_evidence(document))
     };
+    let mailbox = approvals::open(&config, at, (&recorder, Arc::clone(&keep)), clock)?;
     let providers = config.identity.providers.clone();
     let providers = Arc::new(Providers::new(providers, Arc::clone(&keep), clock));
     let issuers = Arc::new(Issuers::new(&config.identity, web.clone(), keep, clock));
@@ -158,8 +170,13 @@ pub(super) fn start(
             chunks: Chunks::default(),
             files: OpenStages::default(),
             catalogues,
+            holds: Arc::new(Holds::new(
+                config.daemon.run_dir.join("held"),
+                seal_key.clone(),
+            )),
             usages: Arc::new(usages),
             hash_keys,
+            mailbox,
             clock,
         },
         sessions: Sessions::default(),

@@ -7,7 +7,10 @@ use super::error::RecordError;
 use super::event::{Phase, Row, no_session};
 use super::schema::{COMMON_COLUMNS, Column, FORMAT_VERSION, Table, Type};
 use super::scrub::Scrub;
-use super::tables::{events, logins, results, sessions, statement_texts, statements, transfers};
+use super::tables::{
+    approval_texts, approvals, events, logins, results, sessions, statement_texts, statements,
+    transfers,
+};
 use super::value::Value;
 use crate::id::{SessionId, StatementId};
 
@@ -133,6 +136,26 @@ impl Body {
                 row.fields(),
                 Turn::None,
             ),
+            Row::Approval(row) => Self::checked(
+                facts,
+                &approvals::TABLE,
+                row.session_id,
+                row.fields(),
+                Turn::None,
+            ),
+            Row::ApprovalText(mut row) => {
+                // As of a statement's text.
+                if row.salt.is_none() {
+                    row.salt = Some(random_salt()?);
+                }
+                Self::checked(
+                    facts,
+                    &approval_texts::TABLE,
+                    row.session_id,
+                    row.fields(),
+                    Turn::None,
+                )
+            }
             Row::Event(row) => {
                 let session = row.session_id.or_else(|| Some(no_session()));
                 Self::checked(facts, &events::TABLE, session, row.fields(), Turn::None)
@@ -223,7 +246,7 @@ impl Body {
             && Scrub::may_find(tail.bytes())
         {
             for (column, (_, value)) in table.own.iter().zip(&mut fields) {
-                if scrub.clean(session, column, value) {
+                if !column.verbatim && scrub.clean(session, column, value) {
                     flags = REDACTED;
                 }
             }

@@ -2,6 +2,8 @@
 
 use crate::id::SessionId;
 
+pub use super::tables::approval_texts::ApprovalTextRow;
+pub use super::tables::approvals::ApprovalRow;
 pub use super::tables::events::EventRow;
 pub use super::tables::logins::LoginRow;
 pub use super::tables::results::ResultRow;
@@ -27,6 +29,10 @@ pub enum Row {
     Result(Box<ResultRow>),
     /// A file was moved to or from a stage, or broke off.
     Transfer(Box<TransferRow>),
+    /// A request for a person's yes, or what came of it.
+    Approval(Box<ApprovalRow>),
+    /// What approvers were shown, or what one said.
+    ApprovalText(Box<ApprovalTextRow>),
     /// Something else that happened.
     Event(Box<EventRow>),
 }
@@ -67,6 +73,18 @@ impl From<ResultRow> for Row {
     }
 }
 
+impl From<ApprovalRow> for Row {
+    fn from(row: ApprovalRow) -> Self {
+        Self::Approval(Box::new(row))
+    }
+}
+
+impl From<ApprovalTextRow> for Row {
+    fn from(row: ApprovalTextRow) -> Self {
+        Self::ApprovalText(Box::new(row))
+    }
+}
+
 impl From<EventRow> for Row {
     fn from(row: EventRow) -> Self {
         Self::Event(Box::new(row))
@@ -97,6 +115,14 @@ pub mod code {
     pub const POLICY_LOADED: &str = "PL001";
     /// Policies were to be loaded, are not good, and were not taken.
     pub const POLICY_REFUSED: &str = "PL002";
+    /// A decision on a request for approval does not count.
+    pub const DECISION_REFUSED: &str = "AP001";
+    /// One person said yes alone, for an emergency.
+    pub const GLASS_BROKEN: &str = "AP002";
+    /// Beside a request for approval lies what is none of its documents.
+    pub const MAILBOX_RUBBISH: &str = "AP003";
+    /// What was approved means something else by now.
+    pub const APPROVAL_VOID: &str = "AP004";
     /// Rows were lost in `best_effort`.
     pub const GAP: &str = "GP001";
 }
@@ -198,7 +224,8 @@ impl From<ResultColumn> for Value {
 mod tests {
     use crate::record::schema::{TABLES, Table};
     use crate::record::tables::{
-        events, logins, results, sessions, statement_texts, statements, transfers,
+        approval_texts, approvals, events, logins, results, sessions, statement_texts, statements,
+        transfers,
     };
 
     use super::*;
@@ -220,10 +247,11 @@ mod tests {
         );
         check(&results::TABLE, ResultRow::default().fields());
         check(&transfers::TABLE, TransferRow::default().fields());
+        check(&approvals::TABLE, ApprovalRow::default().fields());
+        check(&approval_texts::TABLE, ApprovalTextRow::default().fields());
         check(&events::TABLE, EventRow::default().fields());
-        let filled = 7;
+        let filled = 9;
         let kept_for_later = [
-            "approvals",
             "prompts",
             "llm_calls",
             "tool_calls",

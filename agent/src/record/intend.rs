@@ -188,15 +188,17 @@ pub async fn intend(
     decided_at: DateTime<Utc>,
     clock: &Clock,
 ) -> Result<Intent, RecordError> {
-    let decision = if permit.overruled().is_some() {
-        Decision::Flag
-    } else {
-        Decision::Allow
+    let decision = match permit.overruled() {
+        Some(_) => Decision::Flag,
+        None if permit.discharged().is_empty() => Decision::Allow,
+        None => Decision::Approve,
     };
+    let rules = permit.rules().iter().chain(permit.discharged());
+    let rules: Vec<String> = rules.cloned().collect();
     let decided = |row, masks: &Masks<'_>| {
         let row = StatementRow {
             decision: Some(decision),
-            rule_ids: permit.rules().to_vec(),
+            rule_ids: rules.clone(),
             rule_reasons: permit.overruled().map(reasons).unwrap_or_default(),
             policy_bundle_sha256: Some(bundle_sha256),
             status: Status::Running,
@@ -264,7 +266,7 @@ pub(super) fn refused(
     draft: Draft,
     bundle_sha256: [u8; 32],
     decided_at: DateTime<Utc>,
-) -> Result<Vec<Row>, RecordError> {
+) -> Result<(StatementRow, StatementTextRow), RecordError> {
     let (row, text) = draft.fill(recorder, refusal.statement())?;
     let row = StatementRow {
         is_final: true,
@@ -277,7 +279,7 @@ pub(super) fn refused(
         completed_at: Some(decided_at),
         ..row
     };
-    Ok(vec![Row::from(row), Row::from(text)])
+    Ok((row, text))
 }
 
 fn reasons(reason: &Reason) -> Vec<String> {

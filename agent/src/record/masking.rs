@@ -18,9 +18,11 @@ pub(super) fn told(row: StatementRow, masks: &Masks<'_>) -> StatementRow {
     if masks.is_empty() {
         return row;
     }
-    let (decision, masked) = match row.policy_mode {
-        Some(Mode::Observe) => (Decision::Flag, "would be masked"),
-        Some(Mode::Enforce) | None => (Decision::Mask, "masked"),
+    let (decision, masked) = match (row.policy_mode, row.decision) {
+        (Some(Mode::Observe), _) => (Decision::Flag, "would be masked"),
+        // That it is masked too is told by its columns.
+        (Some(Mode::Enforce) | None, Some(Decision::Approve)) => (Decision::Approve, "masked"),
+        (Some(Mode::Enforce) | None, _) => (Decision::Mask, "masked"),
     };
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut columns = Vec::new();

@@ -80,15 +80,15 @@ pub(crate) use touched::objects as touched;
 pub use acknowledged::{AcknowledgedRow, acknowledged_rows};
 pub use claim::{Claimed, TokenClaim};
 pub use deliver::{
-    Announced, BrokenChunk, ChunkReply, Delivered, Reply, Undone, abandon, conclude, deliver,
-    deliver_chunk, deliver_file, deliver_refusal, record_put,
+    Announced, BrokenChunk, ChunkReply, Delivered, Reply, Undone, Unsent, abandon, conclude,
+    deliver, deliver_chunk, deliver_file, deliver_unsent, record_put,
 };
 pub use digest::{commitment, load_key, random_salt};
 pub use error::RecordError;
 pub use event::{
-    Category, Decision, Enforcement, EventRow, LoginRow, MaskedColumn, Mode, Object, Phase,
-    ResultColumn, ResultRow, Row, SessionRow, Severity, StatementRow, StatementTextRow, Status,
-    TransferRow,
+    ApprovalRow, ApprovalTextRow, Category, Decision, Enforcement, EventRow, LoginRow,
+    MaskedColumn, Mode, Object, Phase, ResultColumn, ResultRow, Row, SessionRow, Severity,
+    StatementRow, StatementTextRow, Status, TransferRow,
 };
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};

@@ -290,6 +290,8 @@ pub(super) fn begins(rows: &[Row]) -> Option<SessionId> {
         | Row::StatementText(_)
         | Row::Result(_)
         | Row::Transfer(_)
+        | Row::Approval(_)
+        | Row::ApprovalText(_)
         | Row::Event(_) => None,
     })
 }
@@ -303,6 +305,8 @@ pub(super) fn session_of(row: &Row) -> Option<SessionId> {
         Row::StatementText(row) => row.session_id,
         Row::Result(row) => row.session_id,
         Row::Transfer(row) => row.session_id,
+        Row::Approval(row) => row.session_id,
+        Row::ApprovalText(row) => row.session_id,
         Row::Event(row) => row.session_id,
     };
     session.filter(|session| *session != super::event::no_session())

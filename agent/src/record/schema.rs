@@ -1,8 +1,8 @@
 //! The tables of a record: from one definition come the frames, the Parquet files and the documented columns. Pure.
 
 use super::tables::{
-    approvals, events, links, llm_calls, logins, prompts, results, sessions, statement_texts,
-    statements, tool_call_args, tool_calls, transfers,
+    approval_texts, approvals, events, links, llm_calls, logins, prompts, results, sessions,
+    statement_texts, statements, tool_call_args, tool_calls, transfers,
 };
 
 /// Says by which definition a row was written; a row carries it in its frame and in its column `schema_version`.
@@ -12,7 +12,7 @@ use super::tables::{
 pub const FORMAT_VERSION: i32 = 1;
 
 /// The tables in the order in which they are shown.
-pub static TABLES: [&Table; 13] = [
+pub static TABLES: [&Table; 14] = [
     &sessions::TABLE,
     &logins::TABLE,
     &statements::TABLE,
@@ -20,6 +20,7 @@ pub static TABLES: [&Table; 13] = [
     &results::TABLE,
     &transfers::TABLE,
     &approvals::TABLE,
+    &approval_texts::TABLE,
     &prompts::TABLE,
     &llm_calls::TABLE,
     &tool_calls::TABLE,
@@ -108,6 +109,8 @@ pub struct Column {
     pub dictionary: bool,
     /// Whether compacted files carry a bloom filter for it.
     pub bloom: bool,
+    /// Whether secrets stay in it: a proof is none without what is signed of it.
+    pub verbatim: bool,
     /// What it says.
     pub doc: &'static str,
 }
@@ -123,6 +126,7 @@ impl Column {
             required: false,
             dictionary: false,
             bloom: false,
+            verbatim: false,
             doc,
         }
     }
@@ -145,6 +149,13 @@ impl Column {
     #[must_use]
     pub const fn bloom(mut self) -> Self {
         self.bloom = true;
+        self
+    }
+
+    /// Says that secrets are not taken out of it.
+    #[must_use]
+    pub const fn verbatim(mut self) -> Self {
+        self.verbatim = true;
         self
     }
 }

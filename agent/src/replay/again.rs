@@ -154,6 +154,11 @@ impl<'a> Records<'a> {
     #[must_use]
     pub fn judge(&self, bundle: &Bundle, given: &Catalogue, row: &Entry) -> Again {
         match self.verdict(bundle, given, row) {
+            Ok((_, verdict))
+                if verdict.reason.is_some() && row.text("decision") == Some("approve") =>
+            {
+                Again::Refused(verdict)
+            }
             Ok((true, verdict)) if !verdict.is_allowed() => Again::Refused(verdict),
             Ok((false, verdict)) if verdict.is_allowed() => Again::Allowed(verdict),
             Ok(_) => Again::Same,
@@ -213,6 +218,7 @@ impl<'a> Records<'a> {
             session: uncounted,
             today: uncounted,
             found: Some(&found),
+            discharged: None,
         };
         let verdict = explain(bundle, &identity, account, &catalogue, &usage, &statement);
         let is_by = |rule: &str| verdict.rules.iter().any(|one| one == rule);
@@ -311,13 +317,13 @@ impl<'a> Records<'a> {
     }
 }
 
-/// Tells whether policies allowed a statement, whole or masked; none if something else decided it.
+/// Tells whether policies allowed a statement, whole or masked, without anybody's yes; none if something else decided it.
 #[must_use]
 pub fn was_allowed(row: &Entry) -> Option<bool> {
     match row.text("decision")? {
         "allow" | "mask" => Some(true),
-        "block" => Some(false),
-        // What `observe` let through: `enforce` would have masked it, or refused it.
+        "block" | "approve" => Some(false),
+        // What `observe` let through: `enforce` would have masked it, or refused or held it.
         "flag" => {
             let masked = row.get("masked_columns").as_list();
             Some(masked.is_some_and(|columns| !columns.is_empty()))

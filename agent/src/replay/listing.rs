@@ -10,7 +10,8 @@ use super::scope::Days;
 use crate::record::{CLAIMS, Key, PROBES, RecordError, RowsKey, Store};
 
 /// Folders beside the record, right below an organisation's `v1`, that no manifest lists.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 8] = [
+    "approvals",
     "evidence",
     "keys",
     "erasures",

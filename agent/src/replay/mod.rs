@@ -2,6 +2,7 @@
 
 mod acknowledged;
 mod again;
+mod approved;
 mod archive;
 mod asker;
 mod beside;
@@ -36,6 +37,7 @@ pub use archive::{Archive, Depth, ReadError, Readers};
 pub use chains::Chains;
 pub use counted::counted;
 pub use erasing::{Erased, keys_to_erase};
+pub(crate) use escape::is_hidden;
 pub use escape::{
     csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,
     workflow_property,
@@ -43,6 +45,7 @@ pub use escape::{
 pub use evidence::{Packed, evidence};
 pub(crate) use json::{object as row_as_json, time};
 pub use keys::{FetchedKey, duckdb_name, fetch, is_of_days};
+pub(crate) use page::Markup;
 pub use page::page;
 pub use pull::{Pulled, pull};
 pub use render::{Paint, Told};

@@ -46,6 +46,19 @@ impl Current {
         says.then(|| Self::read(data, OF_STATEMENT))
     }
 
+    /// Takes names as Snowflake's functions give them, without quotes: database and schema, role and warehouse.
+    #[must_use]
+    pub fn plain(place: [&Option<String>; 2], used: [&Option<String>; 2]) -> Self {
+        let [database, schema] = place.map(|name| name.clone().filter(|name| is_plain(name)));
+        let [role, warehouse] = used.map(Option::clone);
+        Self {
+            schema: database.as_ref().and(schema),
+            database,
+            role,
+            warehouse,
+        }
+    }
+
     fn read(told: &Object, [database, schema, role, warehouse]: Keys) -> Self {
         let name = |key| told.read_as::<String>(key).filter(|name| is_plain(name));
         let database = name(database);

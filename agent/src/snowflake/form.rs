@@ -142,6 +142,26 @@ impl Form {
         }
     }
 
+    /// Writes the answer "it runs, ask for it later": to a client that wanted no more.
+    #[must_use]
+    pub fn detached(self, query_id: QueryId) -> Body {
+        match self {
+            Self::V1 => Body::ok(text(&json!({
+                "data": {
+                    "queryId": query_id.to_string(),
+                    "getResultUrl": result_url(query_id),
+                    "progressDesc": null,
+                    "queryAbortsAfterSecs": 300,
+                },
+                "code": code::IN_PROGRESS_ASYNC,
+                "message": "Query execution in progress asynchronously.",
+                "success": true,
+                "headers": null,
+            }))),
+            Self::V2 { .. } => self.in_progress(query_id),
+        }
+    }
+
     /// Writes an error of a statement, which every caller shows with its text, at once and without a retry.
     ///
     /// Which members v1 needs, and why: protocol reference 4.4; tried with nine clients (test bed section 0).

@@ -6,6 +6,7 @@ use super::binds::Binds;
 use super::count::{Count, CountError, STATEMENT_COUNT};
 use super::json::{self, Object};
 use super::parameters;
+use super::route::QueryId;
 
 /// Fields that a query request may hold. Source: protocol reference 4.1, read in ten drivers.
 ///
@@ -246,6 +247,44 @@ impl QueryRequest {
             .map(|(key, value)| (key, value.get()))
     }
 
+    /// Puts the ids by which Snowflake knows queries in the place of ours, where a literal of the text is one: a driver that
+    /// was given an id before Snowflake named its query scans the result by that.
+    ///
+    /// # Errors
+    /// None in practice: a text has a JSON form.
+    pub fn renamed(
+        mut self,
+        other: impl Fn(QueryId) -> Option<QueryId>,
+    ) -> Result<Self, serde_json::Error> {
+        let rename = |piece: &str| QueryId::parse(piece).and_then(&other);
+        let pieces = self.sql_text.split('\'');
+        let pieces: Vec<(&str, Option<QueryId>)> =
+            pieces.map(|piece| (piece, rename(piece))).collect();
+        if pieces.iter().all(|(_, named)| named.is_none()) {
+            return Ok(self);
+        }
+        let told = |(piece, named): &(&str, Option<QueryId>)| {
+            named.map_or_else(|| (*piece).to_owned(), |id| id.to_string())
+        };
+        let text = pieces.iter().map(told).collect::<Vec<_>>().join("'");
+        let member = if self.api.is_some() {
+            "statement"
+        } else {
+            "sqlText"
+        };
+        self.body.set(member, &text)?;
+        self.sql_text = text;
+        Ok(self)
+    }
+
+    /// Gives the body as it was read: what is read from it again is the same request.
+    ///
+    /// # Errors
+    /// None in practice: every value was JSON when it came in.
+    pub fn kept(&self) -> Result<Vec<u8>, serde_json::Error> {
+        self.body.write()
+    }
+
     /// Tells how many statements the client says its text holds.
     #[must_use]
     pub fn count(&self) -> Count {
@@ -323,6 +362,22 @@ fn read_parameters(body: &Object) -> Result<Object, QueryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_ours_become_snowflakes_in_what_is_judged_and_sent() {
+        let ours = QueryId::mint();
+        let (named, foreign) = (QueryId::mint(), QueryId::mint());
+        let sql =
+            format!("select '{foreign}', x from table(result_scan('{ours}')) where y = '{ours}!'");
+        let body = serde_json::json!({ "sqlText": sql }).to_string();
+        let request = QueryRequest::read(body.as_bytes(), 1000).unwrap();
+        let renamed = request.renamed(|id| (id == ours).then_some(named)).unwrap();
+        let expected =
+            format!("select '{foreign}', x from table(result_scan('{named}')) where y = '{ours}!'");
+        assert_eq!(renamed.sql_text(), expected);
+        let written = String::from_utf8(renamed.write(None).unwrap()).unwrap();
+        assert!(written.contains(&expected), "{written}");
+    }
 
     fn read(body: &str) -> Result<QueryRequest, QueryError> {
         QueryRequest::read(body.as_bytes(), 1000)

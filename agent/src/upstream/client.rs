@@ -97,6 +97,25 @@ impl Headers {
         Self(picked)
     }
 
+    /// Lists them, for the next proxy; what is not text is left out.
+    #[must_use]
+    pub fn kept(&self) -> Vec<(String, String)> {
+        let texts = self.0.iter().filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        texts.collect()
+    }
+
+    /// Picks from what an earlier proxy kept.
+    #[must_use]
+    pub fn of_kept(kept: &[(String, String)]) -> Self {
+        let pairs = kept.iter().filter_map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_str(value).ok()?))
+        });
+        Self::pick(&pairs.collect())
+    }
+
     /// Adds the header by which Snowflake routes requests of one session.
     #[must_use]
     pub(super) fn routed(&self, route: Option<&HeaderValue>) -> Self {

@@ -5,10 +5,12 @@ mod catalogue;
 mod chunk;
 mod client;
 mod credential;
+mod explained;
 mod file;
 mod kept;
 mod login;
 mod own_text;
+mod place;
 mod query;
 mod resolve;
 mod standing;
@@ -29,14 +31,16 @@ pub use chunk::{UnmaskedChunk, open_chunk};
 pub use client::{Headers, Upstream, UpstreamSettings};
 pub use credential::{
     Credential, CredentialError, Flaw, OAuthClient, StoreError, Unasked, error_word, flaws,
-    key_store_of, store_of,
+    key_store_of, secret_of, store_of,
 };
+pub use explained::explain;
 pub use file::{
     Looked, UnmaskedFile, Upload, UploadError, Uploaded, look_at_file, open_file, put_file,
 };
 pub use kept::KeptLogin;
 pub use login::{CredentialUsed, Login, LoginOutcome, RenewalOutcome};
 pub use own_text::is_own;
+pub use place::place;
 pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 pub use standing::{Standing, Unlike};

@@ -7,13 +7,22 @@
 use regex::Regex;
 
 use super::catalogue;
+use super::explained::EXPLAIN;
+use super::place::{PARAMETERS, VARIABLES, WHERE};
 use super::standing::{LOOK, SWITCH_OFF};
+
+/// Texts that are always the same.
+const FIXED: [&str; 5] = [LOOK, SWITCH_OFF, WHERE, PARAMETERS, VARIABLES];
 
 /// Tells whether a text is one that Icecore sends by itself, whatever names it asks for.
 #[must_use]
 pub fn is_own(sql: &str) -> bool {
     let sql = sql.trim();
-    if sql == LOOK || sql == SWITCH_OFF {
+    // A plan tells of no row; a second statement behind it would be one of somebody's.
+    let is_plan = sql
+        .strip_prefix(EXPLAIN)
+        .is_some_and(|of| !of.contains(';'));
+    if FIXED.contains(&sql) || is_plan {
         return true;
     }
     let own: Vec<String> = catalogue::samples()
@@ -45,7 +54,8 @@ mod tests {
 
     #[test]
     fn what_icecore_sends_is_its_own() {
-        assert!(is_own(LOOK) && is_own(SWITCH_OFF));
+        assert!(FIXED.into_iter().all(is_own));
+        assert!(is_own(&format!("{EXPLAIN}delete from orders")));
         for sql in catalogue::samples() {
             assert!(is_own(&sql), "{sql}");
         }
@@ -57,6 +67,7 @@ mod tests {
         for sql in [
             "/* icecore catalogue */ select * from customers".to_owned(),
             "/* icecore login check */ drop table orders".to_owned(),
+            format!("{EXPLAIN}select 1; drop table orders"),
             format!(
                 "{} union all select 'x', name, mail, null, null, 0 from customers",
                 samples[0]

@@ -116,7 +116,7 @@ impl Standing {
 /// Reads `{"roles":"A,B","value":"ALL"}`; empty if they are off.
 ///
 /// `ALL` with no role to name is not off: roles that are granted later count at once (Snowflake, `USE SECONDARY ROLES`).
-fn secondary_roles(text: &str) -> Option<String> {
+pub(super) fn secondary_roles(text: &str) -> Option<String> {
     let found = Object::read(text.as_bytes()).ok()?;
     let (roles, value): (String, String) = (found.read_as("roles")?, found.read_as("value")?);
     let is_off = roles.is_empty() && (value.is_empty() || value.eq_ignore_ascii_case("none"));

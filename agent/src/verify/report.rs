@@ -114,6 +114,10 @@ pub struct Counts {
     pub decisions_again: u64,
     /// Statements of which that cannot be told.
     pub decisions_untold: u64,
+    /// Approvals that statements ran by, whose request, decisions and proofs agree.
+    pub approvals_again: u64,
+    /// Approvals of which that cannot be told.
+    pub approvals_untold: u64,
     /// Rules of masks whose policies are not in the store.
     pub rules_untold: u64,
 }
@@ -137,6 +141,8 @@ impl Counts {
             texts,
             decisions_again,
             decisions_untold,
+            approvals_again,
+            approvals_untold,
             rules_untold,
         } = part;
         self.chains += chains;
@@ -155,6 +161,8 @@ impl Counts {
         self.texts += texts;
         self.decisions_again += decisions_again;
         self.decisions_untold += decisions_untold;
+        self.approvals_again += approvals_again;
+        self.approvals_untold += approvals_untold;
         self.rules_untold += rules_untold;
     }
 }

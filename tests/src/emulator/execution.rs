@@ -89,7 +89,17 @@ fn dress(statement: &Statement, mut answer: Value) -> Result<Arc<Outcome>, SqlEr
             data.insert("statementTypeId".into(), json!(SESSION));
         }
     }
-    Ok(outcome(statement, data, Arc::new(table)))
+    let outcome = outcome(statement, data, Arc::new(table));
+    let told = |name: &str| {
+        outcome
+            .data
+            .get(name)
+            .filter(|name| !name.is_null())
+            .cloned()
+    };
+    let place = told("finalDatabaseName").zip(told("finalSchemaName"));
+    statement.session.note(&statement.sql, place);
+    Ok(outcome)
 }
 
 /// Makes the outcome of a statement from the members that differ from one to the next.

@@ -1,6 +1,6 @@
 //! The gate's own sessions and tokens: given here, so that a token from elsewhere is worth nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answers::{self, Refusal};
 use super::settings::Account;
@@ -36,6 +36,7 @@ pub(super) struct Session {
     /// What `x-snowflake-session` says of it.
     pub(super) sticky: String,
     parameters: Mutex<HashMap<String, Value>>,
+    settings: Mutex<Settings>,
     has_secondary_roles: AtomicBool,
     /// Held while fakesnow works for this session: it takes one request at a time.
     pub(super) queue: tokio::sync::Mutex<()>,
@@ -50,7 +51,70 @@ struct Held {
     is_master: bool,
 }
 
+/// What statements made of a session, as far as the gate is asked for it.
+#[derive(Debug, Default)]
+struct Settings {
+    /// Database and schema; those of the login before any answer told others.
+    place: Option<(Value, Value)>,
+    variables: BTreeMap<String, String>,
+    is_in_transaction: bool,
+}
+
 impl Session {
+    /// Gives the database and schema that the session is in.
+    #[must_use]
+    pub(super) fn place(&self) -> (Value, Value) {
+        let place = self.lock_settings().place.clone();
+        place.unwrap_or_else(|| (json!(self.database), json!(self.schema)))
+    }
+
+    /// Gives the session's parameters.
+    #[must_use]
+    pub(super) fn parameters(&self) -> BTreeMap<String, Value> {
+        self.lock_parameters().clone().into_iter().collect()
+    }
+
+    /// Gives the session's variables, each by the text that it was set to.
+    #[must_use]
+    pub(super) fn variables(&self) -> BTreeMap<String, String> {
+        self.lock_settings().variables.clone()
+    }
+
+    /// Tells whether a transaction is open.
+    #[must_use]
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.lock_settings().is_in_transaction
+    }
+
+    /// Notes what a statement that succeeded made of the session.
+    pub(super) fn note(&self, sql: &str, place: Option<(Value, Value)>) {
+        let mut settings = self.lock_settings();
+        if place.is_some() {
+            settings.place = place;
+        }
+        let text = sql.trim().trim_end_matches(';').trim();
+        let lower = text.to_ascii_lowercase();
+        match lower.split_whitespace().next() {
+            Some("begin" | "start") => settings.is_in_transaction = true,
+            Some("commit" | "rollback" | "create" | "drop" | "alter") => {
+                settings.is_in_transaction = false
+            }
+            Some("set") => {
+                if let Some((name, value)) = text.get(3..).and_then(|rest| rest.split_once('=')) {
+                    let value = value.trim().trim_matches('\'').to_owned();
+                    settings
+                        .variables
+                        .insert(name.trim().to_ascii_uppercase(), value);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn lock_settings(&self) -> std::sync::MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads a session parameter by its name in upper case.
     #[must_use]
     pub(super) fn parameter(&self, name: &str) -> Option<Value> {
@@ -114,6 +178,7 @@ impl Opening {
             schema: self.schema,
             sticky: format!("srv-{:016x}", u64::from_be_bytes(random())),
             parameters: Mutex::default(),
+            settings: Mutex::default(),
             // A user's default secondary roles are all (Snowflake, behaviour change bundle 2024_08).
             has_secondary_roles: AtomicBool::new(true),
             queue: tokio::sync::Mutex::default(),

@@ -57,21 +57,46 @@ fn show(statement: &Statement, sql: &str) -> Option<Ended> {
         statement.session.account.user.to_ascii_lowercase()
     );
     let role = |role: &str| vec![json!("1760000000.000"), json!(role), json!("USER")];
-    let (columns, rows): (&[&str], Vec<Vec<Value>>) =
-        if sql == format!("show grants to user {user}") {
-            let roles = [statement.session.account.role.as_str(), OTHER_ROLE];
-            (
-                &["created_on", "role", "granted_to"],
-                roles.map(role).to_vec(),
-            )
-        } else if sql == format!("show parameters like 'network_policy' for user {user}") {
-            let row = vec![json!("NETWORK_POLICY"), json!(""), json!("")];
-            (&["key", "value", "default"], vec![row])
-        } else if sql == "show user programmatic access tokens" {
-            (&["name", "user_name"], Vec::new())
-        } else {
-            return None;
-        };
+    let (columns, rows): (&[&str], Vec<Vec<Value>>) = if sql
+        == format!("show grants to user {user}")
+    {
+        let roles = [statement.session.account.role.as_str(), OTHER_ROLE];
+        (
+            &["created_on", "role", "granted_to"],
+            roles.map(role).to_vec(),
+        )
+    } else if sql == format!("show parameters like 'network_policy' for user {user}") {
+        let row = vec![json!("NETWORK_POLICY"), json!(""), json!("")];
+        (&["key", "value", "default"], vec![row])
+    } else if sql == "show parameters in session" {
+        let columns = &["key", "value", "default", "level"];
+        let set = statement
+            .session
+            .parameters()
+            .into_iter()
+            .map(|(name, value)| {
+                let value = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                vec![json!(name), json!(value), json!(""), json!("SESSION")]
+            });
+        let unset = vec![json!("WEEK_START"), json!("0"), json!("0"), json!("")];
+        (columns, set.chain([unset]).collect())
+    } else if sql.starts_with("explain using json ") {
+        let told = r#"{"GlobalStats":{"partitionsTotal":4,"partitionsAssigned":1,"bytesAssigned":2048},"Operations":[]}"#;
+        (&["content"], vec![vec![json!(told)]])
+    } else if sql == "show variables" {
+        let row = |(name, value): (String, String)| vec![json!("1"), json!(name), json!(value)];
+        let variables = statement.session.variables().into_iter();
+        (
+            &["session_id", "name", "value"],
+            variables.map(row).collect(),
+        )
+    } else if sql == "show user programmatic access tokens" {
+        (&["name", "user_name"], Vec::new())
+    } else {
+        return None;
+    };
     let data = Map::from_iter([("statementTypeId".to_owned(), json!(SHOW))]);
     let table = Arc::new(Table::texts(columns, rows));
     Some(Ok(execution::outcome(statement, data, table)))
@@ -81,7 +106,11 @@ fn cell(session: &Session, name: &str) -> Option<Value> {
     match name {
         "current_role()" => Some(json!(session.account.role)),
         "current_user()" => Some(json!(session.account.user)),
-        "current_database()" => Some(json!(session.database)),
+        "current_database()" => Some(session.place().0),
+        "current_schema()" => Some(session.place().1),
+        "current_transaction()" => Some(json!(
+            session.is_in_transaction().then_some("1760000000000000000")
+        )),
         "current_warehouse()" => Some(json!(session.account.warehouse)),
         "current_secondary_roles()" => {
             let found = if session.has_secondary_roles() {

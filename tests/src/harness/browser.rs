@@ -32,7 +32,8 @@ pub struct Page {
     pub status: String,
     /// The body.
     pub body: String,
-    location: Option<String>,
+    /// Where it leads on to.
+    pub location: Option<String>,
 }
 
 impl Browser {

@@ -3,7 +3,7 @@
 //! For what no real provider does: forged, odd and expired tokens, invented keys, and claims of a CI system.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
+use super::authorize::Authorizations;
 use crate::time;
 
 /// What a job must show its runner to get a token.
@@ -46,6 +47,8 @@ struct State {
     delay: Duration,
     /// Claims of the tokens that the runner's address and the token endpoint give.
     job: Value,
+    /// Who logs in at its authorization endpoint.
+    authorizations: Authorizations,
 }
 
 impl std::fmt::Debug for Shared {
@@ -69,14 +72,19 @@ impl Issuer {
                 is_down: false,
                 delay: Duration::ZERO,
                 job: json!({}),
+                authorizations: Authorizations::default(),
             }),
         });
         let serving = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
             while !serving.stop.load(Ordering::Relaxed) {
                 match listener.accept() {
-                    // A client that hangs up is its own affair.
-                    Ok((stream, _)) => drop(answer(stream, address, &serving)),
+                    // Browsers open connections ahead on which they ask nothing, so each has a thread.
+                    Ok((stream, _)) => {
+                        let serving = Arc::clone(&serving);
+                        // A client that hangs up is its own affair.
+                        std::thread::spawn(move || drop(answer(stream, address, &serving)));
+                    }
                     Err(_) => std::thread::sleep(Duration::from_millis(10)),
                 }
             }
@@ -121,6 +129,11 @@ impl Issuer {
     /// Sets the claims of the tokens that the runner's address and the token endpoint give.
     pub fn set_job(&self, claims: Value) {
         self.shared.state().job = claims;
+    }
+
+    /// Has somebody with these claims log in wherever it is asked for, or nobody.
+    pub fn set_person(&self, claims: Option<Value>) {
+        self.shared.state().authorizations.person = claims;
     }
 
     /// Gives the variables by which a GitHub job asks its runner for a token.
@@ -213,23 +226,41 @@ fn sign(state: &State, key_id: &str, claims: &Value) -> Result<String> {
 fn answer(stream: TcpStream, address: SocketAddr, shared: &Shared) -> Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut lines = reader.by_ref().lines();
     let first = lines.next().context("no request")??;
-    let mut bearer = String::new();
-    for line in lines {
+    let (mut bearer, mut length) = (String::new(), 0);
+    for line in lines.by_ref() {
         let line = line?;
         if line.is_empty() {
             break;
         }
-        if let Some((name, value)) = line.split_once(": ")
-            && name.eq_ignore_ascii_case("authorization")
-        {
-            bearer = value.to_owned();
+        match line.split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                bearer = value.to_owned();
+            }
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.parse()?;
+            }
+            _ => {}
         }
     }
+    let mut form = String::new();
+    reader.take(length).read_to_string(&mut form)?;
     let target = first.split(' ').nth(1).context("no target")?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let body = respond(&mut shared.state(), &url(address), path, query, &bearer)?;
+    if path == "/authorize" {
+        let now_s = time::since_epoch().as_secs();
+        let authorizations = &mut shared.state().authorizations;
+        let to = authorizations.authorize(&url(address), query, now_s)?;
+        write!(
+            &stream,
+            "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        )?;
+        return Ok(());
+    }
+    let asked = (query, form.as_str(), bearer.as_str());
+    let body = respond(&mut shared.state(), &url(address), path, asked)?;
     let start = time::instant();
     while start.elapsed() < shared.state().delay {
         std::thread::sleep(Duration::from_millis(10));
@@ -250,8 +281,7 @@ fn respond(
     state: &mut State,
     url: &str,
     path: &str,
-    query: &str,
-    bearer: &str,
+    (query, form, bearer): (&str, &str, &str),
 ) -> Result<Option<Value>> {
     *state.asked.entry(path.to_owned()).or_default() += 1;
     if state.is_down {
@@ -262,10 +292,12 @@ fn respond(
             "issuer": url, "jwks_uri": format!("{url}/keys"), "authorization_endpoint": format!("{url}/authorize"),
             "token_endpoint": format!("{url}/token"), "authorization_response_iss_parameter_supported": true,
         })),
-        // Whoever asks gets the ID token that the test has set.
+        // Whoever brings a code gets that login's ID token, else the one that the test has set.
         "/token" => {
             let key_id = state.key_id.clone();
-            let token = sign(state, &key_id, &with_defaults(url, &state.job))?;
+            let claims = state.authorizations.redeem(form)?;
+            let claims = claims.unwrap_or_else(|| state.job.clone());
+            let token = sign(state, &key_id, &with_defaults(url, &claims))?;
             Some(json!({ "id_token": token, "refresh_token": "refresh-1", "token_type": "Bearer" }))
         }
         "/keys" => {

@@ -1,8 +1,10 @@
 //! What a test needs to make a world of its own and to leave nothing of it behind.
 
+mod authorize;
 pub mod browser;
 pub mod certificates;
 pub mod cgroup;
+pub mod chromium;
 pub mod config;
 pub mod credential;
 pub mod daemon;

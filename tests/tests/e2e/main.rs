@@ -1,6 +1,10 @@
 //! The whole, end to end: real kernel, real TLS, unmodified drivers, an emulator that really executes, real Parquet.
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod approver;
+#[cfg(test)]
 mod asserts;
 #[cfg(test)]
 mod batches;

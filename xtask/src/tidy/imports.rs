@@ -27,7 +27,8 @@ const ABOVE: [&str; 7] = [
 ];
 
 /// Modules that take bytes and `now` and give values.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
+    "agent/src/approval/",
     "agent/src/identity/claims.rs",
     "agent/src/identity/grant.rs",
     "agent/src/identity/handed.rs",
@@ -76,7 +77,7 @@ const DOORS: [(&str, &[&str]); 18] = [
     ("arrow", &["mask/", "record/", "replay/"]),
     ("parquet", &["record/", "replay/"]),
     ("object_store", &["record/", "replay/"]),
-    ("minicbor", &["record/", "replay/"]),
+    ("minicbor", &["approval/", "record/", "replay/"]),
     ("rcgen", &["connection/", "upstream/credential"]),
     ("jsonwebtoken", &["upstream/"]),
     ("toml", &["config/"]),

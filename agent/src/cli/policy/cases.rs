@@ -56,6 +56,8 @@ pub(super) struct Case {
     #[serde(default)]
     allow: bool,
     refuse: Option<String>,
+    /// Groups that are asked.
+    hold: Option<Vec<String>>,
     says: Option<String>,
     /// What is made of each column of the result, `-` where it stays as it is.
     #[serde(default)]
@@ -150,7 +152,16 @@ impl Case {
         let made = verdict.result.iter();
         let result: Vec<&str> = made.map(|mask| mask.as_deref().unwrap_or("-")).collect();
         let says = self.says.as_deref().unwrap_or_default();
+        if let (Some(groups), None, false) = (&self.hold, &self.refuse, self.allow) {
+            let is_held = verdict.word() == "hold" && verdict.groups().iter().eq(groups.iter());
+            let is_as_expected = is_held && self.result == result && found.contains(says);
+            return (!is_as_expected).then(|| self.held_otherwise(groups, &found));
+        }
         match (&self.refuse, self.allow) {
+            _ if self.hold.is_some() => Some(
+                "expected one of `allow = true`, `hold = [groups]` and `refuse = \"rule id\"`, found more"
+                    .to_owned(),
+            ),
             (None, true) if verdict.is_allowed() && self.result == result => None,
             (Some(rule), false)
                 if !verdict.is_allowed()
@@ -171,9 +182,18 @@ impl Case {
                 "expected: refused by `{rule}`, saying `{says}`; found: {found}"
             )),
             (Some(_), true) | (None, false) => Some(
-                "expected `allow = true` or `refuse = \"rule id\"`, found both or neither"
+                "expected `allow = true`, `hold = [groups]` or `refuse = \"rule id\"`, found two of them or none"
                     .to_owned(),
             ),
         }
+    }
+
+    fn held_otherwise(&self, groups: &[String], found: &str) -> String {
+        let says = self.says.as_ref();
+        let says = says.map_or_else(String::new, |says| format!(", saying `{says}`"));
+        format!(
+            "expected: held for {}{says}; found: {found}",
+            groups.join(", ")
+        )
     }
 }

@@ -183,8 +183,17 @@ impl Difference<'_> {
     fn was(&self) -> &'static str {
         match self.row.text("decision") {
             _ if was_allowed(self.row) == Some(true) => "allowed",
+            Some("approve") => "held, and approved",
             Some("flag") => "refused (let through by observe)",
             Some(_) | None => "refused",
+        }
+    }
+
+    fn was_word(&self) -> &'static str {
+        match self.row.text("decision") {
+            _ if was_allowed(self.row) == Some(true) => "allow",
+            Some("approve") => "hold",
+            Some(_) | None => "refuse",
         }
     }
 
@@ -230,9 +239,9 @@ impl Difference<'_> {
             "principal": self.principal,
             "kind": self.text("sql_kind"),
             "sql_normalized": self.row.text("sql_normalized"),
-            "was": if was_allowed(self.row) == Some(true) { "allow" } else { "refuse" },
+            "was": self.was_word(),
             "was_rules": rules,
-            "would_be": if self.verdict.is_allowed() { "allow" } else { "refuse" },
+            "would_be": self.verdict.word(),
             "rules": self.verdict.rules,
             "reason": self.verdict.reason,
         })

@@ -64,6 +64,7 @@ impl Before {
             session: Ok(&self.session),
             today: Ok(&self.today),
             found: None,
+            discharged: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::policy::{self, Detector, Verdict};
+use crate::policy::{self, Detector, Hold, Verdict};
 use crate::replay::terminal;
 use crate::statement::{Access, Class, ColumnUse, Meaning, Output, OutputColumn, Statement};
 
@@ -117,6 +117,7 @@ impl<'s> Told<'s> {
     fn value(&self) -> Value {
         let Verdict {
             rules,
+            holds,
             flags,
             masks,
             result,
@@ -124,8 +125,9 @@ impl<'s> Told<'s> {
         } = &self.verdict;
         let mut told = json!({
             "sql": self.sql,
-            "verdict": self.verdict_word(),
+            "verdict": self.verdict.word(),
             "rules": rules,
+            "holds": holds.iter().map(held).collect::<Vec<Value>>(),
             "flags": flags,
             "masks": masks,
             "result": result,
@@ -141,22 +143,16 @@ impl<'s> Told<'s> {
         told
     }
 
-    fn verdict_word(&self) -> &'static str {
-        if self.verdict.is_allowed() {
-            "allow"
-        } else {
-            "refuse"
-        }
-    }
-
     /// Writes for people; what the statement holds is escaped for a terminal.
     pub(super) fn shown(&self) -> String {
         let Self { verdict, meant, .. } = self;
         let rules = verdict.rules.join(", ");
-        let mut lines = vec![format!("{:9} {rules}", self.verdict_word())];
+        let mut lines = vec![format!("{:9} {rules}", verdict.word())];
         if let Some(reason) = &verdict.reason {
             lines.push(format!("reason    {reason}"));
         }
+        let groups = verdict.groups().into_iter();
+        lines.extend(listed("asks", groups.map(str::to_owned)));
         if self.statements.is_empty() {
             lines.extend(meant.lines());
         }
@@ -213,6 +209,10 @@ impl Done {
         };
         format!("{} {} {unsettled}{}", self.action, self.class, self.name)
     }
+}
+
+fn held(hold: &Hold) -> Value {
+    json!({ "rule": hold.rule, "group": hold.group, "reason": hold.reason })
 }
 
 /// Writes some lines, the first behind a word.

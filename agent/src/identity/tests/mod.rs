@@ -33,7 +33,7 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A private key of an issuer of ours.
-enum Signer {
+pub(crate) enum Signer {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
@@ -57,7 +57,7 @@ impl Signer {
         Self::Ec(EcdsaKeyPair::from_pkcs8(curve, der.as_ref(), &random).unwrap())
     }
 
-    fn ed() -> Self {
+    pub(crate) fn ed() -> Self {
         let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         Self::Ed(Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap())
     }
@@ -80,8 +80,12 @@ impl Signer {
         }
     }
 
-    fn keys(&self) -> Keys {
-        Keys::read(json!({ "keys": [self.jwk("k1")] }).to_string().as_bytes()).unwrap()
+    pub(crate) fn keys(&self) -> Keys {
+        Keys::read(self.jwks().as_bytes()).unwrap()
+    }
+
+    pub(crate) fn jwks(&self) -> String {
+        json!({ "keys": [self.jwk("k1")] }).to_string()
     }
 
     fn sign(&self, algorithm: &str, text: &str) -> Vec<u8> {
@@ -110,7 +114,7 @@ impl Signer {
         }
     }
 
-    fn token(&self, header: &str, claims: &str) -> String {
+    pub(crate) fn token(&self, header: &str, claims: &str) -> String {
         let algorithm: Value = serde_json::from_str(header).unwrap();
         let text = format!("{}.{}", encode(header), encode(claims));
         let signature = self.sign(algorithm["alg"].as_str().unwrap_or_default(), &text);

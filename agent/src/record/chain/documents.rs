@@ -51,6 +51,9 @@ pub struct Genesis {
     pub installation: String,
     /// The chain's first public key, in base64.
     pub key: String,
+    /// The public key, in base64, that signs requests for approvals and what came of them; none where a chain makes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals_key: Option<String>,
     /// The chain that the same spool held before.
     pub previous: Option<Before>,
     /// What a commit promises.

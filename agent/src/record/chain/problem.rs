@@ -65,6 +65,8 @@ pub enum Code {
     E93,
     /// A compacted file that no compaction lists.
     W94,
+    /// An approval that its request, its decisions or their proofs do not bear out.
+    E95,
 }
 
 impl Code {
@@ -101,6 +103,7 @@ impl Code {
             Self::E92 => "E92",
             Self::E93 => "E93",
             Self::W94 => "W94",
+            Self::E95 => "E95",
         }
     }
 
@@ -131,7 +134,7 @@ impl Code {
             Self::E52 => {
                 "treat the host as tampered with from then on: what it acknowledged is not what it signed"
             }
-            Self::E60 | Self::E61 | Self::E62 => {
+            Self::E60 | Self::E61 | Self::E62 | Self::E95 => {
                 "treat the statement as an incident: the host's recorder or its policies were not what they should be"
             }
             Self::E63 => "treat the result as of unknown content",

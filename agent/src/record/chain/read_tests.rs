@@ -44,6 +44,7 @@ fn begin() -> (ChainWriter, Vec<u8>) {
         created_at: at(0),
         host_id: "host".to_owned(),
         boot_id: None,
+        approvals_key: None,
         previous: None,
         recording_mode: "strict_local".to_owned(),
         config_sha256: "00".to_owned(),

@@ -5,10 +5,12 @@ mod file;
 mod own_rows;
 mod part;
 mod undone;
+mod unsent;
 
 pub use chunk::{BrokenChunk, ChunkReply, deliver_chunk};
 pub use file::{Announced, deliver_file, record_put};
 pub use undone::{Undone, abandon, conclude};
+pub use unsent::{Unsent, deliver_unsent};
 
 use chrono::{DateTime, Utc};
 
@@ -17,10 +19,8 @@ use part::{Macs, Stored};
 
 use crate::id::{SessionId, StatementId};
 use crate::mask::Masked;
-use crate::policy::Refusal;
 use crate::record::event::Category;
-use crate::record::intend::{Draft, refused};
-use crate::record::{EventRow, RecordError, Recorder, Row, Severity, StatementRow};
+use crate::record::{EventRow, RecordError, Recorder, Row, Severity};
 use crate::snowflake::answer::{Body, Form, code};
 use crate::snowflake::route::QueryId;
 use crate::upstream::{Earlier, Subject};
@@ -183,44 +183,6 @@ pub async fn deliver(
             is_passing: in_progress || outcome.is_untold,
         },
         undone,
-    })
-}
-
-/// Records a refusal and gives the reply that tells it; `ask` names whom to ask for what is refused.
-///
-/// # Errors
-/// The recorder cannot keep its mode's promise.
-pub async fn deliver_refusal(
-    recorder: &Recorder,
-    (refusal, ask): (&Refusal, &str),
-    draft: Draft,
-    bundle_sha256: [u8; 32],
-    query_id: QueryId,
-    form: Form,
-    now: DateTime<Utc>,
-) -> Result<Reply, RecordError> {
-    let reference = draft
-        .row
-        .statement_id
-        .map(|id| id.to_string())
-        .unwrap_or_default();
-    let text = format!(
-        "Icecore refused this statement: {} (rule {}; record {reference}; to ask for it: {ask})",
-        refusal.reason().text(),
-        refusal.reason().rules().join(", "),
-    );
-    let draft = Draft {
-        row: StatementRow {
-            query_id: Some(query_id.to_string()),
-            ..draft.row
-        },
-        ..draft
-    };
-    let rows = refused(recorder, refusal, draft, bundle_sha256, now)?;
-    let _receipt = recorder.commit(rows).await?;
-    Ok(Reply {
-        body: form.error(code::REFUSED, "42501", query_id, &text),
-        is_passing: false,
     })
 }
 

@@ -10,6 +10,7 @@ mod key;
 mod maker;
 mod name;
 mod ring;
+mod sealed;
 mod vault;
 mod wrapped;
 
@@ -22,5 +23,7 @@ pub(crate) use maker::Keys;
 pub use name::{KeyName, Month, Purpose};
 pub use ring::Closed;
 pub(crate) use ring::{KeyRing, Opener, key_named_in};
+pub use sealed::SealedError;
+pub(crate) use sealed::{is_sealed, open_by, seal_to};
 pub use vault::{Act, Told, Vault};
 pub use wrapped::{WrapError, WrappedKey};

@@ -84,24 +84,46 @@ pub(super) fn begin(
     chain: &str,
     previous: Option<Before>,
     clock: Clock,
-) -> Result<(ChainWriter, Vec<u8>), RecordError> {
+) -> Result<(ChainWriter, ApprovalsKey), RecordError> {
     let about = About {
         org: settings.org.clone(),
         chain: chain.to_owned(),
         writer_build: facts.proxy_version.clone(),
         policy_bundle_sha256: hex(&settings.policy_bundle_sha256),
     };
+    let approvals = SigningKey::make()?;
     let beginning = Beginning {
         created_at: clock.now(),
         host_id: facts.host_id.clone(),
         boot_id: facts.boot_id.clone(),
+        approvals_key: Some(approvals.public_text()),
         previous,
         recording_mode: facts.recording_mode.to_owned(),
         config_sha256: hex(&settings.config_sha256),
         build: settings.build.clone(),
     };
     let installation = SigningKey::of_installation(&settings.state_dir)?;
-    ChainWriter::begin(about, beginning, installation)
+    let public = *installation.public();
+    let (writer, genesis) = ChainWriter::begin(about, beginning, installation)?;
+    Ok((
+        writer,
+        ApprovalsKey {
+            key: approvals,
+            installation: public,
+            genesis,
+        },
+    ))
+}
+
+/// What requests for approvals are signed by, and what shows whose key that is.
+#[derive(Debug)]
+pub(crate) struct ApprovalsKey {
+    /// The key, which is in memory alone.
+    pub(crate) key: SigningKey,
+    /// The installation's public key.
+    pub(crate) installation: [u8; 32],
+    /// The chain's genesis, which names the key and is signed by the installation's.
+    pub(crate) genesis: Vec<u8>,
 }
 
 /// Gives what a chain begins with: its genesis, and what was recovered.

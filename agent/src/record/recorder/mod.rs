@@ -38,7 +38,7 @@ use super::spool::Spool;
 use super::standing::Standing;
 use super::witnessing::Witnessing;
 use crate::clock::Clock;
-use beginning::{begin, check, digest_key, facts, first_rows, spawn};
+use beginning::{ApprovalsKey, begin, check, digest_key, facts, first_rows, spawn};
 
 /// Says that rows are recorded as the mode promises; only the recorder makes it.
 #[derive(Debug)]
@@ -85,6 +85,7 @@ pub(super) struct Shared {
     pub(super) quotas: Arc<Quotas>,
     keeper: Keeper,
     evidence: Arc<Evidence>,
+    approvals: ApprovalsKey,
     clock: Clock,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -102,7 +103,7 @@ impl Recorder {
         let previous = recover::before(&spool, &recovered);
         let evidence = Arc::new(Evidence::open(spool.root())?);
         let chain: Arc<str> = Uuid::now_v7().to_string().into();
-        let (writer, genesis) = begin(settings, &facts, &chain, previous.clone(), clock)?;
+        let (writer, approvals) = begin(settings, &facts, &chain, previous.clone(), clock)?;
         let (witnessing, asking) = Witnessing::begin(settings, &spool, &chain)?.unzip();
         let used_bytes = spool.used_bytes();
         let root = spool.root().to_owned();
@@ -120,7 +121,7 @@ impl Recorder {
             let (keys, facts) = (Arc::clone(&keys), Arc::clone(&facts));
             Remote::new(
                 settings,
-                (&writer, genesis.clone()),
+                (&writer, approvals.genesis.clone()),
                 keys,
                 threads,
                 facts,
@@ -133,7 +134,7 @@ impl Recorder {
         };
         let mut journal = Journal::begin(
             spool,
-            (Arc::clone(&chain), &genesis),
+            (Arc::clone(&chain), &approvals.genesis),
             settings,
             (Arc::clone(&facts), Arc::clone(&health), Arc::clone(&quotas)),
             orders.clone(),
@@ -192,6 +193,7 @@ impl Recorder {
                 quotas,
                 keeper,
                 evidence,
+                approvals,
                 clock,
                 threads: Mutex::new(threads),
             }),
@@ -202,6 +204,21 @@ impl Recorder {
     #[must_use]
     pub fn chain(&self) -> &str {
         &self.shared.chain
+    }
+
+    /// Gives the organisation that is recorded for.
+    pub(crate) fn org(&self) -> &str {
+        &self.shared.facts.org
+    }
+
+    /// Names the host that records.
+    pub(crate) fn host_id(&self) -> &str {
+        &self.shared.facts.host_id
+    }
+
+    /// Gives what the chain's requests for approvals are signed by.
+    pub(crate) fn approvals_key(&self) -> &ApprovalsKey {
+        &self.shared.approvals
     }
 
     /// Gives the time by the chain's clock.

@@ -23,6 +23,8 @@ pub(super) fn otherwise(rows: &[Row]) -> Vec<Row> {
         | Row::StatementText(_)
         | Row::Result(_)
         | Row::Transfer(_)
+        | Row::Approval(_)
+        | Row::ApprovalText(_)
         | Row::Event(_) => None,
     });
     otherwise.collect()

@@ -39,7 +39,7 @@ pub(super) struct Settings {
 
 impl StoreAt {
     /// Tells in which folder of this host it is, if it is in one.
-    pub(in crate::record) fn local(&self) -> Option<&Path> {
+    pub(crate) fn local(&self) -> Option<&Path> {
         self.url.local()
     }
 

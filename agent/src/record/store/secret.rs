@@ -26,7 +26,7 @@ impl StoreSecret {
     }
 
     /// Reads it as it is at this moment.
-    pub(super) fn read(&self) -> ReadingSecret {
+    pub(crate) fn read(&self) -> ReadingSecret {
         (self.0)()
     }
 }

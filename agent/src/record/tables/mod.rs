@@ -1,5 +1,6 @@
 //! One file a table: its columns, the row that callers fill, and how the one becomes the other. Pure.
 
+pub(super) mod approval_texts;
 pub(super) mod approvals;
 pub(super) mod events;
 pub(super) mod links;

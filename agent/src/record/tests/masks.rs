@@ -50,6 +50,7 @@ pub(super) fn permit(bundle: &Bundle, mode: PolicyMode, sql: &str) -> Permit {
     ) {
         policy::Decision::Allow(permit) => permit,
         policy::Decision::Forbid(refusal) => panic!("{:?}", refusal.reason()),
+        policy::Decision::Hold(held) => panic!("{:?}", held.holds()),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) static VIEWS: [View; 13] = [
         doc: "One row a request for a person's yes: its last. `approvals_all` has the rows as recorded.",
         of: &[("a", "approvals_all")],
         columns: &[All("a")],
-        from: "FROM approvals_all a QUALIFY row_number() OVER (PARTITION BY a.approval_id ORDER BY a.ts DESC) = 1",
+        from: "FROM approvals_all a QUALIFY row_number() OVER (PARTITION BY a.approval_id ORDER BY a.ts DESC, a.seq DESC) = 1",
     },
     View {
         name: "best_links",
@@ -108,7 +108,7 @@ pub(super) static VIEWS: [View; 13] = [
             ),
             New(
                 "approver",
-                "a.approver_subject",
+                "coalesce(array_to_string(a.approvers, ', '), a.approver_subject)",
                 "Who decided on that approval.",
             ),
             Same(

@@ -31,6 +31,7 @@ pub(super) static VIEWS: [View; 2] = [
                UNION ALL SELECT 'results' AS \"table\", chain_id, seq, ts, session_id, record_id, integrity_flags, in_manifest, verified FROM results \
                UNION ALL SELECT 'transfers' AS \"table\", chain_id, seq, ts, session_id, record_id, integrity_flags, in_manifest, verified FROM transfers \
                UNION ALL SELECT 'approvals' AS \"table\", chain_id, seq, ts, session_id, record_id, integrity_flags, in_manifest, verified FROM approvals_all \
+               UNION ALL SELECT 'approval_texts' AS \"table\", chain_id, seq, ts, session_id, record_id, integrity_flags, in_manifest, verified FROM approval_texts \
                UNION ALL SELECT 'prompts' AS \"table\", chain_id, seq, ts, session_id, record_id, integrity_flags, in_manifest, verified FROM prompts \
                UNION ALL SELECT 'llm_calls' AS \"table\", chain_id, seq, ts, session_id, record_id, integrity_flags, in_manifest, verified FROM llm_calls \
                UNION ALL SELECT 'tool_calls' AS \"table\", chain_id, seq, ts, session_id, record_id, integrity_flags, in_manifest, verified FROM tool_calls \

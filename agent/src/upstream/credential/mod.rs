@@ -26,7 +26,7 @@ use key::{KeyError, KeyPair};
 use oauth::TokenEndpoint;
 pub(super) use source::aws::identity::Keys as AwsKeys;
 pub(super) use source::aws::sign::{Call as AwsCall, UNSIGNED, signed as aws_signed};
-pub use store::{StoreError, key_store_of, store_of};
+pub use store::{StoreError, key_store_of, secret_of, store_of};
 
 use source::SecretSource;
 use source::aws::identity::OwnKeys;

@@ -28,7 +28,7 @@ pub enum StoreError {
 /// It is no store, or a source cannot be used.
 pub fn store_of(record: &config::Record, web: &web::Client) -> Result<StoreAt, StoreError> {
     let secret = match &record.store_options.identity {
-        StoreIdentity::Secret(at) => Some(secret(at, web)?),
+        StoreIdentity::Secret(at) => Some(secret_of(at, web)?),
         StoreIdentity::Host | StoreIdentity::Environment => None,
     };
     let at = StoreAt::configured(&record.store, &record.store_options, secret)?;
@@ -53,7 +53,11 @@ pub fn key_store_of(
     record.key_store.as_ref().map(apart).transpose()
 }
 
-fn secret(at: &SecretAt, web: &web::Client) -> Result<StoreSecret, CredentialError> {
+/// Gives a secret that is read whenever it is needed.
+///
+/// # Errors
+/// Its source cannot be used.
+pub fn secret_of(at: &SecretAt, web: &web::Client) -> Result<StoreSecret, CredentialError> {
     let source = Arc::new(SecretSource::new(at, web)?);
     Ok(StoreSecret::new(move || {
         let source = Arc::clone(&source);

@@ -1,0 +1,70 @@
+//! The host's mailbox, from what the config says of approvals.
+
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use zeroize::Zeroizing;
+
+use super::issuers::{Issuers, Keep};
+use super::start::StartError;
+use crate::clock::Clock;
+use crate::config::{Approvals, Config};
+use crate::mailbox::{Freshness, KeysOf, Mailbox, Settings};
+use crate::record::{Recorder, StoreAt};
+use crate::upstream::secret_of;
+use crate::web;
+
+/// Opens the mailbox, if the config has approvals. Must not be called inside a runtime.
+pub(super) fn open(
+    config: &Config,
+    store: StoreAt,
+    (recorder, keep): (&Recorder, Keep),
+    clock: Clock,
+) -> Result<Option<Mailbox>, StartError> {
+    let Some(approvals) = &config.approvals else {
+        return Ok(None);
+    };
+    // The thread that looks for answers asks by a runtime of its own, and connections live on their runtime.
+    let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Runtime)?;
+    let settings = Settings {
+        store,
+        rules: Arc::new(approvals.rules.clone()),
+        recipients: config.record.recipients.clone(),
+        slack: slack(approvals, &runtime, &web)?,
+        keys: keys(config, approvals, (web, runtime), keep, clock),
+    };
+    Ok(Some(Mailbox::open(settings, recorder.clone(), clock)?))
+}
+
+fn slack(
+    approvals: &Approvals,
+    runtime: &Runtime,
+    web: &web::Client,
+) -> Result<Option<Zeroizing<Vec<u8>>>, StartError> {
+    let Some(at) = &approvals.slack else {
+        return Ok(None);
+    };
+    let secret = secret_of(at, web).map_err(StartError::Slack)?;
+    let read = runtime.block_on(secret.read());
+    let bytes = read.map_err(StartError::Unread)?;
+    // Whoever writes the file by an editor ends it with a line.
+    let text = bytes.trim_ascii().to_vec();
+    Ok(Some(Zeroizing::new(text)))
+}
+
+fn keys(
+    config: &Config,
+    approvals: &Approvals,
+    (web, runtime): (web::Client, Runtime),
+    keep: Keep,
+    clock: Clock,
+) -> KeysOf {
+    let issuer = approvals.rules.issuer.clone();
+    let issuers = Issuers::of(vec![issuer], config.identity.stale_keys, web, keep, clock);
+    Box::new(move |freshness| {
+        let is_held = freshness == Freshness::Held;
+        runtime.block_on(issuers.keys_of_first(is_held))
+    })
+}
