@@ -168,3 +168,28 @@ pub(super) fn outcome(
         (is_of_it && genesis.org == request.org).then_some(outcome)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::approval::fixtures::{group, request, rules};
+
+    proptest! {
+        /// Whoever may write beside a request chooses these bytes.
+        #[test]
+        fn any_bytes_beside_a_request_are_a_document_of_it_or_none(bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            "\\{\"payloadType\":\"[a-z/]{0,9}\",\"payload\":\"[A-Za-z0-9+/=]{0,40}\",\"signatures\":\\[\\]\\}".prop_map(String::into_bytes),
+            "\\{\"said\":\\{[a-z\":,0-9]{0,60}\\},\"proof\":null\\}".prop_map(String::into_bytes),
+        ]) {
+            let hash = hex(&sha256(&bytes));
+            prop_assert!(decision(&hash, &bytes).is_none());
+            prop_assert!(genesis_of(&bytes).is_none());
+            let rules = rules([("owners", group(&["okta:ann"], 1))]);
+            let request = request(&rules, "okta:eve", &["owners"]);
+            prop_assert!(outcome(&request, &hash, &[], &bytes).is_none());
+        }
+    }
+}

@@ -105,6 +105,16 @@ impl Bundle {
         policy.is_some() || super::RULES.contains(&id)
     }
 
+    /// Lists the rules that hold statements, each with the group that it asks.
+    pub fn holds(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.remedies
+            .iter()
+            .filter_map(|(rule, remedy)| match remedy {
+                Remedy::Hold(group) => Some((rule.as_ref(), group.as_str())),
+                Remedy::Mask(_) => None,
+            })
+    }
+
     /// Counts the policies.
     #[must_use]
     pub fn len(&self) -> usize {

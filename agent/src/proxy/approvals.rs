@@ -10,6 +10,7 @@ use super::start::StartError;
 use crate::clock::Clock;
 use crate::config::{Approvals, Config};
 use crate::mailbox::{Freshness, KeysOf, Mailbox, Settings};
+use crate::policy::Bundle;
 use crate::record::{Recorder, StoreAt};
 use crate::upstream::secret_of;
 use crate::web;
@@ -36,6 +37,20 @@ pub(super) fn open(
         keys: keys(config, approvals, (web, runtime), keep, clock),
     };
     Ok(Some(Mailbox::open(settings, recorder.clone(), clock)?))
+}
+
+/// Tells of rules that hold statements for groups which the config does not name: what they hold is refused.
+pub(super) fn tell_unasked(config: &Config, bundle: &Bundle) {
+    let approvals = config.approvals.as_ref();
+    for (rule, group) in bundle.holds() {
+        if !approvals.is_some_and(|approvals| approvals.rules.groups.contains_key(group)) {
+            tracing::warn!(
+                rule,
+                group,
+                "no [[approvals.group]] has this name, so that what the rule holds is refused"
+            );
+        }
+    }
 }
 
 fn slack(

@@ -141,6 +141,7 @@ pub(super) fn start(
         Arc::new(move |document| recorder.keep_evidence(document))
     };
     let mailbox = approvals::open(&config, at, (&recorder, Arc::clone(&keep)), clock)?;
+    approvals::tell_unasked(&config, &bundle);
     let providers = config.identity.providers.clone();
     let providers = Arc::new(Providers::new(providers, Arc::clone(&keep), clock));
     let issuers = Arc::new(Issuers::new(&config.identity, web.clone(), keep, clock));
