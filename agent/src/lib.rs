@@ -28,6 +28,7 @@ pub mod control;
 pub mod supervisor;
 pub mod proxy;
 pub mod replay;
+pub mod inbox;
 pub mod verify;
 pub mod compact;
 pub mod witness;

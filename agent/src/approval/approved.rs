@@ -7,15 +7,17 @@ use chrono::{DateTime, Utc};
 
 use super::judge::Counted;
 use super::request::{Meaning, Request};
+use crate::id::ApprovalId;
 use crate::policy::Discharged;
 
-/// That enough people said yes to a request; made by [`super::judge`] alone.
+/// That enough people said yes to a request; made by [`super::judge`], or of an earlier one by [`super::Grant`], alone.
 #[derive(Debug)]
 pub struct Approval {
     request: Arc<Request>,
     counted: Vec<Counted>,
     is_break_glass: bool,
     grant_s: Option<u64>,
+    granted_by: Option<ApprovalId>,
 }
 
 /// What of a statement is another than what people said yes to.
@@ -52,7 +54,25 @@ impl Approval {
             counted,
             is_break_glass,
             grant_s,
+            granted_by: None,
         }
+    }
+
+    /// Takes the decisions that counted for an earlier request, which cover this one too.
+    pub(super) fn granted(request: Arc<Request>, counted: Vec<Counted>, by: ApprovalId) -> Self {
+        Self {
+            request,
+            counted,
+            is_break_glass: false,
+            grant_s: None,
+            granted_by: Some(by),
+        }
+    }
+
+    /// Names the earlier request whose yes covers this one too.
+    #[must_use]
+    pub fn granted_by(&self) -> Option<ApprovalId> {
+        self.granted_by
     }
 
     /// Gives the request.

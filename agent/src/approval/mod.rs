@@ -9,6 +9,7 @@ mod canonical;
 mod decision;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod grant;
 mod judge;
 mod meaning;
 mod needs;
@@ -20,11 +21,12 @@ mod rules;
 pub use approved::{Approval, Difference};
 pub use canonical::CanonicalError;
 pub use decision::{Answer, Decision, Proof, Said};
+pub use grant::{Grant, Likeness};
 pub use judge::{Counted, Denial, Given, Judged, NotCounted, Standing, Uncounted, judge};
 pub use meaning::Place;
 pub use needs::NeedError;
 pub use outcome::{Outcome, State};
-pub use proof::{KEY_NONCE, ProofError, ProvedBy, key_nonce};
+pub use proof::{KEY_NONCE, ProofError, ProvedBy, key_nonce, prove_again};
 pub use request::{
     Ask, Claimed, Earlier, FORMAT_VERSION, Grade, Meaning, Need, Plan, Request, Requester, Touched,
 };

@@ -1,6 +1,6 @@
 //! Who said it: the proof of a decision, checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,9 @@ use super::canonical::{CanonicalError, hex};
 use super::decision::{Answer, Decision, Proof, Said};
 use super::request::Grade;
 use super::rules::Rules;
-use crate::identity::{APPROVAL_NONCE, IdentityError, Keys, Token, Vouched, verify_approver};
+use crate::identity::{
+    APPROVAL_NONCE, IdentityError, Issuer, Keys, Token, Vouched, verify_approver,
+};
 
 /// What follows the prefix of every approver's nonce where a token is for a key.
 pub const KEY_NONCE: &str = "key:";
@@ -95,6 +97,29 @@ impl From<CanonicalError> for ProofError {
 pub fn key_nonce(key: &[u8]) -> String {
     let thumbprint = hex(digest(&SHA256, key).as_ref());
     format!("{APPROVAL_NONCE}{KEY_NONCE}{thumbprint}")
+}
+
+/// Finds out who made a decision that the record has, and how well that is proved, by the issuer's settings and keys of then.
+///
+/// # Errors
+/// It does not show it.
+pub fn prove_again(
+    issuer: Issuer,
+    keys: &Keys,
+    decision: &Decision,
+) -> Result<(String, Grade), ProofError> {
+    let rules = Rules {
+        issuer,
+        people: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        explain: false,
+    };
+    let by = ProvedBy {
+        keys: Some(keys),
+        slack: None,
+    };
+    let proved = prove(&rules, by, decision)?;
+    Ok((proved.person, proved.grade))
 }
 
 /// Finds out who made a decision.
@@ -246,7 +271,7 @@ fn payload(body: &[u8]) -> Option<Value> {
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if !digits.iter().all(u8::is_ascii_hexdigit) || digits.len() % 2 != 0 {
+    if !digits.iter().all(u8::is_ascii_hexdigit) || !digits.len().is_multiple_of(2) {
         return None;
     }
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
@@ -273,3 +298,7 @@ fn chat(expected: &'static str, found: impl Into<String>) -> ProofError {
         found: found.into(),
     }
 }
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod tests;

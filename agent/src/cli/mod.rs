@@ -14,6 +14,7 @@
 //! `run` itself ends with 1, 2, 3 or 4 when its command did not start for these reasons, with 127 when there is no such
 //! command, with 126 when it cannot be executed, and with 128 and the signal's number when a signal ended it.
 
+mod approvals;
 mod check;
 mod compact;
 mod connect;
@@ -121,6 +122,7 @@ In the order of use:
   icecore flush                        hands what has just happened to the store
   icecore sessions                     lists what ran
   icecore replay 0199a3                tells one session, step by step
+  icecore approvals serve              what waits for your yes, on an approver's machine
   icecore evidence 0199a3 -o s.zip     packs one session for an auditor
   icecore duckdb | duckdb              asks questions over all sessions
   icecore reconcile --queries q.csv    lists what went around it, by Snowflake's own history
@@ -149,6 +151,7 @@ enum Command {
     Flush(flush::Args),
     Sessions(sessions::Args),
     Replay(replay::Args),
+    Approvals(approvals::Args),
     Evidence(evidence::Args),
     Duckdb(duckdb::Args),
     Reconcile(reconcile::Args),
@@ -194,6 +197,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Flush(args)) => flush::run(&args),
         Some(Command::Sessions(args)) => sessions::run(args),
         Some(Command::Replay(args)) => replay::run(args, clock),
+        Some(Command::Approvals(args)) => approvals::run(&args, clock),
         Some(Command::Evidence(args)) => evidence::run(&args, clock),
         Some(Command::Duckdb(args)) => duckdb::run(args),
         Some(Command::Reconcile(args)) => reconcile::run(&args),

@@ -315,6 +315,14 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
             "decisions cannot be made again: the record does not have all that they rest on",
         ),
         (
+            checked.approvals_again,
+            "approvals agree with their requests, decisions and proofs",
+        ),
+        (
+            checked.approvals_untold,
+            "approvals cannot be looked at: the record does not have all that they rest on",
+        ),
+        (
             checked.rules_untold,
             "rules of masks could not be looked up: their policies are not in the store",
         ),

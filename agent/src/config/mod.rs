@@ -5,6 +5,7 @@
 
 mod account;
 mod approvals;
+mod approver;
 mod credential;
 mod document;
 mod files;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use approvals::Approvals;
+pub use approver::{APPROVER_FILE, Approver, ApproverIssuer};
 pub use files::policy_files;
 pub(crate) use files::{read_metadata, read_policies, read_public_keys};
 pub use grant::Grant;

@@ -1,6 +1,7 @@
 //! The trust file: whose keys a verifier believes, as it is written.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// A trust file as it is written; what its texts mean is for the verifier to say.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -54,15 +55,20 @@ impl TrustFile {
     /// # Errors
     /// What is wrong with it, on one line.
     pub fn read(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| {
-                let before = text.get(..span.start).unwrap_or_default();
-                before.matches('\n').count() + 1
-            });
-            let line = line
-                .map(|line| format!("line {line}: "))
-                .unwrap_or_default();
-            format!("{line}{}", error.message())
-        })
+        read_toml(text)
     }
+}
+
+/// Reads a TOML text whose members are known; what is wrong with it stands on one line.
+pub(super) fn read_toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| {
+            let before = text.get(..span.start).unwrap_or_default();
+            before.matches('\n').count() + 1
+        });
+        let line = line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        format!("{line}{}", error.message())
+    })
 }

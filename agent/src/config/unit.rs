@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a duration such as `30s`, `250ms`, `5m`, `2h` or `1d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let milliseconds = match unit {
         "ms" => 1,

@@ -13,9 +13,10 @@ mod look;
 mod rows;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
@@ -26,7 +27,7 @@ pub use documents::DECISION_MAX_BYTES;
 pub use error::MailboxError;
 pub use inbox::{Asked, Inbox, Item};
 
-use crate::approval::{Approval, Difference, Outcome, Request, Rules, State};
+use crate::approval::{Approval, Difference, Grant, Likeness, Outcome, Request, Rules, State};
 use crate::clock::Clock;
 use crate::config::Recipient;
 use crate::id::StatementId;
@@ -102,6 +103,8 @@ struct Shared {
     recipients: Vec<Recipient>,
     clock: Clock,
     orders: Sender<Order>,
+    /// What people said yes to for a while; gone with the process.
+    grants: Mutex<BTreeMap<Likeness, Grant>>,
 }
 
 impl Mailbox {
@@ -140,6 +143,7 @@ impl Mailbox {
             recipients,
             clock,
             orders,
+            grants: Mutex::default(),
         })))
     }
 
@@ -179,6 +183,13 @@ impl Mailbox {
         let shared = &self.0;
         let request = Arc::new(request);
         let digest = request.digest()?;
+        if let Some(approval) = shared.granted(&request) {
+            let rows = shared.rows(&request, digest);
+            let mut all = rows.requested()?;
+            all.extend(rows.approved(&approval, shared.clock.now()));
+            let _receipt = shared.recorder.commit(all).await?;
+            return Ok(Ended::Approved(approval));
+        }
         if request.chain == shared.recorder.chain() {
             let rows = shared.rows(&request, digest).requested()?;
             let _receipt = shared.recorder.commit(rows).await?;
@@ -216,6 +227,9 @@ impl Mailbox {
         let rows = shared.rows(request, request.digest()?);
         let row = rows.used(approval, by, shared.clock.now());
         let _receipt = shared.recorder.commit(vec![row]).await?;
+        if let Some(grant) = Grant::of(approval, shared.clock.now()) {
+            shared.grants().insert(grant.likeness(), grant);
+        }
         self.tell(approval, State::Approved, None);
         Ok(())
     }
@@ -244,6 +258,10 @@ impl Mailbox {
 
     /// Tells people what came of their yes; the record has it already.
     fn tell(&self, approval: &Approval, state: State, reason: Option<String>) {
+        if approval.granted_by().is_some() {
+            // Nobody was asked.
+            return;
+        }
         let shared = Arc::clone(&self.0);
         let request = Arc::clone(approval.request());
         let decisions: Vec<String> = approval
@@ -265,6 +283,22 @@ impl Mailbox {
 }
 
 impl Shared {
+    /// Approves a request by what people said yes to for a while.
+    fn granted(&self, request: &Arc<Request>) -> Option<Approval> {
+        let now = self.clock.now();
+        let mut grants = self.grants();
+        grants.retain(|_, grant| !grant.is_over(now));
+        if grants.is_empty() {
+            return None;
+        }
+        grants.get(&request.likeness()?)?.approves(request, now)
+    }
+
+    fn grants(&self) -> MutexGuard<'_, BTreeMap<Likeness, Grant>> {
+        // Each change is one step, so a panic elsewhere leaves it whole.
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn rows<'s>(&'s self, request: &'s Request, digest: [u8; 32]) -> Rows<'s> {
         Rows {
             recorder: &self.recorder,

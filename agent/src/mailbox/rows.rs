@@ -43,6 +43,7 @@ impl Rows<'_> {
             decision_sha256: sha256,
             groups: Some(counted.groups.iter().cloned().collect()),
             answer: Some(answer(counted.answer).to_owned()),
+            keys_sha256: counted.keys_sha256,
             grant_s: counted
                 .grant_s
                 .and_then(|seconds| i64::try_from(seconds).ok()),
@@ -149,6 +150,7 @@ impl Rows<'_> {
                 .grant_s()
                 .and_then(|seconds| i64::try_from(seconds).ok()),
             single_use: approval.grant_s().is_none(),
+            granted_by: approval.granted_by(),
             ..self.row(state)
         }
     }

@@ -13,6 +13,7 @@ pub(super) struct Beside<'a> {
     results: BTreeMap<&'a str, Vec<&'a Entry>>,
     transfers: BTreeMap<&'a str, Vec<&'a Entry>>,
     approvals: BTreeMap<&'a str, Vec<&'a Entry>>,
+    approval_texts: BTreeMap<&'a str, Vec<&'a Entry>>,
     links: BTreeMap<&'a str, &'a Entry>,
     prompts: BTreeMap<&'a str, &'a Entry>,
 }
@@ -55,6 +56,7 @@ impl<'a> Beside<'a> {
             results: by_statement("results"),
             transfers: by_statement("transfers"),
             approvals: by_statement("approvals"),
+            approval_texts: by_statement("approval_texts"),
             links,
             prompts: prompts
                 .filter_map(|row| Some((row.text("prompt_key")?, row)))
@@ -75,6 +77,14 @@ impl<'a> Beside<'a> {
     /// Lists what people were asked and said of a statement.
     pub(super) fn approvals(&self, statement: &Entry) -> &[&'a Entry] {
         of(&self.approvals, statement)
+    }
+
+    /// Tells what people were asked and said of a statement, a line each, not escaped: word and text.
+    pub(super) fn asked(&self, statement: &Entry) -> Vec<(&'static str, String)> {
+        super::approved::lines(
+            of(&self.approvals, statement),
+            of(&self.approval_texts, statement),
+        )
     }
 
     /// Finds the prompt that a statement is linked to, with the link.

@@ -1,6 +1,7 @@
 //! Reads what `record` wrote: for people, for programs, and for DuckDB.
 
 mod again;
+mod approved;
 mod archive;
 mod asker;
 mod beside;
@@ -32,6 +33,7 @@ pub use again::{Again, Records, Untold, Wanted, was_allowed};
 pub use archive::{Archive, Depth, ReadError, Readers};
 pub use chains::Chains;
 pub use erasing::{Erased, keys_to_erase};
+pub(crate) use escape::is_hidden;
 pub use escape::{
     csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,
     workflow_property,
@@ -39,6 +41,7 @@ pub use escape::{
 pub use evidence::{Packed, evidence};
 pub(crate) use json::{object as row_as_json, time};
 pub use keys::{FetchedKey, duckdb_name, fetch, is_of_days};
+pub(crate) use page::Markup;
 pub use page::page;
 pub use pull::{Pulled, pull};
 pub use render::{Paint, Told};

@@ -91,6 +91,12 @@ impl Session<'_> {
                     if !deliveries.is_empty() {
                         all.insert("deliveries".to_owned(), deliveries.into());
                     }
+                    let approvals = self.beside.approvals(statement).iter();
+                    let approvals: Vec<_> =
+                        approvals.map(|row| Json::Object(object(row))).collect();
+                    if !approvals.is_empty() {
+                        all.insert("approvals".to_owned(), approvals.into());
+                    }
                     match rows.of(statement) {
                         Ok(Some(Rows { names, cells })) => {
                             all.insert("result_columns".to_owned(), names.into());

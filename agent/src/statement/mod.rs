@@ -21,6 +21,7 @@ mod object;
 mod origins;
 mod parse;
 mod places;
+mod shape;
 mod shared;
 mod split;
 mod texts;
@@ -31,6 +32,7 @@ pub use kind::{Action, Kind};
 pub use meaning::{Access, Column, ColumnUse, Meaning, Output, OutputColumn, Place, Use};
 pub use object::{Class, Object, Path};
 pub use origins::{Origins, Recall};
+pub use shape::shape;
 pub use texts::Texts;
 
 use std::borrow::Cow;

@@ -3,6 +3,7 @@
 //! `record::chain::read` says which documents of a chain may be believed, `segment` compares objects and rows with them,
 //! `cross` compares tables with each other, `links` compares chains with their successors and with what a witness saw.
 
+mod approved;
 mod chain;
 mod compacted;
 mod cross;
@@ -85,6 +86,7 @@ pub fn check(store: &str, readers: Readers, asked: &Asked<'_>) -> Result<Report,
             session: None,
         };
         replayed::decisions(&objects, &archive, wanted, &mut report)?;
+        approved::approvals(&objects, &archive, &mut report)?;
     }
     Ok(report)
 }

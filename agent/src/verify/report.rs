@@ -112,6 +112,10 @@ pub struct Counts {
     pub decisions_again: u64,
     /// Statements of which that cannot be told.
     pub decisions_untold: u64,
+    /// Approvals that statements ran by, whose request, decisions and proofs agree.
+    pub approvals_again: u64,
+    /// Approvals of which that cannot be told.
+    pub approvals_untold: u64,
     /// Rules of masks whose policies are not in the store.
     pub rules_untold: u64,
 }
@@ -134,6 +138,8 @@ impl Counts {
             texts,
             decisions_again,
             decisions_untold,
+            approvals_again,
+            approvals_untold,
             rules_untold,
         } = part;
         self.chains += chains;
@@ -151,6 +157,8 @@ impl Counts {
         self.texts += texts;
         self.decisions_again += decisions_again;
         self.decisions_untold += decisions_untold;
+        self.approvals_again += approvals_again;
+        self.approvals_untold += approvals_untold;
         self.rules_untold += rules_untold;
     }
 }

@@ -77,6 +77,34 @@ fn no_writer_may_get_list_or_delete() {
 }
 
 #[test]
+fn the_mailbox_creates_and_reads_requests_for_approvals_and_deletes_none() {
+    let statements = read("s3/mailbox.json")["Statement"].clone();
+    let [documents, list, _orgs] = &statements.as_array().unwrap()[..] else {
+        panic!("{statements}");
+    };
+    assert_eq!(
+        words(&documents["Action"]),
+        ["s3:GetObject", "s3:PutObject"]
+    );
+    let only = "arn:aws:s3:::BUCKET/PREFIX/ORG/v1/approvals/*";
+    assert_eq!(documents["Resource"], only);
+    let below = &list["Condition"]["StringLike"]["s3:prefix"];
+    assert_eq!(below, "PREFIX/ORG/v1/approvals/*");
+    for file in ["gcs/mailbox-role.json", "azure/mailbox-role.json"] {
+        let role = read(file).to_string();
+        assert!(
+            !role.contains("delete\"") && !role.contains("write\""),
+            "{role}"
+        );
+    }
+    let condition = read("azure/mailbox-assignment.json")["condition"].to_string();
+    assert!(
+        condition.ends_with("StringLike 'PREFIX/ORG/v1/approvals/*'))\""),
+        "{condition}"
+    );
+}
+
+#[test]
 fn the_bucket_forces_tls_and_that_each_put_creates() {
     let policy = read("s3/bucket-policy.json");
     let statements = policy["Statement"].as_array().unwrap();

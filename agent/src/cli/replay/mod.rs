@@ -1,7 +1,7 @@
 //! `icecore replay`: one session, step by step, in a terminal, as JSON or as a page.
 
 mod keys;
-mod pager;
+pub(super) mod pager;
 mod player;
 
 use std::env;

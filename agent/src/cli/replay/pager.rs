@@ -8,13 +8,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 const PAGER: &str = "less";
 
 /// Where a told session goes.
-pub(super) enum Out {
+pub(in crate::cli) enum Out {
     Direct(BufWriter<Stdout>),
     Paged(BufWriter<ChildStdin>, Child),
 }
 
 /// Opens a pager if standard output is a terminal, and `PAGER` does not switch it off (empty, or `cat`).
-pub(super) fn open() -> io::Result<Out> {
+pub(in crate::cli) fn open() -> io::Result<Out> {
     let direct = || Out::Direct(BufWriter::new(io::stdout()));
     let chosen = env::var("PAGER").unwrap_or_else(|_| PAGER.to_owned());
     if !io::stdout().is_terminal() || chosen.is_empty() || chosen == "cat" {
@@ -38,7 +38,7 @@ pub(super) fn open() -> io::Result<Out> {
 
 impl Out {
     /// Writes what is left, and waits until the pager is closed.
-    pub(super) fn finish(self, written: io::Result<()>) -> io::Result<()> {
+    pub(in crate::cli) fn finish(self, written: io::Result<()>) -> io::Result<()> {
         match self {
             Self::Direct(mut out) => written.and_then(|()| out.flush()),
             Self::Paged(mut out, mut child) => {

@@ -39,6 +39,15 @@ impl Attempt {
         }
     }
 
+    /// Makes an attempt whose ID token repeats a nonce that says what it is for.
+    #[must_use]
+    pub fn about(nonce: String, random: &[u8; BYTES]) -> Self {
+        Self {
+            nonce,
+            ..Self::of(random)
+        }
+    }
+
     /// Gives what the issuer is told of the verifier (RFC 7636 section 4.2, `S256`).
     #[must_use]
     pub fn challenge(&self) -> String {
@@ -48,6 +57,19 @@ impl Attempt {
     /// Writes the address that the browser opens.
     #[must_use]
     pub fn url(&self, endpoint: &str, client_id: &str, redirect_uri: &str, scope: &str) -> String {
+        self.url_with(endpoint, client_id, redirect_uri, scope, &[])
+    }
+
+    /// Writes the address, with more that is asked of the issuer (OpenID Connect Core, section 3.1.2.1).
+    #[must_use]
+    pub fn url_with(
+        &self,
+        endpoint: &str,
+        client_id: &str,
+        redirect_uri: &str,
+        scope: &str,
+        more: &[(&str, &str)],
+    ) -> String {
         let challenge = self.challenge();
         let pairs = [
             ("response_type", "code"),
@@ -61,6 +83,7 @@ impl Attempt {
         ];
         let written: Vec<String> = pairs
             .iter()
+            .chain(more)
             .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ESCAPED)))
             .collect();
         // A query that the endpoint has itself stays (RFC 6749 section 3.1).

@@ -81,7 +81,11 @@ impl Signer {
     }
 
     pub(crate) fn keys(&self) -> Keys {
-        Keys::read(json!({ "keys": [self.jwk("k1")] }).to_string().as_bytes()).unwrap()
+        Keys::read(self.jwks().as_bytes()).unwrap()
+    }
+
+    pub(crate) fn jwks(&self) -> String {
+        json!({ "keys": [self.jwk("k1")] }).to_string()
     }
 
     fn sign(&self, algorithm: &str, text: &str) -> Vec<u8> {

@@ -59,6 +59,8 @@ pub enum Code {
     E93,
     /// A compacted file that no compaction lists.
     W94,
+    /// An approval that its request, its decisions or their proofs do not bear out.
+    E95,
 }
 
 impl Code {
@@ -92,6 +94,7 @@ impl Code {
             Self::E92 => "E92",
             Self::E93 => "E93",
             Self::W94 => "W94",
+            Self::E95 => "E95",
         }
     }
 
@@ -116,7 +119,7 @@ impl Code {
             Self::E50 | Self::E51 => {
                 "do not rely on these rows: what signed them disagrees with what is in them"
             }
-            Self::E60 | Self::E61 | Self::E62 => {
+            Self::E60 | Self::E61 | Self::E62 | Self::E95 => {
                 "treat the statement as an incident: the host's recorder or its policies were not what they should be"
             }
             Self::E63 => "treat the result as of unknown content",

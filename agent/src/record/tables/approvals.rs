@@ -19,7 +19,7 @@ pub(in crate::record) static TABLE: Table = Table {
 };
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 25] = [
+static COLUMNS: [Column; 27] = [
     Column::new(16, "approval_id", Text, "Names the request.").required().bloom(),
     Column::new(17, "statement_id", Text, "Statement that waits.").required().bloom(),
     Column::new(18, "requested_at", Time, "When it was asked for.").required(),
@@ -45,6 +45,8 @@ static COLUMNS: [Column; 25] = [
     Column::new(38, "answer", Text, "`approve` or `deny`.").dictionary(),
     Column::new(39, "break_glass", Bool, "Whether one person said yes alone for an emergency."),
     Column::new(40, "grant_s", I64, "Seconds for which statements of the same shape may run too."),
+    Column::new(41, "keys_sha256", Hash, "SHA-256 of the issuer's keys that proved it; stored under `evidence/`."),
+    Column::new(42, "granted_by", Text, "Earlier request whose yes covers this one too."),
 ];
 
 /// One row of `approvals`; each field is the column of its name.
@@ -77,11 +79,13 @@ pub struct ApprovalRow {
     pub answer: Option<String>,
     pub break_glass: Option<bool>,
     pub grant_s: Option<i64>,
+    pub keys_sha256: Option<[u8; 32]>,
+    pub granted_by: Option<ApprovalId>,
 }
 
 impl ApprovalRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 25] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 27] {
         [
             ("approval_id", self.approval_id.into()),
             ("statement_id", self.statement_id.into()),
@@ -108,6 +112,8 @@ impl ApprovalRow {
             ("answer", self.answer.into()),
             ("break_glass", self.break_glass.into()),
             ("grant_s", self.grant_s.into()),
+            ("keys_sha256", self.keys_sha256.into()),
+            ("granted_by", self.granted_by.into()),
         ]
     }
 }

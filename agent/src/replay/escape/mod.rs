@@ -74,7 +74,7 @@ pub fn json(document: &str) -> String {
 ///
 /// Control characters (C0, DEL, C1), and what Unicode calls format characters: bidirectional controls (UAX 9), zero-width
 /// ones, separators of lines and paragraphs, interlinear notes, tags and variation selectors.
-fn is_hidden(character: char) -> bool {
+pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(u32::from(character),
             0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f

@@ -17,7 +17,7 @@ use super::render::began_us;
 use super::rows::ShownRows;
 use super::steps::{Session, Step};
 use crate::record::sha256;
-use markup::Markup;
+pub(crate) use markup::Markup;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");

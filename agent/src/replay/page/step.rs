@@ -123,7 +123,7 @@ fn statement(row: &Entry, text: Option<&Entry>, session: &Session<'_>, page: &mu
         }
     }
     let (rules, masks) = (rules(row), masks(row));
-    let approvals = beside.approvals(row);
+    let approvals = beside.asked(row);
     if !(rules.is_empty() && masks.is_empty() && approvals.is_empty()) {
         page.raw("<ul class=\"why\">\n");
         for (rule, reason) in rules {
@@ -138,11 +138,9 @@ fn statement(row: &Entry, text: Option<&Entry>, session: &Session<'_>, page: &mu
                 .element("", method, " (rule <code>")
                 .element("", rule, "</code>)</li>\n");
         }
-        for approval in approvals {
-            let text = |column| approval.text(column).unwrap_or("?");
-            page.element("<li>approval: ", text("state"), " by ")
-                .element("", text("approver_subject"), ", rule <code>")
-                .element("", text("rule_id"), "</code></li>\n");
+        for (word, told) in approvals {
+            page.element("<li>", word, ": ")
+                .element("", &told, "</li>\n");
         }
         page.raw("</ul>\n");
     }

@@ -14,17 +14,17 @@ impl Paint {
     }
 
     /// Shows what a reader looks for first.
-    pub(super) fn strong(self, text: &str) -> String {
+    pub(crate) fn strong(self, text: &str) -> String {
         self.put("1", text)
     }
 
     /// Shows what stands beside.
-    pub(super) fn faint(self, text: &str) -> String {
+    pub(crate) fn faint(self, text: &str) -> String {
         self.put("2", text)
     }
 
     /// Shows an error.
-    pub(super) fn error(self, text: &str) -> String {
+    pub(crate) fn error(self, text: &str) -> String {
         self.put("31", text)
     }
 

@@ -55,11 +55,8 @@ pub(super) fn statement(
     if row.text("policy_mode") == Some("observe") {
         lines.put("mode", "observe: the decision was recorded and not made");
     }
-    for approval in beside.approvals(row) {
-        let state = or_unknown(approval, "state");
-        let by = or_unknown(approval, "approver_subject");
-        let rule = or_unknown(approval, "rule_id");
-        lines.put("approval", &format!("{state} by {by}, rule {rule}"));
+    for (word, told) in beside.asked(row) {
+        lines.say(word, &told);
     }
     for [name, method, rule] in masks(row) {
         let [name, method, rule] = [name, method, rule].map(terminal);

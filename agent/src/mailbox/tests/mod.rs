@@ -1,5 +1,7 @@
 //! A host and people who share a store and nothing else: who is believed, and how requests end.
 
+mod forged;
+
 use std::future::pending;
 use std::path::Path;
 use std::sync::mpsc::channel;
@@ -11,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::approval::fixtures::{group, meaning, request, rules};
-use crate::approval::{Answer, Decision, FORMAT_VERSION, Proof, Said};
+use crate::approval::{Answer, Decision, FORMAT_VERSION, Group, Proof, Said};
 use crate::identity::tests::Signer;
 use crate::record::encryption::Identity;
 use crate::replay::{Archive, Readers};
@@ -29,17 +31,33 @@ fn store(dir: &Path) -> StoreAt {
     StoreAt::read(&format!("file://{}", dir.join("store").display())).unwrap()
 }
 
+fn owners() -> Group {
+    Group {
+        grant_max: Some(std::time::Duration::from_secs(60)),
+        ..group(&["okta:ann", "okta:ben"], 1)
+    }
+}
+
 fn open(dir: &Path, signer: &Arc<Signer>, recipients: &[Recipient]) -> (Recorder, Mailbox) {
     let clock = Clock::system();
     let mut settings = crate::record::Settings::new(dir.join("state"), store(dir));
     settings.org = "acme".to_owned();
     settings.host_id = "host".to_owned();
     settings.recipients = recipients.to_vec();
+    let issuer = json!({
+        "name": "okta", "url": "https://id.acme.test", "audiences": ["approvals"], "groups_claim": "groups",
+    });
+    let config =
+        json!({ "config": { "approvals": { "rules": { "issuer": issuer } } } }).to_string();
+    settings.config_sha256 = crate::record::sha256(config.as_bytes());
     let recorder = Recorder::open(&settings, clock).unwrap();
+    for document in [config, signer.jwks()] {
+        recorder.keep_evidence(document.as_bytes()).unwrap();
+    }
     let keys = Arc::clone(signer);
     let settings = Settings {
         store: store(dir),
-        rules: Arc::new(rules([("owners", group(&["okta:ann", "okta:ben"], 1))])),
+        rules: Arc::new(rules([("owners", owners())])),
         recipients: recipients.to_vec(),
         keys: Box::new(move |_| Ok(keys.keys())),
         slack: None,
@@ -87,6 +105,19 @@ impl Host {
     }
 
     fn decision(&self, digest: &str, request: &Request, subject: &str, answer: Answer) -> Decision {
+        self.says(digest, request, (subject, answer, None))
+    }
+
+    fn granting(&self, digest: &str, request: &Request, grant_s: Option<u64>) -> Decision {
+        self.says(digest, request, ("ann", Answer::Approve, grant_s))
+    }
+
+    fn says(
+        &self,
+        digest: &str,
+        request: &Request,
+        (subject, answer, grant_s): (&str, Answer, Option<u64>),
+    ) -> Decision {
         let now = Clock::system().now();
         let said = Said {
             format_version: FORMAT_VERSION,
@@ -94,7 +125,7 @@ impl Host {
             digest: digest.to_owned(),
             answer,
             reason: Some("seen".to_owned()),
-            grant_s: None,
+            grant_s,
             decided_at: now,
             face: "cli".to_owned(),
         };
@@ -110,6 +141,32 @@ impl Host {
             said,
             proof: Proof::IdpPerDecision { id_token },
         }
+    }
+
+    /// Checks the record with its approvals: how many agree, and the codes of approvals that do not.
+    fn checked_again(&self) -> (u64, Vec<String>) {
+        self.recorder.flush_blocking().unwrap();
+        let trust = self.trust();
+        let asked = crate::verify::Asked {
+            trust: Some(&trust),
+            from: None,
+            to: None,
+            chain: None,
+            deep: crate::verify::Deep::Rows,
+            witnessed: None,
+            replay: true,
+            now: Clock::system().now(),
+            threads: 1,
+            done: &|_| {},
+        };
+        let url = store(self.dir.path()).to_string();
+        let report = crate::verify::check(&url, Readers::default(), &asked).unwrap();
+        let codes = report
+            .findings
+            .iter()
+            .map(|finding| finding.code.as_str().to_owned());
+        let codes = codes.filter(|code| code == "E95").collect();
+        (report.checked.approvals_again, codes)
     }
 
     /// Lists the states of the record's rows, in their order, and the codes of events.
@@ -262,84 +319,42 @@ fn a_no_an_end_and_a_withdrawal_end_it() {
     assert_eq!(states, expected);
 }
 
-/// Others may write beside a request: nothing of that counts, and it is told of.
 #[test]
-fn what_others_put_beside_a_request_neither_approves_nor_refuses_it() {
+fn a_yes_for_a_while_lets_the_same_run_again_in_its_session_and_nothing_else() {
     let host = Host::new(&[]);
     let asked = host.request(600);
     let waiting = host.ask(asked.clone());
     let inbox = host.inbox(Vec::new());
     let shown = waits(&inbox);
-    let folder = Folder::of(&asked);
-    put(&host, &format!("{}/notes.txt", folder.as_str()), b"x");
-    put(&host, &folder.decision(&"0".repeat(64)), b"{}");
-    put(&host, &folder.outcome(), b"{}");
-    // Signed, but by another's key; by the one who asks; of another request; without the nonce.
-    let other = Host::new(&[]);
-    let forged = other.decision(&shown.digest, &asked, "ann", Answer::Approve);
-    let own = host.decision(&shown.digest, &asked, "eve", Answer::Approve);
-    let elsewhere = host.decision(&"0".repeat(64), &asked, "ann", Answer::Approve);
-    let mut changed = host.decision(&shown.digest, &asked, "ann", Answer::Approve);
-    changed.said.reason = Some("another".to_owned());
-    for decision in [forged, own, elsewhere, changed] {
-        inbox.decide(&shown, &decision).unwrap();
-    }
-    // They are all judged by the time at which this no is.
-    let decision = host.decision(&shown.digest, &asked, "ann", Answer::Deny);
-    while host.recorded(Vec::new()).1.len() < 7 {}
-    assert!(!waiting.is_finished());
-    inbox.decide(&shown, &decision).unwrap();
-    assert!(matches!(waiting.join().unwrap(), Ended::Denied(_)));
-    let (states, mut events, _) = host.recorded(Vec::new());
-    assert_eq!(states, ["requested", "decision", "denied"]);
-    events.sort_unstable();
+    let granting = host.granting(&shown.digest, &asked, Some(60));
+    inbox.decide(&shown, &granting).unwrap();
+    let Ended::Approved(approval) = waiting.join().unwrap() else {
+        panic!();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let use_it =
+        |approval: &Approval, by| runtime.block_on(host.mailbox.used(approval, by)).unwrap();
+    use_it(&approval, asked.statement_id);
+    let mut again = host.request(600);
+    again.session_id = asked.session_id;
+    let Ended::Approved(second) = host.ask(again.clone()).join().unwrap() else {
+        panic!();
+    };
     assert_eq!(
-        events,
-        [
-            "AP001", "AP001", "AP001", "AP001", "AP003", "AP003", "AP003"
-        ]
+        (second.granted_by(), second.by()),
+        (Some(asked.id), vec!["okta:ann".to_owned()])
     );
-}
-
-#[test]
-fn a_request_of_nobody_pinned_is_none_that_can_be_decided() {
-    let host = Host::new(&[]);
-    let asked = host.request(600);
-    let _waiting = host.ask(asked.clone());
-    let shown = waits(&host.inbox(Vec::new()));
-    let nobody = Inbox::open(&store(host.dir.path()), Trust::default(), Vec::new()).unwrap();
-    let Item::Odd { why, .. } = only(&nobody) else {
-        panic!();
-    };
-    assert!(why.contains("installation is pinned"), "{why}");
-    // A writer of the store changes what is asked, or asks in the name of the host.
-    let folder = Folder::of(&asked);
-    let file = host.dir.path().join("store").join(folder.request());
-    let text = std::fs::read(&file).unwrap();
-    let other = Host::new(&[]);
-    let forged = envelope::seal(&asked, other.recorder.approvals_key().key.pair()).unwrap();
-    put(&host, &folder.request(), &forged);
-    let item = host.inbox(Vec::new()).again(&shown).unwrap();
-    assert!(matches!(item, Item::Odd { .. }), "{item:?}");
-    // And elsewhere than it was put it is none either.
-    let elsewhere = folder.as_str().replace("dt=", "dt=9");
-    std::fs::create_dir_all(host.dir.path().join("store").join(&elsewhere)).unwrap();
-    put(&host, &format!("{elsewhere}/request.json"), &text);
-    let genesis = std::fs::read(
-        host.dir
-            .path()
-            .join("store")
-            .join(folder.genesis(&asked.chain)),
-    );
-    put(
-        &host,
-        &format!("{elsewhere}/genesis-{}.json", asked.chain),
-        &genesis.unwrap(),
-    );
-    let Item::Odd { why, .. } = only(&host.inbox(Vec::new())) else {
-        panic!();
-    };
-    assert!(why.contains("expected it in the folder"), "{why}");
+    use_it(&second, again.statement_id);
+    assert_eq!(host.checked_again(), (2, Vec::new()));
+    // Another session, and another text of a write, are asked about.
+    let other = host.request(0);
+    assert!(matches!(host.ask(other).join().unwrap(), Ended::Expired(_)));
+    let mut wider = host.request(0);
+    wider.session_id = asked.session_id;
+    wider.meaning.sql = "delete from t where id = 8".to_owned();
+    assert!(matches!(host.ask(wider).join().unwrap(), Ended::Expired(_)));
 }
 
 #[test]

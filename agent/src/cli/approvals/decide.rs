@@ -1,0 +1,189 @@
+//! `icecore approvals approve` and `deny`: shows a request, asks, and has the issuer sign what was said.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use super::key::HeldKey;
+use super::login::vouch;
+use super::show::{card, show};
+use super::whereabouts::{Whereabouts, find, unreachable};
+use crate::approval::{Answer, Decision, Grade, Proof, Request, Said};
+use crate::cli::Exit;
+use crate::cli::failure::Failure;
+use crate::clock::Clock;
+use crate::config::unit;
+use crate::inbox::card::Card;
+use crate::inbox::item::Item;
+use crate::inbox::mail::Mail;
+use crate::inbox::words::{GRANT_MAX_S, Unsaid, Word, said};
+use crate::replay::terminal;
+
+/// How long the host's answer is waited for; it looks every two seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Between two looks for it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The request's id, or the beginning of it
+    #[arg(value_name = "ID")]
+    id: String,
+
+    #[command(flatten)]
+    whereabouts: Whereabouts,
+
+    /// Why; a no needs one, and the agent is told it
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
+    /// Lets statements of the same shape run too, in this session and for so long, if the rule allows it: 30m, 2h
+    #[arg(long, value_name = "TIME", value_parser = grant)]
+    grant: Option<u64>,
+
+    /// Proves it by a key that `icecore approvals login` made, where each group that is asked takes `idp-key`
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// The digest of what you were shown by `show --json`; needed where there is no terminal to show it on
+    #[arg(long, value_name = "HEX")]
+    digest: Option<String>,
+}
+
+fn grant(text: &str) -> Result<u64, String> {
+    let seconds = unit::duration(text).map(|time| time.as_secs());
+    let seconds = seconds.filter(|seconds| (1..=GRANT_MAX_S).contains(seconds));
+    seconds.ok_or_else(|| "expected a time of at most a day, such as 30m or 2h".to_owned())
+}
+
+/// Decides.
+pub(super) fn run(args: &Args, answer: Answer, clock: Clock) -> Result<Exit, Failure> {
+    let mail = args.whereabouts.mail(clock)?;
+    let (item, request) = find(&mail, &args.id)?;
+    let card = card(&request)?;
+    let shown = match &args.digest {
+        Some(digest) => digest.clone(),
+        None => shown(answer, (&item, &request), &card, clock)?,
+    };
+    let word = Word {
+        digest: shown,
+        answer,
+        reason: reason(args, answer)?,
+        grant_s: args.grant.filter(|_| answer == Answer::Approve),
+        face: "cli",
+    };
+    // What lies there may have ended while it was read.
+    let (item, request) = find(&mail, &request.id.to_string())?;
+    let said = said((&item, &request), &card, word, clock.now());
+    let said = said.map_err(|unsaid: Unsaid| {
+        let hint = matches!(unsaid, Unsaid::NoReason).then_some("--reason TEXT");
+        Failure::new(Exit::Refused, unsaid).hint(hint)
+    })?;
+    let proof = match &args.key {
+        Some(file) => by_key(file, &said, &request, clock)?,
+        None => by_issuer(args, &said)?,
+    };
+    mail.put(&Decision { said, proof }).map_err(unreachable)?;
+    eprintln!("icecore: your word is in the mailbox; the host looks every two seconds");
+    end(&mail, &request)
+}
+
+/// Shows a request on the terminal and asks; gives the digest of what was shown.
+fn shown(
+    answer: Answer,
+    (item, request): (&Item, &Request),
+    card: &Card,
+    clock: Clock,
+) -> Result<String, Failure> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        let text = "expected a terminal on which the request can be shown whole, found none";
+        return Err(Failure::text(Exit::Usage, text).hint(Some(
+            "read it by `icecore approvals show ID --json`, then name what you read by --digest",
+        )));
+    }
+    show(card, item, request, clock)?;
+    if let (Answer::Approve, Some(why)) = (answer, card.unreadable()) {
+        return Err(Failure::new(Exit::Refused, Unsaid::Unreadable(why)));
+    }
+    let (question, expected) = match answer {
+        Answer::Approve => ("Let it run? Type yes", "yes"),
+        Answer::Deny => ("Refuse it? Type no", "no"),
+    };
+    match ask(question)?.as_str() {
+        typed if typed == expected => Ok(card.digest.clone()),
+        _ => Err(Failure::text(Exit::Refused, "nothing was decided")),
+    }
+}
+
+fn reason(args: &Args, answer: Answer) -> Result<Option<String>, Failure> {
+    let is_asked = args.reason.is_none() && args.digest.is_none();
+    let given = match (is_asked, answer) {
+        (true, Answer::Deny) => Some(ask("Why (the agent is told)")?),
+        _ => args.reason.clone(),
+    };
+    Ok(given.filter(|reason| !reason.trim().is_empty()))
+}
+
+fn ask(question: &str) -> Result<String, Failure> {
+    let failed = |error: io::Error| Failure::new(Exit::Unreachable, error);
+    let mut err = io::stderr().lock();
+    write!(err, "{question}: ")
+        .and_then(|()| err.flush())
+        .map_err(failed)?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(failed)?;
+    Ok(line.trim().to_owned())
+}
+
+fn by_issuer(args: &Args, said: &Said) -> Result<Proof, Failure> {
+    let nonce = said
+        .nonce()
+        .map_err(|error| Failure::new(Exit::Bug, error))?;
+    let vouched = vouch(&args.whereabouts.issuer()?, nonce, "for this one decision")?;
+    eprintln!("icecore: {} decided", terminal(&vouched.who));
+    Ok(Proof::IdpPerDecision {
+        id_token: vouched.id_token.reveal().to_owned(),
+    })
+}
+
+fn by_key(
+    file: &std::path::Path,
+    said: &Said,
+    request: &Request,
+    clock: Clock,
+) -> Result<Proof, Failure> {
+    if let Some(need) = request.needs.iter().find(|need| need.proof > Grade::IdpKey) {
+        let text = format!(
+            "group `{}` asks for proof by `{}`, and a key gives `{}`",
+            terminal(&need.group),
+            need.proof.as_str(),
+            Grade::IdpKey.as_str()
+        );
+        return Err(Failure::text(Exit::Refused, text).hint(Some("leave out --key")));
+    }
+    HeldKey::read(file, clock.now())?.prove(said)
+}
+
+/// Waits a little for how the request ends, and says it.
+fn end(mail: &Mail, request: &Request) -> Result<Exit, Failure> {
+    for _ in 0..ANSWER_WITHIN.as_secs() / LOOK_EVERY.as_secs() {
+        thread::sleep(LOOK_EVERY);
+        let item = mail.find(request.id).map_err(unreachable)?;
+        let Some(outcome) = item.and_then(|item| item.outcome) else {
+            continue;
+        };
+        let by = terminal(&outcome.by.join(", "));
+        let reason = outcome.reason.as_deref().map(terminal);
+        let reason = reason
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        eprintln!("icecore: {} by {by}{reason}", outcome.state.as_str());
+        return Ok(Exit::Done);
+    }
+    eprintln!(
+        "icecore: it still waits: for more people, for its hours, or because your word does not count there; see `icecore approvals show`"
+    );
+    Ok(Exit::Done)
+}
