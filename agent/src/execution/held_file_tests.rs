@@ -149,7 +149,9 @@ async fn who_asked_for_no_more_than_an_id_is_told_so_as_soon_as_a_statement_wait
         "{told:?}"
     );
     // Whoever wants the rows polls on.
-    let told = execution.answer(std::time::Duration::from_millis(5), Patience::Whole).await;
+    let told = execution
+        .answer(std::time::Duration::from_millis(5), Patience::Whole)
+        .await;
     assert!(
         matches!(told, Answer::Running(found) if found == id),
         "{told:?}"
