@@ -172,7 +172,7 @@ impl Stages {
         };
         let from = self.clock.mono_ns();
         let reading = match asking.before {
-            Some(_) => self.understand_again(asking).await?,
+            Some(_) => Box::pin(self.understand_again(asking)).await?,
             None => self.understand(asking).await?,
         };
         let judged = self.judge(asker, asking, reading, None).await;

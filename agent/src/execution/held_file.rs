@@ -210,3 +210,7 @@ impl Holds {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[path = "held_file_tests.rs"]
+mod tests;

@@ -77,8 +77,9 @@ impl Stages {
             Decision::Allow(permit) => Ok(run(permit, known)),
             Decision::Forbid(refusal) => Ok(refused(refusal, &known)),
             Decision::Hold(held) => {
-                self.hold(execution, asker, asking, (held, known), draft)
-                    .await
+                // Apart, so that statements which need nobody's yes take no room for it.
+                let held = self.hold(execution, asker, asking, (held, known), draft);
+                Box::pin(held).await
             }
         }
     }

@@ -68,3 +68,7 @@ pub(super) fn told(holds: &BTreeSet<Hold>) -> String {
     let told: Vec<String> = holds.iter().map(told).collect();
     told.join("; ")
 }
+
+#[cfg(test)]
+#[path = "held_tests.rs"]
+mod tests;

@@ -18,23 +18,28 @@ use crate::v2::{bearer, get};
 const POLICIES: &str = include_str!("../../../policies/approve-changes.cedar");
 
 fn world() -> Result<(World, Approver)> {
+    world_with("", "")
+}
+
+/// Makes a world with more policies and more groups.
+pub(crate) fn world_with(policies: &str, groups: &str) -> Result<(World, Approver)> {
     let mut world = World::without_daemon(&Plan::default())?;
     let approver = Approver::start(&world.config.store)?;
-    let policies = world.config.policies();
-    let all = format!("@id(\"all\") permit (principal, action, resource);\n{POLICIES}");
-    fs::write(policies.join("approvals.cedar"), all)?;
+    let (folder, more) = (world.config.policies(), policies);
+    let all = format!("@id(\"all\") permit (principal, action, resource);\n{POLICIES}{more}");
+    fs::write(folder.join("approvals.cedar"), all)?;
     let config = fs::read_to_string(world.config_file())?;
-    fs::write(world.config_file(), config + &approver.config())?;
+    fs::write(world.config_file(), config + &approver.config() + groups)?;
     world.start_daemon()?;
     Ok((world, approver))
 }
 
-fn insert(number: u32) -> String {
+pub(crate) fn insert(number: u32) -> String {
     format!("insert into ORDERS values ({number}, 'held', 1)")
 }
 
 #[track_caller]
-fn said(step: &Value, text: &str) {
+pub(crate) fn said(step: &Value, text: &str) {
     let message = step["message"].to_string();
     assert_eq!(step["ok"], false, "{step}");
     assert!(message.contains(text), "expected `{text}` in {step}");
@@ -175,7 +180,7 @@ fn a_statement_sent_to_run_later_waits_too() -> Result<()> {
     Ok(())
 }
 
-fn later(name: &str, request_id: &str, sql: &str) -> Value {
+pub(crate) fn later(name: &str, request_id: &str, sql: &str) -> Value {
     let mut step = statement(name, request_id, sql);
     step["body"]["asyncExec"] = true.into();
     step

@@ -101,29 +101,25 @@ expires_after = "3s"
 
     /// Answers a request as a person; gives the decision's bytes.
     pub(crate) fn say(&self, request: &Request, person: &str, answer: Answer) -> Result<Vec<u8>> {
-        let decided_at = chrono::DateTime::from(std::time::SystemTime::now());
-        let said = Said {
-            format_version: FORMAT_VERSION,
-            request: request.id,
-            digest: hex(&request.digest()?),
-            answer,
-            reason: (answer == Answer::Deny).then(|| "not today".to_owned()),
-            grant_s: None,
-            decided_at,
-            face: "cli".to_owned(),
-        };
-        let now = decided_at.timestamp();
-        let id_token = self.issuer.token(&json!({
-            "sub": person, "aud": CLIENT, "nonce": said.nonce()?,
-            "iat": now, "auth_time": now, "exp": now + 300,
-        }))?;
-        let decision = Decision {
-            said,
-            proof: Proof::IdpPerDecision { id_token },
-        };
-        let bytes = serde_json::to_vec(&decision)?;
+        let bytes = decision(&self.issuer, request, person, answer, &json!({}))?;
         self.put(request, &bytes)?;
         Ok(bytes)
+    }
+
+    /// Counts the requests that nobody has answered.
+    pub(crate) fn asked(&self) -> usize {
+        let is_open = |folder: &&PathBuf| {
+            folder.join("request.json").exists() && !folder.join("outcome.json").exists()
+        };
+        self.folders().iter().filter(is_open).count()
+    }
+
+    /// Puts a yes of a person whose token somebody else signed.
+    pub(crate) fn forge(&self, request: &Request, person: &str) -> Result<()> {
+        let other = Issuer::start()?;
+        let claims = json!({ "iss": self.issuer.url() });
+        let bytes = decision(&other, request, person, Answer::Approve, &claims)?;
+        self.put(request, &bytes)
     }
 
     /// Puts a decision's bytes beside a request, whatever they are about.
@@ -153,6 +149,38 @@ expires_after = "3s"
             .flat_map(inside)
             .collect()
     }
+}
+
+/// Makes a person's decision, proved by a token with some claims of its own.
+fn decision(
+    issuer: &Issuer,
+    request: &Request,
+    person: &str,
+    answer: Answer,
+    more: &Value,
+) -> Result<Vec<u8>> {
+    let decided_at = chrono::DateTime::from(std::time::SystemTime::now());
+    let said = Said {
+        format_version: FORMAT_VERSION,
+        request: request.id,
+        digest: hex(&request.digest()?),
+        answer,
+        reason: (answer == Answer::Deny).then(|| "not today".to_owned()),
+        grant_s: None,
+        decided_at,
+        face: "cli".to_owned(),
+    };
+    let now = decided_at.timestamp();
+    let mut claims = json!({
+        "sub": person, "aud": CLIENT, "nonce": said.nonce()?,
+        "iat": now, "auth_time": now, "exp": now + 300,
+    });
+    if let (Some(claims), Some(more)) = (claims.as_object_mut(), more.as_object()) {
+        claims.extend(more.clone());
+    }
+    let id_token = issuer.token(&claims)?;
+    let proof = Proof::IdpPerDecision { id_token };
+    Ok(serde_json::to_vec(&Decision { said, proof })?)
 }
 
 /// Tells whether anybody has answered.

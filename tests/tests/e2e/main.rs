@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod approvals_many;
+#[cfg(test)]
 mod approver;
 #[cfg(test)]
 mod asserts;

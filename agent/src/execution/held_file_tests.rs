@@ -1,0 +1,168 @@
+//! What one proxy leaves of statements that wait, and what the next one finds.
+
+use serde_json::json;
+
+use super::*;
+use crate::id::ApprovalId;
+
+fn host(byte: u8) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
+}
+
+fn hold(login: LoginId) -> KeptHold {
+    let (session, statement) = (SessionId::new(), StatementId::new());
+    let request = json!({
+        "format_version": 1, "id": ApprovalId::new(), "org": "o", "chain": "c", "host_id": "h",
+        "session_id": session, "statement_id": statement,
+        "requested_at": "2026-11-27T08:00:00Z", "expires_at": "2026-11-27T09:00:00Z",
+        "asks": [], "needs": [],
+        "requester": {"principal": "ci", "issuer": null, "subject": "ci", "groups": [], "facts": {}},
+        "meaning": {
+            "account": "ACME", "user": "SVC", "role": null, "secondary_roles": [], "warehouse": null,
+            "database": null, "schema": null, "sql": "insert into t values (?)", "kinds": ["insert"],
+            "members": {"bindings": "{}"}, "parameters": {}, "variables": {}, "objects": [], "columns": [],
+            "policies_sha256": "00",
+        },
+        "claimed": {"reason": null, "labels": {}, "prompt": null},
+        "plan": {"bytes": null, "partitions": null, "partitions_total": null, "unknown": "x"},
+        "earlier": [],
+    });
+    KeptHold {
+        version: VERSION,
+        statement,
+        login,
+        request_id: "r".to_owned(),
+        meaning: [3; 32],
+        own_query_id: QueryId::mint(),
+        host: "acme.snowflakecomputing.com".to_owned(),
+        body: r#"{"sqlText":"insert into t values (?)","bindings":{}}"#.to_owned(),
+        headers: vec![("user-agent".to_owned(), "x".to_owned())],
+        sender: Sender::default(),
+        started_at: "2026-11-27T08:00:00Z".parse().unwrap(),
+        own: Some(BTreeSet::from([Path::from(vec![
+            "DB".to_owned(),
+            "S".to_owned(),
+            "T".to_owned(),
+        ])])),
+        request: serde_json::from_value(request).unwrap(),
+    }
+}
+
+fn files(folder: &FilePath) -> usize {
+    fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+#[test]
+fn the_next_proxy_finds_what_waits_of_a_login_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let holds = || Holds::new(folder.path().to_owned(), host(1));
+    let (session, login, other) = (SessionId::new(), LoginId::new(), LoginId::new());
+    let (one, of_other, over) = (hold(login), hold(other), hold(login));
+    let before = holds();
+    for hold in [&one, &of_other, &over] {
+        before.keep(session, hold).unwrap();
+    }
+    before.forget(over.statement);
+    let sealed = fs::read(before.of(session).join(one.statement.to_string())).unwrap();
+    assert!(!sealed.windows(6).any(|bytes| bytes == b"insert"));
+    assert_eq!(holds().take(session, login), [one]);
+    assert_eq!(holds().take(SessionId::new(), login), []);
+    let next = holds();
+    assert_eq!(next.take(session, other), [of_other]);
+    next.forget_session(session);
+    assert_eq!(files(folder.path()), 0);
+}
+
+#[test]
+fn what_another_host_sealed_or_somebody_changed_is_not_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (session, login) = (SessionId::new(), LoginId::new());
+    for change in 0..3 {
+        let (holds, hold) = (Holds::new(folder.path().to_owned(), host(1)), hold(login));
+        holds.keep(session, &hold).unwrap();
+        let path = holds.of(session).join(hold.statement.to_string());
+        let mut bytes = fs::read(&path).unwrap();
+        match change {
+            0 => bytes[40] ^= 1,
+            1 => bytes.truncate(9),
+            _ => {
+                // Another statement's name.
+                let other = holds.of(session).join(StatementId::new().to_string());
+                fs::rename(&path, &other).unwrap();
+                assert_eq!(holds.take(session, login), []);
+                continue;
+            }
+        }
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(holds.take(session, login), []);
+        assert!(!path.exists());
+    }
+    let (holds, hold) = (Holds::new(folder.path().to_owned(), host(1)), hold(login));
+    holds.keep(session, &hold).unwrap();
+    assert_eq!(
+        Holds::new(folder.path().to_owned(), host(2)).take(session, login),
+        []
+    );
+}
+
+#[test]
+fn what_a_login_makes_for_itself_while_it_waits_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let holds = Holds::new(folder.path().to_owned(), host(1));
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let makes = Effect {
+        makes_unnamed: true,
+        ..Effect::default()
+    };
+    // Nothing waits yet.
+    holds.note(login, &makes);
+    holds.keep(session, &hold(login)).unwrap();
+    let own = |holds: &Holds| holds.take(session, login).pop().unwrap().own;
+    holds.note(login, &Effect::default());
+    holds.note(LoginId::new(), &makes);
+    assert!(own(&holds).is_some());
+    holds.note(login, &makes);
+    assert_eq!(own(&holds), None);
+}
+
+fn waiting() -> super::super::Execution {
+    let realm = super::super::Realm::new("ACME", None);
+    super::super::Execution::new(
+        SessionId::new(),
+        LoginId::new(),
+        realm,
+        "r".to_owned(),
+        [0; 32],
+        crate::snowflake::answer::Form::V1,
+    )
+}
+
+#[tokio::test]
+async fn who_asked_for_no_more_than_an_id_is_told_so_as_soon_as_a_statement_waits() {
+    use super::super::{ANSWER_WITHIN, Answer, Patience, State};
+    let execution = waiting();
+    let id = execution.own_query_id();
+    execution.advance(State::Held);
+    let told = execution.answer(ANSWER_WITHIN, Patience::UntilHeld).await;
+    assert!(
+        matches!(told, Answer::Later(found) if found == id),
+        "{told:?}"
+    );
+    // Whoever wants the rows polls on.
+    let told = execution
+        .answer(std::time::Duration::from_millis(5), Patience::Whole)
+        .await;
+    assert!(
+        matches!(told, Answer::Running(found) if found == id),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_waits_is_withdrawn_at_once_and_not_sent() {
+    use super::super::State;
+    let execution = waiting();
+    execution.advance(State::Held);
+    let told = tokio::join!(execution.withdrawn(), async { execution.withdraw() });
+    assert!(told.1 && !execution.submit());
+}
