@@ -1,3 +1,5 @@
+//! All of a request on each face, and none of it obeyed.
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};

@@ -1,3 +1,5 @@
+//! What a page offers when, and that no text of others is markup.
+
 use chrono::TimeDelta;
 
 use super::*;
