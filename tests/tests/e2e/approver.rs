@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
@@ -159,7 +159,7 @@ fn decision(
     answer: Answer,
     more: &Value,
 ) -> Result<Vec<u8>> {
-    let decided_at = chrono::DateTime::from(std::time::SystemTime::now());
+    let decided_at = chrono::DateTime::from(UNIX_EPOCH + time::since_epoch());
     let said = Said {
         format_version: FORMAT_VERSION,
         request: request.id,
