@@ -71,7 +71,7 @@ pub(crate) use disk::{create_private_dirs, replace};
 pub(crate) use facts::{Facts, StatementFact};
 pub(crate) use leafing::{RowOf, leaves, rows_of};
 pub(crate) use leaves::read as read_leaves;
-pub(crate) use object::{Content, Key, Unread, chains_of_session, read, read_compacted};
+pub(crate) use object::{Content, Key, Rows, Unread, chains_of_session, read, read_compacted};
 pub(crate) use rows::RowsKey;
 pub(crate) use seal::day;
 pub(crate) use store::{CLAIMS, PROBES, Store};

@@ -258,9 +258,22 @@ pub(crate) enum Unread {
     Differs(#[from] ParquetError),
 }
 
+/// What is given of an object's rows, which are checked in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// All of them.
+    Given,
+    /// None.
+    Checked,
+}
+
+/// The columns by which a row is checked.
+const CHECKED: [&str; 4] = ["schema_version", "org_id", "chain_id", "seq"];
+
 /// What an object holds.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
+    /// None where they are only checked.
     pub(crate) rows: Vec<Entry>,
     /// Columns that this version does not know: a later one wrote them, and they are not in the rows.
     pub(crate) unknown: Vec<String>,
@@ -271,9 +284,14 @@ pub(crate) struct Content {
 /// Reads an object's rows, and refuses one whose content is not what its key says, or of a later format.
 ///
 /// Columns that the object lacks have no value, which is what an earlier version leaves.
-pub(crate) fn read(key: &Key, bytes: Bytes, ring: &Arc<KeyRing>) -> Result<Content, Unread> {
+pub(crate) fn read(
+    key: &Key,
+    bytes: Bytes,
+    ring: &Arc<KeyRing>,
+    rows: Rows,
+) -> Result<Content, Unread> {
     let opener = Opener::new(ring, &key.org);
-    let content = opened(&key.table, bytes, &opener, |row| {
+    let content = opened(&key.table, bytes, (&opener, rows), |row| {
         let seq = row.int("seq").unwrap_or(-1);
         if row.text("chain_id") != Some(&key.chain) || row.text("org_id") != Some(&key.org) {
             return Err(differs("chain or org", &key.chain));
@@ -288,9 +306,13 @@ pub(crate) fn read(key: &Key, bytes: Bytes, ring: &Arc<KeyRing>) -> Result<Conte
 }
 
 /// Reads a file of the compacted layer: rows of any chain of an organisation.
-pub(crate) fn read_compacted(org: &str, table: &str, bytes: Bytes) -> Result<Content, Unread> {
+pub(crate) fn read_compacted(
+    (org, table): (&str, &str),
+    bytes: Bytes,
+    rows: Rows,
+) -> Result<Content, Unread> {
     let opener = Opener::new(&KeyRing::empty(), org);
-    Ok(opened(table, bytes, &opener, |row| {
+    Ok(opened(table, bytes, (&opener, rows), |row| {
         let is_own = row.text("org_id") == Some(org);
         is_own.then_some(()).ok_or_else(|| differs("org", org))
     })?)
@@ -329,12 +351,12 @@ pub(crate) fn chains_of_session(bytes: Bytes, begin: &str) -> Result<BTreeSet<St
 fn opened(
     table: &str,
     bytes: Bytes,
-    opener: &Opener,
+    (opener, given): (&Opener, Rows),
     belongs: impl Fn(&Entry) -> Result<(), ParquetError>,
 ) -> Result<Content, ParquetError> {
     let table = Table::by_name(table).ok_or_else(|| differs("table", table))?;
     let options = opener.options(&bytes)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
     let said = reader.metadata().file_metadata().key_value_metadata();
     let said = said.into_iter().flatten();
     let version = said
@@ -342,17 +364,21 @@ fn opened(
         .find_map(|said| said.value.as_deref()?.parse().ok());
     check_version(version.unwrap_or(FORMAT_VERSION.into()))?;
     let unknown = columns::unknown(table, reader.schema())?;
+    if given == Rows::Checked {
+        let checked = ProjectionMask::columns(reader.parquet_schema(), CHECKED);
+        reader = reader.with_projection(checked);
+    }
     let mut rows = Vec::new();
     for batch in reader.build()? {
-        rows.extend(columns::entries(
-            table,
-            &batch.map_err(ParquetError::from)?,
-        )?);
-    }
-    for row in &rows {
-        // What a footer says is missing from an encrypted file; each row says it too.
-        check_version(row.int("schema_version").unwrap_or_default())?;
-        belongs(row)?;
+        let batch = columns::entries(table, &batch.map_err(ParquetError::from)?)?;
+        for row in &batch {
+            // What a footer says is missing from an encrypted file; each row says it too.
+            check_version(row.int("schema_version").unwrap_or_default())?;
+            belongs(row)?;
+        }
+        if given == Rows::Given {
+            rows.extend(batch);
+        }
     }
     Ok(Content {
         rows,
@@ -377,97 +403,5 @@ fn differs(what: &str, found: &str) -> ParquetError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
-
-    use super::*;
-
-    /// Writes one row of `events` with other columns than this version's, and reads it.
-    fn read_with(
-        footer_version: i32,
-        change: impl FnOnce(Vec<(String, ArrayRef)>) -> Vec<(String, ArrayRef)>,
-    ) -> Result<Content, Unread> {
-        let table = Table::by_name("events").unwrap();
-        let mut row = Entry::empty(table);
-        row.set("schema_version", i64::from(FORMAT_VERSION));
-        row.set("org_id", "acme".to_owned());
-        row.set(
-            "chain_id",
-            "01890000-0000-7000-8000-000000000000".to_owned(),
-        );
-        row.set("seq", 3_i64);
-        row.set("event_code", "NT001".to_owned());
-        row.set("ts", 0_i64);
-        row.set("mono_ns", 0_i64);
-        row.set("integrity_flags", 0_i64);
-        row.set("severity", 1_i64);
-        for text in ["record_id", "session_id", "category"] {
-            row.set(text, "x".to_owned());
-        }
-        let batch = columns::batch(table, &[row]).unwrap();
-        let schema = batch.schema();
-        let names = schema.fields().iter().map(|field| field.name().clone());
-        let columns = names.zip(batch.columns().iter().cloned()).collect();
-        let batch = RecordBatch::try_from_iter(change(columns)).unwrap();
-        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
-        writer.write(&batch).unwrap();
-        writer.append_key_value_metadata(said("schema_version", footer_version.to_string()));
-        let bytes = writer.into_inner().unwrap();
-        let key = Key {
-            org: "acme".into(),
-            tier: "t0".into(),
-            chain: "01890000-0000-7000-8000-000000000000".into(),
-            table: "events".into(),
-            day: NaiveDate::default(),
-            seq_min: 3,
-            seq_max: 3,
-            hash: hex(&sha256(&bytes)).chars().take(16).collect(),
-        };
-        read(&key, bytes.into(), &KeyRing::empty())
-    }
-
-    #[test]
-    fn a_file_of_fewer_columns_is_read() {
-        let content = read_with(FORMAT_VERSION, |mut columns| {
-            columns.retain(|(name, _)| name != "dst_host" && name != "detail");
-            columns
-        });
-        let content = content.unwrap();
-        assert_eq!(content.rows[0].text("event_code"), Some("NT001"));
-        assert_eq!(content.rows[0].text("dst_host"), None);
-        assert_eq!(content.unknown, [""; 0]);
-    }
-
-    #[test]
-    fn a_later_column_is_told_and_the_rest_is_read() {
-        let content = read_with(FORMAT_VERSION, |mut columns| {
-            let later: ArrayRef = Arc::new(StringArray::from(vec!["y"]));
-            columns.push(("later".to_owned(), later));
-            columns
-        });
-        let content = content.unwrap();
-        assert_eq!(content.rows[0].text("event_code"), Some("NT001"));
-        assert_eq!(content.unknown, ["later"]);
-    }
-
-    #[test]
-    fn a_later_format_is_refused_with_what_to_do() {
-        let later: ArrayRef = Arc::new(Int32Array::from(vec![FORMAT_VERSION + 1]));
-        let by_row = read_with(FORMAT_VERSION, |mut columns| {
-            columns[0].1 = Arc::clone(&later);
-            columns
-        });
-        // Before the columns are looked at, which that format may have with other types.
-        let by_footer = read_with(FORMAT_VERSION + 1, |mut columns| {
-            columns[1].1 = Arc::clone(&later);
-            columns
-        });
-        for refused in [by_row, by_footer] {
-            let refused = refused.unwrap_err().to_string();
-            let told = "expected format version 1 at most, found 2; read it with that icecore";
-            assert!(refused.ends_with(told), "{refused}");
-        }
-    }
-}
+#[path = "object_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use super::listing::Listing;
 use super::pinned::Pinned;
 use super::scope::{Days, Scope, day};
 use super::session_scope::one_session;
+use super::taking::Stays;
 use crate::record::encryption::{Closed, Identity, IdentityError, KeyName, KeyRing, Opener};
 use crate::record::entry::Entry;
 use crate::record::{Key, RecordError, RowsKey, Store, StoreAt};
@@ -18,9 +19,6 @@ use crate::verify::Trust;
 
 /// Most bytes of objects that a survey looks at unless it is asked to.
 const SMALL_BYTES: u64 = 32 << 20;
-
-/// How many objects are in memory at once where only a look is taken at them.
-const SOME: usize = 64;
 
 /// How far a survey looks at objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,8 +198,8 @@ impl Archive {
         match scope {
             Scope::All | Scope::Days(_) => {
                 let wanted = archive.choose(&mut listing, scope)?;
-                archive.take(wanted.raw);
-                archive.take_compacted(wanted.compacted);
+                archive.take(wanted.raw, Stays::All);
+                archive.take_compacted(wanted.compacted, Stays::All);
             }
             Scope::Session(begin) => one_session(&mut archive, &listing.curated, begin)?,
         }
@@ -210,7 +208,7 @@ impl Archive {
 
     /// Reads what views need of a part of a store: which objects there are, and where rows of results lie.
     ///
-    /// Bytes of objects are looked at if there are few, or if `depth` asks for it; rows are not kept.
+    /// Bytes of objects are compared if there are few, or if `depth` asks for it; rows are not kept.
     pub fn survey(
         url: &str,
         readers: Readers,
@@ -220,7 +218,7 @@ impl Archive {
         Self::survey_if(url, readers, scope, |size_bytes| depth.reads(size_bytes))
     }
 
-    /// Reads what views need, and looks at bytes of objects if there are so many in all as it is told to look at.
+    /// Reads what views need, and compares bytes of objects if there are so many in all as it is told to look at.
     pub(crate) fn survey_if(
         url: &str,
         readers: Readers,
@@ -238,38 +236,25 @@ impl Archive {
             .sum();
         let is_deep = reads(size);
         let has_rows = !archive.rows_files.is_empty();
+        let is_results = |table: &str| has_rows && table == "results";
         let again = archive.again();
-        let (mut whole, mut listed) = (Vec::new(), Vec::new());
-        for object in wanted.raw {
-            let is_results = has_rows && object.table == "results";
-            if is_deep || is_results || again.contains(&object.key) {
-                &mut whole
-            } else {
-                &mut listed
-            }
-            .push(object);
+        let (read, other): (Vec<_>, Vec<_>) = (wanted.raw.into_iter())
+            .partition(|object| is_results(&object.table) || again.contains(&object.key));
+        archive.take(read, Stays::Results);
+        match is_deep {
+            true => archive.take(other, Stays::Nothing),
+            false => other.iter().for_each(|object| archive.show(object)),
         }
-        // Rows of a month do not fit into memory, nor do its objects.
-        for some in whole.chunks(SOME) {
-            archive.take(some.to_vec());
-            archive.files.clear();
-            archive.forget_again();
-            archive.rows.retain(|table, _| *table == "results");
-        }
-        for object in listed {
-            archive.show(&object);
-        }
-        let (whole, listed): (Vec<_>, Vec<_>) =
+        let (read, other): (Vec<_>, Vec<_>) =
             (wanted.compacted.into_iter()).partition(|(_, output)| {
-                let is_results = has_rows && output.table == "results";
-                is_deep || is_results || archive.may_wait(&output.table, &output.key)
+                is_results(&output.table) || archive.may_wait(&output.table, &output.key)
             });
-        for output in whole {
-            archive.take_compacted(vec![output]);
-            archive.forget_again();
-            archive.rows.retain(|table, _| *table == "results");
+        archive.take_compacted(read, Stays::Results);
+        if is_deep {
+            archive.take_compacted(other, Stays::Nothing);
+            return Ok(archive.sorted());
         }
-        for (_, output) in listed {
+        for (_, output) in other {
             let shown = archive.shown(&output.key, &output.table, false, None);
             archive.shown.insert(output.key, shown);
         }

@@ -8,6 +8,7 @@ use super::archive::{Archive, ReadError};
 use super::chains::Id;
 use super::curated::{Curated, Wanted};
 use super::scope::{Made, day};
+use super::taking::Stays;
 use crate::record::chain::documents::Listed;
 use crate::record::entry::Entry;
 
@@ -36,7 +37,7 @@ pub(super) fn one_session(
     let since = archive.chains().objects_since(made.floor());
     let opening = since.filter(|(_, object)| object.table == "sessions" && days.have(&object.key));
     let opening = opening.map(|(_, object)| object.clone()).collect();
-    archive.take(opening);
+    archive.take(opening, Stays::All);
     let Some(opened) = Opened::of(archive, &begin) else {
         everything(archive, curated);
         return Ok(());
@@ -107,7 +108,7 @@ fn everything(archive: &mut Archive, curated: &Curated) {
             .chain(wanted.rows)
             .collect(),
     );
-    archive.take_compacted(wanted.compacted);
+    archive.take_compacted(wanted.compacted, Stays::All);
 }
 
 /// What the rows say that open and close sessions.

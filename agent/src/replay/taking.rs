@@ -9,7 +9,30 @@ use crate::record::chain::compaction::Output;
 use crate::record::chain::documents::Listed;
 use crate::record::encryption::{Closed, KeyName, Opener};
 use crate::record::schema::TABLES;
-use crate::record::{self, Content, Key, RowsKey, Unread, hex, sha256};
+use crate::record::{self, Content, Key, Rows, RowsKey, Unread, hex, sha256};
+
+/// How many objects are in memory at once where they do not stay there.
+const SOME: usize = 64;
+
+/// What of objects stays in memory; all of them are compared and checked. Rows of a month do not fit, nor do its objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stays {
+    /// Rows and bytes.
+    All,
+    /// Rows of `results`, which name those of statements; those of frames that are among the others are forgotten.
+    Results,
+    /// Nothing.
+    Nothing,
+}
+
+impl Stays {
+    fn rows(self) -> Rows {
+        match self {
+            Self::All | Self::Results => Rows::Given,
+            Self::Nothing => Rows::Checked,
+        }
+    }
+}
 
 impl Archive {
     pub(super) fn tell_absent(&mut self, key: &str) {
@@ -25,7 +48,25 @@ impl Archive {
     }
 
     /// Reads objects that manifests list, and their rows.
-    pub(super) fn take(&mut self, objects: Vec<Listed>) {
+    pub(super) fn take(&mut self, objects: Vec<Listed>, stays: Stays) {
+        for some in objects.chunks(SOME) {
+            self.take_some(some, stays);
+            self.let_go(stays);
+        }
+    }
+
+    /// Lets go of rows that do not stay.
+    fn let_go(&mut self, stays: Stays) {
+        match stays {
+            Stays::All | Stays::Nothing => {}
+            Stays::Results => {
+                self.forget_again();
+                self.rows.retain(|table, _| *table == "results");
+            }
+        }
+    }
+
+    fn take_some(&mut self, objects: &[Listed], stays: Stays) {
         let keys = objects.iter().map(|object| object.key.clone());
         let fetched: Vec<_> = self.store.get_many(keys.collect()).collect();
         for (object, (name, bytes)) in objects.iter().zip(fetched) {
@@ -45,12 +86,14 @@ impl Archive {
                 self.refused.push(format!("{name}: {reason}"));
                 continue;
             };
-            match record::read(&key, bytes.clone(), &self.ring) {
+            match record::read(&key, bytes.clone(), &self.ring, stays.rows()) {
                 Ok(content) => {
                     let shown = self.shown(&name, &key.table, true, content.key.clone());
                     self.shown.insert(name.clone(), shown);
                     self.keep(&name, &key.table, content);
-                    self.files.push(Found { key, bytes });
+                    if stays == Stays::All {
+                        self.files.push(Found { key, bytes });
+                    }
                 }
                 Err(Unread::Closed(closed)) => *self.closed.entry(closed).or_default() += 1,
                 Err(Unread::Differs(error)) => self.refused.push(format!("{name}: {error}")),
@@ -75,7 +118,7 @@ impl Archive {
 
     /// Reads files of the compacted layer; where one is not what was signed, all of its table and day are left out and the
     /// objects are read that they were made of.
-    pub(super) fn take_compacted(&mut self, outputs: Vec<(From, Output)>) {
+    pub(super) fn take_compacted(&mut self, outputs: Vec<(From, Output)>, stays: Stays) {
         let mut whole: BTreeMap<(From, String), Vec<Output>> = BTreeMap::new();
         for (from, output) in outputs {
             whole
@@ -95,7 +138,7 @@ impl Archive {
                     if hex(&sha256(&bytes)) != output.sha256 {
                         return Err("its bytes are not those that were signed".to_owned());
                     }
-                    let read = record::read_compacted(&from.org, &table, bytes);
+                    let read = record::read_compacted((&from.org, &table), bytes, stays.rows());
                     read.map_err(|error| error.to_string())
                 });
                 match content {
@@ -110,7 +153,7 @@ impl Archive {
             }
             if !is_good {
                 match from.inputs(&self.store, &table) {
-                    Ok(inputs) => self.take(inputs),
+                    Ok(inputs) => self.take(inputs, stays),
                     Err(error) => self.refused.push(error),
                 }
                 continue;
@@ -120,6 +163,7 @@ impl Archive {
                 self.shown.insert(key.clone(), shown);
                 self.keep(&key, &table, content);
             }
+            self.let_go(stays);
         }
     }
 
@@ -226,6 +270,6 @@ impl Archive {
         let taken: BTreeSet<String> = self.files.iter().map(|file| file.key.to_string()).collect();
         let is_more =
             |object: &Listed| Key::parse(&object.key).is_some() && !taken.contains(&object.key);
-        self.take(objects.into_iter().filter(is_more).collect());
+        self.take(objects.into_iter().filter(is_more).collect(), Stays::All);
     }
 }

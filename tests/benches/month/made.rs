@@ -13,6 +13,8 @@ use icecore::compact::{Asked, Doubt, Until, compact};
 use icecore::id::SessionId;
 use icecore::record::chain::keys::SigningKey;
 use icecore::record::{RecordLimits, RecordMode, Recorder, Settings, StoreAt};
+use icecore::replay::Readers;
+use icecore::verify::Trust;
 
 use crate::rows::rows;
 
@@ -25,6 +27,9 @@ pub(crate) const EPHEMERAL: usize = 1;
 
 /// The name of a clock's program in a folder.
 const CLOCK: &str = "clock.so";
+
+/// The file of the installation's key that all hosts share, in a folder as in a host's state.
+const INSTALLATION: &str = "installation.key";
 
 pub(crate) fn store(folder: &Path) -> String {
     format!("file://{}/store", folder.display())
@@ -41,12 +46,32 @@ pub(crate) fn clock(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+fn compactor(folder: &Path) -> Result<SigningKey> {
+    Ok(SigningKey::of_file(&folder.join("compactor.key"))?)
+}
+
+/// Gives readers who believe the hosts and the compactor, as a trust file has them do.
+pub(crate) fn readers(folder: &Path) -> Result<Readers> {
+    let host = SigningKey::of_file(&folder.join(INSTALLATION))?;
+    let pins = [("host", host), ("compactor", compactor(folder)?)].map(|(name, key)| {
+        let key = key.public_text();
+        format!("[[installation]]\nname = \"{name}\"\nkey = \"{key}\"\n")
+    });
+    let trust = Trust::read(&pins.concat(), &|name| Err(format!("no file `{name}`")));
+    Ok(Readers {
+        trust: Some(trust.map_err(anyhow::Error::msg)?),
+        ..Readers::default()
+    })
+}
+
 /// Makes a day that was compacted, and moves it into the store as it is after the raw objects' time: their chains' folders
 /// and documents stay.
 pub(crate) fn compacted_day(folder: &Path, day: NaiveDate, sessions: usize) -> Result<()> {
     let apart = folder.join(format!("day-{day}"));
     fs::create_dir(&apart)?;
-    fs::copy(folder.join(CLOCK), apart.join(CLOCK))?;
+    for name in [CLOCK, INSTALLATION] {
+        fs::copy(folder.join(name), apart.join(name))?;
+    }
     raw_day(&apart, day, sessions, FLEET)?;
     compacted(&store(&apart), folder, day)?;
     let (from, to) = (
@@ -96,10 +121,10 @@ pub(crate) fn raw_day(
 
 /// Compacts a day.
 pub(crate) fn compacted(store: &str, folder: &Path, day: NaiveDate) -> Result<()> {
-    let key = SigningKey::of_installation(&folder.join("compactor"))?;
+    let (key, readers) = (compactor(folder)?, readers(folder)?);
     let asked = Asked {
         day,
-        trust: None,
+        trust: readers.trust.as_ref(),
         key: &key,
         doubt: Doubt::Stops,
         until: Until::Written,
@@ -148,6 +173,8 @@ pub(crate) fn record(
                 };
                 let number = first + place;
                 let state = folder.join(format!("host-{number}"));
+                fs::create_dir(&state)?;
+                fs::copy(folder.join(INSTALLATION), state.join(INSTALLATION))?;
                 let recorder = Recorder::open(&settings(folder, &state, number)?, Clock::system())?;
                 for (id, number) in of_host.iter().zip(number..) {
                     drop(recorder.commit_blocking(rows(*id, number))?);

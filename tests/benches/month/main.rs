@@ -27,7 +27,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{Days as Later, NaiveDate};
 use icecore::clock::Clock;
-use icecore::replay::{Archive, Days, Depth, Readers, Scope, StoredRows, pull, session, views};
+use icecore::replay::{Archive, Days, Depth, Scope, StoredRows, pull, session, views};
 use icecore_tests::python::{self, Generation};
 use made::store;
 
@@ -77,6 +77,7 @@ fn main() -> Result<()> {
         let began = Instant::now();
         fs::create_dir(&folder)?;
         made::clock(&folder)?;
+        drop(made::readers(&folder)?);
         for before in (1..days as u64).rev() {
             made::compacted_day(&folder, last - Later::new(before), sessions)?;
         }
@@ -177,12 +178,14 @@ fn step(arguments: &[String]) -> Result<()> {
             return Ok(());
         }
         "compact" => made::compacted(&of_store, folder, first.parse()?)?,
-        "views" => print(&of_store, days(given)?, &folder.join("views.sql"))?,
-        "replay" => read(&of_store, first)?,
+        "views" => print(folder, days(given)?)?,
+        "replay" => read(folder, first)?,
         "pull" => {
             let to = folder.join("pulled");
             let asked = days(given)?;
-            drop(pull((&of_store, None), &to, asked, |_, _| {})?);
+            let readers = made::readers(folder)?;
+            let pulled = pull((&of_store, readers.trust.as_ref()), &to, asked, |_, _| {})?;
+            ensure!(pulled.problems.is_empty(), "{:?}", pulled.problems.first());
             fs::remove_dir_all(to)?;
         }
         other => bail!("no step `{other}`"),
@@ -202,22 +205,23 @@ fn days(given: &[String]) -> Result<Days> {
     })
 }
 
-fn read(store: &str, wanted: &str) -> Result<()> {
+fn read(folder: &Path, wanted: &str) -> Result<()> {
     let scope = Scope::Session(wanted.to_owned());
-    let archive = Archive::read_scope(store, Readers::default(), &scope)?;
+    let archive = Archive::read_scope(&store(folder), made::readers(folder)?, &scope)?;
     is_whole(&archive)?;
     let steps = session(&archive, wanted)?.steps.len();
     ensure!(steps == rows::STATEMENTS + 1, "{steps} steps");
     Ok(())
 }
 
-fn print(store: &str, days: Days, file: &Path) -> Result<()> {
-    let archive = Archive::survey(store, Readers::default(), &Scope::Days(days), Depth::Small)?;
+fn print(folder: &Path, days: Days) -> Result<()> {
+    let readers = made::readers(folder)?;
+    let archive = Archive::survey(&store(folder), readers, &Scope::Days(days), Depth::Small)?;
     is_whole(&archive)?;
     let rows = StoredRows::of(&archive, |_| true);
     let mut sql = Vec::new();
     views(&archive, archive.chains(), &rows, &mut sql)?;
-    fs::write(file, sql).context("the views")
+    fs::write(folder.join("views.sql"), sql).context("the views")
 }
 
 fn is_whole(archive: &Archive) -> Result<()> {

@@ -183,6 +183,57 @@ fn where_a_file_is_not_what_was_signed_its_inputs_are_read() {
     );
 }
 
+fn sql(archive: &Archive) -> String {
+    let (mut sql, rows) = (Vec::new(), StoredRows::of(archive, |_| true));
+    views(archive, archive.chains(), &rows, &mut sql).unwrap();
+    String::from_utf8(sql).unwrap()
+}
+
+#[test]
+fn views_over_views_are_defined_before_duckdb_opens_an_object() {
+    let place = Place::new();
+    place.record();
+    let sql = sql(&place.believed());
+    let (before, after) = sql.split_once("read_parquet([").unwrap();
+    for view in ["trail", "statements", "denied", "runs", "record_health"] {
+        let defined = format!("CREATE OR REPLACE VIEW {view} AS");
+        assert!(before.contains(&defined) && !after.contains(&defined));
+    }
+}
+
+#[test]
+fn a_survey_compares_each_byte_and_keeps_no_rows() {
+    let place = Place::new();
+    let chain = place.record();
+    place.compact();
+    let url = place.settings.store.to_string();
+    let survey = || Archive::survey(&url, place.readers(), &Scope::All, Depth::Small).unwrap();
+    let archive = survey();
+    assert_eq!(archive.refused(), [""; 0]);
+    assert!(archive.table("statements").is_empty());
+    let [file] = &place.files_of_layer("/statements/")[..] else {
+        panic!("one file of statements");
+    };
+    let address = file.to_str().unwrap();
+    let own = format!("/v1/t0/{chain}/statements/");
+    assert!(sql(&archive).contains(address) && !sql(&archive).contains(&own));
+    let whole = fs::read(file).unwrap();
+    // One is of a column that nobody decodes here.
+    for at in [0, whole.len() / 2, whole.len() - 1] {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(file, changed).unwrap();
+        let archive = survey();
+        let [line] = archive.refused() else {
+            panic!("one file is left out: {:?}", archive.refused());
+        };
+        let told =
+            "its bytes are not those that were signed; what it was made of is read in its place";
+        assert!(line.ends_with(told), "{line}");
+        assert!(sql(&archive).contains(&own) && !sql(&archive).contains(address));
+    }
+}
+
 #[test]
 fn a_session_of_a_compacted_day_is_read_from_its_own_chain() {
     let place = Place::new();
@@ -301,10 +352,7 @@ fn a_compaction_by_a_key_of_nobodys_hides_no_rows() {
         );
         let store = place.settings.store.to_string();
         let archive = Archive::survey(&store, readers, &Scope::All, Depth::Whole).unwrap();
-        let mut sql = Vec::new();
-        let rows_kept = StoredRows::of(&archive, |_| true);
-        views(&archive, archive.chains(), &rows_kept, &mut sql).unwrap();
-        let sql = String::from_utf8(sql).unwrap();
+        let sql = sql(&archive);
         assert!(sql.contains(&format!("/v1/t0/{hidden}/statements/")));
         assert!(!sql.contains("/v1/c/t0/"));
         let copy = place.dir.path().join(format!("copy-{}", trust.is_some()));

@@ -62,6 +62,17 @@ pub fn views(
     if !is_cached {
         writeln!(sql, "{}", scans::SETTING)?;
     }
+    // DuckDB opens all objects of a table for each view that is defined over it, so those are defined before it has any.
+    for table in TABLES {
+        let (name, typed) = (base_name(table), typed(table));
+        writeln!(sql, "CREATE OR REPLACE VIEW {name} AS SELECT")?;
+        writeln!(sql, "  {typed}\nWHERE false;")?;
+    }
+    left_out(archive.refused(), sql)?;
+    chains::chains_view(chains, sql)?;
+    for view in definition::views() {
+        derived_view(view, sql)?;
+    }
     let objects = objects(archive);
     for table in TABLES {
         base_view(
@@ -70,11 +81,6 @@ pub fn views(
             closed(archive, table),
             sql,
         )?;
-    }
-    left_out(archive.refused(), sql)?;
-    chains::chains_view(chains, sql)?;
-    for view in definition::views() {
-        derived_view(view, sql)?;
     }
     rows_of(rows, sql)
 }
@@ -108,10 +114,7 @@ fn base_view(
         "CREATE OR REPLACE VIEW {name} AS SELECT\n  {}\nFROM (\n  SELECT",
         names.join(",\n  ")
     )?;
-    let typed: Vec<String> = columns()
-        .map(|column| format!("NULL::{} AS {}", duckdb_type(column), ident(column.name)))
-        .collect();
-    writeln!(sql, "    {}\n  WHERE false", typed.join(",\n    "))?;
+    writeln!(sql, "    {}\n  WHERE false", typed(table))?;
     let of_table = objects.iter().filter(|object| object.table == table.name);
     let mut alike: BTreeMap<(Trust, Option<&KeyName>), Vec<String>> = BTreeMap::new();
     for object in of_table {
@@ -135,6 +138,14 @@ fn base_view(
     writeln!(sql, ");")?;
     let meanings = columns().map(|column| (column.name, column.doc));
     comments(sql, &name, &format!("{}{closed}", table.doc), meanings)
+}
+
+/// Gives a table's columns without values.
+fn typed(table: &Table) -> String {
+    let columns = table.columns().chain(&BESIDE);
+    let typed =
+        columns.map(|column| format!("NULL::{} AS {}", duckdb_type(column), ident(column.name)));
+    typed.collect::<Vec<_>>().join(",\n    ")
 }
 
 /// Says why a table's view lacks rows.

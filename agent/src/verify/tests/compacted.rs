@@ -8,7 +8,7 @@ use crate::record::chain::compaction::{
 use crate::record::curated::tests::file_of;
 use crate::record::entry::Entry;
 use crate::record::schema::Table;
-use crate::record::{Key, read};
+use crate::record::{Key, Rows, read};
 
 fn the_day() -> chrono::NaiveDate {
     DAY.parse().unwrap()
@@ -127,7 +127,8 @@ fn forged(
     {
         let key = Key::parse(&input.key).unwrap();
         let bytes = store.0[&input.key].clone().into();
-        all.extend(read(&key, bytes, ring()).unwrap().rows);
+        let content = read(&key, bytes, ring(), Rows::Given).unwrap();
+        all.extend(content.rows);
     }
     rows(&mut all);
     let file = file_of(&all);
