@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::AsArray as _;
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -103,15 +104,12 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// Rows that are decoded before they become columns: enough for the columns' encoders, few enough for the cache.
-const PIECE_ROWS: usize = 1024;
-
 /// An object of one table and day on its way.
 pub(super) struct Object {
     table: &'static Table,
     day: NaiveDate,
     writer: ArrowWriter<Vec<u8>>,
-    piece: Vec<Entry>,
+    rows: u64,
     seqs: Option<(i64, i64)>,
 }
 
@@ -133,26 +131,25 @@ impl Object {
             table,
             day,
             writer,
-            piece: Vec::new(),
+            rows: 0,
             seqs: None,
         })
     }
 
-    /// Adds a row.
-    pub(super) fn add(&mut self, row: Entry) -> Result<(), ParquetError> {
-        let seq = row.int("seq").unwrap_or_default();
-        let (least, greatest) = self.seqs.unwrap_or((seq, seq));
-        self.seqs = Some((least.min(seq), greatest.max(seq)));
-        self.piece.push(row);
-        if self.piece.len() >= PIECE_ROWS {
-            self.write_piece()?;
+    /// Adds rows.
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let seqs = rows.column_by_name("seq");
+        let seqs = seqs.and_then(|column| column.as_primitive_opt::<Int64Type>());
+        for seq in seqs.into_iter().flat_map(|seqs| seqs.values()) {
+            let (least, greatest) = self.seqs.unwrap_or((*seq, *seq));
+            self.seqs = Some((least.min(*seq), greatest.max(*seq)));
         }
-        Ok(())
+        self.rows += rows.num_rows() as u64;
+        self.writer.write(rows)
     }
 
-    /// Gives the object's key and bytes.
-    pub(super) fn finish(mut self, header: &Header) -> Result<(Key, Vec<u8>), ParquetError> {
-        self.write_piece()?;
+    /// Gives the object's key, how many rows it has, and its bytes.
+    pub(super) fn finish(mut self, header: &Header) -> Result<(Key, u64, Vec<u8>), ParquetError> {
         let (seq_min, seq_max) = self.seqs.unwrap_or_default();
         for (name, seq) in [("seq_min", seq_min), ("seq_max", seq_max)] {
             self.writer
@@ -169,16 +166,7 @@ impl Object {
             seq_max,
             hash: hex(&sha256(&bytes)).chars().take(16).collect(),
         };
-        Ok((key, bytes))
-    }
-
-    fn write_piece(&mut self) -> Result<(), ParquetError> {
-        if !self.piece.is_empty() {
-            self.writer
-                .write(&columns::batch(self.table, &self.piece)?)?;
-            self.piece.clear();
-        }
-        Ok(())
+        Ok((key, self.rows, bytes))
     }
 }
 
@@ -380,7 +368,7 @@ fn differs(what: &str, found: &str) -> ParquetError {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+    use arrow::array::{ArrayRef, Int32Array, StringArray};
 
     use super::*;
 
