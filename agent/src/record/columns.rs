@@ -15,7 +15,7 @@ use super::schema::{Column, Table, Type};
 use super::value::Value;
 
 /// Names the values of a list, as the Parquet format asks (LogicalTypes.md, "Lists").
-const ELEMENT: &str = "element";
+pub(super) const ELEMENT: &str = "element";
 
 /// The key under which a field's id reaches the Parquet file.
 const FIELD_ID: &str = "PARQUET:field_id";

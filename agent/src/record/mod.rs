@@ -41,6 +41,7 @@ mod acknowledged;
 mod evidence;
 mod object;
 mod columns;
+mod encoded;
 mod filling;
 mod filing;
 mod leafing;

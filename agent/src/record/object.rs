@@ -11,17 +11,17 @@ use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::columns;
 use super::digest::{hex, sha256};
+use super::encoded::encoded;
 use super::encryption::{Closed, DataKey, KeyName, KeyRing, Opener};
 use super::entry::Entry;
-use super::schema::{FORMAT_VERSION, Table, Type};
+use super::schema::{FORMAT_VERSION, Table, Tier};
 use super::wal::Header;
 
 /// Most rows of a row group; DuckDB reads row groups in parallel and its own have this many rows.
@@ -186,7 +186,7 @@ fn properties(
         .position("seq")
         .and_then(|position| i32::try_from(position).ok());
     let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(level(table.tier))?))
         .set_max_row_group_row_count(Some(ROW_GROUP_MAX_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_MAX_BYTES))
         .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -213,26 +213,13 @@ fn properties(
     Ok(properties.build())
 }
 
-/// Says how each column is encoded.
-pub(super) fn encoded(
-    table: &Table,
-    mut properties: WriterPropertiesBuilder,
-) -> WriterPropertiesBuilder {
-    for column in table.columns().filter(|column| !column.dictionary) {
-        let path = ColumnPath::from(column.name);
-        let encoding = match column.kind {
-            Type::I64 | Type::Time => Some(Encoding::DELTA_BINARY_PACKED),
-            Type::Hash | Type::Salt | Type::Json => Some(Encoding::PLAIN),
-            Type::Text => Some(Encoding::DELTA_BYTE_ARRAY),
-            Type::Bool | Type::I32 | Type::F64 | Type::List(_) | Type::Struct(_) => None,
-        };
-        if let Some(encoding) = encoding {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, encoding);
-        }
+/// Says by which level of zstd a tier is compressed: what of metadata is not random is short, and greater levels find no
+/// more of it (BENCHMARKS.md, "Record").
+fn level(tier: Tier) -> i32 {
+    match tier {
+        Tier::Metadata => 1,
+        Tier::Content | Tier::Rows => 3,
     }
-    properties
 }
 
 /// Why an object was not read.
