@@ -8,11 +8,13 @@ use std::borrow::Borrow;
 
 use std::convert::Infallible;
 
-use minicbor::{Decoder, Encoder};
+use minicbor::Encoder;
 
 use super::entry::Entry;
 use super::schema::{COMMON, COMMON_COLUMNS, Column, FORMAT_VERSION, Table, Type};
 use super::value::Value;
+
+pub(super) use minicbor::Decoder;
 
 /// Why bytes are not a row, or a row has no bytes.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,11 @@ pub(crate) enum CborError {
     /// The bytes are CBOR but not a row in canonical form.
     #[error("expected {0}")]
     Form(&'static str),
+}
+
+impl CborError {
+    /// Bytes of another length than the column's.
+    pub(super) const LENGTH: Self = Self::Form("a digest or salt of its column's length");
 }
 
 /// A row's own columns, encoded before its place in the chain is known.
@@ -113,22 +120,54 @@ pub(crate) fn row(bytes: &[u8]) -> Result<Entry, String> {
 
 /// Reads a row back.
 pub(super) fn decode(bytes: &[u8]) -> Result<Entry, CborError> {
-    let mut decoder = Decoder::new(bytes);
-    if decoder.array()? != Some(3) {
-        return Err(CborError::Form("an array of three"));
-    }
-    let id = decoder.u16()?;
-    let table = Table::by_id(id).ok_or(CborError::Table(id))?;
-    let mut entry = Entry::empty(table);
-    entry.place(0, Value::Int(decoder.i64()?));
-    let columns = table.columns().enumerate().skip(1);
-    take_fields(&mut decoder, columns, |position, value| {
-        entry.place(position, value)
+    let row = Reader::begin(bytes)?;
+    let mut entry = Entry::empty(row.table);
+    row.read(|decoder, place, column| {
+        entry.place(place, take(decoder, &column.kind)?);
+        Ok(())
     })?;
-    if decoder.position() != bytes.len() {
-        return Err(CborError::Form("nothing after the row"));
-    }
     Ok(entry)
+}
+
+/// A row's bytes, of which it was read what table they are of.
+pub(super) struct Reader<'b> {
+    pub(super) table: &'static Table,
+    decoder: Decoder<'b>,
+}
+
+impl<'b> Reader<'b> {
+    /// Reads which table a row is of.
+    pub(super) fn begin(bytes: &'b [u8]) -> Result<Self, CborError> {
+        let mut decoder = Decoder::new(bytes);
+        if decoder.array()? != Some(3) {
+            return Err(CborError::Form("an array of three"));
+        }
+        let id = decoder.u16()?;
+        let table = Table::by_id(id).ok_or(CborError::Table(id))?;
+        Ok(Self { table, decoder })
+    }
+
+    /// Tells how many bytes the row has.
+    pub(super) fn len(&self) -> usize {
+        self.decoder.input().len()
+    }
+
+    /// Hands on each column that has a value, by its place among the table's, to be taken from the decoder.
+    pub(super) fn read(
+        mut self,
+        mut each: impl FnMut(&mut Decoder<'b>, usize, &'static Column) -> Result<(), CborError>,
+    ) -> Result<(), CborError> {
+        let mut columns = self.table.columns().enumerate();
+        // The version of the definition stands before the map.
+        if let Some((place, version)) = columns.next() {
+            each(&mut self.decoder, place, version)?;
+        }
+        fields(&mut self.decoder, columns, each)?;
+        if self.decoder.position() != self.len() {
+            return Err(CborError::Form("nothing after the row"));
+        }
+        Ok(())
+    }
 }
 
 fn put_fields<'a>(
@@ -221,10 +260,11 @@ fn is_half(number: f32) -> bool {
     (-24..=15).contains(&exponent) && significand_zeros >= lost
 }
 
-fn take_fields<'a>(
-    decoder: &mut Decoder<'_>,
+/// Hands on each value of a map by the place of its column, to be taken from the decoder.
+pub(super) fn fields<'a, 'b>(
+    decoder: &mut Decoder<'b>,
     mut columns: impl Iterator<Item = (usize, &'a Column)>,
-    mut place: impl FnMut(usize, Value),
+    mut each: impl FnMut(&mut Decoder<'b>, usize, &'a Column) -> Result<(), CborError>,
 ) -> Result<(), CborError> {
     let count = decoder
         .map()?
@@ -232,15 +272,22 @@ fn take_fields<'a>(
     for _ in 0..count {
         let id = decoder.u16()?;
         // Ids ascend on both sides, so one walk over the columns meets each field.
-        let Some((position, column)) = columns.by_ref().find(|(_, column)| column.id >= id) else {
+        let Some((place, column)) = columns.by_ref().find(|(_, column)| column.id >= id) else {
             return Err(CborError::Column(id));
         };
         if column.id != id {
             return Err(CborError::Column(id));
         }
-        place(position, take(decoder, &column.kind)?);
+        each(decoder, place, column)?;
     }
     Ok(())
+}
+
+/// Reads how many values a list has.
+pub(super) fn list(decoder: &mut Decoder<'_>) -> Result<u64, CborError> {
+    decoder
+        .array()?
+        .ok_or(CborError::Form("a list of known length"))
 }
 
 fn take(decoder: &mut Decoder<'_>, kind: &Type) -> Result<Value, CborError> {
@@ -253,25 +300,27 @@ fn take(decoder: &mut Decoder<'_>, kind: &Type) -> Result<Value, CborError> {
         Type::Hash => take_bytes(decoder, 32)?,
         Type::Salt => take_bytes(decoder, 16)?,
         Type::List(inner) => {
-            let count = decoder
-                .array()?
-                .ok_or(CborError::Form("a list of known length"))?;
-            let values: Result<_, _> = (0..count).map(|_| take(decoder, inner)).collect();
+            let values: Result<_, _> = (0..list(decoder)?).map(|_| take(decoder, inner)).collect();
             Value::List(values?)
         }
         Type::Struct(columns) => {
             let mut values = vec![Value::Null; columns.len()];
-            take_fields(decoder, columns.iter().enumerate(), |position, value| {
-                if let Some(slot) = values.get_mut(position) {
-                    *slot = value;
-                }
-            })?;
+            fields(
+                decoder,
+                columns.iter().enumerate(),
+                |decoder, place, column| {
+                    if let Some(slot) = values.get_mut(place) {
+                        *slot = take(decoder, &column.kind)?;
+                    }
+                    Ok(())
+                },
+            )?;
             Value::Struct(values)
         }
     })
 }
 
-fn take_float(decoder: &mut Decoder<'_>) -> Result<f64, CborError> {
+pub(super) fn take_float(decoder: &mut Decoder<'_>) -> Result<f64, CborError> {
     // `f64` reads the shorter forms too (minicbor, `Decoder::f64`).
     Ok(decoder.f64()?)
 }
@@ -279,7 +328,7 @@ fn take_float(decoder: &mut Decoder<'_>) -> Result<f64, CborError> {
 fn take_bytes(decoder: &mut Decoder<'_>, len: usize) -> Result<Value, CborError> {
     let bytes = decoder.bytes()?;
     if bytes.len() != len {
-        return Err(CborError::Form("a digest or salt of its column's length"));
+        return Err(CborError::LENGTH);
     }
     Ok(Value::Bytes(bytes.to_vec()))
 }

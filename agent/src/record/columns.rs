@@ -3,11 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array,
-    Int64Array, ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
-};
-use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Field, Fields, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit,
     TimestampMicrosecondType,
@@ -19,7 +15,7 @@ use super::schema::{Column, Table, Type};
 use super::value::Value;
 
 /// Names the values of a list, as the Parquet format asks (LogicalTypes.md, "Lists").
-const ELEMENT: &str = "element";
+pub(super) const ELEMENT: &str = "element";
 
 /// The key under which a field's id reaches the Parquet file.
 const FIELD_ID: &str = "PARQUET:field_id";
@@ -51,99 +47,28 @@ pub(super) fn data_type(kind: &Type) -> DataType {
     }
 }
 
-fn element(inner: &Type) -> Arc<Field> {
+/// Gives the field of a list's values.
+pub(super) fn element(inner: &Type) -> Arc<Field> {
     Arc::new(Field::new(ELEMENT, data_type(inner), true))
 }
 
-fn members(columns: &[Column]) -> Fields {
+/// Gives the fields of a struct.
+pub(super) fn members(columns: &[Column]) -> Fields {
     let member = |column: &Column| Field::new(column.name, data_type(&column.kind), true);
     columns.iter().map(member).collect()
 }
 
 /// Gives rows of one table as columns.
-pub(super) fn batch(table: &Table, rows: &[Entry]) -> Result<RecordBatch, ArrowError> {
-    let mut arrays = Vec::new();
-    for (position, column) in table.columns().enumerate() {
-        let value = |row| Entry::values(row).get(position).unwrap_or(&Value::Null);
-        let values: Vec<&Value> = rows.iter().map(value).collect();
-        arrays.push(array(&column.kind, &values)?);
+#[cfg(test)]
+pub(super) fn batch(table: &'static Table, rows: &[Entry]) -> Result<RecordBatch, ArrowError> {
+    let mut filling = super::filling::Filling::new(table);
+    for row in rows {
+        let bytes = super::cbor::encode_entry(row).unwrap();
+        filling
+            .add(super::cbor::Reader::begin(&bytes).unwrap())
+            .unwrap();
     }
-    RecordBatch::try_new(schema(table), arrays)
-}
-
-fn array(kind: &Type, values: &[&Value]) -> Result<ArrayRef, ArrowError> {
-    let ints = || values.iter().map(|value| value.as_int());
-    let bytes = || {
-        values.iter().map(|value| match *value {
-            Value::Bytes(bytes) => Some(bytes.as_slice()),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Int(_)
-            | Value::Float(_)
-            | Value::Text(_)
-            | Value::List(_)
-            | Value::Struct(_) => None,
-        })
-    };
-    Ok(match kind {
-        Type::Bool => Arc::new(
-            values
-                .iter()
-                .map(|value| value.as_bool())
-                .collect::<BooleanArray>(),
-        ),
-        Type::I32 => {
-            let small = ints().map(|number| number.and_then(|number| i32::try_from(number).ok()));
-            Arc::new(small.collect::<Int32Array>())
-        }
-        Type::I64 => Arc::new(ints().collect::<Int64Array>()),
-        Type::F64 => Arc::new(
-            values
-                .iter()
-                .map(|value| value.as_float())
-                .collect::<Float64Array>(),
-        ),
-        Type::Text | Type::Json => Arc::new(
-            values
-                .iter()
-                .map(|value| value.as_text())
-                .collect::<StringArray>(),
-        ),
-        Type::Hash => Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(
-            bytes(),
-            32,
-        )?),
-        Type::Salt => Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(
-            bytes(),
-            16,
-        )?),
-        Type::Time => {
-            let times = ints().collect::<TimestampMicrosecondArray>();
-            Arc::new(times.with_timezone("UTC"))
-        }
-        Type::List(inner) => {
-            let lists: Vec<Option<&[Value]>> = values.iter().map(|value| value.as_list()).collect();
-            let lengths = lists.iter().map(|list| list.map_or(0, <[Value]>::len));
-            let flat: Vec<&Value> = lists.iter().flatten().copied().flatten().collect();
-            let nulls: NullBuffer = lists.iter().map(Option::is_some).collect();
-            Arc::new(ListArray::try_new(
-                element(inner),
-                OffsetBuffer::from_lengths(lengths),
-                array(inner, &flat)?,
-                Some(nulls),
-            )?)
-        }
-        Type::Struct(columns) => {
-            let mut arrays = Vec::new();
-            for (position, column) in columns.iter().enumerate() {
-                let values: Vec<&Value> =
-                    values.iter().map(|value| value.member(position)).collect();
-                arrays.push(array(&column.kind, &values)?);
-            }
-            let nulls: NullBuffer = values.iter().map(|value| !value.is_null()).collect();
-            Arc::new(StructArray::try_new(members(columns), arrays, Some(nulls))?)
-        }
-    })
+    filling.take()
 }
 
 /// Gives the rows of columns; columns that the batch lacks have no value, those that the table lacks are left out.

@@ -3,24 +3,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::AsArray as _;
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::columns;
 use super::digest::{hex, sha256};
+use super::encoded::encoded;
 use super::encryption::{Closed, DataKey, KeyName, KeyRing, Opener};
 use super::entry::Entry;
-use super::schema::{FORMAT_VERSION, Table, Type};
+use super::schema::{FORMAT_VERSION, Table, Tier};
 use super::wal::Header;
 
 /// Most rows of a row group; DuckDB reads row groups in parallel and its own have this many rows.
@@ -103,15 +104,12 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// Rows that are decoded before they become columns: enough for the columns' encoders, few enough for the cache.
-const PIECE_ROWS: usize = 1024;
-
 /// An object of one table and day on its way.
 pub(super) struct Object {
     table: &'static Table,
     day: NaiveDate,
     writer: ArrowWriter<Vec<u8>>,
-    piece: Vec<Entry>,
+    rows: u64,
     seqs: Option<(i64, i64)>,
 }
 
@@ -133,26 +131,25 @@ impl Object {
             table,
             day,
             writer,
-            piece: Vec::new(),
+            rows: 0,
             seqs: None,
         })
     }
 
-    /// Adds a row.
-    pub(super) fn add(&mut self, row: Entry) -> Result<(), ParquetError> {
-        let seq = row.int("seq").unwrap_or_default();
-        let (least, greatest) = self.seqs.unwrap_or((seq, seq));
-        self.seqs = Some((least.min(seq), greatest.max(seq)));
-        self.piece.push(row);
-        if self.piece.len() >= PIECE_ROWS {
-            self.write_piece()?;
+    /// Adds rows.
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let seqs = rows.column_by_name("seq");
+        let seqs = seqs.and_then(|column| column.as_primitive_opt::<Int64Type>());
+        for seq in seqs.into_iter().flat_map(|seqs| seqs.values()) {
+            let (least, greatest) = self.seqs.unwrap_or((*seq, *seq));
+            self.seqs = Some((least.min(*seq), greatest.max(*seq)));
         }
-        Ok(())
+        self.rows += rows.num_rows() as u64;
+        self.writer.write(rows)
     }
 
-    /// Gives the object's key and bytes.
-    pub(super) fn finish(mut self, header: &Header) -> Result<(Key, Vec<u8>), ParquetError> {
-        self.write_piece()?;
+    /// Gives the object's key, how many rows it has, and its bytes.
+    pub(super) fn finish(mut self, header: &Header) -> Result<(Key, u64, Vec<u8>), ParquetError> {
         let (seq_min, seq_max) = self.seqs.unwrap_or_default();
         for (name, seq) in [("seq_min", seq_min), ("seq_max", seq_max)] {
             self.writer
@@ -169,16 +166,7 @@ impl Object {
             seq_max,
             hash: hex(&sha256(&bytes)).chars().take(16).collect(),
         };
-        Ok((key, bytes))
-    }
-
-    fn write_piece(&mut self) -> Result<(), ParquetError> {
-        if !self.piece.is_empty() {
-            self.writer
-                .write(&columns::batch(self.table, &self.piece)?)?;
-            self.piece.clear();
-        }
-        Ok(())
+        Ok((key, self.rows, bytes))
     }
 }
 
@@ -198,7 +186,7 @@ fn properties(
         .position("seq")
         .and_then(|position| i32::try_from(position).ok());
     let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(level(table.tier))?))
         .set_max_row_group_row_count(Some(ROW_GROUP_MAX_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_MAX_BYTES))
         .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -225,26 +213,13 @@ fn properties(
     Ok(properties.build())
 }
 
-/// Says how each column is encoded.
-pub(super) fn encoded(
-    table: &Table,
-    mut properties: WriterPropertiesBuilder,
-) -> WriterPropertiesBuilder {
-    for column in table.columns().filter(|column| !column.dictionary) {
-        let path = ColumnPath::from(column.name);
-        let encoding = match column.kind {
-            Type::I64 | Type::Time => Some(Encoding::DELTA_BINARY_PACKED),
-            Type::Hash | Type::Salt | Type::Json => Some(Encoding::PLAIN),
-            Type::Text => Some(Encoding::DELTA_BYTE_ARRAY),
-            Type::Bool | Type::I32 | Type::F64 | Type::List(_) | Type::Struct(_) => None,
-        };
-        if let Some(encoding) = encoding {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, encoding);
-        }
+/// Says by which level of zstd a tier is compressed: what of metadata is not random is short, and greater levels find no
+/// more of it (BENCHMARKS.md, "Record").
+fn level(tier: Tier) -> i32 {
+    match tier {
+        Tier::Metadata => 1,
+        Tier::Content | Tier::Rows => 3,
     }
-    properties
 }
 
 /// Why an object was not read.

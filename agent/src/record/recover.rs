@@ -16,6 +16,7 @@ use super::error::RecordError;
 use super::event::code;
 use super::frame::{Frames, Kind};
 use super::rows::RowsKey;
+use super::schema::Table;
 use super::seal;
 use super::spool::{Segment, Spool};
 use super::tables::{events, results};
@@ -66,9 +67,6 @@ pub(super) fn recover(spool: &Spool) -> Result<Recovered, RecordError> {
     })
 }
 
-/// A row of a file: the kind of its frame, what it says, and its canonical bytes.
-pub(super) type ReadRow<'a> = (Kind, Entry, &'a [u8]);
-
 /// What a file of frames holds: its header, then its rows, read one by one.
 pub(super) struct Contents<'a> {
     pub(super) header: Header,
@@ -97,16 +95,22 @@ impl<'a> Contents<'a> {
         }))
     }
 
+    /// Gives the next row's kind of frame and canonical bytes, and says so if a frame does not hold.
+    pub(super) fn next_frame(&mut self) -> Result<Option<(Kind, &'a [u8])>, RecordError> {
+        match self.frames.next() {
+            Some(frame) => Ok(Some((frame.kind, frame.payload))),
+            None if self.frames.torn_bytes() == 0 => Ok(None),
+            None => Err(unreadable(self.segment, "a frame does not hold")),
+        }
+    }
+
     /// Gives the next row, and says so if one cannot be read.
-    pub(super) fn next_row(&mut self) -> Result<Option<ReadRow<'a>>, RecordError> {
-        let Some(frame) = self.frames.next() else {
-            return match self.frames.torn_bytes() {
-                0 => Ok(None),
-                _ => Err(unreadable(self.segment, "a frame does not hold")),
-            };
+    fn next_row(&mut self) -> Result<Option<(Kind, Entry)>, RecordError> {
+        let Some((kind, payload)) = self.next_frame()? else {
+            return Ok(None);
         };
-        let entry = cbor::decode(frame.payload).map_err(|error| unreadable(self.segment, error))?;
-        Ok(Some((frame.kind, entry, frame.payload)))
+        let entry = cbor::decode(payload).map_err(|error| unreadable(self.segment, error))?;
+        Ok(Some((kind, entry)))
     }
 }
 
@@ -117,9 +121,13 @@ fn unreadable(segment: &Segment, cause: impl ToString) -> RecordError {
     }
 }
 
+/// Tells whether rows of a table are asked what they say when they are sealed: by `is_end`, by `stored_rows`.
+pub(super) fn is_asked(table: &Table) -> bool {
+    [events::TABLE.name, results::TABLE.name].contains(&table.name)
+}
+
 /// Tells whether a row ends its chain; one that was taken over tells of the chain before.
 pub(super) fn is_end(entry: &Entry) -> bool {
-    // The table first: each row of a segment is asked, and a column that a table lacks is looked for among all.
     entry.table.name == events::TABLE.name
         && entry.text("event_code") == Some(code::CLOSE)
         && entry.int("integrity_flags").unwrap_or(0) & i64::from(RECOVERED) == 0
@@ -156,7 +164,7 @@ pub(super) fn rows_again(
     let Some(mut contents) = Contents::read(segment, &bytes)? else {
         return Ok(rows);
     };
-    while let Some((kind, mut entry, _)) = contents.next_row()? {
+    while let Some((kind, mut entry)) = contents.next_row()? {
         let id = entry.text("record_id").unwrap_or_default().to_owned();
         if kind != Kind::Row || !seen.insert(id) {
             continue;
@@ -253,7 +261,7 @@ impl Scan {
             });
         end.at.torn_bytes += torn_bytes;
         while let Some(contents) = &mut contents
-            && let Some((kind, entry, _)) = contents.next_row()?
+            && let Some((kind, entry)) = contents.next_row()?
         {
             if kind == Kind::Row {
                 end.at.last_seq = entry.int("seq").unwrap_or(end.at.last_seq);

@@ -2,16 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chrono::{DateTime, NaiveDate};
-use parquet::errors::ParquetError;
 use tracing::warn;
 
+use super::cbor::{self, CborError, Reader};
 use super::chain::documents::{Before, BeforeManifest, Listed, Manifest};
 use super::chain::envelope;
 use super::chain::tree::{self, Hash};
@@ -19,14 +17,14 @@ use super::chain::{ChainWriter, Content};
 use super::digest::{hex, sha256};
 use super::disk;
 use super::encryption::{Keys, key_named_in};
-use super::entry::Entry;
 use super::error::RecordError;
 use super::evidence::Evidence;
 use super::fault::{self, Step};
+use super::filing::Filing;
 use super::frame::Kind;
 use super::leaves;
-use super::object::{Key, Object};
-use super::recover::{Contents, is_end, stored_rows};
+use super::object::Key;
+use super::recover::{Contents, is_asked, is_end, stored_rows};
 use super::rows::RowsKey;
 use super::schema::{Table, Tier};
 use super::spool::{Segment, Spool};
@@ -288,59 +286,43 @@ pub(super) struct Made {
     pub(super) is_end: bool,
 }
 
-/// Makes an object of each table and day. Rows become columns a piece at a time: as rows they are ten times larger.
+/// Makes an object of each table and day.
 fn made(mut contents: Contents<'_>, path: &Path, keys: &Keys) -> Result<Made, RecordError> {
-    let failed = |error: ParquetError| RecordError::Unreadable {
+    let unreadable = |error: CborError| RecordError::Unreadable {
         path: path.to_owned(),
         cause: error.to_string(),
     };
+    let header = contents.header.clone();
     let mut made = Made {
-        first_seq: contents.header.first_seq,
+        first_seq: header.first_seq,
         ..Made::default()
     };
-    let mut objects = BTreeMap::new();
-    while let Some((kind, entry, payload)) = contents.next_row()? {
+    let mut tables: BTreeMap<u16, Filing<'_>> = BTreeMap::new();
+    while let Some((kind, payload)) = contents.next_frame()? {
         if kind != Kind::Row {
             continue;
         }
-        if entry.table.tier != Tier::Metadata {
+        let row = Reader::begin(payload).map_err(unreadable)?;
+        if row.table.tier != Tier::Metadata {
             let place = u32::try_from(made.leaves.len()).unwrap_or(u32::MAX);
             made.content_rows.push(place);
         }
         made.leaves.push(tree::leaf(payload));
-        made.is_end = is_end(&entry);
-        made.rows.extend(stored_rows(&entry));
-        let object = match objects.entry((entry.table.id, day(entry.table, &entry))) {
-            Slot::Occupied(slot) => slot.into_mut(),
-            Slot::Vacant(slot) => {
-                let (_, day) = *slot.key();
-                let header = &contents.header;
-                let data_key = keys.of_object(entry.table.tier, day, &header.chain)?;
-                let object = Object::begin(entry.table, day, header, data_key.as_deref());
-                slot.insert((object.map_err(failed)?, 0_u64))
-            }
-        };
-        object.0.add(entry).map_err(failed)?;
-        object.1 += 1;
+        made.is_end = false;
+        if is_asked(row.table) {
+            let entry = cbor::decode(payload).map_err(unreadable)?;
+            made.is_end = is_end(&entry);
+            made.rows.extend(stored_rows(&entry));
+        }
+        tables
+            .entry(row.table.id)
+            .or_insert_with(|| Filing::new(row.table, &header, keys, path))
+            .add(row)?;
     }
-    for (object, rows) in objects.into_values() {
-        let (key, bytes) = object.finish(&contents.header).map_err(failed)?;
-        made.objects.push((key, rows, bytes));
+    for table in tables.into_values() {
+        made.objects.extend(table.finish()?);
     }
     Ok(made)
-}
-
-/// Gives the UTC day that a row is filed under: that of its table's time, or of its `ts`.
-pub(crate) fn day(table: &Table, entry: &Entry) -> NaiveDate {
-    let date = |column| {
-        let time = DateTime::from_timestamp_micros(entry.int(column)?)?;
-        Some(time.date_naive())
-    };
-    table
-        .day_of
-        .and_then(date)
-        .or_else(|| date("ts"))
-        .unwrap_or_default()
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -11,7 +11,8 @@ use parquet::schema::types::ColumnPath;
 use super::merge::Merge;
 use super::sort::{ORDER, Sorted};
 use super::{CuratedError, columns_of};
-use crate::record::object::{ROW_GROUP_MAX_ROWS, encoded, said};
+use crate::record::encoded::encoded;
+use crate::record::object::{ROW_GROUP_MAX_ROWS, said};
 use crate::record::schema::{FORMAT_VERSION, Table};
 
 /// A file ends when it has so many bytes: with the row group that is written then it stays below 256 MiB.
