@@ -258,7 +258,7 @@ impl Stages {
             aftermath,
             detached,
         } = self.deliver(unmasked, &login, &to).await?;
-        context.end(&begun, aftermath);
+        context.end(&begun, kind, aftermath);
         self.catalogues.forget(&account.name, &effect);
         self.registry.define(&account.name, &effect);
         drop(turn);

@@ -259,6 +259,10 @@ impl Scale<'_> {
     fn count(&self, given: &Given, proved: Proved) -> Result<Counted, Uncounted> {
         let said = &given.decision.said;
         self.check_time(proved.at)?;
+        // Whoever had logged in before there was anything to decide did not log in for this.
+        if let Some(logged_in_at) = proved.logged_in_at {
+            self.check_time(logged_in_at)?;
+        }
         let is_own = self.own.contains(&proved.person);
         if is_own && said.answer == Answer::Approve {
             return Err(Uncounted::Own(proved.person));

@@ -96,6 +96,7 @@ fn judged(rules: &Rules, request: &Arc<Request>, words: &[Word]) -> Judged {
                 at: at(word.at_s),
                 acr: None,
                 amr: BTreeSet::new(),
+                logged_in_at: None,
                 keys_sha256: None,
             });
             (given(request, word), proved.ok_or(Uncounted::Other))
@@ -207,6 +208,27 @@ fn a_yes_counts_in_working_hours_and_a_no_at_any() {
 }
 
 #[test]
+fn a_login_from_before_the_request_is_no_word_on_it() {
+    let (rules, request) = setting();
+    let word = yes("okta:ann", 10);
+    let all = [given(&request, &word)];
+    for (logged_in_at, counted) in [(at(10), 1), (at(-3600), 0)] {
+        let proved = Proved {
+            person: word.person.to_owned(),
+            groups: BTreeSet::new(),
+            grade: word.grade,
+            at: at(word.at_s),
+            acr: None,
+            amr: BTreeSet::new(),
+            logged_in_at: Some(logged_in_at),
+            keys_sha256: None,
+        };
+        let judged = weigh(&rules, &request, all.iter().zip([Ok(proved)]), at(3600));
+        assert_eq!(judged.counted.len(), counted, "{judged:?}");
+    }
+}
+
+#[test]
 fn a_grant_is_for_as_long_as_the_most_careful_says() {
     let (mut rules, request) = setting();
     let grants = |rules: &Rules, seconds: [Option<u64>; 2]| {
@@ -222,6 +244,7 @@ fn a_grant_is_for_as_long_as_the_most_careful_says() {
             at: at(word.at_s),
             acr: None,
             amr: BTreeSet::new(),
+            logged_in_at: None,
             keys_sha256: None,
         });
         let judged = weigh(rules, &request, all.iter().zip(proved.map(Ok)), at(3600));

@@ -50,6 +50,8 @@ pub(super) struct Proved {
     pub(super) grade: Grade,
     /// When the person said it, as whoever proves it tells.
     pub(super) at: DateTime<Utc>,
+    /// When the person had logged in for this one decision; none where the grade asks for no such login.
+    pub(super) logged_in_at: Option<DateTime<Utc>>,
     pub(super) acr: Option<String>,
     pub(super) amr: BTreeSet<String>,
     /// SHA-256 of the keys that proved it.
@@ -178,6 +180,7 @@ pub(super) fn prove(
                 groups: BTreeSet::new(),
                 grade: Grade::Chat,
                 at,
+                logged_in_at: None,
                 acr: None,
                 amr: BTreeSet::new(),
                 keys_sha256: None,
@@ -206,6 +209,7 @@ fn of_token(vouched: &Vouched, grade: Grade, at: DateTime<Utc>) -> Proved {
         groups: identity.groups().collect(),
         grade,
         at,
+        logged_in_at: (grade == Grade::IdpPerDecision).then_some(vouched.logged_in_at),
         acr: vouched.acr.clone(),
         amr: vouched.amr.clone(),
         keys_sha256: vouched.principal.keys_sha256(),
@@ -231,6 +235,12 @@ fn from_slack(
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     hmac::verify(&key, &signed, &code)
         .map_err(|_| chat("a signature of the signing secret", "another"))?;
+    if said.grant_s.is_some() || said.reason.is_some() {
+        return Err(chat(
+            "a plain yes or no, which is all that a click says",
+            "a reason or a time for more statements",
+        ));
+    }
     let seconds = timestamp.parse().ok();
     let at = seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
     let at = at.ok_or_else(|| chat("a time in seconds", "another text"))?;

@@ -33,7 +33,7 @@ const TOLD_EVERY_NS: i64 = 200_000_000;
 /// called clean. With --from or --to, chains are checked that lived then, each as a whole.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore verify --trust trust.toml\n  icecore verify --store s3://acme-audit --trust trust.toml --deep --witness https://witness.acme.example\n  icecore verify --trust trust.toml --from 2026-11-01 --to 2026-11-07 --json\n\nExit codes: 0 clean, 1 something differs or nothing was pinned, 2 usage, 3 the trust file is not good, 4 store or witness unreachable."
+    after_help = "Examples:\n  icecore verify --trust trust.toml\n  icecore verify --store s3://acme-audit --trust trust.toml --deep --witness https://witness.acme.example\n  icecore verify --trust trust.toml --from 2026-11-01 --to 2026-11-07 --json\n\nExit codes: 0 clean, 1 something differs, nothing was pinned or nothing was there, 2 usage, 3 the trust file is not good, 4 store or witness unreachable."
 )]
 pub struct Args {
     #[command(flatten)]
@@ -313,6 +313,9 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
         lines.push(
             "nothing is pinned: without --trust a forged record looks like any other".to_owned(),
         );
+    }
+    if report.checked.chains == 0 {
+        lines.push("no chain was found to check: is --store the record's, and are --from and --to days of it?".to_owned());
     }
     let wrong = report
         .findings

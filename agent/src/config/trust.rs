@@ -111,6 +111,8 @@ pub(super) fn check_folder_to_be(path: &Path) -> Result<(), Untrusted> {
 }
 
 fn check_parents(path: &Path) -> Result<(), Untrusted> {
+    let path = std::path::absolute(path)
+        .map_err(|error| unreadable("a path of this host", path, &error))?;
     let Some(parent) = path.parent() else {
         return Ok(());
     };

@@ -12,7 +12,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::effect::Effect;
 use crate::mask::Aftermath;
 use crate::snowflake::current::Current;
-use crate::statement::Path;
+use crate::statement::{Kind, Path};
 
 /// Most names that are kept as a login's own; of one with more, nothing is known any more.
 const OWN_MAX: usize = 1024;
@@ -34,6 +34,8 @@ struct State {
     own: BTreeSet<Path>,
     /// Whether any name may be such a one.
     is_any_own: bool,
+    /// Whether Snowflake may still be at work on what changes the login: its place, variables, parameters or transaction.
+    is_left_open: bool,
 }
 
 /// Where bare names lead.
@@ -85,6 +87,7 @@ impl Context {
                 names,
                 own: BTreeSet::new(),
                 is_any_own,
+                is_left_open: false,
             }),
         }
     }
@@ -160,9 +163,20 @@ impl Context {
         }
     }
 
+    /// Tells whether a statement that Snowflake goes on with by itself may still change the login, at any moment.
+    pub(super) fn is_left_open(&self) -> bool {
+        let state = self.state();
+        state.is_left_open || state.names == Names::Lost
+    }
+
     /// Notes what is known after it.
-    pub fn end(&self, begun: &Begun, aftermath: Aftermath) {
+    pub fn end(&self, begun: &Begun, kind: Kind, aftermath: Aftermath) {
         let mut state = self.state();
+        let is_of_rows = matches!(
+            kind,
+            Kind::Query | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge
+        );
+        state.is_left_open |= aftermath == Aftermath::Open && !is_of_rows;
         if begun.was_lost || (!begun.moves && state.names == Names::Lost) {
             return;
         }
@@ -203,8 +217,26 @@ mod tests {
 
     fn run(context: &Context, effect: &Effect, aftermath: Aftermath) -> String {
         let begun = context.begin(effect);
-        context.end(&begun, aftermath);
+        context.end(&begun, Kind::Query, aftermath);
         schema(context)
+    }
+
+    #[test]
+    fn what_snowflake_goes_on_with_may_change_the_login_at_any_moment() {
+        for (kind, may) in [
+            (Kind::Session, true),
+            (Kind::Unknown, true),
+            (Kind::Query, false),
+        ] {
+            let context = Context::opened(current("A"));
+            for aftermath in [Aftermath::Over, Aftermath::Open, Aftermath::Over] {
+                let begun = context.begin(&Effect::default());
+                let was = context.is_left_open();
+                context.end(&begun, kind, aftermath.clone());
+                let expected = was || may && aftermath == Aftermath::Open;
+                assert_eq!(context.is_left_open(), expected, "{kind:?} {aftermath:?}");
+            }
+        }
     }
 
     #[test]
@@ -224,7 +256,7 @@ mod tests {
         let context = Context::opened(current("A"));
         let begun = context.begin(&moving());
         assert_eq!(schema(&context), "");
-        context.end(&begun, Aftermath::Open);
+        context.end(&begun, Kind::Session, Aftermath::Open);
         for effect in [Effect::default(), moving()] {
             assert_eq!(run(&context, &effect, Aftermath::Told(current("B"))), "");
         }

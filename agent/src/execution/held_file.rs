@@ -4,7 +4,7 @@
 //! driver is told so, and people who say yes to it have nothing run.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path as FilePath, PathBuf};
@@ -124,11 +124,27 @@ impl Holds {
     pub fn forget(&self, statement: StatementId) {
         let kept = self.kept().remove(&statement);
         if let Some((session, _)) = kept {
-            // What stays is a statement that ended: its request has an outcome, by which nothing runs again.
+            // What stays is a statement that never ran: it would be asked for again.
             drop(fs::remove_file(
                 self.of(session).join(statement.to_string()),
             ));
         }
+    }
+
+    /// Lets go of a statement that is about to run, durably. Blocks.
+    ///
+    /// # Errors
+    /// It may still be there for the next proxy.
+    pub(super) fn give_up(&self, statement: StatementId) -> io::Result<()> {
+        let Some((session, _)) = self.kept().remove(&statement) else {
+            return Ok(());
+        };
+        let folder = self.of(session);
+        match fs::remove_file(folder.join(statement.to_string())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        File::open(&folder)?.sync_all()
     }
 
     /// Lets go of a session's.

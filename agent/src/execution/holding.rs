@@ -229,6 +229,10 @@ impl Stages {
             Ok(not_sent(Unsent::refused(held.refused(why), sha256)))
         };
         let turn = asking.context.alone().await;
+        if asking.context.is_left_open() {
+            let why = "people said yes to it, and a statement that this login had sent to run by itself may change what it means at any moment; log in anew and send it again";
+            return unsent(held, why.to_owned());
+        }
         // What is remembered of the account may be older than what people said.
         let anything = Effect {
             defines: BTreeSet::from([Path::default()]),
@@ -274,6 +278,12 @@ impl Stages {
                 return unsent(others, why);
             }
         };
+        // From here on no other proxy may take it up, which would send it a second time.
+        if let Err(error) = self.holds.give_up(execution.id()) {
+            let why =
+                format!("people said yes to it, and it cannot be taken off what waits: {error}");
+            return unsent(held, why);
+        }
         match mailbox.used(approval, execution.id()).await {
             Ok(()) => Ok(run(permit, judged.basis)),
             Err(error) => {

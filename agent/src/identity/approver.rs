@@ -21,6 +21,8 @@ pub struct Vouched {
     pub principal: Principal,
     /// When the token was made.
     pub issued_at: DateTime<Utc>,
+    /// When the person had logged in for it (`auth_time`).
+    pub logged_in_at: DateTime<Utc>,
     /// In which context the person logged in (`acr`).
     pub acr: Option<String>,
     /// By which methods (`amr`).
@@ -54,6 +56,10 @@ pub fn verify_approver(
         let expected = "that is a point in time".to_owned();
         return Err(proved.claim("iat", expected, issued_at_s.to_string()));
     };
+    let Some(logged_in_at) = DateTime::from_timestamp(logged_in_at_s, 0) else {
+        let expected = "that is a point in time".to_owned();
+        return Err(proved.claim("auth_time", expected, logged_in_at_s.to_string()));
+    };
     let principal = proved.principal(token, issued_at)?;
     let identity = principal.identity();
     if identity.kind() != Some(Kind::Human) || identity.agent().is_some() {
@@ -64,6 +70,7 @@ pub fn verify_approver(
     Ok(Vouched {
         principal,
         issued_at,
+        logged_in_at,
         acr,
         amr,
     })

@@ -1,6 +1,6 @@
 //! What statements have in common that differ in harmless literals alone, so that one yes may do for several of them.
 
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::kind::Kind;
 use super::lexer::tokens;
@@ -30,13 +30,15 @@ pub fn shape(kind: &str, text: &str) -> Option<String> {
         let index = index.checked_sub(back)?;
         tokens.get(index).copied()
     };
+    // Where conditions are not all to hold, another value may let every row through.
+    let all_hold = !tokens.iter().any(|token| is_one_of(token, &LOOSENS));
     let mut shape = String::new();
     for (index, token) in tokens.iter().enumerate() {
         let is_compared = matches!(before(index, 1), Some(Token::Eq))
-            && matches!(before(index, 2), Some(Token::Word(_)))
+            && matches!(before(index, 2), Some(Token::Word(word)) if names_column(word))
             && tokens.get(index + 1).is_none_or(|next| ends(next));
         let is_value = matches!(token, Token::Number(..) | Token::SingleQuotedString(_));
-        if varies && is_compared && is_value {
+        if varies && all_hold && is_compared && is_value {
             shape.push('?');
         } else {
             // Its debug form tells any two tokens apart, quotes and case among them.
@@ -49,6 +51,25 @@ pub fn shape(kind: &str, text: &str) -> Option<String> {
 
 /// Kinds whose texts stay as they are: the same text may run again.
 const WRITES: [Kind; 4] = [Kind::Insert, Kind::Update, Kind::Delete, Kind::Merge];
+
+/// Words by which a condition need not hold for a row to be there.
+const LOOSENS: [&str; 6] = ["OR", "NOT", "CASE", "IFF", "DECODE", "XOR"];
+
+fn is_one_of(token: &Token, words: &[&str]) -> bool {
+    let Token::Word(word) = token else {
+        return false;
+    };
+    word.quote_style.is_none() && words.iter().any(|one| word.value.eq_ignore_ascii_case(one))
+}
+
+/// Tells whether a word before `=` is a name: values that look like one would let every row through, or none.
+fn names_column(word: &Word) -> bool {
+    let value = word.value.to_ascii_uppercase();
+    let is_value = ["TRUE", "FALSE", "NULL", "SYSDATE"].contains(&&*value)
+        || value.starts_with("CURRENT_")
+        || value.starts_with("LOCALTIME");
+    word.quote_style.is_some() || !is_value
+}
 
 /// Tells whether a comparison ends before a token, so that the literal is all of its right side.
 fn ends(token: &Token) -> bool {
@@ -114,6 +135,18 @@ mod tests {
             (
                 "select a from t where id = 7 + 1",
                 "select a from t where id = 8 + 1",
+            ),
+            (
+                "select a from t where id = 7 or false = 1",
+                "select a from t where id = 7 or false = 0",
+            ),
+            (
+                "select a from t where true = 0",
+                "select a from t where true = 1",
+            ),
+            (
+                "select a from t where not id = 7",
+                "select a from t where not id = 8",
             ),
             (
                 "select a from t limit 10",

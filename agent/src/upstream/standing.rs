@@ -150,6 +150,8 @@ pub(super) async fn ask(
         .iter()
         .try_for_each(|driver| parameters.set(&format!("{driver}_QUERY_RESULT_FORMAT"), "JSON"))
         .and_then(|()| parameters.set("MULTI_STATEMENT_COUNT", &1))
+        // The login may have set a limit, behind which names could stand unseen.
+        .and_then(|()| parameters.set("ROWS_PER_RESULTSET", &0))
         .and_then(|()| body.set("sqlText", sql))
         .and_then(|()| body.set("asyncExec", &false))
         .and_then(|()| body.set("sequenceId", &0))

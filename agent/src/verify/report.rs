@@ -227,10 +227,11 @@ impl Report {
         }
     }
 
-    /// Tells whether nothing is wrong that is not explained, and installations were pinned.
+    /// Tells whether something was checked, nothing is wrong that is not explained, and installations were pinned.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.pinned
+            && self.checked.chains > 0
             && self
                 .findings
                 .iter()

@@ -28,7 +28,8 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Exit, Failure> {
     let mail = args.whereabouts.mail(clock)?;
     let issuer = args.whereabouts.issuer()?;
     let failed = |error: std::io::Error| Failure::new(Exit::Unreachable, error);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let desk = runtime.block_on(async {
         let (listener, port) = bind(issuer.settings().port).await.map_err(failed)?;
         let desk = Desk::new(port, mail, issuer, clock, |link| {
             eprintln!("icecore: open once: {link}");
@@ -45,7 +46,11 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Exit, Failure> {
                 _ = interrupted.recv() => {}
             }
         };
-        serve(listener, desk, stopped).await;
-        Ok(Exit::Done)
-    })
+        serve(listener, Arc::clone(&desk), stopped).await;
+        Ok::<_, Failure>(desk)
+    })?;
+    // The store's own runtime may not end inside another, nor may what still holds the desk there be its last owner.
+    drop(runtime);
+    drop(desk);
+    Ok(Exit::Done)
 }
