@@ -247,7 +247,11 @@ impl Journal {
                         self.spool_max_bytes,
                         Until::Promise,
                     );
-                    (answer, self.rotate())
+                    // What was refused is in no file, so that all that there is can be in the store and not be all.
+                    (
+                        answer,
+                        self.failed.clone().map_or_else(|| self.rotate(), Err),
+                    )
                 }
                 Job::Close(answer) => {
                     self.write(
