@@ -208,7 +208,7 @@ fn a_yes_is_for_one_statement_as_it_was() -> Result<()> {
         login(),
         statement("make", "h0", "create schema OTHER"),
         statement("leave", "h9", "use schema PUBLIC"),
-        later("aborted", "h1", &insert(721)), monitor, abort, result("its end", "aborted"),
+        later("aborted", "h1", &insert(721)), {"do": "pause"}, monitor, abort, result("its end", "aborted"),
         later("moved", "h2", &insert(722)), {"do": "pause"},
         statement("use", "h3", "use schema OTHER"), {"do": "pause"},
         result("void", "moved"),
@@ -230,7 +230,9 @@ fn a_yes_is_for_one_statement_as_it_was() -> Result<()> {
         (&json!("333334"), &json!(true)),
         "{held}"
     );
+    client.expect("pause")?;
     let request = approver.wait("721")?;
+    client.go_on()?;
     assert_eq!(
         body(&mut client, "monitor")["data"]["queries"][0]["status"],
         "QUEUED"

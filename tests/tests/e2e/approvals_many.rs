@@ -193,11 +193,13 @@ fn usage(world: &mut World) -> Result<(u64, u64)> {
     let mut woken = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let folder = task?.path();
-        if fs::read_to_string(folder.join("comm"))?.trim() == "approvals" {
-            woken += number(
-                &fs::read_to_string(folder.join("status"))?,
-                "voluntary_ctxt_switches:",
-            )?;
+        // Threads come and go meanwhile.
+        let Ok(name) = fs::read_to_string(folder.join("comm")) else {
+            continue;
+        };
+        if name.trim() == "approvals" {
+            let status = fs::read_to_string(folder.join("status"))?;
+            woken += number(&status, "voluntary_ctxt_switches:")?;
         }
     }
     Ok((number(&status, "VmRSS:")?, woken))
