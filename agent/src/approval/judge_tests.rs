@@ -85,20 +85,24 @@ fn setting() -> (Rules, Arc<Request>) {
     (rules, Arc::new(request))
 }
 
+fn proved_by(word: &Word) -> Proved {
+    Proved {
+        person: word.person.to_owned(),
+        groups: BTreeSet::new(),
+        grade: word.grade,
+        at: at(word.at_s),
+        acr: None,
+        amr: BTreeSet::new(),
+        logged_in_at: None,
+        keys_sha256: None,
+    }
+}
+
 fn judged(rules: &Rules, request: &Arc<Request>, words: &[Word]) -> Judged {
     let all: Vec<(Given, Result<Proved, Uncounted>)> = words
         .iter()
         .map(|word| {
-            let proved = word.is_proved.then(|| Proved {
-                person: word.person.to_owned(),
-                groups: BTreeSet::new(),
-                grade: word.grade,
-                at: at(word.at_s),
-                acr: None,
-                amr: BTreeSet::new(),
-                logged_in_at: None,
-                keys_sha256: None,
-            });
+            let proved = word.is_proved.then(|| proved_by(word));
             (given(request, word), proved.ok_or(Uncounted::Other))
         })
         .collect();
@@ -214,14 +218,8 @@ fn a_login_from_before_the_request_is_no_word_on_it() {
     let all = [given(&request, &word)];
     for (logged_in_at, counted) in [(at(10), 1), (at(-3600), 0)] {
         let proved = Proved {
-            person: word.person.to_owned(),
-            groups: BTreeSet::new(),
-            grade: word.grade,
-            at: at(word.at_s),
-            acr: None,
-            amr: BTreeSet::new(),
             logged_in_at: Some(logged_in_at),
-            keys_sha256: None,
+            ..proved_by(&word)
         };
         let judged = weigh(&rules, &request, all.iter().zip([Ok(proved)]), at(3600));
         assert_eq!(judged.counted.len(), counted, "{judged:?}");
@@ -237,16 +235,7 @@ fn a_grant_is_for_as_long_as_the_most_careful_says() {
         for (given, seconds) in all.iter_mut().zip(seconds) {
             given.decision.said.grant_s = seconds;
         }
-        let proved = words.iter().map(|word| Proved {
-            person: word.person.to_owned(),
-            groups: BTreeSet::new(),
-            grade: word.grade,
-            at: at(word.at_s),
-            acr: None,
-            amr: BTreeSet::new(),
-            logged_in_at: None,
-            keys_sha256: None,
-        });
+        let proved = words.iter().map(proved_by);
         let judged = weigh(rules, &request, all.iter().zip(proved.map(Ok)), at(3600));
         let Standing::Approved(approval) = judged.standing else {
             panic!("{judged:?}");

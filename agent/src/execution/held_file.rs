@@ -141,10 +141,10 @@ impl Holds {
         };
         let folder = self.of(session);
         match fs::remove_file(folder.join(statement.to_string())) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
+            Ok(()) => File::open(&folder)?.sync_all(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
-        File::open(&folder)?.sync_all()
     }
 
     /// Lets go of a session's.

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
+use tokio::task::spawn_blocking;
 
 use super::context::Turn;
 use super::effect::Effect;
@@ -279,7 +281,9 @@ impl Stages {
             }
         };
         // From here on no other proxy may take it up, which would send it a second time.
-        if let Err(error) = self.holds.give_up(execution.id()) {
+        let (holds, statement) = (Arc::clone(&self.holds), execution.id());
+        let given_up = spawn_blocking(move || holds.give_up(statement)).await;
+        if let Err(error) = given_up.unwrap_or_else(|error| Err(error.into())) {
             let why =
                 format!("people said yes to it, and it cannot be taken off what waits: {error}");
             return unsent(held, why);

@@ -77,32 +77,16 @@ impl Stages {
         let (bundle, mut turn) = self.take_up(asking.context).await;
         let looks = bundle.looks_at_resources();
         let mut current = asking.context.current();
-        let (mut statement, mut effect, mut catalogue) =
-            self.read_by_names(asking, &texts, &current).await?;
-        if looks && effect.is_exclusive() {
+        let mut read = self.read_by_names(asking, &texts, &current).await?;
+        if looks && read.1.is_exclusive() {
             // The shared turn goes first: whoever else waits for it would wait for ever.
             drop(turn);
             turn = asking.context.alone().await;
             current = asking.context.current();
-            (statement, effect, catalogue) = self.read_by_names(asking, &texts, &current).await?;
+            read = self.read_by_names(asking, &texts, &current).await?;
         }
-        let mut gap = None;
-        if looks && !effect.redefines_within {
-            let known = (&*bundle, &texts);
-            gap = self.learn(asking, known, &statement, &mut catalogue).await;
-            if !catalogue.relations.is_empty() {
-                statement = self.read_as(asking, &texts, &catalogue).await?;
-            }
-        }
-        Ok(Reading {
-            bundle,
-            statement,
-            current,
-            catalogue,
-            gap,
-            effect,
-            turn,
-        })
+        self.complete(asking, (bundle, turn), (read, texts, current), looks)
+            .await
     }
 
     /// Reads a request by where its login is and by all that the account says of its names, whatever policies look at.
@@ -117,12 +101,28 @@ impl Stages {
     ) -> Result<Reading<'a>, RecordError> {
         let texts = Texts::default();
         let bundle = self.policies.bundle();
-        let (mut statement, effect, mut catalogue) =
-            self.read_by_names(asking, &texts, &current).await?;
-        let known = (&*bundle, &texts);
-        let gap = self.learn(asking, known, &statement, &mut catalogue).await;
-        if !catalogue.relations.is_empty() {
-            statement = self.read_as(asking, &texts, &catalogue).await?;
+        let read = self.read_by_names(asking, &texts, &current).await?;
+        self.complete(asking, (bundle, turn), (read, texts, current), true)
+            .await
+    }
+
+    /// Reads what was read by names once more by what the account says of them, if that is looked at; what a text defines
+    /// itself before it uses it, the account cannot tell.
+    async fn complete<'a>(
+        &self,
+        asking: Asking<'a>,
+        (bundle, turn): (Arc<Bundle>, Turn<'a>),
+        (read, texts, current): ((Statement, Effect, Catalogue), Texts, Current),
+        looks: bool,
+    ) -> Result<Reading<'a>, RecordError> {
+        let (mut statement, effect, mut catalogue) = read;
+        let mut gap = None;
+        if looks && !effect.redefines_within {
+            let known = (&*bundle, &texts);
+            gap = self.learn(asking, known, &statement, &mut catalogue).await;
+            if !catalogue.relations.is_empty() {
+                statement = self.read_as(asking, &texts, &catalogue).await?;
+            }
         }
         Ok(Reading {
             bundle,
