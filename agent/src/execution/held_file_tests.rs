@@ -74,6 +74,26 @@ fn the_next_proxy_finds_what_waits_of_a_login_and_nothing_else() {
 }
 
 #[test]
+fn what_is_about_to_run_is_found_by_no_other_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let holds = || Holds::new(folder.path().to_owned(), host(1));
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let (first, second) = (hold(login), hold(login));
+    let waiting = second.statement;
+    let before = holds();
+    before.keep(session, &first).unwrap();
+    before.keep(session, &second).unwrap();
+    before.give_up(first.statement).unwrap();
+    let next = holds();
+    assert_eq!(next.take(session, login), [second]);
+    next.give_up(waiting).unwrap();
+    assert_eq!(holds().take(session, login), []);
+    // It is gone whoever took it away, and its folder with it.
+    next.forget_session(session);
+    next.give_up(waiting).unwrap();
+}
+
+#[test]
 fn what_another_host_sealed_or_somebody_changed_is_not_taken_up() {
     let folder = tempfile::tempdir().unwrap();
     let (session, login) = (SessionId::new(), LoginId::new());
