@@ -15,6 +15,7 @@ pub mod session;
 pub mod execution;
 
 pub mod mailbox;
+pub mod notices;
 
 pub mod snowflake;
 pub mod web;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use toml::Value;
 
 use super::identity::{Identity, issuer};
+use super::notify::{self, Notify};
 use super::problem::Problems;
 use super::section::{List, Section, shown};
 use super::sign_in::SignIn;
@@ -24,6 +25,8 @@ pub struct Approvals {
     pub sign_in: Option<SignIn>,
     /// Slack's signing secret, where a chat's word is taken.
     pub slack: Option<SecretAt>,
+    /// Who is told of requests.
+    pub notify: Vec<Notify>,
 }
 
 const GROUP_NAME: &str = "1 to 64 visible ASCII characters, as in `hold:NAME`";
@@ -93,6 +96,7 @@ pub(super) fn approvals(
         section.tell("slack_signing_secret_file", expected, "none");
     }
     let explain = section.optional("explain", "true or false", Value::as_bool);
+    let notify = notify::all(&mut section, &groups);
     section.finish();
     Some(Approvals {
         rules: Rules {
@@ -103,6 +107,7 @@ pub(super) fn approvals(
         },
         sign_in,
         slack,
+        notify,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::NotifyTo;
 use crate::config::identity::identity;
 
 fn read(text: &str) -> Result<Option<Approvals>, Vec<String>> {
@@ -84,4 +85,73 @@ fn what_could_say_yes_by_mistake_is_told() {
         error[0].starts_with("approvals.issuer: expected whose ID tokens"),
         "{error:?}"
     );
+}
+
+#[test]
+fn who_is_told_is_read_with_the_place_of_its_secret() {
+    let all = r##"
+[[approvals.notify]]
+kind = "slack"
+channel = "#approvals"
+token = { source = "env", variable = "SLACK_BOT" }
+groups = ["data-owners"]
+inbox_url = "https://inbox.acme.test/{id}"
+[[approvals.notify]]
+kind = "teams"
+workflow_file = "/keys/teams"
+statement = false
+[[approvals.notify]]
+kind = "webhook"
+url = "https://hooks.acme.test/icecore"
+secret_file = "/keys/hook"
+"##;
+    let told = read(&format!("{ISSUER}{GROUP}{all}"))
+        .unwrap()
+        .unwrap()
+        .notify;
+    let kinds: Vec<_> = told
+        .iter()
+        .map(|one| (one.to.kind(), one.to.secret().setting))
+        .collect();
+    let expected = [
+        ("slack", "token"),
+        ("teams", "workflow_file"),
+        ("webhook", "secret_file"),
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(
+        told[0].inbox_url.as_deref(),
+        Some("https://inbox.acme.test/{id}")
+    );
+    assert!(told[0].groups.contains("data-owners") && told[1].groups.is_empty());
+    assert_eq!((told[0].statement, told[1].statement), (None, Some(false)));
+    let NotifyTo::Slack { api, .. } = &told[0].to else {
+        panic!("{told:?}");
+    };
+    assert_eq!(api, "https://slack.com/api");
+}
+
+#[test]
+fn who_cannot_be_told_is_told_of() {
+    for (table, expected) in [
+        (
+            "kind = \"mail\"",
+            "approvals.notify[0].kind: expected \"slack\", \"teams\" or \"webhook\", found \"mail\"",
+        ),
+        (
+            "kind = \"teams\"\nworkflow = \"https://x.test/?sig=CANARY\"",
+            "approvals.notify[0].workflow: expected a table such as { source = \"vault\", ... }, found something else, not shown here since it may be a secret",
+        ),
+        (
+            "kind = \"teams\"\nworkflow_file = \"/k\"\ngroups = [\"nobody\"]",
+            "approvals.notify[0].groups[0]: expected the name of an [[approvals.group]], found \"nobody\"",
+        ),
+        (
+            "kind = \"webhook\"\nurl = \"ftp://x.test\"\nsecret_file = \"/k\"",
+            "approvals.notify[0].url: expected an address such as \"https://hooks.acme.example/icecore\", without a user name or a fragment, found \"ftp://x.test\"",
+        ),
+    ] {
+        let text = format!("{ISSUER}{GROUP}[[approvals.notify]]\n{table}\n");
+        assert_eq!(read(&text).unwrap_err()[0], expected);
+    }
 }

@@ -112,6 +112,16 @@ pub(super) fn check(config: &Config, problems: &Problems) {
                 trust::read_secret_file(file, SECRET_MAX_BYTES).map(drop),
             );
         }
+        for (index, notify) in approvals.notify.iter().enumerate() {
+            let secret = notify.to.secret();
+            let key = format!("approvals.notify[{index}].{}", secret.setting);
+            if let Source::File(file) = &secret.source {
+                tell(
+                    &key,
+                    trust::read_secret_file(file, SECRET_MAX_BYTES).map(drop),
+                );
+            }
+        }
     }
     check_providers(&config.identity.providers, problems);
     if let Some(folder) = StoreUrl::read(&config.record.store)

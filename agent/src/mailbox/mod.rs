@@ -10,6 +10,7 @@ mod documents;
 mod error;
 mod inbox;
 mod look;
+mod news;
 mod rows;
 mod watch;
 
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 pub use documents::DECISION_MAX_BYTES;
 pub use error::MailboxError;
 pub use inbox::{Asked, Inbox, Item};
+pub use news::{Herald, News};
 
 use crate::approval::{Approval, Difference, Grant, Likeness, Outcome, Request, Rules, State};
 use crate::clock::Clock;
@@ -64,6 +66,8 @@ pub struct Settings {
     pub keys: KeysOf,
     /// Slack's signing secret, where a chat's word is taken.
     pub slack: Option<Zeroizing<Vec<u8>>>,
+    /// Who is told beside the store.
+    pub herald: Herald,
 }
 
 /// How a request ended.
@@ -103,6 +107,7 @@ struct Shared {
     recipients: Vec<Recipient>,
     clock: Clock,
     orders: Sender<Order>,
+    herald: Herald,
     /// What people said yes to for a while; gone with the process.
     grants: Mutex<BTreeMap<Likeness, Grant>>,
 }
@@ -123,6 +128,7 @@ impl Mailbox {
             recipients,
             keys,
             slack,
+            herald,
         } = settings;
         let store = Arc::new(Store::create(&at)?);
         let (orders, taken) = mpsc::channel();
@@ -133,6 +139,7 @@ impl Mailbox {
             rules: Arc::clone(&rules),
             keys,
             slack,
+            herald: herald.clone(),
             clock,
         };
         watch.start(taken)?;
@@ -143,6 +150,7 @@ impl Mailbox {
             recipients,
             clock,
             orders,
+            herald,
             grants: Mutex::default(),
         })))
     }
@@ -198,6 +206,9 @@ impl Mailbox {
         let asked = Arc::clone(&request);
         let put = spawn_blocking(move || putting.put(&asked)).await;
         put.unwrap_or(Err(MailboxError::Closed))?;
+        if request.chain == shared.recorder.chain() {
+            shared.herald.tell(News::asked(&request, digest));
+        }
         let (ended, mut end) = oneshot::channel();
         let id = request.id;
         let order = Order::Ask(Asking::new(request, digest, ended));
@@ -245,13 +256,21 @@ impl Mailbox {
     ) -> Result<(), MailboxError> {
         let shared = &self.0;
         let request = approval.request();
-        let rows = shared.rows(request, request.digest()?);
+        let digest = request.digest()?;
+        let rows = shared.rows(request, digest);
         let what = match difference {
             Difference::Meaning { what, .. } => what,
             Difference::Late { .. } => "the time",
         };
-        let rows: Vec<Row> = rows.void(approval, what, shared.clock.now());
+        let now = shared.clock.now();
+        let rows: Vec<Row> = rows.void(approval, what, now);
         let _receipt = shared.recorder.commit(rows).await?;
+        if approval.granted_by().is_none() {
+            shared.herald.tell(News {
+                reason: Some(difference.to_string()),
+                ..News::of_approval(approval, digest, State::Void, now)
+            });
+        }
         self.tell(approval, State::Void, Some(difference.to_string()));
         Ok(())
     }

@@ -11,11 +11,12 @@ use zeroize::Zeroizing;
 
 use super::asked::Asking;
 use super::documents::day;
-use super::look::{self, Lying, News};
+use super::look::{self, Lying};
+use super::news::{Herald, News};
 use super::rows::Rows;
 use super::{Ended, Freshness, KeysOf, MailboxError, Told, outcome, put_outcome};
 use crate::approval::{
-    Given, Judged, ProofError, ProvedBy, Rules, Standing, State, Uncounted, judge,
+    Counted, Given, Judged, ProofError, ProvedBy, Rules, Standing, State, Uncounted, judge,
 };
 use crate::clock::Clock;
 use crate::id::ApprovalId;
@@ -46,6 +47,7 @@ pub(super) struct Watch {
     pub(super) rules: Arc<Rules>,
     pub(super) keys: KeysOf,
     pub(super) slack: Option<Zeroizing<Vec<u8>>>,
+    pub(super) herald: Herald,
     pub(super) clock: Clock,
 }
 
@@ -148,7 +150,7 @@ impl Watch {
     }
 
     /// Goes on with a request by what a look found.
-    fn consider(&self, asking: &mut Asking, found: Result<News, RecordError>) {
+    fn consider(&self, asking: &mut Asking, found: Result<look::News, RecordError>) {
         let now = self.clock.now();
         match found {
             Ok(news) => {
@@ -185,6 +187,12 @@ impl Watch {
             Some(cause) => {
                 let row = self.rows(asking).ended("failed", Vec::new(), now);
                 self.tell(vec![row]);
+                self.herald.tell(News {
+                    state: State::Expired,
+                    reason: Some("the host could not read the mailbox until then".to_owned()),
+                    at: now,
+                    ..News::asked(&asking.request, asking.digest)
+                });
                 asking.end(Ended::Failed(MailboxError::Unread(cause)));
             }
             None => {
@@ -220,23 +228,34 @@ impl Watch {
         if lacks_key {
             judged = self.judge(asking, &given, Freshness::Looked, now)?;
         }
+        let known = asking.recorded.len();
         self.record(asking, &judged)?;
         match judged.standing {
+            Standing::Waiting(_) if asking.recorded.len() > known => {
+                self.herald.tell(News {
+                    by: judged.counted,
+                    at: now,
+                    ..News::asked(&asking.request, asking.digest)
+                });
+            }
             Standing::Waiting(_) => {}
             Standing::Denied(denial) => {
                 let decision = denial.decision;
                 let told = Told {
-                    by: vec![decision.person],
-                    reason: decision.reason,
+                    by: vec![decision.person.clone()],
+                    reason: decision.reason.clone(),
                     at: now,
                 };
-                self.end(asking, State::Denied, &told, vec![decision.sha256]);
+                self.end(asking, State::Denied, &told, vec![decision]);
             }
             // Nothing can run by it any more.
             Standing::Approved(_) if now >= asking.request.expires_at => {}
             Standing::Approved(approval) => {
                 let rows = self.rows(asking).approved(&approval, now);
                 let _receipt = self.recorder.commit_blocking(rows)?;
+                let digest = asking.digest;
+                let news = News::of_approval(&approval, digest, State::Approved, now);
+                self.herald.tell(news);
                 asking.end(Ended::Approved(approval));
             }
         }
@@ -289,14 +308,15 @@ impl Watch {
     }
 
     /// Ends a request: the record first, then people, then whoever waits.
-    fn end(&self, asking: &mut Asking, state: State, told: &Told, decisions: Vec<String>) {
+    fn end(&self, asking: &mut Asking, state: State, told: &Told, decisions: Vec<Counted>) {
         let row = self
             .rows(asking)
             .ended(state.as_str(), told.by.clone(), told.at);
         if let Err(error) = self.recorder.commit_blocking(vec![row]) {
             return asking.end(Ended::Failed(error.into()));
         }
-        let by = (decisions, told.by.clone());
+        let named = decisions.iter().map(|one| one.sha256.clone()).collect();
+        let by = (named, told.by.clone());
         let put =
             outcome(&asking.request, state, by, told.reason.clone(), told.at).and_then(|outcome| {
                 put_outcome(&self.store, &self.recorder, &asking.request, &outcome)
@@ -305,6 +325,13 @@ impl Watch {
             tracing::warn!(approval = %asking.request.id, %error, "outcome of an approval could not be put");
         }
         let told = told.clone();
+        self.herald.tell(News {
+            state,
+            by: decisions,
+            reason: told.reason.clone(),
+            at: told.at,
+            ..News::asked(&asking.request, asking.digest)
+        });
         asking.end(match state {
             State::Denied => Ended::Denied(told),
             State::Withdrawn => Ended::Withdrawn,

@@ -9,7 +9,8 @@ use super::issuers::{Issuers, Keep};
 use super::start::StartError;
 use crate::clock::Clock;
 use crate::config::{Approvals, Config};
-use crate::mailbox::{Freshness, KeysOf, Mailbox, Settings};
+use crate::mailbox::{Freshness, Herald, KeysOf, Mailbox, Settings};
+use crate::notices::{self, Told};
 use crate::policy::Bundle;
 use crate::record::{Recorder, StoreAt};
 use crate::upstream::secret_of;
@@ -29,7 +30,9 @@ pub(super) fn open(
     let web = web::Client::new(web::trust(config.identity.ca_file.as_deref())?);
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Runtime)?;
+    let herald = herald(config, approvals, &web, recorder, clock)?;
     let settings = Settings {
+        herald,
         store,
         rules: Arc::new(approvals.rules.clone()),
         recipients: config.record.recipients.clone(),
@@ -67,6 +70,28 @@ fn slack(
     // Whoever writes the file by an editor ends it with a line.
     let text = bytes.trim_ascii().to_vec();
     Ok(Some(Zeroizing::new(text)))
+}
+
+/// Starts what tells chats and programs of requests.
+fn herald(
+    config: &Config,
+    approvals: &Approvals,
+    web: &web::Client,
+    recorder: &Recorder,
+    clock: Clock,
+) -> Result<Herald, StartError> {
+    // Where the record is encrypted, no text of it is told to others unless the config says so.
+    let is_open = config.record.recipients.is_empty();
+    let told = approvals.notify.iter().map(|notify| {
+        let secret = secret_of(notify.to.secret(), web).map_err(StartError::Notify)?;
+        Ok(Told {
+            shows_statement: notify.statement.unwrap_or(is_open),
+            notify: notify.clone(),
+            secret,
+        })
+    });
+    let told = told.collect::<Result<Vec<_>, StartError>>()?;
+    notices::start(told, web, recorder, clock).map_err(StartError::Runtime)
 }
 
 fn keys(

@@ -70,6 +70,8 @@ pub(super) enum StartError {
     Slack(CredentialError),
     #[error("approvals: Slack's signing secret: {0}")]
     Unread(String),
+    #[error("approvals: secret of a `notify`: {0}")]
+    Notify(CredentialError),
     #[error("destinations: {0}")]
     Destinations(#[from] LookUpError),
 }

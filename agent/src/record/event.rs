@@ -123,6 +123,8 @@ pub mod code {
     pub const MAILBOX_RUBBISH: &str = "AP003";
     /// What was approved means something else by now.
     pub const APPROVAL_VOID: &str = "AP004";
+    /// Somebody could not be told of a request for approval.
+    pub const NOTICE_UNSENT: &str = "AP005";
     /// Rows were lost in `best_effort`.
     pub const GAP: &str = "GP001";
 }

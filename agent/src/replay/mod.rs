@@ -39,8 +39,8 @@ pub use counted::counted;
 pub use erasing::{Erased, keys_to_erase};
 pub(crate) use escape::is_hidden;
 pub use escape::{
-    csv, html_attribute, html_text, json as json_escaped, markdown, terminal, workflow_data,
-    workflow_property,
+    csv, html_attribute, html_text, json as json_escaped, markdown, push_card, push_slack,
+    terminal, workflow_data, workflow_property,
 };
 pub use evidence::{Packed, evidence};
 pub(crate) use json::{object as row_as_json, time};

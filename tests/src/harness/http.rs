@@ -32,6 +32,27 @@ impl Asked {
     }
 }
 
+/// What a server says to a request.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Headers beside those that each answer has.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub body: Value,
+}
+
+impl From<(u16, Value)> for Answer {
+    fn from((status, body): (u16, Value)) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body,
+        }
+    }
+}
+
 /// A server; it ends when the value is dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -41,8 +62,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server that answers each request by a status and a JSON body.
-    pub fn start(answer: impl Fn(&Asked) -> (u16, Value) + Send + 'static) -> Result<Self> {
+    /// Starts a server that answers each request, such as by a status and a JSON body.
+    pub fn start<A: Into<Answer>>(answer: impl Fn(&Asked) -> A + Send + 'static) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
@@ -83,14 +104,20 @@ impl Drop for Server {
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &impl Fn(&Asked) -> (u16, Value)) -> Result<()> {
+fn serve<A: Into<Answer>>(mut stream: TcpStream, answer: &impl Fn(&Asked) -> A) -> Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let asked = read(&mut BufReader::new(&stream))?;
-    let (status, body) = answer(&asked);
+    let Answer {
+        status,
+        headers,
+        body,
+    } = answer(&asked).into();
     let body = body.to_string();
+    let header = |(name, value): &(&str, String)| format!("{name}: {value}\r\n");
+    let headers: String = headers.iter().map(header).collect();
     write!(
         stream,
-        "HTTP/1.1 {status} Answer\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} Answer\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )?;
     Ok(())

@@ -4,6 +4,7 @@ mod authorize;
 pub mod browser;
 pub mod certificates;
 pub mod cgroup;
+pub mod chats;
 pub mod chromium;
 pub mod config;
 pub mod credential;

@@ -71,6 +71,8 @@ mod masked;
 #[cfg(test)]
 mod masked_stream;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod observe;
 #[cfg(test)]
 mod outage;

@@ -61,6 +61,7 @@ fn open(dir: &Path, signer: &Arc<Signer>, recipients: &[Recipient]) -> (Recorder
         recipients: recipients.to_vec(),
         keys: Box::new(move |_| Ok(keys.keys())),
         slack: None,
+        herald: Herald::default(),
     };
     let mailbox = Mailbox::open(settings, recorder.clone(), clock).unwrap();
     (recorder, mailbox)

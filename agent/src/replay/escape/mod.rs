@@ -8,11 +8,15 @@
 //! | a spreadsheet | [`csv`] |
 //! | Markdown, such as a job's summary | [`markdown`] |
 //! | a command to GitHub's runner, such as an annotation | [`workflow_data`], [`workflow_property`] |
+//! | a message in Slack, inside a code block | [`push_slack`], a character at a time, since such texts are cut |
+//! | a card in Teams, as a `TextRun` | [`push_card`], likewise |
 
+mod chat;
 mod page;
 mod table;
 mod workflow;
 
+pub use chat::{push_card, push_slack};
 pub use page::{html_attribute, html_text};
 pub use table::{csv, markdown};
 pub use workflow::{workflow_data, workflow_property};
