@@ -13,7 +13,7 @@ use super::encryption::Keys;
 use super::entry::Entry;
 use super::error::RecordError;
 use super::filling::Filling;
-use super::object::{Key, Object};
+use super::object::{Finished, Object};
 use super::schema::Table;
 use super::wal::Header;
 
@@ -57,8 +57,8 @@ impl<'a> Filing<'a> {
         Ok(())
     }
 
-    /// Gives each object's key, how many rows it has, and its bytes.
-    pub(super) fn finish(mut self) -> Result<Vec<(Key, u64, Vec<u8>)>, RecordError> {
+    /// Gives the objects.
+    pub(super) fn finish(mut self) -> Result<Vec<Finished>, RecordError> {
         self.write()?;
         let objects = self.objects.into_values();
         objects

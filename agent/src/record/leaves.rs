@@ -39,6 +39,8 @@ pub(super) fn object(about: &About, n: u64, made: &Made) -> Option<(String, List
         seq_max: Some(first_seq + u64::from(*last)),
         rows: Some(made.content_rows.len() as u64),
         key_id: None,
+        sessions: None,
+        columns: None,
     };
     Some((key, listed, bytes))
 }

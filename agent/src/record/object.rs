@@ -111,6 +111,17 @@ pub(super) struct Object {
     writer: ArrowWriter<Vec<u8>>,
     rows: u64,
     seqs: Option<(i64, i64)>,
+    sessions: Option<(String, String)>,
+}
+
+/// An object that is ready to be stored.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) key: Key,
+    pub(super) rows: u64,
+    /// The least and the greatest session that its rows are about; the nil one twice where all are about the host.
+    pub(super) sessions: (String, String),
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Object {
@@ -133,6 +144,7 @@ impl Object {
             writer,
             rows: 0,
             seqs: None,
+            sessions: None,
         })
     }
 
@@ -145,11 +157,31 @@ impl Object {
             self.seqs = Some((least.min(*seq), greatest.max(*seq)));
         }
         self.rows += rows.num_rows() as u64;
+        self.note_sessions(rows);
         self.writer.write(rows)
     }
 
-    /// Gives the object's key, how many rows it has, and its bytes.
-    pub(super) fn finish(mut self, header: &Header) -> Result<(Key, u64, Vec<u8>), ParquetError> {
+    fn note_sessions(&mut self, rows: &RecordBatch) {
+        let nil = uuid::Uuid::nil().to_string();
+        let named = rows.column_by_name("session_id");
+        let named = named.and_then(|column| column.as_string_opt::<i32>());
+        for session in named.into_iter().flatten().flatten() {
+            if session == nil {
+                continue;
+            }
+            match &mut self.sessions {
+                None => self.sessions = Some((session.to_owned(), session.to_owned())),
+                Some((least, _)) if session < least.as_str() => session.clone_into(least),
+                Some((_, greatest)) if session > greatest.as_str() => {
+                    session.clone_into(greatest);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Ends the object.
+    pub(super) fn finish(mut self, header: &Header) -> Result<Finished, ParquetError> {
         let (seq_min, seq_max) = self.seqs.unwrap_or_default();
         for (name, seq) in [("seq_min", seq_min), ("seq_max", seq_max)] {
             self.writer
@@ -166,7 +198,13 @@ impl Object {
             seq_max,
             hash: hex(&sha256(&bytes)).chars().take(16).collect(),
         };
-        Ok((key, self.rows, bytes))
+        let nil = || uuid::Uuid::nil().to_string();
+        Ok(Finished {
+            key,
+            rows: self.rows,
+            sessions: self.sessions.unwrap_or_else(|| (nil(), nil())),
+            bytes,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use super::chain::documents::{Before, BeforeManifest, Listed, Manifest};
 use super::chain::envelope;
 use super::chain::tree::{self, Hash};
 use super::chain::{ChainWriter, Content};
+use super::columns;
 use super::digest::{hex, sha256};
 use super::disk;
 use super::encryption::{Keys, key_named_in};
@@ -23,7 +24,7 @@ use super::fault::{self, Step};
 use super::filing::Filing;
 use super::frame::Kind;
 use super::leaves;
-use super::object::Key;
+use super::object::Finished;
 use super::recover::{Contents, is_asked, is_end, stored_rows};
 use super::rows::RowsKey;
 use super::schema::{Table, Tier};
@@ -94,13 +95,14 @@ fn write(segment: &Segment, made: &Made, with: &mut Sealing<'_>) -> Result<(), R
         leaves: &made.leaves,
         ..Content::default()
     };
-    for (key, rows, bytes) in &made.objects {
-        put(&key.to_string(), bytes)?;
+    for object in &made.objects {
+        let key = &object.key;
+        put(&key.to_string(), &object.bytes)?;
         let tier = Table::by_name(&key.table).map(|table| table.tier);
         let tier = tier.unwrap_or(Tier::Metadata);
         let data_key = with.keys.of_object(tier, key.day, &key.chain)?;
         let key_id = data_key.map(|key| key.name().to_string());
-        content.objects.push(listed(key, *rows, bytes, key_id));
+        content.objects.push(listed(object, key_id));
         fault::at(Step::SealBetweenObjects);
     }
     if let Some((key, entry, bytes)) = leaves::object(with.writer.about(), segment.number, made) {
@@ -194,17 +196,21 @@ pub(super) fn reached(segment: &Segment) -> Result<Option<Before>, RecordError> 
     Ok(None)
 }
 
-fn listed(key: &Key, rows: u64, bytes: &[u8], key_id: Option<String>) -> Listed {
+fn listed(object: &Finished, key_id: Option<String>) -> Listed {
+    let key = &object.key;
+    let table = Table::by_name(&key.table);
     Listed {
         key: key.to_string(),
-        sha256: hex(&sha256(bytes)),
-        size: bytes.len() as u64,
+        sha256: hex(&sha256(&object.bytes)),
+        size: object.bytes.len() as u64,
         table: key.table.clone(),
         tier: key.tier.clone(),
         seq_min: u64::try_from(key.seq_min).ok(),
         seq_max: u64::try_from(key.seq_max).ok(),
-        rows: Some(rows),
+        rows: Some(object.rows),
         key_id,
+        sessions: Some(object.sessions.clone()),
+        columns: table.map(columns::told_apart),
     }
 }
 
@@ -219,6 +225,8 @@ fn rows_listed(key: &RowsKey, sha256: &[u8], size: u64, key_id: Option<String>) 
         seq_max: None,
         rows: None,
         key_id,
+        sessions: None,
+        columns: None,
     }
 }
 
@@ -272,8 +280,8 @@ pub(super) fn size(segment: &Segment) -> Result<u64, RecordError> {
 /// What a file of frames became.
 #[derive(Debug, Default)]
 pub(super) struct Made {
-    /// Each object's key, rows and bytes.
-    pub(super) objects: Vec<(Key, u64, Vec<u8>)>,
+    /// Objects of tables.
+    pub(super) objects: Vec<Finished>,
     /// Where rows of results are that are told of, and their SHA-256.
     pub(super) rows: Vec<(RowsKey, Vec<u8>)>,
     /// The leaves of all rows, in their order.

@@ -146,6 +146,8 @@ pub(super) struct Shown {
     pub(super) verified: bool,
     /// The key by which it is encrypted.
     pub(super) key: Option<KeyName>,
+    /// What tells its columns apart, where its manifest says so.
+    pub(super) columns: Option<String>,
 }
 
 /// Rows of a store that can be believed.

@@ -67,6 +67,8 @@ impl From {
             seq_max: None,
             rows: Some(input.rows),
             key_id: None,
+            sessions: None,
+            columns: None,
         });
         Ok(listed.collect())
     }

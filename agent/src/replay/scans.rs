@@ -2,7 +2,7 @@
 
 use super::keys::duckdb_name;
 use super::rows::{Source, StoredRows};
-use super::views::{literal_path, text};
+use super::views::{Alike, literal_path, text};
 use crate::record::encryption::KeyName;
 
 /// Turns off what would push the keys of a join into the reading of an encrypted object.
@@ -13,10 +13,13 @@ pub(super) const SETTING: &str = "SET disabled_optimizers = 'join_filter_pushdow
 const UNFILTERED: &str = "LIMIT 9223372036854775807";
 
 /// Gives what reads objects of a table that are encrypted by one key, or not at all.
-pub(super) fn scan_of(files: &str, key: Option<&KeyName>) -> String {
+///
+/// To read by name DuckDB opens all objects before it reads the first row, so that is for those whose columns may differ.
+pub(super) fn scan_of(files: &str, alike: &Alike) -> String {
     let days = "hive_partitioning = true, hive_types = {'dt': DATE}";
-    match key {
-        None => format!("read_parquet([{files}], union_by_name = true, {days})"),
+    let by_name = alike.columns.is_none();
+    match &alike.key {
+        None => format!("read_parquet([{files}], union_by_name = {by_name}, {days})"),
         // Files of one key have one writer, and so the same columns; DuckDB 1.5.5 fails at encrypted ones by name.
         Some(key) => {
             let how = opened_by(key);

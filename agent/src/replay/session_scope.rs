@@ -35,7 +35,9 @@ pub(super) fn one_session(
     let chains = archive.chains_in(outputs, &begin);
     archive.look_at(chains)?;
     let since = archive.chains().objects_since(made.floor());
-    let opening = since.filter(|(_, object)| object.table == "sessions" && days.have(&object.key));
+    let opening = since.filter(|(_, object)| {
+        object.table == "sessions" && days.have(&object.key) && object.may_tell_of(&begin)
+    });
     let opening = opening.map(|(_, object)| object.clone()).collect();
     archive.take(opening, Stays::All);
     let Some(opened) = Opened::of(archive, &begin) else {
@@ -55,7 +57,11 @@ pub(super) fn one_session(
         (_, _) => true,
     };
     let since = archive.chains().objects_since(made.floor());
-    let of_session = since.filter(|(id, object)| akin.contains(*id) && is_by_then(&object.key));
+    // What its own chains say beside it, of their hosts, is told too.
+    let may_tell = |id: &Id, object: &Listed| chains.contains(id) || object.may_tell_of(&begin);
+    let of_session = since.filter(|(id, object)| {
+        akin.contains(*id) && is_by_then(&object.key) && may_tell(id, object)
+    });
     let of_session: Vec<Listed> = of_session.map(|(_, object)| object.clone()).collect();
     archive.add(of_session);
     Ok(())

@@ -145,6 +145,17 @@ fn objects_of_other_hosts_are_not_fetched() {
 }
 
 #[test]
+fn objects_that_tell_of_other_sessions_of_the_same_host_are_not_fetched() {
+    let place = Place::new();
+    let [wanted, other] = [SessionId::new(), SessionId::new()];
+    record(&place.host("host"), wanted);
+    let chain = record(&place.host("host"), other);
+    place.check(other, 1);
+    place.remove_objects(&chain);
+    place.check(wanted, 1);
+}
+
+#[test]
 fn what_an_earlier_host_wrote_is_not_fetched() {
     let place = Place::new();
     let moved_s: &'static AtomicI64 = Box::leak(Box::default());

@@ -88,7 +88,8 @@ impl Archive {
             };
             match record::read(&key, bytes.clone(), &self.ring, stays.rows()) {
                 Ok(content) => {
-                    let shown = self.shown(&name, &key.table, true, content.key.clone());
+                    let mut shown = self.shown(&name, &key.table, true, content.key.clone());
+                    shown.columns.clone_from(&object.columns);
                     self.shown.insert(name.clone(), shown);
                     self.keep(&name, &key.table, content);
                     if stays == Stays::All {
@@ -178,7 +179,8 @@ impl Archive {
         };
         match opened {
             Ok(()) => {
-                let shown = self.shown(&object.key, &object.table, false, name.flatten());
+                let mut shown = self.shown(&object.key, &object.table, false, name.flatten());
+                shown.columns.clone_from(&object.columns);
                 self.shown.insert(object.key.clone(), shown);
             }
             Err(closed) => *self.closed.entry(closed).or_default() += 1,
@@ -197,6 +199,7 @@ impl Archive {
             address: self.store.address(key),
             verified,
             key: name,
+            columns: None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::compacted::Compactions;
 use super::objects::{Named, Objects};
@@ -245,6 +246,9 @@ fn rows(
             leafed.leaves.len(),
         ));
     }
+    if let Some(finding) = other_session(place, object, &leafed.facts) {
+        tell(finding);
+    }
     let differs = with.compactions.compare(object, &leafed.leaves);
     differs.into_iter().for_each(&mut tell);
     for (seq, leaf) in leafed.leaves {
@@ -253,6 +257,26 @@ fn rows(
         }
     }
     segment.facts.extend(leafed.facts);
+}
+
+/// Finds a row of a session that the manifest does not tell of: who reads one session would not look there.
+fn other_session(place: (&str, &str), object: &Listed, facts: &Facts) -> Option<Finding> {
+    let told = object.sessions.as_ref()?;
+    let sessions = facts.sessions.iter();
+    let mut named = sessions.map(|(session, seq)| (Uuid::from_u128(*session), *seq));
+    let is_other =
+        |(session, _): &(Uuid, u64)| !session.is_nil() && !object.may_tell_of(&session.to_string());
+    let (session, seq) = named.find(is_other)?;
+    let expected = format!("rows of sessions {} to {}", told.0, told.1);
+    Some(
+        Finding::new(
+            Code::E51,
+            place,
+            expected,
+            format!("one of session {session}"),
+        )
+        .at(seq),
+    )
 }
 
 type Differs = (&'static str, &'static str);

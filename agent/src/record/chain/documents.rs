@@ -166,6 +166,26 @@ pub struct Listed {
     /// The key that it is encrypted with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
+    /// The least and the greatest session that its rows are about, as UUIDs; the nil one twice where all are about the host.
+    /// None of rows of results, and where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<(String, String)>,
+    /// What tells its columns from others of its table; objects of one table that have the same have the same columns. None
+    /// of what is no table, and where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<String>,
+}
+
+impl Listed {
+    /// Tells whether its rows can be about a session whose id begins so.
+    #[must_use]
+    pub fn may_tell_of(&self, begin: &str) -> bool {
+        let Some((least, greatest)) = &self.sessions else {
+            return true;
+        };
+        let is_after = greatest.as_str() >= begin;
+        is_after && (least.as_str() <= begin || least.starts_with(begin))
+    }
 }
 
 /// Points in time as RFC 3339 tells them, in microseconds.
@@ -191,5 +211,51 @@ pub mod time {
         DateTime::parse_from_rfc3339(&text)
             .map(|time| time.with_timezone(&Utc))
             .map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told(sessions: Option<(String, String)>) -> Listed {
+        Listed {
+            key: String::new(),
+            sha256: String::new(),
+            size: 0,
+            table: "statements".into(),
+            tier: "t0".into(),
+            seq_min: None,
+            seq_max: None,
+            rows: None,
+            key_id: None,
+            sessions,
+            columns: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_beginning_of_a_session_that_is_told_is_passed_over(
+            mut all in prop::collection::vec(any::<u128>(), 1..5),
+            pick in any::<prop::sample::Index>(),
+            len in 0..=36_usize,
+        ) {
+            let text = |id: u128| uuid::Uuid::from_u128(id).to_string();
+            let picked = text(*pick.get(&all));
+            all.sort_unstable();
+            let object = told(Some((text(all[0]), text(all[all.len() - 1]))));
+            prop_assert!(object.may_tell_of(picked.get(..len).unwrap_or_default()));
+        }
+    }
+
+    #[test]
+    fn a_session_outside_of_those_that_are_told_is_passed_over() {
+        let object = told(Some(("3a".into(), "5b".into())));
+        let found = ["39", "3", "3a0", "5b", "5", "5c", "6"].map(|begin| object.may_tell_of(begin));
+        assert_eq!(found, [false, true, true, true, true, false, false]);
+        assert!(told(None).may_tell_of("6"));
     }
 }

@@ -30,6 +30,8 @@ fn object(key: &str, seq: u64) -> Listed {
         seq_max: Some(seq),
         rows: Some(1),
         key_id: None,
+        sessions: None,
+        columns: None,
     }
 }
 

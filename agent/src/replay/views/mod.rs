@@ -34,8 +34,16 @@ struct Object {
     table: String,
     /// Where DuckDB finds it.
     address: String,
+    alike: Alike,
+}
+
+/// What objects have in common that one call reads, in the order in which calls are written.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Alike {
     trust: Trust,
-    key: Option<KeyName>,
+    pub(super) key: Option<KeyName>,
+    /// What tells their columns apart; none where that is not known, and they may differ.
+    pub(super) columns: Option<String>,
 }
 
 /// What is known of an object beside its rows: the columns of the same names.
@@ -89,12 +97,15 @@ fn objects(archive: &Archive) -> Vec<Object> {
     let objects = archive.shown_objects().map(|shown| Object {
         table: shown.table.clone(),
         address: shown.address.clone(),
-        trust: Trust {
-            // An archive has only objects that manifests list, or that a compaction made of such.
-            in_manifest: true,
-            verified: shown.verified,
+        alike: Alike {
+            trust: Trust {
+                // An archive has only objects that manifests list, or that a compaction made of such.
+                in_manifest: true,
+                verified: shown.verified,
+            },
+            key: shown.key.clone(),
+            columns: shown.columns.clone(),
         },
-        key: shown.key.clone(),
     });
     objects.collect()
 }
@@ -116,22 +127,20 @@ fn base_view(
     )?;
     writeln!(sql, "    {}\n  WHERE false", typed(table))?;
     let of_table = objects.iter().filter(|object| object.table == table.name);
-    let mut alike: BTreeMap<(Trust, Option<&KeyName>), Vec<String>> = BTreeMap::new();
+    let mut calls: BTreeMap<&Alike, Vec<String>> = BTreeMap::new();
     for object in of_table {
-        let files = alike
-            .entry((object.trust, object.key.as_ref()))
-            .or_default();
+        let files = calls.entry(&object.alike).or_default();
         files.push(text(&literal_path(&object.address)));
     }
-    for ((trust, key), files) in alike {
+    for (alike, files) in calls {
         let Trust {
             in_manifest,
             verified,
-        } = trust;
+        } = alike.trust;
         writeln!(
             sql,
             "  UNION ALL BY NAME SELECT *, {in_manifest} AS in_manifest, {verified} AS verified FROM {}",
-            scans::scan_of(&format!("\n    {}\n  ", files.join(",\n    ")), key)
+            scans::scan_of(&format!("\n    {}\n  ", files.join(",\n    ")), alike)
         )?;
     }
     unsealed::rows(table, acknowledged, sql)?;

@@ -63,6 +63,13 @@ fn rows_that_do_not_make_the_signed_tree_are_found() {
         }
     };
     check(named, &[Code::E51]);
+    let of_others = |manifest: &mut Manifest| {
+        if let Some(object) = of_table(manifest, "statements") {
+            let other = uuid::Uuid::max().to_string();
+            object.sessions = Some((other.clone(), other));
+        }
+    };
+    check(of_others, &[Code::E51]);
 }
 
 #[test]
