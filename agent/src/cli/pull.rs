@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 
 use super::Exit;
 use super::reading::{Source, finish, tell_left_out};
+use super::span::{day, in_order};
 use crate::replay::{Days, Pulled, ReadError, counted, json_escaped, pull, terminal};
 
 /// Files between two lines of progress.
@@ -21,16 +22,16 @@ const TOLD_EVERY: u64 = 10;
 /// is written over.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore pull --from 2026-11-01 --to 2026-11-30 november\n  icecore pull --from 2026-11-26 --to 2026-11-26 --store file:///srv/icecore day && icecore duckdb --store file://$PWD/day | duckdb\n\nExit codes: 0 done, 1 something is missing or not what it should be, 2 usage, 3 the trust file is not good, 4 store or folder unreachable."
+    after_help = "Examples:\n  icecore pull --from 2026-11-01 --to 2026-11-30 november\n  icecore pull --from 2026-11-26 --to 2026-11-26 --store file:///srv/icecore day && icecore duckdb --store file://$PWD/day | duckdb\n\nExit codes: 0 done, 1 something is missing or not what it should be, 2 usage, 3 trust or key file, 4 store or folder unreachable."
 )]
 pub(super) struct Args {
     #[command(flatten)]
     source: Source,
     /// The first day, in UTC
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: NaiveDate,
     /// The last day, in UTC
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     to: NaiveDate,
     /// Prints what was copied as JSON
     #[arg(long)]
@@ -43,11 +44,6 @@ pub(super) struct Args {
 /// Runs the command.
 #[must_use]
 pub(super) fn run(args: Args) -> ExitCode {
-    if args.from > args.to {
-        let line = "icecore: --from, --to: expected a first day and one that is not before it";
-        eprintln!("{line}, found `{}` and `{}`", args.from, args.to);
-        return Exit::Usage.into();
-    }
     match copy(&args) {
         Ok(pulled) if pulled.problems.is_empty() => ExitCode::SUCCESS,
         Ok(_) => Exit::Refused.into(),
@@ -56,6 +52,7 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 fn copy(args: &Args) -> Result<Pulled, ReadError> {
+    in_order(Some(args.from), Some(args.to))?;
     let days = Days {
         from: args.from,
         to: args.to,

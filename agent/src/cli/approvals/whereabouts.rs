@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::approval::Request;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::stored::{self, read_trust};
+use crate::cli::stored::{failure, read_trust, trust_of_environment};
 use crate::clock::Clock;
 use crate::config::{APPROVER_FILE, Approver};
 use crate::inbox::item::Item;
@@ -27,7 +27,7 @@ pub(super) struct Whereabouts {
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 
-    /// Whose requests are believed, as a TOML file; the same as for `icecore verify`
+    /// Whose requests are believed, as a TOML file; the same as for `icecore verify` [env: ICECORE_TRUST, where your settings name none]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
@@ -55,16 +55,17 @@ impl Whereabouts {
     /// Opens the mailbox.
     pub(super) fn mail(&self, clock: Clock) -> Result<Mail, Failure> {
         let approver = self.approver()?;
-        let Some(trust) = self.trust.clone().or(approver.trust) else {
+        let given = self.trust.clone().or(approver.trust);
+        let Some(trust) = given.or_else(trust_of_environment) else {
             let text = "expected a trust file, found none: anybody who can write to the store could make up requests";
             return Err(Failure::text(Exit::Config, text).hint(Some(
-                "--trust FILE, or `trust` in your settings; `icecore enroll --pin` prints the lines of a host",
+                "--trust FILE, `trust` in your settings, or ICECORE_TRUST; `icecore enroll --pin` prints the lines of a host",
             )));
         };
         let store = self.store.clone().or(approver.store);
         let store = store.unwrap_or_else(|| STORE.to_owned());
         let identity = self.identity.clone().or(approver.identity);
-        let trust = read_trust(&trust).map_err(stored::unreachable)?;
+        let trust = read_trust(&trust).map_err(failure)?;
         Mail::open(&store, trust, identity.as_deref(), clock).map_err(unreachable)
     }
 

@@ -32,6 +32,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::Exit;
 use super::failure::Failure;
 use super::socket::{DaemonName, ask, connect, misunderstood};
+use super::span::id;
 use super::tell::tell;
 use crate::clock::Clock;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
@@ -86,7 +87,7 @@ pub(super) struct Args {
     daemon: DaemonName,
 
     /// Becomes the command of this session
-    #[arg(long, value_name = "SESSION", hide = true)]
+    #[arg(long, value_name = "SESSION", hide = true, value_parser = id::<SessionId>)]
     enter: Option<SessionId>,
 
     /// The command and its arguments
