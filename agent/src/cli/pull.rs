@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use chrono::NaiveDate;
 
 use super::Exit;
-use super::reading::{Source, finish, tell_left_out};
+use super::reading::{finish, tell_left_out};
 use super::span::{day, in_order};
+use super::stored::Stored;
 use crate::replay::{Days, Pulled, ReadError, counted, json_escaped, pull, terminal};
 
 /// Files between two lines of progress.
@@ -22,11 +23,11 @@ const TOLD_EVERY: u64 = 10;
 /// is written over.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore pull --from 2026-11-01 --to 2026-11-30 november\n  icecore pull --from 2026-11-26 --to 2026-11-26 --store file:///srv/icecore day && icecore duckdb --store file://$PWD/day | duckdb\n\nExit codes: 0 done, 1 something is missing or not what it should be, 2 usage, 3 trust or key file, 4 store or folder unreachable."
+    after_help = "Examples:\n  icecore pull --from 2026-11-01 --to 2026-11-30 november\n  icecore pull --from 2026-11-26 --to 2026-11-26 --store file:///srv/icecore day && icecore duckdb --store file://$PWD/day | duckdb\n\nExit codes: 0 done, 1 something is missing or not what it should be, 2 usage, 3 the trust file is not good, 4 store or folder unreachable."
 )]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    stored: Stored,
     /// The first day, in UTC
     #[arg(long, value_name = "DAY", value_parser = day)]
     from: NaiveDate,
@@ -59,7 +60,7 @@ fn copy(args: &Args) -> Result<Pulled, ReadError> {
     };
     let is_told = io::stderr().is_terminal();
     let pulled = pull(
-        (args.source.store(), args.source.trust()?.as_ref()),
+        (args.stored.url(), args.stored.trust()?.as_ref()),
         &path::absolute(&args.folder)?,
         days,
         |done, total| {

@@ -28,21 +28,21 @@ use crate::replay::reconcile::{Export, Exports, QUERY_LAG_US, Settings, Zone, re
 pub(super) struct Args {
     #[command(flatten)]
     source: Source,
-    /// An export of QUERY_HISTORY; may be given again
+    /// An export of QUERY_HISTORY; may be repeated
     #[arg(long, value_name = "FILE", required_unless_present_any = ["logins", "runs"])]
     queries: Vec<PathBuf>,
-    /// An export of LOGIN_HISTORY, or of SESSIONS, which tells more; may be given again
+    /// An export of LOGIN_HISTORY, or of SESSIONS, which tells more; may be repeated
     #[arg(long, value_name = "FILE")]
     logins: Vec<PathBuf>,
-    /// A list of CI runs; may be given again
+    /// A list of CI runs; may be repeated
     #[arg(long, value_name = "FILE")]
     runs: Vec<PathBuf>,
     #[command(flatten)]
     span: Span,
-    /// Looks at this Snowflake user alone; may be given again
+    /// Looks at this Snowflake user alone; may be repeated
     #[arg(long, value_name = "NAME")]
     user: Vec<String>,
-    /// Looks at runs of this workflow alone; may be given again
+    /// Looks at runs of this workflow alone; may be repeated
     #[arg(long, value_name = "NAME")]
     workflow: Vec<String>,
     /// The account that the exports are of, where the record has several

@@ -9,12 +9,12 @@ use crate::replay::ReadError;
 /// A range of time.
 #[derive(Debug, clap::Args)]
 pub(super) struct Span {
-    /// Looks at what began on this day or at this time, or later (`2026-11-01`, or RFC 3339)
-    #[arg(long, value_name = "D", value_parser = begin_of)]
+    /// Looks at what began then or later: on a day such as 2026-11-01 (UTC), or at a time of RFC 3339
+    #[arg(long, value_name = "DAY|TIME", value_parser = begin_of)]
     pub(super) from: Option<i64>,
 
-    /// Looks at what began on this day, before this time, or earlier
-    #[arg(long, value_name = "D", value_parser = end_of)]
+    /// Looks at what began before the end of this day (UTC), or before this time
+    #[arg(long, value_name = "DAY|TIME", value_parser = end_of)]
     pub(super) to: Option<i64>,
 }
 

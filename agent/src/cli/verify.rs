@@ -41,11 +41,11 @@ pub struct Args {
     stored: Stored,
 
     /// Checks chains that lived on this day or later (UTC)
-    #[arg(long, value_name = "D", value_parser = day)]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<NaiveDate>,
 
     /// Checks chains that began on this day or before (UTC)
-    #[arg(long, value_name = "D", value_parser = day)]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<NaiveDate>,
 
     /// Checks one chain: what one daemon wrote from its start to its end

@@ -16,14 +16,21 @@ use crate::inbox::step::{Issuer, StepError};
 /// Where requests lie unless something else is said: on this host.
 const STORE: &str = "file:///var/lib/icecore/store";
 
+/// The file of an approver's settings.
+#[derive(Debug, clap::Args)]
+pub(super) struct Settings {
+    /// Your settings; ~/.config/icecore/approvals.toml unless given
+    #[arg(long = "settings", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
 /// Which store, and whom to believe.
 #[derive(Debug, clap::Args)]
 pub(super) struct Whereabouts {
-    /// Your settings; ~/.config/icecore/approvals.toml unless given
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
 
-    /// The store in which requests lie, as a URL
+    /// The store in which requests lie, as a URL; else that of your settings, else this host's own
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 
@@ -31,15 +38,15 @@ pub(super) struct Whereabouts {
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
-    /// The file of your reader's key, where requests are encrypted; `icecore keys make` makes one
+    /// The file of your reader's key, where requests are encrypted; else that of your settings; `icecore keys make` makes one
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
 }
 
-impl Whereabouts {
+impl Settings {
     /// Reads the settings; none where no file is.
     fn approver(&self) -> Result<Approver, Failure> {
-        let file = match &self.settings {
+        let file = match &self.file {
             Some(file) => file.clone(),
             None => match own_file().filter(|file| file.exists()) {
                 Some(file) => file,
@@ -52,9 +59,23 @@ impl Whereabouts {
         })
     }
 
+    /// Finds where to log in.
+    pub(super) fn issuer(&self) -> Result<Issuer, Failure> {
+        let Some(settings) = self.approver()?.issuer else {
+            let text =
+                "expected `[issuer]` with `url` and `client_id` in your settings, found none";
+            return Err(Failure::text(Exit::Config, text).hint(Some(
+                "the client is one for approvals alone; docs/approvals.md shows such a file",
+            )));
+        };
+        Issuer::of(&settings).map_err(|error| Failure::new(Exit::Config, error))
+    }
+}
+
+impl Whereabouts {
     /// Opens the mailbox.
     pub(super) fn mail(&self, clock: Clock) -> Result<Mail, Failure> {
-        let approver = self.approver()?;
+        let approver = self.settings.approver()?;
         let given = self.trust.clone().or(approver.trust);
         let Some(trust) = given.or_else(trust_of_environment) else {
             let text = "expected a trust file, found none: anybody who can write to the store could make up requests";
@@ -71,14 +92,7 @@ impl Whereabouts {
 
     /// Finds where to log in.
     pub(super) fn issuer(&self) -> Result<Issuer, Failure> {
-        let Some(settings) = self.approver()?.issuer else {
-            let text =
-                "expected `[issuer]` with `url` and `client_id` in your settings, found none";
-            return Err(Failure::text(Exit::Config, text).hint(Some(
-                "the client is one for approvals alone; docs/approvals.md shows such a file",
-            )));
-        };
-        Issuer::of(&settings).map_err(|error| Failure::new(Exit::Config, error))
+        self.settings.issuer()
     }
 }
 

@@ -26,16 +26,16 @@ pub(super) struct Args {
     /// The session: its id, or the beginning of it
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["from", "to"], requires = "reason")]
     session: Option<String>,
-    /// The first day (UTC)
+    /// The first day that is held (UTC); needs --to
     #[arg(long, value_name = "DAY", requires_all = ["to", "reason"], value_parser = day)]
     from: Option<NaiveDate>,
-    /// The last day (UTC)
+    /// The last day that is held (UTC)
     #[arg(long, value_name = "DAY", requires = "from", value_parser = day)]
     to: Option<NaiveDate>,
     /// Ends the holds of this very scope
     #[arg(long, requires = "scope")]
     release: bool,
-    /// Why, for the record
+    /// Why, for the record; needed to hold and to release
     #[arg(long, value_name = "TEXT", value_parser = reason, requires = "scope")]
     reason: Option<String>,
     #[command(flatten)]

@@ -60,7 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(65);
     after_long_help = help::long()
 )]
 pub(super) struct Args {
-    /// Says something about the session; goes into its record; may be given many times
+    /// Says something about the session; goes into its record; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
