@@ -10,7 +10,9 @@ use serde_json::json;
 use super::Exit;
 use super::failure::Failure;
 use super::reading::tell_left_out;
-use super::stored::{Stored, unreachable};
+use super::span::day;
+use super::stored::{Stored, failure};
+use super::tell::tell;
 use crate::clock::Clock;
 use crate::compact::{Asked, CompactError, Compacted, Doubt, Progress, Until, compact};
 use crate::record::RecordError;
@@ -30,11 +32,11 @@ const TOLD_EVERY: u64 = 10;
 /// again for what came late: each time adds only what is new.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore compact --day 2026-11-26 --store s3://acme-audit --trust trust.toml\n  icecore compact --day 2026-11-26 --key compactor.key --json\n  icecore compact --day 2026-11-26 --dry-run\n\nExit codes: 0 done or nothing new, 1 something cannot be believed and nothing was written, 2 usage, 3 key or trust file, 4 store unreachable."
+    after_help = "Examples:\n  icecore compact --day 2026-11-26 --store s3://acme-audit --trust trust.toml\n  icecore compact --day 2026-11-26 --key compactor.key --json\n  icecore compact --day 2026-11-26 --dry-run\n\nExit codes: 0 done or nothing new, 1 something cannot be believed and nothing was written, 2 usage, 3 trust or key file, 4 store or folder unreachable."
 )]
 pub(super) struct Args {
     /// The day, in UTC; it must be over
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     day: NaiveDate,
 
     #[command(flatten)]
@@ -48,7 +50,7 @@ pub(super) struct Args {
     #[arg(long)]
     leave_out: bool,
 
-    /// Tells what would be read, and writes nothing
+    /// Tells what would be read; writes nothing, and makes no key
     #[arg(long)]
     dry_run: bool,
 
@@ -66,7 +68,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
     let printed = work(args, clock).and_then(|(all, is_pinned)| {
         let printed = print(args, &all, is_pinned);
-        printed.map_err(|error| Failure::new(Exit::Bug, error))
+        printed.map_err(|error| Failure::new(Exit::Unreachable, error))
     });
     match printed {
         Ok(()) => Exit::Done.into(),
@@ -75,8 +77,8 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
 }
 
 fn work(args: &Args, clock: Clock) -> Result<(Vec<Compacted>, bool), Failure> {
-    let trust = args.stored.trust().map_err(unreachable)?;
-    let key = key(args.key.as_deref())?;
+    let trust = args.stored.trust().map_err(failure)?;
+    let key = key(args)?;
     let is_told = io::stderr().is_terminal();
     let progress = |Progress { read, of, written }: Progress| {
         if is_told && written > 0 {
@@ -110,7 +112,8 @@ fn work(args: &Args, clock: Clock) -> Result<(Vec<Compacted>, bool), Failure> {
 }
 
 /// Reads the key to sign with.
-fn key(file: Option<&Path>) -> Result<SigningKey, Failure> {
+fn key(args: &Args) -> Result<SigningKey, Failure> {
+    let file = args.key.as_deref();
     let own = Path::new("/var/lib/icecore").join(INSTALLATION_KEY);
     let path = file.unwrap_or(&own);
     let failed = |error: RecordError| {
@@ -119,6 +122,10 @@ fn key(file: Option<&Path>) -> Result<SigningKey, Failure> {
     };
     if let Some(key) = SigningKey::read(path).map_err(failed)? {
         return Ok(key);
+    }
+    if args.dry_run {
+        // It signs nothing, and nothing of it is written.
+        return SigningKey::make().map_err(failed);
     }
     if file.is_none() {
         let text = format!("`{}`: expected a key, found no file", path.display());
@@ -181,6 +188,12 @@ fn print(args: &Args, all: &[Compacted], is_pinned: bool) -> io::Result<()> {
     if args.json {
         let document = json!({ "pinned": is_pinned, "compacted": all });
         return writeln!(out, "{}", json_escaped(&format!("{document:#}")));
+    }
+    if all.is_empty() {
+        let store = args.stored.url();
+        tell(format_args!(
+            "nothing to compact: `{store}` has no record; --store names another store"
+        ));
     }
     for compacted in all {
         writeln!(out, "{}", terminal(&told(args, compacted)))?;

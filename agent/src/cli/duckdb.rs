@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use chrono::NaiveDate;
 
 use super::reading::{Source, finish, tell_left_out};
+use super::span::{day, in_order};
 use crate::replay::{Days, Depth, ReadError, Scope, StoredRows, reach, reference, views};
 
 /// Prints SQL that defines views over a store, for DuckDB
@@ -23,17 +24,17 @@ use crate::replay::{Days, Depth, ReadError, Scope, StoredRows, reach, reference,
 /// where the bucket is, by this environment; no key is in it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore duckdb > views.sql && duckdb -init views.sql\n  (icecore duckdb; echo 'select * from denied;') | duckdb\n  icecore duckdb --from 2026-11-01 --to 2026-11-30 > november.sql\n\nExit codes: 0 done, 2 usage, 3 the trust file is not good, 4 store unreachable."
+    after_help = "Examples:\n  icecore duckdb > views.sql && duckdb -init views.sql\n  (icecore duckdb; echo 'select * from denied;') | duckdb\n  icecore duckdb --from 2026-11-01 --to 2026-11-30 > november.sql\n\nExit codes: 0 done, 2 usage, 3 trust or key file, 4 store unreachable."
 )]
 pub struct Args {
     #[command(flatten)]
     source: Source,
 
     /// The first day that the views show, in UTC
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<NaiveDate>,
     /// The last day that the views show, in UTC
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<NaiveDate>,
     /// Reads every object and compares its bytes with what was signed; without, it does so up to 32 MiB in all
     #[arg(long)]
@@ -69,6 +70,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn print(args: &Args) -> Result<(), ReadError> {
+    in_order(args.from, args.to)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.reference {
         out.write_all(reference().as_bytes())?;

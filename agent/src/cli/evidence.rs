@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::output::create;
 use super::reading::{Source, finish, tell_left_out};
 use super::replay::shown_rows;
+use super::span::number;
 use crate::clock::Clock;
 use crate::replay::{ReadError, counted, evidence, session, terminal};
 
@@ -19,7 +20,7 @@ use crate::replay::{ReadError, counted, evidence, session, terminal};
 /// report in it says that nothing is pinned.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore evidence 0199a3 -o 0199a3.zip\n  icecore evidence 0199a3 -o 0199a3.zip --rows 0 --force\n\nExit codes: 0 done, 1 no such session or more than one, or the file is there, 2 usage, 3 the trust file is not good, 4 store unreachable."
+    after_help = "Examples:\n  icecore evidence 0199a3 -o 0199a3.zip\n  icecore evidence 0199a3 -o 0199a3.zip --rows 0 --force\n\nExit codes: 0 done, 1 no such session or more than one, or the file is there, 2 usage, 3 trust or key file, 4 store unreachable."
 )]
 pub(super) struct Args {
     /// The session's id, or the beginning of it
@@ -34,7 +35,7 @@ pub(super) struct Args {
     #[arg(long)]
     force: bool,
     /// Shows so many first rows of each result on the page and as JSON
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = number::<usize>)]
     rows: usize,
 }
 

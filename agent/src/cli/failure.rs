@@ -37,12 +37,25 @@ impl Failure {
 
     /// Says it on standard error.
     pub(super) fn report(&self) -> ExitCode {
-        tell(format_args!("icecore: {:#}", self.cause));
+        tell(format_args!("icecore: {}", line(&self.cause)));
         if let Some(hint) = &self.hint {
             tell(format_args!("  hint: {hint}"));
         }
         self.exit.into()
     }
+}
+
+/// Joins causes; one that the text before it ends with is not said again.
+fn line(cause: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in cause.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.ends_with(&cause) {
+            line.push_str(&format!(": {cause}"));
+        }
+    }
+    line
 }
 
 /// Says all that is wrong with a config on standard error.
@@ -54,4 +67,16 @@ pub(super) fn report_config(errors: &ConfigErrors) -> ExitCode {
         );
     }
     Exit::Config.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let cause = anyhow::Error::msg("no such folder");
+        let told = cause.context("store: no such folder").context("mailbox");
+        assert_eq!(line(&told), "mailbox: store: no such folder");
+    }
 }

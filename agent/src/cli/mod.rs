@@ -7,8 +7,8 @@
 //! | 0 | done |
 //! | 1 | refused, or something differs |
 //! | 2 | the command line is wrong |
-//! | 3 | the config or its policies are wrong, or there is nothing to check |
-//! | 4 | what is needed cannot be reached: the daemon, the kernel's features, a store |
+//! | 3 | a file that was given is wrong: the config, policies, trust, a key; or there is nothing to check |
+//! | 4 | what is needed cannot be reached or written: the daemon, the kernel's features, a store, a file |
 //! | 70 | a bug |
 //!
 //! `run` itself ends with 1, 2, 3 or 4 when its command did not start for these reasons, with 127 when there is no such
@@ -64,7 +64,7 @@ pub(crate) enum Exit {
     Refused,
     /// The command line is wrong.
     Usage,
-    /// The config is wrong.
+    /// The config, or another file that was given, is wrong.
     Config,
     /// What is needed cannot be reached.
     Unreachable,
@@ -137,8 +137,8 @@ In the order of use:
 
 `icecore COMMAND --help` says more of each.
 
-Exit codes: 0 done, 1 refused or differs, 2 usage, 3 config, 4 unreachable, 70 a bug; `icecore run` ends as its command \
-does. Results go to standard output, all else to standard error.";
+Exit codes: 0 done, 1 refused or differs, 2 usage, 3 config, trust or key file, 4 unreachable, 70 a bug; `icecore run` \
+ends as its command does. Results go to standard output, all else to standard error.";
 
 /// In the order of use.
 #[derive(Debug, Subcommand)]
@@ -262,6 +262,40 @@ mod tests {
     #[test]
     fn command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Hands each argument of a command and those below it a value that is none; gives what is said to it.
+    fn odd_values(command: &clap::Command, path: &[String], told: &mut Vec<(String, String)>) {
+        for argument in command.get_arguments() {
+            let name = argument.get_long().map(|name| format!("--{name}"));
+            let odd = match &name {
+                Some(name) => format!("{name}=?!"),
+                None => "?!".to_owned(),
+            };
+            let words = path.iter().cloned().chain([odd]);
+            if let Err(error) = Cli::try_parse_from(words)
+                && error.kind() == clap::error::ErrorKind::ValueValidation
+            {
+                let name = name.unwrap_or_else(|| argument.get_id().to_string().to_uppercase());
+                told.push((format!("{} {name}", path.join(" ")), error.to_string()));
+            }
+        }
+        for below in command.get_subcommands() {
+            let path = [path, &[below.get_name().to_owned()]].concat();
+            odd_values(below, &path, told);
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_option_the_form_and_an_example() {
+        let mut told = Vec::new();
+        odd_values(&Cli::command(), &["icecore".to_owned()], &mut told);
+        assert!(told.len() > 20, "{told:#?}");
+        for (argument, text) in told {
+            let option = argument.rsplit(' ').next().unwrap_or_default();
+            let says = |what: &str| text.contains(what);
+            assert!(says(option) && says(": expected "), "{argument}: {text}");
+        }
     }
 
     #[track_caller]

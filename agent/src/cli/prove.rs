@@ -11,6 +11,9 @@ use chrono::DateTime;
 use super::Exit;
 use super::failure::Failure;
 use super::reading::Reader;
+use super::span::id;
+use super::stored::{self, Stored};
+use super::tell::tell;
 use crate::id::StatementId;
 use crate::replay::{counted, json_escaped, terminal};
 use crate::verify::{Proof, ProveError, Shown, Trust, proved};
@@ -19,25 +22,20 @@ use crate::verify::{Proof, ProveError, Shown, Trust, proved};
 ///
 /// Use it to show somebody what was asked and answered in one statement. It writes one JSON document: the statement's rows, the hashes
 /// that lead from each to a signed checkpoint, and the documents that show whose checkpoint it is, cosigned by a witness where there is a
-/// cosignature. `icecore verify --proof FILE --trust FILE` checks it anywhere, without the store. What it holds can be read by whoever
+/// cosignature. With --trust it is checked before it is written. `icecore verify --proof FILE --trust FILE` checks it anywhere, without the store. What it holds can be read by whoever
 /// has it, the statement's text too.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore prove 01a201de-aed4-743b-bc0b-1c7612d0b426 -o statement.json\n  icecore verify --proof statement.json --trust trust.toml\n\nExit \
-        codes: 0 proved, 1 no such statement or a record that differs, 2 usage, 4 store unreachable."
+    after_help = "Examples:\n  icecore prove 01a201de-aed4-743b-bc0b-1c7612d0b426 --trust trust.toml -o statement.json\n  icecore verify --proof statement.json --trust trust.toml\n\nExit \
+        codes: 0 proved, 1 no such statement, a record that differs, or a proof that the trust file is not enough for, 2 usage, 3 trust or key file, 4 store or file unreachable."
 )]
 pub(super) struct Args {
     /// The statement, by its id as refusals and `icecore replay` tell it
-    #[arg(value_name = "STATEMENT")]
+    #[arg(value_name = "STATEMENT", value_parser = id::<StatementId>)]
     statement: StatementId,
 
-    /// The store to read, as a URL
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "file:///var/lib/icecore/store"
-    )]
-    store: String,
+    #[command(flatten)]
+    stored: Stored,
 
     #[command(flatten)]
     reader: Reader,
@@ -66,9 +64,13 @@ fn write(args: &Args) -> Result<(), Failure> {
         let hint = error.hint();
         Failure::new(exit, error).hint(hint)
     };
-    let readers = args.reader.readers(None);
-    let readers = readers.map_err(|error| Failure::new(Exit::Usage, error))?;
-    let (proof, unread) = proved(&args.store, readers, args.statement).map_err(failed)?;
+    let trust = args.stored.trust().map_err(stored::failure)?;
+    let readers = args.reader.readers(trust.clone());
+    let readers = readers.map_err(stored::failure)?;
+    let (proof, unread) = proved(args.stored.url(), readers, args.statement).map_err(failed)?;
+    if let Some(trust) = &trust {
+        believed(&proof.check(Some(trust)))?;
+    }
     let text =
         serde_json::to_string_pretty(&proof).map_err(|error| Failure::new(Exit::Bug, error))?;
     put(args.output.as_deref(), &json_escaped(&text)).map_err(|error| {
@@ -93,6 +95,18 @@ fn write(args: &Args) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+/// Refuses a proof that whoever trusts as we do would not believe.
+fn believed(shown: &Shown) -> Result<(), Failure> {
+    if shown.is_good() {
+        return Ok(());
+    }
+    for line in found(shown) {
+        tell(line);
+    }
+    let text = "expected a proof that the trust file is enough for, found one that it is not";
+    Err(Failure::text(Exit::Refused, text).hint(Some(stored::TRUST_HINT)))
 }
 
 fn put(output: Option<&Path>, text: &str) -> io::Result<()> {
@@ -124,7 +138,7 @@ pub(super) fn check(path: &Path, trust: Option<&Trust>, json: bool) -> Result<Ex
     let proof = Proof::read(&bytes).and_then(|proof| proof.with_files(&file));
     let proof = proof.map_err(failed)?;
     let shown = proof.check(trust);
-    tell(&shown, json).map_err(|error| Failure::new(Exit::Bug, error))?;
+    print(&shown, json).map_err(|error| Failure::new(Exit::Unreachable, error))?;
     Ok(if shown.is_good() {
         Exit::Done
     } else {
@@ -132,7 +146,7 @@ pub(super) fn check(path: &Path, trust: Option<&Trust>, json: bool) -> Result<Ex
     })
 }
 
-fn tell(shown: &Shown, json: bool) -> io::Result<()> {
+fn print(shown: &Shown, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         let text = serde_json::to_string_pretty(shown).map_err(io::Error::other)?;
@@ -172,6 +186,22 @@ fn told(shown: &Shown) -> io::Result<Vec<String>> {
             lines.push(format!("  {row}"));
         }
     }
+    lines.extend(found(shown));
+    if !shown.pinned {
+        let text = "nothing is pinned: without --trust a forged proof looks like any other";
+        lines.push(text.to_owned());
+    }
+    let verdict = match shown.is_good() {
+        true => "proved: these rows are in the record of that host",
+        false => "not proved",
+    };
+    lines.push(verdict.to_owned());
+    Ok(lines)
+}
+
+/// Tells what is wrong with a proof, and what to do.
+fn found(shown: &Shown) -> Vec<String> {
+    let mut lines = Vec::new();
     for finding in &shown.findings {
         let row = finding.row.map(|row| format!(", row {row}"));
         lines.push(format!(
@@ -185,14 +215,5 @@ fn told(shown: &Shown) -> io::Result<Vec<String>> {
         ));
         lines.push(format!("     to do: {}", finding.advice));
     }
-    if !shown.pinned {
-        let text = "nothing is pinned: without --trust a forged proof looks like any other";
-        lines.push(text.to_owned());
-    }
-    let verdict = match shown.is_good() {
-        true => "proved: these rows are in the record of that host",
-        false => "not proved",
-    };
-    lines.push(verdict.to_owned());
-    Ok(lines)
+    lines
 }

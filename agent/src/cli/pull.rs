@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use chrono::NaiveDate;
 
 use super::Exit;
-use super::reading::{Source, finish, tell_left_out};
+use super::reading::{finish, tell_left_out};
+use super::span::{day, in_order};
+use super::stored::Stored;
 use crate::replay::{Days, Pulled, ReadError, counted, json_escaped, pull, terminal};
 
 /// Files between two lines of progress.
@@ -25,12 +27,12 @@ const TOLD_EVERY: u64 = 10;
 )]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    stored: Stored,
     /// The first day, in UTC
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: NaiveDate,
     /// The last day, in UTC
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     to: NaiveDate,
     /// Prints what was copied as JSON
     #[arg(long)]
@@ -43,11 +45,6 @@ pub(super) struct Args {
 /// Runs the command.
 #[must_use]
 pub(super) fn run(args: Args) -> ExitCode {
-    if args.from > args.to {
-        let line = "icecore: --from, --to: expected a first day and one that is not before it";
-        eprintln!("{line}, found `{}` and `{}`", args.from, args.to);
-        return Exit::Usage.into();
-    }
     match copy(&args) {
         Ok(pulled) if pulled.problems.is_empty() => ExitCode::SUCCESS,
         Ok(_) => Exit::Refused.into(),
@@ -56,13 +53,14 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 fn copy(args: &Args) -> Result<Pulled, ReadError> {
+    in_order(Some(args.from), Some(args.to))?;
     let days = Days {
         from: args.from,
         to: args.to,
     };
     let is_told = io::stderr().is_terminal();
     let pulled = pull(
-        (args.source.store(), args.source.trust()?.as_ref()),
+        (args.stored.url(), args.stored.trust()?.as_ref()),
         &path::absolute(&args.folder)?,
         days,
         |done, total| {

@@ -5,9 +5,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::Exit;
 use super::keys::{tell_access, tell_untold};
-use super::stored::{Stored, TRUST_HINT};
+use super::stored::{Stored, failure};
 use crate::clock::Clock;
 use crate::record::RecordError;
 use crate::record::encryption::{Identity, Vault};
@@ -162,38 +161,5 @@ pub(super) fn finish(outcome: Result<(), ReadError>) -> ExitCode {
         }
         Err(error) => error,
     };
-    if let ReadError::Store(RecordError::Setting {
-        expected, found, ..
-    }) = &error
-    {
-        // The record speaks of its settings; what these commands were given is an option.
-        let line = format!("icecore: --store: expected {expected}, found `{found}`");
-        drop(writeln!(io::stderr().lock(), "{}", terminal(&line)));
-        return Exit::Usage.into();
-    }
-    let (code, hint) = match &error {
-        ReadError::Refused(_)
-        | ReadError::Unknown(_)
-        | ReadError::Ambiguous { .. }
-        | ReadError::Step { .. } => (1, None),
-        ReadError::There(_) => (1, Some("--force replaces it")),
-        ReadError::File { .. } => (4, None),
-        ReadError::Store(error) => (4, error.hint()),
-        ReadError::Trust { .. } => (3, Some(TRUST_HINT)),
-        ReadError::Identity(_) => (2, None),
-        ReadError::Write(_) => (70, None),
-    };
-    let mut line = format!("icecore: {error}");
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        line.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    let mut err = io::stderr().lock();
-    // Nothing is left to tell it to where this fails.
-    drop(writeln!(err, "{}", terminal(&line)));
-    if let Some(hint) = hint {
-        drop(writeln!(err, "  hint: {hint}"));
-    }
-    ExitCode::from(code)
+    failure(error).report()
 }

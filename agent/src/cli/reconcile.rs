@@ -19,38 +19,39 @@ use crate::replay::reconcile::{Export, Exports, QUERY_LAG_US, Settings, Zone, re
 /// (`gh run list --json databaseId,attempt,url,workflowName,status,conclusion,startedAt`, GitHub's API, or CSV with
 /// run_id), each as CSV with a head, JSON, JSON lines or Parquet, gzip or not. Query ids decide; where there is none, text
 /// and time are told and decide nothing; QUERY_TAG has no part in it. Snowflake's views lag behind: what is newer than
-/// their newest row less --lag is told as too recent.
+/// their newest row less --lag is told as too recent. An export
+/// without rows, or whose first and last rows do not reach over --from and --to, is a doubt: export a day more on each side.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore reconcile --queries query_history.csv --from 2026-11-26 --to 2026-11-26 --user ICECORE_SVC\n  icecore reconcile --queries q.parquet --logins sessions.json --runs runs.json --json\n  icecore reconcile --queries q.csv --as markdown >> \"$GITHUB_STEP_SUMMARY\"\n\nExit codes: 0 clean, 1 findings or doubts, 2 usage, or an export that cannot be used, 3 the trust file is not good, 4 store or file unreachable."
+    after_help = "Examples:\n  icecore reconcile --queries query_history.csv --from 2026-11-26 --to 2026-11-26 --user ICECORE_SVC\n  icecore reconcile --queries q.parquet --logins sessions.json --runs runs.json --json\n  icecore reconcile --queries q.csv --as markdown >> \"$GITHUB_STEP_SUMMARY\"\n\nExit codes: 0 clean, 1 findings or doubts, 2 usage, or an export that cannot be used, 3 trust or key file, 4 store or file unreachable."
 )]
 pub(super) struct Args {
     #[command(flatten)]
     source: Source,
-    /// An export of QUERY_HISTORY; may be given again
+    /// An export of QUERY_HISTORY; may be repeated
     #[arg(long, value_name = "FILE", required_unless_present_any = ["logins", "runs"])]
     queries: Vec<PathBuf>,
-    /// An export of LOGIN_HISTORY, or of SESSIONS, which tells more; may be given again
+    /// An export of LOGIN_HISTORY, or of SESSIONS, which tells more; may be repeated
     #[arg(long, value_name = "FILE")]
     logins: Vec<PathBuf>,
-    /// A list of CI runs; may be given again
+    /// A list of CI runs; may be repeated
     #[arg(long, value_name = "FILE")]
     runs: Vec<PathBuf>,
     #[command(flatten)]
     span: Span,
-    /// Looks at this Snowflake user alone; may be given again
+    /// Looks at this Snowflake user alone; may be repeated
     #[arg(long, value_name = "NAME")]
     user: Vec<String>,
-    /// Looks at runs of this workflow alone; may be given again
+    /// Looks at runs of this workflow alone; may be repeated
     #[arg(long, value_name = "NAME")]
     workflow: Vec<String>,
     /// The account that the exports are of, where the record has several
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
     /// How long Snowflake's history lags behind, in minutes: 45 for the view, 0 for the table function
-    #[arg(long, value_name = "MINUTES", default_value_t = QUERY_LAG_US / 60_000_000)]
+    #[arg(long, value_name = "MINUTES", default_value_t = QUERY_LAG_US / 60_000_000, value_parser = minutes)]
     lag: i64,
-    /// When QUERY_HISTORY was exported (RFC 3339); unless given, the time of its newest row
+    /// When the exports were made (a day or RFC 3339); unless given, they reach as far as their newest rows
     #[arg(long, value_name = "T", value_parser = super::span::begin_of)]
     exported_at: Option<i64>,
     /// Times of the exports that have no offset are UTC
@@ -72,6 +73,11 @@ enum Face {
     Github,
 }
 
+fn minutes(text: &str) -> Result<i64, String> {
+    let minutes = text.parse().ok().filter(|minutes| *minutes >= 0);
+    minutes.ok_or_else(|| "expected whole minutes, such as 45".to_owned())
+}
+
 /// Compares and tells.
 pub(super) fn run(args: &Args) -> ExitCode {
     match compare(args) {
@@ -82,8 +88,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn compare(args: &Args) -> Result<Exit, ReadError> {
     if !args.span.is_any() {
-        tell("icecore: expected --from to be earlier than --to, found a range without any time");
-        return Ok(Exit::Usage);
+        let text = "--from, --to: expected a time and a later one, found a range without any time";
+        return Err(ReadError::Usage(text.to_owned()));
     }
     let exports = match exports(args)? {
         Ok(exports) => exports,
@@ -93,7 +99,7 @@ fn compare(args: &Args) -> Result<Exit, ReadError> {
     let settings = Settings {
         from_us: args.span.from,
         to_us: args.span.to,
-        lag_us: args.lag.max(0).saturating_mul(60_000_000),
+        lag_us: args.lag.saturating_mul(60_000_000),
         exported_us: args.exported_at,
         zone: if args.utc { Zone::Utc } else { Zone::Unknown },
         users: args.user.clone(),

@@ -13,7 +13,7 @@ use crate::replay::{ReadError, json_escaped, summaries, terminal};
 /// that are not what their names say are left out and told.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore sessions\n  icecore sessions --store file:///srv/icecore --json | jq .session_id\n\nExit codes: 0 done, 2 usage, 3 the trust file is not good, 4 store unreachable."
+    after_help = "Examples:\n  icecore sessions\n  icecore sessions --store file:///srv/icecore --json | jq .session_id\n\nExit codes: 0 done, 2 usage, 3 trust or key file, 4 store unreachable."
 )]
 pub struct Args {
     #[command(flatten)]

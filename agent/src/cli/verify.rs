@@ -15,7 +15,8 @@ use super::Exit;
 use super::failure::Failure;
 use super::prove;
 use super::reading::Reader;
-use super::stored::{Stored, unreachable};
+use super::span::{day, in_order};
+use super::stored::{Stored, failure};
 use crate::clock::Clock;
 use crate::replay::{counted, json_escaped, terminal};
 use crate::verify::{self, Asked, Counts, Deep, Report};
@@ -33,18 +34,18 @@ const TOLD_EVERY_NS: i64 = 200_000_000;
 /// called clean. With --from or --to, chains are checked that lived then, each as a whole.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore verify --trust trust.toml\n  icecore verify --store s3://acme-audit --trust trust.toml --deep --witness https://witness.acme.example\n  icecore verify --trust trust.toml --from 2026-11-01 --to 2026-11-07 --json\n\nExit codes: 0 clean, 1 something differs, nothing was pinned or nothing was there, 2 usage, 3 the trust file is not good, 4 store or witness unreachable."
+    after_help = "Examples:\n  icecore verify --trust trust.toml\n  icecore verify --store s3://acme-audit --trust trust.toml --deep --witness https://witness.acme.example\n  icecore verify --trust trust.toml --from 2026-11-01 --to 2026-11-07 --json\n\nExit codes: 0 clean, 1 something differs, nothing was pinned or nothing was there, 2 usage, 3 trust or key file, 4 store or witness unreachable."
 )]
 pub struct Args {
     #[command(flatten)]
     stored: Stored,
 
     /// Checks chains that lived on this day or later (UTC)
-    #[arg(long, value_name = "D", value_parser = day)]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<NaiveDate>,
 
     /// Checks chains that began on this day or before (UTC)
-    #[arg(long, value_name = "D", value_parser = day)]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<NaiveDate>,
 
     /// Checks one chain: what one daemon wrote from its start to its end
@@ -85,11 +86,6 @@ fn threads(store: &str) -> usize {
     }
 }
 
-fn day(text: &str) -> Result<NaiveDate, String> {
-    text.parse()
-        .map_err(|_| "expected a day such as 2026-11-01".to_owned())
-}
-
 /// Runs the command.
 #[must_use]
 pub fn run(args: &Args, clock: Clock) -> ExitCode {
@@ -100,22 +96,17 @@ pub fn run(args: &Args, clock: Clock) -> ExitCode {
 }
 
 fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
-    let trust = args.stored.trust().map_err(unreachable)?;
+    let trust = args.stored.trust().map_err(failure)?;
     if let Some(proof) = &args.proof {
         return prove::check(proof, trust.as_ref(), args.json);
     }
-    if let (Some(from), Some(to)) = (args.from, args.to)
-        && from > to
-    {
-        let text = "expected --from to be no later than --to, found a range without any day";
-        return Err(Failure::text(Exit::Usage, text));
-    }
+    in_order(args.from, args.to).map_err(failure)?;
     if args.witness.is_some() && trust.is_none() {
         let text = "--witness: expected --trust FILE, which pins the witness's key, found none";
         return Err(Failure::text(Exit::Usage, text));
     }
     let readers = args.reader.readers(trust.clone());
-    let readers = readers.map_err(|error| Failure::new(Exit::Usage, error))?;
+    let readers = readers.map_err(failure)?;
     let witnessed = args.witness.as_deref().map(witnessed).transpose()?;
     let progress = Progress::new(clock);
     let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
@@ -132,7 +123,7 @@ fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
         threads: threads(args.stored.url()),
         done: &|counts| progress.add(counts),
     };
-    let report = verify::check(args.stored.url(), readers, &asked).map_err(unreachable)?;
+    let report = verify::check(args.stored.url(), readers, &asked).map_err(failure)?;
     progress.end();
     if let Some(chain) = args
         .chain
@@ -145,7 +136,7 @@ fn check(args: &Args, clock: Clock) -> Result<Exit, Failure> {
         );
         return Err(Failure::text(Exit::Usage, text));
     }
-    print(args, &report).map_err(|error| Failure::new(Exit::Bug, error))?;
+    print(args, &report).map_err(|error| Failure::new(Exit::Unreachable, error))?;
     Ok(if report.is_clean() {
         Exit::Done
     } else {

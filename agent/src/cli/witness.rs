@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use super::failure::Failure;
-use super::stored::{read_trust, unreachable};
+use super::stored::{failure, read_trust};
 use crate::clock::Clock;
 use crate::witness::{Listening, State, WitnessError, serve, tls};
 
@@ -24,7 +24,7 @@ use crate::witness::{Listening, State, WitnessError, serve, tls};
 )]
 pub(super) struct Args {
     /// The address to listen on
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: SocketAddr,
 
     /// The folder of its key and of what it signed; made where there is none
@@ -48,12 +48,28 @@ pub(super) struct Args {
     tls_key: Option<PathBuf>,
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse();
+    address.map_err(|_| "expected an address and a port, such as 127.0.0.1:8447".to_owned())
+}
+
 fn name(text: &str) -> Result<String, String> {
     let is_fine = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
     if text.is_empty() || !text.chars().all(is_fine) {
         return Err("expected a name without spaces and `+`".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Says why it cannot listen.
+fn unbound(address: SocketAddr, error: std::io::Error) -> Failure {
+    let exit = if error.kind() == std::io::ErrorKind::InvalidInput {
+        Exit::Usage
+    } else {
+        Exit::Unreachable
+    };
+    let text = format!("--listen {address}: the address cannot be had");
+    Failure::new(exit, anyhow::Error::from(error).context(text))
 }
 
 /// Signs until it is told to stop.
@@ -66,7 +82,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
 }
 
 fn witness(args: &Args, clock: Clock) -> Result<(), Failure> {
-    let trust = read_trust(&args.trust).map_err(unreachable)?;
+    let trust = read_trust(&args.trust).map_err(failure)?;
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = tls(certificate, key);
@@ -74,15 +90,17 @@ fn witness(args: &Args, clock: Clock) -> Result<(), Failure> {
         }
         _ => None,
     };
-    let unusable = |error: WitnessError| Failure::new(Exit::Unreachable, error);
-    let state = State::open(&args.dir, &args.name, trust).map_err(unusable)?;
     let failed = |error: std::io::Error| Failure::new(Exit::Unreachable, error);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(failed)?;
     runtime.block_on(async {
-        let listening = Listening::bind(args.listen, tls).await.map_err(failed)?;
+        // Before any file is made: an address that cannot be had leaves nothing behind.
+        let listening = Listening::bind(args.listen, tls).await;
+        let listening = listening.map_err(|error| unbound(args.listen, error))?;
+        let unusable = |error: WitnessError| Failure::new(Exit::Unreachable, error);
+        let state = State::open(&args.dir, &args.name, trust).map_err(unusable)?;
         let address = listening.address().map_err(failed)?;
         let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;

@@ -57,6 +57,12 @@ pub enum ReadError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The key to sign with cannot be used.
+    #[error("--signing-key: {0}")]
+    SigningKey(String),
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Usage(String),
     /// It must not be done.
     #[error("{0}")]
     Refused(String),

@@ -54,8 +54,7 @@ impl Listening {
     /// It is not of this host, or the system does not give it.
     pub async fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         if tls.is_none() && !address.ip().is_loopback() {
-            let text =
-                format!("{address}: expected an address of this host, or --tls-cert and --tls-key");
+            let text = "expected an address of this host alone, such as 127.0.0.1:8447, or --tls-cert and --tls-key";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(Self {

@@ -85,11 +85,7 @@ fn nothing_is_said_to_what_was_not_shown_or_has_ended() -> Result<()> {
             1,
             "expected the request as it was shown",
         ),
-        (
-            &["deny", id, "--digest", digest],
-            1,
-            "expected a reason for a no",
-        ),
+        (&["deny", id, "--digest", digest], 2, "--reason"),
         (&["show", forged], 1, "by which none begins"),
         (
             &["approve", forged, "--digest", digest],

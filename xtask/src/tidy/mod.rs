@@ -3,6 +3,7 @@
 mod files;
 mod imports;
 mod promises;
+mod told;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,14 +56,27 @@ fn check(root: &Path) -> Result<Vec<String>> {
         collect(root, &root.join(package), &mut sources)?;
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
-    let architecture = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
     let mut findings = Vec::new();
     for source in &sources {
         findings.extend(files::check(source));
         findings.extend(imports::check(source));
     }
-    findings.extend(promises::check(&architecture, &sources, root));
+    let page = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_default();
+    findings.extend(promises::check(&page("ARCHITECTURE.md"), &sources, root));
+    findings.extend(told::events(&page("docs/operations.md"), &sources));
+    findings.extend(told::pages(&page("README.md"), &pages(root)?));
     Ok(findings)
+}
+
+/// Lists the pages below `docs`.
+fn pages(root: &Path) -> Result<Vec<String>> {
+    let mut pages = Vec::new();
+    for entry in fs::read_dir(root.join("docs")).context("read `docs`")? {
+        let page = relative(root, &entry?.path());
+        pages.extend(page.ends_with(".md").then_some(page));
+    }
+    pages.sort();
+    Ok(pages)
 }
 
 fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) -> Result<()> {

@@ -12,6 +12,7 @@ use super::whereabouts::{Whereabouts, find, unreachable};
 use crate::approval::{Answer, Decision, Grade, Proof, Request, Said};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::keys::reason;
 use crate::clock::Clock;
 use crate::config::unit;
 use crate::inbox::card::Card;
@@ -26,22 +27,41 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// Between two looks for it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// A yes.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Approve {
+    #[command(flatten)]
+    args: Args,
+
+    /// Why; needed where the rule lets you say yes alone
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: Option<String>,
+
+    /// Lets statements of the same shape run too, in this session and for so long, if the rule allows it: 30m, 2h
+    #[arg(long, value_name = "TIME", value_parser = grant)]
+    grant: Option<u64>,
+}
+
+/// A no.
+#[derive(Debug, clap::Args)]
+pub(super) struct Deny {
+    #[command(flatten)]
+    args: Args,
+
+    /// Why; the agent is told it
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: String,
+}
+
+/// Which request, and how somebody proves who they are.
+#[derive(Debug, clap::Args)]
+struct Args {
     /// The request's id, or the beginning of it
     #[arg(value_name = "ID")]
     id: String,
 
     #[command(flatten)]
     whereabouts: Whereabouts,
-
-    /// Why; a no needs one, and the agent is told it
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-
-    /// Lets statements of the same shape run too, in this session and for so long, if the rule allows it: 30m, 2h
-    #[arg(long, value_name = "TIME", value_parser = grant)]
-    grant: Option<u64>,
 
     /// Proves it by a key that `icecore approvals login` made, where each group that is asked takes `idp-key`
     #[arg(long, value_name = "FILE")]
@@ -52,35 +72,58 @@ pub(super) struct Args {
     digest: Option<String>,
 }
 
+/// What is said.
+struct Says {
+    answer: Answer,
+    reason: Option<String>,
+    grant_s: Option<u64>,
+}
+
 fn grant(text: &str) -> Result<u64, String> {
     let seconds = unit::duration(text).map(|time| time.as_secs());
     let seconds = seconds.filter(|seconds| (1..=GRANT_MAX_S).contains(seconds));
     seconds.ok_or_else(|| "expected a time of at most a day, such as 30m or 2h".to_owned())
 }
 
-/// Decides.
-pub(super) fn run(args: &Args, answer: Answer, clock: Clock) -> Result<Exit, Failure> {
+/// Says yes.
+pub(super) fn approve(said: &Approve, clock: Clock) -> Result<Exit, Failure> {
+    let says = Says {
+        answer: Answer::Approve,
+        reason: said.reason.clone(),
+        grant_s: said.grant,
+    };
+    decide(&said.args, says, clock)
+}
+
+/// Says no.
+pub(super) fn deny(said: &Deny, clock: Clock) -> Result<Exit, Failure> {
+    let says = Says {
+        answer: Answer::Deny,
+        reason: Some(said.reason.clone()),
+        grant_s: None,
+    };
+    decide(&said.args, says, clock)
+}
+
+fn decide(args: &Args, says: Says, clock: Clock) -> Result<Exit, Failure> {
     let mail = args.whereabouts.mail(clock)?;
     let (item, request) = find(&mail, &args.id)?;
     let card = card(&request)?;
     let shown = match &args.digest {
         Some(digest) => digest.clone(),
-        None => shown(answer, (&item, &request), &card, clock)?,
+        None => shown(says.answer, (&item, &request), &card, clock)?,
     };
     let word = Word {
         digest: shown,
-        answer,
-        reason: reason(args, answer)?,
-        grant_s: args.grant.filter(|_| answer == Answer::Approve),
+        answer: says.answer,
+        reason: says.reason,
+        grant_s: says.grant_s,
         face: "cli",
     };
     // What lies there may have ended while it was read.
     let (item, request) = find(&mail, &request.id.to_string())?;
     let said = said((&item, &request), &card, word, clock.now());
-    let said = said.map_err(|unsaid: Unsaid| {
-        let hint = matches!(unsaid, Unsaid::NoReason).then_some("--reason TEXT");
-        Failure::new(Exit::Refused, unsaid).hint(hint)
-    })?;
+    let said = said.map_err(|unsaid| Failure::new(Exit::Refused, unsaid))?;
     let proof = match &args.key {
         Some(file) => by_key(file, &said, &request, clock)?,
         None => by_issuer(args, &said)?,
@@ -115,15 +158,6 @@ fn shown(
         typed if typed == expected => Ok(card.digest.clone()),
         _ => Err(Failure::text(Exit::Refused, "nothing was decided")),
     }
-}
-
-fn reason(args: &Args, answer: Answer) -> Result<Option<String>, Failure> {
-    let is_asked = args.reason.is_none() && args.digest.is_none();
-    let given = match (is_asked, answer) {
-        (true, Answer::Deny) => Some(ask("Why (the agent is told)")?),
-        _ => args.reason.clone(),
-    };
-    Ok(given.filter(|reason| !reason.trim().is_empty()))
 }
 
 fn ask(question: &str) -> Result<String, Failure> {

@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::clock::Clock;
 use crate::replay::{json_escaped, terminal};
 
-/// Lists requests: those that wait, then those that ended; --json prints one a line
+/// Lists the requests that wait; with --all those that have ended too
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

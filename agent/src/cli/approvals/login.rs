@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::key::HeldKey;
 use super::runtime;
-use super::whereabouts::{Whereabouts, unproved};
+use super::whereabouts::{Settings, unproved};
 use crate::approval::key_nonce;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
@@ -23,7 +23,7 @@ const LOGIN_WITHIN: Duration = Duration::from_secs(600);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    whereabouts: Whereabouts,
+    settings: Settings,
 
     /// The file of the key; only you may read it
     #[arg(long, value_name = "FILE")]
@@ -36,7 +36,7 @@ pub(super) struct Args {
 
 /// Logs in for a key.
 pub(super) fn run(args: &Args, clock: Clock) -> Result<Exit, Failure> {
-    let issuer = args.whereabouts.issuer()?;
+    let issuer = args.settings.issuer()?;
     let (key, public) = HeldKey::make()?;
     let vouched = vouch(&issuer, key_nonce(&public), "for a key that speaks for you")?;
     key.write(

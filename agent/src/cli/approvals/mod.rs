@@ -39,9 +39,9 @@ enum Command {
     List(list::Args),
     Show(show::Args),
     /// Says yes: shows the request, then opens your issuer for this one decision
-    Approve(decide::Args),
+    Approve(decide::Approve),
     /// Says no: shows the request, then opens your issuer for this one decision
-    Deny(decide::Args),
+    Deny(decide::Deny),
     Watch(watch::Args),
     Serve(serve::Args),
     Login(login::Args),
@@ -49,12 +49,11 @@ enum Command {
 
 /// Runs the command.
 pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
-    use crate::approval::Answer;
     let done = match &args.command {
         Command::List(args) => list::run(args, clock),
         Command::Show(args) => show::run(args, clock),
-        Command::Approve(args) => decide::run(args, Answer::Approve, clock),
-        Command::Deny(args) => decide::run(args, Answer::Deny, clock),
+        Command::Approve(args) => decide::approve(args, clock),
+        Command::Deny(args) => decide::deny(args, clock),
         Command::Watch(args) => watch::run(args, clock),
         Command::Serve(args) => serve::run(args, clock),
         Command::Login(args) => login::run(args, clock),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::approval::Request;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::stored::{self, read_trust};
+use crate::cli::stored::{failure, read_trust, trust_of_environment};
 use crate::clock::Clock;
 use crate::config::{APPROVER_FILE, Approver};
 use crate::inbox::item::Item;
@@ -16,30 +16,37 @@ use crate::inbox::step::{Issuer, StepError};
 /// Where requests lie unless something else is said: on this host.
 const STORE: &str = "file:///var/lib/icecore/store";
 
+/// The file of an approver's settings.
+#[derive(Debug, clap::Args)]
+pub(super) struct Settings {
+    /// Your settings; ~/.config/icecore/approvals.toml unless given
+    #[arg(long = "settings", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
 /// Which store, and whom to believe.
 #[derive(Debug, clap::Args)]
 pub(super) struct Whereabouts {
-    /// Your settings; ~/.config/icecore/approvals.toml unless given
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
 
-    /// The store in which requests lie, as a URL
+    /// The store in which requests lie, as a URL; else that of your settings, else this host's own
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 
-    /// Whose requests are believed, as a TOML file; the same as for `icecore verify`
+    /// Whose requests are believed, as a TOML file; the same as for `icecore verify` [env: ICECORE_TRUST, where your settings name none]
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 
-    /// The file of your reader's key, where requests are encrypted; `icecore keys make` makes one
+    /// The file of your reader's key, where requests are encrypted; else that of your settings; `icecore keys make` makes one
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
 }
 
-impl Whereabouts {
+impl Settings {
     /// Reads the settings; none where no file is.
     fn approver(&self) -> Result<Approver, Failure> {
-        let file = match &self.settings {
+        let file = match &self.file {
             Some(file) => file.clone(),
             None => match own_file().filter(|file| file.exists()) {
                 Some(file) => file,
@@ -52,22 +59,6 @@ impl Whereabouts {
         })
     }
 
-    /// Opens the mailbox.
-    pub(super) fn mail(&self, clock: Clock) -> Result<Mail, Failure> {
-        let approver = self.approver()?;
-        let Some(trust) = self.trust.clone().or(approver.trust) else {
-            let text = "expected a trust file, found none: anybody who can write to the store could make up requests";
-            return Err(Failure::text(Exit::Config, text).hint(Some(
-                "--trust FILE, or `trust` in your settings; `icecore enroll --pin` prints the lines of a host",
-            )));
-        };
-        let store = self.store.clone().or(approver.store);
-        let store = store.unwrap_or_else(|| STORE.to_owned());
-        let identity = self.identity.clone().or(approver.identity);
-        let trust = read_trust(&trust).map_err(stored::unreachable)?;
-        Mail::open(&store, trust, identity.as_deref(), clock).map_err(unreachable)
-    }
-
     /// Finds where to log in.
     pub(super) fn issuer(&self) -> Result<Issuer, Failure> {
         let Some(settings) = self.approver()?.issuer else {
@@ -78,6 +69,30 @@ impl Whereabouts {
             )));
         };
         Issuer::of(&settings).map_err(|error| Failure::new(Exit::Config, error))
+    }
+}
+
+impl Whereabouts {
+    /// Opens the mailbox.
+    pub(super) fn mail(&self, clock: Clock) -> Result<Mail, Failure> {
+        let approver = self.settings.approver()?;
+        let given = self.trust.clone().or(approver.trust);
+        let Some(trust) = given.or_else(trust_of_environment) else {
+            let text = "expected a trust file, found none: anybody who can write to the store could make up requests";
+            return Err(Failure::text(Exit::Config, text).hint(Some(
+                "--trust FILE, `trust` in your settings, or ICECORE_TRUST; `icecore enroll --pin` prints the lines of a host",
+            )));
+        };
+        let store = self.store.clone().or(approver.store);
+        let store = store.unwrap_or_else(|| STORE.to_owned());
+        let identity = self.identity.clone().or(approver.identity);
+        let trust = read_trust(&trust).map_err(failure)?;
+        Mail::open(&store, trust, identity.as_deref(), clock).map_err(unreachable)
+    }
+
+    /// Finds where to log in.
+    pub(super) fn issuer(&self) -> Result<Issuer, Failure> {
+        self.settings.issuer()
     }
 }
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::make::write_secret;
 use super::told::tell_access;
 use crate::cli::reading::{Source, tell_left_out};
+use crate::cli::span::{day, in_order};
 use crate::clock::Clock;
 use crate::id::SessionId;
 use crate::record::encryption::KeyName;
@@ -22,14 +23,14 @@ use crate::replay::{self, FetchedKey, ReadError, Scope, is_of_days, session};
 /// on which their session began. What is printed is secret: -o writes it into a file that only you can read.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore keys fetch --identity auditor.key -o keys.sql && icecore duckdb --identity auditor.key > views.sql && duckdb -init keys.sql -cmd '.read views.sql'\n  icecore keys fetch --session 0199a3 --identity auditor.key --json\n\nExit codes: 0 done, 1 none could be opened, 2 usage, 3 the trust file is not good, 4 store unreachable."
+    after_help = "Examples:\n  icecore keys fetch --identity auditor.key -o keys.sql && icecore duckdb --identity auditor.key > views.sql && duckdb -init keys.sql -cmd '.read views.sql'\n  icecore keys fetch --session 0199a3 --identity auditor.key --json\n\nExit codes: 0 done, 1 none could be opened, or the file is there already, 2 usage, 3 trust or key file, 4 store unreachable."
 )]
 pub(super) struct Args {
     /// Keys of what happened on or after this day (UTC)
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<NaiveDate>,
     /// Keys of what happened on or before this day (UTC)
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     to: Option<NaiveDate>,
     /// Keys of this session: its id, or the beginning of it
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["from", "to"])]
@@ -45,10 +46,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn fetch(args: &Args, clock: Clock) -> Result<(), ReadError> {
+    in_order(args.from, args.to)?;
     let readers = args.source.readers()?;
     if readers.identities.is_empty() {
         let text = "keys fetch: expected --identity FILE, or one in ICECORE_IDENTITY, found none";
-        return Err(ReadError::Refused(text.to_owned()));
+        return Err(ReadError::Usage(text.to_owned()));
     }
     let wanted = args.session.as_deref().map(|prefix| wanted(args, prefix));
     let wanted = wanted.transpose()?;

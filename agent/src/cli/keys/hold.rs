@@ -6,6 +6,8 @@ use chrono::NaiveDate;
 
 use super::told::{Signer, act, reason, session_id};
 use crate::cli::reading::Source;
+use crate::cli::span::{day, in_order};
+use crate::cli::tell::tell;
 use crate::clock::Clock;
 use crate::record::encryption::{Scope, Vault, in_force};
 use crate::replay::{ReadError, session, terminal};
@@ -17,23 +19,24 @@ use crate::replay::{ReadError, session, terminal};
 /// the holds in force are listed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore keys hold --session 0199a3 --reason 'case 12'\n  icecore keys hold --from 2026-11-01 --to 2026-11-30 --reason 'case 12'\n  icecore keys hold --session 0199a3 --release --reason 'case 12 is over'\n\nExit codes: 0 done, 1 refused, 2 usage, 3 the trust file is not good, 4 store unreachable."
+    group = clap::ArgGroup::new("scope").args(["session", "from"]),
+    after_help = "Examples:\n  icecore keys hold\n  icecore keys hold --session 0199a3 --reason 'case 12'\n  icecore keys hold --from 2026-11-01 --to 2026-11-30 --reason 'case 12'\n  icecore keys hold --session 0199a3 --release --reason 'case 12 is over'\n\nExit codes: 0 done, 1 refused, 2 usage, 3 trust or key file, 4 store unreachable."
 )]
 pub(super) struct Args {
     /// The session: its id, or the beginning of it
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["from", "to"], requires = "reason")]
     session: Option<String>,
-    /// The first day (UTC)
-    #[arg(long, value_name = "DAY", requires_all = ["to", "reason"])]
+    /// The first day that is held (UTC); needs --to
+    #[arg(long, value_name = "DAY", requires_all = ["to", "reason"], value_parser = day)]
     from: Option<NaiveDate>,
-    /// The last day (UTC)
-    #[arg(long, value_name = "DAY", requires = "from")]
+    /// The last day that is held (UTC)
+    #[arg(long, value_name = "DAY", requires = "from", value_parser = day)]
     to: Option<NaiveDate>,
     /// Ends the holds of this very scope
-    #[arg(long)]
+    #[arg(long, requires = "scope")]
     release: bool,
-    /// Why, for the record
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    /// Why, for the record; needed to hold and to release
+    #[arg(long, value_name = "TEXT", value_parser = reason, requires = "scope")]
     reason: Option<String>,
     #[command(flatten)]
     signer: Signer,
@@ -51,7 +54,14 @@ pub(super) fn hold(args: &Args, clock: Clock) -> Result<(), ReadError> {
     let act = act(Some(&key), reason, clock);
     let mut out = io::stdout().lock();
     let mut done = 0;
-    for org in vault.orgs()? {
+    let orgs = vault.orgs()?;
+    if orgs.is_empty() {
+        let store = args.source.store();
+        let text =
+            format!("store `{store}`: expected a record, found none: nothing is there to hold");
+        return Err(ReadError::Refused(text));
+    }
+    for org in orgs {
         if !args.release {
             let hold = act.hold(&org, scope.clone(), None);
             vault.tell_hold(&hold, &key)?;
@@ -83,10 +93,8 @@ fn scope(args: &Args) -> Result<Option<Scope>, ReadError> {
         let id = session_id(session(&archive, prefix)?.id)?;
         return Ok(Some(Scope::Session(id.to_string())));
     }
+    in_order(args.from, args.to)?;
     match (args.from, args.to) {
-        (Some(from), Some(to)) if to < from => Err(ReadError::Refused(format!(
-            "--to: expected a day from {from} on, found {to}"
-        ))),
         (Some(from), Some(to)) => Ok(Some(Scope::Days { from, to })),
         (_, _) => Ok(None),
     }
@@ -94,6 +102,7 @@ fn scope(args: &Args) -> Result<Option<Scope>, ReadError> {
 
 fn list(vault: &Vault) -> Result<(), ReadError> {
     let mut out = io::stdout().lock();
+    let mut is_any = false;
     for org in vault.orgs()? {
         let holds = vault.holds(&org)?;
         for held in in_force(&holds, |_| false) {
@@ -106,7 +115,11 @@ fn list(vault: &Vault) -> Result<(), ReadError> {
                 held.id, held.at, held.scope, held.by.user, held.by.host, held.reason
             );
             writeln!(out, "{}", terminal(&line))?;
+            is_any = true;
         }
+    }
+    if !is_any {
+        tell("no hold is in force");
     }
     Ok(())
 }

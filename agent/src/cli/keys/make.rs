@@ -1,10 +1,9 @@
 //! `icecore keys make`: a reader's key pair.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::cli::output::create;
 use crate::record::encryption::Identity;
 use crate::replay::ReadError;
 
@@ -14,7 +13,9 @@ use crate::replay::ReadError;
 /// `[record.encryption] recipients`. Who loses the file cannot read what was encrypted for it alone: keep a copy of it, and
 /// name two recipients.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 done, 2 usage, 70 the file could not be written.")]
+#[command(
+    after_help = "Examples:\n  icecore keys make -o auditor.key\n\nExit codes: 0 done, 1 the file is there already, 2 usage, 4 the file could not be written."
+)]
 pub(super) struct Args {
     /// The file to write, which must not be there yet
     #[arg(short, long, value_name = "FILE")]
@@ -29,15 +30,17 @@ pub(super) fn make(args: &Args) -> Result<(), ReadError> {
 }
 
 /// Writes a file that must not be there yet, for this user only.
-pub(super) fn write_secret(path: &PathBuf, bytes: &[u8]) -> Result<(), ReadError> {
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create_new(true).mode(0o600);
-    let written = options.open(path).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(|error| {
-        let text = format!("could not write `{}`: {error}", path.display());
-        ReadError::Write(io::Error::new(error.kind(), text))
+pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), ReadError> {
+    let created = create(path, false);
+    if let Err(ReadError::There(path)) = &created {
+        return Err(ReadError::Refused(format!(
+            "`{path}`: expected no file there, found one, which was left as it is: name another, or move it away"
+        )));
+    }
+    let mut file = created?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.map_err(|cause| ReadError::File {
+        path: path.display().to_string(),
+        cause,
     })
 }

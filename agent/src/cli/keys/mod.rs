@@ -6,7 +6,7 @@ mod make;
 mod shred;
 mod told;
 
-pub(super) use told::{tell_access, tell_untold};
+pub(super) use told::{reason, tell_access, tell_untold};
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use crate::clock::Clock;
 /// results under a key for each session. Each key lies in the store, wrapped for the recipients: there is no other copy.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore keys make -o auditor.key\n  icecore keys fetch --from 2026-11-01 --identity auditor.key -o keys.sql\n  icecore keys shred --session 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --reason 'request 4711'\n\nExit codes: 0 done, 1 refused, 2 usage, 3 the trust file is not good, 4 store unreachable."
+    after_help = "Examples:\n  icecore keys make -o auditor.key\n  icecore keys fetch --from 2026-11-01 --identity auditor.key -o keys.sql\n  icecore keys shred --session 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --reason 'request 4711'\n\nExit codes: 0 done, 1 refused, 2 usage, 3 trust or key file, 4 store or file unreachable."
 )]
 pub(super) struct Args {
     #[command(subcommand)]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::told::{Signer, act, reason, session_id};
 use crate::cli::reading::Source;
+use crate::cli::span::id;
 use crate::clock::Clock;
 use crate::record::encryption::Month;
 use crate::replay::{Erased, ReadError, Scope, counted, keys_to_erase, session};
@@ -18,14 +19,14 @@ use crate::replay::{Erased, ReadError, Scope, counted, keys_to_erase, session};
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).args(["session", "chain"]),
-    after_help = "Examples:\n  icecore keys shred --session 0199a3 --reason 'request 4711'\n  icecore keys shred --chain 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --month 2026-08 --reason 'retention'\n\nExit codes: 0 erased, 1 refused, 2 usage, 3 the trust file is not good, 4 store unreachable."
+    after_help = "Examples:\n  icecore keys shred --session 0199a3 --reason 'request 4711'\n  icecore keys shred --chain 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --month 2026-08 --reason 'retention'\n\nExit codes: 0 erased, 1 refused, 2 usage, 3 trust or key file, 4 store unreachable."
 )]
 pub(super) struct Args {
     /// The session: its id, or the beginning of it
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
     /// The chain whose SQL texts and values are erased, as `icecore replay` (`record`) and `icecore verify` name it
-    #[arg(long, value_name = "CHAIN", requires = "month")]
+    #[arg(long, value_name = "CHAIN", requires = "month", value_parser = id::<uuid::Uuid>)]
     chain: Option<uuid::Uuid>,
     /// The month of it, such as 2026-11
     #[arg(long, value_name = "MONTH", requires = "chain", value_parser = month)]

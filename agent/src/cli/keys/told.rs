@@ -25,11 +25,11 @@ pub(super) struct Signer {
 impl Signer {
     /// Reads the key.
     pub(super) fn key(&self) -> Result<SigningKey, ReadError> {
-        SigningKey::read(&self.signing_key)?.ok_or_else(|| {
-            ReadError::Refused(format!(
-                "--signing-key `{}`: expected a key that signs, found no such file",
-                self.signing_key.display()
-            ))
+        let read = SigningKey::read(&self.signing_key);
+        let read = read.map_err(|error| ReadError::SigningKey(error.to_string()))?;
+        read.ok_or_else(|| {
+            let file = self.signing_key.display();
+            ReadError::SigningKey(format!("`{file}`: expected a key, found no file"))
         })
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn session_id(text: &str) -> Result<SessionId, ReadError> {
 }
 
 /// Refuses an empty reason.
-pub(super) fn reason(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn reason(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("expected why, found nothing".to_owned()),
         reason => Ok(reason.to_owned()),

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use super::output::create;
 use super::reading::{Source, finish, tell_left_out};
+use super::span::number;
 use crate::clock::Clock;
 use crate::replay::{
     Archive, Paint, ReadError, Session, ShownRows, StoredRows, Told, json_escaped, page, session,
@@ -31,7 +32,7 @@ const PAGE_ROWS: usize = 1000;
 /// characters made visible.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore replay 0199a3\n  icecore replay 0199a3 --grep customers\n  icecore replay 0199a3 --speed 10\n  icecore replay 0199a3 --html session.html\n  icecore replay 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --json\n\nExit codes: 0 done, 1 no such session or more than one, no such step, or the file is there, 2 usage, 3 the trust file is not good, 4 store unreachable."
+    after_help = "Examples:\n  icecore replay 0199a3\n  icecore replay 0199a3 --grep customers\n  icecore replay 0199a3 --speed 10\n  icecore replay 0199a3 --html session.html\n  icecore replay 0199a3f1-7c2e-7a10-8d55-1f2e3d4c5b6a --json\n\nExit codes: 0 done, 1 no such session or more than one, no such step, or the file is there, 2 usage, 3 trust or key file, 4 store unreachable."
 )]
 pub struct Args {
     /// The session's id, or the beginning of it
@@ -52,13 +53,13 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = speed, conflicts_with_all = ["json", "step"])]
     speed: Option<f64>,
     /// Tells one step
-    #[arg(long, value_name = "N", conflicts_with = "json")]
+    #[arg(long, value_name = "N", conflicts_with = "json", value_parser = number::<usize>)]
     step: Option<usize>,
     /// Tells the steps in which a text stands, whatever its case
     #[arg(long, value_name = "TEXT", conflicts_with = "json")]
     grep: Option<String>,
     /// Shows so many first rows of each result whose rows are stored, as they were delivered; unless given 10, 1000 on a page, and none as JSON
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<usize>)]
     rows: Option<usize>,
 }
 

@@ -32,6 +32,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::Exit;
 use super::failure::Failure;
 use super::socket::{DaemonName, ask, connect, misunderstood};
+use super::span::id;
 use super::tell::tell;
 use crate::clock::Clock;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
@@ -59,7 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(65);
     after_long_help = help::long()
 )]
 pub(super) struct Args {
-    /// Says something about the session; goes into its record; may be given many times
+    /// Says something about the session; goes into its record; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
@@ -86,7 +87,7 @@ pub(super) struct Args {
     daemon: DaemonName,
 
     /// Becomes the command of this session
-    #[arg(long, value_name = "SESSION", hide = true)]
+    #[arg(long, value_name = "SESSION", hide = true, value_parser = id::<SessionId>)]
     enter: Option<SessionId>,
 
     /// The command and its arguments

@@ -16,6 +16,8 @@ pub enum Kind {
     JobWithoutSession,
     /// The record says that it was sent, and Snowflake's history does not have it.
     NotInSnowflake,
+    /// An export without rows, or one that does not reach over the time that was asked for.
+    NotCovered,
     /// What cannot be decided.
     Undecided,
     /// Too new for Snowflake's history to have it for sure.
@@ -26,11 +28,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds in the order of a report.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::UnrecordedQuery,
         Self::UnrecordedLogin,
         Self::JobWithoutSession,
         Self::NotInSnowflake,
+        Self::NotCovered,
         Self::Undecided,
         Self::TooRecent,
         Self::Assumed,
@@ -45,6 +48,7 @@ impl Kind {
             | Self::UnrecordedLogin
             | Self::JobWithoutSession
             | Self::NotInSnowflake
+            | Self::NotCovered
             | Self::Undecided => false,
         }
     }
@@ -57,6 +61,7 @@ impl Kind {
             Self::UnrecordedLogin => "logins that the record does not have",
             Self::JobWithoutSession => "CI runs without a session",
             Self::NotInSnowflake => "in the record as sent, not in Snowflake's history",
+            Self::NotCovered => "exports that do not cover what was asked",
             Self::Undecided => "cannot be decided",
             Self::TooRecent => "too recent for Snowflake's history",
             Self::Assumed => "taken for the same without an id",
@@ -71,9 +76,9 @@ pub struct Finding {
     pub kind: Kind,
     /// When, as RFC 3339; empty where it is not known.
     pub at: String,
-    /// The query, login, run or statement.
+    /// The query, login, run, statement or file.
     pub id: String,
-    /// Snowflake's user, or the repository.
+    /// Snowflake's user, the repository, or which list a file is of.
     pub who: String,
     /// Why it is one.
     pub why: String,

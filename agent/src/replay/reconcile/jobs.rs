@@ -11,7 +11,7 @@ const RUN: [&str; 4] = ["RUN_ID", "DATABASEID", "ID", "CI_RUN_ID"];
 const ATTEMPT: [&str; 3] = ["RUN_ATTEMPT", "ATTEMPT", "CI_RUN_ATTEMPT"];
 const REPOSITORY: [&str; 3] = ["REPOSITORY.FULL_NAME", "REPOSITORY", "CI_REPOSITORY"];
 const WORKFLOW: [&str; 4] = ["WORKFLOWNAME", "WORKFLOW_NAME", "WORKFLOW", "NAME"];
-const STARTED: [&str; 5] = [
+pub(super) const STARTED: [&str; 5] = [
     "STARTEDAT",
     "RUN_STARTED_AT",
     "STARTED_AT",

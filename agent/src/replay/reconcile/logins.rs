@@ -14,7 +14,7 @@ use crate::upstream::is_own;
 /// How far apart one login may be in the two lists: clocks differ, and the record's time is that of the answer.
 const NEAR_US: i64 = 60_000_000;
 
-const TIME: [&str; 4] = ["EVENT_TIMESTAMP", "CREATED_ON", "LOGIN_TIME", "TIMESTAMP"];
+pub(super) const TIME: [&str; 4] = ["EVENT_TIMESTAMP", "CREATED_ON", "LOGIN_TIME", "TIMESTAMP"];
 const ID: [&str; 3] = ["SESSION_ID", "EVENT_ID", "LOGIN_EVENT_ID"];
 
 struct Login<'e> {

@@ -3,6 +3,7 @@
 //! Query ids decide. Text and time never do: where nothing else is there, that is told as what it is. `QUERY_TAG` has no
 //! part in it, for an agent can set it.
 
+mod covered;
 mod export;
 mod finding;
 mod forms;
@@ -22,6 +23,7 @@ pub use moment::Zone;
 
 use super::archive::Archive;
 use super::json::time;
+use covered::List;
 use recorded::Recorded;
 
 /// How long Snowflake's view QUERY_HISTORY may lag behind. Source: Snowflake's reference, "Account Usage".
@@ -50,7 +52,7 @@ pub struct Settings {
     pub to_us: Option<i64>,
     /// How long Snowflake's history lags behind.
     pub lag_us: i64,
-    /// When it was exported; else its newest row tells the least that it can be.
+    /// When the lists were exported; else their newest rows tell the least that it can be.
     pub exported_us: Option<i64>,
     /// What times without an offset are.
     pub zone: Zone,
@@ -103,8 +105,35 @@ pub fn reconcile(
         queries::compare(&queries, &recorded, settings, &mut report);
     }
     logins::compare(&exports.logins, &queries, &recorded, settings, &mut report)?;
+    for list in lists(exports, settings) {
+        list.check(settings, &mut report)?;
+    }
     jobs::compare(&exports.runs, &recorded, settings, &mut report)?;
     Ok(report.finish())
+}
+
+/// Gives the exports by list, each with how late it is from.
+fn lists<'e>(exports: &'e Exports, settings: &Settings) -> [List<'e>; 3] {
+    [
+        List {
+            name: "queries",
+            exports: &exports.queries,
+            time: &["START_TIME"],
+            reach_us: settings.query_horizon_us(None),
+        },
+        List {
+            name: "logins",
+            exports: &exports.logins,
+            time: &logins::TIME,
+            reach_us: settings.exported_us,
+        },
+        List {
+            name: "runs",
+            exports: &exports.runs,
+            time: &jobs::STARTED,
+            reach_us: settings.exported_us,
+        },
+    ]
 }
 
 fn when(at_us: i64) -> String {

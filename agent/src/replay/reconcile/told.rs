@@ -77,7 +77,7 @@ impl Report {
         let mut text = String::new();
         for finding in self.findings.iter().filter(|one| !one.kind.is_clean()) {
             let word = match finding.kind {
-                Kind::Undecided | Kind::TooRecent | Kind::Assumed => "warning",
+                Kind::NotCovered | Kind::Undecided | Kind::TooRecent | Kind::Assumed => "warning",
                 Kind::UnrecordedQuery
                 | Kind::UnrecordedLogin
                 | Kind::JobWithoutSession

@@ -1,0 +1,4 @@
+//! The commands as their callers meet them.
+
+#[cfg(test)]
+mod told;
