@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::approved::Approval;
 use super::canonical::{CanonicalError, hex};
 use super::decision::{Answer, Decision, Said};
+use super::needs::OF_NOBODY_KNOWN;
 use super::proof::{ProofError, Proved, ProvedBy, prove};
 use super::request::{FORMAT_VERSION, Grade, Need, Request};
 use super::rules::{Group, Rules};
@@ -328,7 +329,12 @@ impl Scale<'_> {
                 decision: denied.clone(),
             });
         }
-        let glass = counted.iter().find(|one| self.breaks_glass(one));
+        let glass: Vec<Counted> = counted
+            .iter()
+            .filter(|one| self.breaks_glass(one))
+            .take(self.glass_breakers())
+            .cloned()
+            .collect();
         let missing: BTreeMap<String, u32> = self
             .request
             .needs
@@ -344,10 +350,20 @@ impl Scale<'_> {
             .collect();
         // A request that needs nobody is none of ours.
         let is_met = missing.is_empty() && !self.request.needs.is_empty();
-        match (is_met, glass) {
-            (true, _) => self.approved(counted.to_vec(), false),
-            (false, Some(one)) => self.approved(vec![one.clone()], true),
-            (false, None) => Standing::Waiting(missing),
+        if is_met {
+            self.approved(counted.to_vec(), false)
+        } else if glass.len() == self.glass_breakers() {
+            self.approved(glass, true)
+        } else {
+            Standing::Waiting(missing)
+        }
+    }
+
+    /// Tells how many may break the glass: one, unless nobody can tell whether that one asks.
+    fn glass_breakers(&self) -> usize {
+        match self.rules.doubt(&self.request.requester) {
+            Some(_) => OF_NOBODY_KNOWN as usize,
+            None => 1,
         }
     }
 

@@ -189,6 +189,25 @@ fn who_breaks_the_glass_does_it_alone_and_is_named() {
     assert!(matches!(judged.not_counted[0].why, Uncounted::Grade { .. }));
 }
 
+/// A job of nobody known may be the breaker's own.
+#[test]
+fn two_break_the_glass_where_nobody_can_tell_who_asks() {
+    let (mut rules, request) = setting();
+    let glass = rules.groups.get_mut("glass").unwrap();
+    glass.members.insert("okta:cat".to_owned());
+    let mut request = (*request).clone();
+    request.requester.principal = "github:job".to_owned();
+    request.requester.issuer = Some("github".to_owned());
+    let request = Arc::new(request);
+    let one = [yes("okta:dan", 10)];
+    assert!(told(&judged(&rules, &request, &one)).starts_with("waiting"));
+    let two = [yes("okta:dan", 10), yes("okta:cat", 10)];
+    assert_eq!(
+        told(&judged(&rules, &request, &two)),
+        "approved by [\"okta:cat\", \"okta:dan\"], alone true"
+    );
+}
+
 #[test]
 fn a_yes_counts_in_working_hours_and_a_no_at_any() {
     let (mut rules, request) = setting();

@@ -1,6 +1,7 @@
 //! Who said it: the proof of a decision, checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -75,6 +76,14 @@ pub enum ProofError {
         /// What was there.
         found: &'static str,
     },
+    /// The person's login is older than the word that it is to prove: the issuer did not ask for them.
+    #[error("expected a login made for this decision of {decided_at}, found one of {logged_in_at}")]
+    OldLogin {
+        /// When it was said.
+        decided_at: DateTime<Utc>,
+        /// When the person had logged in.
+        logged_in_at: DateTime<Utc>,
+    },
     /// The chat's message does not show it.
     #[error("message of the chat: expected {expected}, found {found}")]
     Chat {
@@ -134,6 +143,7 @@ pub(super) fn prove(
     match &decision.proof {
         Proof::IdpPerDecision { id_token } => {
             let vouched = vouched(rules, by, id_token, &said.nonce()?)?;
+            check_login(said, vouched.logged_in_at, rules.issuer.leeway)?;
             let at = vouched.issued_at;
             Ok(of_token(&vouched, Grade::IdpPerDecision, at))
         }
@@ -187,6 +197,29 @@ pub(super) fn prove(
             })
         }
     }
+}
+
+/// Refuses a login from before the word that it is to prove: an issuer that has a session may sign without asking.
+///
+/// The time of the word is its face's own, so that this finds an issuer which did not ask, and no face that lies.
+///
+/// # Errors
+/// The login is older than the word, by more than clocks may be apart.
+pub fn check_login(
+    said: &Said,
+    logged_in_at: DateTime<Utc>,
+    leeway: Duration,
+) -> Result<(), ProofError> {
+    // `auth_time` is in whole seconds.
+    let apart = TimeDelta::from_std(leeway).unwrap_or_default() + TimeDelta::seconds(1);
+    let decided_at = said.decided_at;
+    if logged_in_at < decided_at - apart {
+        return Err(ProofError::OldLogin {
+            decided_at,
+            logged_in_at,
+        });
+    }
+    Ok(())
 }
 
 fn vouched(

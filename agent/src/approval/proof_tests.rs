@@ -94,6 +94,15 @@ fn an_issuer_shows_who_logged_in_for_this_one_decision() {
 }
 
 #[test]
+fn a_login_from_before_the_word_was_not_made_for_it() {
+    let signer = Signer::ed();
+    let at_s = at(100).timestamp();
+    assert!(by_token(&signer, &[("auth_time", json!(at_s - 61))]).is_ok());
+    let refused = by_token(&signer, &[("auth_time", json!(at_s - 62))]).unwrap_err();
+    assert!(matches!(refused, ProofError::OldLogin { .. }), "{refused}");
+}
+
+#[test]
 fn a_word_that_was_changed_since_is_nobodys() {
     let signer = Signer::ed();
     let said = said(Answer::Deny);

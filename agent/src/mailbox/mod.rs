@@ -310,7 +310,9 @@ impl Shared {
         if grants.is_empty() {
             return None;
         }
-        grants.get(&request.likeness()?)?.approves(request, now)
+        grants
+            .get(&request.likeness()?)?
+            .approves(&self.rules, request, now)
     }
 
     fn grants(&self) -> MutexGuard<'_, BTreeMap<Likeness, Grant>> {
