@@ -17,6 +17,7 @@ mod outcome;
 mod proof;
 mod request;
 mod rules;
+mod word;
 
 pub use approved::{Approval, Difference};
 pub use canonical::CanonicalError;
@@ -31,3 +32,4 @@ pub use request::{
     Ask, Claimed, Earlier, FORMAT_VERSION, Grade, Meaning, Need, Plan, Request, Requester, Touched,
 };
 pub use rules::{Group, Hours, Rules};
+pub use word::{Lacks, Word};

@@ -110,15 +110,16 @@ pub fn key_nonce(key: &[u8]) -> String {
     format!("{APPROVAL_NONCE}{KEY_NONCE}{thumbprint}")
 }
 
-/// Finds out who made a decision that the record has, and how well that is proved, by the issuer's settings and keys of then.
+/// Finds out who made a decision that the record has, how well that is proved, and by which time it counts: by the issuer's
+/// settings and keys of then, and by when the host had seen it.
 ///
 /// # Errors
 /// It does not show it.
 pub fn prove_again(
     issuer: Issuer,
     keys: &Keys,
-    decision: &Decision,
-) -> Result<(String, Grade), ProofError> {
+    (decision, seen_at): (&Decision, DateTime<Utc>),
+) -> Result<(String, Grade, DateTime<Utc>), ProofError> {
     let rules = Rules {
         issuer,
         people: BTreeMap::new(),
@@ -129,15 +130,16 @@ pub fn prove_again(
         keys: Some(keys),
         slack: None,
     };
-    let proved = prove(&rules, by, decision)?;
-    Ok((proved.person, proved.grade))
+    let proved = prove(&rules, by, decision, seen_at)?;
+    Ok((proved.person, proved.grade, proved.at))
 }
 
-/// Finds out who made a decision.
+/// Finds out who made a decision, which the host saw first at this time.
 pub(super) fn prove(
     rules: &Rules,
     by: ProvedBy<'_>,
     decision: &Decision,
+    seen_at: DateTime<Utc>,
 ) -> Result<Proved, ProofError> {
     let said = &decision.said;
     match &decision.proof {
@@ -158,15 +160,22 @@ pub(super) fn prove(
             UnparsedPublicKey::new(&ED25519, &key)
                 .verify(said.nonce()?.as_bytes(), &signature)
                 .map_err(|_| not_signed())?;
-            let age = said.decided_at - vouched.issued_at;
             let leeway = TimeDelta::from_std(rules.issuer.leeway).unwrap_or_default();
-            if age > KEY_LIFE || age < -leeway {
+            let is_after_login = said.decided_at >= vouched.issued_at - leeway;
+            if seen_at - vouched.issued_at > KEY_LIFE || !is_after_login {
                 return Err(ProofError::Key {
-                    expected: "a login at most eight hours before the decision",
+                    expected: "a login at most eight hours before the decision was seen, and none after it",
                     found: "another time",
                 });
             }
-            Ok(of_token(&vouched, Grade::IdpKey, said.decided_at))
+            if said.decided_at > seen_at + leeway {
+                return Err(ProofError::Key {
+                    expected: "a decision from before it was seen",
+                    found: "a later time",
+                });
+            }
+            // Whoever has the key chooses the time that it signs.
+            Ok(of_token(&vouched, Grade::IdpKey, seen_at))
         }
         Proof::Chat {
             service,
