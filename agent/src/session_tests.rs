@@ -34,6 +34,7 @@ fn bundle(text: &str) -> Bundle {
         accounts: None,
         users: &Users::parse("ci:x:1001:1001\n"),
         issuers: None,
+        approvers: None,
     };
     Bundle::load(&[source], &names).unwrap()
 }

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::approved::Approval;
 use super::canonical;
 use super::judge::Counted;
-use super::request::{Meaning, Request};
+use super::request::{Meaning, Need, Request};
+use super::rules::Rules;
 use crate::id::ApprovalId;
 use crate::statement::shape;
 
@@ -74,11 +75,22 @@ impl Grant {
         now >= self.until
     }
 
-    /// Approves a request that it is for.
+    /// Approves a request that it is for, in the hours of all groups that are asked: at others people are asked anew.
     #[must_use]
-    pub fn approves(&self, request: &Arc<Request>, now: DateTime<Utc>) -> Option<Approval> {
+    pub fn approves(
+        &self,
+        rules: &Rules,
+        request: &Arc<Request>,
+        now: DateTime<Utc>,
+    ) -> Option<Approval> {
+        let works = |need: &Need| {
+            let group = rules.groups.get(&need.group);
+            group.is_some_and(|group| group.hours.as_ref().is_none_or(|hours| hours.include(now)))
+        };
         let is_for = !self.is_over(now) && request.likeness() == Some(self.likeness);
-        is_for.then(|| Approval::granted(Arc::clone(request), self.counted.clone(), self.by))
+        let is_in_hours = request.needs.iter().all(works);
+        (is_for && is_in_hours)
+            .then(|| Approval::granted(Arc::clone(request), self.counted.clone(), self.by))
     }
 }
 
@@ -86,6 +98,7 @@ impl Grant {
 mod tests {
     use super::*;
     use crate::approval::fixtures::{at, group, request, rules};
+    use crate::approval::{Group, Hours};
 
     fn asked(sql: &str) -> Request {
         let rules = rules([("owners", group(&["okta:ann"], 1))]);
@@ -101,7 +114,9 @@ mod tests {
         let first = Arc::new(asked("select a from t where id = 7"));
         let approval = Approval::new(Arc::clone(&first), Vec::new(), false, Some(60));
         let grant = Grant::of(&approval, at(10)).unwrap();
-        let covers = |request: Request, second| grant.approves(&Arc::new(request), at(second));
+        let rules = rules([("owners", group(&["okta:ann"], 1))]);
+        let covers =
+            |request: Request, second| grant.approves(&rules, &Arc::new(request), at(second));
         let next = covers(asked("select a from t where id = 8"), 69).unwrap();
         assert_eq!((next.granted_by(), next.grant_s()), (Some(first.id), None));
         assert!(covers(asked("select a from t where id = 8"), 70).is_none());
@@ -115,6 +130,30 @@ mod tests {
         let mut rule = asked("select a from t where id = 8");
         rule.asks[0].rule = "another".to_owned();
         assert!(covers(rule, 11).is_none());
+    }
+
+    #[test]
+    fn a_grant_covers_nothing_outside_of_the_hours_of_a_group_that_is_asked() {
+        let first = Arc::new(asked("select a from t where id = 7"));
+        let approval = Approval::new(Arc::clone(&first), Vec::new(), false, Some(3600));
+        let grant = Grant::of(&approval, at(10)).unwrap();
+        // A request is asked at noon, on a Friday.
+        let hours = Hours {
+            days: vec![chrono::Weekday::Fri],
+            from_minute: 0,
+            to_minute: 12 * 60 + 30,
+            offset_minutes: 0,
+        };
+        let owners = Group {
+            hours: Some(hours),
+            ..group(&["okta:ann"], 1)
+        };
+        let rules = rules([("owners", owners)]);
+        let covers = |second| {
+            let next = Arc::new(asked("select a from t where id = 8"));
+            grant.approves(&rules, &next, at(second)).is_some()
+        };
+        assert!(covers(1799) && !covers(1800));
     }
 
     #[test]

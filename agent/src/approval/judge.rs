@@ -10,14 +10,12 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::approved::Approval;
-use super::canonical::{CanonicalError, hex};
 use super::decision::{Answer, Decision, Said};
-use super::proof::{ProofError, Proved, ProvedBy, prove};
+use super::needs::OF_NOBODY_KNOWN;
+use super::proof::{ProofError, Proved};
 use super::request::{FORMAT_VERSION, Grade, Need, Request};
 use super::rules::{Group, Rules};
-
-/// Longest reason that a person gives, in characters.
-const REASON_MAX_CHARACTERS: usize = 2000;
+use super::word::{REASON_MAX_CHARACTERS, Word};
 
 /// A decision as it lies in the mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,46 +158,12 @@ pub struct Judged {
     pub not_counted: Vec<NotCounted>,
 }
 
-/// Judges a request by the decisions that lie beside it.
-///
-/// # Errors
-/// The request has no digest.
-pub fn judge(
-    rules: &Rules,
-    by: ProvedBy<'_>,
-    request: &Arc<Request>,
-    given: &[Given],
-    now: DateTime<Utc>,
-) -> Result<Judged, CanonicalError> {
-    let digest = hex(&request.digest()?);
-    let proved = given.iter().map(|one| {
-        let proved = check(request, &digest, &one.decision.said)
-            .and_then(|()| Ok(prove(rules, by, &one.decision)?));
-        (one, proved)
-    });
-    Ok(weigh(rules, request, proved, now))
-}
-
-/// Refuses what is about something else.
-fn check(request: &Request, digest: &str, said: &Said) -> Result<(), Uncounted> {
-    if said.format_version != FORMAT_VERSION {
-        return Err(Uncounted::Version(said.format_version));
-    }
-    if said.request != request.id || said.digest != digest {
-        return Err(Uncounted::Other);
-    }
-    let reason = said.reason.as_deref().unwrap_or_default();
-    if reason.chars().count() > REASON_MAX_CHARACTERS {
-        return Err(Uncounted::Reason);
-    }
-    Ok(())
-}
-
-/// Weighs what was said by whom.
-pub(super) fn weigh<'g>(
+/// Judges a request by what was said to it.
+#[must_use]
+pub fn judge<'w>(
     rules: &Rules,
     request: &Arc<Request>,
-    proved: impl Iterator<Item = (&'g Given, Result<Proved, Uncounted>)>,
+    words: impl Iterator<Item = &'w Word>,
     now: DateTime<Utc>,
 ) -> Judged {
     let own = rules.behind(&request.requester);
@@ -211,15 +175,16 @@ pub(super) fn weigh<'g>(
     };
     let mut not_counted = Vec::new();
     let mut by_person: BTreeMap<(String, Answer), Vec<Counted>> = BTreeMap::new();
-    for (given, proved) in proved {
+    for word in words {
+        let proved = word.proved.clone();
         let person = proved.as_ref().ok().map(|proved| proved.person.clone());
-        match proved.and_then(|proved| scale.count(given, proved)) {
+        match proved.and_then(|proved| scale.count(word, proved)) {
             Ok(counted) => {
                 let key = (counted.person.clone(), counted.answer);
                 by_person.entry(key).or_default().push(counted);
             }
             Err(why) => not_counted.push(NotCounted {
-                sha256: given.sha256.clone(),
+                sha256: word.sha256.clone(),
                 person,
                 why,
             }),
@@ -254,10 +219,32 @@ struct Scale<'a> {
     now: DateTime<Utc>,
 }
 
+impl NotCounted {
+    /// Tells whether it can never count; else it may at a time that comes.
+    #[must_use]
+    pub fn is_for_good(&self, now: DateTime<Utc>) -> bool {
+        match &self.why {
+            Uncounted::Time { at, .. } => *at <= now,
+            // Of one person's several another may count where more of them are known.
+            Uncounted::Again(_) => false,
+            Uncounted::Version(_)
+            | Uncounted::Other
+            | Uncounted::Reason
+            | Uncounted::Proof(_)
+            | Uncounted::Own(_)
+            | Uncounted::NoMember { .. }
+            | Uncounted::Grade { .. }
+            | Uncounted::Login { .. }
+            | Uncounted::Hours(_)
+            | Uncounted::NoReason => true,
+        }
+    }
+}
+
 impl Scale<'_> {
     /// Takes a decision if it counts.
-    fn count(&self, given: &Given, proved: Proved) -> Result<Counted, Uncounted> {
-        let said = &given.decision.said;
+    fn count(&self, word: &Word, proved: Proved) -> Result<Counted, Uncounted> {
+        let said = &word.said;
         self.check_time(proved.at)?;
         // Whoever had logged in before there was anything to decide did not log in for this.
         if let Some(logged_in_at) = proved.logged_in_at {
@@ -283,7 +270,7 @@ impl Scale<'_> {
             }));
         }
         Ok(Counted {
-            sha256: given.sha256.clone(),
+            sha256: word.sha256.clone(),
             answer: said.answer,
             person: proved.person,
             groups,
@@ -328,7 +315,12 @@ impl Scale<'_> {
                 decision: denied.clone(),
             });
         }
-        let glass = counted.iter().find(|one| self.breaks_glass(one));
+        let glass: Vec<Counted> = counted
+            .iter()
+            .filter(|one| self.breaks_glass(one))
+            .take(self.glass_breakers())
+            .cloned()
+            .collect();
         let missing: BTreeMap<String, u32> = self
             .request
             .needs
@@ -344,10 +336,20 @@ impl Scale<'_> {
             .collect();
         // A request that needs nobody is none of ours.
         let is_met = missing.is_empty() && !self.request.needs.is_empty();
-        match (is_met, glass) {
-            (true, _) => self.approved(counted.to_vec(), false),
-            (false, Some(one)) => self.approved(vec![one.clone()], true),
-            (false, None) => Standing::Waiting(missing),
+        if is_met {
+            self.approved(counted.to_vec(), false)
+        } else if glass.len() == self.glass_breakers() {
+            self.approved(glass, true)
+        } else {
+            Standing::Waiting(missing)
+        }
+    }
+
+    /// Tells how many may break the glass: one, unless nobody can tell whether that one asks.
+    fn glass_breakers(&self) -> usize {
+        match self.rules.doubt(&self.request.requester) {
+            Some(_) => OF_NOBODY_KNOWN as usize,
+            None => 1,
         }
     }
 

@@ -7,14 +7,16 @@ use proptest::prelude::*;
 use ring::digest::{SHA256, digest};
 
 use super::*;
+use crate::approval::Hours;
+use crate::approval::canonical::hex;
 use crate::approval::fixtures::{at, group, request, rules};
-use crate::approval::{Decision, Hours, Proof};
+use crate::approval::request::FORMAT_VERSION;
 
 const PEOPLE: [&str; 5] = ["okta:ann", "okta:ben", "okta:cat", "okta:dan", "okta:eve"];
 
 /// One person's word, as it was proved.
 #[derive(Clone, Debug)]
-struct Word {
+struct Spoken {
     person: &'static str,
     answer: Answer,
     grade: Grade,
@@ -23,7 +25,7 @@ struct Word {
     is_proved: bool,
 }
 
-fn word() -> impl Strategy<Value = Word> {
+fn word() -> impl Strategy<Value = Spoken> {
     let grades = [Grade::Chat, Grade::IdpKey, Grade::IdpPerDecision];
     (
         prop::sample::select(PEOPLE.to_vec()),
@@ -33,7 +35,7 @@ fn word() -> impl Strategy<Value = Word> {
         0_u32..4,
         prop::bool::weighted(0.8),
     )
-        .prop_map(|(person, answer, grade, at_s, salt, is_proved)| Word {
+        .prop_map(|(person, answer, grade, at_s, salt, is_proved)| Spoken {
             person,
             answer,
             grade,
@@ -43,7 +45,7 @@ fn word() -> impl Strategy<Value = Word> {
         })
 }
 
-fn given(request: &Request, word: &Word) -> Given {
+fn proved_word(request: &Request, word: &Spoken, proved: Result<Proved, Uncounted>) -> Word {
     let said = Said {
         format_version: FORMAT_VERSION,
         request: request.id,
@@ -54,14 +56,10 @@ fn given(request: &Request, word: &Word) -> Given {
         decided_at: at(word.at_s),
         face: "cli".to_owned(),
     };
-    Given {
+    Word {
         sha256: hex(digest(&SHA256, format!("{word:?}{}", word.salt).as_bytes()).as_ref()),
-        decision: Decision {
-            said,
-            proof: Proof::IdpPerDecision {
-                id_token: String::new(),
-            },
-        },
+        said,
+        proved,
     }
 }
 
@@ -85,7 +83,7 @@ fn setting() -> (Rules, Arc<Request>) {
     (rules, Arc::new(request))
 }
 
-fn proved_by(word: &Word) -> Proved {
+fn proved_by(word: &Spoken) -> Proved {
     Proved {
         person: word.person.to_owned(),
         groups: BTreeSet::new(),
@@ -98,16 +96,13 @@ fn proved_by(word: &Word) -> Proved {
     }
 }
 
-fn judged(rules: &Rules, request: &Arc<Request>, words: &[Word]) -> Judged {
-    let all: Vec<(Given, Result<Proved, Uncounted>)> = words
-        .iter()
-        .map(|word| {
-            let proved = word.is_proved.then(|| proved_by(word));
-            (given(request, word), proved.ok_or(Uncounted::Other))
-        })
-        .collect();
-    let all = all.iter().map(|(given, proved)| (given, proved.clone()));
-    weigh(rules, request, all, at(3600))
+fn judged(rules: &Rules, request: &Arc<Request>, words: &[Spoken]) -> Judged {
+    let word = |word: &Spoken| {
+        let proved = word.is_proved.then(|| proved_by(word));
+        proved_word(request, word, proved.ok_or(Uncounted::Other))
+    };
+    let all: Vec<Word> = words.iter().map(word).collect();
+    judge(rules, request, all.iter(), at(3600))
 }
 
 /// What came of it, without the approval's own identity.
@@ -125,8 +120,8 @@ fn told(judged: &Judged) -> String {
     }
 }
 
-fn yes(person: &'static str, at_s: i64) -> Word {
-    Word {
+fn yes(person: &'static str, at_s: i64) -> Spoken {
+    Spoken {
         person,
         answer: Answer::Approve,
         grade: Grade::IdpPerDecision,
@@ -137,14 +132,14 @@ fn yes(person: &'static str, at_s: i64) -> Word {
 }
 
 #[track_caller]
-fn check(words: &[Word], expected: &str) {
+fn check(words: &[Spoken], expected: &str) {
     let (rules, request) = setting();
     assert_eq!(told(&judged(&rules, &request, words)), expected);
 }
 
 #[test]
 fn two_owners_are_enough_and_one_twice_is_not() {
-    let again = Word {
+    let again = Spoken {
         salt: 1,
         ..yes("okta:ann", 20)
     };
@@ -181,12 +176,31 @@ fn who_breaks_the_glass_does_it_alone_and_is_named() {
     let judged = judged(
         &rules,
         &request,
-        &[Word {
+        &[Spoken {
             grade: Grade::Chat,
             ..yes("okta:dan", 10)
         }],
     );
     assert!(matches!(judged.not_counted[0].why, Uncounted::Grade { .. }));
+}
+
+/// A job of nobody known may be the breaker's own.
+#[test]
+fn two_break_the_glass_where_nobody_can_tell_who_asks() {
+    let (mut rules, request) = setting();
+    let glass = rules.groups.get_mut("glass").unwrap();
+    glass.members.insert("okta:cat".to_owned());
+    let mut request = (*request).clone();
+    request.requester.principal = "github:job".to_owned();
+    request.requester.issuer = Some("github".to_owned());
+    let request = Arc::new(request);
+    let one = [yes("okta:dan", 10)];
+    assert!(told(&judged(&rules, &request, &one)).starts_with("waiting"));
+    let two = [yes("okta:dan", 10), yes("okta:cat", 10)];
+    assert_eq!(
+        told(&judged(&rules, &request, &two)),
+        "approved by [\"okta:cat\", \"okta:dan\"], alone true"
+    );
 }
 
 #[test]
@@ -204,7 +218,7 @@ fn a_yes_counts_in_working_hours_and_a_no_at_any() {
         told(&judged(&rules, &request, &both)),
         "waiting for {\"owners\": 2}"
     );
-    let no = Word {
+    let no = Spoken {
         answer: Answer::Deny,
         ..yes("okta:ann", 10)
     };
@@ -215,13 +229,13 @@ fn a_yes_counts_in_working_hours_and_a_no_at_any() {
 fn a_login_from_before_the_request_is_no_word_on_it() {
     let (rules, request) = setting();
     let word = yes("okta:ann", 10);
-    let all = [given(&request, &word)];
     for (logged_in_at, counted) in [(at(10), 1), (at(-3600), 0)] {
         let proved = Proved {
             logged_in_at: Some(logged_in_at),
             ..proved_by(&word)
         };
-        let judged = weigh(&rules, &request, all.iter().zip([Ok(proved)]), at(3600));
+        let all = [proved_word(&request, &word, Ok(proved))];
+        let judged = judge(&rules, &request, all.iter(), at(3600));
         assert_eq!(judged.counted.len(), counted, "{judged:?}");
     }
 }
@@ -231,12 +245,13 @@ fn a_grant_is_for_as_long_as_the_most_careful_says() {
     let (mut rules, request) = setting();
     let grants = |rules: &Rules, seconds: [Option<u64>; 2]| {
         let words = [yes("okta:ann", 10), yes("okta:ben", 10)];
-        let mut all: Vec<Given> = words.iter().map(|word| given(&request, word)).collect();
-        for (given, seconds) in all.iter_mut().zip(seconds) {
-            given.decision.said.grant_s = seconds;
-        }
-        let proved = words.iter().map(proved_by);
-        let judged = weigh(rules, &request, all.iter().zip(proved.map(Ok)), at(3600));
+        let all = words.iter().zip(seconds).map(|(spoken, seconds)| {
+            let mut word = proved_word(&request, spoken, Ok(proved_by(spoken)));
+            word.said.grant_s = seconds;
+            word
+        });
+        let all: Vec<Word> = all.collect();
+        let judged = judge(rules, &request, all.iter(), at(3600));
         let Standing::Approved(approval) = judged.standing else {
             panic!("{judged:?}");
         };
@@ -274,18 +289,18 @@ proptest! {
     fn a_decision_that_does_not_count_changes_nothing(words in prop::collection::vec(word(), 0..8)) {
         let (rules, request) = setting();
         let whole = judged(&rules, &request, &words);
-        let counts = |word: &&Word| {
-            let sha256 = given(&request, word).sha256;
+        let counts = |word: &&Spoken| {
+            let sha256 = proved_word(&request, word, Ok(proved_by(word))).sha256;
             whole.counted.iter().any(|one| one.sha256 == sha256)
         };
-        let counting: Vec<Word> = words.iter().filter(counts).cloned().collect();
+        let counting: Vec<Spoken> = words.iter().filter(counts).cloned().collect();
         prop_assert_eq!(told(&whole), told(&judged(&rules, &request, &counting)));
     }
 
     #[test]
     fn one_more_no_of_a_member_ends_it(words in prop::collection::vec(word(), 0..8)) {
         let (rules, request) = setting();
-        let no = Word { answer: Answer::Deny, salt: 9, ..yes("okta:ben", 10) };
+        let no = Spoken { answer: Answer::Deny, salt: 9, ..yes("okta:ben", 10) };
         let words = [words, vec![no]].concat();
         prop_assert!(told(&judged(&rules, &request, &words)).starts_with("denied"));
     }

@@ -17,6 +17,7 @@ mod outcome;
 mod proof;
 mod request;
 mod rules;
+mod word;
 
 pub use approved::{Approval, Difference};
 pub use canonical::CanonicalError;
@@ -26,8 +27,9 @@ pub use judge::{Counted, Denial, Given, Judged, NotCounted, Standing, Uncounted,
 pub use meaning::Place;
 pub use needs::NeedError;
 pub use outcome::{Outcome, State};
-pub use proof::{KEY_NONCE, ProofError, ProvedBy, key_nonce, prove_again};
+pub use proof::{KEY_NONCE, ProofError, ProvedBy, check_login, key_nonce, prove_again};
 pub use request::{
     Ask, Claimed, Earlier, FORMAT_VERSION, Grade, Meaning, Need, Plan, Request, Requester, Touched,
 };
 pub use rules::{Group, Hours, Rules};
+pub use word::{Lacks, Word};

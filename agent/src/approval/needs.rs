@@ -8,7 +8,7 @@ use super::rules::Rules;
 use crate::identity::Principal;
 
 /// Least number of approvers where nobody can tell which person asks.
-const OF_NOBODY_KNOWN: u32 = 2;
+pub(super) const OF_NOBODY_KNOWN: u32 = 2;
 
 /// Events of CI systems that one person starts whom the token names. Of any other (a schedule, a comment, another's run, a
 /// workflow that runs with more rights than its author) the actor is not who wrote what the agent reads.

@@ -1,6 +1,7 @@
 //! Who said it: the proof of a decision, checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -75,6 +76,14 @@ pub enum ProofError {
         /// What was there.
         found: &'static str,
     },
+    /// The person's login is older than the word that it is to prove: the issuer did not ask for them.
+    #[error("expected a login made for this decision of {decided_at}, found one of {logged_in_at}")]
+    OldLogin {
+        /// When it was said.
+        decided_at: DateTime<Utc>,
+        /// When the person had logged in.
+        logged_in_at: DateTime<Utc>,
+    },
     /// The chat's message does not show it.
     #[error("message of the chat: expected {expected}, found {found}")]
     Chat {
@@ -101,15 +110,16 @@ pub fn key_nonce(key: &[u8]) -> String {
     format!("{APPROVAL_NONCE}{KEY_NONCE}{thumbprint}")
 }
 
-/// Finds out who made a decision that the record has, and how well that is proved, by the issuer's settings and keys of then.
+/// Finds out who made a decision that the record has, how well that is proved, and by which time it counts: by the issuer's
+/// settings and keys of then, and by when the host had seen it.
 ///
 /// # Errors
 /// It does not show it.
 pub fn prove_again(
     issuer: Issuer,
     keys: &Keys,
-    decision: &Decision,
-) -> Result<(String, Grade), ProofError> {
+    (decision, seen_at): (&Decision, DateTime<Utc>),
+) -> Result<(String, Grade, DateTime<Utc>), ProofError> {
     let rules = Rules {
         issuer,
         people: BTreeMap::new(),
@@ -120,20 +130,22 @@ pub fn prove_again(
         keys: Some(keys),
         slack: None,
     };
-    let proved = prove(&rules, by, decision)?;
-    Ok((proved.person, proved.grade))
+    let proved = prove(&rules, by, decision, seen_at)?;
+    Ok((proved.person, proved.grade, proved.at))
 }
 
-/// Finds out who made a decision.
+/// Finds out who made a decision, which the host saw first at this time.
 pub(super) fn prove(
     rules: &Rules,
     by: ProvedBy<'_>,
     decision: &Decision,
+    seen_at: DateTime<Utc>,
 ) -> Result<Proved, ProofError> {
     let said = &decision.said;
     match &decision.proof {
         Proof::IdpPerDecision { id_token } => {
             let vouched = vouched(rules, by, id_token, &said.nonce()?)?;
+            check_login(said, vouched.logged_in_at, rules.issuer.leeway)?;
             let at = vouched.issued_at;
             Ok(of_token(&vouched, Grade::IdpPerDecision, at))
         }
@@ -148,15 +160,22 @@ pub(super) fn prove(
             UnparsedPublicKey::new(&ED25519, &key)
                 .verify(said.nonce()?.as_bytes(), &signature)
                 .map_err(|_| not_signed())?;
-            let age = said.decided_at - vouched.issued_at;
             let leeway = TimeDelta::from_std(rules.issuer.leeway).unwrap_or_default();
-            if age > KEY_LIFE || age < -leeway {
+            let is_after_login = said.decided_at >= vouched.issued_at - leeway;
+            if seen_at - vouched.issued_at > KEY_LIFE || !is_after_login {
                 return Err(ProofError::Key {
-                    expected: "a login at most eight hours before the decision",
+                    expected: "a login at most eight hours before the decision was seen, and none after it",
                     found: "another time",
                 });
             }
-            Ok(of_token(&vouched, Grade::IdpKey, said.decided_at))
+            if said.decided_at > seen_at + leeway {
+                return Err(ProofError::Key {
+                    expected: "a decision from before it was seen",
+                    found: "a later time",
+                });
+            }
+            // Whoever has the key chooses the time that it signs.
+            Ok(of_token(&vouched, Grade::IdpKey, seen_at))
         }
         Proof::Chat {
             service,
@@ -187,6 +206,29 @@ pub(super) fn prove(
             })
         }
     }
+}
+
+/// Refuses a login from before the word that it is to prove: an issuer that has a session may sign without asking.
+///
+/// The time of the word is its face's own, so that this finds an issuer which did not ask, and no face that lies.
+///
+/// # Errors
+/// The login is older than the word, by more than clocks may be apart.
+pub fn check_login(
+    said: &Said,
+    logged_in_at: DateTime<Utc>,
+    leeway: Duration,
+) -> Result<(), ProofError> {
+    // `auth_time` is in whole seconds.
+    let apart = TimeDelta::from_std(leeway).unwrap_or_default() + TimeDelta::seconds(1);
+    let decided_at = said.decided_at;
+    if logged_in_at < decided_at - apart {
+        return Err(ProofError::OldLogin {
+            decided_at,
+            logged_in_at,
+        });
+    }
+    Ok(())
 }
 
 fn vouched(

@@ -40,6 +40,14 @@ fn token(signer: &Signer, nonce: &str, changes: &[(&str, Value)]) -> String {
 }
 
 fn proved(signer: &Signer, decision: &Decision) -> Result<Proved, ProofError> {
+    seen(signer, decision, decision.said.decided_at)
+}
+
+fn seen(
+    signer: &Signer,
+    decision: &Decision,
+    seen_at: DateTime<Utc>,
+) -> Result<Proved, ProofError> {
     let mut rules = rules([("owners", group(&["okta:ann"], 1))]);
     rules.people = BTreeMap::from([("slack:U1".to_owned(), "okta:ann".to_owned())]);
     let keys = signer.keys();
@@ -47,7 +55,7 @@ fn proved(signer: &Signer, decision: &Decision) -> Result<Proved, ProofError> {
         keys: Some(&keys),
         slack: Some(b"secret"),
     };
-    prove(&rules, by, decision)
+    prove(&rules, by, decision, seen_at)
 }
 
 fn by_token(signer: &Signer, changes: &[(&str, Value)]) -> Result<Proved, ProofError> {
@@ -94,6 +102,15 @@ fn an_issuer_shows_who_logged_in_for_this_one_decision() {
 }
 
 #[test]
+fn a_login_from_before_the_word_was_not_made_for_it() {
+    let signer = Signer::ed();
+    let at_s = at(100).timestamp();
+    assert!(by_token(&signer, &[("auth_time", json!(at_s - 61))]).is_ok());
+    let refused = by_token(&signer, &[("auth_time", json!(at_s - 62))]).unwrap_err();
+    assert!(matches!(refused, ProofError::OldLogin { .. }), "{refused}");
+}
+
+#[test]
 fn a_word_that_was_changed_since_is_nobodys() {
     let signer = Signer::ed();
     let said = said(Answer::Deny);
@@ -115,7 +132,7 @@ fn a_key_decides_for_eight_hours_for_whom_took_it() {
     let signer = Signer::ed();
     let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
     let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap();
-    let by_key = |after_s: i64, nonce: &str| {
+    let seen_after = |after_s: i64, nonce: &str, seen_s: i64| {
         let said = Said {
             decided_at: at(100 + after_s),
             ..said(Answer::Approve)
@@ -126,13 +143,18 @@ fn a_key_decides_for_eight_hours_for_whom_took_it() {
             key: STANDARD.encode(pair.public_key()),
             signature: STANDARD.encode(signature),
         };
-        proved(&signer, &Decision { said, proof })
+        seen(&signer, &Decision { said, proof }, at(100 + seen_s))
     };
+    let by_key = |after_s: i64, nonce: &str| seen_after(after_s, nonce, after_s);
     let nonce = key_nonce(pair.public_key().as_ref());
     let shown = by_key(8 * 3600, &nonce).unwrap();
     assert_eq!((&*shown.person, shown.grade), ("okta:ann", Grade::IdpKey));
     assert!(by_key(8 * 3600 + 1, &nonce).is_err());
     assert!(by_key(-61, &nonce).is_err());
+    // A key that was taken signs any time; it counts by when the host saw it.
+    assert_eq!(seen_after(1, &nonce, 7200).unwrap().at, at(7300));
+    assert!(seen_after(1, &nonce, 8 * 3600 + 1).is_err());
+    assert!(seen_after(3600, &nonce, 10).is_err());
     assert!(by_key(1, &key_nonce(b"another")).is_err());
     let said = said(Answer::Approve);
     let proof = Proof::IdpKey {

@@ -111,10 +111,12 @@ pub(super) fn load(
     users: &Users,
 ) -> Result<Bundle, Vec<PolicyProblem>> {
     let (accounts, issuers) = (texts(&found.accounts), texts(&found.issuers));
+    let approvers = texts(&found.approvers);
     let names = Names {
         accounts: accounts.as_deref(),
         users,
         issuers: issuers.as_deref(),
+        approvers: approvers.as_deref(),
     };
     Bundle::load(sources, &names)
 }

@@ -140,11 +140,20 @@ fn check_issuer(
         .issuers
         .iter()
         .find(|session| session.name == issuer.name);
-    if namesake.is_some_and(|session| session.url != issuer.url) {
-        let found = "another [[identity.issuer]] of this name";
-        let expected = "a name of its own, or the same issuer's";
-        problems.add(format!("{key}.name"), expected, found);
-    }
+    // Two names of one person, or one name of two: nobody could tell who approves their own.
+    let found = if identity
+        .providers
+        .iter()
+        .any(|saml| saml.name == issuer.name)
+    {
+        "an [[identity.saml]] of this name, whose subjects are others"
+    } else if namesake.is_some_and(|session| session.url != issuer.url) {
+        "another [[identity.issuer]] of this name"
+    } else {
+        return;
+    };
+    let expected = "a name of its own, or the same issuer's";
+    problems.add(format!("{key}.name"), expected, found);
 }
 
 /// Reads who stands behind whom.

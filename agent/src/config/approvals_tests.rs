@@ -44,7 +44,17 @@ fn a_group_asks_for_the_strongest_proof_unless_it_says_otherwise() {
 fn what_could_say_yes_by_mistake_is_told() {
     let session = "[[identity.issuer]]\nname = \"okta\"\nurl = \"https://acme.okta.com\"\naudience = \"0oa2\"\n";
     let ci = "[approvals.issuer]\nname = \"gh\"\nurl = \"https://token.actions.githubusercontent.com\"\naudience = \"0oa2\"\nrequire = { repository = \"acme/x\" }\n";
+    let other = session.replace("acme", "other").replace("0oa2", "icecore");
+    let saml = "[[identity.saml]]\nname = \"okta\"\nmetadata_file = \"/etc/icecore/okta.xml\"\naudience = \"https://icecore.acme.com\"\nrecipient = \"https://icecore.acme.com/acs\"\n";
     for (text, expected) in [
+        (
+            format!("{saml}{ISSUER}{GROUP}"),
+            "approvals.issuer.name: expected a name of its own, or the same issuer's, found an [[identity.saml]] of this name, whose subjects are others",
+        ),
+        (
+            format!("{other}{ISSUER}{GROUP}"),
+            "approvals.issuer.name: expected a name of its own, or the same issuer's, found another [[identity.issuer]] of this name",
+        ),
         (
             format!("{session}{ISSUER}{GROUP}"),
             "approvals.issuer.audience: expected an audience of approvals' own, found one that tokens of [[identity.issuer]] `okta` for sessions have too",

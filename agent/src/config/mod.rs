@@ -265,6 +265,8 @@ pub struct ForPolicies {
     pub accounts: Option<Vec<String>>,
     /// The issuers' names; none where not all of them are known.
     pub issuers: Option<Vec<String>>,
+    /// The names of groups that say yes; none where not all of them are known.
+    pub approvers: Option<Vec<String>>,
 }
 
 /// How long what accounts say of their objects is taken for true.
@@ -431,6 +433,12 @@ impl Config {
         self.accounts.iter().map(|account| account.name.as_str())
     }
 
+    /// Names the groups that say yes to what policies hold.
+    pub fn approver_groups(&self) -> impl Iterator<Item = &str> {
+        let groups = self.approvals.iter();
+        groups.flat_map(|approvals| approvals.rules.groups.keys().map(String::as_str))
+    }
+
     /// Reads of a config file what its policies rest on, and what is wrong with the rest.
     ///
     /// # Errors
@@ -447,6 +455,10 @@ impl Config {
             dir: config.policy.dir.clone(),
             accounts: is_whole("account").then(|| accounts.collect()),
             issuers: is_whole("identity").then(|| issuers.collect()),
+            approvers: is_whole("approvals").then(|| {
+                let names = config.approver_groups();
+                names.map(str::to_owned).collect()
+            }),
         };
         files::check(&config, &problems);
         files::check_policy(&config.policy, &problems);

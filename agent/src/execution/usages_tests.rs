@@ -23,6 +23,7 @@ fn bundle(scope: &str) -> Bundle {
         accounts: None,
         users: &Users::default(),
         issuers: None,
+        approvers: None,
     };
     Bundle::load(&[source], &names).unwrap()
 }

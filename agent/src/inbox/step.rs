@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use hyper::StatusCode;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::approval::{ProofError, Said, check_login};
 use crate::config::ApproverIssuer;
 use crate::identity::sign_in::{
     ATTEMPT_BYTES, Attempt, Callback, Promised, SignInError, Tokens, shown_name,
@@ -47,6 +49,9 @@ pub enum StepError {
     /// The ID token proves something else.
     #[error("{0}")]
     Token(#[from] IdentityError),
+    /// The login was not made for what was said.
+    #[error("{0}")]
+    Login(#[from] ProofError),
     /// The system gives no random bytes.
     #[error("the system gave no random bytes")]
     Random,
@@ -58,6 +63,9 @@ impl StepError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::SignIn(error) => error.hint(),
+            Self::Login(_) => Some(
+                "the issuer did not ask who you are, or this machine's clock is ahead: set `prompt_login`, or the clock",
+            ),
             Self::Roots(_)
             | Self::Client(_)
             | Self::Discovery { .. }
@@ -93,6 +101,17 @@ pub struct Vouched {
     pub id_token: Secret,
     /// The name by which the person is known, for display alone.
     pub who: String,
+    logged_in_at: DateTime<Utc>,
+}
+
+impl Vouched {
+    /// Refuses a login that the host would not take for what was said.
+    ///
+    /// # Errors
+    /// It is older than what was said.
+    pub fn check_is_for(&self, said: &Said) -> Result<(), StepError> {
+        Ok(check_login(said, self.logged_in_at, LEEWAY)?)
+    }
 }
 
 impl Issuer {
@@ -182,6 +201,7 @@ impl Issuer {
         let name = shown_name(&token);
         Ok(Vouched {
             who: name.unwrap_or_else(|| vouched.principal.identity().subject().to_owned()),
+            logged_in_at: vouched.logged_in_at,
             id_token,
         })
     }

@@ -1,13 +1,18 @@
 //! One request that waits, as the thread that looks for answers keeps it.
+//!
+//! Whoever may write beside a request chooses how many objects lie there and what they are: all that is kept of them has a
+//! limit here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
 use super::Ended;
 use super::documents::Folder;
-use crate::approval::{Given, Request};
+use crate::approval::{Given, Request, Word};
+use crate::record::hex;
 
 /// Most events that one request causes, so that rubbish beside it drowns no record.
 const EVENTS_MAX: usize = 20;
@@ -16,11 +21,16 @@ const EVENTS_MAX: usize = 20;
 pub(super) struct Asking {
     pub(super) request: Arc<Request>,
     pub(super) digest: [u8; 32],
+    pub(super) digest_text: String,
     pub(super) folder: Folder,
-    /// Keys that were read, or are not worth it.
-    pub(super) seen: BTreeSet<String>,
-    /// Decisions that can be read, with their texts, by the SHA-256 of their bytes.
-    pub(super) given: BTreeMap<String, (Given, String)>,
+    /// Decisions that were read, or are not worth it, by the SHA-256 of their bytes.
+    pub(super) seen: BTreeSet<[u8; 32]>,
+    /// When an object that could not be read is read again, by its key.
+    pub(super) again_ns: BTreeMap<String, i64>,
+    /// Decisions whose proofs cannot be checked yet.
+    pub(super) unchecked: Vec<Unchecked>,
+    /// Decisions that were checked and may count, by the SHA-256 of their bytes.
+    pub(super) heard: BTreeMap<String, Heard>,
     /// Decisions whose rows are written.
     pub(super) recorded: BTreeSet<String>,
     /// What was told of already.
@@ -28,6 +38,29 @@ pub(super) struct Asking {
     /// Why the last look gave nothing, if it did not.
     pub(super) unread: Option<String>,
     ended: Option<oneshot::Sender<Ended>>,
+}
+
+/// A decision that can be read.
+pub(super) struct Found {
+    pub(super) given: Given,
+    pub(super) text: String,
+    /// When the host saw it first, or the store had it if that is later.
+    pub(super) seen_at: DateTime<Utc>,
+}
+
+/// A decision whose proof cannot be checked yet.
+pub(super) struct Unchecked {
+    pub(super) found: Found,
+    /// Since when, by the clock that never goes back.
+    pub(super) since_ns: i64,
+}
+
+/// A decision whose proof was checked.
+pub(super) struct Heard {
+    pub(super) word: Word,
+    pub(super) seen_at: DateTime<Utc>,
+    /// Its text, until its rows are written.
+    pub(super) text: String,
 }
 
 impl Asking {
@@ -40,8 +73,11 @@ impl Asking {
             folder: Folder::of(&request),
             request,
             digest,
+            digest_text: hex(&digest),
             seen: BTreeSet::new(),
-            given: BTreeMap::new(),
+            again_ns: BTreeMap::new(),
+            unchecked: Vec::new(),
+            heard: BTreeMap::new(),
             recorded: BTreeSet::new(),
             told: BTreeSet::new(),
             unread: None,

@@ -15,9 +15,12 @@ pub const DECISION_MAX_BYTES: u64 = 64 << 10;
 /// Longest of the other documents.
 pub(super) const OTHER_MAX_BYTES: u64 = 64 << 10;
 
-/// Most decisions that are looked at beside one request. Whoever writes more of them keeps others from deciding, and is
-/// told of.
+/// Most decisions beside one request that are kept because they may count, or are shown.
 pub(super) const DECISIONS_MAX: usize = 1000;
+
+/// Most decisions that are read beside one request. Whoever writes more of them keeps others from deciding it, and is told
+/// of.
+pub(super) const SEEN_MAX: usize = 20_000;
 
 /// Most chains that sign for one request: the one that asked, and those after restarts.
 pub(super) const CHAINS_MAX: usize = 16;
@@ -113,6 +116,13 @@ pub(super) fn parse(key: &str) -> Option<(Folder, ApprovalId, Part)> {
         request,
         part,
     ))
+}
+
+/// Reads a SHA-256 as keys write it.
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+    bytes?.try_into().ok()
 }
 
 #[cfg(test)]

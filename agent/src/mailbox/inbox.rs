@@ -1,12 +1,12 @@
 //! The mailbox as people see it: requests that a pinned installation signed, and what came of them.
 
-use std::collections::BTreeMap;
-
+use bytes::Bytes;
 use chrono::NaiveDate;
 
+use super::days::{self, Folders};
 use super::documents::{
     CHAINS_MAX, DECISION_MAX_BYTES, DECISIONS_MAX, Folder, OTHER_MAX_BYTES, Part,
-    REQUEST_MAX_BYTES, parse, root,
+    REQUEST_MAX_BYTES, root,
 };
 use super::error::MailboxError;
 use super::look::{decision, genesis_of, outcome};
@@ -64,9 +64,6 @@ impl Asked {
     }
 }
 
-/// What lies in one folder: keys with their sizes.
-type Lying = BTreeMap<String, Vec<(String, u64, Part)>>;
-
 impl Inbox {
     /// Opens the mailbox of a store that is there.
     ///
@@ -104,16 +101,15 @@ impl Inbox {
         let mut items = Vec::new();
         for org in self.store.folders("")? {
             let root = root(&org);
-            let mut folders = Lying::new();
-            for listed in self.store.list_from(&root, &format!("dt={from}"))? {
-                let listed = listed?;
-                if let Some((folder, _, part)) = parse(&listed.key) {
-                    let folder = folders.entry(folder.as_str().to_owned()).or_default();
-                    folder.push((listed.key, listed.size_bytes, part));
+            let Folders { lying, odd } = days::from(&self.store, &root, from)?;
+            items.extend(
+                odd.into_iter()
+                    .map(|(folder, why)| Item::Odd { folder, why }),
+            );
+            for (folder, lying) in lying {
+                if is_known(&folder) {
+                    continue;
                 }
-            }
-            folders.retain(|folder, _| !is_known(folder));
-            for (folder, lying) in folders {
                 items.push(self.item(&org, folder, &lying)?);
             }
         }
@@ -146,13 +142,7 @@ impl Inbox {
     /// The store cannot be read.
     pub fn again(&self, asked: &Asked) -> Result<Item, MailboxError> {
         let folder = asked.folder.as_str();
-        let mut lying = Vec::new();
-        for listed in self.store.list(folder, None)? {
-            let listed = listed?;
-            if let Some((_, _, part)) = parse(&listed.key) {
-                lying.push((listed.key, listed.size_bytes, part));
-            }
-        }
+        let lying = days::of_request(&self.store, folder)?;
         self.item(&asked.request.org, folder.to_owned(), &lying)
     }
 
@@ -162,14 +152,14 @@ impl Inbox {
         folder: String,
         lying: &[(String, u64, Part)],
     ) -> Result<Item, MailboxError> {
-        let geneses = self.geneses(org, lying)?;
-        match self.request(&folder, lying, &geneses)? {
+        let geneses = self.geneses(org, lying);
+        match self.request(&folder, lying, &geneses) {
             Err(why) => Ok(Item::Odd { folder, why }),
             Ok((folder, request, installation)) => {
                 let digest = hex(&request.digest()?);
                 Ok(Item::Believed(Box::new(Asked {
-                    outcome: self.outcome(&request, &digest, lying, &geneses)?,
-                    decisions: self.decisions(lying)?,
+                    outcome: self.outcome(&request, &digest, lying, &geneses),
+                    decisions: self.decisions(lying),
                     folder,
                     request,
                     digest,
@@ -180,18 +170,12 @@ impl Inbox {
     }
 
     /// Reads the geneses that pinned installations signed, each with its installation's name.
-    fn geneses(
-        &self,
-        org: &str,
-        lying: &[(String, u64, Part)],
-    ) -> Result<Vec<(Genesis, String)>, MailboxError> {
+    fn geneses(&self, org: &str, lying: &[(String, u64, Part)]) -> Vec<(Genesis, String)> {
         let mut geneses = Vec::new();
         let all = lying.iter().filter(|(_, _, part)| *part == Part::Genesis);
-        for (key, _, _) in all
-            .take(CHAINS_MAX)
-            .filter(|(_, size, _)| *size <= OTHER_MAX_BYTES)
-        {
-            let Some(genesis) = genesis_of(&self.store.get(key)?) else {
+        for (key, _, _) in all.take(CHAINS_MAX) {
+            let bytes = self.read(key, OTHER_MAX_BYTES);
+            let Some(genesis) = bytes.and_then(|bytes| genesis_of(&bytes)) else {
                 continue;
             };
             if genesis.org == org
@@ -200,7 +184,7 @@ impl Inbox {
                 geneses.push((genesis, name));
             }
         }
-        Ok(geneses)
+        geneses
     }
 
     /// Names the pinned installation of a genesis, or one that a pinned operator enrolled.
@@ -221,24 +205,19 @@ impl Inbox {
         folder: &str,
         lying: &[(String, u64, Part)],
         geneses: &[(Genesis, String)],
-    ) -> Result<Result<(Folder, Request, String), String>, MailboxError> {
+    ) -> Result<(Folder, Request, String), String> {
         let found = lying.iter().find(|(_, _, part)| *part == Part::Request);
-        let Some((key, size, _)) = found else {
-            return Ok(Err("expected `request.json`, found none".to_owned()));
-        };
-        if *size > REQUEST_MAX_BYTES {
-            return Ok(Err(format!(
-                "expected at most {REQUEST_MAX_BYTES} bytes, found {size}"
-            )));
-        }
-        let mut bytes = self.store.get(key)?.to_vec();
+        let (key, size, _) = found.ok_or("expected `request.json`, found none")?;
+        let read = self.store.get_at_most(key, REQUEST_MAX_BYTES);
+        let read = read.map_err(|error| error.to_string())?;
+        let mut bytes = read
+            .map(|bytes| bytes.to_vec())
+            .ok_or_else(|| format!("expected 1 to {REQUEST_MAX_BYTES} bytes, found {size}"))?;
         if is_sealed(&bytes) {
-            match open_by(&self.identities, key, &bytes) {
-                Ok(opened) => bytes = opened.to_vec(),
-                Err(error) => return Ok(Err(error.to_string())),
-            }
+            let opened = open_by(&self.identities, key, &bytes);
+            bytes = opened.map_err(|error| error.to_string())?.to_vec();
         }
-        Ok(believed(folder, &bytes, geneses))
+        believed(folder, &bytes, geneses)
     }
 
     fn outcome(
@@ -247,11 +226,9 @@ impl Inbox {
         digest: &str,
         lying: &[(String, u64, Part)],
         geneses: &[(Genesis, String)],
-    ) -> Result<Option<Outcome>, MailboxError> {
+    ) -> Option<Outcome> {
         let found = lying.iter().find(|(_, _, part)| *part == Part::Outcome);
-        let Some((key, _, _)) = found.filter(|(_, size, _)| *size <= OTHER_MAX_BYTES) else {
-            return Ok(None);
-        };
+        let (key, _, _) = found?;
         let asked_by = geneses
             .iter()
             .find(|(genesis, _)| genesis.chain == request.chain);
@@ -260,24 +237,36 @@ impl Inbox {
             asked_by.is_some_and(|(asked, _)| asked.installation == genesis.installation)
         });
         let same: Vec<Genesis> = same.map(|(genesis, _)| genesis.clone()).collect();
-        Ok(outcome(request, digest, &same, &self.store.get(key)?))
+        let bytes = self.read(key, OTHER_MAX_BYTES)?;
+        outcome(request, digest, &same, &bytes)
     }
 
-    fn decisions(
-        &self,
-        lying: &[(String, u64, Part)],
-    ) -> Result<Vec<(String, Decision)>, MailboxError> {
+    /// Reads what others put beside a request; what cannot be read counts for nothing.
+    fn read(&self, key: &str, max_bytes: u64) -> Option<Bytes> {
+        match self.store.get_at_most(key, max_bytes) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::warn!(key, %error, "object beside a request could not be read");
+                None
+            }
+        }
+    }
+
+    fn decisions(&self, lying: &[(String, u64, Part)]) -> Vec<(String, Decision)> {
         let mut decisions = Vec::new();
         for (key, size, part) in lying {
             let Part::Decision(hash) = part else { continue };
             if *size > DECISION_MAX_BYTES || decisions.len() >= DECISIONS_MAX {
                 continue;
             }
-            if let Some((given, _)) = decision(hash, &self.store.get(key)?) {
+            if let Some((given, _)) = self
+                .read(key, DECISION_MAX_BYTES)
+                .and_then(|bytes| decision(hash, &bytes))
+            {
                 decisions.push((given.sha256, given.decision));
             }
         }
-        Ok(decisions)
+        decisions
     }
 }
 

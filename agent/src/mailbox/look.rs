@@ -1,105 +1,155 @@
 //! What lies beside a request: read, bounded, and told of where it is none of its documents.
 
-use super::asked::Asking;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::asked::{Asking, Found};
 use super::documents::{
-    CHAINS_MAX, DECISION_MAX_BYTES, DECISIONS_MAX, OTHER_MAX_BYTES, Part, parse,
+    CHAINS_MAX, DECISION_MAX_BYTES, DECISIONS_MAX, OTHER_MAX_BYTES, Part, SEEN_MAX, unhex,
 };
+use super::listing::Lying;
 use crate::approval::{Decision, Given, Outcome, Request};
-use crate::id::ApprovalId;
 use crate::record::chain::documents::Genesis;
 use crate::record::chain::envelope::{self, Sealed};
 use crate::record::chain::keys::public_key;
 use crate::record::{RecordError, Store, hex, sha256};
 
-/// An object of a day's folder.
-pub(super) struct Lying {
-    pub(super) key: String,
-    pub(super) size_bytes: u64,
-    pub(super) request: ApprovalId,
-    pub(super) part: Part,
-}
+/// How long an object that could not be read is left alone.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// Lists what lies in a day's folder from a request on; ids ascend with the time at which they were made.
-pub(super) fn day(
-    store: &Store,
-    folder: &str,
-    from: ApprovalId,
-) -> Result<Vec<Lying>, RecordError> {
-    let mut lying = Vec::new();
-    for listed in store.list(folder, Some(&format!("{folder}/{from}")))? {
-        let listed = listed?;
-        if let Some((_, request, part)) = parse(&listed.key) {
-            lying.push(Lying {
-                key: listed.key,
-                size_bytes: listed.size_bytes,
-                request,
-                part,
-            });
-        }
-    }
-    Ok(lying)
-}
+/// Most objects of a request that are read again.
+const AGAIN_MAX: usize = 1000;
+
+/// Most decisions of a request whose proofs cannot be checked yet.
+pub(super) const UNCHECKED_MAX: usize = 32;
 
 /// What one look found that is new.
 #[derive(Default)]
 pub(super) struct News {
-    /// Whether there is a decision to be judged.
-    pub(super) has_decision: bool,
+    /// Decisions that can be read.
+    pub(super) found: Vec<Found>,
     /// An outcome that this installation signed.
     pub(super) outcome: Option<Outcome>,
     /// What is none of the request's documents, one line each.
     pub(super) rubbish: Vec<String>,
 }
 
-/// Reads what is new beside a request.
-pub(super) fn read(
-    store: &Store,
-    asking: &mut Asking,
-    lying: &[&Lying],
-    installation: &[u8; 32],
-) -> Result<News, RecordError> {
-    let mut news = News::default();
-    for object in lying {
-        if asking.seen.contains(&object.key) {
-            continue;
-        }
-        let shown = object.key.rsplit('/').next().unwrap_or_default();
-        let shown: String = shown.chars().take(80).collect();
-        match &object.part {
-            Part::Request | Part::Genesis => {}
-            Part::Outcome => {
-                news.outcome = own_outcome(store, asking, lying, installation)?;
-                if news.outcome.is_none() {
-                    news.rubbish
-                        .push("an outcome that this installation did not sign".to_owned());
-                }
+/// What a look reads with.
+pub(super) struct Looking<'a> {
+    pub(super) store: &'a Store,
+    pub(super) installation: &'a [u8; 32],
+    /// Most decisions of one request that it reads, so that each has its turn.
+    pub(super) share: usize,
+    pub(super) now: DateTime<Utc>,
+    pub(super) now_ns: i64,
+}
+
+impl Looking<'_> {
+    /// Reads what is new beside a request; what cannot be read counts for nothing, and is tried again.
+    pub(super) fn read(&self, asking: &mut Asking, lying: &[Lying]) -> News {
+        let mut news = News::default();
+        let room = UNCHECKED_MAX.saturating_sub(asking.unchecked.len());
+        let mut left = self.share.min(room);
+        for object in lying {
+            let again_ns = asking.again_ns.get(&object.key);
+            if again_ns.is_some_and(|again_ns| self.now_ns < *again_ns) {
+                continue;
             }
-            Part::Rubbish => news.rubbish.push(format!("`{shown}`")),
-            Part::Decision(_) if object.size_bytes > DECISION_MAX_BYTES => {
-                let size = object.size_bytes;
-                news.rubbish
-                    .push(format!("`{shown}` of {size} bytes, which is too long"));
-            }
-            Part::Decision(_) if asking.given.len() >= DECISIONS_MAX => {
-                news.rubbish
-                    .push(format!("more than {DECISIONS_MAX} decisions"));
-            }
-            Part::Decision(hash) => {
-                let bytes = store.get(&object.key)?;
-                match decision(hash, &bytes) {
-                    Some((given, text)) => {
-                        asking.given.insert(hash.clone(), (given, text));
-                        news.has_decision = true;
+            let shown = object.key.rsplit('/').next().unwrap_or_default();
+            let shown: String = shown.chars().take(80).collect();
+            match &object.part {
+                Part::Request | Part::Genesis => {}
+                Part::Outcome => {
+                    news.outcome = self.own_outcome(asking, lying);
+                    // It is written once: another is not looked at.
+                    asking.again_ns.insert(object.key.clone(), i64::MAX);
+                    if news.outcome.is_none() {
+                        let what = "an outcome that this installation did not sign";
+                        news.rubbish.push(what.to_owned());
                     }
-                    None => news
-                        .rubbish
-                        .push(format!("`{shown}`, which is no decision")),
+                }
+                Part::Rubbish => news.rubbish.push(format!("`{shown}`")),
+                Part::Decision(_) if left == 0 => {}
+                Part::Decision(_) if asking.seen.len() >= SEEN_MAX => {
+                    news.rubbish.push(format!("more than {SEEN_MAX} decisions"));
+                }
+                Part::Decision(_) if asking.heard.len() >= DECISIONS_MAX => {
+                    let what = format!("more than {DECISIONS_MAX} decisions that may count");
+                    news.rubbish.push(what);
+                }
+                Part::Decision(hash) => {
+                    left -= 1;
+                    match self.decision(object, hash) {
+                        Ok(found) => {
+                            asking.seen.extend(unhex(hash));
+                            asking.again_ns.remove(&object.key);
+                            match found {
+                                Ok(found) => news.found.push(found),
+                                Err(what) => news.rubbish.push(format!("`{shown}`{what}")),
+                            }
+                        }
+                        Err(error) => {
+                            self.leave(asking, object, hash);
+                            tracing::warn!(approval = %asking.request.id, %error, "object beside a request could not be read");
+                            let what = format!("`{shown}`, which cannot be read");
+                            news.rubbish.push(what);
+                        }
+                    }
                 }
             }
         }
-        asking.seen.insert(object.key.clone());
+        news
     }
-    Ok(news)
+
+    /// Reads a decision, or says what its object is instead.
+    fn decision(&self, object: &Lying, hash: &str) -> Result<Result<Found, String>, RecordError> {
+        let size = object.size_bytes;
+        if size > DECISION_MAX_BYTES {
+            return Ok(Err(format!(" of {size} bytes, which is too long")));
+        }
+        let none = || Err(", which is no decision".to_owned());
+        if size == 0 {
+            return Ok(none());
+        }
+        // What a listing told may be another object's by this time.
+        let bytes = self.store.get_at_most(&object.key, DECISION_MAX_BYTES)?;
+        let Some((given, text)) = bytes.and_then(|bytes| decision(hash, &bytes)) else {
+            return Ok(none());
+        };
+        Ok(Ok(Found {
+            given,
+            text,
+            seen_at: object.modified_at.max(self.now),
+        }))
+    }
+
+    /// Leaves an object alone for a while; for good where there are too many.
+    fn leave(&self, asking: &mut Asking, object: &Lying, hash: &str) {
+        let after_ns = i64::try_from(AGAIN_AFTER.as_nanos()).unwrap_or(i64::MAX);
+        if asking.again_ns.len() < AGAIN_MAX {
+            let again_ns = self.now_ns.saturating_add(after_ns);
+            asking.again_ns.insert(object.key.clone(), again_ns);
+        } else {
+            asking.seen.extend(unhex(hash));
+        }
+    }
+
+    /// Reads the outcome, if this installation signed it.
+    fn own_outcome(&self, asking: &Asking, lying: &[Lying]) -> Option<Outcome> {
+        let read = |key: &str| self.store.get_at_most(key, OTHER_MAX_BYTES).ok()?;
+        let of_chain = asking.folder.genesis(&asking.request.chain);
+        let genesis = lying.iter().filter(|object| object.part == Part::Genesis);
+        let others = genesis.map(|object| object.key.as_str()).take(CHAINS_MAX);
+        let geneses = std::iter::once(of_chain.as_str()).chain(others);
+        let geneses = geneses.filter_map(|key| genesis_of(&read(key)?));
+        let own = geneses.filter(|genesis| {
+            public_key(&genesis.installation).as_ref() == Some(self.installation)
+        });
+        let own: Vec<Genesis> = own.collect();
+        let bytes = read(&asking.folder.outcome())?;
+        outcome(&asking.request, &asking.digest_text, &own, &bytes)
+    }
 }
 
 /// Reads a decision whose key names the hash of its bytes.
@@ -114,33 +164,6 @@ pub(super) fn decision(hash: &str, bytes: &[u8]) -> Option<(Given, String)> {
         decision,
     };
     Some((given, text.to_owned()))
-}
-
-fn own_outcome(
-    store: &Store,
-    asking: &Asking,
-    lying: &[&Lying],
-    installation: &[u8; 32],
-) -> Result<Option<Outcome>, RecordError> {
-    let genesis = lying.iter().filter(|object| object.part == Part::Genesis);
-    let mut geneses = Vec::new();
-    for object in genesis
-        .take(CHAINS_MAX)
-        .filter(|object| object.size_bytes <= OTHER_MAX_BYTES)
-    {
-        let bytes = store.get(&object.key)?;
-        geneses
-            .extend(genesis_of(&bytes).filter(|genesis| {
-                public_key(&genesis.installation).as_ref() == Some(installation)
-            }));
-    }
-    let bytes = store.get(&asking.folder.outcome())?;
-    Ok(outcome(
-        &asking.request,
-        &hex(&asking.digest),
-        &geneses,
-        &bytes,
-    ))
 }
 
 /// Reads a genesis that its own installation signed.

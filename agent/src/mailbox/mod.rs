@@ -6,9 +6,12 @@
 //! host puts one `outcome.json`. What anybody else writes there can neither approve nor refuse anything.
 
 mod asked;
+mod days;
 mod documents;
 mod error;
 mod inbox;
+mod keyring;
+mod listing;
 mod look;
 mod news;
 mod rows;
@@ -137,12 +140,11 @@ impl Mailbox {
             store: Arc::clone(&store),
             recorder: recorder.clone(),
             rules: Arc::clone(&rules),
-            keys,
             slack,
             herald: herald.clone(),
             clock,
         };
-        watch.start(taken)?;
+        watch.start(keys, taken)?;
         Ok(Self(Arc::new(Shared {
             store,
             recorder,
@@ -211,7 +213,7 @@ impl Mailbox {
         }
         let (ended, mut end) = oneshot::channel();
         let id = request.id;
-        let order = Order::Ask(Asking::new(request, digest, ended));
+        let order = Order::Ask(Box::new(Asking::new(request, digest, ended)));
         shared
             .orders
             .send(order)
@@ -310,7 +312,9 @@ impl Shared {
         if grants.is_empty() {
             return None;
         }
-        grants.get(&request.likeness()?)?.approves(request, now)
+        grants
+            .get(&request.likeness()?)?
+            .approves(&self.rules, request, now)
     }
 
     fn grants(&self) -> MutexGuard<'_, BTreeMap<Likeness, Grant>> {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::documents::unhex;
 use crate::approval::{Answer, Approval, Counted, NotCounted, Request};
 use crate::id::StatementId;
 use crate::record::event::code;
@@ -28,7 +29,12 @@ impl Rows<'_> {
     }
 
     /// Says what a person decided, with the document that proves it.
-    pub(super) fn decision(&self, counted: &Counted, document: &str) -> Vec<Row> {
+    pub(super) fn decision(
+        &self,
+        counted: &Counted,
+        seen_at: DateTime<Utc>,
+        document: &str,
+    ) -> Vec<Row> {
         let sha256 = unhex(&counted.sha256);
         let (issuer, subject) = match counted.person.split_once(':') {
             Some((issuer, subject)) => (Some(issuer), subject),
@@ -36,6 +42,7 @@ impl Rows<'_> {
         };
         let row = ApprovalRow {
             decided_at: Some(counted.at),
+            seen_at: Some(seen_at),
             approver_issuer: issuer.map(str::to_owned),
             approver_subject: Some(subject.to_owned()),
             approver_auth: Some(counted.grade.as_str().to_owned()),
@@ -220,11 +227,4 @@ fn answer(answer: Answer) -> &'static str {
         Answer::Approve => "approve",
         Answer::Deny => "deny",
     }
-}
-
-/// Reads a SHA-256 as keys write it.
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-    bytes?.try_into().ok()
 }

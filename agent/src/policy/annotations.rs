@@ -135,6 +135,20 @@ impl<'l> Loading<'l> {
         {
             return Err(wrong);
         }
+        if let Remedy::Hold(group) = &remedy
+            && let Some(known) = self.names.approvers
+            && !known.contains(&group.as_str())
+        {
+            let guess = guess(group, known);
+            let found = format!("found `{group}`{guess}");
+            return Err(match known {
+                [] => format!("expected no `hold` where the config has no [approvals], {found}"),
+                known => {
+                    let known = known.join(", ");
+                    format!("expected the name of an [[approvals.group]] ({known}), {found}")
+                }
+            });
+        }
         self.remedies.insert(PolicyId::new(id), remedy);
         Ok(())
     }

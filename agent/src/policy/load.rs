@@ -163,7 +163,7 @@ pub(super) fn load(sources: &[Source], names: &Names<'_>) -> Result<Loaded, Vec<
 
 /// Policies on their way into a bundle.
 pub(super) struct Loading<'l> {
-    names: &'l Names<'l>,
+    pub(super) names: &'l Names<'l>,
     policies: PolicySet,
     pub(super) reasons: BTreeMap<PolicyId, String>,
     pub(super) instead: BTreeMap<PolicyId, String>,

@@ -246,6 +246,7 @@ fn bundle(rules: &[Rule]) -> Bundle {
         accounts: Some(&["ACME"]),
         users: &Users::parse("root:x:0:0\nci:x:1001:1001\n"),
         issuers: None,
+        approvers: None,
     };
     Bundle::load(&[source], &names).unwrap()
 }

@@ -21,6 +21,8 @@ pub struct Names<'n> {
     pub users: &'n Users,
     /// The issuers of identities in its config; none where the config cannot be read, as with the accounts.
     pub issuers: Option<&'n [&'n str]>,
+    /// The groups of its config that say yes to what is held; none where the config cannot be read.
+    pub approvers: Option<&'n [&'n str]>,
 }
 
 /// Members of the context that hold words of Icecore's own, and what says that a word is none of them.

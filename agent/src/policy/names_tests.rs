@@ -15,6 +15,7 @@ fn told(text: &str) -> Vec<PolicyProblem> {
         accounts: Some(&["ACME", "BETA"]),
         users: &Users::parse("root:x:0:0\nci:x:1001:1001\n"),
         issuers: Some(&["okta"]),
+        approvers: None,
     };
     match load(&[source], &names) {
         Ok(loaded) => loaded.warnings,
@@ -61,8 +62,40 @@ fn accounts_and_users_are_left_alone_where_the_config_cannot_be_read() {
         accounts: None,
         users: &Users::default(),
         issuers: None,
+        approvers: None,
     };
     assert!(load(&[source], &names).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn a_hold_for_a_group_that_the_config_has_not_is_an_error() {
+    let source = || Source {
+        file: "p.cedar".to_owned(),
+        text: "@id(\"a\")\n@remedy(\"hold:data-owner\")\nforbid (principal, action, resource);"
+            .to_owned(),
+    };
+    let users = Users::default();
+    let names = |approvers| Names {
+        accounts: None,
+        users: &users,
+        issuers: None,
+        approvers,
+    };
+    let told = |approvers| {
+        let problems = load(&[source()], &names(Some(approvers))).unwrap_err();
+        problems[0].to_string()
+    };
+    assert_eq!(
+        told(&["data-owners"][..]),
+        "p.cedar: line 2, column 1: policy `a`: expected the name of an [[approvals.group]] (data-owners), found \
+         `data-owner` (did you mean `data-owners`?)"
+    );
+    assert_eq!(
+        told(&[][..]),
+        "p.cedar: line 2, column 1: policy `a`: expected no `hold` where the config has no [approvals], found `data-owner`"
+    );
+    assert!(load(&[source()], &names(Some(&["data-owner"]))).is_ok());
+    assert!(load(&[source()], &names(None)).is_ok());
 }
 
 #[test]

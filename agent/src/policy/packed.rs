@@ -67,6 +67,7 @@ mod tests {
             accounts: None,
             users: &Users::default(),
             issuers: None,
+            approvers: None,
         };
         let bundle = Bundle::load(&sources, &names).unwrap();
         assert_eq!(crate::record::sha256(&pack(&sources)), bundle.sha256());

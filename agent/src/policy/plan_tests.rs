@@ -25,6 +25,7 @@ fn load(text: &str) -> Result<Bundle, Vec<PolicyProblem>> {
         accounts: Some(&["ACME"]),
         users: &Users::default(),
         issuers: None,
+        approvers: None,
     };
     Bundle::load(&[source], &names)
 }

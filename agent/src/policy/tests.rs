@@ -13,14 +13,13 @@ const READ_ONLY: &str = include_str!("../../../policies/read-only.cedar");
 
 /// Loads a policy file on a host with two accounts and two users.
 fn load_as(text: &str) -> Result<Bundle, Vec<PolicyProblem>> {
-    let source = Source {
-        file: "test.cedar".to_owned(),
-        text: text.to_owned(),
-    };
+    let (file, text) = ("test.cedar".to_owned(), text.to_owned());
+    let source = Source { file, text };
     let names = Names {
         accounts: Some(&["ACME", "BETA"]),
         users: &Users::parse("root:x:0:0\nci:x:1001:1001\n"),
         issuers: Some(&["okta"]),
+        approvers: None,
     };
     Bundle::load(&[source], &names)
 }

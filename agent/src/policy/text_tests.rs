@@ -20,6 +20,7 @@ static ALL: LazyLock<Bundle> = LazyLock::new(|| {
         accounts: None,
         users: &Users::parse("ci:x:1001:1001\n"),
         issuers: None,
+        approvers: None,
     };
     Bundle::load(&[source], &names).unwrap()
 });

@@ -195,10 +195,12 @@ fn sources(folder: &Path) -> Result<Vec<Source>, PoliciesError> {
 fn load(config: &Config, sources: &[Source]) -> Result<Bundle, PoliciesError> {
     let accounts: Vec<&str> = config.account_names().collect();
     let issuers: Vec<&str> = config.identity.issuer_names().collect();
+    let approvers: Vec<&str> = config.approver_groups().collect();
     let names = Names {
         accounts: Some(&accounts),
         users: &Users::read(),
         issuers: Some(&issuers),
+        approvers: Some(&approvers),
     };
     Bundle::load(sources, &names).map_err(PoliciesError::NotGood)
 }
@@ -218,6 +220,7 @@ fn recall(kept: &Path) -> Result<Bundle, PoliciesError> {
         accounts: None,
         users: &Users::read(),
         issuers: None,
+        approvers: None,
     };
     Bundle::load(&sources, &names).map_err(PoliciesError::NotGood)
 }

@@ -26,6 +26,7 @@ fn the_next_proxy_gets_the_same_policies_by_the_same_digest() {
         accounts: None,
         users: &users,
         issuers: None,
+        approvers: None,
     };
     let loaded = Bundle::load(&[source(READ)], &names).unwrap();
     assert_eq!(told(&recall(&place).unwrap()), told(&loaded));

@@ -164,6 +164,14 @@ pub enum RecordError {
         /// What is in the way.
         cause: String,
     },
+    /// The store lists a key that nothing of ours can have, and with it nothing beside it.
+    #[error("store `{store}` lists a key that cannot be read: {cause}")]
+    OddKey {
+        /// The store's URL.
+        store: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// Bytes in the spool are not a record.
     #[error("`{}`: not a record: {cause}", path.display())]
     Unreadable {
@@ -207,6 +215,7 @@ impl RecordError {
             Self::Unreachable { .. } => {
                 Some("`--store` names the store; a host's own is made when its first session ends")
             }
+            Self::OddKey { .. } => Some("whoever may write there put it: remove it"),
             Self::Setting { .. }
             | Self::Io { .. }
             | Self::Missing { .. }

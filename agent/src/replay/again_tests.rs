@@ -97,6 +97,7 @@ fn judged(policies: &str, principal: &str, told: &[Told]) -> Vec<String> {
         accounts: None,
         users: &Users::parse("ci:x:1001:1001\n"),
         issuers: None,
+        approvers: None,
     };
     let bundle = Bundle::load(&[source], &names).unwrap();
     let records = Records::of(&archive, Wanted::default());

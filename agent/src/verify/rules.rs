@@ -55,6 +55,7 @@ pub(super) fn bundle(
         accounts: None,
         users: &Users::default(),
         issuers: None,
+        approvers: None,
     };
     let loaded = unpack(&document).and_then(|sources| Bundle::load(&sources, &names).ok());
     Ok(loaded.filter(|bundle| bundle.sha256() == *sha256))

@@ -171,6 +171,7 @@ fn decide() -> Result<()> {
             accounts: None,
             users: &users,
             issuers: None,
+            approvers: None,
         },
     )
     .map_err(|problems| anyhow!("{problems:?}"))?;

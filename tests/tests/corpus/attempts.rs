@@ -119,6 +119,7 @@ impl Policy {
             accounts: Some(&["ACME"]),
             users: &Users::default(),
             issuers: None,
+            approvers: None,
         };
         let bundle =
             Bundle::load(&[source], &names).map_err(|problems| anyhow!("{name}: {problems:?}"))?;

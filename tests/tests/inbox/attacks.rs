@@ -86,6 +86,10 @@ fn a_token_of_something_else_says_nothing() -> Result<()> {
         ),
         (json!({ "auth_time": 1_700_000_000 }), "`auth_time`"),
         (json!({ "auth_time": null }), "`auth_time`"),
+        (
+            json!({ "auth_time": chrono::Utc::now().timestamp() - 120 }),
+            "a login made for this decision",
+        ),
         (json!({ "aud": "icecore" }), "`aud`"),
         (json!({ "iss": "https://evil.test" }), "evil.test"),
         (json!({ "act": { "sub": "agent" } }), "of a program"),

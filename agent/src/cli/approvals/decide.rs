@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::key::HeldKey;
 use super::login::vouch;
 use super::show::{card, show};
-use super::whereabouts::{Whereabouts, find, unreachable};
+use super::whereabouts::{Whereabouts, find, unproved, unreachable};
 use crate::approval::{Answer, Decision, Grade, Proof, Request, Said};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
@@ -176,6 +176,7 @@ fn by_issuer(args: &Args, said: &Said) -> Result<Proof, Failure> {
         .nonce()
         .map_err(|error| Failure::new(Exit::Bug, error))?;
     let vouched = vouch(&args.whereabouts.issuer()?, nonce, "for this one decision")?;
+    vouched.check_is_for(said).map_err(unproved)?;
     eprintln!("icecore: {} decided", terminal(&vouched.who));
     Ok(Proof::IdpPerDecision {
         id_token: vouched.id_token.reveal().to_owned(),

@@ -143,7 +143,7 @@ pub(super) fn unproved(error: StepError) -> Failure {
         StepError::Discovery { .. } | StepError::Unasked(_) | StepError::Random => {
             Exit::Unreachable
         }
-        StepError::SignIn(_) | StepError::Token(_) => Exit::Refused,
+        StepError::SignIn(_) | StepError::Token(_) | StepError::Login(_) => Exit::Refused,
     };
     Failure::new(exit, error).hint(hint)
 }

@@ -18,7 +18,7 @@ pub(super) struct Policies {
     #[command(flatten)]
     config: ConfigFile,
 
-    /// Reads the policies of this folder instead of the config's; its accounts and issuers are not looked at then
+    /// Reads the policies of this folder instead of the config's; its accounts, issuers and approvals are not looked at then
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
 }
@@ -40,6 +40,7 @@ impl Policies {
                 dir: dir.clone(),
                 accounts: None,
                 issuers: None,
+                approvers: None,
             },
             None => self.of_config()?,
         };
@@ -102,6 +103,7 @@ impl Loaded {
             accounts: None,
             users: &Users::read(),
             issuers: None,
+            approvers: None,
         };
         let told = |problems: Vec<PolicyProblem>| {
             let lines: Vec<String> = problems.iter().map(PolicyProblem::told).collect();

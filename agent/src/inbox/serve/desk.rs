@@ -183,6 +183,7 @@ impl Desk {
     pub(super) async fn come_back(&self, query: &str) -> Result<String, Refused> {
         let Pending { said, step, .. } = self.begun(query)?;
         let vouched = self.issuer.finish(&step, query).await;
+        let vouched = vouched.and_then(|vouched| vouched.check_is_for(&said).map(|()| vouched));
         let vouched = vouched.map_err(|error| Refused::Failed(told(&error)))?;
         let (id, answer) = (said.request, said.answer);
         let decision = Decision {

@@ -114,7 +114,7 @@ fn an_approval_is_checked_again_by_what_the_record_has_of_it_and_a_forged_one_is
     let mut counted = approval.counted()[0].clone();
     counted.sha256 = hex(&crate::record::sha256(text.as_bytes()));
     let mut all = rows.requested().unwrap();
-    all.extend(rows.decision(&counted, &text));
+    all.extend(rows.decision(&counted, counted.at, &text));
     all.push(rows.used(&approval, forged.statement_id, Clock::system().now()));
     let _receipt = host.recorder.commit_blocking(all).unwrap();
     assert_eq!(host.checked_again(), (1, vec!["E95".to_owned()]));

@@ -1,9 +1,12 @@
 //! A host and people who share a store and nothing else: who is believed, and how requests end.
 
+mod crowded;
 mod forged;
+mod shelf;
 
 use std::future::pending;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 
@@ -22,10 +25,15 @@ use crate::verify::Trust;
 /// A host, its store, and the issuer of the people who answer.
 struct Host {
     dir: TempDir,
+    store: StoreAt,
     signer: Arc<Signer>,
     recorder: Recorder,
     mailbox: Mailbox,
+    asked: KeysAsked,
 }
+
+/// How often keys were asked for: those that are held, and others.
+type KeysAsked = Arc<[AtomicUsize; 2]>;
 
 fn store(dir: &Path) -> StoreAt {
     StoreAt::read(&format!("file://{}", dir.join("store").display())).unwrap()
@@ -38,7 +46,22 @@ fn owners() -> Group {
     }
 }
 
-fn open(dir: &Path, signer: &Arc<Signer>, recipients: &[Recipient]) -> (Recorder, Mailbox) {
+/// Groups in whose name people decide in these tests.
+fn groups() -> Rules {
+    let keys = Group {
+        proof: crate::approval::Grade::IdpKey,
+        ..owners()
+    };
+    let two = group(&["okta:ann", "okta:ben"], 2);
+    rules([("owners", owners()), ("keys", keys), ("two", two)])
+}
+
+fn open(
+    (dir, at): (&Path, &StoreAt),
+    signer: &Arc<Signer>,
+    recipients: &[Recipient],
+    asked: &KeysAsked,
+) -> (Recorder, Mailbox) {
     let clock = Clock::system();
     let mut settings = crate::record::Settings::new(dir.join("state"), store(dir));
     settings.org = "acme".to_owned();
@@ -54,12 +77,15 @@ fn open(dir: &Path, signer: &Arc<Signer>, recipients: &[Recipient]) -> (Recorder
     for document in [config, signer.jwks()] {
         recorder.keep_evidence(document.as_bytes()).unwrap();
     }
-    let keys = Arc::clone(signer);
+    let (keys, asked) = (Arc::clone(signer), Arc::clone(asked));
     let settings = Settings {
-        store: store(dir),
-        rules: Arc::new(rules([("owners", owners())])),
+        store: at.clone(),
+        rules: Arc::new(groups()),
         recipients: recipients.to_vec(),
-        keys: Box::new(move |_| Ok(keys.keys())),
+        keys: Box::new(move |freshness| {
+            asked[usize::from(freshness == Freshness::Looked)].fetch_add(1, Ordering::Relaxed);
+            Ok(keys.keys())
+        }),
         slack: None,
         herald: Herald::default(),
     };
@@ -70,18 +96,39 @@ fn open(dir: &Path, signer: &Arc<Signer>, recipients: &[Recipient]) -> (Recorder
 impl Host {
     fn new(recipients: &[Recipient]) -> Self {
         let dir = TempDir::new().unwrap();
+        let at = store(dir.path());
+        Self::of(dir, at, recipients)
+    }
+
+    /// Makes a host whose mailbox is not where its record is.
+    fn at(at: StoreAt) -> Self {
+        Self::of(TempDir::new().unwrap(), at, &[])
+    }
+
+    fn of(dir: TempDir, store: StoreAt, recipients: &[Recipient]) -> Self {
         let signer = Arc::new(Signer::ed());
-        let (recorder, mailbox) = open(dir.path(), &signer, recipients);
+        let asked = KeysAsked::default();
+        let (recorder, mailbox) = open((dir.path(), &store), &signer, recipients, &asked);
         Self {
             dir,
+            store,
             signer,
             recorder,
             mailbox,
+            asked,
         }
     }
 
+    fn keys_asked(&self, freshness: Freshness) -> usize {
+        self.asked[usize::from(freshness == Freshness::Looked)].load(Ordering::Relaxed)
+    }
+
     fn request(&self, within_s: i64) -> Request {
-        let mut asked = request(self.mailbox.rules(), "okta:eve", &["owners"]);
+        self.request_of("owners", within_s)
+    }
+
+    fn request_of(&self, group: &str, within_s: i64) -> Request {
+        let mut asked = request(self.mailbox.rules(), "okta:eve", &[group]);
         asked.chain = self.mailbox.chain().to_owned();
         asked.requested_at = Clock::system().now();
         asked.expires_at = asked.requested_at + TimeDelta::seconds(within_s);
@@ -94,7 +141,7 @@ impl Host {
     }
 
     fn inbox(&self, identities: Vec<Identity>) -> Inbox {
-        Inbox::open(&store(self.dir.path()), self.trust(), identities).unwrap()
+        Inbox::open(&self.store, self.trust(), identities).unwrap()
     }
 
     fn trust(&self) -> Trust {
@@ -113,8 +160,14 @@ impl Host {
         self.says(digest, request, ("ann", Answer::Approve, grant_s))
     }
 
-    fn says(
+    fn says(&self, digest: &str, request: &Request, word: (&str, Answer, Option<u64>)) -> Decision {
+        self.says_by(r#"{"alg":"EdDSA","kid":"k1"}"#, digest, request, word)
+    }
+
+    /// Says it by a token with this head.
+    fn says_by(
         &self,
+        head: &str,
         digest: &str,
         request: &Request,
         (subject, answer, grant_s): (&str, Answer, Option<u64>),
@@ -135,9 +188,7 @@ impl Host {
             "iss": "https://id.acme.test", "sub": subject, "aud": "approvals", "iat": at_s,
             "exp": at_s + 300, "auth_time": at_s, "nonce": said.nonce().unwrap(),
         });
-        let id_token = self
-            .signer
-            .token(r#"{"alg":"EdDSA","kid":"k1"}"#, &claims.to_string());
+        let id_token = self.signer.token(head, &claims.to_string());
         Decision {
             said,
             proof: Proof::IdpPerDecision { id_token },
@@ -362,9 +413,11 @@ fn a_yes_for_a_while_lets_the_same_run_again_in_its_session_and_nothing_else() {
 fn another_process_of_the_host_takes_the_answer_to_what_an_earlier_one_asked() {
     let Host {
         dir,
+        store,
         signer,
         recorder,
         mailbox,
+        asked: keys_asked,
     } = Host::new(&[]);
     let mut asked = request(mailbox.rules(), "okta:eve", &["owners"]);
     asked.chain = mailbox.chain().to_owned();
@@ -382,12 +435,14 @@ fn another_process_of_the_host_takes_the_answer_to_what_an_earlier_one_asked() {
     drop(mailbox);
     recorder.close_blocking().unwrap();
     drop(recorder);
-    let (recorder, mailbox) = open(dir.path(), &signer, &[]);
+    let (recorder, mailbox) = open((dir.path(), &store), &signer, &[], &keys_asked);
     let host = Host {
         dir,
+        store,
         signer,
         recorder,
         mailbox,
+        asked: keys_asked,
     };
     assert_ne!(host.mailbox.chain(), asked.chain);
     let waiting = host.ask(asked.clone());

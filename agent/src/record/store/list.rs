@@ -1,5 +1,6 @@
 //! What a store holds: keys in their order, and folders.
 
+use chrono::{DateTime, Utc};
 use futures_util::stream::{BoxStream, StreamExt as _};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectMeta, ObjectStore as _};
@@ -16,6 +17,8 @@ pub(crate) struct Listed {
     pub(crate) key: String,
     /// How long it is.
     pub(crate) size_bytes: u64,
+    /// When the store has had it since, by the store's clock.
+    pub(crate) modified_at: DateTime<Utc>,
 }
 
 impl Store {
@@ -55,6 +58,7 @@ impl Store {
             Ok(object) => Some(Ok(Listed {
                 key: object.location.to_string(),
                 size_bytes: object.size,
+                modified_at: object.last_modified,
             })),
             Err(error) => Some(Err(self.unreadable(error))),
         }))

@@ -22,7 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use object_store::path::Path as ObjectPath;
-use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tracing::warn;
@@ -194,6 +194,25 @@ impl Store {
         }
     }
 
+    /// Reads an object of 1 to so many bytes; none where it has another length, whatever a listing said of it.
+    pub(crate) fn get_at_most(
+        &self,
+        key: &str,
+        max_bytes: u64,
+    ) -> Result<Option<Bytes>, RecordError> {
+        let location = ObjectPath::parse(key).map_err(|error| self.unreadable(error))?;
+        let reading = async {
+            let options = GetOptions::new().with_range(Some(0..max_bytes + 1));
+            let found = self.objects.get_opts(&location, options).await?;
+            match (1..=max_bytes).contains(&found.meta.size) {
+                true => found.bytes().await.map(Some),
+                false => Ok(None),
+            }
+        };
+        let read = self.runtime.block_on(reading);
+        read.map_err(|error| self.unreadable(error))
+    }
+
     /// Reads what stands below a folder, whatever it is.
     pub(crate) fn below(&self, folder: &str) -> Result<Vec<(String, Bytes)>, RecordError> {
         let keys: Result<Vec<_>, _> = self
@@ -246,9 +265,12 @@ impl Store {
     }
 
     fn unreadable(&self, error: impl Into<Error>) -> RecordError {
-        RecordError::Unreachable {
-            store: self.url.clone(),
-            cause: told(&error.into()),
+        let error = error.into();
+        let (store, cause) = (self.url.clone(), told(&error));
+        if matches!(error, Error::InvalidPath { .. }) {
+            RecordError::OddKey { store, cause }
+        } else {
+            RecordError::Unreachable { store, cause }
         }
     }
 }

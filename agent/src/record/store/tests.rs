@@ -134,3 +134,16 @@ fn the_eraser_deletes_wrapped_keys_and_nothing_else() {
     eraser.delete(key).unwrap();
     assert!(store.get(key).is_err());
 }
+
+#[test]
+fn an_object_is_read_up_to_a_length_whatever_was_listed() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder);
+    for (key, bytes) in [("o/three", &b"abc"[..]), ("o/four", b"abcd")] {
+        store.put(key, bytes.to_vec()).unwrap();
+    }
+    let read = |key| store.get_at_most(key, 3).unwrap();
+    assert_eq!(read("o/three").as_deref(), Some(&b"abc"[..]));
+    assert_eq!(read("o/four"), None);
+    assert!(store.get_at_most("o/none", 3).is_err());
+}

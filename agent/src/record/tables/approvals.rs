@@ -19,7 +19,7 @@ pub(in crate::record) static TABLE: Table = Table {
 };
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 27] = [
+static COLUMNS: [Column; 28] = [
     Column::new(16, "approval_id", Text, "Names the request.").required().bloom(),
     Column::new(17, "statement_id", Text, "Statement that waits.").required().bloom(),
     Column::new(18, "requested_at", Time, "When it was asked for.").required(),
@@ -47,6 +47,7 @@ static COLUMNS: [Column; 27] = [
     Column::new(40, "grant_s", I64, "Seconds for which statements of the same shape may run too."),
     Column::new(41, "keys_sha256", Hash, "SHA-256 of the issuer's keys that proved it; stored under `evidence/`."),
     Column::new(42, "granted_by", Text, "Earlier request whose yes covers this one too."),
+    Column::new(43, "seen_at", Time, "When the host first saw the decision, or the store had it if that is later; one by `idp-key` counts by it."),
 ];
 
 /// One row of `approvals`; each field is the column of its name.
@@ -81,11 +82,12 @@ pub struct ApprovalRow {
     pub grant_s: Option<i64>,
     pub keys_sha256: Option<[u8; 32]>,
     pub granted_by: Option<ApprovalId>,
+    pub seen_at: Option<DateTime<Utc>>,
 }
 
 impl ApprovalRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 27] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 28] {
         [
             ("approval_id", self.approval_id.into()),
             ("statement_id", self.statement_id.into()),
@@ -114,6 +116,7 @@ impl ApprovalRow {
             ("grant_s", self.grant_s.into()),
             ("keys_sha256", self.keys_sha256.into()),
             ("granted_by", self.granted_by.into()),
+            ("seen_at", self.seen_at.into()),
         ]
     }
 }
