@@ -232,6 +232,12 @@ impl Stages {
         };
         let turn = asking.context.alone().await;
         if asking.context.is_left_open() {
+            let left = Difference::Meaning {
+                what: "its login",
+                approved: "one that nothing else changes".to_owned(),
+                found: "one that may change at any moment".to_owned(),
+            };
+            self.void(mailbox, execution, approval, &left).await;
             let why = "people said yes to it, and a statement that this login had sent to run by itself may change what it means at any moment; log in anew and send it again";
             return unsent(held, why.to_owned());
         }
@@ -260,9 +266,7 @@ impl Stages {
         let discharged = match covered {
             Ok(discharged) => discharged,
             Err(difference) => {
-                if let Err(error) = mailbox.void(approval, &difference).await {
-                    tracing::warn!(statement = %execution.id(), %error, "that an approval is void was not recorded");
-                }
+                self.void(mailbox, execution, approval, &difference).await;
                 let why = format!(
                     "people said yes to it, and that is void: {difference}; send it again to ask anew"
                 );
@@ -294,6 +298,19 @@ impl Stages {
                 let why = format!("people said yes to it, and its use cannot be recorded: {error}");
                 unsent(held, why)
             }
+        }
+    }
+
+    /// Says that people said yes to what is another by now.
+    async fn void(
+        &self,
+        mailbox: &Mailbox,
+        execution: &Execution,
+        approval: &Approval,
+        difference: &Difference,
+    ) {
+        if let Err(error) = mailbox.void(approval, difference).await {
+            tracing::warn!(statement = %execution.id(), %error, "that an approval is void was not recorded");
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::Execution;
-use super::held_file::{KeptHold, Sender, VERSION};
+use super::held_file::{KeptHold, NotKept, Sender, VERSION};
 use super::judging::Asker;
 use super::reading::Asking;
 use crate::approval::{Ask, Claimed, FORMAT_VERSION, Meaning, NeedError, Plan, Request, Requester};
@@ -14,6 +14,7 @@ use crate::mailbox::Mailbox;
 use crate::policy::{Held, Hold};
 use crate::record::Draft;
 use crate::session::Stages;
+use crate::snowflake::query::Api;
 use crate::statement::{Kind, Statement};
 use crate::upstream;
 
@@ -70,9 +71,12 @@ impl Stages {
         draft: &Draft,
         request: &Request,
     ) {
-        if asking.request.api().is_some() {
-            // The login that Icecore opened for it does not outlive the proxy either.
-            return;
+        let (session, names) = (execution.session(), (execution.login(), execution.id()));
+        let holds = Arc::clone(&self.holds);
+        let expected = spawn_blocking(move || holds.expect(session, names)).await;
+        if let Err(error) = expected.unwrap_or_else(|error| Err(std::io::Error::from(error).into()))
+        {
+            return not_kept(execution, &error);
         }
         let row = &draft.row;
         let body = asking.request.kept().map(String::from_utf8);
@@ -89,6 +93,7 @@ impl Stages {
             own_query_id: execution.own_query_id(),
             host: asking.to.host.to_owned(),
             body,
+            address: asking.request.api().map(Api::members),
             headers: asking.way.headers.kept(),
             sender: Sender {
                 pid: row
@@ -105,14 +110,20 @@ impl Stages {
             },
             started_at,
             own: asking.context.own(),
+            is_left_open: asking.context.would_be_left_open(),
             request: request.clone(),
         };
-        let (holds, session) = (Arc::clone(&self.holds), execution.session());
+        let holds = Arc::clone(&self.holds);
         let kept = spawn_blocking(move || holds.keep(session, &hold)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(statement = %execution.id(), %error, "statement that waits is not kept; a restart of the proxy would lose it");
+        if let Err(error) = kept.unwrap_or_else(|error| Err(std::io::Error::from(error).into())) {
+            not_kept(execution, &error);
         }
     }
+}
+
+/// Tells that a statement waits in this proxy alone.
+fn not_kept(execution: &Execution, error: &NotKept) {
+    tracing::warn!(statement = %execution.id(), %error, "statement that waits is not kept; a restart of the proxy would lose it");
 }
 
 /// Asks Snowflake what a statement would read, where it tells it without running anything.
