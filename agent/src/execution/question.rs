@@ -35,11 +35,14 @@ impl Stages {
         let requester = Requester::of(asker.principal);
         let rules = mailbox.rules();
         let (needs, expires_after) = (rules.needs(&asks, &requester)?, rules.expires_after(&asks)?);
-        let plan = if rules.explain {
-            plan(asking, held.statement()).await
-        } else {
-            unknown("this host's config does not ask for it".to_owned())
+        let explained = async {
+            if rules.explain {
+                plan(asking, held.statement()).await
+            } else {
+                unknown("this host's config does not ask for it".to_owned())
+            }
         };
+        let (plan, (earlier, earlier_unknown)) = tokio::join!(explained, mailbox.earlier(&meaning));
         let requested_at = self.clock.now();
         Ok(Request {
             format_version: FORMAT_VERSION,
@@ -57,7 +60,8 @@ impl Stages {
             claimed: Claimed::of(&meaning.sql, asking.labels.clone()),
             meaning,
             plan,
-            earlier: Vec::new(),
+            earlier,
+            earlier_unknown,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A host and people who share a store and nothing else: who is believed, and how requests end.
 
 mod forged;
+mod history;
 
 use std::future::pending;
 use std::path::Path;
