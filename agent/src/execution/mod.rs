@@ -27,6 +27,7 @@ mod stages;
 mod table;
 mod usage_file;
 mod usages;
+mod whole;
 mod writer;
 
 use std::sync::OnceLock;
