@@ -112,7 +112,7 @@ impl History {
         let decided = known.entry(alike).or_default();
         decided.retain(|held| held.id != one.id);
         decided.push(one);
-        decided.sort_by(|one, other| other.at.cmp(&one.at));
+        decided.sort_by_key(|held| std::cmp::Reverse(held.at));
         decided.truncate(SHOWN_MAX);
     }
 
