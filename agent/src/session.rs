@@ -16,7 +16,7 @@ use crate::execution::{
 };
 use crate::identity::Principal;
 use crate::mailbox::Mailbox;
-use crate::mask::{Ended, HashKeys};
+use crate::mask::{Aftermath, Ended, HashKeys};
 use crate::policy::InForce;
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
@@ -238,8 +238,9 @@ impl Stages {
             self.registry.name(execution, query_id, earlier.clone());
             execution.advance(State::Running(query_id));
         };
-        let begun = context.begin(&effect);
-        self.holds.note(execution.login(), &effect);
+        let begun = context.begin(&effect, kind);
+        let sender = (execution.login(), execution.id());
+        self.holds.begin(sender, &effect, kind);
         self.catalogues.forget(&account.name, &effect);
         self.registry.define(&account.name, &effect);
         let unmasked = if execution.submit() {
@@ -258,7 +259,10 @@ impl Stages {
             aftermath,
             detached,
         } = self.deliver(unmasked, &login, &to).await?;
-        context.end(&begun, kind, aftermath);
+        if aftermath != Aftermath::Open {
+            self.holds.end(sender);
+        }
+        context.end(&begun, aftermath);
         self.catalogues.forget(&account.name, &effect);
         self.registry.define(&account.name, &effect);
         drop(turn);

@@ -22,6 +22,11 @@ print("agent asks: ", question)
 for row in cursor.execute(question):
     print("agent gets: ", row[0], row[1])
 
+order = "insert into orders values (5, 'nia', 7.25)"
+print("agent asks: ", order)
+cursor.execute(order)
+print("agent gets: ", cursor.rowcount, "row inserted")
+
 cleanup = "delete from orders where amount < 10"
 print("agent asks: ", cleanup)
 try:

@@ -1,11 +1,16 @@
 //! `cargo xtask demo`: Icecore at work on this machine, told to somebody who has never seen it.
 
+mod approval;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+
+use approval::Owner;
 
 use crate::harness::witness::{Witness, cut_off};
 use crate::harness::world::{AGENT_UID, Plan, World};
@@ -33,6 +38,23 @@ const COLUMNS: [&str; 12] = [
     "rule_ids",
 ];
 
+/// Who was asked for what, and what came of it.
+const ASKED: &str =
+    "select state, requested_at, decided_at, approver_issuer, approver_subject, approver_auth, channel, rule_ids
+from approvals_all order by seq";
+
+/// The columns of that query, in order.
+const ASKED_COLUMNS: [&str; 8] = [
+    "state",
+    "requested_at",
+    "decided_at",
+    "approver_issuer",
+    "approver_subject",
+    "approver_auth",
+    "channel",
+    "rule_ids",
+];
+
 /// What the demo's host says beside the read-only pack.
 const CUSTOMERS: &str = r#"
 @id("customers-by-their-letter")
@@ -52,6 +74,7 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     let mut world = World::without_daemon(&Plan::default())?;
     fs::write(world.config.policies().join("customers.cedar"), CUSTOMERS)?;
     let witness = witnessed(&world)?;
+    let owner = Owner::asked_by(&world)?;
     world.start_daemon()?;
     // What was recorded so far is one segment; the agent's session comes into the next.
     world.flush()?;
@@ -71,7 +94,8 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     heading(out, "An agent at work")?;
     writeln!(
         out,
-        "Policies let it read, and show it of customers the first letter (mask:partial:1:0).\n"
+        "Policies let it read, and show it of customers the first letter (mask:partial:1:0). New orders wait for a yes\n\
+         of their owners: the driver sees a slow query, while one of them looks at it.\n"
     )?;
     let script = world.path("demo.py");
     fs::copy(python::folder("drivers").join("demo.py"), &script)?;
@@ -83,7 +107,14 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     )?;
     let mut session = world.session(AGENT_UID, &["--label", "job=demo"], python.as_os_str())?;
     // The connector warns of its own future; nothing that belongs here.
-    let ran = session.args(["-W", "ignore"]).arg(&script).output()?;
+    session.args(["-W", "ignore"]).arg(&script);
+    let running = session
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    owner.says_yes(&world, out)?;
+    writeln!(out)?;
+    let ran = running.wait_with_output()?;
     indented(out, &ran.stdout)?;
     indented(out, &ran.stderr)?;
     ensure!(
@@ -134,13 +165,21 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     )?;
     let rows = world.query(QUERY)?;
     ensure!(
-        rows.len() == 2,
-        "expected two statements in the record, found {}",
+        rows.len() == 3,
+        "expected three statements in the record, found {}",
         rows.len()
     );
     for (number, row) in (1..).zip(&rows) {
         writeln!(out, "  -- row {number}")?;
-        table(out, row)?;
+        table(out, &COLUMNS, row)?;
+    }
+    writeln!(out, "\n{ASKED};\n")?;
+    let steps = world.query(ASKED)?;
+    let is_used = |row: &Value| row.get("state").and_then(Value::as_str) == Some("used");
+    ensure!(steps.iter().any(is_used), "no approval was used: {steps:?}");
+    for (number, row) in (1..).zip(&steps) {
+        writeln!(out, "  -- row {number}")?;
+        table(out, &ASKED_COLUMNS, row)?;
     }
     if let Some(folder) = keep {
         copy(&world.config.store, &folder.join("store"))?;
@@ -186,9 +225,9 @@ fn indented(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn table(out: &mut impl Write, row: &Value) -> Result<()> {
-    for name in COLUMNS {
-        let value = row.get(name).unwrap_or(&Value::Null);
+fn table(out: &mut impl Write, columns: &[&str], row: &Value) -> Result<()> {
+    for name in columns {
+        let value = row.get(*name).unwrap_or(&Value::Null);
         let text = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);

@@ -101,6 +101,7 @@ pub(crate) fn request(rules: &Rules, principal: &str, groups: &[&str]) -> Reques
             unknown: Some("not asked".to_owned()),
         },
         earlier: Vec::new(),
+        earlier_unknown: None,
     }
 }
 

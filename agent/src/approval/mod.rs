@@ -4,6 +4,7 @@
 //! `Decision`, proved by their company's identity provider. An `Outcome` ends the request. The documents travel by the
 //! mailbox (`mailbox`), whose order and writers count for nothing: what counts is whether a decision is valid.
 
+mod alike;
 mod approved;
 mod canonical;
 mod decision;
@@ -19,6 +20,7 @@ mod request;
 mod rules;
 mod word;
 
+pub use alike::Alike;
 pub use approved::{Approval, Difference};
 pub use canonical::CanonicalError;
 pub use decision::{Answer, Decision, Proof, Said};

@@ -47,8 +47,11 @@ pub struct Request {
     pub claimed: Claimed,
     /// What Snowflake says of the statement without running it.
     pub plan: Plan,
-    /// How statements of the same shape were decided before, latest first.
+    /// How statements of the same shape were decided before, as far as this installation asked; latest first.
     pub earlier: Vec<Earlier>,
+    /// Why not all of that was looked up, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier_unknown: Option<String>,
 }
 
 /// A rule that wants a yes.

@@ -36,6 +36,8 @@ struct State {
     is_any_own: bool,
     /// Whether Snowflake may still be at work on what changes the login: its place, variables, parameters or transaction.
     is_left_open: bool,
+    /// How many statements that may change the login were sent and have not ended.
+    changing: usize,
 }
 
 /// Where bare names lead.
@@ -62,6 +64,7 @@ pub enum Turn<'c> {
 #[derive(Debug)]
 #[must_use = "what it left behind is not known before it is told"]
 pub struct Begun {
+    changes: bool,
     moves: bool,
     was_lost: bool,
 }
@@ -88,6 +91,7 @@ impl Context {
                 own: BTreeSet::new(),
                 is_any_own,
                 is_left_open: false,
+                changing: 0,
             }),
         }
     }
@@ -98,9 +102,11 @@ impl Context {
         (!state.is_any_own).then(|| state.own.clone())
     }
 
-    /// Takes over what another proxy knew of the login's own objects, if it has made none since.
-    pub fn recall(&self, own: Option<&BTreeSet<Path>>) {
+    /// Takes over what another proxy knew: of the login's own objects, if it has made none since, and whether Snowflake may
+    /// still be at work on the login.
+    pub fn recall(&self, own: Option<&BTreeSet<Path>>, is_left_open: bool) {
         let mut state = self.state();
+        state.is_left_open |= is_left_open;
         if let Some(own) = own {
             state.own.extend(own.iter().cloned());
             state.is_any_own = false;
@@ -149,8 +155,10 @@ impl Context {
     }
 
     /// Notes that a statement is about to be sent.
-    pub fn begin(&self, effect: &Effect) -> Begun {
+    pub fn begin(&self, effect: &Effect, kind: Kind) -> Begun {
         let mut state = self.state();
+        let changes = changes_login(kind);
+        state.changing += usize::from(changes);
         state.own.extend(effect.temporary.iter().cloned());
         state.is_any_own |= effect.makes_unnamed || state.own.len() > OWN_MAX;
         let was_lost = state.names == Names::Lost;
@@ -158,6 +166,7 @@ impl Context {
             state.names = Names::Lost;
         }
         Begun {
+            changes,
             moves: effect.moves,
             was_lost,
         }
@@ -169,14 +178,16 @@ impl Context {
         state.is_left_open || state.names == Names::Lost
     }
 
+    /// Tells whether another proxy, which hears of no end, must take it that a statement may still change the login.
+    pub(super) fn would_be_left_open(&self) -> bool {
+        self.is_left_open() || self.state().changing > 0
+    }
+
     /// Notes what is known after it.
-    pub fn end(&self, begun: &Begun, kind: Kind, aftermath: Aftermath) {
+    pub fn end(&self, begun: &Begun, aftermath: Aftermath) {
         let mut state = self.state();
-        let is_of_rows = matches!(
-            kind,
-            Kind::Query | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge
-        );
-        state.is_left_open |= aftermath == Aftermath::Open && !is_of_rows;
+        state.changing = state.changing.saturating_sub(usize::from(begun.changes));
+        state.is_left_open |= aftermath == Aftermath::Open && begun.changes;
         if begun.was_lost || (!begun.moves && state.names == Names::Lost) {
             return;
         }
@@ -190,6 +201,14 @@ impl Context {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells whether a kind of statement may change its login: all but those which only read and change rows.
+pub(super) fn changes_login(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::Query | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge
+    )
 }
 
 #[cfg(test)]
@@ -216,8 +235,8 @@ mod tests {
     }
 
     fn run(context: &Context, effect: &Effect, aftermath: Aftermath) -> String {
-        let begun = context.begin(effect);
-        context.end(&begun, Kind::Query, aftermath);
+        let begun = context.begin(effect, Kind::Query);
+        context.end(&begun, aftermath);
         schema(context)
     }
 
@@ -230,12 +249,25 @@ mod tests {
         ] {
             let context = Context::opened(current("A"));
             for aftermath in [Aftermath::Over, Aftermath::Open, Aftermath::Over] {
-                let begun = context.begin(&Effect::default());
+                let begun = context.begin(&Effect::default(), kind);
                 let was = context.is_left_open();
-                context.end(&begun, kind, aftermath.clone());
+                assert_eq!(context.would_be_left_open(), was || may, "{kind:?}");
+                context.end(&begun, aftermath.clone());
                 let expected = was || may && aftermath == Aftermath::Open;
                 assert_eq!(context.is_left_open(), expected, "{kind:?} {aftermath:?}");
+                assert_eq!(context.would_be_left_open(), expected, "{kind:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_next_proxy_knows_what_a_login_was_left_with() {
+        let own = BTreeSet::new();
+        for (own, is_open) in [(Some(&own), false), (Some(&own), true), (None, true)] {
+            let context = Context::resumed();
+            context.recall(own, is_open);
+            assert_eq!(context.is_left_open(), is_open);
+            assert_eq!(context.own().is_some(), own.is_some());
         }
     }
 
@@ -254,15 +286,15 @@ mod tests {
     #[test]
     fn where_a_login_is_stays_unknown_once_a_move_may_be_under_way() {
         let context = Context::opened(current("A"));
-        let begun = context.begin(&moving());
+        let begun = context.begin(&moving(), Kind::Session);
         assert_eq!(schema(&context), "");
-        context.end(&begun, Kind::Session, Aftermath::Open);
+        context.end(&begun, Aftermath::Open);
         for effect in [Effect::default(), moving()] {
             assert_eq!(run(&context, &effect, Aftermath::Told(current("B"))), "");
         }
         let context = Context::opened(current("A"));
         // Its task ended by a panic.
-        drop(context.begin(&moving()));
+        drop(context.begin(&moving(), Kind::Session));
         let later = Aftermath::Told(current("B"));
         assert_eq!(run(&context, &Effect::default(), later), "");
     }

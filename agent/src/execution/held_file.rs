@@ -15,16 +15,20 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::context::changes_login;
 use super::effect::Effect;
 use crate::approval::Request;
 use crate::id::{LoginId, SessionId, StatementId};
 use crate::record;
 use crate::seal::{Purpose, SealError, SealKey};
 use crate::snowflake::route::QueryId;
-use crate::statement::Path;
+use crate::statement::{Kind, Path};
+
+/// Names a statement, behind its login.
+type Sent = (LoginId, StatementId);
 
 /// Form of the files; another one is not read.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Statements that wait, as the next proxy of this host finds them.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub struct KeptHold {
     pub host: String,
     /// Its request, as it was read.
     pub body: String,
+    /// What its address says, if it came through the SQL API.
+    pub address: Option<String>,
     /// What of its headers goes upstream.
     pub headers: Vec<(String, String)>,
     /// The process that sent it.
@@ -62,6 +68,8 @@ pub struct KeptHold {
     pub started_at: DateTime<Utc>,
     /// Names under which its login had objects that nobody else sees; none if that was not known.
     pub own: Option<BTreeSet<Path>>,
+    /// Whether Snowflake might still be at work on what changes its login.
+    pub is_left_open: bool,
     /// What people were asked.
     pub request: Request,
 }
@@ -104,19 +112,30 @@ impl Holds {
         }
     }
 
-    /// Keeps a statement for the next proxy. Blocks.
-    pub(super) fn keep(&self, session: SessionId, hold: &KeptHold) -> Result<(), NotKept> {
-        let (statement, login) = (hold.statement, hold.login);
-        let folder = self.of(session);
+    /// Says that a statement is about to be kept: from here on what its login sends is noted for it. Blocks.
+    ///
+    /// What the login is like must be read after this, or what changes it in between would be in neither.
+    pub(super) fn expect(
+        &self,
+        session: SessionId,
+        (login, statement): Sent,
+    ) -> Result<(), NotKept> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(&folder)?;
+            .create(self.of(session))?;
+        self.kept().insert(statement, (session, login));
+        Ok(())
+    }
+
+    /// Keeps a statement, which was expected, for the next proxy. Blocks.
+    pub(super) fn keep(&self, session: SessionId, hold: &KeptHold) -> Result<(), NotKept> {
+        let statement = hold.statement;
         let text = Zeroizing::new(serde_json::to_vec(hold)?);
         let key = SealKey::of(&self.host, Purpose::Held, session)?;
         let sealed = key.seal(statement.as_bytes(), text)?;
-        record::replace(&folder.join(statement.to_string()), &sealed)?;
-        self.kept().insert(statement, (session, login));
+        // A folder that is gone since is not made again: its session is over, or something could not be noted.
+        record::replace(&self.of(session).join(statement.to_string()), &sealed)?;
         Ok(())
     }
 
@@ -153,23 +172,49 @@ impl Holds {
         drop(fs::remove_dir_all(self.of(session)));
     }
 
-    /// Notes that a login in which statements wait is about to make objects of its own: the next proxy cannot tell which.
-    pub(crate) fn note(&self, login: LoginId, effect: &Effect) {
-        if effect.temporary.is_empty() && !effect.makes_unnamed {
+    /// Notes what a statement may do to the login of others that wait, before it is sent: the next proxy cannot tell which
+    /// objects it made, nor whether Snowflake is done with it.
+    pub(crate) fn begin(&self, (login, statement): Sent, effect: &Effect, kind: Kind) {
+        let makes = !effect.temporary.is_empty() || effect.makes_unnamed;
+        let changes = changes_login(kind) || effect.moves;
+        if !makes && !changes {
             return;
         }
-        let session = self
-            .kept()
-            .values()
-            .find(|(_, of)| *of == login)
-            .map(|(session, _)| *session);
-        if let Some(session) = session
-            && let Err(error) = record::replace(&self.marker(session, login), b"")
-        {
+        let Some(session) = self.waiting_in(login) else {
+            return;
+        };
+        let mut marked = Ok(());
+        if makes {
+            marked = record::replace(&self.of(session).join(own_marker(login)), b"");
+        }
+        if changes {
+            let open = self.of(session).join(open_marker(login, statement));
+            marked = marked.and_then(|()| record::replace(&open, b""));
+        }
+        if let Err(error) = marked {
             // What waits is then not taken up, rather than by names that may lead elsewhere.
             tracing::warn!(%login, %error, "what waits for people is not kept any more");
             drop(fs::remove_dir_all(self.of(session)));
         }
+    }
+
+    /// Notes that Snowflake is done with a statement that was sent.
+    pub(crate) fn end(&self, (login, statement): Sent) {
+        if let Some(session) = self.waiting_in(login) {
+            // What stays says that it may go on.
+            drop(fs::remove_file(
+                self.of(session).join(open_marker(login, statement)),
+            ));
+        }
+    }
+
+    /// Gives the session of a login in which statements wait.
+    fn waiting_in(&self, login: LoginId) -> Option<SessionId> {
+        let kept = self.kept();
+        let mut waiting = kept.values();
+        waiting
+            .find(|(_, of)| *of == login)
+            .map(|(session, _)| *session)
     }
 
     /// Takes over the statements of a login that waited in another proxy. Blocks.
@@ -178,12 +223,21 @@ impl Holds {
         let Ok(entries) = fs::read_dir(self.of(session)) else {
             return Vec::new();
         };
-        let is_moved = self.marker(session, login).exists();
+        let paths: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        let is_marked = |marker: &str| {
+            let mut names = paths.iter().filter_map(|path| path.file_name()?.to_str());
+            names.any(|name| name.starts_with(marker))
+        };
+        let makes_own = is_marked(&own_marker(login));
+        let is_left_open = is_marked(&open_markers(login));
         let mut taken = Vec::new();
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        for path in paths {
             match self.read(session, &path) {
                 Ok(Some(mut hold)) if hold.login == login => {
-                    hold.own = hold.own.filter(|_| !is_moved);
+                    hold.own = hold.own.filter(|_| !makes_own);
+                    hold.is_left_open |= is_left_open;
                     self.kept().insert(hold.statement, (session, login));
                     taken.push(hold);
                 }
@@ -218,13 +272,24 @@ impl Holds {
         self.folder.join(session.to_string())
     }
 
-    fn marker(&self, session: SessionId, login: LoginId) -> PathBuf {
-        self.of(session).join(format!("own-{login}"))
-    }
-
     fn kept(&self) -> MutexGuard<'_, HashMap<StatementId, (SessionId, LoginId)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Names the file that says that a login has made objects of its own while something waited in it.
+fn own_marker(login: LoginId) -> String {
+    format!("own-{login}")
+}
+
+/// Names the file that says that a login has sent a statement with which Snowflake may not be done.
+fn open_marker(login: LoginId, statement: StatementId) -> String {
+    format!("{}{statement}", open_markers(login))
+}
+
+/// Gives what names of such files begin with.
+fn open_markers(login: LoginId) -> String {
+    format!("open-{login}-")
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ fn hold(login: LoginId) -> KeptHold {
         meaning: [3; 32],
         own_query_id: QueryId::mint(),
         host: "acme.snowflakecomputing.com".to_owned(),
+        address: None,
+        is_left_open: false,
         body: r#"{"sqlText":"insert into t values (?)","bindings":{}}"#.to_owned(),
         headers: vec![("user-agent".to_owned(), "x".to_owned())],
         sender: Sender::default(),
@@ -46,6 +48,11 @@ fn hold(login: LoginId) -> KeptHold {
         ])])),
         request: serde_json::from_value(request).unwrap(),
     }
+}
+
+fn keep(holds: &Holds, session: SessionId, hold: &KeptHold) {
+    holds.expect(session, (hold.login, hold.statement)).unwrap();
+    holds.keep(session, hold).unwrap();
 }
 
 fn files(folder: &FilePath) -> usize {
@@ -60,7 +67,7 @@ fn the_next_proxy_finds_what_waits_of_a_login_and_nothing_else() {
     let (one, of_other, over) = (hold(login), hold(other), hold(login));
     let before = holds();
     for hold in [&one, &of_other, &over] {
-        before.keep(session, hold).unwrap();
+        keep(&before, session, hold);
     }
     before.forget(over.statement);
     let sealed = fs::read(before.of(session).join(one.statement.to_string())).unwrap();
@@ -81,8 +88,8 @@ fn what_is_about_to_run_is_found_by_no_other_proxy() {
     let (first, second) = (hold(login), hold(login));
     let waiting = second.statement;
     let before = holds();
-    before.keep(session, &first).unwrap();
-    before.keep(session, &second).unwrap();
+    keep(&before, session, &first);
+    keep(&before, session, &second);
     before.give_up(first.statement).unwrap();
     let next = holds();
     assert_eq!(next.take(session, login), [second]);
@@ -99,7 +106,7 @@ fn what_another_host_sealed_or_somebody_changed_is_not_taken_up() {
     let (session, login) = (SessionId::new(), LoginId::new());
     for change in 0..3 {
         let (holds, hold) = (Holds::new(folder.path().to_owned(), host(1)), hold(login));
-        holds.keep(session, &hold).unwrap();
+        keep(&holds, session, &hold);
         let path = holds.of(session).join(hold.statement.to_string());
         let mut bytes = fs::read(&path).unwrap();
         match change {
@@ -118,7 +125,7 @@ fn what_another_host_sealed_or_somebody_changed_is_not_taken_up() {
         assert!(!path.exists());
     }
     let (holds, hold) = (Holds::new(folder.path().to_owned(), host(1)), hold(login));
-    holds.keep(session, &hold).unwrap();
+    keep(&holds, session, &hold);
     assert_eq!(
         Holds::new(folder.path().to_owned(), host(2)).take(session, login),
         []
@@ -134,15 +141,63 @@ fn what_a_login_makes_for_itself_while_it_waits_is_told() {
         makes_unnamed: true,
         ..Effect::default()
     };
+    let begin = |login, effect: &Effect| {
+        holds.begin((login, StatementId::new()), effect, Kind::Query);
+    };
     // Nothing waits yet.
-    holds.note(login, &makes);
-    holds.keep(session, &hold(login)).unwrap();
+    begin(login, &makes);
+    keep(&holds, session, &hold(login));
     let own = |holds: &Holds| holds.take(session, login).pop().unwrap().own;
-    holds.note(login, &Effect::default());
-    holds.note(LoginId::new(), &makes);
+    begin(login, &Effect::default());
+    begin(LoginId::new(), &makes);
     assert!(own(&holds).is_some());
-    holds.note(login, &makes);
+    begin(login, &makes);
     assert_eq!(own(&holds), None);
+}
+
+#[test]
+fn what_may_still_change_a_login_is_told_until_it_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let holds = Holds::new(folder.path().to_owned(), host(1));
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let hold = hold(login);
+    let none = Effect::default();
+    let sent = || (login, StatementId::new());
+    keep(&holds, session, &hold);
+    let is_open = |holds: &Holds| holds.take(session, login).pop().unwrap().is_left_open;
+    holds.begin(sent(), &none, Kind::Query);
+    holds.begin((LoginId::new(), StatementId::new()), &none, Kind::Session);
+    assert!(!is_open(&holds));
+    let (over, open) = (sent(), sent());
+    holds.begin(over, &none, Kind::Session);
+    holds.begin(open, &none, Kind::Call);
+    holds.end(over);
+    assert!(is_open(&holds));
+    holds.end(open);
+    assert!(!is_open(&holds));
+}
+
+/// What is sent between the look at a login and the file is in the file or beside it.
+#[test]
+fn what_a_login_does_while_a_statement_is_being_kept_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let holds = Holds::new(folder.path().to_owned(), host(1));
+    let (session, login) = (SessionId::new(), LoginId::new());
+    let hold = hold(login);
+    let makes = Effect {
+        makes_unnamed: true,
+        ..Effect::default()
+    };
+    holds.expect(session, (login, hold.statement)).unwrap();
+    holds.begin((login, StatementId::new()), &makes, Kind::Create);
+    holds.keep(session, &hold).unwrap();
+    let found = holds.take(session, login).pop().unwrap();
+    assert_eq!((found.own, found.is_left_open), (None, true));
+    // What cannot be noted, or is over, leaves nothing for the next proxy.
+    holds.expect(session, (login, hold.statement)).unwrap();
+    fs::remove_dir_all(holds.of(session)).unwrap();
+    assert!(holds.keep(session, &hold).is_err());
+    assert_eq!(holds.take(session, login), []);
 }
 
 fn waiting() -> super::super::Execution {

@@ -3,7 +3,7 @@
 //! While it waits, others of its login go on. Once people said yes it is alone in its login, and everything is looked up and
 //! judged anew; whatever is another voids the yes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -12,21 +12,19 @@ use std::time::Duration;
 use hyper::Method;
 use tokio::task::spawn_blocking;
 
-use super::context::Turn;
 use super::effect::Effect;
 use super::judging::{Asker, Basis, Judged};
-use super::reading::{Asking, Reading};
+use super::reading::Asking;
+use super::whole::Unclear;
 use super::{Execution, State};
-use crate::approval::{Approval, CanonicalError, Difference, Meaning, Place};
+use crate::approval::{Approval, Difference};
 use crate::mailbox::{Ended, Mailbox};
 use crate::mask;
 use crate::policy::{Decision, Held, Permit, Refusal};
 use crate::record::{Draft, RecordError, Unsent};
 use crate::session::Stages;
-use crate::snowflake::current::Current;
-use crate::snowflake::query::Api;
 use crate::statement::Path;
-use crate::upstream::{self, Headers, UpstreamError};
+use crate::upstream::{self, Headers};
 
 /// How often a login is kept alive in which a statement waits: Snowflake's session token lives for an hour, and a session
 /// that is idle for four (protocol reference section 3).
@@ -41,24 +39,6 @@ pub enum Settled<'a> {
     Run(Box<(Permit, Basis<'a>)>),
     /// It does not.
     Unsent(Box<Unsent>),
-}
-
-/// Why nobody can tell what a statement means.
-#[derive(Debug, thiserror::Error)]
-enum Unclear {
-    #[error("Snowflake could not be asked where the login is: {0}")]
-    Place(#[from] UpstreamError),
-    #[error("what the account says cannot be written down: {0}")]
-    Form(#[from] CanonicalError),
-    #[error("{0}")]
-    Record(#[from] RecordError),
-}
-
-/// A statement read by all that is known, and what it means.
-struct Whole<'a> {
-    reading: Reading<'a>,
-    meaning: Meaning,
-    in_transaction: bool,
 }
 
 impl Stages {
@@ -198,25 +178,6 @@ impl Stages {
         }
     }
 
-    /// Reads a statement that waited in another proxy, which has seen what this one has not: by where Snowflake says that
-    /// its login is, if it says so.
-    ///
-    /// # Errors
-    /// An earlier result that it scans could not be recorded.
-    pub async fn understand_again<'a>(
-        &self,
-        asking: Asking<'a>,
-    ) -> Result<Reading<'a>, RecordError> {
-        match self.read_whole(asking, asking.context.share().await).await {
-            Ok(whole) => Ok(whole.reading),
-            Err(Unclear::Record(error)) => Err(error),
-            Err(unclear) => {
-                tracing::warn!(login = %asking.to.login, %unclear, "a statement that waited is read by what is known here");
-                self.understand(asking).await
-            }
-        }
-    }
-
     /// Judges anew what people said yes to, alone in its login; whatever is another voids the yes.
     async fn resume<'a>(
         &self,
@@ -232,6 +193,12 @@ impl Stages {
         };
         let turn = asking.context.alone().await;
         if asking.context.is_left_open() {
+            let left = Difference::Meaning {
+                what: "its login",
+                approved: "one that nothing else changes".to_owned(),
+                found: "one that may change at any moment".to_owned(),
+            };
+            self.void(mailbox, execution, approval, &left).await;
             let why = "people said yes to it, and a statement that this login had sent to run by itself may change what it means at any moment; log in anew and send it again";
             return unsent(held, why.to_owned());
         }
@@ -260,9 +227,7 @@ impl Stages {
         let discharged = match covered {
             Ok(discharged) => discharged,
             Err(difference) => {
-                if let Err(error) = mailbox.void(approval, &difference).await {
-                    tracing::warn!(statement = %execution.id(), %error, "that an approval is void was not recorded");
-                }
+                self.void(mailbox, execution, approval, &difference).await;
                 let why = format!(
                     "people said yes to it, and that is void: {difference}; send it again to ask anew"
                 );
@@ -297,50 +262,18 @@ impl Stages {
         }
     }
 
-    /// Reads a statement by where Snowflake says that its login is, and by all that the account says of its names.
-    async fn read_whole<'a>(
+    /// Says that people said yes to what is another by now.
+    async fn void(
         &self,
-        asking: Asking<'a>,
-        turn: Turn<'a>,
-    ) -> Result<Whole<'a>, Unclear> {
-        let place = match asking.request.api() {
-            // Each request of the SQL API is a session of its own at Snowflake, which its members describe.
-            Some(_) => Place {
-                user: asking.account.user.clone(),
-                role: Some(asking.account.role.clone()),
-                warehouse: asking.account.warehouse.clone(),
-                ..Place::default()
-            },
-            None => upstream::place(asking.way.upstream, asking.way.login).await?,
-        };
-        let current = Current::plain(
-            [&place.database, &place.schema],
-            [&place.role, &place.warehouse],
-        );
-        let reading = self.understand_at(asking, turn, current).await?;
-        let in_transaction = place.in_transaction;
-        let members = asking.request.meaning().filter(|(name, _)| !is_text(name));
-        let mut members: BTreeMap<String, String> = members
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let address = asking.request.api().map(Api::members).unwrap_or_default();
-        if !address.is_empty() {
-            members.insert("address".to_owned(), address);
+        mailbox: &Mailbox,
+        execution: &Execution,
+        approval: &Approval,
+        difference: &Difference,
+    ) {
+        if let Err(error) = mailbox.void(approval, difference).await {
+            tracing::warn!(statement = %execution.id(), %error, "that an approval is void was not recorded");
         }
-        let catalogue = (asking.account.name.as_str(), &reading.catalogue);
-        let policies = reading.bundle.sha256();
-        let meaning = Meaning::of(&reading.statement, catalogue, place, members, &policies)?;
-        Ok(Whole {
-            reading,
-            meaning,
-            in_transaction,
-        })
     }
-}
-
-/// Tells whether a member of a request is the statement's text, which a meaning has as it is.
-fn is_text(member: &str) -> bool {
-    matches!(member, "sqlText" | "statement")
 }
 
 fn not_sent<'a>(unsent: Unsent) -> Settled<'a> {

@@ -27,6 +27,7 @@ mod stages;
 mod table;
 mod usage_file;
 mod usages;
+mod whole;
 mod writer;
 
 use std::sync::OnceLock;
@@ -159,17 +160,16 @@ impl Execution {
     #[must_use]
     pub fn resumed(session: SessionId, realm: Realm, kept: &KeptHold) -> Self {
         let request_id = kept.request_id.clone();
+        let form = match kept.address {
+            None => Form::V1,
+            Some(_) => Form::V2 {
+                created_on: kept.started_at,
+            },
+        };
         Self {
             id: kept.statement,
             own_query_id: kept.own_query_id,
-            ..Self::new(
-                session,
-                kept.login,
-                realm,
-                request_id,
-                kept.meaning,
-                Form::V1,
-            )
+            ..Self::new(session, kept.login, realm, request_id, kept.meaning, form)
         }
     }
 

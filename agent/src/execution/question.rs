@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::Execution;
-use super::held_file::{KeptHold, Sender, VERSION};
+use super::held_file::{KeptHold, NotKept, Sender, VERSION};
 use super::judging::Asker;
 use super::reading::Asking;
 use crate::approval::{Ask, Claimed, FORMAT_VERSION, Meaning, NeedError, Plan, Request, Requester};
@@ -14,6 +14,7 @@ use crate::mailbox::Mailbox;
 use crate::policy::{Held, Hold};
 use crate::record::Draft;
 use crate::session::Stages;
+use crate::snowflake::query::Api;
 use crate::statement::{Kind, Statement};
 use crate::upstream;
 
@@ -34,11 +35,14 @@ impl Stages {
         let requester = Requester::of(asker.principal);
         let rules = mailbox.rules();
         let (needs, expires_after) = (rules.needs(&asks, &requester)?, rules.expires_after(&asks)?);
-        let plan = if rules.explain {
-            plan(asking, held.statement()).await
-        } else {
-            unknown("this host's config does not ask for it".to_owned())
+        let explained = async {
+            if rules.explain {
+                plan(asking, held.statement()).await
+            } else {
+                unknown("this host's config does not ask for it".to_owned())
+            }
         };
+        let (plan, (earlier, earlier_unknown)) = tokio::join!(explained, mailbox.earlier(&meaning));
         let requested_at = self.clock.now();
         Ok(Request {
             format_version: FORMAT_VERSION,
@@ -56,7 +60,8 @@ impl Stages {
             claimed: Claimed::of(&meaning.sql, asking.labels.clone()),
             meaning,
             plan,
-            earlier: Vec::new(),
+            earlier,
+            earlier_unknown,
         })
     }
 }
@@ -70,9 +75,12 @@ impl Stages {
         draft: &Draft,
         request: &Request,
     ) {
-        if asking.request.api().is_some() {
-            // The login that Icecore opened for it does not outlive the proxy either.
-            return;
+        let (session, names) = (execution.session(), (execution.login(), execution.id()));
+        let holds = Arc::clone(&self.holds);
+        let expected = spawn_blocking(move || holds.expect(session, names)).await;
+        if let Err(error) = expected.unwrap_or_else(|error| Err(std::io::Error::from(error).into()))
+        {
+            return not_kept(execution, &error);
         }
         let row = &draft.row;
         let body = asking.request.kept().map(String::from_utf8);
@@ -89,6 +97,7 @@ impl Stages {
             own_query_id: execution.own_query_id(),
             host: asking.to.host.to_owned(),
             body,
+            address: asking.request.api().map(Api::members),
             headers: asking.way.headers.kept(),
             sender: Sender {
                 pid: row
@@ -105,14 +114,20 @@ impl Stages {
             },
             started_at,
             own: asking.context.own(),
+            is_left_open: asking.context.would_be_left_open(),
             request: request.clone(),
         };
-        let (holds, session) = (Arc::clone(&self.holds), execution.session());
+        let holds = Arc::clone(&self.holds);
         let kept = spawn_blocking(move || holds.keep(session, &hold)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(statement = %execution.id(), %error, "statement that waits is not kept; a restart of the proxy would lose it");
+        if let Err(error) = kept.unwrap_or_else(|error| Err(std::io::Error::from(error).into())) {
+            not_kept(execution, &error);
         }
     }
+}
+
+/// Tells that a statement waits in this proxy alone.
+fn not_kept(execution: &Execution, error: &NotKept) {
+    tracing::warn!(statement = %execution.id(), %error, "statement that waits is not kept; a restart of the proxy would lose it");
 }
 
 /// Asks Snowflake what a statement would read, where it tells it without running anything.

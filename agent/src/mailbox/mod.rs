@@ -9,6 +9,7 @@ mod asked;
 mod days;
 mod documents;
 mod error;
+mod history;
 mod inbox;
 mod keyring;
 mod listing;
@@ -32,7 +33,9 @@ pub use error::MailboxError;
 pub use inbox::{Asked, Inbox, Item};
 pub use news::{Herald, News};
 
-use crate::approval::{Approval, Difference, Grant, Likeness, Outcome, Request, Rules, State};
+use crate::approval::{
+    Approval, Difference, Earlier, Grant, Likeness, Meaning, Outcome, Request, Rules, State,
+};
 use crate::clock::Clock;
 use crate::config::Recipient;
 use crate::id::StatementId;
@@ -42,6 +45,7 @@ use crate::record::encryption::seal_to;
 use crate::record::{Recorder, Row, Store, StoreAt, hex};
 use asked::Asking;
 use documents::Folder;
+use history::History;
 use rows::Rows;
 use watch::{Order, Watch};
 
@@ -111,6 +115,7 @@ struct Shared {
     clock: Clock,
     orders: Sender<Order>,
     herald: Herald,
+    history: Arc<History>,
     /// What people said yes to for a while; gone with the process.
     grants: Mutex<BTreeMap<Likeness, Grant>>,
 }
@@ -145,6 +150,11 @@ impl Mailbox {
             clock,
         };
         watch.start(keys, taken)?;
+        let whose = (
+            recorder.org().to_owned(),
+            recorder.approvals_key().installation,
+        );
+        let history = History::begin(Arc::clone(&store), whose, clock.now());
         Ok(Self(Arc::new(Shared {
             store,
             recorder,
@@ -153,6 +163,7 @@ impl Mailbox {
             clock,
             orders,
             herald,
+            history,
             grants: Mutex::default(),
         })))
     }
@@ -173,6 +184,11 @@ impl Mailbox {
     #[must_use]
     pub fn chain(&self) -> &str {
         self.0.recorder.chain()
+    }
+
+    /// Tells how people decided about statements like one before, the latest first, and why that may not be all.
+    pub async fn earlier(&self, meaning: &Meaning) -> (Vec<Earlier>, Option<String>) {
+        self.0.history.of(meaning).await
     }
 
     /// Asks people, and waits for what they say. A request of an earlier chain of this host is waited for again.
@@ -213,21 +229,25 @@ impl Mailbox {
         }
         let (ended, mut end) = oneshot::channel();
         let id = request.id;
+        let remembered = Arc::clone(&request);
         let order = Order::Ask(Box::new(Asking::new(request, digest, ended)));
         shared
             .orders
             .send(order)
             .map_err(|_| MailboxError::Closed)?;
         let forget = Forget(&shared.orders, id);
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
-            ended = &mut end => Ok(ended.unwrap_or(Ended::Failed(MailboxError::Closed))),
+            ended = &mut end => ended,
             () = withdrawn => {
                 let order = Order::Withdraw(forget.1);
                 shared.orders.send(order).map_err(|_| MailboxError::Closed)?;
-                Ok(end.await.unwrap_or(Ended::Failed(MailboxError::Closed)))
+                end.await
             }
-        }
+        };
+        let ended = ended.unwrap_or(Ended::Failed(MailboxError::Closed));
+        shared.remember(&remembered, &ended);
+        Ok(ended)
     }
 
     /// Says that a statement runs by an approval, before it does: an approval is used once.
@@ -291,6 +311,8 @@ impl Mailbox {
             .map(|one| one.sha256.clone())
             .collect();
         let by = approval.by();
+        let history = &shared.history;
+        history.note(&request, state, by.clone(), shared.clock.now());
         drop(spawn_blocking(move || {
             let now = shared.clock.now();
             let told = outcome(&request, state, (decisions, by), reason, now).and_then(|outcome| {
@@ -304,6 +326,19 @@ impl Mailbox {
 }
 
 impl Shared {
+    /// Remembers an end that no statement's run tells.
+    fn remember(&self, request: &Request, ended: &Ended) {
+        let (state, told) = match ended {
+            Ended::Denied(told) => (State::Denied, Some(told)),
+            Ended::Expired(told) => (State::Expired, Some(told)),
+            Ended::Withdrawn => (State::Withdrawn, None),
+            Ended::Approved(_) | Ended::Failed(_) => return,
+        };
+        let by = told.map(|told| told.by.clone()).unwrap_or_default();
+        let at = told.map_or_else(|| self.clock.now(), |told| told.at);
+        self.history.note(request, state, by, at);
+    }
+
     /// Approves a request by what people said yes to for a while.
     fn granted(&self, request: &Arc<Request>) -> Option<Approval> {
         let now = self.clock.now();

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use super::core::Core;
 use super::door::Door;
 use super::logins::OpenLogin;
+use super::query;
 use super::sessions::Session;
+use super::v2::pinned;
 use crate::connection::peer::Peer;
 use crate::execution::{Execution, Joined, KeptHold};
 use crate::record::{Draft, StatementRow};
 use crate::session::Asked;
 use crate::snowflake::query::QueryRequest;
+use crate::snowflake::v2;
 use crate::upstream::Headers;
 
 /// Takes up what waits in a login that was restored. On a core, whose tasks go on with it.
@@ -33,17 +36,24 @@ fn take_up_one(
     kept: KeptHold,
 ) -> Result<(), String> {
     let limit = core.shared.config.limits.statement_max_bytes;
-    let request = QueryRequest::read(kept.body.as_bytes(), limit);
+    let body = kept.body.as_bytes();
+    let request = match &kept.address {
+        None => QueryRequest::read(body, limit),
+        Some(address) => v2::read(body, Some(address), limit, pinned(&login.account)),
+    };
     let request = request.map_err(|error| error.to_string())?;
     let Some(slot) = session.take_statement() else {
         return Err("its session has as many statements under way as it may".to_owned());
     };
     let execution = Execution::resumed(session.id(), login.realm.clone(), &kept);
-    let registry = &core.shared.stages.registry;
-    let Joined::New(execution) = registry.start_or_join(execution) else {
+    let shared = &core.shared;
+    let Joined::New(execution) = query::join(
+        &shared.stages.registry,
+        (session, &shared.logins),
+        execution,
+    ) else {
         return Err("its request was sent again already".to_owned());
     };
-    login.context.recall(kept.own.as_ref());
     let sender = kept.sender;
     let peer = Peer {
         pid: sender.pid,
@@ -68,6 +78,7 @@ fn take_up_one(
         before: Some(kept.request),
         ..door.asked(login, request, headers, draft)
     };
+    asked.context.recall(kept.own.as_ref(), kept.is_left_open);
     door.carry(&execution, login, asked, slot);
     Ok(())
 }

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use super::door::{Door, Received};
 use super::login::DISTRUSTED;
 use super::logins::{Logins, OpenLogin};
@@ -18,7 +20,7 @@ use crate::upstream::Account;
 const LOGINS_MAX: usize = 64;
 
 /// What a login is opened for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
 pub(super) enum Purpose {
     /// The SQL API, whose requests know no session.
     Api,
@@ -84,6 +86,13 @@ impl Implicit {
         logins.holds(login.id).then_some(login)
     }
 
+    /// Gives a login that an earlier proxy opened its place, unless another has it by now.
+    pub(super) fn restore(&self, login: &Arc<OpenLogin>, purpose: Purpose) {
+        let key = (login.session, login.account.host.clone(), purpose);
+        let slot = Arc::new(tokio::sync::Mutex::new(Some(Arc::clone(login))));
+        self.tables().slots.entry(key).or_insert(slot);
+    }
+
     /// Lets go of all that belongs to a session.
     pub(super) fn forget_session(&self, session: SessionId) {
         let mut tables = self.tables();
@@ -107,7 +116,7 @@ impl Door {
     ) -> Result<Arc<OpenLogin>, Body> {
         let shared = &self.core.shared;
         let is_external = matches!(purpose, Purpose::External(_));
-        let key = (self.session.id(), account.host.clone(), purpose);
+        let key = (self.session.id(), account.host.clone(), purpose.clone());
         let Some(slot) = shared.implicit.slot(key) else {
             let text = format!(
                 "Icecore refused this: a session may name at most {LOGINS_MAX} external sessions"
@@ -137,9 +146,17 @@ impl Door {
                 let request = LoginRequest::own(received.user_agent())
                     .map_err(|error| received.form.plain_error(code::FAILED, &error.to_string()))?;
                 let opened = self
-                    .open_login(account, &request, None, None, &received.headers())
+                    .open_login(
+                        account,
+                        &request,
+                        None,
+                        None,
+                        &received.headers(),
+                        Some(purpose),
+                    )
                     .await;
                 let (login, _granted) = opened.map_err(|refusal| refusal.told(received.form))?;
+                shared.keeping.update(&login).await;
                 *held = Some(Arc::clone(&login));
                 login
             }
@@ -171,6 +188,23 @@ mod tests {
         assert!(slot(one, 0).is_some() && slot(other, LOGINS_MAX).is_some());
         implicit.forget_session(one);
         assert!(slot(one, LOGINS_MAX).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_login_of_an_earlier_proxy_has_its_place_again_unless_another_has_it() {
+        let implicit = Implicit::default();
+        let (one, other) = (open_login(SessionId::new()), open_login(SessionId::new()));
+        let slot = |login: &OpenLogin| {
+            let key = (login.session, login.account.host.clone(), Purpose::Api);
+            implicit.slot(key).unwrap()
+        };
+        let opening = slot(&other);
+        for login in [&one, &other] {
+            implicit.restore(login, Purpose::Api);
+        }
+        let found = slot(&one).lock().await.as_ref().map(|login| login.id);
+        assert_eq!(found, Some(one.id));
+        assert!(opening.lock().await.is_none() && slot(&other).lock().await.is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::core::Shared;
+use super::implicit::Purpose;
 use super::logins::{KnownToken, LoginFacts, OpenLogin};
 use super::seal::{SealError, seal, unseal};
 use super::sessions::Session;
@@ -30,6 +31,9 @@ struct Kept {
     config_sha256: [u8; 32],
     login: upstream::KeptLogin,
     tokens: Vec<KnownToken>,
+    /// What Icecore opened it for by itself; absent in what an earlier version kept.
+    #[serde(default)]
+    purpose: Option<Purpose>,
     /// Whom its own token showed, sealed as principals are.
     shown: Option<String>,
     facts: LoginFacts,
@@ -123,10 +127,11 @@ fn keep(shared: &Shared, keeper: &mut Keeper, login: &OpenLogin) {
     }
 }
 
-/// Seals a login as it is by now; none once no token leads to it.
+/// Seals a login as it is by now; none once nothing leads to it.
 fn sealed(shared: &Shared, login: &OpenLogin) -> Result<Option<String>, SealError> {
     let tokens = shared.logins.tokens_of(login.id);
-    if tokens.is_empty() {
+    let is_own = login.purpose.is_some() && shared.logins.holds(login.id);
+    if tokens.is_empty() && !is_own {
         return Ok(None);
     }
     let shown = login.shown.as_ref();
@@ -136,6 +141,7 @@ fn sealed(shared: &Shared, login: &OpenLogin) -> Result<Option<String>, SealErro
         config_sha256: login.account.config_sha256,
         login: login.login.keep(),
         tokens,
+        purpose: login.purpose.clone(),
         shown: shown.transpose().map_err(|_| SealError::Form)?,
         facts: login.facts.clone(),
     };
@@ -179,10 +185,14 @@ pub(super) fn restore(
         context: Arc::new(Context::resumed()),
         account,
         login: before.login.into(),
+        purpose: before.purpose.clone(),
         shown,
         facts: before.facts,
     });
     shared.logins.restore(&open, place, &before.tokens);
+    if let Some(purpose) = before.purpose {
+        shared.implicit.restore(&open, purpose);
+    }
     Ok(open)
 }
 

@@ -9,6 +9,7 @@ use super::body::Plain;
 use super::clocks::ahead_ms;
 use super::closing;
 use super::door::{Door, Received};
+use super::implicit::Purpose;
 use super::logins::{Found, LoginFacts, OpenLogin, TokenKind};
 use super::no_login::NoLogin;
 use super::opening::{ACCEPTED, ShownBy, accepted};
@@ -54,7 +55,7 @@ impl Door {
         let shown = request.take_shown();
         let query = received.query.as_deref();
         let opened = self
-            .open_login(account, &request, shown, query, &received.headers())
+            .open_login(account, &request, shown, query, &received.headers(), None)
             .await;
         match opened {
             Ok((login, granted)) => self.hand_out(&login, granted).await,
@@ -71,6 +72,7 @@ impl Door {
         shown: Option<Secret>,
         query: Option<&str>,
         headers: &Headers,
+        purpose: Option<Purpose>,
     ) -> Result<(Arc<OpenLogin>, GrantedLogin), NoLogin> {
         let settled = self.core.settle_login(&self.session, shown).await;
         let shown = match settled {
@@ -107,6 +109,7 @@ impl Door {
             session: self.session.id(),
             account: Arc::clone(account),
             login,
+            purpose,
             realm: Realm::new(&account.name, shown.as_ref()),
             context: Arc::new(Context::opened(granted.current())),
             shown,

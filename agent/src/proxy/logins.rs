@@ -11,6 +11,7 @@ use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::implicit::Purpose;
 use super::sessions::Session;
 use crate::execution::{Context, Realm};
 use crate::id::{LoginId, SessionId};
@@ -36,6 +37,8 @@ pub(super) struct OpenLogin {
     pub(super) login: Arc<Login>,
     /// Whom its own token shows that it acts for; none if that is whom its session acts for.
     pub(super) shown: Option<Principal>,
+    /// What Icecore opened it for by itself, if a client did not log in.
+    pub(super) purpose: Option<Purpose>,
     /// Where its queries are known.
     pub(super) realm: Realm,
     /// What its statements have made of its names.
@@ -304,6 +307,7 @@ pub(super) mod tests {
             account: Arc::new(Account::of_host(host)),
             login: Arc::new(Login::of_host(host)),
             shown: None,
+            purpose: None,
             realm: Realm::new("ACME", None),
             context: Arc::new(Context::resumed()),
             facts: LoginFacts::default(),

@@ -8,8 +8,11 @@ use uuid::Uuid;
 
 use super::body::Plain;
 use super::door::{Door, Received};
-use super::logins::OpenLogin;
-use crate::execution::{ANSWER_WITHIN, Answer, Context, Execution, Joined, Patience, QueryRef};
+use super::logins::{Logins, OpenLogin};
+use super::sessions::Session;
+use crate::execution::{
+    ANSWER_WITHIN, Answer, Context, Execution, Joined, Patience, QueryRef, Registry,
+};
 use crate::record::{Draft, StatementRow, hex};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
@@ -72,13 +75,10 @@ impl Door {
             digest,
             received.form,
         );
-        let execution = match self.core.shared.stages.registry.start_or_join(execution) {
+        let shared = &self.core.shared;
+        let whose = (&*self.session, &shared.logins);
+        let execution = match join(&shared.stages.registry, whose, execution) {
             Joined::New(execution) => {
-                let logins = &self.core.shared.logins;
-                if self.session.is_over() || !logins.holds(login.id) {
-                    // Their end may not have seen this statement.
-                    execution.withdraw();
-                }
                 self.start(&execution, login, request, received, slot);
                 execution
             }
@@ -244,6 +244,23 @@ impl Door {
     }
 }
 
+/// Starts or joins an execution; one whose session or login is over is not sent.
+pub(super) fn join(
+    registry: &Registry,
+    (session, logins): (&Session, &Logins),
+    execution: Execution,
+) -> Joined {
+    let login = execution.login();
+    let joined = registry.start_or_join(execution);
+    if let Joined::New(execution) = &joined
+        && (session.is_over() || !logins.holds(login))
+    {
+        // Their end may not have seen this statement.
+        execution.withdraw();
+    }
+    joined
+}
+
 /// Gives what a request's names rest on: each request of the SQL API is a session of its own at Snowflake, of which
 /// nothing is known.
 fn context(login: &OpenLogin, request: &QueryRequest) -> Arc<Context> {
@@ -299,7 +316,29 @@ fn digest(request: &QueryRequest, received: &Received) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::logins::tests::{open_login, place};
+    use super::super::sessions::tests::session;
     use super::*;
+
+    #[test]
+    fn what_comes_after_the_end_of_its_session_or_login_is_not_sent() {
+        let registry = Registry::default();
+        let is_sent = |session: &Session, logins: &Logins, login: &OpenLogin| {
+            let (realm, id) = (login.realm.clone(), Uuid::new_v4().to_string());
+            let execution = Execution::new(session.id(), login.id, realm, id, [0; 32], Form::V1);
+            let Joined::New(execution) = join(&registry, (session, logins), execution) else {
+                panic!("it was there already");
+            };
+            execution.submit()
+        };
+        let (session, logins) = (session(), Logins::default());
+        let login = open_login(session.id());
+        assert!(!is_sent(&session, &logins, &login));
+        logins.keep(&login, place());
+        assert!(is_sent(&session, &logins, &login));
+        session.end();
+        assert!(!is_sent(&session, &logins, &login));
+    }
 
     #[test]
     fn a_request_id_is_one_uuid_or_ours() {

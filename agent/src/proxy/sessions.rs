@@ -480,4 +480,4 @@ fn acts_until_s(principal: &Principal, shown_at: DateTime<Utc>, max_age: Duratio
 
 #[cfg(test)]
 #[path = "sessions_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -12,7 +12,8 @@ use crate::identity::tests::{asserted, job};
 use crate::proxy::budget::EVENTS_MAX;
 use crate::proxy::refusals::WayAround;
 
-fn session() -> Session {
+/// A session of a host user.
+pub(in super::super) fn session() -> Session {
     session_of(Principal::host_user("agent".to_owned(), 1000))
 }
 

@@ -12,7 +12,7 @@ use crate::snowflake::answer::{Body, code};
 use crate::snowflake::form::status_url;
 use crate::snowflake::route::QueryId;
 use crate::snowflake::v2;
-use crate::upstream;
+use crate::upstream::{self, Account};
 
 /// How long a cancel waits for Snowflake's name of a statement that was sent: the API answers a submit within 45 s, and
 /// cancels by that name alone.
@@ -27,13 +27,8 @@ impl Door {
         plain: Plain,
     ) -> Body {
         let limit = self.core.shared.config.limits.statement_max_bytes;
-        let pinned = v2::Pinned {
-            role: &login.account.role,
-            warehouse: login.account.warehouse.as_deref(),
-            database: login.account.database.as_deref(),
-            schema: login.account.schema.as_deref(),
-        };
-        let read = v2::read(&plain, received.query.as_deref(), limit, pinned);
+        let query = received.query.as_deref();
+        let read = v2::read(&plain, query, limit, pinned(&login.account));
         drop(plain);
         match read {
             Ok(request) => self.submit(login, request, received).await,
@@ -85,6 +80,16 @@ impl Door {
             let text = format!("Icecore could not get an answer: {error}");
             received.form.error(code::FAILED, "08006", handle, &text)
         })
+    }
+}
+
+/// Gives what the config says that requests of an account get.
+pub(super) fn pinned(account: &Account) -> v2::Pinned<'_> {
+    v2::Pinned {
+        role: &account.role,
+        warehouse: account.warehouse.as_deref(),
+        database: account.database.as_deref(),
+        schema: account.schema.as_deref(),
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::approvals::{insert, later, said, world_with};
 use crate::raw::{self, login, statement};
+use crate::v2::{bearer, get};
 
 /// Deletes need two of three, and a driver has other binds under another request alone.
 const POLICIES: &str = r#"
@@ -177,6 +178,46 @@ fn a_driver_waits_as_long_as_people_need() -> Result<()> {
     for (driver, _) in drivers {
         drop(driver.finish()?);
     }
+    Ok(())
+}
+
+/// A client of the SQL API never logs in: its statement and the login that Icecore opened for it go on in the next proxy,
+/// and so does what its address said.
+#[test]
+fn the_sql_api_waits_beyond_a_proxy() -> Result<()> {
+    let (mut world, approver) = world_with("", "")?;
+    let sql = "insert into ACME_DB.PUBLIC.ORDERS values (841, ?, 1)";
+    let body = json!({"statement": sql, "bindings": {"1": {"type": "TEXT", "value": "held"}}});
+    let submit = json!({"name": "submit", "headers": bearer(), "body": body,
+        "target": "/api/v2/statements?async=true&nullable=false"});
+    let status = "/api/v2/statements/${submit/body/statementHandle}";
+    let steps = json!([
+        submit, {"do": "pause"}, get("waits", status), {"do": "pause"},
+        get("runs", status), get("ran", status),
+    ]);
+    let mut client = raw::start(&world, &steps)?;
+    assert_eq!(client.expect("submit")?["status"], 202);
+    client.expect("pause")?;
+    let request = approver.wait("841")?;
+    world.replace_proxy()?;
+    client.go_on()?;
+    let told = client.expect("waits")?;
+    assert_eq!(told["status"], 202, "{told}\n{}", world.daemon()?.log()?);
+    approver.say(&request, "olga", Answer::Approve)?;
+    assert_eq!(approver.outcome(&request)?, "approved");
+    client.expect("pause")?;
+    client.go_on()?;
+    client.expect("runs")?;
+    let told = client.expect("ran")?;
+    assert_eq!(told["status"], 200, "{told}\n{}", world.daemon()?.log()?);
+    drop(client.finish()?);
+    let sent = world.gate.executed()?;
+    let sent = sent.iter().filter(|sql| sql.contains("841")).count();
+    assert_eq!(sent, 1);
+    world.flush()?;
+    // The catalogue's own are in no record.
+    let logins = world.query("select count(distinct login_id) as n from logins_all")?;
+    assert_eq!(logins, [json!({"n": 1})]);
     Ok(())
 }
 

@@ -164,7 +164,7 @@ impl Case {
             ),
             (None, true) if verdict.is_allowed() && self.result == result => None,
             (Some(rule), false)
-                if !verdict.is_allowed()
+                if verdict.word() == "refuse"
                     && verdict.rules.contains(rule)
                     && found.contains(says) =>
             {
@@ -195,5 +195,48 @@ impl Case {
             "expected: held for {}{says}; found: {found}",
             groups.join(", ")
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::policy::Hold;
+
+    #[test]
+    fn what_is_held_is_neither_allowed_nor_refused() {
+        let hold = Hold {
+            rule: "r".to_owned(),
+            group: "owners".to_owned(),
+            reason: None,
+            in_transaction: false,
+        };
+        let held = Verdict {
+            rules: vec!["r".to_owned()],
+            holds: BTreeSet::from([hold]),
+            flags: Vec::new(),
+            masks: BTreeMap::new(),
+            result: Vec::new(),
+            reason: None,
+        };
+        let fits = |mut case: serde_json::Value| {
+            case["sql"] = json!("x");
+            let case: Case = serde_json::from_value(case).unwrap();
+            case.difference(&held).is_none()
+        };
+        assert!(fits(json!({ "hold": ["owners"] })));
+        for other in [
+            json!({ "allow": true }),
+            json!({ "refuse": "r" }),
+            json!({ "hold": ["others"] }),
+            json!({ "hold": ["owners", "others"] }),
+            json!({ "hold": ["owners"], "refuse": "r" }),
+        ] {
+            assert!(!fits(other.clone()), "{other}");
+        }
     }
 }

@@ -73,6 +73,7 @@ pub(super) fn sections(request: &Request, digest: &str) -> Vec<Section> {
         claimed,
         plan,
         earlier,
+        earlier_unknown,
     } = request;
     let mut sections = vec![
         section("Statement", statement(meaning)),
@@ -89,8 +90,9 @@ pub(super) fn sections(request: &Request, digest: &str) -> Vec<Section> {
         section("Where it runs", place(meaning)),
         section("What Snowflake says of it", planned(plan)),
     ];
-    if !earlier.is_empty() {
-        sections.push(section("Decided before", decided(earlier)));
+    if !earlier.is_empty() || earlier_unknown.is_some() {
+        let facts = decided(earlier, earlier_unknown.as_deref());
+        sections.push(section("Decided before", facts));
     }
     sections.push(section(
         "The request",
@@ -275,7 +277,7 @@ fn planned(plan: &Plan) -> Vec<Fact> {
     facts
 }
 
-fn decided(earlier: &[Earlier]) -> Vec<Fact> {
+fn decided(earlier: &[Earlier], unknown: Option<&str>) -> Vec<Fact> {
     let told = earlier.iter().map(|earlier| {
         let Earlier { id, state, by, at } = earlier;
         let by = match by.as_slice() {
@@ -284,7 +286,9 @@ fn decided(earlier: &[Earlier]) -> Vec<Fact> {
         };
         format!("{state} by {by} at {} (request {id})", time(*at))
     });
-    vec![list("statements of the same shape", told.collect())]
+    let mut facts = vec![list("statements of the same shape", told.collect())];
+    facts.extend(unknown.map(|why| plain("not looked up", why.to_owned())));
+    facts
 }
 
 fn section(title: &'static str, facts: Vec<Fact>) -> Section {

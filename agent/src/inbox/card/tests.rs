@@ -40,6 +40,7 @@ fn document() -> Json {
         "plan": { "bytes": 12_345_678, "partitions": 77, "partitions_total": 99, "unknown": "~unknown" },
         "earlier": [{ "id": "01a21b69-5340-75a2-9d8f-7587f9512ca7", "state": "~state", "by": ["~decider"],
             "at": "2026-11-26T08:00:00Z" }],
+        "earlier_unknown": "~unlooked",
     })
 }
 

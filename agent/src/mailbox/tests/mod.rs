@@ -2,6 +2,7 @@
 
 mod crowded;
 mod forged;
+mod history;
 mod shelf;
 
 use std::future::pending;
