@@ -16,6 +16,7 @@ pub mod issuer;
 pub mod moto;
 pub mod mount;
 pub mod namespace;
+pub mod network;
 pub mod port;
 pub mod programs;
 pub mod provider;

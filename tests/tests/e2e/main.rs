@@ -124,6 +124,8 @@ mod store;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod two_hosts;
+#[cfg(test)]
 mod uids;
 #[cfg(test)]
 mod unended;
