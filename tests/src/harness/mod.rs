@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod cgroup;
 pub mod chats;
 pub mod chromium;
+pub mod clicks;
 pub mod config;
 pub mod credential;
 pub mod daemon;

@@ -21,6 +21,8 @@ mod chunks;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod clicks;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod connect;
