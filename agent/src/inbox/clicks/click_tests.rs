@@ -1,3 +1,5 @@
+//! What a click is read as: words that hosts check, and nothing where the form is another.
+
 use hyper::header::{HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
