@@ -312,8 +312,9 @@ fn from_slack(
     }
 }
 
-/// Reads the one field of a form (`application/x-www-form-urlencoded`).
-fn payload(body: &[u8]) -> Option<Value> {
+/// Reads the one field of a form (`application/x-www-form-urlencoded`), as Slack sends a click.
+#[must_use]
+pub fn payload(body: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(body).ok()?;
     let value = text.strip_prefix("payload=")?.replace('+', " ");
     let json = percent_decode_str(&value).decode_utf8().ok()?;

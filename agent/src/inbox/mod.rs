@@ -4,7 +4,9 @@
 //! Nothing here decides. A button or a command opens the step at the issuer; without a token whose nonce is the digest of
 //! what was said, nothing was said.
 
+mod accept;
 pub mod card;
+pub mod clicks;
 pub mod item;
 pub mod mail;
 mod pages;

@@ -5,12 +5,13 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::approval::{Counted, Request, State};
+use crate::approval::{Counted, Grade, Request, State};
 use crate::id::ApprovalId;
 use crate::inbox::card::Card;
 use crate::mailbox::News;
 use crate::mask::redacted;
 use crate::record::hex;
+use crate::replay::Paint;
 
 /// Stands where a text is cut.
 pub(super) const CUT: &str = "cut here; open the inbox for the whole";
@@ -44,6 +45,17 @@ pub(super) struct Notice {
     pub(super) statement: Option<String>,
     /// What a button opens.
     pub(super) link: Option<String>,
+    /// What a click on a button says, where a group that is asked takes one for its word.
+    pub(super) click: Option<Click>,
+}
+
+/// What a chat's buttons may say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Click {
+    /// The request's digest, in hexadecimal.
+    pub(super) digest: String,
+    /// All of the request, as a terminal shows it; none where a chat may not be told all: nobody says yes to less.
+    pub(super) whole: Option<String>,
 }
 
 /// A name of ours, and a value that somebody else may have chosen.
@@ -55,10 +67,13 @@ impl Notice {
         let request = &*news.request;
         let id = request.id;
         let is_open = news.state == State::Requested;
-        let cautions = match (shows_statement, Card::of(request)) {
-            (true, Ok(card)) => card.cautions,
-            (true, Err(_)) | (false, _) => Vec::new(),
-        };
+        let card = Card::of(request).ok().filter(|_| shows_statement);
+        let takes_click = request.needs.iter().any(|need| need.proof == Grade::Chat);
+        let click = (is_open && takes_click).then(|| Click {
+            digest: digest(news),
+            whole: card.as_ref().and_then(whole),
+        });
+        let cautions = card.map_or_else(Vec::new, |card| card.cautions);
         Self {
             id,
             state: news.state,
@@ -72,6 +87,7 @@ impl Notice {
             link: inbox_url
                 .filter(|_| is_open)
                 .map(|url| url.replace("{id}", &id.to_string())),
+            click,
         }
     }
 
@@ -79,6 +95,12 @@ impl Notice {
     pub(super) fn command(&self) -> Option<String> {
         (self.state == State::Requested).then(|| format!("icecore approvals show {}", self.id))
     }
+}
+
+/// Writes all of a request, if a chat may be told all of it: nothing is taken out, and people can read it.
+fn whole(card: &Card) -> Option<String> {
+    let text = card.lines(Paint::default()).join("\n");
+    (card.unreadable().is_none() && clean(&text) == text).then_some(text)
 }
 
 fn title(news: &News) -> &'static str {

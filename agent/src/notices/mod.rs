@@ -1,8 +1,10 @@
 //! Notices: chats and programs are told that people are asked, and what came of it.
 //!
-//! A notice is a pointer to the mailbox, and no way around it: nothing can be approved there, and nothing waits for it. Each
-//! place has a queue of its own, so that one that is away holds up none beside it. What cannot be sent is told as event AP005.
+//! A notice is a pointer to the mailbox, and no way around it: nothing waits for it. Where a group takes a chat's word, a
+//! message has buttons, and a click comes by the mailbox as each word does (`inbox/clicks`). Each place has a queue of its
+//! own, so that one that is away holds up none beside it. What cannot be sent is told as event AP005.
 
+mod buttons;
 mod content;
 mod place;
 mod slack;

@@ -5,11 +5,15 @@
 
 use serde_json::{Value, json};
 
+use super::buttons;
 use super::content::{CUT, Fact, NO_WORD, Notice, fitted};
 use crate::replay::push_slack;
 
 /// Longest text of a section, in characters.
 const TEXT_MAX: usize = 3000;
+
+/// Longest part of a whole request that stands in one section, below what a section holds beside its title.
+const PART_MAX: usize = 2800;
 
 /// Longest value of a fact.
 const FACT_MAX: usize = 200;
@@ -55,10 +59,40 @@ fn blocks(notice: &Notice) -> Vec<Value> {
     if !notice.outcome.is_empty() {
         blocks.push(section("What came of it", &lines(&notice.outcome)));
     }
-    blocks.push(section(
+    let whole = notice.click.as_ref().and_then(|click| {
+        let shown = whole(click.whole.as_deref()?)?;
+        (buttons::form_bytes(&shown) <= buttons::WHOLE_MAX_BYTES).then_some(shown)
+    });
+    let is_whole = whole.is_some();
+    blocks.extend(whole.unwrap_or_else(|| summary(notice)));
+    let clicks = notice.click.as_ref().filter(|_| {
+        // What comes back with a click is the message.
+        buttons::form_bytes(&blocks) <= buttons::MESSAGE_MAX_BYTES
+    });
+    let mut elements = clicks.map_or_else(Vec::new, |click| buttons::of(click, is_whole));
+    if let Some(command) = notice.command() {
+        let word = if elements.is_empty() {
+            NO_WORD
+        } else {
+            buttons::WORD
+        };
+        blocks.push(context(&format!("{word} Or: {command}")));
+    }
+    if let Some(link) = &notice.link {
+        elements.push(buttons::link(link));
+    }
+    if !elements.is_empty() {
+        blocks.push(json!({ "type": "actions", "elements": elements }));
+    }
+    blocks
+}
+
+/// Shows as much as tells whether one should look.
+fn summary(notice: &Notice) -> Vec<Value> {
+    let mut blocks = vec![section(
         "What is asked, as the host found it",
         &lines(&notice.facts),
-    ));
+    )];
     if let Some(claimed) = &notice.claimed {
         blocks.push(section("Claimed by the agent, checked by nobody", claimed));
     }
@@ -68,17 +102,28 @@ fn blocks(notice: &Notice) -> Vec<Value> {
     if !notice.cautions.is_empty() {
         blocks.push(section("Look closely", &notice.cautions.join("\n")));
     }
-    if let Some(command) = notice.command() {
-        blocks.push(context(&format!("{NO_WORD} Or: {command}")));
-    }
-    if let Some(link) = &notice.link {
-        let text = json!({ "type": "plain_text", "text": "Open the inbox", "emoji": false });
-        let button = json!({
-            "type": "button", "action_id": "icecore_inbox", "text": text, "url": link,
-        });
-        blocks.push(json!({ "type": "actions", "elements": [button] }));
-    }
     blocks
+}
+
+/// Shows all of a request, in as many sections as it takes; none where a line fits into no section.
+fn whole(text: &str) -> Option<Vec<Value>> {
+    let length = |text: &str| shown(text).encode_utf16().count();
+    let mut parts: Vec<String> = Vec::new();
+    for line in text.split_inclusive('\n') {
+        match parts.last_mut() {
+            _ if length(line) > PART_MAX => return None,
+            Some(part) if length(part) + length(line) <= PART_MAX => part.push_str(line),
+            Some(_) | None => parts.push(line.to_owned()),
+        }
+    }
+    let title = "All of the request, as the host signed it";
+    Some(parts.iter().map(|part| section(title, part)).collect())
+}
+
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    text.chars().for_each(|one| push_slack(&mut shown, one));
+    shown
 }
 
 /// Puts a value a line; none of them has lines of its own.

@@ -158,6 +158,62 @@ fn an_end_says_who_and_how_and_opens_nothing() {
     assert_eq!(body["data"]["inbox_url"], Value::Null);
 }
 
+/// Gives the buttons of a message, by their words, with what each says or opens.
+fn buttons(notice: &Notice) -> Vec<(String, String)> {
+    let message = slack::body(notice, "C1", None);
+    let blocks = message["blocks"].as_array().unwrap();
+    let actions = blocks.iter().filter(|block| block["type"] == "actions");
+    let elements = actions.flat_map(|block| block["elements"].as_array().unwrap());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let says = |button: &Value| text(button.get("value").unwrap_or(&button["url"]));
+    elements
+        .map(|button| (text(&button["text"]["text"]), says(button)))
+        .collect()
+}
+
+#[test]
+fn a_yes_is_offered_where_a_group_takes_a_click_and_the_message_has_all() {
+    let chat = |sql: &str| {
+        let mut owners = group(&["okta:ann"], 1);
+        owners.proof = Grade::Chat;
+        let mut request = request(&rules([("owners", owners)]), "okta:eve", &["owners"]);
+        sql.clone_into(&mut request.meaning.sql);
+        request.meaning.members = [("bindings".to_owned(), "[\"bound\"]".to_owned())].into();
+        news(request, State::Requested)
+    };
+    let words = |notice: &Notice| -> Vec<String> {
+        let all = buttons(notice).into_iter();
+        all.map(|(word, _)| word).collect()
+    };
+    let short = chat("delete from t where id = 7");
+    let digest = super::content::digest(&short);
+    let told = |word: &str, says: String| (word.to_owned(), says);
+    let inbox = format!("https://inbox.acme.test/{}", short.request.id);
+    let expected = [
+        told("Approve", format!("approve:{digest}")),
+        told("Deny", format!("deny:{digest}")),
+        told("Open the inbox", inbox),
+    ];
+    assert_eq!(buttons(&notice(&short)), expected);
+    let message = slack::body(&notice(&short), "C1", None).to_string();
+    for part in ["bound", "filter DB.PUBLIC.T.ID", "LOADER", &digest] {
+        assert!(message.contains(part), "no {part} in {message}");
+    }
+
+    // Nobody says yes to what was cut, taken out or kept back, and what does not fit into a decision has no buttons.
+    let long = chat(&"select 1, ".repeat(1200));
+    assert_eq!(words(&notice(&long)), ["Deny", "Open the inbox"]);
+    let secret = chat("create user u password = 'CANARY-1'");
+    assert_eq!(words(&notice(&secret)), ["Deny", "Open the inbox"]);
+    assert_eq!(words(&Notice::of(&short, false, None)), ["Deny"]);
+    let wide = chat(&"\u{96ea}".repeat(9000));
+    assert_eq!(words(&notice(&wide)), ["Deny", "Open the inbox"]);
+    let mut ended = chat("select 1");
+    ended.state = State::Approved;
+    assert_eq!(words(&notice(&ended)), Vec::<String>::new());
+    assert_eq!(words(&notice(&with_sql("select 1"))), ["Open the inbox"]);
+}
+
 /// Text as an attacker writes it.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -171,14 +227,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whatever_an_agent_writes_fits_each_place_and_gives_no_orders(text in hostile(), other in hostile()) {
-        let mut request = asked();
+    fn whatever_an_agent_writes_fits_each_place_and_gives_no_orders(text in hostile(), other in hostile(), takes_click: bool) {
+        let mut owners = group(&["okta:ann"], 1);
+        owners.proof = if takes_click { Grade::Chat } else { Grade::IdpKey };
+        let mut request = request(&rules([("owners", owners)]), "okta:eve", &["owners"]);
         request.meaning.sql.clone_from(&text);
         request.claimed.reason = Some(other.clone());
         request.requester.principal.clone_from(&other);
         request.meaning.objects.iter_mut().for_each(|one| one.path.clone_from(&text));
         request.asks.iter_mut().for_each(|ask| ask.reason = Some(text.clone()));
-        let mut news = news(request, State::Void);
+        let state = if takes_click { State::Requested } else { State::Void };
+        let mut news = news(request, state);
         news.reason = Some(other);
         let notice = notice(&news);
 

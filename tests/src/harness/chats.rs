@@ -189,7 +189,15 @@ fn check_block(block: &Value) -> Result<()> {
             ensure!(text(button, "/type")? == "button", "{button}");
             within(text(button, "/action_id")?, 255)?;
             within(text(button, "/text/text")?, 75)?;
-            within(text(button, "/url")?, 3000)
+            if let Some(confirm) = button.get("confirm") {
+                for (part, most) in [("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)] {
+                    within(text(confirm, &format!("/{part}/text"))?, most)?;
+                }
+            }
+            match button.get("url") {
+                Some(_) => within(text(button, "/url")?, 3000),
+                None => within(text(button, "/value")?, 2000),
+            }
         }),
         other => anyhow::bail!("block {other}"),
     }

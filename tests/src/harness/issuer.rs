@@ -28,7 +28,7 @@ pub const RUNNER_TOKEN: &str = "runner-token-51d0";
 pub struct Issuer {
     address: SocketAddr,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -61,7 +61,6 @@ impl Issuer {
     /// Starts an issuer with one key.
     pub fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
@@ -75,8 +74,25 @@ impl Issuer {
                 authorizations: Authorizations::default(),
             }),
         });
-        let serving = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || {
+        let mut issuer = Self {
+            address,
+            shared,
+            threads: Vec::new(),
+        };
+        issuer.serve(listener)?;
+        Ok(issuer)
+    }
+
+    /// Answers by the same address in the network of whoever calls too, as an issuer that all networks reach.
+    pub fn answer_here(&mut self) -> Result<()> {
+        let listener = TcpListener::bind(self.address)?;
+        self.serve(listener)
+    }
+
+    fn serve(&mut self, listener: TcpListener) -> Result<()> {
+        listener.set_nonblocking(true)?;
+        let (address, serving) = (self.address, Arc::clone(&self.shared));
+        self.threads.push(std::thread::spawn(move || {
             while !serving.stop.load(Ordering::Relaxed) {
                 match listener.accept() {
                     // Browsers open connections ahead on which they ask nothing, so each has a thread.
@@ -88,12 +104,8 @@ impl Issuer {
                     Err(_) => std::thread::sleep(Duration::from_millis(10)),
                 }
             }
-        });
-        Ok(Self {
-            address,
-            shared,
-            thread: Some(thread),
-        })
+        }));
+        Ok(())
     }
 
     /// Gives its `iss`.
@@ -165,7 +177,7 @@ impl Issuer {
 impl Drop for Issuer {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // A panic of the thread is printed where it happens.
             drop(thread.join());
         }

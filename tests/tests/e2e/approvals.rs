@@ -25,13 +25,18 @@ fn world() -> Result<(World, Approver)> {
 pub(crate) fn world_with(policies: &str, groups: &str) -> Result<(World, Approver)> {
     let mut world = World::without_daemon(&Plan::default())?;
     let approver = Approver::start(&world.config.store)?;
-    let (folder, more) = (world.config.policies(), policies);
-    let all = format!("@id(\"all\") permit (principal, action, resource);\n{POLICIES}{more}");
-    fs::write(folder.join("approvals.cedar"), all)?;
-    let config = fs::read_to_string(world.config_file())?;
-    fs::write(world.config_file(), config + &approver.config() + groups)?;
+    have_people_asked(&world, policies, &(approver.config() + groups))?;
     world.start_daemon()?;
     Ok((world, approver))
+}
+
+/// Writes the policies and sections by which a world's daemon asks people.
+pub(crate) fn have_people_asked(world: &World, policies: &str, sections: &str) -> Result<()> {
+    let all = format!("@id(\"all\") permit (principal, action, resource);\n{POLICIES}{policies}");
+    fs::write(world.config.policies().join("approvals.cedar"), all)?;
+    let config = fs::read_to_string(world.config_file())?;
+    fs::write(world.config_file(), config + sections)?;
+    Ok(())
 }
 
 pub(crate) fn insert(number: u32) -> String {

@@ -16,7 +16,7 @@ use icecore_tests::harness::issuer::Issuer;
 use icecore_tests::time;
 
 /// The client as which approvers log in.
-const CLIENT: &str = "approvals";
+pub(crate) const CLIENT: &str = "approvals";
 
 /// Longest wait for a request or its outcome.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// The people of one company, and the store that they share with the host.
 #[derive(Debug)]
 pub(crate) struct Approver {
-    issuer: Issuer,
+    pub(crate) issuer: Issuer,
     store: PathBuf,
 }
 
@@ -131,7 +131,7 @@ expires_after = "3s"
         Ok(())
     }
 
-    fn folder(&self, id: ApprovalId) -> Result<PathBuf> {
+    pub(crate) fn folder(&self, id: ApprovalId) -> Result<PathBuf> {
         let id = id.to_string();
         let mut folders = self.folders().into_iter();
         let found = folders.find(|folder| folder.ends_with(&id));
@@ -191,13 +191,13 @@ fn decided(folder: &Path) -> bool {
 }
 
 /// Reads what a signed envelope holds.
-fn payload(document: &[u8]) -> Result<Value> {
+pub(crate) fn payload(document: &[u8]) -> Result<Value> {
     let envelope: Value = serde_json::from_slice(document)?;
     let payload = envelope.get("payload").and_then(Value::as_str);
     let payload = STANDARD.decode(payload.context("no payload")?)?;
     Ok(serde_json::from_slice(&payload)?)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

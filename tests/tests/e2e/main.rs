@@ -21,6 +21,8 @@ mod chunks;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod clicks;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod connect;
@@ -123,6 +125,8 @@ mod standing;
 mod store;
 #[cfg(test)]
 mod trust;
+#[cfg(test)]
+mod two_hosts;
 #[cfg(test)]
 mod uids;
 #[cfg(test)]

@@ -15,11 +15,11 @@ use crate::raw::{self, login, token};
 /// Longest wait for a notice.
 const WITHIN: Duration = Duration::from_secs(30);
 
-fn printed(secret: &str) -> String {
+pub(crate) fn printed(secret: &str) -> String {
     format!("{{ source = \"command\", argv = [\"/usr/bin/printf\", \"{secret}\"] }}")
 }
 
-fn slack(chat: &Chat) -> String {
+pub(crate) fn slack(chat: &Chat) -> String {
     let (origin, token) = (chat.origin(), printed(SLACK_TOKEN));
     format!(
         "[[approvals.notify]]\nkind = \"slack\"\napi = \"{origin}/api\"\nchannel = \"#approvals\"\ntoken = {token}\n\

@@ -6,6 +6,7 @@ mod list;
 mod login;
 mod serve;
 mod show;
+mod slack;
 mod told;
 mod watch;
 mod whereabouts;
@@ -44,6 +45,7 @@ enum Command {
     Deny(decide::Deny),
     Watch(watch::Args),
     Serve(serve::Args),
+    Slack(slack::Args),
     Login(login::Args),
 }
 
@@ -56,6 +58,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
         Command::Deny(args) => decide::deny(args, clock),
         Command::Watch(args) => watch::run(args, clock),
         Command::Serve(args) => serve::run(args, clock),
+        Command::Slack(args) => slack::run(args, clock),
         Command::Login(args) => login::run(args, clock),
     };
     match done {

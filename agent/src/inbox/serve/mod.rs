@@ -18,12 +18,11 @@ use hyper::header::{
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Request, StatusCode};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 
+use super::accept::accept;
 use super::pages;
 use crate::connection::http::{self, Told};
-use crate::tasks;
 pub use desk::Desk;
 use guard::{Refused, Route};
 
@@ -32,12 +31,6 @@ const BODY_MAX_BYTES: usize = 64 << 10;
 
 /// How long a connection may take, from its first byte to its last.
 const WITHIN: Duration = Duration::from_secs(120);
-
-/// Most connections at once.
-const OPEN_MAX: usize = 64;
-
-/// Wait after a failed accept, so that a lack of descriptors does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What keeps a page from other pages (HTML, "cross-origin opener policy"; Fetch, "cross-origin resource policy").
 const APART: [(HeaderName, HeaderValue); 5] = [
@@ -67,39 +60,10 @@ pub async fn bind(port: u16) -> io::Result<(TcpListener, u16)> {
 
 /// Answers until `stopped` comes.
 pub async fn serve(listener: TcpListener, desk: Arc<Desk>, stopped: impl Future<Output = ()>) {
+    let answer = move |request| answer(Arc::clone(&desk), request);
     tokio::select! {
-        () = accept(listener, desk) => {}
+        () = accept(listener, WITHIN, answer) => {}
         () = stopped => {}
-    }
-}
-
-async fn accept(listener: TcpListener, desk: Arc<Desk>) {
-    let open = Arc::new(Semaphore::new(OPEN_MAX));
-    loop {
-        let Ok(permit) = Arc::clone(&open).acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let desk = Arc::clone(&desk);
-                drop(tasks::spawn("inbox", async move {
-                    // A connection that is slow, or breaks, is its browser's matter.
-                    drop(tokio::time::timeout(WITHIN, connection(stream, desk)).await);
-                    drop(permit);
-                }));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, desk: Arc<Desk>) {
-    let answer = |request| answer(Arc::clone(&desk), request);
-    if let Err(error) = http::serve(stream, false, answer).await {
-        tracing::debug!(%error, "connection broke");
     }
 }
 
