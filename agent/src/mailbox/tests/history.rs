@@ -13,18 +13,22 @@ fn earlier(host: &Host, meaning: &Meaning) -> (Vec<(String, Vec<String>)>, Optio
 fn again(host: Host, recipients: &[Recipient]) -> Host {
     let Host {
         dir,
+        store,
         signer,
         recorder,
         mailbox,
+        asked,
     } = host;
     drop(mailbox);
     recorder.close_blocking().unwrap();
-    let (recorder, mailbox) = open(dir.path(), &signer, recipients);
+    let (recorder, mailbox) = open((dir.path(), &store), &signer, recipients, &asked);
     Host {
         dir,
+        store,
         signer,
         recorder,
         mailbox,
+        asked,
     }
 }
 
