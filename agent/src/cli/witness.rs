@@ -48,7 +48,8 @@ pub(super) struct Args {
     tls_key: Option<PathBuf>,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+/// Reads an address to listen on.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let address = text.parse();
     address.map_err(|_| "expected an address and a port, such as 127.0.0.1:8447".to_owned())
 }

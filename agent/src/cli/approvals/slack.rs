@@ -10,6 +10,7 @@ use super::runtime;
 use super::whereabouts::Whereabouts;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::witness::address;
 use crate::clock::Clock;
 use crate::inbox::clicks::{Clicks, PATH, bind, serve};
 
@@ -24,7 +25,7 @@ pub(super) struct Args {
     whereabouts: Whereabouts,
 
     /// The address to listen on, without TLS
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8766")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8766", value_parser = address)]
     listen: SocketAddr,
 }
 
