@@ -104,6 +104,9 @@ impl Stages {
             Decision::Hold(held) => held,
         };
         drop(judged.basis.turn);
+        if let Some(untold) = first.untold {
+            return unsent(held, &untold);
+        }
         if first.in_transaction && !held.waits_in_transaction() {
             return unsent(held, &IN_TRANSACTION);
         }
@@ -215,6 +218,15 @@ impl Stages {
                 return unsent(held, format!("people said yes to it, and {unclear}"));
             }
         };
+        if let Some(untold) = anew.untold {
+            let now = Difference::Meaning {
+                what: "what its names lead to",
+                approved: "looked up".to_owned(),
+                found: "not to be told".to_owned(),
+            };
+            self.void(mailbox, execution, approval, &now).await;
+            return unsent(held, format!("people said yes to it, and {untold}"));
+        }
         let covered = if anew.in_transaction && !held.waits_in_transaction() {
             Err(Difference::Meaning {
                 what: "its transaction",
