@@ -155,7 +155,11 @@ mod tests {
         assert_eq!(nowhere("delete from db.s.t"), None);
         assert_eq!(nowhere("grant role r to user u"), None);
         for sql in ["delete from t", "drop table t"] {
-            assert_eq!(nowhere(sql).as_deref(), Some("unsettled table ?.T"), "{sql}");
+            assert_eq!(
+                nowhere(sql).as_deref(),
+                Some("unsettled table ?.T"),
+                "{sql}"
+            );
         }
     }
 }
