@@ -63,7 +63,7 @@ pub enum ProofError {
     /// The issuer's token does not show it.
     #[error("{0}")]
     Token(#[from] IdentityError),
-    /// There is nothing to check it by.
+    /// There is nothing to check it by yet.
     #[error("expected {0} to check the proof by, found none")]
     Unchecked(&'static str),
     /// The person's key does not show it.
@@ -239,9 +239,13 @@ fn from_slack(
     user: &str,
     (message, signature, timestamp): (&str, &str, &str),
 ) -> Result<DateTime<Utc>, ProofError> {
-    let secret = by
-        .slack
-        .ok_or(ProofError::Unchecked("Slack's signing secret"))?;
+    // A process has it from its start, or never: nothing is waited for.
+    let secret = by.slack.ok_or_else(|| {
+        chat(
+            "a host that has Slack's signing secret (`slack_signing_secret_file`)",
+            "one without",
+        )
+    })?;
     let body = STANDARD
         .decode(message)
         .map_err(|_| chat("base64", "something else"))?;
