@@ -1,4 +1,5 @@
-//! Which statements people are told of as decided before: those of the same account whose texts do the same.
+//! Which statements people are told of as decided before: those whose texts do the same, in the same role, to the
+//! same objects.
 
 use super::canonical;
 use super::request::Meaning;
@@ -9,8 +10,8 @@ use crate::statement::shape;
 pub struct Alike([u8; 32]);
 
 impl Meaning {
-    /// Tells what a statement has in common with others like it: account, kinds, and its text but for what its shape leaves
-    /// out; the whole text where its kind has no shape.
+    /// Tells what a statement has in common with others like it: where it runs, as which role, its kinds, what it does to
+    /// which objects, and its text but for what its shape leaves out; the whole text where its kind has no shape.
     #[must_use]
     pub fn alike(&self) -> Option<Alike> {
         let shape = match self.kinds.as_slice() {
@@ -21,7 +22,12 @@ impl Meaning {
             Some(shape) => ("shape", shape),
             None => ("text", &self.sql),
         };
-        let of = (&self.account, &self.kinds, text);
+        let place = (&self.account, &self.database, &self.schema, &self.role);
+        // An object is still the same where it has another column since.
+        let objects = self.objects.iter();
+        let objects = objects.map(|one| (&one.action, &one.class, &one.path));
+        let objects: Vec<_> = objects.collect();
+        let of = (place, &self.kinds, objects, text);
         let digest = canonical::digest("icecore approval alike 1", &of);
         digest.ok().map(Alike)
     }
@@ -30,10 +36,11 @@ impl Meaning {
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::meaning;
+    use super::super::request::Touched;
     use super::*;
 
     #[test]
-    fn statements_of_one_shape_and_account_are_alike() {
+    fn statements_of_one_shape_in_one_place_are_alike() {
         let of = |account: &str, kind: &str, sql: &str| Meaning {
             account: account.to_owned(),
             kinds: vec![kind.to_owned()],
@@ -53,6 +60,36 @@ mod tests {
         ] {
             assert_ne!(first, other.alike(), "{other:?}");
         }
+        let run = of("A", "query", "select x from t where id = 1");
+        let path = |path: &str| Touched {
+            path: path.to_owned(),
+            ..meaning().objects.remove(0)
+        };
+        for elsewhere in [
+            Meaning {
+                database: Some("OTHER".to_owned()),
+                ..run.clone()
+            },
+            Meaning {
+                schema: None,
+                ..run.clone()
+            },
+            Meaning {
+                role: Some("OWNER".to_owned()),
+                ..run.clone()
+            },
+            Meaning {
+                objects: vec![path("DB.PUBLIC.U")],
+                ..run.clone()
+            },
+        ] {
+            assert_ne!(first, elsewhere.alike(), "{elsewhere:?}");
+        }
+        let mut altered = run;
+        for object in &mut altered.objects {
+            object.definition_sha256 = None;
+        }
+        assert_eq!(first, altered.alike());
         let drop = |table: &str| of("A", "drop", &format!("drop table {table}")).alike();
         assert_eq!(drop("t"), drop("t"));
         assert_ne!(drop("t"), drop("u"));

@@ -29,7 +29,7 @@ pub use judge::{Counted, Denial, Given, Judged, NotCounted, Standing, Uncounted,
 pub use meaning::Place;
 pub use needs::NeedError;
 pub use outcome::{Outcome, State};
-pub use proof::{KEY_NONCE, ProofError, ProvedBy, check_login, key_nonce, payload, prove_again};
+pub use proof::{KEY_NONCE, ProofError, ProvedBy, check_login, key_nonce, payload};
 pub use request::{
     Ask, Claimed, Earlier, FORMAT_VERSION, Grade, Meaning, Need, Plan, Request, Requester, Touched,
 };

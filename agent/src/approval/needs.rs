@@ -202,6 +202,10 @@ fn gives_pairwise_subjects(url: &str) -> bool {
         "login.microsoftonline.",
         "sts.windows.net",
         "login.microsoft.com",
+        "login.partner.microsoftonline.cn",
+        "sts.chinacloudapi.cn",
+        // Entra External ID.
+        ".ciamlogin.com",
     ]
     .iter()
     .any(|part| url.contains(part))
@@ -297,8 +301,17 @@ mod tests {
     #[test]
     fn an_issuer_of_pairwise_subjects_names_nobody_whom_the_config_does_not() {
         let mut rules = rules([("owners", group(&["okta:ann"], 1))]);
-        rules.issuer.url = "https://login.microsoftonline.com/t/v2.0".to_owned();
-        assert!(rules.doubt(&requester("okta:eve")).is_some());
+        assert_eq!(rules.doubt(&requester("okta:eve")), None);
+        for host in [
+            "login.microsoftonline.com",
+            "login.microsoftonline.us",
+            "login.partner.microsoftonline.cn",
+            "sts.chinacloudapi.cn",
+            "acme.ciamlogin.com",
+        ] {
+            rules.issuer.url = format!("https://{host}/t/v2.0");
+            assert!(rules.doubt(&requester("okta:eve")).is_some(), "{host}");
+        }
     }
 
     #[test]

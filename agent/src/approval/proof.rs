@@ -1,6 +1,6 @@
 //! Who said it: the proof of a decision, checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,9 +16,7 @@ use super::canonical::{CanonicalError, hex};
 use super::decision::{Answer, Decision, Proof, Said};
 use super::request::Grade;
 use super::rules::Rules;
-use crate::identity::{
-    APPROVAL_NONCE, IdentityError, Issuer, Keys, Token, Vouched, verify_approver,
-};
+use crate::identity::{APPROVAL_NONCE, IdentityError, Keys, Token, Vouched, verify_approver};
 
 /// What follows the prefix of every approver's nonce where a token is for a key.
 pub const KEY_NONCE: &str = "key:";
@@ -65,7 +63,7 @@ pub enum ProofError {
     /// The issuer's token does not show it.
     #[error("{0}")]
     Token(#[from] IdentityError),
-    /// There is nothing to check it by.
+    /// There is nothing to check it by yet.
     #[error("expected {0} to check the proof by, found none")]
     Unchecked(&'static str),
     /// The person's key does not show it.
@@ -108,30 +106,6 @@ impl From<CanonicalError> for ProofError {
 pub fn key_nonce(key: &[u8]) -> String {
     let thumbprint = hex(digest(&SHA256, key).as_ref());
     format!("{APPROVAL_NONCE}{KEY_NONCE}{thumbprint}")
-}
-
-/// Finds out who made a decision that the record has, how well that is proved, and by which time it counts: by the issuer's
-/// settings and keys of then, and by when the host had seen it.
-///
-/// # Errors
-/// It does not show it.
-pub fn prove_again(
-    issuer: Issuer,
-    keys: &Keys,
-    (decision, seen_at): (&Decision, DateTime<Utc>),
-) -> Result<(String, Grade, DateTime<Utc>), ProofError> {
-    let rules = Rules {
-        issuer,
-        people: BTreeMap::new(),
-        groups: BTreeMap::new(),
-        explain: false,
-    };
-    let by = ProvedBy {
-        keys: Some(keys),
-        slack: None,
-    };
-    let proved = prove(&rules, by, decision, seen_at)?;
-    Ok((proved.person, proved.grade, proved.at))
 }
 
 /// Finds out who made a decision, which the host saw first at this time.
@@ -265,9 +239,13 @@ fn from_slack(
     user: &str,
     (message, signature, timestamp): (&str, &str, &str),
 ) -> Result<DateTime<Utc>, ProofError> {
-    let secret = by
-        .slack
-        .ok_or(ProofError::Unchecked("Slack's signing secret"))?;
+    // A process has it from its start, or never: nothing is waited for.
+    let secret = by.slack.ok_or_else(|| {
+        chat(
+            "a host that has Slack's signing secret (`slack_signing_secret_file`)",
+            "one without",
+        )
+    })?;
     let body = STANDARD
         .decode(message)
         .map_err(|_| chat("base64", "something else"))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc, Weekday};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::request::Grade;
 use crate::identity::Issuer;
@@ -24,7 +24,7 @@ pub struct Rules {
 }
 
 /// One `[[approvals.group]]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// Who is in it, each as `ISSUER:SUBJECT`.
     pub members: BTreeSet<String>,
@@ -49,7 +49,7 @@ pub struct Group {
 }
 
 /// Hours of days of the week in one offset from UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Hours {
     /// The days.
     pub days: Vec<Weekday>,

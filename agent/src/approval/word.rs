@@ -25,7 +25,7 @@ pub struct Word {
 pub enum Lacks {
     /// Nothing: it was checked, and no more is to be known.
     Nothing,
-    /// Any keys of the issuer, or the chat's secret.
+    /// Any keys of the issuer.
     Any,
     /// The one key that it names.
     Key,

@@ -25,6 +25,8 @@ pub(super) struct Asking {
     pub(super) folder: Folder,
     /// Decisions that were read, or are not worth it, by the SHA-256 of their bytes.
     pub(super) seen: BTreeSet<[u8; 32]>,
+    /// Keys of geneses that were read.
+    pub(super) geneses: BTreeSet<String>,
     /// When an object that could not be read is read again, by its key.
     pub(super) again_ns: BTreeMap<String, i64>,
     /// Decisions whose proofs cannot be checked yet.
@@ -75,6 +77,7 @@ impl Asking {
             digest,
             digest_text: hex(&digest),
             seen: BTreeSet::new(),
+            geneses: BTreeSet::new(),
             again_ns: BTreeMap::new(),
             unchecked: Vec::new(),
             heard: BTreeMap::new(),

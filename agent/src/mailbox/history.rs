@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use super::documents::{CHAINS_MAX, Folder, OTHER_MAX_BYTES, Part, REQUEST_MAX_BYTES, day, parse};
 use super::error::MailboxError;
-use super::look::{genesis_of, outcome};
+use super::listing::DAY_MAX;
+use super::look::{genesis_of, in_turn, outcome};
 use crate::approval::{Alike, Earlier, Meaning, Outcome, Request, State};
 use crate::record::chain::documents::Genesis;
 use crate::record::chain::envelope::{self, Sealed};
@@ -94,8 +95,12 @@ impl History {
         (found, unread)
     }
 
-    /// Notes how a request ended.
+    /// Notes how people decided a request. An end that is nobody's word is not noted: whoever asks makes as many as they
+    /// like, by asking and cancelling, and would push a no out of sight.
     pub(super) fn note(&self, request: &Request, state: State, by: Vec<String>, at: DateTime<Utc>) {
+        if by.is_empty() {
+            return;
+        }
         let Some(alike) = request.meaning.alike() else {
             return;
         };
@@ -158,28 +163,39 @@ impl History {
     }
 }
 
-/// Keys in a request's folder, with their sizes.
-type Lying = BTreeSet<(String, u64)>;
+/// What lies in a request's folder that can be read.
+#[derive(Default)]
+struct Lying {
+    is_asked: bool,
+    is_over: bool,
+    /// Keys of geneses.
+    geneses: BTreeSet<String>,
+}
 
 /// Lists the requests of a day that have ended.
 fn ended(store: &Store, folder: &str) -> Result<BTreeMap<Folder, Lying>, MailboxError> {
     let mut folders: BTreeMap<Folder, Lying> = BTreeMap::new();
-    let mut over = BTreeSet::new();
-    for listed in store.list(folder, None)? {
+    for (count, listed) in store.list(folder, None)?.enumerate() {
+        if count >= DAY_MAX {
+            return Err(MailboxError::Form {
+                expected: "a day's folder that is not crowded",
+                found: format!("more than {DAY_MAX} objects in `{folder}`"),
+            });
+        }
         let listed = listed?;
         let Some((of, _, part)) = parse(&listed.key) else {
             continue;
         };
+        let is_within = |max_bytes| (1..=max_bytes).contains(&listed.size_bytes);
+        let lying = folders.entry(of).or_default();
         match part {
-            Part::Outcome if listed.size_bytes <= OTHER_MAX_BYTES => drop(over.insert(of)),
-            Part::Genesis if listed.size_bytes <= OTHER_MAX_BYTES => {
-                let lying = folders.entry(of).or_default();
-                lying.insert((listed.key, listed.size_bytes));
-            }
-            Part::Request | Part::Outcome | Part::Decision(_) | Part::Genesis | Part::Rubbish => {}
+            Part::Request => lying.is_asked = is_within(REQUEST_MAX_BYTES),
+            Part::Outcome => lying.is_over = is_within(OTHER_MAX_BYTES),
+            Part::Genesis if is_within(OTHER_MAX_BYTES) => drop(lying.geneses.insert(listed.key)),
+            Part::Decision(_) | Part::Genesis | Part::Rubbish => {}
         }
     }
-    folders.retain(|of, _| over.contains(of));
+    folders.retain(|_, lying| lying.is_asked && lying.is_over);
     Ok(folders)
 }
 
@@ -199,27 +215,32 @@ fn read(
     lying: &Lying,
     installation: &[u8; 32],
 ) -> Result<Found, MailboxError> {
+    let Some(asked) = store.get_at_most(&folder.request(), REQUEST_MAX_BYTES)? else {
+        return Ok(Found::Others);
+    };
+    let sealed = is_sealed(&asked);
+    let chain = envelope::open(&asked).map(|asked: Sealed<Request>| asked.claimed().chain.clone());
+    let first = chain.ok().map(|chain| folder.genesis(&chain));
     let mut geneses: Vec<Genesis> = Vec::new();
-    for (key, _) in lying.iter().take(CHAINS_MAX) {
-        let genesis = genesis_of(&store.get(key)?);
+    for key in in_turn(first.as_deref(), lying.geneses.iter().map(String::as_str)) {
+        let genesis = store.get_at_most(key, OTHER_MAX_BYTES)?;
+        let genesis = genesis.and_then(|bytes| genesis_of(&bytes));
         let is_own = |one: &Genesis| public_key(&one.installation).as_ref() == Some(installation);
         geneses.extend(genesis.filter(is_own));
+    }
+    let is_crowded = lying.geneses.len() > CHAINS_MAX;
+    if sealed && (is_crowded || !geneses.is_empty()) {
+        // Which chain asked is sealed too: where there are too many to read, it may be an own one.
+        return Ok(Found::Sealed);
     }
     if geneses.is_empty() {
         return Ok(Found::Others);
     }
-    let Some(bytes) = store.get_if_there(&folder.request())? else {
+    let Some(ended) = store.get_at_most(&folder.outcome(), OTHER_MAX_BYTES)? else {
         return Ok(Found::Others);
     };
-    if is_sealed(&bytes) {
-        return Ok(Found::Sealed);
-    }
-    if bytes.len() as u64 > REQUEST_MAX_BYTES {
-        return Ok(Found::Others);
-    }
-    let ended = store.get(&folder.outcome())?;
     Ok(
-        own(folder, (&bytes, &ended), &geneses).map_or(Found::Others, |(request, outcome)| {
+        own(folder, (&asked, &ended), &geneses).map_or(Found::Others, |(request, outcome)| {
             Found::Own(Box::new(request), Box::new(outcome))
         }),
     )

@@ -5,11 +5,10 @@ use chrono::NaiveDate;
 
 use super::days::{self, Folders};
 use super::documents::{
-    CHAINS_MAX, DECISION_MAX_BYTES, DECISIONS_MAX, Folder, OTHER_MAX_BYTES, Part,
-    REQUEST_MAX_BYTES, root,
+    DECISION_MAX_BYTES, DECISIONS_MAX, Folder, OTHER_MAX_BYTES, Part, REQUEST_MAX_BYTES, root,
 };
 use super::error::MailboxError;
-use super::look::{decision, genesis_of, outcome};
+use super::look::{decision, genesis_of, in_turn, outcome};
 use crate::approval::{Decision, FORMAT_VERSION, Outcome, Request};
 use crate::record::chain::documents::Genesis;
 use crate::record::chain::enrolment::enrolment_key;
@@ -152,10 +151,14 @@ impl Inbox {
         folder: String,
         lying: &[(String, u64, Part)],
     ) -> Result<Item, MailboxError> {
-        let geneses = self.geneses(org, lying);
-        match self.request(&folder, lying, &geneses) {
+        let found = self.request(lying).and_then(|sealed| {
+            let first = format!("{folder}/genesis-{}.json", sealed.claimed().chain);
+            let geneses = self.geneses(org, (&first, lying));
+            Ok((believed(&folder, sealed, &geneses)?, geneses))
+        });
+        match found {
             Err(why) => Ok(Item::Odd { folder, why }),
-            Ok((folder, request, installation)) => {
+            Ok(((folder, request, installation), geneses)) => {
                 let digest = hex(&request.digest()?);
                 Ok(Item::Believed(Box::new(Asked {
                     outcome: self.outcome(&request, &digest, lying, &geneses),
@@ -169,11 +172,15 @@ impl Inbox {
         }
     }
 
-    /// Reads the geneses that pinned installations signed, each with its installation's name.
-    fn geneses(&self, org: &str, lying: &[(String, u64, Part)]) -> Vec<(Genesis, String)> {
+    /// Reads the geneses that pinned installations signed, one before others, each with its installation's name.
+    fn geneses(
+        &self,
+        org: &str,
+        (first, lying): (&str, &[(String, u64, Part)]),
+    ) -> Vec<(Genesis, String)> {
         let mut geneses = Vec::new();
         let all = lying.iter().filter(|(_, _, part)| *part == Part::Genesis);
-        for (key, _, _) in all.take(CHAINS_MAX) {
+        for key in in_turn(Some(first), all.map(|(key, _, _)| key.as_str())) {
             let bytes = self.read(key, OTHER_MAX_BYTES);
             let Some(genesis) = bytes.and_then(|bytes| genesis_of(&bytes)) else {
                 continue;
@@ -199,13 +206,8 @@ impl Inbox {
         trust.vouches(genesis).ok().map(str::to_owned)
     }
 
-    /// Reads the request, if it is believed; else says why not.
-    fn request(
-        &self,
-        folder: &str,
-        lying: &[(String, u64, Part)],
-        geneses: &[(Genesis, String)],
-    ) -> Result<(Folder, Request, String), String> {
+    /// Reads the request, which is not believed yet; else says why not.
+    fn request(&self, lying: &[(String, u64, Part)]) -> Result<Sealed<Request>, String> {
         let found = lying.iter().find(|(_, _, part)| *part == Part::Request);
         let (key, size, _) = found.ok_or("expected `request.json`, found none")?;
         let read = self.store.get_at_most(key, REQUEST_MAX_BYTES);
@@ -217,7 +219,7 @@ impl Inbox {
             let opened = open_by(&self.identities, key, &bytes);
             bytes = opened.map_err(|error| error.to_string())?.to_vec();
         }
-        believed(folder, &bytes, geneses)
+        envelope::open(&bytes).map_err(|error| error.to_string())
     }
 
     fn outcome(
@@ -273,10 +275,9 @@ impl Inbox {
 /// Believes a request that the chain which it names signed by the key that its genesis names.
 fn believed(
     folder: &str,
-    bytes: &[u8],
+    sealed: Sealed<Request>,
     geneses: &[(Genesis, String)],
 ) -> Result<(Folder, Request, String), String> {
-    let sealed: Sealed<Request> = envelope::open(bytes).map_err(|error| error.to_string())?;
     let chain = sealed.claimed().chain.clone();
     let (genesis, name) = geneses
         .iter()

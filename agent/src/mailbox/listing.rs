@@ -11,7 +11,7 @@ use crate::record::{RecordError, Store};
 
 /// Most objects of a day that are listed at once. Where there are more, each request's folder is listed apart, so that
 /// what lies beside one takes no time of another.
-const DAY_MAX: usize = 20_000;
+pub(super) const DAY_MAX: usize = 20_000;
 
 /// Most objects that are listed beside one request, then.
 const FOLDER_MAX: usize = 2_000;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::asked::{Asking, Found};
@@ -59,7 +60,18 @@ impl Looking<'_> {
             let shown = object.key.rsplit('/').next().unwrap_or_default();
             let shown: String = shown.chars().take(80).collect();
             match &object.part {
-                Part::Request | Part::Genesis => {}
+                Part::Request => {}
+                Part::Genesis if asking.geneses.contains(&object.key) => {}
+                Part::Genesis if asking.geneses.len() >= CHAINS_MAX => {
+                    news.rubbish.push(format!("more than {CHAINS_MAX} geneses"));
+                }
+                Part::Genesis => {
+                    asking.geneses.insert(object.key.clone());
+                    if self.own_genesis(&object.key).is_none() {
+                        let what = "a genesis that this installation did not sign";
+                        news.rubbish.push(what.to_owned());
+                    }
+                }
                 Part::Outcome => {
                     news.outcome = self.own_outcome(asking, lying);
                     // It is written once: another is not looked at.
@@ -137,18 +149,23 @@ impl Looking<'_> {
 
     /// Reads the outcome, if this installation signed it.
     fn own_outcome(&self, asking: &Asking, lying: &[Lying]) -> Option<Outcome> {
-        let read = |key: &str| self.store.get_at_most(key, OTHER_MAX_BYTES).ok()?;
         let of_chain = asking.folder.genesis(&asking.request.chain);
         let genesis = lying.iter().filter(|object| object.part == Part::Genesis);
-        let others = genesis.map(|object| object.key.as_str()).take(CHAINS_MAX);
-        let geneses = std::iter::once(of_chain.as_str()).chain(others);
-        let geneses = geneses.filter_map(|key| genesis_of(&read(key)?));
-        let own = geneses.filter(|genesis| {
-            public_key(&genesis.installation).as_ref() == Some(self.installation)
-        });
-        let own: Vec<Genesis> = own.collect();
-        let bytes = read(&asking.folder.outcome())?;
+        let keys = in_turn(Some(&of_chain), genesis.map(|object| object.key.as_str()));
+        let own: Vec<Genesis> = keys.filter_map(|key| self.own_genesis(key)).collect();
+        let bytes = self.other(&asking.folder.outcome())?;
         outcome(&asking.request, &asking.digest_text, &own, &bytes)
+    }
+
+    /// Reads a genesis, if this installation signed it.
+    fn own_genesis(&self, key: &str) -> Option<Genesis> {
+        let genesis = genesis_of(&self.other(key)?)?;
+        let installation = public_key(&genesis.installation)?;
+        (installation == *self.installation).then_some(genesis)
+    }
+
+    fn other(&self, key: &str) -> Option<Bytes> {
+        self.store.get_at_most(key, OTHER_MAX_BYTES).ok()?
     }
 }
 
@@ -164,6 +181,17 @@ pub(super) fn decision(hash: &str, bytes: &[u8]) -> Option<(Given, String)> {
         decision,
     };
     Some((given, text.to_owned()))
+}
+
+/// Names geneses in the order in which they are read, and no more than are: first the one of the chain that asked, so that
+/// no number of others hides it.
+pub(super) fn in_turn<'k>(
+    first: Option<&str>,
+    lying: impl Iterator<Item = &'k str>,
+) -> impl Iterator<Item = &'k str> {
+    let mut keys: Vec<&str> = lying.collect();
+    keys.sort_by_key(|key| Some(*key) != first);
+    keys.into_iter().take(CHAINS_MAX)
 }
 
 /// Reads a genesis that its own installation signed.

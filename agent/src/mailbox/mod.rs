@@ -44,7 +44,7 @@ use crate::record::chain::envelope;
 use crate::record::encryption::seal_to;
 use crate::record::{Recorder, Row, Store, StoreAt, hex};
 use asked::Asking;
-use documents::Folder;
+use documents::{Folder, REQUEST_MAX_BYTES};
 use history::History;
 use rows::Rows;
 use watch::{Order, Watch};
@@ -371,11 +371,11 @@ impl Shared {
         let key = folder.request();
         if request.chain != self.recorder.chain() {
             // An earlier process of this host put and recorded it; the key that signed it went with that process.
-            return match self.store.get_if_there(&key)? {
+            return match self.store.get_at_most(&key, REQUEST_MAX_BYTES)? {
                 Some(_) => Ok(()),
                 None => Err(MailboxError::Form {
                     expected: "the request of an earlier process",
-                    found: "none".to_owned(),
+                    found: format!("none of 1 to {REQUEST_MAX_BYTES} bytes"),
                 }),
             };
         }
@@ -432,7 +432,8 @@ fn put_outcome(
         store.put(&folder.genesis(recorder.chain()), signer.genesis.clone())?;
     }
     let bytes = envelope::seal(outcome, signer.key.pair())?;
-    if store.put_first(&folder.outcome(), bytes)?.is_some() {
+    // What others put there first may be of any length, and is not read.
+    if !store.put_new(&folder.outcome(), bytes.into())? {
         tracing::warn!(approval = %request.id, "an outcome is there already, and was left as it is");
     }
     Ok(())

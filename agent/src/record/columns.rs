@@ -27,12 +27,30 @@ pub(super) fn schema(table: &Table) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Gives what tells a table's columns, with their types, from those of another version: 16 hexadecimal digits.
-pub(super) fn told_apart(table: &Table) -> String {
-    let columns = table.columns();
-    let lines = columns.map(|column| format!("{} {}\n", column.name, data_type(&column.kind)));
-    let digest = hex(&sha256(lines.collect::<String>().as_bytes()));
+/// Gives what tells columns, with their places and types, from others: 16 hexadecimal digits.
+pub(super) fn told_apart(schema: &Schema) -> String {
+    let mut said = String::new();
+    schema
+        .fields()
+        .iter()
+        .for_each(|field| say(field, &mut said));
+    let digest = hex(&sha256(said.as_bytes()));
     digest.chars().take(16).collect()
+}
+
+/// Writes a field's name and type, and the fields in it.
+fn say(field: &Field, said: &mut String) {
+    let kind = field.data_type();
+    let inner: &[Arc<Field>] = if let DataType::List(inner) = kind {
+        std::slice::from_ref(inner)
+    } else if let DataType::Struct(inner) = kind {
+        inner
+    } else {
+        said.push_str(&format!("{} {kind}\n", field.name()));
+        return;
+    };
+    said.push_str(&format!("{} of {}\n", field.name(), inner.len()));
+    inner.iter().for_each(|field| say(field, said));
 }
 
 fn field(column: &Column) -> Field {

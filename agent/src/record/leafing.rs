@@ -35,6 +35,8 @@ pub(crate) struct Leafed {
     pub(crate) leaves: Vec<(u64, Hash)>,
     /// What other tables must agree with.
     pub(crate) facts: Facts,
+    /// What tells its columns from others.
+    pub(crate) columns: String,
 }
 
 /// Reads an object's rows, and refuses one whose content is not what its key says.
@@ -52,7 +54,10 @@ fn opened(key: &Key, bytes: Bytes, opener: &Opener) -> Result<Leafed, ParquetErr
     let options = opener.options(&bytes)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)?;
     known(table, reader.schema())?;
-    let mut leafed = Leafed::default();
+    let mut leafed = Leafed {
+        columns: columns::told_apart(reader.schema()),
+        ..Leafed::default()
+    };
     for batch in reader.with_batch_size(PIECE_ROWS).build()? {
         let batch = batch.map_err(ParquetError::from)?;
         let begin = leafed.leaves.len();

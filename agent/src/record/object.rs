@@ -292,6 +292,8 @@ pub(crate) struct Content {
     pub(crate) unknown: Vec<String>,
     /// By which key it is encrypted; none where it is not.
     pub(crate) key: Option<KeyName>,
+    /// What tells its columns from others.
+    pub(crate) columns: String,
 }
 
 /// Reads an object's rows, and refuses one whose content is not what its key says, or of a later format.
@@ -377,6 +379,7 @@ fn opened(
         .find_map(|said| said.value.as_deref()?.parse().ok());
     check_version(version.unwrap_or(FORMAT_VERSION.into()))?;
     let unknown = columns::unknown(table, reader.schema())?;
+    let told_apart = columns::told_apart(reader.schema());
     if given == Rows::Checked {
         let checked = ProjectionMask::columns(reader.parquet_schema(), CHECKED);
         reader = reader.with_projection(checked);
@@ -396,6 +399,7 @@ fn opened(
     Ok(Content {
         rows,
         unknown,
+        columns: told_apart,
         key: None,
     })
 }

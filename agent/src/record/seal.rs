@@ -210,7 +210,7 @@ fn listed(object: &Finished, key_id: Option<String>) -> Listed {
         rows: Some(object.rows),
         key_id,
         sessions: Some(object.sessions.clone()),
-        columns: table.map(columns::told_apart),
+        columns: table.map(|table| columns::told_apart(&columns::schema(table))),
     }
 }
 

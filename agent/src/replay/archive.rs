@@ -152,7 +152,7 @@ pub(super) struct Shown {
     pub(super) verified: bool,
     /// The key by which it is encrypted.
     pub(super) key: Option<KeyName>,
-    /// What tells its columns apart, where its manifest says so.
+    /// What tells its columns from others: what it has, or what its manifest says, with who says so.
     pub(super) columns: Option<String>,
 }
 
@@ -455,7 +455,7 @@ impl Archive {
 }
 
 /// Names the chain in whose folder an object lies, and its organisation.
-fn chain_of(key: &str) -> Option<(&str, &str)> {
+pub(super) fn chain_of(key: &str) -> Option<(&str, &str)> {
     let mut parts = key.split('/');
     let org = parts.next()?;
     parts.nth(2).map(|chain| (org, chain))

@@ -277,3 +277,30 @@ fn events_from_before_a_session_are_read_where_they_are_asked_for() {
         [recorder.chain()]
     );
 }
+
+/// Counts the calls by which DuckDB reads a table: all, and those by name.
+fn calls(place: &Place, is_read: bool) -> (usize, usize) {
+    let store = settings(&place.dir).store.to_string();
+    let archive = Archive::survey_if(&store, Readers::default(), &Scope::All, |_| is_read).unwrap();
+    let rows = super::super::StoredRows::of(&archive, |_| true);
+    let mut sql = Vec::new();
+    super::super::views(&archive, archive.chains(), &rows, &mut sql).unwrap();
+    let sql = String::from_utf8(sql).unwrap();
+    let of_table = sql
+        .split("CREATE OR REPLACE VIEW")
+        .filter(|view| view.contains("/statements/dt="));
+    let of_table: String = of_table.collect();
+    let count = |what| of_table.matches(what).count();
+    (count("read_parquet(["), count("union_by_name = true"))
+}
+
+#[test]
+fn what_a_host_says_of_its_columns_reaches_no_rows_of_others() {
+    let place = Place::new();
+    for host in ["one", "other"] {
+        record(&place.host(host), SessionId::new());
+    }
+    assert_eq!(calls(&place, false), (2, 0));
+    // What was looked at has the columns that it has, whoever wrote it.
+    assert_eq!(calls(&place, true), (1, 0));
+}

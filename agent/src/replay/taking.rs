@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::archive::{Archive, Found, ReadError, Shown};
+use super::archive::{Archive, Found, ReadError, Shown, chain_of};
 use super::chains::{Chains, Id};
 use super::curated::From;
 use crate::record::chain::compaction::Output;
@@ -89,7 +89,7 @@ impl Archive {
             match record::read(&key, bytes.clone(), &self.ring, stays.rows()) {
                 Ok(content) => {
                     let mut shown = self.shown(&name, &key.table, true, content.key.clone());
-                    shown.columns.clone_from(&object.columns);
+                    shown.columns = Some(content.columns.clone());
                     self.shown.insert(name.clone(), shown);
                     self.keep(&name, &key.table, content);
                     if stays == Stays::All {
@@ -180,11 +180,23 @@ impl Archive {
         match opened {
             Ok(()) => {
                 let mut shown = self.shown(&object.key, &object.table, false, name.flatten());
-                shown.columns.clone_from(&object.columns);
+                shown.columns = self.said_columns(object);
                 self.shown.insert(object.key.clone(), shown);
             }
             Err(closed) => *self.closed.entry(closed).or_default() += 1,
         }
+    }
+
+    /// What a manifest says of an object's columns: the word of its installation, good for what that one wrote.
+    fn said_columns(&self, object: &Listed) -> Option<String> {
+        let columns = object.columns.as_ref()?;
+        let (org, chain) = chain_of(&object.key)?;
+        let chain = self
+            .chains
+            .chains
+            .get(&(org.to_owned(), chain.to_owned()))?;
+        let by = &chain.read.genesis.as_ref()?.installation;
+        Some(format!("{columns} by {by}"))
     }
 
     pub(super) fn shown(

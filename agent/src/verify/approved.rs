@@ -1,17 +1,17 @@
-//! `--replay`, of approvals: what people were shown and said, held against its proofs, its request and what ran.
+//! `--replay`, of approvals: what people were shown and said, judged again as the host judges it, by its own config.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::sync::Arc;
 
-use chrono::DateTime;
-use serde_json::Value as Json;
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
+use super::approvers::Approvers;
 use super::objects::Objects;
 use super::report::{Finding, Report};
-use crate::approval::{Answer, Decision, Proof, Request, prove_again};
-use crate::identity::{Algorithm, Issuer, KeySource, Keys, Kind};
-use crate::record::chain::documents::Genesis;
-use crate::record::chain::envelope::{self, Sealed};
+use crate::approval::{
+    Approval, Counted, Decision, Given, Grant, Judged, Need, Proof, ProvedBy, Request, Rules,
+    Standing, Uncounted, Word, judge,
+};
 use crate::record::chain::problem::Code;
 use crate::record::entry::Entry;
 use crate::record::value::Value;
@@ -21,8 +21,11 @@ use crate::replay::Archive;
 /// Bit of `integrity_flags`: secrets were taken out, so that digests of texts do not fit.
 const REDACTED: i64 = 1 << 3;
 
-/// How far the clocks of an issuer and of a person's face may be apart.
-const LEEWAY: Duration = Duration::from_secs(300);
+/// How long the row of a use may take to be committed: a yes for a while begins behind it.
+const COMMIT: TimeDelta = TimeDelta::seconds(5);
+
+/// Times of approvals, in seconds: those that a host's clock tells.
+const TIMES_S: std::ops::Range<i64> = 0..253_402_300_800;
 
 /// Why an approval is not as it is said to be, or cannot be looked at.
 #[derive(Debug)]
@@ -31,7 +34,24 @@ enum Odd {
     Differs(String),
     /// The record does not have all that it rests on.
     Untold,
+    /// The record cannot be read.
+    Record(RecordError),
 }
+
+impl From<RecordError> for Odd {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error)
+    }
+}
+
+impl Odd {
+    fn of(found: impl ToString) -> Self {
+        Self::Differs(found.to_string())
+    }
+}
+
+/// Rows of a table by the approval that they are about.
+type ById<'a> = BTreeMap<&'a str, Vec<&'a Entry>>;
 
 /// Checks each approval that a statement ran by.
 pub(super) fn approvals(
@@ -39,23 +59,13 @@ pub(super) fn approvals(
     archive: &Archive,
     report: &mut Report,
 ) -> Result<(), RecordError> {
-    let mut rows: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for row in archive.table("approvals") {
-        let id = row.text("approval_id").unwrap_or_default();
-        rows.entry(id).or_default().push(row);
-    }
-    let mut texts: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for row in archive.table("approval_texts") {
-        let id = row.text("approval_id").unwrap_or_default();
-        texts.entry(id).or_default().push(row);
-    }
-    let all = rows.clone();
-    let mut used = BTreeMap::new();
+    let rows = by_id(archive, "approvals");
     let mut known = Known {
-        objects,
-        issuers: BTreeMap::new(),
-        keys: BTreeMap::new(),
+        rows: &rows,
+        texts: by_id(archive, "approval_texts"),
+        approvers: Approvers::of(objects),
     };
+    let mut used = BTreeMap::new();
     for (id, rows) in &rows {
         let of_use: Vec<&&Entry> = rows.iter().filter(|row| is(row, "used")).collect();
         for row in &of_use {
@@ -68,20 +78,17 @@ pub(super) fn approvals(
             }
             continue;
         };
-        let texts = texts.get(id).map(Vec::as_slice).unwrap_or_default();
         let checked = match row.text("granted_by") {
-            Some(by) => Ok(granted(row, texts, used_of(&all, by))),
-            None => known.approval(row, rows, texts),
+            Some(by) => known.granted(row, by),
+            None => known.approval(row).map(drop),
         };
-        match checked? {
+        match checked {
             Ok(()) => report.checked.approvals_again += 1,
             Err(Odd::Untold) => report.checked.approvals_untold += 1,
+            Err(Odd::Record(error)) => return Err(error),
             Err(Odd::Differs(found)) => {
-                report.tell(differs(
-                    row,
-                    "an approval as its request and proofs say",
-                    &found,
-                ));
+                let expected = "an approval as its request, proofs and config say";
+                report.tell(differs(row, expected, &found));
             }
         }
     }
@@ -97,247 +104,290 @@ pub(super) fn approvals(
     Ok(())
 }
 
-/// Checks an approval that an earlier one's yes covers too: that one has people's decisions.
-fn granted(row: &Entry, texts: &[&Entry], earlier: Option<&Entry>) -> Result<(), Odd> {
-    request(row, texts)?;
-    let earlier = earlier.ok_or(Odd::Untold)?;
-    let is_same_session = earlier.text("session_id") == row.text("session_id");
-    let from = earlier.int("decided_at").unwrap_or(i64::MAX);
-    let seconds = earlier.int("grant_s").unwrap_or(0);
-    let until = from.saturating_add(seconds.saturating_mul(1_000_000));
-    let requested_at = row.int("requested_at").unwrap_or(i64::MAX);
-    match is_same_session && (from..until).contains(&requested_at) {
-        true => Ok(()),
-        false => Err(Odd::Differs("no yes that covers it".to_owned())),
-    }
-}
-
-/// What approvals are checked by, as far as it was read.
+/// What approvals are checked by.
 struct Known<'a> {
-    objects: &'a dyn Objects,
-    /// The approvers' issuer, by organisation and chain.
-    issuers: BTreeMap<(String, String), Option<Issuer>>,
-    keys: BTreeMap<(String, [u8; 32]), Option<Keys>>,
+    rows: &'a ById<'a>,
+    texts: ById<'a>,
+    approvers: Approvers<'a>,
 }
 
-impl Known<'_> {
-    fn approval(
-        &mut self,
-        used: &Entry,
-        rows: &[&Entry],
-        texts: &[&Entry],
-    ) -> Result<Result<(), Odd>, RecordError> {
-        let request = match request(used, texts) {
-            Ok(request) => request,
-            Err(odd) => return Ok(Err(odd)),
-        };
-        let is_break_glass = used.is("break_glass");
-        let mut said: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for row in rows.iter().filter(|row| is(row, "decision")) {
-            match self.decision(row, &request, texts)? {
-                Ok((person, Answer::Approve)) => {
-                    said.entry(person).or_default().extend(words(row, "groups"));
-                }
-                Ok((person, Answer::Deny)) => {
-                    return Ok(Err(Odd::Differs(format!("a no of {person}"))));
-                }
-                Err(odd) => return Ok(Err(odd)),
+/// What was asked, and by which rules it is judged.
+struct Asked {
+    request: Arc<Request>,
+    /// In hexadecimal.
+    digest: String,
+    /// Of the process by which the statement ran.
+    rules: Arc<Rules>,
+    used_at: DateTime<Utc>,
+}
+
+impl<'a> Known<'a> {
+    /// Judges a request anew by the decisions that the record says counted.
+    fn approval(&mut self, used: &Entry) -> Result<Approval, Odd> {
+        let asked = self.asked(used)?;
+        let mut words = BTreeMap::new();
+        for row in self.rows_of(used).iter().filter(|row| is(row, "decision")) {
+            let (sha256, word) = self.word(row, &asked)?;
+            words.entry(sha256).or_insert((*row, word));
+        }
+        let said = words.values().map(|(_, word)| word);
+        let Judged {
+            standing,
+            counted,
+            not_counted,
+        } = judge(&asked.rules, &asked.request, said, asked.used_at);
+        // An earlier process may have had other groups; what it counted is judged by those of this one.
+        let is_of_this_process = |row: &Entry| row.text("chain_id") == used.text("chain_id");
+        for one in &counted {
+            if let Some((row, _)) = words.get(&one.sha256) {
+                as_told(row, one, is_of_this_process(row))?;
             }
         }
-        if is_break_glass {
-            // Where nobody can tell who asks, one who breaks the glass alone may be them.
-            let is_doubted = request.needs.iter().any(|need| need.because.is_some());
-            let wanted = if is_doubted { 2 } else { 1 };
-            let found = format!("{} of {wanted} who said yes for an emergency", said.len());
-            return Ok(match said.len() < wanted {
-                true => Err(Odd::Differs(found)),
-                false => Ok(()),
-            });
-        }
-        for need in &request.needs {
-            let members = said.values().filter(|groups| groups.contains(&need.group));
-            let found = members.count();
-            if found < need.approvers as usize {
-                let (group, wanted) = (&need.group, need.approvers);
-                let found = format!("{found} of {wanted} who said yes for `{group}`");
-                return Ok(Err(Odd::Differs(found)));
+        for one in not_counted {
+            let row = words.get(&one.sha256).map(|(row, _)| *row);
+            // Of one person's several the host may have counted another before.
+            let is_again = matches!(one.why, Uncounted::Again(_));
+            if row.is_some_and(is_of_this_process) && !is_again {
+                return Err(Odd::of(one.why));
             }
         }
-        Ok(Ok(()))
+        match standing {
+            Standing::Approved(approval) => {
+                let is_break_glass = approval.is_break_glass();
+                match is_break_glass == used.is("break_glass") {
+                    true => Ok(approval),
+                    false => Err(Odd::of(format!(
+                        "decisions that make `break_glass` {is_break_glass}"
+                    ))),
+                }
+            }
+            Standing::Denied(denial) => Err(Odd::of(format!("a no of {}", denial.decision.person))),
+            Standing::Waiting(missing) => {
+                let missing = missing.iter();
+                let missing = missing.map(|(group, more)| format!("{more} of `{group}`"));
+                let missing = missing.collect::<Vec<_>>().join(", ");
+                Err(Odd::of(format!("a yes that lacks {missing}")))
+            }
+        }
     }
 
-    /// Finds out who decided, by the proof that the record has.
-    fn decision(
-        &mut self,
-        row: &Entry,
-        request: &Request,
-        texts: &[&Entry],
-    ) -> Result<Result<(String, Answer), Odd>, RecordError> {
-        let Some(hash) = bytes(row, "decision_sha256") else {
-            return Ok(Err(Odd::Differs("a decision without a digest".to_owned())));
+    /// Checks an approval that an earlier one's yes covers too: that one has people's decisions.
+    fn granted(&mut self, used: &Entry, by: &str) -> Result<(), Odd> {
+        let asked = self.asked(used)?;
+        let earlier = self.rows.get(by).ok_or(Odd::Untold)?;
+        let mut uses = earlier.iter().filter(|row| is(row, "used"));
+        let (Some(earlier), None) = (uses.next(), uses.next()) else {
+            return Err(Odd::of("an earlier request that was not used once"));
         };
-        let is_it = |text: &&&Entry| {
-            text.text("kind") == Some("decision") && bytes(text, "sha256") == Some(hash)
-        };
-        let Some(text) = texts
-            .iter()
-            .find(is_it)
-            .and_then(|row| row.text("decision"))
-        else {
-            return Ok(Err(Odd::Untold));
-        };
-        let found = if sha256(text.as_bytes()) == hash {
-            serde_json::from_str::<Decision>(text).map_err(|error| error.to_string())
-        } else {
-            Err("another text of a decision".to_owned())
-        };
-        let decision = match found {
-            Ok(decision) => decision,
-            Err(found) => return Ok(Err(Odd::Differs(found))),
-        };
-        let digest = bytes(row, "request_sha256").map(|digest| hex(&digest));
-        let said = &decision.said;
-        if said.request != request.id || Some(&said.digest) != digest.as_ref() {
-            return Ok(Err(Odd::Differs(
-                "a decision about another request".to_owned(),
-            )));
+        if earlier.text("granted_by").is_some() {
+            return Err(Odd::of("an earlier request to which nobody said yes"));
         }
-        if matches!(decision.proof, Proof::Chat { .. }) {
-            // Nobody but the host has the chat's secret.
-            return Ok(Err(Odd::Untold));
+        if earlier.text("chain_id") != used.text("chain_id") {
+            return Err(Odd::of("a yes to another process, which ended with it"));
         }
-        let org = row.text("org_id").unwrap_or_default();
-        let chain = row.text("chain_id").unwrap_or_default();
-        let issuer = self.issuer(org, chain)?;
-        let keys = match bytes(row, "keys_sha256") {
-            Some(digest) => self.keys(org, digest)?,
-            None => None,
+        let mut approved = self.rows_of(used).iter().filter(|row| is(row, "approved"));
+        let (Some(approved), None) = (approved.next(), approved.next()) else {
+            return Err(Odd::of("no one time at which it was approved"));
         };
-        let (Some(issuer), Some(keys)) = (issuer, keys) else {
-            return Ok(Err(Odd::Untold));
-        };
-        let named = format!(
-            "{}:{}",
-            row.text("approver_issuer").unwrap_or_default(),
-            row.text("approver_subject").unwrap_or_default()
-        );
-        // Records from before this was recorded count a key's word by the time that it tells.
-        let seen_at = row.int("seen_at").and_then(DateTime::from_timestamp_micros);
-        let seen_at = seen_at.unwrap_or(said.decided_at);
-        Ok(match prove_again(issuer, &keys, (&decision, seen_at)) {
-            Err(error) => Err(Odd::Differs(error.to_string())),
-            Ok((person, _, _)) if person != named => {
-                Err(Odd::Differs(format!("a proof of `{person}` for `{named}`")))
-            }
-            Ok((_, _, at)) if row.int("decided_at") != Some(at.timestamp_micros()) => {
-                Err(Odd::Differs(format!("a proof of {at}")))
-            }
-            Ok((_, grade, _)) if row.text("approver_auth") != Some(grade.as_str()) => {
-                Err(Odd::Differs(format!("a proof as `{}`", grade.as_str())))
-            }
-            Ok((person, _, _)) => Ok((person, said.answer)),
+        let (from, at) = (time(earlier, "decided_at")?, time(approved, "decided_at")?);
+        let since = from.max(to_micros(asked.request.requested_at));
+        if !(since..=asked.used_at).contains(&at) {
+            return Err(Odd::of(format!("a yes of {at}, which is none of its time")));
+        }
+        let earlier = self.approval(earlier).map_err(|odd| match odd {
+            Odd::Differs(found) => Odd::of(format!("an earlier yes that does not hold: {found}")),
+            Odd::Untold | Odd::Record(_) => odd,
+        })?;
+        let grant = Grant::of(&earlier, from + COMMIT);
+        let grant = grant.ok_or_else(|| Odd::of("an earlier yes to one statement alone"))?;
+        let approval = grant.approves(&asked.rules, &asked.request, at);
+        approval
+            .map(drop)
+            .ok_or_else(|| Odd::of("no yes that covers it"))
+    }
+
+    /// Reads what was asked, if it asks no less than its host's rules say.
+    fn asked(&mut self, used: &Entry) -> Result<Asked, Odd> {
+        let id = used.text("approval_id").unwrap_or_default();
+        let texts = self.texts.get(id).map(Vec::as_slice).unwrap_or_default();
+        let (request, digest) = request(used, texts)?;
+        let org = used.text("org_id").unwrap_or_default();
+        let chain = used.text("chain_id").unwrap_or_default();
+        let asker = self.approvers.rules(org, &request.chain)?;
+        asks_enough(&*asker.ok_or(Odd::Untold)?, &request)?;
+        let rules = self.approvers.rules(org, chain)?.ok_or(Odd::Untold)?;
+        let used_at = time(used, "decided_at")?;
+        let leeway = TimeDelta::from_std(rules.issuer.leeway).map_err(Odd::of)?;
+        if used_at > request.expires_at + leeway {
+            return Err(Odd::of(format!("a use at {used_at}, after its end")));
+        }
+        Ok(Asked {
+            request: Arc::new(request),
+            digest: hex(&digest),
+            rules,
+            used_at,
         })
     }
 
-    /// Gives the approvers' issuer by the config that a chain began with.
-    fn issuer(&mut self, org: &str, chain: &str) -> Result<Option<Issuer>, RecordError> {
-        let of = (org.to_owned(), chain.to_owned());
-        if !self.issuers.contains_key(&of) {
-            let genesis = self.get(&format!("{org}/v1/chains/{chain}/genesis.json"))?;
-            let genesis = genesis.and_then(|bytes| {
-                let sealed: Sealed<Genesis> = envelope::open(&bytes).ok()?;
-                Some(sealed.claimed().config_sha256.clone())
-            });
-            let config = match genesis {
-                Some(sha256) => self.get(&format!("{org}/v1/evidence/{sha256}"))?,
-                None => None,
-            };
-            let issuer = config.and_then(|bytes| issuer(&serde_json::from_slice(&bytes).ok()?));
-            self.issuers.insert(of.clone(), issuer);
+    /// Checks a decision by the proof that the record has.
+    fn word(&mut self, row: &Entry, asked: &Asked) -> Result<(String, Word), Odd> {
+        let hash = bytes(row, "decision_sha256");
+        let hash = hash.ok_or_else(|| Odd::of("a decision without a digest"))?;
+        let id = row.text("approval_id").unwrap_or_default();
+        let texts = self.texts.get(id).map(Vec::as_slice).unwrap_or_default();
+        let is_it = |text: &&&Entry| {
+            text.text("kind") == Some("decision") && bytes(text, "sha256") == Some(hash)
+        };
+        let text = texts.iter().find(is_it);
+        let text = text.and_then(|row| row.text("decision"));
+        let text = text.ok_or(Odd::Untold)?;
+        if sha256(text.as_bytes()) != hash {
+            return Err(Odd::of("another text of a decision"));
         }
-        Ok(self.issuers.get(&of).cloned().flatten())
+        let decision: Decision = serde_json::from_str(text).map_err(Odd::of)?;
+        if matches!(decision.proof, Proof::Chat { .. }) {
+            // Nobody but the host has the chat's secret.
+            return Err(Odd::Untold);
+        }
+        let said_at = in_time(decision.said.decided_at)?;
+        // Records from before this was recorded count a key's word by the time that it tells.
+        let seen_at = match row.int("seen_at") {
+            Some(_) => time(row, "seen_at")?,
+            None => said_at,
+        };
+        let org = row.text("org_id").unwrap_or_default();
+        let keys = match bytes(row, "keys_sha256") {
+            Some(digest) => self.approvers.keys(org, digest)?,
+            None => None,
+        };
+        let by = ProvedBy {
+            keys: Some(&keys.ok_or(Odd::Untold)?),
+            slack: None,
+        };
+        let given = Given {
+            sha256: hex(&hash),
+            decision,
+        };
+        let of = (&*asked.request, asked.digest.as_str());
+        let word = Word::of(&asked.rules, by, of, &given, seen_at);
+        Ok((given.sha256, word))
     }
 
-    fn keys(&mut self, org: &str, digest: [u8; 32]) -> Result<Option<Keys>, RecordError> {
-        let of = (org.to_owned(), digest);
-        if !self.keys.contains_key(&of) {
-            let text = self.get(&format!("{org}/v1/evidence/{}", hex(&digest)))?;
-            let keys = text.filter(|text| sha256(text) == digest);
-            let keys = keys.and_then(|text| Keys::read(&text).ok());
-            self.keys.insert(of.clone(), keys);
-        }
-        Ok(self.keys.get(&of).cloned().flatten())
+    fn rows_of(&self, row: &Entry) -> &'a [&'a Entry] {
+        let rows = self.rows.get(row.text("approval_id").unwrap_or_default());
+        rows.map(Vec::as_slice).unwrap_or_default()
     }
+}
 
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, RecordError> {
-        let folder = key.rsplit_once('/').map_or(key, |(folder, _)| folder);
-        let is_there = self
-            .objects
-            .list(folder)?
-            .iter()
-            .any(|named| named.key == key);
-        match is_there {
-            true => Ok(Some(self.objects.get(key)?.to_vec())),
-            false => Ok(None),
+/// Holds a row of a decision against what its proof shows.
+fn as_told(row: &Entry, one: &Counted, is_of_this_process: bool) -> Result<(), Odd> {
+    let named = format!(
+        "{}:{}",
+        row.text("approver_issuer").unwrap_or_default(),
+        row.text("approver_subject").unwrap_or_default()
+    );
+    let Counted {
+        person, grade, at, ..
+    } = one;
+    if *person != named {
+        return Err(Odd::of(format!("a proof of `{person}` for `{named}`")));
+    }
+    if row.int("decided_at") != Some(at.timestamp_micros()) {
+        return Err(Odd::of(format!("a proof of {at}")));
+    }
+    if row.text("approver_auth") != Some(grade.as_str()) {
+        return Err(Odd::of(format!("a proof as `{}`", grade.as_str())));
+    }
+    if is_of_this_process && words(row, "groups") != one.groups {
+        return Err(Odd::of(format!("a word for {:?}", one.groups)));
+    }
+    Ok(())
+}
+
+/// Refuses a request that asks fewer people than its host's rules do, less of them, or longer.
+fn asks_enough(rules: &Rules, request: &Request) -> Result<(), Odd> {
+    let ruled = rules.needs(&request.asks, &request.requester);
+    let is_asked = |need: &Need| {
+        request.needs.iter().any(|asked| {
+            let is_enough = asked.approvers >= need.approvers && asked.proof >= need.proof;
+            asked.group == need.group && is_enough
+        })
+    };
+    for need in ruled.map_err(Odd::of)? {
+        if !is_asked(&need) {
+            let Need {
+                group, approvers, ..
+            } = need;
+            let found = format!("a request for less than {approvers} of `{group}`");
+            return Err(Odd::of(found));
         }
+    }
+    let longest = rules.expires_after(&request.asks).map_err(Odd::of)?;
+    let longest = TimeDelta::from_std(longest).map_err(Odd::of)?;
+    match request.expires_at - request.requested_at > longest {
+        true => Err(Odd::of("a request that waits longer than its groups do")),
+        false => Ok(()),
     }
 }
 
 /// Reads the request that was shown, if it has the digest that decisions are about.
-fn request(used: &Entry, texts: &[&Entry]) -> Result<Request, Odd> {
+fn request(used: &Entry, texts: &[&Entry]) -> Result<(Request, [u8; 32]), Odd> {
     let is_request = |text: &&&Entry| text.text("kind") == Some("request");
     let row = texts.iter().find(is_request).ok_or(Odd::Untold)?;
     let text = row.text("request").ok_or(Odd::Untold)?;
     if row.int("integrity_flags").unwrap_or_default() & REDACTED != 0 {
         return Err(Odd::Untold);
     }
-    let request: Request =
-        serde_json::from_str(text).map_err(|error| Odd::Differs(error.to_string()))?;
-    let digest = request
-        .digest()
-        .map_err(|error| Odd::Differs(error.to_string()))?;
+    let request: Request = serde_json::from_str(text).map_err(Odd::of)?;
+    let digest = request.digest().map_err(Odd::of)?;
     if bytes(used, "request_sha256") != Some(digest) {
-        return Err(Odd::Differs("a request of another digest".to_owned()));
+        return Err(Odd::of("a request of another digest"));
     }
-    let statement = used.text("used_by_statement_id");
-    if statement != Some(&request.statement_id.to_string()) {
-        return Err(Odd::Differs("a use by another statement".to_owned()));
+    let id = |column| used.text(column).unwrap_or_default();
+    if id("used_by_statement_id") != request.statement_id.to_string() {
+        return Err(Odd::of("a use by another statement"));
     }
-    Ok(request)
+    let is_it = id("approval_id") == request.id.to_string()
+        && id("session_id") == request.session_id.to_string()
+        && id("org_id") == request.org
+        && row.text("chain_id") == Some(&request.chain);
+    if !is_it {
+        return Err(Odd::of("a request of another id, session or chain"));
+    }
+    in_time(request.requested_at)?;
+    in_time(request.expires_at)?;
+    Ok((request, digest))
 }
 
-/// Reads the approvers' issuer from a config as evidence.
-fn issuer(document: &Json) -> Option<Issuer> {
-    let issuer = document.pointer("/config/approvals/rules/issuer")?;
-    let text = |name: &str| issuer.get(name)?.as_str().map(str::to_owned);
-    let audiences = issuer.get("audiences")?.as_array()?.iter();
-    let audiences: Option<Vec<String>> = audiences
-        .map(|one| one.as_str().map(str::to_owned))
-        .collect();
-    Some(Issuer {
-        name: text("name")?,
-        url: text("url")?,
-        parties: audiences.clone()?,
-        audiences: audiences?,
-        keys: KeySource::Discovery,
-        algorithms: Algorithm::ALL.to_vec(),
-        leeway: LEEWAY,
-        max_age: None,
-        groups_claim: text("groups_claim")?,
-        members: BTreeMap::new(),
-        require: BTreeMap::new(),
-        ci: None,
-        kind: Kind::Human,
-    })
-}
-
-/// Finds the row by which an approval was used first.
-fn used_of<'a>(all: &BTreeMap<&str, Vec<&'a Entry>>, id: &str) -> Option<&'a Entry> {
-    all.get(id)?.iter().find(|row| is(row, "used")).copied()
+fn by_id<'a>(archive: &'a Archive, table: &str) -> ById<'a> {
+    let mut all = ById::new();
+    for row in archive.table(table) {
+        let id = row.text("approval_id").unwrap_or_default();
+        all.entry(id).or_default().push(row);
+    }
+    all
 }
 
 fn is(row: &Entry, state: &str) -> bool {
     row.text("state") == Some(state)
+}
+
+fn time(row: &Entry, column: &str) -> Result<DateTime<Utc>, Odd> {
+    let at = row.int(column).and_then(DateTime::from_timestamp_micros);
+    in_time(at.ok_or_else(|| Odd::of(format!("no time `{column}`")))?)
+}
+
+/// Cuts a time as rows do.
+fn to_micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.trunc_subsecs(6)
+}
+
+/// Refuses times with which no sum can be made.
+fn in_time(at: DateTime<Utc>) -> Result<DateTime<Utc>, Odd> {
+    match TIMES_S.contains(&at.timestamp()) {
+        true => Ok(at),
+        false => Err(Odd::of(format!("the time {at}"))),
+    }
 }
 
 fn bytes(row: &Entry, column: &str) -> Option<[u8; 32]> {
@@ -347,7 +397,7 @@ fn bytes(row: &Entry, column: &str) -> Option<[u8; 32]> {
     bytes.as_slice().try_into().ok()
 }
 
-fn words(row: &Entry, column: &str) -> Vec<String> {
+fn words(row: &Entry, column: &str) -> BTreeSet<String> {
     let all = row.get(column).as_list().unwrap_or_default().iter();
     all.filter_map(|word| word.as_text().map(str::to_owned))
         .collect()

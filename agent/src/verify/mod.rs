@@ -4,6 +4,7 @@
 //! `cross` compares tables with each other, `links` compares chains with their successors and with what a witness saw.
 
 mod approved;
+mod approvers;
 mod chain;
 mod compacted;
 mod cross;

@@ -249,6 +249,14 @@ fn rows(
     if let Some(finding) = other_session(place, object, &leafed.facts) {
         tell(finding);
     }
+    if let Some(told) = object
+        .columns
+        .as_ref()
+        .filter(|told| **told != leafed.columns)
+    {
+        let expected = format!("columns {told}");
+        tell(Finding::new(Code::E51, place, expected, leafed.columns));
+    }
     let differs = with.compactions.compare(object, &leafed.leaves);
     differs.into_iter().for_each(&mut tell);
     for (seq, leaf) in leafed.leaves {

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
+use super::documents::CHAINS_MAX;
+use super::look::UNCHECKED_MAX;
 use super::shelf::Shelf;
 use super::*;
 use crate::approval::key_nonce;
@@ -84,8 +86,8 @@ fn an_object_that_cannot_be_read_counts_for_nothing_and_is_told_of_once() {
     let decision = host.decision(&shown.digest, &asked, "ann", Answer::Approve);
     inbox.decide(&shown, &decision).unwrap();
     assert!(matches!(waiting.join().unwrap(), Ended::Approved(_)));
-    // The decision, and the outcome, which nobody of this installation signed.
-    assert_eq!(host.recorded(Vec::new()).1, ["AP003", "AP003"]);
+    // The decision, and outcome and genesis, which nobody of this installation signed.
+    assert_eq!(host.recorded(Vec::new()).1, ["AP003", "AP003", "AP003"]);
 }
 
 #[test]
@@ -188,4 +190,62 @@ fn a_word_by_a_key_counts_by_when_the_host_saw_it_and_the_record_agrees() {
         .block_on(host.mailbox.used(&approval, asked.statement_id))
         .unwrap();
     assert_eq!(host.checked_again(), (1, Vec::new()));
+}
+
+#[test]
+fn invented_geneses_hide_no_request_and_an_outcome_of_any_length_is_not_read() {
+    let host = Host::new(&[]);
+    let asked = host.request(600);
+    let waiting = host.ask(asked.clone());
+    let inbox = host.inbox(Vec::new());
+    let shown = waits(&inbox);
+    let folder = Folder::of(&asked);
+    for number in 0..CHAINS_MAX {
+        put(&host, &folder.genesis(&format!("!{number:02}")), b"{}");
+    }
+    put(&host, &folder.outcome(), b"");
+    let outcome = host.dir.path().join("store").join(folder.outcome());
+    let file = std::fs::File::options().write(true).open(outcome).unwrap();
+    // More than there is memory: whoever reads it whole ends here.
+    file.set_len(1 << 43).unwrap();
+    let shown = believed(inbox.again(&shown).unwrap());
+    looks(&host);
+    let decision = host.decision(&shown.digest, &asked, "ann", Answer::Deny);
+    inbox.decide(&shown, &decision).unwrap();
+    assert!(matches!(waiting.join().unwrap(), Ended::Denied(_)));
+    // Of the geneses, of their number, and of the outcome.
+    assert_eq!(host.recorded(Vec::new()).1, ["AP003"; 3]);
+}
+
+#[test]
+fn words_of_a_chat_that_this_host_cannot_check_keep_no_word_from_being_heard() {
+    let host = Host::new(&[]);
+    let asked = host.request(30);
+    let waiting = host.ask(asked.clone());
+    let inbox = host.inbox(Vec::new());
+    let shown = waits(&inbox);
+    let decision = host.decision(&shown.digest, &asked, "ann", Answer::Deny);
+    for number in 0..UNCHECKED_MAX {
+        let mut clicked = decision.clone();
+        clicked.proof = Proof::Chat {
+            service: "slack".to_owned(),
+            user: format!("U{number}"),
+            message: String::new(),
+            signature: String::new(),
+            timestamp: String::new(),
+        };
+        inbox.decide(&shown, &clicked).unwrap();
+    }
+    // The first of them are read before it.
+    looks(&host);
+    looks(&host);
+    let decision = host.decision(&shown.digest, &asked, "ben", Answer::Deny);
+    inbox.decide(&shown, &decision).unwrap();
+    assert!(matches!(waiting.join().unwrap(), Ended::Denied(_)));
+    assert!(
+        host.recorded(Vec::new())
+            .1
+            .iter()
+            .all(|code| code == "AP001")
+    );
 }

@@ -1,5 +1,6 @@
 //! What people are told of how statements like one were decided before.
 
+use super::documents::CHAINS_MAX;
 use super::*;
 
 fn earlier(host: &Host, meaning: &Meaning) -> (Vec<(String, Vec<String>)>, Option<String>) {
@@ -47,25 +48,41 @@ fn deny(host: &Host, identities: Vec<Identity>) -> Meaning {
 fn how_the_same_was_decided_is_known_in_the_next_process_too() {
     let host = Host::new(&[]);
     let meaning = deny(&host, Vec::new());
-    let ended = host.ask(host.request(0)).join().unwrap();
-    assert!(matches!(ended, Ended::Expired(_)));
-    let known = [
-        ("expired".to_owned(), Vec::new()),
-        ("denied".to_owned(), vec!["okta:ann".to_owned()]),
-    ];
+    // What ends without anybody's word pushes no word out of sight.
+    for _ in 0..6 {
+        let ended = host.ask(host.request(0)).join().unwrap();
+        assert!(matches!(ended, Ended::Expired(_)));
+    }
+    let known = [("denied".to_owned(), vec!["okta:ann".to_owned()])];
     assert_eq!(earlier(&host, &meaning), (known.to_vec(), None));
     let of_another = Meaning {
         account: "OTHER".to_owned(),
         ..meaning.clone()
     };
     assert_eq!(earlier(&host, &of_another), (Vec::new(), None));
+    // Nor do invented geneses that are before the real one, or a request that is too long.
+    let root = host.dir.path().join("store/acme/v1/approvals");
+    let day = std::fs::read_dir(root).unwrap().next().unwrap().unwrap();
+    let folders = || std::fs::read_dir(day.path()).unwrap();
+    for folder in folders() {
+        let folder = folder.unwrap().path();
+        for number in 0..CHAINS_MAX {
+            std::fs::write(folder.join(format!("genesis-!{number:02}.json")), "{}").unwrap();
+        }
+    }
+    let first = folders().next().unwrap().unwrap().path();
+    let long = day.path().join(crate::id::ApprovalId::new().to_string());
+    std::fs::create_dir(&long).unwrap();
+    for name in ["outcome.json", "genesis-!00.json"] {
+        std::fs::copy(first.join(name), long.join(name)).unwrap();
+    }
+    let file = std::fs::File::create(long.join("request.json")).unwrap();
+    file.set_len(1 << 43).unwrap();
     let host = again(host, &[]);
     assert_eq!(earlier(&host, &meaning), (known.to_vec(), None));
 
     // An outcome that this installation did not sign tells nothing.
-    let root = host.dir.path().join("store/acme/v1/approvals");
-    let day = std::fs::read_dir(root).unwrap().next().unwrap().unwrap();
-    for folder in std::fs::read_dir(day.path()).unwrap() {
+    for folder in folders() {
         std::fs::write(folder.unwrap().path().join("outcome.json"), "{}").unwrap();
     }
     let host = again(host, &[]);

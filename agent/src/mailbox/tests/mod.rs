@@ -3,6 +3,7 @@
 mod crowded;
 mod forged;
 mod history;
+mod judged_again;
 mod shelf;
 
 use std::future::pending;
@@ -54,7 +55,9 @@ fn groups() -> Rules {
         ..owners()
     };
     let two = group(&["okta:ann", "okta:ben"], 2);
-    rules([("owners", owners()), ("keys", keys), ("two", two)])
+    let mut rules = rules([("owners", owners()), ("keys", keys), ("two", two)]);
+    rules.groups.extend(judged_again::groups());
+    rules
 }
 
 fn open(
@@ -68,11 +71,7 @@ fn open(
     settings.org = "acme".to_owned();
     settings.host_id = "host".to_owned();
     settings.recipients = recipients.to_vec();
-    let issuer = json!({
-        "name": "okta", "url": "https://id.acme.test", "audiences": ["approvals"], "groups_claim": "groups",
-    });
-    let config =
-        json!({ "config": { "approvals": { "rules": { "issuer": issuer } } } }).to_string();
+    let config = json!({ "config": { "approvals": { "rules": groups() } } }).to_string();
     settings.config_sha256 = crate::record::sha256(config.as_bytes());
     let recorder = Recorder::open(&settings, clock).unwrap();
     for document in [config, signer.jwks()] {

@@ -123,8 +123,9 @@ impl Store {
         let hash = sha256(&bytes);
         let is_told = matches!(self.place, Place::Cloud) && carries(key, &hash);
         if !is_told {
-            match self.fetch(key) {
-                Ok(there) if sha256(&there) == hash => {}
+            // The same bytes have the same length: of others no more is read.
+            match self.fetch_at_most(key, bytes.len() as u64) {
+                Ok(Some(there)) if sha256(&there) == hash => {}
                 Ok(_) => return Err(self.refused(format!("`{key}` is there with other bytes"))),
                 // Only an own earlier try can have made the genesis below the chain's random name; were it another's, its
                 // hash would not be the one that the chain's manifest names, and `verify` would say so.
@@ -155,7 +156,7 @@ impl Store {
     }
 
     /// Puts an object unless its key is there; tells whether it did.
-    fn put_new(&self, key: &str, bytes: Bytes) -> Result<bool, RecordError> {
+    pub(crate) fn put_new(&self, key: &str, bytes: Bytes) -> Result<bool, RecordError> {
         let location = ObjectPath::parse(key).map_err(|error| self.refused(error))?;
         if let Place::Local(root) = &self.place {
             local::make_room(root, key).map_err(|error| self.refused(error))?;
@@ -251,6 +252,18 @@ impl Store {
 
     fn fetch(&self, key: &str) -> Result<Bytes, Error> {
         self.runtime.block_on(fetch(&*self.objects, key))
+    }
+
+    /// Reads an object of at most so many bytes; none where it is longer, whose bytes are left where they are.
+    fn fetch_at_most(&self, key: &str, max_bytes: u64) -> Result<Option<Bytes>, Error> {
+        let location = ObjectPath::parse(key)?;
+        self.runtime.block_on(async {
+            let found = self.objects.get(&location).await?;
+            match found.meta.size <= max_bytes {
+                true => found.bytes().await.map(Some),
+                false => Ok(None),
+            }
+        })
     }
 
     fn refused(&self, cause: impl ToString) -> RecordError {

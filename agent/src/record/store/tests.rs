@@ -29,6 +29,13 @@ fn a_key_has_the_bytes_that_it_was_first_put_with() {
         "one"
     );
     assert_eq!(store.get("a/genesis.json").unwrap(), "one");
+    // What others put there may have any length, and is not read.
+    let file = fs::File::options()
+        .write(true)
+        .open(folder.path().join("a/genesis.json"));
+    file.unwrap().set_len(1 << 43).unwrap();
+    let refused = store.put("a/genesis.json", b"one".to_vec()).unwrap_err();
+    assert!(refused.to_string().contains("other bytes"), "{refused}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod reference;
 mod shapes;
 mod unsealed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::archive::Archive;
@@ -93,7 +93,21 @@ pub fn views(
     rows_of(rows, sql)
 }
 
+/// Most calls of one table by what manifests say of columns; more installations than that are read by name together.
+const CALLS_MAX: usize = 32;
+
 fn objects(archive: &Archive) -> Vec<Object> {
+    let told = archive.shown_objects().map(|shown| shown.columns.as_ref());
+    let by_table = archive.shown_objects().map(|shown| &shown.table).zip(told);
+    let mut calls: BTreeMap<&String, BTreeSet<Option<&String>>> = BTreeMap::new();
+    for (table, columns) in by_table {
+        calls.entry(table).or_default().insert(columns);
+    }
+    let is_few = |table| {
+        calls
+            .get(table)
+            .is_some_and(|calls| calls.len() <= CALLS_MAX)
+    };
     let objects = archive.shown_objects().map(|shown| Object {
         table: shown.table.clone(),
         address: shown.address.clone(),
@@ -104,7 +118,7 @@ fn objects(archive: &Archive) -> Vec<Object> {
                 verified: shown.verified,
             },
             key: shown.key.clone(),
-            columns: shown.columns.clone(),
+            columns: shown.columns.clone().filter(|_| is_few(&shown.table)),
         },
     });
     objects.collect()

@@ -70,6 +70,12 @@ fn rows_that_do_not_make_the_signed_tree_are_found() {
         }
     };
     check(of_others, &[Code::E51]);
+    let of_other_columns = |manifest: &mut Manifest| {
+        if let Some(object) = of_table(manifest, "statements") {
+            object.columns = Some("0".repeat(16));
+        }
+    };
+    check(of_other_columns, &[Code::E51]);
 }
 
 #[test]
