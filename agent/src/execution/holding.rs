@@ -264,15 +264,6 @@ impl Stages {
                 return unsent(held, format!("people said yes to it, and {unclear}"));
             }
         };
-        if let Some(untold) = anew.untold {
-            let now = Difference::Meaning {
-                what: "what its names lead to",
-                approved: "looked up".to_owned(),
-                found: "not to be told".to_owned(),
-            };
-            self.void(mailbox, execution, approval, &now).await;
-            return unsent(held, format!("people said yes to it, and {untold}"));
-        }
         let covered = if anew.in_transaction && !held.waits_in_transaction() {
             Err(Difference::Meaning {
                 what: "its transaction",
@@ -282,6 +273,14 @@ impl Stages {
         } else {
             approval.covers(&anew.meaning, self.clock.now())
         };
+        let covered = covered.and_then(|discharged| match anew.untold {
+            None => Ok(discharged),
+            Some(untold) => Err(Difference::Meaning {
+                what: "what its names lead to",
+                approved: "looked up".to_owned(),
+                found: format!("not to be told ({untold})"),
+            }),
+        });
         let discharged = match covered {
             Ok(discharged) => discharged,
             Err(difference) => {

@@ -142,7 +142,11 @@ mod tests {
         check(inserts, &[], None);
         let unseen = told(inserts, true, &[], &["X"]);
         assert_eq!(unseen.as_deref(), Some("unseen DB.S.X"));
-        check("insert into u select a from x", &[], Some("unseen DB.S.X"));
+        check(
+            "insert into u select a from db.s.x",
+            &[],
+            Some("unseen DB.S.X"),
+        );
         check("insert into u select 1; delete from t", &[], None);
         let redefines = "drop view v; insert into u select a from t";
         check(redefines, &[], Some("redefined"));
