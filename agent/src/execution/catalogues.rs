@@ -73,6 +73,8 @@ pub(super) enum Tags {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) relations: BTreeMap<Path, RelationFacts>,
+    /// Of these nobody knows whether they are there.
+    pub(super) unseen: BTreeSet<Path>,
     pub(super) gap: Option<Gap>,
 }
 
@@ -249,6 +251,10 @@ impl OfRole {
 /// Gives what is kept of some names.
 fn found(role: &OfRole, paths: &BTreeSet<Path>) -> Found {
     let held = role.held();
+    let unseen = paths
+        .iter()
+        .filter(|path| !held.relations.contains_key(*path));
+    let unseen = unseen.cloned().collect();
     let known = paths.iter().filter_map(|path| {
         let known = held.relations.get(path)?;
         Some((path.clone(), known.facts.clone()?))
@@ -259,6 +265,7 @@ fn found(role: &OfRole, paths: &BTreeSet<Path>) -> Found {
     Found {
         gap: held.gap.filter(|_| !is_whole),
         relations,
+        unseen,
     }
 }
 

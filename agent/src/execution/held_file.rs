@@ -112,6 +112,11 @@ impl Holds {
         }
     }
 
+    /// Gives the folder in which all is kept.
+    pub(super) fn folder(&self) -> &FilePath {
+        &self.folder
+    }
+
     /// Says that a statement is about to be kept: from here on what its login sends is noted for it. Blocks.
     ///
     /// What the login is like must be read after this, or what changes it in between would be in neither.

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +19,14 @@ use super::reading::Asking;
 use super::whole::Unclear;
 use super::{Execution, State};
 use crate::approval::{Approval, Difference};
+use crate::id::StatementId;
 use crate::mailbox::{Ended, Mailbox};
 use crate::mask;
 use crate::policy::{Decision, Held, Permit, Refusal};
 use crate::record::{Draft, RecordError, Unsent};
 use crate::session::Stages;
 use crate::statement::Path;
+use crate::tasks;
 use crate::upstream::{self, Headers};
 
 /// How often a login is kept alive in which a statement waits: Snowflake's session token lives for an hour, and a session
@@ -56,7 +59,7 @@ impl Stages {
     ) -> Result<Settled<'a>, RecordError> {
         let known = judged.basis;
         match judged.decision {
-            Decision::Allow(permit) => Ok(run(permit, known)),
+            Decision::Allow(permit) => self.run_unasked(execution, asking, (permit, known)).await,
             Decision::Forbid(refusal) => Ok(refused(refusal, &known)),
             Decision::Hold(held) => {
                 // Apart, so that statements which need nobody's yes take no room for it.
@@ -97,13 +100,19 @@ impl Stages {
             // With all names known it needs nobody's yes, or nobody's helps. What may change names runs alone.
             Decision::Allow(_) if judged.basis.effect.is_exclusive() => {
                 drop(judged.basis.turn);
-                return self.run_alone(asker, asking, sha256).await;
+                return self.run_alone(execution, asker, asking, sha256).await;
             }
-            Decision::Allow(permit) => return Ok(run(permit, judged.basis)),
+            Decision::Allow(permit) => {
+                let allowed = (permit, judged.basis);
+                return self.run_unasked(execution, asking, allowed).await;
+            }
             Decision::Forbid(refusal) => return Ok(refused(refusal, &judged.basis)),
             Decision::Hold(held) => held,
         };
         drop(judged.basis.turn);
+        if let Some(untold) = first.untold {
+            return unsent(held, &untold);
+        }
         if first.in_transaction && !held.waits_in_transaction() {
             return unsent(held, &IN_TRANSACTION);
         }
@@ -162,6 +171,7 @@ impl Stages {
     /// Judges a statement once more, alone in its login, that needs nobody's yes after all.
     async fn run_alone<'a>(
         &self,
+        execution: &Execution,
         asker: Asker<'_>,
         asking: Asking<'a>,
         sha256: [u8; 32],
@@ -169,13 +179,52 @@ impl Stages {
         let reading = self.understand(asking).await?;
         let judged = self.judge(asker, asking, reading, None).await;
         match judged.decision {
-            Decision::Allow(permit) => Ok(run(permit, judged.basis)),
+            Decision::Allow(permit) => {
+                let allowed = (permit, judged.basis);
+                self.run_unasked(execution, asking, allowed).await
+            }
             Decision::Forbid(refusal) => Ok(refused(refusal, &judged.basis)),
             Decision::Hold(held) => {
                 let why = format!("{}; send it again to ask", wanted(&held));
                 Ok(not_sent(Unsent::refused(held.refused(why), sha256)))
             }
         }
+    }
+
+    /// Lets a statement run that needs nobody's yes; one that waited for people in an earlier proxy is asked for no more.
+    async fn run_unasked<'a>(
+        &self,
+        execution: &Execution,
+        asking: Asking<'a>,
+        (permit, basis): (Permit, Basis<'a>),
+    ) -> Result<Settled<'a>, RecordError> {
+        let Some(request) = asking.before else {
+            return Ok(run(permit, basis));
+        };
+        if let Err(error) = self.give_up(execution.id()).await {
+            return Err(RecordError::Io {
+                action: "take a statement that is about to run off those that wait in",
+                path: self.holds.folder().to_owned(),
+                source: Arc::new(error),
+            });
+        }
+        if let Some(mailbox) = self.mailbox.clone() {
+            let request = request.clone();
+            drop(tasks::spawn("withdrawal", async move {
+                let id = request.id;
+                let ended = mailbox.ask(request, std::future::ready(())).await;
+                tracing::debug!(request = %id, ?ended, "request of a statement that runs without it was withdrawn");
+            }));
+        }
+        Ok(run(permit, basis))
+    }
+
+    /// Takes a statement that is about to run off what waits: no other proxy may take it up, which would send it a second
+    /// time.
+    async fn give_up(&self, statement: StatementId) -> io::Result<()> {
+        let holds = Arc::clone(&self.holds);
+        let given_up = spawn_blocking(move || holds.give_up(statement)).await;
+        given_up.unwrap_or_else(|error| Err(error.into()))
     }
 
     /// Judges anew what people said yes to, alone in its login; whatever is another voids the yes.
@@ -224,6 +273,14 @@ impl Stages {
         } else {
             approval.covers(&anew.meaning, self.clock.now())
         };
+        let covered = covered.and_then(|discharged| match anew.untold {
+            None => Ok(discharged),
+            Some(untold) => Err(Difference::Meaning {
+                what: "what its names lead to",
+                approved: "looked up".to_owned(),
+                found: format!("not to be told ({untold})"),
+            }),
+        });
         let discharged = match covered {
             Ok(discharged) => discharged,
             Err(difference) => {
@@ -245,10 +302,7 @@ impl Stages {
                 return unsent(others, why);
             }
         };
-        // From here on no other proxy may take it up, which would send it a second time.
-        let (holds, statement) = (Arc::clone(&self.holds), execution.id());
-        let given_up = spawn_blocking(move || holds.give_up(statement)).await;
-        if let Err(error) = given_up.unwrap_or_else(|error| Err(error.into())) {
+        if let Err(error) = self.give_up(execution.id()).await {
             let why =
                 format!("people said yes to it, and it cannot be taken off what waits: {error}");
             return unsent(held, why);

@@ -65,6 +65,7 @@ impl Stages {
             gap,
             effect,
             turn,
+            unseen: _,
         } = reading;
         let Asker { principal, meter } = asker;
         let now = self.clock.now();

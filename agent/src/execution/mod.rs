@@ -25,6 +25,7 @@ mod request;
 mod scan;
 mod stages;
 mod table;
+mod untold;
 mod usage_file;
 mod usages;
 mod whole;

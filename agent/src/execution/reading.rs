@@ -61,6 +61,8 @@ pub struct Reading<'a> {
     pub catalogue: Catalogue,
     /// Why something may not have been.
     pub gap: Option<String>,
+    /// What it uses, or its views lead to, and was not looked up, where anything was.
+    pub unseen: BTreeSet<Path>,
     /// What it may do to the names of later ones.
     pub effect: Effect,
     /// Keeps what was known true until the statement has been carried out.
@@ -116,10 +118,11 @@ impl Stages {
         looks: bool,
     ) -> Result<Reading<'a>, RecordError> {
         let (mut statement, effect, mut catalogue) = read;
-        let mut gap = None;
+        let (mut gap, mut unseen) = (None, BTreeSet::new());
         if looks && !effect.redefines_within {
             let known = (&*bundle, &texts);
-            gap = self.learn(asking, known, &statement, &mut catalogue).await;
+            let learned = self.learn(asking, known, &statement, &mut catalogue);
+            (gap, unseen) = learned.await;
             if !catalogue.relations.is_empty() {
                 statement = self.read_as(asking, &texts, &catalogue).await?;
             }
@@ -130,6 +133,7 @@ impl Stages {
             current,
             catalogue,
             gap,
+            unseen,
             effect,
             turn,
         })
@@ -196,27 +200,30 @@ impl Stages {
             .await
     }
 
-    /// Adds what the account knows of a statement's relations, and of those that its views rest on.
+    /// Adds what the account knows of a statement's relations, and of those that its views rest on; gives why something is
+    /// not known, and what was not looked up.
     async fn learn(
         &self,
         asking: Asking<'_>,
         (bundle, texts): (&Bundle, &Texts),
         statement: &Statement,
         catalogue: &mut Catalogue,
-    ) -> Option<String> {
+    ) -> (Option<String>, BTreeSet<Path>) {
         let tags = match bundle.looks_at_tags() {
             true => Tags::Wanted,
             false => Tags::Unwanted,
         };
         let mut gap = None;
-        let mut asked = BTreeSet::new();
+        let (mut asked, mut unseen) = (BTreeSet::new(), BTreeSet::new());
         let mut wanted = relations(statement);
         for _ in 0..=VIEWS_MAX {
             wanted.retain(|path| !asked.contains(path));
             let own = wanted.extract_if(.., |path| asking.context.may_own(path));
-            if own.count() > 0 {
+            let own: BTreeSet<Path> = own.collect();
+            if !own.is_empty() {
                 gap = Some(OWN.to_owned());
             }
+            unseen.extend(own);
             if wanted.is_empty() {
                 break;
             }
@@ -225,6 +232,7 @@ impl Stages {
             let found = found.await;
             gap = gap.or(found.gap.map(|gap| gap.to_string()));
             asked.append(&mut wanted);
+            unseen.extend(found.unseen);
             for (path, facts) in &found.relations {
                 if let (Class::View, Some(text)) = (facts.class, &facts.text) {
                     wanted.extend(behind(path, text, texts));
@@ -232,7 +240,9 @@ impl Stages {
             }
             catalogue.relations.extend(found.relations);
         }
-        gap
+        wanted.retain(|path| !asked.contains(path));
+        unseen.append(&mut wanted);
+        (gap, unseen)
     }
 }
 
@@ -261,7 +271,8 @@ fn relations(statement: &Statement) -> BTreeSet<Path> {
         .collect()
 }
 
-fn relations_of(meaning: &Meaning) -> impl Iterator<Item = &Object> {
+/// Lists what a statement reads rows of, or uses columns of.
+pub(super) fn relations_of(meaning: &Meaning) -> impl Iterator<Item = &Object> {
     let touched = meaning.accesses().iter().filter(|access| {
         // What is only made, changed or removed needs no columns.
         !matches!(access.action, Action::Create | Action::Alter | Action::Drop)

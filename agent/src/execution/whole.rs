@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::context::Turn;
 use super::reading::{Asking, Reading};
+use super::untold::Untold;
 use crate::approval::{CanonicalError, Meaning, Place};
 use crate::record::RecordError;
 use crate::session::Stages;
 use crate::snowflake::current::Current;
-use crate::snowflake::query::Api;
+use crate::snowflake::query::{Api, QueryRequest};
 use crate::upstream::{self, UpstreamError};
 
 /// Why nobody can tell what a statement means.
@@ -26,6 +27,8 @@ pub(super) enum Unclear {
 pub(super) struct Whole<'a> {
     pub(super) reading: Reading<'a>,
     pub(super) meaning: Meaning,
+    /// Why it is not held, whatever people would say.
+    pub(super) untold: Option<Untold>,
     pub(super) in_transaction: bool,
 }
 
@@ -61,6 +64,8 @@ impl Stages {
                 user: asking.account.user.clone(),
                 role: Some(asking.account.role.clone()),
                 warehouse: asking.account.warehouse.clone(),
+                database: named(asking.request, "database"),
+                schema: named(asking.request, "schema"),
                 ..Place::default()
             },
             None => upstream::place(asking.way.upstream, asking.way.login).await?,
@@ -79,15 +84,25 @@ impl Stages {
         if !address.is_empty() {
             members.insert("address".to_owned(), address);
         }
+        let read = (&reading.statement, &reading.effect);
+        let known = (&reading.catalogue, &reading.unseen);
+        let untold = Untold::of(read, known, asking.context);
         let catalogue = (asking.account.name.as_str(), &reading.catalogue);
         let policies = reading.bundle.sha256();
         let meaning = Meaning::of(&reading.statement, catalogue, place, members, &policies)?;
         Ok(Whole {
             reading,
             meaning,
+            untold,
             in_transaction,
         })
     }
+}
+
+/// Gives the database or schema that a request of the SQL API names, in which Snowflake runs it.
+fn named(request: &QueryRequest, member: &str) -> Option<String> {
+    let (_, value) = request.meaning().find(|(name, _)| *name == member)?;
+    serde_json::from_str(value).ok()
 }
 
 /// Tells whether a member of a request is the statement's text, which a meaning has as it is.
