@@ -104,8 +104,12 @@ fn asked(world: &World) -> Result<(String, String)> {
     while start.elapsed() < WITHIN {
         let listed = well(approvals(world, &["list", "--json"]).output()?)?;
         let text = String::from_utf8(listed.stdout)?;
-        if let Some(line) = text.lines().next() {
+        for line in text.lines() {
             let request: Value = serde_json::from_str(line)?;
+            // Its folder is there a moment before the request itself is.
+            if request.get("believed") == Some(&Value::Bool(false)) {
+                continue;
+            }
             let field = |pointer: &str| {
                 let value = request.pointer(pointer).and_then(Value::as_str);
                 value
