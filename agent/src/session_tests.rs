@@ -10,6 +10,7 @@ use hyper::HeaderMap;
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
+use crate::approval::fixtures::{group, request, rules};
 use crate::execution::{Conclusion, Joined, QueryRef, Realm, Turn};
 use crate::id::{LoginId, SessionId};
 use crate::identity::Users;
@@ -135,7 +136,7 @@ fn a_statement_whose_task_panics_is_settled_and_says_so() {
 
 /// A statement that Snowflake has named, and an address of its account where a test hears who asks for it.
 struct Asking {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     stages: Stages,
     execution: Arc<Execution>,
     query_id: QueryId,
@@ -172,7 +173,7 @@ impl Asking {
         listener.set_nonblocking(true).unwrap();
         let at = listener.local_addr().unwrap();
         Self {
-            _folder: folder,
+            folder,
             stages,
             execution,
             query_id,
@@ -300,4 +301,53 @@ async fn policies_that_look_at_names_wait_for_statements_of_policies_that_did_no
     // Those of the same policies go on beside it.
     assert!(matches!(turn, Turn::Shared(_)));
     drop(stages.take_up(&context).await);
+}
+
+/// Another proxy that found it there would send it a second time.
+#[tokio::test]
+async fn a_statement_that_waited_and_is_allowed_by_now_is_taken_off_before_it_is_sent() {
+    let asking = Asking::new();
+    let execution = Arc::new(Execution::new(
+        SessionId::new(),
+        LoginId::new(),
+        Realm::new("ACME", None),
+        "held".to_owned(),
+        [0; 32],
+        Form::V1,
+    ));
+    let (session, statement) = (execution.session(), execution.id());
+    let stages = &asking.stages;
+    stages
+        .holds
+        .expect(session, (execution.login(), statement))
+        .unwrap();
+    let kept = asking.folder.path().join("held");
+    let kept = kept.join(session.to_string()).join(statement.to_string());
+    std::fs::write(&kept, b"sealed").unwrap();
+    let before = request(
+        &rules([("owners", group(&["okta:ann"], 1))]),
+        "ci",
+        &["owners"],
+    );
+    let asked = Asked {
+        before: Some(before),
+        ..asked(&execution)
+    };
+    // Nobody listens there: the account tells nothing of its names, and the statement is tried again and again.
+    let nowhere = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let upstream = Upstream::at(BTreeMap::from([(HOST.to_owned(), nowhere)]));
+    let mut run = pin!(stages.run(&upstream, &execution, asked));
+    let sent = async {
+        while !matches!(execution.state(), State::Submitted) {
+            assert!(execution.state().reply().is_none(), "not sent");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = &mut run => panic!("nobody answers"),
+        () = sent => assert!(!kept.exists(), "sent, and still there for another proxy"),
+    }
 }

@@ -135,7 +135,8 @@ pub(super) fn prove(
                 .verify(said.nonce()?.as_bytes(), &signature)
                 .map_err(|_| not_signed())?;
             let leeway = TimeDelta::from_std(rules.issuer.leeway).unwrap_or_default();
-            let is_after_login = said.decided_at >= vouched.issued_at - leeway;
+            let login = vouched.issued_at.checked_sub_signed(leeway);
+            let is_after_login = login.is_some_and(|login| said.decided_at >= login);
             if seen_at - vouched.issued_at > KEY_LIFE || !is_after_login {
                 return Err(ProofError::Key {
                     expected: "a login at most eight hours before the decision was seen, and none after it",
@@ -196,7 +197,9 @@ pub fn check_login(
     // `auth_time` is in whole seconds.
     let apart = TimeDelta::from_std(leeway).unwrap_or_default() + TimeDelta::seconds(1);
     let decided_at = said.decided_at;
-    if logged_in_at < decided_at - apart {
+    // A time that others wrote may be as early as there is any.
+    let earliest = decided_at.checked_sub_signed(apart);
+    if earliest.is_none_or(|earliest| logged_in_at < earliest) {
         return Err(ProofError::OldLogin {
             decided_at,
             logged_in_at,

@@ -128,6 +128,21 @@ fn a_word_that_was_changed_since_is_nobodys() {
 }
 
 #[test]
+fn a_word_of_the_first_or_last_time_there_is_proves_nothing() {
+    let signer = Signer::ed();
+    for decided_at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+        let said = Said {
+            decided_at,
+            ..said(Answer::Approve)
+        };
+        let id_token = token(&signer, &said.nonce().unwrap(), &[]);
+        let proof = Proof::IdpPerDecision { id_token };
+        let refused = seen(&signer, &Decision { said, proof }, at(100)).unwrap_err();
+        assert!(matches!(refused, ProofError::OldLogin { .. }), "{refused}");
+    }
+}
+
+#[test]
 fn a_key_decides_for_eight_hours_for_whom_took_it() {
     let signer = Signer::ed();
     let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();

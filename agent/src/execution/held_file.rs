@@ -92,7 +92,7 @@ pub struct Sender {
 
 /// Why a statement could not be kept.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotKept {
+pub(crate) enum NotKept {
     #[error("{0}")]
     File(#[from] io::Error),
     #[error("{0}")]
@@ -120,7 +120,7 @@ impl Holds {
     /// Says that a statement is about to be kept: from here on what its login sends is noted for it. Blocks.
     ///
     /// What the login is like must be read after this, or what changes it in between would be in neither.
-    pub(super) fn expect(
+    pub(crate) fn expect(
         &self,
         session: SessionId,
         (login, statement): Sent,

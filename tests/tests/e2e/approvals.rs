@@ -295,6 +295,49 @@ fn a_yes_is_for_one_statement_as_it_was() -> Result<()> {
     Ok(())
 }
 
+/// While people think, the login makes an object that it alone sees: the name that they read leads there from then on.
+#[test]
+fn a_yes_is_void_once_the_login_may_have_its_own_object_of_that_name() -> Result<()> {
+    let (world, approver) = world()?;
+    let own = "create temporary table ORDERS (ID integer, CUSTOMER text, AMOUNT float)";
+    let steps = json!([
+        login(),
+        later("waits", "h1", &insert(751)), {"do": "pause"},
+        later("own", "h2", own), {"do": "pause"},
+        result("made", "own"), {"do": "pause"},
+        result("void", "waits"),
+        {"name": "close", "target": "/session?delete=true", "headers": token(), "body": {}},
+    ]);
+    let mut client = raw::start(&world, &steps)?;
+    client.expect("login")?;
+    client.expect("waits")?;
+    client.expect("pause")?;
+    let waits = approver.wait("751")?;
+    client.go_on()?;
+    client.expect("own")?;
+    client.expect("pause")?;
+    let makes = approver.wait("create temporary")?;
+    approver.say(&makes, "olga", Answer::Approve)?;
+    client.go_on()?;
+    let made = body(&mut client, "made");
+    assert_eq!(made["success"], true, "{made}");
+    client.expect("pause")?;
+    approver.say(&waits, "olga", Answer::Approve)?;
+    assert_eq!(approver.outcome(&waits)?, "void");
+    client.go_on()?;
+    let void = body(&mut client, "void");
+    let message = void["message"].to_string();
+    assert!(
+        message.contains("that is void: what its names lead to"),
+        "{void}"
+    );
+    client.expect("close")?;
+    drop(client.finish()?);
+    let executed = world.gate.executed()?;
+    assert!(executed.iter().all(|sql| !sql.contains("751")));
+    Ok(())
+}
+
 #[test]
 fn the_sql_api_waits_for_people() -> Result<()> {
     let (world, approver) = world()?;
