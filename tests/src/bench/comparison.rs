@@ -16,7 +16,7 @@ use super::connects::Took;
 use super::icecore::Icecore;
 use super::machine::{Machine, Watch};
 use super::measure::{Bed, Hop, Round, Row, beside, printed};
-use super::peers::Ground;
+use super::peers::{Ground, Peer};
 use super::requests::Ask;
 use crate::harness::certificates::Certificates;
 use crate::harness::cgroup::Cgroup;
@@ -81,14 +81,23 @@ pub(super) fn run(options: &Options) -> Result<Measured> {
         certificates: &certificates,
     };
     let proxies = bed.cores[0];
-    let nginx = child::on_core(proxies, || ground.nginx())?;
-    let haproxy = child::on_core(proxies, || ground.haproxy())?;
-    let environment = python::environment("bench")?;
+    // Whoever has no row is not started, nor needed on this machine.
+    let has_row = |who: &str| ["hop", "sql"].map(|what| wanted(&format!("{what}: {who}")));
+    let has_rows = |who: &str| has_row(who).contains(&true);
+    let nginx = has_rows("nginx").then(|| child::on_core(proxies, || ground.nginx()));
+    let nginx = nginx.transpose()?;
+    let haproxy = has_rows("haproxy").then(|| child::on_core(proxies, || ground.haproxy()));
+    let haproxy = haproxy.transpose()?;
+    let mitmproxy = |folder, addon| {
+        let environment = python::environment("bench")?;
+        let peer = child::on_core(proxies, || ground.mitmproxy(folder, &environment, addon))?;
+        anyhow::Ok((peer, environment))
+    };
     let addon = python::folder("src/bench/addon.py");
-    let plain = child::on_core(proxies, || ground.mitmproxy("mitm", &environment, None))?;
-    let equal = child::on_core(proxies, || {
-        ground.mitmproxy("mitm-addon", &environment, Some(&addon))
-    })?;
+    let [is_plain, is_equal] = has_row("mitmproxy");
+    let plain = is_plain.then(|| mitmproxy("mitm", None)).transpose()?;
+    let equal = is_equal.then(|| mitmproxy("mitm-addon", Some(&addon)));
+    let equal = equal.transpose()?;
     let icecore = beside(&program, "icecore");
     let start = |mode| {
         child::on_core(proxies, || {
@@ -101,61 +110,37 @@ pub(super) fn run(options: &Options) -> Result<Measured> {
     // An address that nothing listens on: only the kernel's redirection makes it lead anywhere.
     let redirected = SocketAddr::from((Ipv4Addr::new(127, 77, 200, 1), 443));
     let row = |name, hop, to, ask| Row { name, hop, to, ask };
-    let (peer, in_sessions) = (Hop::Peer, Hop::Icecore);
-    let rows: Vec<Row<'_>> = vec![
-        row("hop: direct", Hop::Direct, upstream, Ask::Heartbeat),
-        row(
-            "hop: nginx",
-            peer(&nginx.served),
-            nginx.address,
-            Ask::Heartbeat,
-        ),
-        row(
-            "hop: haproxy",
-            peer(&haproxy.served),
-            haproxy.address,
-            Ask::Heartbeat,
-        ),
-        row(
-            "hop: icecore",
-            in_sessions(&best_effort),
-            redirected,
-            Ask::Heartbeat,
-        ),
-        row(
+    let direct = |name, ask| Some(row(name, Hop::Direct, upstream, ask));
+    let of_icecore = |name, icecore, ask| Some(row(name, Hop::Icecore(icecore), redirected, ask));
+    fn of_peer<'a>(name: &'static str, peer: Option<&'a Peer>, ask: Ask) -> Option<Row<'a>> {
+        peer.map(|peer| Row {
+            name,
+            hop: Hop::Peer(&peer.served),
+            to: peer.address,
+            ask,
+        })
+    }
+    let (nginx, haproxy) = (nginx.as_ref(), haproxy.as_ref());
+    let [plain, equal] = [&plain, &equal].map(Option::as_ref);
+    let rows: Vec<Row<'_>> = [
+        direct("hop: direct", Ask::Heartbeat),
+        of_peer("hop: nginx", nginx, Ask::Heartbeat),
+        of_peer("hop: haproxy", haproxy, Ask::Heartbeat),
+        of_icecore("hop: icecore", &best_effort, Ask::Heartbeat),
+        of_peer(
             "hop: mitmproxy",
-            peer(&plain.served),
-            plain.address,
+            plain.map(|(peer, _)| peer),
             Ask::Heartbeat,
         ),
-        row("sql: direct", Hop::Direct, upstream, Ask::Query),
-        row("sql: nginx", peer(&nginx.served), nginx.address, Ask::Query),
-        row(
-            "sql: haproxy",
-            peer(&haproxy.served),
-            haproxy.address,
-            Ask::Query,
-        ),
-        row(
-            "sql: icecore",
-            in_sessions(&best_effort),
-            redirected,
-            Ask::Query,
-        ),
-        row(
-            "sql: icecore strict",
-            in_sessions(&strict),
-            redirected,
-            Ask::Query,
-        ),
-        row(
-            "sql: mitmproxy",
-            peer(&equal.served),
-            equal.address,
-            Ask::Query,
-        ),
+        direct("sql: direct", Ask::Query),
+        of_peer("sql: nginx", nginx, Ask::Query),
+        of_peer("sql: haproxy", haproxy, Ask::Query),
+        of_icecore("sql: icecore", &best_effort, Ask::Query),
+        of_icecore("sql: icecore strict", &strict, Ask::Query),
+        of_peer("sql: mitmproxy", equal.map(|(peer, _)| peer), Ask::Query),
     ]
     .into_iter()
+    .flatten()
     .filter(|row| wanted(row.name))
     .collect();
 
@@ -222,18 +207,20 @@ pub(super) fn run(options: &Options) -> Result<Measured> {
             }
         }
     }
-    let versions = [("nginx", "-v"), ("haproxy", "-v")];
+    let versions = [("nginx", nginx), ("haproxy", haproxy)];
     let mut programs: Vec<Vec<OsString>> = versions
         .iter()
-        .map(|(name, flag)| {
+        .filter(|(_, peer)| peer.is_some())
+        .map(|(name, _)| {
             let (program, words) = ground.program(name);
-            [vec![program], words, vec![OsString::from(flag)]].concat()
+            [vec![program], words, vec![OsString::from("-v")]].concat()
         })
         .collect();
-    programs.push(vec![
-        environment.join("bin/mitmdump").into(),
-        "--version".into(),
-    ]);
+    programs.extend(
+        plain.or(equal).map(|(_, environment)| {
+            vec![environment.join("bin/mitmdump").into(), "--version".into()]
+        }),
+    );
     programs.push(vec![icecore.into(), "--version".into()]);
     Ok(Measured {
         machine: watch.end(&programs, strict.folder())?,

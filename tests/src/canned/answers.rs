@@ -15,7 +15,7 @@ const DONE: &[u8] = br#"{"data":null,"code":null,"message":null,"success":true}"
 const LOOK: &[u8] = br#"{"sqlText":"/* icecore login check */"#;
 
 /// What it is told.
-const STANDING: &[u8] = br#"{"data":{"rowset":[["ANALYST","{\"roles\":\"\",\"value\":\"\"}","WH"]]},"code":null,"message":null,"success":true}"#;
+const STANDING: &[u8] = br#"{"data":{"rowset":[["ICECORE_SVC","ANALYST","{\"roles\":\"\",\"value\":\"\"}","WH"]]},"code":null,"message":null,"success":true}"#;
 
 /// What stands where an id goes.
 const BLANK: &str = "01c0ffee-0000-4000-8000-000000000000";

@@ -23,6 +23,8 @@ mod claims;
 #[cfg(test)]
 mod clicks;
 #[cfg(test)]
+mod compared;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod connect;
