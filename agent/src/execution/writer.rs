@@ -2,26 +2,37 @@
 
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
+use std::thread::{self, Thread};
+use std::time::Duration;
 
 /// Most works that wait. What they write is held elsewhere too, so that they take little.
 const WAITING_MAX: usize = 1024;
+
+/// How long the thread lets work gather once it has done all: to be woken for each takes more than what is written.
+const GATHER: Duration = Duration::from_millis(5);
 
 type Work = Box<dyn FnOnce() + Send>;
 
 /// The thread, which begins with the first work and ends with its owner.
 #[derive(Debug, Default)]
-pub(super) struct Writer(OnceLock<Option<SyncSender<Work>>>);
+pub(super) struct Writer(OnceLock<Option<Hand>>);
+
+/// Reaches the thread.
+#[derive(Debug)]
+struct Hand {
+    works: SyncSender<Work>,
+    thread: Thread,
+}
 
 impl Writer {
     /// Hands over work that may be left undone; tells whether it was taken.
     pub(super) fn offer(&self, work: impl FnOnce() + Send + 'static) -> bool {
-        let thread = self.thread();
-        thread.is_some_and(|thread| thread.try_send(Box::new(work)).is_ok())
+        let hand = self.hand();
+        hand.is_some_and(|hand| hand.works.try_send(Box::new(work)).is_ok())
     }
 
-    /// Hands over work behind all that was handed over before; waits for a place if it must. Without a thread, it is done
-    /// here.
+    /// Hands over work behind all that was handed over before, to be done at once; waits for a place if it must. Without a
+    /// thread, it is done here.
     pub(super) fn put(&self, work: impl FnOnce() + Send + 'static) -> Told {
         let (done, told) = mpsc::sync_channel(1);
         let work: Work = Box::new(move || {
@@ -29,8 +40,14 @@ impl Writer {
             // Whoever would be told may not want to know.
             let _unheard = done.send(());
         });
-        let untaken = match self.thread() {
-            Some(thread) => thread.send(work).err().map(|untaken| untaken.0),
+        let untaken = match self.hand() {
+            Some(hand) => {
+                // Before too, since no place may come free while it gathers.
+                hand.thread.unpark();
+                let untaken = hand.works.send(work).err().map(|untaken| untaken.0);
+                hand.thread.unpark();
+                untaken
+            }
             None => Some(work),
         };
         if let Some(work) = untaken {
@@ -39,7 +56,7 @@ impl Writer {
         Told(told)
     }
 
-    fn thread(&self) -> Option<&SyncSender<Work>> {
+    fn hand(&self) -> Option<&Hand> {
         self.0.get_or_init(begin).as_ref()
     }
 }
@@ -54,14 +71,32 @@ impl Told {
     }
 }
 
-fn begin() -> Option<SyncSender<Work>> {
+fn begin() -> Option<Hand> {
     let (sender, works) = mpsc::sync_channel::<Work>(WAITING_MAX);
     let thread = thread::Builder::new().name("results".to_owned());
-    let begun = thread.spawn(move || works.into_iter().for_each(|work| work()));
+    let begun = thread.spawn(move || do_all(&works));
     if let Err(error) = &begun {
         tracing::warn!(%error, "no thread to write what is kept for the next proxy");
     }
-    begun.ok().map(|_| sender)
+    begun.ok().map(|thread| Hand {
+        works: sender,
+        thread: thread.thread().clone(),
+    })
+}
+
+/// Does what comes, until nobody can hand over more; sleeps for as long as nothing does.
+fn do_all(works: &Receiver<Work>) {
+    while let Ok(first) = works.recv() {
+        let mut next = Some(first);
+        while let Some(work) = next {
+            work();
+            // Whoever hands over work meanwhile need not wake anybody.
+            next = works.try_recv().ok().or_else(|| {
+                thread::park_timeout(GATHER);
+                works.try_recv().ok()
+            });
+        }
+    }
 }
 
 #[cfg(test)]
