@@ -1,31 +1,26 @@
-//! `connect` and `sendmsg`: redirects a session's connections, refuses what cannot be redirected, leaves the rest alone.
-#![expect(
-    unsafe_code,
-    reason = "reads and writes the kernel's context, calls helpers"
-)]
-
-use core::ffi::c_void;
-use core::ptr;
+//! `connect` and `sendmsg`: redirects a session's connections, refuses what cannot be redirected, keeps all others from
+//! guarded addresses, leaves the rest alone.
+#![expect(unsafe_code, reason = "calls helpers")]
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::bindings::bpf_sock;
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_comm, bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_boot_ns,
-    bpf_set_retval,
+    bpf_get_current_comm, bpf_get_socket_cookie, bpf_set_retval,
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use aya_ebpf::programs::SockAddrContext;
 use aya_log_ebpf::{debug, info};
-use icecore_ebpf::{Address, COMM_LEN_BYTES, Cfg, ConnMeta, KIND_PROXY, KIND_SESSION, SkId};
+use icecore_ebpf::{Address, COMM_LEN_BYTES, Cfg, ConnMeta, SkId, reason, stat};
 
-use crate::maps::{HAS_SET_RETVAL, PORTS, SK_DST, SK_ID};
-use crate::place::{self, Place};
+use crate::guard::{self, Guarded};
+use crate::maps::{HAS_SET_RETVAL, PORTS, SK_DST, TASKS};
+use crate::owner::Owner;
+use crate::{count, place, report, sock_addr};
 
 const ALLOW: i32 = 1;
 const DENY: i32 = 0;
 
 /// Source: linux/include/uapi/linux/in.h.
-const IPPROTO_TCP: u32 = 6;
+const IPPROTO_TCP: u16 = 6;
 
 /// Source: linux/include/uapi/asm-generic/errno.h.
 const ECONNREFUSED: i32 = 111;
@@ -39,131 +34,112 @@ enum Verdict {
     Pass,
     /// It goes to the proxy, at this port.
     Redirect(u16),
-    /// It fails with EPERM: clients do not retry that.
-    Deny,
+    /// It fails with EPERM: clients do not retry that. Whose it was, and why.
+    Deny(u64, u32),
     /// It fails with ECONNREFUSED: the proxy is away for a while.
     Refuse,
-}
-
-/// Whose socket it is.
-enum Owner<'a> {
-    /// Nobody's that is governed.
-    Free,
-    /// The session's, under this tag.
-    Session(&'a SkId),
-    /// It is not used by whom it belongs to.
-    Wrong,
 }
 
 /// Decides about an IPv4 connect.
 #[inline(always)]
 pub(crate) fn v4(ctx: &SockAddrContext) -> i32 {
-    // SAFETY: the kernel hands in a valid context; a field is read by itself, as the verifier asks.
-    let v4 = unsafe { (&raw const (*ctx.sock_addr).user_ip4).read_volatile() };
-    let verdict = judge(ctx, Address::from_v4(v4));
+    let destination = sock_addr::v4(ctx);
+    let verdict = judge(ctx, destination);
     if let Verdict::Redirect(port) = verdict {
-        let [_, _, _, loopback] = Address::LOOPBACK_MAPPED.0;
-        // SAFETY: both fields may be written by a connect program; each is written by itself.
-        unsafe {
-            (&raw mut (*ctx.sock_addr).user_ip4).write_volatile(loopback);
-            (&raw mut (*ctx.sock_addr).user_port).write_volatile(port.to_be().into());
-        }
+        sock_addr::set_v4(ctx, Address::LOOPBACK_MAPPED, port);
     }
-    answer(ctx, &verdict)
+    answer(ctx, destination, &verdict)
 }
 
 /// Decides about an IPv6 connect; a mapped IPv4 address stays one, so that a socket of either kind can reach the proxy.
 #[inline(always)]
 pub(crate) fn v6(ctx: &SockAddrContext) -> i32 {
-    // SAFETY: as in `v4`.
-    let words = unsafe { &raw const (*ctx.sock_addr).user_ip6 }.cast::<u32>();
-    // SAFETY: there are four words; each is read by itself.
-    let destination = Address(unsafe {
-        [
-            words.read_volatile(),
-            words.add(1).read_volatile(),
-            words.add(2).read_volatile(),
-            words.add(3).read_volatile(),
-        ]
-    });
+    let destination = sock_addr::v6(ctx);
     let verdict = judge(ctx, destination);
     if let Verdict::Redirect(port) = verdict {
-        let [a, b, c, d] = match destination.v4() {
-            Some(_) => Address::LOOPBACK_MAPPED.0,
-            None => Address::LOOPBACK.0,
+        let loopback = match destination.v4() {
+            Some(_) => Address::LOOPBACK_MAPPED,
+            None => Address::LOOPBACK,
         };
-        // SAFETY: as in `v4`; there are four words.
-        unsafe {
-            let words = (&raw mut (*ctx.sock_addr).user_ip6).cast::<u32>();
-            words.write_volatile(a);
-            words.add(1).write_volatile(b);
-            words.add(2).write_volatile(c);
-            words.add(3).write_volatile(d);
-            (&raw mut (*ctx.sock_addr).user_port).write_volatile(port.to_be().into());
-        }
+        sock_addr::set_v6(ctx, loopback, port);
     }
-    answer(ctx, &verdict)
+    answer(ctx, destination, &verdict)
 }
 
-/// Decides about a datagram that names its destination itself.
+/// Decides about an IPv4 datagram that names its destination itself.
 #[inline(always)]
-pub(crate) fn datagram(ctx: &SockAddrContext) -> i32 {
+pub(crate) fn datagram_v4(ctx: &SockAddrContext) -> i32 {
+    datagram(ctx, sock_addr::v4(ctx))
+}
+
+/// Decides about an IPv6 datagram that names its destination itself.
+#[inline(always)]
+pub(crate) fn datagram_v6(ctx: &SockAddrContext) -> i32 {
+    datagram(ctx, sock_addr::v6(ctx))
+}
+
+#[inline(always)]
+fn datagram(ctx: &SockAddrContext, destination: Address) -> i32 {
     let Some(cfg) = place::cfg() else {
         return DENY;
     };
-    match owner(cfg, socket(ctx)) {
-        Owner::Free => ALLOW,
-        Owner::Session(_) if port(ctx) != HTTPS => ALLOW,
-        Owner::Session(_) | Owner::Wrong => DENY,
-    }
+    let port = sock_addr::port(ctx);
+    let verdict = match Owner::of(cfg, sock_addr::socket(ctx)) {
+        Owner::Daemon => return ALLOW,
+        Owner::Outsider => outsider(cfg, destination, port),
+        Owner::Wrong(cgroup_id, reason) => Verdict::Deny(cgroup_id, reason),
+        Owner::Session(tag) => unredirected(tag, destination, port, port == HTTPS),
+    };
+    answer(ctx, destination, &verdict)
 }
 
 /// The ladder: the first rule that fits decides, and nothing that goes wrong passes.
 #[inline(always)]
 fn judge(ctx: &SockAddrContext, destination: Address) -> Verdict {
     let Some(cfg) = place::cfg() else {
-        return Verdict::Deny;
+        return Verdict::Deny(0, reason::NO_MEMORY);
     };
-    let sk = socket(ctx);
-    let tag = match owner(cfg, sk) {
-        Owner::Free => return Verdict::Pass,
-        Owner::Wrong => return Verdict::Deny,
+    let sk = sock_addr::socket(ctx);
+    let port = sock_addr::port(ctx);
+    let tag = match Owner::of(cfg, sk) {
+        Owner::Daemon => return Verdict::Pass,
+        Owner::Outsider => return outsider(cfg, destination, port),
+        Owner::Wrong(cgroup_id, reason) => return Verdict::Deny(cgroup_id, reason),
         Owner::Session(tag) => tag,
     };
     // An earlier connect's destination must not be told with this one (connect, AF_UNSPEC, connect).
     SK_DST.delete(sk);
-    let Some(session) = place::session(tag.cgroup_id) else {
-        return Verdict::Deny;
-    };
-    if session.nonce != tag.nonce {
-        return Verdict::Deny;
+    if sock_addr::protocol(ctx) != IPPROTO_TCP {
+        return unredirected(tag, destination, port, port == HTTPS);
     }
-
-    let port = port(ctx);
-    // SAFETY: the kernel hands in a valid context.
-    let protocol = unsafe { (&raw const (*ctx.sock_addr).protocol).read_volatile() };
-    if protocol != IPPROTO_TCP {
-        return if port == HTTPS {
-            Verdict::Deny
-        } else {
-            Verdict::Pass
-        };
-    }
-    if port == cfg.port && destination.is_loopback() {
-        return Verdict::Deny;
+    let netns = place::netns(ctx.as_ptr());
+    let proxy_port = place::proxy_port(cfg, netns);
+    if destination.is_loopback() {
+        if port == cfg.port || proxy_port == Some(port) {
+            return Verdict::Deny(tag.cgroup_id, reason::PROXY_PORT);
+        }
+        if netns == place::host_netns(cfg) && guard::is_own_port(port) {
+            return Verdict::Deny(tag.cgroup_id, reason::OWN_PORT);
+        }
     }
     if PORTS.get_ptr(port).is_none() {
-        return Verdict::Pass;
+        return unredirected(tag, destination, port, false);
     }
-    if cfg.armed != 1 {
+    // Before the proxy is asked for: to look at one is refused for good, not until the proxy is back.
+    if guard::look_up(destination, port) == Guarded::Metadata {
+        return Verdict::Deny(tag.cgroup_id, reason::METADATA);
+    }
+    if !place::is_served(cfg) {
         return Verdict::Refuse;
     }
-    let netns = netns(ctx.as_ptr());
-    if netns != host_netns(cfg) {
-        return Verdict::Deny;
-    }
-    let Some(meta) = SK_DST.get_or_create(sk, None) else {
-        return Verdict::Deny;
+    let Some(proxy_port) = proxy_port else {
+        return Verdict::Deny(tag.cgroup_id, reason::NETNS);
+    };
+    let (Some(session), Some(meta)) = (
+        place::session(tag.cgroup_id),
+        SK_DST.get_or_create(sk, None),
+    ) else {
+        return Verdict::Deny(tag.cgroup_id, reason::NO_MEMORY);
     };
     meta.destination = destination;
     meta.port = port;
@@ -171,29 +147,29 @@ fn judge(ctx: &SockAddrContext, destination: Address) -> Verdict {
     meta.session = session.id;
     meta.socket = *tag;
     describe(ctx, meta);
-    Verdict::Redirect(cfg.port)
+    Verdict::Redirect(proxy_port)
 }
 
-/// Finds whose socket it is by its tag, and whether the process that uses it may.
-///
-/// A process in a session may use only its session's sockets: one made elsewhere and handed in would go untold.
+/// Decides for a socket outside every session: left alone, but for guarded addresses.
 #[inline(always)]
-fn owner<'a>(cfg: &Cfg, sk: *mut bpf_sock) -> Owner<'a> {
-    let place = Place::of_current(cfg);
-    let Some(tag) = SK_ID.get(sk) else {
-        return match place {
-            Place::Outside | Place::Daemon(_) => Owner::Free,
-            Place::Session(_) | Place::Stray => Owner::Wrong,
-        };
-    };
-    match (tag.kind, place) {
-        (KIND_PROXY, Place::Outside | Place::Daemon(_)) => Owner::Free,
-        (KIND_SESSION, Place::Outside | Place::Daemon(_)) => Owner::Session(tag),
-        (KIND_SESSION, Place::Session(cgroup_id)) if cgroup_id == tag.cgroup_id => {
-            Owner::Session(tag)
-        }
-        _ => Owner::Wrong,
+fn outsider(cfg: &Cfg, destination: Address, port: u16) -> Verdict {
+    if guard::from_outsiders(cfg, destination, port) {
+        Verdict::Deny(0, reason::GUARDED)
+    } else {
+        Verdict::Pass
     }
+}
+
+/// Decides for a session about what is not redirected.
+#[inline(always)]
+fn unredirected(tag: &SkId, destination: Address, port: u16, is_quic: bool) -> Verdict {
+    let denied = match guard::look_up(destination, port) {
+        Guarded::Host => reason::GUARDED,
+        Guarded::Metadata => reason::METADATA,
+        Guarded::No if is_quic => reason::QUIC,
+        Guarded::No => return Verdict::Pass,
+    };
+    Verdict::Deny(tag.cgroup_id, denied)
 }
 
 /// Writes down who connects.
@@ -203,61 +179,38 @@ fn describe(ctx: &SockAddrContext, meta: &mut ConnMeta) {
     meta.pid = (pid_tgid >> 32) as u32;
     meta.tid = pid_tgid as u32;
     meta.uid = bpf_get_current_uid_gid() as u32;
-    // SAFETY: the kernel hands in a valid context; the helpers take it or nothing, and give numbers.
-    unsafe {
-        meta.family = (&raw const (*ctx.sock_addr).family).read_volatile() as u16;
-        meta.cookie = bpf_get_socket_cookie(ctx.as_ptr());
-        meta.boot_ns = bpf_ktime_get_boot_ns();
-    }
+    meta.family = sock_addr::family(ctx);
+    meta.boot_ns = place::now();
+    // SAFETY: evidence; a task's entry that changes meanwhile is its own.
+    meta.exec_id = unsafe { TASKS.get(meta.tid) }.map_or(0, |task| task.exec_id);
+    // SAFETY: the kernel hands in a valid context.
+    meta.cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     // SAFETY: the place is as long as is said.
     unsafe { bpf_get_current_comm(meta.comm.as_mut_ptr().cast(), COMM_LEN_BYTES as u32) };
 }
 
 #[inline(always)]
-fn answer(ctx: &SockAddrContext, verdict: &Verdict) -> i32 {
-    match verdict {
+fn answer(ctx: &SockAddrContext, destination: Address, verdict: &Verdict) -> i32 {
+    match *verdict {
         Verdict::Pass => ALLOW,
         Verdict::Redirect(port) => {
-            debug!(ctx, "redirected pid {} to port {}", ctx.tgid(), *port);
+            count::one(stat::REDIRECTED);
+            debug!(ctx, "redirected pid {} to port {}", ctx.tgid(), port);
             ALLOW
         }
-        Verdict::Deny => {
+        Verdict::Deny(cgroup_id, reason) => {
+            report::denied(&sock_addr::denied(ctx, destination, reason, cgroup_id));
             info!(ctx, "denied a connect of pid {}", ctx.tgid());
             DENY
         }
         Verdict::Refuse => {
-            info!(ctx, "refused a connect of pid {}: not armed", ctx.tgid());
+            count::one(reason::PROXY_DOWN);
+            info!(ctx, "refused a connect of pid {}: no proxy", ctx.tgid());
             if HAS_SET_RETVAL.load() == 1 {
                 // SAFETY: takes a number; the loader has found that the kernel has the helper.
                 unsafe { bpf_set_retval(-ECONNREFUSED) };
             }
             DENY
         }
-    }
-}
-
-#[inline(always)]
-fn socket(ctx: &SockAddrContext) -> *mut bpf_sock {
-    // SAFETY: the kernel hands in a valid context with its socket.
-    unsafe { (*ctx.sock_addr).__bindgen_anon_1.sk }
-}
-
-#[inline(always)]
-fn port(ctx: &SockAddrContext) -> u16 {
-    // SAFETY: the kernel hands in a valid context; the field is a `u32` that holds a big-endian `u16`.
-    u16::from_be(unsafe { (&raw const (*ctx.sock_addr).user_port).read_volatile() } as u16)
-}
-
-#[inline(always)]
-fn netns(ctx: *mut c_void) -> u64 {
-    // SAFETY: the helper takes a context, or null for the initial namespace.
-    unsafe { bpf_get_netns_cookie(ctx) }
-}
-
-#[inline(always)]
-fn host_netns(cfg: &Cfg) -> u64 {
-    match cfg.host_netns {
-        0 => netns(ptr::null_mut()),
-        cookie => cookie,
     }
 }

@@ -2,19 +2,18 @@
 //!
 //! No accept can be too early: the client's last handshake segment leaves after `ACTIVE_ESTABLISHED` has run, and the
 //! accepted socket is locked while `PASSIVE_ESTABLISHED` runs.
-#![expect(unsafe_code, reason = "reads the kernel's context, calls helpers")]
+#![expect(unsafe_code, reason = "reads the kernel's context")]
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{
     BPF_ANY, BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, bpf_sock,
 };
-use aya_ebpf::helpers::generated::bpf_get_netns_cookie;
 use aya_ebpf::programs::SockOpsContext;
 use aya_log_ebpf::error;
-use icecore_ebpf::{Address, Cfg, FlowKey, KIND_PROXY};
+use icecore_ebpf::{Address, Cfg, FlowKey, KIND_PROXY, stat};
 
 use crate::maps::{FLOWS, HAS_SOCKOPS_NETNS, SK_DST, SK_ID, SK_SRV};
-use crate::place;
+use crate::{count, place};
 
 /// The kernel asks for 0 or 1, and reads neither.
 const DONE: u32 = 1;
@@ -47,7 +46,8 @@ pub(crate) fn observe(ctx: &SockOpsContext) -> u32 {
 fn publish(ctx: &SockOpsContext, cfg: &Cfg) {
     // The field is a `u32` in network order that holds a port.
     let remote_port = u32::from_be(ctx.remote_port()) as u16;
-    if remote_port != cfg.port {
+    let netns = netns(ctx);
+    if proxy_port(cfg, netns) != Some(remote_port) {
         return;
     }
     let sk = socket(ctx);
@@ -55,7 +55,7 @@ fn publish(ctx: &SockOpsContext, cfg: &Cfg) {
         return;
     }
     let key = FlowKey {
-        netns: netns(ctx),
+        netns,
         source: local(ctx),
         source_port: ctx.local_port() as u16,
         proxy_port: remote_port,
@@ -68,6 +68,7 @@ fn publish(ctx: &SockOpsContext, cfg: &Cfg) {
     };
     // What is there already is left of an aborted connection of the same two ends.
     if FLOWS.insert(key, meta, BPF_ANY.into()).is_err() {
+        count::one(stat::FLOWS_LOST);
         error!(ctx, "lost a redirected connection: the flow map is full");
     }
 }
@@ -76,7 +77,8 @@ fn publish(ctx: &SockOpsContext, cfg: &Cfg) {
 #[inline(always)]
 fn deliver(ctx: &SockOpsContext, cfg: &Cfg) {
     let local_port = ctx.local_port() as u16;
-    if local_port != cfg.port {
+    let netns = netns(ctx);
+    if proxy_port(cfg, netns) != Some(local_port) {
         return;
     }
     let sk = socket(ctx);
@@ -89,7 +91,7 @@ fn deliver(ctx: &SockOpsContext, cfg: &Cfg) {
         Some(_) | None => return,
     }
     let key = FlowKey {
-        netns: netns(ctx),
+        netns,
         source: remote(ctx),
         source_port: u32::from_be(ctx.remote_port()) as u16,
         proxy_port: local_port,
@@ -100,6 +102,7 @@ fn deliver(ctx: &SockOpsContext, cfg: &Cfg) {
         return;
     };
     if SK_SRV.get_or_create(sk, Some(meta)).is_none() {
+        count::one(stat::FLOWS_LOST);
         error!(
             ctx,
             "lost a redirected connection: no memory for its destination"
@@ -162,9 +165,18 @@ fn address(ctx: &SockOpsContext, v4: *const u32, v6: *const u32) -> Address {
 #[inline(always)]
 fn netns(ctx: &SockOpsContext) -> u64 {
     if HAS_SOCKOPS_NETNS.load() == 1 {
-        // SAFETY: the helper takes the context; the loader has found that the kernel has it here.
-        unsafe { bpf_get_netns_cookie(ctx.as_ptr()) }
+        place::netns(ctx.as_ptr())
     } else {
         0
+    }
+}
+
+/// Tells the proxy's port in a namespace; where the kernel cannot tell namespaces apart here, there is the host's alone.
+#[inline(always)]
+fn proxy_port(cfg: &Cfg, netns: u64) -> Option<u16> {
+    if HAS_SOCKOPS_NETNS.load() == 1 {
+        place::proxy_port(cfg, netns)
+    } else {
+        Some(cfg.port)
     }
 }

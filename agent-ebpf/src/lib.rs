@@ -8,11 +8,18 @@
 )]
 
 mod address;
+mod event;
+mod guarded;
 
 pub use address::Address;
+pub use event::{
+    EVENT_DENIED, EVENT_EXEC, EVENTS_BYTES, EVENTS_PER_SECOND, Event, RATES_MAX, Rate, RateKey,
+    STATS_MAX, reason, stat,
+};
+pub use guarded::{GUARD_HOST, GUARD_MAX, GUARD_METADATA, GuardEntry, GuardKey, GuardPlace};
 
 /// Number of this layout; raised when a map's bytes or the set of programs changes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Most sessions that can be open at once on one host.
 pub const SESSIONS_MAX: usize = 4096;
@@ -22,6 +29,18 @@ pub const PORTS_MAX: usize = 64;
 
 /// Most redirected connections that can be between their handshake's two ends at once.
 pub const FLOWS_MAX: usize = 65_536;
+
+/// Most ports of the daemon's own, beside the proxy's.
+pub const OWN_PORTS_MAX: usize = 32;
+
+/// Most network namespaces beside the host's in which the proxy listens.
+pub const NETNS_MAX: usize = 1024;
+
+/// Most tasks of sessions whose last exec is known at once.
+pub const TASKS_MAX: usize = 32_768;
+
+/// In [`Cfg::flags`]: guarded addresses are denied to all of the host below the capture root, not to sessions alone.
+pub const FLAG_GUARD_HOST: u16 = 1;
 
 /// Longest command name the kernel keeps, in bytes, final NUL included.
 /// Source: `TASK_COMM_LEN` in linux/include/linux/sched.h.
@@ -67,8 +86,22 @@ pub struct SkId {
     pub uid: u32,
     /// [`KIND_SESSION`] or [`KIND_PROXY`].
     pub kind: u32,
-    /// Place for the number of the process's last exec; 0 today.
+    /// Number of the last exec of the process that made the socket; 0 where it is not known.
     pub exec_id: u64,
+}
+
+/// The last exec of a task in a session, in the map `TASKS` under its thread id.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// When it was, by `CLOCK_BOOTTIME`: its number, as no process execs twice in a nanosecond.
+    pub exec_id: u64,
+    /// Number of the exec that the process, or the one it was forked from, had done before; 0 if there was none.
+    pub parent_exec_id: u64,
+    /// Process that forked the one that did the exec; 0 where it is not known.
+    pub parent_pid: u32,
+    /// Keeps the size a multiple of 8; always 0.
+    pub reserved: u32,
 }
 
 /// A redirected connection: in the socket storage `SK_DST` of the client, then in `FLOWS`, then in `SK_SRV` of the proxy's socket.
@@ -93,6 +126,8 @@ pub struct ConnMeta {
     pub netns: u64,
     /// When it connected, by `CLOCK_BOOTTIME`.
     pub boot_ns: u64,
+    /// Number of the last exec of the process that connected; 0 where it is not known.
+    pub exec_id: u64,
     /// Process that connected.
     pub pid: u32,
     /// Thread that connected.
@@ -137,19 +172,22 @@ pub struct Cfg {
     pub host_netns: u64,
     /// Depth of a session's cgroup; the hierarchy's root is 0.
     pub level: u32,
-    /// Place for the age at which the heartbeat counts as lost; 0 today.
+    /// Age in milliseconds at which the proxy's heartbeat counts as lost.
     pub stale_ms: u32,
     /// The proxy's port, in host order.
     pub port: u16,
+    /// [`FLAG_GUARD_HOST`] or none.
+    pub flags: u16,
     /// Keeps the size a multiple of 8; always 0.
-    pub reserved: [u16; 3],
+    pub reserved: [u16; 2],
 }
 
 // The sum of the fields' sizes: a larger struct would have padding, which the kernel would see uninitialised.
 const _: () = {
     assert!(size_of::<Session>() == 16 + 8 + 4 * 4);
     assert!(size_of::<SkId>() == 2 * 8 + 4 * 4 + 8);
-    assert!(size_of::<ConnMeta>() == 16 + 2 * 2 + 4 + 16 + 40 + 3 * 8 + 4 * 4 + 16);
+    assert!(size_of::<Task>() == 2 * 8 + 2 * 4);
+    assert!(size_of::<ConnMeta>() == 16 + 2 * 2 + 4 + 16 + 40 + 4 * 8 + 4 * 4 + 16);
     assert!(size_of::<FlowKey>() == 8 + 16 + 2 * 2 + 4);
     assert!(size_of::<Cfg>() == 2 * 4 + 3 * 8 + 2 * 4 + 4 * 2);
 };
@@ -160,6 +198,9 @@ unsafe impl aya::Pod for Session {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for SkId {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Task {}
 // SAFETY: as above; `Address` is four `u32`.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for ConnMeta {}

@@ -8,14 +8,24 @@
 
 mod bind;
 mod connect;
+mod count;
 mod flow;
+mod guard;
+mod lineage;
 mod maps;
+mod owner;
+mod packet;
 mod peer;
 mod place;
+mod report;
+mod sock_addr;
+mod storage;
 mod tag;
 
-use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr, sock_ops};
-use aya_ebpf::programs::{SockAddrContext, SockContext, SockOpsContext};
+use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, sock_ops, tracepoint};
+use aya_ebpf::programs::{
+    SkBuffContext, SockAddrContext, SockContext, SockOpsContext, TracePointContext,
+};
 
 /// Tags a socket with its session when it is made.
 #[cgroup_sock(sock_create)]
@@ -38,25 +48,25 @@ fn connect6(ctx: SockAddrContext) -> i32 {
 /// Decides whether an unconnected IPv4 datagram may leave.
 #[cgroup_sock_addr(sendmsg4)]
 fn sendmsg4(ctx: SockAddrContext) -> i32 {
-    connect::datagram(&ctx)
+    connect::datagram_v4(&ctx)
 }
 
 /// Decides whether an unconnected IPv6 datagram may leave.
 #[cgroup_sock_addr(sendmsg6)]
 fn sendmsg6(ctx: SockAddrContext) -> i32 {
-    connect::datagram(&ctx)
+    connect::datagram_v6(&ctx)
 }
 
 /// Keeps the proxy's port for the proxy, IPv4.
 #[cgroup_sock_addr(bind4)]
 fn bind4(ctx: SockAddrContext) -> i32 {
-    bind::check(&ctx)
+    bind::v4(&ctx)
 }
 
 /// Keeps the proxy's port for the proxy, IPv6.
 #[cgroup_sock_addr(bind6)]
 fn bind6(ctx: SockAddrContext) -> i32 {
-    bind::check(&ctx)
+    bind::v6(&ctx)
 }
 
 /// Tells an IPv4 client the peer it asked for.
@@ -75,6 +85,36 @@ fn getpeername6(ctx: SockAddrContext) -> i32 {
 #[sock_ops]
 fn handshake(ctx: SockOpsContext) -> u32 {
     flow::observe(&ctx)
+}
+
+/// Drops packets to guarded places, if the config asks for it.
+#[cgroup_skb(egress)]
+fn egress(ctx: SkBuffContext) -> i32 {
+    packet::check(&ctx)
+}
+
+/// Hands a task's last exec on to its child, where the kernel writes the tracepoint's names in place.
+#[tracepoint]
+fn fork_in_place(ctx: TracePointContext) -> u32 {
+    lineage::fork_in_place(&ctx)
+}
+
+/// Hands a task's last exec on to its child, where the kernel writes the tracepoint's names elsewhere.
+#[tracepoint]
+fn fork_by_reference(ctx: TracePointContext) -> u32 {
+    lineage::fork_by_reference(&ctx)
+}
+
+/// Writes down that a task executes a program.
+#[tracepoint]
+fn exec(_ctx: TracePointContext) -> u32 {
+    lineage::exec()
+}
+
+/// Forgets a task.
+#[tracepoint]
+fn exit(_ctx: TracePointContext) -> u32 {
+    lineage::exit()
 }
 
 /// Says to the verifier under which licence the programs are; they call no helper that asks for the GPL.

@@ -1,17 +1,17 @@
 //! The maps, and what the loader sets before the programs are loaded.
-#![expect(unsafe_code, reason = "socket storage is reached by kernel helpers")]
-
-use core::ffi::c_void;
-use core::marker::PhantomData;
-use core::ptr;
+#![expect(unsafe_code, reason = "the loader finds its globals by name")]
 
 use aya_ebpf::Global;
-use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE;
-use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
-use aya_ebpf::btf_maps::{Array, HashMap};
-use aya_ebpf::helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get};
+use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC};
+use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
-use icecore_ebpf::{Cfg, ConnMeta, FLOWS_MAX, FlowKey, PORTS_MAX, SESSIONS_MAX, Session, SkId};
+use icecore_ebpf::{
+    Cfg, ConnMeta, EVENTS_BYTES, Event, FLOWS_MAX, FlowKey, GUARD_MAX, GuardEntry, GuardKey,
+    NETNS_MAX, OWN_PORTS_MAX, PORTS_MAX, RATES_MAX, Rate, RateKey, SESSIONS_MAX, STATS_MAX,
+    Session, SkId, TASKS_MAX, Task,
+};
+
+use crate::storage::{PrefixTrie, SkStorage};
 
 /// What the loader tells the programs; one entry.
 #[btf_map]
@@ -42,6 +42,38 @@ pub(crate) static SK_DST: SkStorage<ConnMeta, { BPF_F_NO_PREALLOC as usize }> = 
 #[btf_map]
 pub(crate) static SK_SRV: SkStorage<ConnMeta, { BPF_F_NO_PREALLOC as usize }> = SkStorage::new();
 
+/// When the proxy last showed, by `CLOCK_BOOTTIME`, that all of it accepts; the one map that the proxy may write.
+#[btf_map]
+pub(crate) static HEARTBEAT: Array<u64, 1> = Array::new();
+
+/// Where governed hosts and metadata services are.
+#[btf_map]
+pub(crate) static GUARD: PrefixTrie<GuardKey, GuardEntry, GUARD_MAX> = PrefixTrie::new();
+
+/// Ports of the daemon's own on the host's loopback, beside the proxy's, in host order.
+#[btf_map]
+pub(crate) static OWN_PORTS: HashMap<u16, u8, OWN_PORTS_MAX> = HashMap::new();
+
+/// The proxy's port, in host order, in other network namespaces that it listens in, by their cookie.
+#[btf_map]
+pub(crate) static NETNS: HashMap<u64, u16, NETNS_MAX> = HashMap::new();
+
+/// The last exec of each task in a session, by its thread id. Evidence: no verdict hangs on it.
+#[btf_map]
+pub(crate) static TASKS: HashMap<u32, Task, TASKS_MAX> = HashMap::new();
+
+/// What the programs tell.
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<Event, EVENTS_BYTES> = RingBuf::new();
+
+/// How much each session told in this second.
+#[btf_map]
+pub(crate) static RATES: HashMap<RateKey, Rate, RATES_MAX> = HashMap::new();
+
+/// What is counted, on each CPU by itself.
+#[btf_map]
+pub(crate) static STATS: PerCpuArray<u64, STATS_MAX> = PerCpuArray::new();
+
 /// 1 where the kernel has `bpf_set_retval` (5.18); the loader sets it.
 #[unsafe(no_mangle)]
 pub(crate) static HAS_SET_RETVAL: Global<u8> = Global::new(0);
@@ -49,71 +81,3 @@ pub(crate) static HAS_SET_RETVAL: Global<u8> = Global::new(0);
 /// 1 where socket operations can tell their network namespace (5.15); the loader sets it.
 #[unsafe(no_mangle)]
 pub(crate) static HAS_SOCKOPS_NETNS: Global<u8> = Global::new(0);
-
-/// Storage that lives and dies with a socket. aya-ebpf's own type fixes the flags, and `SK_ID` needs others.
-///
-/// The fields are what the loader reads from BTF; they are never looked at here.
-#[repr(C)]
-pub(crate) struct SkStorage<T, const FLAGS: usize> {
-    r#type: *const [i32; BPF_MAP_TYPE_SK_STORAGE as usize],
-    key: *const i32,
-    value: *const T,
-    max_entries: *const [i32; 0],
-    map_flags: *const [i32; FLAGS],
-    _value: PhantomData<T>,
-}
-
-// SAFETY: the pointers are never followed; the kernel orders access to what the map holds.
-unsafe impl<T, const FLAGS: usize> Sync for SkStorage<T, FLAGS> {}
-
-impl<T, const FLAGS: usize> SkStorage<T, FLAGS> {
-    const fn new() -> Self {
-        Self {
-            r#type: ptr::null(),
-            key: ptr::null(),
-            value: ptr::null(),
-            max_entries: ptr::null(),
-            map_flags: ptr::null(),
-            _value: PhantomData,
-        }
-    }
-
-    /// Finds what is stored with the socket.
-    #[inline(always)]
-    pub(crate) fn get(&self, sk: *mut bpf_sock) -> Option<&T> {
-        // SAFETY: the helper gives null or a value that stays valid while the program runs.
-        unsafe { self.call(sk, ptr::null(), 0).as_ref() }
-    }
-
-    /// Finds or makes what is stored with the socket; a value made here starts as `initial`, or as zeroes.
-    #[inline(always)]
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "each socket has a value of its own, and its hooks run one after another"
-    )]
-    pub(crate) fn get_or_create(&self, sk: *mut bpf_sock, initial: Option<&T>) -> Option<&mut T> {
-        let initial = initial.map_or(ptr::null(), ptr::from_ref);
-        let flags = BPF_SK_STORAGE_GET_F_CREATE.into();
-        // SAFETY: as in `get`; the callers hold the socket's lock or its only reference.
-        unsafe { self.call(sk, initial, flags).as_mut() }
-    }
-
-    /// Forgets what is stored with the socket, if anything is.
-    #[inline(always)]
-    pub(crate) fn delete(&self, sk: *mut bpf_sock) {
-        // SAFETY: the verifier has checked that `sk` is a socket; nothing stored is not an error here.
-        unsafe { bpf_sk_storage_delete(self.as_ptr(), sk.cast()) };
-    }
-
-    #[inline(always)]
-    unsafe fn call(&self, sk: *mut bpf_sock, initial: *const T, flags: u64) -> *mut T {
-        // SAFETY: the verifier has checked that `sk` is a socket and that `initial` is null or as large as the value.
-        unsafe { bpf_sk_storage_get(self.as_ptr(), sk.cast(), initial.cast_mut().cast(), flags) }
-            .cast()
-    }
-
-    #[inline(always)]
-    const fn as_ptr(&self) -> *mut c_void {
-        ptr::from_ref(self).cast_mut().cast()
-    }
-}

@@ -5,10 +5,11 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use aya_ebpf::programs::SockContext;
 use aya_log_ebpf::info;
-use icecore_ebpf::{KIND_PROXY, KIND_SESSION, SkId};
+use icecore_ebpf::{Address, KIND_PROXY, KIND_SESSION, SkId, reason};
 
-use crate::maps::SK_ID;
+use crate::maps::{SK_ID, TASKS};
 use crate::place::{self, Place};
+use crate::report::{self, Denied};
 
 const ALLOW: i32 = 1;
 const DENY: i32 = 0;
@@ -31,13 +32,17 @@ pub(crate) fn create(ctx: &SockContext) -> i32 {
     };
     let (cgroup_id, nonce, kind) = match Place::of_current(cfg) {
         Place::Outside => return ALLOW,
-        Place::Stray => return DENY,
+        Place::Stray => {
+            report::denied(&denied(ctx, reason::SESSION_OVER, 0));
+            return DENY;
+        }
         Place::Daemon(cgroup_id) => (cgroup_id, 0, KIND_PROXY),
         Place::Session(cgroup_id) => {
             let Some(session) = place::session(cgroup_id) else {
                 return DENY;
             };
             if !is_governable(ctx) {
+                report::denied(&denied(ctx, reason::SOCKET_KIND, cgroup_id));
                 info!(
                     ctx,
                     "refused a socket of another protocol to pid {}",
@@ -49,14 +54,16 @@ pub(crate) fn create(ctx: &SockContext) -> i32 {
         }
     };
     let pid_tgid = bpf_get_current_pid_tgid();
+    let tid = pid_tgid as u32;
     let tag = SkId {
         cgroup_id,
         nonce,
         pid: (pid_tgid >> 32) as u32,
-        tid: pid_tgid as u32,
+        tid,
         uid: bpf_get_current_uid_gid() as u32,
         kind,
-        exec_id: 0,
+        // SAFETY: evidence; a task's entry that changes meanwhile is its own.
+        exec_id: unsafe { TASKS.get(tid) }.map_or(0, |task| task.exec_id),
     };
     match SK_ID.get_or_create(ctx.sock, Some(&tag)) {
         Some(_) => ALLOW,
@@ -81,5 +88,27 @@ fn is_governable(ctx: &SockContext) -> bool {
         SOCK_STREAM => protocol == IPPROTO_TCP,
         SOCK_DGRAM => matches!(protocol, IPPROTO_UDP | IPPROTO_ICMP | IPPROTO_ICMPV6),
         _ => false,
+    }
+}
+
+#[inline(always)]
+fn denied(ctx: &SockContext, reason: u32, cgroup_id: u64) -> Denied {
+    // SAFETY: as in `is_governable`.
+    let (family, kind, protocol) = unsafe {
+        (
+            (&raw const (*ctx.sock).family).read_volatile(),
+            (&raw const (*ctx.sock).type_).read_volatile(),
+            (&raw const (*ctx.sock).protocol).read_volatile(),
+        )
+    };
+    Denied {
+        reason,
+        cgroup_id,
+        netns: 0,
+        destination: Address::default(),
+        port: 0,
+        family: family as u16,
+        protocol: protocol as u16,
+        socket_type: kind as u16,
     }
 }

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::replay::{json_escaped, terminal};
 use crate::snowflake::login::LoginRequest;
+use crate::supervisor::stand_beside_daemon;
 use crate::upstream::{
     Account, CredentialError, CredentialUsed, Headers, Login, LoginOutcome, Resolver, Standing,
     Survey, Upstream, UpstreamError, UpstreamSettings,
@@ -49,6 +50,8 @@ struct Told {
 
 /// Logs in to each account and tells what was found: as lines on standard error, or as JSON on standard output.
 pub(super) fn run(config: &Config, json: bool) -> ExitCode {
+    // Before any socket is made: from outside, accounts are guarded where a daemon runs.
+    stand_beside_daemon(config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

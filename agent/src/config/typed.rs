@@ -17,7 +17,7 @@ use super::section::{List, Section, shown};
 use super::store;
 use super::unit;
 use super::{
-    Capture, Catalogue, Config, Daemon, Limits, Mode, Policy, Recipient, Record, RecordLimits,
+    Capture, Catalogue, Config, Daemon, Guard, Limits, Mode, Policy, Recipient, Record, RecordLimits,
     RecordMode, ResultRows, Upstream,
 };
 
@@ -148,6 +148,20 @@ fn capture(mut section: Section<'_>, cgroup2: Option<PathBuf>) -> Capture {
             .unwrap_or_else(|| vec![443, 80]),
         program_logs: section
             .optional("program_logs", "true or false", Value::as_bool)
+            .unwrap_or(false),
+        guard: section
+            .optional("guard", "\"host\" or \"sessions\"", |value| {
+                match value.as_str()? {
+                    "host" => Some(Guard::Host),
+                    "sessions" => Some(Guard::Sessions),
+                    _ => None,
+                }
+            })
+            .unwrap_or(Guard::Host),
+        heartbeat_stale: duration_of(&mut section, "heartbeat_stale", 1..=60)
+            .unwrap_or(Capture::HEARTBEAT_STALE),
+        backstop: section
+            .optional("backstop", "true or false", Value::as_bool)
             .unwrap_or(false),
     };
     if capture.redirect_ports.contains(&capture.port) {

@@ -73,6 +73,9 @@ fn least_config_has_the_documented_defaults() {
     assert_eq!(config.capture.root, Path::new("/sys/fs/cgroup"));
     assert_eq!(config.capture.port, 861);
     assert_eq!(config.capture.redirect_ports, [443, 80]);
+    assert_eq!(config.capture.guard, Guard::Host);
+    assert_eq!(config.capture.heartbeat_stale, Duration::from_secs(2));
+    assert!(!config.capture.backstop);
     assert_eq!(config.upstream.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.record.mode, RecordMode::StrictLocal);
     assert_eq!(config.record.store, "file:///var/lib/icecore/store");
@@ -117,6 +120,9 @@ fn full_config_means_what_it_says() {
         port = 862
         redirect_ports = [443]
         program_logs = true
+        guard = "sessions"
+        heartbeat_stale = "5s"
+        backstop = true
         [upstream]
         ca_file = "/ca.pem"
         connect_timeout = "2s"
@@ -141,6 +147,9 @@ fn full_config_means_what_it_says() {
     assert_eq!(config.daemon.org, "acme-eu");
     assert_eq!(config.daemon.mode, Mode::Observe);
     assert!(config.capture.program_logs);
+    assert_eq!(config.capture.guard, Guard::Sessions);
+    assert_eq!(config.capture.heartbeat_stale, Duration::from_secs(5));
+    assert!(config.capture.backstop);
     assert_eq!(
         config.upstream.resolve["acme.snowflakecomputing.com"],
         "127.77.0.1:8443".parse().unwrap()
@@ -216,6 +225,14 @@ fn values_outside_their_range_are_refused() {
     check_section(
         "[capture]\nredirect_ports = [443, 443]",
         "capture.redirect_ports[1]: expected each only once, found 443 again",
+    );
+    check_section(
+        "[capture]\nguard = \"nobody\"",
+        "capture.guard: expected \"host\" or \"sessions\", found \"nobody\"",
+    );
+    check_section(
+        "[capture]\nheartbeat_stale = \"0s\"",
+        "capture.heartbeat_stale: expected a duration from 1s to 60s, found 0ns",
     );
     check_section(
         "[capture]\nredirect_ports = []",

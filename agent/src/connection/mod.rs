@@ -5,6 +5,7 @@
 pub mod ca;
 pub mod hello;
 pub mod http;
+pub mod metadata;
 pub mod name;
 pub mod peer;
 pub mod redirect;

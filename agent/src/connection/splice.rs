@@ -1,7 +1,7 @@
 //! Connections that are not Snowflake's: carried to where they wanted to go, unless that is a way around.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -10,23 +10,6 @@ use super::hello::{self, Opening, Rewound};
 
 /// How long the original destination may take to answer a connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
-
-/// Addresses at which clouds answer with credentials. Source: attack list A1.
-const METADATA: [IpAddr; 7] = [
-    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
-];
-
-/// Tells whether an address is a cloud's metadata service.
-#[must_use]
-pub fn is_metadata(address: IpAddr) -> bool {
-    METADATA.contains(&address.to_canonical())
-}
 
 /// Carries bytes both ways until both ends are done; gives the bytes up and down.
 ///
@@ -125,14 +108,6 @@ mod tests {
 
     use super::*;
     use crate::connection::hello::tests::client_hello;
-
-    #[test]
-    fn metadata_is_known_in_every_form() {
-        assert!(is_metadata("169.254.169.254".parse().unwrap()));
-        assert!(is_metadata("::ffff:169.254.169.254".parse().unwrap()));
-        assert!(is_metadata("fd00:ec2::254".parse().unwrap()));
-        assert!(!is_metadata("127.0.0.1".parse().unwrap()));
-    }
 
     /// Gives a client's end, the proxy's end of it, and a destination that listens.
     async fn ends() -> (TcpStream, TcpStream, TcpListener) {

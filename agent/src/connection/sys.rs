@@ -15,8 +15,10 @@ mod command {
     use std::ffi::c_int;
 
     pub(super) const PROG_LOAD: c_int = 5;
+    pub(super) const OBJ_PIN: c_int = 6;
     pub(super) const OBJ_GET: c_int = 7;
     pub(super) const OBJ_GET_INFO_BY_FD: c_int = 15;
+    pub(super) const PROG_QUERY: c_int = 16;
     pub(super) const LINK_CREATE: c_int = 28;
     pub(super) const LINK_UPDATE: c_int = 29;
     pub(super) const LINK_DETACH: c_int = 34;
@@ -58,16 +60,64 @@ pub(super) fn open_pin_read_only(path: &Path) -> io::Result<OwnedFd> {
     open(path, READ_ONLY)
 }
 
-fn open(path: &Path, file_flags: u32) -> io::Result<OwnedFd> {
-    /// Source: the part of `union bpf_attr` for `BPF_OBJ_*`.
+/// Source: the part of `union bpf_attr` for `BPF_OBJ_*`.
+#[repr(C)]
+struct ObjectAttributes {
+    pathname: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
+/// Pins a map or a link at `path`.
+pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = ObjectAttributes {
+        pathname: path.as_ptr() as u64,
+        bpf_fd: object.as_raw_fd().cast_unsigned(),
+        file_flags: 0,
+    };
+    // SAFETY: `path` lives until the call has returned.
+    unsafe { bpf(command::OBJ_PIN, &mut attributes) }?;
+    Ok(())
+}
+
+/// Lists the ids of the programs that run for a cgroup at a hook, those of the cgroups above it included.
+pub(super) fn effective_programs(
+    cgroup: BorrowedFd<'_>,
+    attach_type: u32,
+) -> io::Result<Vec<u32>> {
+    /// Source: the part of `union bpf_attr` for `BPF_PROG_QUERY`, as it was when links came.
     #[repr(C)]
     struct Attributes {
-        pathname: u64,
-        bpf_fd: u32,
-        file_flags: u32,
+        target_fd: c_int,
+        attach_type: u32,
+        query_flags: u32,
+        attach_flags: u32,
+        prog_ids: u64,
+        prog_cnt: u32,
     }
-    let path = CString::new(path.as_os_str().as_bytes())?;
+    /// Source: `BPF_F_QUERY_EFFECTIVE` in linux/include/uapi/linux/bpf.h.
+    const EFFECTIVE: u32 = 1;
+    /// Most programs that the kernel runs at one hook (`BPF_CGROUP_MAX_PROGS` in linux/include/linux/bpf-cgroup-defs.h).
+    const PROGRAMS_MAX: usize = 64;
+    let mut ids = [0_u32; PROGRAMS_MAX];
     let mut attributes = Attributes {
+        target_fd: cgroup.as_raw_fd(),
+        attach_type,
+        query_flags: EFFECTIVE,
+        attach_flags: 0,
+        prog_ids: ids.as_mut_ptr() as u64,
+        prog_cnt: PROGRAMS_MAX as u32,
+    };
+    // SAFETY: `ids` is as long as is said and lives until the call has returned.
+    unsafe { bpf(command::PROG_QUERY, &mut attributes) }?;
+    let count = usize::try_from(attributes.prog_cnt).unwrap_or(PROGRAMS_MAX);
+    Ok(ids.into_iter().take(count).collect())
+}
+
+fn open(path: &Path, file_flags: u32) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = ObjectAttributes {
         pathname: path.as_ptr() as u64,
         bpf_fd: 0,
         file_flags,

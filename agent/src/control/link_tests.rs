@@ -78,6 +78,11 @@ impl SessionHandler for Proxy {
         Err("no issuer is there".to_owned())
     }
 
+    fn observed(&self, all: Vec<Observed>) -> Result<(), String> {
+        self.tell(format!("observed {}", all.len()));
+        Ok(())
+    }
+
     fn flush(&self) -> Result<(), String> {
         Ok(())
     }
@@ -113,6 +118,7 @@ fn both() -> Both {
         config: PathBuf::from("/c.toml"),
         listeners: vec![TcpListener::bind("127.0.0.1:0").unwrap()],
         destinations: packet::pair().unwrap().0,
+        heartbeat: packet::pair().unwrap().0,
         is_next: true,
     };
     link.hand_over(&handover).unwrap();
@@ -282,6 +288,14 @@ fn drain_ends_the_conversation() {
 }
 
 #[test]
+fn what_was_observed_is_handed_on() {
+    let both = both();
+    let lost = Observed::HeartbeatLost { lasted_ms: 3 };
+    both.link.observed(vec![lost.clone(), lost]).unwrap();
+    assert_eq!(*both.proxy.told.lock().unwrap(), ["observed 2"]);
+}
+
+#[test]
 fn descriptors_must_be_those_announced() {
     let (one, other) = packet::pair().unwrap();
     let message = ToProxy::Handover {
@@ -293,6 +307,6 @@ fn descriptors_must_be_those_announced() {
     let error = receive_handover_on(other).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "expected 2 descriptors with the handover, found 1"
+        "expected 4 descriptors with the handover, found 1"
     );
 }

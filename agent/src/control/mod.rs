@@ -5,6 +5,7 @@
 //! (`packet`, `supervisor_link`, `proxy_link`). What they say about a session is here.
 
 pub mod line;
+pub mod observed;
 mod packet;
 mod proxy_link;
 pub mod reload;
@@ -39,6 +40,8 @@ pub struct Handover {
     pub listeners: Vec<TcpListener>,
     /// The map that tells an accepted socket's session and original destination.
     pub destinations: OwnedFd,
+    /// The map that the proxy shows its heartbeat in, for writing.
+    pub heartbeat: OwnedFd,
     /// Whether it takes the place of a proxy that served: the policies that were in force stay so.
     pub is_next: bool,
 }

@@ -20,8 +20,8 @@ use super::ControlError;
 /// Longest packet. A session's facts with all the labels it may have take 40 KB, its token 64 KiB.
 const PACKET_MAX_BYTES: usize = 128 << 10;
 
-/// Most descriptors in one packet: two listeners and a map.
-const DESCRIPTORS_MAX: usize = 3;
+/// Most descriptors in one packet: two listeners and two maps.
+const DESCRIPTORS_MAX: usize = 4;
 
 /// Makes the two ends of a conversation, both closed on exec.
 pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -12,6 +12,7 @@ use rustix::net::{Shutdown, shutdown};
 use thiserror::Error;
 use tracing::debug;
 
+use super::observed::Observed;
 use super::packet;
 use super::reload::Reload;
 use super::sign_in::{SignInCall, SignInOutcome};
@@ -36,6 +37,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest wait for a step of a sign-in: the proxy gives up on two answers of the issuer after 5 s each, and on its keys
 /// after 9 s. What comes later is lost, the next refresh token with it.
 const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Longest wait until what was observed is on record.
+const OBSERVED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait until all frames are sealed and stored.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
@@ -118,6 +122,7 @@ impl ProxyLink {
         let mut descriptors: Vec<BorrowedFd<'_>> =
             handover.listeners.iter().map(AsFd::as_fd).collect();
         descriptors.push(handover.destinations.as_fd());
+        descriptors.push(handover.heartbeat.as_fd());
         let message = ToProxy::Handover {
             config: handover.config.clone(),
             listeners: handover.listeners.len(),
@@ -224,6 +229,14 @@ impl ProxyLink {
                 Err(other_answer())
             }
         }
+    }
+
+    /// Hands on what was observed; returns when it is on record.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn observed(&self, all: Vec<Observed>) -> Result<(), LinkError> {
+        self.call(Ask::Observed(all), OBSERVED_TIMEOUT).map(|_| ())
     }
 
     /// Has the record sealed and stored.

@@ -14,6 +14,7 @@ use rustix::net::{Shutdown, shutdown};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
 
+use super::observed::Observed;
 use super::packet;
 use super::reload::Reload;
 use super::sign_in::{SignInCall, SignInOutcome};
@@ -65,6 +66,12 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// A text for the user.
     fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, String>;
 
+    /// Records what the supervisor observed of the host and the sessions.
+    ///
+    /// # Errors
+    /// A text for the log, if it cannot be recorded.
+    fn observed(&self, all: Vec<Observed>) -> Result<(), String>;
+
     /// Seals what is recorded so far and hands it to the store.
     ///
     /// # Errors
@@ -84,7 +91,7 @@ pub trait SessionHandler: Send + Sync + 'static {
 /// What the supervisor sends.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToProxy {
-    /// Comes first, with the descriptors: so many listeners, then the map.
+    /// Comes first, with the descriptors: so many listeners, then the maps of destinations and of the heartbeat.
     Handover {
         config: PathBuf,
         listeners: usize,
@@ -105,6 +112,7 @@ pub(super) enum Ask {
     Restored(KeptLogin),
     Closed(SessionEnd),
     SignIn(SignInCall),
+    Observed(Vec<Observed>),
     Flush,
     Reload,
     Drain { grace_ms: u64 },
@@ -212,9 +220,11 @@ pub(super) fn receive_handover_on(
         .take(listeners)
         .map(TcpListener::from)
         .collect();
-    let (Some(destinations), None) = (descriptors.next(), descriptors.next()) else {
+    let (Some(destinations), Some(heartbeat), None) =
+        (descriptors.next(), descriptors.next(), descriptors.next())
+    else {
         return Err(ControlError::Descriptors {
-            expected: listeners.len() + 1,
+            expected: listeners.len() + 2,
             found,
         });
     };
@@ -222,6 +232,7 @@ pub(super) fn receive_handover_on(
         config,
         listeners,
         destinations,
+        heartbeat,
         is_next,
     };
     let (socket, (kept, told)) = (Arc::new(socket), mpsc::channel());
@@ -299,6 +310,7 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
         Ask::SignIn(call) => handler
             .sign_in(call)
             .map(|outcome| Answer::SignIn(Box::new(outcome))),
+        Ask::Observed(all) => handler.observed(all).map(|()| Answer::Done),
         Ask::Flush => handler.flush().map(|()| Answer::Done),
         Ask::Reload => handler.reload().map(Answer::Reload),
         Ask::Drain { grace_ms } => {

@@ -12,12 +12,14 @@ use tokio_rustls::TlsAcceptor;
 
 use super::core::{Core, Shared};
 use super::door::Door;
+use super::heartbeat::Ticker;
 use super::refusals::{Refusal, WayAround};
 use super::sessions::Session;
 use crate::connection::hello::{self, Opening, Rewound};
+use crate::connection::metadata::is_metadata;
 use crate::connection::name::is_snowflake;
 use crate::connection::peer::Peer;
-use crate::connection::splice::{self, Words, is_metadata, splice};
+use crate::connection::splice::{self, Words, splice};
 use crate::connection::{Connection, http, reset};
 use crate::record::event::code;
 use crate::record::{Category, Severity};
@@ -30,11 +32,15 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes connections until the proxy stops.
-pub(super) async fn accept(core: Arc<Core>, listener: TcpListener) {
+pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: Ticker) {
     let mut stopping = core.shared.stopping.subscribe();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            () = ticker.wait() => {
+                ticker.tick();
+                continue;
+            }
             _ = stopping.wait_for(|stopping| *stopping) => return,
         };
         match accepted {

@@ -15,6 +15,7 @@ use super::kept;
 use super::login::closed;
 use super::opening::{self, ShownBy};
 use super::sessions::Session;
+use crate::control::observed::Observed;
 use crate::control::reload::Reload;
 use crate::control::sign_in::{SignInCall, SignInOutcome};
 use crate::control::{
@@ -198,6 +199,20 @@ impl SessionHandler for Handler {
     fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, String> {
         let core = Arc::clone(&self.core);
         self.on_core(async move { core.sign_in(call).await })?
+    }
+
+    fn observed(&self, all: Vec<Observed>) -> Result<(), String> {
+        let shared = &self.core.shared;
+        let rows: Vec<Row> = all
+            .into_iter()
+            .flat_map(|observed| shared.rows_of(observed))
+            .map(Row::from)
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let recorded = shared.stages.recorder.commit_blocking(rows);
+        recorded.map(|_receipt| ()).map_err(|error| error.to_string())
     }
 
     fn flush(&self) -> Result<(), String> {

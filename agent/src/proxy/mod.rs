@@ -20,6 +20,7 @@ mod door;
 mod file;
 mod follow;
 mod handler;
+mod heartbeat;
 mod held;
 mod host_events;
 mod implicit;
@@ -29,6 +30,7 @@ mod login;
 mod logins;
 mod mcp;
 mod no_login;
+mod observed;
 mod opening;
 mod own_login;
 mod policies;
@@ -51,7 +53,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use self::core::{Core, Shared};
+use self::heartbeat::{Pulse, Ticker};
 use self::kept::Keeping;
+use crate::connection::redirect::Heartbeat;
 use crate::control::{Handover, Keeper, SupervisorLink, receive_handover};
 use crate::record::Row;
 use crate::statement;
@@ -103,6 +107,7 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         config,
         listeners,
         destinations,
+        heartbeat,
         is_next,
     } = handover;
     ignore_hangups()?;
@@ -110,9 +115,11 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     let shared = Arc::new(started.shared);
     Keeping::begin(&shared, keeper).map_err(ProxyError::Core)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let first = core(&shared, &started.upstream, &listeners)?;
+    let heartbeat = Heartbeat::from_fd(heartbeat).map_err(start::StartError::from)?;
+    let pulse = Arc::new(Pulse::new(heartbeat, cores * listeners.len()));
+    let first = core(&shared, &started.upstream, &listeners, &pulse)?;
     for number in 1..cores {
-        let (runtime, _) = core(&shared, &started.upstream, &listeners)?;
+        let (runtime, _) = core(&shared, &started.upstream, &listeners, &pulse)?;
         thread::Builder::new()
             .name(format!("core-{number}"))
             .stack_size(statement::STACK_BYTES)
@@ -237,6 +244,7 @@ fn core(
     shared: &Arc<Shared>,
     settings: &UpstreamSettings,
     listeners: &[TcpListener],
+    pulse: &Arc<Pulse>,
 ) -> Result<(Runtime, Arc<Core>), ProxyError> {
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -254,7 +262,7 @@ fn core(
             .map_err(ProxyError::Listen)?;
         drop(crate::tasks::spawn(
             "accept",
-            accept::accept(Arc::clone(&core), listener),
+            accept::accept(Arc::clone(&core), listener, Ticker::of(pulse)),
         ));
     }
     drop(entered);

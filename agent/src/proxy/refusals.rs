@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::connection::peer::Peer;
+use crate::connection::redirect::DenyReason;
 use crate::record::Severity;
+use crate::record::event::code;
 
 /// How long repeats are counted before they are told.
 pub(super) const TOLD_AFTER: Duration = Duration::from_secs(60);
@@ -28,6 +30,49 @@ pub(super) enum WayAround {
     GovernedAddress,
     /// Clouds answer with credentials there.
     Metadata,
+    /// The kernel denied it for another reason.
+    Denied(DenyReason),
+}
+
+impl WayAround {
+    /// Gives the code of its event.
+    fn code(self) -> &'static str {
+        match self {
+            Self::GovernedAddress | Self::Metadata => code::BYPASS_ATTEMPT,
+            Self::Denied(DenyReason::SocketKind) => code::SOCKET_REFUSED,
+            Self::Denied(DenyReason::Netns) => code::UNKNOWN_NETNS,
+            Self::Denied(_) => code::CONNECT_DENIED,
+        }
+    }
+
+    /// Says it in words.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::GovernedAddress => "a governed account's address under another name",
+            Self::Metadata => "a cloud's metadata address",
+            Self::Denied(reason) => denied(reason).0,
+        }
+    }
+}
+
+/// Says in words why the kernel denied something, and how much that matters.
+pub(super) fn denied(reason: DenyReason) -> (&'static str, Severity) {
+    match reason {
+        DenyReason::Guarded => ("a governed account's address", Severity::High),
+        DenyReason::Metadata => ("a cloud's metadata address", Severity::Low),
+        DenyReason::OwnPort => ("a port of the daemon's own", Severity::Medium),
+        DenyReason::ProxyPort => ("the proxy's port, not by redirection", Severity::Medium),
+        DenyReason::Quic => ("HTTP/3, which cannot be redirected", Severity::Low),
+        DenyReason::Netns => (
+            "a network namespace in which the proxy does not listen",
+            Severity::Medium,
+        ),
+        DenyReason::ForeignSocket => ("a socket that the session did not make", Severity::High),
+        DenyReason::SessionOver => ("the session is over", Severity::Low),
+        DenyReason::SocketKind => ("a socket of a kind that cannot be governed", Severity::Low),
+        DenyReason::Bind => ("a port of the daemon's, to be taken", Severity::Medium),
+        DenyReason::NoMemory => ("the kernel had no memory to write it down", Severity::High),
+    }
 }
 
 /// One kind of refusal: what was asked for, by which program.
@@ -43,6 +88,7 @@ pub(super) struct Refusal {
 /// An event to record.
 #[derive(Debug, PartialEq)]
 pub(super) struct Told {
+    pub(super) code: &'static str,
     pub(super) severity: Severity,
     pub(super) detail: Value,
     /// How many refusals it tells.
@@ -145,10 +191,12 @@ fn first(refusal: &Refusal, peer: &Peer) -> Told {
         WayAround::GovernedAddress => Severity::High,
         WayAround::Metadata => {
             add(&mut detail, "likely", LIKELY.into());
-            Severity::Medium
+            Severity::Low
         }
+        WayAround::Denied(reason) => denied(reason).1,
     };
     Told {
+        code: refusal.way.code(),
         severity,
         detail,
         refusals: 1,
@@ -169,15 +217,18 @@ fn again(refusal: &Refusal, counted: &Counted, drivers: &BTreeSet<Process>) -> O
         WayAround::Metadata if are_drivers && counted.repeats == 0 => return None,
         WayAround::Metadata if are_drivers => {
             add(&mut detail, "likely", LIKELY.into());
-            Severity::Medium
+            Severity::Low
         }
         WayAround::Metadata => {
             let askers = "a process that has not spoken to Snowflake";
             add(&mut detail, "asked_by", askers.into());
-            Severity::High
+            Severity::Medium
         }
+        WayAround::Denied(_) if counted.repeats == 0 => return None,
+        WayAround::Denied(reason) => denied(reason).1,
     };
     Some(Told {
+        code: refusal.way.code(),
         severity,
         detail,
         refusals: counted.repeats,
@@ -185,12 +236,8 @@ fn again(refusal: &Refusal, counted: &Counted, drivers: &BTreeSet<Process>) -> O
 }
 
 fn facts(refusal: &Refusal) -> Value {
-    let reason = match refusal.way {
-        WayAround::GovernedAddress => "a governed account's address under another name",
-        WayAround::Metadata => "a cloud's metadata address",
-    };
     json!({
-        "reason": reason,
+        "reason": refusal.way.reason(),
         "destination": refusal.destination.to_string(),
         "opening": refusal.opening,
         "name": refusal.name,

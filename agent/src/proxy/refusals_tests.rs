@@ -45,7 +45,8 @@ fn a_drivers_looks_are_one_event_at_once_and_one_with_their_count() {
         detail
     };
     let first = Told {
-        severity: Severity::Medium,
+        code: "NT001",
+        severity: Severity::Low,
         detail: detail("pid", 7.into()),
         refusals: 1,
     };
@@ -56,7 +57,8 @@ fn a_drivers_looks_are_one_event_at_once_and_one_with_their_count() {
     refusals.learn_driver(&peer(7));
     assert_eq!(refusals.due(MINUTE_NS - 1), []);
     let again = Told {
-        severity: Severity::Medium,
+        code: "NT001",
+        severity: Severity::Low,
         detail: detail("repeats", 6.into()),
         refusals: 6,
     };
@@ -66,20 +68,20 @@ fn a_drivers_looks_are_one_event_at_once_and_one_with_their_count() {
 }
 
 #[test]
-fn a_look_of_a_process_that_is_no_driver_is_told_again_as_high() {
+fn a_look_of_a_process_that_is_no_driver_is_told_again_as_graver() {
     let mut refusals = Refusals::default();
     refusals.learn_driver(&peer(7));
     assert!(refusals.take(look(), &peer(7), 0).is_some());
     assert_eq!(refusals.take(look(), &peer(8), 0), None);
     let told = refusals.finish(1);
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].severity, told[0].refusals), (Severity::High, 1));
+    assert_eq!((told[0].severity, told[0].refusals), (Severity::Medium, 1));
     assert_eq!(told[0].detail.get("likely"), None);
 
     let mut alone = Refusals::default();
     assert!(alone.take(look(), &peer(8), 0).is_some());
     let told = alone.due(MINUTE_NS);
-    assert_eq!((told[0].severity, told[0].refusals), (Severity::High, 0));
+    assert_eq!((told[0].severity, told[0].refusals), (Severity::Medium, 0));
     assert_eq!(alone.finish(MINUTE_NS), [], "told once");
 }
 
@@ -99,13 +101,31 @@ fn a_governed_address_under_another_name_is_high_each_time() {
 }
 
 #[test]
+fn what_the_kernel_denies_is_told_at_once_and_then_counted_under_its_own_code() {
+    for (reason, code) in [
+        (DenyReason::ForeignSocket, "NT003"),
+        (DenyReason::SocketKind, "NT004"),
+        (DenyReason::Netns, "NT005"),
+    ] {
+        let mut refusals = Refusals::default();
+        let denial = || refusal(WayAround::Denied(reason), 1);
+        let first = refusals.take(denial(), &peer(7), 0).unwrap();
+        assert_eq!((first.code, first.severity), (code, denied(reason).1));
+        assert_eq!(refusals.take(denial(), &peer(7), 0), None);
+        let again = refusals.due(MINUTE_NS);
+        assert_eq!((again[0].code, again[0].refusals), (code, 1));
+        assert_eq!(refusals.finish(2 * MINUTE_NS), []);
+    }
+}
+
+#[test]
 fn more_processes_than_are_remembered_count_as_no_drivers() {
     let mut refusals = Refusals::default();
     for pid in 0..2 * u32::try_from(PROCESSES_MAX).unwrap() {
         refusals.learn_driver(&peer(pid));
         refusals.take(look(), &peer(pid), 0);
     }
-    assert_eq!(refusals.finish(1)[0].severity, Severity::High);
+    assert_eq!(refusals.finish(1)[0].severity, Severity::Medium);
 }
 
 #[test]

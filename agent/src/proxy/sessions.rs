@@ -323,7 +323,7 @@ impl Session {
     fn row_of(&self, told: Told) -> Option<EventRow> {
         let row = EventRow {
             session_id: Some(self.id()),
-            event_code: code::BYPASS_ATTEMPT,
+            event_code: told.code,
             severity: told.severity,
             category: Category::Net,
             detail: Some(told.detail),

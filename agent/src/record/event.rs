@@ -111,6 +111,18 @@ pub mod code {
     pub const UNRECORDABLE: &str = "RC002";
     /// A connection that would have gone around the proxy was refused.
     pub const BYPASS_ATTEMPT: &str = "NT001";
+    /// The kernel denied a connection, a datagram or a bind; the detail says why.
+    pub const CONNECT_DENIED: &str = "NT003";
+    /// The kernel refused a socket of a kind that cannot be governed.
+    pub const SOCKET_REFUSED: &str = "NT004";
+    /// The kernel denied a connection in a network namespace in which the proxy does not listen.
+    pub const UNKNOWN_NETNS: &str = "NT005";
+    /// The kernel programs were found gone; the sessions that ran were ended.
+    pub const TAMPERED: &str = "EN001";
+    /// The proxy showed no heartbeat for a while; sessions' connects were refused.
+    pub const HEARTBEAT_LOST: &str = "EN002";
+    /// Events of the kernel's were lost or over their rate, or redirected connections lost their destination.
+    pub const KERNEL_LOST: &str = "EN003";
     /// Policies were loaded.
     pub const POLICY_LOADED: &str = "PL001";
     /// Policies were to be loaded, are not good, and were not taken.

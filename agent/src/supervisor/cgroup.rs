@@ -60,6 +60,19 @@ impl Cgroups {
         })
     }
 
+    /// Moves this process beside the daemon, if one was ever started and this user may; tells whether it did.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(super) fn stand_beside(&self) -> io::Result<bool> {
+        let daemon = self.folder.join(DAEMON);
+        if !daemon.exists() {
+            return Ok(false);
+        }
+        write(&daemon.join("cgroup.procs"), "0")?;
+        Ok(true)
+    }
+
     /// Makes a session's cgroup.
     ///
     /// # Errors

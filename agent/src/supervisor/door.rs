@@ -304,6 +304,7 @@ impl Caller<'_> {
         let Some(proxy) = self.shared.proxy(Duration::ZERO) else {
             return refused(&Refusal::NoProxy);
         };
+        self.shared.hand_on_observed();
         match proxy.link.flush() {
             Ok(()) => Reply::Flushed {},
             Err(failure) => Reply::Refused {

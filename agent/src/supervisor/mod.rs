@@ -8,11 +8,14 @@ mod adopt;
 mod cgroup;
 mod detach;
 mod door;
+mod guard;
 mod keeper;
 mod kept;
+mod lineage;
 mod listener;
 mod opening;
 mod lock;
+mod observed;
 mod peer;
 mod proxy;
 mod reload;
@@ -23,6 +26,7 @@ mod shared;
 mod sign_ins;
 mod signed_in;
 mod token;
+mod watch;
 
 use std::fs::DirBuilder;
 use std::io;
@@ -39,7 +43,7 @@ use thiserror::Error;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
-use crate::config::{Config, Mode, RecordMode};
+use crate::config::{Config, Guard, Mode, RecordMode};
 use crate::connection::redirect::{Installation, Kernel, KernelError, Need, probe};
 use crate::control::Handover;
 
@@ -117,6 +121,14 @@ impl SupervisorError {
     }
 }
 
+/// Moves an operator's command beside the daemon, which alone reaches guarded addresses; where it may not move, it stays.
+pub fn stand_beside_daemon(config: &Config) {
+    match Cgroups::below(&config.capture.root).stand_beside() {
+        Ok(is_moved) => debug!(is_moved, "looked for the daemon's cgroup"),
+        Err(failure) => debug!(%failure, "could not move to the daemon's cgroup"),
+    }
+}
+
 /// Runs the daemon until it is told to stop.
 ///
 /// # Errors
@@ -159,6 +171,9 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
         .name("sweep".to_owned())
         .spawn(move || sweeping.keep_swept())
         .map_err(SupervisorError::System)?;
+    guard::start(&shared).map_err(SupervisorError::System)?;
+    watch::start(&shared).map_err(SupervisorError::System)?;
+    observed::start(&shared).map_err(SupervisorError::System)?;
     let mut keeper = Keeper {
         shared,
         handover,
@@ -184,6 +199,9 @@ fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), Supervisor
         port: config.capture.port,
         redirect_ports: &config.capture.redirect_ports,
         program_logs: config.capture.program_logs,
+        guards_host: config.capture.guard == Guard::Host,
+        heartbeat_stale: config.capture.heartbeat_stale,
+        backstop: config.capture.backstop,
         daemon_cgroup_id: entered.daemon_id,
     })?;
     debug!(programs = ?kernel.program_tags(), "programs installed");
@@ -192,6 +210,7 @@ fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), Supervisor
         config: config.source.clone(),
         listeners: listener::bind_both(config.capture.port, listener::PATIENCE)?,
         destinations: kernel.destinations_fd()?,
+        heartbeat: kernel.heartbeat_fd()?,
         is_next: false,
     };
     let run_dir = &config.daemon.run_dir;

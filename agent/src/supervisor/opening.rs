@@ -137,6 +137,9 @@ impl Shared {
         if self.is_stopping() {
             return Err(Refusal::Stopping);
         }
+        if self.is_broken() {
+            return Err(Refusal::Broken);
+        }
         let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
         self.look_for_room()?;
         let cgroup = self.cgroups.make(id).map_err(system)?;

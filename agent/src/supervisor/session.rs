@@ -55,6 +55,10 @@ pub(super) enum Refusal {
     Stopping,
     #[error("the daemon's proxy is not running; the daemon's log says why")]
     NoProxy,
+    #[error(
+        "the kernel programs were taken away and are not back; the daemon's log says what was found"
+    )]
+    Broken,
     #[error("there are {SESSIONS_MAX} sessions already")]
     Full,
     #[error("the session cannot be made: {0}")]
@@ -184,6 +188,8 @@ impl Shared {
             leftovers: leftovers.clone(),
             cpu_us,
         };
+        // What the kernel saw of it goes into the record before its end does.
+        self.hand_on_observed();
         debug!(session = %id, reason, leftovers = leftovers.len(), "session ended");
         let outcome = self.record_end(&live.entry.facts, end, live.logins);
         let (summary, problem) = match outcome {

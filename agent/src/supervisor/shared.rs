@@ -11,6 +11,7 @@ use std::time::Duration;
 use tracing::{error, info};
 
 use super::cgroup::{Cgroups, Entered};
+use super::observed::Observations;
 use super::proxy::Proxy;
 use super::roster::Roster;
 use super::signed_in::SignIns;
@@ -30,10 +31,14 @@ pub(super) struct Shared {
     /// Held for one look or change.
     pub(super) roster: Mutex<Roster>,
     pub(super) sign_ins: SignIns,
+    /// What was observed and is to be recorded; its locks are taken with none of these.
+    pub(super) observations: Observations,
     gate: Mutex<Gate>,
     seat: Mutex<Option<Arc<Proxy>>>,
     seated: Condvar,
     stopping: AtomicBool,
+    /// Whether the programs are known not to be at work.
+    broken: AtomicBool,
 }
 
 /// The kernel's part, and which proxy it must not be armed for.
@@ -60,9 +65,10 @@ impl Shared {
         cgroups: Cgroups,
         entered: Entered,
         roster: Roster,
-        kernel: Kernel,
+        mut kernel: Kernel,
     ) -> Self {
         Self {
+            observations: Observations::of(kernel.take_events()),
             config,
             clock,
             cgroups,
@@ -78,6 +84,7 @@ impl Shared {
             seat: Mutex::default(),
             seated: Condvar::new(),
             stopping: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -118,7 +125,10 @@ impl Shared {
         if gate.lost >= proxy.number || self.is_stopping() {
             return;
         }
-        if let Err(failure) = gate.kernel.arm() {
+        // Where the programs are gone the watch arms, once they are back.
+        if !self.is_broken()
+            && let Err(failure) = gate.kernel.arm()
+        {
             error!(%failure, "kernel was not armed");
             return;
         }
@@ -128,6 +138,32 @@ impl Shared {
         self.seated.notify_all();
         let since_start_ms = self.clock.mono_ns() / 1_000_000;
         info!(since_start_ms, proxy = proxy.number, "armed");
+    }
+
+    /// Arms again for the proxy that was armed for, if there still is one.
+    pub(super) fn rearm(&self) {
+        let mut gate = lock(&self.gate);
+        let seated = lock(&self.seat).as_ref().map(|proxy| proxy.number);
+        if seated.is_none_or(|number| gate.lost >= number) || self.is_stopping() {
+            return;
+        }
+        if let Err(failure) = gate.kernel.arm() {
+            error!(%failure, "kernel was not armed");
+        }
+    }
+
+    /// Tells whether a proxy is armed for.
+    pub(super) fn is_armed(&self) -> bool {
+        lock(&self.seat).is_some()
+    }
+
+    /// Says whether the programs are known not to be at work: no session begins then.
+    pub(super) fn set_broken(&self, is_broken: bool) {
+        self.broken.store(is_broken, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
     }
 
     /// Tells whether any proxy was armed for.

@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use super::client::{Upstream, UpstreamSettings, Verified, dial, unreachable};
 use super::query::{RETRY_AFTER, passes};
 use super::{UpstreamError, resolve};
-use crate::connection::splice::is_metadata;
+use crate::connection::metadata::is_metadata;
 use crate::snowflake::chunks::Chunk;
 use crate::snowflake::gzip::Inflater;
 

@@ -110,6 +110,7 @@ shutdown_grace = "{grace}"
 root = {root}
 pin_dir = {pins}
 port = {port}
+heartbeat_stale = "20s"
 
 [upstream]
 ca_file = {ca}

@@ -1,4 +1,4 @@
-//! Looks at a cloud's metadata address: a driver's are folded and mild, another program's are not.
+//! Looks at a cloud's metadata address: the kernel denies them; a driver's are folded and mild, another program's graver.
 
 use anyhow::Result;
 use icecore_tests::harness::world::{AGENT_UID, Plan, World};
@@ -15,11 +15,10 @@ for _ in range(2):
 const LOOK: &str = "
 import socket
 for _ in range(3):
-    look = socket.create_connection(('169.254.169.254', 80), timeout=10)
     try:
-        look.sendall(b'GET /latest/meta-data/ HTTP/1.1\\r\\nHost: 169.254.169.254\\r\\n\\r\\n')
-        assert look.recv(1) == b''
-    except ConnectionError:
+        socket.create_connection(('169.254.169.254', 80), timeout=10)
+        raise SystemExit('connected')
+    except PermissionError:
         pass
 ";
 
@@ -31,7 +30,7 @@ const LOOKS: &str = "
     group by all order by all";
 
 #[test]
-fn a_drivers_looks_are_folded_and_medium_and_another_programs_are_high() -> Result<()> {
+fn a_drivers_looks_are_folded_and_low_and_another_programs_are_graver() -> Result<()> {
     let world = World::start(&Plan::default())?;
     crate::piece::run(&world, Generation::Four, LOGINS)?;
     world.flush()?;
@@ -40,7 +39,7 @@ fn a_drivers_looks_are_folded_and_medium_and_another_programs_are_high() -> Resu
     let look = |member: &str| looks[0][member].as_i64().unwrap_or_default();
     assert_eq!(
         (look("severity"), &looks[0]["stranger"]),
-        (3, &json!(false))
+        (2, &json!(false))
     );
     // Twice as many at the second login, in no more rows than two for each address and program.
     assert!(
@@ -56,8 +55,8 @@ fn a_drivers_looks_are_folded_and_medium_and_another_programs_are_high() -> Resu
     assert_eq!(
         world.query(LOOKS)?,
         [
-            json!({"severity": 3, "stranger": false, "refusals": 1, "n": 1}),
-            json!({"severity": 4, "stranger": true, "refusals": 2, "n": 1}),
+            json!({"severity": 2, "stranger": false, "refusals": 1, "n": 1}),
+            json!({"severity": 3, "stranger": true, "refusals": 2, "n": 1}),
         ]
     );
     Ok(())

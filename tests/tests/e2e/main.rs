@@ -53,6 +53,10 @@ mod granted;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
+mod guarded;
+#[cfg(test)]
+mod hanging;
+#[cfg(test)]
 mod held;
 #[cfg(test)]
 mod identity;

@@ -8,17 +8,24 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use icecore::clock::Clock;
-use icecore::connection::redirect::{Destinations, LookUpError};
+use icecore::connection::redirect::{Destinations, Heartbeat, LookUpError, netns_cookie};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, Protocol, SendFlags, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Uid, pidfd_getfd, pidfd_open};
-use rustix::thread::set_thread_uid;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_thread_uid};
 use serde::{Deserialize, Serialize};
 
 /// A uid that may do nothing.
 const NOBODY: u32 = 65534;
+
+/// How often the heartbeat is shown, as the proxy does it.
+const BEAT_EVERY: Duration = Duration::from_millis(250);
+
+/// How long the other end of a connection may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// An order; each is answered by one [`Said`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +52,14 @@ pub(crate) enum Act {
     Bind(SocketAddr),
     /// Connect a UDP socket.
     ConnectUdp(SocketAddr),
+    /// Connect a UDP socket, disconnect it by AF_UNSPEC, and connect it elsewhere.
+    ReconnectUdp { first: SocketAddr, then: SocketAddr },
+    /// Make a connection and keep it, for another process to take.
+    KeepConnected(SocketAddr),
+    /// Take a connection of another process and write on it; tells whether the other end answers.
+    WriteTaken { pid: u32, fd: i32 },
+    /// Run a program, which does nothing, and then connect from a child of one's own: `sh -c 'exec 3<>/dev/tcp/..'`.
+    ConnectByBash { to: SocketAddr },
     /// Send a datagram from an unconnected socket.
     SendUdp(SocketAddr),
     /// Take a socket of another process and connect it.
@@ -59,8 +74,20 @@ pub(crate) enum Act {
     StopStorm,
     /// Connect many times and tell the time of one connect.
     Time { to: SocketAddr, count: u32 },
-    /// Be the proxy: listen on both families, take the map from another process, and tell each accepted connection.
-    Proxy { port: u16, pid: u32, fd: i32 },
+    /// Be the proxy: listen on both families, take the maps from another process, and tell each accepted connection.
+    Proxy {
+        port: u16,
+        pid: u32,
+        fd: i32,
+        heartbeat: i32,
+    },
+    /// As the proxy, listen in the network namespace of a process too.
+    ProxyIn {
+        port: u16,
+        of: u32,
+        pid: u32,
+        fd: i32,
+    },
 }
 
 /// An answer, or what the proxy saw.
@@ -76,6 +103,13 @@ pub(crate) enum Said {
     },
     Failed {
         errno: i32,
+    },
+    Listening {
+        cookie: u64,
+    },
+    Answered(bool),
+    Ended {
+        code: Option<i32>,
     },
     Stormed {
         connected: u32,
@@ -109,6 +143,7 @@ pub(crate) struct Tag {
     pub(crate) cgroup_id: u64,
     pub(crate) cookie: u64,
     pub(crate) boot_ns: u64,
+    pub(crate) exec_id: u64,
     pub(crate) comm: String,
 }
 
@@ -183,6 +218,32 @@ fn follow(act: Act, storm: &mut Option<Storm>, kept: &mut Vec<OwnedFd>) -> Resul
         Act::Release => kept.clear(),
         Act::Bind(at) => net::bind(tcp(at)?, &at)?,
         Act::ConnectUdp(to) => net::connect(udp(to)?, &to)?,
+        Act::ReconnectUdp { first, then } => {
+            let socket = udp(first)?;
+            net::connect(&socket, &first)?;
+            net::connect_unspec(&socket)?;
+            net::connect(&socket, &then)?;
+        }
+        Act::KeepConnected(to) => {
+            let socket = tcp(to)?;
+            net::connect(&socket, &to)?;
+            let fd = socket.as_raw_fd();
+            kept.push(socket);
+            return Ok(Said::Kept { fd });
+        }
+        Act::WriteTaken { pid, fd } => {
+            let mut stream = TcpStream::from(take(pid, fd)?);
+            stream.set_read_timeout(Some(ANSWER_WITHIN)).unwrap();
+            stream.write_all(b"x").unwrap();
+            return Ok(Said::Answered(stream.read(&mut [0]).is_ok_and(|n| n == 1)));
+        }
+        Act::ConnectByBash { to } => {
+            let script = format!("exec 3<>/dev/tcp/{}/{}", to.ip(), to.port());
+            let ended = process::Command::new("bash").args(["-c", &script]).status();
+            return Ok(Said::Ended {
+                code: ended.unwrap().code(),
+            });
+        }
         Act::SendUdp(to) => {
             net::sendto(udp(to)?, b"datagram", SendFlags::empty(), &to)?;
         }
@@ -203,7 +264,21 @@ fn follow(act: Act, storm: &mut Option<Storm>, kept: &mut Vec<OwnedFd>) -> Resul
             }
         }
         Act::Time { to, count } => return time(to, count),
-        Act::Proxy { port, pid, fd } => be_the_proxy(port, take(pid, fd)?),
+        Act::Proxy {
+            port,
+            pid,
+            fd,
+            heartbeat,
+        } => {
+            beat(take(pid, heartbeat)?);
+            be_the_proxy(port, take(pid, fd)?);
+        }
+        Act::ProxyIn { port, of, pid, fd } => {
+            let map = take(pid, fd)?;
+            return Ok(Said::Listening {
+                cookie: listen_in(of, port, map),
+            });
+        }
     }
     Ok(Said::Done)
 }
@@ -315,6 +390,38 @@ fn be_the_proxy(port: u16, map: OwnedFd) {
     }
 }
 
+/// Listens in the network namespace of a process, from a thread that is in there; gives the namespace's cookie.
+fn listen_in(of: u32, port: u16, map: OwnedFd) -> u64 {
+    let destinations = Destinations::from_fd(map).unwrap();
+    let (say_cookie, cookie) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let namespace = std::fs::File::open(format!("/proc/{of}/ns/net")).unwrap();
+        let kind = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(namespace.as_fd(), kind).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        say_cookie
+            .send(netns_cookie(listener.as_fd()).unwrap())
+            .unwrap();
+        loop {
+            let (stream, peer) = listener.accept().unwrap();
+            say(&Said::Accepted(read(&destinations, stream, peer)));
+        }
+    });
+    cookie.recv().unwrap()
+}
+
+/// Shows the heartbeat for as long as the process runs, as a user that may do nothing else.
+fn beat(map: OwnedFd) {
+    let mut heartbeat = Heartbeat::from_fd(map).unwrap();
+    thread::spawn(move || {
+        set_thread_uid(Uid::from_raw(NOBODY)).unwrap();
+        loop {
+            heartbeat.beat().unwrap();
+            thread::sleep(BEAT_EVERY);
+        }
+    });
+}
+
 fn read(destinations: &Destinations, mut stream: TcpStream, peer: SocketAddr) -> Accepted {
     // Before any byte is read: a program at work must have put it there before the accept.
     let tag = match destinations.look_up(stream.as_fd()) {
@@ -328,6 +435,7 @@ fn read(destinations: &Destinations, mut stream: TcpStream, peer: SocketAddr) ->
             cgroup_id: found.cgroup_id,
             cookie: found.cookie,
             boot_ns: found.boot_ns,
+            exec_id: found.exec_id,
             comm: found.comm,
         }),
         Err(LookUpError::NotRedirected) => None,

@@ -26,6 +26,9 @@ pub(crate) struct Bench {
     pub(crate) port: u16,
     pub(crate) upstream: TcpListener,
     pub(crate) program_logs: bool,
+    pub(crate) guards_host: bool,
+    pub(crate) backstop: bool,
+    pub(crate) heartbeat_stale: Duration,
     kernel: Option<Kernel>,
     _port: Port,
     folder: TempDir,
@@ -53,6 +56,10 @@ impl Bench {
             _port: port,
             upstream,
             program_logs: false,
+            guards_host: true,
+            backstop: false,
+            // Whoever builds beside the tests may keep a proxy from running for a while.
+            heartbeat_stale: Duration::from_secs(30),
             kernel: None,
             folder: TempDir::new().unwrap(),
         };
@@ -91,6 +98,9 @@ impl Bench {
             port: self.port,
             redirect_ports: &[self.upstream_port(), 443, 80],
             program_logs: self.program_logs,
+            guards_host: self.guards_host,
+            heartbeat_stale: self.heartbeat_stale,
+            backstop: self.backstop,
             daemon_cgroup_id: daemon.ino(),
         })?);
         Ok(())
@@ -100,10 +110,12 @@ impl Bench {
     pub(crate) fn proxy(&mut self) -> Child {
         let mut proxy = Child::start(&self.root.join("icecore/daemon"));
         let map = self.kernel().destinations_fd().unwrap();
+        let heartbeat = self.kernel().heartbeat_fd().unwrap();
         let said = proxy.tell(Act::Proxy {
             port: self.port,
             pid: process::id(),
             fd: map.as_raw_fd(),
+            heartbeat: heartbeat.as_raw_fd(),
         });
         assert_eq!(said, Said::Done);
         proxy
@@ -138,6 +150,11 @@ impl Bench {
             cgroup,
             cgroup_id,
         }
+    }
+
+    /// Starts a process in the daemon's cgroup.
+    pub(crate) fn daemon(&self) -> Child {
+        Child::start(&self.root.join("icecore/daemon"))
     }
 
     pub(crate) fn outsider(&self) -> Child {

@@ -26,7 +26,9 @@ impl Child {
 
     pub(crate) fn start_in_own_netns(cgroup: &Path) -> Self {
         let mut command = Command::new("unshare");
-        command.arg("--net").arg(std::env::current_exe().unwrap());
+        let script = "ip link set lo up && exec \"$0\" \"$@\"";
+        command.args(["--net", "sh", "-c", script]);
+        command.arg(std::env::current_exe().unwrap());
         Self::start_as(command, cgroup)
     }
 

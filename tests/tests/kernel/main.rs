@@ -10,15 +10,27 @@ mod bench;
 mod child;
 
 #[cfg(test)]
+mod guarded;
+#[cfg(test)]
+mod heartbeat;
+#[cfg(test)]
+mod lineage;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod namespaces;
 #[cfg(test)]
 mod redirected;
 #[cfg(test)]
 mod refused;
 #[cfg(test)]
+mod told;
+#[cfg(test)]
 mod upkeep;
+#[cfg(test)]
+mod watched;
 
 /// The test binary executes itself with this variable to become a process that a test moves about and gives orders to.
 const CHILD: &str = "ICECORE_KERNEL_TEST_CHILD";

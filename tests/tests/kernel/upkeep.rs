@@ -210,6 +210,34 @@ fn another_root_is_taken_only_without_sessions() {
     bench.install_at(&moved, &bench.pin_dir()).unwrap();
 }
 
+/// Pins of an earlier version: its folder is made by ours, under the earlier name; a session's bytes are the same.
+#[test]
+fn pins_of_an_earlier_schema_are_taken_away_only_without_sessions() {
+    let mut bench = Bench::new();
+    let session = bench.session();
+    bench.forget_kernel();
+    let (ours, earlier) = (bench.pin_dir().join("v2"), bench.pin_dir().join("v1"));
+    fs::rename(&ours, &earlier).unwrap();
+    let refused = bench.install().unwrap_err();
+    let found = "v1 with sessions open";
+    assert!(matches!(&refused, KernelError::OtherSchema { found: is, .. } if is == found));
+    assert!(refused.hint().unwrap().contains("icecore detach"));
+
+    fs::remove_dir_all(&ours).unwrap_or_default();
+    fs::rename(&earlier, &ours).unwrap();
+    bench.install().unwrap();
+    bench.kernel().remove_session(session.cgroup_id).unwrap();
+    bench.forget_kernel();
+    fs::rename(&ours, &earlier).unwrap();
+    bench.install().unwrap();
+    assert!(!earlier.exists());
+    let proxy = bench.proxy();
+    bench.kernel().arm().unwrap();
+    let session = bench.session();
+    Child::start(&session.cgroup).connect("192.0.2.7:443");
+    assert!(proxy.accepted().tag.is_some());
+}
+
 #[test]
 fn pins_of_another_schema_are_refused() {
     let mut bench = Bench::new();
@@ -261,7 +289,7 @@ fn root_must_be_a_cgroup() {
 fn programs_have_names_and_tags() {
     let mut bench = Bench::new();
     let tags = bench.kernel().program_tags();
-    assert_eq!(tags.len(), 10);
+    assert_eq!(tags.len(), 10, "those that always run");
     assert!(tags.iter().all(|(_, tag)| *tag != 0));
     assert_ne!(object_digest(), [0; 32]);
 }

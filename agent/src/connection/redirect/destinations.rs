@@ -38,6 +38,8 @@ pub struct Redirected {
     pub cookie: u64,
     /// When it connected, in nanoseconds since the host started.
     pub boot_ns: u64,
+    /// Number of the last exec of the process; 0 where it is not known.
+    pub exec_id: u64,
     /// Name of the thread that connected; the process may set it to anything.
     pub comm: String,
 }
@@ -110,6 +112,7 @@ impl Destinations {
             cgroup_id: meta.socket.cgroup_id,
             cookie: meta.cookie,
             boot_ns: meta.boot_ns,
+            exec_id: meta.exec_id,
             comm: text(&meta.comm),
         })
     }
@@ -121,7 +124,7 @@ fn destination(meta: &ConnMeta) -> SocketAddr {
 }
 
 /// Reads up to the NUL; what is not UTF-8 is shown as the replacement character.
-fn text(comm: &[u8]) -> String {
+pub(super) fn text(comm: &[u8]) -> String {
     let name = comm.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(name).into_owned()
 }

@@ -69,6 +69,21 @@ pub enum KernelError {
     /// A listener of the proxy has not the daemon's tag.
     #[error("listener: expected the daemon's tag, found none")]
     ListenerUntagged,
+    /// The programs could not be brought back to work.
+    #[error("programs: expected to be at work again, found: {}", found.join("; "))]
+    Unmended {
+        /// What is not as it must be, a sentence each.
+        found: Vec<String>,
+    },
+    /// The kernel cannot tell network namespaces apart where connections are established.
+    #[error("network namespaces: expected a kernel that tells them apart in socket operations, found none")]
+    NoNamespaces,
+    /// A tracepoint is not as any kernel that is known writes it.
+    #[error("tracepoint: expected a layout that is known, found another in `{}`", path.display())]
+    UnknownTracepoint {
+        /// The file that describes it.
+        path: PathBuf,
+    },
     /// The embedded object lacks something that this version needs.
     #[error("BPF object: expected `{missing}`, found nothing of that name and kind")]
     Object {
@@ -133,7 +148,11 @@ impl KernelError {
                 "make listeners after the programs are installed, in a process that is in <capture.root>/icecore/daemon",
             ),
             Self::Load { .. } => Some("`icecore check` lists what this kernel lacks"),
-            Self::Object { .. } | Self::Map { .. } | Self::System { .. } => None,
+            Self::Unmended { .. } => Some("restart the daemon"),
+            Self::NoNamespaces => Some("kernel 5.15 has it"),
+            Self::UnknownTracepoint { .. }
+            | Self::Object { .. }
+            | Self::Map { .. } | Self::System { .. } => None,
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Home {
     pub root: PathBuf,
     /// Id of the capture root.
     pub root_id: u64,
+    /// `<root>/icecore`.
+    pub path: PathBuf,
     /// Id of `<root>/icecore`.
     pub cgroup_id: u64,
     /// Depth of `<root>/icecore/<session>`; the hierarchy's root is 0.
@@ -69,6 +71,7 @@ impl Home {
         Ok(Self {
             root_id: id(&root)?,
             cgroup_id: id(&home)?,
+            path: home,
             session_level: depth.saturating_add(2),
             root,
         })

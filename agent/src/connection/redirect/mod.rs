@@ -5,31 +5,46 @@
 
 mod destinations;
 mod error;
+mod events;
+mod guard;
+mod heartbeat;
 mod hierarchy;
+mod lineage;
 mod load;
 mod logs;
 mod pins;
 mod probe;
+mod stats;
+mod watch;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, MapData, SkStorage};
-use icecore_ebpf::{Cfg, ConnMeta, FlowKey, KIND_PROXY, SCHEMA, Session, SkId};
-use tracing::error;
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, SkStorage};
+use icecore_ebpf::{
+    Cfg, ConnMeta, EVENT_DENIED, EVENT_EXEC, FLAG_GUARD_HOST, FlowKey, KIND_PROXY, Rate, RateKey,
+    SCHEMA, Session, SkId,
+};
+use tracing::{error, warn};
 
 pub use self::destinations::{Destinations, LookUpError, Redirected};
 pub use self::error::KernelError;
+pub use self::events::{Deed, Denial, DenyReason, Events, Seen, wait_for_events};
+pub use self::guard::Guarded;
+pub use self::heartbeat::Heartbeat;
 pub use self::hierarchy::v2_mount;
 pub use self::load::object_digest;
 pub use self::pins::{detach, is_on_bpffs};
 pub use self::probe::{Missing, Need, probe};
+pub use self::stats::Stats;
+pub use self::watch::Tampered;
 
 use self::error::{is_absent, map, system};
+use self::guard::GuardMaps;
 use self::hierarchy::Home;
-use self::load::Programs;
+use self::load::{Link, Programs};
 use self::logs::Logs;
 use self::pins::Pins;
 use super::sys;
@@ -51,6 +66,12 @@ pub struct Installation<'a> {
     pub redirect_ports: &'a [u16],
     /// Whether the programs write log lines.
     pub program_logs: bool,
+    /// Whether guarded addresses are denied to all below `root`, not to sessions alone.
+    pub guards_host: bool,
+    /// Age at which the proxy's heartbeat counts as lost.
+    pub heartbeat_stale: Duration,
+    /// Whether packets to guarded addresses are dropped as well.
+    pub backstop: bool,
     /// Id of `<root>/icecore/daemon`; the process that makes the listeners must be in it before it makes them.
     pub daemon_cgroup_id: u64,
 }
@@ -69,12 +90,23 @@ pub struct SessionTag {
 /// The installed programs and their maps, as the supervisor holds them.
 pub struct Kernel {
     pins: Pins,
+    home: Home,
     told: Cfg,
     cfg: Array<MapData, Cfg>,
     sessions: HashMap<MapData, u64, Session>,
     flows: HashMap<MapData, FlowKey, ConnMeta>,
     tags: SkStorage<MapData, SkId>,
+    heartbeat: Array<MapData, u64>,
+    guard: GuardMaps,
+    rates: HashMap<MapData, RateKey, Rate>,
+    stats: PerCpuArray<MapData, u64>,
+    events: Option<Events>,
     program_tags: Vec<(String, u64)>,
+    programs: Programs,
+    links: Vec<Link>,
+    held_maps: Vec<(&'static str, OwnedFd)>,
+    tells_netns: bool,
+    has_lineage: bool,
     _logs: Option<Logs>,
 }
 
@@ -101,37 +133,82 @@ impl Kernel {
             home_cgroup_id: home.cgroup_id,
             host_netns: host_netns()?,
             level: home.session_level,
+            stale_ms: u32::try_from(installation.heartbeat_stale.as_millis()).unwrap_or(u32::MAX),
             port: installation.port,
+            flags: u16::from(installation.guards_host) * FLAG_GUARD_HOST,
             ..Cfg::default()
         };
-        let mut programs = Programs::load(&pins, installation.program_logs)?;
+        let mut programs =
+            Programs::load(&pins, installation.program_logs, installation.backstop)?;
         let logs = programs.take_logs(installation.program_logs)?;
         let mut kernel = Self {
             cfg: programs.take_map("CFG")?,
             sessions: programs.take_map("SESSIONS")?,
             flows: programs.take_map("FLOWS")?,
             tags: programs.take_map("SK_ID")?,
+            heartbeat: programs.take_map("HEARTBEAT")?,
+            guard: GuardMaps {
+                places: programs.take_map("GUARD")?,
+                own_ports: programs.take_map("OWN_PORTS")?,
+                netns: programs.take_map("NETNS")?,
+            },
+            rates: programs.take_map("RATES")?,
+            stats: programs.take_map("STATS")?,
+            events: Some(Events::new(programs.take_map("EVENTS")?)),
             program_tags: programs.tags()?,
+            links: Vec::new(),
+            held_maps: watch::hold_maps(&pins)?,
+            tells_netns: load::tells_netns(),
+            has_lineage: false,
+            programs,
             pins,
+            home,
             told,
             _logs: logs,
         };
         kernel.tell()?;
+        kernel.guard.begin()?;
         redirect_only(
-            &mut programs.take_map("PORTS")?,
+            &mut kernel.programs.take_map("PORTS")?,
             installation.redirect_ports,
         )?;
         let has_sessions = !kernel.sessions().is_empty();
-        programs.attach(&kernel.pins, &home, has_sessions)?;
+        kernel.links = kernel
+            .programs
+            .attach(&kernel.pins, &kernel.home, has_sessions)?;
+        kernel.observe_lineage();
         Ok(kernel)
     }
 
-    /// Lets sessions' connects go to the proxy.
+    /// Begins to observe forks and execs of sessions' tasks, if the host lets us.
+    fn observe_lineage(&mut self) {
+        match self.programs.observe_lineage() {
+            Ok(()) => self.has_lineage = true,
+            Err(failure) => {
+                let failure = format!("{:#}", anyhow::Error::from(failure));
+                warn!(failure, "lineage of sessions' processes is not observed");
+            }
+        }
+    }
+
+    /// Tells whether forks and execs of sessions' tasks are observed.
+    #[must_use]
+    pub fn has_lineage(&self) -> bool {
+        self.has_lineage
+    }
+
+    /// Hands out what the programs tell, to its one reader.
+    pub fn take_events(&mut self) -> Option<Events> {
+        self.events.take()
+    }
+
+    /// Lets sessions' connects go to the proxy, which must show its heartbeat from here on.
     ///
     /// # Errors
     ///
-    /// If the map cannot be written.
+    /// If a map cannot be written.
     pub fn arm(&mut self) -> Result<(), KernelError> {
+        self.beat()?;
         self.told.armed = 1;
         self.tell()
     }
@@ -172,9 +249,26 @@ impl Kernel {
     /// If the map cannot be written. A session that is not there is none.
     pub fn remove_session(&mut self, cgroup_id: u64) -> Result<(), KernelError> {
         match self.sessions.remove(&cgroup_id) {
-            Err(source) if !is_absent(&source) => Err(map("SESSIONS", "remove a session")(source)),
-            Ok(()) | Err(_) => Ok(()),
+            Err(source) if !is_absent(&source) => {
+                return Err(map("SESSIONS", "remove a session")(source));
+            }
+            Ok(()) | Err(_) => {}
         }
+        // After it: what is denied from here on is nobody's.
+        for kind in [EVENT_DENIED, EVENT_EXEC] {
+            let key = RateKey {
+                cgroup_id,
+                kind,
+                reserved: 0,
+            };
+            match self.rates.remove(&key) {
+                Err(source) if !is_absent(&source) => {
+                    return Err(map("RATES", "forget a session")(source));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Lists the open sessions by cgroup id; they outlive the process that opened them.
@@ -289,6 +383,15 @@ fn redirect_only(known: &mut HashMap<MapData, u16, u8>, ports: &[u16]) -> Result
         known.remove(&port).map_err(map("PORTS", "remove a port"))?;
     }
     Ok(())
+}
+
+/// Tells the cookie of the network namespace that a socket was made in.
+///
+/// # Errors
+///
+/// If the kernel cannot (before 5.14).
+pub fn netns_cookie(socket: BorrowedFd<'_>) -> std::io::Result<u64> {
+    sys::netns_cookie(socket)
 }
 
 /// Tells the network namespace that the listeners will be in; 0 if the kernel cannot (before 5.14), meaning the initial one.

@@ -6,11 +6,13 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use aya::maps::{Array, Map, MapData, MapInfo};
+use aya::maps::{Array, HashMap, Map, MapData, MapInfo};
 use icecore_ebpf::{
-    Cfg, ConnMeta, FLOWS_MAX, FlowKey, PORTS_MAX, SCHEMA, SESSIONS_MAX, Session, SkId,
+    Cfg, ConnMeta, EVENTS_BYTES, FLOWS_MAX, FlowKey, GUARD_MAX, GuardEntry, GuardKey, NETNS_MAX,
+    OWN_PORTS_MAX, PORTS_MAX, RATES_MAX, Rate, RateKey, SCHEMA, SESSIONS_MAX, STATS_MAX, Session,
+    SkId, TASKS_MAX, Task,
 };
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::error::{KernelError, map, system};
 use crate::connection::sys;
@@ -19,7 +21,7 @@ use crate::connection::sys;
 const BPFFS_MAGIC: u64 = 0xcafe_4a11;
 
 /// Name, key bytes, value bytes and entries of each pinned map; a change of any is another [`SCHEMA`].
-const MAPS: [(&str, usize, usize, usize); 7] = [
+const MAPS: [(&str, usize, usize, usize); 15] = [
     ("CFG", 4, size_of::<Cfg>(), 1),
     ("SESSIONS", 8, size_of::<Session>(), SESSIONS_MAX),
     ("PORTS", 2, 1, PORTS_MAX),
@@ -32,6 +34,24 @@ const MAPS: [(&str, usize, usize, usize); 7] = [
     ("SK_ID", 4, size_of::<SkId>(), 0),
     ("SK_DST", 4, size_of::<ConnMeta>(), 0),
     ("SK_SRV", 4, size_of::<ConnMeta>(), 0),
+    ("HEARTBEAT", 4, 8, 1),
+    (
+        "GUARD",
+        size_of::<GuardKey>(),
+        size_of::<GuardEntry>(),
+        GUARD_MAX,
+    ),
+    ("OWN_PORTS", 2, 1, OWN_PORTS_MAX),
+    ("NETNS", 8, 2, NETNS_MAX),
+    ("TASKS", 4, size_of::<Task>(), TASKS_MAX),
+    ("EVENTS", 0, 0, EVENTS_BYTES),
+    (
+        "RATES",
+        size_of::<RateKey>(),
+        size_of::<Rate>(),
+        RATES_MAX,
+    ),
+    ("STATS", 4, 8, STATS_MAX),
 ];
 
 /// The folders of this schema's pins.
@@ -55,8 +75,39 @@ impl Pins {
         ] {
             make_ours(&folder)?;
         }
+        pins.retire_earlier()?;
         pins.require_schema()?;
         Ok(pins)
+    }
+
+    /// Takes away what an earlier version's schema left, while no session is open in it.
+    ///
+    /// Its links run programs that know nothing of ours, so that a connect would be judged twice.
+    fn retire_earlier(&self) -> Result<(), KernelError> {
+        for name in names(&self.pin_dir)? {
+            let schema = name
+                .strip_prefix('v')
+                .and_then(|number| number.parse::<u32>().ok());
+            if !schema.is_some_and(|schema| schema < SCHEMA) {
+                continue;
+            }
+            let folder = self.pin_dir.join(&name);
+            if has_sessions(&folder.join("maps").join("SESSIONS"))? {
+                return Err(KernelError::OtherSchema {
+                    path: self.pin_dir.clone(),
+                    expected: SCHEMA,
+                    found: format!("{name} with sessions open"),
+                });
+            }
+            remove_schema(&folder)?;
+            info!(schema = name, "pins of an earlier version were taken away");
+        }
+        Ok(())
+    }
+
+    /// Tells the folder that the pins of all schemas go below.
+    pub(super) fn pin_dir(&self) -> &Path {
+        &self.pin_dir
     }
 
     /// Tells the folder of this schema's pins.
@@ -155,26 +206,48 @@ pub fn detach(pin_dir: &Path) -> Result<bool, KernelError> {
     require_bpffs(pin_dir)?;
     let mut found = false;
     for schema in names(pin_dir)? {
-        let folder = pin_dir.join(schema);
-        for kind in ["links", "maps"] {
-            let folder = folder.join(kind);
-            if !folder.exists() {
-                continue;
-            }
-            for name in names(&folder)? {
-                let pin = folder.join(name);
-                match kind {
-                    "links" => remove_link(&pin)?,
-                    _ => fs::remove_file(&pin).map_err(|e| system("remove", &pin, e))?,
-                }
-                found = true;
-            }
-            fs::remove_dir(&folder).map_err(|e| system("remove", &folder, e))?;
-        }
-        fs::remove_dir(&folder).map_err(|e| system("remove", &folder, e))?;
+        found |= remove_schema(&pin_dir.join(schema))?;
     }
     fs::remove_dir(pin_dir).map_err(|e| system("remove", pin_dir, e))?;
     Ok(found)
+}
+
+/// Takes away links and maps of one schema, links first; tells whether there were any.
+fn remove_schema(schema: &Path) -> Result<bool, KernelError> {
+    let mut found = false;
+    for kind in ["links", "maps"] {
+        let folder = schema.join(kind);
+        if !folder.exists() {
+            continue;
+        }
+        for name in names(&folder)? {
+            let pin = folder.join(name);
+            match kind {
+                "links" => remove_link(&pin)?,
+                _ => fs::remove_file(&pin).map_err(|e| system("remove", &pin, e))?,
+            }
+            found = true;
+        }
+        fs::remove_dir(&folder).map_err(|e| system("remove", &folder, e))?;
+    }
+    fs::remove_dir(schema).map_err(|e| system("remove", schema, e))?;
+    Ok(found)
+}
+
+/// Tells whether an earlier schema's map knows an open session; the bytes of a session were the same in each so far.
+fn has_sessions(pin: &Path) -> Result<bool, KernelError> {
+    if !pin.exists() {
+        return Ok(false);
+    }
+    let failed = || map("SESSIONS", "open the earlier version's pin");
+    let data = MapData::from_pin(pin).map_err(failed())?;
+    let sessions = Map::from_map_data(data).map_err(failed())?;
+    let sessions: HashMap<MapData, u64, Session> = sessions.try_into().map_err(failed())?;
+    match sessions.keys().next() {
+        None => Ok(false),
+        Some(Ok(_)) => Ok(true),
+        Some(Err(source)) => Err(failed()(source)),
+    }
 }
 
 /// Takes a link's program from its cgroup and removes the pin.
