@@ -52,30 +52,26 @@ ready || fail "the daemon takes no sessions: $(tr '\n' ' ' <"$work/told")"
 
 pid=$(worker) || fail "no Runner.Worker is above this step"
 keep=GITHUB_ACTIONS,GITHUB_REPOSITORY,GITHUB_REPOSITORY_ID,GITHUB_REF,GITHUB_SHA,GITHUB_WORKFLOW_REF,GITHUB_RUN_ID,GITHUB_RUN_ATTEMPT,GITHUB_ACTOR,GITHUB_ACTOR_ID,GITHUB_EVENT_NAME,RUNNER_ENVIRONMENT,ACTIONS_ID_TOKEN_REQUEST_URL,ACTIONS_ID_TOKEN_REQUEST_TOKEN
-variables=$(sudo -n --preserve-env="$keep" /usr/share/icecore/github/session.sh "$pid") || fail "the job was not put into a session: see the lines above"
-printf '%s\n' "$variables" >>"$GITHUB_ENV"
-
-# The ways to root. Groups stay with processes that run, so that it is the sockets that are closed.
-# Source: SECURITY.md, "advisory", and the images of actions/runner-images.
+# The ways to root go first, and with them this script's own: so the session is made in the same breath, by the last sudo.
+# Groups stay with processes that run, so that it is the sockets that are closed.
+# Source: SECURITY.md, "Advisory sessions", and the images of actions/runner-images.
 me=$(id -un)
-sudo -n sh -euc '
-    for socket in /run/docker.sock /run/containerd/containerd.sock /run/podman/podman.sock /var/lib/lxd/unix.socket \
-        /run/incus/unix.socket /run/crio/crio.sock; do
-        if [ -e "$socket" ]; then chown root:root "$socket"; chmod 0600 "$socket"; fi
-    done
-    for device in /dev/kvm /dev/vhost-vsock /dev/vhost-net; do
-        if [ -e "$device" ]; then chown root:root "$device"; chmod 0600 "$device"; fi
+variables=$(sudo -n --preserve-env="$keep" sh -euc '
+    for file in /run/docker.sock /run/containerd/containerd.sock /run/podman/podman.sock /var/lib/lxd/unix.socket \
+        /run/incus/unix.socket /run/crio/crio.sock /dev/kvm /dev/vhost-vsock /dev/vhost-net; do
+        if [ -e "$file" ]; then chown root:root "$file"; chmod 0600 "$file"; fi
     done
     for group in docker lxd incus-admin kvm libvirt disk sudo wheel adm; do
         if getent group "$group" >/dev/null; then gpasswd --delete "$1" "$group" >/dev/null 2>&1 || true; fi
     done
-    # Last: rules that name the user, one of its groups or everybody.
-    mkdir -p /etc/sudoers.d
+    # Rules that name the user, one of its groups or everybody.
     rm -f /etc/sudoers.d/*
     printf "root ALL=(ALL:ALL) ALL\n" >/etc/sudoers.icecore
     chmod 0440 /etc/sudoers.icecore
     mv /etc/sudoers.icecore /etc/sudoers
-' rights "$me"
+    exec /usr/share/icecore/github/session.sh "$2"
+' rights "$me" "$pid") || fail "the job was not put into a session: see the lines above"
+printf '%s\n' "$variables" >>"$GITHUB_ENV"
 
 # Proved, not assumed.
 if sudo -n true 2>/dev/null; then fail "the job can still become root by sudo"; fi

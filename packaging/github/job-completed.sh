@@ -3,6 +3,8 @@
 #
 # Set ACTIONS_RUNNER_HOOK_JOB_COMPLETED in the runner's `.env` to this file's path. The session itself ends with the
 # runner's worker, and its record is sealed a second later. Nothing here fails a job: the record does not need it.
+# The runner starts it by `bash -e`.
+set +e
 set -uo pipefail
 here=${BASH_SOURCE[0]%/*}
 . "$here/worker.sh"
