@@ -6,6 +6,7 @@ mod command;
 mod demo;
 mod ebpf;
 mod fuzz;
+mod package;
 mod test;
 mod tidy;
 
@@ -48,6 +49,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Builds what a release hands out: static binary, .deb, tarball, OCI image, bill of materials, digests.
+    Package(package::Package),
     /// Fuzzes what reads bytes that others write. Installs cargo-fuzz below the target folder if it is missing.
     Fuzz {
         /// How long each target runs.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Task::Bench(bench) => bench::run(&bench),
         Task::Ci => ci::run(),
         Task::Ebpf { check } => ebpf::run(check),
+        Task::Package(package) => package::run(&package),
         Task::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Task::Tidy => tidy::run(),
     };

@@ -17,6 +17,7 @@
 mod approvals;
 mod check;
 mod compact;
+mod completions;
 mod connect;
 mod connect_store;
 mod daemon;
@@ -30,6 +31,7 @@ mod granted;
 mod keys;
 mod policy;
 mod login;
+mod man;
 mod output;
 mod pull;
 mod prove;
@@ -166,6 +168,10 @@ enum Command {
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
     Proxy,
+    #[command(hide = true)]
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// Names a config file.
@@ -209,6 +215,8 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Witness(args)) => witness::run(&args, clock),
         Some(Command::Prove(args)) => prove::run(&args),
         Some(Command::Enroll(args)) => enroll::run(&args, clock),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Man(args)) => man::run(&args),
         Some(Command::Proxy) => {
             crate::log::start();
             crate::proxy::run()
