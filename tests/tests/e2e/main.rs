@@ -77,6 +77,8 @@ mod notices;
 #[cfg(test)]
 mod observe;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod parameters;
