@@ -16,6 +16,8 @@ pub mod execution;
 
 pub mod mailbox;
 pub mod notices;
+pub mod export;
+pub mod metrics;
 
 pub mod snowflake;
 pub mod web;

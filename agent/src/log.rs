@@ -1,43 +1,211 @@
 //! Log lines on standard error.
 //!
-//! `ICECORE_LOG` chooses the least level that is printed (`error`, `warn`, `info`, `debug`, `trace`; `info` unless set),
-//! `ICECORE_LOG_FORMAT=json` prints one JSON object a line. Values may be an agent's: a line passes its face's escaping
-//! as a whole, so that none is forgotten.
+//! `[log]` of the config chooses what is printed, `ICECORE_LOG` and `ICECORE_LOG_FORMAT` win over it, and `icecore log`
+//! over both until the daemon ends. Values may be an agent's: a line passes its face's escaping as a whole, so that none is
+//! forgotten.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::replay::{json_escaped, terminal};
+
+/// Areas that may have a level of their own: the folders that write lines while the daemon runs.
+pub const AREAS: [&str; 14] = [
+    "approval",
+    "connection",
+    "control",
+    "execution",
+    "export",
+    "identity",
+    "mailbox",
+    "notices",
+    "policy",
+    "proxy",
+    "record",
+    "supervisor",
+    "upstream",
+    "web",
+];
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Format {
+    /// Reads the config's word.
+    #[must_use]
+    pub fn read(word: &str) -> Option<Self> {
+        match word {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// The least level that is printed, of everything and of areas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Levels {
+    all: LevelFilter,
+    areas: Vec<(&'static str, LevelFilter)>,
+}
+
+impl Levels {
+    /// Reads a text such as `info,proxy=debug`; none if a word of it is none.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let mut levels = Self {
+            all: LevelFilter::INFO,
+            areas: Vec::new(),
+        };
+        for (place, word) in text.split(',').map(str::trim).enumerate() {
+            match word.split_once('=') {
+                None if place == 0 => levels.all = level_named(word)?,
+                None => return None,
+                Some((area, level)) => {
+                    let area = AREAS.into_iter().find(|known| *known == area)?;
+                    levels.areas.push((area, level_named(level)?));
+                }
+            }
+        }
+        Some(levels)
+    }
+
+    fn targets(&self) -> Targets {
+        let all = Targets::new().with_default(self.all);
+        let areas = self.areas.iter();
+        areas.fold(all, |all, (area, level)| {
+            all.with_target(format!("icecore::{area}"), *level)
+        })
+    }
+}
+
+/// What is printed, and what may say otherwise.
+struct Printing {
+    set: Box<dyn Fn(&Levels, Format) + Send + Sync>,
+    from_environment: (bool, bool),
+    now: Mutex<(Levels, Format)>,
+}
+
+static PRINTING: OnceLock<Printing> = OnceLock::new();
 
 /// Prints the process's log lines from here on.
 ///
 /// The first call decides; what comes later, from tests in one process, changes nothing.
 pub fn start() {
-    let level = env::var("ICECORE_LOG").unwrap_or_default();
-    let format = env::var("ICECORE_LOG_FORMAT").unwrap_or_default();
-    let face = match (format.as_str(), has_colours()) {
-        ("json", _) => Face::Json,
-        (_, true) => Face::Coloured,
-        (_, false) => Face::Plain,
+    let level = env::var("ICECORE_LOG").ok();
+    let format = env::var("ICECORE_LOG_FORMAT").ok();
+    // A mistyped level must not silence the log.
+    let levels = level.as_deref().and_then(Levels::read).unwrap_or(Levels {
+        all: LevelFilter::INFO,
+        areas: Vec::new(),
+    });
+    let is_json = format.as_deref() == Some("json");
+    let chosen = if is_json { Format::Json } else { Format::Text };
+    let face = if has_colours() {
+        Face::Coloured
+    } else {
+        Face::Plain
     };
-    let lines = tracing_subscriber::fmt()
-        .with_writer(move || Line {
+    let (text, set_text) = reload::Layer::new(filter(&levels, chosen, Format::Text));
+    let (json, set_json) = reload::Layer::new(filter(&levels, chosen, Format::Json));
+    let lines = |face: Face| {
+        move || Line {
             face,
             out: io::stderr(),
-        })
-        .with_max_level(level_named(&level))
-        .with_target(false);
-    let started = match face {
-        Face::Json => tracing::subscriber::set_global_default(lines.json().finish()),
-        Face::Coloured | Face::Plain => {
-            let lines = lines.with_ansi(matches!(face, Face::Coloured));
-            tracing::subscriber::set_global_default(lines.finish())
         }
     };
-    if started.is_err() {
+    let subscriber = Registry::default()
+        .with(
+            fmt::layer()
+                .with_writer(lines(face))
+                .with_target(false)
+                .with_ansi(matches!(face, Face::Coloured))
+                .with_filter(text),
+        )
+        .with(
+            fmt::layer()
+                .json()
+                .with_writer(lines(Face::Json))
+                .with_target(false)
+                .with_filter(json),
+        );
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        return tracing::debug!("log was started already");
+    }
+    let set = move |levels: &Levels, format| {
+        let outcomes = [
+            set_text.reload(filter(levels, format, Format::Text)),
+            set_json.reload(filter(levels, format, Format::Json)),
+        ];
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            tracing::error!(%error, "log levels could not be changed");
+        }
+    };
+    let printing = Printing {
+        set: Box::new(set),
+        from_environment: (level.is_some(), format.is_some()),
+        now: Mutex::new((levels, chosen)),
+    };
+    if PRINTING.set(printing).is_err() {
         tracing::debug!("log was started already");
+    }
+}
+
+/// Prints as the config says, but for what the environment says otherwise.
+pub fn configure(level: &str, format: Format) {
+    let Some(printing) = PRINTING.get() else {
+        return;
+    };
+    let mut now = lock(&printing.now);
+    let (level_is_set, format_is_set) = printing.from_environment;
+    if let Some(levels) = Levels::read(level).filter(|_| !level_is_set) {
+        now.0 = levels;
+    }
+    if !format_is_set {
+        now.1 = format;
+    }
+    (printing.set)(&now.0, now.1);
+}
+
+/// Prints from a level on, whatever config and environment say; tells whether the text is one.
+pub fn set_level(level: &str) -> bool {
+    let Some(levels) = Levels::read(level) else {
+        return false;
+    };
+    if let Some(printing) = PRINTING.get() {
+        let mut now = lock(&printing.now);
+        now.0 = levels;
+        (printing.set)(&now.0, now.1);
+    }
+    true
+}
+
+fn lock(now: &Mutex<(Levels, Format)>) -> std::sync::MutexGuard<'_, (Levels, Format)> {
+    // One value, which is always whole.
+    now.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives what one of the two forms prints: nothing, unless it is the one that is wanted.
+fn filter(levels: &Levels, wanted: Format, own: Format) -> Targets {
+    if wanted == own {
+        levels.targets()
+    } else {
+        Targets::new().with_default(LevelFilter::OFF)
     }
 }
 
@@ -101,13 +269,14 @@ fn colour(piece: &str) -> Option<(&str, &str)> {
     numbers.bytes().all(is_one).then_some((numbers, rest))
 }
 
-fn level_named(name: &str) -> LevelFilter {
+fn level_named(name: &str) -> Option<LevelFilter> {
     match name {
-        "error" => LevelFilter::ERROR,
-        "warn" => LevelFilter::WARN,
-        "debug" => LevelFilter::DEBUG,
-        "trace" => LevelFilter::TRACE,
-        _ => LevelFilter::INFO,
+        "error" => Some(LevelFilter::ERROR),
+        "warn" => Some(LevelFilter::WARN),
+        "info" => Some(LevelFilter::INFO),
+        "debug" => Some(LevelFilter::DEBUG),
+        "trace" => Some(LevelFilter::TRACE),
+        _ => None,
     }
 }
 
@@ -152,9 +321,31 @@ mod tests {
     }
 
     #[test]
-    fn level_is_info_unless_named() {
-        assert_eq!(level_named("debug"), LevelFilter::DEBUG);
-        assert_eq!(level_named(""), LevelFilter::INFO);
-        assert_eq!(level_named("loud"), LevelFilter::INFO);
+    fn levels_are_of_everything_and_of_areas() {
+        let levels = Levels::read("warn,proxy=debug, record=trace").unwrap();
+        assert_eq!(levels.all, LevelFilter::WARN);
+        let areas = [
+            ("proxy", LevelFilter::DEBUG),
+            ("record", LevelFilter::TRACE),
+        ];
+        assert_eq!(levels.areas, areas);
+        let targets = levels.targets();
+        let printed = |target, level| targets.would_enable(target, &level);
+        assert!(printed("icecore::proxy::door", tracing::Level::DEBUG));
+        assert!(!printed("icecore::upstream", tracing::Level::INFO));
+        assert!(!printed("hyper::proto", tracing::Level::INFO));
+        for text in ["", "loud", "info,debug", "info,prox=debug", "proxy=", "info,"] {
+            assert_eq!(Levels::read(text), None, "{text}");
+        }
+        assert!(Levels::read("proxy=debug").is_some());
+    }
+
+    #[test]
+    fn an_area_is_a_folder_that_exists() {
+        let package = env::var_os("CARGO_MANIFEST_DIR").unwrap();
+        let sources = std::path::Path::new(&package).join("src");
+        for area in AREAS {
+            assert!(sources.join(area).is_dir(), "{area}");
+        }
     }
 }

@@ -284,6 +284,9 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
         catalogue,
         record,
         limits,
+        log,
+        metrics,
+        exports,
         source,
     } = config;
     let mode = match daemon.mode {
@@ -352,6 +355,15 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
             unit::show_bytes(limits.statement_max_bytes)
         ),
     ]);
+    lines.push(format!("  log       {}", log.level));
+    lines.extend(
+        metrics
+            .listen
+            .map(|address| format!("  metrics   http://{address}/metrics")),
+    );
+    for export in exports {
+        lines.push(format!("  export    {} to {}", export.name, export.url));
+    }
     if has_kernel {
         lines.push("  kernel    has what the programs need".to_owned());
     }

@@ -12,10 +12,10 @@ use crate::supervisor::{self, SupervisorError};
 ///
 /// Use it as a service, as root, once a host; `packaging/icecore.service` is its systemd unit. It runs in the foreground until SIGTERM or SIGINT. Sessions outlive it:
 /// their Snowflake connections are refused until it is back. Files of tokens, passwords and keys are read anew for each
-/// login; every other change of the config needs a restart.
+/// login; `icecore reload` has it take other changes.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore daemon\n  ICECORE_LOG=debug icecore daemon --config ./icecore.toml\n\nLogs go to standard error. ICECORE_LOG=error|warn|info|debug|trace chooses the least level that is printed [default: info]; ICECORE_LOG_FORMAT=json prints one JSON object a line.\n\nExit codes: 0 stopped in order, 1 not root or running already, 2 usage, 3 config, 4 the kernel or the host lacks something."
+    after_help = "Examples:\n  icecore daemon\n  ICECORE_LOG=debug icecore daemon --config ./icecore.toml\n\nLogs go to standard error. `[log]` of the config says what is printed; ICECORE_LOG=error|warn|info|debug|trace (and `,AREA=LEVEL`) and ICECORE_LOG_FORMAT=text|json win over it.\n\nExit codes: 0 stopped in order, 1 not root or running already, 2 usage, 3 config, 4 the kernel or the host lacks something."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -36,6 +36,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
         Ok(config) => config,
         Err(errors) => return report_config(&errors),
     };
+    crate::log::configure(&config.log.level, config.log.format);
     match supervisor::run(config, clock) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {

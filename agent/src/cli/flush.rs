@@ -44,6 +44,8 @@ fn flush(args: &Args) -> Result<(), Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Reload(_)
+        | Reply::ConfigReload(_)
+        | Reply::LogSet {}
         | Reply::Login(_)
         | Reply::Refused { .. } => Err(misunderstood()),
     }

@@ -30,6 +30,7 @@ mod flush;
 mod granted;
 mod keys;
 mod policy;
+mod log;
 mod login;
 mod man;
 mod output;
@@ -37,6 +38,7 @@ mod pull;
 mod prove;
 mod reading;
 mod reconcile;
+mod reload;
 pub mod replay;
 mod run;
 pub mod sessions;
@@ -119,7 +121,7 @@ In the order of use:
   icecore policy explain 'select 1'    what a statement does, and what the policies say of it
   icecore enroll                       makes the host's key known to those who verify
   icecore daemon                       governs the host's sessions; a service, as root
-  icecore policy reload                has the daemon take changed policies
+  icecore reload                       has the daemon take a changed config and policies
   icecore login                        shows who you are; again after a restart of the daemon
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
   icecore flush                        hands what has just happened to the store
@@ -149,6 +151,8 @@ enum Command {
     Policy(policy::Args),
     Enroll(enroll::Args),
     Daemon(daemon::Args),
+    Reload(reload::Args),
+    Log(log::Args),
     Login(login::Args),
     Run(run::Args),
     Flush(flush::Args),
@@ -196,6 +200,8 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
     }
     match cli.command {
         Some(Command::Daemon(args)) => daemon::run(&args, clock),
+        Some(Command::Reload(args)) => reload::run(&args),
+        Some(Command::Log(args)) => log::run(&args),
         Some(Command::Login(args)) => login::run(&args, clock),
         Some(Command::Run(args)) => run::run(args, clock),
         Some(Command::Check(args)) => check::run(&args),
@@ -328,6 +334,9 @@ mod tests {
         check(&["verify", "--proof", "/p", "--trust", "/t"], true);
         check(&["enroll", "--issuer", "okta"], true);
         check(&["policy", "reload", "--config", "/c", "--json"], true);
+        check(&["reload", "--config", "/c", "--json"], true);
+        check(&["log", "info,proxy=debug", "--config", "/c"], true);
+        check(&["log"], false);
         check(&["run", "--config", "/c", "--", "true"], true);
         check(&["--version", "--json"], true);
     }
@@ -340,7 +349,7 @@ mod tests {
             line.unwrap().split(' ').collect()
         };
         let reload = Cli::try_parse_from(words("ExecReload=")).unwrap();
-        assert!(matches!(reload.command, Some(Command::Policy(_))));
+        assert!(matches!(reload.command, Some(Command::Reload(_))));
         let words = words("ExecStart=");
         assert!(words[0].ends_with("/icecore"), "{words:?}");
         let cli = Cli::try_parse_from(&words).unwrap();

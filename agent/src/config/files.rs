@@ -123,6 +123,17 @@ pub(super) fn check(config: &Config, problems: &Problems) {
             }
         }
     }
+    for (index, export) in config.exports.iter().enumerate() {
+        for secret in export.secrets() {
+            let key = format!("export[{index}].{}", secret.setting);
+            if let Source::File(file) = &secret.source {
+                tell(
+                    &key,
+                    trust::read_secret_file(file, SECRET_MAX_BYTES).map(drop),
+                );
+            }
+        }
+    }
     check_providers(&config.identity.providers, problems);
     if let Some(folder) = StoreUrl::read(&config.record.store)
         .as_ref()

@@ -6,12 +6,16 @@
 mod account;
 mod approvals;
 mod approver;
+mod changes;
 mod credential;
 mod document;
+mod export;
 mod files;
 mod grant;
 mod host;
 mod identity;
+mod log;
+mod metrics;
 mod mount;
 mod notify;
 mod problem;
@@ -37,10 +41,14 @@ use serde::Serialize;
 
 pub use approvals::Approvals;
 pub use approver::{APPROVER_FILE, Approver, ApproverIssuer};
+pub use changes::Changes;
+pub use export::{Export, ExportTo};
 pub use files::policy_files;
 pub(crate) use files::{read_metadata, read_policies, read_public_keys};
 pub use grant::Grant;
 pub use identity::{Identity, TokenUse, WithoutToken};
+pub use log::Log;
+pub use metrics::Metrics;
 pub use notify::{Notify, NotifyTo};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
@@ -84,6 +92,12 @@ pub struct Config {
     pub record: Record,
     /// Section `[limits]`.
     pub limits: Limits,
+    /// Section `[log]`.
+    pub log: Log,
+    /// Section `[metrics]`.
+    pub metrics: Metrics,
+    /// The `[[export]]` tables.
+    pub exports: Vec<Export>,
     /// The file all this was read from.
     pub source: PathBuf,
 }

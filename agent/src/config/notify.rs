@@ -73,7 +73,7 @@ const SLACK_API: &str = "https://slack.com/api";
 
 const KINDS: &str = "\"slack\", \"teams\" or \"webhook\"";
 const CHANNEL: &str = "a channel's id such as \"C0123456789\", 1 to 80 visible ASCII characters";
-const URL: &str =
+pub(super) const URL: &str =
     "an address such as \"https://hooks.acme.example/icecore\", without a user name or a fragment";
 const INBOX: &str =
     "an address such as \"https://inbox.acme.example/{id}\", without a user name or a fragment";
@@ -160,7 +160,8 @@ fn is_address(text: &str) -> bool {
     text.len() <= URL_MAX_BYTES && rest.is_some_and(is_plain)
 }
 
-fn address(value: &Value) -> Option<String> {
+/// Reads an address.
+pub(super) fn address(value: &Value) -> Option<String> {
     let text = value.as_str()?;
     is_address(text).then(|| text.to_owned())
 }

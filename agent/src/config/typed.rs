@@ -10,8 +10,11 @@ use toml::{Table, Value};
 
 use super::account;
 use super::approvals::approvals;
+use super::export::exports;
 use super::host::is_dns_name;
 use super::identity::identity;
+use super::log::log;
+use super::metrics::metrics;
 use super::problem::{Problems, line_and_column};
 use super::section::{List, Section, shown};
 use super::store;
@@ -44,6 +47,9 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
     let catalogue = catalogue(root.section("catalogue"));
     let record = record(root.section("record"));
     let limits = limits(root.section("limits"));
+    let log = log(root.section("log"));
+    let metrics = metrics(root.section("metrics"), capture.port);
+    let exports = exports(root.sections("export"), problems);
     root.finish();
     Some(Config {
         daemon,
@@ -56,6 +62,9 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
         catalogue,
         record,
         limits,
+        log,
+        metrics,
+        exports,
         source: source.file.to_owned(),
     })
 }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use chrono::DateTime;
 
 use super::*;
-use crate::control::reload::PolicySet;
+use crate::control::reload::{ConfigReload, PolicySet};
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
     Asker, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
@@ -96,6 +96,17 @@ impl SessionHandler for Proxy {
             problems: vec!["a problem".to_owned()],
             still: set,
         })
+    }
+
+    fn reload_config(&self) -> Result<ConfigReload, String> {
+        Ok(ConfigReload::NeedsRestart {
+            keys: vec!["record.store".to_owned()],
+            still: "ab".to_owned(),
+        })
+    }
+
+    fn set_log(&self, level: &str) -> bool {
+        level == "debug"
     }
 
     fn drain(&self, grace: Duration) {

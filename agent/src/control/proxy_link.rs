@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::observed::Observed;
 use super::packet;
-use super::reload::Reload;
+use super::reload::{ConfigReload, Reload};
 use super::sign_in::{SignInCall, SignInOutcome};
 use super::supervisor_link::{Answer, Ask, FromProxy, ToProxy};
 use super::{
@@ -199,7 +199,7 @@ impl ProxyLink {
     fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {
         match self.call(ask, SETTLE_TIMEOUT)? {
             Answer::Settled(settled) => Ok(settled),
-            Answer::Done | Answer::Summary(_) | Answer::SignIn(_) | Answer::Reload(_) => {
+            Answer::Done | Answer::Summary(_) | Answer::SignIn(_) | Answer::Reload(_) | Answer::ConfigReload(_) => {
                 Err(other_answer())
             }
         }
@@ -212,7 +212,7 @@ impl ProxyLink {
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
         match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
             Answer::Summary(summary) => Ok(summary),
-            Answer::Done | Answer::Settled(_) | Answer::SignIn(_) | Answer::Reload(_) => {
+            Answer::Done | Answer::Settled(_) | Answer::SignIn(_) | Answer::Reload(_) | Answer::ConfigReload(_) => {
                 Err(other_answer())
             }
         }
@@ -225,7 +225,7 @@ impl ProxyLink {
     pub fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, LinkError> {
         match self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? {
             Answer::SignIn(outcome) => Ok(*outcome),
-            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::Reload(_) => {
+            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::Reload(_) | Answer::ConfigReload(_) => {
                 Err(other_answer())
             }
         }
@@ -254,10 +254,34 @@ impl ProxyLink {
     pub fn reload(&self) -> Result<Reload, LinkError> {
         match self.call(Ask::Reload, RELOAD_TIMEOUT)? {
             Answer::Reload(reload) => Ok(reload),
-            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::SignIn(_) => {
+            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::SignIn(_) | Answer::ConfigReload(_) => {
                 Err(other_answer())
             }
         }
+    }
+
+    /// Has the proxy take the config file and its policies.
+    ///
+    /// # Errors
+    /// When it could not even look at them.
+    pub fn reload_config(&self) -> Result<ConfigReload, LinkError> {
+        match self.call(Ask::ReloadConfig, RELOAD_TIMEOUT)? {
+            Answer::ConfigReload(reload) => Ok(*reload),
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::Summary(_)
+            | Answer::SignIn(_)
+            | Answer::Reload(_) => Err(other_answer()),
+        }
+    }
+
+    /// Has the proxy print log lines from a level on.
+    ///
+    /// # Errors
+    /// When it did not.
+    pub fn set_log(&self, level: &str) -> Result<(), LinkError> {
+        let level = level.to_owned();
+        self.call(Ask::SetLog { level }, RELOAD_TIMEOUT).map(|_| ())
     }
 
     /// Has the proxy finish what is open, for at most `grace`.

@@ -1,4 +1,4 @@
-//! What became of a reload of policies, as the proxy tells it and `icecore policy reload` prints it.
+//! What became of a reload, as the proxy tells it and `icecore reload` and `icecore policy reload` print it.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,39 @@ pub enum Reload {
     },
 }
 
+/// What became of a reload of the config and its policies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ConfigReload {
+    /// Both are in force.
+    Taken {
+        /// SHA-256 of the config's document, as the record has it, in hex.
+        sha256: String,
+        /// That of the one before; the same where nothing changed.
+        were: String,
+        /// What changed, by names as they are in the config.
+        changed: Vec<String>,
+        /// The policies.
+        policies: PolicySet,
+        /// What may not be meant, a line each.
+        warnings: Vec<String>,
+    },
+    /// One of them is not good; those that were in force still are.
+    NotGood {
+        /// What is wrong, a line each.
+        problems: Vec<String>,
+        /// The config in force.
+        still: String,
+    },
+    /// Some of what changed is taken at a start alone; nothing was taken.
+    NeedsRestart {
+        /// That, by names as they are in the config.
+        keys: Vec<String>,
+        /// The config in force.
+        still: String,
+    },
+}
+
 /// Gives lines of which there are not too many to hand on.
 pub fn bounded(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     let more = lines.len().saturating_sub(PROBLEMS_MAX);
@@ -49,7 +82,7 @@ pub fn bounded(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     };
     let mut told: Vec<String> = lines.take(PROBLEMS_MAX).map(cut).collect();
     if more > 0 {
-        told.push(format!("and {more} more; `icecore policy check` tells all"));
+        told.push(format!("and {more} more; `icecore check` and `icecore policy check` tell all"));
     }
     told
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::reload::Reload;
+use super::reload::{ConfigReload, Reload};
 use super::sign_in::{SignInAsk, SignInReply};
 use super::{HandedToken, Leftover, SessionSummary};
 use crate::id::SessionId;
@@ -74,6 +74,13 @@ pub enum Request {
     Flush {},
     /// Takes the policies of their folder, if they are good; root only.
     Reload {},
+    /// Takes the config file and its policies, if both are good; root only.
+    ReloadConfig {},
+    /// Prints log lines from a level on, until the daemon ends or the config is reloaded; root only.
+    SetLog {
+        /// Such as `info,proxy=debug`.
+        level: String,
+    },
     /// Signs the caller's user in, as `icecore login` does it step by step.
     Login(SignInAsk),
 }
@@ -110,6 +117,10 @@ pub enum Reply {
     Flushed {},
     /// What became of the policies.
     Reload(Reload),
+    /// What became of the config.
+    ConfigReload(ConfigReload),
+    /// Log lines are printed so.
+    LogSet {},
     /// Where the caller's sign-in stands.
     Login(SignInReply),
     /// The answer is no.

@@ -16,7 +16,7 @@ use tracing::{debug, error};
 
 use super::observed::Observed;
 use super::packet;
-use super::reload::Reload;
+use super::reload::{ConfigReload, Reload};
 use super::sign_in::{SignInCall, SignInOutcome};
 use super::{
     ControlError, FreshToken, Handover, KeptLogin, SEALED_LOGIN_MAX_BYTES, SessionEnd,
@@ -84,6 +84,15 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// A text for the user, if it could not be done whatever they are.
     fn reload(&self) -> Result<Reload, String>;
 
+    /// Takes the config file and its policies, if both are good.
+    ///
+    /// # Errors
+    /// A text for the user, if it could not be done whatever they are.
+    fn reload_config(&self) -> Result<ConfigReload, String>;
+
+    /// Prints log lines from a level on; tells whether the text is one.
+    fn set_log(&self, level: &str) -> bool;
+
     /// Stops accepting and waits, for at most `grace`, until open statements are done.
     fn drain(&self, grace: Duration);
 }
@@ -115,6 +124,8 @@ pub(super) enum Ask {
     Observed(Vec<Observed>),
     Flush,
     Reload,
+    ReloadConfig,
+    SetLog { level: String },
     Drain { grace_ms: u64 },
 }
 
@@ -140,6 +151,7 @@ pub(super) enum Answer {
     Summary(SessionSummary),
     SignIn(Box<SignInOutcome>),
     Reload(Reload),
+    ConfigReload(Box<ConfigReload>),
 }
 
 /// The proxy's end of the socketpair, after the handover.
@@ -313,6 +325,13 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
         Ask::Observed(all) => handler.observed(all).map(|()| Answer::Done),
         Ask::Flush => handler.flush().map(|()| Answer::Done),
         Ask::Reload => handler.reload().map(Answer::Reload),
+        Ask::ReloadConfig => handler
+            .reload_config()
+            .map(|reload| Answer::ConfigReload(Box::new(reload))),
+        Ask::SetLog { level } => match handler.set_log(&level) {
+            true => Ok(Answer::Done),
+            false => Err("it is no level".to_owned()),
+        },
         Ask::Drain { grace_ms } => {
             handler.drain(Duration::from_millis(grace_ms));
             Ok(Answer::Done)

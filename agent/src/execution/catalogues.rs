@@ -3,6 +3,7 @@
 //! What is not known stays unknown, whatever the reason; what that means is for policies to say.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ pub struct Catalogues {
     ttl: Duration,
     clock: Clock,
     roles: Mutex<HashMap<[u8; 32], Arc<OfRole>>>,
+    /// How often accounts were asked and answered, and how often they did not.
+    answered: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// An account's catalogue as one user and role see it.
@@ -86,7 +90,15 @@ impl Catalogues {
             ttl,
             clock,
             roles: Mutex::default(),
+            answered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         }
+    }
+
+    /// Tells how often accounts were asked and answered, and how often they did not.
+    pub fn asked(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.answered), count(&self.failed))
     }
 
     /// Looks relations of whole paths up, where they are kept, else at the account, for a time.
@@ -172,6 +184,12 @@ impl Catalogues {
         let with_tags = tags == Tags::Wanted;
         let answered = describer.describe(upstream, account, &missing, with_tags, now);
         let answered = answered.await;
+        let asked = if answered.is_ok() {
+            &self.answered
+        } else {
+            &self.failed
+        };
+        asked.fetch_add(1, Ordering::Relaxed);
         let mut held = role.held();
         let described = match answered {
             Ok(described) => described,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Execution;
+use super::{Execution, State};
 use super::kept::Kept;
 use super::queries::Queries;
 use super::query::{Conclusion, Detached, Followed, QueryRef, Realm, Sent};
@@ -168,6 +168,15 @@ impl Registry {
             .values()
             .map(|table| table.open().count())
             .sum()
+    }
+
+    /// Counts the executions of all sessions that wait for people.
+    #[must_use]
+    pub fn held_count(&self) -> usize {
+        let tables = self.tables();
+        let open = tables.values().flat_map(Table::open);
+        open.filter(|one| matches!(one.state(), State::Held))
+            .count()
     }
 
     /// Lets go of all that a session asked.

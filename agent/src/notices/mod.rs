@@ -26,7 +26,9 @@ use crate::config::{Notify, NotifyTo};
 use crate::mailbox::{Herald, News};
 use crate::record::{Recorder, StoreSecret};
 use crate::web;
-use place::{Place, WAITS};
+use crate::web::sending::WAITS;
+use place::Place;
+pub(crate) use webhook::Signer;
 
 /// Most notices that wait for one place.
 const QUEUE_MAX: usize = 1024;

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use hyper::{Method, StatusCode};
+use hyper::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
-use zeroize::Zeroizing;
 
 use super::content::Notice;
 use super::slack::Posted;
@@ -21,21 +19,8 @@ use crate::id::ApprovalId;
 use crate::mailbox::News;
 use crate::record::event::code;
 use crate::record::{Category, EventRow, Recorder, Severity};
-use crate::web::{self, WebError};
-
-/// How long is waited before each further try: two minutes together, so that a place's restart is outlived.
-pub(super) const WAITS: [Duration; 7] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-    Duration::from_secs(16),
-    Duration::from_secs(32),
-    Duration::from_secs(60),
-];
-
-/// Longest wait that a place may ask for by `Retry-After` (RFC 9110 section 10.2.3).
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+use crate::web::sending::{Untaken, header, later, never, signed, taken};
+use crate::web;
 
 /// Most messages that are remembered, to change them once their request has ended.
 const POSTED_MAX: usize = 4096;
@@ -52,14 +37,6 @@ const SLACK_LATER: [&str; 6] = [
 
 /// Longest word of an answer that is told on, in characters.
 const WORD_MAX: usize = 80;
-
-/// Why a notice was not taken.
-#[derive(Debug)]
-pub(super) struct Untaken {
-    cause: String,
-    /// Whether it may be taken later, and how long the place wants to be left alone.
-    later: Option<Duration>,
-}
 
 /// A place that is told.
 pub(super) struct Place {
@@ -150,14 +127,7 @@ impl Place {
                 let id = webhook::id(notice);
                 let seconds = self.clock.now().timestamp();
                 let signature = signer.sign(&id, seconds, body.as_bytes());
-                let mut headers = HeaderMap::new();
-                for (name, value) in [
-                    ("webhook-id", id),
-                    ("webhook-timestamp", seconds.to_string()),
-                    ("webhook-signature", signature),
-                ] {
-                    headers.insert(HeaderName::from_static(name), header(&value)?);
-                }
+                let headers = signed(&id, seconds, &signature)?;
                 let answer = self.post(&url, headers, body).await?;
                 taken(&answer)
             }
@@ -229,18 +199,11 @@ impl Place {
     async fn post(
         &self,
         url: &str,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: String,
     ) -> Result<web::Response, Untaken> {
-        let json = HeaderValue::from_static("application/json; charset=utf-8");
-        headers.insert(CONTENT_TYPE, json);
-        let request = web::Request {
-            method: Method::POST,
-            url: url.to_owned(),
-            headers,
-            body: Zeroizing::new(body.into_bytes()),
-        };
-        self.web.send(request).await.map_err(unreached)
+        let json = "application/json; charset=utf-8";
+        self.web.post_json(url, headers, json, body).await
     }
 
     /// Tells of a notice that was not sent; nothing waits for it.
@@ -267,69 +230,5 @@ impl Place {
 
     fn kind(&self) -> &'static str {
         self.told.notify.to.kind()
-    }
-}
-
-fn later(cause: impl Into<String>, after: Duration) -> Untaken {
-    Untaken {
-        cause: cause.into(),
-        later: Some(after),
-    }
-}
-
-fn never(cause: impl Into<String>) -> Untaken {
-    Untaken {
-        cause: cause.into(),
-        later: None,
-    }
-}
-
-fn header(value: &str) -> Result<HeaderValue, Untaken> {
-    HeaderValue::try_from(value)
-        .map_err(|_| never("expected a secret of visible characters, found others"))
-}
-
-/// Tells whether an answer's status says that a notice was taken, or may be later.
-fn taken(answer: &web::Response) -> Result<(), Untaken> {
-    let status = answer.status;
-    if status.is_success() {
-        return Ok(());
-    }
-    let cause = format!("it answered with HTTP status {}", status.as_u16());
-    let may_help = status.is_server_error()
-        || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status);
-    match may_help {
-        true => Err(later(cause, asked_for(&answer.headers))),
-        false => Err(never(cause)),
-    }
-}
-
-/// Reads how long a place wants to be left alone, in seconds; a date is not read, and the own wait holds.
-fn asked_for(headers: &HeaderMap) -> Duration {
-    let text = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
-    let seconds = text.and_then(|text| text.trim().parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0)).min(RETRY_AFTER_MAX)
-}
-
-/// Says why a request got no answer, without its address: of a workflow that is a secret.
-fn unreached(error: WebError) -> Untaken {
-    let soon = |cause| later(cause, Duration::ZERO);
-    match error {
-        WebError::Unreachable { cause, .. } => soon(format!("it cannot be reached: {cause}")),
-        WebError::Slow { within, .. } => soon(format!(
-            "it gave no whole answer within {} s",
-            within.as_secs()
-        )),
-        WebError::Broke { cause, .. } => soon(format!("it gave no whole answer: {cause}")),
-        WebError::Url { .. } => never("its address is none such as `https://host/path`"),
-        WebError::Plain { .. } => never(
-            "expected `https`, or a plain address of this host, found one that leads elsewhere",
-        ),
-        WebError::Redirect { status, .. } => never(format!(
-            "it answered with HTTP status {status}, a redirect, which is not followed"
-        )),
-        WebError::TooLarge { .. } => never("its answer is larger than any that is expected"),
     }
 }

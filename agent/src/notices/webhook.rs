@@ -23,14 +23,14 @@ const TEXT_MAX: usize = 500;
 const NAMED_MAX: usize = 20;
 
 /// What signs.
-pub(super) struct Signer(hmac::Key);
+pub(crate) struct Signer(hmac::Key);
 
 impl Signer {
     /// Reads the secret as the specification writes it.
     ///
     /// # Errors
     /// What was expected, and nothing of what was found.
-    pub(super) fn read(secret: &str) -> Result<Self, String> {
+    pub(crate) fn read(secret: &str) -> Result<Self, String> {
         let bytes = secret
             .trim()
             .strip_prefix("whsec_")
@@ -46,7 +46,7 @@ impl Signer {
     }
 
     /// Signs a body under its id, at a time.
-    pub(super) fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> String {
+    pub(crate) fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> String {
         let signed = [format!("{id}.{seconds}.").as_bytes(), body].concat();
         let code = hmac::sign(&self.0, &signed);
         format!("v1,{}", STANDARD.encode(code.as_ref()))

@@ -113,7 +113,7 @@ impl Door {
     /// Refuses a login whose own token showed long ago for whom it acts.
     fn still_shown(&self, login: Arc<OpenLogin>, form: Form) -> Result<Arc<OpenLogin>, Body> {
         let shared = &self.core.shared;
-        let max_age = shared.config.identity.max_session_age;
+        let max_age = shared.current().config.identity.max_session_age;
         if login.is_identity_over(shared.stages.clock.now(), max_age) {
             return Err(form.plain_error(code::LOGIN_REFUSED, IDENTITY_OVER));
         }

@@ -46,7 +46,7 @@ impl Door {
                 return tell(NO_SUCH_CHUNK, "no result of this session has that chunk");
             }
         };
-        let is_strict = self.core.shared.config.record.mode.is_strict();
+        let is_strict = self.core.shared.current().config.record.mode.is_strict();
         if is_strict && stages.recorder.is_degraded() {
             return tell(
                 StatusCode::SERVICE_UNAVAILABLE,

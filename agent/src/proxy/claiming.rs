@@ -101,7 +101,8 @@ impl Core {
     }
 
     fn unclaimed(&self, cause: &str) -> String {
-        let store = &self.shared.config.record.store;
+        let current = self.shared.current();
+        let store = &current.config.record.store;
         format!(
             "identity refused: expected the store `{store}` to take the token's claim, found: {cause}; no token opens a \
              session until the store answers, and this one may be used up"

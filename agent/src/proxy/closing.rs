@@ -7,9 +7,11 @@ use futures_util::future::join_all;
 
 use super::core::Core;
 use super::detached;
+use super::login::closed;
 use super::logins::OpenLogin;
 use crate::execution::Execution;
 use crate::id::SessionId;
+use crate::record::Row;
 use crate::snowflake::answer::Form;
 use crate::tasks;
 use crate::upstream::{self, Headers, UpstreamError};
@@ -27,6 +29,22 @@ pub(super) async fn close_all(core: &Arc<Core>, session: SessionId) -> Vec<Arc<O
     detached::abandon_all(core, session).await;
     join_all(logins.iter().map(|login| close(core, login))).await;
     logins
+}
+
+/// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it. Its open
+/// statements are cancelled before, so that their ends can still be heard.
+pub(super) async fn end(core: &Arc<Core>, login: &Arc<OpenLogin>, reason: &str) {
+    let shared = &core.shared;
+    if !shared.logins.revoke(login.id) {
+        return;
+    }
+    // First of all: the next proxy must not take up what its client has closed.
+    shared.keeping.update(login).await;
+    close_one(core, login).await;
+    let row = closed(login, shared.stages.clock.now(), reason);
+    if let Err(error) = shared.stages.recorder.commit(vec![Row::from(row)]).await {
+        tracing::error!(login = %login.id, %error, "login's end could not be recorded");
+    }
 }
 
 /// Cancels the open statements of a login that was revoked, and closes it at Snowflake.

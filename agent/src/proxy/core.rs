@@ -1,21 +1,19 @@
 //! What all cores share, and what each has for itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use super::claiming::Claimant;
+use super::current::Current;
 use super::host_events::HostEvents;
 use super::implicit::Implicit;
-use super::issuers::Issuers;
 use super::kept::Keeping;
 use super::logins::Logins;
+use super::metrics::Operations;
 use super::policies::Reloads;
-use super::providers::Providers;
 use super::sessions::{Session, Sessions};
-use super::sign_in::SignIns;
-use crate::config::Config;
 use crate::connection::redirect::Destinations;
 use crate::record::event::no_session;
 use crate::record::{Category, EventRow, Row, Severity};
@@ -24,7 +22,6 @@ use crate::upstream::{Account, Resolver, Upstream};
 
 /// What all cores share.
 pub(super) struct Shared {
-    pub(super) config: Config,
     pub(super) stages: Stages,
     pub(super) sessions: Sessions,
     pub(super) logins: Logins,
@@ -32,12 +29,12 @@ pub(super) struct Shared {
     pub(super) keeping: Keeping,
     /// Logins that Icecore opened for clients that bring none.
     pub(super) implicit: Implicit,
-    pub(super) accounts: Vec<Arc<Account>>,
+    /// The config in force, and what was made of it.
+    pub(super) current: RwLock<Arc<Current>>,
+    /// What only those who run Icecore look at.
+    pub(super) operations: Operations,
     pub(super) destinations: Destinations,
     pub(super) resolver: Arc<Resolver>,
-    pub(super) issuers: Arc<Issuers>,
-    pub(super) providers: Arc<Providers>,
-    pub(super) sign_ins: SignIns,
     /// Names this host in claims of tokens.
     pub(super) claimant: Claimant,
     /// Seals principals and logins for the next proxy.
@@ -59,10 +56,7 @@ pub(super) struct Core {
 impl Shared {
     /// Finds a governed account by one of its canonical host names.
     pub(super) fn account(&self, host: &str) -> Option<Arc<Account>> {
-        self.accounts
-            .iter()
-            .find(|account| account.answers_to(host))
-            .cloned()
+        self.current().account(host)
     }
 
     /// Records an event; what there is no room for is counted.

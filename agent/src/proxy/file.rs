@@ -113,7 +113,7 @@ impl Door {
             self.note_refusal(text, detail).await;
             return Err(tell(StatusCode::FORBIDDEN, text));
         };
-        let is_strict = self.core.shared.config.record.mode.is_strict();
+        let is_strict = self.core.shared.current().config.record.mode.is_strict();
         if is_strict && stages.recorder.is_degraded() {
             let text = "nothing can be recorded at the moment, and so nothing is moved";
             return Err(tell(StatusCode::SERVICE_UNAVAILABLE, text));
@@ -181,7 +181,7 @@ impl Door {
 
     /// Holds a file whose length is not announced, as gosnowflake sends it: storage wants to know it first.
     async fn hold(&self, incoming: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Told> {
-        let limit = self.core.shared.config.limits.request_body_max_bytes;
+        let limit = self.core.shared.current().config.limits.request_body_max_bytes;
         let Some(place) = self.session.take_large_body(BODY_WITHIN).await else {
             let text = "more large requests than a session may send at once";
             return Err(tell(StatusCode::SERVICE_UNAVAILABLE, text));

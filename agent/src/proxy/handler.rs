@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::closing;
-use super::core::Core;
+use super::core::{Core, Shared};
 use super::held;
 use super::kept;
 use super::login::closed;
 use super::opening::{self, ShownBy};
 use super::sessions::Session;
 use crate::control::observed::Observed;
-use crate::control::reload::Reload;
+use crate::control::reload::{ConfigReload, Reload};
 use crate::control::sign_in::{SignInCall, SignInOutcome};
 use crate::control::{
     FreshToken, KeptLogin, SessionEnd, SessionFacts, SessionHandler, SessionSummary, Settled,
@@ -55,11 +55,25 @@ impl Handler {
             .map_err(|_| "the proxy's core has stopped".to_owned())
     }
 
+    /// Does work with policies on the stack on which `icecore policy check` reads them, so that both find the same.
+    fn on_large_stack<T: Send>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, String> + Send,
+    ) -> Result<T, String> {
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().stack_size(STACK_BYTES);
+            let working = thread.spawn_scoped(scope, || work(&self.core.shared));
+            let working = working.map_err(|error| format!("no thread: {error}"))?;
+            let ended = working.join();
+            ended.map_err(|_| "the proxy failed; this is a bug".to_owned())?
+        })
+    }
+
     fn rows_of(&self, session: &Session, phase: Phase) -> SessionRow {
         let shared = &self.core.shared;
         SessionRow {
             policy_bundle_sha256: Some(shared.stages.policies.bundle().sha256()),
-            recording_mode: Some(shared.config.record.mode.as_str().to_owned()),
+            recording_mode: Some(shared.current().config.record.mode.as_str().to_owned()),
             mode: Some(shared.stages.mode),
             ..session.row(phase)
         }
@@ -74,7 +88,7 @@ impl SessionHandler for Handler {
 
     fn opened(&self, facts: SessionFacts) -> Result<(), String> {
         let shared = &self.core.shared;
-        let max_age = shared.config.identity.max_session_age;
+        let max_age = shared.current().config.identity.max_session_age;
         let is_resumed = facts.resumed;
         let known = self.core.recall(&facts);
         if known.is_lost && !is_resumed {
@@ -106,10 +120,10 @@ impl SessionHandler for Handler {
             usages.begin(session.id());
         }
         tracing::info!(session = %session.id(), "session opened");
-        let results = shared.config.daemon.run_dir.join("results");
+        let results = shared.current().config.daemon.run_dir.join("results");
         shared.stages.registry.keep_results(&results, session.id());
         let chunks = KeptBy {
-            folder: &shared.config.daemon.run_dir.join("chunks"),
+            folder: &shared.current().config.daemon.run_dir.join("chunks"),
             host: &shared.seal_key,
             hash_keys: &shared.stages.hash_keys,
             usages,
@@ -135,7 +149,7 @@ impl SessionHandler for Handler {
             .recorder
             .commit_blocking(rows)
             .map_err(|error| format!("the fresh token cannot be recorded: {error}"))?;
-        let max_age = shared.config.identity.max_session_age;
+        let max_age = shared.current().config.identity.max_session_age;
         session.identify(shown.principal, shared.stages.clock.now(), max_age);
         Ok(Settled {
             sealed: Some(shown.sealed),
@@ -225,14 +239,29 @@ impl SessionHandler for Handler {
     }
 
     fn reload(&self) -> Result<Reload, String> {
-        // With the stack on which `icecore policy check` reads them, so that both find the same.
-        thread::scope(|scope| {
-            let thread = thread::Builder::new().stack_size(STACK_BYTES);
-            let reading = thread.spawn_scoped(scope, || self.core.shared.reload_policies());
-            let reading = reading.map_err(|error| format!("no thread: {error}"))?;
-            let ended = reading.join();
-            ended.map_err(|_| "the proxy failed; this is a bug".to_owned())?
-        })
+        self.on_large_stack(|shared| shared.reload_policies())
+    }
+
+    fn reload_config(&self) -> Result<ConfigReload, String> {
+        let issuers = Arc::clone(&self.core.shared.current().issuers);
+        let reload = self.on_large_stack(|shared| shared.reload_config())?;
+        if let ConfigReload::Taken { .. } = reload {
+            let core = Arc::clone(&self.core);
+            // What the config does not give is refused from here on; what is open of it is ended on its own time.
+            self.runtime.spawn(async move {
+                let current = core.shared.current();
+                if !Arc::ptr_eq(&current.issuers, &issuers) {
+                    current.issuers.keep_fresh();
+                }
+                drop((current, issuers));
+                core.end_not_given().await;
+            });
+        }
+        Ok(reload)
+    }
+
+    fn set_log(&self, level: &str) -> bool {
+        crate::log::set_level(level)
     }
 
     fn drain(&self, grace: Duration) {

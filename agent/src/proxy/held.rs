@@ -35,7 +35,7 @@ fn take_up_one(
     login: &Arc<OpenLogin>,
     kept: KeptHold,
 ) -> Result<(), String> {
-    let limit = core.shared.config.limits.statement_max_bytes;
+    let limit = core.shared.current().config.limits.statement_max_bytes;
     let body = kept.body.as_bytes();
     let request = match &kept.address {
         None => QueryRequest::read(body, limit),

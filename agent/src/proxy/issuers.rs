@@ -161,6 +161,17 @@ impl Issuers {
         }
     }
 
+    /// Goes on with what was read of issuers that are as they were.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        for known in &mut self.known {
+            let same = |one: &&Arc<Known>| one.issuer == known.issuer;
+            if let Some(same) = before.known.iter().find(same) {
+                *known = Arc::clone(same);
+            }
+        }
+        self
+    }
+
     /// Finds out whom a token shows.
     pub(super) async fn verify(&self, token: &Token) -> Result<Principal, Untaken> {
         let by_url = |known: &&Arc<Known>| known.issuer.url == token.issuer();
@@ -281,15 +292,29 @@ impl Issuers {
         Ok(keys)
     }
 
-    /// Keeps all issuers' keys fresh, each by a task of its own; needs a runtime.
+    /// Gives each issuer's name, how old its keys are, if there are any, and whether the last look for them failed.
+    pub(super) fn ages(&self) -> Vec<(String, Option<Duration>, bool)> {
+        let now_ns = self.clock.mono_ns();
+        let told = self.known.iter().map(|known| {
+            let state = known.state();
+            let age = state.keys.as_ref().map(|(_, read_ns)| {
+                let age_ns = now_ns.saturating_sub(*read_ns);
+                Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0))
+            });
+            (known.issuer.name.clone(), age, state.failure.is_some())
+        });
+        told.collect()
+    }
+
+    /// Keeps all issuers' keys fresh, each by a task of its own, until others take the place of these; needs a runtime.
     pub(super) fn keep_fresh(self: &Arc<Self>) {
         for known in &self.known {
-            let (all, known) = (Arc::clone(self), Arc::clone(known));
+            let (all, known) = (Arc::downgrade(self), Arc::clone(known));
             drop(tasks::spawn("issuer-keys", async move {
-                loop {
+                while let Some(all) = all.upgrade() {
                     let turn = known.looking.lock().await;
                     all.look(&known).await;
-                    drop(turn);
+                    drop((turn, all));
                     let failed = known.state().failure.is_some();
                     let pause = if failed { RETRY_EVERY } else { REFRESH_EVERY };
                     tokio::time::sleep(pause).await;

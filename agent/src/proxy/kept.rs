@@ -198,7 +198,8 @@ pub(super) fn restore(
 
 /// Tells whether a login may still act for whom its own token showed.
 fn is_taken(shared: &Shared, session: &Session, shown: &Principal) -> bool {
-    let identity = &shared.config.identity;
+    let current = shared.current();
+    let identity = &current.config.identity;
     let is_issuer = |issuer: &Issuer| {
         shown.identity().issuer_name() == Some(issuer.name.as_str())
             && shown.issuer() == Some(issuer.url.as_str())

@@ -272,16 +272,7 @@ impl Door {
     /// Ends a login, here at once and at Snowflake as well as it can be reached; whoever comes first records it. Its open
     /// statements are cancelled before, so that their ends can still be heard.
     pub(super) async fn end(&self, login: &Arc<OpenLogin>, reason: &str) {
-        if !self.core.shared.logins.revoke(login.id) {
-            return;
-        }
-        // First of all: the next proxy must not take up what its client has closed.
-        self.core.shared.keeping.update(login).await;
-        closing::close_one(&self.core, login).await;
-        let row = closed(login, self.core.shared.stages.clock.now(), reason);
-        if let Err(error) = self.record_login(row).await {
-            tracing::error!(login = %login.id, %error, "login's end could not be recorded");
-        }
+        closing::end(&self.core, login, reason).await;
     }
 }
 

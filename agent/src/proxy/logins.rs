@@ -232,6 +232,18 @@ impl Logins {
         }
     }
 
+    /// Lists the open logins.
+    pub(super) fn all(&self) -> Vec<Arc<OpenLogin>> {
+        let tables = self.tables();
+        let open = tables.open.values();
+        open.map(|(login, _)| Arc::clone(login)).collect()
+    }
+
+    /// Counts the open logins.
+    pub(super) fn count(&self) -> usize {
+        self.tables().open.len()
+    }
+
     /// Tells whether a login is open here.
     pub(super) fn holds(&self, login: LoginId) -> bool {
         self.tables().open.contains_key(&login)

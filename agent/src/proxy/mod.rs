@@ -14,6 +14,7 @@ mod claiming;
 mod clocks;
 mod closing;
 mod core;
+mod current;
 mod detached;
 pub(crate) mod discovery;
 mod door;
@@ -29,6 +30,7 @@ mod kept;
 mod login;
 mod logins;
 mod mcp;
+mod metrics;
 mod no_login;
 mod observed;
 mod opening;
@@ -37,6 +39,7 @@ mod policies;
 mod providers;
 mod query;
 mod refusals;
+mod reload;
 mod seal;
 mod sessions;
 mod sign_in;
@@ -66,6 +69,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the proxy's end waits for its own logins to be closed at Snowflake.
 const CATALOGUES_CLOSED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long the proxy's end waits for events to be exported.
+const EXPORTED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why the proxy cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +135,9 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     let (runtime, first) = first;
     look_up_hosts(&runtime, &shared);
     keep_swept(&runtime, &shared);
+    metrics::begin(&shared).map_err(ProxyError::Core)?;
     let entered = runtime.enter();
-    shared.issuers.keep_fresh();
+    shared.current().issuers.keep_fresh();
     drop(entered);
     let (closing, handle) = (Arc::clone(&first), runtime.handle().clone());
     let handler = handler::Handler::new(first, runtime.handle().clone());
@@ -146,6 +153,7 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     if let Err(error) = shared.stages.recorder.close_blocking() {
         tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
     }
+    shared.operations.exports.finish(EXPORTED_WITHIN);
     served
 }
 
@@ -169,18 +177,10 @@ fn raise_descriptor_limit() {
 /// Keeps the addresses of governed hosts known, so that none is reached under another name.
 fn look_up_hosts(runtime: &Runtime, shared: &Arc<Shared>) {
     let resolver = Arc::clone(&shared.resolver);
-    let hosts: Vec<String> = shared
-        .accounts
-        .iter()
-        .flat_map(|account| {
-            std::iter::once(&account.host)
-                .chain(&account.aliases)
-                .cloned()
-        })
-        .collect();
+    let all = Arc::clone(shared);
     let entered = runtime.enter();
     drop(crate::tasks::spawn("look-up", async move {
-        resolver.keep(&hosts).await
+        resolver.keep(|| all.current().hosts()).await
     }));
     drop(entered);
 }

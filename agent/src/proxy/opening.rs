@@ -139,7 +139,8 @@ impl Core {
         session: &Session,
         shown: Option<Secret>,
     ) -> Result<Option<Principal>, String> {
-        let identity = &self.shared.config.identity;
+        let current = self.shared.current();
+        let identity = &current.config.identity;
         let held = session.principal();
         let token = shown.filter(|text| identity.in_band && Token::is_like(text.reveal()));
         let Some(token) = token else {
@@ -168,7 +169,8 @@ impl Core {
     }
 
     fn issuer_names(&self) -> String {
-        let names: Vec<&str> = self.shared.config.identity.issuer_names().collect();
+        let current = self.shared.current();
+        let names: Vec<&str> = current.config.identity.issuer_names().collect();
         names.join(" or ")
     }
 
@@ -179,7 +181,8 @@ impl Core {
         shown_by: ShownBy,
     ) -> Result<Settled, String> {
         let principal = self.verify(token.reveal(), shown_by).await?;
-        let identity = &self.shared.config.identity;
+        let current = self.shared.current();
+        let identity = &current.config.identity;
         let same_uid = self.check_uid(facts, &principal)?;
         let uses = match shown_by {
             ShownBy::Token | ShownBy::Driver => identity.token_use,
@@ -198,7 +201,8 @@ impl Core {
     /// # Errors
     /// It is, and nobody takes that risk.
     fn check_uid(&self, facts: &SessionFacts, principal: &Principal) -> Result<bool, String> {
-        let is_allowed = self.shared.config.identity.allow_same_uid || facts.allow_same_uid;
+        let is_allowed =
+            self.shared.current().config.identity.allow_same_uid || facts.allow_same_uid;
         let shares = facts.shares_uid.as_deref();
         let shares = shares.filter(|_| principal.identity().is_job());
         if let Some(whose) = shares.filter(|_| !is_allowed) {
@@ -225,7 +229,7 @@ impl Core {
         if !fresh.is_fresher_than(&now) {
             return Err("identity refused: expected a token that was made after the session's last one, found that one or an older one".to_owned());
         }
-        let uses = self.shared.config.identity.token_use;
+        let uses = self.shared.current().config.identity.token_use;
         self.claim(session.id(), &fresh, uses).await?;
         let sealed = self.seal(session.id(), &fresh)?;
         Ok(Shown {
@@ -237,8 +241,8 @@ impl Core {
     async fn verify(&self, token: &str, shown_by: ShownBy) -> Result<Principal, String> {
         // Its form decides who verifies it.
         let verified = match Handed::read(token) {
-            Ok(Handed::Token(token)) => self.shared.issuers.verify(&token).await,
-            Ok(Handed::Message(message)) => self.shared.providers.verify(message).await,
+            Ok(Handed::Token(token)) => self.shared.current().issuers.verify(&token).await,
+            Ok(Handed::Message(message)) => self.shared.current().providers.verify(message).await,
             Err(error) => Err(error.into()),
         };
         verified.map_err(|untaken| {
@@ -257,7 +261,8 @@ impl Core {
     }
 
     fn settle_without(&self) -> Result<Settled, String> {
-        let identity = &self.shared.config.identity;
+        let current = self.shared.current();
+        let identity = &current.config.identity;
         match identity.without_token {
             WithoutToken::Host => Ok(Settled::default()),
             // Each of its logins needs one.

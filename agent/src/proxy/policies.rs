@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ pub(super) fn begin(config: &Config, is_next: bool) -> Result<Bundle, PoliciesEr
 }
 
 /// Tells a set of policies from others.
-fn told(bundle: &Bundle) -> PolicySet {
+pub(super) fn told(bundle: &Bundle) -> PolicySet {
     let sha256 = bundle.sha256();
     PolicySet {
         policies: bundle.len(),
@@ -103,6 +103,13 @@ fn event(event_code: &'static str, severity: Severity, detail: serde_json::Value
 #[derive(Debug, Default)]
 pub(super) struct Reloads(Mutex<()>);
 
+impl Reloads {
+    /// Waits for the turn.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Shared {
     /// Takes the policies of their folder if all of them are good, and records either outcome. Statements under way keep
     /// those by which they were taken up.
@@ -110,22 +117,20 @@ impl Shared {
     /// # Errors
     /// It cannot be recorded, or not be kept for the next proxy: nothing has changed then.
     pub(super) fn reload_policies(&self) -> Result<Reload, String> {
-        let _turn = self
-            .reloads
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.reloads.turn();
         let before = self.stages.policies.bundle();
-        let sources = sources(&self.config.policy.dir);
+        let current = self.current();
+        let config = &current.config;
+        let sources = sources(&config.policy.dir);
         let read = sources.and_then(|sources| {
-            let bundle = load(&self.config, &sources)?;
+            let bundle = load(config, &sources)?;
             Ok((sources, bundle))
         });
         let (sources, bundle) = match read {
             Ok(read) => read,
             Err(error) => return Ok(self.keep_policies(&before, &error)),
         };
-        let kept = self.config.daemon.run_dir.join(KEPT);
+        let kept = config.daemon.run_dir.join(KEPT);
         let unkept = |error: io::Error| format!("`{}`: {error}", kept.display());
         let draft = Draft::write(&kept, &sources).map_err(unkept)?;
         let recorder = &self.stages.recorder;
@@ -179,7 +184,7 @@ impl Shared {
 }
 
 /// Reads the policy files of a folder, by name.
-fn sources(folder: &Path) -> Result<Vec<Source>, PoliciesError> {
+pub(super) fn sources(folder: &Path) -> Result<Vec<Source>, PoliciesError> {
     let files = read_policies(folder).map_err(|untrusted| PoliciesError::Untrusted {
         expected: untrusted.expected,
         found: untrusted.found,
@@ -192,7 +197,7 @@ fn sources(folder: &Path) -> Result<Vec<Source>, PoliciesError> {
 }
 
 /// Loads policies that must name what the config has.
-fn load(config: &Config, sources: &[Source]) -> Result<Bundle, PoliciesError> {
+pub(super) fn load(config: &Config, sources: &[Source]) -> Result<Bundle, PoliciesError> {
     let accounts: Vec<&str> = config.account_names().collect();
     let issuers: Vec<&str> = config.identity.issuer_names().collect();
     let approvers: Vec<&str> = config.approver_groups().collect();
@@ -226,12 +231,17 @@ fn recall(kept: &Path) -> Result<Bundle, PoliciesError> {
 }
 
 /// Texts beside the place where the next proxy looks for them.
-struct Draft {
+pub(super) struct Draft {
     draft: PathBuf,
     place: PathBuf,
 }
 
 impl Draft {
+    /// Writes texts for a folder of a daemon's.
+    pub(super) fn of(run_dir: &Path, sources: &[Source]) -> io::Result<Self> {
+        Self::write(&run_dir.join(KEPT), sources)
+    }
+
     fn write(place: &Path, sources: &[Source]) -> io::Result<Self> {
         let kept = |source: &Source| KeptFile {
             file: source.file.clone(),
@@ -252,7 +262,7 @@ impl Draft {
     }
 
     /// Moves them to their place: whoever looks there finds these whole, or those before.
-    fn keep(self) -> io::Result<()> {
+    pub(super) fn keep(self) -> io::Result<()> {
         fs::rename(self.draft, self.place)
     }
 }

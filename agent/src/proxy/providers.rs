@@ -26,7 +26,7 @@ const PLACE_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Providers {
     known: Vec<SamlProvider>,
     /// What this proxy has taken, so that it takes nothing twice.
-    seen: Mutex<Seen>,
+    seen: Arc<Mutex<Seen>>,
     places: Arc<Semaphore>,
     keep: Keep,
     clock: Clock,
@@ -36,10 +36,21 @@ impl Providers {
     pub(super) fn new(known: Vec<SamlProvider>, keep: Keep, clock: Clock) -> Self {
         Self {
             known,
-            seen: Mutex::new(Seen::new(SEEN_MAX)),
+            seen: Arc::new(Mutex::new(Seen::new(SEEN_MAX))),
             places: Arc::new(Semaphore::new(AT_ONCE_MAX)),
             keep,
             clock,
+        }
+    }
+
+    /// Takes assertions of other providers from here on, and still none twice.
+    pub(super) fn again(&self, known: Vec<SamlProvider>) -> Self {
+        Self {
+            known,
+            seen: Arc::clone(&self.seen),
+            places: Arc::clone(&self.places),
+            keep: Arc::clone(&self.keep),
+            clock: self.clock,
         }
     }
 

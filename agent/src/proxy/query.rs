@@ -33,7 +33,7 @@ impl Door {
         received: &Received,
         plain: Plain,
     ) -> Body {
-        let limit = self.core.shared.config.limits.statement_max_bytes;
+        let limit = self.core.shared.current().config.limits.statement_max_bytes;
         let read = QueryRequest::read(&plain, limit);
         drop(plain);
         match read {

@@ -444,6 +444,20 @@ impl Sessions {
             .cloned()
     }
 
+    /// Lists them.
+    pub(super) fn all(&self) -> Vec<Arc<Session>> {
+        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.values().cloned().collect()
+    }
+
+    /// Counts those whose user could become root, and the others.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let advisory = |session: &&Arc<Session>| session.facts.enforcement == Enforcement::Advisory;
+        let advisory = sessions.values().filter(advisory).count();
+        (advisory, sessions.len() - advisory)
+    }
+
     /// Gives the rows of refusals that were counted for long enough, of all sessions.
     pub(super) fn repeats_due(&self, now_ns: i64) -> Vec<EventRow> {
         let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);

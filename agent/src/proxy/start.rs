@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch;
 
 use super::approvals;
 use super::claiming::Claimant;
 use super::core::Shared;
+use super::current::Current;
 use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::issuers::{Issuers, Keep};
 use super::kept::Keeping;
 use super::logins::Logins;
+use super::metrics::{Operations, restarts};
 use super::policies::{self, PoliciesError, Reloads};
 use super::providers::Providers;
 use super::sessions::Sessions;
@@ -25,9 +28,11 @@ use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
+use crate::export::{About, Exports};
 use crate::execution::{Catalogues, Chunks, Holds, OpenStages, Registry, Usages};
 use crate::mailbox::MailboxError;
 use crate::mask::HashKeys;
+use crate::metrics::Metrics;
 use crate::policy::{Bundle, InForce};
 use crate::record::{RecordError, Recorder, Settings, StoreAt, Witness, load_key, sha256};
 use crate::session::Stages;
@@ -72,6 +77,10 @@ pub(super) enum StartError {
     Unread(String),
     #[error("approvals: secret of a `notify`: {0}")]
     Notify(CredentialError),
+    #[error("secret of an `export`: {0}")]
+    Export(CredentialError),
+    #[error("export: no thread: {0}")]
+    Exporting(std::io::Error),
     #[error("destinations: {0}")]
     Destinations(#[from] LookUpError),
 }
@@ -94,6 +103,7 @@ pub(super) fn start(
     } else {
         Config::load(config)?
     };
+    crate::log::configure(&config.log.level, config.log.format);
     let bundle = policies::begin(&config, is_next)?;
     let trusted = web::trust(config.upstream.ca_file.as_deref())?;
     let web = web::Client::new(Arc::clone(&trusted));
@@ -124,7 +134,13 @@ pub(super) fn start(
     let claimant = Claimant::new(host_id.clone(), &seal_key, store.clone());
     let at = store.clone();
     let document = config.document().map_err(StartError::Document)?;
-    let recorder = Recorder::open(
+    let about = About {
+        org: config.daemon.org.clone(),
+        host_id: host_id.clone(),
+    };
+    let exports = Exports::new(&config.exports, &web, about).map_err(StartError::Export)?;
+    let metrics = Arc::<Metrics>::default();
+    let recorder = Recorder::open_watched(
         &settings(
             &config,
             (&document, &bundle),
@@ -133,7 +149,11 @@ pub(super) fn start(
             witness,
         ),
         clock,
+        vec![metrics.watcher(), exports.watcher()],
     )?;
+    exports
+        .begin(&recorder, clock)
+        .map_err(StartError::Exporting)?;
     let mode = config.daemon.mode;
     // The genesis and rows name config and policies by their digest: whoever reads them must find what that is.
     let _sha256 = recorder.keep_evidence(&document)?;
@@ -163,20 +183,35 @@ pub(super) fn start(
         clock.now(),
     );
     let catalogues = Arc::new(Catalogues::new(config.catalogue.ttl, clock));
+    let operations = Operations {
+        metrics,
+        exports,
+        started_at: clock.now(),
+        restarts: restarts(&config.daemon.run_dir, is_next),
+        answered: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
+    };
+    let ask = config.policy.ask.clone();
+    let held = config.daemon.run_dir.join("held");
+    let current = Current {
+        sha256: sha256(&document),
+        config,
+        accounts,
+        issuers,
+        providers,
+        sign_ins: Arc::new(sign_ins),
+    };
     let shared = Shared {
         stages: Stages {
             mode,
-            ask: config.policy.ask.clone(),
+            ask,
             policies: InForce::new(bundle),
             recorder,
             registry: Registry::default(),
             chunks: Chunks::default(),
             files: OpenStages::default(),
             catalogues,
-            holds: Arc::new(Holds::new(
-                config.daemon.run_dir.join("held"),
-                seal_key.clone(),
-            )),
+            holds: Arc::new(Holds::new(held, seal_key.clone())),
             usages: Arc::new(usages),
             hash_keys,
             mailbox,
@@ -186,19 +221,16 @@ pub(super) fn start(
         logins: Logins::default(),
         keeping: Keeping::default(),
         implicit: Implicit::default(),
-        accounts,
+        current: RwLock::new(Arc::new(current)),
+        operations,
         destinations: Destinations::from_fd(destinations)?,
         resolver,
-        issuers,
-        providers,
-        sign_ins,
         claimant,
         seal_key,
         tls,
         host_events: HostEvents::default(),
         reloads: Reloads::default(),
         stopping: watch::Sender::new(false),
-        config,
     };
     Ok(Started { shared, upstream })
 }

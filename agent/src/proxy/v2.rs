@@ -26,7 +26,7 @@ impl Door {
         received: &Received,
         plain: Plain,
     ) -> Body {
-        let limit = self.core.shared.config.limits.statement_max_bytes;
+        let limit = self.core.shared.current().config.limits.statement_max_bytes;
         let query = received.query.as_deref();
         let read = v2::read(&plain, query, limit, pinned(&login.account));
         drop(plain);

@@ -3,9 +3,11 @@
 use uuid::{Builder, Uuid};
 
 use super::body::{Body, Place, Turn};
+use super::cbor;
 use super::error::RecordError;
 use super::frame::{self, Kind};
 use super::queue::{Answer, Written};
+use super::seen::Seen;
 
 /// When a batch was taken, and what its rows' ids are made from.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,7 @@ pub(super) struct Batch<'a> {
     rows: i64,
     frames: Vec<u8>,
     turns: Vec<(Turn, Vec<u8>)>,
+    seen: Vec<Seen>,
     answers: Vec<(Answer<Written>, Written)>,
 }
 
@@ -35,6 +38,8 @@ pub(super) struct Framed {
     pub(super) frames: Vec<u8>,
     /// Rows that begin or end something; with a beginning, its payload.
     pub(super) turns: Vec<(Turn, Vec<u8>)>,
+    /// What watchers are told once all is written.
+    pub(super) seen: Vec<Seen>,
     pub(super) answers: Vec<(Answer<Written>, Written)>,
 }
 
@@ -49,6 +54,7 @@ impl<'a> Batch<'a> {
             rows: 0,
             frames: Vec::new(),
             turns: Vec::new(),
+            seen: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -56,10 +62,12 @@ impl<'a> Batch<'a> {
     /// Frames the rows of one commit; a commit with a row that cannot be framed is refused as a whole.
     pub(super) fn add(&mut self, rows: &[Body], answer: Option<Answer<Written>>) {
         let (frames, turns, first) = (self.frames.len(), self.turns.len(), self.rows);
+        let seen = self.seen.len();
         for row in rows {
             if let Err(error) = self.frame(row) {
                 self.frames.truncate(frames);
                 self.turns.truncate(turns);
+                self.seen.truncate(seen);
                 self.rows = first;
                 if let Some(answer) = answer {
                     // Nobody waits any more where this fails.
@@ -81,6 +89,7 @@ impl<'a> Batch<'a> {
             rows: self.rows,
             frames: self.frames,
             turns: self.turns,
+            seen: self.seen,
             answers: self.answers,
         }
     }
@@ -108,6 +117,13 @@ impl<'a> Batch<'a> {
             return Err(row.too_long());
         }
         self.rows += 1;
+        if row.is_event() {
+            // As it was framed: without secrets, and under the id that it has in the record.
+            self.seen
+                .extend(cbor::decode(&payload).ok().as_ref().map(Seen::event));
+        } else {
+            self.seen.extend(row.seen().cloned());
+        }
         match row.turn() {
             Turn::None => {}
             turn @ Turn::Begins(_) => self.turns.push((turn, payload)),

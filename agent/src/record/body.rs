@@ -7,6 +7,7 @@ use super::error::RecordError;
 use super::event::{Phase, Row, no_session};
 use super::schema::{COMMON_COLUMNS, Column, FORMAT_VERSION, Table, Type};
 use super::scrub::Scrub;
+use super::seen::Seen;
 use super::tables::{
     approval_texts, approvals, events, logins, results, sessions, statement_texts, statements,
     transfers,
@@ -55,6 +56,7 @@ pub(super) struct Body {
     tail: Tail,
     turn: Turn,
     kept: Option<(uuid::Uuid, i64)>,
+    seen: Option<Seen>,
 }
 
 /// A row's place in its chain, and when it was taken.
@@ -72,6 +74,12 @@ pub(super) struct Place<'a> {
 impl Body {
     /// Checks and encodes a caller's row.
     pub(super) fn of(row: Row, facts: &Facts) -> Result<Self, RecordError> {
+        let seen = Seen::of(&row);
+        let body = Self::of_row(row, facts)?;
+        Ok(Self { seen, ..body })
+    }
+
+    fn of_row(row: Row, facts: &Facts) -> Result<Self, RecordError> {
         match row {
             Row::Session(mut row) => {
                 row.host_id.get_or_insert_with(|| facts.host_id.clone());
@@ -187,6 +195,7 @@ impl Body {
             tail: Tail::encode(intent.table, own).map_err(encoding(intent.table))?,
             turn: Turn::Ends(statement),
             kept: None,
+            seen: None,
         })
     }
 
@@ -217,6 +226,7 @@ impl Body {
                 record_id.ok_or_else(|| missing("record_id"))?,
                 entry.int("ts").ok_or_else(|| missing("ts"))?,
             )),
+            seen: None,
         })
     }
 
@@ -267,6 +277,7 @@ impl Body {
             tail,
             turn,
             kept: None,
+            seen: None,
         })
     }
 
@@ -278,6 +289,16 @@ impl Body {
     /// Tells what the row means for what is still open.
     pub(super) fn turn(&self) -> Turn {
         self.turn
+    }
+
+    /// Gives what watchers are told of the row once it is written.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.seen.as_ref()
+    }
+
+    /// Tells whether it is an event, which watchers are told as it was written.
+    pub(super) fn is_event(&self) -> bool {
+        self.table.id == events::TABLE.id
     }
 
     /// Gives the row's bytes at its place.

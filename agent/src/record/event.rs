@@ -137,6 +137,12 @@ pub mod code {
     pub const APPROVAL_VOID: &str = "AP004";
     /// Somebody could not be told of a request for approval.
     pub const NOTICE_UNSENT: &str = "AP005";
+    /// A place of an export did not get events.
+    pub const EXPORT_DROPPED: &str = "EX001";
+    /// A changed config was taken.
+    pub const CONFIG_TAKEN: &str = "CF001";
+    /// A changed config was to be taken, and was not.
+    pub const CONFIG_REFUSED: &str = "CF002";
     /// Rows were lost in `best_effort`.
     pub const GAP: &str = "GP001";
 }

@@ -23,6 +23,7 @@ use super::queue::{Answer, Job, Queue, Written};
 use super::quota::Quotas;
 use super::recover::{self, Recovered};
 use super::remote::Handover;
+use super::seen::Watcher;
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, told};
 use super::spool::{Segment, Spool};
@@ -77,6 +78,7 @@ pub(super) struct Journal {
     outages: Outages,
     quotas: Arc<Quotas>,
     remote: Option<Handover>,
+    watchers: Vec<Watcher>,
     failed: Option<RecordError>,
 }
 
@@ -126,13 +128,14 @@ impl Journal {
             outages: Outages::new(settings.mode, health),
             quotas,
             remote: None,
+            watchers: Vec::new(),
             failed: None,
         })
     }
 
-    /// Says where rows go whose callers wait for the store too.
-    pub(super) fn handing_over(mut self, remote: Option<Handover>) -> Self {
-        self.remote = remote;
+    /// Says where rows go whose callers wait for the store too, and who is told of all that are written.
+    pub(super) fn telling(mut self, remote: Option<Handover>, watchers: Vec<Watcher>) -> Self {
+        (self.remote, self.watchers) = (remote, watchers);
         self
     }
 
@@ -363,6 +366,7 @@ impl Journal {
         if let Some(remote) = &self.remote {
             remote.give(framed.frames, place, later);
         }
+        Watcher::tell_all(&self.watchers, &framed.seen);
     }
 
     fn refuse(&mut self, framed: Framed, noticed: bool, error: &RecordError) {

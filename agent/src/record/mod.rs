@@ -23,6 +23,7 @@ mod recorder;
 mod queue;
 mod quota;
 mod refusals;
+mod seen;
 mod standing;
 mod body;
 mod cbor;
@@ -95,6 +96,7 @@ pub use event::{
 };
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};
+pub use seen::{Seen, SeenEvent, SeenStatement, Watcher};
 pub use settings::{Recipient, RecordLimits, RecordMode, Settings, Witness};
-pub use standing::Standing;
+pub use standing::{ProgressTold, Standing};
 pub use store::{ProbeError, ReadingSecret, StoreAt, StoreSecret};

@@ -1,6 +1,6 @@
 //! What the recorder did not take: known to callers at once, and recorded as soon as it takes rows again.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
@@ -21,8 +21,64 @@ pub(super) struct Health {
     pub(super) lost_rows: AtomicU64,
     /// How many manifests of this chain are signed.
     pub(super) manifests: AtomicU64,
+    /// How far sealing, storing and witnessing came.
+    pub(super) progress: Progress,
     /// Why the store does not acknowledge rows that must wait for it, if it does not.
     unacknowledged: Mutex<Option<RecordError>>,
+}
+
+/// How far the threads behind the recorder came.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// When a file was sealed last, and when the store had all of one last, in microseconds since 1970.
+    pub(super) sealed_us: AtomicI64,
+    pub(super) stored_us: AtomicI64,
+    /// Objects that the store took.
+    pub(super) objects: AtomicU64,
+    /// How often sealing or storing failed.
+    pub(super) store_failures: AtomicU64,
+    /// How many manifests of this chain a witness has signed; those before the last are signed with it.
+    pub(super) witnessed: AtomicU64,
+    /// How often the witness did not sign, or its signature could not be stored.
+    pub(super) witness_failures: AtomicU64,
+}
+
+/// How far the threads behind the recorder came, at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// When a file was sealed last, in microseconds since 1970.
+    pub sealed_us: Option<i64>,
+    /// When the store had all of a file last, in microseconds since 1970.
+    pub stored_us: Option<i64>,
+    /// Objects that the store took.
+    pub objects: u64,
+    /// How often sealing or storing failed.
+    pub store_failures: u64,
+    /// How many manifests of this chain a witness has signed.
+    pub witnessed: u64,
+    /// How often the witness did not sign, or its signature could not be stored.
+    pub witness_failures: u64,
+}
+
+impl Progress {
+    /// Adds one to a count.
+    pub(super) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives all of it.
+    pub(super) fn told(&self) -> Told {
+        let time = |at: &AtomicI64| Some(at.load(Ordering::Relaxed)).filter(|us| *us != 0);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Told {
+            sealed_us: time(&self.sealed_us),
+            stored_us: time(&self.stored_us),
+            objects: count(&self.objects),
+            store_failures: count(&self.store_failures),
+            witnessed: count(&self.witnessed),
+            witness_failures: count(&self.witness_failures),
+        }
+    }
 }
 
 impl Health {

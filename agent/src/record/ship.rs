@@ -16,7 +16,7 @@ use super::encryption::Keys;
 use super::error::RecordError;
 use super::evidence::Evidence;
 use super::fault::{self, Step};
-use super::outage::Health;
+use super::outage::{Health, Progress};
 use super::queue::Answer;
 use super::quota::Quotas;
 use super::remote::KeyInStore;
@@ -159,6 +159,7 @@ impl Shipper {
 
     fn put_off(&mut self, error: &RecordError, timed_out: bool) {
         self.store = None;
+        Progress::count(&self.health.progress.store_failures);
         let segments = self.backlog.len() + self.unsealed.len();
         if self.retry.is_none() || timed_out {
             warn!(
@@ -225,6 +226,9 @@ impl Shipper {
             }
             let manifests = self.writer.next_n();
             self.health.manifests.store(manifests, Ordering::Relaxed);
+            let sealed_us = self.clock.now().timestamp_micros();
+            let progress = &self.health.progress;
+            progress.sealed_us.store(sealed_us, Ordering::Relaxed);
             self.unsealed.pop_front();
             self.backlog.push_back(segment);
         }
@@ -242,6 +246,7 @@ impl Shipper {
             fault::at(Step::ShipBeforePut);
             fault::put(|| store.put(&key, bytes))?;
             fault::at(Step::ShipAfterPut);
+            Progress::count(&self.health.progress.objects);
             debug!(key, "stored");
         }
         self.store = Some(store);
@@ -250,6 +255,9 @@ impl Shipper {
         let freed_bytes = seal::remove(segment)?;
         Spool::count(&self.used_bytes, 0, freed_bytes);
         self.quotas.released(segment);
+        let stored_us = self.clock.now().timestamp_micros();
+        let progress = &self.health.progress;
+        progress.stored_us.store(stored_us, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use super::outage::Told as ProgressTold;
+
 /// How the record stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -9,6 +11,10 @@ pub struct Standing {
     pub chain: String,
     /// How many manifests of it are signed; the last one's number is one less.
     pub manifests: u64,
+    /// How far sealing, storing and witnessing came.
+    pub progress: ProgressTold,
+    /// Most bytes that the spool may hold.
+    pub spool_max_bytes: u64,
     /// Bytes in the spool that the store does not have.
     pub unacked_bytes: u64,
     /// For how long the oldest row has waited for the store.

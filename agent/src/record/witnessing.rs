@@ -4,6 +4,7 @@
 //! goes on, and the next signature covers it all.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::chain::witness::{AddError, Submission, add_checkpoint};
 use super::digest::{hex, sha256};
 use super::disk;
 use super::error::RecordError;
+use super::outage::{Health, Progress};
 use super::settings::{Settings, Witness};
 use super::spool::Spool;
 use super::store::{Store, StoreAt};
@@ -49,6 +51,7 @@ impl Witnessing {
         settings: &Settings,
         spool: &Spool,
         chain: &Arc<str>,
+        health: &Arc<Health>,
     ) -> Result<Option<(Self, Asking)>, RecordError> {
         let Some(witness) = settings.witness.clone() else {
             return Ok(None);
@@ -69,6 +72,7 @@ impl Witnessing {
             known: Tree::default(),
             newest: None,
             asked: None,
+            health: Arc::clone(health),
             is_paused: false,
         };
         let witnessing = Self {
@@ -136,6 +140,7 @@ pub(super) struct Asking {
     // What was sent and not yet answered. Nothing else is sent before: the witness knows `known` or this, whatever became
     // of the answer.
     asked: Option<Asked>,
+    health: Arc<Health>,
     is_paused: bool,
 }
 
@@ -179,6 +184,9 @@ impl Asking {
     fn work(&mut self) {
         let outcome = self.sign_all();
         let was_paused = std::mem::replace(&mut self.is_paused, outcome.is_err());
+        if outcome.is_err() {
+            Progress::count(&self.health.progress.witness_failures);
+        }
         let url = &self.witness.url;
         match outcome {
             Ok(()) if was_paused => info!(url, "the witness signs again"),
@@ -203,6 +211,8 @@ impl Asking {
                     self.asked = Some(asked);
                     self.witnessed.keep(&note?)?;
                     if let Some(asked) = self.asked.take() {
+                        let signed = &self.health.progress.witnessed;
+                        signed.store(asked.n + 1, Ordering::Relaxed);
                         self.known = asked.tree;
                     }
                     self.store_all()?;

@@ -242,6 +242,8 @@ impl Caller<'_> {
             Request::Close { reason } => self.close(&reason),
             Request::Flush {} => self.flush(),
             Request::Reload {} => self.reload(),
+            Request::ReloadConfig {} => self.reload_config(),
+            Request::SetLog { level } => self.set_log(&level),
             Request::Login(ask) => {
                 let answered = self.shared.sign_in(self.peer.uid, &mut self.sign_in, ask);
                 answered.map_or_else(|refusal| refused(&refusal), Reply::Login)
@@ -321,6 +323,26 @@ impl Caller<'_> {
         }
         let reloaded = self.shared.reload();
         reloaded.map_or_else(|refusal| refused(&refusal), Reply::Reload)
+    }
+
+    fn reload_config(&self) -> Reply {
+        if self.peer.uid != 0 {
+            return Reply::Refused {
+                reason: "only root may reload the config".to_owned(),
+            };
+        }
+        let reloaded = self.shared.reload_config();
+        reloaded.map_or_else(|refusal| refused(&refusal), Reply::ConfigReload)
+    }
+
+    fn set_log(&self, level: &str) -> Reply {
+        if self.peer.uid != 0 {
+            return Reply::Refused {
+                reason: "only root may change log levels".to_owned(),
+            };
+        }
+        let set = self.shared.set_log(level);
+        set.map_or_else(|refusal| refused(&refusal), |()| Reply::LogSet {})
     }
 
     fn refuse(&mut self, reason: &str) -> Result<(), ControlError> {

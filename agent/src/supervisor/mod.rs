@@ -237,7 +237,7 @@ fn look_for_missing() -> Result<(), SupervisorError> {
     Err(SupervisorError::Missing(lines))
 }
 
-/// Turns signals into events: a hang-up has policies reloaded, the others end the daemon, the second of them at once.
+/// Turns signals into events: a hang-up has config and policies reloaded, the others end the daemon, the second of them at once.
 fn watch_signals(events: &Sender<Event>) -> Result<(), SupervisorError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SupervisorError::System)?;
     let events = events.clone();

@@ -87,7 +87,7 @@ impl Shared {
     /// Finds out what a wish comes to; gives also why the session would be advisory, if it would.
     fn facts(&self, peer: &Peer, wish: Wish) -> Result<(SessionFacts, Option<String>), Refusal> {
         check_labels(&wish.labels).map_err(Refusal::Claimed)?;
-        let is_recorded = self.config.identity.claimed_job_facts;
+        let is_recorded = self.identity().claimed_job_facts;
         let claimed_job = wish.claimed_job.filter(|_| is_recorded).map(|job| *job);
         let checked = claimed_job.as_ref().map_or(Ok(()), check_job);
         checked.map_err(Refusal::Claimed)?;

@@ -102,7 +102,7 @@ pub(super) enum Refusal {
 impl Shared {
     /// Says how a token for a session is to be had.
     pub(super) fn wanted(&self) -> Wanted {
-        let identity = &self.config.identity;
+        let identity = self.identity();
         let github = |issuer: &&Issuer| issuer.ci == Some(CiSystem::GitHub);
         let github = identity.issuers.iter().find(github);
         Wanted {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tracing::{error, info};
@@ -16,13 +16,15 @@ use super::proxy::Proxy;
 use super::roster::Roster;
 use super::signed_in::SignIns;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Identity};
 use crate::connection::redirect::Kernel;
 
 /// What the supervisor's threads share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// The config as it was at the start; `identity` may have changed since.
     pub(super) config: Config,
+    pub(super) identity: RwLock<Arc<Identity>>,
     pub(super) clock: Clock,
     pub(super) cgroups: Cgroups,
     pub(super) entered: Entered,
@@ -69,6 +71,7 @@ impl Shared {
     ) -> Self {
         Self {
             observations: Observations::of(kernel.take_events()),
+            identity: RwLock::new(Arc::new(config.identity.clone())),
             config,
             clock,
             cgroups,

@@ -136,8 +136,8 @@ impl Shared {
     }
 
     /// Finds the issuer at which one signs in.
-    fn sign_in_at(&self, asked: Option<&str>) -> Result<&SignIn, Refusal> {
-        let identity = &self.config.identity;
+    fn sign_in_at(&self, asked: Option<&str>) -> Result<SignIn, Refusal> {
+        let identity = self.identity();
         let all = &identity.sign_ins;
         let names = || {
             let names: Vec<&str> = all.iter().map(|one| one.issuer.as_str()).collect();
@@ -145,7 +145,7 @@ impl Shared {
         };
         let Some(asked) = asked else {
             return match all.as_slice() {
-                [one] => Ok(one),
+                [one] => Ok(one.clone()),
                 [] => Err(Refusal::NoIssuer),
                 [..] => Err(Refusal::SeveralIssuers(names())),
             };
@@ -156,7 +156,7 @@ impl Shared {
         };
         let found = issuers.find(|issuer| is_asked(&issuer.name, &issuer.url));
         let sign_in = found.and_then(|found| all.iter().find(|one| one.issuer == found.name));
-        sign_in.ok_or_else(|| match all.as_slice() {
+        sign_in.cloned().ok_or_else(|| match all.as_slice() {
             [] => Refusal::NoIssuer,
             [..] => Refusal::OtherIssuer(names()),
         })

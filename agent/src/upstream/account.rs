@@ -107,6 +107,28 @@ impl Account {
         })
     }
 
+    /// Takes an account as [`Account::of`] does; those for whom nothing changed have it as they had it before.
+    ///
+    /// # Errors
+    /// As of [`Account::of`].
+    pub fn after(
+        config: &config::Account,
+        web: &web::Client,
+        before: Option<&Self>,
+    ) -> Result<Self, CredentialError> {
+        let mut account = Self::of(config, web)?;
+        for granted in &mut account.grants {
+            let is_same = |one: &&Granted| {
+                one.who == granted.who && one.account.config_sha256 == granted.account.config_sha256
+            };
+            let mut kept = before.into_iter().flat_map(|before| &before.grants);
+            if let Some(kept) = kept.find(is_same) {
+                granted.account = Arc::clone(&kept.account);
+            }
+        }
+        Ok(account)
+    }
+
     fn granted(
         &self,
         grant: &config::Grant,

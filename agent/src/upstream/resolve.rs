@@ -54,10 +54,10 @@ impl Resolver {
     }
 
     /// Looks hosts up again and again, so that their addresses are known before and between requests.
-    pub async fn keep(&self, hosts: &[String]) {
+    pub async fn keep(&self, hosts: impl Fn() -> Vec<String>) {
         loop {
-            for host in hosts {
-                if let Err(error) = self.resolve(host).await {
+            for host in hosts() {
+                if let Err(error) = self.resolve(&host).await {
                     tracing::warn!(%error, "governed host could not be looked up");
                 }
             }

@@ -7,6 +7,7 @@ mod dial;
 mod error;
 mod pool;
 mod roots;
+pub(crate) mod sending;
 mod target;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -20,6 +20,7 @@ pub mod namespace;
 pub mod network;
 pub mod port;
 pub mod programs;
+pub mod prometheus;
 pub mod provider;
 pub mod reaper;
 pub mod search;

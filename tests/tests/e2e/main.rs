@@ -83,6 +83,8 @@ mod notices;
 #[cfg(test)]
 mod observe;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod parameters;

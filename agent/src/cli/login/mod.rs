@@ -123,6 +123,8 @@ impl Daemon {
             | Reply::Closed { .. }
             | Reply::Flushed {}
             | Reply::Reload(_)
+            | Reply::ConfigReload(_)
+            | Reply::LogSet {}
             | Reply::Refused { .. } => Err(misunderstood()),
         }
     }

@@ -57,6 +57,8 @@ fn reload(args: &Args) -> Result<Exit, Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::ConfigReload(_)
+        | Reply::LogSet {}
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };

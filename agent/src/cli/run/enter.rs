@@ -73,6 +73,8 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::ConfigReload(_)
+        | Reply::LogSet {}
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     }

@@ -167,6 +167,8 @@ impl Keeper {
                     | Reply::Identified {}
                     | Reply::Flushed {}
                     | Reply::Reload(_)
+                    | Reply::ConfigReload(_)
+                    | Reply::LogSet {}
                     | Reply::Login(_),
                 ) => {}
                 Ok(Reply::NotIdentified { reason }) => {
@@ -218,6 +220,8 @@ impl Keeper {
             | Reply::Closed { .. }
             | Reply::Flushed {}
             | Reply::Reload(_)
+            | Reply::ConfigReload(_)
+            | Reply::LogSet {}
             | Reply::Login(_) => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }

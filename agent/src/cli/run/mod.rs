@@ -131,6 +131,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::ConfigReload(_)
+        | Reply::LogSet {}
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
@@ -160,6 +162,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::ConfigReload(_)
+        | Reply::LogSet {}
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };

@@ -1,5 +1,7 @@
 //! A step of a sign-in as the supervisor asks for it, and what of it goes on record.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::failed::told;
@@ -18,7 +20,7 @@ impl Core {
         &self,
         call: SignInCall,
     ) -> Result<SignInOutcome, String> {
-        let sign_ins = &self.shared.sign_ins;
+        let sign_ins = Arc::clone(&self.shared.current().sign_ins);
         match call {
             SignInCall::Begin { issuer, way } => sign_ins
                 .begin(&issuer, way)

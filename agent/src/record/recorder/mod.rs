@@ -32,6 +32,7 @@ use super::recover;
 use super::remote::Remote;
 use super::rows::Keeper;
 use super::seal;
+use super::seen::Watcher;
 use super::settings::{RecordMode, Settings};
 use super::ship::{Order, Shipper};
 use super::spool::Spool;
@@ -93,6 +94,16 @@ pub(super) struct Shared {
 impl Recorder {
     /// Recovers what an earlier process left in the spool, begins a chain and starts the recorder.
     pub fn open(settings: &Settings, clock: Clock) -> Result<Self, RecordError> {
+        Self::open_watched(settings, clock, Vec::new())
+    }
+
+    /// Opens like [`Recorder::open`] and has watchers told of each row that is written, those of its own and those that it
+    /// takes over among them.
+    pub fn open_watched(
+        settings: &Settings,
+        clock: Clock,
+        watchers: Vec<Watcher>,
+    ) -> Result<Self, RecordError> {
         check(settings)?;
         let spool = Spool::open(&settings.state_dir)?;
         let facts = Arc::new(facts(settings)?);
@@ -104,7 +115,8 @@ impl Recorder {
         let evidence = Arc::new(Evidence::open(spool.root())?);
         let chain: Arc<str> = Uuid::now_v7().to_string().into();
         let (writer, approvals) = begin(settings, &facts, &chain, previous.clone(), clock)?;
-        let (witnessing, asking) = Witnessing::begin(settings, &spool, &chain)?.unzip();
+        let begun = Witnessing::begin(settings, &spool, &chain, &health)?;
+        let (witnessing, asking) = begun.unzip();
         let used_bytes = spool.used_bytes();
         let root = spool.root().to_owned();
         let keys = Arc::new(Keys::open(&root, &settings.org, &settings.recipients));
@@ -140,7 +152,7 @@ impl Recorder {
             orders.clone(),
             clock,
         )?
-        .handing_over(handover);
+        .telling(handover, watchers);
         let previous = previous.as_ref().map(|before| before.chain.as_str());
         journal.write_now(first_rows(settings, &facts, previous, &recovered)?)?;
         fault::at(Step::RecoverAfterGenesis);
@@ -323,6 +335,8 @@ impl Recorder {
         Standing {
             chain: chain.to_string(),
             manifests: health.manifests.load(Ordering::Relaxed),
+            progress: health.progress.told(),
+            spool_max_bytes: quotas.room().1,
             unacked_bytes: quotas.unacked_bytes(),
             oldest_unacked: quotas.oldest_unacked(),
             is_refusing: self.is_degraded(),

@@ -1,0 +1,443 @@
+//! What those who run Icecore see and do: metrics that equal the record, events told on, a config that changes under way.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Output;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use icecore::metrics::contract::FAMILIES;
+use icecore_tests::harness::chats::{Chat, Kind, WEBHOOK_SECRET};
+use icecore_tests::harness::driver::Driver;
+use icecore_tests::harness::http::{Asked, Server};
+use icecore_tests::harness::port::Port;
+use icecore_tests::harness::prometheus::{self, Scraped};
+use icecore_tests::harness::world::{AGENT_UID, Plan, PlannedAccount, World};
+use icecore_tests::python::{self, Generation};
+use icecore_tests::time;
+use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::notices::printed;
+
+/// Longest wait for what comes by itself.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Changes the config file.
+fn edit(world: &World, change: impl Fn(String) -> String) -> Result<()> {
+    let text = fs::read_to_string(world.config_file())?;
+    let changed = change(text.clone());
+    assert_ne!(changed, text, "the config is as it was");
+    Ok(fs::write(world.config_file(), changed)?)
+}
+
+fn add(world: &World, more: &str) -> Result<()> {
+    edit(world, |text| format!("{text}\n{more}"))
+}
+
+fn reload(world: &World, more: &[&str]) -> Result<Output> {
+    let config = world.config_file().display().to_string();
+    world.icecore(&[&["reload", "--config", &config], more].concat())
+}
+
+/// Has the config taken, and gives what is told of that.
+#[track_caller]
+fn take(world: &World) -> Result<Value> {
+    let output = reload(world, &["--json"])?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Waits until something is so.
+fn wait<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let start = time::instant();
+    while start.elapsed() < WITHIN {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    bail!("{what}: not within {WITHIN:?}")
+}
+
+/// A world that tells metrics.
+fn measured(plan: &Plan) -> Result<(World, SocketAddr, Port)> {
+    let port = Port::take()?;
+    let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+    let mut world = World::without_daemon(plan)?;
+    add(&world, &format!("[metrics]\nlisten = \"{address}\"\n"))?;
+    world.start_daemon()?;
+    wait("metrics", || Ok(prometheus::scrape(address).ok()))?;
+    Ok((world, address, port))
+}
+
+/// What the record counts, by the labels that a family has.
+fn counted(world: &World, sql: &str) -> Result<BTreeMap<String, f64>> {
+    let rows = world.query(sql)?;
+    let read = rows.iter().map(|row| {
+        let label = row["label"].as_str().context("no label")?;
+        Ok((label.to_owned(), row["n"].as_f64().context("no number")?))
+    });
+    read.collect()
+}
+
+/// One number of the record.
+fn number(world: &World, sql: &str) -> Result<f64> {
+    let rows = world.query(sql)?;
+    let row = rows.first().context("no row")?;
+    row["n"].as_f64().context("no number")
+}
+
+const STATEMENTS: &str = "select format('{{decision=\"{}\",kind=\"{}\",status=\"{}\"}}', decision, sql_kind, status) as label, \
+    count(*)::double as n from statements_all where is_final group by all";
+const EVENTS: &str = "select format('{{code=\"{}\",severity=\"{}\"}}', event_code, severity) as label, \
+    count(*)::double as n from events group by all";
+
+#[track_caller]
+fn check_families(scraped: &Scraped) {
+    let mut told = scraped.families.clone();
+    let own = FAMILIES
+        .iter()
+        .map(|family| (family.name.to_owned(), family.kind.as_str().to_owned()));
+    let mut own: Vec<_> = own.collect();
+    told.sort();
+    own.sort();
+    assert_eq!(told, own, "the page and the contract differ");
+}
+
+#[test]
+fn counters_equal_the_record_and_sessions_are_not_answered() -> Result<()> {
+    let (mut world, address, _port) = measured(&Plan::default())?;
+    let steps = json!([
+        {"do": "connect"},
+        {"do": "sql", "name": "one", "sql": "select 1"},
+        {"do": "sql", "name": "two", "sql": "select 2 union all select 3"},
+        {"do": "sql", "name": "refused", "sql": "create table t (a integer)"},
+        {"do": "pause"},
+        {"do": "close"},
+    ]);
+    let mut driver = world.start_driver(Generation::Four, &steps)?;
+    for name in ["connect", "one", "two", "refused", "pause"] {
+        driver.expect(name)?;
+    }
+    let open = prometheus::scrape(address)?;
+    check_families(&open);
+    let sessions = open.of("icecore_sessions_open");
+    assert_eq!(sessions.values().sum::<f64>(), 1.0, "{sessions:?}");
+    assert_eq!(open.get("icecore_logins_open"), 1.0);
+    driver.go_on()?;
+    drop(driver.finish()?);
+    world.flush()?;
+
+    let closed = prometheus::scrape(address)?;
+    let sessions = closed.of("icecore_sessions_open");
+    assert_eq!(sessions.values().sum::<f64>(), 0.0, "{sessions:?}");
+    assert_eq!(
+        closed.of("icecore_statements_total"),
+        counted(&world, STATEMENTS)?
+    );
+    assert_eq!(closed.of("icecore_events_total"), counted(&world, EVENTS)?);
+    let refused = closed.of("icecore_statements_total");
+    assert!(
+        refused.keys().any(|labels| labels.contains("block")),
+        "{refused:?}"
+    );
+    for (sample, sql) in [
+        ("icecore_logins_opened_total", "select count(*)::double as n from logins_all where phase = 'open'"),
+        ("icecore_logins_closed_total", "select count(*)::double as n from logins_all where phase = 'close'"),
+        ("icecore_sessions_closed_total", "select count(*)::double as n from sessions_all where phase = 'close'"),
+        ("icecore_statement_bytes_total", "select coalesce(sum(bytes_returned), 0)::double as n from statements_all where is_final"),
+        ("icecore_statement_rows_total", "select coalesce(sum(rows_returned), 0)::double as n from statements_all where is_final"),
+        ("icecore_decision_seconds_count", "select count(*)::double as n from statements_all where is_final"),
+        ("icecore_upstream_seconds_count", "select count(*)::double as n from statements_all where is_final and forwarded_at is not null"),
+    ] {
+        assert_eq!(closed.get(sample), number(&world, sql)?, "{sample}");
+    }
+    assert!(closed.get("icecore_record_objects_stored_total") > 0.0);
+    assert!(closed.get("icecore_record_stored_timestamp_seconds") > 1.7e9);
+    assert_eq!(closed.get("icecore_record_degraded"), 0.0);
+    let (_, _, page) = prometheus::ask(address, "/metrics")?;
+    prometheus::promtool(&["check", "metrics"], &page)?;
+    assert_eq!(prometheus::ask(address, "/healthz")?.0, 200);
+    assert_eq!(prometheus::ask(address, "/other")?.0, 404);
+
+    // The same program is answered outside of sessions, and not in one.
+    let script = format!(
+        "import urllib.request\nprint(len(urllib.request.urlopen('http://{address}/metrics', timeout=10).read()))"
+    );
+    let python = python::interpreter(Generation::Four)?;
+    let outside = world
+        .outside(AGENT_UID, python.as_os_str())?
+        .args(["-c", &script])
+        .output()?;
+    assert!(outside.status.success(), "{outside:?}");
+    let inside = world
+        .session(AGENT_UID, &[], python.as_os_str())?
+        .args(["-c", &script])
+        .output()?;
+    assert!(!inside.status.success(), "{inside:?}");
+    let told = String::from_utf8_lossy(&inside.stdout).into_owned();
+    assert!(!told.chars().any(|sign| sign.is_ascii_digit()), "{told}");
+
+    assert_eq!(
+        prometheus::scrape(address)?.get("icecore_proxy_restarts_total"),
+        0.0
+    );
+    world.replace_proxy()?;
+    let next = wait("metrics of the next proxy", || {
+        let scraped = prometheus::scrape(address).ok();
+        Ok(scraped.filter(|one| one.get("icecore_proxy_restarts_total") == 1.0))
+    })?;
+    assert_eq!(next.get("icecore_logins_opened_total"), 0.0);
+    Ok(())
+}
+
+#[test]
+fn the_alert_rules_are_what_prometheus_reads() -> Result<()> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("no folder of the package")?;
+    let rules = std::path::Path::new(&package).join("../packaging/prometheus/icecore.rules.yml");
+    let rules = rules.to_str().context("no path in UTF-8")?;
+    prometheus::promtool(&["check", "rules", rules], "")
+}
+
+/// A collector that checks what it gets, and says 503 so often first.
+fn collector(events: &Arc<Mutex<Vec<Value>>>, trouble: usize) -> Result<Server> {
+    let events = Arc::clone(events);
+    let trouble = Mutex::new(trouble);
+    Server::start(move |asked: &Asked| {
+        if asked.method != "POST"
+            || asked.target != "/v1/logs"
+            || asked.header("content-type") != "application/json"
+            || asked.header("authorization") != "Bearer otel-5b1d"
+        {
+            return (400, json!({ "message": "not as it should be" }));
+        }
+        let mut left = trouble.lock().unwrap();
+        if *left > 0 {
+            *left -= 1;
+            return (503, json!({}));
+        }
+        let body: Value = serde_json::from_str(&asked.body).unwrap_or_default();
+        let records = body.pointer("/resourceLogs/0/scopeLogs/0/logRecords");
+        let Some(records) = records.and_then(Value::as_array) else {
+            return (400, json!({ "message": "no records" }));
+        };
+        events.lock().unwrap().extend(records.iter().cloned());
+        (200, json!({ "partialSuccess": {} }))
+    })
+}
+
+fn attribute(record: &Value, name: &str) -> Option<String> {
+    let attributes = record["attributes"].as_array()?;
+    let found = attributes.iter().find(|one| one["key"] == name)?;
+    Some(found["value"]["stringValue"].as_str()?.to_owned())
+}
+
+#[test]
+fn events_are_told_on_under_their_ids_and_outlive_an_outage() -> Result<()> {
+    let got = Arc::<Mutex<Vec<Value>>>::default();
+    let collector = collector(&got, 2)?;
+    let hook = Chat::start(Kind::Webhook, &[(500, None)])?;
+    let mut world = World::without_daemon(&Plan::default())?;
+    let token = printed("Bearer otel-5b1d");
+    let secret = printed(WEBHOOK_SECRET);
+    add(
+        &world,
+        &format!(
+            "[[export]]\nkind = \"otlp\"\nname = \"siem\"\nurl = \"{}/v1/logs\"\ncodes = [\"PL\", \"CH\"]\n\
+             [[export.header]]\nname = \"authorization\"\nvalue = {token}\n\
+             [[export]]\nkind = \"webhook\"\nname = \"pager\"\nurl = \"{}/hook\"\ncodes = [\"PL002\"]\nmin_severity = \"medium\"\nsecret = {secret}\n",
+            collector.origin(),
+            hook.origin()
+        ),
+    )?;
+    world.start_daemon()?;
+    let policies = world.config.policies().join("read-only.cedar");
+    let good = fs::read_to_string(&policies)?;
+    fs::write(&policies, "permit (principal, action, resource")?;
+    assert_eq!(reload(&world, &[])?.status.code(), Some(3));
+    let config = world.config_file().display().to_string();
+    let refused = world.icecore(&["policy", "reload", "--config", &config])?;
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    fs::write(&policies, good)?;
+    kill_process(world.daemon()?.supervisor()?, Signal::HUP)?;
+
+    let told = wait("events at the collector", || {
+        let got = got.lock().unwrap().clone();
+        let loaded = got.iter().filter(|one| one["eventName"] == "icecore.PL001");
+        Ok((loaded.count() >= 2).then_some(got))
+    })?;
+    let hooked = wait("an event at the webhook", || {
+        let taken = hook.taken();
+        Ok((!taken.is_empty()).then_some(taken))
+    })?;
+    assert_eq!(hooked.len(), 1, "{hooked:?}");
+    let (target, body) = &hooked[0];
+    assert_eq!(target, "/hook");
+    assert_eq!(body["type"], "icecore.event.PL002");
+    // It was sent twice, under one id.
+    let ids = hook.ids();
+    assert_eq!(ids.len(), 2, "{ids:?}");
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(body["data"]["id"], json!(ids[0]));
+    assert_eq!(hook.wrong(), Vec::<String>::new());
+
+    world.flush()?;
+    let recorded = world.query(
+        "select record_id from events where event_code in ('PL001', 'PL002', 'CH001') order by record_id",
+    )?;
+    let recorded: Vec<&str> = recorded
+        .iter()
+        .filter_map(|row| row["record_id"].as_str())
+        .collect();
+    let mut exported: Vec<String> = told
+        .iter()
+        .filter_map(|record| attribute(record, "icecore.event.id"))
+        .collect();
+    exported.sort();
+    assert_eq!(exported, recorded);
+    let severities: Vec<&Value> = told.iter().map(|one| &one["severityNumber"]).collect();
+    assert!(severities.contains(&&json!(13)), "{severities:?}");
+    Ok(())
+}
+
+#[track_caller]
+fn role_of(world: &World) -> Result<Vec<Value>> {
+    world.flush()?;
+    world.query("select distinct account, sf_role from logins_all order by all")
+}
+
+/// Two logins of one agent, which are asked at each step; then both are made anew.
+const TWO: &str = "
+other = dict(account='other', host='other.snowflakecomputing.com')
+one, two = connect(), connect(**other)
+
+def ask(name, login):
+    failure(name, lambda: login.cursor().execute('select 1').fetchall())
+
+for _ in range(3):
+    pause()
+    ask('one', one)
+    ask('two', two)
+pause()
+failure('one again', lambda: connect(login_timeout=5).cursor().execute('select 2').fetchall())
+failure('two again', lambda: connect(login_timeout=5, **other).cursor().execute('select 2').fetchall())
+";
+
+/// Lets the agent go on, and tells which of the two worked.
+fn go_on(driver: &mut Driver, names: [&str; 2]) -> Result<[bool; 2]> {
+    driver.expect("pause")?;
+    driver.go_on()?;
+    let mut worked = [false; 2];
+    for (worked, name) in worked.iter_mut().zip(names) {
+        *worked = driver.expect(name)?["ok"] == true;
+    }
+    Ok(worked)
+}
+
+#[test]
+fn a_config_is_taken_whole_and_what_it_does_not_give_ends() -> Result<()> {
+    let plan = Plan {
+        accounts: vec![PlannedAccount {
+            host: "other.snowflakecomputing.com",
+            name: "OTHER",
+            aliases: Vec::new(),
+            user: "ICECORE_SVC",
+            role: "ANALYST",
+        }],
+        roles: vec![("ICECORE_SVC", "READER")],
+        ..Plan::default()
+    };
+    let (mut world, address, _port) = measured(&plan)?;
+    let before = fs::read_to_string(world.config_file())?;
+    let mut driver = crate::piece::start(&world, Generation::Four, TWO)?;
+    assert_eq!(go_on(&mut driver, ["one", "two"])?, [true, true]);
+
+    // Nothing that is not good, or needs a restart, changes anything.
+    fs::write(world.config_file(), format!("{before}\n[limits\n"))?;
+    let refused = reload(&world, &[])?;
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(errors.contains("expected TOML"), "{errors}");
+    let restart = before
+        .replace("spool_max = \"64MiB\"", "spool_max = \"65MiB\"")
+        .replace("role = \"ANALYST\"\nwarehouse", "role = \"READER\"\nwarehouse");
+    fs::write(world.config_file(), restart)?;
+    let refused = reload(&world, &[])?;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(errors.contains("record.spool_max"), "{errors}");
+    fs::write(world.config_file(), &before)?;
+    let told = take(&world)?;
+    assert_eq!(told["changed"], json!([]), "{told}");
+    assert_eq!(go_on(&mut driver, ["one", "two"])?, [true, true]);
+
+    // An account goes, the other has another role.
+    let (head, tail) = before.split_once("\n[[account]]\nhost = \"other.").context("no account")?;
+    let (_, policy) = tail.split_once("\n[policy]").context("no policy")?;
+    let changed = format!("{head}\n[policy]{policy}")
+        .replace("role = \"ANALYST\"\nwarehouse", "role = \"READER\"\nwarehouse");
+    fs::write(world.config_file(), &changed)?;
+    let told = take(&world)?;
+    assert_eq!(
+        told["changed"],
+        json!(["account OTHER (removed)", "account ACME (changed)"]),
+        "{told}"
+    );
+    assert_eq!(go_on(&mut driver, ["one", "two"])?, [false, false]);
+    assert_eq!(go_on(&mut driver, ["one again", "two again"])?, [true, false]);
+    drop(driver.finish()?);
+    assert_eq!(
+        role_of(&world)?,
+        [
+            json!({"account": "ACME", "sf_role": "ANALYST"}),
+            json!({"account": "ACME", "sf_role": "READER"}),
+            json!({"account": "OTHER", "sf_role": "ANALYST"}),
+        ]
+    );
+    let ended = world.query(
+        "select count(*)::integer as n from logins_all where close_reason = 'config changed'",
+    )?;
+    assert_eq!(ended, [json!({"n": 2})]);
+    let events = world.query(
+        "select event_code, count(*)::integer as n from events where event_code like 'CF%' group by all order by all",
+    )?;
+    assert_eq!(
+        events,
+        [
+            json!({"event_code": "CF001", "n": 1}),
+            json!({"event_code": "CF002", "n": 2})
+        ]
+    );
+    let config = world.query(
+        "select detail->>'sha256' as sha256 from events where event_code = 'CF001'",
+    )?;
+    assert_eq!(config[0]["sha256"], told["sha256"]);
+    let scraped = prometheus::scrape(address)?;
+    let sha256 = told["sha256"].as_str().context("no digest")?;
+    let info = format!("icecore_config_info{{sha256=\"{sha256}\"}}");
+    assert_eq!(scraped.get(&info), 1.0);
+
+    // A hang-up does the same, and the next proxy has the same.
+    let named = changed.replace("[policy]", "[log]\nlevel = \"warn\"\n[policy]");
+    fs::write(world.config_file(), named)?;
+    kill_process(world.daemon()?.supervisor()?, Signal::HUP)?;
+    wait("a hang-up", || {
+        world.flush()?;
+        let taken = "select count(*)::double as n from events where event_code = 'CF001'";
+        Ok((number(&world, taken)? == 2.0).then_some(()))
+    })?;
+    for (uid, code) in [(0, 0), (AGENT_UID, 1)] {
+        let level = world
+            .outside(uid, world.icecore.as_os_str())?
+            .args(["log", "debug", "--control"])
+            .arg(world.control_socket())
+            .output()?;
+        assert_eq!(level.status.code(), Some(code), "{level:?}");
+    }
+    let log = fs::read_to_string(world.path("daemon.log"))?;
+    assert!(log.contains("log level changed"), "{log}");
+    Ok(())
+}
