@@ -46,6 +46,7 @@ fn flush(args: &Args) -> Result<(), Failure> {
         | Reply::Reload(_)
         | Reply::ConfigReload(_)
         | Reply::LogSet {}
+        | Reply::Live(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => Err(misunderstood()),
     }

@@ -156,6 +156,8 @@ pub struct Capture {
     pub heartbeat_stale: Duration,
     /// Whether packets to guarded addresses are dropped as well, not connects alone.
     pub backstop: bool,
+    /// Whether sessions may use `io_uring`, by which a socket of any family is made unseen.
+    pub io_uring: bool,
 }
 
 impl Capture {

@@ -172,6 +172,9 @@ fn capture(mut section: Section<'_>, cgroup2: Option<PathBuf>) -> Capture {
         backstop: section
             .optional("backstop", "true or false", Value::as_bool)
             .unwrap_or(false),
+        io_uring: section
+            .optional("io_uring", "true or false", Value::as_bool)
+            .unwrap_or(false),
     };
     if capture.redirect_ports.contains(&capture.port) {
         section.tell(

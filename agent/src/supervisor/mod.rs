@@ -25,6 +25,7 @@ mod session;
 mod shared;
 mod sign_ins;
 mod signed_in;
+mod taking;
 mod token;
 mod watch;
 

@@ -125,6 +125,7 @@ impl Daemon {
             | Reply::Reload(_)
             | Reply::ConfigReload(_)
             | Reply::LogSet {}
+            | Reply::Live(_)
             | Reply::Refused { .. } => Err(misunderstood()),
         }
     }

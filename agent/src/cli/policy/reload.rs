@@ -59,6 +59,7 @@ fn reload(args: &Args) -> Result<Exit, Failure> {
         | Reply::Flushed {}
         | Reply::ConfigReload(_)
         | Reply::LogSet {}
+        | Reply::Live(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };

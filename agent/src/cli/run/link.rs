@@ -169,6 +169,7 @@ impl Keeper {
                     | Reply::Reload(_)
                     | Reply::ConfigReload(_)
                     | Reply::LogSet {}
+                    | Reply::Live(_)
                     | Reply::Login(_),
                 ) => {}
                 Ok(Reply::NotIdentified { reason }) => {
@@ -222,6 +223,7 @@ impl Keeper {
             | Reply::Reload(_)
             | Reply::ConfigReload(_)
             | Reply::LogSet {}
+            | Reply::Live(_)
             | Reply::Login(_) => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }
