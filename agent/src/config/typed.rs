@@ -15,6 +15,7 @@ use super::host::is_dns_name;
 use super::identity::identity;
 use super::log::log;
 use super::metrics::metrics;
+use super::owner;
 use super::problem::{Problems, line_and_column};
 use super::section::{List, Section, shown};
 use super::store;
@@ -115,6 +116,7 @@ fn daemon(mut section: Section<'_>) -> Daemon {
             })
             .unwrap_or(Mode::Enforce),
         shutdown_grace: duration(&mut section, "shutdown_grace", 20, 0..=600),
+        user: section.optional("user", owner::USER, owner::user),
     };
     section.finish();
     daemon

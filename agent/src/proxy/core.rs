@@ -15,6 +15,7 @@ use super::metrics::Operations;
 use super::policies::Reloads;
 use super::sessions::{Session, Sessions};
 use crate::connection::redirect::Destinations;
+use crate::control::Borrower;
 use crate::record::event::no_session;
 use crate::record::{Category, EventRow, Row, Severity};
 use crate::session::Stages;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     /// What only those who run Icecore look at.
     pub(super) operations: Operations,
     pub(super) destinations: Destinations,
+    /// Has the supervisor look processes up.
+    pub(super) borrower: Borrower,
     pub(super) resolver: Arc<Resolver>,
     /// Names this host in claims of tokens.
     pub(super) claimant: Claimant,

@@ -29,6 +29,7 @@ use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
 use crate::export::{About, Exports};
+use crate::control::Borrower;
 use crate::execution::{Catalogues, Chunks, Holds, OpenStages, Registry, Usages};
 use crate::mailbox::MailboxError;
 use crate::mask::HashKeys;
@@ -96,6 +97,7 @@ pub(super) fn start(
     config: &Path,
     destinations: OwnedFd,
     is_next: bool,
+    borrower: Borrower,
 ) -> Result<Started, StartError> {
     let clock = Clock::system();
     let config = if is_next {
@@ -178,7 +180,7 @@ pub(super) fn start(
         "stages built"
     );
     let usages = Usages::open(
-        &config.daemon.run_dir,
+        &config.daemon.proxy_dir(),
         &config.daemon.state_dir,
         clock.now(),
     );
@@ -224,6 +226,7 @@ pub(super) fn start(
         current: RwLock::new(Arc::new(current)),
         operations,
         destinations: Destinations::from_fd(destinations)?,
+        borrower,
         resolver,
         claimant,
         seal_key,

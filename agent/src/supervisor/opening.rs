@@ -115,6 +115,9 @@ impl Shared {
         brought.as_ref().map_or(Ok(()), check_token)?;
         let accounts = Accounts::read();
         let runner = runner(peer, wish.user.as_deref(), &accounts)?;
+        if !self.owner.is_root() && runner.uid == self.owner.uid {
+            return Err(Refusal::ProxysUser(runner.uid));
+        }
         let shares_uid = peer.shares(runner.uid);
         // Not by ptrace(2) alone, which Yama and Landlock may bar: by files that such a process runs next, its terminal, its user's services.
         let taken_over = |whose: &String| {

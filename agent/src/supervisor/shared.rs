@@ -16,7 +16,7 @@ use super::proxy::Proxy;
 use super::roster::Roster;
 use super::signed_in::SignIns;
 use crate::clock::Clock;
-use crate::config::{Config, Identity};
+use crate::config::{Config, Identity, Owner};
 use crate::connection::redirect::Kernel;
 
 /// What the supervisor's threads share.
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) cgroups: Cgroups,
     pub(super) entered: Entered,
+    /// Whom proxies run as; it stays so, whatever the host's list of users becomes.
+    pub(super) owner: Owner,
     /// Held while one session, or all of them, are told to a proxy: none is missed between two proxies.
     pub(super) telling: Mutex<()>,
     /// Held for one look or change.
@@ -63,6 +65,7 @@ impl std::fmt::Debug for Gate {
 impl Shared {
     pub(super) fn new(
         config: Config,
+        owner: Owner,
         clock: Clock,
         cgroups: Cgroups,
         entered: Entered,
@@ -72,6 +75,7 @@ impl Shared {
         Self {
             observations: Observations::of(kernel.take_events()),
             identity: RwLock::new(Arc::new(config.identity.clone())),
+            owner,
             config,
             clock,
             cgroups,

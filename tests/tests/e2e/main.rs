@@ -120,6 +120,8 @@ mod saml;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod separation;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;

@@ -29,6 +29,7 @@ use icecore_ebpf::{
 };
 use tracing::{error, warn};
 
+pub(crate) use self::destinations::lookups_need_a_capability;
 pub use self::destinations::{Destinations, LookUpError, Redirected};
 pub use self::error::KernelError;
 pub use self::events::{Deed, Denial, DenyReason, Events, Seen, wait_for_events};
