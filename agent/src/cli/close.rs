@@ -74,6 +74,8 @@ fn close(args: &Args) -> Result<(), Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::ConfigReload(_)
+        | Reply::LogSet {}
         | Reply::Live(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => Err(misunderstood()),

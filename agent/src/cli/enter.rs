@@ -205,6 +205,8 @@ fn other_answer(reply: &Reply) -> Failure {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::ConfigReload(_)
+        | Reply::LogSet {}
         | Reply::Live(_)
         | Reply::Login(_) => misunderstood(),
     }

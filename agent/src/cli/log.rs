@@ -51,6 +51,7 @@ fn set(args: &Args) -> Result<(), Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::Live(_)
         | Reply::ConfigReload(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => Err(misunderstood()),

@@ -59,6 +59,7 @@ fn reload(args: &Args) -> Result<Exit, Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::Live(_)
         | Reply::LogSet {}
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),

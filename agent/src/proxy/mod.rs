@@ -62,7 +62,6 @@ use self::core::{Core, Shared};
 use self::heartbeat::{Pulse, Ticker};
 use self::kept::Keeping;
 use crate::connection::redirect::Heartbeat;
-use crate::control::{Handover, Keeper, SupervisorLink, receive_handover};
 use crate::config::{Opening, Untrusted, open_by};
 use crate::control::{Borrower, Declined, Handover, Keeper, SupervisorLink, receive_handover};
 use crate::record::Row;

@@ -85,7 +85,7 @@ impl Shared {
                 exports.map_err(|error| format!("export: {error}"))
             })
             .and_then(|exports| {
-                let run_dir = config.daemon.run_dir.clone();
+                let run_dir = config.daemon.proxy_dir();
                 let current = before.next(config, sha256(&document), self)?;
                 Ok((exports, current, run_dir))
             });

@@ -189,12 +189,12 @@ pub(super) fn start(
         metrics,
         exports,
         started_at: clock.now(),
-        restarts: restarts(&config.daemon.run_dir, is_next),
+        restarts: restarts(&config.daemon.proxy_dir(), is_next),
         answered: AtomicU64::new(0),
         refused: AtomicU64::new(0),
     };
     let ask = config.policy.ask.clone();
-    let held = config.daemon.run_dir.join("held");
+    let held = config.daemon.proxy_dir().join("held");
     let current = Current {
         sha256: sha256(&document),
         config,

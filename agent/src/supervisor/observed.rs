@@ -13,7 +13,7 @@ use tracing::{debug, error};
 
 use super::lineage::Lineage;
 use super::shared::Shared;
-use crate::connection::peer::Peer;
+use crate::connection::peer::Traced;
 use crate::connection::redirect::{Deed, Events, Seen, wait_for_events};
 use crate::control::LinkError;
 use crate::control::observed::{Observed, Offender};
@@ -160,11 +160,11 @@ pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
 
 /// Adds what /proc still knows of a process: evidence, not authority.
 fn offender(seen: Seen, lineage: &Lineage) -> Offender {
-    let peer = Peer::read(seen.pid, seen.uid, seen.comm.clone());
+    let traced = Traced::read(seen.pid);
     Offender {
-        start_ns: peer.start_ns,
-        exe: peer.exe,
-        ancestors: peer.ancestors,
+        start_ns: traced.start_ns,
+        exe: traced.exe,
+        ancestors: traced.ancestors,
         execs: lineage.of(seen.exec_id),
         seen,
     }
