@@ -151,6 +151,7 @@ fn both() -> Both {
         listener.listen(|heard| match heard {
             Heard::Ready => say.send(()).unwrap(),
             Heard::Keep(login) => keep.send(login).unwrap(),
+            Heard::Lend(_) => panic!("nothing is asked for"),
         })
     });
     ready.recv().unwrap();

@@ -226,7 +226,7 @@ fn set_up(
     let entered = cgroups
         .enter()
         .map_err(|source| SupervisorError::Cgroup { root, source })?;
-    let kernel = Kernel::install(&Installation {
+    let mut kernel = Kernel::install(&Installation {
         root: &config.capture.root,
         pin_dir: &config.capture.pin_dir,
         port: config.capture.port,
@@ -237,6 +237,9 @@ fn set_up(
         backstop: config.capture.backstop,
         daemon_cgroup_id: entered.daemon_id,
     })?;
+    if let Some(listen) = config.metrics.listen {
+        kernel.protect_port(listen.port())?;
+    }
     debug!(programs = ?kernel.program_tags(), "programs installed");
     // After the programs: they know the listeners by a tag that sockets get when they are made.
     let handover = Handover {
