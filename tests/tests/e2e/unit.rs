@@ -118,8 +118,8 @@ fn calls_of_the_unit() -> Result<Option<BTreeSet<String>>> {
         .find_map(|line| line.strip_prefix("SystemCallFilter="))
         .context("the unit has no SystemCallFilter")?;
     let mut left = members(&filter.split(' ').collect::<Vec<_>>());
-    // ProtectClock, ProtectKernelModules and ProtectKernelLogs. Source: systemd.exec(5).
-    for taken in members(&["@clock", "@module", "syslog"]) {
+    // ProtectKernelModules and ProtectKernelLogs. Source: systemd.exec(5).
+    for taken in members(&["@module", "syslog"]) {
         left.remove(&taken);
     }
     Ok(Some(left))
@@ -158,11 +158,7 @@ fn the_daemon_makes_no_call_that_a_filter_refuses() -> Result<()> {
     };
     let made: BTreeSet<String> = text.lines().filter_map(name).collect();
     assert!(made.contains("bpf") && made.contains("seccomp"), "{made:?}");
-    // ProtectClock refuses it, and the daemon does without (`proxy/clocks.rs`).
-    let beyond: Vec<&String> = made
-        .difference(&allowed)
-        .filter(|name| *name != "adjtimex")
-        .collect();
+    let beyond: Vec<&String> = made.difference(&allowed).collect();
     assert_eq!(beyond, [""; 0]);
     let refused: Vec<&str> = text.lines().filter(|line| line.contains("EPERM")).collect();
     assert_eq!(refused, [""; 0]);

@@ -106,8 +106,9 @@ const ALLOWED: &[i64] = &[
     libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep,
     libc::SYS_gettimeofday,
-    // Reads whether the clock is in time; to set it takes CAP_SYS_TIME.
+    // Reads whether the clock is in time, by the C library's choice; to set it takes CAP_SYS_TIME.
     libc::SYS_adjtimex,
+    libc::SYS_clock_adjtime,
     // Waiting.
     libc::SYS_epoll_create1,
     libc::SYS_epoll_ctl,
