@@ -9,8 +9,8 @@ use super::failure::report_config;
 use super::tell::tell;
 use super::{ConfigFile, Exit, connect, granted};
 use crate::config::{
-    Approvals, Config, Credential, ForPolicies, Identity, Mode, SecretAt, Source as SecretSource,
-    TokenUse, WithoutToken, policy_files, unit,
+    Approvals, Config, Credential, ForPolicies, Identity, Mode, Owner, SecretAt,
+    Source as SecretSource, TokenUse, WithoutToken, policy_files, unit,
 };
 use crate::connection::redirect::probe;
 use crate::identity::{KeySource, Kind, Users};
@@ -272,6 +272,20 @@ fn asked(approvals: &Approvals) -> Vec<String> {
     std::iter::once(issuer).chain(groups).collect()
 }
 
+/// Says whom the proxy runs as.
+fn proxys_user(owner: Owner, users: &Users) -> String {
+    if owner.is_root() {
+        return "runs as root without capabilities; a user of its own is better (`daemon.user`)"
+            .to_owned();
+    }
+    format!(
+        "runs as user {} (uid {}, gid {})",
+        users.name(owner.uid),
+        owner.uid,
+        owner.gid
+    )
+}
+
 fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
     let Config {
         daemon,
@@ -294,6 +308,10 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
     let mut lines = vec![
         format!("{}: good", source.display()),
         format!("  mode      {mode}"),
+        format!(
+            "  proxy     {}",
+            proxys_user(config.owner().unwrap_or(Owner::ROOT), &Users::read())
+        ),
         format!(
             "  capture   ports {} below `{}`, to port {}",
             ports.join(", "),

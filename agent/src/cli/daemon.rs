@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
 fn exit_of(error: &SupervisorError) -> Exit {
     match error {
         SupervisorError::NotRoot(_) | SupervisorError::Running(_) => Exit::Refused,
-        SupervisorError::Proxy => Exit::Config,
+        SupervisorError::Proxy | SupervisorError::User { .. } => Exit::Config,
         SupervisorError::Missing(_)
         | SupervisorError::Path { .. }
         | SupervisorError::Cgroup { .. }

@@ -7,12 +7,13 @@ use std::path::{Component, Path, PathBuf};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::owner::Owner;
 use super::problem::Problems;
 use super::trust::{self, Readers, Untrusted};
 use super::{Config, Credential, Policy, Source, StoreIdentity, StoreUrl};
 use crate::connection::redirect::is_on_bpffs;
 use crate::identity::saml::{self, XML_MAX_BYTES};
-use crate::identity::{KEYS_MAX_BYTES, KeySource, Keys, SamlProvider, cut};
+use crate::identity::{KEYS_MAX_BYTES, KeySource, Keys, SamlProvider, Users, cut};
 use crate::upstream::{Flaw, flaws};
 
 /// Longest config file that is read.
@@ -70,11 +71,20 @@ pub(super) fn check(config: &Config, problems: &Problems) {
         }
     };
     let daemon = &config.daemon;
-    tell("daemon.run_dir", trust::check_folder_to_be(&daemon.run_dir));
+    let owner = daemon.owner(&Users::read()).unwrap_or_else(|untrusted| {
+        tell("daemon.user", Err(untrusted));
+        Owner::ROOT
+    });
+    // The supervisor's own, but for the proxy's folder in it.
     tell(
-        "daemon.state_dir",
-        trust::check_folder_to_be(&daemon.state_dir),
+        "daemon.run_dir",
+        trust::check_folder_to_be(&daemon.run_dir, Owner::ROOT),
     );
+    tell(
+        "daemon.run_dir",
+        trust::check_way(&daemon.proxy_dir(), owner),
+    );
+    tell("daemon.state_dir", proxys_folder(&daemon.state_dir, owner));
     tell("capture.root", cgroup(&config.capture.root));
     tell("capture.pin_dir", pins(&config.capture.pin_dir));
     if let Some(file) = &config.upstream.ca_file {
@@ -128,7 +138,7 @@ pub(super) fn check(config: &Config, problems: &Problems) {
         .as_ref()
         .and_then(StoreUrl::local)
     {
-        tell("record.store", trust::check_folder_to_be(folder));
+        tell("record.store", proxys_folder(folder, owner));
     }
     let options = &config.record.store_options;
     if let Some(file) = &options.ca_file {
@@ -188,6 +198,12 @@ pub(super) fn check_policy(policy: &Policy, problems: &Problems) {
     {
         problems.add("policy.dir", expected, found);
     }
+}
+
+/// Checks a folder that the proxy writes to, or will once it is made.
+fn proxys_folder(folder: &Path, owner: Owner) -> Result<(), Untrusted> {
+    trust::check_folder_to_be(folder, owner)?;
+    trust::check_way(folder, owner)
 }
 
 fn cgroup(root: &Path) -> Result<(), Untrusted> {
@@ -251,11 +267,12 @@ pub(crate) fn read_metadata(file: &Path) -> Result<(saml::Provider, Vec<u8>), Un
 
 /// Reads the policy files of a folder, by name; all of them must be trusted.
 pub(crate) fn read_policies(dir: &Path) -> Result<Vec<(PathBuf, String)>, Untrusted> {
-    trust::check_folder(dir)?;
-    let files = policy_files(dir).map_err(|error| Untrusted {
-        expected: "a readable folder".to_owned(),
-        found: format!("`{}`: {error}", dir.display()),
-    })?;
+    let names = trust::list_folder(dir)?;
+    let files: Vec<PathBuf> = names
+        .iter()
+        .map(|name| dir.join(name))
+        .filter(|file| is_policy(file))
+        .collect();
     if files.is_empty() {
         return Err(Untrusted {
             expected: "a folder with at least one `*.cedar` file".to_owned(),
@@ -283,15 +300,17 @@ pub fn policy_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "cedar")
-        {
+        if is_policy(&path) {
             files.push(path);
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// Tells whether a file of the policies' folder counts.
+pub(super) fn is_policy(file: &Path) -> bool {
+    (file.extension()).is_some_and(|extension| extension == "cedar")
 }
 
 /// Takes `.` and `..` out of a path; links on the way are refused later, so this cannot change where it leads.

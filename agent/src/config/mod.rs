@@ -6,6 +6,7 @@
 mod account;
 mod approvals;
 mod approver;
+mod command;
 mod credential;
 mod document;
 mod files;
@@ -13,7 +14,9 @@ mod grant;
 mod host;
 mod identity;
 mod mount;
+mod named;
 mod notify;
+mod owner;
 mod problem;
 mod recipient;
 mod result_rows;
@@ -41,7 +44,9 @@ pub use files::policy_files;
 pub(crate) use files::{read_metadata, read_policies, read_public_keys};
 pub use grant::Grant;
 pub use identity::{Identity, TokenUse, WithoutToken};
+pub(crate) use named::{Named, SYSTEMD_FOLDER};
 pub use notify::{Notify, NotifyTo};
+pub use owner::Owner;
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
 pub use recipient::Recipient;
@@ -51,7 +56,9 @@ pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAut
 pub use store::{Addressing, StoreIdentity, StoreOptions};
 pub(crate) use store::{Place, STORE_URL, StoreUrl};
 pub(crate) use text::read_text;
-pub(crate) use trust::{Untrusted, check_program, read_secret_file};
+pub(crate) use trust::{
+    Opening, Untrusted, open_by, open_file, open_folder, read_public_file, read_secret_file,
+};
 pub use trusted::{BoundKey, Operator, PinnedKey, TrustFile};
 
 use problem::Problems;
@@ -101,6 +108,8 @@ pub struct Daemon {
     pub mode: Mode,
     /// How long open statements may take when the daemon stops.
     pub shutdown_grace: Duration,
+    /// The user that the proxy runs as, by name or number.
+    pub user: Option<String>,
 }
 
 /// Whether refusals are carried out.
@@ -227,24 +236,6 @@ pub struct OAuthGrant {
     pub client_secret: Option<SecretAt>,
     /// The refresh token.
     pub refresh_token: Option<SecretAt>,
-}
-
-impl Credential {
-    /// Gives its secrets.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretAt> {
-        let (first, second) = match self {
-            Self::KeyPair {
-                private_key,
-                passphrase,
-            } => (Some(private_key), passphrase.as_ref()),
-            Self::Pat(at) | Self::OAuth(at) | Self::Password(at) | Self::WorkloadOidc(at) => {
-                (Some(at), None)
-            }
-            Self::OAuthGrant(grant) => (grant.client_secret.as_ref(), grant.refresh_token.as_ref()),
-            Self::WorkloadAws { .. } => (None, None),
-        };
-        first.into_iter().chain(second)
-    }
 }
 
 /// Where the policies are.

@@ -12,6 +12,7 @@ use super::account;
 use super::approvals::approvals;
 use super::host::is_dns_name;
 use super::identity::identity;
+use super::owner;
 use super::problem::{Problems, line_and_column};
 use super::section::{List, Section, shown};
 use super::store;
@@ -106,6 +107,7 @@ fn daemon(mut section: Section<'_>) -> Daemon {
             })
             .unwrap_or(Mode::Enforce),
         shutdown_grace: duration(&mut section, "shutdown_grace", 20, 0..=600),
+        user: section.optional("user", owner::USER, owner::user),
     };
     section.finish();
     daemon

@@ -43,7 +43,12 @@ impl Connection {
                 session: redirected.session,
                 nonce: redirected.nonce,
                 destination: redirected.destination,
-                peer: Peer::read(redirected.pid, redirected.uid, redirected.comm),
+                peer: Peer {
+                    pid: redirected.pid,
+                    uid: redirected.uid,
+                    comm: redirected.comm,
+                    ..Peer::default()
+                },
                 stream,
             }),
             Err(error) => {

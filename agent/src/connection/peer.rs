@@ -2,11 +2,16 @@
 
 use std::fs;
 
+use serde::{Deserialize, Serialize};
+
 /// Ticks of `/proc/<pid>/stat` in a second. Source: `USER_HZ` in linux/include/asm-generic/param.h.
 const TICKS_PER_SECOND: i64 = 100;
 
 /// Most ancestors that are read.
 const ANCESTORS_MAX: usize = 32;
+
+/// Most bytes of their names; they are told in one packet, where a byte may take six.
+const ANCESTORS_MAX_BYTES: usize = 16 << 10;
 
 /// A process, as far as it could still be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,21 +31,52 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Adds what was read of it in /proc.
+    #[must_use]
+    pub fn with(self, traced: Traced) -> Self {
+        let Traced {
+            start_ns,
+            exe,
+            ancestors,
+        } = traced;
+        Self {
+            start_ns,
+            exe,
+            ancestors,
+            ..self
+        }
+    }
+}
+
+/// What is read of a process in /proc. Programs of other users' processes are shown to root alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// Its start, in nanoseconds since boot.
+    pub start_ns: Option<i64>,
+    /// Its program.
+    pub exe: Option<String>,
+    /// Programs of its ancestors, the oldest first, itself last.
+    pub ancestors: Vec<String>,
+}
+
+impl Traced {
     /// Reads a process; what has gone is left empty.
     #[must_use]
-    pub fn read(pid: u32, uid: u32, comm: String) -> Self {
+    pub fn read(pid: u32) -> Self {
         let mut ancestors = Vec::new();
+        let mut room_bytes = ANCESTORS_MAX_BYTES;
         let mut next = Some(pid);
         while let Some(pid) = next.filter(|pid| *pid > 1 && ancestors.len() < ANCESTORS_MAX) {
             let Some(exe) = exe(pid) else { break };
+            let Some(left) = room_bytes.checked_sub(exe.len()) else {
+                break;
+            };
+            room_bytes = left;
             ancestors.push(exe);
             next = stat(pid).map(|stat| stat.parent);
         }
         ancestors.reverse();
         Self {
-            pid,
-            uid,
-            comm,
             start_ns: stat(pid).map(|stat| stat.start_ns),
             exe: exe(pid),
             ancestors,
@@ -89,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_test_itself_is_read() {
-        let peer = Peer::read(std::process::id(), 0, "test".to_owned());
+        let peer = Traced::read(std::process::id());
         assert_eq!(
             peer.exe.as_deref(),
             std::env::current_exe().unwrap().to_str()
@@ -100,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_leaves_empty_fields() {
-        let peer = Peer::read(u32::MAX, 0, "gone".to_owned());
+        let peer = Traced::read(u32::MAX);
         assert_eq!(
             (peer.exe, peer.start_ns, peer.ancestors.len()),
             (None, None, 0)

@@ -1,7 +1,8 @@
 //! Both ends of the conversation between supervisor and proxy, in one process.
 
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
@@ -9,11 +10,12 @@ use std::thread::{self, JoinHandle};
 use chrono::DateTime;
 
 use super::*;
+use crate::connection::peer::Traced;
 use crate::control::reload::PolicySet;
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
-    Asker, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
-    SessionHandler, TOKEN_TEXT_MAX_BYTES,
+    Asker, Declined, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
+    SessionHandler, TOKEN_TEXT_MAX_BYTES, Wanted,
 };
 use crate::id::{LoginId, SessionId};
 
@@ -134,6 +136,7 @@ fn both() -> Both {
         listener.listen(|heard| match heard {
             Heard::Ready => say.send(()).unwrap(),
             Heard::Keep(login) => keep.send(login).unwrap(),
+            Heard::Lend(request) => lend(&request),
         })
     });
     ready.recv().unwrap();
@@ -145,6 +148,65 @@ fn both() -> Both {
         serving,
         listening,
     }
+}
+
+/// Opens one file, knows one process, runs nothing, and leaves some without an answer.
+fn lend(request: &Request) {
+    match &request.wanted {
+        Wanted::File(path) if path.ends_with("named") => {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(b"secret").unwrap();
+            file.rewind().unwrap();
+            request.answer(Ok(file.as_fd())).unwrap();
+        }
+        Wanted::File(_) => {}
+        Wanted::Process(pid) => request
+            .tell(Traced {
+                start_ns: Some(i64::from(*pid)),
+                ..Traced::default()
+            })
+            .unwrap(),
+        Wanted::Folder(_) | Wanted::Output(_) => {
+            let declined = Declined {
+                expected: "what the config names".to_owned(),
+                found: "another".to_owned(),
+            };
+            request.answer(Err(declined)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_lent_comes_as_a_descriptor_and_what_is_not_with_the_reason() {
+    let (link, theirs) = ProxyLink::pair().unwrap();
+    let handover = Handover {
+        config: PathBuf::from("/c.toml"),
+        listeners: Vec::new(),
+        destinations: packet::pair().unwrap().0,
+        is_next: false,
+    };
+    link.hand_over(&handover).unwrap();
+    let (_, supervisor, keeper) = receive_handover_on(theirs).unwrap();
+    let borrower = supervisor.borrower();
+    // Before the proxy says that it is ready: it reads its config by it.
+    let listening = thread::spawn(move || {
+        link.listen(|heard| match heard {
+            Heard::Lend(request) => lend(&request),
+            Heard::Ready | Heard::Keep(_) => panic!("nothing else was said"),
+        })
+    });
+    let mut text = String::new();
+    let mut file = borrower.file(Path::new("/etc/named")).unwrap();
+    file.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "secret");
+    assert_eq!(borrower.process(42).start_ns, Some(42));
+    let declined = borrower.folder(Path::new("/etc")).unwrap_err();
+    assert_eq!(declined.found, "another");
+    // A request that is dropped unanswered is known at once, not after the time that it may take.
+    let declined = borrower.file(Path::new("/etc/shadow")).unwrap_err();
+    assert_eq!(declined.found, "the other end is gone");
+    drop((supervisor, borrower, keeper));
+    listening.join().unwrap().unwrap();
 }
 
 fn facts(uid: u32) -> SessionFacts {

@@ -4,6 +4,7 @@
 //! (`request`, `line`); the supervisor and its proxy speak in packets over a socketpair that also carries descriptors
 //! (`packet`, `supervisor_link`, `proxy_link`). What they say about a session is here.
 
+mod lending;
 pub mod line;
 mod packet;
 mod proxy_link;
@@ -27,6 +28,7 @@ use crate::id::{LoginId, SessionId};
 use crate::identity::Ci;
 use crate::snowflake::secret::{Secret, revealed};
 
+pub use lending::{Borrower, Declined, Request, Wanted};
 pub use proxy_link::{Heard, LinkError, ProxyLink};
 pub use supervisor_link::{Keeper, SessionHandler, SupervisorLink, receive_handover};
 

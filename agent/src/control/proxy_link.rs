@@ -12,6 +12,7 @@ use rustix::net::{Shutdown, shutdown};
 use thiserror::Error;
 use tracing::debug;
 
+use super::lending::Request;
 use super::packet;
 use super::reload::Reload;
 use super::sign_in::{SignInCall, SignInOutcome};
@@ -81,6 +82,8 @@ pub enum Heard {
     Ready,
     /// A login is to be kept, or forgotten.
     Keep(KeptLogin),
+    /// It wants what it may not have itself.
+    Lend(Request),
 }
 
 /// The supervisor's end of the socketpair; shared by all threads that ask.
@@ -139,6 +142,11 @@ impl ProxyLink {
                     let told = packet::send(&self.socket, &ToProxy::Kept { number }, &[]);
                     if let Err(failure) = told {
                         debug!(%failure, "proxy did not hear that its login is kept");
+                    }
+                }
+                Ok((FromProxy::Lend { wanted }, descriptors)) => {
+                    if let Some(reply) = descriptors.into_iter().next() {
+                        hear(Heard::Lend(Request::new(wanted, reply)));
                     }
                 }
                 Ok((FromProxy::Done { call, outcome }, _)) => {

@@ -14,6 +14,7 @@ use rustix::net::{Shutdown, shutdown};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
 
+use super::lending::{Borrower, Wanted};
 use super::packet;
 use super::reload::Reload;
 use super::sign_in::{SignInCall, SignInOutcome};
@@ -117,6 +118,8 @@ pub(super) enum FromProxy {
     Ready,
     /// Wants a login kept in the place of what was kept of it before.
     Keep { number: u64, kept: KeptLogin },
+    /// Wants what it may not have itself; the socket for the answer comes beside.
+    Lend { wanted: Wanted },
     /// Answers a call.
     Done {
         call: u64,
@@ -234,6 +237,12 @@ pub(super) fn receive_handover_on(
 }
 
 impl SupervisorLink {
+    /// Gives the one who asks the supervisor for what this process may not have; works from the start on.
+    #[must_use]
+    pub fn borrower(&self) -> Borrower {
+        Borrower::new(Arc::clone(&self.socket))
+    }
+
     /// Says that the proxy is ready, then passes on what the supervisor tells.
     ///
     /// Blocks its thread until the supervisor is gone or has had the proxy drained; the proxy then closes its record

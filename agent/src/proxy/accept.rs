@@ -104,7 +104,12 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
     let destination = connection.destination();
     let (stream, peer) = connection.into_parts();
     let address = destination.ip();
-    let (opening, stream) = match hello::read(stream).await {
+    // At once, since it may end soon; the answer is there before the client's first words are.
+    let (borrower, pid) = (shared.borrower.clone(), peer.pid);
+    let tracing = tokio::task::spawn_blocking(move || borrower.process(pid));
+    let read = hello::read(stream).await;
+    let peer = peer.with(tracing.await.unwrap_or_default());
+    let (opening, stream) = match read {
         Ok(read) => read,
         Err(error) => {
             return tracing::debug!(session = %session.id(), %error, "connection ended before its opening");

@@ -17,6 +17,7 @@ use super::sessions::{Session, Sessions};
 use super::sign_in::SignIns;
 use crate::config::Config;
 use crate::connection::redirect::Destinations;
+use crate::control::Borrower;
 use crate::record::event::no_session;
 use crate::record::{Category, EventRow, Row, Severity};
 use crate::session::Stages;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) implicit: Implicit,
     pub(super) accounts: Vec<Arc<Account>>,
     pub(super) destinations: Destinations,
+    /// Has the supervisor look processes up.
+    pub(super) borrower: Borrower,
     pub(super) resolver: Arc<Resolver>,
     pub(super) issuers: Arc<Issuers>,
     pub(super) providers: Arc<Providers>,

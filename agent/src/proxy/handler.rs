@@ -105,10 +105,10 @@ impl SessionHandler for Handler {
             usages.begin(session.id());
         }
         tracing::info!(session = %session.id(), "session opened");
-        let results = shared.config.daemon.run_dir.join("results");
+        let results = shared.config.daemon.proxy_dir().join("results");
         shared.stages.registry.keep_results(&results, session.id());
         let chunks = KeptBy {
-            folder: &shared.config.daemon.run_dir.join("chunks"),
+            folder: &shared.config.daemon.proxy_dir().join("chunks"),
             host: &shared.seal_key,
             hash_keys: &shared.stages.hash_keys,
             usages,

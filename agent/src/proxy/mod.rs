@@ -13,6 +13,7 @@ mod chunk;
 mod claiming;
 mod clocks;
 mod closing;
+mod confine;
 mod core;
 mod detached;
 pub(crate) mod discovery;
@@ -30,6 +31,7 @@ mod logins;
 mod mcp;
 mod no_login;
 mod opening;
+mod orphan;
 mod own_login;
 mod policies;
 mod providers;
@@ -50,9 +52,11 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use self::confine::Memory;
 use self::core::{Core, Shared};
 use self::kept::Keeping;
-use crate::control::{Handover, Keeper, SupervisorLink, receive_handover};
+use crate::config::{Opening, Untrusted, open_by};
+use crate::control::{Borrower, Declined, Handover, Keeper, SupervisorLink, receive_handover};
 use crate::record::Row;
 use crate::statement;
 use crate::upstream::{Upstream, UpstreamSettings};
@@ -70,7 +74,7 @@ enum ProxyError {
     Start(#[from] start::StartError),
     #[error("cannot start a core: {0}")]
     Core(std::io::Error),
-    #[error("cannot ignore a hang-up: {0}")]
+    #[error("signals cannot be heard: {0}")]
     Signal(std::io::Error),
     #[error("cannot listen: {0}")]
     Listen(std::io::Error),
@@ -81,6 +85,18 @@ enum ProxyError {
 /// Runs the proxy until the supervisor stops it or is gone.
 #[must_use]
 pub fn run() -> ExitCode {
+    // Before a thread is made and a byte is read: what is dropped here, no later line has.
+    match confine::confine() {
+        Ok(Memory::Locked) => {}
+        Ok(Memory::Swappable(limit_bytes)) => tracing::warn!(
+            limit_bytes,
+            "memory may be swapped out, keys with it: the limit of locked memory is not `unlimited`"
+        ),
+        Err(error) => {
+            tracing::error!(%error, "the proxy has rights that it must not have");
+            return ExitCode::from(70);
+        }
+    }
     let (handover, link, keeper) = match receive_handover() {
         Ok(received) => received,
         Err(error) => {
@@ -106,7 +122,10 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         is_next,
     } = handover;
     ignore_hangups()?;
-    let started = start::start(&config, destinations, is_next)?;
+    orphan::end_with_the_supervisor()?;
+    let borrower = link.borrower();
+    borrow_from(&borrower);
+    let started = start::start(&config, destinations, is_next, borrower)?;
     let shared = Arc::new(started.shared);
     Keeping::begin(&shared, keeper).map_err(ProxyError::Core)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -140,6 +159,19 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
     }
     served
+}
+
+/// Has the supervisor open the config and what it names: the proxy's user may read none of it.
+fn borrow_from(borrower: &Borrower) {
+    let borrower = borrower.clone();
+    open_by(Box::new(move |what| {
+        let opened = match what {
+            Opening::File(path) => borrower.file(path),
+            Opening::Folder(path) => borrower.folder(path),
+            Opening::Output(command) => borrower.output(&command.argv, command.within),
+        };
+        opened.map_err(|Declined { expected, found }| Untrusted { expected, found })
+    }));
 }
 
 /// Lets hang-ups pass: whoever sends one to all of the daemon's processes means the supervisor, which has policies reloaded.

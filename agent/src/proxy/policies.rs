@@ -19,7 +19,7 @@ use crate::policy::{Bundle, Names, PolicyProblem, Source};
 use crate::record::event::{code, no_session};
 use crate::record::{Category, EventRow, Mode, Row, Severity};
 
-/// Name of the file in `run_dir` that has the texts of the policies in force.
+/// Name of the file in the proxy's folder that has the texts of the policies in force.
 const KEPT: &str = "policies.json";
 
 /// Why there are no policies.
@@ -43,7 +43,7 @@ struct KeptFile {
 
 /// Loads what a proxy begins with, and has it kept for the next one.
 pub(super) fn begin(config: &Config, is_next: bool) -> Result<Bundle, PoliciesError> {
-    let kept = config.daemon.run_dir.join(KEPT);
+    let kept = config.daemon.proxy_dir().join(KEPT);
     let bundle = if is_next {
         recall(&kept)?
     } else {
@@ -125,7 +125,7 @@ impl Shared {
             Ok(read) => read,
             Err(error) => return Ok(self.keep_policies(&before, &error)),
         };
-        let kept = self.config.daemon.run_dir.join(KEPT);
+        let kept = self.config.daemon.proxy_dir().join(KEPT);
         let unkept = |error: io::Error| format!("`{}`: {error}", kept.display());
         let draft = Draft::write(&kept, &sources).map_err(unkept)?;
         let recorder = &self.stages.recorder;

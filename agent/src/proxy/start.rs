@@ -25,6 +25,7 @@ use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
+use crate::control::Borrower;
 use crate::execution::{Catalogues, Chunks, Holds, OpenStages, Registry, Usages};
 use crate::mailbox::MailboxError;
 use crate::mask::HashKeys;
@@ -87,6 +88,7 @@ pub(super) fn start(
     config: &Path,
     destinations: OwnedFd,
     is_next: bool,
+    borrower: Borrower,
 ) -> Result<Started, StartError> {
     let clock = Clock::system();
     let config = if is_next {
@@ -158,7 +160,7 @@ pub(super) fn start(
         "stages built"
     );
     let usages = Usages::open(
-        &config.daemon.run_dir,
+        &config.daemon.proxy_dir(),
         &config.daemon.state_dir,
         clock.now(),
     );
@@ -174,7 +176,7 @@ pub(super) fn start(
             files: OpenStages::default(),
             catalogues,
             holds: Arc::new(Holds::new(
-                config.daemon.run_dir.join("held"),
+                config.daemon.proxy_dir().join("held"),
                 seal_key.clone(),
             )),
             usages: Arc::new(usages),
@@ -188,6 +190,7 @@ pub(super) fn start(
         implicit: Implicit::default(),
         accounts,
         destinations: Destinations::from_fd(destinations)?,
+        borrower,
         resolver,
         issuers,
         providers,

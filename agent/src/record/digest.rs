@@ -128,7 +128,7 @@ fn read(path: &Path) -> Result<Option<hmac::Key>, RecordError> {
     if !found.is_file() {
         return Err(refused(path, "something that is not a file"));
     }
-    if found.uid() != rustix::process::geteuid().as_raw() {
+    if !disk::is_ours(path, &found) {
         return Err(refused(path, "a file of another user"));
     }
     if found.mode() & 0o077 != 0 {

@@ -1,9 +1,11 @@
 //! Folders and files that only this user can use, and that are there after a power cut.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, lchown};
 use std::path::Path;
+
+use rustix::process::geteuid;
 
 use super::error::RecordError;
 use super::fault::{self, Step};
@@ -29,7 +31,10 @@ pub(crate) fn create_private_dirs(path: &Path) -> io::Result<()> {
         create_private_dirs(parent)?;
     }
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => sync_parent(path),
+        Ok(()) => {
+            give_to_the_folders_owner(path)?;
+            sync_parent(path)
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
@@ -43,8 +48,35 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(path)?;
+    give_to_the_folders_owner(path)?;
     file.write_all(bytes)?;
     fault::sync(&file, || file.sync_all())
+}
+
+/// Gives what root has just made to whom its folder belongs: a command of root's works in the proxy's folders too.
+pub(crate) fn give_to_the_folders_owner(path: &Path) -> io::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let folder = fs::symlink_metadata(parent.unwrap_or(Path::new(".")))?;
+    if folder.uid() == 0 {
+        return Ok(());
+    }
+    lchown(path, Some(folder.uid()), Some(folder.gid()))
+}
+
+/// Tells whether a file is this process's user's; to root also what belongs to whom its folder belongs.
+pub(crate) fn is_ours(path: &Path, found: &Metadata) -> bool {
+    let own = geteuid();
+    let folder = || {
+        path.parent()
+            .and_then(|parent| fs::symlink_metadata(parent).ok())
+    };
+    found.uid() == own.as_raw()
+        || own.is_root() && folder().is_some_and(|folder| folder.uid() == found.uid())
 }
 
 /// Writes a file beside its place and moves it there, so that a crash leaves the old one or the whole new one.

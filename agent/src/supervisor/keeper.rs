@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 
 use super::SupervisorError;
 use super::door::Door;
+use super::lender::Lender;
 use super::proxy::{Backoff, Event, Proxy};
 use super::shared::Shared;
 use crate::control::{Handover, LinkError};
@@ -22,6 +23,7 @@ const SEAL_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) handover: Handover,
+    pub(super) lender: Arc<Lender>,
     pub(super) events: Sender<Event>,
     pub(super) happened: Receiver<Event>,
 }
@@ -44,7 +46,8 @@ impl Keeper {
                 started_ns = clock.mono_ns();
                 due_ns = None;
                 self.handover.is_next = self.shared.was_armed();
-                match Proxy::start(number, &self.handover, &self.shared, &self.events) {
+                let (shared, lender) = (&self.shared, &self.lender);
+                match Proxy::start(number, &self.handover, shared, lender, &self.events) {
                     Ok(next) => proxy = Some(Arc::new(next)),
                     Err(failure) => {
                         error!(%failure, "proxy was not started");

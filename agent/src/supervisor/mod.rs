@@ -10,9 +10,11 @@ mod detach;
 mod door;
 mod keeper;
 mod kept;
+mod lender;
 mod listener;
 mod opening;
 mod lock;
+mod owned;
 mod peer;
 mod proxy;
 mod reload;
@@ -32,14 +34,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use rustix::process::{geteuid, umask};
+use rustix::process::{Resource, Rlimit, geteuid, setrlimit, umask};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
-use crate::config::{Config, Mode, RecordMode};
+use crate::config::{Config, Mode, Owner, RecordMode};
 use crate::connection::redirect::{Installation, Kernel, KernelError, Need, probe};
 use crate::control::Handover;
 
@@ -50,6 +52,7 @@ pub use listener::Unbound;
 use cgroup::Cgroups;
 use door::Door;
 use keeper::Keeper;
+use lender::Lender;
 use lock::Lock;
 use proxy::Event;
 use roster::Roster;
@@ -74,6 +77,14 @@ pub enum SupervisorError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// There is no such user for the proxy.
+    #[error("daemon.user: expected {expected}, found {found}")]
+    User {
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
     },
     /// The daemon's cgroup cannot be made or entered.
     #[error("daemon's cgroup below `{}` cannot be used", root.display())]
@@ -111,6 +122,7 @@ impl SupervisorError {
             Self::NotRoot(_)
             | Self::Missing(_)
             | Self::Path { .. }
+            | Self::User { .. }
             | Self::Cgroup { .. }
             | Self::System(_) => None,
         }
@@ -133,6 +145,20 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
     make_folder(&config.daemon.state_dir)?;
     let _lock = Lock::take(&run_dir)?;
     look_for_missing()?;
+    let owner = config.owner().map_err(|unfit| SupervisorError::User {
+        expected: unfit.expected,
+        found: unfit.found,
+    })?;
+    owned::hand_over(&config, owner).map_err(|(path, source)| SupervisorError::Path {
+        path: path.into(),
+        source,
+    })?;
+    if owner.is_root() {
+        warn!(
+            "the proxy runs as root, without capabilities: the host has no user `icecore`, or `daemon.user` says so"
+        );
+    }
+    allow_locked_memory();
     if config.daemon.mode == Mode::Observe {
         warn!("observe mode: nothing is refused");
     }
@@ -147,7 +173,8 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
     let (events, happened) = mpsc::channel();
     watch_signals(&events)?;
 
-    let (shared, handover) = set_up(config, clock)?;
+    let lender = Arc::new(Lender::new(&config));
+    let (shared, handover) = set_up(config, owner, clock)?;
     let shared = Arc::new(shared);
     shared.adopt();
     let door = Door::open(&run_dir, &shared).map_err(|source| SupervisorError::Path {
@@ -162,6 +189,7 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
     let mut keeper = Keeper {
         shared,
         handover,
+        lender,
         events,
         happened,
     };
@@ -172,7 +200,11 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
 }
 
 /// Makes all that must be there before the first proxy; leaves the kernel disarmed.
-fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), SupervisorError> {
+fn set_up(
+    config: Config,
+    owner: Owner,
+    clock: Clock,
+) -> Result<(Shared, Handover), SupervisorError> {
     let root = config.capture.root.clone();
     let cgroups = Cgroups::below(&root);
     let entered = cgroups
@@ -199,7 +231,7 @@ fn set_up(config: Config, clock: Clock) -> Result<(Shared, Handover), Supervisor
         path: run_dir.join("sessions"),
         source,
     })?;
-    let shared = Shared::new(config, clock, cgroups, entered, roster, kernel);
+    let shared = Shared::new(config, owner, clock, cgroups, entered, roster, kernel);
     Ok((shared, handover))
 }
 
@@ -241,6 +273,18 @@ fn watch_signals(events: &Sender<Event>) -> Result<(), SupervisorError> {
         .spawn(watch)
         .map_err(SupervisorError::System)?;
     Ok(())
+}
+
+/// Lets the proxy, which has no right to it, lock all its memory; under systemd the unit does.
+fn allow_locked_memory() {
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    // The proxy says it where its memory may be swapped out.
+    if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
+        debug!(%error, "limit of locked memory was not raised");
+    }
 }
 
 fn make_folder(path: &Path) -> Result<(), SupervisorError> {

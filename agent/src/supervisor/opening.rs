@@ -98,6 +98,9 @@ impl Shared {
         brought.as_ref().map_or(Ok(()), check_token)?;
         let accounts = Accounts::read();
         let runner = runner(peer, wish.user.as_deref(), &accounts)?;
+        if !self.owner.is_root() && runner.uid == self.owner.uid {
+            return Err(Refusal::ProxysUser(runner.uid));
+        }
         let advisory = accounts.way_to_root(runner.uid, &runner.gids);
         if let (Some(reason), true) = (&advisory, wish.require_enforced) {
             return Err(Refusal::Advisory(reason.clone()));

@@ -51,6 +51,10 @@ pub(super) enum Refusal {
     NotRoot(u32),
     #[error("--user: expected a user of this host's /etc/passwd, found {0:?}")]
     NoUser(String),
+    #[error(
+        "expected a session of another user than the daemon's own proxy, found uid {0}: its command could end the proxy"
+    )]
+    ProxysUser(u32),
     #[error("the daemon is stopping")]
     Stopping,
     #[error("the daemon's proxy is not running; the daemon's log says why")]

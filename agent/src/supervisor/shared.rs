@@ -15,7 +15,7 @@ use super::proxy::Proxy;
 use super::roster::Roster;
 use super::signed_in::SignIns;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Owner};
 use crate::connection::redirect::Kernel;
 
 /// What the supervisor's threads share.
@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) cgroups: Cgroups,
     pub(super) entered: Entered,
+    /// Whom proxies run as; it stays so, whatever the host's list of users becomes.
+    pub(super) owner: Owner,
     /// Held while one session, or all of them, are told to a proxy: none is missed between two proxies.
     pub(super) telling: Mutex<()>,
     /// Held for one look or change.
@@ -56,6 +58,7 @@ impl std::fmt::Debug for Gate {
 impl Shared {
     pub(super) fn new(
         config: Config,
+        owner: Owner,
         clock: Clock,
         cgroups: Cgroups,
         entered: Entered,
@@ -63,6 +66,7 @@ impl Shared {
         kernel: Kernel,
     ) -> Self {
         Self {
+            owner,
             config,
             clock,
             cgroups,

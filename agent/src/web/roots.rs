@@ -1,12 +1,16 @@
 //! Whom TLS connections trust: the host's roots, and those of a file beside them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+use crate::config::read_public_file;
+
+/// Longest file of roots that is read; the usual system bundle takes 220 KB.
+const ROOTS_MAX_BYTES: u64 = 8 << 20;
 
 /// Why roots cannot be trusted.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +21,7 @@ pub enum RootsError {
         /// The file.
         path: PathBuf,
         /// Why.
-        cause: std::io::Error,
+        cause: String,
     },
     /// The file has no certificates, or one that is no root.
     #[error("`{}`: expected certificates in PEM: {cause}", .path.display())]
@@ -68,9 +72,9 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
         path: path.to_owned(),
         cause,
     };
-    let pem = fs::read(path).map_err(|cause| RootsError::Read {
+    let pem = read_public_file(path, ROOTS_MAX_BYTES).map_err(|flaw| RootsError::Read {
         path: path.to_owned(),
-        cause,
+        cause: format!("expected {}, found {}", flaw.expected, flaw.found),
     })?;
     let mut found = 0;
     for certificate in CertificateDer::pem_slice_iter(&pem) {

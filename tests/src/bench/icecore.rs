@@ -14,6 +14,7 @@ use super::child;
 use super::requests::HOST;
 use crate::harness::certificates::Certificates;
 use crate::harness::cgroup::Cgroup;
+use crate::harness::config::PROXY_UID;
 use crate::harness::daemon::Daemon;
 use crate::harness::mount::BpfFolder;
 use crate::harness::port::Port;
@@ -82,6 +83,7 @@ impl Icecore {
             &config,
             format!(
                 r#"[daemon]
+user = {PROXY_UID}
 run_dir = "{folder}/run"
 state_dir = "{folder}/state"
 shutdown_grace = "5s"

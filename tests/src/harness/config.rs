@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::emulator::{CHUNK_HOST, STAGE_HOSTS};
 
+/// The user that proxies run as; no host has one of this number.
+pub const PROXY_UID: u32 = 59_861;
+
 /// An account besides the first one; its name is left to Icecore, which reads it off the host.
 #[derive(Clone, Debug)]
 pub struct OtherAccount {
@@ -62,6 +65,12 @@ impl Config {
         self.folder.join("run")
     }
 
+    /// Gives the folder of what a proxy leaves for the next one.
+    #[must_use]
+    pub fn proxy_dir(&self) -> PathBuf {
+        self.run_dir().join("proxy")
+    }
+
     /// Gives the daemon's state folder.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
@@ -101,6 +110,7 @@ impl Config {
             |other: &OtherAccount| format!("\"{}\" = \"{}\"\n", other.host, self.upstream);
         format!(
             r#"[daemon]
+user = {PROXY_UID}
 run_dir = {run}
 state_dir = {state}
 mode = "{mode}"

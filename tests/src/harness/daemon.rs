@@ -79,12 +79,15 @@ impl Daemon {
     /// Tells the proxy's process id: the supervisor's child that was started as `icecore proxy`.
     pub fn proxy(&self) -> Result<Pid> {
         let supervisor = self.child.id();
-        let children =
-            fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
-        for child in children.split_whitespace() {
-            let command = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            if command.split('\0').any(|argument| argument == "proxy") {
-                return Pid::from_raw(child.parse()?).context("no process id");
+        // A process is listed under the thread that started it (proc(5), `/proc/pid/task/tid/children`).
+        for task in fs::read_dir(format!("/proc/{supervisor}/task"))? {
+            let children = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+            for child in children.split_whitespace() {
+                let command =
+                    fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+                if command.split('\0').any(|argument| argument == "proxy") {
+                    return Pid::from_raw(child.parse()?).context("no process id");
+                }
             }
         }
         bail!("the supervisor has no proxy")

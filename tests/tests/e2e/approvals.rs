@@ -348,7 +348,7 @@ fn a_driver_waits_beyond_a_proxy(product: Product) -> Result<()> {
     let sent = sent.iter().filter(|sql| sql.contains("741")).count();
     assert_eq!(sent, 1);
     assert_eq!(approver.outcome(&request)?, "approved");
-    let held = world.config.run_dir().join("held");
+    let held = world.config.proxy_dir().join("held");
     let left = fs::read_dir(held)?.count();
     assert_eq!(left, 0, "what waited is not forgotten");
     Ok(())

@@ -1,9 +1,11 @@
 //! A token opens one session: two daemons with one store are two hosts.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use icecore_tests::harness::config::PROXY_UID;
 use icecore_tests::harness::issuer::Issuer;
 use icecore_tests::harness::world::{Plan, World};
 use ring::digest::{SHA256, digest};
@@ -110,6 +112,10 @@ fn a_store_that_hangs_holds_up_its_own_token_alone() -> Result<()> {
     fs::create_dir_all(&folder)?;
     let pipe = folder.join(format!("{name}.json"));
     assert!(Command::new("mkfifo").arg(&pipe).status()?.success());
+    // As if the proxy had made them.
+    for made in [&pipe, &folder, &world.config.store.join("identity")] {
+        chown(made, Some(PROXY_UID), Some(PROXY_UID))?;
+    }
     let token = issuer.token(&json!({ "jti": "known" }))?;
     refuses(
         &world,

@@ -112,6 +112,8 @@ mod saml;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod separation;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;

@@ -167,7 +167,7 @@ fn a_result_that_is_half_read_is_read_on_from_the_next_proxy() -> Result<()> {
     let mut world = filled()?;
     let mut driver = piece::start(&world, Generation::Four, INTERRUPTED)?;
     driver.expect("pause")?;
-    let kept = world.config.run_dir().join("chunks");
+    let kept = world.config.proxy_dir().join("chunks");
     let files: Vec<_> = fs::read_dir(&kept)?.collect::<std::io::Result<_>>()?;
     assert_eq!(files.len(), 1, "{files:?}");
     assert!(files[0].metadata()?.len() > 4 * 3000, "{files:?}");

@@ -80,7 +80,7 @@ fn a_scan_is_judged_by_its_results_origins_and_by_the_next_proxy_too() -> Result
     refused(&mut client, "asked", WHY);
     refused(&mut client, "last", "name the id of the query");
     client.expect("pause")?;
-    let kept = world.config.run_dir().join("results");
+    let kept = world.config.proxy_dir().join("results");
     assert_eq!(fs::read_dir(&kept)?.count(), 1);
     world.replace_proxy()?;
     client.go_on()?;

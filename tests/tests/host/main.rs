@@ -12,6 +12,8 @@ mod life;
 #[cfg(test)]
 mod pass_through;
 #[cfg(test)]
+mod separation;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod setup;

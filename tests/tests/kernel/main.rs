@@ -8,6 +8,8 @@ mod act;
 mod bench;
 #[cfg(test)]
 mod child;
+#[cfg(test)]
+mod descriptor;
 
 #[cfg(test)]
 mod load;

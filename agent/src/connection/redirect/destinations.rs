@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData, MapError, SkStorage};
 use icecore_ebpf::{ConnMeta, KIND_SESSION};
+use rustix::system::uname;
 
 use super::error::is_absent;
 use crate::id::SessionId;
@@ -66,6 +67,28 @@ pub enum LookUpError {
         /// What aya says.
         source: MapError,
     },
+}
+
+/// Tells whether this kernel asks for CAP_BPF to look an element up by a descriptor that one holds.
+///
+/// Linux asks for it where `unprivileged_bpf_disabled` is set, up to 5.18. Source: `__sys_bpf` in
+/// linux/kernel/bpf/syscall.c, which names `BPF_MAP_CREATE` and `BPF_PROG_LOAD` alone from commit c8644cd0efe7 (5.19) on.
+pub(crate) fn lookups_need_a_capability() -> bool {
+    let disabled = std::fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled");
+    if disabled.is_ok_and(|text| text.trim() == "0") {
+        return false;
+    }
+    !is_since_5_19(&uname().release().to_string_lossy())
+}
+
+/// Reads a release such as `5.15.0-91-generic`; what cannot be read counts as newer: no right is given in doubt.
+fn is_since_5_19(release: &str) -> bool {
+    let mut numbers = release.split(|sign: char| !sign.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    match (number(), number()) {
+        (Some(major), Some(minor)) => (major, minor) >= (5, 19),
+        (None, _) | (_, None) => true,
+    }
 }
 
 impl Destinations {
@@ -146,6 +169,21 @@ mod tests {
     fn mapped_destination_is_told_as_ipv4() {
         check("::ffff:192.0.2.7", "192.0.2.7:443");
         check("2001:db8::7", "[2001:db8::7]:443");
+    }
+
+    #[test]
+    fn kernels_before_5_19_are_told_apart() {
+        for (release, expected) in [
+            ("5.15.0-91-generic", false),
+            ("5.18.19", false),
+            ("4.18.0-513.el8.x86_64", false),
+            ("5.19.0", true),
+            ("6.1.0-18-amd64", true),
+            ("6.18.1", true),
+            ("unknown", true),
+        ] {
+            assert_eq!(is_since_5_19(release), expected, "{release}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use aya::maps::{Array, HashMap, MapData, SkStorage};
 use icecore_ebpf::{Cfg, ConnMeta, FlowKey, KIND_PROXY, SCHEMA, Session, SkId};
 use tracing::error;
 
+pub(crate) use self::destinations::lookups_need_a_capability;
 pub use self::destinations::{Destinations, LookUpError, Redirected};
 pub use self::error::KernelError;
 pub use self::hierarchy::v2_mount;

@@ -27,7 +27,9 @@ pub(super) fn make_room(root: &Path, key: &str) -> io::Result<()> {
 
 /// Lets only this user read an object.
 pub(super) fn close_to_others(root: &Path, key: &str) -> io::Result<()> {
-    fs::set_permissions(root.join(key), Permissions::from_mode(0o600))
+    let file = root.join(key);
+    fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+    disk::give_to_the_folders_owner(&file)
 }
 
 /// Waits until an object and its name are on the disk.

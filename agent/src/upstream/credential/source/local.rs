@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::config::{Untrusted, read_secret_file};
+use crate::config::{SYSTEMD_FOLDER, Untrusted, read_secret_file};
 
 /// How long a file may take to be read: it may be on a disk that hangs.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-
-/// Where systemd puts a unit's credentials. Source: systemd.exec(5), `LoadCredential=`.
-const FOLDER: &str = "CREDENTIALS_DIRECTORY";
 
 /// Where a secret lies on this host.
 #[derive(Clone)]
@@ -46,9 +43,9 @@ impl Local {
         match self {
             Self::File(path) => read_secret_file(path, limit_bytes),
             Self::Systemd(name) => {
-                let folder = env::var_os(FOLDER).ok_or_else(|| Untrusted {
+                let folder = env::var_os(SYSTEMD_FOLDER).ok_or_else(|| Untrusted {
                     expected: format!("`LoadCredential={name}:...` in the daemon's unit"),
-                    found: format!("no `{FOLDER}` in the daemon's environment"),
+                    found: format!("no `{SYSTEMD_FOLDER}` in the daemon's environment"),
                 })?;
                 read_secret_file(&Path::new(&folder).join(name), limit_bytes)
             }

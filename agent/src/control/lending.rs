@@ -1,0 +1,182 @@
+//! What the proxy asks its supervisor for, since it may not have it itself: files that the config names, what a command
+//! of the config's prints, and who is at the other end of a connection.
+//!
+//! Each request brings a socket of its own for the answer, so that none waits for another.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use serde::{Deserialize, Serialize};
+
+use super::ControlError;
+use super::packet;
+use super::supervisor_link::FromProxy;
+use crate::connection::peer::Traced;
+
+/// Longest wait until a file is opened: it may be on a disk that hangs.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Longest wait until a process is looked up; nothing of that is on a disk.
+const LOOK_WITHIN: Duration = Duration::from_millis(500);
+
+/// What a command may take beyond its own limit.
+const COMMAND_MARGIN: Duration = Duration::from_secs(2);
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wanted {
+    /// A file that the config names, opened.
+    File(PathBuf),
+    /// The policies' folder, opened.
+    Folder(PathBuf),
+    /// What a command prints, with its words.
+    Output(Vec<String>),
+    /// A process by its number.
+    Process(u32),
+}
+
+/// Why it is not lent, in the words of a config's problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declined {
+    /// What it must be.
+    pub expected: String,
+    /// What it is.
+    pub found: String,
+}
+
+/// The answer's words; a descriptor comes beside them.
+#[derive(Debug, Serialize, Deserialize)]
+enum Lent {
+    /// It is beside.
+    Opened,
+    /// The process.
+    Traced(Traced),
+    /// There is none.
+    Declined(Declined),
+}
+
+/// A request at the supervisor.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked for.
+    pub wanted: Wanted,
+    reply: OwnedFd,
+}
+
+impl Request {
+    pub(super) fn new(wanted: Wanted, reply: OwnedFd) -> Self {
+        // Whoever asks could hand over a socket that takes nothing: the supervisor must not wait for it. What is no
+        // socket at all fails when it is answered.
+        let _unset = ioctl_fionbio(&reply, true);
+        Self { wanted, reply }
+    }
+
+    /// Hands over what was opened, or says why not.
+    ///
+    /// # Errors
+    /// When nobody waits for it any more.
+    pub fn answer(&self, opened: Result<BorrowedFd<'_>, Declined>) -> Result<(), ControlError> {
+        match opened {
+            Ok(descriptor) => packet::send(&self.reply, &Lent::Opened, &[descriptor]),
+            Err(declined) => packet::send(&self.reply, &Lent::Declined(declined), &[]),
+        }
+    }
+
+    /// Tells of a process.
+    ///
+    /// # Errors
+    /// As of [`Request::answer`].
+    pub fn tell(&self, traced: Traced) -> Result<(), ControlError> {
+        packet::send(&self.reply, &Lent::Traced(traced), &[])
+    }
+}
+
+/// Asks the supervisor, from any thread of the proxy.
+#[derive(Clone, Debug)]
+pub struct Borrower {
+    /// The link's; it lives as long as the proxy, whose last rows may need a credential.
+    socket: Arc<OwnedFd>,
+}
+
+impl Borrower {
+    pub(super) fn new(socket: Arc<OwnedFd>) -> Self {
+        Self { socket }
+    }
+
+    /// Has a file opened.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn file(&self, path: &Path) -> Result<File, Declined> {
+        self.opened(Wanted::File(path.to_owned()), OPEN_WITHIN)
+    }
+
+    /// Has a folder opened.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn folder(&self, path: &Path) -> Result<File, Declined> {
+        self.opened(Wanted::Folder(path.to_owned()), OPEN_WITHIN)
+    }
+
+    /// Has a command run, for at most `within`; gives what it printed.
+    ///
+    /// # Errors
+    /// Why there is nothing.
+    pub fn output(&self, argv: &[String], within: Duration) -> Result<File, Declined> {
+        self.opened(Wanted::Output(argv.to_owned()), within + COMMAND_MARGIN)
+    }
+
+    /// Looks a process up; what cannot be seen is left empty.
+    #[must_use]
+    pub fn process(&self, pid: u32) -> Traced {
+        match self.ask(Wanted::Process(pid), LOOK_WITHIN) {
+            Ok((Lent::Traced(traced), _)) => traced,
+            Ok((Lent::Opened | Lent::Declined(_), _)) | Err(_) => Traced::default(),
+        }
+    }
+
+    fn opened(&self, wanted: Wanted, within: Duration) -> Result<File, Declined> {
+        let failed = |found: String| Declined {
+            expected: "the supervisor to open it".to_owned(),
+            found,
+        };
+        match self.ask(wanted, within) {
+            Ok((Lent::Opened, Some(descriptor))) => Ok(File::from(descriptor)),
+            Ok((Lent::Declined(declined), _)) => Err(declined),
+            Ok((Lent::Opened | Lent::Traced(_), _)) => Err(failed("another answer".to_owned())),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    fn ask(
+        &self,
+        wanted: Wanted,
+        within: Duration,
+    ) -> Result<(Lent, Option<OwnedFd>), ControlError> {
+        let (ours, theirs) = packet::pair()?;
+        set_socket_timeout(&ours, Timeout::Recv, Some(within)).map_err(io::Error::from)?;
+        packet::send(
+            &*self.socket,
+            &FromProxy::Lend { wanted },
+            &[theirs.as_fd()],
+        )?;
+        // The supervisor's end must be the only one, or its death would not be heard.
+        drop(theirs);
+        match packet::receive(&ours) {
+            Ok((lent, descriptors)) => Ok((lent, descriptors.into_iter().next())),
+            Err(ControlError::Socket(error)) if is_late(&error) => Err(ControlError::Late(within)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::AGAIN.raw_os_error())
+}
