@@ -51,7 +51,7 @@ fn nothing_in_the_unit_makes_cgroups_or_pins_read_only() {
             "ProtectControlGroups=",
             "ProtectKernelTunables=",
             "ProtectSystem=strict",
-            "ProtectProc=",
+            "ProcSubset=",
             "PrivateNetwork=",
             "PrivateUsers=",
             "RuntimeDirectory=",
