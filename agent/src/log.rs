@@ -94,9 +94,12 @@ impl Levels {
     }
 }
 
+/// Changes what is printed.
+type Set = dyn Fn(&Levels, Format) + Send + Sync;
+
 /// What is printed, and what may say otherwise.
 struct Printing {
-    set: Box<dyn Fn(&Levels, Format) + Send + Sync>,
+    set: Box<Set>,
     from_environment: (bool, bool),
     now: Mutex<(Levels, Format)>,
 }
@@ -334,7 +337,14 @@ mod tests {
         assert!(printed("icecore::proxy::door", tracing::Level::DEBUG));
         assert!(!printed("icecore::upstream", tracing::Level::INFO));
         assert!(!printed("hyper::proto", tracing::Level::INFO));
-        for text in ["", "loud", "info,debug", "info,prox=debug", "proxy=", "info,"] {
+        for text in [
+            "",
+            "loud",
+            "info,debug",
+            "info,prox=debug",
+            "proxy=",
+            "info,",
+        ] {
             assert_eq!(Levels::read(text), None, "{text}");
         }
         assert!(Levels::read("proxy=debug").is_some());

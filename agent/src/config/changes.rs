@@ -33,9 +33,14 @@ impl Config {
         let (one, another) = (serde_json::to_value(self)?, serde_json::to_value(other)?);
         let mut changes = Changes::default();
         for section in AT_START {
-            differing(section, one.get(section), another.get(section), &mut |key| {
-                changes.at_start.push(key);
-            });
+            differing(
+                section,
+                one.get(section),
+                another.get(section),
+                &mut |key| {
+                    changes.at_start.push(key);
+                },
+            );
         }
         if self.policy.ask != other.policy.ask {
             changes.at_start.push("policy.ask".to_owned());
@@ -46,9 +51,14 @@ impl Config {
         let name = |account: &Account| format!("account {}", account.name);
         named(&self.accounts, &other.accounts, name, &mut changes.live);
         for section in ["identity", "limits", "log"] {
-            differing(section, one.get(section), another.get(section), &mut |key| {
-                changes.live.push(key);
-            });
+            differing(
+                section,
+                one.get(section),
+                another.get(section),
+                &mut |key| {
+                    changes.live.push(key);
+                },
+            );
         }
         let name = |export: &Export| format!("export {}", export.name);
         named(&self.exports, &other.exports, name, &mut changes.live);

@@ -222,7 +222,11 @@ secret_file = "/keys/hook"
 
     #[test]
     fn what_no_place_can_be_is_refused() {
-        for (value, read) in [("nt001", None), ("NT0", None), ("NT", Some("NT".to_owned()))] {
+        for (value, read) in [
+            ("nt001", None),
+            ("NT0", None),
+            ("NT", Some("NT".to_owned())),
+        ] {
             assert_eq!(code(&Value::from(value)), read, "{value}");
         }
         assert_eq!(name(&Value::from("a b")), None);

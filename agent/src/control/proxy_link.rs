@@ -207,9 +207,11 @@ impl ProxyLink {
     fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {
         match self.call(ask, SETTLE_TIMEOUT)? {
             Answer::Settled(settled) => Ok(settled),
-            Answer::Done | Answer::Summary(_) | Answer::SignIn(_) | Answer::Reload(_) | Answer::ConfigReload(_) => {
-                Err(other_answer())
-            }
+            Answer::Done
+            | Answer::Summary(_)
+            | Answer::SignIn(_)
+            | Answer::Reload(_)
+            | Answer::ConfigReload(_) => Err(other_answer()),
         }
     }
 
@@ -220,9 +222,11 @@ impl ProxyLink {
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
         match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
             Answer::Summary(summary) => Ok(summary),
-            Answer::Done | Answer::Settled(_) | Answer::SignIn(_) | Answer::Reload(_) | Answer::ConfigReload(_) => {
-                Err(other_answer())
-            }
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::SignIn(_)
+            | Answer::Reload(_)
+            | Answer::ConfigReload(_) => Err(other_answer()),
         }
     }
 
@@ -233,9 +237,11 @@ impl ProxyLink {
     pub fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, LinkError> {
         match self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? {
             Answer::SignIn(outcome) => Ok(*outcome),
-            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::Reload(_) | Answer::ConfigReload(_) => {
-                Err(other_answer())
-            }
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::Summary(_)
+            | Answer::Reload(_)
+            | Answer::ConfigReload(_) => Err(other_answer()),
         }
     }
 
@@ -262,9 +268,11 @@ impl ProxyLink {
     pub fn reload(&self) -> Result<Reload, LinkError> {
         match self.call(Ask::Reload, RELOAD_TIMEOUT)? {
             Answer::Reload(reload) => Ok(reload),
-            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::SignIn(_) | Answer::ConfigReload(_) => {
-                Err(other_answer())
-            }
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::Summary(_)
+            | Answer::SignIn(_)
+            | Answer::ConfigReload(_) => Err(other_answer()),
         }
     }
 

@@ -82,7 +82,9 @@ pub fn bounded(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     };
     let mut told: Vec<String> = lines.take(PROBLEMS_MAX).map(cut).collect();
     if more > 0 {
-        told.push(format!("and {more} more; `icecore check` and `icecore policy check` tell all"));
+        told.push(format!(
+            "and {more} more; `icecore check` and `icecore policy check` tell all"
+        ));
     }
     told
 }

@@ -85,10 +85,7 @@ fn a_log_record_has_the_form_of_otlp() {
     };
     let id = json!({ "stringValue": "0199a3c4-0000-7000-8000-000000000001" });
     assert_eq!(attribute("icecore.event.id"), Some(id));
-    assert_eq!(
-        attribute("process.pid"),
-        Some(json!({ "intValue": "42" }))
-    );
+    assert_eq!(attribute("process.pid"), Some(json!({ "intValue": "42" })));
     assert_eq!(attribute("icecore.statement"), None);
     let resource = &body["resourceLogs"][0]["resource"]["attributes"];
     assert_eq!(
@@ -103,7 +100,10 @@ fn a_collector_says_how_many_it_rejected() {
         ("", 0),
         ("{}", 0),
         (r#"{"partialSuccess":{}}"#, 0),
-        (r#"{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"x"}}"#, 2),
+        (
+            r#"{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"x"}}"#,
+            2,
+        ),
         (r#"{"partialSuccess":{"rejectedLogRecords":3}}"#, 3),
         (r#"{"partialSuccess":{"rejectedLogRecords":"-1"}}"#, 0),
     ] {
@@ -211,10 +211,7 @@ fn what_is_written_is_told_and_what_is_dropped_is_recorded() {
     assert!(uuid::Uuid::parse_str(&event.record_id).is_ok(), "{event:?}");
     assert!(find("CH001").is_some(), "its own rows are told too");
 
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let (queue, taken) = queue(export("siem", &[], 1), 9);
     let to = Addressed {
         export: queue.export.clone(),
@@ -222,7 +219,12 @@ fn what_is_written_is_told_and_what_is_dropped_is_recorded() {
         web: web::Client::offline().unwrap(),
         about: about(),
     };
-    let place = Place::new(to, (recorder.clone(), clock), &WAITS, Arc::clone(&queue.counts));
+    let place = Place::new(
+        to,
+        (recorder.clone(), clock),
+        &WAITS,
+        Arc::clone(&queue.counts),
+    );
     queue.take(&Arc::new(event));
     let counts = Arc::clone(&queue.counts);
     drop(queue);

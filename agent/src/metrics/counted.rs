@@ -14,17 +14,15 @@ use crate::record::{Enforcement, Phase, Seen, SeenEvent, SeenStatement};
 const WORDS_MAX: usize = 512;
 
 /// Reasons of refused connections, as events have them, and their words.
-const REASONS: [(&str, &str); 4] = [
+const REASONS: [(&str, &str); 5] = [
     ("the session is over", "session_over"),
-    (
-        "more connections than a session may have open",
-        "too_many",
-    ),
+    ("more connections than a session may have open", "too_many"),
     (
         "a governed account's address under another name",
         "governed_address",
     ),
     ("a cloud's metadata address", "metadata_address"),
+    ("metrics were asked for in a session", "metrics"),
 ];
 
 /// Counts since the process began.

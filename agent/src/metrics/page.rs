@@ -24,7 +24,11 @@ impl Page {
         self.family = Family::named(name);
         if let Some(family) = self.family {
             self.line(format_args!("# HELP {} {}", family.name, help(family.help)));
-            self.line(format_args!("# TYPE {} {}", family.name, family.kind.as_str()));
+            self.line(format_args!(
+                "# TYPE {} {}",
+                family.name,
+                family.kind.as_str()
+            ));
         }
         self
     }
@@ -50,10 +54,16 @@ impl Page {
             return;
         };
         for (most, count) in histogram.cumulated() {
-            self.line(format_args!("{}_bucket{{le=\"{most}\"}} {count}", family.name));
+            self.line(format_args!(
+                "{}_bucket{{le=\"{most}\"}} {count}",
+                family.name
+            ));
         }
         let (count, sum) = (histogram.count(), histogram.sum_seconds());
-        self.line(format_args!("{}_bucket{{le=\"+Inf\"}} {count}", family.name));
+        self.line(format_args!(
+            "{}_bucket{{le=\"+Inf\"}} {count}",
+            family.name
+        ));
         self.line(format_args!("{}_sum {sum}", family.name));
         self.line(format_args!("{}_count {count}", family.name));
     }

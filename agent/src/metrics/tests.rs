@@ -76,7 +76,11 @@ fn rows_are_counted_once_by_words_of_ours() {
         },
         Seen::Cells(3),
         Seen::Approval("requested"),
-        event("NT001", &json!({ "reason": "a cloud's metadata address" }), false),
+        event(
+            "NT001",
+            &json!({ "reason": "a cloud's metadata address" }),
+            false,
+        ),
         event(
             "NT001",
             &json!({ "reason": "a cloud's metadata address", "repeats": 5 }),

@@ -19,8 +19,8 @@ use crate::id::ApprovalId;
 use crate::mailbox::News;
 use crate::record::event::code;
 use crate::record::{Category, EventRow, Recorder, Severity};
-use crate::web::sending::{Untaken, header, later, never, signed, taken};
 use crate::web;
+use crate::web::sending::{Untaken, header, later, never, signed, taken};
 
 /// Most messages that are remembered, to change them once their request has ended.
 const POSTED_MAX: usize = 4096;

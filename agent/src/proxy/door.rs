@@ -256,7 +256,13 @@ impl Door {
 
     /// Reads a body; a large one waits for its turn.
     async fn read(&self, incoming: Incoming, size: Size) -> Result<Plain, BodyError> {
-        let limit = self.core.shared.current().config.limits.request_body_max_bytes;
+        let limit = self
+            .core
+            .shared
+            .current()
+            .config
+            .limits
+            .request_body_max_bytes;
         let (limit, place) = match size {
             Size::Large => {
                 let place = self.session.take_large_body(BODY_WITHIN).await;

@@ -181,7 +181,13 @@ impl Door {
 
     /// Holds a file whose length is not announced, as gosnowflake sends it: storage wants to know it first.
     async fn hold(&self, incoming: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Told> {
-        let limit = self.core.shared.current().config.limits.request_body_max_bytes;
+        let limit = self
+            .core
+            .shared
+            .current()
+            .config
+            .limits
+            .request_body_max_bytes;
         let Some(place) = self.session.take_large_body(BODY_WITHIN).await else {
             let text = "more large requests than a session may send at once";
             return Err(tell(StatusCode::SERVICE_UNAVAILABLE, text));

@@ -13,8 +13,9 @@ use super::closing;
 use super::core::{Core, Shared};
 use super::current::Current;
 use super::policies::{self, Draft, PoliciesError};
-use crate::config::{Changes, Config};
+use crate::config::{Changes, Config, Identity};
 use crate::control::reload::{ConfigReload, bounded};
+use crate::identity::Principal;
 use crate::policy::{Bundle, PolicyProblem};
 use crate::record::event::{code, no_session};
 use crate::record::{Category, EventRow, Row, Severity, hex, sha256};
@@ -122,11 +123,7 @@ impl Shared {
             let detail = json!({
                 "sha256": hex(&current.sha256), "were": hex(&before.sha256), "changed": changes.live,
             });
-            rows.push(event(
-                code::CONFIG_TAKEN,
-                Severity::Informational,
-                detail,
-            ));
+            rows.push(event(code::CONFIG_TAKEN, Severity::Informational, detail));
         }
         let _sha256 = recorder
             .keep_evidence(bundle.document())
@@ -190,11 +187,9 @@ impl Core {
     pub(super) async fn end_not_given(self: &Arc<Self>) {
         let shared = &self.shared;
         let current = shared.current();
-        let names: Vec<&str> = current.config.identity.issuer_names().collect();
+        let identity = &current.config.identity;
         for session in shared.sessions.all() {
-            let principal = session.principal();
-            let issuer = principal.identity().issuer_name();
-            if issuer.is_some_and(|issuer| !names.contains(&issuer)) {
+            if !is_taken(identity, &session.principal()) {
                 tracing::info!(session = %session.id(), "session's issuer is gone; it acts for nobody");
                 session.end_identity();
             }
@@ -209,8 +204,7 @@ impl Core {
                 .account(&login.account.host)
                 .and_then(|account| account.granted_to(principal.identity()));
             let is_given = given.is_some_and(|given| Arc::ptr_eq(&given, &login.account));
-            let issuer = principal.identity().issuer_name();
-            if !is_given || issuer.is_some_and(|issuer| !names.contains(&issuer)) {
+            if !is_given || !is_taken(identity, &principal) {
                 gone.push(login);
             }
         }
@@ -220,6 +214,18 @@ impl Core {
         )
         .await;
     }
+}
+
+/// Tells whether the issuer that showed a principal, if one did, is still among those of the config.
+fn is_taken(identity: &Identity, principal: &Principal) -> bool {
+    let Some(name) = principal.identity().issuer_name() else {
+        return true;
+    };
+    let url = principal.issuer();
+    let mut issuers = identity.issuers.iter();
+    let mut providers = identity.providers.iter();
+    issuers.any(|one| one.name == name && Some(one.url.as_str()) == url)
+        || providers.any(|one| one.name == name)
 }
 
 fn event(event_code: &'static str, severity: Severity, detail: serde_json::Value) -> Row {

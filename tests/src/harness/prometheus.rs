@@ -53,7 +53,8 @@ pub fn ask(address: SocketAddr, path: &str) -> Result<(u16, String, String)> {
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
     let media_type = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("content-type").then(|| value.to_owned())
+        name.eq_ignore_ascii_case("content-type")
+            .then(|| value.to_owned())
     });
     ensure!(!head.to_ascii_lowercase().contains("chunked"), "{head}");
     Ok((status, media_type.unwrap_or_default(), body.to_owned()))
@@ -63,7 +64,10 @@ pub fn ask(address: SocketAddr, path: &str) -> Result<(u16, String, String)> {
 pub fn scrape(address: SocketAddr) -> Result<Scraped> {
     let (status, media_type, body) = ask(address, "/metrics")?;
     ensure!(status == 200, "status {status}: {body}");
-    ensure!(media_type.starts_with("text/plain; version=0.0.4"), "{media_type}");
+    ensure!(
+        media_type.starts_with("text/plain; version=0.0.4"),
+        "{media_type}"
+    );
     read(&body)
 }
 
@@ -81,7 +85,10 @@ pub fn promtool(arguments: &[&str], input: &str) -> Result<()> {
     drop(stdin.write_all(input.as_bytes()));
     drop(stdin);
     let output = child.wait_with_output()?;
-    ensure!(output.status.success(), "promtool {arguments:?}: {output:?}");
+    ensure!(
+        output.status.success(),
+        "promtool {arguments:?}: {output:?}"
+    );
     Ok(())
 }
 

@@ -38,8 +38,8 @@ fn add(world: &World, more: &str) -> Result<()> {
 }
 
 fn reload(world: &World, more: &[&str]) -> Result<Output> {
-    let config = world.config_file().display().to_string();
-    world.icecore(&[&["reload", "--config", &config], more].concat())
+    let control = world.control_socket().display().to_string();
+    world.icecore(&[&["reload", "--control", &control], more].concat())
 }
 
 /// Has the config taken, and gives what is told of that.
@@ -145,13 +145,34 @@ fn counters_equal_the_record_and_sessions_are_not_answered() -> Result<()> {
         "{refused:?}"
     );
     for (sample, sql) in [
-        ("icecore_logins_opened_total", "select count(*)::double as n from logins_all where phase = 'open'"),
-        ("icecore_logins_closed_total", "select count(*)::double as n from logins_all where phase = 'close'"),
-        ("icecore_sessions_closed_total", "select count(*)::double as n from sessions_all where phase = 'close'"),
-        ("icecore_statement_bytes_total", "select coalesce(sum(bytes_returned), 0)::double as n from statements_all where is_final"),
-        ("icecore_statement_rows_total", "select coalesce(sum(rows_returned), 0)::double as n from statements_all where is_final"),
-        ("icecore_decision_seconds_count", "select count(*)::double as n from statements_all where is_final"),
-        ("icecore_upstream_seconds_count", "select count(*)::double as n from statements_all where is_final and forwarded_at is not null"),
+        (
+            "icecore_logins_opened_total",
+            "select count(*)::double as n from logins_all where phase = 'open'",
+        ),
+        (
+            "icecore_logins_closed_total",
+            "select count(*)::double as n from logins_all where phase = 'close'",
+        ),
+        (
+            "icecore_sessions_closed_total",
+            "select count(*)::double as n from sessions_all where phase = 'close'",
+        ),
+        (
+            "icecore_statement_bytes_total",
+            "select coalesce(sum(bytes_returned), 0)::double as n from statements_all where is_final",
+        ),
+        (
+            "icecore_statement_rows_total",
+            "select coalesce(sum(rows_returned), 0)::double as n from statements_all where is_final",
+        ),
+        (
+            "icecore_decision_seconds_count",
+            "select count(*)::double as n from statements_all where is_final",
+        ),
+        (
+            "icecore_upstream_seconds_count",
+            "select count(*)::double as n from statements_all where is_final and forwarded_at is not null",
+        ),
     ] {
         assert_eq!(closed.get(sample), number(&world, sql)?, "{sample}");
     }
@@ -363,7 +384,10 @@ fn a_config_is_taken_whole_and_what_it_does_not_give_ends() -> Result<()> {
     assert!(errors.contains("expected TOML"), "{errors}");
     let restart = before
         .replace("spool_max = \"64MiB\"", "spool_max = \"65MiB\"")
-        .replace("role = \"ANALYST\"\nwarehouse", "role = \"READER\"\nwarehouse");
+        .replace(
+            "role = \"ANALYST\"\nwarehouse",
+            "role = \"READER\"\nwarehouse",
+        );
     fs::write(world.config_file(), restart)?;
     let refused = reload(&world, &[])?;
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
@@ -375,10 +399,14 @@ fn a_config_is_taken_whole_and_what_it_does_not_give_ends() -> Result<()> {
     assert_eq!(go_on(&mut driver, ["one", "two"])?, [true, true]);
 
     // An account goes, the other has another role.
-    let (head, tail) = before.split_once("\n[[account]]\nhost = \"other.").context("no account")?;
+    let (head, tail) = before
+        .split_once("\n[[account]]\nhost = \"other.")
+        .context("no account")?;
     let (_, policy) = tail.split_once("\n[policy]").context("no policy")?;
-    let changed = format!("{head}\n[policy]{policy}")
-        .replace("role = \"ANALYST\"\nwarehouse", "role = \"READER\"\nwarehouse");
+    let changed = format!("{head}\n[policy]{policy}").replace(
+        "role = \"ANALYST\"\nwarehouse",
+        "role = \"READER\"\nwarehouse",
+    );
     fs::write(world.config_file(), &changed)?;
     let told = take(&world)?;
     assert_eq!(
@@ -387,7 +415,10 @@ fn a_config_is_taken_whole_and_what_it_does_not_give_ends() -> Result<()> {
         "{told}"
     );
     assert_eq!(go_on(&mut driver, ["one", "two"])?, [false, false]);
-    assert_eq!(go_on(&mut driver, ["one again", "two again"])?, [true, false]);
+    assert_eq!(
+        go_on(&mut driver, ["one again", "two again"])?,
+        [true, false]
+    );
     drop(driver.finish()?);
     assert_eq!(
         role_of(&world)?,
@@ -411,9 +442,8 @@ fn a_config_is_taken_whole_and_what_it_does_not_give_ends() -> Result<()> {
             json!({"event_code": "CF002", "n": 2})
         ]
     );
-    let config = world.query(
-        "select detail->>'sha256' as sha256 from events where event_code = 'CF001'",
-    )?;
+    let config =
+        world.query("select detail->>'sha256' as sha256 from events where event_code = 'CF001'")?;
     assert_eq!(config[0]["sha256"], told["sha256"]);
     let scraped = prometheus::scrape(address)?;
     let sha256 = told["sha256"].as_str().context("no digest")?;

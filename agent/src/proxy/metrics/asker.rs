@@ -158,7 +158,13 @@ fn address(ip: IpAddr) -> [u8; 16] {
 
 /// Reads the cgroup out of an answer; none where it does not say it.
 fn read(answer: &[u8]) -> Result<Option<u64>, io::Error> {
-    let number16 = |at: usize| answer.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes);
+    let number16 = |at: usize| {
+        answer
+            .get(at..at + 2)?
+            .try_into()
+            .ok()
+            .map(u16::from_ne_bytes)
+    };
     let kind = number16(4);
     if kind == Some(ERROR) {
         let code = answer.get(HEAD_BYTES..HEAD_BYTES + 4);
@@ -224,7 +230,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         assert!(check(peer, own, root.path()).is_ok(), "there is no session");
         fs::create_dir_all(root.path().join("icecore/daemon")).unwrap();
-        assert!(check(peer, own, root.path()).is_ok(), "none but the daemon's");
+        assert!(
+            check(peer, own, root.path()).is_ok(),
+            "none but the daemon's"
+        );
     }
 
     proptest! {

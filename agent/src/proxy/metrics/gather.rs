@@ -132,5 +132,9 @@ fn exports(shared: &Shared, page: &mut Page) {
 
 /// Gives a time in seconds, to the microsecond.
 fn seconds_of_us(us: i64) -> String {
-    format!("{}.{:06}", us.div_euclid(1_000_000), us.rem_euclid(1_000_000))
+    format!(
+        "{}.{:06}",
+        us.div_euclid(1_000_000),
+        us.rem_euclid(1_000_000)
+    )
 }

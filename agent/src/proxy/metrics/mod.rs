@@ -15,15 +15,19 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
+use self::asker::NotAnswered;
 use super::core::Shared;
 use crate::connection::http::{self, Told};
 use crate::connection::reset;
 use crate::export::Exports;
 use crate::metrics::{MEDIA_TYPE, Metrics};
+use crate::record::event::code;
+use crate::record::{Category, Severity};
 use crate::tasks;
 
 /// Most connections at once: Prometheus has one.
@@ -34,6 +38,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a connection may last.
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// What is recorded of one who is not answered.
+const FROM_SESSION: &str = "metrics were asked for in a session";
 
 /// How soon the address is asked for again, where another proxy still has it.
 const BIND_AGAIN: Duration = Duration::from_secs(2);
@@ -120,9 +127,20 @@ async fn answer_connection(shared: &Arc<Shared>, stream: TcpStream, peer: Socket
         Err(error) => Err(error.into()),
     };
     if let Err(error) = checked {
-        shared.operations.refused.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(%peer, %error, "metrics were refused");
-        return reset(stream);
+        let before = shared.operations.refused.fetch_add(1, Ordering::Relaxed);
+        reset(stream);
+        if matches!(error, NotAnswered::InSession) {
+            let (severity, category) = (Severity::Medium, Category::Net);
+            let detail = json!({ "reason": FROM_SESSION });
+            return shared
+                .event(None, code::BYPASS_ATTEMPT, severity, category, detail)
+                .await;
+        }
+        // Whoever may be in a session must not fill the log.
+        if before == 0 {
+            tracing::warn!(%peer, %error, "metrics were refused");
+        }
+        return tracing::debug!(%peer, %error, "metrics were refused");
     }
     let answering = Arc::clone(shared);
     let served = http::serve_within(stream, HEAD_WITHIN, move |request| {

@@ -186,7 +186,8 @@ impl<'a> Told<'a> {
             tree: Tree::default(),
         };
         let spool = Spool::open(&place.settings.state_dir).unwrap();
-        let begun = Witnessing::begin(&place.settings, &spool, &told.chain, &Arc::default()).unwrap();
+        let begun =
+            Witnessing::begin(&place.settings, &spool, &told.chain, &Arc::default()).unwrap();
         let (witnessing, asking) = begun.unwrap();
         (told, witnessing, asking)
     }
