@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod canned;
+pub mod debian;
 pub mod demo;
 pub mod drivers;
 pub mod emulator;

@@ -200,6 +200,7 @@ fn what_is_lent_comes_as_a_descriptor_and_what_is_not_with_the_reason() {
         config: PathBuf::from("/c.toml"),
         listeners: Vec::new(),
         destinations: packet::pair().unwrap().0,
+        heartbeat: packet::pair().unwrap().0,
         is_next: false,
     };
     link.hand_over(&handover).unwrap();

@@ -12,6 +12,7 @@ mod counted;
 mod curated;
 mod escape;
 mod evidence;
+mod job;
 mod json;
 mod keys;
 mod listing;
@@ -43,6 +44,7 @@ pub use escape::{
     terminal, workflow_data, workflow_property,
 };
 pub use evidence::{Packed, evidence};
+pub use job::job_summary;
 pub(crate) use json::{object as row_as_json, time};
 pub use keys::{FetchedKey, duckdb_name, fetch, is_of_days};
 pub(crate) use page::Markup;

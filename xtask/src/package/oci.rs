@@ -36,7 +36,7 @@ pub(super) fn build(release: &Release) -> Result<PathBuf> {
         ("etc/icecore", 0o755),
         ("run", 0o755),
         ("tmp", 0o1777),
-        ("var/lib/icecore", 0o700),
+        ("var/lib/icecore", 0o755),
     ] {
         tree.folder(folder, mode)?;
     }

@@ -14,8 +14,8 @@ use super::reading::{Source, finish, tell_left_out};
 use super::span::number;
 use crate::clock::Clock;
 use crate::replay::{
-    Archive, Paint, ReadError, Session, ShownRows, StoredRows, Told, json_escaped, page, session,
-    terminal,
+    Archive, Paint, ReadError, Session, ShownRows, StoredRows, Told, job_summary, json_escaped,
+    page, session, terminal,
 };
 
 /// How many rows of each result a terminal and a page show unless told.
@@ -43,6 +43,9 @@ pub struct Args {
     /// Prints one JSON document
     #[arg(long)]
     json: bool,
+    /// Prints what it did and what was refused as Markdown, for a CI job's summary
+    #[arg(long, conflicts_with_all = ["json", "html", "speed", "step", "grep", "rows"])]
+    markdown: bool,
     /// Writes one page that needs no network to a file that only you may read
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "speed", "step", "grep"])]
     html: Option<PathBuf>,
@@ -81,6 +84,9 @@ fn tell(args: &Args, clock: Clock) -> Result<(), ReadError> {
     let session = session(&archive, &args.session)?;
     args.source
         .tell_read(&archive, "replay", Some(session.id), clock);
+    if args.markdown {
+        return Ok(write!(io::stdout().lock(), "{}", job_summary(&session))?);
+    }
     let limit = match (args.rows, args.json, &args.html) {
         (Some(rows), ..) => rows,
         (None, true, _) => 0,
