@@ -75,9 +75,8 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
 fn enter(args: &Args, clock: Clock) -> Result<(), Failure> {
     let labels = labels(args.labels.clone())?;
     let mut lines = connect(&args.daemon.socket()?)?;
-    let wanted = match ask(&mut lines, &Request::Identity {}, PATIENCE)? {
-        Reply::Identity(wanted) => wanted,
-        other => return Err(other_answer(&other)),
+    let Reply::Identity(wanted) = ask(&mut lines, &Request::Identity {}, PATIENCE)? else {
+        return Err(misunderstood());
     };
     let found = args.identity.find(&wanted, None)?;
     let claimed_job = found.token.is_none().then(claimed_job).flatten();
@@ -94,9 +93,8 @@ fn enter(args: &Args, clock: Clock) -> Result<(), Failure> {
         ..of_process(args.pid, labels)?
     };
     let ask_for = Request::Live(LiveAsk::Take(Box::new(take)));
-    let taken = match ask(&mut lines, &ask_for, PATIENCE)? {
-        Reply::Live(LiveReply::Taken(taken)) => taken,
-        other => return Err(other_answer(&other)),
+    let Reply::Live(LiveReply::Taken(taken)) = ask(&mut lines, &ask_for, PATIENCE)? else {
+        return Err(misunderstood());
     };
     tell(format_args!(
         "icecore: session {}: {} in it, to end with process {}; advisory: {}",
@@ -191,25 +189,6 @@ fn write_out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
-}
-
-fn other_answer(reply: &Reply) -> Failure {
-    match reply {
-        Reply::Refused { reason } => Failure::text(Exit::Refused, reason.clone()),
-        Reply::Identity(_)
-        | Reply::Opened(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Flushed {}
-        | Reply::Reload(_)
-        | Reply::ConfigReload(_)
-        | Reply::LogSet {}
-        | Reply::Live(_)
-        | Reply::Login(_) => misunderstood(),
-    }
 }
 
 fn process(text: &str) -> Result<u32, String> {

@@ -24,7 +24,7 @@ pub(super) const COPIES: &str = "/run/icecore-step";
 
 /// What a session does not see of it: daemons that start programs outside of the session, as root or as its own user, or hand
 /// out what opens something. A `*` at the end stands for any letters.
-const HIDDEN: [&str; 26] = [
+const HIDDEN: [&str; 25] = [
     // Containers: docker, its own containerd, containerd, podman, CRI-O, buildkit, kubelet's and k3s's.
     "docker.sock",
     "docker",
@@ -46,7 +46,6 @@ const HIDDEN: [&str; 26] = [
     "user",
     // systemd's own doors: private D-Bus, and the interfaces of its daemons. Names are still resolved (`systemd/resolve`).
     "systemd/private",
-    "systemd/notify",
     "systemd/machine",
     "systemd/io.systemd*",
     "systemd/userdb/io.systemd.Home",
