@@ -1,11 +1,9 @@
 //! What the supervisor observed, as events of the record: of a session if it is open, of the host otherwise.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 
 use super::core::Shared;
-use super::refusals::{Refusal, WayAround, denied};
+use super::refusals::{Refusal, WayAround, denied, shown};
 use crate::connection::peer::Peer;
 use crate::connection::redirect::{Deed, Denial, DenyReason};
 use crate::control::observed::{Observed, Offender};
@@ -186,9 +184,4 @@ fn of_host(event_code: &'static str, severity: Severity, detail: Value) -> Event
         detail: Some(detail),
         ..EventRow::default()
     }
-}
-
-fn shown(destination: SocketAddr) -> Option<String> {
-    (!destination.ip().is_unspecified() || destination.port() != 0)
-        .then(|| destination.to_string())
 }

@@ -58,7 +58,7 @@ fn who_was_denied_what_and_why_is_told() {
         kind,
         protocol,
     };
-    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let nowhere: SocketAddr = "[::]:0".parse().unwrap();
     let look: SocketAddr = "169.254.169.254:80".parse().unwrap();
     let quic: SocketAddr = "127.77.0.1:443".parse().unwrap();
     let connect = |to| Act::Connect { to, v6_only: false };
