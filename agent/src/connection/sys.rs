@@ -82,10 +82,7 @@ pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 }
 
 /// Lists the ids of the programs that run for a cgroup at a hook, those of the cgroups above it included.
-pub(super) fn effective_programs(
-    cgroup: BorrowedFd<'_>,
-    attach_type: u32,
-) -> io::Result<Vec<u32>> {
+pub(super) fn effective_programs(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
     /// Source: the part of `union bpf_attr` for `BPF_PROG_QUERY`, as it was when links came.
     #[repr(C)]
     struct Attributes {

@@ -25,7 +25,11 @@ fn lineage_is_observed_where_tracepoints_are_shown() {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(told.contains("lineage was observed"), "{told}");
 }
 
@@ -77,7 +81,10 @@ fn exec_is_told_with_the_one_before() {
     // Outside every session nothing is observed.
     let mut outside = bench.outsider();
     let to = bench.upstream_at();
-    assert_eq!(outside.tell(Act::ConnectByBash { to }), Said::Ended { code: Some(0) });
+    assert_eq!(
+        outside.tell(Act::ConnectByBash { to }),
+        Said::Ended { code: Some(0) }
+    );
     assert!(events.next().is_none());
     assert_eq!(bench.kernel().stats().unwrap().execs, 2);
     println!("lineage was observed");

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use icecore::connection::redirect::{Deed, Denial, DenyReason, Events, Guarded, Seen, wait_for_events};
+use icecore::connection::redirect::{
+    Deed, Denial, DenyReason, Events, Guarded, Seen, wait_for_events,
+};
 
 use crate::act::{Act, Said};
 use crate::bench::Bench;
@@ -45,7 +47,10 @@ fn one(events: &mut Events) -> (Seen, Denial) {
 fn who_was_denied_what_and_why_is_told() {
     let (mut bench, _proxy) = Bench::armed();
     let mut events = bench.kernel().take_events().unwrap();
-    assert!(bench.kernel().take_events().is_none(), "there is one reader");
+    assert!(
+        bench.kernel().take_events().is_none(),
+        "there is one reader"
+    );
     let session = bench.session();
     let guarded: SocketAddr = "127.77.0.9:7000".parse().unwrap();
     let places = [Guarded::Address(guarded.ip())];
@@ -141,10 +146,17 @@ fn one_sessions_storm_hides_no_other_sessions_denial() {
         panic!("expected the storm's count");
     };
     let all = all(&mut events);
-    let of = |id| all.iter().filter(|(seen, _)| seen.session == Some(id)).count();
+    let of = |id| {
+        all.iter()
+            .filter(|(seen, _)| seen.session == Some(id))
+            .count()
+    };
     assert_eq!(of(quiet.tag.id), 1);
     let told = of(loud.tag.id);
-    assert!(told >= 1 && told < usize::try_from(other).unwrap(), "{told}");
+    assert!(
+        told >= 1 && told < usize::try_from(other).unwrap(),
+        "{told}"
+    );
     let stats = bench.kernel().stats().unwrap();
     println!(
         "{other} denied: {told} told, {} over the rate, {} lost",
