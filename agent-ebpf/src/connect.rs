@@ -3,9 +3,7 @@
 #![expect(unsafe_code, reason = "calls helpers")]
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_comm, bpf_get_socket_cookie, bpf_set_retval,
-};
+use aya_ebpf::helpers::generated::{bpf_get_current_comm, bpf_get_socket_cookie, bpf_set_retval};
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use aya_ebpf::programs::SockAddrContext;
 use aya_log_ebpf::{debug, info};
