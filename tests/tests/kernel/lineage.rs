@@ -59,7 +59,7 @@ fn exec_is_told_with_the_one_before() {
     let mut all: Vec<Seen> = Vec::new();
     let until = Instant::now() + Duration::from_secs(10);
     while all.len() < 3 && Instant::now() < until {
-        match events.next() {
+        match events.take() {
             Some(seen) => all.push(seen),
             None => wait_for_events(&signal, Duration::from_millis(200)),
         }
@@ -85,7 +85,7 @@ fn exec_is_told_with_the_one_before() {
         outside.tell(Act::ConnectByBash { to }),
         Said::Ended { code: Some(0) }
     );
-    assert!(events.next().is_none());
+    assert!(events.take().is_none());
     assert_eq!(bench.kernel().stats().unwrap().execs, 2);
     println!("lineage was observed");
 }

@@ -22,7 +22,7 @@ fn all(events: &mut Events) -> Vec<(Seen, Denial)> {
     let mut all = Vec::new();
     let until = Instant::now() + Duration::from_secs(10);
     while Instant::now() < until {
-        let Some(seen) = events.next() else {
+        let Some(seen) = events.take() else {
             if !all.is_empty() {
                 break;
             }
@@ -122,7 +122,7 @@ fn what_is_allowed_is_counted_and_not_told() {
     let stats = bench.kernel().stats().unwrap();
     assert_eq!((stats.redirected, stats.proxy_down), (3, 1));
     assert_eq!(stats.denied.values().sum::<u64>(), 0);
-    assert!(events.next().is_none());
+    assert!(events.take().is_none());
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Pins {
             let schema = name
                 .strip_prefix('v')
                 .and_then(|number| number.parse::<u32>().ok());
-            if !schema.is_some_and(|schema| schema < SCHEMA) {
+            if schema.is_none_or(|schema| schema >= SCHEMA) {
                 continue;
             }
             let folder = self.pin_dir.join(&name);
