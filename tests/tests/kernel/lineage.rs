@@ -1,9 +1,10 @@
 //! Which exec a session's process descends from; where the host shows no tracepoints nothing else is lost.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use icecore::connection::redirect::{Deed, Seen, wait_for_events};
+use icecore_tests::time;
 
 use crate::act::{Act, Said};
 use crate::bench::Bench;
@@ -57,8 +58,8 @@ fn exec_is_told_with_the_one_before() {
 
     let signal = events.signal().unwrap();
     let mut all: Vec<Seen> = Vec::new();
-    let until = Instant::now() + Duration::from_secs(10);
-    while all.len() < 3 && Instant::now() < until {
+    let until = time::instant() + Duration::from_secs(10);
+    while all.len() < 3 && time::instant() < until {
         match events.take() {
             Some(seen) => all.push(seen),
             None => wait_for_events(&signal, Duration::from_millis(200)),

@@ -1,11 +1,12 @@
 //! What the kernel tells of what it denied, and what it counts.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use icecore::connection::redirect::{
     Deed, Denial, DenyReason, Events, Guarded, Seen, wait_for_events,
 };
+use icecore_tests::time;
 
 use crate::act::{Act, Said};
 use crate::bench::Bench;
@@ -20,8 +21,8 @@ const RATE: usize = 64;
 fn all(events: &mut Events) -> Vec<(Seen, Denial)> {
     let signal = events.signal().unwrap();
     let mut all = Vec::new();
-    let until = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < until {
+    let until = time::instant() + Duration::from_secs(10);
+    while time::instant() < until {
         let Some(seen) = events.take() else {
             if !all.is_empty() {
                 break;
@@ -135,10 +136,10 @@ fn one_sessions_storm_hides_no_other_sessions_denial() {
     let mut process = Child::start(&quiet.cgroup);
     let to = "169.254.169.254:80".parse().unwrap();
     assert_eq!(storm.tell(Act::StartStorm { to }), Said::Done);
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = time::instant() + Duration::from_secs(30);
     let denied = |bench: &mut Bench| bench.kernel().stats().unwrap().denied[&DenyReason::Metadata];
     while denied(&mut bench) < u64::from(STORM) {
-        assert!(Instant::now() < until, "the storm is slow");
+        assert!(time::instant() < until, "the storm is slow");
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(process.connect("169.254.169.254:443"), DENIED);
