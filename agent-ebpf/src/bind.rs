@@ -50,6 +50,5 @@ fn check(ctx: &SockAddrContext, address: Address) -> i32 {
 #[inline(always)]
 fn is_proxys(ctx: &SockAddrContext, cfg: &Cfg, port: u16) -> bool {
     // Nobody asks for port 0: the kernel then chooses, above the ports that need a privilege.
-    port == cfg.port
-        || (port != 0 && place::proxy_port(cfg, place::netns(ctx.as_ptr())) == Some(port))
+    port == cfg.port || (port != 0 && place::proxy_port(cfg, place::netns(ctx.as_ptr())) == port)
 }

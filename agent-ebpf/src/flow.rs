@@ -47,7 +47,7 @@ fn publish(ctx: &SockOpsContext, cfg: &Cfg) {
     // The field is a `u32` in network order that holds a port.
     let remote_port = u32::from_be(ctx.remote_port()) as u16;
     let netns = netns(ctx);
-    if proxy_port(cfg, netns) != Some(remote_port) {
+    if remote_port == 0 || proxy_port(cfg, netns) != remote_port {
         return;
     }
     let sk = socket(ctx);
@@ -78,7 +78,7 @@ fn publish(ctx: &SockOpsContext, cfg: &Cfg) {
 fn deliver(ctx: &SockOpsContext, cfg: &Cfg) {
     let local_port = ctx.local_port() as u16;
     let netns = netns(ctx);
-    if proxy_port(cfg, netns) != Some(local_port) {
+    if local_port == 0 || proxy_port(cfg, netns) != local_port {
         return;
     }
     let sk = socket(ctx);
@@ -171,12 +171,12 @@ fn netns(ctx: &SockOpsContext) -> u64 {
     }
 }
 
-/// Tells the proxy's port in a namespace; where the kernel cannot tell namespaces apart here, there is the host's alone.
+/// Tells the proxy's port in a namespace, 0 if there is none; where the kernel cannot tell namespaces apart here, there is the host's alone.
 #[inline(always)]
-fn proxy_port(cfg: &Cfg, netns: u64) -> Option<u16> {
+fn proxy_port(cfg: &Cfg, netns: u64) -> u16 {
     if HAS_SOCKOPS_NETNS.load() == 1 {
         place::proxy_port(cfg, netns)
     } else {
-        Some(cfg.port)
+        cfg.port
     }
 }

@@ -1,8 +1,6 @@
 //! Which places are guarded, and from whom.
 
-use icecore_ebpf::{
-    Address, Cfg, FLAG_GUARD_HOST, GUARD_METADATA, GuardKey, GuardPlace,
-};
+use icecore_ebpf::{Address, Cfg, FLAG_GUARD_HOST, GUARD_METADATA, GuardKey, GuardPlace};
 
 use crate::maps::{GUARD, OWN_PORTS};
 

@@ -39,7 +39,13 @@ fn fork(ctx: &TracePointContext, place: usize) -> u32 {
         return DONE;
     }
     // SAFETY: the kernel checks, when the program is attached, that its context is as long as what is read of it.
-    let child = unsafe { ctx.as_ptr().cast::<u8>().add(place).cast::<u32>().read_volatile() };
+    let child = unsafe {
+        ctx.as_ptr()
+            .cast::<u8>()
+            .add(place)
+            .cast::<u32>()
+            .read_volatile()
+    };
     let pid_tgid = bpf_get_current_pid_tgid();
     // SAFETY: the running task's own entry, which nobody else writes.
     let own = unsafe { TASKS.get(pid_tgid as u32) };
@@ -49,7 +55,9 @@ fn fork(ctx: &TracePointContext, place: usize) -> u32 {
         parent_pid: (pid_tgid >> 32) as u32,
         reserved: 0,
     };
-    TASKS.insert(child, task, BPF_ANY.into()).unwrap_or_default();
+    TASKS
+        .insert(child, task, BPF_ANY.into())
+        .unwrap_or_default();
     DONE
 }
 

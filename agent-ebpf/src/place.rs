@@ -76,14 +76,19 @@ pub(crate) fn is_served(cfg: &Cfg) -> bool {
     now().wrapping_sub(beat) <= u64::from(cfg.stale_ms).wrapping_mul(1_000_000)
 }
 
-/// Tells the proxy's port in a network namespace, if it listens there.
+/// Tells the proxy's port in a network namespace; 0 if it does not listen there.
+///
+/// Not an `Option`: the compiler leaves the port of none in a register that was never written, which the verifier refuses.
 #[inline(always)]
-pub(crate) fn proxy_port(cfg: &Cfg, netns: u64) -> Option<u16> {
+pub(crate) fn proxy_port(cfg: &Cfg, netns: u64) -> u16 {
     if netns == host_netns(cfg) {
-        return Some(cfg.port);
+        return cfg.port;
     }
     // SAFETY: two bytes; an entry that is replaced meanwhile holds a port of the proxy's too.
-    unsafe { NETNS.get(netns) }.copied()
+    match unsafe { NETNS.get(netns) } {
+        Some(port) => *port,
+        None => 0,
+    }
 }
 
 /// Tells the network namespace of a socket's context.

@@ -112,6 +112,10 @@ impl<K, V, const ENTRIES: usize> PrefixTrie<K, V, ENTRIES> {
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         let map = ptr::from_ref(self).cast_mut().cast();
         // SAFETY: the helper gives null or a value that stays valid while the program runs.
-        unsafe { bpf_map_lookup_elem(map, ptr::from_ref(key).cast_mut().cast()).cast::<V>().as_ref() }
+        unsafe {
+            bpf_map_lookup_elem(map, ptr::from_ref(key).cast_mut().cast())
+                .cast::<V>()
+                .as_ref()
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod account;
 mod approvals;
 mod approver;
+mod capture;
 mod changes;
 mod command;
 mod credential;
@@ -44,6 +45,7 @@ use serde::Serialize;
 
 pub use approvals::Approvals;
 pub use approver::{APPROVER_FILE, Approver, ApproverIssuer};
+pub use capture::{Capture, Guard};
 pub use changes::Changes;
 pub use export::{Export, ExportTo};
 pub use files::policy_files;
@@ -144,44 +146,6 @@ impl Mode {
             Self::Observe => "observe",
         }
     }
-}
-
-/// Which connections the kernel hands to the proxy, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Capture {
-    /// The cgroup v2 folder that the programs attach to.
-    pub root: PathBuf,
-    /// The bpffs folder that keeps links and maps.
-    pub pin_dir: PathBuf,
-    /// The proxy's port on 127.0.0.1 and `::1`.
-    pub port: u16,
-    /// Destination ports that are redirected.
-    pub redirect_ports: Vec<u16>,
-    /// Whether the kernel programs write log lines.
-    pub program_logs: bool,
-    /// Who is kept from the addresses of governed hosts.
-    pub guard: Guard,
-    /// Age at which the proxy's heartbeat counts as lost, and sessions' connects are refused.
-    pub heartbeat_stale: Duration,
-    /// Whether packets to guarded addresses are dropped as well, not connects alone.
-    pub backstop: bool,
-    /// Whether sessions may use `io_uring`, by which a socket of any family is made unseen.
-    pub io_uring: bool,
-}
-
-impl Capture {
-    /// Age of a lost heartbeat where the config does not say it: eight beats.
-    pub const HEARTBEAT_STALE: Duration = Duration::from_secs(2);
-}
-
-/// Who is kept from the addresses of governed hosts; sessions are redirected on the ports for that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Guard {
-    /// Everybody below the capture root but the daemon.
-    Host,
-    /// Sessions alone.
-    Sessions,
 }
 
 /// How Snowflake is reached.

@@ -21,8 +21,8 @@ use super::section::{List, Section, shown};
 use super::store;
 use super::unit;
 use super::{
-    Capture, Catalogue, Config, Daemon, Guard, Limits, Mode, Policy, Recipient, Record, RecordLimits,
-    RecordMode, ResultRows, Upstream,
+    Capture, Catalogue, Config, Daemon, Guard, Limits, Mode, Policy, Recipient, Record,
+    RecordLimits, RecordMode, ResultRows, Upstream,
 };
 
 /// What is read, apart from the text itself.

@@ -82,10 +82,7 @@ pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 }
 
 /// Lists the ids of the programs that run for a cgroup at a hook, those of the cgroups above it included.
-pub(super) fn effective_programs(
-    cgroup: BorrowedFd<'_>,
-    attach_type: u32,
-) -> io::Result<Vec<u32>> {
+pub(super) fn effective_programs(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
     /// Source: the part of `union bpf_attr` for `BPF_PROG_QUERY`, as it was when links came.
     #[repr(C)]
     struct Attributes {
@@ -99,19 +96,19 @@ pub(super) fn effective_programs(
     /// Source: `BPF_F_QUERY_EFFECTIVE` in linux/include/uapi/linux/bpf.h.
     const EFFECTIVE: u32 = 1;
     /// Most programs that the kernel runs at one hook (`BPF_CGROUP_MAX_PROGS` in linux/include/linux/bpf-cgroup-defs.h).
-    const PROGRAMS_MAX: usize = 64;
-    let mut ids = [0_u32; PROGRAMS_MAX];
+    const PROGRAMS_MAX: u32 = 64;
+    let mut ids = [0_u32; PROGRAMS_MAX as usize];
     let mut attributes = Attributes {
         target_fd: cgroup.as_raw_fd(),
         attach_type,
         query_flags: EFFECTIVE,
         attach_flags: 0,
         prog_ids: ids.as_mut_ptr() as u64,
-        prog_cnt: PROGRAMS_MAX as u32,
+        prog_cnt: PROGRAMS_MAX,
     };
     // SAFETY: `ids` is as long as is said and lives until the call has returned.
     unsafe { bpf(command::PROG_QUERY, &mut attributes) }?;
-    let count = usize::try_from(attributes.prog_cnt).unwrap_or(PROGRAMS_MAX);
+    let count = usize::try_from(attributes.prog_cnt).unwrap_or(usize::MAX);
     Ok(ids.into_iter().take(count).collect())
 }
 

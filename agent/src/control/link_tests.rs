@@ -382,6 +382,6 @@ fn descriptors_must_be_those_announced() {
     let error = receive_handover_on(other).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "expected 4 descriptors with the handover, found 1"
+        "expected 3 descriptors with the handover, found 1"
     );
 }

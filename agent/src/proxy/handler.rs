@@ -226,7 +226,9 @@ impl SessionHandler for Handler {
             return Ok(());
         }
         let recorded = shared.stages.recorder.commit_blocking(rows);
-        recorded.map(|_receipt| ()).map_err(|error| error.to_string())
+        recorded
+            .map(|_receipt| ())
+            .map_err(|error| error.to_string())
     }
 
     fn flush(&self) -> Result<(), String> {

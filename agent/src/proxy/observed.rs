@@ -1,11 +1,9 @@
 //! What the supervisor observed, as events of the record: of a session if it is open, of the host otherwise.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 
 use super::core::Shared;
-use super::refusals::{Refusal, WayAround, denied};
+use super::refusals::{Refusal, WayAround, denied, shown};
 use crate::connection::peer::Peer;
 use crate::connection::redirect::{Deed, Denial, DenyReason};
 use crate::control::observed::{Observed, Offender};
@@ -188,7 +186,72 @@ fn of_host(event_code: &'static str, severity: Severity, detail: Value) -> Event
     }
 }
 
-fn shown(destination: SocketAddr) -> Option<String> {
-    (!destination.ip().is_unspecified() || destination.port() != 0)
-        .then(|| destination.to_string())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::redirect::Seen;
+
+    fn denied_to(session: Option<SessionId>, reason: DenyReason) -> EventRow {
+        let denial = Denial {
+            reason,
+            destination: "192.0.2.7:8443".parse().unwrap(),
+            protocol: 6,
+            socket_type: 1,
+        };
+        let seen = Seen {
+            session,
+            boot_ns: 1,
+            pid: 7,
+            tid: 8,
+            uid: 1000,
+            comm: "curl".to_owned(),
+            exec_id: 0,
+            parent_exec_id: 0,
+            parent_pid: 0,
+            deed: Deed::Denied(denial.clone()),
+        };
+        let offender = Offender {
+            seen,
+            start_ns: None,
+            exe: None,
+            ancestors: Vec::new(),
+            execs: Vec::new(),
+        };
+        of_nobody(&offender, &denial)
+    }
+
+    #[test]
+    fn outside_every_session_a_guarded_address_is_no_way_around() {
+        let outside = denied_to(None, DenyReason::Guarded);
+        assert_eq!(
+            (outside.event_code, outside.severity, outside.session_id),
+            ("NT003", Severity::Medium, Some(no_session()))
+        );
+        let detail = outside.detail.unwrap();
+        assert_eq!(detail["destination"], "192.0.2.7:8443");
+        assert_eq!(
+            (&detail["uid"], &detail["opening"]),
+            (&json!(1000), &json!("TCP"))
+        );
+        // Of a session that is over by the time that it is told, it is one.
+        let session = SessionId::new();
+        let over = denied_to(Some(session), DenyReason::Guarded);
+        assert_eq!(
+            (over.event_code, over.severity, over.session_id),
+            ("NT001", Severity::High, Some(session))
+        );
+    }
+
+    #[test]
+    fn each_reason_has_the_code_that_the_docs_give_it() {
+        for (reason, code) in [
+            (DenyReason::Metadata, "NT001"),
+            (DenyReason::OwnPort, "NT003"),
+            (DenyReason::Bind, "NT003"),
+            (DenyReason::SocketKind, "NT004"),
+            (DenyReason::Netns, "NT005"),
+        ] {
+            assert_eq!(denied_to(None, reason).event_code, code, "{reason}");
+        }
+    }
 }

@@ -238,11 +238,17 @@ fn again(refusal: &Refusal, counted: &Counted, drivers: &BTreeSet<Process>) -> O
 fn facts(refusal: &Refusal) -> Value {
     json!({
         "reason": refusal.way.reason(),
-        "destination": refusal.destination.to_string(),
+        "destination": shown(refusal.destination),
         "opening": refusal.opening,
         "name": refusal.name,
         "exe": refusal.exe,
     })
+}
+
+/// Shows where something was to go; a socket that was not made was to go nowhere yet.
+pub(super) fn shown(destination: SocketAddr) -> Option<String> {
+    let is_nowhere = destination.ip().is_unspecified() && destination.port() == 0;
+    (!is_nowhere).then(|| destination.to_string())
 }
 
 fn add(detail: &mut Value, key: &str, value: Value) {

@@ -152,7 +152,11 @@ impl Hosts {
                     .filter_map(|address| Guarded::of_address(*address))
                     .collect();
                 if places.len() < found.len() {
-                    warn!(name, ?found, "governed host has addresses that are not guarded: loopback, link-local, multicast or metadata");
+                    warn!(
+                        name,
+                        ?found,
+                        "governed host has addresses that are not guarded: loopback, link-local, multicast or metadata"
+                    );
                 }
                 self.due_ns.insert(name, now_ns() + nanos(LOOK_UP_EVERY));
                 Some(places)

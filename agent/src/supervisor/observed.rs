@@ -85,7 +85,7 @@ impl Observations {
         let mut reading = lock(&self.reading);
         let Reading { events, lineage } = &mut *reading;
         let Some(events) = events else { return };
-        while let Some(seen) = events.next() {
+        while let Some(seen) = events.take() {
             match seen.deed {
                 Deed::Exec => lineage.learn(&seen),
                 Deed::Denied(_) => self.push(Observed::Denied(Box::new(offender(seen, lineage)))),

@@ -33,7 +33,9 @@ struct Watched {
 impl Shared {
     fn keep_watched(self: &Arc<Self>) {
         let mut watched = Watched {
-            told: self.with_kernel(|kernel| kernel.stats()).unwrap_or_default(),
+            told: self
+                .with_kernel(|kernel| kernel.stats())
+                .unwrap_or_default(),
             told_ns: self.clock.mono_ns(),
             ..Watched::default()
         };
@@ -68,7 +70,12 @@ impl Shared {
         };
         if is_first || !sessions.is_empty() {
             let found = tampered.found.join("; ");
-            error!(found, ?problem, sessions = sessions.len(), "kernel programs were taken away; sessions were ended");
+            error!(
+                found,
+                ?problem,
+                sessions = sessions.len(),
+                "kernel programs were taken away; sessions were ended"
+            );
             self.observations.push(Observed::Tampered {
                 found: tampered.found,
                 sessions: sessions.clone(),
@@ -134,8 +141,12 @@ impl Shared {
             (Some(since_ns), false) => {
                 watched.lost_since_ns = None;
                 let lasted_ms = u64::try_from((now_ns - since_ns) / 1_000_000).unwrap_or(0);
-                info!(lasted_ms, "proxy shows its heartbeat again, or another one does");
-                self.observations.push(Observed::HeartbeatLost { lasted_ms });
+                info!(
+                    lasted_ms,
+                    "proxy shows its heartbeat again, or another one does"
+                );
+                self.observations
+                    .push(Observed::HeartbeatLost { lasted_ms });
             }
             (None, false) | (Some(_), true) => {}
         }

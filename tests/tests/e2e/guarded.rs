@@ -40,7 +40,12 @@ fn upstream_is_guarded_inside_and_outside_and_the_record_says_who_tried() -> Res
     ))?;
     let reason = |code: &str, severity: u8, reason: &str, nobodys: bool| json!({"event_code": code, "severity": severity, "reason": reason, "nobodys": nobodys});
     let expected = [
-        reason("NT001", 4, "a governed account's address under another name", false),
+        reason(
+            "NT001",
+            4,
+            "a governed account's address under another name",
+            false,
+        ),
         reason("NT003", 3, "a governed account's address", true),
     ];
     assert_eq!(told, expected);

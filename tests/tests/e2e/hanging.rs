@@ -146,9 +146,17 @@ fn programs_that_are_taken_away_end_all_sessions_within_a_second() -> Result<()>
     let pin = world.config.pins.join("v2/links/connect4");
     std::fs::remove_file(&pin)?;
     let start = time::instant();
-    let events = world.cgroup.path().join("icecore").join(&sessions[0]).join("cgroup.events");
+    let events = world
+        .cgroup
+        .path()
+        .join("icecore")
+        .join(&sessions[0])
+        .join("cgroup.events");
     while std::fs::read_to_string(&events).is_ok_and(|events| events.contains("populated 1")) {
-        assert!(start.elapsed() < Duration::from_secs(5), "the session runs on");
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "the session runs on"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
     let ended = start.elapsed();
@@ -174,12 +182,21 @@ fn programs_that_are_taken_away_end_all_sessions_within_a_second() -> Result<()>
         "select severity, detail->>'brought_back' as back, detail->>'sessions_ended' as ended from events where event_code = 'EN001'",
     )?;
     assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!((&told[0]["severity"], &told[0]["back"]), (&json!(5), &json!("true")));
-    assert!(told[0]["ended"].to_string().contains(&sessions[0]), "{told:?}");
+    assert_eq!(
+        (&told[0]["severity"], &told[0]["back"]),
+        (&json!(5), &json!("true"))
+    );
+    assert!(
+        told[0]["ended"].to_string().contains(&sessions[0]),
+        "{told:?}"
+    );
     let ended = world.query(&format!(
         "select close_reason from sessions where session_id = '{}' and closed_at is not null",
         sessions[0]
     ))?;
-    assert_eq!(ended, [json!({"close_reason": "kernel programs were taken away"})]);
+    assert_eq!(
+        ended,
+        [json!({"close_reason": "kernel programs were taken away"})]
+    );
     Ok(())
 }

@@ -74,6 +74,8 @@ pub(crate) enum Act {
     StopStorm,
     /// Connect many times and tell the time of one connect.
     Time { to: SocketAddr, count: u32 },
+    /// Send many datagrams on a connected socket and tell the mean time of one.
+    TimeSends { to: SocketAddr, count: u32 },
     /// Be the proxy: listen on both families, take the maps from another process, and tell each accepted connection.
     Proxy {
         port: u16,
@@ -119,6 +121,9 @@ pub(crate) enum Said {
     Took {
         socket_p50_ns: i64,
         connect_p50_ns: i64,
+    },
+    Sent {
+        mean_ns: i64,
     },
     Accepted(Accepted),
 }
@@ -264,6 +269,17 @@ fn follow(act: Act, storm: &mut Option<Storm>, kept: &mut Vec<OwnedFd>) -> Resul
             }
         }
         Act::Time { to, count } => return time(to, count),
+        Act::TimeSends { to, count } => {
+            let socket = udp(to)?;
+            net::connect(&socket, &to)?;
+            let clock = Clock::system();
+            let start = clock.mono_ns();
+            for _ in 0..count {
+                net::send(&socket, b"x", SendFlags::empty())?;
+            }
+            let mean_ns = (clock.mono_ns() - start) / i64::from(count);
+            return Ok(Said::Sent { mean_ns });
+        }
         Act::Proxy {
             port,
             pid,

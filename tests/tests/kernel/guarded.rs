@@ -121,7 +121,10 @@ fn one_port_may_be_guarded_alone() {
         assert!(!connects(process, mapped(guarded)));
         assert!(connects(process, twin));
     }
-    assert_eq!(bench.kernel().guarded().first(), Some(&Guarded::Port(guarded)));
+    assert_eq!(
+        bench.kernel().guarded().first(),
+        Some(&Guarded::Port(guarded))
+    );
 }
 
 #[test]
@@ -209,7 +212,13 @@ fn daemons_own_port_is_kept_from_sessions_alone() {
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     assert!(connects(&mut inside, at), "not yet");
     bench.kernel().protect_port(port).unwrap();
-    for near in ["127.0.0.1", "127.9.9.9", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"] {
+    for near in [
+        "127.0.0.1",
+        "127.9.9.9",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+    ] {
         assert_eq!(inside.connect(&format!("{near}:{port}")), DENIED, "{near}");
     }
     assert!(connects(&mut outside, at));
@@ -245,7 +254,10 @@ fn connection_that_was_handed_in_is_cut_by_the_backstop() {
         panic!("expected a connection");
     };
     let pid = helper.pid();
-    bench.kernel().guard(&[Guarded::Address(GUARDED.into())]).unwrap();
+    bench
+        .kernel()
+        .guard(&[Guarded::Address(GUARDED.into())])
+        .unwrap();
     let write = || Act::WriteTaken { pid, fd };
     assert_eq!(inside.tell(write()), Said::Answered(true), "without it");
 
@@ -266,7 +278,10 @@ fn connection_that_was_handed_in_is_cut_by_the_backstop() {
     }) else {
         panic!("expected a connection");
     };
-    bench.kernel().guard(&[Guarded::Address(GUARDED.into())]).unwrap();
+    bench
+        .kernel()
+        .guard(&[Guarded::Address(GUARDED.into())])
+        .unwrap();
     let write = Act::WriteTaken { pid, fd };
     assert_eq!(inside.tell(write), Said::Answered(true), "taken away again");
 }

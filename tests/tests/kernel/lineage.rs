@@ -1,9 +1,10 @@
 //! Which exec a session's process descends from; where the host shows no tracepoints nothing else is lost.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use icecore::connection::redirect::{Deed, Seen, wait_for_events};
+use icecore_tests::time;
 
 use crate::act::{Act, Said};
 use crate::bench::Bench;
@@ -25,7 +26,11 @@ fn lineage_is_observed_where_tracepoints_are_shown() {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(told.contains("lineage was observed"), "{told}");
 }
 
@@ -53,9 +58,9 @@ fn exec_is_told_with_the_one_before() {
 
     let signal = events.signal().unwrap();
     let mut all: Vec<Seen> = Vec::new();
-    let until = Instant::now() + Duration::from_secs(10);
-    while all.len() < 3 && Instant::now() < until {
-        match events.next() {
+    let until = time::instant() + Duration::from_secs(10);
+    while all.len() < 3 && time::instant() < until {
+        match events.take() {
             Some(seen) => all.push(seen),
             None => wait_for_events(&signal, Duration::from_millis(200)),
         }
@@ -77,8 +82,11 @@ fn exec_is_told_with_the_one_before() {
     // Outside every session nothing is observed.
     let mut outside = bench.outsider();
     let to = bench.upstream_at();
-    assert_eq!(outside.tell(Act::ConnectByBash { to }), Said::Ended { code: Some(0) });
-    assert!(events.next().is_none());
+    assert_eq!(
+        outside.tell(Act::ConnectByBash { to }),
+        Said::Ended { code: Some(0) }
+    );
+    assert!(events.take().is_none());
     assert_eq!(bench.kernel().stats().unwrap().execs, 2);
     println!("lineage was observed");
 }

@@ -1,7 +1,9 @@
 //! Many connections at once: none without its session, none with another's; and what a connect costs.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+use icecore::connection::redirect::Guarded;
 
 use crate::act::{Act, Said};
 use crate::bench::Bench;
@@ -11,6 +13,10 @@ use crate::child::Child;
 const SESSIONS: usize = 2;
 const PROCESSES: usize = 2;
 const CONNECTIONS: u32 = 2_500;
+
+/// Datagrams of which the mean is told, and how often.
+const SENT: u32 = 100_000;
+const ROUNDS: usize = 5;
 
 /// Connects of which the median is told.
 const TIMED: u32 = 5_000;
@@ -86,4 +92,34 @@ fn cost_of_a_connect_is_told() {
         let expected = if to == upstream_at { TIMED as usize } else { 0 };
         assert_eq!(tagged, expected);
     }
+}
+
+/// What each packet pays for the backstop, with as many guarded places as the host may come to know.
+#[test]
+fn cost_of_the_backstop_is_told() {
+    let mut bench = Bench::new();
+    let places: Vec<Guarded> = (0..1000_u32)
+        .map(|number| Guarded::Address(Ipv4Addr::from(0xc633_6400 + number).into()))
+        .collect();
+    bench.kernel().guard(&places).unwrap();
+    let sink = UdpSocket::bind((Ipv4Addr::new(127, 77, 0, 8), 0)).unwrap();
+    let to = sink.local_addr().unwrap();
+    let mut process = bench.outsider();
+    let mut best = [i64::MAX; 2];
+    for _ in 0..ROUNDS {
+        for (place, backstop) in [false, true].into_iter().enumerate() {
+            bench.backstop = backstop;
+            bench.install().unwrap();
+            let Said::Sent { mean_ns } = process.tell(Act::TimeSends { to, count: SENT }) else {
+                panic!("expected a time");
+            };
+            best[place] = best[place].min(mean_ns);
+        }
+    }
+    println!(
+        "a datagram takes {} ns, with the backstop {} ns: {} ns more",
+        best[0],
+        best[1],
+        best[1] - best[0]
+    );
 }

@@ -1,9 +1,12 @@
 //! What the kernel tells of what it denied, and what it counts.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use icecore::connection::redirect::{Deed, Denial, DenyReason, Events, Guarded, Seen, wait_for_events};
+use icecore::connection::redirect::{
+    Deed, Denial, DenyReason, Events, Guarded, Seen, wait_for_events,
+};
+use icecore_tests::time;
 
 use crate::act::{Act, Said};
 use crate::bench::Bench;
@@ -18,9 +21,9 @@ const RATE: usize = 64;
 fn all(events: &mut Events) -> Vec<(Seen, Denial)> {
     let signal = events.signal().unwrap();
     let mut all = Vec::new();
-    let until = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < until {
-        let Some(seen) = events.next() else {
+    let until = time::instant() + Duration::from_secs(10);
+    while time::instant() < until {
+        let Some(seen) = events.take() else {
             if !all.is_empty() {
                 break;
             }
@@ -45,7 +48,10 @@ fn one(events: &mut Events) -> (Seen, Denial) {
 fn who_was_denied_what_and_why_is_told() {
     let (mut bench, _proxy) = Bench::armed();
     let mut events = bench.kernel().take_events().unwrap();
-    assert!(bench.kernel().take_events().is_none(), "there is one reader");
+    assert!(
+        bench.kernel().take_events().is_none(),
+        "there is one reader"
+    );
     let session = bench.session();
     let guarded: SocketAddr = "127.77.0.9:7000".parse().unwrap();
     let places = [Guarded::Address(guarded.ip())];
@@ -58,7 +64,7 @@ fn who_was_denied_what_and_why_is_told() {
         kind,
         protocol,
     };
-    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let nowhere: SocketAddr = "[::]:0".parse().unwrap();
     let look: SocketAddr = "169.254.169.254:80".parse().unwrap();
     let quic: SocketAddr = "127.77.0.1:443".parse().unwrap();
     let connect = |to| Act::Connect { to, v6_only: false };
@@ -117,7 +123,7 @@ fn what_is_allowed_is_counted_and_not_told() {
     let stats = bench.kernel().stats().unwrap();
     assert_eq!((stats.redirected, stats.proxy_down), (3, 1));
     assert_eq!(stats.denied.values().sum::<u64>(), 0);
-    assert!(events.next().is_none());
+    assert!(events.take().is_none());
 }
 
 #[test]
@@ -130,10 +136,10 @@ fn one_sessions_storm_hides_no_other_sessions_denial() {
     let mut process = Child::start(&quiet.cgroup);
     let to = "169.254.169.254:80".parse().unwrap();
     assert_eq!(storm.tell(Act::StartStorm { to }), Said::Done);
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = time::instant() + Duration::from_secs(30);
     let denied = |bench: &mut Bench| bench.kernel().stats().unwrap().denied[&DenyReason::Metadata];
     while denied(&mut bench) < u64::from(STORM) {
-        assert!(Instant::now() < until, "the storm is slow");
+        assert!(time::instant() < until, "the storm is slow");
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(process.connect("169.254.169.254:443"), DENIED);
@@ -141,10 +147,17 @@ fn one_sessions_storm_hides_no_other_sessions_denial() {
         panic!("expected the storm's count");
     };
     let all = all(&mut events);
-    let of = |id| all.iter().filter(|(seen, _)| seen.session == Some(id)).count();
+    let of = |id| {
+        all.iter()
+            .filter(|(seen, _)| seen.session == Some(id))
+            .count()
+    };
     assert_eq!(of(quiet.tag.id), 1);
     let told = of(loud.tag.id);
-    assert!(told >= 1 && told < usize::try_from(other).unwrap(), "{told}");
+    assert!(
+        told >= 1 && told < usize::try_from(other).unwrap(),
+        "{told}"
+    );
     let stats = bench.kernel().stats().unwrap();
     println!(
         "{other} denied: {told} told, {} over the rate, {} lost",

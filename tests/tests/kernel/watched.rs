@@ -13,14 +13,22 @@ fn what_is_taken_away_is_seen_and_brought_back() {
     let mut process = Child::start(&session.cgroup);
     bench.kernel().check().unwrap();
     let folder = bench.kernel().pinned_at();
-    for pin in ["links/connect4", "links/handshake", "maps/SESSIONS", "maps/SK_ID"] {
+    for pin in [
+        "links/connect4",
+        "links/handshake",
+        "maps/SESSIONS",
+        "maps/SK_ID",
+    ] {
         fs::remove_file(folder.join(pin)).unwrap();
         let tampered = bench.kernel().check().unwrap_err();
         assert_eq!(tampered.found.len(), 1, "{tampered:?}");
         let name = pin.rsplit('/').next().unwrap();
         assert!(tampered.found[0].contains(name), "{tampered:?}");
         // A link is held beside its pin: no connect goes by while it is looked at.
-        assert!(matches!(process.connect("192.0.2.7:443"), Said::Connected { .. }));
+        assert!(matches!(
+            process.connect("192.0.2.7:443"),
+            Said::Connected { .. }
+        ));
         assert!(proxy.accepted().tag.is_some());
         bench.kernel().mend().unwrap();
         bench.kernel().check().unwrap();
@@ -31,7 +39,10 @@ fn what_is_taken_away_is_seen_and_brought_back() {
     bench.kernel().mend().unwrap();
     bench.kernel().check().unwrap();
     // The same maps: the session is known, and so is the listener.
-    assert!(matches!(process.connect("192.0.2.7:443"), Said::Connected { .. }));
+    assert!(matches!(
+        process.connect("192.0.2.7:443"),
+        Said::Connected { .. }
+    ));
     let tag = proxy.accepted().tag.unwrap();
     assert_eq!(tag.session, session.tag.id.to_string());
     assert_eq!(bench.reached_upstream(), 0);

@@ -76,7 +76,9 @@ pub enum KernelError {
         found: Vec<String>,
     },
     /// The kernel cannot tell network namespaces apart where connections are established.
-    #[error("network namespaces: expected a kernel that tells them apart in socket operations, found none")]
+    #[error(
+        "network namespaces: expected a kernel that tells them apart in socket operations, found none"
+    )]
     NoNamespaces,
     /// A tracepoint is not as any kernel that is known writes it.
     #[error("tracepoint: expected a layout that is known, found another in `{}`", path.display())]
@@ -152,7 +154,8 @@ impl KernelError {
             Self::NoNamespaces => Some("kernel 5.15 has it"),
             Self::UnknownTracepoint { .. }
             | Self::Object { .. }
-            | Self::Map { .. } | Self::System { .. } => None,
+            | Self::Map { .. }
+            | Self::System { .. } => None,
         }
     }
 }

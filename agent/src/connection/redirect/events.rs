@@ -172,7 +172,7 @@ impl Events {
     }
 
     /// Takes the next event, if there is one; what no program of ours writes is left out.
-    pub fn next(&mut self) -> Option<Seen> {
+    pub fn take(&mut self) -> Option<Seen> {
         loop {
             let item = self.ring.next()?;
             let read = Event::from_bytes(&item).and_then(|event| seen(&event));

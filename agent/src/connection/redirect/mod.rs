@@ -139,8 +139,7 @@ impl Kernel {
             flags: u16::from(installation.guards_host) * FLAG_GUARD_HOST,
             ..Cfg::default()
         };
-        let mut programs =
-            Programs::load(&pins, installation.program_logs, installation.backstop)?;
+        let mut programs = Programs::load(&pins, installation.program_logs, installation.backstop)?;
         let logs = programs.take_logs(installation.program_logs)?;
         let mut kernel = Self {
             cfg: programs.take_map("CFG")?,

@@ -45,12 +45,7 @@ const MAPS: [(&str, usize, usize, usize); 15] = [
     ("NETNS", 8, 2, NETNS_MAX),
     ("TASKS", 4, size_of::<Task>(), TASKS_MAX),
     ("EVENTS", 0, 0, EVENTS_BYTES),
-    (
-        "RATES",
-        size_of::<RateKey>(),
-        size_of::<Rate>(),
-        RATES_MAX,
-    ),
+    ("RATES", size_of::<RateKey>(), size_of::<Rate>(), RATES_MAX),
     ("STATS", 4, 8, STATS_MAX),
 ];
 
@@ -88,7 +83,7 @@ impl Pins {
             let schema = name
                 .strip_prefix('v')
                 .and_then(|number| number.parse::<u32>().ok());
-            if !schema.is_some_and(|schema| schema < SCHEMA) {
+            if schema.is_none_or(|schema| schema >= SCHEMA) {
                 continue;
             }
             let folder = self.pin_dir.join(&name);

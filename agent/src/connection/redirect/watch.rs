@@ -84,8 +84,7 @@ impl Kernel {
                 sys::pin(held.as_fd(), &path).map_err(|e| system("pin", &path, e))?;
             }
         }
-        self.programs
-            .mend(&mut self.links, &pins, &self.home)?;
+        self.programs.mend(&mut self.links, &pins, &self.home)?;
         self.check()
             .map_err(|Tampered { found }| KernelError::Unmended { found })
     }
