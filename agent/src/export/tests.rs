@@ -243,3 +243,48 @@ fn what_is_written_is_told_and_what_is_dropped_is_recorded() {
     assert!(cause.starts_with("its address is none"), "{cause}");
     recorder.close_blocking().unwrap();
 }
+
+/// A recorder that dies leaves what was not sealed to the next one, which tells of it under the same id.
+#[test]
+fn events_that_were_not_sealed_are_told_again_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("file://{}", dir.path().join("store").display());
+    let settings = Settings::new(dir.path().join("state"), StoreAt::read(&store).unwrap());
+    let open = || {
+        let seen = Arc::<Mutex<Vec<SeenEvent>>>::default();
+        let keeping = Arc::clone(&seen);
+        let watcher = Watcher::new(move |one| {
+            if let Seen::Event(event) = one {
+                keeping.lock().unwrap().push((**event).clone());
+            }
+        });
+        let clock = Clock::system();
+        let recorder = Recorder::open_watched(&settings, clock, vec![watcher]).unwrap();
+        (recorder, seen)
+    };
+    let find = |seen: &Mutex<Vec<SeenEvent>>, code: &str| {
+        let seen = seen.lock().unwrap();
+        let found: Vec<_> = seen.iter().filter(|event| event.code == code).collect();
+        assert_eq!(found.len(), 1, "{code}: {seen:?}");
+        found[0].clone()
+    };
+    let (recorder, seen) = open();
+    let row = EventRow {
+        event_code: "NT001",
+        ..EventRow::default()
+    };
+    let _receipt = recorder.commit_blocking(vec![row.into()]).unwrap();
+    // Without a close, as after a crash; its threads have ended by then.
+    drop(recorder);
+    let before = find(&seen, "NT001");
+    assert!(!before.is_recovered);
+
+    let (recorder, seen) = open();
+    let again = find(&seen, "NT001");
+    assert!(again.is_recovered);
+    assert_eq!(again.record_id, before.record_id);
+    assert_eq!(again.ts_us, before.ts_us);
+    assert_ne!(again.chain, before.chain);
+    assert!(!find(&seen, "CH004").is_recovered);
+    recorder.close_blocking().unwrap();
+}

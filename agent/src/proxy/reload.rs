@@ -144,8 +144,20 @@ impl Shared {
         self.stages.policies.replace(Arc::new(bundle));
         self.operations.exports.replace(exports);
         self.replace(Arc::new(current));
+        self.end_identities();
         tracing::info!(?taken, "config reloaded");
         Ok(taken)
+    }
+
+    /// Lets sessions act for nobody whose issuer the config in force does not have.
+    fn end_identities(&self) {
+        let current = self.current();
+        for session in self.sessions.all() {
+            if !is_taken(&current.config.identity, &session.principal()) {
+                tracing::info!(session = %session.id(), "session's issuer is gone; it acts for nobody");
+                session.end_identity();
+            }
+        }
     }
 
     /// Records that a config was not taken, since it is not good.
@@ -183,17 +195,11 @@ impl Shared {
 }
 
 impl Core {
-    /// Ends what the config in force does not give: logins, and identities of sessions.
+    /// Ends logins that the config in force does not give, which are refused already.
     pub(super) async fn end_not_given(self: &Arc<Self>) {
         let shared = &self.shared;
         let current = shared.current();
         let identity = &current.config.identity;
-        for session in shared.sessions.all() {
-            if !is_taken(identity, &session.principal()) {
-                tracing::info!(session = %session.id(), "session's issuer is gone; it acts for nobody");
-                session.end_identity();
-            }
-        }
         let mut gone = Vec::new();
         for login in shared.logins.all() {
             let Some(session) = shared.sessions.get(login.session) else {

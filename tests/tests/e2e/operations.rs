@@ -12,6 +12,7 @@ use icecore::metrics::contract::FAMILIES;
 use icecore_tests::harness::chats::{Chat, Kind, WEBHOOK_SECRET};
 use icecore_tests::harness::driver::Driver;
 use icecore_tests::harness::http::{Asked, Server};
+use icecore_tests::harness::issuer::Issuer;
 use icecore_tests::harness::port::Port;
 use icecore_tests::harness::prometheus::{self, Scraped};
 use icecore_tests::harness::world::{AGENT_UID, Plan, PlannedAccount, World};
@@ -20,6 +21,7 @@ use icecore_tests::time;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::identity;
 use crate::notices::printed;
 
 /// Longest wait for what comes by itself.
@@ -328,6 +330,42 @@ fn events_are_told_on_under_their_ids_and_outlive_an_outage() -> Result<()> {
 fn role_of(world: &World) -> Result<Vec<Value>> {
     world.flush()?;
     world.query("select distinct account, sf_role from logins_all order by all")
+}
+
+/// A session of an issuer that is another now acts for nobody; a config whose policies do not fit it is not taken.
+#[test]
+fn a_session_whose_issuer_is_another_now_acts_for_nobody() -> Result<()> {
+    let (issuer, next) = (Issuer::start()?, Issuer::start()?);
+    let claims = json!({ "groups": ["analysts"] });
+    let world = identity::world_with("[identity]", &issuer.url(), "")?;
+    let file = identity::token_file(&world, &issuer.token(&claims)?)?;
+    let sql = |name: &str| json!({"do": "sql", "sql": identity::READ, "name": name});
+    let steps = json!([
+        {"do": "connect"}, sql("before"), {"do": "pause"}, sql("same"), {"do": "pause"}, sql("after"),
+    ]);
+    let mut driver = identity::start(&world, &[], &["--identity-token-file", &file], &steps)?;
+    for name in ["connect", "before"] {
+        assert_eq!(driver.expect(name)?["ok"], true);
+    }
+    // The policies name groups of `idp`.
+    edit(&world, |text| text.replace("\"idp\"", "\"other\""))?;
+    assert_eq!(reload(&world, &[])?.status.code(), Some(3));
+    edit(&world, |text| text.replace("\"other\"", "\"idp\""))?;
+    driver.expect("pause")?;
+    driver.go_on()?;
+    assert_eq!(driver.expect("same")?["ok"], true);
+
+    edit(&world, |text| text.replace(&issuer.url(), &next.url()))?;
+    let told = take(&world)?;
+    assert_eq!(told["changed"], json!(["identity.issuers"]), "{told}");
+    driver.expect("pause")?;
+    driver.go_on()?;
+    let after = driver.expect("after")?;
+    assert_eq!(after["ok"], false, "{after}");
+    drop(driver.finish()?);
+    identity::opens(&world, &next.token(&claims)?);
+    identity::refuses(&world, &issuer.token(&claims)?, "identity refused");
+    Ok(())
 }
 
 /// Two logins of one agent, which are asked at each step; then both are made anew.
