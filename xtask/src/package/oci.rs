@@ -168,7 +168,9 @@ mod tests {
         let config = json(&read(&layout, &manifest["config"], CONFIG));
         read(&layout, &manifest["layers"][0], LAYER);
         let layer = manifest["layers"][0]["digest"].as_str().unwrap();
-        let packed = layout.join("blobs/sha256").join(&layer["sha256:".len()..]);
+        let packed = layout
+            .join("blobs/sha256")
+            .join(layer.strip_prefix("sha256:").unwrap());
         let plain = work.path().join("unpacked.tar");
         let gunzip = Command::new("gzip")
             .args(["-dc"])

@@ -16,8 +16,8 @@ const BUILT_BINARY: &str = "/usr/local/bin/icecore";
 /// Where a package puts it.
 const PACKAGED_BINARY: &str = "/usr/bin/icecore";
 
-/// Folders of `packaging` that go to hosts as they are.
-const KINDS: [&str; 4] = ["github", "gitlab", "kubernetes", "store"];
+/// The folder of `packaging` that no host gets: what makes the .deb. All others go to hosts as they are.
+const MAKES_THE_DEB: &str = "deb";
 
 /// A folder that stands for `/`.
 pub(super) struct Tree {
@@ -91,9 +91,11 @@ impl Tree {
             packaged_unit()?,
         )?;
         self.copy_folder(&top.join("policies"), "usr/share/icecore/policies")?;
-        for kind in KINDS {
-            let from = top.join("packaging").join(kind);
-            self.copy_folder(&from, &format!("usr/share/icecore/{kind}"))?;
+        for kind in sorted(&top.join("packaging"))? {
+            let name = kind.file_name().unwrap_or_default().to_string_lossy();
+            if kind.is_dir() && name != MAKES_THE_DEB {
+                self.copy_folder(&kind, &format!("usr/share/icecore/{name}"))?;
+            }
         }
         let doc = "usr/share/doc/icecore";
         for page in [
