@@ -44,6 +44,7 @@ fn flush(args: &Args) -> Result<(), Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Reload(_)
+        | Reply::Live(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => Err(misunderstood()),
     }

@@ -16,6 +16,7 @@
 
 mod approvals;
 mod check;
+mod close;
 mod compact;
 mod connect;
 mod connect_store;
@@ -24,6 +25,7 @@ mod detach;
 pub mod duckdb;
 mod evidence;
 mod enroll;
+mod enter;
 mod failure;
 mod flush;
 mod granted;
@@ -120,6 +122,8 @@ In the order of use:
   icecore policy reload                has the daemon take changed policies
   icecore login                        shows who you are; again after a restart of the daemon
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
+  icecore enter --pid 4711             makes a session of a process that runs, as root; a CI job's, a container's
+  icecore close SESSION                ends a session, as root
   icecore flush                        hands what has just happened to the store
   icecore sessions                     lists what ran
   icecore replay 0199a3                tells one session, step by step
@@ -149,6 +153,8 @@ enum Command {
     Daemon(daemon::Args),
     Login(login::Args),
     Run(run::Args),
+    Enter(enter::Args),
+    Close(close::Args),
     Flush(flush::Args),
     Sessions(sessions::Args),
     Replay(replay::Args),
@@ -192,6 +198,8 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Daemon(args)) => daemon::run(&args, clock),
         Some(Command::Login(args)) => login::run(&args, clock),
         Some(Command::Run(args)) => run::run(args, clock),
+        Some(Command::Enter(args)) => enter::run(&args, clock),
+        Some(Command::Close(args)) => close::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
         Some(Command::Detach(args)) => detach::run(&args, clock),
@@ -315,6 +323,8 @@ mod tests {
         check(&["login", "--issuer", "https://acme.okta.com"], true);
         check(&["login", "--status", "--json"], true);
         check(&["flush"], true);
+        check(&["enter", "--pid", "4711"], true);
+        check(&["sessions", "--live", "--json"], true);
         check(&["enroll", "--pin"], true);
         check(&["prove", "01a201de-aed4-743b-bc0b-1c7612d0b426"], true);
         check(&["verify", "--proof", "/p", "--trust", "/t"], true);
@@ -361,6 +371,17 @@ mod tests {
         check(&["--json"], false);
         check(&["verify", "--proof", "/p", "--deep"], false);
         check(&["prove", "7"], false);
+        check(&["enter", "--pid", "1"], false);
+        check(
+            &[
+                "run",
+                "--keep-env",
+                "ACTIONS_ID_TOKEN_REQUEST_URL",
+                "--",
+                "true",
+            ],
+            false,
+        );
         check(&["dance"], false);
     }
 }

@@ -136,6 +136,8 @@ pub struct Capture {
     pub redirect_ports: Vec<u16>,
     /// Whether the kernel programs write log lines.
     pub program_logs: bool,
+    /// Whether sessions may use `io_uring`, by which a socket of any family is made unseen.
+    pub io_uring: bool,
 }
 
 /// How Snowflake is reached.

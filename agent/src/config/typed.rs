@@ -149,6 +149,9 @@ fn capture(mut section: Section<'_>, cgroup2: Option<PathBuf>) -> Capture {
         program_logs: section
             .optional("program_logs", "true or false", Value::as_bool)
             .unwrap_or(false),
+        io_uring: section
+            .optional("io_uring", "true or false", Value::as_bool)
+            .unwrap_or(false),
     };
     if capture.redirect_ports.contains(&capture.port) {
         section.tell(

@@ -12,7 +12,7 @@ use super::*;
 use crate::control::reload::PolicySet;
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
-    Asker, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
+    Asker, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES, Scope,
     SessionHandler, TOKEN_TEXT_MAX_BYTES,
 };
 use crate::id::{LoginId, SessionId};
@@ -161,6 +161,7 @@ fn facts(uid: u32) -> SessionFacts {
         by_login: false,
         shares_uid: Some("its caller has".to_owned()),
         allow_same_uid: true,
+        scope: Scope::Command,
         pid: 7,
         start_ns: 1,
         exe: "/usr/bin/env".to_owned(),

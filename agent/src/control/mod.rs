@@ -5,6 +5,7 @@
 //! (`packet`, `supervisor_link`, `proxy_link`). What they say about a session is here.
 
 pub mod line;
+pub mod live;
 mod packet;
 mod proxy_link;
 pub mod reload;
@@ -85,6 +86,9 @@ pub struct SessionFacts {
     pub resumed: bool,
     /// Whether its processes are held by more than their own good will.
     pub enforcement: Enforcement,
+    /// How much of a CI job it holds; claimed by the caller.
+    #[serde(default)]
+    pub scope: Scope,
     /// Whether the user's `icecore login` shows who it acts for.
     #[serde(default)]
     pub by_login: bool,
@@ -194,7 +198,8 @@ impl HandedToken {
 pub enum Enforcement {
     /// They have no known way around the redirection.
     Enforced,
-    /// Their user is root or can become root, and root can take the redirection away.
+    /// Their user is root or can become root, and root can take the redirection away; or processes outside have their uid, and
+    /// what can be taken over outside is not held.
     Advisory,
 }
 
@@ -209,12 +214,37 @@ impl Enforcement {
     }
 }
 
+/// How much of a CI job a session holds: what runs in a job outside of it is not governed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// One command, in no job.
+    #[default]
+    Command,
+    /// One step; others of its job run outside.
+    Step,
+    /// The whole job.
+    Job,
+}
+
+impl Scope {
+    /// Gives the word that the record uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Step => "step",
+            Self::Job => "job",
+        }
+    }
+}
+
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEnd {
     /// Names the session.
     pub id: SessionId,
-    /// `exited N`, `signalled N`, `control lost` or `daemon`.
+    /// `exited N`, `signalled N`, `control lost`, `process ended`, `closed` or `daemon`.
     pub reason: String,
     /// What was still running when its command was done, and was killed.
     pub leftovers: Vec<Leftover>,

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::live::{LiveAsk, LiveReply};
 use super::reload::Reload;
 use super::sign_in::{SignInAsk, SignInReply};
-use super::{HandedToken, Leftover, SessionSummary};
+use super::{HandedToken, Leftover, Scope, SessionSummary};
 use crate::id::SessionId;
 use crate::identity::Ci;
 
@@ -41,6 +42,9 @@ pub enum Request {
         /// Whether a job's token will do though the command can read what its caller has.
         #[serde(default)]
         allow_same_uid: bool,
+        /// How much of a CI job the session is said to hold.
+        #[serde(default)]
+        scope: Scope,
         /// What the caller says of the CI job that it runs in.
         claimed_job: Option<Box<Ci>>,
         /// Shows whom the session acts for, if the caller has one.
@@ -74,6 +78,8 @@ pub enum Request {
     Flush {},
     /// Takes the policies of their folder, if they are good; root only.
     Reload {},
+    /// Makes, lists or ends sessions that live; root only.
+    Live(LiveAsk),
     /// Signs the caller's user in, as `icecore login` does it step by step.
     Login(SignInAsk),
 }
@@ -110,6 +116,8 @@ pub enum Reply {
     Flushed {},
     /// What became of the policies.
     Reload(Reload),
+    /// What became of a session that lives, or which there are.
+    Live(LiveReply),
     /// Where the caller's sign-in stands.
     Login(SignInReply),
     /// The answer is no.
@@ -151,6 +159,9 @@ pub struct Opened {
     pub advisory: Option<String>,
     /// Whether it acts by a job's token though its command can read what its caller has.
     pub same_uid: bool,
+    /// Whether its command may use `io_uring`.
+    #[serde(default)]
+    pub io_uring: bool,
 }
 
 /// Says what is wrong with a session's labels, if anything is.
@@ -236,6 +247,7 @@ mod tests {
             store: "file:///s".to_owned(),
             advisory: None,
             same_uid: false,
+            io_uring: false,
         });
         let text = serde_json::to_string(&reply).unwrap();
         assert!(text.starts_with("{\"answer\":\"opened\",\"session\":"));

@@ -381,6 +381,7 @@ impl Session {
                 Enforcement::Enforced => record::Enforcement::Enforced,
                 Enforcement::Advisory => record::Enforcement::Advisory,
             }),
+            scope: Some(facts.scope.as_str().to_owned()),
             user: Some(facts.user.clone()),
             uid: Some(i64::from(facts.uid)),
             labels: facts.labels.clone(),

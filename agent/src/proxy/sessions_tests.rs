@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta};
 use serde_json::json;
 
 use super::*;
-use crate::control::Proof;
+use crate::control::{Proof, Scope};
 use crate::identity::Ci;
 use crate::identity::tests::{asserted, job};
 use crate::proxy::budget::EVENTS_MAX;
@@ -40,6 +40,7 @@ fn facts() -> SessionFacts {
         by_login: false,
         shares_uid: Some("its caller has".to_owned()),
         allow_same_uid: false,
+        scope: Scope::Command,
         pid: 1,
         start_ns: 1,
         exe: "/bin/true".to_owned(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::kept::KeptLogins;
+use super::peer;
 use super::proxy::Proxy;
 use super::roster::{Entry, Held, Live, Unclosed};
 use super::session::told;
@@ -38,11 +39,15 @@ impl Shared {
             match written.remove(&id) {
                 Some(entry) if governed && cgroup.is_populated() => {
                     info!(session = %id, "session adopted");
+                    let held = match entry.by_process {
+                        true => Held::ByProcess,
+                        false => Held::UntilNs(until_ns),
+                    };
                     let live = Live {
                         entry,
                         cgroup,
                         token: None,
-                        held: Held::UntilNs(until_ns),
+                        held,
                         logins: KeptLogins::default(),
                     };
                     self.roster().live.insert(id, live);
@@ -113,21 +118,31 @@ impl Shared {
         }
     }
 
-    /// Ends the adopted sessions that nobody took up in time.
+    /// Ends the adopted sessions that nobody took up in time, and those whose first process ended.
     fn end_orphans(&self) {
         let now_ns = self.clock.mono_ns();
-        let due: Vec<SessionId> = self
+        let due: Vec<(SessionId, &str)> = self
             .roster()
             .live
             .iter()
-            .filter(|(_, live)| match live.held {
-                Held::ByConnection => false,
-                Held::UntilNs(until_ns) => until_ns <= now_ns || !live.cgroup.is_populated(),
+            .filter_map(|(id, live)| {
+                let facts = &live.entry.facts;
+                let (is_due, reason) = match live.held {
+                    Held::ByConnection => (false, ""),
+                    Held::ByProcess => {
+                        let is_same = peer::started_ns(facts.pid) == Some(facts.start_ns);
+                        (!is_same, "process ended")
+                    }
+                    Held::UntilNs(until_ns) => {
+                        let is_due = until_ns <= now_ns || !live.cgroup.is_populated();
+                        (is_due, "control lost")
+                    }
+                };
+                is_due.then_some((*id, reason))
             })
-            .map(|(id, _)| *id)
             .collect();
-        for id in due {
-            self.end(id, "control lost");
+        for (id, reason) in due {
+            self.end(id, reason);
         }
     }
 

@@ -125,6 +125,15 @@ impl Entered {
     }
 }
 
+impl Entered {
+    /// Tells whether a `/proc/<pid>/cgroup` shows a process in one of our cgroups, be it the daemon's.
+    #[must_use]
+    pub(super) fn is_ours(&self, proc_cgroup: &str) -> bool {
+        self.is_in_session(proc_cgroup)
+            || own_path(proc_cgroup).is_some_and(|path| path.starts_with(&self.prefix))
+    }
+}
+
 /// One session's cgroup.
 #[derive(Clone, Debug)]
 pub(super) struct SessionCgroup {
@@ -134,6 +143,12 @@ pub(super) struct SessionCgroup {
 }
 
 impl SessionCgroup {
+    /// Gives its folder.
+    #[must_use]
+    pub(super) fn path(&self) -> &Path {
+        &self.folder
+    }
+
     /// Moves a process, with all its threads, into the session.
     ///
     /// # Errors

@@ -15,9 +15,10 @@ use tracing::{debug, warn};
 
 use super::opening::Wish;
 use super::peer::Peer;
-use super::session::{Refusal, told};
+use super::session::{Ended, Refusal, told};
 use super::shared::Shared;
 use crate::control::line::Lines;
+use crate::control::live::{LiveAsk, LiveReply};
 use crate::control::request::{Reply, Request};
 use crate::control::sign_in::Pending;
 use crate::control::{ControlError, HandedToken};
@@ -205,6 +206,7 @@ impl Caller<'_> {
                 require_enforced,
                 user,
                 allow_same_uid,
+                scope,
                 claimed_job,
                 identity_token,
             } => {
@@ -215,6 +217,7 @@ impl Caller<'_> {
                     require_enforced,
                     user,
                     allow_same_uid,
+                    scope,
                     claimed_job,
                     identity_token,
                 };
@@ -242,6 +245,7 @@ impl Caller<'_> {
             Request::Close { reason } => self.close(&reason),
             Request::Flush {} => self.flush(),
             Request::Reload {} => self.reload(),
+            Request::Live(ask) => self.live(ask),
             Request::Login(ask) => {
                 let answered = self.shared.sign_in(self.peer.uid, &mut self.sign_in, ask);
                 answered.map_or_else(|refusal| refused(&refusal), Reply::Login)
@@ -286,11 +290,7 @@ impl Caller<'_> {
             .take()
             .and_then(|session| self.shared.end(session, reason));
         match ended {
-            Some(ended) => Reply::Closed {
-                summary: ended.summary,
-                leftovers: ended.leftovers,
-                problem: ended.problem,
-            },
+            Some(ended) => closed(ended),
             None => refused(&Refusal::Unknown),
         }
     }
@@ -322,10 +322,33 @@ impl Caller<'_> {
         reloaded.map_or_else(|refusal| refused(&refusal), Reply::Reload)
     }
 
+    fn live(&self, ask: LiveAsk) -> Reply {
+        if self.peer.uid != 0 {
+            return Reply::Refused {
+                reason: "only root may make, list or end sessions of others".to_owned(),
+            };
+        }
+        let answered = match ask {
+            LiveAsk::Take(take) => (self.shared.take(self.peer, *take))
+                .map(|taken| Reply::Live(LiveReply::Taken(taken))),
+            LiveAsk::End { session } => self.shared.end_by_word(session).map(closed),
+            LiveAsk::List { after } => Ok(Reply::Live(self.shared.list(after))),
+        };
+        answered.unwrap_or_else(|refusal| refused(&refusal))
+    }
+
     fn refuse(&mut self, reason: &str) -> Result<(), ControlError> {
         self.lines.send(&Reply::Refused {
             reason: reason.to_owned(),
         })
+    }
+}
+
+fn closed(ended: Ended) -> Reply {
+    Reply::Closed {
+        summary: ended.summary,
+        leftovers: ended.leftovers,
+        problem: ended.problem,
     }
 }
 

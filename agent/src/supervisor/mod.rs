@@ -22,6 +22,7 @@ mod session;
 mod shared;
 mod sign_ins;
 mod signed_in;
+mod taking;
 mod token;
 
 use std::fs::DirBuilder;

@@ -14,7 +14,7 @@ use super::shared::Shared;
 use super::token::{self, Digest};
 use crate::control::request::{Opened, check_job, check_labels};
 use crate::control::{
-    Asker, Enforcement, FACTS_MAX_BYTES, HandedToken, LinkError, Proof, SessionFacts,
+    Asker, Enforcement, FACTS_MAX_BYTES, HandedToken, LinkError, Proof, Scope, SessionFacts,
 };
 use crate::id::SessionId;
 use crate::identity::Ci;
@@ -34,6 +34,7 @@ pub(super) struct Wish {
     pub(super) require_enforced: bool,
     pub(super) user: Option<String>,
     pub(super) allow_same_uid: bool,
+    pub(super) scope: Scope,
     pub(super) claimed_job: Option<Box<Ci>>,
     pub(super) identity_token: Option<HandedToken>,
 }
@@ -50,26 +51,14 @@ struct Runner {
 impl Shared {
     /// Opens a session for a peer; nothing runs in it yet.
     pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
-        let (mut facts, advisory) = self.facts(peer, wish)?;
+        let (facts, advisory) = self.facts(peer, wish)?;
         let (Ok(secret), Ok(token)) = (token::token(), token::token()) else {
             return Err(no_randomness());
         };
-        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
-        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
-        // A token is used up by being settled: not for a session that cannot be.
-        self.look_for_room()?;
-        // Who starts a command for another user acts for the job, not for himself.
-        if facts.proof == Proof::Absent && facts.caller.is_none() {
-            facts.proof = self.proof_of(peer.uid)?;
-            facts.by_login = facts.proof != Proof::Absent;
-        }
-        check_length(&facts)?;
-        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
-        // What is written to disk never holds the token.
-        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
-        check_length(&facts)?;
+        let (facts, same_uid) = self.settle(facts, peer.uid)?;
         let id = facts.id;
-        self.make(facts, Digest::of(&secret), Digest::of(&token))?;
+        let (secret_digest, token_digest) = (Digest::of(&secret), Digest::of(&token));
+        self.make(facts, secret_digest, Some(token_digest), Held::ByConnection)?;
         debug!(session = %id, advisory, "session opened");
         Ok(Opened {
             session: id,
@@ -80,12 +69,40 @@ impl Shared {
             record_mode: self.config.record.mode.as_str().to_owned(),
             store: self.config.record.store.clone(),
             advisory,
-            same_uid: settled.same_uid,
+            same_uid,
+            io_uring: self.config.capture.io_uring,
         })
     }
 
+    /// Has the proxy find out whom a session acts for; gives the facts with that, and whether the command shares its job's uid.
+    pub(super) fn settle(
+        &self,
+        mut facts: SessionFacts,
+        uid: u32,
+    ) -> Result<(SessionFacts, bool), Refusal> {
+        // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
+        let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        // A token is used up by being settled: not for a session that cannot be.
+        self.look_for_room()?;
+        // Who starts a command for another user acts for the job, not for himself.
+        if facts.proof == Proof::Absent && facts.caller.is_none() {
+            facts.proof = self.proof_of(uid)?;
+            facts.by_login = facts.proof != Proof::Absent;
+        }
+        check_length(&facts)?;
+        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
+        // What is written to disk never holds the token.
+        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
+        check_length(&facts)?;
+        Ok((facts, settled.same_uid))
+    }
+
     /// Finds out what a wish comes to; gives also why the session would be advisory, if it would.
-    fn facts(&self, peer: &Peer, wish: Wish) -> Result<(SessionFacts, Option<String>), Refusal> {
+    pub(super) fn facts(
+        &self,
+        peer: &Peer,
+        wish: Wish,
+    ) -> Result<(SessionFacts, Option<String>), Refusal> {
         check_labels(&wish.labels).map_err(Refusal::Claimed)?;
         let is_recorded = self.config.identity.claimed_job_facts;
         let claimed_job = wish.claimed_job.filter(|_| is_recorded).map(|job| *job);
@@ -98,7 +115,16 @@ impl Shared {
         brought.as_ref().map_or(Ok(()), check_token)?;
         let accounts = Accounts::read();
         let runner = runner(peer, wish.user.as_deref(), &accounts)?;
-        let advisory = accounts.way_to_root(runner.uid, &runner.gids);
+        let shares_uid = peer.shares(runner.uid);
+        // Not by ptrace(2) alone, which Yama and Landlock may bar: by files that such a process runs next, its terminal, its user's services.
+        let taken_over = |whose: &String| {
+            format!(
+                "{whose} its command's uid too, and can be taken over; start as root with --user NAME"
+            )
+        };
+        let advisory = accounts
+            .way_to_root(runner.uid, &runner.gids)
+            .or_else(|| shares_uid.as_ref().map(taken_over));
         if let (Some(reason), true) = (&advisory, wish.require_enforced) {
             return Err(Refusal::Advisory(reason.clone()));
         }
@@ -108,8 +134,9 @@ impl Shared {
             // It has none yet.
             cgroup_id: 0,
             by_login: false,
-            shares_uid: peer.shares(runner.uid),
+            shares_uid,
             allow_same_uid: wish.allow_same_uid,
+            scope: wish.scope,
             uid: runner.uid,
             user: runner.user,
             caller: runner.caller,
@@ -131,7 +158,13 @@ impl Shared {
     }
 
     /// Makes a session that is settled, and has it recorded.
-    fn make(&self, mut facts: SessionFacts, secret: Digest, token: Digest) -> Result<(), Refusal> {
+    pub(super) fn make(
+        &self,
+        mut facts: SessionFacts,
+        secret: Digest,
+        token: Option<Digest>,
+        held: Held,
+    ) -> Result<(), Refusal> {
         let id = facts.id;
         let _telling = self.telling();
         if self.is_stopping() {
@@ -144,12 +177,13 @@ impl Shared {
         let entry = Entry {
             facts: facts.clone(),
             secret,
+            by_process: held == Held::ByProcess,
         };
         self.register(Live {
             entry,
             cgroup,
-            token: Some(token),
-            held: Held::ByConnection,
+            token,
+            held,
             logins: KeptLogins::default(),
         })?;
         let Err(failure) = proxy.link.opened(facts) else {

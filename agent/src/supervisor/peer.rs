@@ -1,5 +1,6 @@
 //! Who is at the other end of a control connection: from the kernel, never from what they say.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,7 +8,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::socket_peercred;
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Nanoseconds of one tick of `/proc/<pid>/stat`; Linux shows 100 ticks a second on every architecture (`USER_HZ`).
 const TICK_NS: u64 = 10_000_000;
@@ -41,13 +42,34 @@ impl Peer {
     /// When the process is gone.
     pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
         let who = socket_peercred(stream)?;
-        let pidfd = pidfd_open(who.pid, PidfdFlags::empty())?;
-        let pid = who.pid.as_raw_nonzero().get().unsigned_abs();
-        let mut gids = vec![who.gid.as_raw()];
-        gids.extend(groups(&proc_file(pid, "status")?));
+        Self::look(who.pid, |_| Some((who.uid.as_raw(), who.gid.as_raw())))
+    }
+
+    /// Looks at a process by its number.
+    ///
+    /// # Errors
+    /// When there is no such process, or it is going.
+    pub(super) fn of_process(pid: u32) -> io::Result<Self> {
+        let named = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pid = named.ok_or(io::ErrorKind::InvalidInput)?;
+        // The effective ones, as a socket tells them.
+        Self::look(pid, |status| {
+            let [_, uid, _, _] = ids(status, "Uid:")?;
+            let [_, gid, _, _] = ids(status, "Gid:")?;
+            Some((uid, gid))
+        })
+    }
+
+    fn look(pid: Pid, whose: impl Fn(&str) -> Option<(u32, u32)>) -> io::Result<Self> {
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        let pid = pid.as_raw_nonzero().get().unsigned_abs();
+        let status = proc_file(pid, "status")?;
+        let (uid, gid) = whose(&status).ok_or(io::ErrorKind::InvalidData)?;
+        let mut gids = vec![gid];
+        gids.extend(groups(&status));
         let peer = Self {
             pid,
-            uid: who.uid.as_raw(),
+            uid,
             gids,
             proc_cgroup: proc_file(pid, "cgroup")?,
             start_ns: start_ns(&proc_file(pid, "stat")?).ok_or(io::ErrorKind::InvalidData)?,
@@ -100,6 +122,49 @@ impl Peer {
     }
 }
 
+/// Lists a process and all that descend from it.
+///
+/// # Errors
+/// When `/proc` cannot be listed.
+pub(super) fn tree(root: u32) -> io::Result<BTreeSet<u32>> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that ended meanwhile has no parent.
+        let status = proc_file(pid, "status").unwrap_or_default();
+        if let Some(parent) = parent(&status) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let (mut found, mut open) = (BTreeSet::new(), vec![root]);
+    while let Some(pid) = open.pop() {
+        if found.insert(pid) {
+            open.extend(children.remove(&pid).unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
+
+/// Gives what `/proc/<pid>/cgroup` says of a process.
+///
+/// # Errors
+/// When it is gone.
+pub(super) fn cgroup_of(pid: u32) -> io::Result<String> {
+    proc_file(pid, "cgroup")
+}
+
+/// Tells when a process started, in nanoseconds since boot; none if it ended, though nobody may have waited for it yet.
+pub(super) fn started_ns(pid: u32) -> Option<u64> {
+    let stat = proc_file(pid, "stat").ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    // Zombies and the dead (proc(5), field 3).
+    let has_ended = ["Z", "X"].iter().any(|state| fields.starts_with(state));
+    start_ns(&stat).filter(|_| !has_ended)
+}
+
 fn proc_file(pid: u32, name: &str) -> io::Result<String> {
     fs::read(format!("/proc/{pid}/{name}"))
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -118,7 +183,12 @@ fn groups(status: &str) -> Vec<u32> {
 
 /// Reads the real, effective, saved and file system uid out of a `/proc/<pid>/status` (proc(5)).
 fn uids(status: &str) -> Option<[u32; 4]> {
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids(status, "Uid:")
+}
+
+/// Reads the real, effective, saved and file system number of a kind.
+fn ids(status: &str, kind: &str) -> Option<[u32; 4]> {
+    let line = status.lines().find_map(|line| line.strip_prefix(kind))?;
     let read: Result<Vec<u32>, _> = line.split_ascii_whitespace().map(str::parse).collect();
     read.ok()?.try_into().ok()
 }
@@ -150,6 +220,28 @@ mod tests {
         let own = rustix::process::geteuid().as_raw();
         assert_eq!(peer.shares(own).as_deref(), Some("its caller has"));
         assert_eq!(peer.shares(4_000_000_000), None);
+    }
+
+    #[test]
+    fn a_process_is_found_with_all_that_it_started() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("30")
+            .spawn()
+            .unwrap();
+        let (own, other) = (std::process::id(), child.id());
+        let found = tree(own).unwrap();
+        assert!(found.contains(&own) && found.contains(&other) && !found.contains(&1));
+        assert_eq!(tree(other).unwrap(), [other].into());
+        let looked = Peer::of_process(other).unwrap();
+        assert_eq!(started_ns(other), Some(looked.start_ns));
+        assert_eq!(looked.uid, rustix::process::geteuid().as_raw());
+        child.kill().unwrap();
+        // Ended, though nobody has waited for it.
+        while looked.is_alive() {
+            std::thread::yield_now();
+        }
+        assert_eq!(started_ns(other), None);
+        child.wait().unwrap();
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(super) struct Entry {
     pub(super) facts: SessionFacts,
     /// Digest of the secret by which its `icecore run` takes it up again.
     pub(super) secret: Digest,
+    /// Whether it lives as long as its first process, and no `icecore run` holds it.
+    #[serde(default)]
+    pub(super) by_process: bool,
 }
 
 /// One live session.
@@ -44,6 +47,8 @@ pub(super) struct Live {
 pub(super) enum Held {
     /// The control connection of its `icecore run`.
     ByConnection,
+    /// Its first process, which ran before it.
+    ByProcess,
     /// Nothing but hope, until this time of the clock.
     UntilNs(i64),
 }
@@ -148,7 +153,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::control::{Enforcement, Proof};
+    use crate::control::{Enforcement, Proof, Scope};
 
     fn entry() -> Entry {
         Entry {
@@ -162,6 +167,7 @@ mod tests {
                 by_login: false,
                 shares_uid: None,
                 allow_same_uid: false,
+                scope: Scope::Command,
                 pid: 4,
                 start_ns: 5,
                 exe: "/bin/true".to_owned(),
@@ -174,6 +180,7 @@ mod tests {
                 proof: Proof::Sealed("s".to_owned()),
             },
             secret: Digest::of("secret"),
+            by_process: false,
         }
     }
 

@@ -86,6 +86,10 @@ pub(super) enum Refusal {
         expired: String,
         reason: String,
     },
+    #[error("process {0}: expected one that runs: {1}")]
+    NoProcess(u32, String),
+    #[error("process {0} cannot be moved into a session: {1}")]
+    NotMoved(u32, &'static str),
     /// What the proxy says, in its own words.
     #[error("{0}")]
     Proxy(String),
@@ -163,8 +167,9 @@ impl Shared {
         if entry.facts.caller_uid() != peer.uid || entry.secret != Digest::of(secret) {
             return Err(Refusal::Unknown);
         }
-        if live.held == Held::ByConnection {
-            return Err(Refusal::Held);
+        match live.held {
+            Held::UntilNs(_) => {}
+            Held::ByConnection | Held::ByProcess => return Err(Refusal::Held),
         }
         live.held = Held::ByConnection;
         info!(session = %id, "session taken up again");

@@ -1,8 +1,13 @@
 //! Jobs of CI systems: what GitLab's token shows of one, and what one only says of itself.
 
+use std::fs;
+use std::time::Duration;
+
 use anyhow::Result;
 use icecore_tests::harness::issuer::Issuer;
 use icecore_tests::harness::provider::Provider;
+use icecore_tests::harness::world::{AGENT_UID, Plan, World};
+use icecore_tests::time;
 use serde_json::json;
 
 use crate::asserts::{refused, worked};
@@ -104,5 +109,55 @@ fn what_a_job_claims_is_recorded_as_claimed_and_permits_nothing() -> Result<()> 
         )?;
         assert_eq!(runs, [expected]);
     }
+    Ok(())
+}
+
+/// A step of a job, one command, and a job whose worker was made a session, each with what holds it.
+#[test]
+fn a_record_says_how_much_of_its_job_a_session_holds() -> Result<()> {
+    let world = World::start(&Plan::default())?;
+    let mut step = world.outside(0, "env".as_ref())?;
+    step.arg("GITHUB_ACTIONS=true");
+    let step = run_by(step, &world, &["--user", "nobody"])?
+        .arg("true")
+        .output()?;
+    assert!(step.status.success(), "{step:?}");
+    let command = world.session(AGENT_UID, &[], "true".as_ref())?.output()?;
+    assert!(command.status.success(), "{command:?}");
+
+    let mut worker = world
+        .outside(AGENT_UID, "sleep".as_ref())?
+        .arg("60")
+        .spawn()?;
+    let pid = worker.id().to_string();
+    let start = time::instant();
+    while fs::read_to_string(format!("/proc/{pid}/comm"))? != "sleep\n" {
+        anyhow::ensure!(start.elapsed() < Duration::from_secs(10), "no worker");
+    }
+    let control = world.control_socket();
+    let control = control.to_string_lossy();
+    let entered = world.icecore(&["enter", "--pid", &pid, "--control", &control])?;
+    assert!(entered.status.success(), "{entered:?}");
+    worker.kill()?;
+    worker.wait()?;
+    let start = time::instant();
+    let lives = || world.icecore(&["sessions", "--live", "--control", &control]);
+    while !lives()?.stdout.is_empty() {
+        anyhow::ensure!(
+            start.elapsed() < Duration::from_secs(10),
+            "the session lives"
+        );
+    }
+    world.flush()?;
+    let rows = world.query(
+        "select scope, enforcement, close_reason, caller_user from sessions_all where is_final and uid = 65534 order by opened_at",
+    )?;
+    let row = |scope: &str, enforcement: &str, reason: &str, caller: &str| json!({"scope": scope, "enforcement": enforcement, "close_reason": reason, "caller_user": caller});
+    let expected = [
+        row("step", "enforced", "exited 0", "root"),
+        row("command", "advisory", "exited 0", "nobody"),
+        row("job", "advisory", "process ended", "root"),
+    ];
+    assert_eq!(rows, expected);
     Ok(())
 }

@@ -42,7 +42,7 @@ fn parquet_holds_sql_times_user_pid_exe_query_id_and_row_count() -> Result<()> {
     assert_eq!(row["sf_role"], "ANALYST");
     assert!(row["exe"].as_str().unwrap().contains("python"), "{row}");
     assert!(row["pid"].as_i64().unwrap() > 1, "{row}");
-    assert_eq!(row["enforcement"], "enforced");
+    assert_eq!(row["enforcement"], "advisory");
     let time = |key: &str| row[key].as_str().unwrap().to_owned();
     let order = ["started_at", "decided_at", "forwarded_at", "completed_at"];
     assert!(

@@ -144,7 +144,7 @@ fn environment_is_merged_and_descriptors_are_not_inherited() -> Result<()> {
 }
 
 #[test]
-fn enforced_is_refused_where_the_user_is_root() -> Result<()> {
+fn enforced_is_refused_where_the_user_is_root_or_not_the_sessions_own() -> Result<()> {
     let world = World::start(&Plan::default())?;
     let output = world
         .session(0, &["--require", "enforced"], "true".as_ref())?
@@ -153,6 +153,9 @@ fn enforced_is_refused_where_the_user_is_root() -> Result<()> {
     let output = world
         .session(AGENT_UID, &["--require", "enforced"], "true".as_ref())?
         .output()?;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let options = ["--require", "enforced", "--user", "nobody"];
+    let output = world.session(0, &options, "true".as_ref())?.output()?;
     assert!(output.status.success(), "{output:?}");
     Ok(())
 }

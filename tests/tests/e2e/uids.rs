@@ -202,18 +202,26 @@ fn a_command_of_another_user_cannot_read_its_jobs_variables() -> Result<()> {
         CI,
     )?;
     let spy = "grep -l JOB_TOKEN= /proc/[0-9]*/environ 2>/dev/null; true";
-    let finds = |uid: u32, options: &[&str]| -> Result<bool> {
+    let finds = |uid: u32, options: Option<&[&str]>| -> Result<bool> {
         let mut job = world.outside(uid, "env".as_ref())?;
         job.arg(format!("JOB_TOKEN={}", token(&issuer)?));
         // The job's shell stays, as a runner does.
         job.args(["sh", "-c", "\"$@\"; exit $?", "job"]);
-        job.arg(&world.icecore);
-        job.args(["run", "--control"]).arg(world.control_socket());
-        let output = job.args(options).args(["--", "sh", "-c", spy]).output()?;
+        if let Some(options) = options {
+            job.arg(&world.icecore);
+            job.args(["run", "--control"]).arg(world.control_socket());
+            job.args(options).arg("--");
+        } else {
+            // What looks does not have it itself.
+            job.args(["env", "-u", "JOB_TOKEN"]);
+        }
+        let output = job.args(["sh", "-c", spy]).output()?;
         assert!(output.status.success(), "{output:?}");
         Ok(!output.stdout.is_empty())
     };
-    assert!(finds(AGENT_UID, &["--allow-same-uid"])?);
-    assert!(!finds(0, &["--user", "nobody"])?);
+    // The twin, in no session; of the same uid a session is kept from it by Landlock, which older kernels lack.
+    assert!(finds(AGENT_UID, None)?);
+    assert!(!finds(AGENT_UID, Some(&["--allow-same-uid"]))?);
+    assert!(!finds(0, Some(&["--user", "nobody"]))?);
     Ok(())
 }

@@ -6,6 +6,10 @@
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod entered;
+#[cfg(test)]
+mod held;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod life;

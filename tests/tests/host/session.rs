@@ -24,7 +24,9 @@ fn unprivileged_users_have_sessions_too() {
         stdout(&output),
         format!("{NOBODY}\n-----BEGIN CERTIFICATE-----")
     );
-    assert!(!stderr(&output).contains("advisory"), "{}", stderr(&output));
+    // What runs outside with their uid can be taken over.
+    let told = "; advisory: its caller has its command's uid too";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
 }
 
 #[test]
@@ -40,8 +42,17 @@ fn sessions_of_root_are_advisory_and_may_be_declined() {
         stderr(&declined),
         "icecore: the session would be advisory: its user is root\n"
     );
-    let taken = plain(&as_nobody(&words)).output().unwrap();
+    let shared = plain(&as_nobody(&words)).output().unwrap();
+    assert_eq!(shared.status.code(), Some(1));
+    assert_eq!(
+        stderr(&shared),
+        "icecore: the session would be advisory: its caller has its command's uid too, and can be taken over; \
+         start as root with --user NAME\n"
+    );
+    words.splice(2..2, ["--user".to_owned(), "nobody".to_owned()]);
+    let taken = plain(&words).output().unwrap();
     assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
+    assert!(!stderr(&taken).contains("advisory"), "{}", stderr(&taken));
 }
 
 #[test]
@@ -115,13 +126,34 @@ fn nothing_of_ours_and_no_token_request_is_in_the_commands_environment() {
         .session(&["env"])
         .env("ACTIONS_ID_TOKEN_REQUEST_URL", "https://issuer.example")
         .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "planted-canary")
+        .env("VAULT_TOKEN", "planted-canary")
+        .env("AWS_SECRET_ACCESS_KEY", "planted-canary")
+        .env("SNOWFLAKE_PASSWORD", "dummy")
         .env("KEPT", "kept")
         .output()
         .unwrap();
     let text = stdout(&output);
-    assert!(text.contains("KEPT=kept\n"));
+    assert!(text.contains("KEPT=kept\n") && text.contains("SNOWFLAKE_PASSWORD=dummy\n"));
+    assert!(!text.contains("planted-canary"), "{text}");
+    let told = "icecore: kept from the command: AWS_SECRET_ACCESS_KEY, VAULT_TOKEN; --keep-env NAME hands one over\n";
+    assert!(stderr(&output).starts_with(told), "{}", stderr(&output));
     assert!(!text.contains("ACTIONS_ID_TOKEN"), "{text}");
     assert!(!text.contains("ICECORE"), "{text}");
+}
+
+#[test]
+fn a_variable_is_handed_over_by_its_name_alone() {
+    let host = Host::start();
+    let mut words = host.words(&["env"]);
+    words.splice(2..2, ["--keep-env", "SSH_AUTH_SOCK"].map(str::to_owned));
+    let output = plain(&words)
+        .env("SSH_AUTH_SOCK", "/tmp/agent")
+        .env("DOCKER_HOST", "unix:///tmp/docker")
+        .output()
+        .unwrap();
+    let text = stdout(&output);
+    assert!(text.contains("SSH_AUTH_SOCK=/tmp/agent\n"), "{text}");
+    assert!(!text.contains("DOCKER_HOST"), "{text}");
 }
 
 #[test]

@@ -123,6 +123,7 @@ impl Daemon {
             | Reply::Closed { .. }
             | Reply::Flushed {}
             | Reply::Reload(_)
+            | Reply::Live(_)
             | Reply::Refused { .. } => Err(misunderstood()),
         }
     }

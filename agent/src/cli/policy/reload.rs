@@ -57,6 +57,7 @@ fn reload(args: &Args) -> Result<Exit, Failure> {
         | Reply::NotIdentified { .. }
         | Reply::Closed { .. }
         | Reply::Flushed {}
+        | Reply::Live(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };

@@ -15,6 +15,7 @@ use signal_hook::low_level::siginfo::Cause;
 
 use super::enter::TOKEN_VARIABLE;
 use super::trust::Trust;
+use crate::control::Scope;
 use crate::control::request::Opened;
 
 /// Signals that are handed on to the command.
@@ -28,6 +29,8 @@ pub(super) struct Entry<'e> {
     pub(super) user: Option<&'e str>,
     pub(super) command: &'e [OsString],
     pub(super) trust: &'e Trust,
+    /// How much of a CI job the session holds.
+    pub(super) scope: Scope,
     /// The caller's variables that it does not get.
     pub(super) removed: &'e [String],
 }
@@ -47,6 +50,7 @@ impl Child {
             user,
             command,
             trust,
+            scope,
             removed,
         } = *entry;
         // Before the command: none of its signals, nor its end, is missed.
@@ -57,6 +61,8 @@ impl Child {
             .args(["run", "--enter", &opened.session.to_string(), "--control"])
             .arg(socket)
             .args(user.into_iter().flat_map(|name| ["--user", name]))
+            .args(["--scope", scope.as_str()])
+            .args(opened.io_uring.then_some("--io-uring"))
             .arg("--")
             .args(command)
             .env(TOKEN_VARIABLE, &opened.token)

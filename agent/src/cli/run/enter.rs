@@ -6,16 +6,18 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use rustix::thread::set_no_new_privs;
-
-use super::PATIENCE;
+use super::filter::Rings;
+use super::mounts;
 use super::program::{NOT_EXECUTABLE, NOT_FOUND};
+use super::restrict::{empty_bounding_set, give_up};
 use super::user::Login;
+use super::{PATIENCE, job};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::socket::{DaemonName, ask, connect, misunderstood};
 use crate::cli::tell::tell;
-use crate::connection::sys::close_on_exec_from;
+use crate::connection::sys::{Scoped, close_on_exec_from};
+use crate::control::Scope;
 use crate::control::request::{Reply, Request};
 use crate::id::SessionId;
 
@@ -25,18 +27,34 @@ pub(super) const TOKEN_VARIABLE: &str = "ICECORE_ENTER_TOKEN";
 /// The first descriptor after standard input, output and error.
 const FIRST_OTHER_DESCRIPTOR: u32 = 3;
 
+/// What the launcher tells the command's process.
+pub(super) struct Orders<'o> {
+    pub(super) session: SessionId,
+    pub(super) daemon: &'o DaemonName,
+    /// Whom it becomes, if that is another than the caller.
+    pub(super) user: Option<&'o str>,
+    pub(super) rings: Rings,
+    /// How much of a CI job the session holds.
+    pub(super) scope: Scope,
+    pub(super) command: &'o [OsString],
+}
+
 /// Enters the session and becomes the command; comes back only if that failed.
 ///
 /// Still as the caller it enters: whoever has the command's uid could else take the token from it and enter itself.
-pub(super) fn enter(
-    session: SessionId,
-    daemon: &DaemonName,
-    user: Option<&str>,
-    command: &[OsString],
-) -> ExitCode {
-    let entered = user.map(Login::find).transpose().and_then(|login| {
-        move_in(session, daemon)?;
-        login.as_ref().map(Login::begin).transpose()?;
+pub(super) fn enter(orders: &Orders<'_>) -> ExitCode {
+    let command = orders.command;
+    let entered = (orders.user.map(Login::find).transpose()).and_then(|login| {
+        move_in(orders.session, orders.daemon)?;
+        let reach = match &login {
+            Some(login) => {
+                hand_over(login, orders.scope)?;
+                Scoped::SignalsAndAbstractSockets
+            }
+            // Its caller's desktop may listen there.
+            None => Scoped::Signals,
+        };
+        give_up(orders.rings, reach).map_err(|error| not_held("restrict the command", error))?;
         Ok(login)
     });
     let login = match entered {
@@ -73,10 +91,30 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::Live(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     }
-    let lock_down = close_on_exec_from(FIRST_OTHER_DESCRIPTOR)
-        .and_then(|()| set_no_new_privs(true).map_err(io::Error::from));
-    lock_down.map_err(|error| Failure::new(Exit::Unreachable, error))
+    close_on_exec_from(FIRST_OTHER_DESCRIPTOR)
+        .map_err(|error| not_held("close what was inherited", error))
+}
+
+/// Makes the process another user's; one who is not root gets its own view of files, and nothing to become root by.
+fn hand_over(login: &Login, scope: Scope) -> Result<(), Failure> {
+    if !login.is_root() {
+        // What a step leaves in these files, the next steps of its job do, outside of the session.
+        let copies = match scope {
+            Scope::Step => job::command_files(),
+            Scope::Command | Scope::Job => Vec::new(),
+        };
+        mounts::set_up(login, &copies)
+            .map_err(|error| not_held("give the command its own view of files", error))?;
+        empty_bounding_set().map_err(|error| not_held("empty the bounding set", error))?;
+    }
+    login.begin()
+}
+
+fn not_held(what: &str, error: io::Error) -> Failure {
+    let error = anyhow::Error::from(error).context(format!("cannot {what}"));
+    Failure::new(Exit::Unreachable, error)
 }

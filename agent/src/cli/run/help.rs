@@ -27,6 +27,11 @@ user's `icecore login`. These variables, \
 ACTIONS_ID_TOKEN_REQUEST_* and CI_JOB_JWT* are kept from the command. A token opens one session. A job's token needs a \
 command of another uid than its caller's: start as root with --user NAME.
 
+Held: sockets of UNIX, IPv4, IPv6 and netlink alone, no io_uring, no new privileges. With --user NAME also: no capability \
+to gain, of /run all but the daemons that would act for the command, of /proc its own processes, and a GitHub step's \
+GITHUB_ENV and its kin are dropped. Variables that open something elsewhere stay outside, and a line says which; \
+--keep-env NAME hands one over.
+
 What does not trust it, and what to do; a warning says so where it can be seen from outside:
   a JVM trust store that the caller or the command line chooses: import the CA there with keytool
   Snowflake's ODBC driver: append the CA to the file of CABundleFile in simba.snowflake.ini

@@ -9,6 +9,7 @@ use hyper::header::{AUTHORIZATION, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
+use super::kept_outside;
 use super::token_file::TokenFile;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
@@ -20,19 +21,9 @@ use crate::web;
 const GITHUB_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
-/// Variables that hold tokens, or by which a job asks its runner for some; such tokens are good anywhere, so these stay
-/// outside of every session. GitLab set the last three up to 17.0.
-const KEPT_OUTSIDE: [&str; 5] = [
-    GITHUB_URL,
-    GITHUB_TOKEN,
-    "CI_JOB_JWT",
-    "CI_JOB_JWT_V1",
-    "CI_JOB_JWT_V2",
-];
-
 /// Names where the session's token is.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct TokenSource {
+pub(in crate::cli) struct TokenSource {
     /// Shows who the session acts for by the token in this file: a JWT (OpenID Connect), or a SAML message in base64
     #[arg(long, value_name = "FILE")]
     identity_token_file: Option<PathBuf>,
@@ -44,8 +35,8 @@ pub(super) struct TokenSource {
 
 /// A session's token, if it has one, and the variables that the command must not get.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) token: Option<HandedToken>,
+pub(in crate::cli) struct Found {
+    pub(in crate::cli) token: Option<HandedToken>,
     /// Where fresh ones come.
     pub(super) file: Option<TokenFile>,
     pub(super) removed: Vec<String>,
@@ -55,9 +46,13 @@ impl TokenSource {
     /// Looks for a token: where the caller says, in the variable that the daemon names, at GitHub's runner.
     ///
     /// Where the command is another user's, that user must not choose which file is read.
-    pub(super) fn find(&self, wanted: &Wanted, user: Option<&str>) -> Result<Found, Failure> {
+    pub(in crate::cli) fn find(
+        &self,
+        wanted: &Wanted,
+        user: Option<&str>,
+    ) -> Result<Found, Failure> {
         let named = self.identity_token_env.iter().chain(&wanted.variable);
-        let removed = KEPT_OUTSIDE
+        let removed = kept_outside::NEVER
             .map(str::to_owned)
             .into_iter()
             .chain(named.cloned());

@@ -1,6 +1,7 @@
 //! What a CI job says of itself by its environment; anybody can set that, so it is worth as much as a label.
 
 use std::env;
+use std::path::PathBuf;
 
 use crate::control::request::LABEL_VALUE_MAX_BYTES;
 use crate::identity::{Ci, CiSystem};
@@ -8,6 +9,25 @@ use crate::identity::{Ci, CiSystem};
 /// Reads the facts of the job that this process says to run in, if it says so.
 pub(super) fn claimed() -> Option<Ci> {
     of(|name| env::var(name).ok())
+}
+
+/// Variables that name files by which a step tells its runner what the next steps are to have.
+/// Source: docs.github.com, "Workflow commands for GitHub Actions"; actions/runner, `FileCommandManager.cs`.
+const COMMAND_FILES: [&str; 5] = [
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_OUTPUT",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+];
+
+/// Names the files by which this step tells its runner what the next steps are to have.
+pub(super) fn command_files() -> Vec<PathBuf> {
+    let named = COMMAND_FILES.iter().filter_map(env::var_os);
+    named
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .collect()
 }
 
 fn of(variable: impl Fn(&str) -> Option<String>) -> Option<Ci> {

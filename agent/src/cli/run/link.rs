@@ -167,6 +167,7 @@ impl Keeper {
                     | Reply::Identified {}
                     | Reply::Flushed {}
                     | Reply::Reload(_)
+                    | Reply::Live(_)
                     | Reply::Login(_),
                 ) => {}
                 Ok(Reply::NotIdentified { reason }) => {
@@ -218,6 +219,7 @@ impl Keeper {
             | Reply::Closed { .. }
             | Reply::Flushed {}
             | Reply::Reload(_)
+            | Reply::Live(_)
             | Reply::Login(_) => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }

@@ -6,13 +6,18 @@
 
 mod child;
 mod enter;
+mod filter;
 mod help;
 mod identity;
 mod java;
 mod job;
+mod kept_outside;
 mod leftover;
 mod link;
+mod mounts;
+mod own_run;
 mod program;
+mod restrict;
 mod summary;
 mod token_file;
 mod trust;
@@ -35,13 +40,18 @@ use super::socket::{DaemonName, ask, connect, misunderstood};
 use super::span::id;
 use super::tell::tell;
 use crate::clock::Clock;
+use crate::control::Scope;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
+use crate::identity::Ci;
+pub(super) use identity::TokenSource;
+pub(super) use trust::Trust;
+
 use child::{Child, Entry};
-use identity::TokenSource;
+use enter::Orders;
+use filter::Rings;
 use link::{Link, Told};
 use summary::Summary;
-use trust::Trust;
 use untouched::{Surroundings, untouched};
 
 /// How long the daemon may take to answer; it waits 10 s for a proxy, 25 s for an issuer that refreshes a login, 15 s for one
@@ -80,6 +90,14 @@ pub(super) struct Args {
     #[arg(long)]
     allow_same_uid: bool,
 
+    /// Hands this variable over though it opens something outside of the session; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = kept_outside::handed_over)]
+    keep_env: Vec<String>,
+
+    /// Says how much of a CI job runs in the session; goes into its record [default: step in a CI job, else command]
+    #[arg(long, value_name = "HOW MUCH", value_parser = ["step", "job", "command"])]
+    scope: Option<String>,
+
     #[command(flatten)]
     identity: TokenSource,
 
@@ -89,6 +107,10 @@ pub(super) struct Args {
     /// Becomes the command of this session
     #[arg(long, value_name = "SESSION", hide = true, value_parser = id::<SessionId>)]
     enter: Option<SessionId>,
+
+    /// Lets the command use io_uring, as the daemon's config says
+    #[arg(long, hide = true, requires = "enter")]
+    io_uring: bool,
 
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -102,7 +124,17 @@ pub(super) fn run(args: Args, clock: Clock) -> ExitCode {
         eprintln!("icecore: warning: this process can be looked into: {error}");
     }
     if let Some(session) = args.enter {
-        return enter::enter(session, &args.daemon, args.user.as_deref(), &args.command);
+        return enter::enter(&Orders {
+            session,
+            daemon: &args.daemon,
+            user: args.user.as_deref(),
+            rings: match args.io_uring {
+                true => Rings::Allowed,
+                false => Rings::Refused,
+            },
+            scope: scope(args.scope.as_deref()),
+            command: &args.command,
+        });
     }
     launch(args, clock).unwrap_or_else(|failure| failure.report())
 }
@@ -131,17 +163,21 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::Live(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     let found = args.identity.find(&wanted, args.user.as_deref())?;
+    let kept = kept_outside::of(env::vars_os(), &args.keep_env);
+    let scope = scope(args.scope.as_deref());
     let request = Request::Open {
         labels,
         exe: exe.to_string_lossy().into_owned(),
-        argv_sha256: argv_sha256(&args.command),
+        argv_sha256: digest_of_arguments(&args.command),
         require_enforced: args.require.is_some(),
         user: args.user.clone(),
         allow_same_uid: args.allow_same_uid,
+        scope,
         claimed_job: found
             .token
             .is_none()
@@ -160,13 +196,14 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Reload(_)
+        | Reply::Live(_)
         | Reply::Login(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     // From here on an early return ends the session: the control connection goes.
     let is_another = args.user.is_some();
     // Another user cannot look into the caller's own folders.
-    let is_own = |name: &str| is_another && trust::OWN_PLACES.contains(&name);
+    let is_own = |name: &str| is_another && own_places(name);
     let caller = |name: &str| env::var_os(name).filter(|_| !is_own(name));
     let trust = Trust::write(&opened.ca, opened.session, caller, clock.now())
         .and_then(|trust| {
@@ -186,6 +223,11 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     for warning in trust.warnings.iter().chain(&untouched(&around)) {
         tell(format_args!("icecore: warning: {warning}"));
     }
+    if !args.quiet
+        && let Some(line) = kept_outside::told(&kept)
+    {
+        tell(format_args!("icecore: {line}"));
+    }
     let not_started = |error: std::io::Error| {
         let error = anyhow::Error::from(error).context("the command cannot be started");
         Failure::new(Exit::Unreachable, error)
@@ -196,7 +238,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         user: args.user.as_deref(),
         command: &args.command,
         trust: &trust,
-        removed: &found.removed,
+        scope,
+        removed: &[found.removed, kept].concat(),
     };
     let mut child = Child::start(&entry).map_err(not_started)?;
     let link = Link::hold(lines, &socket, &opened).map_err(not_started)?;
@@ -217,7 +260,27 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     Ok(ending.exit_code())
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+/// Gives what this process's environment says of the CI job that it runs in.
+pub(super) fn claimed_job() -> Option<Ci> {
+    job::claimed()
+}
+
+/// Tells whether a variable names a folder of the caller's own, into which another user cannot look.
+pub(super) fn own_places(name: &str) -> bool {
+    trust::OWN_PLACES.contains(&name)
+}
+
+/// Reads how much of a job the caller says to wrap; what runs in a CI job is a step of it unless that is said.
+fn scope(said: Option<&str>) -> Scope {
+    match said {
+        Some("job") => Scope::Job,
+        Some("step") => Scope::Step,
+        None if job::claimed().is_some() => Scope::Step,
+        Some(_) | None => Scope::Command,
+    }
+}
+
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| "expected NAME=VALUE".to_owned())?;
@@ -225,7 +288,7 @@ fn label(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn labels(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn labels(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
     let count = given.len();
     let labels: BTreeMap<String, String> = given.into_iter().collect();
     if labels.len() < count {
@@ -239,7 +302,7 @@ fn labels(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Fail
 }
 
 /// Digests the arguments, each followed by the NUL that the kernel puts there too.
-fn argv_sha256(command: &[OsString]) -> [u8; 32] {
+pub(super) fn digest_of_arguments(command: &[OsString]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     for argument in command {
         context.update(argument.as_bytes());

@@ -18,6 +18,7 @@ fn opened() -> Opened {
         store: DEFAULT_STORE.to_owned(),
         advisory: None,
         same_uid: false,
+        io_uring: false,
     }
 }
 

@@ -52,14 +52,16 @@ const FILES: [&str; 5] = [
 
 /// The variables of a session, and the files they name; these go when it is dropped.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(in crate::cli) struct Trust {
     folder: PathBuf,
     /// Says that this launcher lives, to those that remove what dead ones left.
     _held: OwnedFd,
+    /// Whether the files go when this is dropped.
+    goes: bool,
     /// What is set for the command.
     pub(super) variables: Vec<(&'static str, OsString)>,
     /// What the user should know.
-    pub(super) warnings: Vec<String>,
+    pub(in crate::cli) warnings: Vec<String>,
 }
 
 impl Trust {
@@ -67,7 +69,7 @@ impl Trust {
     ///
     /// # Errors
     /// When the CA cannot be read, or there is no place for the files.
-    pub(super) fn write(
+    pub(in crate::cli) fn write(
         ca: &Path,
         session: SessionId,
         caller: impl Fn(&str) -> Option<OsString>,
@@ -85,6 +87,7 @@ impl Trust {
         let mut trust = Self {
             _held: leftover::hold(&folder)?,
             folder,
+            goes: true,
             variables: Vec::new(),
             warnings: Vec::new(),
         };
@@ -129,11 +132,17 @@ impl Trust {
     }
 
     /// Lets all users read the files, for a command of another user's: they are roots, and no secret.
-    pub(super) fn open_to_others(&self) -> io::Result<()> {
+    pub(in crate::cli) fn open_to_others(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             fs::set_permissions(entry?.path(), Permissions::from_mode(0o644))?;
         }
         fs::set_permissions(&self.folder, Permissions::from_mode(0o755))
+    }
+
+    /// Leaves the files behind for a session that outlives this process; a later launcher removes them once it is over.
+    pub(in crate::cli) fn leave(mut self) -> Vec<(&'static str, OsString)> {
+        self.goes = false;
+        std::mem::take(&mut self.variables)
     }
 
     /// Reads the roots that a variable names; warns if that cannot be done.
@@ -181,7 +190,9 @@ impl Trust {
 
 impl Drop for Trust {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
+        if self.goes
+            && let Err(error) = fs::remove_dir_all(&self.folder)
+        {
             tell(format_args!(
                 "icecore: warning: `{}` was not removed: {error}",
                 self.folder.display()

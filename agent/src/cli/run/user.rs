@@ -59,6 +59,16 @@ impl Login {
         folder.uid() == self.user.uid || writes && mode & 0o1000 == 0
     }
 
+    /// Gives the numbers of user and primary group.
+    pub(super) fn ids(&self) -> (u32, u32) {
+        (self.user.uid, self.user.gid)
+    }
+
+    /// Tells whether the user is root by another name.
+    pub(super) fn is_root(&self) -> bool {
+        self.user.uid == 0
+    }
+
     /// Gives the user's name.
     pub(super) fn name(&self) -> &str {
         &self.user.name

@@ -16,7 +16,7 @@ pub(in crate::record) static TABLE: Table = Table {
     id: 1,
     name: "sessions",
     tier: Tier::Metadata,
-    doc: "One `icecore run`: a row when it opens and a row when it closes.",
+    doc: "One `icecore run` or `icecore enter`: a row when it opens and a row when it closes.",
     own: &COLUMNS,
     day_of: Some("opened_at"),
 };
@@ -28,12 +28,12 @@ static LABEL: [Column; 2] = [
 ];
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 58] = [
+static COLUMNS: [Column; 59] = [
     Column::new(16, "phase", Text, "`open` or `close`.").required().dictionary(),
     Column::new(17, "is_final", Bool, "Whether the session is over.").required(),
     Column::new(18, "opened_at", Time, "When the session opened.").required(),
     Column::new(19, "closed_at", Time, "When the session closed."),
-    Column::new(20, "close_reason", Text, "Why it closed: `exited N`, `signalled N`, `control lost` or `daemon`.").dictionary(),
+    Column::new(20, "close_reason", Text, "Why it closed: `exited N`, `signalled N`, `control lost`, `process ended` (of a session made of processes that ran), `closed` (by root) or `daemon`.").dictionary(),
     Column::new(21, "idp_issuer", Text, "Issuer of the verified identity.").dictionary(),
     Column::new(22, "idp_subject", Text, "Subject of the verified identity.").bloom(),
     Column::new(23, "idp_protocol", Text, "`oidc` or `saml`.").dictionary(),
@@ -74,7 +74,7 @@ static COLUMNS: [Column; 58] = [
     Column::new(58, "bytes_down", I64, "Bytes received from Snowflake."),
     Column::new(59, "statements", I64, "Statements that the session sent."),
     Column::new(60, "denied", I64, "Statements that were refused."),
-    Column::new(61, "enforcement", Text, "`enforced`, or `advisory` where the session's user can become root.").required().dictionary(),
+    Column::new(61, "enforcement", Text, "`enforced`, or `advisory` where the session's user can become root, or processes outside have its uid.").required().dictionary(),
     Column::new(62, "mode", Text, "`enforce`, or `observe` where refusals are recorded and not made.").required().dictionary(),
     Column::new(63, "user", Text, "Host account that the session's command runs as.").dictionary(),
     Column::new(64, "uid", I64, "User id that the session's command runs as."),
@@ -87,6 +87,7 @@ static COLUMNS: [Column; 58] = [
     Column::new(71, "idp_keys_sha256", Hash, "SHA-256 of the keys (JWKS) or metadata (SAML) by which the identity was verified; they lie under `evidence/`."),
     Column::new(72, "connections", I64, "Connections that the session's processes made through the proxy; those that were refused before are events."),
     Column::new(73, "cpu_us", I64, "CPU time of the session's processes, in microseconds, as their cgroup had counted it when the session ended."),
+    Column::new(74, "scope", Text, "`job` if the session holds a whole CI job, `step` if steps of its job run outside of it, else `command`; the caller's word.").dictionary(),
 ];
 
 /// One row of `sessions`; each field is the column of its name.
@@ -154,11 +155,12 @@ pub struct SessionRow {
     pub idp_keys_sha256: Option<[u8; 32]>,
     pub connections: Option<i64>,
     pub cpu_us: Option<i64>,
+    pub scope: Option<String>,
 }
 
 impl SessionRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 58] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 59] {
         let labels: Vec<Value> = self
             .labels
             .into_iter()
@@ -229,6 +231,7 @@ impl SessionRow {
             ("idp_keys_sha256", self.idp_keys_sha256.into()),
             ("connections", self.connections.into()),
             ("cpu_us", self.cpu_us.into()),
+            ("scope", self.scope.into()),
         ]
     }
 }

@@ -123,6 +123,9 @@ fn job(row: &Entry, lines: &mut Lines) {
     for (name, column) in CI {
         lines.maybe(row, &format!("  {name}"), column);
     }
+    if matches!(row.text("scope"), Some("step" | "job")) {
+        lines.maybe(row, "holds a", "scope");
+    }
 }
 
 fn host(row: &Entry, lines: &mut Lines) {

@@ -1,0 +1,152 @@
+//! What root asks about sessions that live, and what it is told: made of processes that run already, listed, ended.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{HandedToken, Scope};
+use crate::id::SessionId;
+use crate::identity::Ci;
+
+/// Most sessions that one answer lists: each is a program name and a path at most, and a line has 128 KiB.
+pub const LISTED_MAX: usize = 12;
+
+/// What is asked; a part of `Request`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "live", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LiveAsk {
+    /// Makes a session of a process and of all that it started.
+    Take(Box<Take>),
+    /// Ends a session, and all that runs in it.
+    End {
+        /// Names the session.
+        session: SessionId,
+    },
+    /// Lists the sessions, in the order of their ids.
+    List {
+        /// Begins behind this one.
+        after: Option<SessionId>,
+    },
+}
+
+/// A session of processes that run already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Take {
+    /// The process that the session lives as long as.
+    pub pid: u32,
+    /// What the caller says about the session.
+    pub labels: BTreeMap<String, String>,
+    /// The process's program, as the caller found it.
+    pub exe: String,
+    /// SHA-256 of its arguments, each followed by a NUL.
+    pub argv_sha256: [u8; 32],
+    /// Whether a job's token will do though the process holds what the job gets tokens by.
+    pub allow_same_uid: bool,
+    /// How much of a CI job the session is said to hold.
+    pub scope: Scope,
+    /// What the process's environment says of the CI job that it runs in.
+    pub claimed_job: Option<Ci>,
+    /// Shows whom the session acts for, if the caller has a token.
+    pub identity_token: Option<HandedToken>,
+}
+
+/// What is answered; a part of `Reply`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "live", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LiveReply {
+    /// The processes are in a session.
+    Taken(Taken),
+    /// Some of the sessions.
+    Listed {
+        /// The next ones.
+        sessions: Vec<LiveSession>,
+        /// Whether more follow.
+        more: bool,
+    },
+}
+
+/// A session that was made of processes that ran already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Taken {
+    /// Names the session.
+    pub session: SessionId,
+    /// The CA that its processes must trust.
+    pub ca: PathBuf,
+    /// Its cgroup's folder.
+    pub cgroup: PathBuf,
+    /// How many processes were moved.
+    pub processes: u64,
+    /// Why it is advisory.
+    pub advisory: String,
+}
+
+/// A session that lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveSession {
+    /// Names the session.
+    pub session: SessionId,
+    /// Its cgroup's folder: what is started in it or below, such as a container with it as `--cgroup-parent`, is in the session.
+    pub cgroup: PathBuf,
+    /// When it opened (RFC 3339).
+    pub opened_at: String,
+    /// Whose command it is.
+    pub user: String,
+    /// That user's number.
+    pub uid: u32,
+    /// The process that it began with: its `icecore run`, or the one it was made of.
+    pub pid: u32,
+    /// The program; claimed.
+    pub exe: String,
+    /// `enforced` or `advisory`.
+    pub enforcement: String,
+    /// `command`, `step` or `job`.
+    pub scope: String,
+    /// Whether it was made of processes that ran already, and lives as long as the first of them.
+    pub entered: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::request::Request;
+
+    #[test]
+    fn asks_have_the_documented_form() {
+        let text =
+            r#"{"ask":"live","live":"end","session":"01890a5d-ac96-774b-bcce-b302099a8057"}"#;
+        let request: Request = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&request).unwrap(), text);
+        for bad in [
+            r#"{"ask":"live","live":"end"}"#,
+            r#"{"ask":"live","live":"end","session":"x","all":true}"#,
+            r#"{"ask":"live","live":"take","pid":7}"#,
+        ] {
+            assert!(serde_json::from_str::<Request>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_longest_list_fits_a_line() {
+        let one = LiveSession {
+            session: SessionId::new(),
+            cgroup: PathBuf::from("x".repeat(4096)),
+            opened_at: "2026-11-27T15:00:00.123456789+00:00".to_owned(),
+            user: "u".repeat(256),
+            uid: u32::MAX,
+            pid: u32::MAX,
+            exe: "e".repeat(4096),
+            enforcement: "advisory".to_owned(),
+            scope: "command".to_owned(),
+            entered: true,
+        };
+        let reply = LiveReply::Listed {
+            sessions: vec![one; LISTED_MAX],
+            more: true,
+        };
+        assert!(serde_json::to_vec(&reply).unwrap().len() < 128 << 10);
+    }
+}

@@ -1,0 +1,163 @@
+//! Sessions of processes that run already: a CI job's worker, a container's first process. And what is told of live sessions.
+//!
+//! Nothing restricts such processes but the cgroup: they keep their privileges, their sockets and their environment, and others of
+//! their uid may run outside. So the session is recorded as advisory, whoever its user is.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use tracing::info;
+
+use super::cgroup::SessionCgroup;
+use super::opening::Wish;
+use super::peer::{self, Peer};
+use super::roster::Held;
+use super::session::{Ended, Refusal, system};
+use super::shared::Shared;
+use super::token::{self, Digest};
+use crate::control::live::{LISTED_MAX, LiveReply, LiveSession, Take, Taken};
+use crate::control::{Asker, Enforcement};
+use crate::id::SessionId;
+
+/// How often a tree of processes is looked at for those that were forked meanwhile.
+const LOOKS_MAX: usize = 64;
+
+/// Why such a session is advisory.
+const REASON: &str = "its processes began outside of the session and keep what they had there";
+
+impl Shared {
+    /// Makes a session of a process and of all that it started.
+    pub(super) fn take(&self, asker: &Peer, take: Take) -> Result<Taken, Refusal> {
+        let pid = take.pid;
+        let gone = |failure: io::Error| Refusal::NoProcess(pid, failure.to_string());
+        let target = Peer::of_process(pid).map_err(gone)?;
+        self.check_tree(&target)?;
+        let wish = Wish {
+            labels: take.labels,
+            exe: take.exe,
+            argv_sha256: take.argv_sha256,
+            require_enforced: false,
+            user: None,
+            allow_same_uid: take.allow_same_uid,
+            scope: take.scope,
+            claimed_job: take.claimed_job.map(Box::new),
+            identity_token: take.identity_token,
+        };
+        let (mut facts, way) = self.facts(&target, wish)?;
+        facts.enforcement = Enforcement::Advisory;
+        // The sign-in of the process's user is not the asker's to use.
+        facts.caller = Some(Asker {
+            uid: asker.uid,
+            user: "root".to_owned(),
+        });
+        let (facts, _) = self.settle(facts, target.uid)?;
+        let id = facts.id;
+        // Nobody takes it up by a secret, nor enters by a token.
+        let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
+        self.make(facts, Digest::of(&secret), None, Held::ByProcess)?;
+        let cgroup = self.cgroup_of(id).ok_or(Refusal::Unknown)?;
+        let processes = match move_tree(&target, &cgroup) {
+            Ok(processes) => processes,
+            Err(failure) => {
+                // Some may be in it already, and without it they would be cut off: it ends, and they with it.
+                self.end(id, "daemon");
+                return Err(system(failure));
+            }
+        };
+        info!(session = %id, pid, processes, "session made of processes that ran");
+        Ok(Taken {
+            session: id,
+            ca: self.ca(),
+            cgroup: cgroup.path().to_owned(),
+            processes,
+            advisory: way.unwrap_or_else(|| REASON.to_owned()),
+        })
+    }
+
+    /// Ends a session at root's word.
+    pub(super) fn end_by_word(&self, id: SessionId) -> Result<Ended, Refusal> {
+        self.end(id, "closed").ok_or(Refusal::Unknown)
+    }
+
+    /// Lists live sessions behind one.
+    pub(super) fn list(&self, after: Option<SessionId>) -> LiveReply {
+        let roster = self.roster();
+        let mut behind = (roster.live.iter())
+            .filter(|(id, _)| after.is_none_or(|after| **id > after))
+            .map(|(id, live)| {
+                let facts = &live.entry.facts;
+                LiveSession {
+                    session: *id,
+                    cgroup: live.cgroup.path().to_owned(),
+                    opened_at: facts.opened_at.to_rfc3339(),
+                    user: facts.user.clone(),
+                    uid: facts.uid,
+                    pid: facts.pid,
+                    exe: facts.exe.clone(),
+                    enforcement: facts.enforcement.as_str().to_owned(),
+                    scope: facts.scope.as_str().to_owned(),
+                    entered: live.entry.by_process,
+                }
+            });
+        let sessions: Vec<LiveSession> = behind.by_ref().take(LISTED_MAX).collect();
+        let more = behind.next().is_some();
+        LiveReply::Listed { sessions, more }
+    }
+
+    fn cgroup_of(&self, id: SessionId) -> Option<SessionCgroup> {
+        let roster = self.roster();
+        roster.live.get(&id).map(|live| live.cgroup.clone())
+    }
+
+    /// Refuses a tree that must not be moved: the system's first process, one of ours, one of a session, one that has the daemon.
+    fn check_tree(&self, target: &Peer) -> Result<(), Refusal> {
+        if target.pid == 1 {
+            return Err(Refusal::NotMoved(1, "it is the system's first process"));
+        }
+        if self.entered.is_ours(&target.proc_cgroup) {
+            let why = "it is in a session already, or the daemon's";
+            return Err(Refusal::NotMoved(target.pid, why));
+        }
+        let tree = peer::tree(target.pid).map_err(system)?;
+        if tree.contains(&std::process::id()) {
+            return Err(Refusal::NotMoved(target.pid, "it started the daemon"));
+        }
+        let is_taken =
+            |pid: &u32| peer::cgroup_of(*pid).is_ok_and(|cgroup| self.entered.is_ours(&cgroup));
+        match tree.iter().find(|pid| is_taken(pid)) {
+            Some(_) => {
+                let why = "a process that it started is in a session already";
+                Err(Refusal::NotMoved(target.pid, why))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Moves a process and all that descends from it, those first seen while others are moved included; tells how many.
+fn move_tree(target: &Peer, cgroup: &SessionCgroup) -> io::Result<u64> {
+    let mut moved = BTreeSet::new();
+    for _ in 0..LOOKS_MAX {
+        let tree = peer::tree(target.pid)?;
+        let fresh: Vec<u32> = tree.difference(&moved).copied().collect();
+        if fresh.is_empty() {
+            // By its pidfd: so it was this process that was moved.
+            return match target.is_alive() {
+                true => Ok(u64::try_from(moved.len()).unwrap_or(u64::MAX)),
+                false => Err(io::Error::other("the process ended")),
+            };
+        }
+        for pid in fresh {
+            match cgroup.move_in(pid) {
+                Ok(()) => {}
+                // It ended meanwhile.
+                Err(_) if peer::started_ns(pid).is_none() => {}
+                Err(failure) => return Err(failure),
+            }
+            moved.insert(pid);
+        }
+    }
+    Err(io::Error::other(
+        "the process starts others faster than they can be moved",
+    ))
+}
