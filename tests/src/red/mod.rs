@@ -9,6 +9,7 @@ mod files;
 mod network;
 mod processes;
 mod protocol;
+mod sockets;
 mod twin;
 pub mod values;
 
@@ -96,6 +97,7 @@ pub fn attack(facts: &Facts) -> Result<()> {
     let mut attacks = files::attacks(facts);
     attacks.extend(processes::attacks(facts));
     attacks.extend(network::attacks(facts));
+    attacks.extend(sockets::attacks());
     attacks.extend(protocol::attacks(facts));
     for (name, outcome) in attacks {
         print(&json!({"attack": name, "obtained": outcome.obtained, "how": outcome.how}))?;

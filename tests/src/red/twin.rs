@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use anyhow::{Context, Result, ensure};
+use rustix::net::{AddressFamily, SocketType, socket};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -35,6 +36,7 @@ pub(super) fn run(
     tell("bind a port of its own", bind())?;
     tell("send a datagram elsewhere", datagram())?;
     tell("write a file of its own", scratch())?;
+    tell("make sockets of its four families", families())?;
     let client = Client::in_session(facts.account)?;
     let (token, master) = client.login()?;
     tell("log in with a dummy password", Ok("opaque tokens".into()))?;
@@ -123,6 +125,18 @@ fn datagram() -> Result<String> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.send_to(b"hello", sink.local_addr()?)?;
     Ok("sent".into())
+}
+
+fn families() -> Result<String> {
+    for (family, kind) in [
+        (AddressFamily::UNIX, SocketType::STREAM),
+        (AddressFamily::INET, SocketType::STREAM),
+        (AddressFamily::INET6, SocketType::STREAM),
+        (AddressFamily::NETLINK, SocketType::RAW),
+    ] {
+        socket(family, kind, None).with_context(|| format!("{family:?}"))?;
+    }
+    Ok("each".into())
 }
 
 fn scratch() -> Result<String> {
