@@ -45,6 +45,7 @@ fn flush(args: &Args) -> Result<(), Failure> {
         | Reply::Closed { .. }
         | Reply::Reload(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => Err(misunderstood()),
     }
 }

@@ -77,8 +77,12 @@ impl LinkError {
 /// What a proxy says unasked.
 #[derive(Debug)]
 pub enum Heard {
+    /// All but the record is there.
+    Prepared,
     /// Connections may come.
     Ready,
+    /// The record is let go of.
+    Closed,
     /// A login is to be kept, or forgotten.
     Keep(KeptLogin),
 }
@@ -122,6 +126,7 @@ impl ProxyLink {
             config: handover.config.clone(),
             listeners: handover.listeners.len(),
             is_next: handover.is_next,
+            waits: handover.waits,
         };
         packet::send(&self.socket, &message, &descriptors)
     }
@@ -133,7 +138,9 @@ impl ProxyLink {
     pub fn listen(&self, mut hear: impl FnMut(Heard)) -> Result<(), ControlError> {
         let outcome = loop {
             match packet::receive(&self.socket) {
+                Ok((FromProxy::Prepared, _)) => hear(Heard::Prepared),
                 Ok((FromProxy::Ready, _)) => hear(Heard::Ready),
+                Ok((FromProxy::Closed, _)) => hear(Heard::Closed),
                 Ok((FromProxy::Keep { number, kept }, _)) => {
                     hear(Heard::Keep(kept));
                     let told = packet::send(&self.socket, &ToProxy::Kept { number }, &[]);
@@ -194,7 +201,11 @@ impl ProxyLink {
     fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {
         match self.call(ask, SETTLE_TIMEOUT)? {
             Answer::Settled(settled) => Ok(settled),
-            Answer::Done | Answer::Summary(_) | Answer::SignIn(_) | Answer::Reload(_) => {
+            Answer::Done
+            | Answer::Summary(_)
+            | Answer::SignIn(_)
+            | Answer::Reload(_)
+            | Answer::Left(_) => {
                 Err(other_answer())
             }
         }
@@ -207,7 +218,11 @@ impl ProxyLink {
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
         match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
             Answer::Summary(summary) => Ok(summary),
-            Answer::Done | Answer::Settled(_) | Answer::SignIn(_) | Answer::Reload(_) => {
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::SignIn(_)
+            | Answer::Reload(_)
+            | Answer::Left(_) => {
                 Err(other_answer())
             }
         }
@@ -220,7 +235,11 @@ impl ProxyLink {
     pub fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, LinkError> {
         match self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? {
             Answer::SignIn(outcome) => Ok(*outcome),
-            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::Reload(_) => {
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::Summary(_)
+            | Answer::Reload(_)
+            | Answer::Left(_) => {
                 Err(other_answer())
             }
         }
@@ -241,10 +260,56 @@ impl ProxyLink {
     pub fn reload(&self) -> Result<Reload, LinkError> {
         match self.call(Ask::Reload, RELOAD_TIMEOUT)? {
             Answer::Reload(reload) => Ok(reload),
-            Answer::Done | Answer::Settled(_) | Answer::Summary(_) | Answer::SignIn(_) => {
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::Summary(_)
+            | Answer::SignIn(_)
+            | Answer::Left(_) => {
                 Err(other_answer())
             }
         }
+    }
+
+    /// Tells a proxy that waits that the record is its own.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn go(&self) -> Result<(), ControlError> {
+        packet::send(&self.socket, &ToProxy::Go, &[])
+    }
+
+    /// Waits, while the proxy goes on, for the end of the statements that are under way; gives how many did not end.
+    ///
+    /// # Errors
+    /// It is lost.
+    pub fn let_finish(&self, within: Duration) -> Result<usize, LinkError> {
+        let within_ms = millis(within);
+        match self.call(Ask::LetFinish { within_ms }, within + DRAIN_MARGIN)? {
+            Answer::Left(left) => Ok(left),
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::Summary(_)
+            | Answer::SignIn(_)
+            | Answer::Reload(_) => Err(other_answer()),
+        }
+    }
+
+    /// Has the proxy take no more connections and come to rest.
+    ///
+    /// # Errors
+    /// Something was under way for longer, in the proxy's words; it goes on then. Or it is lost.
+    pub fn pause(&self, within: Duration) -> Result<(), LinkError> {
+        let within_ms = millis(within);
+        self.call(Ask::Pause { within_ms }, within + DRAIN_MARGIN)
+            .map(|_| ())
+    }
+
+    /// Gives a copy of the socket, by which a proxy lives on that carries connections to their end.
+    ///
+    /// # Errors
+    /// The system has no more descriptors.
+    pub fn lifeline(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
     }
 
     /// Has the proxy finish what is open, for at most `grace`.
@@ -252,7 +317,7 @@ impl ProxyLink {
     /// # Errors
     /// When it did not.
     pub fn drain(&self, grace: Duration) -> Result<(), LinkError> {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let grace_ms = millis(grace);
         self.call(Ask::Drain { grace_ms }, grace + DRAIN_MARGIN)
             .map(|_| ())
     }
@@ -298,6 +363,10 @@ impl ProxyLink {
         // Each change of the table is one step, so a panic elsewhere leaves it whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn other_answer() -> LinkError {

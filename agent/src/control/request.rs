@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reload::Reload;
 use super::sign_in::{SignInAsk, SignInReply};
+use super::upgrade::{UpgradeAsk, UpgradeReply};
 use super::{HandedToken, Leftover, SessionSummary};
 use crate::id::SessionId;
 use crate::identity::Ci;
@@ -76,6 +77,8 @@ pub enum Request {
     Reload {},
     /// Signs the caller's user in, as `icecore login` does it step by step.
     Login(SignInAsk),
+    /// Replaces the proxy or the daemon; root only.
+    Upgrade(UpgradeAsk),
 }
 
 /// What is answered; one line each.
@@ -112,6 +115,8 @@ pub enum Reply {
     Reload(Reload),
     /// Where the caller's sign-in stands.
     Login(SignInReply),
+    /// How a replacement stands.
+    Upgrade(UpgradeReply),
     /// The answer is no.
     Refused {
         /// Why, for the user.

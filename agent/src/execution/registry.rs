@@ -1,9 +1,9 @@
 //! Finds executions: by (session, login, request id), then by query id. Shared by all cores.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Execution;
+use super::{Execution, State};
 use super::kept::Kept;
 use super::queries::Queries;
 use super::query::{Conclusion, Detached, Followed, QueryRef, Realm, Sent};
@@ -168,6 +168,21 @@ impl Registry {
             .values()
             .map(|table| table.open().count())
             .sum()
+    }
+
+    /// Names what would be lost if this process ended: statements without a reply, but for those that wait for people and
+    /// are kept for the next proxy, and those that Snowflake goes on with after their reply.
+    #[must_use]
+    pub fn under_way(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for table in self.tables().values() {
+            let open = table.open();
+            let open = open.filter(|execution| !matches!(execution.state(), State::Held));
+            names.extend(open.map(|execution| execution.id().to_string()));
+            let followed = table.detached();
+            names.extend(followed.iter().map(|query| query.query_id.to_string()));
+        }
+        names
     }
 
     /// Lets go of all that a session asked.

@@ -206,6 +206,13 @@ impl Logins {
         known.collect()
     }
 
+    /// Lists the open logins.
+    pub(super) fn all(&self) -> Vec<Arc<OpenLogin>> {
+        let tables = self.tables();
+        let open = tables.open.values().map(|(login, _)| login);
+        open.cloned().collect()
+    }
+
     /// Lists the open logins whose real tokens were renewed since they were listed last.
     pub(super) fn take_changed(&self) -> Vec<Arc<OpenLogin>> {
         let tables = self.tables();

@@ -6,11 +6,10 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::approvals;
 use super::claiming::Claimant;
 use super::core::Shared;
+use super::gap;
 use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::issuers::{Issuers, Keep};
@@ -25,6 +24,7 @@ use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
+use crate::control::ControlError;
 use crate::execution::{Catalogues, Chunks, Holds, OpenStages, Registry, Usages};
 use crate::mailbox::MailboxError;
 use crate::mask::HashKeys;
@@ -72,6 +72,8 @@ pub(super) enum StartError {
     Unread(String),
     #[error("approvals: secret of a `notify`: {0}")]
     Notify(CredentialError),
+    #[error("turn: {0}")]
+    Turn(#[from] ControlError),
     #[error("destinations: {0}")]
     Destinations(#[from] LookUpError),
 }
@@ -82,11 +84,12 @@ pub(super) struct Started {
     pub(super) upstream: UpstreamSettings,
 }
 
-/// Builds everything; nothing is served yet.
+/// Builds everything; nothing is served yet. What changes the host, the record above all, comes after `turn`.
 pub(super) fn start(
     config: &Path,
     destinations: OwnedFd,
     is_next: bool,
+    turn: impl FnOnce() -> Result<(), ControlError>,
 ) -> Result<Started, StartError> {
     let clock = Clock::system();
     let config = if is_next {
@@ -124,6 +127,7 @@ pub(super) fn start(
     let claimant = Claimant::new(host_id.clone(), &seal_key, store.clone());
     let at = store.clone();
     let document = config.document().map_err(StartError::Document)?;
+    turn()?;
     let recorder = Recorder::open(
         &settings(
             &config,
@@ -134,6 +138,7 @@ pub(super) fn start(
         ),
         clock,
     )?;
+    gap::tell(&recorder, &config.daemon.state_dir)?;
     let mode = config.daemon.mode;
     // The genesis and rows name config and policies by their digest: whoever reads them must find what that is.
     let _sha256 = recorder.keep_evidence(&document)?;
@@ -197,10 +202,24 @@ pub(super) fn start(
         tls,
         host_events: HostEvents::default(),
         reloads: Reloads::default(),
-        stopping: watch::Sender::new(false),
+        intake: Arc::default(),
         config,
     };
     Ok(Started { shared, upstream })
+}
+
+/// Builds all that comes before the record, as a proxy does that takes another's place.
+pub(super) fn rehearse(config: &Path) -> Result<(), StartError> {
+    let nothing = fs::File::open("/dev/null").map_err(StartError::Runtime)?;
+    let mut is_ready = false;
+    let begun = start(config, nothing.into(), true, || {
+        is_ready = true;
+        Err(ControlError::Gone)
+    });
+    match begun {
+        Err(error) if !is_ready => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn open_account(account: &AccountConfig, web: &web::Client) -> Result<Account, StartError> {

@@ -111,6 +111,8 @@ pub mod code {
     pub const UNRECORDABLE: &str = "RC002";
     /// A connection that would have gone around the proxy was refused.
     pub const BYPASS_ATTEMPT: &str = "NT001";
+    /// Everything was detached: from then to this chain nothing was governed.
+    pub const DETACHED: &str = "DT001";
     /// Policies were loaded.
     pub const POLICY_LOADED: &str = "PL001";
     /// Policies were to be loaded, are not good, and were not taken.

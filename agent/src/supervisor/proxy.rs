@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tracing::warn;
 
+use super::replacing::Replacement;
 use super::shared::Shared;
 use crate::control::{Handover, Heard, ProxyLink};
 
@@ -36,6 +36,12 @@ pub(super) enum Event {
     Stop,
     /// The policies are to be reloaded.
     Reload,
+    /// The proxy, or the daemon, is to be replaced.
+    Replace(Replacement),
+    /// The proxy of this number waits for the record.
+    Prepared(u64),
+    /// The proxy of this number has let go of the record.
+    Closed(u64),
     /// The proxy of this number accepts.
     Ready(u64),
     /// The proxy of this number has ended.
@@ -75,6 +81,8 @@ impl fmt::Display for Ending {
 pub(super) struct Proxy {
     /// Counts the proxies of this supervisor.
     pub(super) number: u64,
+    /// Its process id.
+    pub(super) pid: u32,
     /// Where it is asked.
     pub(super) link: Arc<ProxyLink>,
 }
@@ -88,7 +96,6 @@ impl Proxy {
         number: u64,
         handover: &Handover,
         shared: &Arc<Shared>,
-        events: &Sender<Event>,
     ) -> io::Result<Self> {
         let (link, theirs) = ProxyLink::pair()?;
         // The command keeps its copy of the socket, which must go for the proxy's end to be seen: it is dropped here.
@@ -98,6 +105,7 @@ impl Proxy {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()?;
+        let pid = child.id();
         let link = Arc::new(link);
         if let Err(failure) = link.hand_over(handover) {
             end(&mut child)?;
@@ -107,12 +115,11 @@ impl Proxy {
             number,
             link: Arc::clone(&link),
             shared: Arc::clone(shared),
-            events: events.clone(),
         };
         thread::Builder::new()
             .name("proxy".to_owned())
             .spawn(move || watch.run(&mut child))?;
-        Ok(Self { number, link })
+        Ok(Self { number, pid, link })
     }
 }
 
@@ -121,13 +128,14 @@ struct Watch {
     number: u64,
     link: Arc<ProxyLink>,
     shared: Arc<Shared>,
-    events: Sender<Event>,
 }
 
 impl Watch {
     fn run(self, child: &mut Child) {
         let heard = self.link.listen(|heard| match heard {
+            Heard::Prepared => self.tell(Event::Prepared(self.number)),
             Heard::Ready => self.tell(Event::Ready(self.number)),
+            Heard::Closed => self.tell(Event::Closed(self.number)),
             Heard::Keep(login) => self.shared.keep_login(login),
         });
         // First of all: nobody may be sent to a door that nobody keeps.
@@ -141,7 +149,7 @@ impl Watch {
 
     fn tell(&self, event: Event) {
         // Nobody hears it only once the supervisor has stopped.
-        drop(self.events.send(event));
+        drop(self.shared.events.send(event));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Policies reloaded, by `icecore policy reload` or by a hang-up.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use tracing::{error, info, warn};
@@ -12,6 +12,7 @@ use crate::control::reload::Reload;
 impl Shared {
     /// Has the proxy take the policies of their folder.
     pub(super) fn reload(&self) -> Result<Reload, Refusal> {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
         let reloaded = proxy.link.reload();
         reloaded.map_err(|failure| Refusal::Proxy(told(failure)))

@@ -58,6 +58,7 @@ fn reload(args: &Args) -> Result<Exit, Failure> {
         | Reply::Closed { .. }
         | Reply::Flushed {}
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     let (lines, exit) = match &reload {

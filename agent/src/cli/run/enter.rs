@@ -74,6 +74,7 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
         | Reply::Flushed {}
         | Reply::Reload(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     }
     let lock_down = close_on_exec_from(FIRST_OTHER_DESCRIPTOR)

@@ -167,7 +167,8 @@ impl Keeper {
                     | Reply::Identified {}
                     | Reply::Flushed {}
                     | Reply::Reload(_)
-                    | Reply::Login(_),
+                    | Reply::Login(_)
+                    | Reply::Upgrade(_),
                 ) => {}
                 Ok(Reply::NotIdentified { reason }) => {
                     tell(format_args!(
@@ -218,7 +219,8 @@ impl Keeper {
             | Reply::Closed { .. }
             | Reply::Flushed {}
             | Reply::Reload(_)
-            | Reply::Login(_) => {
+            | Reply::Login(_)
+            | Reply::Upgrade(_) => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }
         }

@@ -132,6 +132,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::Flushed {}
         | Reply::Reload(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     let found = args.identity.find(&wanted, args.user.as_deref())?;
@@ -161,6 +162,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::Flushed {}
         | Reply::Reload(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     // From here on an early return ends the session: the control connection goes.
