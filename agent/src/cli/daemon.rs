@@ -91,7 +91,8 @@ fn take_over(file: &Path, clock: Clock) -> ExitCode {
         "icecore: this program cannot take over, and gives all back: {why}"
     ));
     let error = inherited.give_back(file, why);
-    let text = "the program before could not be started again; sessions are cut off until a daemon is";
+    let text =
+        "the program before could not be started again; sessions are cut off until a daemon is";
     Failure::new(Exit::Unreachable, anyhow::Error::from(error).context(text)).report()
 }
 

@@ -85,9 +85,9 @@ fn replace_proxy(socket: &Path, args: &Args) -> Result<String, Failure> {
         now: args.now,
     };
     match say(socket, asked, args.wait + MARGIN)? {
-        UpgradeReply::Replaced { paused_ms } => {
-            Ok(format!("proxy replaced; connects waited for {paused_ms} ms"))
-        }
+        UpgradeReply::Replaced { paused_ms } => Ok(format!(
+            "proxy replaced; connects waited for {paused_ms} ms"
+        )),
         UpgradeReply::Begun {} | UpgradeReply::Which(_) => Err(misunderstood()),
     }
 }
@@ -131,7 +131,8 @@ fn outcome(before: &Which, after: Which) -> Result<String, Failure> {
             before.version, after.version, after.pid
         )),
         Some(why) => {
-            let text = format!("the program did not take over, and the one before has all back: {why}");
+            let text =
+                format!("the program did not take over, and the one before has all back: {why}");
             Err(Failure::text(Exit::Refused, text))
         }
     }

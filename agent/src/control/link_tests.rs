@@ -301,7 +301,10 @@ fn what_does_not_come_to_rest_is_told() {
     let error = both.link.pause(second).unwrap_err();
     assert!(error.is_of_one(), "{error:?}");
     assert_eq!(error.to_string(), "2 statements were under way");
-    assert_eq!(*both.proxy.told.lock().unwrap(), ["let finish 1s", "pause 1s"]);
+    assert_eq!(
+        *both.proxy.told.lock().unwrap(),
+        ["let finish 1s", "pause 1s"]
+    );
 }
 
 #[test]

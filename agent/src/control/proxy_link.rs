@@ -205,9 +205,7 @@ impl ProxyLink {
             | Answer::Summary(_)
             | Answer::SignIn(_)
             | Answer::Reload(_)
-            | Answer::Left(_) => {
-                Err(other_answer())
-            }
+            | Answer::Left(_) => Err(other_answer()),
         }
     }
 
@@ -222,9 +220,7 @@ impl ProxyLink {
             | Answer::Settled(_)
             | Answer::SignIn(_)
             | Answer::Reload(_)
-            | Answer::Left(_) => {
-                Err(other_answer())
-            }
+            | Answer::Left(_) => Err(other_answer()),
         }
     }
 
@@ -239,9 +235,7 @@ impl ProxyLink {
             | Answer::Settled(_)
             | Answer::Summary(_)
             | Answer::Reload(_)
-            | Answer::Left(_) => {
-                Err(other_answer())
-            }
+            | Answer::Left(_) => Err(other_answer()),
         }
     }
 
@@ -264,9 +258,7 @@ impl ProxyLink {
             | Answer::Settled(_)
             | Answer::Summary(_)
             | Answer::SignIn(_)
-            | Answer::Left(_) => {
-                Err(other_answer())
-            }
+            | Answer::Left(_) => Err(other_answer()),
         }
     }
 

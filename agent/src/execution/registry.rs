@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Execution, State};
 use super::kept::Kept;
 use super::queries::Queries;
 use super::query::{Conclusion, Detached, Followed, QueryRef, Realm, Sent};
 use super::recalled::Recalled;
 use super::request::RequestKey;
 use super::table::Table;
+use super::{Execution, State};
 use crate::id::{LoginId, SessionId};
 use crate::snowflake::route::QueryId;
 use crate::upstream::Earlier;

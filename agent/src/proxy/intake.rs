@@ -76,9 +76,9 @@ impl Intake {
 
     /// Keeps any request from beginning, if none is under way; tells whether that is so. [`Intake::unseal`] takes it back.
     pub(super) fn seal(&self) -> bool {
-        let sealed =
-            self.requests
-                .compare_exchange(0, CLOSED, Ordering::SeqCst, Ordering::SeqCst);
+        let sealed = self
+            .requests
+            .compare_exchange(0, CLOSED, Ordering::SeqCst, Ordering::SeqCst);
         matches!(sealed, Ok(_) | Err(CLOSED))
     }
 

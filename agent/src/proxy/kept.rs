@@ -202,7 +202,9 @@ pub(super) fn restore(
         session: session.id(),
         realm: Realm::new(&account.name, shown.as_ref()),
         // Where a proxy served since, what was done is not known.
-        context: Arc::new(left.map_or_else(Context::resumed, |left| Context::gone_on(left.context))),
+        context: Arc::new(
+            left.map_or_else(Context::resumed, |left| Context::gone_on(left.context)),
+        ),
         account,
         login: before.login.into(),
         purpose: before.purpose.clone(),

@@ -208,7 +208,10 @@ fn carry_on(shared: &Shared, parting: &Parting) {
     let most_ns = i64::try_from(CARRIED_FOR.as_nanos()).unwrap_or(i64::MAX);
     let connections = shared.intake.carried();
     if connections > 0 {
-        tracing::info!(connections, "replaced; connections are carried to their end");
+        tracing::info!(
+            connections,
+            "replaced; connections are carried to their end"
+        );
     }
     while shared.intake.carried() > 0
         && shared.stages.clock.mono_ns() - began_ns < most_ns

@@ -178,7 +178,9 @@ fn clear(run_dir: &Path) -> Result<bool, DetachError> {
     let mut found = false;
     // A write that broke off leaves a draft beside its file.
     let drafts = OF_RUN_DIR.map(|name| format!("{name}.new"));
-    let names = OF_RUN_DIR.into_iter().chain(drafts.iter().map(String::as_str));
+    let names = OF_RUN_DIR
+        .into_iter()
+        .chain(drafts.iter().map(String::as_str));
     for name in names.chain([LOCK]) {
         let path = run_dir.join(name);
         let removed = match fs::symlink_metadata(&path) {

@@ -86,7 +86,9 @@ pub(super) fn write(folder: &Path, known: Known) -> io::Result<()> {
     let formats = known.iter();
     let written = Written {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        formats: formats.map(|(name, number)| ((*name).to_owned(), *number)).collect(),
+        formats: formats
+            .map(|(name, number)| ((*name).to_owned(), *number))
+            .collect(),
     };
     record::replace(&folder.join(FILE), &serde_json::to_vec(&written)?)
 }

@@ -96,8 +96,8 @@ pub(super) fn hand_over(
         let before = File::open("/proc/self/exe")?;
         let upgrades = shared.taken().upgrades + 1;
         // More than fit are let go of: the connections that they carry end.
-        let proxies = proxies.get(..DESCRIPTORS_MAX - listeners.len() - 4);
-        let proxies = proxies.unwrap_or_default();
+        let room = DESCRIPTORS_MAX.saturating_sub(listeners.len() + 4);
+        let proxies: Vec<_> = proxies.iter().take(room).collect();
         let message = Message {
             format: HANDOVER_FORMAT,
             listeners: listeners.len(),
@@ -121,7 +121,8 @@ impl Inherited {
     /// It is not what a supervisor hands over, or not in a form that this version knows.
     pub fn receive() -> io::Result<Self> {
         let stdin = io::stdin().as_fd().try_clone_to_owned()?;
-        let (message, descriptors) = packet::receive::<Message>(&stdin).map_err(io::Error::other)?;
+        let (message, descriptors) =
+            packet::receive::<Message>(&stdin).map_err(io::Error::other)?;
         Self::of(message, descriptors)
     }
 
@@ -185,6 +186,11 @@ impl Inherited {
         let mut text = Zeroizing::new(Vec::new());
         file.take(STATE_MAX_BYTES).read_to_end(&mut text)?;
         Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// Gives the file of it, to be emptied once nobody has to be given it back.
+    pub(super) fn state_file(&self) -> io::Result<File> {
+        self.state.try_clone()
     }
 
     /// Keeps the proxies alive that carry connections to their end, and sees to their ends.
@@ -280,13 +286,16 @@ impl Shared {
     /// Tells what became of programs that were to take over.
     pub(super) fn taken(&self) -> Taken {
         let taken = self.taken.lock();
-        taken.unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        taken
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }
 
 /// Gives a copy of what each proxy that carries connections lives by.
 pub(super) fn lifelines(proxies: &[Arc<super::proxy::Proxy>]) -> Vec<(u32, OwnedFd)> {
-    let lifeline = |proxy: &Arc<super::proxy::Proxy>| Some((proxy.pid, proxy.link.lifeline().ok()?));
+    let lifeline =
+        |proxy: &Arc<super::proxy::Proxy>| Some((proxy.pid, proxy.link.lifeline().ok()?));
     proxies.iter().filter_map(lifeline).collect()
 }
 
@@ -314,8 +323,16 @@ mod tests {
         let control = UnixListener::bind(folder.path().join("control")).unwrap();
         let lock = File::create(folder.path().join("lock")).unwrap();
         let mut state = File::from(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
-        state.write_all(&serde_json::to_vec(&State::default()).unwrap()).unwrap();
-        let all = [listener.as_fd(), control.as_fd(), lock.as_fd(), lock.as_fd(), state.as_fd()];
+        state
+            .write_all(&serde_json::to_vec(&State::default()).unwrap())
+            .unwrap();
+        let all = [
+            listener.as_fd(),
+            control.as_fd(),
+            lock.as_fd(),
+            lock.as_fd(),
+            state.as_fd(),
+        ];
         let socket = queued(&message(HANDOVER_FORMAT), &all).unwrap();
         drop(listener);
         // Nobody listens but the socket in which the listener waits.

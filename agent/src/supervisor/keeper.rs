@@ -1,6 +1,7 @@
 //! The supervisor's main thread: keeps a proxy running, and stops in order.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub(super) struct Keeper {
     pub(super) lock: Lock,
     /// Whether another program waits for word that this one serves.
     pub(super) is_on_trial: bool,
+    /// What was handed over, until this one serves: it holds tokens.
+    pub(super) handed: Option<File>,
     /// The proxy that serves, or is about to.
     pub(super) proxy: Option<Arc<Proxy>>,
     /// Those that carry connections to their end.
@@ -70,6 +73,12 @@ impl Keeper {
                 Some(Event::Ended(ended, how)) => self.has_ended(ended, how)?,
                 Some(Event::Replace(asked)) => self.replace(asked),
                 Some(Event::Prepared(_) | Event::Closed(_)) | None => {}
+            }
+            if self.shared.seated() > 0
+                && let Some(handed) = self.handed.take()
+                && let Err(failure) = handed.set_len(0)
+            {
+                error!(%failure, "what was handed over stays in memory");
             }
             if self.is_on_trial {
                 self.is_on_trial = self.shared.seated() == 0;
@@ -109,7 +118,9 @@ impl Keeper {
         } else {
             LOOK_INTERVAL
         };
-        let due = self.due_ns.map_or(most, |due_ns| since(due_ns, self.now_ns()));
+        let due = self
+            .due_ns
+            .map_or(most, |due_ns| since(due_ns, self.now_ns()));
         match self.happened.recv_timeout(due.min(most)) {
             Ok(event) => Some(event),
             // Whatever is shared holds a sender, so the other cannot come.
@@ -119,7 +130,11 @@ impl Keeper {
 
     fn has_ended(&mut self, ended: u64, how: Ending) -> Result<(), SupervisorError> {
         self.replaced.retain(|proxy| proxy.number != ended);
-        if self.proxy.as_ref().is_none_or(|proxy| proxy.number != ended) {
+        if self
+            .proxy
+            .as_ref()
+            .is_none_or(|proxy| proxy.number != ended)
+        {
             return Ok(());
         }
         self.proxy = None;

@@ -216,6 +216,8 @@ fn serve(
         .name("sweep".to_owned())
         .spawn(move || sweeping.keep_swept())
         .map_err(SupervisorError::System)?;
+    let handed = inherited.map(Inherited::state_file).transpose();
+    let handed = handed.map_err(SupervisorError::Inherited)?;
     let started_ns = shared.clock.mono_ns();
     let mut keeper = Keeper {
         shared,
@@ -224,6 +226,7 @@ fn serve(
         door,
         lock,
         is_on_trial: inherited.is_some_and(Inherited::can_give_back),
+        handed,
         proxy: None,
         replaced: Vec::new(),
         number: 0,
@@ -327,7 +330,8 @@ fn look_for_missing() -> Result<(), SupervisorError> {
 /// Turns signals into events: a hang-up has policies reloaded, SIGUSR2 the proxy replaced, the others end the daemon, the
 /// second of them at once.
 fn watch_signals(events: &Sender<Event>) -> Result<(), SupervisorError> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR2]).map_err(SupervisorError::System)?;
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR2]).map_err(SupervisorError::System)?;
     let events = events.clone();
     let watch = move || {
         let mut is_stopping = false;

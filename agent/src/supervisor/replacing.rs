@@ -128,7 +128,9 @@ impl Keeper {
         self.started_ns = self.now_ns();
         if let Err(failure) = next.link.go() {
             // Its end is on its way, and has another one started.
-            return Err(format!("the next proxy ended: {failure}; another one is started"));
+            return Err(format!(
+                "the next proxy ended: {failure}; another one is started"
+            ));
         }
         let deadline_ns = self.now_ns() + nanos(READY_WITHIN);
         while let Some(event) = self.wait_until(deadline_ns) {
@@ -178,7 +180,10 @@ impl Keeper {
         );
         let failure = hand_over(&self.shared, program, handed, &proxies);
         error!(%failure, program = %program.display(), "program cannot be started; this one goes on");
-        self.shared.note_failure(format!("`{}` cannot be started: {failure}", program.display()));
+        self.shared.note_failure(format!(
+            "`{}` cannot be started: {failure}",
+            program.display()
+        ));
         self.open_door();
         self.due_ns = Some(self.now_ns());
     }
@@ -210,7 +215,9 @@ impl Keeper {
             }
         }
         next.link.hang_up();
-        Err(format!("the next proxy was not ready within {PREPARED_WITHIN:?}"))
+        Err(format!(
+            "the next proxy was not ready within {PREPARED_WITHIN:?}"
+        ))
     }
 
     /// Has a proxy come to rest; if that cannot be, it goes on as before. With `Callers::Wait` those of the control socket
@@ -260,7 +267,9 @@ impl Keeper {
             self.open_door();
             if !is_busy || left.is_zero() {
                 let reason = told(failure);
-                return Err(format!("{reason}; all goes on as before: try again, or cut it off with --now"));
+                return Err(format!(
+                    "{reason}; all goes on as before: try again, or cut it off with --now"
+                ));
             }
         }
     }
@@ -278,7 +287,10 @@ impl Keeper {
                     other => self.later.push_back(other),
                 }
             }
-            error!(proxy = current.number, "proxy does not let go of the record");
+            error!(
+                proxy = current.number,
+                "proxy does not let go of the record"
+            );
             current.link.hang_up();
         }
     }

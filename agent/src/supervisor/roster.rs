@@ -93,7 +93,11 @@ impl Roster {
     /// One cannot be read by this version, in words.
     pub(super) fn look(run_dir: &Path) -> Result<usize, String> {
         let mut read = 0;
-        for file in fs::read_dir(run_dir.join("sessions")).into_iter().flatten().flatten() {
+        for file in fs::read_dir(run_dir.join("sessions"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let path = file.path();
             if path.extension().is_none_or(|end| end != "json") {
                 continue;
@@ -104,7 +108,10 @@ impl Roster {
                 text => text.map_err(|failure| format!("`{}`: {failure}", path.display()))?,
             };
             serde_json::from_slice::<Entry>(&text).map_err(|failure| {
-                format!("`{}`: expected a session of this version: {failure}", path.display())
+                format!(
+                    "`{}`: expected a session of this version: {failure}",
+                    path.display()
+                )
             })?;
             read += 1;
         }

@@ -114,7 +114,10 @@ impl Shared {
     fn try_program(&self, program: PathBuf) -> Result<PathBuf, String> {
         let at = program.display().to_string();
         check_program(&program).map_err(|error| {
-            format!("program: expected {}, found {}", error.expected, error.found)
+            format!(
+                "program: expected {}, found {}",
+                error.expected, error.found
+            )
         })?;
         let Config {
             daemon, capture, ..
@@ -164,12 +167,16 @@ pub fn can_take_over(config: &Config, outgoing: &Outgoing) -> Result<Incoming, S
     for (key, now, was) in places {
         if now != was {
             let (now, was) = (now.display(), was.display());
-            return Err(format!("{key}: expected `{was}`, as the daemon has it, found `{now}`; restart it to change that"));
+            return Err(format!(
+                "{key}: expected `{was}`, as the daemon has it, found `{now}`; restart it to change that"
+            ));
         }
     }
     if capture.port != outgoing.port {
         let (now, was) = (capture.port, outgoing.port);
-        return Err(format!("capture.port: expected {was}, as the daemon has it, found {now}; restart it to change that"));
+        return Err(format!(
+            "capture.port: expected {was}, as the daemon has it, found {now}; restart it to change that"
+        ));
     }
     let later = |error: formats::LaterState| format!("{:#}", anyhow::Error::from(error));
     formats::look(&daemon.run_dir, formats::OF_RUN_DIR).map_err(later)?;
@@ -233,12 +240,18 @@ fn ask(program: &Path, config: &Path, outgoing: &Outgoing) -> io::Result<Said> {
     if status.success() {
         return Ok(Said::Yes(out));
     }
-    let lines: Vec<&str> = errors.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = errors
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let text = match lines.as_slice() {
         [] => format!("{status}"),
         lines => lines.join("; "),
     };
-    Ok(Said::No(text.strip_prefix("icecore: ").unwrap_or(&text).to_owned()))
+    Ok(Said::No(
+        text.strip_prefix("icecore: ").unwrap_or(&text).to_owned(),
+    ))
 }
 
 fn words(stdout: Option<ChildStdout>, stderr: Option<ChildStderr>) -> (Vec<u8>, String) {

@@ -12,8 +12,12 @@ mod life;
 #[cfg(test)]
 mod pass_through;
 #[cfg(test)]
+mod removed;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod unit;
+#[cfg(test)]
+mod upgrade;

@@ -143,7 +143,12 @@ impl Recorder {
         )?
         .handing_over(handover);
         let previous = previous.map(|before| before.chain);
-        journal.write_now(first_rows(settings, &facts, previous.as_deref(), &recovered)?)?;
+        journal.write_now(first_rows(
+            settings,
+            &facts,
+            previous.as_deref(),
+            &recovered,
+        )?)?;
         fault::at(Step::RecoverAfterGenesis);
         journal.take_over(&recovered)?;
         for segment in &recovered.sealed {
