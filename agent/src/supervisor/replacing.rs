@@ -7,11 +7,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
+use signal_hook::consts::SIGPIPE;
 use tracing::{error, info, warn};
 
 use super::inherit::{hand_over, lifelines};
@@ -180,6 +181,11 @@ impl Keeper {
         );
         let failure = hand_over(&self.shared, program, handed, &proxies);
         error!(%failure, program = %program.display(), "program cannot be started; this one goes on");
+        // std gives SIGPIPE its default back before it executes: a caller who hangs up would end this process.
+        let heard = Arc::new(AtomicBool::new(false));
+        if let Err(failure) = signal_hook::flag::register(SIGPIPE, heard) {
+            error!(%failure, "a caller who hangs up may end the daemon");
+        }
         self.shared.note_failure(format!(
             "`{}` cannot be started: {failure}",
             program.display()

@@ -3,6 +3,7 @@
 //! Locks are taken in this order and held as shortly as their comment says: `changing`, `telling`, `roster`, `gate`, `seat`;
 //! a user's turn to refresh in `sign_ins` before any of them, the other locks there with none.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -55,8 +56,8 @@ pub(super) struct Shared {
 /// The kernel's part, and which proxy it must not be armed for.
 struct Gate {
     kernel: Kernel,
-    /// The last proxy that was lost.
-    lost: u64,
+    /// The proxies that were lost, from the one on that was armed for last.
+    lost: BTreeSet<u64>,
     /// Whether it was ever armed, by a supervisor that handed over perhaps.
     armed: bool,
     /// The proxy that was armed for last; 0 is none.
@@ -118,7 +119,7 @@ impl Shared {
             handing_over: AtomicBool::new(false),
             gate: Mutex::new(Gate {
                 kernel,
-                lost: 0,
+                lost: BTreeSet::new(),
                 armed,
                 seated: 0,
                 giving_way: None,
@@ -147,17 +148,14 @@ impl Shared {
         }
     }
 
-    /// Refuses sessions' connects, since this proxy is no more, unless another has its place or is about to; it can never be
-    /// armed for again.
+    /// Notes that this proxy is no more: it can never be armed for again. If it is the one that serves, sessions' connects
+    /// are refused; one that was made ready in vain, or has given way, served nobody.
     pub(super) fn lose(&self, number: u64) {
         let mut gate = lock(&self.gate);
-        gate.lost = gate.lost.max(number);
-        let is_replaced = gate.seated > number || gate.giving_way == Some(number);
-        if !is_replaced {
-            gate.paused_ns = None;
-            if let Err(failure) = gate.kernel.disarm() {
-                error!(%failure, "kernel was not disarmed");
-            }
+        gate.lost.insert(number);
+        let serves = gate.seated == number && gate.giving_way != Some(number);
+        if serves && let Err(failure) = gate.kernel.disarm() {
+            error!(%failure, "kernel was not disarmed");
         }
         drop(gate);
         let mut seat = lock(&self.seat);
@@ -169,7 +167,7 @@ impl Shared {
     /// Lets sessions' connects go to this proxy, unless it was lost meanwhile or the supervisor stops.
     pub(super) fn seat(&self, proxy: &Arc<Proxy>) {
         let mut gate = lock(&self.gate);
-        if gate.lost >= proxy.number || self.is_stopping() {
+        if gate.lost.contains(&proxy.number) || self.is_stopping() {
             return;
         }
         if let Err(failure) = gate.kernel.arm() {
@@ -178,6 +176,7 @@ impl Shared {
         }
         gate.armed = true;
         gate.seated = proxy.number;
+        gate.lost = gate.lost.split_off(&proxy.number);
         (gate.giving_way, gate.paused_ns) = (None, None);
         *lock(&self.seat) = Some(Arc::clone(proxy));
         drop(gate);

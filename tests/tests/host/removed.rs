@@ -1,6 +1,7 @@
 //! `icecore detach`: nothing of Icecore's is left on the host but its record, its keys and what was installed.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::host::{Host, stderr, until};
@@ -88,15 +89,16 @@ fn nothing_is_left_and_the_next_start_tells_of_it() {
         assert!(count >= least, "{kind}: {ids}");
     }
     assert_eq!(python(LEFT, "", &ids), ids, "the twin: all of it is known");
-    let session = host
-        .session(&["sleep", "60"])
+    let mut session = host
+        .session(&["sh", "-c", "echo; sleep 60; exit 9"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    until(10, "the session runs", || {
-        host.cgroup.sessions().unwrap().len() == 1
-    });
+    let stdout = session.stdout.take().unwrap();
+    BufReader::new(stdout)
+        .read_line(&mut String::new())
+        .unwrap();
     assert!(host.daemon().terminate().unwrap().success());
     detach(&host, &["--kill"], "detached");
     assert_eq!(session.wait_with_output().unwrap().status.code(), Some(137));

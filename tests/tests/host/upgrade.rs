@@ -174,7 +174,10 @@ fn what_cannot_take_over_is_refused_before_anything_changes() {
     fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
     let open = open.display().to_string();
     refused_and_nothing_changed(&mut host, &[&open], "only its owner can write");
-    refused_and_nothing_changed(&mut host, &["/bin/true"], "the word of an icecore");
+    let other = host.path("other");
+    fs::write(&other, "#!/bin/sh\nexit 0\n").unwrap();
+    fs::set_permissions(&other, Permissions::from_mode(0o755)).unwrap();
+    refused_and_nothing_changed(&mut host, &[path(&other)], "the word of an icecore");
     let words = [
         host.icecore.display().to_string(),
         "upgrade".to_owned(),
