@@ -78,6 +78,7 @@ fn close(args: &Args) -> Result<(), Failure> {
         | Reply::LogSet {}
         | Reply::Live(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => Err(misunderstood()),
     }
 }

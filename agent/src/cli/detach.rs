@@ -45,6 +45,8 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
                 DetachError::Supervisor(_) | DetachError::Sessions(_) => Exit::Refused,
                 DetachError::Unkillable { .. }
                 | DetachError::Kernel(_)
+                | DetachError::File { .. }
+                | DetachError::Note { .. }
                 | DetachError::Cgroups(_) => Exit::Unreachable,
             };
             let hint = error.hint();

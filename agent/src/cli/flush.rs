@@ -48,6 +48,7 @@ fn flush(args: &Args) -> Result<(), Failure> {
         | Reply::LogSet {}
         | Reply::Live(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => Err(misunderstood()),
     }
 }

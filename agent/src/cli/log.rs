@@ -54,6 +54,7 @@ fn set(args: &Args) -> Result<(), Failure> {
         | Reply::Live(_)
         | Reply::ConfigReload(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => Err(misunderstood()),
     }
 }

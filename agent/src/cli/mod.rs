@@ -48,6 +48,7 @@ mod socket;
 mod stored;
 mod span;
 mod tell;
+mod upgrade;
 pub mod verify;
 mod version;
 mod witness;
@@ -124,6 +125,7 @@ In the order of use:
   icecore enroll                       makes the host's key known to those who verify
   icecore daemon                       governs the host's sessions; a service, as root
   icecore reload                       has the daemon take a changed config and policies
+  icecore upgrade                      has it take a changed binary or config, sessions going on
   icecore login                        shows who you are; again after a restart of the daemon
   icecore run -- python3 report.py     runs an agent or job in a session, as any user
   icecore enter --pid 4711             makes a session of a process that runs, as root; a CI job's, a container's
@@ -174,6 +176,7 @@ enum Command {
     Verify(verify::Args),
     Witness(witness::Args),
     Prove(prove::Args),
+    Upgrade(upgrade::Args),
     Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
@@ -214,6 +217,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Close(args)) => close::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Policy(args)) => policy::run(&args),
+        Some(Command::Upgrade(args)) => upgrade::run(&args, clock),
         Some(Command::Detach(args)) => detach::run(&args, clock),
         Some(Command::Flush(args)) => flush::run(&args),
         Some(Command::Sessions(args)) => sessions::run(args),
@@ -348,6 +352,8 @@ mod tests {
         check(&["log", "info,proxy=debug", "--config", "/c"], true);
         check(&["log"], false);
         check(&["run", "--config", "/c", "--", "true"], true);
+        check(&["upgrade", "/opt/icecore", "--wait", "10m", "--now"], true);
+        check(&["upgrade", "--proxy", "--config", "/c"], true);
         check(&["--version", "--json"], true);
     }
 
@@ -378,6 +384,7 @@ mod tests {
         check(&["run", "--label", "a", "--", "true"], false);
         check(&["run", "--require", "advisory", "--", "true"], false);
         check(&["check", "--json"], false);
+        check(&["upgrade", "--proxy", "/opt/icecore"], false);
         check(&["login", "--json"], false);
         check(&["login", "--device", "--browser"], false);
         check(&["login", "--status", "--forget"], false);

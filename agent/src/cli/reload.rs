@@ -62,6 +62,7 @@ fn reload(args: &Args) -> Result<Exit, Failure> {
         | Reply::Live(_)
         | Reply::LogSet {}
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     let (lines, exit) = match &reload {

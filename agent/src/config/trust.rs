@@ -92,7 +92,7 @@ pub(crate) fn read_public_file(
 }
 
 /// Checks a program that is run as the daemon's own user: nobody else can have written it.
-pub(super) fn check_program(path: &Path) -> Result<(), Untrusted> {
+pub(crate) fn check_program(path: &Path) -> Result<(), Untrusted> {
     check_parents(path)?;
     check_no_link(path)?;
     let facts = fs::metadata(path).map_err(|error| unreadable("a program", path, &error))?;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,18 +36,55 @@ where
     A: Fn(Request<Incoming>) -> F,
     F: Future<Output = Told> + Send + 'static,
 {
-    if !is_http2 {
-        return serve_http1(stream, http1::Builder::new(), answer).await;
-    }
+    serve_until(stream, is_http2, std::future::pending(), answer).await
+}
+
+/// Serves one connection as [`serve`] does until `leaving` comes true: what is under way then is answered, and the client
+/// told that it was the last of this connection (RFC 9112 section 9.6, RFC 9113 section 6.8).
+///
+/// # Errors
+/// As of [`serve`].
+pub async fn serve_until<S, A, F>(
+    stream: S,
+    is_http2: bool,
+    leaving: impl Future<Output = ()>,
+    answer: A,
+) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Told> + Send + 'static,
+{
     let service = service_fn(|request| {
         let told = answer(request);
         async move { Ok::<_, Infallible>(told.await) }
     });
-    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_MAX_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .await
+    let stream = TokioIo::new(stream);
+    if is_http2 {
+        let mut serving = pin!(
+            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(HEAD_MAX_BYTES)
+                .serve_connection(stream, service)
+        );
+        tokio::select! {
+            served = serving.as_mut() => return served,
+            () = leaving => {}
+        }
+        serving.as_mut().graceful_shutdown();
+        return serving.await;
+    }
+    let mut serving = pin!(
+        http1::Builder::new()
+            .max_buf_size(HEAD_MAX_BYTES as usize)
+            .serve_connection(stream, service)
+    );
+    tokio::select! {
+        served = serving.as_mut() => return served,
+        () = leaving => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    serving.await
 }
 
 /// Serves one connection by HTTP/1.1, and waits for the head of each request no longer than `head_within`.

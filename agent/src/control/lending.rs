@@ -109,6 +109,15 @@ impl Borrower {
         Self { socket }
     }
 
+    /// Gives one whom nobody hears: whatever it asks fails.
+    ///
+    /// # Errors
+    /// The system has no more descriptors.
+    pub fn of_nobody() -> io::Result<Self> {
+        let (socket, _) = packet::pair()?;
+        Ok(Self::new(Arc::new(socket)))
+    }
+
     /// Has a file opened.
     ///
     /// # Errors

@@ -111,6 +111,16 @@ impl SessionHandler for Proxy {
         level == "debug"
     }
 
+    fn let_finish(&self, within: Duration) -> usize {
+        self.tell(format!("let finish {within:?}"));
+        2
+    }
+
+    fn pause(&self, within: Duration) -> Result<(), String> {
+        self.tell(format!("pause {within:?}"));
+        Err("2 statements were under way".to_owned())
+    }
+
     fn drain(&self, grace: Duration) {
         self.tell(format!("drain {grace:?}"));
     }
@@ -133,6 +143,7 @@ fn both() -> Both {
         destinations: packet::pair().unwrap().0,
         heartbeat: packet::pair().unwrap().0,
         is_next: true,
+        waits: false,
     };
     link.hand_over(&handover).unwrap();
     let (received, supervisor, keeper) = receive_handover_on(theirs).unwrap();
@@ -154,6 +165,7 @@ fn both() -> Both {
             Heard::Ready => say.send(()).unwrap(),
             Heard::Keep(login) => keep.send(login).unwrap(),
             Heard::Lend(request) => lend(&request),
+            Heard::Prepared | Heard::Closed => panic!("not yet"),
         })
     });
     ready.recv().unwrap();
@@ -202,6 +214,7 @@ fn what_is_lent_comes_as_a_descriptor_and_what_is_not_with_the_reason() {
         destinations: packet::pair().unwrap().0,
         heartbeat: packet::pair().unwrap().0,
         is_next: false,
+        waits: false,
     };
     link.hand_over(&handover).unwrap();
     let (_, supervisor, keeper) = receive_handover_on(theirs).unwrap();
@@ -371,12 +384,65 @@ fn what_was_observed_is_handed_on() {
 }
 
 #[test]
+fn what_does_not_come_to_rest_is_told() {
+    let both = both();
+    let second = Duration::from_secs(1);
+    assert_eq!(both.link.let_finish(second).unwrap(), 2);
+    let error = both.link.pause(second).unwrap_err();
+    assert!(error.is_of_one(), "{error:?}");
+    assert_eq!(error.to_string(), "2 statements were under way");
+    assert_eq!(
+        *both.proxy.told.lock().unwrap(),
+        ["let finish 1s", "pause 1s"]
+    );
+}
+
+#[test]
+fn a_proxy_that_waits_goes_on_when_it_is_told_and_says_when_it_is_done() {
+    let (link, theirs) = ProxyLink::pair().unwrap();
+    let handover = Handover {
+        config: PathBuf::from("/c.toml"),
+        listeners: Vec::new(),
+        destinations: packet::pair().unwrap().0,
+        heartbeat: packet::pair().unwrap().0,
+        is_next: true,
+        waits: true,
+    };
+    link.hand_over(&handover).unwrap();
+    let (received, supervisor, _keeper) = receive_handover_on(theirs).unwrap();
+    assert!(received.waits);
+    let proxy = thread::spawn(move || {
+        supervisor.wait_for_turn().unwrap();
+        let parting = supervisor.parting();
+        drop(supervisor);
+        parting.closed().unwrap();
+        // Heard as long as the supervisor holds its end, and no longer.
+        let was_heard = parting.is_heard(Duration::from_millis(20));
+        (was_heard, parting)
+    });
+    let mut heard = Vec::new();
+    let said = |link: &ProxyLink| packet::receive::<FromProxy>(&link.socket).unwrap().0;
+    heard.push(format!("{:?}", said(&link)));
+    link.go().unwrap();
+    heard.push(format!("{:?}", said(&link)));
+    assert_eq!(heard, ["Prepared", "Closed"]);
+    let (was_heard, parting) = proxy.join().unwrap();
+    assert!(was_heard);
+    let lifeline = link.lifeline().unwrap();
+    drop(link);
+    assert!(parting.is_heard(Duration::from_millis(20)));
+    drop(lifeline);
+    assert!(!parting.is_heard(Duration::from_secs(5)));
+}
+
+#[test]
 fn descriptors_must_be_those_announced() {
     let (one, other) = packet::pair().unwrap();
     let message = ToProxy::Handover {
         config: PathBuf::from("/c"),
         listeners: 2,
         is_next: false,
+        waits: false,
     };
     packet::send(&one, &message, &[one.as_fd()]).unwrap();
     let error = receive_handover_on(other).unwrap_err();

@@ -5,15 +5,17 @@
 //! (`packet`, `supervisor_link`, `proxy_link`). What they say about a session is here.
 
 mod lending;
+pub mod detached;
 pub mod line;
-pub mod observed;
 pub mod live;
-mod packet;
+pub mod observed;
+pub(crate) mod packet;
 mod proxy_link;
 pub mod reload;
 pub mod request;
 pub mod sign_in;
 mod supervisor_link;
+pub mod upgrade;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,7 +34,7 @@ use crate::snowflake::secret::{Secret, revealed};
 
 pub use lending::{Borrower, Declined, Request, Wanted};
 pub use proxy_link::{Heard, LinkError, ProxyLink};
-pub use supervisor_link::{Keeper, SessionHandler, SupervisorLink, receive_handover};
+pub use supervisor_link::{Keeper, Parting, SessionHandler, SupervisorLink, receive_handover};
 
 /// What a proxy is started with.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub struct Handover {
     pub heartbeat: OwnedFd,
     /// Whether it takes the place of a proxy that served: the policies that were in force stay so.
     pub is_next: bool,
+    /// Whether that proxy still serves: the record is its own until the supervisor says otherwise.
+    pub waits: bool,
 }
 
 /// What is known about a session when it begins.

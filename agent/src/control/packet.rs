@@ -20,11 +20,11 @@ use super::ControlError;
 /// Longest packet. A session's facts with all the labels it may have take 40 KB, its token 64 KiB.
 const PACKET_MAX_BYTES: usize = 128 << 10;
 
-/// Most descriptors in one packet: two listeners and two maps.
-const DESCRIPTORS_MAX: usize = 4;
+/// Most descriptors in one packet: a supervisor hands eight on, and the links of proxies that carry connections to their end.
+pub(crate) const DESCRIPTORS_MAX: usize = 64;
 
 /// Makes the two ends of a conversation, both closed on exec.
-pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -34,7 +34,7 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Sends one message and copies of the descriptors.
-pub(super) fn send<M: Serialize>(
+pub(crate) fn send<M: Serialize>(
     socket: impl AsFd,
     message: &M,
     descriptors: &[BorrowedFd<'_>],
@@ -70,7 +70,7 @@ pub(super) fn send<M: Serialize>(
 }
 
 /// Receives one message and the descriptors that came with it.
-pub(super) fn receive<M: DeserializeOwned>(
+pub(crate) fn receive<M: DeserializeOwned>(
     socket: impl AsFd,
 ) -> Result<(M, Vec<OwnedFd>), ControlError> {
     let mut bytes = vec![0; PACKET_MAX_BYTES];

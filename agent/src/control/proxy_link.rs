@@ -82,8 +82,12 @@ impl LinkError {
 /// What a proxy says unasked.
 #[derive(Debug)]
 pub enum Heard {
+    /// All but the record is there.
+    Prepared,
     /// Connections may come.
     Ready,
+    /// The record is let go of.
+    Closed,
     /// A login is to be kept, or forgotten.
     Keep(KeptLogin),
     /// It wants what it may not have itself.
@@ -130,6 +134,7 @@ impl ProxyLink {
             config: handover.config.clone(),
             listeners: handover.listeners.len(),
             is_next: handover.is_next,
+            waits: handover.waits,
         };
         packet::send(&self.socket, &message, &descriptors)
     }
@@ -141,7 +146,9 @@ impl ProxyLink {
     pub fn listen(&self, mut hear: impl FnMut(Heard)) -> Result<(), ControlError> {
         let outcome = loop {
             match packet::receive(&self.socket) {
+                Ok((FromProxy::Prepared, _)) => hear(Heard::Prepared),
                 Ok((FromProxy::Ready, _)) => hear(Heard::Ready),
+                Ok((FromProxy::Closed, _)) => hear(Heard::Closed),
                 Ok((FromProxy::Keep { number, kept }, _)) => {
                     hear(Heard::Keep(kept));
                     let told = packet::send(&self.socket, &ToProxy::Kept { number }, &[]);
@@ -211,7 +218,8 @@ impl ProxyLink {
             | Answer::Summary(_)
             | Answer::SignIn(_)
             | Answer::Reload(_)
-            | Answer::ConfigReload(_) => Err(other_answer()),
+            | Answer::ConfigReload(_)
+            | Answer::Left(_) => Err(other_answer()),
         }
     }
 
@@ -226,7 +234,8 @@ impl ProxyLink {
             | Answer::Settled(_)
             | Answer::SignIn(_)
             | Answer::Reload(_)
-            | Answer::ConfigReload(_) => Err(other_answer()),
+            | Answer::ConfigReload(_)
+            | Answer::Left(_) => Err(other_answer()),
         }
     }
 
@@ -241,7 +250,8 @@ impl ProxyLink {
             | Answer::Settled(_)
             | Answer::Summary(_)
             | Answer::Reload(_)
-            | Answer::ConfigReload(_) => Err(other_answer()),
+            | Answer::ConfigReload(_)
+            | Answer::Left(_) => Err(other_answer()),
         }
     }
 
@@ -272,7 +282,8 @@ impl ProxyLink {
             | Answer::Settled(_)
             | Answer::Summary(_)
             | Answer::SignIn(_)
-            | Answer::ConfigReload(_) => Err(other_answer()),
+            | Answer::ConfigReload(_)
+            | Answer::Left(_) => Err(other_answer()),
         }
     }
 
@@ -287,7 +298,33 @@ impl ProxyLink {
             | Answer::Settled(_)
             | Answer::Summary(_)
             | Answer::SignIn(_)
-            | Answer::Reload(_) => Err(other_answer()),
+            | Answer::Reload(_)
+            | Answer::Left(_) => Err(other_answer()),
+        }
+    }
+
+    /// Tells a proxy that waits that the record is its own.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn go(&self) -> Result<(), ControlError> {
+        packet::send(&self.socket, &ToProxy::Go, &[])
+    }
+
+    /// Waits, while the proxy goes on, for the end of the statements that are under way; gives how many did not end.
+    ///
+    /// # Errors
+    /// It is lost.
+    pub fn let_finish(&self, within: Duration) -> Result<usize, LinkError> {
+        let within_ms = millis(within);
+        match self.call(Ask::LetFinish { within_ms }, within + DRAIN_MARGIN)? {
+            Answer::Left(left) => Ok(left),
+            Answer::Done
+            | Answer::Settled(_)
+            | Answer::Summary(_)
+            | Answer::SignIn(_)
+            | Answer::Reload(_)
+            | Answer::ConfigReload(_) => Err(other_answer()),
         }
     }
 
@@ -300,12 +337,30 @@ impl ProxyLink {
         self.call(Ask::SetLog { level }, RELOAD_TIMEOUT).map(|_| ())
     }
 
+    /// Has the proxy take no more connections and come to rest.
+    ///
+    /// # Errors
+    /// Something was under way for longer, in the proxy's words; it goes on then. Or it is lost.
+    pub fn pause(&self, within: Duration) -> Result<(), LinkError> {
+        let within_ms = millis(within);
+        self.call(Ask::Pause { within_ms }, within + DRAIN_MARGIN)
+            .map(|_| ())
+    }
+
+    /// Gives a copy of the socket, by which a proxy lives on that carries connections to their end.
+    ///
+    /// # Errors
+    /// The system has no more descriptors.
+    pub fn lifeline(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+
     /// Has the proxy finish what is open, for at most `grace`.
     ///
     /// # Errors
     /// When it did not.
     pub fn drain(&self, grace: Duration) -> Result<(), LinkError> {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let grace_ms = millis(grace);
         self.call(Ask::Drain { grace_ms }, grace + DRAIN_MARGIN)
             .map(|_| ())
     }
@@ -351,6 +406,10 @@ impl ProxyLink {
         // Each change of the table is one step, so a panic elsewhere leaves it whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn other_answer() -> LinkError {

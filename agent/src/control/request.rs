@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::reload::{ConfigReload, Reload};
 use super::live::{LiveAsk, LiveReply};
 use super::sign_in::{SignInAsk, SignInReply};
+use super::upgrade::{UpgradeAsk, UpgradeReply};
 use super::{HandedToken, Leftover, Scope, SessionSummary};
 use crate::id::SessionId;
 use crate::identity::Ci;
@@ -89,6 +90,8 @@ pub enum Request {
     Live(LiveAsk),
     /// Signs the caller's user in, as `icecore login` does it step by step.
     Login(SignInAsk),
+    /// Replaces the proxy or the daemon; root only.
+    Upgrade(UpgradeAsk),
 }
 
 /// What is answered; one line each.
@@ -131,6 +134,8 @@ pub enum Reply {
     Live(LiveReply),
     /// Where the caller's sign-in stands.
     Login(SignInReply),
+    /// How a replacement stands.
+    Upgrade(UpgradeReply),
     /// The answer is no.
     Refused {
         /// Why, for the user.

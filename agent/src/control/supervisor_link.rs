@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{Shutdown, shutdown};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
@@ -94,6 +95,17 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// Prints log lines from a level on; tells whether the text is one.
     fn set_log(&self, level: &str) -> bool;
 
+    /// Waits, while all goes on, until the statements have ended that are under way as it is called, for at most `within`;
+    /// gives how many have not.
+    fn let_finish(&self, within: Duration) -> usize;
+
+    /// Takes no more connections, which wait for the next proxy, and lets all that is under way come to its end. After
+    /// that nothing begins any more.
+    ///
+    /// # Errors
+    /// What did not end within that time; the proxy goes on as before.
+    fn pause(&self, within: Duration) -> Result<(), String>;
+
     /// Stops accepting and waits, for at most `grace`, until open statements are done.
     fn drain(&self, grace: Duration);
 }
@@ -106,7 +118,10 @@ pub(super) enum ToProxy {
         config: PathBuf,
         listeners: usize,
         is_next: bool,
+        waits: bool,
     },
+    /// The proxy before has let go of the record.
+    Go,
     /// Wants an answer with the same number.
     Call { call: u64, ask: Ask },
     /// Answers `Keep`.
@@ -127,14 +142,20 @@ pub(super) enum Ask {
     Reload,
     ReloadConfig,
     SetLog { level: String },
+    LetFinish { within_ms: u64 },
+    Pause { within_ms: u64 },
     Drain { grace_ms: u64 },
 }
 
 /// What the proxy sends.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromProxy {
+    /// Comes once from a proxy that is to wait, when all but the record is there.
+    Prepared,
     /// Comes once, when connections may come.
     Ready,
+    /// Comes at the end, when the record is let go of; what is carried unread goes on for a while.
+    Closed,
     /// Wants a login kept in the place of what was kept of it before.
     Keep { number: u64, kept: KeptLogin },
     /// Wants what it may not have itself; the socket for the answer comes beside.
@@ -155,6 +176,7 @@ pub(super) enum Answer {
     SignIn(Box<SignInOutcome>),
     Reload(Reload),
     ConfigReload(Box<ConfigReload>),
+    Left(usize),
 }
 
 /// The proxy's end of the socketpair, after the handover.
@@ -163,6 +185,34 @@ pub struct SupervisorLink {
     socket: Arc<OwnedFd>,
     /// Tells the keeper what is kept; it is gone with the link.
     kept: Sender<u64>,
+}
+
+/// What a proxy can still say once its conversation is over.
+#[derive(Debug)]
+pub struct Parting {
+    socket: Arc<OwnedFd>,
+}
+
+impl Parting {
+    /// Says that the record is let go of.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub fn closed(&self) -> Result<(), ControlError> {
+        packet::send(&*self.socket, &FromProxy::Closed, &[])
+    }
+
+    /// Waits for so long; tells whether the supervisor is there all that time.
+    #[must_use]
+    pub fn is_heard(&self, wait: Duration) -> bool {
+        // The end of the other side alone is told where nothing is asked for (unix_dgram_poll, net/unix/af_unix.c).
+        let mut wanted = [PollFd::new(&*self.socket, PollFlags::empty())];
+        let wait = Timespec {
+            tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(wait.subsec_nanos()),
+        };
+        matches!(poll(&mut wanted, Some(&wait)), Ok(0))
+    }
 }
 
 /// Has the supervisor keep logins for the next proxy, one at a time.
@@ -222,6 +272,7 @@ pub(super) fn receive_handover_on(
         config,
         listeners,
         is_next,
+        waits,
     } = message
     else {
         return Err(ControlError::NotUnderstood(
@@ -249,6 +300,7 @@ pub(super) fn receive_handover_on(
         destinations,
         heartbeat,
         is_next,
+        waits,
     };
     let (socket, (kept, told)) = (Arc::new(socket), mpsc::channel());
     let keeper = Keeper {
@@ -264,6 +316,29 @@ impl SupervisorLink {
     #[must_use]
     pub fn borrower(&self) -> Borrower {
         Borrower::new(Arc::clone(&self.socket))
+    }
+
+    /// Says that all but the record is there, and waits until the proxy before has let go of that.
+    ///
+    /// # Errors
+    /// The supervisor is gone, and with it the reason to start.
+    pub fn wait_for_turn(&self) -> Result<(), ControlError> {
+        packet::send(&*self.socket, &FromProxy::Prepared, &[])?;
+        match packet::receive(&*self.socket)? {
+            (ToProxy::Go, _) => Ok(()),
+            (ToProxy::Handover { .. } | ToProxy::Call { .. } | ToProxy::Kept { .. }, _) => {
+                let text = "expected the turn to record, found something else";
+                Err(ControlError::NotUnderstood(text.to_owned()))
+            }
+        }
+    }
+
+    /// Gives what can still be said once the conversation is over.
+    #[must_use]
+    pub fn parting(&self) -> Parting {
+        Parting {
+            socket: Arc::clone(&self.socket),
+        }
     }
 
     /// Says that the proxy is ready, then passes on what the supervisor tells.
@@ -293,7 +368,7 @@ impl SupervisorLink {
                     let _given_up = self.kept.send(number);
                     continue;
                 }
-                Ok((ToProxy::Handover { .. }, _)) => {
+                Ok((ToProxy::Handover { .. } | ToProxy::Go, _)) => {
                     let text = "expected one handover, found another";
                     break ControlError::NotUnderstood(text.to_owned());
                 }
@@ -341,6 +416,13 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
             true => Ok(Answer::Done),
             false => Err("it is no level".to_owned()),
         },
+        Ask::LetFinish { within_ms } => {
+            let left = handler.let_finish(Duration::from_millis(within_ms));
+            Ok(Answer::Left(left))
+        }
+        Ask::Pause { within_ms } => handler
+            .pause(Duration::from_millis(within_ms))
+            .map(|()| Answer::Done),
         Ask::Drain { grace_ms } => {
             handler.drain(Duration::from_millis(grace_ms));
             Ok(Answer::Done)

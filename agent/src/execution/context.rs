@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::effect::Effect;
@@ -51,6 +52,16 @@ enum Names {
     Lost,
 }
 
+/// A login's context as a proxy leaves it that has come to rest: no statement of the login is under way, and none begins
+/// before the next proxy goes on from here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtRest {
+    current: Option<Current>,
+    own: Option<BTreeSet<Path>>,
+    is_left_open: bool,
+}
+
 /// Keeps statements that change names apart from all others of the login.
 #[derive(Debug)]
 pub enum Turn<'c> {
@@ -80,6 +91,40 @@ impl Context {
     #[must_use]
     pub fn resumed() -> Self {
         Self::of(Names::Untold, true)
+    }
+
+    /// Gives all that is known, for a proxy that goes on from here.
+    #[must_use]
+    pub fn at_rest(&self) -> AtRest {
+        let is_left_open = self.would_be_left_open();
+        let current = match &self.state().names {
+            Names::Known(current) => Some(current.clone()),
+            Names::Untold | Names::Lost => None,
+        };
+        AtRest {
+            current,
+            own: self.own(),
+            is_left_open,
+        }
+    }
+
+    /// Goes on from what a proxy left that had come to rest.
+    #[must_use]
+    pub fn gone_on(left: AtRest) -> Self {
+        let AtRest {
+            current,
+            own,
+            is_left_open,
+        } = left;
+        // What may be moved at any moment is told by no answer.
+        let names = match current {
+            Some(current) => Names::Known(current),
+            None if is_left_open => Names::Lost,
+            None => Names::Untold,
+        };
+        let context = Self::of(names, own.is_none());
+        context.recall(own.as_ref(), is_left_open);
+        context
     }
 
     fn of(names: Names, is_any_own: bool) -> Self {
@@ -268,6 +313,26 @@ mod tests {
             context.recall(own, is_open);
             assert_eq!(context.is_left_open(), is_open);
             assert_eq!(context.own().is_some(), own.is_some());
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_at_rest_knew_the_next_one_knows() {
+        let contexts = [
+            Context::opened(current("A")),
+            Context::resumed(),
+            Context::opened(Current::default()),
+        ];
+        for (number, context) in contexts.iter().enumerate() {
+            if number == 2 {
+                let begun = context.begin(&moving(), Kind::Session);
+                context.end(&begun, Aftermath::Open);
+            }
+            let text = serde_json::to_string(&context.at_rest()).unwrap();
+            let next = Context::gone_on(serde_json::from_str(&text).unwrap());
+            assert_eq!(next.state().names, context.state().names);
+            assert_eq!(next.own(), context.own());
+            assert_eq!(next.is_left_open(), context.is_left_open());
         }
     }
 

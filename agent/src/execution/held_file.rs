@@ -13,10 +13,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::context::changes_login;
 use super::effect::Effect;
+use super::{Execution, State};
 use crate::approval::Request;
 use crate::id::{LoginId, SessionId, StatementId};
 use crate::record;
@@ -36,6 +38,8 @@ pub struct Holds {
     folder: PathBuf,
     host: hmac::Key,
     kept: Mutex<HashMap<StatementId, (SessionId, LoginId)>>,
+    /// Whether all that waits is left to the next proxy.
+    left: watch::Sender<bool>,
 }
 
 /// A statement that waits, as one proxy leaves it to the next.
@@ -109,6 +113,40 @@ impl Holds {
             folder,
             host,
             kept: Mutex::default(),
+            left: watch::Sender::new(false),
+        }
+    }
+
+    /// Leaves all that waits to the next proxy: whatever people say, none of it goes on here.
+    pub fn leave(&self) {
+        self.left.send_replace(true);
+    }
+
+    /// Takes it back.
+    pub fn stay(&self) {
+        self.left.send_replace(false);
+    }
+
+    /// Lets a statement go on that people had their say about; for ever later if it was left to the next proxy.
+    pub(super) async fn go_on(&self, execution: &Execution) {
+        let mut left = self.left.subscribe();
+        loop {
+            let mut goes_on = false;
+            // In one step, so that whoever leaves sees all that went on before.
+            self.left.send_if_modified(|left| {
+                goes_on = !*left;
+                if goes_on {
+                    execution.advance(State::Judged);
+                }
+                false
+            });
+            if goes_on {
+                return;
+            }
+            if left.wait_for(|left| !*left).await.is_err() {
+                // Nobody is left who could take it back.
+                std::future::pending::<()>().await;
+            }
         }
     }
 

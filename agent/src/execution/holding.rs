@@ -138,6 +138,7 @@ impl Stages {
             ended = mailbox.ask(request, execution.withdrawn()) => ended,
             never = keep_alive(asking) => match never {},
         };
+        self.holds.go_on(execution).await;
         let waited_ms = (self.clock.now() - asked_at).num_milliseconds();
         draft.row.approval_wait_ms = Some(waited_ms);
         tracing::info!(statement = %execution.id(), request = %id, waited_ms, "statement held no longer");

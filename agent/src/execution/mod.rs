@@ -44,7 +44,7 @@ use crate::snowflake::route::QueryId;
 pub use catalogues::Catalogues;
 pub use chunk_file::KeptBy;
 pub use chunks::{Chunks, Handle, Sought};
-pub use context::{Context, Turn};
+pub use context::{AtRest, Context, Turn};
 pub use delivery::{Delivered, Fetched, Look, Recipient, Way};
 pub use effect::Effect;
 pub use held_file::{Holds, KeptHold, Sender};
@@ -291,6 +291,16 @@ impl Execution {
         // What the time is over for may have been named all the same.
         drop(tokio::time::timeout(limit, named).await);
         self.given_query_id()
+    }
+
+    /// Waits until the statement waits for people; for ever if it never does.
+    pub async fn held(&self) {
+        let mut states = self.state.subscribe();
+        let held = states.wait_for(|state| matches!(state, State::Held));
+        if held.await.is_err() {
+            // Nobody is left who could move it on.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits for the end, at most `limit`.

@@ -1,6 +1,6 @@
 //! Finds executions: by (session, login, request id), then by query id. Shared by all cores.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::kept::Kept;
@@ -177,6 +177,21 @@ impl Registry {
         let open = tables.values().flat_map(Table::open);
         open.filter(|one| matches!(one.state(), State::Held))
             .count()
+    }
+
+    /// Names what would be lost if this process ended: statements without a reply, but for those that wait for people and
+    /// are kept for the next proxy, and those that Snowflake goes on with after their reply.
+    #[must_use]
+    pub fn under_way(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for table in self.tables().values() {
+            let open = table.open();
+            let open = open.filter(|execution| !matches!(execution.state(), State::Held));
+            names.extend(open.map(|execution| execution.id().to_string()));
+            let followed = table.detached();
+            names.extend(followed.iter().map(|query| query.query_id.to_string()));
+        }
+        names
     }
 
     /// Lets go of all that a session asked.

@@ -31,17 +31,18 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Wait after a failed accept, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Takes connections until the proxy stops.
+/// Takes connections until the proxy takes none any more. While it is paused they wait in the listener's backlog, and the
+/// supervisor shows that this is meant.
 pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: Ticker) {
-    let mut stopping = core.shared.stopping.subscribe();
-    loop {
+    let intake = &core.shared.intake;
+    while intake.is_open().await {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = ticker.wait() => {
                 ticker.tick();
                 continue;
             }
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = intake.paused() => continue,
         };
         match accepted {
             Ok((stream, _)) => {
@@ -126,6 +127,7 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
         match splice::wait_for_words(stream, is_free.then_some(destination)).await {
             Ok(Words::Client(opening, stream)) => (opening, stream),
             Ok(Words::Server(client, server)) => {
+                let _carried = shared.intake.carry();
                 return ended(&session, destination, splice::carry(client, server).await);
             }
             Ok(Words::Nobody(stream, _)) if !is_free => (Opening::Silent, stream),
@@ -148,6 +150,7 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
         }
         Opening::Tls { .. } | Opening::Http { .. } | Opening::Other | Opening::Silent => {
             let Some(way) = way_around(shared, &session, address) else {
+                let _carried = shared.intake.carry();
                 return ended(&session, destination, splice(stream, destination).await);
             };
             reset(stream.into_stream());
@@ -187,6 +190,12 @@ async fn govern(
     name: String,
     stream: Rewound,
 ) {
+    let intake = &core.shared.intake;
+    // What has begun to shake hands is about to ask for something.
+    let arriving = tokio::select! {
+        arriving = intake.begin() => arriving,
+        () = intake.closed() => return,
+    };
     let acceptor = TlsAcceptor::from(Arc::clone(&core.shared.tls));
     let stream = match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -200,15 +209,24 @@ async fn govern(
             return tracing::debug!(session = %session.id(), %name, "TLS handshake was not ended");
         }
     };
+    drop(arriving);
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let session_id = session.id();
     let door = Arc::new(Door::new(Arc::clone(core), session, peer, name));
-    let served = http::serve(stream, is_http2, |request| {
-        Arc::clone(&door).answer(request)
-    })
-    .await;
-    if let Err(error) = served {
-        tracing::debug!(session = %session_id, %error, "connection broke");
+    let serving = http::serve_until(stream, is_http2, intake.paused(), |request| {
+        let (door, intake) = (Arc::clone(&door), Arc::clone(intake));
+        async move {
+            let begun = intake.begin().await;
+            begun.until_told(door.answer(request).await)
+        }
+    });
+    tokio::select! {
+        served = serving => {
+            if let Err(error) = served {
+                tracing::debug!(session = %session_id, %error, "connection broke");
+            }
+        }
+        () = intake.closed() => {}
     }
 }
 

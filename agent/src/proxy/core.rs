@@ -3,12 +3,12 @@
 use std::sync::{Arc, RwLock};
 
 use rustls::ServerConfig;
-use tokio::sync::watch;
 
 use super::claiming::Claimant;
 use super::current::Current;
 use super::host_events::HostEvents;
 use super::implicit::Implicit;
+use super::intake::Intake;
 use super::kept::Keeping;
 use super::logins::Logins;
 use super::metrics::Operations;
@@ -46,8 +46,8 @@ pub(super) struct Shared {
     /// What events that belong to no session may still go into the record.
     pub(super) host_events: HostEvents,
     pub(super) reloads: Reloads,
-    /// Turns true when the proxy stops taking connections.
-    pub(super) stopping: watch::Sender<bool>,
+    /// What is let in.
+    pub(super) intake: Arc<Intake>,
 }
 
 /// One core: the shared part and its own connections upstream.

@@ -11,7 +11,7 @@ use super::logins::OpenLogin;
 use super::query::told;
 use super::sessions::DELIVERIES_MAX;
 use crate::execution::{
-    ANSWER_WITHIN, Answer, Fetched, Meter, QueryRef, Recipient, Sent, Standing, State, Way,
+    Answer, Fetched, Meter, Patience, QueryRef, Recipient, Sent, Standing, State, Way,
 };
 use crate::mask::quiet_state;
 use crate::policy::Plan;
@@ -68,7 +68,7 @@ impl Door {
             Err(refusal) => return refusal,
         };
         if let Some(execution) = sent.held {
-            let answer = execution.wait(ANSWER_WITHIN).await;
+            let answer = self.awaited(&execution, Patience::Whole).await;
             let is_there = match &answer {
                 Answer::Running(_) | Answer::Later(_) => true,
                 Answer::Settled(reply) => !reply.is_passing() && partition.is_none(),

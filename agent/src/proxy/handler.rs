@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
 use super::closing;
@@ -27,6 +28,15 @@ use crate::statement::STACK_BYTES;
 
 /// How often a drain looks whether the last statement has its reply.
 const DRAIN_POLL: Duration = Duration::from_millis(50);
+
+/// How soon a client asks that has just shaken hands; after that it counts as one that may as well connect again.
+const ASKS_WITHIN: Duration = Duration::from_millis(50);
+
+/// How often a pause looks whether nothing is under way.
+const PAUSE_POLL: Duration = Duration::from_millis(5);
+
+/// How long the last replies of a drained proxy may take to reach their clients.
+const TOLD_WITHIN: Duration = Duration::from_millis(500);
 
 /// Serves the supervisor on the threads of its link; work on sockets is done by a core.
 pub(super) struct Handler {
@@ -266,19 +276,87 @@ impl SessionHandler for Handler {
         crate::log::set_level(level)
     }
 
-    fn drain(&self, grace: Duration) {
-        let shared = &self.core.shared;
-        shared.stopping.send_replace(true);
+    fn let_finish(&self, within: Duration) -> usize {
         let core = Arc::clone(&self.core);
-        let drained = self.on_core(async move {
+        let left = self.on_core(async move {
             let registry = &core.shared.stages.registry;
-            tokio::time::timeout(grace, async {
-                while registry.open_count() > 0 {
+            let begun_before = registry.under_way();
+            let left = || registry.under_way().intersection(&begun_before).count();
+            let finished = tokio::time::timeout(within, async {
+                while left() > 0 {
                     tokio::time::sleep(DRAIN_POLL).await;
                 }
-            })
-            .await
-            .is_ok()
+            });
+            drop(finished.await);
+            left()
+        });
+        left.unwrap_or(usize::MAX)
+    }
+
+    fn pause(&self, within: Duration) -> Result<(), String> {
+        let core = Arc::clone(&self.core);
+        self.on_core(async move {
+            let shared = &core.shared;
+            let is_idle = || {
+                let registry = &shared.stages.registry;
+                if !registry.under_way().is_empty() || !shared.intake.seal() {
+                    return false;
+                }
+                shared.stages.holds.leave();
+                // What began, or went on, before both were closed.
+                let is_idle = registry.under_way().is_empty();
+                if !is_idle {
+                    shared.stages.holds.stay();
+                    shared.intake.unseal();
+                }
+                is_idle
+            };
+            shared.intake.pause();
+            tokio::time::sleep(ASKS_WITHIN.min(within)).await;
+            let idle = tokio::time::timeout(within, async {
+                while !is_idle() {
+                    tokio::time::sleep(PAUSE_POLL).await;
+                }
+            });
+            if idle.await.is_ok() {
+                shared.intake.give_way();
+                let logins = shared.logins.all();
+                join_all(logins.iter().map(|login| shared.keeping.update(login))).await;
+                return Ok(());
+            }
+            let (statements, requests) =
+                (shared.stages.registry.under_way().len(), shared.intake.requests());
+            shared.intake.resume();
+            Err(format!(
+                "{statements} statements and {requests} requests were under way and did not end within {within:?}"
+            ))
+        })?
+    }
+
+    fn drain(&self, grace: Duration) {
+        let shared = &self.core.shared;
+        if shared.intake.is_closed() {
+            return;
+        }
+        shared.intake.pause();
+        let core = Arc::clone(&self.core);
+        let drained = self.on_core(async move {
+            let shared = &core.shared;
+            let drained = tokio::time::timeout(grace, async {
+                while shared.stages.registry.open_count() > 0 {
+                    tokio::time::sleep(DRAIN_POLL).await;
+                }
+            });
+            let is_drained = drained.await.is_ok();
+            // What has its reply is told it, before the connections go.
+            let told = tokio::time::timeout(TOLD_WITHIN, async {
+                while !shared.intake.seal() {
+                    tokio::time::sleep(PAUSE_POLL).await;
+                }
+            });
+            drop(told.await);
+            shared.intake.close();
+            is_drained
         });
         if drained != Ok(true) {
             tracing::warn!(

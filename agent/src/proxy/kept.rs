@@ -15,7 +15,7 @@ use super::logins::{KnownToken, LoginFacts, OpenLogin};
 use super::seal::{SealError, seal, unseal};
 use super::sessions::Session;
 use crate::control::{Keeper, KeptLogin};
-use crate::execution::{Context, Realm};
+use crate::execution::{AtRest, Context, Realm};
 use crate::identity::{Issuer, Principal};
 use crate::upstream;
 
@@ -37,6 +37,19 @@ struct Kept {
     /// Whom its own token showed, sealed as principals are.
     shown: Option<String>,
     facts: LoginFacts,
+    /// What was known of its names by a proxy that had come to rest; absent in what one keeps that goes on.
+    #[serde(default)]
+    at_rest: Option<Left>,
+}
+
+/// A login's context, as a proxy at rest left it for the next one alone.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Left {
+    /// The chain of that proxy: it is good for whoever begins the next one. A proxy after that would take what was, for
+    /// the one between has served.
+    chain: String,
+    context: AtRest,
 }
 
 /// Why a login is not taken up; whoever holds its tokens logs in anew.
@@ -144,6 +157,10 @@ fn sealed(shared: &Shared, login: &OpenLogin) -> Result<Option<String>, SealErro
         purpose: login.purpose.clone(),
         shown: shown.transpose().map_err(|_| SealError::Form)?,
         facts: login.facts.clone(),
+        at_rest: shared.intake.is_replaced().then(|| Left {
+            chain: shared.stages.recorder.chain().to_owned(),
+            context: login.context.at_rest(),
+        }),
     };
     let text = Zeroizing::new(serde_json::to_vec(&kept).map_err(|_| SealError::Form)?);
     seal(&shared.seal_key, (login.session, login.id), text).map(Some)
@@ -177,12 +194,17 @@ pub(super) fn restore(
         .filter(|account| account.config_sha256 == before.config_sha256)
         .ok_or(NotRestored::Account)?;
     let place = session.take_login().ok_or(NotRestored::Full)?;
+    let previous = shared.stages.recorder.previous();
+    let left = before.at_rest;
+    let left = left.filter(|left| previous == Some(left.chain.as_str()));
     let open = Arc::new(OpenLogin {
         id: kept.login,
         session: session.id(),
         realm: Realm::new(&account.name, shown.as_ref()),
-        // What was done since it was kept is not known.
-        context: Arc::new(Context::resumed()),
+        // Where a proxy served since, what was done is not known.
+        context: Arc::new(
+            left.map_or_else(Context::resumed, |left| Context::gone_on(left.context)),
+        ),
         account,
         login: before.login.into(),
         purpose: before.purpose.clone(),

@@ -206,6 +206,13 @@ impl Logins {
         known.collect()
     }
 
+    /// Lists the open logins.
+    pub(super) fn all(&self) -> Vec<Arc<OpenLogin>> {
+        let tables = self.tables();
+        let open = tables.open.values().map(|(login, _)| login);
+        open.cloned().collect()
+    }
+
     /// Lists the open logins whose real tokens were renewed since they were listed last.
     pub(super) fn take_changed(&self) -> Vec<Arc<OpenLogin>> {
         let tables = self.tables();
@@ -230,13 +237,6 @@ impl Logins {
             Some((_, login)) if login.session != session => Found::Foreign,
             Some(_) | None => Found::Unknown,
         }
-    }
-
-    /// Lists the open logins.
-    pub(super) fn all(&self) -> Vec<Arc<OpenLogin>> {
-        let tables = self.tables();
-        let open = tables.open.values();
-        open.map(|(login, _)| Arc::clone(login)).collect()
     }
 
     /// Counts the open logins.

@@ -21,11 +21,13 @@ pub(crate) mod discovery;
 mod door;
 mod file;
 mod follow;
+mod gap;
 mod handler;
 mod heartbeat;
 mod held;
 mod host_events;
 mod implicit;
+mod intake;
 mod issuers;
 mod kept;
 mod login;
@@ -61,9 +63,11 @@ use self::confine::Memory;
 use self::core::{Core, Shared};
 use self::heartbeat::{Pulse, Ticker};
 use self::kept::Keeping;
-use crate::connection::redirect::Heartbeat;
 use crate::config::{Opening, Untrusted, open_by};
-use crate::control::{Borrower, Declined, Handover, Keeper, SupervisorLink, receive_handover};
+use crate::connection::redirect::Heartbeat;
+use crate::control::{
+    Borrower, Declined, Handover, Keeper, Parting, SupervisorLink, receive_handover,
+};
 use crate::record::Row;
 use crate::statement;
 use crate::upstream::{Upstream, UpstreamSettings};
@@ -76,6 +80,14 @@ const CATALOGUES_CLOSED_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long the proxy's end waits for events to be exported.
 const EXPORTED_WITHIN: Duration = Duration::from_secs(3);
+/// How long the record may take to be closed while connects wait for the next proxy.
+const CLOSED_WITHIN: Duration = Duration::from_secs(4);
+
+/// How long a proxy that was replaced goes on with connections that are carried unread, such as a model's long answer.
+const CARRIED_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// How often it looks whether there are any left.
+const CARRIED_POLL: Duration = Duration::from_millis(250);
 
 /// Why the proxy cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -84,12 +96,21 @@ enum ProxyError {
     Start(#[from] start::StartError),
     #[error("cannot start a core: {0}")]
     Core(std::io::Error),
-    #[error("signals cannot be heard: {0}")]
+    #[error("cannot ignore a signal: {0}")]
     Signal(std::io::Error),
     #[error("cannot listen: {0}")]
     Listen(std::io::Error),
     #[error("the supervisor's link broke: {0}")]
     Link(std::io::Error),
+}
+
+/// Builds all of a proxy that can be built beside one that serves, and lets go of it: whether another one could take its
+/// place. Blocks; reads and changes nothing.
+///
+/// # Errors
+/// Why not, in words.
+pub fn rehearse(config: &std::path::Path) -> Result<(), String> {
+    start::rehearse(config).map_err(|error| error.to_string())
 }
 
 /// Runs the proxy until the supervisor stops it or is gone.
@@ -131,12 +152,14 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         destinations,
         heartbeat,
         is_next,
+        waits,
     } = handover;
-    ignore_hangups()?;
+    ignore_signals()?;
     orphan::end_with_the_supervisor()?;
     let borrower = link.borrower();
     borrow_from(&borrower);
-    let started = start::start(&config, destinations, is_next, borrower)?;
+    let turn = || if waits { link.wait_for_turn() } else { Ok(()) };
+    let started = start::start(&config, destinations, is_next, borrower, turn)?;
     let shared = Arc::new(started.shared);
     Keeping::begin(&shared, keeper).map_err(ProxyError::Core)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -151,6 +174,8 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
             .spawn(move || runtime.block_on(std::future::pending::<()>()))
             .map_err(ProxyError::Core)?;
     }
+    // The accept loops have copies, which go with them: whoever waits there is the next proxy's.
+    drop(listeners);
     let (runtime, first) = first;
     look_up_hosts(&runtime, &shared);
     keep_swept(&runtime, &shared);
@@ -165,12 +190,21 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
         .stack_size(statement::STACK_BYTES)
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(ProxyError::Core)?;
+    let parting = link.parting();
     let served = link.serve(Arc::new(handler)).map_err(ProxyError::Link);
+    // Whether the next proxy waits for this one; connects wait with it.
+    let is_replaced = shared.intake.is_replaced();
+    shared.intake.close();
     shared.stages.usages.save(shared.stages.clock.now());
     tell_last_counts(&shared);
-    close_catalogues(closing, &handle);
-    if let Err(error) = shared.stages.recorder.close_blocking() {
-        tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
+    if !is_replaced {
+        close_catalogues(closing, &handle);
+        close_record(&shared);
+        return served;
+    }
+    if close_in_time(&shared) && parting.closed().is_ok() {
+        close_catalogues(closing, &handle);
+        carry_on(&shared, &parting);
     }
     shared.operations.exports.finish(EXPORTED_WITHIN);
     served
@@ -189,10 +223,57 @@ fn borrow_from(borrower: &Borrower) {
     }));
 }
 
-/// Lets hang-ups pass: whoever sends one to all of the daemon's processes means the supervisor, which has policies reloaded.
-fn ignore_hangups() -> Result<(), ProxyError> {
-    let heard = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGHUP, heard).map_err(ProxyError::Signal)?;
+fn close_record(shared: &Shared) {
+    if let Err(error) = shared.stages.recorder.close_blocking() {
+        tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
+    }
+}
+
+/// Closes the record; tells whether that was done in the time that connects can wait. What a slow store has not taken by
+/// then is sealed in the spool, and the next proxy sends it.
+fn close_in_time(shared: &Arc<Shared>) -> bool {
+    let (done, told) = mpsc::channel();
+    let closing = Arc::clone(shared);
+    let close = move || {
+        close_record(&closing);
+        // Whoever waited may have gone on.
+        let _late = done.send(());
+    };
+    if let Err(error) = thread::Builder::new().name("close".to_owned()).spawn(close) {
+        tracing::error!(%error, "record could not be closed; the spool keeps it for the next start");
+        return false;
+    }
+    let is_closed = told.recv_timeout(CLOSED_WITHIN).is_ok();
+    if !is_closed {
+        tracing::warn!("the store is slow; the next proxy sends what waits for it");
+    }
+    is_closed
+}
+
+/// Carries what is spliced to its end, for a while, as long as the supervisor is there.
+fn carry_on(shared: &Shared, parting: &Parting) {
+    let began_ns = shared.stages.clock.mono_ns();
+    let most_ns = i64::try_from(CARRIED_FOR.as_nanos()).unwrap_or(i64::MAX);
+    let connections = shared.intake.carried();
+    if connections > 0 {
+        tracing::info!(
+            connections,
+            "replaced; connections are carried to their end"
+        );
+    }
+    while shared.intake.carried() > 0
+        && shared.stages.clock.mono_ns() - began_ns < most_ns
+        && parting.is_heard(CARRIED_POLL)
+    {}
+}
+
+/// Lets signals pass that whoever sends to all of the daemon's processes means for the supervisor: it has policies reloaded,
+/// or the proxy replaced.
+fn ignore_signals() -> Result<(), ProxyError> {
+    for signal in [signal_hook::consts::SIGHUP, signal_hook::consts::SIGUSR2] {
+        let heard = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal, heard).map_err(ProxyError::Signal)?;
+    }
     Ok(())
 }
 
@@ -227,6 +308,10 @@ fn keep_swept(runtime: &Runtime, shared: &Arc<Shared>) {
 async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
+        // What is in the run folder from here on is the next proxy's.
+        if shared.intake.is_closed() {
+            return;
+        }
         let stages = &shared.stages;
         let now_ns = stages.clock.mono_ns();
         stages.registry.sweep(now_ns);

@@ -1,6 +1,7 @@
 //! Statements are started or joined here, whichever door they came through.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
@@ -101,8 +102,21 @@ impl Door {
                 return self.refuse_query(received, text).await;
             }
         };
-        let answer = execution.answer(ANSWER_WITHIN, patience).await;
+        let answer = self.awaited(&execution, patience).await;
         told(answer, execution.form())
+    }
+
+    /// Waits for what a request is told. Where the proxy lets nothing more in, a statement that waits for people keeps no
+    /// request: its client asks for it again, and the next proxy knows it.
+    pub(super) async fn awaited(&self, execution: &Execution, patience: Patience) -> Answer {
+        let leaving = async {
+            self.core.shared.intake.paused().await;
+            execution.held().await;
+        };
+        tokio::select! {
+            answer = execution.answer(ANSWER_WITHIN, patience) => answer,
+            () = leaving => execution.answer(Duration::ZERO, patience).await,
+        }
     }
 
     /// Refuses a request about a statement that could not be read.

@@ -7,12 +7,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 
-use tokio::sync::watch;
-
 use super::approvals;
 use super::claiming::Claimant;
 use super::core::Shared;
 use super::current::Current;
+use super::gap;
 use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::issuers::{Issuers, Keep};
@@ -28,7 +27,7 @@ use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::redirect::{Destinations, LookUpError, object_digest};
 use crate::connection::tls;
-use crate::control::Borrower;
+use crate::control::{Borrower, ControlError};
 use crate::execution::{Catalogues, Chunks, Holds, OpenStages, Registry, Usages};
 use crate::export::{About, Exports};
 use crate::mailbox::MailboxError;
@@ -82,6 +81,8 @@ pub(super) enum StartError {
     Export(CredentialError),
     #[error("export: no thread: {0}")]
     Exporting(std::io::Error),
+    #[error("turn: {0}")]
+    Turn(#[from] ControlError),
     #[error("destinations: {0}")]
     Destinations(#[from] LookUpError),
 }
@@ -92,12 +93,13 @@ pub(super) struct Started {
     pub(super) upstream: UpstreamSettings,
 }
 
-/// Builds everything; nothing is served yet.
+/// Builds everything; nothing is served yet. What changes the host, the record above all, comes after `turn`.
 pub(super) fn start(
     config: &Path,
     destinations: OwnedFd,
     is_next: bool,
     borrower: Borrower,
+    turn: impl FnOnce() -> Result<(), ControlError>,
 ) -> Result<Started, StartError> {
     let clock = Clock::system();
     let config = if is_next {
@@ -142,6 +144,7 @@ pub(super) fn start(
     };
     let exports = Exports::new(&config.exports, &web, about).map_err(StartError::Export)?;
     let metrics = Arc::<Metrics>::default();
+    turn()?;
     let recorder = Recorder::open_watched(
         &settings(
             &config,
@@ -156,6 +159,7 @@ pub(super) fn start(
     exports
         .begin(&recorder, clock)
         .map_err(StartError::Exporting)?;
+    gap::tell(&recorder, &config.daemon.state_dir)?;
     let mode = config.daemon.mode;
     // The genesis and rows name config and policies by their digest: whoever reads them must find what that is.
     let _sha256 = recorder.keep_evidence(&document)?;
@@ -233,9 +237,25 @@ pub(super) fn start(
         tls,
         host_events: HostEvents::default(),
         reloads: Reloads::default(),
-        stopping: watch::Sender::new(false),
+        intake: Arc::default(),
     };
     Ok(Started { shared, upstream })
+}
+
+/// Builds all that comes before the record, as a proxy does that takes another's place.
+pub(super) fn rehearse(config: &Path) -> Result<(), StartError> {
+    let nothing = fs::File::open("/dev/null").map_err(StartError::Runtime)?;
+    let mut is_ready = false;
+    // A program that is asked reads all files itself; there is nobody yet to ask.
+    let borrower = Borrower::of_nobody().map_err(StartError::Runtime)?;
+    let begun = start(config, nothing.into(), true, borrower, || {
+        is_ready = true;
+        Err(ControlError::Gone)
+    });
+    match begun {
+        Err(error) if !is_ready => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn open_account(account: &AccountConfig, web: &web::Client) -> Result<Account, StartError> {

@@ -123,6 +123,8 @@ pub mod code {
     pub const HEARTBEAT_LOST: &str = "EN002";
     /// Events of the kernel's were lost or over their rate, or redirected connections lost their destination.
     pub const KERNEL_LOST: &str = "EN003";
+    /// Everything was detached: from then to this chain nothing was governed.
+    pub const DETACHED: &str = "DT001";
     /// Policies were loaded.
     pub const POLICY_LOADED: &str = "PL001";
     /// Policies were to be loaded, are not good, and were not taken.

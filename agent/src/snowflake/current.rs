@@ -1,10 +1,13 @@
 //! Where a login is: the database and schema from which its bare names lead, role and warehouse, as Snowflake tells them.
 //! Pure.
 
+use serde::{Deserialize, Serialize};
+
 use super::json::Object;
 
 /// Where a login is; `None` where Snowflake says nothing, or nothing that can mean one thing alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Current {
     /// The database.
     pub database: Option<String>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use super::inherit::State;
 use super::kept::KeptLogins;
 use super::peer;
 use super::proxy::Proxy;
@@ -26,8 +27,17 @@ const FLOWS_INTERVAL: Duration = Duration::from_secs(30);
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Shared {
-    /// Takes over the sessions that run on, and ends those that do not.
-    pub(super) fn adopt(&self) {
+    /// Takes over the sessions that run on, and ends those that do not. What another program of this process handed over is
+    /// known of them beside.
+    pub(super) fn adopt(&self, handed_over: State) {
+        let State {
+            mut sessions,
+            unclosed,
+            sign_ins,
+        } = handed_over;
+        for (uid, sign_in) in sign_ins {
+            self.sign_ins.user(uid).replace(Some(sign_in));
+        }
         let mut written = self.roster().written();
         let known = self.with_kernel(|kernel| kernel.sessions());
         let patience_ns = i64::try_from(ORPHAN_PATIENCE.as_nanos()).unwrap_or(i64::MAX);
@@ -37,8 +47,12 @@ impl Shared {
                 .iter()
                 .any(|(cgroup_id, tag)| *cgroup_id == cgroup.id && tag.id == id);
             match written.remove(&id) {
-                Some(entry) if governed && cgroup.is_populated() => {
+                // One that was just opened has nobody in it yet.
+                Some(entry)
+                    if governed && (cgroup.is_populated() || sessions.contains_key(&id)) =>
+                {
                     info!(session = %id, "session adopted");
+                    let kept = sessions.remove(&id).unwrap_or_default();
                     let held = match entry.by_process {
                         true => Held::ByProcess,
                         false => Held::UntilNs(until_ns),
@@ -46,9 +60,9 @@ impl Shared {
                     let live = Live {
                         entry,
                         cgroup,
-                        token: None,
+                        token: kept.token,
                         held,
-                        logins: KeptLogins::default(),
+                        logins: kept.logins,
                     };
                     self.roster().live.insert(id, live);
                 }
@@ -60,7 +74,11 @@ impl Shared {
                 }
             }
         }
-        // Those without a cgroup ended while nobody watched.
+        // Those without a cgroup ended while nobody watched, but for those whose end is known.
+        for ended in unclosed {
+            written.remove(&ended.end.id);
+            self.roster().unclosed.push(ended);
+        }
         for (_, entry) in written {
             self.end_of(Some(entry));
         }
@@ -98,6 +116,10 @@ impl Shared {
         let mut flows_swept_ns = self.clock.mono_ns();
         let interval_ns = i64::try_from(FLOWS_INTERVAL.as_nanos()).unwrap_or(i64::MAX);
         while !self.is_stopping() {
+            if self.is_handing_over() {
+                thread::sleep(SWEEP_INTERVAL);
+                continue;
+            }
             self.end_orphans();
             self.close_unclosed();
             self.remove_empty();
@@ -134,7 +156,9 @@ impl Shared {
                         (!is_same, "process ended")
                     }
                     Held::UntilNs(until_ns) => {
-                        let is_due = until_ns <= now_ns || !live.cgroup.is_populated();
+                        // Whoever is to enter it may still.
+                        let is_empty = !live.cgroup.is_populated() && live.token.is_none();
+                        let is_due = until_ns <= now_ns || is_empty;
                         (is_due, "control lost")
                     }
                 };

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -50,6 +51,15 @@ pub(super) struct Door {
 }
 
 impl Door {
+    /// Answers a socket that another program of this process answered; whoever connected meanwhile waits in it.
+    pub(super) fn inherited(
+        listener: UnixListener,
+        run_dir: &Path,
+        shared: &Arc<Shared>,
+    ) -> io::Result<Self> {
+        Self::answer(listener, run_dir.join(SOCKET), shared)
+    }
+
     /// Makes the socket, open to all users, and answers it from its own thread.
     pub(super) fn open(run_dir: &Path, shared: &Arc<Shared>) -> io::Result<Self> {
         let path = run_dir.join(SOCKET);
@@ -59,13 +69,31 @@ impl Door {
         {
             return Err(failure);
         }
-        let listener = Arc::new(UnixListener::bind(&path)?);
+        let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, Permissions::from_mode(0o666))?;
+        Self::answer(listener, path, shared)
+    }
+
+    fn answer(listener: UnixListener, path: PathBuf, shared: &Arc<Shared>) -> io::Result<Self> {
+        let listener = Arc::new(listener);
         let (accepting, shared) = (Arc::clone(&listener), Arc::clone(shared));
         thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || accept(&accepting, &shared))?;
         Ok(Self { listener, path })
+    }
+
+    /// Leaves those who connect from here on to the program that takes over.
+    pub(super) fn pause(&self) {
+        // Wakes the thread that accepts; it knows this process's connections and answers none.
+        if let Err(failure) = UnixStream::connect(&self.path) {
+            debug!(%failure, "control socket was not told of the hand-over");
+        }
+    }
+
+    /// Gives the socket.
+    pub(super) fn listener(&self) -> &UnixListener {
+        &self.listener
     }
 
     /// Takes no more connections; those that are there go on.
@@ -83,6 +111,7 @@ impl Door {
 fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
     let open = Arc::new(Mutex::new(BTreeMap::new()));
     while !shared.is_stopping() {
+        shared.wait_for_door();
         match listener.accept() {
             Ok((stream, _)) => greet(stream, shared, &open),
             Err(failure) if shared.is_stopping() => debug!(%failure, "control socket closed"),
@@ -103,6 +132,9 @@ fn greet(stream: UnixStream, shared: &Arc<Shared>, open: &Open) {
         Ok(peer) => peer,
         Err(failure) => return debug!(%failure, "peer was gone"),
     };
+    if peer.pid == std::process::id() {
+        return;
+    }
     let uid = peer.uid;
     {
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,6 +173,7 @@ fn talk(stream: UnixStream, peer: &Peer, shared: &Shared) {
         shared,
         session: None,
         sign_in: None,
+        early: Some(Early::one(&shared.early)),
     };
     if let Err(failure) = caller.serve() {
         debug!(%failure, "control connection ended");
@@ -162,6 +195,24 @@ struct Caller<'c> {
     session: Option<SessionId>,
     /// The sign-in that is under way.
     sign_in: Option<Pending>,
+    /// Until it has what it came for: a hand-over to another program waits for that, for a moment.
+    early: Option<Early<'c>>,
+}
+
+/// Counts a caller as long as this is there.
+struct Early<'c>(&'c AtomicUsize);
+
+impl<'c> Early<'c> {
+    fn one(count: &'c AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Early<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Caller<'_> {
@@ -182,8 +233,16 @@ impl Caller<'_> {
                 outcome => outcome?,
             };
             let last = matches!(request, Request::Close { .. } | Request::Enter { .. });
+            // Not counted among those who are waited for: it is the other program's to answer.
+            self.shared.wait_for_hand_over();
+            self.shared.asking.fetch_add(1, Ordering::SeqCst);
             let reply = self.answer(request);
-            self.lines.send(&reply)?;
+            let sent = self.lines.send(&reply);
+            self.shared.asking.fetch_sub(1, Ordering::SeqCst);
+            sent?;
+            if self.session.is_some() || self.sign_in.is_some() {
+                self.early = None;
+            }
             if last {
                 return Ok(());
             }
@@ -252,6 +311,10 @@ impl Caller<'_> {
                 let answered = self.shared.sign_in(self.peer.uid, &mut self.sign_in, ask);
                 answered.map_or_else(|refusal| refused(&refusal), Reply::Login)
             }
+            Request::Upgrade(ask) => {
+                let answered = self.shared.upgrade(self.peer.uid, ask);
+                answered.map_or_else(|refusal| refused(&refusal), Reply::Upgrade)
+            }
         }
     }
 
@@ -303,7 +366,7 @@ impl Caller<'_> {
                 reason: "only root may flush the record".to_owned(),
             };
         }
-        let Some(proxy) = self.shared.proxy(Duration::ZERO) else {
+        let Some(proxy) = self.shared.proxy_soon() else {
             return refused(&Refusal::NoProxy);
         };
         self.shared.hand_on_observed();

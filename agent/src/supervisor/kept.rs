@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::proxy::Proxy;
@@ -18,7 +19,8 @@ use crate::id::{LoginId, SessionId};
 const SESSION_MAX_BYTES: usize = 1 << 20;
 
 /// The logins of one session that the next proxy gets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct KeptLogins(BTreeMap<LoginId, String>);
 
 impl KeptLogins {

@@ -12,10 +12,20 @@ use super::SupervisorError;
 /// The right to be the daemon of a `run_dir`.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
+    /// Takes up a lock that is held by an open file (flock(2)): it was never free in between.
+    pub(super) fn inherited(file: File) -> Self {
+        Self { file }
+    }
+
+    /// Gives the file that holds it.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Takes the lock, at once or not at all.
     pub(super) fn take(run_dir: &Path) -> Result<Self, SupervisorError> {
         let path = run_dir.join("lock");
@@ -30,7 +40,7 @@ impl Lock {
                 source,
             })?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(Errno::WOULDBLOCK) => Err(SupervisorError::Running(run_dir.to_owned())),
             Err(error) => Err(SupervisorError::Path {
                 path,

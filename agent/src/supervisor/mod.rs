@@ -8,7 +8,9 @@ mod adopt;
 mod cgroup;
 mod detach;
 mod door;
+mod formats;
 mod guard;
+mod inherit;
 mod keeper;
 mod kept;
 mod lender;
@@ -21,6 +23,7 @@ mod owned;
 mod peer;
 mod proxy;
 mod reload;
+mod replacing;
 mod rights;
 mod roster;
 mod session;
@@ -29,10 +32,14 @@ mod sign_ins;
 mod signed_in;
 mod taking;
 mod token;
+mod upgrade;
 mod watch;
 
+use std::collections::VecDeque;
 use std::fs::DirBuilder;
 use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,7 +47,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, geteuid, setrlimit, umask};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
 use tracing::{debug, warn};
@@ -52,14 +59,19 @@ use crate::control::Handover;
 
 pub use detach::{DetachError, Running, detach};
 pub use door::SOCKET;
+pub use formats::LaterState;
+pub use inherit::Inherited;
 pub use listener::Unbound;
+pub use upgrade::can_take_over;
 
 use cgroup::Cgroups;
 use door::Door;
+use inherit::State;
 use keeper::Keeper;
 use lender::Lender;
 use lock::Lock;
-use proxy::Event;
+use proxy::{Backoff, Event};
+use replacing::{By, Replacement, UNASKED_WITHIN};
 use roster::Roster;
 use shared::Shared;
 
@@ -99,6 +111,12 @@ pub enum SupervisorError {
         /// Why not.
         source: io::Error,
     },
+    /// A later version's state is there.
+    #[error("state of another version")]
+    Later(#[from] LaterState),
+    /// What another program of this process hands over cannot be taken.
+    #[error("what the daemon before hands over cannot be taken")]
+    Inherited(#[source] io::Error),
     /// The kernel's part cannot be installed.
     #[error("kernel programs cannot be installed")]
     Kernel(#[from] KernelError),
@@ -124,7 +142,11 @@ impl SupervisorError {
             Self::Proxy => {
                 Some("the log line above says why; `icecore check` looks at config and policies")
             }
+            Self::Later(_) => Some(
+                "start the icecore that wrote it; or let the sessions end, stop the daemon, and move that folder away",
+            ),
             Self::NotRoot(_)
+            | Self::Inherited(_)
             | Self::Missing(_)
             | Self::Path { .. }
             | Self::User { .. }
@@ -147,6 +169,26 @@ pub fn stand_beside_daemon(config: &Config) {
 /// # Errors
 /// When it cannot start; nothing is armed then.
 pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
+    serve(config, clock, None)
+}
+
+/// Runs the daemon in the place of another program of this process, whose sessions and listeners it takes over.
+///
+/// # Errors
+/// When it cannot start, or its first proxy does not serve. Connects wait then: give all back, or end.
+pub fn take_over(
+    config: Config,
+    clock: Clock,
+    inherited: &Inherited,
+) -> Result<(), SupervisorError> {
+    serve(config, clock, Some(inherited))
+}
+
+fn serve(
+    config: Config,
+    clock: Clock,
+    inherited: Option<&Inherited>,
+) -> Result<(), SupervisorError> {
     let uid = geteuid().as_raw();
     if uid != 0 {
         return Err(SupervisorError::NotRoot(uid));
@@ -156,7 +198,12 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
     let run_dir = config.daemon.run_dir.clone();
     make_folder(&run_dir)?;
     make_folder(&config.daemon.state_dir)?;
-    let _lock = Lock::take(&run_dir)?;
+    let lock = match inherited {
+        None => Lock::take(&run_dir)?,
+        Some(inherited) => Lock::inherited(inherited.lock().map_err(SupervisorError::Inherited)?),
+    };
+    formats::look(&run_dir, formats::OF_RUN_DIR)?;
+    formats::look(&config.daemon.state_dir, formats::OF_STATE_DIR)?;
     look_for_missing()?;
     let owner = config.owner().map_err(|unfit| SupervisorError::User {
         expected: unfit.expected,
@@ -187,13 +234,23 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
     watch_signals(&events)?;
 
     let lender = Arc::new(Lender::new(&config));
-    let (shared, handover) = set_up(config, owner, clock)?;
+    let (shared, handover) = set_up(config, owner, clock, inherited, events)?;
     let shared = Arc::new(shared);
-    shared.adopt();
-    let door = Door::open(&run_dir, &shared).map_err(|source| SupervisorError::Path {
+    let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);
+    shared.adopt(state.map_err(SupervisorError::Inherited)?);
+    let door = match inherited {
+        None => Door::open(&run_dir, &shared),
+        Some(inherited) => inherited
+            .control()
+            .and_then(|listener| Door::inherited(listener, &run_dir, &shared)),
+    };
+    let door = door.map_err(|source| SupervisorError::Path {
         path: run_dir.join(SOCKET),
         source,
     })?;
+    if let Some(inherited) = inherited {
+        inherited.keep_links().map_err(SupervisorError::Inherited)?;
+    }
     let sweeping = Arc::clone(&shared);
     thread::Builder::new()
         .name("sweep".to_owned())
@@ -202,31 +259,47 @@ pub fn run(config: Config, clock: Clock) -> Result<(), SupervisorError> {
     guard::start(&shared).map_err(SupervisorError::System)?;
     watch::start(&shared).map_err(SupervisorError::System)?;
     observed::start(&shared).map_err(SupervisorError::System)?;
+    let handed = inherited.map(Inherited::state_file).transpose();
+    let handed = handed.map_err(SupervisorError::Inherited)?;
+    let started_ns = shared.clock.mono_ns();
     let mut keeper = Keeper {
         shared,
         handover,
         lender,
-        events,
         happened,
+        door,
+        lock,
+        is_on_trial: inherited.is_some_and(Inherited::can_give_back),
+        handed,
+        proxy: None,
+        replaced: Vec::new(),
+        number: 0,
+        started_ns,
+        due_ns: Some(started_ns),
+        backoff: Backoff::default(),
+        later: VecDeque::new(),
     };
     let kept = keeper.keep_proxy();
-    let proxy = kept.as_ref().ok().and_then(Option::as_deref);
-    keeper.stop(&door, proxy);
-    kept.map(|_| ())
+    if kept.is_ok() || !keeper.is_on_trial {
+        keeper.stop();
+    }
+    kept
 }
 
-/// Makes all that must be there before the first proxy; leaves the kernel disarmed.
+/// Makes all that must be there before the first proxy; leaves the kernel disarmed, or as another program left it.
 fn set_up(
     config: Config,
     owner: Owner,
     clock: Clock,
+    inherited: Option<&Inherited>,
+    events: Sender<Event>,
 ) -> Result<(Shared, Handover), SupervisorError> {
     let root = config.capture.root.clone();
     let cgroups = Cgroups::below(&root);
     let entered = cgroups
         .enter()
         .map_err(|source| SupervisorError::Cgroup { root, source })?;
-    let mut kernel = Kernel::install(&Installation {
+    let installation = Installation {
         root: &config.capture.root,
         pin_dir: &config.capture.pin_dir,
         port: config.capture.port,
@@ -236,25 +309,58 @@ fn set_up(
         heartbeat_stale: config.capture.heartbeat_stale,
         backstop: config.capture.backstop,
         daemon_cgroup_id: entered.daemon_id,
-    })?;
+    };
+    let mut kernel = match inherited {
+        None => Kernel::install(&installation),
+        Some(_) => Kernel::take_over(&installation),
+    }?;
     if let Some(listen) = config.metrics.listen {
         kernel.protect_port(listen.port())?;
     }
     debug!(programs = ?kernel.program_tags(), "programs installed");
     // After the programs: they know the listeners by a tag that sockets get when they are made.
+    let listeners = match inherited {
+        None => listener::bind_both(config.capture.port, listener::PATIENCE)?,
+        Some(inherited) => {
+            let listeners = inherited.listeners().map_err(SupervisorError::Inherited)?;
+            let of_port = |listener: &TcpListener| {
+                let address = listener.local_addr();
+                address.is_ok_and(|address| address.port() == config.capture.port)
+            };
+            if !listeners.iter().all(of_port) {
+                let text = "listeners of another port than the config's";
+                return Err(SupervisorError::Inherited(io::Error::other(text)));
+            }
+            listeners
+        }
+    };
+    for listener in &listeners {
+        kernel.require_tag(listener.as_fd())?;
+    }
     let handover = Handover {
         config: config.source.clone(),
-        listeners: listener::bind_both(config.capture.port, listener::PATIENCE)?,
+        listeners,
         destinations: kernel.destinations_fd()?,
         heartbeat: kernel.heartbeat_fd()?,
         is_next: false,
+        waits: false,
     };
     let run_dir = &config.daemon.run_dir;
+    for (folder, known) in [
+        (run_dir, formats::OF_RUN_DIR),
+        (&config.daemon.state_dir, formats::OF_STATE_DIR),
+    ] {
+        formats::write(folder, known).map_err(|source| SupervisorError::Path {
+            path: folder.join(formats::FILE),
+            source,
+        })?;
+    }
     let roster = Roster::open(run_dir).map_err(|source| SupervisorError::Path {
         path: run_dir.join("sessions"),
         source,
     })?;
-    let shared = Shared::new(config, owner, clock, cgroups, entered, roster, kernel);
+    let heard = (events, inherited.map(Inherited::taken));
+    let shared = Shared::new(config, owner, clock, cgroups, entered, roster, kernel, heard);
     Ok((shared, handover))
 }
 
@@ -273,15 +379,24 @@ fn look_for_missing() -> Result<(), SupervisorError> {
     Err(SupervisorError::Missing(lines))
 }
 
-/// Turns signals into events: a hang-up has config and policies reloaded, the others end the daemon, the second of them at once.
+/// Turns signals into events: a hang-up has config and policies reloaded, SIGUSR2 the proxy replaced, the others end the
+/// daemon, the second of them at once.
 fn watch_signals(events: &Sender<Event>) -> Result<(), SupervisorError> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SupervisorError::System)?;
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR2]).map_err(SupervisorError::System)?;
     let events = events.clone();
     let watch = move || {
         let mut is_stopping = false;
         for signal in signals.forever() {
             if signal == SIGHUP {
                 drop(events.send(Event::Reload));
+            } else if signal == SIGUSR2 {
+                drop(events.send(Event::Replace(Replacement {
+                    by: By::Proxy,
+                    within: UNASKED_WITHIN,
+                    now: false,
+                    asker: None,
+                })));
             } else if is_stopping {
                 warn!("told to stop twice; stopped at once");
                 std::process::exit(1);

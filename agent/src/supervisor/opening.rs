@@ -1,12 +1,14 @@
 //! A session's beginning: its facts, who it acts for, its place, and its record, in this order.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tracing::debug;
 
 use super::kept::KeptLogins;
 use super::peer::Peer;
+use super::proxy::Proxy;
 use super::rights::Accounts;
 use super::roster::{Entry, Held, Live};
 use super::session::{PROXY_PATIENCE, Refusal, check_token, system, told};
@@ -169,14 +171,10 @@ impl Shared {
         held: Held,
     ) -> Result<(), Refusal> {
         let id = facts.id;
-        let _telling = self.telling();
-        if self.is_stopping() {
-            return Err(Refusal::Stopping);
-        }
         if self.is_broken() {
             return Err(Refusal::Broken);
         }
-        let proxy = self.proxy(Duration::ZERO).ok_or(Refusal::NoProxy)?;
+        let (_telling, proxy) = self.telling_a_proxy()?;
         self.look_for_room()?;
         let cgroup = self.cgroups.make(id).map_err(system)?;
         facts.cgroup_id = cgroup.id;
@@ -202,6 +200,22 @@ impl Shared {
                 Refusal::Record(told(failure))
             }
         })
+    }
+
+    /// Takes the right to tell the proxy of a session, waiting for the next one where one gives way.
+    fn telling_a_proxy(&self) -> Result<(MutexGuard<'_, ()>, Arc<Proxy>), Refusal> {
+        loop {
+            let telling = self.telling();
+            if self.is_stopping() {
+                return Err(Refusal::Stopping);
+            }
+            if let Some(proxy) = self.proxy(Duration::ZERO) {
+                return Ok((telling, proxy));
+            }
+            // Who seats a proxy needs that lock too.
+            drop(telling);
+            self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
+        }
     }
 
     fn look_for_room(&self) -> Result<(), Refusal> {

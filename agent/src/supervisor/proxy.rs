@@ -7,7 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use rustix::thread::{
 use tracing::warn;
 
 use super::lender::Lender;
+use super::replacing::Replacement;
 use super::shared::Shared;
 use crate::config::Owner;
 use crate::connection::redirect::lookups_need_a_capability;
@@ -51,6 +52,12 @@ pub(super) enum Event {
     Stop,
     /// The policies are to be reloaded.
     Reload,
+    /// The proxy, or the daemon, is to be replaced.
+    Replace(Replacement),
+    /// The proxy of this number waits for the record.
+    Prepared(u64),
+    /// The proxy of this number has let go of the record.
+    Closed(u64),
     /// The proxy of this number accepts.
     Ready(u64),
     /// The proxy of this number has ended.
@@ -90,6 +97,8 @@ impl fmt::Display for Ending {
 pub(super) struct Proxy {
     /// Counts the proxies of this supervisor.
     pub(super) number: u64,
+    /// Its process id.
+    pub(super) pid: u32,
     /// Where it is asked.
     pub(super) link: Arc<ProxyLink>,
 }
@@ -104,7 +113,6 @@ impl Proxy {
         handover: &Handover,
         shared: &Arc<Shared>,
         lender: &Arc<Lender>,
-        events: &Sender<Event>,
     ) -> io::Result<Self> {
         let (link, theirs) = ProxyLink::pair()?;
         let link = Arc::new(link);
@@ -113,7 +121,6 @@ impl Proxy {
             link: Arc::clone(&link),
             shared: Arc::clone(shared),
             lender: Arc::clone(lender),
-            events: events.clone(),
         };
         let (told, started) = mpsc::sync_channel(1);
         let owner = shared.owner;
@@ -124,15 +131,15 @@ impl Proxy {
             .spawn(move || match spawn(theirs, owner) {
                 Ok(mut child) => {
                     // Whoever starts it waits for this.
-                    drop(told.send(Ok(())));
+                    drop(told.send(Ok(child.id())));
                     watch.run(&mut child);
                 }
                 Err(failure) => drop(told.send(Err(failure))),
             })?;
-        started.recv().map_err(io::Error::other)??;
+        let pid = started.recv().map_err(io::Error::other)??;
         // A proxy that is gone already is told of by its thread.
         link.hand_over(handover).map_err(io::Error::other)?;
-        Ok(Self { number, link })
+        Ok(Self { number, pid, link })
     }
 }
 
@@ -211,13 +218,14 @@ struct Watch {
     link: Arc<ProxyLink>,
     shared: Arc<Shared>,
     lender: Arc<Lender>,
-    events: Sender<Event>,
 }
 
 impl Watch {
     fn run(self, child: &mut Child) {
         let heard = self.link.listen(|heard| match heard {
+            Heard::Prepared => self.tell(Event::Prepared(self.number)),
             Heard::Ready => self.tell(Event::Ready(self.number)),
+            Heard::Closed => self.tell(Event::Closed(self.number)),
             Heard::Keep(login) => self.shared.keep_login(login),
             Heard::Lend(request) => self.lender.lend(request),
         });
@@ -232,7 +240,7 @@ impl Watch {
 
     fn tell(&self, event: Event) {
         // Nobody hears it only once the supervisor has stopped.
-        drop(self.events.send(event));
+        drop(self.shared.events.send(event));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::record::{hex, sha256};
 impl Shared {
     /// Has the proxy take the policies of their folder.
     pub(super) fn reload(&self) -> Result<Reload, Refusal> {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
         let reloaded = proxy.link.reload();
         reloaded.map_err(|failure| Refusal::Proxy(told(failure)))
@@ -21,6 +22,7 @@ impl Shared {
 
     /// Has the proxy take the config file and its policies, and follows.
     pub(super) fn reload_config(&self) -> Result<ConfigReload, Refusal> {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
         let reloaded = proxy.link.reload_config();
         let reloaded = reloaded.map_err(|failure| Refusal::Proxy(told(failure)))?;

@@ -54,7 +54,7 @@ pub(super) enum Held {
 }
 
 /// A session that ended while no proxy could record it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Unclosed {
     /// What is known about the session.
     pub(super) facts: SessionFacts,
@@ -62,7 +62,8 @@ pub(super) struct Unclosed {
     pub(super) end: SessionEnd,
     /// Its logins, which are still to be closed.
     pub(super) logins: KeptLogins,
-    /// The proxy that was asked in vain, so that it is not asked again.
+    /// The proxy that was asked in vain, so that it is not asked again; another supervisor numbers them anew.
+    #[serde(skip)]
     pub(super) tried: Option<u64>,
 }
 
@@ -89,6 +90,37 @@ impl Roster {
             live: BTreeMap::new(),
             unclosed: Vec::new(),
         })
+    }
+
+    /// Reads the sessions that a running supervisor wrote down, and changes nothing.
+    ///
+    /// # Errors
+    /// One cannot be read by this version, in words.
+    pub(super) fn look(run_dir: &Path) -> Result<usize, String> {
+        let mut read = 0;
+        for file in fs::read_dir(run_dir.join("sessions"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let path = file.path();
+            if path.extension().is_none_or(|end| end != "json") {
+                continue;
+            }
+            let text = match fs::read(&path) {
+                // It has just ended.
+                Err(failure) if failure.kind() == io::ErrorKind::NotFound => continue,
+                text => text.map_err(|failure| format!("`{}`: {failure}", path.display()))?,
+            };
+            serde_json::from_slice::<Entry>(&text).map_err(|failure| {
+                format!(
+                    "`{}`: expected a session of this version: {failure}",
+                    path.display()
+                )
+            })?;
+            read += 1;
+        }
+        Ok(read)
     }
 
     /// Reads the sessions that an earlier supervisor wrote down.

@@ -105,6 +105,9 @@ pub(super) enum Refusal {
     Unknown,
     #[error("the session is held by another connection")]
     Held,
+    /// Why nothing was replaced.
+    #[error("{0}")]
+    Upgrade(String),
 }
 
 impl Shared {
@@ -186,6 +189,8 @@ impl Shared {
 
     /// Ends a session: kills what is left, then forgets it; gives none if it has ended already.
     pub(super) fn end(&self, id: SessionId, reason: &str) -> Option<Ended> {
+        // It would be in neither's hands. Its launcher says it again to the program that takes over.
+        self.wait_for_hand_over();
         let live = self.roster().live.remove(&id)?;
         let _left_by_itself = live.cgroup.wait_until_empty(LEAVE_PATIENCE, self.clock);
         let leftovers = live.cgroup.processes();
@@ -292,7 +297,7 @@ impl Shared {
         end: SessionEnd,
         logins: KeptLogins,
     ) -> Result<SessionSummary, LinkError> {
-        let proxy = self.proxy(Duration::ZERO);
+        let proxy = self.proxy_soon();
         let outcome = match &proxy {
             Some(proxy) => proxy.link.closed(end.clone()),
             None => Err(LinkError::Gone),

@@ -1,18 +1,21 @@
 //! What the supervisor's threads share, and the order in which they may take it.
 //!
-//! Locks are taken in this order and held as shortly as their comment says: `telling`, `roster`, `gate`, `seat`;
+//! Locks are taken in this order and held as shortly as their comment says: `changing`, `telling`, `roster`, `gate`, `seat`;
 //! a user's turn to refresh in `sign_ins` before any of them, the other locks there with none.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
 use std::time::Duration;
 
 use tracing::{error, info};
 
 use super::cgroup::{Cgroups, Entered};
 use super::observed::Observations;
-use super::proxy::Proxy;
+use super::proxy::{Event, Proxy};
 use super::roster::Roster;
 use super::signed_in::SignIns;
 use crate::clock::Clock;
@@ -37,6 +40,20 @@ pub(super) struct Shared {
     pub(super) sign_ins: SignIns,
     /// What was observed and is to be recorded; its locks are taken with none of these.
     pub(super) observations: Observations,
+    /// Held while policies are reloaded or a proxy is replaced: the next proxy begins with what is in force. Before any other.
+    pub(super) changing: Mutex<()>,
+    /// What happens, for the main thread.
+    pub(super) events: Sender<Event>,
+    /// What became of programs that were to take over in this process.
+    pub(super) taken: Mutex<Taken>,
+    /// Callers that wait for an answer.
+    pub(super) asking: AtomicUsize,
+    /// Callers that are about to ask for something, or have asked for a part of it.
+    pub(super) early: AtomicUsize,
+    /// Whether callers that come from here on wait in the control socket.
+    pub(super) door_closed: AtomicBool,
+    /// Whether all is about to be handed to another program: no session is ended here any more.
+    handing_over: AtomicBool,
     gate: Mutex<Gate>,
     seat: Mutex<Option<Arc<Proxy>>>,
     seated: Condvar,
@@ -48,11 +65,30 @@ pub(super) struct Shared {
 /// The kernel's part, and which proxy it must not be armed for.
 struct Gate {
     kernel: Kernel,
-    /// The last proxy that was lost.
-    lost: u64,
-    /// Whether it was ever armed.
+    /// The proxies that were lost, from the one on that was armed for last.
+    lost: BTreeSet<u64>,
+    /// Whether it was ever armed, by a supervisor that handed over perhaps.
     armed: bool,
+    /// The proxy that was armed for last; 0 is none.
+    seated: u64,
+    /// The proxy that gives way to the next one: its end disarms nothing.
+    giving_way: Option<u64>,
+    /// Since when connects wait for the next proxy.
+    paused_ns: Option<i64>,
 }
+
+/// What became of programs that were to take over in this process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Taken {
+    /// How many were tried.
+    pub(super) upgrades: u64,
+    /// Why the last one did not, if it did not.
+    pub(super) failure: Option<String>,
+}
+
+/// How long connects may wait for the next proxy. Drivers give a connection up after 10 s at the earliest, the handshake
+/// with it (`REQUEST_CONNECTION_TIMEOUT` of the Python connector 4); after that they are refused at once.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -71,7 +107,11 @@ impl Shared {
         entered: Entered,
         roster: Roster,
         mut kernel: Kernel,
+        (events, taken): (Sender<Event>, Option<Taken>),
     ) -> Self {
+        // Who takes over finds the kernel armed, and connects that wait.
+        let armed = taken.is_some();
+        let paused_ns = armed.then(|| clock.mono_ns());
         Self {
             observations: Observations::of(kernel.take_events()),
             identity: RwLock::new(Arc::new(config.identity.clone())),
@@ -83,10 +123,20 @@ impl Shared {
             telling: Mutex::default(),
             roster: Mutex::new(roster),
             sign_ins: SignIns::default(),
+            changing: Mutex::default(),
+            events,
+            taken: Mutex::new(taken.unwrap_or_default()),
+            asking: AtomicUsize::new(0),
+            early: AtomicUsize::new(0),
+            door_closed: AtomicBool::new(false),
+            handing_over: AtomicBool::new(false),
             gate: Mutex::new(Gate {
                 kernel,
-                lost: 0,
-                armed: false,
+                lost: BTreeSet::new(),
+                armed,
+                seated: 0,
+                giving_way: None,
+                paused_ns,
             }),
             seat: Mutex::default(),
             seated: Condvar::new(),
@@ -112,11 +162,13 @@ impl Shared {
         }
     }
 
-    /// Refuses sessions' connects, since this proxy is no more; it can never be armed for again.
+    /// Notes that this proxy is no more: it can never be armed for again. If it is the one that serves, sessions' connects
+    /// are refused; one that was made ready in vain, or has given way, served nobody.
     pub(super) fn lose(&self, number: u64) {
         let mut gate = lock(&self.gate);
-        gate.lost = gate.lost.max(number);
-        if let Err(failure) = gate.kernel.disarm() {
+        gate.lost.insert(number);
+        let serves = gate.seated == number && gate.giving_way != Some(number);
+        if serves && let Err(failure) = gate.kernel.disarm() {
             error!(%failure, "kernel was not disarmed");
         }
         drop(gate);
@@ -129,7 +181,7 @@ impl Shared {
     /// Lets sessions' connects go to this proxy, unless it was lost meanwhile or the supervisor stops.
     pub(super) fn seat(&self, proxy: &Arc<Proxy>) {
         let mut gate = lock(&self.gate);
-        if gate.lost >= proxy.number || self.is_stopping() {
+        if gate.lost.contains(&proxy.number) || self.is_stopping() {
             return;
         }
         // Where the programs are gone the watch arms, once they are back.
@@ -140,6 +192,9 @@ impl Shared {
             return;
         }
         gate.armed = true;
+        gate.seated = proxy.number;
+        gate.lost = gate.lost.split_off(&proxy.number);
+        (gate.giving_way, gate.paused_ns) = (None, None);
         *lock(&self.seat) = Some(Arc::clone(proxy));
         drop(gate);
         self.seated.notify_all();
@@ -151,7 +206,7 @@ impl Shared {
     pub(super) fn rearm(&self) {
         let mut gate = lock(&self.gate);
         let seated = lock(&self.seat).as_ref().map(|proxy| proxy.number);
-        if seated.is_none_or(|number| gate.lost >= number) || self.is_stopping() {
+        if seated.is_none_or(|number| gate.lost.contains(&number)) || self.is_stopping() {
             return;
         }
         if let Err(failure) = gate.kernel.arm() {
@@ -176,6 +231,85 @@ impl Shared {
     /// Tells whether any proxy was armed for.
     pub(super) fn was_armed(&self) -> bool {
         lock(&self.gate).armed
+    }
+
+    /// Tells which proxy was armed for last, by this supervisor; 0 is none.
+    pub(super) fn seated(&self) -> u64 {
+        lock(&self.gate).seated
+    }
+
+    /// Tells whether the proxy of this number is armed for.
+    pub(super) fn is_seated(&self, number: u64) -> bool {
+        let seat = lock(&self.seat);
+        seat.as_ref().is_some_and(|proxy| proxy.number == number)
+    }
+
+    /// Has connects wait for another proxy from here on, and nobody ask this one any more. [`Shared::seat`] takes it back.
+    pub(super) fn begin_pause(&self, number: u64) {
+        // Whoever opens a session has it recorded before.
+        let _telling = self.telling();
+        let mut gate = lock(&self.gate);
+        gate.giving_way = Some(number);
+        gate.paused_ns = Some(self.clock.mono_ns());
+        *lock(&self.seat) = None;
+    }
+
+    /// Tells whether connects wait for a proxy.
+    pub(super) fn is_paused(&self) -> bool {
+        lock(&self.gate).paused_ns.is_some()
+    }
+
+    /// Stands in for the accept loop while connects wait for a proxy, for a while: then they are refused until there is one.
+    pub(super) fn keep_alive(&self) {
+        let mut gate = lock(&self.gate);
+        let Some(began_ns) = gate.paused_ns else {
+            return;
+        };
+        let most_ns = i64::try_from(PAUSE_MAX.as_nanos()).unwrap_or(i64::MAX);
+        if self.clock.mono_ns() - began_ns <= most_ns {
+            return beat(&mut gate.kernel);
+        }
+        gate.paused_ns = None;
+        gate.giving_way = None;
+        match gate.kernel.disarm() {
+            Ok(()) => error!("the next proxy takes too long; disarmed until it serves"),
+            Err(failure) => error!(%failure, "kernel was not disarmed"),
+        }
+    }
+
+    /// Gives the proxy that is armed for, or the next one where one gives way.
+    pub(super) fn proxy_soon(&self) -> Option<Arc<Proxy>> {
+        let patience = if self.is_paused() {
+            PAUSE_MAX
+        } else {
+            Duration::ZERO
+        };
+        self.proxy(patience)
+    }
+
+    /// Says whether all is about to be handed to another program.
+    pub(super) fn set_handing_over(&self, is_handing_over: bool) {
+        self.handing_over.store(is_handing_over, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_handing_over(&self) -> bool {
+        self.handing_over.load(Ordering::SeqCst)
+    }
+
+    /// Waits as long as the control socket is closed.
+    pub(super) fn wait_for_door(&self) {
+        while self.door_closed.load(Ordering::SeqCst) && !self.is_stopping() {
+            thread::sleep(HAND_OVER_POLL);
+        }
+    }
+
+    /// Waits, for a while, as long as all is about to be handed to another program.
+    pub(super) fn wait_for_hand_over(&self) {
+        let mut waited = Duration::ZERO;
+        while self.is_handing_over() && waited < PAUSE_MAX * 2 {
+            thread::sleep(HAND_OVER_POLL);
+            waited += HAND_OVER_POLL;
+        }
     }
 
     /// Gives the proxy that is armed for; waits for one for a while.
@@ -206,6 +340,16 @@ impl Shared {
     /// Takes the right to tell a proxy of sessions.
     pub(super) fn telling(&self) -> MutexGuard<'_, ()> {
         lock(&self.telling)
+    }
+}
+
+/// How often whoever waits for a hand-over looks whether it is over.
+const HAND_OVER_POLL: Duration = Duration::from_millis(20);
+
+/// Gives the heartbeat while no accept loop does.
+fn beat(kernel: &mut Kernel) {
+    if let Err(failure) = kernel.beat() {
+        error!(%failure, "heartbeat could not be given for a proxy that is replaced");
     }
 }
 

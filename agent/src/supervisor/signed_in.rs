@@ -64,6 +64,16 @@ impl SignIns {
         Arc::clone(lock(&self.users).entry(uid).or_default())
     }
 
+    /// Gives all that is kept, for the program that takes over.
+    pub(super) fn kept(&self) -> Vec<(u32, KeptSignIn)> {
+        let users = lock(&self.users);
+        let kept = users.iter().filter_map(|(uid, user)| {
+            let sign_in = lock(&user.kept).sign_in.clone()?;
+            Some((*uid, sign_in))
+        });
+        kept.collect()
+    }
+
     /// Takes one of the places for steps; it is free again when it is dropped.
     pub(super) fn step(&self) -> Option<Arc<()>> {
         let step = Arc::clone(&self.steps);

@@ -109,6 +109,8 @@ mod remote;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod replaced;
+#[cfg(test)]
 mod request_ids;
 #[cfg(test)]
 mod requests;

@@ -18,8 +18,12 @@ mod pass_through;
 #[cfg(test)]
 mod separation;
 #[cfg(test)]
+mod removed;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod unit;
+#[cfg(test)]
+mod upgrade;

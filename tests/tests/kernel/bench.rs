@@ -91,8 +91,25 @@ impl Bench {
     }
 
     pub(crate) fn install_at(&mut self, root: &Path, pin_dir: &Path) -> Result<(), KernelError> {
+        self.kernel = Some(self.with_installation(root, pin_dir, Kernel::install)?);
+        Ok(())
+    }
+
+    /// Installs the programs over those of a daemon that goes on.
+    pub(crate) fn take_over(&mut self) -> Result<(), KernelError> {
+        let (root, pin_dir) = (self.root.clone(), self.pin_dir());
+        self.kernel = Some(self.with_installation(&root, &pin_dir, Kernel::take_over)?);
+        Ok(())
+    }
+
+    fn with_installation<T>(
+        &self,
+        root: &Path,
+        pin_dir: &Path,
+        act: impl FnOnce(&Installation<'_>) -> T,
+    ) -> T {
         let daemon = fs::metadata(root.join("icecore/daemon")).unwrap();
-        self.kernel = Some(Kernel::install(&Installation {
+        act(&Installation {
             root,
             pin_dir,
             port: self.port,
@@ -102,8 +119,7 @@ impl Bench {
             heartbeat_stale: self.heartbeat_stale,
             backstop: self.backstop,
             daemon_cgroup_id: daemon.ino(),
-        })?);
-        Ok(())
+        })
     }
 
     /// Starts a proxy in the daemon's cgroup, with nothing but the map's descriptor.

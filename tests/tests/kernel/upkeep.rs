@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::Duration;
 
-use icecore::connection::redirect::{KernelError, Need, detach, object_digest, probe};
+use icecore::connection::redirect::{
+    KernelError, Need, detach, look_at_pins, object_digest, probe,
+};
 use rustix::net::sockopt::set_socket_linger;
 
 use crate::act::{Act, Said, take};
@@ -292,4 +294,133 @@ fn programs_have_names_and_tags() {
     assert_eq!(tags.len(), 10, "those that always run");
     assert!(tags.iter().all(|(_, tag)| *tag != 0));
     assert_ne!(object_digest(), [0; 32]);
+}
+
+/// Names the pins of a kind, in the order of their names.
+fn pinned(bench: &Bench, kind: &str) -> Vec<std::path::PathBuf> {
+    let folder = bench.pin_dir().join("v1").join(kind);
+    let entries = fs::read_dir(folder).unwrap();
+    let mut pins: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    pins.sort();
+    pins
+}
+
+/// Whatever pins a start left that was killed between two of them, the next one makes the rest.
+#[test]
+fn pins_that_were_made_in_part_are_made_whole() {
+    let mut bench = Bench::new();
+    let (links, maps) = (pinned(&bench, "links"), pinned(&bench, "maps"));
+    assert_eq!((links.len(), maps.len()), (10, 7));
+    for left in [0, 1, 4, 9] {
+        bench.forget_kernel();
+        for pin in links.iter().skip(left) {
+            fs::remove_file(pin).unwrap();
+        }
+        bench.install().unwrap();
+        assert_eq!(pinned(&bench, "links"), links);
+    }
+    // Maps are made before links, so that where one is missing no link is left.
+    for left in [0, 3, 6] {
+        bench.forget_kernel();
+        for pin in links.iter().chain(maps.iter().skip(left)) {
+            fs::remove_file(pin).unwrap();
+        }
+        bench.install().unwrap();
+        assert_eq!(pinned(&bench, "maps"), maps);
+    }
+    // One that somebody removed from under the links: programs and map come anew together.
+    for map in &maps {
+        bench.forget_kernel();
+        fs::remove_file(map).unwrap();
+        bench.install().unwrap();
+    }
+    bench.forget_kernel();
+    fs::remove_dir_all(bench.pin_dir().join("v1")).unwrap();
+    bench.install().unwrap();
+
+    let proxy = bench.proxy();
+    bench.kernel().arm().unwrap();
+    let session = bench.session();
+    Child::start(&session.cgroup).connect("192.0.2.7:443");
+    let tag = proxy.accepted().tag.unwrap();
+    assert_eq!(tag.session, session.tag.id.to_string());
+}
+
+#[test]
+fn maps_of_another_size_are_refused_and_left_as_they_are() {
+    let mut bench = Bench::new();
+    bench.forget_kernel();
+    let at = |name: &str| bench.pin_dir().join("v1/maps").join(name);
+    let (flows, ports) = (at("FLOWS"), at("PORTS"));
+    fs::remove_file(&flows).unwrap();
+    fs::rename(&ports, &flows).unwrap();
+    let refused = bench.install().unwrap_err();
+    let is_told = |found: &str| found.starts_with("FLOWS with 2 key bytes");
+    assert!(matches!(&refused, KernelError::OtherSchema { found, .. } if is_told(found)));
+    assert!(refused.hint().unwrap().contains("icecore detach"));
+    assert!(look_at_pins(&bench.pin_dir()).is_err());
+    assert!(flows.exists() && !ports.exists());
+}
+
+/// A link without its program's cgroup, and sessions whose cgroups went with it: the root was removed and made anew.
+#[test]
+fn a_root_that_was_made_anew_is_governed_again() {
+    let mut bench = Bench::new();
+    let lost = bench.session();
+    bench.forget_kernel();
+    remove_cgroups(&bench.root).unwrap();
+    fs::create_dir_all(bench.root.join("icecore/daemon")).unwrap();
+    bench.install().unwrap();
+    // Whoever adopts sessions finds that it has no cgroup.
+    assert_eq!(bench.kernel().sessions(), [(lost.cgroup_id, lost.tag)]);
+    bench.kernel().remove_session(lost.cgroup_id).unwrap();
+    let proxy = bench.proxy();
+    bench.kernel().arm().unwrap();
+    let session = bench.session();
+    Child::start(&session.cgroup).connect("192.0.2.7:443");
+    assert!(proxy.accepted().tag.is_some());
+}
+
+/// Programs are replaced while connects go through: none is refused, none goes around.
+#[test]
+fn taking_over_refuses_no_connect() {
+    let (mut bench, proxy) = Bench::armed();
+    let session = bench.session();
+    let to = bench.upstream_at();
+    let mut processes = [(); 2].map(|()| Child::start(&session.cgroup));
+    for process in &mut processes {
+        assert_eq!(process.tell(Act::StartStorm { to }), Said::Done);
+    }
+    for _ in 0..REINSTALLS {
+        bench.take_over().unwrap();
+        std::thread::sleep(ARMED);
+    }
+    let mut total = 0;
+    for process in &mut processes {
+        let Said::Stormed {
+            connected,
+            refused,
+            other,
+        } = process.tell(Act::StopStorm)
+        else {
+            panic!("expected the storm's count");
+        };
+        println!("{REINSTALLS} replacements: {connected} connected, {refused} refused");
+        assert_eq!((refused, other), (0, 0));
+        total += connected;
+    }
+    assert!(total > REINSTALLS);
+    for _ in 0..total {
+        let tag = proxy.accepted().tag.expect("a tag");
+        assert_eq!(tag.session, session.tag.id.to_string());
+    }
+    assert_eq!(bench.reached_upstream(), 0);
+    // What was disarmed stays so.
+    bench.kernel().disarm().unwrap();
+    bench.take_over().unwrap();
+    let mut process = Child::start(&session.cgroup);
+    assert_eq!(
+        process.connect(&to.to_string()),
+        Said::Failed { errno: 111 }
+    );
 }

@@ -122,6 +122,7 @@ impl Daemon {
             | Reply::NotIdentified { .. }
             | Reply::Closed { .. }
             | Reply::Flushed {}
+            | Reply::Upgrade(_)
             | Reply::Reload(_)
             | Reply::ConfigReload(_)
             | Reply::LogSet {}

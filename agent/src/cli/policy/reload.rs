@@ -61,6 +61,7 @@ fn reload(args: &Args) -> Result<Exit, Failure> {
         | Reply::LogSet {}
         | Reply::Live(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     let (lines, exit) = match &reload {

@@ -95,6 +95,7 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
         | Reply::LogSet {}
         | Reply::Live(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     }
     close_on_exec_from(FIRST_OTHER_DESCRIPTOR)

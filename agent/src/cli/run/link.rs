@@ -170,7 +170,8 @@ impl Keeper {
                     | Reply::ConfigReload(_)
                     | Reply::LogSet {}
                     | Reply::Live(_)
-                    | Reply::Login(_),
+                    | Reply::Login(_)
+                    | Reply::Upgrade(_),
                 ) => {}
                 Ok(Reply::NotIdentified { reason }) => {
                     tell(format_args!(
@@ -224,7 +225,8 @@ impl Keeper {
             | Reply::ConfigReload(_)
             | Reply::LogSet {}
             | Reply::Live(_)
-            | Reply::Login(_) => {
+            | Reply::Login(_)
+            | Reply::Upgrade(_) => {
                 return Err(ControlError::NotUnderstood("another answer".to_owned()));
             }
         }

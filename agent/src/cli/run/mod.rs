@@ -167,6 +167,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::LogSet {}
         | Reply::Live(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     let found = args.identity.find(&wanted, args.user.as_deref())?;
@@ -202,6 +203,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         | Reply::LogSet {}
         | Reply::Live(_)
         | Reply::Login(_)
+        | Reply::Upgrade(_)
         | Reply::Refused { .. } => return Err(misunderstood()),
     };
     // From here on an early return ends the session: the control connection goes.

@@ -37,7 +37,7 @@ pub use self::guard::Guarded;
 pub use self::heartbeat::Heartbeat;
 pub use self::hierarchy::v2_mount;
 pub use self::load::object_digest;
-pub use self::pins::{detach, is_on_bpffs};
+pub use self::pins::{detach, is_on_bpffs, is_pinned, look_at_pins};
 pub use self::probe::{Missing, Need, probe};
 pub use self::stats::Stats;
 pub use self::watch::Tampered;
@@ -123,13 +123,29 @@ impl Kernel {
     ///
     /// Each variant of [`KernelError`] says what was expected and found; its hint says what to do.
     pub fn install(installation: &Installation<'_>) -> Result<Self, KernelError> {
-        let home = Home::find(installation.root, installation.daemon_cgroup_id)?;
         let pins = Pins::open(installation.pin_dir)?;
         pins.disarm()?;
+        Self::over(pins, installation, 0)
+    }
+
+    /// Installs the programs over those of a daemon whose listeners are open: whether sessions' connects are let through
+    /// stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Kernel::install`]; what was changed by then does what it did before.
+    pub fn take_over(installation: &Installation<'_>) -> Result<Self, KernelError> {
+        let pins = Pins::open(installation.pin_dir)?;
+        let armed = pins.armed()?;
+        Self::over(pins, installation, armed)
+    }
+
+    fn over(pins: Pins, installation: &Installation<'_>, armed: u32) -> Result<Self, KernelError> {
+        let home = Home::find(installation.root, installation.daemon_cgroup_id)?;
 
         let told = Cfg {
             schema: SCHEMA,
-            armed: 0,
+            armed,
             daemon_cgroup_id: installation.daemon_cgroup_id,
             home_cgroup_id: home.cgroup_id,
             host_netns: host_netns()?,

@@ -130,6 +130,14 @@ impl Pins {
         names(&self.folder().join("links"))
     }
 
+    /// Tells whether sessions' connects are let through, as the map has it.
+    pub(super) fn armed(&self) -> Result<u32, KernelError> {
+        match self.cfg()? {
+            Some(cfg) => Ok(cfg.get(&0, 0).map_err(map("CFG", "read"))?.armed),
+            None => Ok(0),
+        }
+    }
+
     /// Refuses sessions' connects if programs are there already.
     pub(super) fn disarm(&self) -> Result<(), KernelError> {
         let Some(mut cfg) = self.cfg()? else {
@@ -185,6 +193,28 @@ impl Pins {
         }
         Ok(())
     }
+}
+
+/// Looks whether this version can go on with what is pinned. Changes nothing.
+///
+/// # Errors
+///
+/// If there is something of another version.
+pub fn look_at_pins(pin_dir: &Path) -> Result<(), KernelError> {
+    require_bpffs(pin_dir)?;
+    let pins = Pins {
+        pin_dir: pin_dir.to_owned(),
+    };
+    if !pin_dir.exists() {
+        return Ok(());
+    }
+    pins.require_schema()
+}
+
+/// Tells whether anything is pinned.
+#[must_use]
+pub fn is_pinned(pin_dir: &Path) -> bool {
+    pin_dir.exists()
 }
 
 /// Takes away links and maps of every schema; tells whether there were any.

@@ -167,7 +167,7 @@ fn answer(shared: &Shared, request: &Request<Incoming>) -> Told {
             let page = gather::page(shared);
             http::whole(StatusCode::OK, MEDIA_TYPE, Bytes::from(page))
         }
-        "/healthz" if *shared.stopping.borrow() => {
+        "/healthz" if shared.intake.is_closed() => {
             text(StatusCode::SERVICE_UNAVAILABLE, "the proxy stops\n")
         }
         "/healthz" if shared.stages.recorder.is_degraded() => text(

@@ -78,6 +78,7 @@ pub struct Recorder {
 
 pub(super) struct Shared {
     chain: Arc<str>,
+    previous: Option<String>,
     pub(super) mode: RecordMode,
     key: DigestKey,
     facts: Arc<Facts>,
@@ -153,8 +154,13 @@ impl Recorder {
             clock,
         )?
         .telling(handover, watchers);
-        let previous = previous.as_ref().map(|before| before.chain.as_str());
-        journal.write_now(first_rows(settings, &facts, previous, &recovered)?)?;
+        let previous = previous.map(|before| before.chain);
+        journal.write_now(first_rows(
+            settings,
+            &facts,
+            previous.as_deref(),
+            &recovered,
+        )?)?;
         fault::at(Step::RecoverAfterGenesis);
         journal.take_over(&recovered)?;
         for segment in &recovered.sealed {
@@ -197,6 +203,7 @@ impl Recorder {
         Ok(Self {
             shared: Arc::new(Shared {
                 chain,
+                previous,
                 mode: settings.mode,
                 key,
                 facts,
@@ -216,6 +223,12 @@ impl Recorder {
     #[must_use]
     pub fn chain(&self) -> &str {
         &self.shared.chain
+    }
+
+    /// Names the chain that was begun before it on this host, if one was.
+    #[must_use]
+    pub fn previous(&self) -> Option<&str> {
+        self.shared.previous.as_deref()
     }
 
     /// Gives the organisation that is recorded for.
