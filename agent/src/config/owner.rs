@@ -124,9 +124,17 @@ mod tests {
     const LIST: &str =
         "root:x:0:0::/root:/bin/sh\nicecore:x:990:980::/:/bin/false\nstaff:x:7:0::/:/bin/sh\n";
 
+    const ACCOUNT: &str = r#"
+[[account]]
+host = "acme.snowflakecomputing.com"
+user = "U"
+role = "R"
+credential = { kind = "pat", token_file = "/keys/pat" }
+"#;
+
     #[track_caller]
     fn check(user: &str, list: &str, expected: Result<(u32, u32), &str>) {
-        let config = read_for_tests(&format!("[daemon]\n{user}\n"));
+        let config = read_for_tests(&format!("[daemon]\n{user}\n{ACCOUNT}"));
         let found = config.daemon.owner(&Users::parse(list));
         let found = found.map(|owner| (owner.uid, owner.gid));
         assert_eq!(

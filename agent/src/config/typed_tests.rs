@@ -425,7 +425,7 @@ fn all_problems_are_told_at_once() {
         "[daemon]\nmode = 1\norgg = \"x\"\n[record]\nspool_max = \"2\"\n",
         &[
             "daemon.mode: expected \"enforce\" or \"observe\", found 1",
-            "daemon.orgg: expected one of the keys run_dir, state_dir, org, mode, shutdown_grace, found an unknown key (did you mean `org`?)",
+            "daemon.orgg: expected one of the keys run_dir, state_dir, org, mode, shutdown_grace, user, found an unknown key (did you mean `org`?)",
             "account: expected at least one `[[account]]` table with host, user, role and credential, found none",
             "record.spool_max: expected a size of at least 1MiB such as \"2GiB\", found \"2\"",
         ],

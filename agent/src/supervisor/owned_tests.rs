@@ -1,3 +1,5 @@
+//! Folders that are given away, and what was planted in them.
+
 use std::os::unix::fs::{lchown, symlink};
 
 use tempfile::TempDir;

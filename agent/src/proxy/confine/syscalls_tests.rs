@@ -1,3 +1,5 @@
+//! The lists, as far as they can be judged without a kernel.
+
 use std::collections::BTreeSet;
 
 use super::*;
