@@ -36,7 +36,7 @@ pub(super) struct Args {
 
 #[cfg(test)]
 impl Args {
-    pub(super) fn file(&self) -> &std::path::Path {
+    pub(super) fn file(&self) -> &Path {
         &self.config.file
     }
 }

@@ -200,9 +200,9 @@ fn what_a_login_does_while_a_statement_is_being_kept_is_told() {
     assert_eq!(holds.take(session, login), []);
 }
 
-fn waiting() -> super::super::Execution {
+fn waiting() -> Execution {
     let realm = super::super::Realm::new("ACME", None);
-    super::super::Execution::new(
+    Execution::new(
         SessionId::new(),
         LoginId::new(),
         realm,
@@ -214,7 +214,7 @@ fn waiting() -> super::super::Execution {
 
 #[tokio::test]
 async fn who_asked_for_no_more_than_an_id_is_told_so_as_soon_as_a_statement_waits() {
-    use super::super::{ANSWER_WITHIN, Answer, Patience, State};
+    use super::super::{ANSWER_WITHIN, Answer, Patience};
     let execution = waiting();
     let id = execution.own_query_id();
     execution.advance(State::Held);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use tracing::{error, info, warn};
@@ -123,11 +123,8 @@ impl Keeper {
         let due = self
             .due_ns
             .map_or(most, |due_ns| since(due_ns, self.now_ns()));
-        match self.happened.recv_timeout(due.min(most)) {
-            Ok(event) => Some(event),
-            // Whatever is shared holds a sender, so the other cannot come.
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        // Whatever is shared holds a sender, so nothing but the time can run out.
+        self.happened.recv_timeout(due.min(most)).ok()
     }
 
     fn has_ended(&mut self, ended: u64, how: Ending) -> Result<(), SupervisorError> {

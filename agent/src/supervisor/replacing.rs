@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 
 use super::inherit::{hand_over, lifelines};
 use super::keeper::{BEAT_INTERVAL, Keeper, LOOK_INTERVAL, nanos, since};
-use super::proxy::{Event, Proxy};
+use super::proxy::{Ending, Event, Proxy};
 use super::session::told;
 use super::shared::Shared;
 use crate::control::LinkError;
@@ -135,17 +135,16 @@ impl Keeper {
         }
         let deadline_ns = self.now_ns() + nanos(READY_WITHIN);
         while let Some(event) = self.wait_until(deadline_ns) {
-            match event {
-                Event::Ready(number) if number == next.number => {
-                    self.introduce(&next);
-                    break;
-                }
-                Event::Ended(number, how) if number == next.number => {
-                    self.later.push_back(event);
-                    let text = format!("the next proxy ended: {how}; another one is started");
-                    return Err(text);
-                }
-                other => self.later.push_back(other),
+            if matches!(event, Event::Ready(number) if number == next.number) {
+                self.introduce(&next);
+                break;
+            }
+            let ended = how_ended(&event, next.number);
+            self.later.push_back(event);
+            if let Some(how) = ended {
+                return Err(format!(
+                    "the next proxy ended: it {how}; another one is started"
+                ));
             }
         }
         if self.shared.is_seated(next.number) {
@@ -211,14 +210,14 @@ impl Keeper {
         let next = Arc::new(next);
         let deadline_ns = self.now_ns() + nanos(PREPARED_WITHIN);
         while let Some(event) = self.wait_until(deadline_ns) {
-            match event {
-                Event::Prepared(number) if number == next.number => return Ok(next),
-                Event::Ended(number, how) if number == next.number => {
-                    let why = "the daemon's log says why; the one before goes on";
-                    return Err(format!("the next proxy was not started: it {how}; {why}"));
-                }
-                other => self.later.push_back(other),
+            if matches!(event, Event::Prepared(number) if number == next.number) {
+                return Ok(next);
             }
+            if let Some(how) = how_ended(&event, next.number) {
+                let why = "the daemon's log says why; the one before goes on";
+                return Err(format!("the next proxy was not started: it {how}; {why}"));
+            }
+            self.later.push_back(event);
         }
         next.link.hang_up();
         Err(format!(
@@ -285,13 +284,13 @@ impl Keeper {
         for patience in [CLOSED_WITHIN, ENDED_WITHIN] {
             let deadline_ns = self.now_ns() + nanos(patience);
             while let Some(event) = self.wait_until(deadline_ns) {
-                match event {
-                    Event::Closed(number) if number == current.number => {
-                        return self.replaced.push(Arc::clone(current));
-                    }
-                    Event::Ended(number, _) if number == current.number => return,
-                    other => self.later.push_back(other),
+                if matches!(event, Event::Closed(number) if number == current.number) {
+                    return self.replaced.push(Arc::clone(current));
                 }
+                if how_ended(&event, current.number).is_some() {
+                    return;
+                }
+                self.later.push_back(event);
             }
             error!(
                 proxy = current.number,
@@ -343,6 +342,14 @@ impl Keeper {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Tells how a proxy ended, if an event tells that.
+fn how_ended(event: &Event, proxy: u64) -> Option<Ending> {
+    let Event::Ended(number, how) = event else {
+        return None;
+    };
+    (*number == proxy).then_some(*how)
 }
 
 /// Does something slow while connects wait.
