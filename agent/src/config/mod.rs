@@ -66,7 +66,10 @@ pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAut
 pub use store::{Addressing, StoreIdentity, StoreOptions};
 pub(crate) use store::{Place, STORE_URL, StoreUrl};
 pub(crate) use text::read_text;
-pub(crate) use trust::{Opening, Untrusted, check_program, open_by, open_file, open_folder, read_public_file, read_secret_file};
+pub(crate) use trust::{
+    Opening, Untrusted, check_program, open_by, open_file, open_folder, read_public_file,
+    read_secret_file,
+};
 pub use trusted::{BoundKey, Operator, PinnedKey, TrustFile};
 
 use problem::Problems;

@@ -14,8 +14,8 @@ use crate::connection::peer::Traced;
 use crate::control::reload::{ConfigReload, PolicySet};
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
-    Asker, Declined, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES, Scope,
-    SessionHandler, TOKEN_TEXT_MAX_BYTES, Wanted,
+    Asker, Declined, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
+    Scope, SessionHandler, TOKEN_TEXT_MAX_BYTES, Wanted,
 };
 use crate::id::{LoginId, SessionId};
 
@@ -223,7 +223,9 @@ fn what_is_lent_comes_as_a_descriptor_and_what_is_not_with_the_reason() {
     let listening = thread::spawn(move || {
         link.listen(|heard| match heard {
             Heard::Lend(request) => lend(&request),
-            Heard::Ready | Heard::Keep(_) => panic!("nothing else was said"),
+            Heard::Prepared | Heard::Ready | Heard::Closed | Heard::Keep(_) => {
+                panic!("nothing else was said")
+            }
         })
     });
     let mut text = String::new();

@@ -12,8 +12,8 @@ use rustix::net::{Shutdown, shutdown};
 use thiserror::Error;
 use tracing::debug;
 
-use super::observed::Observed;
 use super::lending::Request;
+use super::observed::Observed;
 use super::packet;
 use super::reload::{ConfigReload, Reload};
 use super::sign_in::{SignInCall, SignInOutcome};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::reload::{ConfigReload, Reload};
 use super::live::{LiveAsk, LiveReply};
+use super::reload::{ConfigReload, Reload};
 use super::sign_in::{SignInAsk, SignInReply};
 use super::upgrade::{UpgradeAsk, UpgradeReply};
 use super::{HandedToken, Leftover, Scope, SessionSummary};

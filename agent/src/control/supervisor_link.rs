@@ -15,8 +15,8 @@ use rustix::net::{Shutdown, shutdown};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
 
-use super::observed::Observed;
 use super::lending::{Borrower, Wanted};
+use super::observed::Observed;
 use super::packet;
 use super::reload::{ConfigReload, Reload};
 use super::sign_in::{SignInCall, SignInOutcome};

@@ -360,7 +360,9 @@ fn set_up(
         source,
     })?;
     let heard = (events, inherited.map(Inherited::taken));
-    let shared = Shared::new(config, owner, clock, cgroups, entered, roster, kernel, heard);
+    let shared = Shared::new(
+        config, owner, clock, cgroups, entered, roster, kernel, heard,
+    );
     Ok((shared, handover))
 }
 
