@@ -47,6 +47,8 @@ mod every_type;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod exported;
+#[cfg(test)]
 mod faces;
 #[cfg(test)]
 mod granted;
