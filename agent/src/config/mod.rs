@@ -36,6 +36,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use approvals::Approvals;
+pub(crate) use approver::is_store_url;
 pub use approver::{APPROVER_FILE, Approver, ApproverIssuer};
 pub use files::policy_files;
 pub(crate) use files::{read_metadata, read_policies, read_public_keys};
