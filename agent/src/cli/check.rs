@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use super::failure::report_config;
 use super::tell::tell;
-use super::{ConfigFile, Exit, connect, granted};
+use super::{ConfigFile, Exit, asked, connect, granted};
 use crate::config::{
-    Approvals, Config, Credential, ForPolicies, Identity, Mode, Owner, SecretAt,
-    Source as SecretSource, TokenUse, WithoutToken, policy_files, unit,
+    Config, Credential, ForPolicies, Identity, Mode, Owner, SecretAt, Source as SecretSource,
+    TokenUse, WithoutToken, policy_files, unit,
 };
 use crate::connection::redirect::probe;
 use crate::identity::{KeySource, Kind, Users};
@@ -62,6 +62,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             for warning in granted::warnings(config, &users)
                 .into_iter()
                 .chain(same_uid(&config.identity))
+                .chain(config.approvals.iter().flat_map(asked::warnings))
             {
                 tell(format_args!("warning: {warning}"));
             }
@@ -91,6 +92,9 @@ fn judge(found: &ForPolicies, users: &Users) -> Result<usize, Bad> {
     match sources.map(|sources| load(&sources, found, users)) {
         Ok(Ok(bundle)) => {
             tell_all(bundle.warnings());
+            if let Some(warning) = nothing_permitted(&bundle) {
+                tell(format_args!("warning: {warning}"));
+            }
             Ok(bundle.len())
         }
         Ok(Err(problems)) => {
@@ -102,6 +106,13 @@ fn judge(found: &ForPolicies, users: &Users) -> Result<usize, Bad> {
             Err(Bad)
         }
     }
+}
+
+/// Warns of policies of which none permits anything: they hold and refuse what is refused anyway.
+pub(super) fn nothing_permitted(bundle: &Bundle) -> Option<&'static str> {
+    (!bundle.is_empty() && !bundle.permits_some()).then_some(
+        "no policy permits anything, so that every statement is refused and none is held; what is to be held must be permitted too",
+    )
 }
 
 /// Loads policies beside the names that a config has for what they may name, as far as these are known.
@@ -249,29 +260,6 @@ fn identities(identity: &Identity) -> impl Iterator<Item = String> {
     of_tokens.chain([without]).chain(claimed)
 }
 
-/// Says who may say yes to what policies hold.
-fn asked(approvals: &Approvals) -> Vec<String> {
-    let rules = &approvals.rules;
-    let groups = rules.groups.iter().map(|(name, group)| {
-        let alone = if group.break_glass {
-            ", any of them alone to whatever is held"
-        } else {
-            ""
-        };
-        format!(
-            "  approvals `{name}`: {} of them within {:?}, by {}{alone}",
-            group.approvers,
-            group.expires_after,
-            group.proof.as_str()
-        )
-    });
-    let issuer = format!(
-        "  approvals by tokens of {} for {:?}",
-        rules.issuer.url, rules.issuer.audiences
-    );
-    std::iter::once(issuer).chain(groups).collect()
-}
-
 /// Says whom the proxy runs as.
 fn proxys_user(owner: Owner, users: &Users) -> String {
     if owner.is_root() {
@@ -353,7 +341,7 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
         lines.push(format!("  resolve   {host} at {address}"));
     }
     lines.extend(identities(identity));
-    lines.extend(approvals.iter().flat_map(asked));
+    lines.extend(approvals.iter().flat_map(asked::lines));
     lines.extend([
         format!("  policy    {policies} in `{}`", policy.dir.display()),
         format!(

@@ -15,6 +15,7 @@
 //! command, with 126 when it cannot be executed, and with 128 and the signal's number when a signal ended it.
 
 mod approvals;
+mod asked;
 mod check;
 mod close;
 mod compact;

@@ -220,6 +220,16 @@ fn group(mut table: Section<'_>, issuer: &str) -> Group {
             .optional("break_glass", "true or false", Value::as_bool)
             .unwrap_or(false),
     };
+    let members = u32::try_from(group.members.len()).unwrap_or(u32::MAX);
+    let is_told = ["members", "groups", "approvers"]
+        .iter()
+        .any(|key| table.is_told(key));
+    // How many are in a group of the issuer, nobody here knows.
+    if group.groups.is_empty() && group.approvers > members && !is_told {
+        let expected =
+            format!("at most {members}, since `members` names no more and there are no `groups`");
+        table.tell("approvers", expected, group.approvers.to_string());
+    }
     if group.break_glass && group.proof != Grade::IdpPerDecision {
         let expected = "\"idp-per-decision\" for whoever may say yes alone";
         table.tell("proof", expected, format!("{:?}", group.proof.as_str()));

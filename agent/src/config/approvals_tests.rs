@@ -68,6 +68,10 @@ fn what_could_say_yes_by_mistake_is_told() {
             "approvals.slack_signing_secret_file: expected the signing secret of the Slack app, since a group takes `chat` for proof, found none",
         ),
         (
+            format!("{ISSUER}{GROUP}approvers = 2\n"),
+            "approvals.group[0].approvers: expected at most 1, since `members` names no more and there are no `groups`, found 2",
+        ),
+        (
             format!("{ISSUER}{GROUP}break_glass = true\nproof = \"idp-key\"\n"),
             "approvals.group[0].proof: expected \"idp-per-decision\" for whoever may say yes alone, found \"idp-key\"",
         ),
@@ -95,6 +99,13 @@ fn what_could_say_yes_by_mistake_is_told() {
         error[0].starts_with("approvals.issuer: expected whose ID tokens"),
         "{error:?}"
     );
+}
+
+#[test]
+fn how_many_are_in_a_group_of_the_issuer_is_not_known() {
+    let more = format!("{ISSUER}{GROUP}groups = \"okta:owners\"\napprovers = 3\n");
+    let approvals = read(&more).unwrap().unwrap();
+    assert_eq!(approvals.rules.groups["data-owners"].approvers, 3);
 }
 
 #[test]

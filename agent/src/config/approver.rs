@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::store::{STORE_URL, StoreUrl};
 use super::trusted::read_toml;
 
 /// Where the file is below a person's folder of settings, unless told.
@@ -68,6 +69,9 @@ impl Approver {
         let place = |path: &mut PathBuf| *path = folder.join(&*path);
         read.trust.iter_mut().for_each(place);
         read.identity.iter_mut().for_each(place);
+        if let Some(odd) = read.store.as_deref().filter(|store| !is_store_url(store)) {
+            return Err(format!("store: expected {STORE_URL}, found `{odd}`"));
+        }
         let Some(issuer) = &mut read.issuer else {
             return Ok(read);
         };
@@ -89,6 +93,11 @@ impl Approver {
         }
         Ok(read)
     }
+}
+
+/// Tells whether a text is the URL of a store. A path is none: on another machine than the host it would be another store.
+pub(crate) fn is_store_url(text: &str) -> bool {
+    text.contains("://") && StoreUrl::read(text).is_some()
 }
 
 impl ApproverIssuer {
@@ -133,6 +142,8 @@ mod tests {
     #[test]
     fn what_is_misspelt_or_misfit_is_told() {
         check("store", "stor", "line 1: unknown field `stor`");
+        check("s3://acme-audit", "/tmp/store", "store: expected a URL");
+        check("s3://acme-audit", "ftp://acme", "found `ftp://acme`");
         check("8765", "80", "expected a `port` of 1024 or more");
         check("0oa9", "0o a9", "`client_id`, `scopes` and `acr_values`");
         check(

@@ -44,6 +44,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use approvals::Approvals;
+pub(crate) use approver::is_store_url;
 pub use approver::{APPROVER_FILE, Approver, ApproverIssuer};
 pub use capture::{Capture, Guard};
 pub use changes::Changes;

@@ -50,11 +50,12 @@ impl Item {
         self.request.as_ref().ok()
     }
 
-    /// Tells whether it is the one that is named by its id or the beginning of it.
+    /// Tells whether it is the one that is named by its id or the beginning of it, in whichever case.
     #[must_use]
     pub fn is_named(&self, begin: &str) -> bool {
+        let begin = begin.to_ascii_lowercase();
         let request = self.believed();
-        request.is_some_and(|request| request.id.to_string().starts_with(begin))
+        request.is_some_and(|request| request.id.to_string().starts_with(&begin))
     }
 
     /// Gives the id, if it is believed.

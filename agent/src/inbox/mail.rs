@@ -53,6 +53,8 @@ impl MailError {
 /// A store's mailbox, and whom to believe.
 pub struct Mail {
     inbox: Inbox,
+    /// Its URL, as it was given.
+    store: String,
     /// What has ended, by its folder: it is read once.
     ended: Mutex<BTreeMap<String, Item>>,
     clock: Clock,
@@ -73,9 +75,24 @@ impl Mail {
         let at = StoreAt::read(store)?;
         Ok(Self {
             inbox: Inbox::open(&at, trust, identities.unwrap_or_default())?,
+            store: store.to_owned(),
             ended: Mutex::default(),
             clock,
         })
+    }
+
+    /// Gives the URL of the store.
+    #[must_use]
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// Tells whether the store has neither a request nor a record, as far as it shows: then it may be none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn is_bare(&self) -> Result<bool, MailError> {
+        Ok(self.inbox.is_bare()?)
     }
 
     fn from(&self) -> NaiveDate {

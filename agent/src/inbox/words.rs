@@ -52,6 +52,18 @@ pub struct Word {
     pub face: &'static str,
 }
 
+/// Refuses a request that waits no more.
+///
+/// # Errors
+/// It has ended, or its time is over.
+pub fn check_waits((item, request): (&Item, &Request), now: DateTime<Utc>) -> Result<(), Unsaid> {
+    let standing = item.standing(request, now);
+    match standing.is_open() {
+        true => Ok(()),
+        false => Err(Unsaid::Ended(standing.told())),
+    }
+}
+
 /// Makes the document of what somebody says, if it can be said.
 ///
 /// # Errors
@@ -62,10 +74,7 @@ pub fn said(
     word: Word,
     now: DateTime<Utc>,
 ) -> Result<Said, Unsaid> {
-    let standing = item.standing(request, now);
-    if !standing.is_open() {
-        return Err(Unsaid::Ended(standing.told()));
-    }
+    check_waits((item, request), now)?;
     if word.digest != card.digest {
         return Err(Unsaid::Changed {
             expected: word.digest,

@@ -80,6 +80,27 @@ impl Inbox {
         })
     }
 
+    /// Tells whether no organisation of the store has a day of requests or a part of a record. What an approver may not
+    /// list counts as there.
+    ///
+    /// # Errors
+    /// The store, or a mailbox in it, cannot be read.
+    pub fn is_bare(&self) -> Result<bool, MailboxError> {
+        for org in self.store.folders("")? {
+            let root = root(&org);
+            if !self.store.folders(&root)?.is_empty() {
+                return Ok(false);
+            }
+            // An approver has no rights but to the mailbox.
+            let version = root.rsplit_once('/').map_or(&*root, |(version, _)| version);
+            let record = self.store.folders(version);
+            if record.is_err() || record.is_ok_and(|parts| !parts.is_empty()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Lists requests from a day on, the latest last.
     ///
     /// # Errors

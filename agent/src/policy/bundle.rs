@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{PolicyId, PolicySet, Schema};
+use cedar_policy::{Effect, PolicyId, PolicySet, Schema};
 
 use super::Reason;
 use super::annotations::holds_in_transaction;
@@ -125,6 +125,13 @@ impl Bundle {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.policies.is_empty()
+    }
+
+    /// Tells whether any policy permits something; without one everything is refused.
+    #[must_use]
+    pub fn permits_some(&self) -> bool {
+        let mut policies = self.policies.policies();
+        policies.any(|policy| policy.effect() == Effect::Permit)
     }
 
     /// Tells whether any policy reads what was used, so that it must be known.

@@ -86,6 +86,8 @@ fn nothing_is_said_to_what_was_not_shown_or_has_ended() -> Result<()> {
             "expected the request as it was shown",
         ),
         (&["deny", id, "--digest", digest], 2, "--reason"),
+        (&["show", ""], 2, "at least 4 characters"),
+        (&["show", "0"], 2, "at least 4 characters"),
         (&["show", forged], 1, "by which none begins"),
         (
             &["approve", forged, "--digest", digest],
@@ -110,7 +112,42 @@ fn nothing_is_said_to_what_was_not_shown_or_has_ended() -> Result<()> {
     assert_eq!(ended.status.code(), Some(1));
     let told = said(&ended);
     assert!(told.contains("found one that is denied"), "{told}");
+    // Nor is anybody shown it and asked.
+    let unasked = machine.output(&["approve", id])?;
+    assert_eq!(unasked.status.code(), Some(1));
+    let told = said(&unasked);
+    assert!(told.contains("found one that is denied"), "{told}");
+    let shown = said(&machine.output(&["show", &id.to_uppercase()])?);
+    for part in ["Ended: ", "not on a Friday; the statement did not run"] {
+        assert!(shown.contains(part), "no `{part}` in {shown}");
+    }
     assert_eq!(issuer.asked("/.well-known/openid-configuration"), 0);
+    Ok(())
+}
+
+/// A folder beside or within the store looks like an inbox without mail.
+#[test]
+fn a_store_without_a_request_or_a_record_is_told_of() -> Result<()> {
+    let issuer = Issuer::start()?;
+    let machine = Machine::new(&issuer.url(), "approvals")?;
+    let bare = "has no request and no record of any host";
+    let listed = said(&machine.output(&["list"])?);
+    assert!(listed.contains(bare), "{listed}");
+    let request = machine.host.ask(|_| {})?;
+    let listed = said(&machine.output(&["list"])?);
+    assert!(!listed.contains(bare), "{listed}");
+    let store = machine.path("store");
+    for below in [request.org.clone(), format!("{}/v1", request.org)] {
+        let url = format!("file://{}", store.join(below).display());
+        let listed = said(&machine.output(&["list", "--all", "--store", &url])?);
+        assert!(listed.contains(bare), "{listed}");
+    }
+    for odd in [&*store.display().to_string(), "ftp://acme/store"] {
+        let output = machine.output(&["list", "--store", odd])?;
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains("expected a URL such as"), "{told}");
+    }
     Ok(())
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::key::HeldKey;
 use super::login::vouch;
 use super::show::{card, show};
-use super::whereabouts::{Whereabouts, find, unproved, unreachable};
+use super::stands::ended;
+use super::whereabouts::{Whereabouts, beginning, find, unproved, unreachable};
 use crate::approval::{Answer, Decision, Grade, Proof, Request, Said};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
@@ -18,7 +19,7 @@ use crate::config::unit;
 use crate::inbox::card::Card;
 use crate::inbox::item::Item;
 use crate::inbox::mail::Mail;
-use crate::inbox::words::{GRANT_MAX_S, Unsaid, Word, said};
+use crate::inbox::words::{GRANT_MAX_S, Unsaid, Word, check_waits, said};
 use crate::replay::terminal;
 
 /// How long the host's answer is waited for; it looks every two seconds.
@@ -56,8 +57,8 @@ pub(super) struct Deny {
 /// Which request, and how somebody proves who they are.
 #[derive(Debug, clap::Args)]
 struct Args {
-    /// The request's id, or the beginning of it
-    #[arg(value_name = "ID")]
+    /// The request's id, or at least 4 characters of its beginning
+    #[arg(value_name = "ID", value_parser = beginning)]
     id: String,
 
     #[command(flatten)]
@@ -108,6 +109,9 @@ pub(super) fn deny(said: &Deny, clock: Clock) -> Result<Exit, Failure> {
 fn decide(args: &Args, says: Says, clock: Clock) -> Result<Exit, Failure> {
     let mail = args.whereabouts.mail(clock)?;
     let (item, request) = find(&mail, &args.id)?;
+    // Nobody reads and answers for what has ended.
+    check_waits((&item, &request), clock.now())
+        .map_err(|unsaid| Failure::new(Exit::Refused, unsaid))?;
     let card = card(&request)?;
     let shown = match &args.digest {
         Some(digest) => digest.clone(),
@@ -209,12 +213,7 @@ fn end(mail: &Mail, request: &Request) -> Result<Exit, Failure> {
         let Some(outcome) = item.and_then(|item| item.outcome) else {
             continue;
         };
-        let by = terminal(&outcome.by.join(", "));
-        let reason = outcome.reason.as_deref().map(terminal);
-        let reason = reason
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
-        eprintln!("icecore: {} by {by}{reason}", outcome.state.as_str());
+        eprintln!("icecore: {}", ended(&outcome));
         return Ok(Exit::Done);
     }
     eprintln!(

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::told::{COLUMNS, as_json, cells, table};
-use super::whereabouts::{Whereabouts, unreachable};
+use super::whereabouts::{Whereabouts, tell_if_bare, unreachable};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::clock::Clock;
@@ -26,7 +26,8 @@ pub(super) struct Args {
 
 /// Lists them.
 pub(super) fn run(args: &Args, clock: Clock) -> Result<Exit, Failure> {
-    let items = args.whereabouts.mail(clock)?.list().map_err(unreachable)?;
+    let mail = args.whereabouts.mail(clock)?;
+    let items = mail.list().map_err(unreachable)?;
     let now = clock.now();
     let mut out = String::new();
     let mut rows = vec![COLUMNS.map(str::to_owned)];
@@ -54,12 +55,16 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Exit, Failure> {
     }
     if !args.json {
         out = match rows.len() {
+            1 if args.all => "no request of the last eight days\n".to_owned(),
             1 => "nothing waits\n".to_owned(),
             _ => table(&rows),
         };
     }
     let written = io::stdout().lock().write_all(out.as_bytes());
     written.map_err(|error| Failure::new(Exit::Unreachable, error))?;
+    if items.is_empty() {
+        tell_if_bare(&mail)?;
+    }
     for unbelieved in items.iter().filter_map(|item| item.request.as_ref().err()) {
         let (place, why) = (terminal(&unbelieved.place), terminal(&unbelieved.why));
         eprintln!("icecore: not believed, and left out: {place}: {why}");

@@ -7,6 +7,7 @@ mod login;
 mod serve;
 mod show;
 mod slack;
+mod stands;
 mod told;
 mod watch;
 mod whereabouts;

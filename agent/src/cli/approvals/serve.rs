@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::runtime;
-use super::whereabouts::{Whereabouts, unproved};
+use super::whereabouts::{Whereabouts, tell_if_bare, unproved};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::login::browser;
@@ -27,6 +27,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, clock: Clock) -> Result<Exit, Failure> {
     let mail = args.whereabouts.mail(clock)?;
     let issuer = args.whereabouts.issuer()?;
+    tell_if_bare(&mail)?;
     let failed = |error: std::io::Error| Failure::new(Exit::Unreachable, error);
     let runtime = runtime()?;
     let desk = runtime.block_on(async {

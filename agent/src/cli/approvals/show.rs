@@ -3,22 +3,23 @@
 use std::env;
 use std::io::{self, IsTerminal as _, Write};
 
+use super::stands;
 use super::told::as_json;
-use super::whereabouts::{Whereabouts, find};
-use crate::approval::{Answer, Request};
+use super::whereabouts::{Whereabouts, beginning, find};
+use crate::approval::Request;
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::replay::pager;
 use crate::clock::Clock;
 use crate::inbox::card::Card;
-use crate::inbox::item::{Item, span};
-use crate::replay::{Paint, json_escaped, terminal};
+use crate::inbox::item::Item;
+use crate::replay::{Paint, json_escaped};
 
 /// Shows one request whole: statement, objects, rules, who asks, and what the agent claims
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The request's id, or the beginning of it
-    #[arg(value_name = "ID")]
+    /// The request's id, or at least 4 characters of its beginning
+    #[arg(value_name = "ID", value_parser = beginning)]
     id: String,
 
     #[command(flatten)]
@@ -61,44 +62,10 @@ pub(super) fn show(
         false => Paint::default(),
     };
     let mut text = card.lines(paint).join("\n");
-    text.push_str(&format!("\n\n{}", standing(item, request, clock)));
+    text.push_str("\n\n");
+    text.push_str(&stands::lines(item, request, clock.now()));
     let failed = |error: io::Error| Failure::new(Exit::Unreachable, error);
     let mut out = pager::open().map_err(failed)?;
     let written = out.write_all(text.as_bytes());
     out.finish(written).map_err(failed)
-}
-
-fn standing(item: &Item, request: &Request, clock: Clock) -> String {
-    let now = clock.now();
-    let standing = item.standing(request, now);
-    let mut lines = format!("Stands: {}", standing.told());
-    if standing.is_open() {
-        lines.push_str(&format!("; expires in {}", span(request.expires_at - now)));
-    }
-    let host = terminal(&item.signed_by);
-    lines.push_str(&format!("\nSigned by: {host}, a host of your trust file\n"));
-    if let Some(outcome) = &item.outcome {
-        let by = terminal(&outcome.by.join(", "));
-        let reason = outcome.reason.as_deref().map(terminal);
-        let reason = reason
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
-        lines.push_str(&format!("  by {by}{reason}\n"));
-    }
-    for decision in &item.decisions {
-        let said = &decision.said;
-        let answer = match said.answer {
-            Answer::Approve => "yes",
-            Answer::Deny => "no",
-        };
-        let reason = said.reason.as_deref().map(terminal);
-        let reason = reason
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
-        let face = terminal(&said.face);
-        lines.push_str(&format!(
-            "  a {answer} by {face} lies there; the host says whether it counts{reason}\n"
-        ));
-    }
-    lines
 }

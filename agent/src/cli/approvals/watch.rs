@@ -6,13 +6,14 @@ use std::thread;
 use std::time::Duration;
 
 use super::told::as_json;
-use super::whereabouts::{Whereabouts, unreachable};
+use super::whereabouts::{Whereabouts, tell_if_bare, unreachable};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::clock::Clock;
 use crate::id::ApprovalId;
 use crate::inbox::card::Card;
 use crate::inbox::item::{Item, span};
+use crate::inbox::mail::Mail;
 use crate::replay::{json_escaped, terminal};
 
 /// Between two looks into the mailbox.
@@ -37,6 +38,9 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Exit, Failure> {
     loop {
         match mail.list() {
             Ok(items) => {
+                if is_first {
+                    begin(&mail, &items)?;
+                }
                 for item in &items {
                     tell(item, &mut known, args.json, clock)
                         .map_err(|error| Failure::new(Exit::Unreachable, error))?;
@@ -48,6 +52,18 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Exit, Failure> {
         }
         is_first = false;
         thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Says what is watched: nothing may happen for hours.
+fn begin(mail: &Mail, items: &[Item]) -> Result<(), Failure> {
+    eprintln!(
+        "icecore: watches `{}`; each request is told when it comes and when it ends, until this is stopped",
+        terminal(mail.store())
+    );
+    match items {
+        [] => tell_if_bare(mail),
+        _ => Ok(()),
     }
 }
 

@@ -8,13 +8,20 @@ use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::stored::{failure, read_trust, trust_of_environment};
 use crate::clock::Clock;
-use crate::config::{APPROVER_FILE, Approver};
+use crate::config::{APPROVER_FILE, Approver, STORE_URL, is_store_url};
 use crate::inbox::item::Item;
 use crate::inbox::mail::{Mail, MailError};
 use crate::inbox::step::{Issuer, StepError};
+use crate::replay::terminal;
 
 /// Where requests lie unless something else is said: on this host.
 const STORE: &str = "file:///var/lib/icecore/store";
+
+/// Fewest characters by which a request may be named: fewer would be one by chance.
+const BEGIN_MIN: usize = 4;
+
+/// Characters of a whole id. Source: RFC 9562 section 4.
+const ID_CHARACTERS: usize = 36;
 
 /// The file of an approver's settings.
 #[derive(Debug, clap::Args)]
@@ -31,7 +38,7 @@ pub(super) struct Whereabouts {
     settings: Settings,
 
     /// The store in which requests lie, as a URL; else that of your settings, else this host's own
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = store_url)]
     store: Option<String>,
 
     /// Whose requests are believed, as a TOML file; the same as for `icecore verify` [env: ICECORE_TRUST, where your settings name none]
@@ -43,7 +50,32 @@ pub(super) struct Whereabouts {
     identity: Option<PathBuf>,
 }
 
+/// Reads the URL of a store.
+fn store_url(text: &str) -> Result<String, String> {
+    match is_store_url(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("expected {STORE_URL}")),
+    }
+}
+
+/// Reads a request's id or the beginning of one, in whichever case.
+pub(super) fn beginning(text: &str) -> Result<String, String> {
+    let is_of_id = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    match (BEGIN_MIN..=ID_CHARACTERS).contains(&text.len()) && text.bytes().all(is_of_id) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(format!(
+            "expected a request's id or at least {BEGIN_MIN} characters of its beginning, such as 01a21b69"
+        )),
+    }
+}
+
 impl Settings {
+    /// Names the file, whether it is there or not.
+    fn place(&self) -> PathBuf {
+        let place = self.file.clone().or_else(own_file);
+        place.unwrap_or_else(|| Path::new("~/.config").join(APPROVER_FILE))
+    }
+
     /// Reads the settings; none where no file is.
     fn approver(&self) -> Result<Approver, Failure> {
         let file = match &self.file {
@@ -62,8 +94,16 @@ impl Settings {
     /// Finds where to log in.
     pub(super) fn issuer(&self) -> Result<Issuer, Failure> {
         let Some(settings) = self.approver()?.issuer else {
-            let text =
-                "expected `[issuer]` with `url` and `client_id` in your settings, found none";
+            let place = self.place();
+            let found = if place.exists() {
+                "none"
+            } else {
+                "no such file"
+            };
+            let text = format!(
+                "expected `[issuer]` with `url` and `client_id` in your settings `{}`, found {found}",
+                place.display()
+            );
             return Err(Failure::text(Exit::Config, text).hint(Some(
                 "the client is one for approvals alone; docs/approvals.md shows such a file",
             )));
@@ -83,11 +123,19 @@ impl Whereabouts {
                 "--trust FILE, `trust` in your settings, or ICECORE_TRUST; `icecore enroll --pin` prints the lines of a host",
             )));
         };
-        let store = self.store.clone().or(approver.store);
-        let store = store.unwrap_or_else(|| STORE.to_owned());
+        let given = self.store.clone().or(approver.store);
+        let store = given.as_deref().unwrap_or(STORE);
         let identity = self.identity.clone().or(approver.identity);
         let trust = read_trust(&trust).map_err(failure)?;
-        Mail::open(&store, trust, identity.as_deref(), clock).map_err(unreachable)
+        let opened = Mail::open(store, trust, identity.as_deref(), clock).map_err(unreachable);
+        if given.is_some() {
+            return opened;
+        }
+        let hint = format!(
+            "nothing names where requests lie: give --store URL, or `store` in your settings `{}`",
+            self.settings.place().display()
+        );
+        opened.map_err(|failure| failure.hint(Some(&hint)))
     }
 
     /// Finds where to log in.
@@ -129,6 +177,18 @@ pub(super) fn find(mail: &Mail, begin: &str) -> Result<(Item, Request), Failure>
     }
 }
 
+/// Says so where a store has neither a request nor a record: it may be another folder than is meant.
+pub(super) fn tell_if_bare(mail: &Mail) -> Result<(), Failure> {
+    if mail.is_bare().map_err(unreachable)? {
+        eprintln!(
+            "icecore: `{}` has no request and no record of any host: expected the folder that the hosts' `record.store` names, \
+             in which each organisation has `ORG/v1`",
+            terminal(mail.store())
+        );
+    }
+    Ok(())
+}
+
 /// Says that the store did not do what was asked.
 pub(super) fn unreachable(error: MailError) -> Failure {
     let hint = error.hint();
@@ -146,4 +206,31 @@ pub(super) fn unproved(error: StepError) -> Failure {
         StepError::SignIn(_) | StepError::Token(_) | StepError::Login(_) => Exit::Refused,
     };
     Failure::new(exit, error).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_named_by_four_characters_or_more_in_any_case() {
+        assert_eq!(beginning("01A21D9E").unwrap(), "01a21d9e");
+        assert_eq!(beginning("01a2").unwrap(), "01a2");
+        let whole = "01a21b69-5340-75a2-9d8f-7587f9512ca5";
+        assert_eq!(beginning(whole).unwrap(), whole);
+        let longer = format!("{whole}0");
+        for odd in ["", "0", "01a", "01a2 ", "%01a2", longer.as_str()] {
+            assert!(beginning(odd).unwrap_err().contains("at least 4"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_store_is_named_by_a_url_and_no_path() {
+        for good in ["file:///var/lib/icecore/store", "s3://acme-audit/x"] {
+            assert_eq!(store_url(good).unwrap(), good);
+        }
+        for odd in ["", "/tmp/store", "store", "ftp://acme/x", "file://"] {
+            assert!(store_url(odd).unwrap_err().contains("a URL"), "{odd}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::given::Policies;
 use crate::cli::Exit;
+use crate::cli::check::nothing_permitted;
 use crate::replay::counted;
 
 /// Says what is wrong with the policies, with file, line and column
@@ -27,6 +28,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 eprintln!(
                     "warning: there is no policy in these files, so that every statement is refused"
                 );
+            }
+            if let Some(warning) = nothing_permitted(&loaded.bundle) {
+                crate::cli::tell::tell(format_args!("warning: {warning}"));
             }
             let count = counted(loaded.bundle.len(), "policy");
             crate::cli::tell::tell(format_args!("{}: {count}, good", loaded.dir.display()));

@@ -13,8 +13,8 @@ use crate::replay::terminal;
 /// Decides the statements of case files and says where the outcome is another than they expect
 ///
 /// Use it in the pipeline that reviews policies. Cases stand beside the policies, in files that end in `.cases.toml`: an
-/// account as for --catalogue of `policy explain`, and `[[case]]` tables with `sql`, `allow = true` or `refuse = "rule id"`,
-/// perhaps `says` for a part of the refusal's text, `as`, `groups` and `identity` for who asks, `used` for what was used before, such as
+/// account as for --catalogue of `policy explain`, and `[[case]]` tables with `sql`, and `allow = true`, `hold = ["group"]` for
+/// what waits for a yes of these groups, or `refuse = "rule id"`; perhaps `says` for a part of the refusal's text, `as`, `groups` and `identity` for who asks, `used` for what was used before, such as
 /// `used.session.rows = 5000`, and `at` for the time. Where a policy reads the time, each case must have an `at`, or the file
 /// for all. A file may name the `policies` that it is about, files of the folder, and give more policies as `also`;
 /// docs/configuration.md has an example.

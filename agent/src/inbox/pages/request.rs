@@ -104,8 +104,8 @@ fn said(decisions: &[Decision], page: &mut Markup) {
     for decision in decisions {
         let said = &decision.said;
         let answer = match said.answer {
-            Answer::Approve => "<li>yes by ",
-            Answer::Deny => "<li>no by ",
+            Answer::Approve => "<li>yes, through ",
+            Answer::Deny => "<li>no, through ",
         };
         page.raw(answer)
             .text(&said.face)

@@ -23,7 +23,7 @@ static COLUMNS: [Column; 28] = [
     Column::new(16, "approval_id", Text, "Names the request.").required().bloom(),
     Column::new(17, "statement_id", Text, "Statement that waits.").required().bloom(),
     Column::new(18, "requested_at", Time, "When it was asked for.").required(),
-    Column::new(19, "decided_at", Time, "When a person decided."),
+    Column::new(19, "decided_at", Time, "When a person decided; of a `decision` as its proof says, which is to the second but for `idp-key`."),
     Column::new(20, "expires_at", Time, "Until when a yes counts."),
     Column::new(21, "state", Text, "`requested`; `decision` of one person; then `approved`, `denied`, `expired`, `withdrawn` or `failed`; of an approved one `used` or `void`.").required().dictionary(),
     Column::new(22, "approver_issuer", Text, "Issuer of the approver's identity.").dictionary(),
