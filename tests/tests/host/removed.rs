@@ -123,7 +123,7 @@ fn a_detach_that_broke_off_is_finished_by_the_next() {
     let ids = pinned(&host);
     assert!(host.daemon().terminate().unwrap().success());
     // Killed between any two of its steps it leaves less and less of this.
-    let pins = host.config.pins.join("v1");
+    let pins = host.config.pins.join("v2");
     for link in ["connect4", "sock_create"] {
         fs::remove_file(pins.join("links").join(link)).unwrap();
     }
@@ -142,7 +142,7 @@ fn a_detach_that_broke_off_is_finished_by_the_next() {
         let cgroup = host.cgroup.path().join("icecore/daemon/cgroup.procs");
         fs::read_to_string(cgroup).is_ok_and(|processes| processes.is_empty())
     });
-    fs::remove_dir_all(host.config.pins.join("v1")).unwrap();
+    fs::remove_dir_all(host.config.pins.join("v2")).unwrap();
     detach(&host, &[], "detached");
     nothing_is_left(&host, &ids);
 }

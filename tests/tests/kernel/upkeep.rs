@@ -218,7 +218,7 @@ fn pins_of_an_earlier_schema_are_taken_away_only_without_sessions() {
     let mut bench = Bench::new();
     let session = bench.session();
     bench.forget_kernel();
-    let (ours, earlier) = (bench.pin_dir().join("v2"), bench.pin_dir().join("v1"));
+    let (ours, earlier) = (bench.pin_dir().join(VERSION), bench.pin_dir().join("v1"));
     fs::rename(&ours, &earlier).unwrap();
     let refused = bench.install().unwrap_err();
     let found = "v1 with sessions open";
@@ -296,9 +296,12 @@ fn programs_have_names_and_tags() {
     assert_ne!(object_digest(), [0; 32]);
 }
 
+/// Folder of this version's pins.
+const VERSION: &str = "v2";
+
 /// Names the pins of a kind, in the order of their names.
 fn pinned(bench: &Bench, kind: &str) -> Vec<std::path::PathBuf> {
-    let folder = bench.pin_dir().join("v1").join(kind);
+    let folder = bench.pin_dir().join(VERSION).join(kind);
     let entries = fs::read_dir(folder).unwrap();
     let mut pins: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     pins.sort();
@@ -310,8 +313,8 @@ fn pinned(bench: &Bench, kind: &str) -> Vec<std::path::PathBuf> {
 fn pins_that_were_made_in_part_are_made_whole() {
     let mut bench = Bench::new();
     let (links, maps) = (pinned(&bench, "links"), pinned(&bench, "maps"));
-    assert_eq!((links.len(), maps.len()), (10, 7));
-    for left in [0, 1, 4, 9] {
+    assert!(links.len() >= 10 && maps.len() >= 7, "{links:?} {maps:?}");
+    for left in [0, 1, 4, links.len() - 1] {
         bench.forget_kernel();
         for pin in links.iter().skip(left) {
             fs::remove_file(pin).unwrap();
@@ -320,7 +323,7 @@ fn pins_that_were_made_in_part_are_made_whole() {
         assert_eq!(pinned(&bench, "links"), links);
     }
     // Maps are made before links, so that where one is missing no link is left.
-    for left in [0, 3, 6] {
+    for left in [0, 3, maps.len() - 1] {
         bench.forget_kernel();
         for pin in links.iter().chain(maps.iter().skip(left)) {
             fs::remove_file(pin).unwrap();
@@ -335,7 +338,7 @@ fn pins_that_were_made_in_part_are_made_whole() {
         bench.install().unwrap();
     }
     bench.forget_kernel();
-    fs::remove_dir_all(bench.pin_dir().join("v1")).unwrap();
+    fs::remove_dir_all(bench.pin_dir().join(VERSION)).unwrap();
     bench.install().unwrap();
 
     let proxy = bench.proxy();
@@ -350,7 +353,7 @@ fn pins_that_were_made_in_part_are_made_whole() {
 fn maps_of_another_size_are_refused_and_left_as_they_are() {
     let mut bench = Bench::new();
     bench.forget_kernel();
-    let at = |name: &str| bench.pin_dir().join("v1/maps").join(name);
+    let at = |name: &str| bench.pin_dir().join(VERSION).join("maps").join(name);
     let (flows, ports) = (at("FLOWS"), at("PORTS"));
     fs::remove_file(&flows).unwrap();
     fs::rename(&ports, &flows).unwrap();
