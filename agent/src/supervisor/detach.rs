@@ -96,9 +96,10 @@ pub enum Running {
 }
 
 /// What is in `run_dir`: nothing else there is ours.
-const OF_RUN_DIR: [&str; 8] = [
+const OF_RUN_DIR: [&str; 9] = [
     SOCKET,
     "sessions",
+    "proxy",
     "results",
     "chunks",
     "held",

@@ -361,7 +361,13 @@ fn set_up(
     })?;
     let heard = (events, inherited.map(Inherited::taken));
     let shared = Shared::new(
-        config, owner, clock, cgroups, entered, roster, kernel, heard,
+        (config, owner),
+        clock,
+        cgroups,
+        entered,
+        roster,
+        kernel,
+        heard,
     );
     Ok((shared, handover))
 }

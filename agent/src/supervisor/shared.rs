@@ -100,8 +100,7 @@ impl std::fmt::Debug for Gate {
 
 impl Shared {
     pub(super) fn new(
-        config: Config,
-        owner: Owner,
+        (config, owner): (Config, Owner),
         clock: Clock,
         cgroups: Cgroups,
         entered: Entered,

@@ -262,7 +262,7 @@ fn a_program_that_cannot_be_started_leaves_the_daemon_as_it_is() {
 fn a_program_that_does_not_come_to_serve_gives_all_back() {
     let mut host = Host::start();
     let (supervisor, ..) = who(&mut host);
-    let kept = host.config.run_dir().join("policies.json");
+    let kept = host.config.run_dir().join("proxy/policies.json");
     let (kept, aside) = (kept.display(), host.path("aside"));
     let aside = aside.display();
     // What its proxy begins with is away for a while.
