@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::files::is_policy;
 use super::problem::Problems;
-use super::{CommandSource, Config, Credential, SecretAt, Source, StoreIdentity};
+use super::{CommandSource, Config, Credential, Export, SecretAt, Source, StoreIdentity};
 
 /// Where systemd puts a unit's credentials. Source: systemd.exec(5), `LoadCredential=`.
 pub(crate) const SYSTEMD_FOLDER: &str = "CREDENTIALS_DIRECTORY";
@@ -100,8 +100,10 @@ impl Config {
             StoreIdentity::Secret(secret) => Some(secret),
             StoreIdentity::Host | StoreIdentity::Environment => None,
         };
+        let of_exports = self.exports.iter().flat_map(Export::secrets);
         (of_accounts.chain(of_clients))
             .chain(of_chats)
+            .chain(of_exports)
             .chain(of_store)
     }
 }

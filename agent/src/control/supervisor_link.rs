@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, error};
@@ -211,7 +212,8 @@ impl Parting {
             tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(wait.subsec_nanos()),
         };
-        matches!(poll(&mut wanted, Some(&wait)), Ok(0))
+        // The supervisor becomes another program, and the end of its threads is told by a signal.
+        matches!(poll(&mut wanted, Some(&wait)), Ok(0) | Err(Errno::INTR))
     }
 }
 

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::core::{Core, Shared};
 use super::door::Door;
 use super::heartbeat::Ticker;
+use super::intake::Begun;
 use super::refusals::{Refusal, WayAround};
 use super::sessions::Session;
 use crate::connection::hello::{self, Opening, Rewound};
@@ -31,6 +32,13 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Wait after a failed accept, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// For how long after its start a proxy may not know sessions yet that wait in its listener's backlog, in nanoseconds.
+const BEGINNING_NS: i64 = 10_000_000_000;
+
+/// How often a session is looked for in that time, and how long between two looks.
+const SESSION_LOOKS: u32 = 100;
+const SESSION_LOOK: Duration = Duration::from_millis(20);
+
 /// Takes connections until the proxy takes none any more. While it is paused they wait in the listener's backlog, and the
 /// supervisor shows that this is meant.
 pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: Ticker) {
@@ -47,8 +55,10 @@ pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: T
         match accepted {
             Ok((stream, _)) => {
                 let core = Arc::clone(&core);
+                // From here on: the proxy does not come to rest before its first words were read.
+                let arriving = core.shared.intake.arrive();
                 drop(tasks::spawn("connection", async move {
-                    take(core, stream).await
+                    take(core, stream, arriving).await
                 }));
             }
             Err(error) => {
@@ -59,7 +69,7 @@ pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: T
     }
 }
 
-async fn take(core: Arc<Core>, stream: TcpStream) {
+async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
     let shared = &core.shared;
     // A connection without Nagle's delay that cannot be had is only slower.
     drop(stream.set_nodelay(true));
@@ -78,10 +88,7 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
                 .await;
         }
     };
-    let Some(session) = shared
-        .sessions
-        .find(connection.session(), connection.nonce())
-    else {
+    let Some(session) = session_of(shared, &connection).await else {
         let detail =
             json!({ "reason": "the session is over", "session": connection.session().to_string() });
         reset(connection.into_parts().0);
@@ -122,6 +129,8 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
             return tracing::debug!(session = %session.id(), %error, "connection ended before its opening");
         }
     };
+    // One that says nothing may do so for long: it holds nothing up.
+    let arriving = arriving.filter(|_| opening != Opening::Silent);
     let (opening, stream) = if opening == Opening::Silent {
         let is_free = way_around(shared, &session, address).is_none();
         match splice::wait_for_words(stream, is_free.then_some(destination)).await {
@@ -143,7 +152,7 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
     match opening {
         Opening::Tls { name: Some(name) } if is_snowflake(&name) => {
             session.learn_governed(address);
-            govern(&core, session, peer, name, stream).await;
+            govern(&core, session, peer, (name, stream), arriving).await;
         }
         Opening::Http { host: Some(host) } if is_snowflake(&host) => {
             answer_plain_http(stream).await;
@@ -151,6 +160,7 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
         Opening::Tls { .. } | Opening::Http { .. } | Opening::Other | Opening::Silent => {
             let Some(way) = way_around(shared, &session, address) else {
                 let _carried = shared.intake.carry();
+                drop(arriving);
                 return ended(&session, destination, splice(stream, destination).await);
             };
             reset(stream.into_stream());
@@ -164,6 +174,19 @@ async fn take(core: Arc<Core>, stream: TcpStream) {
             let row = session.refuse_way(refusal, &peer, shared.stages.clock.mono_ns());
             shared.record_events(row.into_iter().collect()).await;
         }
+    }
+}
+
+/// Finds a connection's session; waits for it a while in a proxy that has just begun, which may still be told of it.
+async fn session_of(shared: &Shared, connection: &Connection) -> Option<Arc<Session>> {
+    let mut looks_left = SESSION_LOOKS;
+    loop {
+        let found = (shared.sessions).find(connection.session(), connection.nonce());
+        if found.is_some() || looks_left == 0 || shared.stages.clock.mono_ns() > BEGINNING_NS {
+            return found;
+        }
+        looks_left -= 1;
+        tokio::time::sleep(SESSION_LOOK).await;
     }
 }
 
@@ -187,14 +210,17 @@ async fn govern(
     core: &Arc<Core>,
     session: Arc<Session>,
     peer: Peer,
-    name: String,
-    stream: Rewound,
+    (name, stream): (String, Rewound),
+    arriving: Option<Begun>,
 ) {
     let intake = &core.shared.intake;
     // What has begun to shake hands is about to ask for something.
-    let arriving = tokio::select! {
-        arriving = intake.begin() => arriving,
-        () = intake.closed() => return,
+    let arriving = match arriving {
+        Some(arriving) => arriving,
+        None => tokio::select! {
+            arriving = intake.begin() => arriving,
+            () = intake.closed() => return,
+        },
     };
     let acceptor = TlsAcceptor::from(Arc::clone(&core.shared.tls));
     let stream = match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {

@@ -151,6 +151,11 @@ impl Intake {
         }
     }
 
+    /// Begins with a connection that was just taken; none where the proxy is about to close.
+    pub(super) fn arrive(self: &Arc<Self>) -> Option<Begun> {
+        self.try_begin()
+    }
+
     fn try_begin(self: &Arc<Self>) -> Option<Begun> {
         let before = self.requests.fetch_add(1, Ordering::SeqCst);
         let begun = Begun(Arc::clone(self));

@@ -81,7 +81,8 @@ pub(super) fn look(folder: &Path, known: Known) -> Result<(), LaterState> {
     }
 }
 
-/// Writes down what this version leaves in a folder.
+/// Writes down what this version leaves in a folder, where the same formats do not stand there already: the folder may be the proxy's
+/// user's, in which a supervisor without CAP_DAC_OVERRIDE writes nothing.
 pub(super) fn write(folder: &Path, known: Known) -> io::Result<()> {
     let formats = known.iter();
     let written = Written {
@@ -90,7 +91,13 @@ pub(super) fn write(folder: &Path, known: Known) -> io::Result<()> {
             .map(|(name, number)| ((*name).to_owned(), *number))
             .collect(),
     };
-    record::replace(&folder.join(FILE), &serde_json::to_vec(&written)?)
+    let path = folder.join(FILE);
+    let found = fs::read(&path).ok();
+    let found: Option<Written> = found.and_then(|text| serde_json::from_slice(&text).ok());
+    if found.is_some_and(|found| found.formats == written.formats) {
+        return Ok(());
+    }
+    record::replace(&path, &serde_json::to_vec(&written)?)
 }
 
 fn told(known: Known) -> String {

@@ -209,6 +209,15 @@ fn serve(
         expected: unfit.expected,
         found: unfit.found,
     })?;
+    let state_dir = &config.daemon.state_dir;
+    if !state_dir.join(formats::FILE).exists() {
+        formats::write(state_dir, formats::OF_STATE_DIR).map_err(|source| {
+            SupervisorError::Path {
+                path: state_dir.join(formats::FILE),
+                source,
+            }
+        })?;
+    }
     owned::hand_over(&config, owner).map_err(|(path, source)| SupervisorError::Path {
         path: path.into(),
         source,

@@ -63,7 +63,8 @@ pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -
 /// A world that tells metrics.
 fn measured(plan: &Plan) -> Result<(World, SocketAddr, Port)> {
     let port = Port::take()?;
-    let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+    // Below 1024 the proxy's user may not listen.
+    let address = SocketAddr::from(([127, 0, 0, 1], 20_000 + port.number()));
     let mut world = World::without_daemon(plan)?;
     add(&world, &format!("[metrics]\nlisten = \"{address}\"\n"))?;
     world.start_daemon()?;
