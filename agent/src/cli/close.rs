@@ -45,40 +45,26 @@ fn close(args: &Args) -> Result<(), Failure> {
     let session = args.session;
     let mut lines = connect(&args.daemon.socket()?)?;
     let request = Request::Live(LiveAsk::End { session });
-    match ask(&mut lines, &request, PATIENCE)? {
-        Reply::Closed {
-            summary,
-            leftovers,
-            problem,
-        } => {
-            let statements = summary.map_or_else(
-                || "what was done cannot be told".to_owned(),
-                |done| counted(done.statements, "statement"),
-            );
-            tell(format_args!(
-                "icecore: session {session} ended: {statements}; killed what was left running: {}",
-                leftovers.len()
-            ));
-            if let Some(problem) = problem {
-                tell(format_args!(
-                    "icecore: record of session {session} is not complete: {problem}"
-                ));
-            }
-            Ok(())
-        }
-        Reply::Identity(_)
-        | Reply::Opened(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Flushed {}
-        | Reply::Reload(_)
-        | Reply::ConfigReload(_)
-        | Reply::LogSet {}
-        | Reply::Live(_)
-        | Reply::Login(_)
-        | Reply::Upgrade(_)
-        | Reply::Refused { .. } => Err(misunderstood()),
+    let Reply::Closed {
+        summary,
+        leftovers,
+        problem,
+    } = ask(&mut lines, &request, PATIENCE)?
+    else {
+        return Err(misunderstood());
+    };
+    let statements = summary.map_or_else(
+        || "what was done cannot be told".to_owned(),
+        |done| counted(done.statements, "statement"),
+    );
+    tell(format_args!(
+        "icecore: session {session} ended: {statements}; killed what was left running: {}",
+        leftovers.len()
+    ));
+    if let Some(problem) = problem {
+        tell(format_args!(
+            "icecore: record of session {session} is not complete: {problem}"
+        ));
     }
+    Ok(())
 }

@@ -34,21 +34,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn flush(args: &Args) -> Result<(), Failure> {
     let mut lines = connect(&args.daemon.socket()?)?;
-    match ask(&mut lines, &Request::Flush {}, PATIENCE)? {
-        Reply::Flushed {} => Ok(()),
-        Reply::Identity(_)
-        | Reply::Opened(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Reload(_)
-        | Reply::ConfigReload(_)
-        | Reply::LogSet {}
-        | Reply::Live(_)
-        | Reply::Login(_)
-        | Reply::Upgrade(_)
-        | Reply::Refused { .. } => Err(misunderstood()),
-    }
+    let Reply::Flushed {} = ask(&mut lines, &Request::Flush {}, PATIENCE)? else {
+        return Err(misunderstood());
+    };
+    Ok(())
 }

@@ -40,21 +40,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 fn set(args: &Args) -> Result<(), Failure> {
     let mut lines = connect(&args.daemon.socket()?)?;
     let level = args.level.clone();
-    match ask(&mut lines, &Request::SetLog { level }, PATIENCE)? {
-        Reply::LogSet {} => Ok(()),
-        Reply::Identity(_)
-        | Reply::Opened(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Flushed {}
-        | Reply::Reload(_)
-        | Reply::Live(_)
-        | Reply::ConfigReload(_)
-        | Reply::Login(_)
-        | Reply::Upgrade(_)
-        | Reply::Refused { .. } => Err(misunderstood()),
-    }
+    let Reply::LogSet {} = ask(&mut lines, &Request::SetLog { level }, PATIENCE)? else {
+        return Err(misunderstood());
+    };
+    Ok(())
 }

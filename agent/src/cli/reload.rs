@@ -48,22 +48,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn reload(args: &Args) -> Result<Exit, Failure> {
     let mut lines = connect(&args.daemon.socket()?)?;
-    let reload = match ask(&mut lines, &Request::ReloadConfig {}, PATIENCE)? {
-        Reply::ConfigReload(reload) => reload,
-        Reply::Identity(_)
-        | Reply::Opened(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Flushed {}
-        | Reply::Reload(_)
-        | Reply::Live(_)
-        | Reply::LogSet {}
-        | Reply::Login(_)
-        | Reply::Upgrade(_)
-        | Reply::Refused { .. } => return Err(misunderstood()),
+    let Reply::ConfigReload(reload) = ask(&mut lines, &Request::ReloadConfig {}, PATIENCE)? else {
+        return Err(misunderstood());
     };
     let (lines, exit) = match &reload {
         ConfigReload::Taken { warnings, .. } => (warnings, Exit::Done),

@@ -154,23 +154,10 @@ fn which(socket: &Path) -> Result<Which, Failure> {
 
 fn say(socket: &Path, asked: UpgradeAsk, patience: Duration) -> Result<UpgradeReply, Failure> {
     let mut lines = connect(socket)?;
-    match ask(&mut lines, &Request::Upgrade(asked), patience)? {
-        Reply::Upgrade(reply) => Ok(reply),
-        Reply::Identity(_)
-        | Reply::Opened(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Flushed {}
-        | Reply::Reload(_)
-        | Reply::ConfigReload(_)
-        | Reply::LogSet {}
-        | Reply::Live(_)
-        | Reply::Login(_)
-        | Reply::Refused { .. } => Err(misunderstood()),
-    }
+    let Reply::Upgrade(reply) = ask(&mut lines, &Request::Upgrade(asked), patience)? else {
+        return Err(misunderstood());
+    };
+    Ok(reply)
 }
 
 fn wait(text: &str) -> Result<Duration, String> {

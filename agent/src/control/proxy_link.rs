@@ -212,15 +212,10 @@ impl ProxyLink {
     }
 
     fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {
-        match self.call(ask, SETTLE_TIMEOUT)? {
-            Answer::Settled(settled) => Ok(settled),
-            Answer::Done
-            | Answer::Summary(_)
-            | Answer::SignIn(_)
-            | Answer::Reload(_)
-            | Answer::ConfigReload(_)
-            | Answer::Left(_) => Err(other_answer()),
-        }
+        let Answer::Settled(settled) = self.call(ask, SETTLE_TIMEOUT)? else {
+            return Err(other_answer());
+        };
+        Ok(settled)
     }
 
     /// Tells the proxy that a session ended.
@@ -228,15 +223,10 @@ impl ProxyLink {
     /// # Errors
     /// When its end is not on record.
     pub fn closed(&self, end: SessionEnd) -> Result<SessionSummary, LinkError> {
-        match self.call(Ask::Closed(end), CLOSE_TIMEOUT)? {
-            Answer::Summary(summary) => Ok(summary),
-            Answer::Done
-            | Answer::Settled(_)
-            | Answer::SignIn(_)
-            | Answer::Reload(_)
-            | Answer::ConfigReload(_)
-            | Answer::Left(_) => Err(other_answer()),
-        }
+        let Answer::Summary(summary) = self.call(Ask::Closed(end), CLOSE_TIMEOUT)? else {
+            return Err(other_answer());
+        };
+        Ok(summary)
     }
 
     /// Has one step of a sign-in done.
@@ -244,15 +234,10 @@ impl ProxyLink {
     /// # Errors
     /// When it failed, in the proxy's words.
     pub fn sign_in(&self, call: SignInCall) -> Result<SignInOutcome, LinkError> {
-        match self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? {
-            Answer::SignIn(outcome) => Ok(*outcome),
-            Answer::Done
-            | Answer::Settled(_)
-            | Answer::Summary(_)
-            | Answer::Reload(_)
-            | Answer::ConfigReload(_)
-            | Answer::Left(_) => Err(other_answer()),
-        }
+        let Answer::SignIn(outcome) = self.call(Ask::SignIn(call), SIGN_IN_TIMEOUT)? else {
+            return Err(other_answer());
+        };
+        Ok(*outcome)
     }
 
     /// Hands on what was observed; returns when it is on record.
@@ -276,15 +261,10 @@ impl ProxyLink {
     /// # Errors
     /// When it could not even look at them.
     pub fn reload(&self) -> Result<Reload, LinkError> {
-        match self.call(Ask::Reload, RELOAD_TIMEOUT)? {
-            Answer::Reload(reload) => Ok(reload),
-            Answer::Done
-            | Answer::Settled(_)
-            | Answer::Summary(_)
-            | Answer::SignIn(_)
-            | Answer::ConfigReload(_)
-            | Answer::Left(_) => Err(other_answer()),
-        }
+        let Answer::Reload(reload) = self.call(Ask::Reload, RELOAD_TIMEOUT)? else {
+            return Err(other_answer());
+        };
+        Ok(reload)
     }
 
     /// Has the proxy take the config file and its policies.
@@ -292,15 +272,10 @@ impl ProxyLink {
     /// # Errors
     /// When it could not even look at them.
     pub fn reload_config(&self) -> Result<ConfigReload, LinkError> {
-        match self.call(Ask::ReloadConfig, RELOAD_TIMEOUT)? {
-            Answer::ConfigReload(reload) => Ok(*reload),
-            Answer::Done
-            | Answer::Settled(_)
-            | Answer::Summary(_)
-            | Answer::SignIn(_)
-            | Answer::Reload(_)
-            | Answer::Left(_) => Err(other_answer()),
-        }
+        let Answer::ConfigReload(reload) = self.call(Ask::ReloadConfig, RELOAD_TIMEOUT)? else {
+            return Err(other_answer());
+        };
+        Ok(*reload)
     }
 
     /// Tells a proxy that waits that the record is its own.
@@ -317,15 +292,11 @@ impl ProxyLink {
     /// It is lost.
     pub fn let_finish(&self, within: Duration) -> Result<usize, LinkError> {
         let within_ms = millis(within);
-        match self.call(Ask::LetFinish { within_ms }, within + DRAIN_MARGIN)? {
-            Answer::Left(left) => Ok(left),
-            Answer::Done
-            | Answer::Settled(_)
-            | Answer::Summary(_)
-            | Answer::SignIn(_)
-            | Answer::Reload(_)
-            | Answer::ConfigReload(_) => Err(other_answer()),
-        }
+        let Answer::Left(left) = self.call(Ask::LetFinish { within_ms }, within + DRAIN_MARGIN)?
+        else {
+            return Err(other_answer());
+        };
+        Ok(left)
     }
 
     /// Has the proxy print log lines from a level on.

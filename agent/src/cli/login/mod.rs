@@ -112,23 +112,10 @@ struct Daemon(Lines);
 
 impl Daemon {
     fn ask(&mut self, ask_for: SignInAsk) -> Result<SignInReply, Failure> {
-        match ask(&mut self.0, &Request::Login(ask_for), PATIENCE)? {
-            Reply::Login(reply) => Ok(reply),
-            Reply::Identity(_)
-            | Reply::Opened(_)
-            | Reply::Entered {}
-            | Reply::Attached {}
-            | Reply::Identified {}
-            | Reply::NotIdentified { .. }
-            | Reply::Closed { .. }
-            | Reply::Flushed {}
-            | Reply::Upgrade(_)
-            | Reply::Reload(_)
-            | Reply::ConfigReload(_)
-            | Reply::LogSet {}
-            | Reply::Live(_)
-            | Reply::Refused { .. } => Err(misunderstood()),
-        }
+        let Reply::Login(reply) = ask(&mut self.0, &Request::Login(ask_for), PATIENCE)? else {
+            return Err(misunderstood());
+        };
+        Ok(reply)
     }
 }
 

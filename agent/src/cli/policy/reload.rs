@@ -47,22 +47,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn reload(args: &Args) -> Result<Exit, Failure> {
     let mut lines = connect(&args.daemon.socket()?)?;
-    let reload = match ask(&mut lines, &Request::Reload {}, PATIENCE)? {
-        Reply::Reload(reload) => reload,
-        Reply::Identity(_)
-        | Reply::Opened(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Flushed {}
-        | Reply::ConfigReload(_)
-        | Reply::LogSet {}
-        | Reply::Live(_)
-        | Reply::Login(_)
-        | Reply::Upgrade(_)
-        | Reply::Refused { .. } => return Err(misunderstood()),
+    let Reply::Reload(reload) = ask(&mut lines, &Request::Reload {}, PATIENCE)? else {
+        return Err(misunderstood());
     };
     let (lines, exit) = match &reload {
         Reload::Taken { warnings, .. } => (warnings, Exit::Done),

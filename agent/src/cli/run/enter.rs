@@ -81,23 +81,9 @@ fn move_in(session: SessionId, daemon: &DaemonName) -> Result<(), Failure> {
     let token = env::var(TOKEN_VARIABLE)
         .map_err(|_| Failure::text(Exit::Usage, "--enter is for `icecore run` itself"))?;
     let mut lines = connect(&daemon.socket()?)?;
-    match ask(&mut lines, &Request::Enter { session, token }, PATIENCE)? {
-        Reply::Entered {} => {}
-        Reply::Identity(_)
-        | Reply::Opened(_)
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Flushed {}
-        | Reply::Reload(_)
-        | Reply::ConfigReload(_)
-        | Reply::LogSet {}
-        | Reply::Live(_)
-        | Reply::Login(_)
-        | Reply::Upgrade(_)
-        | Reply::Refused { .. } => return Err(misunderstood()),
-    }
+    let Reply::Entered {} = ask(&mut lines, &Request::Enter { session, token }, PATIENCE)? else {
+        return Err(misunderstood());
+    };
     close_on_exec_from(FIRST_OTHER_DESCRIPTOR)
         .map_err(|error| not_held("close what was inherited", error))
 }

@@ -211,24 +211,12 @@ impl Keeper {
             session: self.session,
             secret: self.secret.clone(),
         })?;
-        match lines.receive()? {
-            Reply::Attached {} => {}
-            Reply::Refused { reason } => return Ok(Knock::Refused(reason)),
-            Reply::Identity(_)
-            | Reply::Opened(_)
-            | Reply::Entered {}
-            | Reply::Identified {}
-            | Reply::NotIdentified { .. }
-            | Reply::Closed { .. }
-            | Reply::Flushed {}
-            | Reply::Reload(_)
-            | Reply::ConfigReload(_)
-            | Reply::LogSet {}
-            | Reply::Live(_)
-            | Reply::Login(_)
-            | Reply::Upgrade(_) => {
-                return Err(ControlError::NotUnderstood("another answer".to_owned()));
-            }
+        let reply = lines.receive()?;
+        if let Reply::Refused { reason } = reply {
+            return Ok(Knock::Refused(reason));
+        }
+        if reply != (Reply::Attached {}) {
+            return Err(ControlError::NotUnderstood("another answer".to_owned()));
         }
         lines.stream().set_read_timeout(None)?;
         let stream = lines.stream().try_clone()?;

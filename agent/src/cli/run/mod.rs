@@ -153,22 +153,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     let labels = labels(args.labels)?;
     let socket = args.daemon.socket()?;
     let mut lines = connect(&socket)?;
-    let wanted = match ask(&mut lines, &Request::Identity {}, PATIENCE)? {
-        Reply::Identity(wanted) => wanted,
-        Reply::Opened(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Flushed {}
-        | Reply::Reload(_)
-        | Reply::ConfigReload(_)
-        | Reply::LogSet {}
-        | Reply::Live(_)
-        | Reply::Login(_)
-        | Reply::Upgrade(_)
-        | Reply::Refused { .. } => return Err(misunderstood()),
+    let Reply::Identity(wanted) = ask(&mut lines, &Request::Identity {}, PATIENCE)? else {
+        return Err(misunderstood());
     };
     let found = args.identity.find(&wanted, args.user.as_deref())?;
     let kept = kept_outside::of(env::vars_os(), &args.keep_env);
@@ -189,22 +175,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
             .map(Box::new),
         identity_token: found.token,
     };
-    let opened = match ask(&mut lines, &request, PATIENCE)? {
-        Reply::Opened(opened) => opened,
-        Reply::Identity(_)
-        | Reply::Entered {}
-        | Reply::Attached {}
-        | Reply::Identified {}
-        | Reply::NotIdentified { .. }
-        | Reply::Closed { .. }
-        | Reply::Flushed {}
-        | Reply::Reload(_)
-        | Reply::ConfigReload(_)
-        | Reply::LogSet {}
-        | Reply::Live(_)
-        | Reply::Login(_)
-        | Reply::Upgrade(_)
-        | Reply::Refused { .. } => return Err(misunderstood()),
+    let Reply::Opened(opened) = ask(&mut lines, &request, PATIENCE)? else {
+        return Err(misunderstood());
     };
     // From here on an early return ends the session: the control connection goes.
     let is_another = args.user.is_some();
