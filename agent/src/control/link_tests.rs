@@ -32,6 +32,8 @@ impl Proxy {
 }
 
 impl SessionHandler for Proxy {
+    fn counted(&self, _: Stats) {}
+
     fn settle(&self, facts: SessionFacts) -> Result<Settled, String> {
         let sealed = match facts.proof {
             Proof::Token(token) => Some(format!("seal of {}", token.reveal())),

@@ -22,6 +22,7 @@ use super::{
     ControlError, FreshToken, Handover, KeptLogin, SessionEnd, SessionFacts, SessionSummary,
     Settled,
 };
+use crate::connection::redirect::Stats;
 
 /// Longest wait until the proxy takes a packet; its socket holds some 200 KB before that.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -246,6 +247,14 @@ impl ProxyLink {
     /// When it is not.
     pub fn observed(&self, all: Vec<Observed>) -> Result<(), LinkError> {
         self.call(Ask::Observed(all), OBSERVED_TIMEOUT).map(|_| ())
+    }
+
+    /// Tells what the kernel's programs have counted.
+    ///
+    /// # Errors
+    /// When the proxy did not hear it.
+    pub fn counted(&self, stats: Stats) -> Result<(), LinkError> {
+        self.call(Ask::Counted(stats), OBSERVED_TIMEOUT).map(|_| ())
     }
 
     /// Has the record sealed and stored.

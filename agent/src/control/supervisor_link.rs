@@ -25,6 +25,7 @@ use super::{
     ControlError, FreshToken, Handover, KeptLogin, SEALED_LOGIN_MAX_BYTES, SessionEnd,
     SessionFacts, SessionSummary, Settled,
 };
+use crate::connection::redirect::Stats;
 
 /// Longest wait until the supervisor keeps a login; it does nothing slow in between.
 const KEEP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -74,6 +75,9 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// # Errors
     /// A text for the log, if it cannot be recorded.
     fn observed(&self, all: Vec<Observed>) -> Result<(), String>;
+
+    /// Learns what the kernel's programs have counted by now.
+    fn counted(&self, stats: Stats);
 
     /// Seals what is recorded so far and hands it to the store.
     ///
@@ -139,6 +143,7 @@ pub(super) enum Ask {
     Closed(SessionEnd),
     SignIn(SignInCall),
     Observed(Vec<Observed>),
+    Counted(Stats),
     Flush,
     Reload,
     ReloadConfig,
@@ -409,6 +414,10 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
             .sign_in(call)
             .map(|outcome| Answer::SignIn(Box::new(outcome))),
         Ask::Observed(all) => handler.observed(all).map(|()| Answer::Done),
+        Ask::Counted(stats) => {
+            handler.counted(stats);
+            Ok(Answer::Done)
+        }
         Ask::Flush => handler.flush().map(|()| Answer::Done),
         Ask::Reload => handler.reload().map(Answer::Reload),
         Ask::ReloadConfig => handler

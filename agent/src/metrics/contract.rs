@@ -7,7 +7,7 @@ use Kind::{Counter, Gauge, Histogram};
 /// What kind of number a family has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows, from 0 at the proxy's start.
+    /// Only grows: from 0 at the proxy's start, the kernel's from when its programs were installed.
     Counter,
     /// Is as it is.
     Gauge,
@@ -64,7 +64,7 @@ impl Family {
 
 /// All of them.
 #[rustfmt::skip]
-pub static FAMILIES: [Family; 53] = [
+pub static FAMILIES: [Family; 61] = [
     Family::new("icecore_build_info", Gauge, &["version"], "1; which version answers."),
     Family::new("icecore_mode_info", Gauge, &["mode", "recording"], "1; whether refusals are carried out, and what recording promises."),
     Family::new("icecore_config_info", Gauge, &["sha256"], "1; the config in force, as the record names it."),
@@ -117,6 +117,14 @@ pub static FAMILIES: [Family; 53] = [
     Family::new("icecore_export_events_total", Counter, &["export", "kind", "outcome"], "Events for places of `[[export]]`: `sent` or `dropped`."),
     Family::new("icecore_export_failures_total", Counter, &["export", "kind"], "Tries to export that failed."),
     Family::new("icecore_export_waiting", Gauge, &["export", "kind"], "Events that wait for a place."),
+    Family::new("icecore_heartbeat_age_seconds", Gauge, &[], "How long ago all accept loops were last seen to run; the kernel refuses connects when it is `capture.heartbeat_stale`."),
+    Family::new("icecore_kernel_redirected_total", Counter, &[], "Connects of sessions that the kernel's programs sent to the proxy, since they were installed; all of the kernel's counts are up to 3 s old."),
+    Family::new("icecore_kernel_refused_total", Counter, &[], "Connects of sessions that were refused since the proxy was away or showed no heartbeat."),
+    Family::new("icecore_kernel_denied_total", Counter, &["reason"], "What the kernel's programs denied (events NT003, NT004, NT005)."),
+    Family::new("icecore_kernel_flows_lost_total", Counter, &[], "Redirected connections that were reset since their destination could not be carried to the proxy."),
+    Family::new("icecore_kernel_events_lost_total", Counter, &["why"], "Events of the kernel's that nobody was told: the ring was `full`, or its session was over its `rate`."),
+    Family::new("icecore_kernel_packets_dropped_total", Counter, &[], "Packets to guarded addresses that `capture.backstop` dropped."),
+    Family::new("icecore_kernel_execs_total", Counter, &[], "Programs that sessions executed, where lineage is observed."),
     Family::new("icecore_scrapes_total", Counter, &["outcome"], "Requests for metrics: `answered`, or `refused` to one that is, or may be, in a session."),
 ];
 

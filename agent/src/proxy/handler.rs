@@ -16,6 +16,7 @@ use super::kept;
 use super::login::closed;
 use super::opening::{self, ShownBy};
 use super::sessions::Session;
+use crate::connection::redirect::Stats;
 use crate::control::observed::Observed;
 use crate::control::reload::{ConfigReload, Reload};
 use crate::control::sign_in::{SignInCall, SignInOutcome};
@@ -239,6 +240,10 @@ impl SessionHandler for Handler {
         recorded
             .map(|_receipt| ())
             .map_err(|error| error.to_string())
+    }
+
+    fn counted(&self, stats: Stats) {
+        self.core.shared.operations.learn(stats);
     }
 
     fn flush(&self) -> Result<(), String> {

@@ -3,12 +3,13 @@
 //! A thread of its own would go on beating beside a core that hangs. Here every accept loop ticks, and the first one shows a
 //! beat if all others have ticked since the last: one core that is blocked ends it, and the kernel then refuses.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::clock::Clock;
 use crate::connection::redirect::{Heartbeat, LookUpError};
 
 /// How often a beat is shown; the kernel waits for at least four.
@@ -22,6 +23,9 @@ pub(super) struct Pulse {
     ticks: Vec<AtomicU64>,
     given: AtomicUsize,
     shown: Mutex<Shown>,
+    /// When the last beat was shown, by the clock; the pulse's beginning before the first.
+    shown_ns: AtomicI64,
+    clock: Clock,
 }
 
 struct Shown {
@@ -33,11 +37,11 @@ struct Shown {
 
 impl Pulse {
     /// Makes the pulse of so many accept loops; none is shown before each has ticked.
-    pub(super) fn new(mut heartbeat: Heartbeat, loops: usize) -> Self {
-        Self::showing(Box::new(move || heartbeat.beat()), loops)
+    pub(super) fn new(mut heartbeat: Heartbeat, loops: usize, clock: Clock) -> Self {
+        Self::showing(Box::new(move || heartbeat.beat()), loops, clock)
     }
 
-    fn showing(show: Show, loops: usize) -> Self {
+    fn showing(show: Show, loops: usize, clock: Clock) -> Self {
         Self {
             ticks: (0..loops).map(|_| AtomicU64::new(0)).collect(),
             given: AtomicUsize::new(0),
@@ -46,7 +50,15 @@ impl Pulse {
                 ticks: vec![0; loops],
                 has_failed: false,
             }),
+            shown_ns: AtomicI64::new(clock.mono_ns()),
+            clock,
         }
+    }
+
+    /// Tells how long ago the last beat was shown.
+    pub(super) fn age(&self) -> Duration {
+        let age_ns = self.clock.mono_ns() - self.shown_ns.load(Ordering::Relaxed);
+        Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0))
     }
 
     fn tick(&self, place: usize) {
@@ -72,6 +84,9 @@ impl Pulse {
         }
         shown.ticks = ticks;
         let outcome = (shown.show)();
+        if outcome.is_ok() {
+            self.shown_ns.store(self.clock.mono_ns(), Ordering::Relaxed);
+        }
         if let Err(error) = &outcome
             && !shown.has_failed
         {
@@ -126,7 +141,10 @@ mod tests {
             counted.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };
-        (Arc::new(Pulse::showing(Box::new(count), loops)), shown)
+        (
+            Arc::new(Pulse::showing(Box::new(count), loops, Clock::system())),
+            shown,
+        )
     }
 
     #[test]
@@ -145,9 +163,13 @@ mod tests {
             pulse.tick(1);
         }
         assert_eq!(count(), 1, "the third hangs");
+        thread::sleep(Duration::from_millis(50));
+        let age = pulse.age();
+        assert!(age >= Duration::from_millis(50), "{age:?}");
         pulse.tick(2);
         pulse.tick(0);
         assert_eq!(count(), 2);
+        assert!(pulse.age() < age);
     }
 
     /// Two runtimes, as two cores: while one is blocked no beat is shown, and it goes on afterwards.

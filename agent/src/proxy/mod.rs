@@ -164,7 +164,12 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     Keeping::begin(&shared, keeper).map_err(ProxyError::Core)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let heartbeat = Heartbeat::from_fd(heartbeat).map_err(start::StartError::from)?;
-    let pulse = Arc::new(Pulse::new(heartbeat, cores * listeners.len()));
+    let pulse = Arc::new(Pulse::new(
+        heartbeat,
+        cores * listeners.len(),
+        shared.stages.clock,
+    ));
+    shared.operations.watch(&pulse);
     let first = core(&shared, &started.upstream, &listeners, &pulse)?;
     for number in 1..cores {
         let (runtime, _) = core(&shared, &started.upstream, &listeners, &pulse)?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use super::approvals;
 use super::claiming::Claimant;
@@ -196,6 +196,8 @@ pub(super) fn start(
         restarts: restarts(&config.daemon.proxy_dir(), is_next),
         answered: AtomicU64::new(0),
         refused: AtomicU64::new(0),
+        kernel: Mutex::default(),
+        pulse: OnceLock::new(),
     };
     let ask = config.policy.ask.clone();
     let held = config.daemon.proxy_dir().join("held");

@@ -27,6 +27,9 @@ const AT_ONCE_MAX: usize = 16;
 /// How long the reader sleeps at most before it looks at what waits.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the proxy is told what the kernel has counted, in nanoseconds.
+const COUNT_EVERY_NS: i64 = 2_000_000_000;
+
 /// What is read, and what waits to be handed on.
 #[derive(Debug, Default)]
 pub(super) struct Observations {
@@ -110,9 +113,28 @@ impl Observations {
 impl Shared {
     /// Reads and hands on until the supervisor stops; needs a thread, since a proxy may be slow.
     fn keep_observed(&self, signal: &OwnedFd) {
+        let mut due_ns = 0;
         while !self.is_stopping() {
             wait_for_events(signal, LOOK_INTERVAL);
             self.hand_on_observed();
+            if self.clock.mono_ns() >= due_ns {
+                due_ns = self.clock.mono_ns() + COUNT_EVERY_NS;
+                self.hand_on_counts();
+            }
+        }
+    }
+
+    /// Tells the proxy what the kernel has counted by now, if there is one: the next time it is told all of it again.
+    fn hand_on_counts(&self) {
+        let Some(proxy) = self.proxy(Duration::ZERO) else {
+            return;
+        };
+        match self.with_kernel(|kernel| kernel.stats()) {
+            Ok(stats) => match proxy.link.counted(stats) {
+                Ok(()) => {}
+                Err(failure) => debug!(%failure, "what the kernel counted is told later"),
+            },
+            Err(failure) => error!(%failure, "kernel's counters could not be read"),
         }
     }
 

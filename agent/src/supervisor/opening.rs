@@ -14,6 +14,7 @@ use super::roster::{Entry, Held, Live};
 use super::session::{PROXY_PATIENCE, Refusal, check_token, system, told};
 use super::shared::Shared;
 use super::token::{self, Digest};
+use crate::config::{Config, Guard, Mode};
 use crate::control::request::{Opened, check_job, check_labels};
 use crate::control::{
     Asker, Enforcement, FACTS_MAX_BYTES, HandedToken, LinkError, Proof, Scope, SessionFacts,
@@ -130,8 +131,9 @@ impl Shared {
         let advisory = accounts
             .way_to_root(runner.uid, &runner.gids)
             .or_else(|| shares_uid.as_ref().map(taken_over));
-        if let (Some(reason), true) = (&advisory, wish.require_enforced) {
-            return Err(Refusal::Advisory(reason.clone()));
+        if wish.require_enforced {
+            let reason = advisory.clone().or_else(|| self.gap());
+            reason.map_or(Ok(()), |reason| Err(Refusal::Advisory(reason)))?;
         }
         let facts = SessionFacts {
             id: SessionId::new(),
@@ -160,6 +162,19 @@ impl Shared {
             proof: brought.map_or(Proof::Absent, Proof::Token),
         };
         Ok((facts, advisory))
+    }
+
+    /// Tells why no session of this host is enforced whole, if the config says so itself.
+    fn gap(&self) -> Option<String> {
+        let Config {
+            daemon, capture, ..
+        } = &self.config;
+        if daemon.mode == Mode::Observe {
+            return Some("`daemon.mode` is `observe`: nothing is refused".to_owned());
+        }
+        (capture.guard == Guard::Sessions).then(|| {
+            "`capture.guard` is `sessions`: programs outside of sessions reach Snowflake's addresses".to_owned()
+        })
     }
 
     /// Makes a session that is settled, and has it recorded.

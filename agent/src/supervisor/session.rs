@@ -45,7 +45,7 @@ pub(super) enum Refusal {
     Claimed(String),
     #[error("program name: expected at most {EXE_MAX_BYTES} bytes, found {0}")]
     Exe(usize),
-    #[error("the session would be advisory: {0}")]
+    #[error("expected a session that is enforced (--require enforced): {0}")]
     Advisory(String),
     #[error("--user: expected to be asked by root, found uid {0}")]
     NotRoot(u32),

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// As the default is; other tests leave a proxy more time, since they share the machine.
-fn hangs_soon(text: String) -> String {
+pub(crate) fn hangs_soon(text: String) -> String {
     text.replace("heartbeat_stale = \"20s\"", "heartbeat_stale = \"2s\"")
 }
 
@@ -94,7 +94,7 @@ sys.stdin.read()
 ";
 
 /// Stops the proxy's last core, if it has more than one.
-fn stop_last_core(proxy: Pid) -> Result<Option<Child>> {
+pub(crate) fn stop_last_core(proxy: Pid) -> Result<Option<Child>> {
     let tasks = format!("/proc/{}/task", proxy.as_raw_nonzero());
     let mut cores = Vec::new();
     for task in std::fs::read_dir(tasks)? {

@@ -18,6 +18,7 @@ use icecore_tests::time;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::hanging::{hangs_soon, stop_last_core};
 use crate::identity;
 
 /// Longest wait for what comes by itself.
@@ -121,8 +122,14 @@ fn counters_equal_the_record_and_sessions_are_not_answered() -> Result<()> {
     for name in ["connect", "one", "two", "refused", "pause"] {
         driver.expect(name)?;
     }
-    let open = prometheus::scrape(address)?;
+    // The supervisor tells the kernel's counts every few seconds.
+    let open = wait("the kernel's counts", || {
+        let scraped = prometheus::scrape(address)?;
+        Ok((scraped.get("icecore_kernel_redirected_total") >= 1.0).then_some(scraped))
+    })?;
     check_families(&open);
+    assert!(open.get("icecore_heartbeat_age_seconds") < 20.0);
+    assert_eq!(open.get("icecore_kernel_flows_lost_total"), 0.0);
     let sessions = open.of("icecore_sessions_open");
     assert_eq!(sessions.values().sum::<f64>(), 1.0, "{sessions:?}");
     assert_eq!(open.get("icecore_logins_open"), 1.0);
@@ -198,6 +205,11 @@ fn counters_equal_the_record_and_sessions_are_not_answered() -> Result<()> {
         .args(["-c", &script])
         .output()?;
     assert!(!inside.status.success(), "{inside:?}");
+    wait("the kernel's count of what it denied", || {
+        let denied = prometheus::scrape(address)?;
+        let denied = denied.get("icecore_kernel_denied_total{reason=\"own_port\"}");
+        Ok((denied >= 1.0).then_some(()))
+    })?;
     let told = String::from_utf8_lossy(&inside.stdout).into_owned();
     assert!(!told.chars().any(|sign| sign.is_ascii_digit()), "{told}");
 
@@ -212,6 +224,31 @@ fn counters_equal_the_record_and_sessions_are_not_answered() -> Result<()> {
     })?;
     assert_eq!(next.get("icecore_logins_opened_total"), 0.0);
     Ok(())
+}
+
+/// One core that hangs is seen from outside: the kernel refuses connects meanwhile, and health says so.
+#[test]
+fn a_core_that_hangs_is_seen_in_health() -> Result<()> {
+    let (mut world, address, _port) = measured(&Plan {
+        edit: hangs_soon,
+        ..Plan::default()
+    })?;
+    assert_eq!(prometheus::ask(address, "/healthz")?.0, 200);
+    let proxy = world.daemon()?.proxy()?;
+    let Some(mut stopper) = stop_last_core(proxy)? else {
+        eprintln!("this host has one core: not tried");
+        return Ok(());
+    };
+    wait("health", || {
+        let (status, _, told) = prometheus::ask(address, "/healthz")?;
+        Ok((status == 503 && told.contains("heartbeat")).then_some(()))
+    })?;
+    assert!(prometheus::scrape(address)?.get("icecore_heartbeat_age_seconds") > 2.0);
+    drop(stopper.stdin.take());
+    stopper.wait()?;
+    wait("health again", || {
+        Ok((prometheus::ask(address, "/healthz")?.0 == 200).then_some(()))
+    })
 }
 
 #[test]

@@ -160,6 +160,37 @@ fn enforced_is_refused_where_the_user_is_root_or_not_the_sessions_own() -> Resul
     Ok(())
 }
 
+/// Where the config itself leaves a way, no session is enforced whole, whoever its user is.
+#[test]
+fn enforced_is_refused_where_the_config_leaves_a_way() -> Result<()> {
+    let ways: [(fn(String) -> String, &str); 2] = [
+        (
+            |text| text.replacen("mode = \"enforce\"", "mode = \"observe\"", 1),
+            "`daemon.mode` is `observe`",
+        ),
+        (
+            |text| text.replacen("[capture]", "[capture]\nguard = \"sessions\"", 1),
+            "`capture.guard` is `sessions`",
+        ),
+    ];
+    for (edit, why) in ways {
+        let world = World::start(&Plan {
+            edit,
+            ..Plan::default()
+        })?;
+        let options = ["--require", "enforced", "--user", "nobody"];
+        let output = world.session(0, &options, "true".as_ref())?.output()?;
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = String::from_utf8(output.stderr)?;
+        assert!(told.contains(why), "{told}");
+        let other = world
+            .session(0, &["--user", "nobody"], "true".as_ref())?
+            .output()?;
+        assert!(other.status.success(), "{other:?}");
+    }
+    Ok(())
+}
+
 /// The logins that a session may have open are counted; one that is closed makes room, and no other session is touched.
 #[test]
 fn a_session_has_its_share_of_logins() -> Result<()> {

@@ -40,13 +40,13 @@ fn sessions_of_root_are_advisory_and_may_be_declined() {
     assert_eq!(declined.status.code(), Some(1));
     assert_eq!(
         stderr(&declined),
-        "icecore: the session would be advisory: its user is root\n"
+        "icecore: expected a session that is enforced (--require enforced): its user is root\n"
     );
     let shared = plain(&as_nobody(&words)).output().unwrap();
     assert_eq!(shared.status.code(), Some(1));
     assert_eq!(
         stderr(&shared),
-        "icecore: the session would be advisory: its caller has its command's uid too, and can be taken over; \
+        "icecore: expected a session that is enforced (--require enforced): its caller has its command's uid too, and can be taken over; \
          start as root with --user NAME\n"
     );
     words.splice(2..2, ["--user".to_owned(), "nobody".to_owned()]);

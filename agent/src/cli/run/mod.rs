@@ -74,7 +74,8 @@ pub(super) struct Args {
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
-    /// Runs CMD only if its user cannot get around the redirection
+    /// Runs CMD only if its user cannot get around the redirection, and the config leaves no way either: not in `observe`
+    /// mode, nor with `capture.guard = "sessions"`
     #[arg(long, value_name = "enforced", value_parser = ["enforced"])]
     require: Option<String>,
 

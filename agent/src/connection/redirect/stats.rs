@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use icecore_ebpf::{reason, stat};
+use serde::{Deserialize, Serialize};
 
 use super::error::{KernelError, map};
 use super::{DenyReason, Kernel};
 
 /// Counters of the programs, of all CPUs together, since the maps were made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Connects that were redirected.
     pub redirected: u64,

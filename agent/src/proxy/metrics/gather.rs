@@ -12,6 +12,7 @@ pub(super) fn page(shared: &Shared) -> String {
     let mut page = Page::default();
     about(shared, &mut page);
     life(shared, &mut page);
+    kernel(shared, &mut page);
     shared.operations.metrics.write(&mut page);
     record(shared, &mut page);
     issuers(shared, &mut page);
@@ -53,6 +54,32 @@ fn life(shared: &Shared, page: &mut Page) {
     let registry = &shared.stages.registry;
     page.one("icecore_statements_open", registry.open_count());
     page.one("icecore_statements_held", registry.held_count());
+}
+
+fn kernel(shared: &Shared, page: &mut Page) {
+    let operations = &shared.operations;
+    page.begin("icecore_heartbeat_age_seconds");
+    if let Some(pulse) = operations.pulse.get() {
+        page.put(&[], pulse.age().as_secs_f64());
+    }
+    let Some(stats) = operations.counted() else {
+        return;
+    };
+    page.one("icecore_kernel_redirected_total", stats.redirected);
+    page.one("icecore_kernel_refused_total", stats.proxy_down);
+    page.begin("icecore_kernel_denied_total");
+    for (reason, count) in &stats.denied {
+        page.put(&[reason.as_str()], count);
+    }
+    page.one("icecore_kernel_flows_lost_total", stats.flows_lost);
+    page.begin("icecore_kernel_events_lost_total")
+        .put(&["full"], stats.events_lost)
+        .put(&["rate"], stats.events_limited);
+    page.one(
+        "icecore_kernel_packets_dropped_total",
+        stats.packets_dropped,
+    );
+    page.one("icecore_kernel_execs_total", stats.execs);
 }
 
 fn record(shared: &Shared, page: &mut Page) {

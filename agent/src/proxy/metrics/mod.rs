@@ -6,8 +6,8 @@ mod gather;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,7 +22,9 @@ use tokio::sync::Semaphore;
 
 use self::asker::NotAnswered;
 use super::core::Shared;
+use super::heartbeat::Pulse;
 use crate::connection::http::{self, Told};
+use crate::connection::redirect::Stats;
 use crate::connection::reset;
 use crate::export::Exports;
 use crate::metrics::{MEDIA_TYPE, Metrics};
@@ -55,6 +57,28 @@ pub(super) struct Operations {
     /// Requests that were answered, and that were refused since a session may have sent them.
     pub(super) answered: AtomicU64,
     pub(super) refused: AtomicU64,
+    /// What the kernel had counted when the supervisor last told it.
+    pub(super) kernel: Mutex<Option<Stats>>,
+    /// The accept loops' heartbeat, once there are some.
+    pub(super) pulse: OnceLock<Arc<Pulse>>,
+}
+
+impl Operations {
+    /// Learns what the kernel has counted.
+    pub(super) fn learn(&self, stats: Stats) {
+        *self.kernel.lock().unwrap_or_else(PoisonError::into_inner) = Some(stats);
+    }
+
+    /// Learns of the heartbeat, once.
+    pub(super) fn watch(&self, pulse: &Arc<Pulse>) {
+        // There is one.
+        let _again = self.pulse.set(Arc::clone(pulse));
+    }
+
+    fn counted(&self) -> Option<Stats> {
+        let kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        kernel.clone()
+    }
 }
 
 /// Counts the proxies of a daemon: another than its first finds how many there were.
@@ -174,7 +198,18 @@ fn answer(shared: &Shared, request: &Request<Incoming>) -> Told {
             StatusCode::SERVICE_UNAVAILABLE,
             "the record takes no rows; see the daemon's log\n",
         ),
+        "/healthz" if is_stale(shared) => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the proxy shows no heartbeat, so that the kernel refuses sessions' connects: one of its cores hangs\n",
+        ),
         "/healthz" => text(StatusCode::OK, "ok\n"),
         _ => text(StatusCode::NOT_FOUND, "expected /metrics or /healthz\n"),
     }
+}
+
+/// Tells whether the kernel counts the heartbeat as lost.
+fn is_stale(shared: &Shared) -> bool {
+    let stale = shared.current().config.capture.heartbeat_stale;
+    let age = shared.operations.pulse.get().map(|pulse| pulse.age());
+    age.is_some_and(|age| age > stale)
 }
