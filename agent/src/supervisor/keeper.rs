@@ -13,6 +13,7 @@ use super::door::Door;
 use super::lender::Lender;
 use super::lock::Lock;
 use super::proxy::{Backoff, Ending, Event, Proxy};
+use super::service::{self, Readiness};
 use super::shared::Shared;
 use crate::control::{Handover, LinkError};
 
@@ -50,6 +51,7 @@ pub(super) struct Keeper {
     /// When the next one is to be started.
     pub(super) due_ns: Option<i64>,
     pub(super) backoff: Backoff,
+    pub(super) readiness: Readiness,
     /// What happened meanwhile, to be looked at before anything else.
     pub(super) later: VecDeque<Event>,
 }
@@ -76,6 +78,7 @@ impl Keeper {
                 Some(Event::Replace(asked)) => self.replace(asked),
                 Some(Event::Prepared(_) | Event::Closed(_)) | None => {}
             }
+            self.readiness.look(self.shared.seated() > 0);
             if self.shared.seated() > 0
                 && let Some(handed) = self.handed.take()
                 && let Err(failure) = handed.set_len(0)
@@ -185,6 +188,7 @@ impl Keeper {
 
     /// Disarms, takes no more callers, lets open statements finish, and has the record sealed.
     pub(super) fn stop(&self) {
+        service::stopping();
         self.shared.stop();
         info!("disarmed");
         self.door.close();

@@ -26,6 +26,7 @@ mod reload;
 mod replacing;
 mod rights;
 mod roster;
+mod service;
 mod session;
 mod shared;
 mod sign_ins;
@@ -73,6 +74,7 @@ use lock::Lock;
 use proxy::{Backoff, Event};
 use replacing::{By, Replacement, UNASKED_WITHIN};
 use roster::Roster;
+use service::Readiness;
 use shared::Shared;
 
 /// Why the supervisor cannot run.
@@ -286,6 +288,7 @@ fn serve(
         started_ns,
         due_ns: Some(started_ns),
         backoff: Backoff::default(),
+        readiness: Readiness::default(),
         later: VecDeque::new(),
     };
     let kept = keeper.keep_proxy();

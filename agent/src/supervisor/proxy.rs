@@ -157,6 +157,10 @@ fn spawn(link: OwnedFd, owner: Owner) -> io::Result<Child> {
         .arg("proxy")
         .stdin(Stdio::from(link))
         .stdout(Stdio::null());
+    // The service manager hears the supervisor alone.
+    for told in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(told);
+    }
     if !owner.is_root() {
         // With a uid std drops all other groups too (`CommandExt::uid`).
         command.uid(owner.uid).gid(owner.gid);

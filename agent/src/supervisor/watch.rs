@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use super::service::Watchdog;
 use super::shared::Shared;
 use crate::connection::redirect::Stats;
 use crate::control::observed::Observed;
@@ -39,6 +40,7 @@ impl Shared {
             told_ns: self.clock.mono_ns(),
             ..Watched::default()
         };
+        let mut watchdog = Watchdog::new();
         while !self.is_stopping() {
             self.look_at_programs();
             self.look_at_heartbeat(&mut watched);
@@ -46,6 +48,12 @@ impl Shared {
                 watched.told_ns = self.clock.mono_ns();
                 self.tell_lost(&mut watched);
             }
+            watchdog.beat(self.clock.mono_ns());
+            thread::sleep(LOOK_INTERVAL);
+        }
+        // To stop may take longer than the service manager waits for one that hangs; its own limit of a stop ends it.
+        while watchdog.is_wanted() {
+            watchdog.beat(self.clock.mono_ns());
             thread::sleep(LOOK_INTERVAL);
         }
     }
