@@ -26,4 +26,5 @@ mod setup;
 #[cfg(test)]
 mod unit;
 #[cfg(test)]
+mod systemd;
 mod upgrade;

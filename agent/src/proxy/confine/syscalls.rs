@@ -235,13 +235,9 @@ const FAMILIES: [i32; 4] = [
 const PRCTL_OPTIONS: [i32; 3] = [libc::PR_SET_NAME, libc::PR_GET_NAME, 0x5356_4d41];
 
 /// Asks whether a file is a terminal, and sets what a descriptor does; `TIOCSTI`, which types into one, is not among them.
-const IOCTLS: [u64; 5] = [
-    libc::TCGETS,
-    libc::FIONBIO,
-    libc::FIONREAD,
-    libc::FIOCLEX,
-    libc::TIOCGWINSZ,
-];
+/// By number, since C libraries differ in their type.
+/// Source: `TCGETS`, `FIONBIO`, `FIONREAD`, `FIOCLEX`, `TIOCGWINSZ` in linux/include/uapi/asm-generic/ioctls.h.
+const IOCTLS: [u64; 5] = [0x5401, 0x5421, 0x541b, 0x5451, 0x5413];
 
 /// Flags of `clone(2)` that make namespaces. Source: `CLONE_NEW*` in linux/include/uapi/linux/sched.h.
 const NAMESPACES: i32 = libc::CLONE_NEWNS
