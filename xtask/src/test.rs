@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::command::{self, cargo};
-use crate::fuzz;
+use crate::{fuzz, package};
 
 /// Tells tests that have a long form to run it.
 const LONG: &str = "ICECORE_TEST_LONG";
@@ -13,6 +13,8 @@ pub(crate) fn run(long: bool, filter: Option<&str>) -> Result<()> {
     // One selection of packages for every build, so that no dependency is built twice with other features.
     command::run(&mut cargo(&["test", "--workspace", "--no-run"]))?;
     command::run(command::testbed()?.arg("prepare"))?;
+    // What is installed is static, as releases are.
+    package::build("dev")?;
     let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
     if let Some(filter) = filter {
         tests.args(["--", filter]);

@@ -6,6 +6,7 @@ use super::*;
 
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
 const RULES: &str = include_str!("../../../packaging/prometheus/icecore.rules.yml");
+const CASES: &str = include_str!("../../../packaging/prometheus/icecore.rules.test.yml");
 const DASHBOARD: &str = include_str!("../../../packaging/grafana/icecore.json");
 
 #[test]
@@ -78,6 +79,10 @@ fn rules_name_metrics_that_exist_and_say_what_to_do() {
     for alert in alerts {
         let name = alert.lines().next().unwrap();
         assert!(name.starts_with("Icecore") && names.insert(name), "{name}");
+        assert!(
+            CASES.contains(&format!("- name: {name}\n")),
+            "{name}: no case"
+        );
         for key in ["expr:", "severity:", "summary:", "runbook:"] {
             assert!(alert.contains(key), "{name}: no {key}");
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::limits;
 use crate::clock::Clock;
 use crate::control::Leftover;
 use crate::id::SessionId;
@@ -48,6 +49,9 @@ impl Cgroups {
         let daemon = self.folder.join(DAEMON);
         make(&self.folder)?;
         make(&daemon)?;
+        if let Some(root) = self.folder.parent() {
+            limits::enable(root, &self.folder);
+        }
         // `0` stands for the writing process (cgroup-v2.rst, "cgroup.procs").
         write(&daemon.join("cgroup.procs"), "0")?;
         let own = own_path(&fs::read_to_string("/proc/self/cgroup")?)
@@ -264,7 +268,7 @@ impl SessionCgroup {
 }
 
 /// Reads the cgroup v2 path out of a `/proc/<pid>/cgroup` (cgroup-v2.rst, "Processes").
-fn own_path(proc_cgroup: &str) -> Option<&str> {
+pub(super) fn own_path(proc_cgroup: &str) -> Option<&str> {
     proc_cgroup
         .lines()
         .find_map(|line| line.strip_prefix("0::"))
@@ -295,7 +299,7 @@ fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn write(file: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
     fs::write(file, text).map_err(|error| named(file, error))
 }
 

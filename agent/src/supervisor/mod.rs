@@ -14,6 +14,7 @@ mod inherit;
 mod keeper;
 mod kept;
 mod lender;
+mod limits;
 mod lineage;
 mod listener;
 mod opening;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::kept::KeptLogins;
+use super::limits;
 use super::peer::Peer;
 use super::proxy::Proxy;
 use super::rights::Accounts;
@@ -15,6 +16,7 @@ use super::session::{PROXY_PATIENCE, Refusal, check_token, system, told};
 use super::shared::Shared;
 use super::token::{self, Digest};
 use crate::config::{Config, Guard, Mode};
+use crate::connection::redirect::v2_mount;
 use crate::control::request::{Opened, check_job, check_labels};
 use crate::control::{
     Asker, Enforcement, FACTS_MAX_BYTES, HandedToken, LinkError, Proof, Scope, SessionFacts,
@@ -193,6 +195,9 @@ impl Shared {
         self.look_for_room()?;
         let cgroup = self.cgroups.make(id).map_err(system)?;
         facts.cgroup_id = cgroup.id;
+        if let Some(mount) = v2_mount() {
+            limits::keep(facts.pid, &mount, cgroup.path());
+        }
         let entry = Entry {
             facts: facts.clone(),
             secret,
@@ -265,6 +270,9 @@ fn runner(peer: &Peer, user: Option<&str>, accounts: &Accounts) -> Result<Runner
     }
     let found = accounts.find(name);
     let (user, gids) = found.ok_or_else(|| Refusal::NoUser(name.chars().take(64).collect()))?;
+    if user.uid == 0 {
+        return Err(Refusal::RootsUser);
+    }
     Ok(Runner {
         uid: user.uid,
         user: user.name,

@@ -49,6 +49,10 @@ pub(super) enum Refusal {
     Advisory(String),
     #[error("--user: expected to be asked by root, found uid {0}")]
     NotRoot(u32),
+    #[error(
+        "--user: expected a user other than root, as whom nothing is held; a rule of sudo that lets others start this must name the user"
+    )]
+    RootsUser,
     #[error("--user: expected a user of this host's /etc/passwd, found {0:?}")]
     NoUser(String),
     #[error(

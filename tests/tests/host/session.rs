@@ -49,6 +49,11 @@ fn sessions_of_root_are_advisory_and_may_be_declined() {
         "icecore: expected a session that is enforced (--require enforced): its caller has its command's uid too, and can be taken over; \
          start as root with --user NAME\n"
     );
+    let mut roots = words.clone();
+    roots.splice(2..2, ["--user".to_owned(), "root".to_owned()]);
+    let roots = plain(&roots).output().unwrap();
+    assert_eq!(roots.status.code(), Some(1));
+    assert!(stderr(&roots).contains("--user: expected a user other than root"));
     words.splice(2..2, ["--user".to_owned(), "nobody".to_owned()]);
     let taken = plain(&words).output().unwrap();
     assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));

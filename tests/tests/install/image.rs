@@ -1,4 +1,4 @@
-//! The image and the tarball of the long form: read as their formats say, and run with nothing of the host beside them.
+//! The image and the tarball: read as their formats say, and run with nothing of the host beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,10 +53,6 @@ fn runs_alone(root: &Path, program: &str) {
 
 #[test]
 fn the_image_and_the_tarball_hold_a_program_that_needs_no_library() {
-    if !packages::is_long() {
-        eprintln!("not shown: a static binary takes a build of its own; the long form has it");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     packages::make(&out, "0.1.0");

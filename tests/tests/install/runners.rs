@@ -59,22 +59,36 @@ fn gitlabs_custom_executor_runs_each_stage_in_a_session_and_leaves_no_folder() {
     let output = fresh.tried(&["gitlab-runner", "odd"]);
     assert_eq!(output.status.code(), Some(75), "{}", said(&output));
     assert!(fresh.path("/var/lib/icecore-builds/jobs").is_dir());
+    no_job_puts_a_link_in_the_place_of_the_next_ones_folder(&place);
     daemon.end();
 }
 
-/// Makes the runner's user, who may do what `packaging/github/sudoers` says, and tells whether the binary knows `enter`.
-fn runner(place: &Place) -> bool {
+/// Another job of the same user tries to have root's own folder given to it, while `prepare.sh` makes a job's.
+fn no_job_puts_a_link_in_the_place_of_the_next_ones_folder(place: &Place) {
+    const RACE: &str = r#"
+mkdir -m 0755 /srv/of-root
+for job in $(seq 1000 1040); do
+    setpriv --reuid agent --regid agent --clear-groups perl -e '
+        my ($base, $job) = @ARGV;
+        while (1) { symlink("/srv/of-root", "$base/$job/$_") and exit for "builds", "cache" }
+    ' /var/lib/icecore-builds/jobs $job &
+    racer=$!
+    sleep 0.02
+    CUSTOM_ENV_CI_JOB_ID=$job /usr/share/icecore/gitlab/prepare.sh || true
+    kill $racer 2>/dev/null || true
+    wait $racer 2>/dev/null || true
+    [ "$(stat -c '%U %a' /srv/of-root)" = "root 755" ] || { echo "job $job: $(stat -c '%U %a' /srv/of-root)"; exit 1; }
+    [ "$(stat -c '%U %a' /var/lib/icecore-builds/jobs/$job)" = "agent 700" ]
+done
+"#;
+    place.fresh.run(&["bash", "-euc", RACE]);
+}
+
+/// Makes the runner's user, who may do what `packaging/github/sudoers` says.
+fn runner(place: &Place) {
     let fresh = &place.fresh;
     fresh.run(&["useradd", "--create-home", "runner"]);
     bring(place, "Runner.Worker");
-    let knows = fresh
-        .tried(&["icecore", "enter", "--help"])
-        .status
-        .success();
-    if !knows {
-        eprintln!("not shown: this binary has no `icecore enter`");
-    }
-    knows
 }
 
 fn as_runner(place: &Place, words: &[&str]) -> std::process::Output {
@@ -95,7 +109,7 @@ fn as_runner(place: &Place, words: &[&str]) -> std::process::Output {
 fn githubs_hooks_put_the_whole_job_into_a_session_and_write_its_summary() {
     let place = Place::installed();
     let fresh = &place.fresh;
-    let knows_enter = runner(&place);
+    runner(&place);
     fresh.run(&[
         "install",
         "-m",
@@ -152,9 +166,6 @@ fn githubs_hooks_put_the_whole_job_into_a_session_and_write_its_summary() {
         "{told}"
     );
     assert!(!told.contains("the step runs"), "{told}");
-    if !knows_enter {
-        return;
-    }
     let daemon = place.start();
     let output = as_runner(&place, &["Runner.Worker"]);
     let told = said(&output);

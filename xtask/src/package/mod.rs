@@ -150,13 +150,29 @@ fn is_version(text: &str) -> bool {
 }
 
 /// Builds the agent for [`TARGET`] and gives the binary's place.
-fn build(profile: &str) -> Result<PathBuf> {
-    let found = Command::new("musl-gcc").arg("--version").output();
-    ensure!(
-        found.is_ok_and(|output| output.status.success()),
-        "expected `musl-gcc`, which compiles the C parts of ring, zstd and mimalloc, found none: \
-         `apt-get install musl-tools`"
-    );
+///
+/// # Errors
+///
+/// If the C compiler for it is not there and cannot be installed, or the build fails.
+pub(crate) fn build(profile: &str) -> Result<PathBuf> {
+    if !has_compiler() {
+        eprintln!("==> installing musl-tools of Debian");
+        let installed = Command::new("apt-get")
+            .args([
+                "install",
+                "-qq",
+                "-y",
+                "--no-install-recommends",
+                "musl-tools",
+            ])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .status();
+        ensure!(
+            installed.is_ok_and(|status| status.success()) && has_compiler(),
+            "expected `musl-gcc`, which compiles the C parts of ring, zstd and mimalloc, found none: \
+             `apt-get update && apt-get install musl-tools`"
+        );
+    }
     command::run(
         Command::new("rustup")
             .args(["target", "add", TARGET])
@@ -178,6 +194,12 @@ fn build(profile: &str) -> Result<PathBuf> {
     let folder = if profile == "dev" { "debug" } else { profile };
     let path = target.join(TARGET).join(folder).join("icecore");
     Ok(root().join(path))
+}
+
+/// Tells whether there is a C compiler for the target.
+fn has_compiler() -> bool {
+    let found = Command::new("musl-gcc").arg("--version").output();
+    found.is_ok_and(|output| output.status.success())
 }
 
 /// Gives the time that files have: the variable's, else that of the checked-out commit.
