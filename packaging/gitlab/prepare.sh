@@ -8,4 +8,8 @@ folder=$(job_folder)
 install -d -m 0755 "$base" "$base/jobs"
 # A number comes once; what is left of an earlier try is another job's.
 rm -rf --one-file-system "$folder"
-install -d -o "$user" -g "$(id -g "$user")" -m 0700 "$folder" "$folder/builds" "$folder/cache"
+# The folder becomes the user's last: what is made in it before is made where nobody can put a link in its place.
+group=$(id -g "$user")
+install -d -m 0700 "$folder"
+install -d -o "$user" -g "$group" -m 0700 "$folder/builds" "$folder/cache"
+chown -h "$user:$group" "$folder"
