@@ -2,7 +2,7 @@
 # Answers a worker's job-completed.sh from outside of the session, which may not ask the daemon from inside. Started by
 # session.sh and by nobody else: no rule of sudo names it, since it removes the folder that it is given.
 set -euo pipefail
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin LC_ALL=C
 umask 022
 . "${0%/*}/started.sh"
 

@@ -4,7 +4,7 @@ set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/custom.sh"
 user=$(job_user)
 folder=$(job_folder)
-[ -S /run/icecore/control.sock ] || system_failure "no daemon runs: \`systemctl start icecore\`"
+told=$(daemon_answers) || system_failure "no daemon runs: \`systemctl start icecore\` (${told:-no answer})"
 install -d -m 0755 "$base" "$base/jobs"
 # A number comes once; what is left of an earlier try is another job's.
 rm -rf --one-file-system "$folder"
