@@ -6,7 +6,7 @@
 # Called by job-started.sh; the rule for sudo is in `sudoers` beside this file, and lets its user choose the arguments.
 # /etc/icecore/hooks.conf may set STORE, the URL of the record, and CONTROL, the daemon's socket.
 set -euo pipefail
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin LC_ALL=C
 umask 022
 
 jobs=/run/icecore-jobs

@@ -1,8 +1,11 @@
 # Sourced by the four drivers of the custom executor. GitLab Runner, which is root here, passes each variable of the job
-# with `CUSTOM_ENV_` before its name; whoever writes a job chooses most of them, so that the user and the folders come
-# from the runner's own `environment` and from fixed places.
+# with `CUSTOM_ENV_` before its name; whoever writes a job chooses most of them, so that the user comes from a file of
+# root's, and the folders are fixed.
 # Source: docs.gitlab.com, "The Custom executor".
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
+
+# The job's own: tools of the host's lie in /usr/local/bin, `gitlab-runner` for its artifacts and caches too.
+job_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 base=/var/lib/icecore-builds
 
@@ -10,6 +13,11 @@ base=/var/lib/icecore-builds
 system_failure() {
     echo "icecore: $1" >&2
     exit "${SYSTEM_FAILURE_EXIT_CODE:-2}"
+}
+
+# Tells whether a daemon answers; its socket stays where one was killed. Says why not.
+daemon_answers() {
+    timeout 20 icecore sessions --live 2>&1 >/dev/null
 }
 
 # /etc/icecore/gitlab-job-user names the user; it is root's file, which no job can set.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Root's part of into-session.sh: makes a session of the caller's own shell and prints the variables for its eval.
 set -euo pipefail
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin LC_ALL=C
 
 refuse() {
     echo "icecore: not in a session: $1" >&2

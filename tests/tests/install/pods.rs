@@ -27,13 +27,7 @@ fn kubectl_reads_the_manifests_and_nothing_in_them_is_a_folder_of_links() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    for kind in [
-        "Namespace",
-        "ServiceAccount",
-        "Role",
-        "ConfigMap",
-        "DaemonSet",
-    ] {
+    for kind in ["Namespace", "ServiceAccount", "ConfigMap", "DaemonSet"] {
         assert!(
             text.contains(&format!("\nkind: {kind}\n")),
             "{kind} in\n{text}"

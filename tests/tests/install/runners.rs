@@ -36,6 +36,13 @@ fn gitlabs_custom_executor_runs_each_stage_in_a_session_and_leaves_no_folder() {
         said(&output)
     );
 
+    // Nor where one was killed and left its socket behind.
+    let leave = "import socket; socket.socket(socket.AF_UNIX).bind('/run/icecore/control.sock')";
+    fresh.run(&["mkdir", "-p", "/run/icecore"]);
+    fresh.run(&["python3", "-c", leave]);
+    let output = fresh.tried(&["gitlab-runner", "ok"]);
+    assert_eq!(output.status.code(), Some(75), "{}", said(&output));
+
     let daemon = place.start();
     let told = fresh.run(&["gitlab-runner", "ok"]);
     assert!(
@@ -56,6 +63,7 @@ fn gitlabs_custom_executor_runs_each_stage_in_a_session_and_leaves_no_folder() {
     // A script that fails is the job's failure; a number that is none never becomes a path.
     let output = fresh.tried(&["gitlab-runner", "fails"]);
     assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+    assert!(said(&output).contains("exit code <3>"), "{}", said(&output));
     let output = fresh.tried(&["gitlab-runner", "odd"]);
     assert_eq!(output.status.code(), Some(75), "{}", said(&output));
     assert!(fresh.path("/var/lib/icecore-builds/jobs").is_dir());
@@ -189,6 +197,69 @@ fn githubs_hooks_put_the_whole_job_into_a_session_and_write_its_summary() {
         );
         std::thread::sleep(Duration::from_millis(100));
     }
+    daemon.end();
+}
+
+#[test]
+fn a_runners_user_starts_commands_as_the_agent_and_never_as_root() {
+    let place = Place::installed();
+    let fresh = &place.fresh;
+    runner(&place);
+    fresh.run(&["useradd", "--system", "--create-home", "agent"]);
+    let rule = [
+        "install",
+        "-m",
+        "0440",
+        "/usr/share/icecore/sudo/sudoers",
+        "/etc/sudoers.d/icecore-agent",
+    ];
+    fresh.run(&rule);
+    fresh.run(&["visudo", "--check"]);
+    let daemon = place.start();
+    let wrapper = "/usr/share/icecore/sudo/run-as-agent";
+
+    // The command is the agent's, with the caller's PATH and nothing that a loader goes by.
+    let script = "id -un; echo \"path $PATH\"; echo \"secret ${SECRET-none}\"; exit 7";
+    let variables = [
+        "env",
+        "PATH=/opt/tool:/usr/bin:/bin",
+        "SECRET=s",
+        "sudo",
+        "-n",
+    ];
+    let output = as_runner(
+        &place,
+        &[&variables[..], &[wrapper, "sh", "-c", script]].concat(),
+    );
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(7), "{told}");
+    for line in ["agent\n", "path /opt/tool:/usr/bin:/bin\n", "secret none\n"] {
+        assert!(told.contains(line), "{line:?} in {told}");
+    }
+
+    // What looks like an option is the command's name; icecore itself, other users and variables are not to be had.
+    for words in [
+        &["sudo", "-n", wrapper, "--user", "root", "--", "id"][..],
+        &["sudo", "-n", "icecore", "run", "--user", "root", "--", "id"],
+        &["sudo", "-n", "-u", "agent", "id"],
+        &["sudo", "-n", "-E", wrapper, "id"],
+        &["sudo", "-n", "BASH_ENV=/tmp/x", wrapper, "id"],
+        &["sudo", "-n", "SSL_CERT_FILE=/etc/shadow", wrapper, "id"],
+    ] {
+        let output = as_runner(&place, words);
+        let told = said(&output);
+        assert!(
+            !output.status.success() && !told.contains("uid="),
+            "{words:?}: {told}"
+        );
+    }
+    fresh.write("/etc/icecore/job-user", 0o644, "root\n");
+    let output = as_runner(&place, &["sudo", "-n", wrapper, "id"]);
+    let told = said(&output);
+    assert!(
+        !output.status.success() && told.contains("must not be root"),
+        "{told}"
+    );
     daemon.end();
 }
 
