@@ -9,7 +9,6 @@ mod beyond;
 mod host;
 mod sockets;
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -125,8 +124,7 @@ pub fn compare(within: Within, told: &[Told], outside: &[Told]) -> (String, Vec<
                 ("the same in no session", expected, there)
             }
         };
-        // Writing to a text fails never.
-        let _ = writeln!(table, "{} | {} | {what}: {twin}", way.name, found.seen);
+        table.push_str(&format!("{} | {} | {what}: {twin}\n", way.name, found.seen));
         if found.seen != way.seen {
             let (name, seen) = (way.name, &found.seen);
             wrong.push(format!("{name}: expected `{}`, found `{seen}`", way.seen));
