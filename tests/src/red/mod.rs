@@ -9,6 +9,7 @@ mod files;
 mod network;
 mod processes;
 mod protocol;
+pub mod rows;
 mod sockets;
 mod twin;
 pub mod values;

@@ -154,4 +154,6 @@ mod v2;
 #[cfg(test)]
 mod values;
 #[cfg(test)]
+mod ways_out;
+#[cfg(test)]
 mod withheld;

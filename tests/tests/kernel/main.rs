@@ -12,6 +12,8 @@ mod child;
 mod descriptor;
 
 #[cfg(test)]
+mod filled;
+#[cfg(test)]
 mod guarded;
 #[cfg(test)]
 mod heartbeat;

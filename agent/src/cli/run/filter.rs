@@ -24,6 +24,13 @@ const FAMILIES: [AddressFamily; 4] = [
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const FIRST_ARGUMENT_LOW: u32 = 16;
+const SECOND_ARGUMENT_LOW: u32 = 24;
+
+/// The part of a socket's type that is no flag, and the type by which the kernel makes an `AF_PACKET` socket of what was asked
+/// for as `AF_INET`. Source: `SOCK_TYPE_MASK` and `enum sock_type` in linux/include/linux/net.h, `__sock_create` in
+/// linux/net/socket.c.
+const TYPE_MASK: u32 = 0xf;
+const SOCK_PACKET: u32 = 10;
 
 /// Source: linux/include/uapi/linux/audit.h.
 const ARCH_X86_64: u32 = 0xc000_003e;
@@ -157,8 +164,13 @@ impl Program {
         self.give(ALLOW);
     }
 
-    /// Answers by the first argument. The kernel takes it for an `int`, whatever stands in its upper half.
+    /// Answers by the first argument, and by the one type that means another family. The kernel takes each for an `int`,
+    /// whatever stands in its upper half.
     fn families(&mut self) {
+        self.load(SECOND_ARGUMENT_LOW);
+        self.push(AND, 0, 0, TYPE_MASK);
+        self.skip_unless(SOCK_PACKET, 1);
+        self.give(FAIL | EPERM);
         self.load(FIRST_ARGUMENT_LOW);
         for family in FAMILIES {
             self.skip_unless(u32::from(family.as_raw()), 1);
@@ -177,11 +189,16 @@ mod tests {
 
     use super::*;
 
-    /// Runs the program as the kernel does, on a call of an architecture.
+    /// Runs the program as the kernel does, on a call of an architecture for a stream.
     #[track_caller]
     fn check(rings: Rings, arch: u32, number: u32, argument: u64, expected: u32) {
+        check_typed(rings, arch, number, [argument, 1], expected);
+    }
+
+    #[track_caller]
+    fn check_typed(rings: Rings, arch: u32, number: u32, arguments: [u64; 2], expected: u32) {
         let program = filter(rings);
-        let low = u32::try_from(argument & 0xffff_ffff).unwrap();
+        let low = |argument: u64| u32::try_from(argument & 0xffff_ffff).unwrap();
         let (mut loaded, mut at) = (0_u32, 0_usize);
         let found = loop {
             let one = &program[at];
@@ -191,7 +208,8 @@ mod tests {
                     loaded = match one.k {
                         NUMBER => number,
                         ARCH => arch,
-                        FIRST_ARGUMENT_LOW => low,
+                        FIRST_ARGUMENT_LOW => low(arguments[0]),
+                        SECOND_ARGUMENT_LOW => low(arguments[1]),
                         other => panic!("offset {other}"),
                     }
                 }
@@ -204,7 +222,7 @@ mod tests {
         };
         assert_eq!(
             found, expected,
-            "arch {arch:#x} call {number} ({argument:#x})"
+            "arch {arch:#x} call {number} ({arguments:#x?})"
         );
     }
 
@@ -227,6 +245,22 @@ mod tests {
             }
         }
         check(Rings::Allowed, ARCH_I386, SOCKETCALL_I386, 2, no);
+    }
+
+    /// By this type the kernel makes a packet socket of what names itself `AF_INET`.
+    #[test]
+    fn the_old_name_of_a_packet_socket_is_refused_with_any_flag() {
+        let compat = [(ARCH_I386, SOCKET_I386), (ARCH_I386, SOCKETPAIR_I386)];
+        let ways = NATIVE.map(|call| (ARCH_X86_64, call));
+        for (arch, call) in ways.into_iter().chain(compat) {
+            for flags in [0, 0o4000, 0o200_0000, 1 << 40] {
+                let packet = [2, 10 | flags];
+                check_typed(Rings::Refused, arch, call, packet, FAIL | EPERM);
+                for kind in [1, 2, 3, 5] {
+                    check_typed(Rings::Refused, arch, call, [2, kind | flags], ALLOW);
+                }
+            }
+        }
     }
 
     #[test]
