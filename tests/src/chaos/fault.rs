@@ -155,7 +155,10 @@ impl Site<'_> {
                 Ok(())
             }
             Fault::StoreAway => {
-                let (store, aside) = (self.world.config.store.clone(), self.world.path("aside-store"));
+                let (store, aside) = (
+                    self.world.config.store.clone(),
+                    self.world.path("aside-store"),
+                );
                 fs::rename(&store, &aside)?;
                 // In its place stands what nothing can be written into.
                 fs::write(&store, "")?;
@@ -249,7 +252,9 @@ fn starve(process: Pid, held: Duration) -> Result<()> {
     let open = fs::read_dir(folder.join("fd"))?.count();
     // Its fifth field is the hard limit. Source: proc_pid_limits(5).
     let limits = fs::read_to_string(folder.join("limits"))?;
-    let files = limits.lines().find(|line| line.starts_with("Max open files"));
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
     let hard = files.and_then(|line| line.split_whitespace().nth(4));
     let hard = hard.context("no limit of open files")?;
     limit(process, &format!("{open}:{hard}"))?;
@@ -261,7 +266,14 @@ fn starve(process: Pid, held: Duration) -> Result<()> {
 fn limit(process: Pid, limits: &str) -> Result<()> {
     let user = PROXY_UID.to_string();
     let output = Command::new("setpriv")
-        .args(["--clear-groups", "--reuid", &user, "--regid", &user, "prlimit"])
+        .args([
+            "--clear-groups",
+            "--reuid",
+            &user,
+            "--regid",
+            &user,
+            "prlimit",
+        ])
         .arg(format!("--nofile={limits}"))
         .args(["--pid", &process.as_raw_nonzero().to_string()])
         .output()?;

@@ -81,7 +81,9 @@ impl Tally {
 
 /// Cuts what differs from one failure to the next out of a driver's words.
 fn kind(error: &str) -> String {
-    let words = error.chars().map(|c| if c.is_ascii_digit() { '#' } else { c });
+    let words = error
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '#' } else { c });
     let text: String = words.take(160).collect();
     text.replace("########-####-####-####-############", "<id>")
 }
@@ -237,7 +239,10 @@ fn read(stdout: ChildStdout, tally: &Mutex<Tally>) {
         let Ok(line) = serde_json::from_str(&line) else {
             continue;
         };
-        tally.lock().unwrap_or_else(PoisonError::into_inner).take(&line);
+        tally
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(&line);
     }
 }
 
@@ -262,6 +267,9 @@ mod tests {
         }
         assert_eq!(tally.answered, BTreeSet::from([7, 8]));
         assert_eq!((tally.connects, tally.wrong, tally.direct), (1, 1, 1));
-        assert_eq!(tally.failed, BTreeMap::from([("E: ## of ##".to_owned(), 2)]));
+        assert_eq!(
+            tally.failed,
+            BTreeMap::from([("E: ## of ##".to_owned(), 2)])
+        );
     }
 }

@@ -99,6 +99,15 @@ struct Held {
     memory_kib: usize,
 }
 
+impl Held {
+    /// Tells whether it is no more than another, but for what is kept for the next statement.
+    const fn is_near(&self, before: &Self) -> bool {
+        self.descriptors <= before.descriptors + MORE_DESCRIPTORS
+            && self.threads <= before.threads + MORE_THREADS
+            && self.memory_kib <= before.memory_kib + MORE_MEMORY_KIB
+    }
+}
+
 struct Chaos {
     loads: Vec<Load>,
     world: World,
@@ -133,7 +142,8 @@ impl Chaos {
             (Product::Adbc, &[]),
         ];
         let begun = products.iter().zip(1..);
-        let loads = begun.map(|((product, dials), place)| Load::begin(&world, *product, place, dials));
+        let loads =
+            begun.map(|((product, dials), place)| Load::begin(&world, *product, place, dials));
         let mut chaos = Self {
             loads: loads.collect::<Result<_>>()?,
             world,
@@ -192,7 +202,8 @@ impl Chaos {
         let ended = self.answered_again(over)?;
         let after = self.count();
         ensure!(
-            self.world.trap.arrivals() == 0 && self.loads.iter().all(|load| load.tally().direct == 0),
+            self.world.trap.arrivals() == 0
+                && self.loads.iter().all(|load| load.tally().direct == 0),
             "something bypassed the proxy"
         );
         ensure!(
@@ -221,7 +232,10 @@ impl Chaos {
             for load in &mut self.loads {
                 ended += u64::from(load.keep_on(&self.world)?);
             }
-            let waiting = self.loads.iter().filter(|load| !load.answered_since(moment));
+            let waiting = self
+                .loads
+                .iter()
+                .filter(|load| !load.answered_since(moment));
             let waiting: Vec<Product> = waiting.map(Load::product).collect();
             if waiting.is_empty() {
                 return Ok(ended);
@@ -262,9 +276,9 @@ impl Chaos {
 
         let upstream = self.world.gate.executed()?;
         let executed: BTreeSet<&str> = upstream.iter().map(String::as_str).collect();
-        let trail = self
-            .world
-            .query("select sql_text, bool_or(status = 'success') as good from trail group by sql_text")?;
+        let trail = self.world.query(
+            "select sql_text, bool_or(status = 'success') as good from trail group by sql_text",
+        )?;
         let recorded: BTreeMap<&str, bool> = trail
             .iter()
             .filter_map(|row| Some((row["sql_text"].as_str()?, row["good"] == true)))
@@ -278,8 +292,14 @@ impl Chaos {
             recorded.get(sql.as_str()) != Some(&true)
         });
         let unended: Vec<&u64> = unended.collect();
-        for (what, found) in [("unrecorded", format!("{unrecorded:?}")), ("unended", format!("{unended:?}"))] {
-            println!("{what}: {}", found.get(..found.len().min(500)).unwrap_or_default());
+        for (what, found) in [
+            ("unrecorded", format!("{unrecorded:?}")),
+            ("unended", format!("{unended:?}")),
+        ] {
+            println!(
+                "{what}: {}",
+                found.get(..found.len().min(500)).unwrap_or_default()
+            );
         }
         let mut failed = BTreeMap::new();
         for (words, count) in tallies.iter().flat_map(|tally| &tally.failed) {
@@ -295,12 +315,23 @@ impl Chaos {
             unended: unended.len(),
             sessions: tallies.iter().map(|tally| tally.sessions).sum(),
             connects: tallies.iter().map(|tally| tally.connects).sum(),
-            longest_without_an_answer: tallies.iter().map(|tally| tally.longest).max().unwrap_or_default(),
+            longest_without_an_answer: tallies
+                .iter()
+                .map(|tally| tally.longest)
+                .max()
+                .unwrap_or_default(),
             objects: files(&self.world.config.store)?.len(),
             took,
         };
-        assert!(tallies.iter().all(|tally| tally.wrong == 0), "wrong answers");
-        assert_eq!(self.world.trap.arrivals(), 0, "something bypassed the proxy");
+        assert!(
+            tallies.iter().all(|tally| tally.wrong == 0),
+            "wrong answers"
+        );
+        assert_eq!(
+            self.world.trap.arrivals(),
+            0,
+            "something bypassed the proxy"
+        );
         drop(tallies);
         self.record_is_whole(&trust)?;
         Ok(end)
@@ -321,17 +352,23 @@ impl Chaos {
             std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(processes(self.world.cgroup.path())?, ours, "processes");
-        for (name, (before, after)) in ["supervisor", "proxy"]
-            .iter()
-            .zip(self.idle.iter().zip(held_by(&mut self.world)?))
+        let mut after = held_by(&mut self.world)?;
+        // Threads for blocking work go after 10 s without any (tokio's `thread_keep_alive`).
+        while !self.idle.iter().zip(&after).all(|(before, after)| after.is_near(before))
+            && start.elapsed() < GONE_WITHIN
         {
+            std::thread::sleep(Duration::from_millis(200));
+            after = held_by(&mut self.world)?;
+        }
+        for ((name, before), after) in ["supervisor", "proxy"].iter().zip(&self.idle).zip(after) {
             println!("{name}, idle: {before:?}, then {after:?}");
-            assert!(after.descriptors <= before.descriptors + MORE_DESCRIPTORS, "{name}");
-            assert!(after.threads <= before.threads + MORE_THREADS, "{name}");
-            assert!(after.memory_kib <= before.memory_kib + MORE_MEMORY_KIB, "{name}");
+            assert!(after.is_near(before), "{name}");
         }
         let log = self.log()?;
-        let panics: Vec<&str> = log.lines().filter(|line| line.contains("panicked")).collect();
+        let panics: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("panicked"))
+            .collect();
         assert_eq!(panics, Vec::<&str>::new());
         Ok(())
     }
@@ -342,7 +379,11 @@ impl Chaos {
             "select session_id, list(distinct phase) as phases from sessions_all group by session_id \
              having count(distinct phase) filter (phase in ('open', 'close')) < 2",
         )?;
-        assert_eq!(halves, Vec::<serde_json::Value>::new(), "sessions without a row");
+        assert_eq!(
+            halves,
+            Vec::<serde_json::Value>::new(),
+            "sessions without a row"
+        );
         let strangers = self.world.query(
             "select count(*) as n from trail where session_id not in (select session_id from sessions_all)",
         )?;
@@ -356,12 +397,19 @@ impl Chaos {
 /// Gives what a piece of a log complains of, each once.
 fn complaints(log: &str) -> BTreeSet<String> {
     let of = |line: &str| {
-        let (_, words) = line.split_once(" WARN ").or_else(|| line.split_once("ERROR "))?;
+        let (_, words) = line
+            .split_once(" WARN ")
+            .or_else(|| line.split_once("ERROR "))?;
         let words: String = words.chars().take(170).collect();
         // What each start says on this host.
         let is_usual = ["lineage of", "memory may", "best_effort record"];
         let is_usual = is_usual.iter().any(|usual| words.starts_with(usual));
-        (!is_usual).then(|| words.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect())
+        (!is_usual).then(|| {
+            words
+                .chars()
+                .map(|c| if c.is_ascii_digit() { '#' } else { c })
+                .collect()
+        })
     };
     log.lines().filter_map(of).collect()
 }
