@@ -354,7 +354,11 @@ impl Chaos {
         assert_eq!(processes(self.world.cgroup.path())?, ours, "processes");
         let mut after = held_by(&mut self.world)?;
         // Threads for blocking work go after 10 s without any (tokio's `thread_keep_alive`).
-        while !self.idle.iter().zip(&after).all(|(before, after)| after.is_near(before))
+        while !self
+            .idle
+            .iter()
+            .zip(&after)
+            .all(|(before, after)| after.is_near(before))
             && start.elapsed() < GONE_WITHIN
         {
             std::thread::sleep(Duration::from_millis(200));

@@ -186,7 +186,10 @@ fn a_connect_in_mid_replacement_waits_until_all_of_200_sessions_are_told() -> Re
         "select count(*) as n from events where detail->>'reason' = 'the session is over'",
     )?;
     assert_eq!(resets, [json!({"n": 0})]);
-    assert!(world.cgroup.sessions()?.len() >= idle.len(), "sessions ended");
+    assert!(
+        world.cgroup.sessions()?.len() >= idle.len(),
+        "sessions ended"
+    );
     assert!(world.daemon()?.proxy().is_ok());
     Ok(())
 }
