@@ -190,7 +190,7 @@ impl Site<'_> {
         if random.below(3) == 0
             && let Ok(proxy) = self.world.daemon()?.proxy()
         {
-            println!("         the proxy was killed meanwhile");
+            eprintln!("         the proxy was killed meanwhile");
             signal(proxy, Signal::KILL)?;
         }
         thread::sleep(held / 2);
@@ -205,15 +205,24 @@ impl Site<'_> {
         self.world.start_daemon()
     }
 
+    /// Has something replaced; tries again where it is told to, since a reload of the round before is still under way.
     fn upgrade(&self, arguments: &[&str]) -> Result<()> {
         let control = self.world.control_socket();
         let control = control.to_string_lossy();
-        let output = self
-            .world
-            .icecore(&[&["upgrade", "--control", &control], arguments].concat())?;
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "icecore upgrade: {errors}");
-        Ok(())
+        let words = [&["upgrade", "--control", &control], arguments].concat();
+        let mut errors = String::new();
+        for _ in 0..20 {
+            let output = self.world.icecore(&words)?;
+            if output.status.success() {
+                return Ok(());
+            }
+            errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            if !errors.contains("try again in a moment") {
+                break;
+            }
+            thread::sleep(Duration::from_millis(250));
+        }
+        anyhow::bail!("icecore upgrade: {errors}")
     }
 
     fn detach(&self, random: &mut Random) -> Result<()> {
@@ -225,7 +234,7 @@ impl Site<'_> {
         links.sort();
         let link = links.get(random.below(links.len())).context("no links")?;
         fs::remove_file(link)?;
-        println!("         {} was removed", link.display());
+        eprintln!("         {} was removed", link.display());
         for _ in 0..100 {
             if link.exists() {
                 return Ok(());
