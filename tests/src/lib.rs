@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod canned;
+pub mod chaos;
 pub mod debian;
 pub mod demo;
 pub mod drivers;

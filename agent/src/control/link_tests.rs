@@ -70,6 +70,11 @@ impl SessionHandler for Proxy {
         Ok(())
     }
 
+    fn all_told(&self) -> Result<(), String> {
+        self.tell("all told");
+        Ok(())
+    }
+
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
         self.tell(format!("closed {} {}", end.reason, end.leftovers.len()));
         Ok(SessionSummary {

@@ -85,7 +85,7 @@ impl LinkError {
 pub enum Heard {
     /// All but the record is there.
     Prepared,
-    /// Connections may come.
+    /// Sessions may be told; it takes connections once it knows all.
     Ready,
     /// The record is let go of.
     Closed,
@@ -210,6 +210,14 @@ impl ProxyLink {
     /// When it does not take the login up.
     pub fn restored(&self, kept: KeptLogin) -> Result<(), LinkError> {
         self.call(Ask::Restored(kept), OPEN_TIMEOUT).map(|_| ())
+    }
+
+    /// Has the proxy take connections: it was told of all sessions there are.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn all_told(&self) -> Result<(), LinkError> {
+        self.call(Ask::AllTold, OPEN_TIMEOUT).map(|_| ())
     }
 
     fn settled(&self, ask: Ask) -> Result<Settled, LinkError> {

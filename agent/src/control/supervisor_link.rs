@@ -58,6 +58,12 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// Why it does not; whoever holds the login's tokens logs in anew.
     fn restored(&self, kept: KeptLogin) -> Result<(), String>;
 
+    /// Learns that it knows all sessions there are: their connections are taken from here on.
+    ///
+    /// # Errors
+    /// Why they are not.
+    fn all_told(&self) -> Result<(), String>;
+
     /// Learns that a session ended; revokes what it was given.
     ///
     /// # Errors
@@ -140,6 +146,7 @@ pub(super) enum Ask {
     Opened(Box<SessionFacts>),
     Identified(FreshToken),
     Restored(KeptLogin),
+    AllTold,
     Closed(SessionEnd),
     SignIn(SignInCall),
     Observed(Vec<Observed>),
@@ -158,7 +165,7 @@ pub(super) enum Ask {
 pub(super) enum FromProxy {
     /// Comes once from a proxy that is to wait, when all but the record is there.
     Prepared,
-    /// Comes once, when connections may come.
+    /// Comes once, when sessions may be told; it takes connections after `AllTold`.
     Ready,
     /// Comes at the end, when the record is let go of; what is carried unread goes on for a while.
     Closed,
@@ -409,6 +416,7 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
         Ask::Opened(facts) => handler.opened(*facts).map(|()| Answer::Done),
         Ask::Identified(fresh) => handler.identified(fresh).map(Answer::Settled),
         Ask::Restored(kept) => handler.restored(kept).map(|()| Answer::Done),
+        Ask::AllTold => handler.all_told().map(|()| Answer::Done),
         Ask::Closed(end) => handler.closed(end).map(Answer::Summary),
         Ask::SignIn(call) => handler
             .sign_in(call)

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::core::{Core, Shared};
 use super::door::Door;
 use super::heartbeat::Ticker;
-use super::intake::Begun;
+use super::intake::{Begun, Takes};
 use super::refusals::{Refusal, WayAround};
 use super::sessions::Session;
 use crate::connection::hello::{self, Opening, Rewound};
@@ -32,18 +32,22 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Wait after a failed accept, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// For how long after its start a proxy may not know sessions yet that wait in its listener's backlog, in nanoseconds.
-const BEGINNING_NS: i64 = 10_000_000_000;
-
-/// How often a session is looked for in that time, and how long between two looks.
-const SESSION_LOOKS: u32 = 100;
-const SESSION_LOOK: Duration = Duration::from_millis(20);
-
-/// Takes connections until the proxy takes none any more. While it is paused they wait in the listener's backlog, and the
-/// supervisor shows that this is meant.
+/// Takes connections from the time on that all sessions are known until the proxy takes none any more. Before it, and while
+/// it is paused, they wait in the listener's backlog; in a pause the supervisor shows that this is meant.
 pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: Ticker) {
     let intake = &core.shared.intake;
-    while intake.is_open().await {
+    loop {
+        match intake.takes().await {
+            Takes::Connections => {}
+            Takes::NoneYet => {
+                tokio::select! {
+                    () = ticker.wait() => ticker.tick(),
+                    () = intake.begun() => {}
+                }
+                continue;
+            }
+            Takes::NoMore => return,
+        }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = ticker.wait() => {
@@ -88,7 +92,8 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
                 .await;
         }
     };
-    let Some(session) = session_of(shared, &connection).await else {
+    let found = (shared.sessions).find(connection.session(), connection.nonce());
+    let Some(session) = found else {
         let detail =
             json!({ "reason": "the session is over", "session": connection.session().to_string() });
         reset(connection.into_parts().0);
@@ -177,19 +182,6 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
     }
 }
 
-/// Finds a connection's session; waits for it a while in a proxy that has just begun, which may still be told of it.
-async fn session_of(shared: &Shared, connection: &Connection) -> Option<Arc<Session>> {
-    let mut looks_left = SESSION_LOOKS;
-    loop {
-        let found = (shared.sessions).find(connection.session(), connection.nonce());
-        if found.is_some() || looks_left == 0 || shared.stages.clock.mono_ns() > BEGINNING_NS {
-            return found;
-        }
-        looks_left -= 1;
-        tokio::time::sleep(SESSION_LOOK).await;
-    }
-}
-
 /// Tells why an address may not be reached unread, if it may not.
 fn way_around(shared: &Shared, session: &Session, address: IpAddr) -> Option<WayAround> {
     if shared.resolver.is_governed(address) || session.has_governed(address) {
@@ -246,13 +238,8 @@ async fn govern(
             begun.until_told(door.answer(request).await)
         }
     });
-    tokio::select! {
-        served = serving => {
-            if let Err(error) = served {
-                tracing::debug!(session = %session_id, %error, "connection broke");
-            }
-        }
-        () = intake.closed() => {}
+    if let Some(Err(error)) = intake.serve(serving).await {
+        tracing::debug!(session = %session_id, %error, "connection broke");
     }
 }
 

@@ -179,6 +179,11 @@ impl SessionHandler for Handler {
         self.on_core(async move { held::take_up(&core, &session, &open) })
     }
 
+    fn all_told(&self) -> Result<(), String> {
+        self.core.shared.intake.open();
+        Ok(())
+    }
+
     fn closed(&self, end: SessionEnd) -> Result<SessionSummary, String> {
         let shared = &self.core.shared;
         let session = shared

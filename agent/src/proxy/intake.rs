@@ -1,12 +1,14 @@
-//! What the proxy lets in: all, nothing more for now, or nothing for good since the next proxy takes its place.
+//! What the proxy lets in: nothing yet, all, nothing more for now, or nothing for good since the next proxy takes its place.
 //!
+//! It begins once the supervisor has told of all sessions: whoever waits in the listeners' backlog is of one of them.
 //! While it is paused, connections wait in the listeners' backlog, where the next proxy finds them, and each open one
 //! ends with the answer that is under way. Nothing is cut off: the proxy closes only at a moment at which nothing is.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -18,15 +20,31 @@ use crate::connection::http::Told;
 /// Set beside the count once nothing begins any more.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
+/// How long an answer that is written may take to leave once all is let go of; whoever waits to begin then waits as long.
+const LEAVES_WITHIN: Duration = Duration::from_millis(100);
+
 /// How far the proxy is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
+    /// It takes none yet: it is still told of sessions.
+    Beginning,
     /// It takes connections.
     Open,
     /// It takes none for now; open ones end with the answer under way.
     Paused,
     /// It takes none any more, and lets go of those that are left.
     Closed,
+}
+
+/// What an accept loop does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// It takes connections.
+    Connections,
+    /// It leaves them in the backlog and shows that it is there.
+    NoneYet,
+    /// It ends.
+    NoMore,
 }
 
 /// What the proxy lets in; shared by its cores.
@@ -43,7 +61,7 @@ pub(super) struct Intake {
 impl Default for Intake {
     fn default() -> Self {
         Self {
-            level: watch::Sender::new(Level::Open),
+            level: watch::Sender::new(Level::Beginning),
             requests: AtomicUsize::new(0),
             carried: AtomicUsize::new(0),
             is_replaced: AtomicBool::new(false),
@@ -52,14 +70,25 @@ impl Default for Intake {
 }
 
 impl Intake {
+    /// Takes connections from here on, if it took none yet.
+    pub(super) fn open(&self) {
+        self.level.send_if_modified(|level| {
+            let begins = *level == Level::Beginning;
+            if begins {
+                *level = Level::Open;
+            }
+            begins
+        });
+    }
+
     /// Takes no more connections for now.
     pub(super) fn pause(&self) {
         self.level.send_if_modified(|level| {
-            let is_open = *level == Level::Open;
-            if is_open {
+            let may_take = matches!(level, Level::Beginning | Level::Open);
+            if may_take {
                 *level = Level::Paused;
             }
-            is_open
+            may_take
         });
     }
 
@@ -116,11 +145,20 @@ impl Intake {
         self.carried.load(Ordering::SeqCst)
     }
 
-    /// Waits until connections are taken; `false` if none will be any more.
-    pub(super) async fn is_open(&self) -> bool {
+    /// Waits until connections are taken, or may be soon; tells which.
+    pub(super) async fn takes(&self) -> Takes {
         let mut level = self.level.subscribe();
         let settled = level.wait_for(|level| *level != Level::Paused).await;
-        settled.is_ok_and(|level| *level == Level::Open)
+        match settled.as_deref() {
+            Ok(Level::Open) => Takes::Connections,
+            Ok(Level::Beginning) => Takes::NoneYet,
+            Ok(Level::Paused | Level::Closed) | Err(_) => Takes::NoMore,
+        }
+    }
+
+    /// Waits until it has begun, whatever came of that.
+    pub(super) async fn begun(&self) {
+        wait(&self.level, |level| level != Level::Beginning).await;
     }
 
     /// Waits until no more connections are taken.
@@ -131,6 +169,17 @@ impl Intake {
     /// Waits until what is left is let go of.
     pub(super) async fn closed(&self) {
         wait(&self.level, |level| level == Level::Closed).await;
+    }
+
+    /// Serves a connection until all is let go of, and then for as long as its last answer takes to leave: with HTTP/2 one has
+    /// ended for whoever counts it before the connection's task has written it. `None` if it was cut off.
+    pub(super) async fn serve<T>(&self, serving: impl Future<Output = T>) -> Option<T> {
+        let mut serving = pin!(serving);
+        tokio::select! {
+            served = serving.as_mut() => return Some(served),
+            () = self.closed() => {}
+        }
+        tokio::time::timeout(LEAVES_WITHIN, serving).await.ok()
     }
 
     /// Begins a request. While the proxy is about to close it waits: its client finds the connection gone and sends it
@@ -235,8 +284,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use hyper::StatusCode;
 
     use super::*;
@@ -278,9 +325,42 @@ mod tests {
             assert!(!is_ready(intake.begin()).await);
             assert_eq!(intake.requests(), 0);
             intake.resume();
-            assert!(is_ready(intake.begin()).await && intake.is_open().await);
+            assert!(is_ready(intake.begin()).await);
+            assert_eq!(intake.takes().await, Takes::Connections);
             intake.close();
-            assert!(!is_ready(intake.begin()).await && !intake.is_open().await);
+            assert!(!is_ready(intake.begin()).await);
+            assert_eq!(intake.takes().await, Takes::NoMore);
+        });
+    }
+
+    #[test]
+    fn nothing_is_taken_before_all_sessions_are_told_nor_after_the_end() {
+        on_a_core(async {
+            let intake = Arc::new(Intake::default());
+            assert_eq!(intake.takes().await, Takes::NoneYet);
+            assert!(!is_ready(intake.begun()).await);
+            intake.open();
+            assert!(is_ready(intake.begun()).await);
+            assert_eq!(intake.takes().await, Takes::Connections);
+            intake.pause();
+            intake.open();
+            assert!(!is_ready(intake.takes()).await, "a pause is not ended so");
+            // One that is told to stop before it began.
+            let intake = Intake::default();
+            intake.close();
+            intake.open();
+            assert_eq!(intake.takes().await, Takes::NoMore);
+        });
+    }
+
+    #[test]
+    fn what_was_answered_leaves_after_the_end_and_nothing_else_holds_a_connection() {
+        on_a_core(async {
+            let intake = Intake::default();
+            intake.close();
+            let leaves = tokio::time::sleep(Duration::from_millis(20));
+            assert_eq!(intake.serve(leaves).await, Some(()));
+            assert_eq!(intake.serve(std::future::pending::<()>()).await, None);
         });
     }
 

@@ -85,7 +85,7 @@ impl Shared {
         self.forget_strangers();
     }
 
-    /// Tells a new proxy of all live sessions and their logins, and arms for it.
+    /// Tells a new proxy of all live sessions and their logins, has it take connections, and arms for it.
     ///
     /// # Errors
     /// When the proxy is lost or does not answer.
@@ -107,6 +107,7 @@ impl Shared {
                 Err(failure) => return Err(failure),
             }
         }
+        proxy.link.all_told()?;
         self.seat(proxy);
         Ok(())
     }

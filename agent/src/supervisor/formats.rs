@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::owned;
+use crate::config::Owner;
 use crate::record;
 
 /// Name of the file in `run_dir` and in `state_dir`.
@@ -81,8 +83,21 @@ pub(super) fn look(folder: &Path, known: Known) -> Result<(), LaterState> {
     }
 }
 
-/// Writes down what this version leaves in a folder, where the same formats do not stand there already: the folder may be the proxy's
-/// user's, in which a supervisor without CAP_DAC_OVERRIDE writes nothing.
+/// Looks so in a folder that may be the proxy's user's, as that user.
+pub(super) fn look_as(owner: Owner, folder: &Path, known: Known) -> Result<(), LaterState> {
+    let unread = |source| LaterState::Unread {
+        path: folder.join(FILE),
+        source,
+    };
+    owned::as_owner(owner, folder, || look(folder, known)).map_err(unread)?
+}
+
+/// Writes so into a folder that may be the proxy's user's, as that user.
+pub(super) fn write_as(owner: Owner, folder: &Path, known: Known) -> io::Result<()> {
+    owned::as_owner(owner, folder, || write(folder, known))?
+}
+
+/// Writes down what this version leaves in a folder, where the same formats do not stand there already.
 pub(super) fn write(folder: &Path, known: Known) -> io::Result<()> {
     let formats = known.iter();
     let written = Written {

@@ -206,21 +206,12 @@ fn serve(
         Some(inherited) => Lock::inherited(inherited.lock().map_err(SupervisorError::Inherited)?),
     };
     formats::look(&run_dir, formats::OF_RUN_DIR)?;
-    formats::look(&config.daemon.state_dir, formats::OF_STATE_DIR)?;
-    look_for_missing()?;
     let owner = config.owner().map_err(|unfit| SupervisorError::User {
         expected: unfit.expected,
         found: unfit.found,
     })?;
-    let state_dir = &config.daemon.state_dir;
-    if !state_dir.join(formats::FILE).exists() {
-        formats::write(state_dir, formats::OF_STATE_DIR).map_err(|source| {
-            SupervisorError::Path {
-                path: state_dir.join(formats::FILE),
-                source,
-            }
-        })?;
-    }
+    formats::look_as(owner, &config.daemon.state_dir, formats::OF_STATE_DIR)?;
+    look_for_missing()?;
     owned::hand_over(&config, owner).map_err(|(path, source)| SupervisorError::Path {
         path: path.into(),
         source,
@@ -359,15 +350,13 @@ fn set_up(
         waits: false,
     };
     let run_dir = &config.daemon.run_dir;
-    for (folder, known) in [
-        (run_dir, formats::OF_RUN_DIR),
-        (&config.daemon.state_dir, formats::OF_STATE_DIR),
-    ] {
-        formats::write(folder, known).map_err(|source| SupervisorError::Path {
-            path: folder.join(formats::FILE),
-            source,
-        })?;
-    }
+    let unwritten = |folder: &Path| {
+        let path = folder.join(formats::FILE);
+        move |source| SupervisorError::Path { path, source }
+    };
+    formats::write(run_dir, formats::OF_RUN_DIR).map_err(unwritten(run_dir))?;
+    let state_dir = &config.daemon.state_dir;
+    formats::write_as(owner, state_dir, formats::OF_STATE_DIR).map_err(unwritten(state_dir))?;
     let roster = Roster::open(run_dir).map_err(|source| SupervisorError::Path {
         path: run_dir.join("sessions"),
         source,

@@ -9,10 +9,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path};
+use std::thread;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fchown, open, openat, statat,
 };
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::config::{Config, Owner};
 
@@ -45,6 +47,32 @@ pub(super) fn hand_over(config: &Config, owner: Owner) -> Result<(), (Box<Path>,
         give(folder, owner).map_err(at(folder))?;
     }
     Ok(())
+}
+
+/// Does something in a folder as the user whose it is, if that is the proxy's: a root without CAP_DAC_OVERRIDE may do nothing
+/// there, and links that the proxy put there lead it no further than the proxy itself.
+///
+/// # Errors
+/// When the user cannot be changed; nothing was done then.
+pub(super) fn as_owner<T: Send>(
+    owner: Owner,
+    folder: &Path,
+    act: impl FnOnce() -> T + Send,
+) -> io::Result<T> {
+    let is_its = fs::metadata(folder)?.uid() == owner.uid;
+    if owner.is_root() || !is_its {
+        return Ok(act());
+    }
+    // What is changed is a thread's own (setresuid(2), "C library/kernel differences"), so it ends with a thread of its own.
+    let acting = || {
+        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+        set_thread_groups(&[])?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
+        Ok(act())
+    };
+    let done = thread::scope(|scope| scope.spawn(acting).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Makes a folder, unless the nearest one above it that is there is the proxy's, which then makes it itself.

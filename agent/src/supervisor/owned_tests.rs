@@ -1,6 +1,6 @@
 //! Folders that are given away, and what was planted in them.
 
-use std::os::unix::fs::{lchown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
 
 use tempfile::TempDir;
 
@@ -124,4 +124,28 @@ fn what_lay_in_the_run_folder_moves_into_the_proxys_and_newer_stays() {
     assert_eq!(fs::read(kept.join("used.json")).unwrap(), b"used");
     assert!(folder.path().join("chunks").exists());
     assert!(!folder.path().join("used.json").exists());
+}
+
+#[test]
+fn what_is_done_in_the_proxys_folder_is_done_as_its_user() {
+    if !is_root() {
+        return;
+    }
+    let folder = state();
+    let state = folder.path().join("state");
+    let user = || rustix::process::geteuid().as_raw();
+    assert_eq!(
+        as_owner(OWNER, &state, user).unwrap(),
+        0,
+        "it is root's yet"
+    );
+    give(&state, OWNER).unwrap();
+    assert_eq!(as_owner(OWNER, &state, user).unwrap(), OWNER.uid);
+    assert_eq!(user(), 0, "another thread's user was changed");
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink(&secret, state.join("led")).unwrap();
+    let led = as_owner(OWNER, &state, || fs::read(state.join("led"))).unwrap();
+    assert_eq!(led.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
 }

@@ -15,7 +15,7 @@ use super::replacing::{By, Replacement};
 use super::roster::Roster;
 use super::session::Refusal;
 use super::shared::Shared;
-use crate::config::{Config, check_program};
+use crate::config::{Config, Untrusted, check_program};
 use crate::connection::redirect;
 use crate::control::upgrade::{
     HANDOVER_FORMAT, Incoming, Outgoing, UpgradeAsk, UpgradeReply, Which,
@@ -180,7 +180,12 @@ pub fn can_take_over(config: &Config, outgoing: &Outgoing) -> Result<Incoming, S
     }
     let later = |error: formats::LaterState| format!("{:#}", anyhow::Error::from(error));
     formats::look(&daemon.run_dir, formats::OF_RUN_DIR).map_err(later)?;
-    formats::look(&daemon.state_dir, formats::OF_STATE_DIR).map_err(later)?;
+    let unfit = |unfit: Untrusted| {
+        let Untrusted { expected, found } = unfit;
+        format!("daemon.user: expected {expected}, found {found}")
+    };
+    let owner = config.owner().map_err(unfit)?;
+    formats::look_as(owner, &daemon.state_dir, formats::OF_STATE_DIR).map_err(later)?;
     Roster::look(&daemon.run_dir)?;
     redirect::look_at_pins(&capture.pin_dir)
         .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;

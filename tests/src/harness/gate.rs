@@ -147,6 +147,11 @@ impl Gate {
         self.ready.listen
     }
 
+    /// Tells the emulator's process id.
+    pub fn pid(&self) -> Result<Pid> {
+        Pid::from_raw(i32::try_from(self.child.id())?).context("no process id")
+    }
+
     /// Makes the next answer of an endpoint go wrong.
     pub fn plant(&self, on: Endpoint, kind: FaultKind) -> Result<()> {
         self.plant_times(on, kind, 1)

@@ -1,15 +1,14 @@
 //! A proxy that hangs, whole or in one of its cores, and programs that are taken away: refused, recorded, and ended.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Result;
 use icecore_tests::harness::driver::Driver;
+use icecore_tests::harness::wedge::Wedge;
 use icecore_tests::harness::world::{Plan, World};
 use icecore_tests::python::Generation;
 use icecore_tests::time;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 /// As the default is; other tests leave a proxy more time, since they share the machine.
@@ -78,59 +77,17 @@ fn stopped_proxy_refuses_sessions_until_it_goes_on() -> Result<()> {
     goes_on_and_is_recorded(&world, &mut driver)
 }
 
-/// Stops one thread of a process for as long as its standard input is open: a tracer's stop is of that thread alone (ptrace(2)).
-const STOP_THREAD: &str = "
-import ctypes, os, sys
-ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-SEIZE, INTERRUPT = 0x4206, 0x4207
-thread = int(sys.argv[1])
-for request in (SEIZE, INTERRUPT):
-    if ptrace(request, thread, None, None) == -1:
-        sys.exit(os.strerror(ctypes.get_errno()))
-os.waitpid(thread, 0x40000000)
-print('stopped', flush=True)
-sys.stdin.read()
-";
-
-/// Stops the proxy's last core, if it has more than one.
-pub(crate) fn stop_last_core(proxy: Pid) -> Result<Option<Child>> {
-    let tasks = format!("/proc/{}/task", proxy.as_raw_nonzero());
-    let mut cores = Vec::new();
-    for task in std::fs::read_dir(tasks)? {
-        let task = task?;
-        let name = std::fs::read_to_string(task.path().join("comm"))?;
-        if name.starts_with("core-") && name.trim_end() != "core-0" {
-            cores.push(task.file_name());
-        }
-    }
-    let Some(core) = cores.pop() else {
-        return Ok(None);
-    };
-    let mut stopper = Command::new("python3")
-        .args(["-c", STOP_THREAD])
-        .arg(core)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(stopper.stdout.take().expect("a pipe")).read_line(&mut line)?;
-    assert_eq!(line, "stopped\n");
-    Ok(Some(stopper))
-}
-
 #[test]
 fn one_core_that_is_blocked_refuses_sessions_until_it_goes_on() -> Result<()> {
     let (mut world, mut driver) = start()?;
     let proxy = world.daemon()?.proxy()?;
-    let Some(mut stopper) = stop_last_core(proxy)? else {
+    let Some(wedge) = Wedge::drive_in(proxy)? else {
         eprintln!("this host has one core: not tried");
         return Ok(());
     };
     std::thread::sleep(LONGER);
     let refused = dial_is_refused(&world, &mut driver);
-    drop(stopper.stdin.take());
-    stopper.wait()?;
+    drop(wedge);
     refused?;
     goes_on_and_is_recorded(&world, &mut driver)
 }

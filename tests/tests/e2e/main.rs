@@ -17,6 +17,8 @@ mod budgets;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod chunks;
 #[cfg(test)]
 mod claims;

@@ -12,13 +12,14 @@ use icecore_tests::harness::driver::Driver;
 use icecore_tests::harness::issuer::Issuer;
 use icecore_tests::harness::port::Port;
 use icecore_tests::harness::prometheus::{self, Scraped};
+use icecore_tests::harness::wedge::Wedge;
 use icecore_tests::harness::world::{AGENT_UID, Plan, PlannedAccount, World};
 use icecore_tests::python::{self, Generation};
 use icecore_tests::time;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::hanging::{hangs_soon, stop_last_core};
+use crate::hanging::hangs_soon;
 use crate::identity;
 
 /// Longest wait for what comes by itself.
@@ -235,7 +236,7 @@ fn a_core_that_hangs_is_seen_in_health() -> Result<()> {
     })?;
     assert_eq!(prometheus::ask(address, "/healthz")?.0, 200);
     let proxy = world.daemon()?.proxy()?;
-    let Some(mut stopper) = stop_last_core(proxy)? else {
+    let Some(wedge) = Wedge::drive_in(proxy)? else {
         eprintln!("this host has one core: not tried");
         return Ok(());
     };
@@ -244,8 +245,7 @@ fn a_core_that_hangs_is_seen_in_health() -> Result<()> {
         Ok((status == 503 && told.contains("heartbeat")).then_some(()))
     })?;
     assert!(prometheus::scrape(address)?.get("icecore_heartbeat_age_seconds") > 2.0);
-    drop(stopper.stdin.take());
-    stopper.wait()?;
+    drop(wedge);
     wait("health again", || {
         Ok((prometheus::ask(address, "/healthz")?.0 == 200).then_some(()))
     })

@@ -118,6 +118,93 @@ fn replacements_under_load_refuse_no_connect_and_lose_no_statement() -> Result<(
     Ok(())
 }
 
+/// Shakes hands over one new connection after the other until its input ends; tells how often, and what went wrong.
+const SHAKE_HANDS: &str = r#"
+import json, socket, ssl, sys, threading, time
+HOST = "acme.snowflakecomputing.com"
+told = {"step": "hands", "ok": True, "shaken": 0, "slowest_s": 0, "failed": []}
+stop = threading.Event()
+def shake():
+    context = ssl.create_default_context()
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            with socket.create_connection((HOST, 443), timeout=20) as plain:
+                context.wrap_socket(plain, server_hostname=HOST).close()
+            told["shaken"] += 1
+        except OSError as error:
+            told["failed"].append(f"{type(error).__name__}: {error}")
+        told["slowest_s"] = max(told["slowest_s"], round(time.monotonic() - began, 3))
+threads = [threading.Thread(target=shake) for _ in range(4)]
+for thread in threads: thread.start()
+print('{"step": "begun", "ok": true}', flush=True)
+sys.stdin.readline()
+stop.set()
+for thread in threads: thread.join()
+print(json.dumps(told), flush=True)
+"#;
+
+/// The next proxy is told of all sessions before it takes a connection: also one of the session that it is told of last.
+#[test]
+fn a_connect_in_mid_replacement_waits_until_all_of_200_sessions_are_told() -> Result<()> {
+    let mut world = World::start(&Plan::default())?;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut command = world.session(AGENT_UID, &[], OsStr::new("sleep"))?;
+        idle.push(Idle(command.arg("600").spawn()?));
+    }
+    let began = time::instant();
+    while world.cgroup.sessions()?.len() < idle.len() {
+        ensure!(
+            began.elapsed() < Duration::from_secs(60),
+            "sessions do not begin"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Begun last, told last: sessions are told in the order of their ids.
+    let python = python::interpreter(Generation::Four)?;
+    let mut command = world.session(AGENT_UID, &[], python.as_os_str())?;
+    command.args(["-c", SHAKE_HANDS]);
+    let mut driver = Driver::start(command)?;
+    driver.expect("begun")?;
+    for round in 0..4 {
+        let arguments = if round % 2 == 0 {
+            &["--proxy"][..]
+        } else {
+            &[]
+        };
+        println!("{}", upgrade(&world, arguments)?);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    driver.go_on()?;
+    let told = driver.expect("hands")?;
+    println!("{told}");
+    assert_eq!(told["failed"], json!([]), "{told}");
+    assert!(told["shaken"].as_u64() > Some(100), "{told}");
+    world.flush()?;
+    let resets = world.query(
+        "select count(*) as n from events where detail->>'reason' = 'the session is over'",
+    )?;
+    assert_eq!(resets, [json!({"n": 0})]);
+    assert!(
+        world.cgroup.sessions()?.len() >= idle.len(),
+        "sessions ended"
+    );
+    assert!(world.daemon()?.proxy().is_ok());
+    Ok(())
+}
+
+/// A session's command that does nothing; killed at the end.
+struct Idle(std::process::Child);
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already, which is what is wanted.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// What is under way is waited for, or nothing changes; it is cut off where that is asked for.
 #[test]
 fn a_long_statement_is_not_cut_off_unless_that_is_asked_for() -> Result<()> {

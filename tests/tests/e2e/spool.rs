@@ -1,54 +1,14 @@
 //! A spool that is missing, read-only or full: statements are refused, in words, and nothing unrecorded is executed.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use icecore_tests::harness::disk::SmallDisk;
 use icecore_tests::harness::world::{Plan, World};
 use icecore_tests::python::Generation;
 use serde_json::{Value, json};
 
 use crate::asserts::failed_clearly;
-
-/// A small file system over the daemon's state; unmounted when dropped.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path, size: &str) -> Result<Self> {
-        fs::create_dir_all(at)?;
-        mount(
-            &[
-                "-t",
-                "tmpfs",
-                "-o",
-                &format!("size={size},mode=0755"),
-                "icecore-test",
-            ],
-            at,
-        )?;
-        Ok(Self(at.to_owned()))
-    }
-
-    fn remount(&self, options: &str) -> Result<()> {
-        mount(&["-o", &format!("remount,{options}")], &self.0)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let status = Command::new("umount").arg("--lazy").arg(&self.0).status();
-        if !status.is_ok_and(|status| status.success()) {
-            eprintln!("`{}` stays mounted", self.0.display());
-        }
-    }
-}
-
-fn mount(arguments: &[&str], at: &Path) -> Result<()> {
-    let status = Command::new("mount").args(arguments).arg(at).status()?;
-    ensure!(status.success(), "mount {arguments:?}: {status}");
-    Ok(())
-}
 
 fn paused() -> Value {
     json!([
@@ -64,19 +24,13 @@ fn paused() -> Value {
 #[test]
 fn statements_are_refused_while_the_disk_is_full_and_the_daemon_survives() -> Result<()> {
     let mut world = World::without_daemon(&Plan::default())?;
-    let _disk = SmallDisk::mount(&world.config.state_dir(), "64m")?;
+    let disk = SmallDisk::mount(&world.config.state_dir(), "64m")?;
     world.start_daemon()?;
     let mut driver = world.start_driver(Generation::Five, &paused())?;
     assert_eq!(driver.expect("before")?["ok"], true, "{}", driver.output);
     driver.expect("pause")?;
-    let filler = world.config.state_dir().join("filler");
-    // Fails when the disk is full, which is what is wanted; what the spool has preallocated is used up by statements.
-    drop(
-        Command::new("dd")
-            .args(["if=/dev/zero", "bs=4096", "status=none"])
-            .arg(format!("of={}", filler.display()))
-            .output(),
-    );
+    // What the spool has preallocated is used up by statements.
+    let filler = disk.fill()?;
     driver.go_on()?;
     let meanwhile = driver.expect("meanwhile")?;
     if meanwhile["ok"] == false {
@@ -90,7 +44,7 @@ fn statements_are_refused_while_the_disk_is_full_and_the_daemon_survives() -> Re
             "executed unrecorded"
         );
     }
-    fs::remove_file(&filler)?;
+    drop(filler);
     assert!(world.daemon()?.log().is_ok());
     Ok(())
 }
