@@ -18,6 +18,7 @@ mod lineage;
 mod listener;
 mod opening;
 mod lock;
+mod moving;
 mod observed;
 mod owned;
 mod peer;
