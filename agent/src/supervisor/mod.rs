@@ -4,6 +4,7 @@
 //! messages. Start: config, probe, cgroups, programs (disarmed), listeners, control socket, proxy, armed. Stop: disarmed,
 //! control socket closed, proxy drained; links, maps and sessions stay, and the next supervisor takes them over.
 
+mod accepting;
 mod adopt;
 mod cgroup;
 mod detach;
@@ -14,6 +15,7 @@ mod inherit;
 mod keeper;
 mod kept;
 mod lender;
+mod limited;
 mod lineage;
 mod listener;
 mod opening;
@@ -22,6 +24,7 @@ mod moving;
 mod observed;
 mod owned;
 mod peer;
+mod places;
 mod proxy;
 mod reload;
 mod replacing;
