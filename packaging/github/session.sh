@@ -39,7 +39,8 @@ chown "$owner" "$place/ask"
 # Before the worker is moved, and no descendant of it: so it stays outside.
 STORE=$STORE CONTROL=$CONTROL setsid --fork "${0%/*}/watch.sh" "$place" "$worker" "$start" "$owner" </dev/null >/dev/null 2>&1
 
-if ! variables=$(icecore enter --pid "$worker" --scope job --export github ${CONTROL:+--control "$CONTROL"} 2>"$place/told"); then
+# The daemon looks again whose process it is: its number may be another's by then.
+if ! variables=$(icecore enter --pid "$worker" --uid "$owner" --started-at "$start" --scope job --export github ${CONTROL:+--control "$CONTROL"} 2>"$place/told"); then
     cat "$place/told" >&2
     rm -rf "$place"
     exit 1

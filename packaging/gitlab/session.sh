@@ -11,6 +11,11 @@ refuse() {
 shell=${1-}
 [[ $shell =~ ^[1-9][0-9]{0,9}$ ]] || refuse "expected the process id of a shell, found \`$shell\`"
 [ "$(id -u)" = 0 ] || refuse "expected to be root; the rule for sudo is in ${0%/*}/sudoers"
-[ -d "/proc/$shell" ] || refuse "there is no process $shell"
-[ "${SUDO_UID-0}" = 0 ] || [ "$(stat -c %u "/proc/$shell")" = "$SUDO_UID" ] || refuse "process $shell is another user's"
-exec icecore enter --pid "$shell" --scope step --export sh
+# When it started, by which it is told from a later one of its number: proc(5), `/proc/pid/stat`, field 22. The second field,
+# the name, may hold blanks and brackets.
+stat=$(<"/proc/$shell/stat") || refuse "there is no process $shell"
+read -r -a fields <<<"${stat##*) }"
+owner=$(stat -c %u "/proc/$shell") || refuse "there is no process $shell"
+[ "${SUDO_UID-0}" = 0 ] || [ "$owner" = "$SUDO_UID" ] || refuse "process $shell is another user's"
+# The daemon looks again whose process it is.
+exec icecore enter --pid "$shell" --uid "$owner" --started-at "${fields[19]}" --scope step --export sh

@@ -41,6 +41,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "PID", value_parser = process)]
     pid: u32,
 
+    /// Refuses a process of another user: its number may be another's since it was looked at
+    #[arg(long, value_name = "UID")]
+    uid: Option<u32>,
+
+    /// Refuses a process that started at another time: field 22 of /proc/PID/stat
+    #[arg(long, value_name = "TICKS")]
+    started_at: Option<u64>,
+
     /// Says something about the session; goes into its record; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
@@ -82,6 +90,8 @@ fn enter(args: &Args, clock: Clock) -> Result<(), Failure> {
     let claimed_job = found.token.is_none().then(claimed_job).flatten();
     let take = Take {
         pid: args.pid,
+        uid: args.uid,
+        start_ticks: args.started_at,
         claimed_job,
         identity_token: found.token,
         allow_same_uid: args.allow_same_uid,
@@ -140,6 +150,8 @@ fn of_process(pid: u32, labels: BTreeMap<String, String>) -> Result<Take, Failur
         scope: Scope::Job,
         claimed_job: None,
         identity_token: None,
+        uid: None,
+        start_ticks: None,
     })
 }
 

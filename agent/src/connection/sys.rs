@@ -290,6 +290,36 @@ pub(super) fn netns_cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
     }
 }
 
+/// Source: `SO_PEERPIDFD` in linux/include/uapi/asm-generic/socket.h; since Linux 6.5.
+const SO_PEERPIDFD: c_int = 77;
+
+/// Gives a pidfd of the process that connected a unix socket: of that one, whoever has its number meanwhile.
+///
+/// # Errors
+/// ENOPROTOOPT before Linux 6.5; others when the process is gone.
+pub fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut fd: RawFd = -1;
+    let mut length = 4;
+    // SAFETY: `fd` is as long as is said.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut fd).cast(),
+            &raw mut length,
+        )
+    };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if fd < 0 {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    // SAFETY: the kernel has just made this descriptor for this call, closed on exec; nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Tells the nanoseconds since the host started, as the programs read them (`CLOCK_BOOTTIME`).
 #[must_use]
 pub fn boot_ns() -> u64 {

@@ -2,11 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ControlError;
+use crate::clock::Clock;
 
 /// Longest line. The most labels that a session may have take 40 KB, its token 64 KiB.
 pub const LINE_MAX_BYTES: usize = 128 << 10;
@@ -56,12 +58,40 @@ impl Lines {
     /// When the other end is gone, or what it sent is not such a message; after the latter the next line can still be
     /// read, unless the line was too long.
     pub fn receive<M: DeserializeOwned>(&mut self) -> Result<M, ControlError> {
-        let line = self.line()?;
-        serde_json::from_slice(&line)
-            .map_err(|error| ControlError::NotUnderstood(error.to_string()))
+        let line = self.line(|_| Ok(()))?;
+        understood(&line)
     }
 
-    fn line(&mut self) -> Result<Vec<u8>, ControlError> {
+    /// Waits for one message, for so long in all: bytes that come one by one win no time. Without a patience, for ever.
+    ///
+    /// # Errors
+    /// As [`Lines::receive`], and when the time is over.
+    pub fn receive_within<M: DeserializeOwned>(
+        &mut self,
+        patience: Option<Duration>,
+        clock: Clock,
+    ) -> Result<M, ControlError> {
+        let began_ns = clock.mono_ns();
+        let line = self.line(|stream| {
+            let waited = u64::try_from(clock.mono_ns() - began_ns).unwrap_or(0);
+            let left = patience.map(|patience| patience.checked_sub(Duration::from_nanos(waited)));
+            match left {
+                None => stream.set_read_timeout(None),
+                // No time at all would be for ever (socket(7), SO_RCVTIMEO).
+                Some(Some(left)) if !left.is_zero() => {
+                    stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))
+                }
+                Some(Some(_) | None) => Err(io::ErrorKind::TimedOut.into()),
+            }
+        })?;
+        understood(&line)
+    }
+
+    /// Reads a line; `before` is asked before each part of it.
+    fn line(
+        &mut self,
+        before: impl Fn(&UnixStream) -> io::Result<()>,
+    ) -> Result<Vec<u8>, ControlError> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
                 let rest = self.read.split_off(end + 1);
@@ -72,6 +102,7 @@ impl Lines {
                     limit_bytes: LINE_MAX_BYTES,
                 });
             }
+            before(&self.stream).map_err(lost)?;
             let mut part = [0; 4096];
             let count = match self.stream.read(&mut part) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -84,6 +115,10 @@ impl Lines {
                 .extend_from_slice(part.get(..count).unwrap_or_default());
         }
     }
+}
+
+fn understood<M: DeserializeOwned>(line: &[u8]) -> Result<M, ControlError> {
+    serde_json::from_slice(line).map_err(|error| ControlError::NotUnderstood(error.to_string()))
 }
 
 fn lost(error: io::Error) -> ControlError {
@@ -134,6 +169,25 @@ mod tests {
         ));
         drop(lines);
         assert!(writer.join().unwrap().is_err());
+    }
+
+    #[test]
+    fn bytes_that_come_one_by_one_win_no_time() {
+        let (mut lines, mut other) = pair();
+        let clock = Clock::system();
+        let writer = std::thread::spawn(move || {
+            while other.write_all(b" ").is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let patience = Duration::from_millis(200);
+        let began_ns = clock.mono_ns();
+        let outcome = lines.receive_within::<i32>(Some(patience), clock);
+        assert!(matches!(outcome, Err(ControlError::Socket(_))));
+        let waited = Duration::from_nanos(u64::try_from(clock.mono_ns() - began_ns).unwrap());
+        assert!(waited >= patience && waited < patience * 20, "{waited:?}");
+        drop(lines);
+        writer.join().unwrap();
     }
 
     #[test]

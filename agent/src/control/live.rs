@@ -50,6 +50,12 @@ pub struct Take {
     pub claimed_job: Option<Ci>,
     /// Shows whom the session acts for, if the caller has a token.
     pub identity_token: Option<HandedToken>,
+    /// The effective uid that the process must have; the caller looked at it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// When it must have started, in clock ticks since boot, as field 22 of `/proc/<pid>/stat` tells it (proc(5)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_ticks: Option<u64>,
 }
 
 /// What is answered; a part of `Reply`.

@@ -60,6 +60,9 @@ impl Cgroups {
             .ok_or_else(|| io::Error::other("the daemon's cgroup is not shown in /proc"))?;
         Ok(Entered {
             daemon_id: inode(&daemon)?,
+            mount: (self.folder.to_str())
+                .and_then(|folder| folder.strip_suffix(own.trim_end_matches('/')))
+                .map(PathBuf::from),
             prefix: own,
         })
     }
@@ -127,6 +130,8 @@ pub(super) struct Entered {
     pub(super) daemon_id: u64,
     /// How `/proc/<pid>/cgroup` begins for a process in one of our cgroups.
     prefix: String,
+    /// The folder of the cgroup that is `/` in there, if that is known.
+    mount: Option<PathBuf>,
 }
 
 impl Entered {
@@ -143,6 +148,32 @@ impl Entered {
 }
 
 impl Entered {
+    /// Finds the folder of a cgroup that a `/proc/<pid>/cgroup` shows.
+    #[must_use]
+    pub(super) fn folder_of(&self, proc_cgroup: &str) -> Option<PathBuf> {
+        let path = own_path(proc_cgroup)?.strip_prefix('/')?;
+        // Above what this process may see (cgroup_namespaces(7)).
+        let is_below = path.split('/').all(|part| part != "..");
+        let mount = self.mount.as_ref().filter(|_| is_below)?;
+        Some(mount.join(path))
+    }
+
+    /// Tells whether a `/proc/<pid>/cgroup` shows a process of this session.
+    #[must_use]
+    pub(super) fn is_of(&self, session: &SessionCgroup, proc_cgroup: &str) -> bool {
+        let folder = self.folder_of(proc_cgroup);
+        folder.is_some_and(|folder| folder.starts_with(&session.folder))
+    }
+
+    #[cfg(test)]
+    pub(super) fn known(prefix: &str, mount: Option<PathBuf>) -> Self {
+        Self {
+            daemon_id: 1,
+            prefix: prefix.to_owned(),
+            mount,
+        }
+    }
+
     /// Tells whether a `/proc/<pid>/cgroup` shows a process in one of our cgroups, be it the daemon's.
     #[must_use]
     pub(super) fn is_ours(&self, proc_cgroup: &str) -> bool {
@@ -160,6 +191,11 @@ pub(super) struct SessionCgroup {
 }
 
 impl SessionCgroup {
+    #[cfg(test)]
+    pub(super) fn known(folder: PathBuf) -> Self {
+        Self { folder, id: 7 }
+    }
+
     /// Gives its folder.
     #[must_use]
     pub(super) fn path(&self) -> &Path {
@@ -171,7 +207,7 @@ impl SessionCgroup {
     /// # Errors
     /// When there is no such process, or the kernel refuses.
     pub(super) fn move_in(&self, pid: u32) -> io::Result<()> {
-        write(&self.folder.join("cgroup.procs"), &pid.to_string())
+        move_to(&self.folder, pid)
     }
 
     /// Tells whether any process is in the session.
@@ -267,6 +303,14 @@ impl SessionCgroup {
     }
 }
 
+/// Moves whatever process has a number into the cgroup of a folder.
+///
+/// # Errors
+/// When there is no such process, or the kernel refuses.
+pub(super) fn move_to(folder: &Path, pid: u32) -> io::Result<()> {
+    write(&folder.join("cgroup.procs"), &pid.to_string())
+}
+
 /// Reads the cgroup v2 path out of a `/proc/<pid>/cgroup` (cgroup-v2.rst, "Processes").
 pub(super) fn own_path(proc_cgroup: &str) -> Option<&str> {
     proc_cgroup
@@ -324,11 +368,25 @@ mod tests {
 
     #[track_caller]
     fn check(proc_cgroup: &str, expected: bool) {
-        let entered = Entered {
-            daemon_id: 1,
-            prefix: "/top/icecore/".to_owned(),
-        };
+        let entered = Entered::known("/top/icecore/", None);
         assert_eq!(entered.is_in_session(proc_cgroup), expected);
+    }
+
+    #[test]
+    fn folders_are_found_below_the_mount_alone() {
+        let entered = Entered::known("/top/icecore/", Some(PathBuf::from("/sys/fs/cgroup")));
+        let found = |text: &str| entered.folder_of(text);
+        assert_eq!(
+            found("4:cpu:/x\n0::/top/a b\n"),
+            Some(PathBuf::from("/sys/fs/cgroup/top/a b"))
+        );
+        assert_eq!(found("0::/\n"), Some(PathBuf::from("/sys/fs/cgroup/")));
+        assert_eq!(found("0::/../other\n"), None);
+        assert_eq!(found("4:cpu:/x\n"), None);
+        let folder = PathBuf::from("/sys/fs/cgroup/top/icecore/0190");
+        let session = SessionCgroup::known(folder);
+        assert!(entered.is_of(&session, "0::/top/icecore/0190/below\n"));
+        assert!(!entered.is_of(&session, "0::/top/icecore/01901\n"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The control socket: who may ask, and what they are answered.
 
-use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -14,8 +13,10 @@ use std::time::Duration;
 use rustix::net::{Shutdown, shutdown};
 use tracing::{debug, warn};
 
+use super::accepting::accept;
 use super::opening::Wish;
 use super::peer::Peer;
+use super::places::{Place, What};
 use super::session::{Ended, Refusal, told};
 use super::shared::Shared;
 use crate::control::line::Lines;
@@ -37,17 +38,18 @@ const SIGN_IN_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How long a peer may take to read an answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Most connections of one user other than root: two for each session while it starts.
-const CONNECTIONS_OF_USER_MAX: usize = 512;
+/// How long a peer may take to ask that has a place for a moment only.
+const AT_ONCE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Most connections in all.
-const CONNECTIONS_MAX: usize = 4096;
+/// What a session's process is told.
+pub(super) const INSIDE: &str = "a process in a session may not use the daemon";
 
 /// The control socket.
 #[derive(Debug)]
 pub(super) struct Door {
     listener: Arc<UnixListener>,
     path: PathBuf,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Door {
@@ -76,19 +78,25 @@ impl Door {
 
     fn answer(listener: UnixListener, path: PathBuf, shared: &Arc<Shared>) -> io::Result<Self> {
         let listener = Arc::new(listener);
-        let (accepting, shared) = (Arc::clone(&listener), Arc::clone(shared));
+        let turn = Arc::new(Mutex::new(()));
+        let (accepting, its_turn) = (Arc::clone(&listener), Arc::clone(&turn));
+        let shared = Arc::clone(shared);
         thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&accepting, &shared))?;
-        Ok(Self { listener, path })
+            .spawn(move || accept(&accepting, &its_turn, &shared))?;
+        Ok(Self {
+            listener,
+            path,
+            turn,
+        })
     }
 
-    /// Leaves those who connect from here on to the program that takes over.
+    /// Leaves those who connect from here on to the program that takes over; `door_closed` is set.
+    ///
+    /// Nobody connects to the socket for that: sessions may keep its backlog full.
     pub(super) fn pause(&self) {
-        // Wakes the thread that accepts; it knows this process's connections and answers none.
-        if let Err(failure) = UnixStream::connect(&self.path) {
-            debug!(%failure, "control socket was not told of the hand-over");
-        }
+        // One that is being taken is taken; the next look finds the door closed.
+        drop(self.turn.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Gives the socket.
@@ -108,72 +116,17 @@ impl Door {
     }
 }
 
-fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
-    let open = Arc::new(Mutex::new(BTreeMap::new()));
-    while !shared.is_stopping() {
-        shared.wait_for_door();
-        match listener.accept() {
-            Ok((stream, _)) => greet(stream, shared, &open),
-            Err(failure) if shared.is_stopping() => debug!(%failure, "control socket closed"),
-            Err(failure) => {
-                warn!(%failure, "control connection was not accepted");
-                // Out of descriptors, most likely: the ones in use have to go first.
-                thread::sleep(Duration::from_millis(100));
-            }
-        }
-    }
-}
-
-/// Counts the connections of each user.
-type Open = Arc<Mutex<BTreeMap<u32, usize>>>;
-
-fn greet(stream: UnixStream, shared: &Arc<Shared>, open: &Open) {
-    let peer = match Peer::of(&stream) {
-        Ok(peer) => peer,
-        Err(failure) => return debug!(%failure, "peer was gone"),
-    };
-    if peer.pid == std::process::id() {
-        return;
-    }
-    let uid = peer.uid;
-    {
-        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let own = open.entry(uid).or_default();
-        if all >= CONNECTIONS_MAX || uid != 0 && *own >= CONNECTIONS_OF_USER_MAX {
-            return warn!(uid, "user has too many control connections");
-        }
-        *own += 1;
-    }
-    let (shared, counted) = (Arc::clone(shared), Arc::clone(open));
-    let talk = move || {
-        talk(stream, &peer, &shared);
-        leave(&counted, uid);
-    };
-    if let Err(failure) = thread::Builder::new().name("caller".to_owned()).spawn(talk) {
-        warn!(%failure, "control connection was not served");
-        leave(open, uid);
-    }
-}
-
-fn leave(open: &Open, uid: u32) {
-    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(own) = open.get_mut(&uid) {
-        *own -= 1;
-        if *own == 0 {
-            open.remove(&uid);
-        }
-    }
-}
-
-fn talk(stream: UnixStream, peer: &Peer, shared: &Shared) {
+/// Answers a connection until it ends.
+pub(super) fn talk(stream: UnixStream, peer: &Peer, place: Place, shared: &Shared) {
     let mut caller = Caller {
         lines: Lines::new(stream),
         peer,
+        // Nobody waits for a session's process.
+        early: (place.what() != What::Inside).then(|| Early::one(&shared.early)),
+        place,
         shared,
         session: None,
         sign_in: None,
-        early: Some(Early::one(&shared.early)),
     };
     if let Err(failure) = caller.serve() {
         debug!(%failure, "control connection ended");
@@ -190,6 +143,7 @@ fn talk(stream: UnixStream, peer: &Peer, shared: &Shared) {
 struct Caller<'c> {
     lines: Lines,
     peer: &'c Peer,
+    place: Place,
     shared: &'c Shared,
     /// The session that lives as long as this connection.
     session: Option<SessionId>,
@@ -217,21 +171,46 @@ impl Drop for Early<'_> {
 
 impl Caller<'_> {
     fn serve(&mut self) -> Result<(), ControlError> {
-        let stream = self.lines.stream();
-        stream.set_read_timeout(Some(ASK_PATIENCE))?;
-        stream.set_write_timeout(Some(ANSWER_PATIENCE))?;
-        let is_inside = self.shared.entered.is_in_session(&self.peer.proc_cgroup);
+        self.lines
+            .stream()
+            .set_write_timeout(Some(ANSWER_PATIENCE))?;
+        let mut patience = match self.place.what() {
+            What::Caller => Some(ASK_PATIENCE),
+            What::Attaching | What::Inside => Some(AT_ONCE_PATIENCE),
+        };
         loop {
-            let request = match self.lines.receive() {
-                // Only once it has asked: a peer whose request meets a closed socket would not see the answer.
-                Ok(_) | Err(ControlError::NotUnderstood(_)) if is_inside => {
-                    return self.refuse("a process in a session may not use the daemon");
-                }
+            let request = self.lines.receive_within(patience, self.shared.clock);
+            // Once it has asked: a peer whose request meets a closed socket would not see the answer.
+            let has_asked = match &request {
+                Ok(_) | Err(ControlError::NotUnderstood(_) | ControlError::TooLong { .. }) => true,
+                Err(
+                    ControlError::Gone
+                    | ControlError::Socket(_)
+                    | ControlError::Late(_)
+                    | ControlError::Descriptors { .. },
+                ) => false,
+            };
+            // Anew each time: it may have been moved, and its number be another's.
+            let is_inside = self.place.what() == What::Inside;
+            if has_asked && (is_inside || self.peer.is_inside(&self.shared.entered)) {
+                return self.refuse(if self.peer.is_alive() {
+                    INSIDE
+                } else {
+                    "the process that connected has ended; nobody else may ask by its connection"
+                });
+            }
+            let request = match request {
                 Err(error @ (ControlError::NotUnderstood(_) | ControlError::TooLong { .. })) => {
                     return self.refuse(&error.to_string());
                 }
                 outcome => outcome?,
             };
+            let is_attach = matches!(request, Request::Attach { .. });
+            if self.place.what() == What::Attaching && !is_attach {
+                return self.refuse(
+                    "user has too many control connections; only sessions that go on are taken up",
+                );
+            }
             let last = matches!(request, Request::Close { .. } | Request::Enter { .. });
             // Not counted among those who are waited for: it is the other program's to answer.
             self.shared.wait_for_hand_over();
@@ -242,16 +221,17 @@ impl Caller<'_> {
             sent?;
             if self.session.is_some() || self.sign_in.is_some() {
                 self.early = None;
+                self.place.stays();
             }
             if last {
                 return Ok(());
             }
-            let patience = match (self.session, &self.sign_in) {
+            patience = match (self.session, &self.sign_in) {
                 (Some(_), _) => None,
                 (None, Some(_)) => Some(SIGN_IN_PATIENCE),
-                (None, None) => Some(ASK_PATIENCE),
+                (None, None) if self.place.what() == What::Caller => Some(ASK_PATIENCE),
+                (None, None) => Some(AT_ONCE_PATIENCE),
             };
-            self.lines.stream().set_read_timeout(patience)?;
         }
     }
 

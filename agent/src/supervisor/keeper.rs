@@ -176,14 +176,13 @@ impl Keeper {
         };
         proxy.link.hang_up();
         let deadline_ns = self.now_ns() + nanos(SEAL_PATIENCE);
-        loop {
-            let left = since(deadline_ns, self.now_ns());
-            match self.happened.recv_timeout(left) {
-                Ok(Event::Ended(number, _)) if number == proxy.number => return,
-                Ok(event) => self.later.push_back(event),
-                Err(_) => return error!("proxy did not end in time"),
+        while let Some(event) = self.wait_until(deadline_ns) {
+            match event {
+                Event::Ended(number, _) if number == proxy.number => return,
+                event => self.later.push_back(event),
             }
         }
+        error!("proxy did not end in time");
     }
 
     /// Disarms, takes no more callers, lets open statements finish, and has the record sealed.

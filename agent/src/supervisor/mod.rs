@@ -4,6 +4,7 @@
 //! messages. Start: config, probe, cgroups, programs (disarmed), listeners, control socket, proxy, armed. Stop: disarmed,
 //! control socket closed, proxy drained; links, maps and sessions stay, and the next supervisor takes them over.
 
+mod accepting;
 mod adopt;
 mod cgroup;
 mod detach;
@@ -15,13 +16,16 @@ mod keeper;
 mod kept;
 mod lender;
 mod limits;
+mod limited;
 mod lineage;
 mod listener;
 mod opening;
 mod lock;
+mod moving;
 mod observed;
 mod owned;
 mod peer;
+mod places;
 mod proxy;
 mod reload;
 mod replacing;

@@ -61,6 +61,10 @@ impl Shared {
             return Err(no_randomness());
         };
         let (facts, same_uid) = self.settle(facts, peer.uid)?;
+        // An issuer may have taken its time.
+        if !peer.is_alive() {
+            return Err(Refusal::Gone);
+        }
         let id = facts.id;
         let (secret_digest, token_digest) = (Digest::of(&secret), Digest::of(&token));
         self.make(facts, secret_digest, Some(token_digest), Held::ByConnection)?;

@@ -235,6 +235,7 @@ impl Keeper {
     ) -> Result<(), String> {
         let deadline_ns = self.now_ns() + nanos(asked.within);
         loop {
+            self.shared.note_turn();
             let left = since(deadline_ns, self.now_ns());
             let under_way = match current.link.let_finish(left.min(LOOK_INTERVAL)) {
                 Ok(under_way) => under_way,
@@ -301,7 +302,7 @@ impl Keeper {
     }
 
     /// Waits for an event, no longer than until a time of the clock.
-    fn wait_until(&self, deadline_ns: i64) -> Option<Event> {
+    pub(super) fn wait_until(&self, deadline_ns: i64) -> Option<Event> {
         loop {
             let left = since(deadline_ns, self.now_ns());
             if let Ok(event) = self.happened.recv_timeout(left.min(BEAT_INTERVAL)) {

@@ -7,6 +7,7 @@ use tracing::{debug, error, info, warn};
 
 use super::cgroup::SessionCgroup;
 use super::kept::KeptLogins;
+use super::moving::{self, Moved};
 use super::opening::{EXE_MAX_BYTES, SESSIONS_MAX, check_length, unsettled};
 use super::peer::Peer;
 use super::roster::{Entry, Held, Live, Unclosed};
@@ -98,6 +99,14 @@ pub(super) enum Refusal {
         expired: String,
         reason: String,
     },
+    #[error("expected to be asked by the process that connected, found that it has ended")]
+    Gone,
+    #[error("process {pid}: expected {expected}, found {found}")]
+    OtherProcess {
+        pid: u32,
+        expected: String,
+        found: String,
+    },
     #[error("process {0}: expected one that runs: {1}")]
     NoProcess(u32, String),
     #[error("process {0} cannot be moved into a session: {1}")]
@@ -166,12 +175,10 @@ impl Shared {
             return Err(Refusal::Unknown);
         }
         live.token = None;
-        live.cgroup.move_in(peer.pid).map_err(system)?;
-        // Alive after the move, by its pidfd: so it was this process that was moved.
-        if !peer.is_alive() {
-            return Err(Refusal::System("the process is gone".to_owned()));
+        match moving::move_in(peer.process(), &live.cgroup, &self.entered).map_err(system)? {
+            Moved::In | Moved::Already => Ok(()),
+            Moved::Gone => Err(Refusal::Gone),
         }
-        Ok(())
     }
 
     /// Takes up a session that an earlier supervisor opened.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
@@ -58,6 +58,8 @@ pub(super) struct Shared {
     seat: Mutex<Option<Arc<Proxy>>>,
     seated: Condvar,
     stopping: AtomicBool,
+    /// When the main thread had its last turn, by the clock.
+    turned_ns: AtomicI64,
     /// Whether the programs are known not to be at work.
     broken: AtomicBool,
 }
@@ -140,6 +142,7 @@ impl Shared {
             seat: Mutex::default(),
             seated: Condvar::new(),
             stopping: AtomicBool::new(false),
+            turned_ns: AtomicI64::new(clock.mono_ns()),
             broken: AtomicBool::new(false),
         }
     }
@@ -258,8 +261,19 @@ impl Shared {
         lock(&self.gate).paused_ns.is_some()
     }
 
+    /// Notes that the main thread goes on; the service manager hears of it.
+    pub(super) fn note_turn(&self) {
+        self.turned_ns.store(self.clock.mono_ns(), Ordering::SeqCst);
+    }
+
+    pub(super) fn turned_ns(&self) -> i64 {
+        self.turned_ns.load(Ordering::SeqCst)
+    }
+
     /// Stands in for the accept loop while connects wait for a proxy, for a while: then they are refused until there is one.
+    /// The main thread calls it, and notes its turns so.
     pub(super) fn keep_alive(&self) {
+        self.note_turn();
         let mut gate = lock(&self.gate);
         let Some(began_ns) = gate.paused_ns else {
             return;

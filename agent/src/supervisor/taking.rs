@@ -3,14 +3,15 @@
 //! Nothing restricts such processes but the cgroup: they keep their privileges, their sockets and their environment, and others of
 //! their uid may run outside. So the session is recorded as advisory, whoever its user is.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 
 use tracing::info;
 
 use super::cgroup::SessionCgroup;
+use super::moving::{self, Moved};
 use super::opening::Wish;
-use super::peer::{self, Peer};
+use super::peer::{self, Child, Peer, Process, TICK_NS};
 use super::roster::Held;
 use super::session::{Ended, Refusal, system};
 use super::shared::Shared;
@@ -31,6 +32,7 @@ impl Shared {
         let pid = take.pid;
         let gone = |failure: io::Error| Refusal::NoProcess(pid, failure.to_string());
         let target = Peer::of_process(pid).map_err(gone)?;
+        check_target(&target, take.uid, take.start_ticks)?;
         self.check_tree(&target)?;
         let wish = Wish {
             labels: take.labels,
@@ -51,17 +53,22 @@ impl Shared {
             user: "root".to_owned(),
         });
         let (facts, _) = self.settle(facts, target.uid)?;
+        // An issuer may have taken its time.
+        if !target.is_alive() {
+            return Err(ended(pid));
+        }
         let id = facts.id;
         // Nobody takes it up by a secret, nor enters by a token.
         let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
         self.make(facts, Digest::of(&secret), None, Held::ByProcess)?;
         let cgroup = self.cgroup_of(id).ok_or(Refusal::Unknown)?;
-        let processes = match move_tree(&target, &cgroup) {
+        let processes = match self.move_tree(&target, id) {
             Ok(processes) => processes,
             Err(failure) => {
-                // Some may be in it already, and without it they would be cut off: it ends, and they with it.
+                // Some may be in it already, and without it they would be cut off: it ends, and they with it. Who is in it
+                // was proved to be of the tree.
                 self.end(id, "daemon");
-                return Err(system(failure));
+                return Err(failure);
             }
         };
         info!(session = %id, pid, processes, "session made of processes that ran");
@@ -104,6 +111,58 @@ impl Shared {
         LiveReply::Listed { sessions, more }
     }
 
+    /// Moves a process and all that descends from it, those first seen while others are moved included; tells how many. Each
+    /// is known by a pidfd, and was found to be the child of one that was moved before.
+    fn move_tree(&self, target: &Peer, id: SessionId) -> Result<u64, Refusal> {
+        let root = target.process();
+        let (mut moved, mut count) = (BTreeMap::new(), 0);
+        self.move_one(root, id)?;
+        moved.insert(root.pid(), root.clone());
+        for _ in 0..LOOKS_MAX {
+            let below = peer::descendants(root.pid()).map_err(system)?;
+            if !root.is_alive() {
+                return Err(ended(root.pid()));
+            }
+            moved.retain(|_, process: &mut Process| process.is_alive());
+            let mut is_whole = true;
+            for (pid, parent) in below {
+                if moved.contains_key(&pid) {
+                    continue;
+                }
+                // Its parent was not found to be of the tree, or has ended: the next look tells.
+                let Some(parent) = moved.get(&parent) else {
+                    is_whole = false;
+                    continue;
+                };
+                match peer::child(pid, parent) {
+                    Child::Found(process) => {
+                        let what = self.move_one(&process, id)?;
+                        // It may have started others before.
+                        is_whole &= what != Moved::In;
+                        if what != Moved::Gone {
+                            count += 1;
+                            moved.insert(pid, process);
+                        }
+                    }
+                    Child::Another => is_whole = false,
+                    Child::Ended => {}
+                }
+            }
+            if is_whole {
+                return Ok(count + 1);
+            }
+        }
+        let faster = "the process starts others faster than they can be moved";
+        Err(Refusal::System(faster.to_owned()))
+    }
+
+    fn move_one(&self, process: &Process, id: SessionId) -> Result<Moved, Refusal> {
+        // Held meanwhile: the session does not end under a process that is to be put back.
+        let roster = self.roster();
+        let live = roster.live.get(&id).ok_or(Refusal::Unknown)?;
+        moving::move_in(process, &live.cgroup, &self.entered).map_err(system)
+    }
+
     fn cgroup_of(&self, id: SessionId) -> Option<SessionCgroup> {
         let roster = self.roster();
         roster.live.get(&id).map(|live| live.cgroup.clone())
@@ -134,30 +193,25 @@ impl Shared {
     }
 }
 
-/// Moves a process and all that descends from it, those first seen while others are moved included; tells how many.
-fn move_tree(target: &Peer, cgroup: &SessionCgroup) -> io::Result<u64> {
-    let mut moved = BTreeSet::new();
-    for _ in 0..LOOKS_MAX {
-        let tree = peer::tree(target.pid)?;
-        let fresh: Vec<u32> = tree.difference(&moved).copied().collect();
-        if fresh.is_empty() {
-            // By its pidfd: so it was this process that was moved.
-            return match target.is_alive() {
-                true => Ok(u64::try_from(moved.len()).unwrap_or(u64::MAX)),
-                false => Err(io::Error::other("the process ended")),
-            };
-        }
-        for pid in fresh {
-            match cgroup.move_in(pid) {
-                Ok(()) => {}
-                // It ended meanwhile.
-                Err(_) if peer::started_ns(pid).is_none() => {}
-                Err(failure) => return Err(failure),
-            }
-            moved.insert(pid);
-        }
+/// Refuses a process other than the one that was looked at before: its number may be another's by now.
+fn check_target(target: &Peer, uid: Option<u32>, start_ticks: Option<u64>) -> Result<(), Refusal> {
+    let other = |expected: String, found: String| Refusal::OtherProcess {
+        pid: target.pid,
+        expected,
+        found,
+    };
+    if let Some(uid) = uid.filter(|uid| *uid != target.uid) {
+        let found = format!("uid {}", target.uid);
+        return Err(other(format!("one of uid {uid}"), found));
     }
-    Err(io::Error::other(
-        "the process starts others faster than they can be moved",
-    ))
+    let found = target.start_ns / TICK_NS;
+    if let Some(ticks) = start_ticks.filter(|ticks| *ticks != found) {
+        let expected = format!("one that started at tick {ticks}");
+        return Err(other(expected, format!("one that started at tick {found}")));
+    }
+    Ok(())
+}
+
+fn ended(pid: u32) -> Refusal {
+    Refusal::NoProcess(pid, "it has ended".to_owned())
 }

@@ -48,12 +48,13 @@ impl Shared {
                 watched.told_ns = self.clock.mono_ns();
                 self.tell_lost(&mut watched);
             }
-            watchdog.beat(self.clock.mono_ns());
+            watchdog.beat(self.clock.mono_ns(), self.turned_ns());
             thread::sleep(LOOK_INTERVAL);
         }
         // To stop may take longer than the service manager waits for one that hangs; its own limit of a stop ends it.
         while watchdog.is_wanted() {
-            watchdog.beat(self.clock.mono_ns());
+            let now_ns = self.clock.mono_ns();
+            watchdog.beat(now_ns, now_ns);
             thread::sleep(LOOK_INTERVAL);
         }
     }
