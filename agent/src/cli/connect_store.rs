@@ -29,8 +29,8 @@ pub(super) enum Outcome {
 pub(super) struct Told {
     store: String,
     pub(super) outcome: Outcome,
-    reason: Option<String>,
-    hint: Option<&'static str>,
+    pub(super) reason: Option<String>,
+    pub(super) hint: Option<&'static str>,
 }
 
 /// Tries the store.
