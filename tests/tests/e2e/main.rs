@@ -35,6 +35,10 @@ mod credentials;
 #[cfg(test)]
 mod detached;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod doctor_faults;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod encryption;
