@@ -185,7 +185,10 @@ impl Keys {
 
     /// Tells how many keys can be used.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a set without a key is not read")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a set without a key is not read"
+    )]
     pub fn len(&self) -> usize {
         self.keys.len()
     }

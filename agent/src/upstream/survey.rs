@@ -86,12 +86,11 @@ impl Survey {
             )),
             Some(_) | None => {}
         }
-        match self.network_policy.as_deref() {
-            Some("") => warnings.push(
+        if self.network_policy.as_deref() == Some("") {
+            warnings.push(
                 "no network policy holds for it: a credential that leaks works from anywhere"
                     .to_owned(),
-            ),
-            Some(_) | None => {}
+            );
         }
         match self.access_tokens {
             Some(0) | None => {}

@@ -12,11 +12,14 @@ use icecore_tests::harness::world::{AGENT_UID, Plan, World};
 use crate::doctor::{Told, doctor, environment, narrow};
 
 #[track_caller]
-fn only_failed(told: &Told, name: &str, found: &str) {
+pub(crate) fn only_failed(told: &Told, name: &str, found: &str) {
     assert_eq!(told.named("failed"), [name], "{told:#?}");
     assert_eq!(told.code, Some(1), "{told:#?}");
     let line = told.found(name);
-    assert!(line.contains(found) && line.contains("\"fix\":\""), "{line}");
+    assert!(
+        line.contains(found) && line.contains("\"fix\":\""),
+        "{line}"
+    );
 }
 
 #[test]
@@ -54,7 +57,11 @@ fn an_account_that_the_guard_does_not_know_is_told() -> Result<()> {
         checks,
         errors: String::new(),
     };
-    only_failed(&told, "guard", "acme.snowflakecomputing.com at [Address(192.0.2.77)]");
+    only_failed(
+        &told,
+        "guard",
+        "acme.snowflakecomputing.com at [Address(192.0.2.77)]",
+    );
     Ok(())
 }
 
@@ -62,7 +69,10 @@ fn an_account_that_the_guard_does_not_know_is_told() -> Result<()> {
 fn a_user_who_can_become_root_is_told() -> Result<()> {
     let world = World::start(&narrow())?;
     let groups = world.path("group");
-    fs::write(&groups, "root:x:0:\ndocker:x:999:nobody\nnogroup:x:65534:\n")?;
+    fs::write(
+        &groups,
+        "root:x:0:\ndocker:x:999:nobody\nnogroup:x:65534:\n",
+    )?;
     let first = format!("mount --bind {} /etc/group", groups.display());
     let told = doctor(&world, &first, &["--only", "rights"])?;
     only_failed(&told, "rights", "its user is in group docker");
@@ -77,7 +87,10 @@ fn a_credential_that_is_refused_and_a_user_of_two_roles_are_told() -> Result<()>
     let accounts = ["--only", "accounts"];
     let told = doctor(&world, "", &accounts)?;
     only_failed(&told, "account", "it holds 2 roles (ANALYST, LOADER)");
-    assert!(told.found("account").contains("no network policy"), "{told:#?}");
+    assert!(
+        told.found("account").contains("no network policy"),
+        "{told:#?}"
+    );
     let pat = Credential::Pat {
         token: "another".to_owned(),
     };
@@ -97,7 +110,11 @@ fn a_clock_that_is_wrong_is_told() -> Result<()> {
         ..narrow().tuning
     })?;
     let told = doctor(&world, "", &accounts)?;
-    only_failed(&told, "clock skew", "ahead of that of acme.snowflakecomputing.com");
+    only_failed(
+        &told,
+        "clock skew",
+        "ahead of that of acme.snowflakecomputing.com",
+    );
     Ok(())
 }
 
@@ -112,7 +129,11 @@ fn a_key_that_a_job_can_read_is_told() -> Result<()> {
         let folder = folder.context("no folder")?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     }
-    only_failed(&doctor(&world, "", &session)?, "secret files", "ca/ca.key: opened");
+    only_failed(
+        &doctor(&world, "", &session)?,
+        "secret files",
+        "ca/ca.key: opened",
+    );
     Ok(())
 }
 
@@ -160,24 +181,43 @@ fn a_jobs_environment_that_distrusts_is_told_and_never_runs_as_root() -> Result<
     let own = environment_with(&world, &lines)?;
     let look = own.to_string_lossy().into_owned();
     let words = ["--only", "drivers", "--look", &look];
-    let first = format!("mkdir -p {0}; chmod 777 {0}; umask 0; : > {1}; chmod 666 {1}", world.path("home").display(), seen.display());
+    let first = format!(
+        "mkdir -p {0}; chmod 777 {0}; umask 0; : > {1}; chmod 666 {1}",
+        world.path("home").display(),
+        seen.display()
+    );
     let told = doctor(&world, &first, &words)?;
     assert_eq!(told.code, Some(0), "{told:#?}");
-    assert!(told.found("driver").contains("snowflake-connector-python 4.8.1"), "{told:#?}");
+    assert!(
+        told.found("driver")
+            .contains("snowflake-connector-python 4.8.1"),
+        "{told:#?}"
+    );
     let uids = fs::read_to_string(&seen)?;
     let own_uid = format!("{AGENT_UID} {AGENT_UID}");
-    assert!(!uids.is_empty() && uids.lines().all(|line| line == own_uid), "{uids}");
+    assert!(
+        !uids.is_empty() && uids.lines().all(|line| line == own_uid),
+        "{uids}"
+    );
 
     // The twin whose certificates are its own.
     let lines = "import os\nfor name in ('REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE', 'CURL_CA_BUNDLE'):\n    os.environ.pop(name, None)\n";
     fs::write(
         own.join("lib")
-            .join(fs::read_dir(own.join("lib"))?.next().context("no lib")??.file_name())
+            .join(
+                fs::read_dir(own.join("lib"))?
+                    .next()
+                    .context("no lib")??
+                    .file_name(),
+            )
             .join("site-packages/sitecustomize.py"),
         lines,
     )?;
     let told = doctor(&world, "", &words)?;
     only_failed(&told, "driver", "does not trust the proxy");
-    assert!(told.found("driver").contains("REQUESTS_CA_BUNDLE"), "{told:#?}");
+    assert!(
+        told.found("driver").contains("REQUESTS_CA_BUNDLE"),
+        "{told:#?}"
+    );
     Ok(())
 }

@@ -39,6 +39,8 @@ mod doctor;
 #[cfg(test)]
 mod doctor_faults;
 #[cfg(test)]
+mod doctor_world;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod encryption;

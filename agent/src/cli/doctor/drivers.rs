@@ -67,7 +67,10 @@ pub(super) fn look(host: &Host<'_>, report: &mut Report) {
         report.add(Line::not_checked(NAME, text));
     }
     if found.is_cut {
-        let text = format!("the look ended after {} files: there may be more drivers; --look names where", found.entries);
+        let text = format!(
+            "the look ended after {} files: there may be more drivers; --look names where",
+            found.entries
+        );
         report.add(Line::not_checked("drivers", text));
     }
     for driver in found.drivers.iter().take(DRIVEN_MAX) {
@@ -128,7 +131,10 @@ fn drive(host: &Host<'_>, plan: &mut Plan, driver: &Driver) -> Line {
             .chain(rest.iter().map(OsString::from))
             .collect()
     };
-    let (at_account, password) = ((plan.host.clone(), plan.account.clone()), plan.password.clone());
+    let (at_account, password) = (
+        (plan.host.clone(), plan.account.clone()),
+        plan.password.clone(),
+    );
     let (account_host, account) = (at_account.0.as_str(), at_account.1.as_str());
     let command = match (driver.runtime, &driver.program) {
         (Runtime::Python | Runtime::Adbc, None) => {
@@ -155,7 +161,9 @@ fn drive(host: &Host<'_>, plan: &mut Plan, driver: &Driver) -> Line {
             Host::probe("java", plan)
         }
         (Runtime::Other, _) => {
-            let text = format!("{at}: found, and not proved: it has no program of its own that could be run");
+            let text = format!(
+                "{at}: found, and not proved: it has no program of its own that could be run"
+            );
             return Line::not_checked(NAME, text);
         }
     };
@@ -195,11 +203,17 @@ fn judge(at: &str, runtime: Runtime, ended: &Ended) -> Line {
         ),
         ("query", Some(error)) if statements > 0 => Line::ok(
             NAME,
-            format!("{name}: trusts the proxy, {had_it}, and it failed: {}", cut(error)),
+            format!(
+                "{name}: trusts the proxy, {had_it}, and it failed: {}",
+                cut(error)
+            ),
         ),
         ("done", None) => Line::failed(
             NAME,
-            format!("{name}: somebody answered its statement, and it was not the proxy (session {})", ended.session),
+            format!(
+                "{name}: somebody answered its statement, and it was not the proxy (session {})",
+                ended.session
+            ),
             "look at the lines `canary` and `hooks`; see what the driver's settings file (connections.toml, HTTPS_PROXY) sends it to",
         ),
         ("import", Some(error)) => {
@@ -248,21 +262,33 @@ fn virtual_machine(host: &Host<'_>, plan: &Plan) -> Line {
         Err(failure) => return Line::not_checked(name, failure.text_alone()),
     };
     match Said::read(&ended.captured.stdout) {
-        Some(Said { stage, version, error: None }) if stage == "tls" => {
+        Some(Said {
+            stage,
+            version,
+            error: None,
+        }) if stage == "tls" => {
             let version = version.unwrap_or_default();
             Line::ok(name, format!("{version}: trusts the proxy"))
         }
-        Some(Said { error: Some(error), version, .. }) => Line::failed(
+        Some(Said {
+            error: Some(error),
+            version,
+            ..
+        }) => Line::failed(
             name,
             format!("{}: {}", version.unwrap_or_default(), cut(&error)),
             trust_fix(Runtime::Jdbc),
         ),
-        Some(_) | None if ended.captured.is_late => {
-            Line::not_checked(name, format!("no answer within {} s", DRIVE_WITHIN.as_secs()))
-        }
+        Some(_) | None if ended.captured.is_late => Line::not_checked(
+            name,
+            format!("no answer within {} s", DRIVE_WITHIN.as_secs()),
+        ),
         Some(_) | None => Line::not_checked(
             name,
-            format!("none that compiles one file is found: {}", last_line(&ended.captured.stderr)),
+            format!(
+                "none that compiles one file is found: {}",
+                last_line(&ended.captured.stderr)
+            ),
         ),
     }
 }
@@ -320,7 +346,12 @@ mod tests {
     fn a_drivers_word_is_no_proof_without_the_proxys() {
         check(&said("done", None), 1, 0, Outcome::Ok);
         check(&said("done", None), 0, 0, Outcome::Failed);
-        check(&said("query", Some("Icecore refused it")), 1, 1, Outcome::Ok);
+        check(
+            &said("query", Some("Icecore refused it")),
+            1,
+            1,
+            Outcome::Ok,
+        );
         check(&said("query", Some("no warehouse")), 1, 0, Outcome::Ok);
         check(&said("query", Some("broken pipe")), 0, 0, Outcome::Failed);
     }
@@ -329,8 +360,18 @@ mod tests {
     fn what_is_not_trusted_fails_and_what_cannot_be_run_is_not_known() {
         let untrusted = "SSLError: certificate verify failed: unable to get local issuer";
         check(&said("login", Some(untrusted)), 0, 0, Outcome::Failed);
-        check(&said("login", Some("Icecore: no grant")), 0, 0, Outcome::Warning);
-        check(&said("import", Some("ImportError: x")), 0, 0, Outcome::NotChecked);
+        check(
+            &said("login", Some("Icecore: no grant")),
+            0,
+            0,
+            Outcome::Warning,
+        );
+        check(
+            &said("import", Some("ImportError: x")),
+            0,
+            0,
+            Outcome::NotChecked,
+        );
         check("Segmentation fault", 0, 0, Outcome::NotChecked);
         check("", 0, 0, Outcome::NotChecked);
     }

@@ -48,11 +48,19 @@ fn features() -> Line {
     let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
     if missing.iter().any(|one| one.need == Need::Required) {
         let fix = "use a kernel that has it, and give the daemon its privileges";
-        return Line::failed("kernel", format!("Linux {release}: {}", told.join("; ")), fix);
+        return Line::failed(
+            "kernel",
+            format!("Linux {release}: {}", told.join("; ")),
+            fix,
+        );
     }
     if !missing.is_empty() {
         let fix = "nothing is less safe; a later kernel has it";
-        return Line::warning("kernel", format!("Linux {release}: {}", told.join("; ")), fix);
+        return Line::warning(
+            "kernel",
+            format!("Linux {release}: {}", told.join("; ")),
+            fix,
+        );
     }
     let found = format!("Linux {release} has what the programs need");
     Line::ok("kernel", found)
@@ -75,7 +83,11 @@ fn root(root: &Path) -> Line {
     let shown = root.display();
     let Some(mount) = v2_mount() else {
         let fix = "mount -t cgroup2 none /sys/fs/cgroup";
-        return Line::failed("attach point", "no cgroup v2 hierarchy is mounted whole", fix);
+        return Line::failed(
+            "attach point",
+            "no cgroup v2 hierarchy is mounted whole",
+            fix,
+        );
     };
     let alive = fs::metadata(root.join("cgroup.procs"));
     if let Err(error) = alive {
@@ -91,7 +103,10 @@ fn root(root: &Path) -> Line {
     }
     Line::warning(
         "attach point",
-        format!("`{shown}` is below `{}`: the guard holds nobody who starts outside of it", mount.display()),
+        format!(
+            "`{shown}` is below `{}`: the guard holds nobody who starts outside of it",
+            mount.display()
+        ),
         "leave out capture.root to attach at the hierarchy's root",
     )
 }
@@ -162,7 +177,10 @@ fn pins(pin_dir: &Path) -> Line {
                 let mode = facts.mode() & 0o777;
                 if facts.uid() != 0 || mode & 0o077 != 0 {
                     let uid = facts.uid();
-                    found.push(format!("`{}` has uid {uid} and mode {mode:o}", path.display()));
+                    found.push(format!(
+                        "`{}` has uid {uid} and mode {mode:o}",
+                        path.display()
+                    ));
                 }
                 if facts.is_dir() && seen < PINS_MAX {
                     let below = fs::read_dir(&path).into_iter().flatten().flatten();
@@ -247,7 +265,9 @@ fn guard(config: &Config, found: &Inspection) -> Line {
     if config.capture.guard == Guard::Sessions {
         return Line::warning(
             "guard",
-            format!("{places} addresses, kept from sessions alone: others reach the accounts directly"),
+            format!(
+                "{places} addresses, kept from sessions alone: others reach the accounts directly"
+            ),
             "set capture.guard = \"host\"",
         );
     }
@@ -263,13 +283,21 @@ fn heartbeat(found: &Inspection) -> Line {
     if age > stale {
         return Line::failed(
             "heartbeat",
-            format!("the proxy's last was {} ms ago, lost after {} ms", age.as_millis(), stale.as_millis()),
+            format!(
+                "the proxy's last was {} ms ago, lost after {} ms",
+                age.as_millis(),
+                stale.as_millis()
+            ),
             "the proxy hangs or is overloaded: see its log and the host's CPU; `icecore upgrade --proxy` replaces it",
         );
     }
     Line::ok(
         "heartbeat",
-        format!("{} ms ago, counts as lost after {} ms", age.as_millis(), stale.as_millis()),
+        format!(
+            "{} ms ago, counts as lost after {} ms",
+            age.as_millis(),
+            stale.as_millis()
+        ),
     )
 }
 
@@ -279,12 +307,16 @@ pub(super) fn rights(user: &str) -> Line {
         None => Line::not_checked("rights", format!("the host has no user `{user}`")),
         Some(None) => Line::ok(
             "rights",
-            format!("no way is seen by which `{user}` becomes root: groups, sudo rules, container sockets"),
+            format!(
+                "no way is seen by which `{user}` becomes root: groups, sudo rules, container sockets"
+            ),
         ),
         Some(Some(way)) => Line::failed(
             "rights",
             format!("{way}: sessions are `advisory`"),
-            &format!("take it away from `{user}` (gpasswd -d, /etc/sudoers.d), or run jobs as another user"),
+            &format!(
+                "take it away from `{user}` (gpasswd -d, /etc/sudoers.d), or run jobs as another user"
+            ),
         ),
     }
 }

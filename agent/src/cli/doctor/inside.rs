@@ -12,6 +12,7 @@ use super::{Host, host, secret_files};
 use crate::cli::run::bounded;
 use crate::config::Guard;
 use crate::connection::redirect::{Inspection, effective};
+use crate::control::request::Opened;
 use crate::id::SessionId;
 
 /// How long everything in one session may take.
@@ -80,10 +81,11 @@ pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
         Err(line) => return vec![line],
     };
     lines.push(outside(host, &plan));
-    let hooks = RefCell::new(None);
+    let while_open = RefCell::new(Vec::new());
     let command = Host::probe("inside", &plan);
     let ended = host.session(&command, WITHIN, |opened| {
-        hooks.replace(Some(at_hooks(host, opened.session)));
+        let found = in_force(host, opened).into_iter();
+        while_open.replace(found.chain([at_hooks(host, opened.session)]).collect());
     });
     let ended = match ended {
         Ok(ended) => ended,
@@ -105,7 +107,7 @@ pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
             "see the line `rights`; `icecore run --require enforced` refuses to start there",
         ),
     });
-    lines.extend(hooks.take());
+    lines.extend(while_open.take());
     match read(&ended.captured.stdout) {
         Some(attempts) => lines.extend(judge(&attempts, &plan)),
         None => lines.push(Line::failed(
@@ -113,7 +115,11 @@ pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
             format!(
                 "what was tried in the session gave no answer (exit code {:?}{}): {}",
                 ended.captured.code,
-                if ended.captured.is_late { ", too late" } else { "" },
+                if ended.captured.is_late {
+                    ", too late"
+                } else {
+                    ""
+                },
                 last_line(&ended.captured.stderr)
             ),
             "let the user execute the icecore binary, and see the daemon's log",
@@ -183,6 +189,23 @@ fn outside(host: &Host<'_>, plan: &Plan) -> Line {
     )
 }
 
+/// Compares what the daemon does with what the config says: it may have been changed since the daemon read it.
+fn in_force(host: &Host<'_>, opened: &Opened) -> Option<Line> {
+    let config = host.config;
+    let said = (config.daemon.mode.as_str(), config.record.mode.as_str());
+    let done = (opened.mode.as_str(), opened.record_mode.as_str());
+    (said != done).then(|| {
+        Line::failed(
+            "config",
+            format!(
+                "it says mode {}, record {}; the daemon has mode {}, record {}",
+                said.0, said.1, done.0, done.1
+            ),
+            "`icecore upgrade` has the daemon take the config",
+        )
+    })
+}
+
 /// Asks the kernel what runs at our hooks for a session that is open, in order.
 fn at_hooks(host: &Host<'_>, session: SessionId) -> Line {
     let name = "hooks";
@@ -219,7 +242,10 @@ fn at_hooks(host: &Host<'_>, session: SessionId) -> Line {
     if !absent.is_empty() || links.is_empty() {
         return Line::failed(
             name,
-            format!("our program does not run for a session at {}", absent.join(", ")),
+            format!(
+                "our program does not run for a session at {}",
+                absent.join(", ")
+            ),
             "restart the daemon; look who replaced or cut the link (`bpftool cgroup tree`)",
         );
     }
@@ -232,7 +258,10 @@ fn at_hooks(host: &Host<'_>, session: SessionId) -> Line {
     }
     Line::ok(
         name,
-        format!("at each of {} our program runs for a session, and no other", links.len()),
+        format!(
+            "at each of {} our program runs for a session, and no other",
+            links.len()
+        ),
     )
 }
 

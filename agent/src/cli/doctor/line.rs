@@ -194,7 +194,10 @@ mod tests {
         let shown = line.shown();
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines.len(), 2, "{shown}");
-        assert!(lines[0].starts_with("FAILED       pins            mode 777"), "{shown}");
+        assert!(
+            lines[0].starts_with("FAILED       pins            mode 777"),
+            "{shown}"
+        );
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
         assert_eq!(lines[1].trim_start(), "fix: chmod 700");
     }

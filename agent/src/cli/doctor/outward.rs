@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use hyper::header::DATE;
 
-use super::line::Line;
 use super::Host;
+use super::line::Line;
 use crate::cli::check::{load, nothing_permitted};
 use crate::cli::connect::{self, Outcome, Told};
 use crate::cli::connect_store;
@@ -20,6 +20,7 @@ use crate::identity::{Algorithm, Issuer, KeySource, Keys, SamlProvider, Users};
 use crate::policy::Source;
 use crate::proxy::clocks::ahead_ms;
 use crate::proxy::discovery::{Discovered, get};
+use crate::record::Removal;
 use crate::supervisor::stand_beside_daemon;
 use crate::web;
 
@@ -67,7 +68,11 @@ pub(super) fn policies(file: &Path) -> Line {
     let dir = found.dir.display();
     if bundle.is_empty() {
         let text = format!("none in `{dir}`: every statement is refused");
-        return Line::warning("policies", text, "put a pack there, such as policies/read-only.cedar");
+        return Line::warning(
+            "policies",
+            text,
+            "put a pack there, such as policies/read-only.cedar",
+        );
     }
     if let Some(warning) = nothing_permitted(&bundle) {
         return Line::warning("policies", warning, "add a permit");
@@ -163,7 +168,10 @@ fn account(told: &Told) -> Line {
 fn skew(of: &str, ahead_ms: i64) -> Line {
     let apart = Duration::from_millis(ahead_ms.unsigned_abs());
     let way = if ahead_ms < 0 { "behind" } else { "ahead of" };
-    let text = format!("this host's clock is {:.1} s {way} that of {of}", apart.as_secs_f64());
+    let text = format!(
+        "this host's clock is {:.1} s {way} that of {of}",
+        apart.as_secs_f64()
+    );
     let fix = "have chrony or systemd-timesyncd set the host's clock";
     if apart > SKEW_MAX {
         Line::failed("clock skew", text, fix)
@@ -206,13 +214,20 @@ async fn of_issuer(web: &web::Client, issuer: &Issuer) -> Vec<Line> {
     let mut lines = vec![if usable.is_empty() {
         Line::failed(
             "issuer",
-            format!("{name}: none of its {} keys fits the algorithms that its tokens may be signed by", keys.len()),
+            format!(
+                "{name}: none of its {} keys fits the algorithms that its tokens may be signed by",
+                keys.len()
+            ),
             "set `algorithms` of this issuer to what it signs by",
         )
     } else {
         Line::ok(
             "issuer",
-            format!("{name}: {} keys, tokens by {}", keys.len(), usable.join(", ")),
+            format!(
+                "{name}: {} keys, tokens by {}",
+                keys.len(),
+                usable.join(", ")
+            ),
         )
     }];
     if let KeySource::Url(url) = &issuer.keys {
@@ -280,18 +295,31 @@ pub(super) fn store(host: &Host<'_>, is_there: bool) -> Vec<Line> {
     let told = connect_store::ask(host.config);
     let store = &host.config.record.store;
     let reason = told.reason.as_deref().unwrap_or_default();
-    let fix = told.hint.unwrap_or("mend record.store and record.store_options");
+    let fix = told
+        .hint
+        .unwrap_or("mend record.store and record.store_options");
     let mut lines = match told.outcome {
         connect_store::Outcome::Local => Vec::new(),
-        connect_store::Outcome::Taken => vec![Line::ok(
-            "store",
-            format!("{store}: takes an object, and no other under its key"),
-        )],
+        connect_store::Outcome::Taken => vec![
+            Line::ok(
+                "store",
+                format!("{store}: takes an object, and no other under its key"),
+            ),
+            removal(host.config),
+        ],
         connect_store::Outcome::Refused => {
-            vec![Line::failed("store", format!("{store}: refused: {reason}"), fix)]
+            vec![Line::failed(
+                "store",
+                format!("{store}: refused: {reason}"),
+                fix,
+            )]
         }
         connect_store::Outcome::Unreachable => {
-            vec![Line::failed("store", format!("{store}: no answer: {reason}"), fix)]
+            vec![Line::failed(
+                "store",
+                format!("{store}: no answer: {reason}"),
+                fix,
+            )]
         }
         connect_store::Outcome::CredentialUnusable => vec![Line::failed(
             "store",
@@ -319,6 +347,26 @@ pub(super) fn store(host: &Host<'_>, is_there: bool) -> Vec<Line> {
         ),
     });
     lines
+}
+
+/// Tries to delete from the store with the daemon's credential, as who has taken it from the host would.
+fn removal(config: &Config) -> Line {
+    let name = "store removal";
+    let tried = connect_store::open(config)
+        .and_then(|store| store.try_removal().map_err(|error| error.to_string()));
+    match tried {
+        Ok(Some(Removal::Refused(cause))) => Line::ok(
+            name,
+            format!("the daemon's credential cannot delete what it wrote: {cause}"),
+        ),
+        Ok(Some(Removal::Done)) => Line::warning(
+            name,
+            "the daemon's credential may delete: who takes it from the host can remove the record, or hide it below markers",
+            "give it the right to create objects alone (packaging/store has the policies), and lock the bucket",
+        ),
+        Ok(None) => Line::not_checked(name, "the store is a folder of this host"),
+        Err(cause) => Line::not_checked(name, cause),
+    }
 }
 
 #[cfg(test)]

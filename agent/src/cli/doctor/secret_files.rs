@@ -24,7 +24,10 @@ pub(super) fn of(config: &Config) -> Vec<PathBuf> {
         files.extend(keys(&folder));
     }
     for account in &config.accounts {
-        let own = account.grants.iter().filter_map(|grant| grant.credential.as_ref());
+        let own = account
+            .grants
+            .iter()
+            .filter_map(|grant| grant.credential.as_ref());
         for credential in std::iter::once(&account.credential).chain(own) {
             files.extend(of_credential(credential));
         }

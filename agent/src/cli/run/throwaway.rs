@@ -256,7 +256,10 @@ mod tests {
             Duration::from_secs(20),
         );
         assert_eq!((ended.code, ended.is_late), (Some(3), false));
-        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("none\n", "aside\n"));
+        assert_eq!(
+            (ended.stdout.as_str(), ended.stderr.as_str()),
+            ("none\n", "aside\n")
+        );
     }
 
     #[test]

@@ -162,7 +162,12 @@ mod tests {
         let of = |errno: Errno| refused(Err(io::Error::from(errno)));
         assert_eq!(of(Errno::PERM), Ok("EPERM".to_owned()));
         assert!(of(Errno::PROTONOSUPPORT).is_ok());
-        for other in [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::HOSTUNREACH, Errno::ACCESS] {
+        for other in [
+            Errno::CONNREFUSED,
+            Errno::TIMEDOUT,
+            Errno::HOSTUNREACH,
+            Errno::ACCESS,
+        ] {
             assert!(of(other).is_err(), "{other}");
         }
         assert!(refused(Ok(())).is_err());

@@ -140,8 +140,7 @@ impl Look {
                 if PASSED_OVER.iter().any(|passed| text == *passed) {
                     return;
                 }
-                let flags =
-                    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 if let Ok(below) = openat(folder, name, flags, Mode::empty()) {
                     self.below(&below, &at, depth - 1);
                 }
@@ -212,7 +211,13 @@ fn of_file(at: &Path) -> Option<Driver> {
     let name = at.file_name()?.to_str()?;
     let runtime = if name.starts_with("snowflake-jdbc") && name.ends_with(".jar") {
         Runtime::Jdbc
-    } else if ["Snowflake.Data.dll", "libSnowflake.so", "libsnowflake_odbc.so"].contains(&name) {
+    } else if [
+        "Snowflake.Data.dll",
+        "libSnowflake.so",
+        "libsnowflake_odbc.so",
+    ]
+    .contains(&name)
+    {
         Runtime::Other
     } else {
         return None;
@@ -241,11 +246,17 @@ mod tests {
     fn drivers_are_found_by_where_they_lie_with_their_interpreters() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        make(root, "venv/lib/python3.12/site-packages/snowflake/connector");
+        make(
+            root,
+            "venv/lib/python3.12/site-packages/snowflake/connector",
+        );
         let bin = make(root, "venv/bin");
         fs::write(bin.join("python3.12"), "").unwrap();
         fs::set_permissions(bin.join("python3.12"), fs::Permissions::from_mode(0o755)).unwrap();
-        make(root, "app/node_modules/snowflake-sdk/node_modules/snowflake-sdk");
+        make(
+            root,
+            "app/node_modules/snowflake-sdk/node_modules/snowflake-sdk",
+        );
         // Another package of that name, and a copy of the sources, are no installed driver.
         make(root, "src/snowflake/connector");
         fs::write(root.join("snowflake-jdbc-3.24.0.jar"), "").unwrap();
@@ -255,8 +266,14 @@ mod tests {
             (Runtime::Node, "app/node_modules/snowflake-sdk"),
             (Runtime::Jdbc, "snowflake-jdbc-3.24.0.jar"),
         ];
-        let expected: Vec<_> = expected.map(|(runtime, at)| (runtime, root.join(at))).into();
-        let told: Vec<_> = found.drivers.iter().map(|one| (one.runtime, one.at.clone())).collect();
+        let expected: Vec<_> = expected
+            .map(|(runtime, at)| (runtime, root.join(at)))
+            .into();
+        let told: Vec<_> = found
+            .drivers
+            .iter()
+            .map(|one| (one.runtime, one.at.clone()))
+            .collect();
         assert_eq!(told, expected);
         let python = found.drivers.first().unwrap();
         assert_eq!(python.program, Some(bin.join("python3.12")));
@@ -270,7 +287,11 @@ mod tests {
         symlink(other.path(), folder.path().join("out")).unwrap();
         symlink(folder.path(), folder.path().join("round")).unwrap();
         let modules = make(folder.path(), "node_modules");
-        symlink(other.path().join("node_modules/snowflake-sdk"), modules.join("snowflake-sdk")).unwrap();
+        symlink(
+            other.path().join("node_modules/snowflake-sdk"),
+            modules.join("snowflake-sdk"),
+        )
+        .unwrap();
         let found = find(&[folder.path().to_owned()]);
         assert_eq!((found.drivers.len(), found.is_cut), (0, false));
     }

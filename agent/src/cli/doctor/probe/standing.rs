@@ -94,10 +94,13 @@ fn secret(path: &Path) -> Attempt {
     let opened = File::open(path);
     let ended = match opened {
         Ok(_) => Err("opened".to_owned()),
-        Err(error) => match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => Ok(error.to_string()),
-            _ => Err(format!("not refused: {error}")),
-        },
+        Err(error)
+            if [io::ErrorKind::PermissionDenied, io::ErrorKind::NotFound]
+                .contains(&error.kind()) =>
+        {
+            Ok(error.to_string())
+        }
+        Err(error) => Err(format!("not refused: {error}")),
     };
     Attempt::of("secret files", path.display().to_string(), ended)
 }
@@ -116,7 +119,9 @@ fn cgroups() -> Attempt {
         }
         tried += 1;
         // `0` stands for the writing process (cgroup-v2.rst, "cgroup.procs").
-        let procs = File::options().write(true).open(folder.join("cgroup.procs"));
+        let procs = File::options()
+            .write(true)
+            .open(folder.join("cgroup.procs"));
         if procs.and_then(|mut procs| procs.write_all(b"0")).is_ok() {
             moved.push(folder.clone());
         }
@@ -126,7 +131,11 @@ fn cgroups() -> Attempt {
     }
     let ended = match moved.first() {
         None => Ok(format!("none of {tried} takes it")),
-        Some(first) => Err(format!("{} of {tried} took it, `{}` first", moved.len(), first.display())),
+        Some(first) => Err(format!(
+            "{} of {tried} took it, `{}` first",
+            moved.len(),
+            first.display()
+        )),
     };
     Attempt::of("cgroups", what, ended)
 }
