@@ -11,6 +11,7 @@ use super::tell::tell;
 use super::{Exit, connect_store};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::proxy::clocks::ahead_ms;
 use crate::replay::{json_escaped, terminal};
 use crate::snowflake::login::LoginRequest;
 use crate::supervisor::stand_beside_daemon;
@@ -23,7 +24,7 @@ use crate::web;
 /// What became of an account's login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+pub(super) enum Outcome {
     LoggedIn,
     Refused,
     Unreachable,
@@ -32,20 +33,26 @@ enum Outcome {
 
 /// What is told of one account.
 #[derive(Debug, Serialize)]
-struct Told {
-    host: String,
+pub(super) struct Told {
+    pub(super) host: String,
     account: String,
-    user: String,
-    outcome: Outcome,
-    reason: Option<String>,
-    auth: Option<String>,
+    pub(super) user: String,
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<String>,
+    pub(super) auth: Option<String>,
     credential: Option<String>,
-    role: Option<String>,
+    pub(super) role: Option<String>,
     warehouse: Option<String>,
     roles: Option<Vec<String>>,
     network_policy: Option<String>,
     access_tokens: Option<usize>,
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
+    /// Those of them that say what the user has and does not need.
+    #[serde(skip)]
+    pub(super) excess: Vec<String>,
+    /// By how much this host's clock is ahead of the account's at least.
+    #[serde(skip)]
+    pub(super) ahead_ms: Option<i64>,
 }
 
 /// Logs in to each account and tells what was found: as lines on standard error, or as JSON on standard output.
@@ -96,7 +103,11 @@ fn print(told: &[Told], store: &connect_store::Told) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{}", json_escaped(&text))
 }
 
-async fn ask_all(config: &Config) -> Result<Vec<Told>, String> {
+/// Logs in to each account and looks at what its user may do.
+///
+/// # Errors
+/// When nobody can be trusted.
+pub(super) async fn ask_all(config: &Config) -> Result<Vec<Told>, String> {
     let trusted = web::trust(config.upstream.ca_file.as_deref());
     let trusted = trusted.map_err(|error| error.to_string())?;
     let web = web::Client::new(Arc::clone(&trusted));
@@ -175,6 +186,8 @@ fn untold(host: &str, account: &str, user: &str) -> Told {
         network_policy: None,
         access_tokens: None,
         warnings: Vec::new(),
+        excess: Vec::new(),
+        ahead_ms: None,
     }
 }
 
@@ -201,6 +214,8 @@ async fn log_in(
     match Login::open(upstream, account, &request, None, &headers, now).await? {
         LoginOutcome::Granted(login, _, standing) => {
             note(told, login.credential(), standing);
+            let received = Clock::system().now();
+            told.ahead_ms = login.dated().map(|date| ahead_ms(now, received, date));
             let surveyed = Survey::take(upstream, &login, account).await;
             if let Err(error) = login.close(upstream).await {
                 told.warnings
@@ -209,6 +224,7 @@ async fn log_in(
             let survey = surveyed?;
             told.outcome = Outcome::LoggedIn;
             told.warnings.extend(survey.warnings(needed));
+            told.excess = survey.excess(needed);
             told.roles = survey.roles;
             told.network_policy = survey.network_policy;
             told.access_tokens = survey.access_tokens;

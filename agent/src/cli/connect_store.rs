@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::record::ProbeError;
+use crate::record::{ProbeError, StoreAt};
 use crate::replay::terminal;
 use crate::upstream::store_of;
 use crate::web;
@@ -29,8 +29,8 @@ pub(super) enum Outcome {
 pub(super) struct Told {
     store: String,
     pub(super) outcome: Outcome,
-    reason: Option<String>,
-    hint: Option<&'static str>,
+    pub(super) reason: Option<String>,
+    pub(super) hint: Option<&'static str>,
 }
 
 /// Tries the store.
@@ -41,11 +41,7 @@ pub(super) fn ask(config: &Config) -> Told {
         reason: None,
         hint: None,
     };
-    let trusted = web::trust(config.upstream.ca_file.as_deref()).map(web::Client::new);
-    let store = trusted
-        .map_err(|error| error.to_string())
-        .and_then(|web| store_of(&config.record, &web).map_err(|error| error.to_string()));
-    match store.map(|store| store.probe()) {
+    match open(config).map(|store| store.probe()) {
         Ok(Ok(true)) => told.outcome = Outcome::Taken,
         Ok(Ok(false)) => {}
         Ok(Err(error)) => {
@@ -64,6 +60,14 @@ pub(super) fn ask(config: &Config) -> Told {
         }
     }
     told
+}
+
+/// Opens the record's store by the config's credential.
+pub(super) fn open(config: &Config) -> Result<StoreAt, String> {
+    let trusted = web::trust(config.upstream.ca_file.as_deref()).map(web::Client::new);
+    trusted
+        .map_err(|error| error.to_string())
+        .and_then(|web| store_of(&config.record, &web).map_err(|error| error.to_string()))
 }
 
 /// Tells it in lines; what the store said is shown without control characters.

@@ -35,6 +35,11 @@ impl Failure {
         self
     }
 
+    /// Gives what it says, without advice.
+    pub(super) fn text_alone(&self) -> String {
+        line(&self.cause)
+    }
+
     /// Says it on standard error.
     pub(super) fn report(&self) -> ExitCode {
         tell(format_args!("icecore: {}", line(&self.cause)));

@@ -24,6 +24,7 @@ mod connect;
 mod connect_store;
 mod daemon;
 mod detach;
+mod doctor;
 pub mod duckdb;
 mod evidence;
 mod enroll;
@@ -123,6 +124,7 @@ const OVERVIEW: &str = "\
 In the order of use:
   icecore check                        is the config good, and what is wrong with it
   icecore policy explain 'select 1'    what a statement does, and what the policies say of it
+  icecore doctor --user ci             proves that a user's jobs are governed on this host
   icecore enroll                       makes the host's key known to those who verify
   icecore daemon                       governs the host's sessions; a service, as root
   icecore reload                       has the daemon take a changed config and policies
@@ -159,6 +161,7 @@ enum Command {
     Enroll(enroll::Args),
     Daemon(daemon::Args),
     Reload(reload::Args),
+    Doctor(doctor::Args),
     Log(log::Args),
     Login(login::Args),
     Run(run::Args),
@@ -182,6 +185,8 @@ enum Command {
     /// Serves the sessions' connections; started by the daemon
     #[command(hide = true)]
     Proxy,
+    #[command(hide = true)]
+    DoctorProbe(doctor::ProbeArgs),
     #[command(hide = true)]
     Completions(completions::Args),
     #[command(hide = true)]
@@ -211,6 +216,8 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
     match cli.command {
         Some(Command::Daemon(args)) => daemon::run(&args, clock),
         Some(Command::Reload(args)) => reload::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args, clock),
+        Some(Command::DoctorProbe(args)) => doctor::probe(&args),
         Some(Command::Log(args)) => log::run(&args),
         Some(Command::Login(args)) => login::run(&args, clock),
         Some(Command::Run(args)) => run::run(args, clock),
@@ -339,6 +346,9 @@ mod tests {
         check(&["check", "--config", "/c"], true);
         check(&["check", "--connect", "--json"], true);
         check(&["detach", "--kill"], true);
+        check(&["doctor", "--user", "ci", "--only", "kernel"], true);
+        check(&["doctor", "--user", "ci", "--only", "all"], false);
+        check(&["doctor"], false);
         check(&["login", "--issuer", "https://acme.okta.com"], true);
         check(&["login", "--status", "--json"], true);
         check(&["flush"], true);

@@ -448,6 +448,25 @@ pub fn enter_domain(scoped: Scoped) -> io::Result<bool> {
     }
 }
 
+/// Tries to make a ring of `io_uring`, which is closed at once.
+///
+/// # Errors
+/// EPERM where it is refused; ENOSYS where the kernel has none.
+pub fn try_ring() -> io::Result<()> {
+    /// Length of `struct io_uring_params` in linux/include/uapi/linux/io_uring.h.
+    const PARAMS_BYTES: usize = 120;
+    let mut params = [0_u64; PARAMS_BYTES / 8];
+    // SAFETY: `params` is as long as the kernel's struct, of which zeros are a valid value, and lives until the call has returned.
+    let made = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1_u32, params.as_mut_ptr()) };
+    let made = RawFd::try_from(made).map_err(io::Error::other)?;
+    if made < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us; it is closed at once.
+    drop(unsafe { OwnedFd::from_raw_fd(made) });
+    Ok(())
+}
+
 /// Makes one `bpf(2)` call.
 ///
 /// # Safety

@@ -183,6 +183,23 @@ impl Keys {
         self.sha256
     }
 
+    /// Tells how many keys can be used.
+    #[must_use]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a set without a key is not read"
+    )]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Tells by which of these algorithms a key here can check.
+    #[must_use]
+    pub fn algorithms(&self, of: &[Algorithm]) -> Vec<Algorithm> {
+        let has_key = |one: &Algorithm| self.keys.iter().any(|key| key.fits(*one));
+        of.iter().copied().filter(has_key).collect()
+    }
+
     /// Checks a token's signature by the one key that fits its `kid` and algorithm.
     pub(super) fn check(
         &self,

@@ -8,7 +8,7 @@ const TOLD_IN: TimeDelta = TimeDelta::seconds(1);
 /// Tells by how many milliseconds the host's clock is ahead at least, or behind where that is negative.
 ///
 /// The other clock showed `dated` at some time between two of the host's; where that can be, they agree.
-pub(super) fn ahead_ms(sent: DateTime<Utc>, received: DateTime<Utc>, dated: DateTime<Utc>) -> i64 {
+pub(crate) fn ahead_ms(sent: DateTime<Utc>, received: DateTime<Utc>, dated: DateTime<Utc>) -> i64 {
     let (earliest, latest) = (sent - (dated + TOLD_IN), received - dated);
     if earliest > TimeDelta::zero() {
         return earliest.num_milliseconds();

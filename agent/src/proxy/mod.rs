@@ -11,7 +11,7 @@ mod body;
 mod budget;
 mod chunk;
 mod claiming;
-mod clocks;
+pub(crate) mod clocks;
 mod closing;
 mod confine;
 mod core;

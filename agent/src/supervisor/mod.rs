@@ -171,6 +171,14 @@ pub fn stand_beside_daemon(config: &Config) {
     }
 }
 
+/// Says how a user of the host can become root, if a way is seen; `None` where the host has no such user.
+#[must_use]
+pub fn way_to_root(user: &str) -> Option<Option<String>> {
+    let accounts = rights::Accounts::read();
+    let (user, gids) = accounts.find(user)?;
+    Some(accounts.way_to_root(user.uid, &gids))
+}
+
 /// Runs the daemon until it is told to stop.
 ///
 /// # Errors

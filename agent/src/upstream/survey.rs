@@ -53,29 +53,47 @@ impl Survey {
     /// Says what is more than a narrow user needs, one line each; `needed` are the roles that it logs in with.
     #[must_use]
     pub fn warnings(&self, needed: &[&str]) -> Vec<String> {
+        [self.unseen(), self.excess(needed)].concat()
+    }
+
+    /// Says what could not be seen of a user, one line each.
+    #[must_use]
+    pub fn unseen(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.roles.is_none() {
+            warnings.push("its roles could not be seen".to_owned());
+        }
+        if self.network_policy.is_none() {
+            warnings.push("its network policy could not be seen".to_owned());
+        }
+        if self.access_tokens.is_none() {
+            warnings.push("its programmatic access tokens could not be seen".to_owned());
+        }
+        warnings
+    }
+
+    /// Says what was seen that is more than a narrow user needs, one line each.
+    #[must_use]
+    pub fn excess(&self, needed: &[&str]) -> Vec<String> {
         let mut warnings = Vec::new();
         let is_more = |role: &String| !needed.iter().any(|needed| is_name(needed, role));
         match &self.roles {
-            None => warnings.push("its roles could not be seen".to_owned()),
             Some(roles) if roles.iter().any(is_more) => warnings.push(format!(
                 "it holds {} roles ({}); {} is enough: take the others away",
                 roles.len(),
                 roles.join(", "),
                 needed.join(", ")
             )),
-            Some(_) => {}
+            Some(_) | None => {}
         }
-        match self.network_policy.as_deref() {
-            None => warnings.push("its network policy could not be seen".to_owned()),
-            Some("") => warnings.push(
+        if self.network_policy.as_deref() == Some("") {
+            warnings.push(
                 "no network policy holds for it: a credential that leaks works from anywhere"
                     .to_owned(),
-            ),
-            Some(_) => {}
+            );
         }
         match self.access_tokens {
-            None => warnings.push("its programmatic access tokens could not be seen".to_owned()),
-            Some(0) => {}
+            Some(0) | None => {}
             Some(count) => warnings.push(format!(
                 "it has {count} programmatic access token(s): each works without Icecore"
             )),

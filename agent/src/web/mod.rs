@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 pub(crate) use dial::{NoConnection, look_up, tls};
 pub use error::WebError;
 pub use pool::Pool;
+pub(crate) use roots::trust_only;
 pub use roots::{RootsError, trust};
 use target::{Scheme, Target};
 

@@ -53,6 +53,19 @@ pub fn trust(ca_file: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, RootsE
     config(roots)
 }
 
+/// Trusts the certificates of a text in PEM and nothing else; `place` names it where it is wrong.
+///
+/// # Errors
+/// See `RootsError`.
+pub(crate) fn trust_only(
+    pem: &[u8],
+    place: &Path,
+) -> Result<Arc<rustls::ClientConfig>, RootsError> {
+    let mut roots = RootCertStore::empty();
+    add_all(&mut roots, pem, place)?;
+    config(roots)
+}
+
 /// Trusts nobody.
 pub(super) fn trust_nobody() -> Result<Arc<rustls::ClientConfig>, RootsError> {
     config(RootCertStore::empty())
@@ -68,16 +81,20 @@ fn config(roots: RootCertStore) -> Result<Arc<rustls::ClientConfig>, RootsError>
 }
 
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
-    let failed = |cause: String| RootsError::Pem {
-        path: path.to_owned(),
-        cause,
-    };
     let pem = read_public_file(path, ROOTS_MAX_BYTES).map_err(|flaw| RootsError::Read {
         path: path.to_owned(),
         cause: format!("expected {}, found {}", flaw.expected, flaw.found),
     })?;
+    add_all(roots, &pem, path)
+}
+
+fn add_all(roots: &mut RootCertStore, pem: &[u8], path: &Path) -> Result<(), RootsError> {
+    let failed = |cause: String| RootsError::Pem {
+        path: path.to_owned(),
+        cause,
+    };
     let mut found = 0;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| failed(error.to_string()))?;
         let added = roots.add(certificate);
         added.map_err(|error| failed(error.to_string()))?;

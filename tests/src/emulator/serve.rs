@@ -36,6 +36,9 @@ const BODY_MAX_BYTES: usize = 256 * 1024 * 1024;
 /// Longest inflated body that is read, in bytes.
 const INFLATED_MAX_BYTES: u64 = 256 * 1024 * 1024;
 
+/// What a clock shows that nobody set (RFC 9110 section 5.6.7).
+const WRONG_DATE: &str = "Sat, 01 Jan 2000 00:00:00 GMT";
+
 /// Runs the emulator until it is stopped; `ready` is told the addresses once both listeners take connections.
 pub async fn run(settings: Settings, ready: impl FnOnce(Ready) -> Result<()>) -> Result<()> {
     let acceptor = acceptor(&settings)?;
@@ -176,6 +179,11 @@ async fn answer(
         let head = Response::builder()
             .status(answered.status)
             .header("content-type", "application/json");
+        // Hyper adds one where there is none.
+        let head = match gate.tuning().clock_wrong {
+            true => head.header("date", WRONG_DATE),
+            false => head,
+        };
         let named = [("link", &answered.link), ("x-snowflake-session", &sticky)];
         named
             .into_iter()

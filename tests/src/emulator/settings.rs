@@ -112,6 +112,10 @@ pub struct Tuning {
     pub secondary_roles: SecondaryRoles,
     /// Whether questions about the account's objects fail.
     pub catalogue_down: bool,
+    /// Whether SHOW tells users of the account's one role and of a network policy, as an account that is set up well does.
+    pub narrow_user: bool,
+    /// Whether answers carry a date of long ago.
+    pub clock_wrong: bool,
 }
 
 /// How chunks are written down in storage.
@@ -155,6 +159,8 @@ impl Default for Tuning {
             sticky_needed: false,
             secondary_roles: SecondaryRoles::ByLogin,
             catalogue_down: false,
+            narrow_user: false,
+            clock_wrong: false,
         }
     }
 }

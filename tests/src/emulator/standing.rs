@@ -35,7 +35,7 @@ pub(super) fn run(gate: &Gate, statement: &Statement, sql: &str) -> Option<Ended
         let row = vec![json!("Statement executed successfully.")];
         return Some(Ok(table(statement, USE, &["status"], row)));
     }
-    if let Some(ended) = show(statement, &sql) {
+    if let Some(ended) = show(statement, &sql, gate.tuning().narrow_user) {
         return Some(ended);
     }
     let names: Vec<&str> = sql
@@ -50,8 +50,8 @@ pub(super) fn run(gate: &Gate, statement: &Statement, sql: &str) -> Option<Ended
     Some(Ok(table(statement, SELECT, &names, cells)))
 }
 
-/// What SHOW tells a user of itself: two roles, no network policy, no tokens.
-fn show(statement: &Statement, sql: &str) -> Option<Ended> {
+/// What SHOW tells a user of itself: two roles and no network policy, or one and one; no tokens.
+fn show(statement: &Statement, sql: &str, is_narrow: bool) -> Option<Ended> {
     let user = format!(
         "\"{}\"",
         statement.session.account.user.to_ascii_lowercase()
@@ -63,10 +63,15 @@ fn show(statement: &Statement, sql: &str) -> Option<Ended> {
         let roles = [statement.session.account.role.as_str(), OTHER_ROLE];
         (
             &["created_on", "role", "granted_to"],
-            roles.map(role).to_vec(),
+            roles
+                .map(role)
+                .into_iter()
+                .take(if is_narrow { 1 } else { 2 })
+                .collect(),
         )
     } else if sql == format!("show parameters like 'network_policy' for user {user}") {
-        let row = vec![json!("NETWORK_POLICY"), json!(""), json!("")];
+        let policy = if is_narrow { "RUNNERS" } else { "" };
+        let row = vec![json!("NETWORK_POLICY"), json!(policy), json!("")];
         (&["key", "value", "default"], vec![row])
     } else if sql == "show parameters in session" {
         let columns = &["key", "value", "default", "level"];

@@ -37,6 +37,12 @@ mod credentials;
 #[cfg(test)]
 mod detached;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod doctor_faults;
+#[cfg(test)]
+mod doctor_world;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod encryption;

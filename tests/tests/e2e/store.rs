@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::asserts::worked;
 
 /// Puts a store in the place of the world's own, opened by a credential in a file.
-fn give(world: &World, reached: &Reached) -> Result<()> {
+pub(crate) fn give(world: &World, reached: &Reached) -> Result<()> {
     let file = world.config_file();
     let own = format!("store = \"file://{}\"", world.config.store.display());
     let config = fs::read_to_string(&file)?;

@@ -13,6 +13,12 @@ fn the_package_installs_governs_upgrades_and_leaves_nothing() {
     let place = Place::make();
     let fresh = &place.fresh;
     let first = place.deb("0.1.0");
+    // Where doctor looks for what jobs have.
+    fresh.run(&[
+        "sh",
+        "-euc",
+        "mkdir -p /usr/local/lib/python3.11/dist-packages; cp -r /opt/. /usr/local/lib/python3.11/dist-packages/",
+    ]);
     let before = fresh.listed();
 
     // Installed, and nothing begins by itself.
@@ -62,6 +68,25 @@ fn the_package_installs_governs_upgrades_and_leaves_nothing() {
     fresh.run(&["icecore", "flush"]);
     let sessions = fresh.run(&["icecore", "sessions"]);
     assert!(sessions.contains("1 allowed, 1 refused"), "{sessions}");
+
+    // Proved, with the driver that is installed there.
+    let told = fresh.run(&["icecore", "doctor", "--user", "nobody"]);
+    assert!(!told.contains("FAILED"), "{told}");
+    for line in [
+        "ok           canary ",
+        "ok           guard outside ",
+        "ok           account ",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let driver = told
+        .lines()
+        .find(|line| line.starts_with("ok           driver "));
+    assert!(
+        driver.is_some_and(|line| line.contains("the proxy had its statement")),
+        "{told}"
+    );
+    assert_eq!(place.trap.arrivals(), 0);
 
     // Upgraded under a running daemon and a running session: both go on.
     let mut session = place.sleeper();

@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use icecore_tests::emulator::{Credential, Tuning};
 use icecore_tests::harness::certificates::{Certificates, LoginKey};
 use icecore_tests::harness::config::Config;
 use icecore_tests::harness::gate::{Gate, GateOptions};
@@ -14,7 +15,7 @@ use icecore_tests::harness::port::Port;
 use icecore_tests::harness::programs;
 use icecore_tests::harness::trap::Trap;
 use icecore_tests::python::{self, Generation, folder};
-use icecore_tests::{emulator::Credential, time};
+use icecore_tests::time;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -54,6 +55,11 @@ impl Place {
         let options = GateOptions {
             credential: Credential::KeyPair {
                 public_key_pem: key.public_pem.clone(),
+            },
+            // What a user has that was made by the book, so that `doctor` finds nothing.
+            tuning: Tuning {
+                narrow_user: true,
+                ..Tuning::default()
             },
             ..GateOptions::default()
         };

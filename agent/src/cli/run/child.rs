@@ -35,16 +35,10 @@ pub(super) struct Entry<'e> {
     pub(super) removed: &'e [String],
 }
 
-/// The running command.
-pub(super) struct Child {
-    process: process::Child,
-    signals: SignalsInfo<WithOrigin>,
-}
-
-impl Child {
-    /// Starts this program again, to become the command.
-    pub(super) fn start(entry: &Entry<'_>) -> io::Result<Self> {
-        let Entry {
+impl Entry<'_> {
+    /// Gives this program once more, to become the command.
+    pub(super) fn again(&self) -> Command {
+        let Self {
             opened,
             socket,
             user,
@@ -52,9 +46,7 @@ impl Child {
             trust,
             scope,
             removed,
-        } = *entry;
-        // Before the command: none of its signals, nor its end, is missed.
-        let signals = SignalsInfo::new(not_ignored()?)?;
+        } = *self;
         let mut again = Command::new("/proc/self/exe");
         again
             .arg0("icecore")
@@ -70,7 +62,22 @@ impl Child {
         for name in removed {
             again.env_remove(name);
         }
-        let process = again.spawn()?;
+        again
+    }
+}
+
+/// The running command.
+pub(super) struct Child {
+    process: process::Child,
+    signals: SignalsInfo<WithOrigin>,
+}
+
+impl Child {
+    /// Starts this program again, to become the command.
+    pub(super) fn start(entry: &Entry<'_>) -> io::Result<Self> {
+        // Before the command: none of its signals, nor its end, is missed.
+        let signals = SignalsInfo::new(not_ignored()?)?;
+        let process = entry.again().spawn()?;
         Ok(Self { process, signals })
     }
 

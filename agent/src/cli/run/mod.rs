@@ -19,6 +19,7 @@ mod own_run;
 mod program;
 mod restrict;
 mod summary;
+mod throwaway;
 mod token_file;
 mod trust;
 mod untouched;
@@ -27,12 +28,14 @@ mod user;
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use ring::digest::{Context, SHA256};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::set_no_new_privs;
 
 use super::Exit;
 use super::failure::Failure;
@@ -45,6 +48,9 @@ use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
 use crate::identity::Ci;
 pub(super) use identity::TokenSource;
+#[cfg(test)]
+pub(super) use throwaway::Captured;
+pub(super) use throwaway::{Ended, Throwaway, bounded};
 pub(super) use trust::Trust;
 
 use child::{Child, Entry};
@@ -53,6 +59,7 @@ use filter::Rings;
 use link::{Link, Told};
 use summary::Summary;
 use untouched::{Surroundings, untouched};
+use user::Login;
 
 /// How long the daemon may take to answer; it waits 10 s for a proxy, 25 s for an issuer that refreshes a login, 15 s for one
 /// whose token is looked at, and 10 s for the record.
@@ -207,7 +214,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     {
         tell(format_args!("icecore: {line}"));
     }
-    let not_started = |error: std::io::Error| {
+    let not_started = |error: io::Error| {
         let error = anyhow::Error::from(error).context("the command cannot be started");
         Failure::new(Exit::Unreachable, error)
     };
@@ -242,6 +249,18 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
 /// Gives what this process's environment says of the CI job that it runs in.
 pub(super) fn claimed_job() -> Option<Ci> {
     job::claimed()
+}
+
+/// Makes this process another user's for good, with nothing to become root by; it must have one thread.
+pub(super) fn become_user(name: &str) -> Result<(), Failure> {
+    let login = Login::find(name)?;
+    let cannot = |error: io::Error| {
+        let error = anyhow::Error::from(error).context("privileges cannot be given up");
+        Failure::new(Exit::Unreachable, error)
+    };
+    restrict::empty_bounding_set().map_err(cannot)?;
+    login.begin()?;
+    set_no_new_privs(true).map_err(|error| cannot(error.into()))
 }
 
 /// Tells whether a variable names a folder of the caller's own, into which another user cannot look.

@@ -82,7 +82,7 @@ impl Guarded {
     }
 
     /// Reads a key of the map.
-    fn of_key(key: &Key<GuardPlace>) -> Self {
+    pub(super) fn of_key(key: &Key<GuardPlace>) -> Self {
         let (bits, place) = (key.prefix_len(), key.data());
         let address = IpAddr::V6(Ipv6Addr::from(place.address.octets())).to_canonical();
         if bits > GuardPlace::ADDRESS_BITS {

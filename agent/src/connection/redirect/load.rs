@@ -22,7 +22,7 @@ static OBJECT: &[u8] = include_bytes_aligned!("../../../../agent-ebpf/object/ice
 
 /// The programs by name, in the order in which they are attached: what carries a connection's description before what
 /// redirects it.
-const PROGRAMS: [&str; 10] = [
+pub(super) const PROGRAMS: [&str; 10] = [
     "sock_create",
     "handshake",
     "bind4",

@@ -59,9 +59,7 @@ impl Pins {
     /// Makes the folders, or checks that those that are there are ours and of this schema.
     pub(super) fn open(pin_dir: &Path) -> Result<Self, KernelError> {
         require_bpffs(pin_dir)?;
-        let pins = Self {
-            pin_dir: pin_dir.to_owned(),
-        };
+        let pins = Self::at(pin_dir);
         for folder in [
             pin_dir.to_owned(),
             pins.folder(),
@@ -73,6 +71,13 @@ impl Pins {
         pins.retire_earlier()?;
         pins.require_schema()?;
         Ok(pins)
+    }
+
+    /// Names the folders, and makes nothing.
+    pub(super) fn at(pin_dir: &Path) -> Self {
+        Self {
+            pin_dir: pin_dir.to_owned(),
+        }
     }
 
     /// Takes away what an earlier version's schema left, while no session is open in it.
@@ -202,9 +207,7 @@ impl Pins {
 /// If there is something of another version.
 pub fn look_at_pins(pin_dir: &Path) -> Result<(), KernelError> {
     require_bpffs(pin_dir)?;
-    let pins = Pins {
-        pin_dir: pin_dir.to_owned(),
-    };
+    let pins = Pins::at(pin_dir);
     if !pin_dir.exists() {
         return Ok(());
     }

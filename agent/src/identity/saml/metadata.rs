@@ -91,6 +91,12 @@ impl Provider {
         self.sha256
     }
 
+    /// Tells until when its metadata may be used, if it says so.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<DateTime<Utc>> {
+        self.valid_until
+    }
+
     /// Gives its keys.
     pub(super) fn keys(&self) -> &[Key] {
         &self.keys

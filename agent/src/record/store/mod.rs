@@ -34,7 +34,7 @@ use crate::config::StoreUrl;
 pub use at::StoreAt;
 pub(crate) use eraser::Eraser;
 use list::Blocking;
-pub use probe::ProbeError;
+pub use probe::{ProbeError, Removal};
 pub use secret::{ReadingSecret, StoreSecret};
 use told::told;
 
