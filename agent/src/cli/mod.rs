@@ -22,6 +22,7 @@ mod compact;
 mod completions;
 mod connect;
 mod connect_store;
+mod contain;
 mod daemon;
 mod detach;
 pub mod duckdb;
@@ -52,6 +53,7 @@ mod tell;
 mod upgrade;
 pub mod verify;
 mod version;
+mod watching;
 mod witness;
 
 use std::panic::{self, PanicHookInfo};

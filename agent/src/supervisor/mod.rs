@@ -6,6 +6,8 @@
 
 mod adopt;
 mod cgroup;
+mod contained;
+mod container;
 mod detach;
 mod door;
 mod formats;
@@ -16,9 +18,10 @@ mod kept;
 mod lender;
 mod lineage;
 mod listener;
-mod opening;
 mod lock;
+mod networks;
 mod observed;
+mod opening;
 mod owned;
 mod peer;
 mod proxy;
@@ -35,7 +38,7 @@ mod token;
 mod upgrade;
 mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::DirBuilder;
 use std::io;
 use std::net::TcpListener;
@@ -70,6 +73,7 @@ use inherit::State;
 use keeper::Keeper;
 use lender::Lender;
 use lock::Lock;
+use networks::Networks;
 use proxy::{Backoff, Event};
 use replacing::{By, Replacement, UNASKED_WITHIN};
 use roster::Roster;
@@ -242,8 +246,10 @@ fn serve(
     let (events, happened) = mpsc::channel();
     watch_signals(&events)?;
 
-    let lender = Arc::new(Lender::new(&config));
-    let (shared, handover) = set_up(config, owner, clock, inherited, events)?;
+    let networks = inherited.map_or_else(|| Ok(BTreeMap::new()), Inherited::networks);
+    let networks = Arc::new(Networks::of(networks.map_err(SupervisorError::Inherited)?));
+    let lender = Arc::new(Lender::new(&config, Arc::clone(&networks)));
+    let (shared, handover) = set_up(config, owner, clock, (inherited, networks), events)?;
     let shared = Arc::new(shared);
     let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);
     shared.adopt(state.map_err(SupervisorError::Inherited)?);
@@ -300,7 +306,7 @@ fn set_up(
     config: Config,
     owner: Owner,
     clock: Clock,
-    inherited: Option<&Inherited>,
+    (inherited, networks): (Option<&Inherited>, Arc<Networks>),
     events: Sender<Event>,
 ) -> Result<(Shared, Handover), SupervisorError> {
     let root = config.capture.root.clone();
@@ -375,6 +381,7 @@ fn set_up(
         cgroups,
         entered,
         roster,
+        networks,
         kernel,
         heard,
     );

@@ -44,7 +44,7 @@ use crate::control::Scope;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
 use crate::identity::Ci;
-pub(super) use identity::TokenSource;
+pub(super) use identity::{TokenSource, token};
 pub(super) use trust::Trust;
 
 use child::{Child, Entry};
