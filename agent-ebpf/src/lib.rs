@@ -64,11 +64,20 @@ pub struct Session {
     pub uid: u32,
     /// Place for the number of a per-session rule set; 0 today.
     pub policy: u32,
-    /// Place for per-session switches; 0 today.
+    /// [`SESSION_CONTAINER`], with [`SESSION_ENDED`] perhaps, or none.
     pub flags: u32,
-    /// Keeps the size a multiple of 8; always 0.
-    pub reserved: u32,
+    /// Depth of a container's cgroup; the hierarchy's root is 0. 0 of a session in a cgroup of ours.
+    pub level: u32,
 }
+
+/// In [`Session::flags`]: its cgroup is not ours, but a container's, anywhere below the capture root.
+pub const SESSION_CONTAINER: u32 = 1;
+
+/// In [`Session::flags`]: it is over, and its cgroup may still have processes, which get no network.
+pub const SESSION_ENDED: u32 = 2;
+
+/// Most depths that lie between the shallowest and the deepest container that is a session, both included.
+pub const CONTAINER_LEVELS_MAX: u32 = 16;
 
 /// Who made a socket, in the socket storage `SK_ID`; written once, when the socket is made.
 #[repr(C)]
@@ -178,8 +187,10 @@ pub struct Cfg {
     pub port: u16,
     /// [`FLAG_GUARD_HOST`] or none.
     pub flags: u16,
-    /// Keeps the size a multiple of 8; always 0.
-    pub reserved: [u16; 2],
+    /// Depth of the shallowest container that is a session, or was one.
+    pub containers_from: u16,
+    /// Depth of the deepest one; 0 if there is none, and nobody looks for any.
+    pub containers_to: u16,
 }
 
 // The sum of the fields' sizes: a larger struct would have padding, which the kernel would see uninitialised.

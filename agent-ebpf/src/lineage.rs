@@ -10,7 +10,7 @@ use aya_ebpf::programs::TracePointContext;
 use icecore_ebpf::{EVENT_EXEC, Event, Task, stat};
 
 use crate::maps::TASKS;
-use crate::place::{self, Place};
+use crate::place::{self, Place, SESSION};
 use crate::{count, report};
 
 /// The kernel asks for a number, and reads none.
@@ -100,8 +100,6 @@ pub(crate) fn exit() -> u32 {
 /// Gives the cgroup of the running task's session, if it is in one.
 #[inline(always)]
 fn session() -> Option<u64> {
-    match Place::of_current(place::cfg()?) {
-        Place::Session(cgroup_id) => Some(cgroup_id),
-        Place::Outside | Place::Daemon(_) | Place::Stray => None,
-    }
+    let place = Place::of_current(place::cfg()?);
+    (place.kind == SESSION).then_some(place.cgroup_id)
 }

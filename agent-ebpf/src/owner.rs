@@ -4,7 +4,7 @@ use aya_ebpf::bindings::bpf_sock;
 use icecore_ebpf::{Cfg, KIND_PROXY, KIND_SESSION, SkId, reason};
 
 use crate::maps::SK_ID;
-use crate::place::{self, Place};
+use crate::place::{self, DAEMON, OUTSIDE, Place, SESSION};
 
 /// Whose socket it is.
 pub(crate) enum Owner<'a> {
@@ -26,22 +26,20 @@ impl<'a> Owner<'a> {
     pub(crate) fn of(cfg: &Cfg, sk: *mut bpf_sock) -> Self {
         let place = Place::of_current(cfg);
         let Some(tag) = SK_ID.get(sk) else {
-            return match place {
-                Place::Outside => Self::Outsider,
-                Place::Daemon(_) => Self::Daemon,
-                Place::Session(cgroup_id) => Self::Wrong(cgroup_id, reason::FOREIGN_SOCKET),
-                Place::Stray => Self::Wrong(0, reason::SESSION_OVER),
+            return match place.kind {
+                OUTSIDE => Self::Outsider,
+                DAEMON => Self::Daemon,
+                SESSION => Self::Wrong(place.cgroup_id, reason::FOREIGN_SOCKET),
+                _ => Self::Wrong(0, reason::SESSION_OVER),
             };
         };
-        match (tag.kind, place) {
-            (KIND_PROXY, Place::Outside | Place::Daemon(_)) => Self::Daemon,
-            (KIND_SESSION, Place::Outside | Place::Daemon(_)) => Self::open(tag),
-            (KIND_SESSION, Place::Session(cgroup_id)) if cgroup_id == tag.cgroup_id => {
-                Self::open(tag)
-            }
-            (_, Place::Session(cgroup_id)) => Self::Wrong(cgroup_id, reason::FOREIGN_SOCKET),
-            (_, Place::Stray) => Self::Wrong(0, reason::SESSION_OVER),
-            (_, Place::Outside | Place::Daemon(_)) => Self::Wrong(0, reason::FOREIGN_SOCKET),
+        match (tag.kind, place.kind) {
+            (KIND_PROXY, OUTSIDE | DAEMON) => Self::Daemon,
+            (KIND_SESSION, OUTSIDE | DAEMON) => Self::open(tag),
+            (KIND_SESSION, SESSION) if place.cgroup_id == tag.cgroup_id => Self::open(tag),
+            (_, SESSION) => Self::Wrong(place.cgroup_id, reason::FOREIGN_SOCKET),
+            (_, OUTSIDE | DAEMON) => Self::Wrong(0, reason::FOREIGN_SOCKET),
+            (_, _) => Self::Wrong(0, reason::SESSION_OVER),
         }
     }
 

@@ -10,41 +10,100 @@ use core::ptr;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_ancestor_cgroup_id, bpf_get_netns_cookie, bpf_ktime_get_boot_ns,
 };
-use icecore_ebpf::{Cfg, Session};
+use icecore_ebpf::{CONTAINER_LEVELS_MAX, Cfg, SESSION_ENDED, Session};
 
 use crate::maps::{CFG, HEARTBEAT, NETNS, SESSIONS};
 
-/// Where the running process stands.
+/// In no cgroup of ours, nor in a container that is a session: left alone, but for guarded addresses.
+pub(crate) const OUTSIDE: u32 = 0;
+
+/// In the daemon's cgroup.
+pub(crate) const DAEMON: u32 = 1;
+
+/// In the session of this cgroup, or in a cgroup below it.
+pub(crate) const SESSION: u32 = 2;
+
+/// Among our cgroups, but in no open session, or in a container whose session is over: gets no network.
+pub(crate) const STRAY: u32 = 3;
+
+/// Where the running process stands. Not an enum: the compiler would leave the cgroup of one outside in a register that was
+/// never written, which the verifier refuses.
 #[derive(Clone, Copy)]
-pub(crate) enum Place {
-    /// In no cgroup of ours: left alone, but for guarded addresses.
-    Outside,
-    /// In the daemon's cgroup.
-    Daemon(u64),
-    /// In the session of this cgroup, or in a cgroup below it.
-    Session(u64),
-    /// Among our cgroups, but in no open session: gets no network.
-    Stray,
+pub(crate) struct Place {
+    /// One of the four above.
+    pub(crate) kind: u32,
+    /// Cgroup of the daemon or of the session; 0 if it is in neither.
+    pub(crate) cgroup_id: u64,
 }
 
 impl Place {
+    const OUTSIDE: Self = Self {
+        kind: OUTSIDE,
+        cgroup_id: 0,
+    };
+
+    const STRAY: Self = Self {
+        kind: STRAY,
+        cgroup_id: 0,
+    };
+
+    #[inline(always)]
+    const fn session(cgroup_id: u64) -> Self {
+        Self {
+            kind: SESSION,
+            cgroup_id,
+        }
+    }
+
     /// Finds where the running process stands.
     ///
-    /// Uses the cgroup at the sessions' depth, so that cgroups below a session's belong to it.
+    /// Uses the cgroup at the sessions' depth, so that cgroups below a session's belong to it. A container that is a session
+    /// stays in its own place: each depth at which there may be one is looked at, so that cgroups below belong to it too.
     #[inline(always)]
     pub(crate) fn of_current(cfg: &Cfg) -> Self {
         let level = cfg.level.cast_signed();
         if ancestor(level.wrapping_sub(1)) != cfg.home_cgroup_id {
-            return Self::Outside;
+            return Self::of_container(cfg);
         }
         let own = ancestor(level);
         if own == cfg.daemon_cgroup_id {
-            return Self::Daemon(own);
+            return Self {
+                kind: DAEMON,
+                cgroup_id: own,
+            };
         }
         match session(own) {
-            Some(_) => Self::Session(own),
-            None => Self::Stray,
+            Some(_) => Self::session(own),
+            None => Self::STRAY,
         }
+    }
+
+    /// Finds the container that the running process is in, if that is a session; nothing is looked up where none is.
+    #[inline(always)]
+    fn of_container(cfg: &Cfg) -> Self {
+        if cfg.containers_to == 0 {
+            return Self::OUTSIDE;
+        }
+        let first = u32::from(cfg.containers_from);
+        for step in 0..CONTAINER_LEVELS_MAX {
+            let level = first.wrapping_add(step);
+            if level > u32::from(cfg.containers_to) {
+                break;
+            }
+            let id = ancestor(level.cast_signed());
+            // The process's own cgroup is not as deep.
+            if id == 0 {
+                break;
+            }
+            // SAFETY: as in `session`.
+            if let Some(entry) = unsafe { SESSIONS.get(id) } {
+                return match entry.flags & SESSION_ENDED {
+                    0 => Self::session(id),
+                    _ => Self::STRAY,
+                };
+            }
+        }
+        Self::OUTSIDE
     }
 }
 
@@ -52,7 +111,8 @@ impl Place {
 #[inline(always)]
 pub(crate) fn session<'a>(cgroup_id: u64) -> Option<&'a Session> {
     // SAFETY: an entry is replaced only while no process of that cgroup runs; see `Kernel::add_session`.
-    unsafe { SESSIONS.get(cgroup_id) }
+    let found = unsafe { SESSIONS.get(cgroup_id) };
+    found.filter(|session| session.flags & SESSION_ENDED == 0)
 }
 
 /// Reads what the loader told.

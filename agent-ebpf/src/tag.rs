@@ -8,7 +8,7 @@ use aya_log_ebpf::info;
 use icecore_ebpf::{Address, KIND_PROXY, KIND_SESSION, SkId, reason};
 
 use crate::maps::{SK_ID, TASKS};
-use crate::place::{self, Place};
+use crate::place::{self, DAEMON, OUTSIDE, Place, SESSION};
 use crate::report::{self, Denied};
 
 const ALLOW: i32 = 1;
@@ -30,14 +30,14 @@ pub(crate) fn create(ctx: &SockContext) -> i32 {
     let Some(cfg) = place::cfg() else {
         return DENY;
     };
-    let (cgroup_id, nonce, kind) = match Place::of_current(cfg) {
-        Place::Outside => return ALLOW,
-        Place::Stray => {
-            report::denied(&denied(ctx, reason::SESSION_OVER, 0));
-            return DENY;
-        }
-        Place::Daemon(cgroup_id) => (cgroup_id, 0, KIND_PROXY),
-        Place::Session(cgroup_id) => {
+    let Place {
+        kind: place,
+        cgroup_id,
+    } = Place::of_current(cfg);
+    let (nonce, kind) = match place {
+        OUTSIDE => return ALLOW,
+        DAEMON => (0, KIND_PROXY),
+        SESSION => {
             let Some(session) = place::session(cgroup_id) else {
                 return DENY;
             };
@@ -50,7 +50,11 @@ pub(crate) fn create(ctx: &SockContext) -> i32 {
                 );
                 return DENY;
             }
-            (cgroup_id, session.nonce, KIND_SESSION)
+            (session.nonce, KIND_SESSION)
+        }
+        _ => {
+            report::denied(&denied(ctx, reason::SESSION_OVER, 0));
+            return DENY;
         }
     };
     let pid_tgid = bpf_get_current_pid_tgid();

@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Ends a session and kills all that runs in it
 ///
 /// Use it for a session that `icecore enter` made and that is to end before its process does, or for one that must not go
-/// on. Its record gets its end, as if it had ended by itself. Only root may.
+/// on. Its record gets its end, as if it had ended by itself. A container is not killed, but has no network from then on, until
+/// it is a session again. Only root may.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  icecore sessions --live\n  icecore close 01890a5d-ac96-774b-bcce-b302099a8057\n\nExit codes: 0 ended, 1 refused or no such session, 2 usage, 3 config, 4 no daemon."

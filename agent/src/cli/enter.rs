@@ -6,40 +6,51 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use serde::Serialize;
 
 use super::Exit;
 use super::failure::Failure;
 use super::run::{TokenSource, Trust, claimed_job, digest_of_arguments, label, labels, own_places};
 use super::socket::{DaemonName, ask, connect, misunderstood};
 use super::tell::tell;
+use super::watching::watch;
 use crate::clock::Clock;
 use crate::control::Scope;
-use crate::control::live::{LiveAsk, LiveReply, Take, Taken};
+use crate::control::line::Lines;
+use crate::control::live::{LiveAsk, LiveReply, Take};
 use crate::control::request::{Reply, Request};
 use crate::id::SessionId;
 
 /// How long the daemon may take to answer; as for `icecore run`, and to move the processes.
-const PATIENCE: Duration = Duration::from_secs(70);
+pub(super) const PATIENCE: Duration = Duration::from_secs(70);
 
 /// Makes a session of a process that runs, and of all that it started
 ///
-/// Use it where the command cannot be started by `icecore run`: in a CI runner's hook before a job, for a container. The
-/// process and its descendants are moved into the session, which ends with the process. Their environment cannot be
-/// changed from outside: --export prints what makes drivers trust Icecore. What they keep from before (privileges, sockets,
-/// variables) makes the session advisory. Only root may.
+/// Use it where the command cannot be started by `icecore run`: in a CI runner's hook before a job, for a container. With
+/// --pid the process and its descendants are moved into the session, which ends with the process; what they keep from before
+/// (privileges, sockets, variables) makes it advisory. With --container or --cgroup a container is a session where it is:
+/// nothing is moved, the proxy listens in its network, and the session ends with the last process of its cgroup. Their
+/// environment cannot be changed from outside: --export prints what makes drivers trust Icecore. Only root may.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  icecore enter --pid \"$PPID\" --export github >> \"$GITHUB_ENV\"\n  eval \"$(icecore enter --pid $$ --export sh)\"\n  \
-icecore enter --pid \"$(docker inspect -f '{{.State.Pid}}' job)\" --label container=job\n\n\
+icecore enter --container \"$(docker inspect -f '{{.State.Pid}}' job)\" --require enforced --export json\n  \
+icecore enter --watch ICECORE_SESSION=1 --require enforced   # each container of this host that has the variable\n  \
+icecore enter --session \"$SESSION\" --netns-of \"$PID\"   # of a container that was started below the session's cgroup\n\n\
 `icecore sessions --live` lists what runs, `icecore close SESSION` ends one.\n\n\
 Exit codes: 0 the processes are in the session, 1 refused, 2 usage, 3 config, 4 no daemon."
 )]
 pub(super) struct Args {
     /// The process that the session is made of, and lives as long as
-    #[arg(long, value_name = "PID", value_parser = process)]
-    pid: u32,
+    #[arg(long, value_name = "PID", value_parser = process, group = "what")]
+    pid: Option<u32>,
+
+    #[command(flatten)]
+    container: super::contain::Args,
 
     /// Refuses a process of another user: its number may be another's since it was looked at
     #[arg(long, value_name = "UID")]
@@ -53,11 +64,11 @@ pub(super) struct Args {
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
-    /// Prints the variables that make drivers trust Icecore: for a shell's eval, or for GITHUB_ENV
-    #[arg(long, value_name = "FORM", value_parser = ["sh", "github"])]
+    /// Prints the variables that make drivers trust Icecore: for a shell's eval, for GITHUB_ENV, or all in one JSON object
+    #[arg(long, value_name = "FORM", value_parser = ["sh", "github", "json"])]
     export: Option<String>,
 
-    /// Says how much of a CI job runs in the session; goes into its record
+    /// Says how much of a CI job runs in the session; goes into its record, where a container is one anyhow
     #[arg(long, value_name = "HOW MUCH", value_parser = ["step", "job", "command"], default_value = "job")]
     scope: String,
 
@@ -82,47 +93,101 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
 
 fn enter(args: &Args, clock: Clock) -> Result<(), Failure> {
     let labels = labels(args.labels.clone())?;
+    if let Some(joined) = args.container.join(&args.daemon) {
+        return joined;
+    }
+    if let Some(variable) = args.container.watched() {
+        return watch(variable, |pid, cgroup| {
+            one(args, (pid, Some(cgroup)), labels.clone(), clock)
+        });
+    }
+    let found = match args.pid {
+        Some(pid) => (pid, None),
+        None => args.container.find()?,
+    };
+    one(args, found, labels, clock)
+}
+
+fn one(
+    args: &Args,
+    (pid, cgroup): (u32, Option<PathBuf>),
+    labels: BTreeMap<String, String>,
+    clock: Clock,
+) -> Result<(), Failure> {
     let mut lines = connect(&args.daemon.socket()?)?;
     let Reply::Identity(wanted) = ask(&mut lines, &Request::Identity {}, PATIENCE)? else {
         return Err(misunderstood());
     };
-    let found = args.identity.find(&wanted, None)?;
-    let claimed_job = found.token.is_none().then(claimed_job).flatten();
+    let token = match args.container.token(pid)? {
+        Some(token) => Some(token),
+        None => args.identity.find(&wanted, None)?.token,
+    };
+    let claimed_job = token.is_none().then(claimed_job).flatten();
     let take = Take {
-        pid: args.pid,
+        pid,
         uid: args.uid,
         start_ticks: args.started_at,
         claimed_job,
-        identity_token: found.token,
+        identity_token: token,
         allow_same_uid: args.allow_same_uid,
         scope: match args.scope.as_str() {
             "step" => Scope::Step,
             "command" => Scope::Command,
             _ => Scope::Job,
         },
-        ..of_process(args.pid, labels)?
+        ..of_process(pid, labels)?
     };
+    let entered = match args.pid {
+        Some(_) => taken(&mut lines, take)?,
+        None => args.container.contain(&mut lines, take, cgroup)?,
+    };
+    let written = match args.export.as_deref() {
+        None => write_out(&format!("{}\n", entered.session)),
+        Some(form) => export(&entered, form, &args.container, clock),
+    };
+    written.map_err(|error| {
+        let session = entered.session;
+        let text = format!(
+            "session {session} is open, but its trust cannot be told; `icecore close {session}` ends it"
+        );
+        Failure::new(Exit::Unreachable, anyhow::Error::from(error).context(text))
+    })
+}
+
+/// What a session was made of, for whoever starts drivers in it.
+#[derive(Debug, Serialize)]
+pub(super) struct Entered {
+    pub(super) session: SessionId,
+    pub(super) cgroup: PathBuf,
+    /// Cookie of its own network namespace.
+    pub(super) network: Option<u64>,
+    pub(super) enforcement: &'static str,
+    /// Why it is advisory.
+    pub(super) advisory: Option<String>,
+    #[serde(skip)]
+    pub(super) ca: PathBuf,
+}
+
+/// Has a process and all that it started moved into a session.
+fn taken(lines: &mut Lines, take: Take) -> Result<Entered, Failure> {
+    let pid = take.pid;
     let ask_for = Request::Live(LiveAsk::Take(Box::new(take)));
-    let Reply::Live(LiveReply::Taken(taken)) = ask(&mut lines, &ask_for, PATIENCE)? else {
+    let Reply::Live(LiveReply::Taken(taken)) = ask(lines, &ask_for, PATIENCE)? else {
         return Err(misunderstood());
     };
     tell(format_args!(
-        "icecore: session {}: {} in it, to end with process {}; advisory: {}",
+        "icecore: session {}: {} in it, to end with process {pid}; advisory: {}",
         taken.session,
         counted(taken.processes),
-        args.pid,
         taken.advisory
     ));
-    let written = match &args.export {
-        None => write_out(&format!("{}\n", taken.session)),
-        Some(form) => export(&taken, form, clock),
-    };
-    written.map_err(|error| {
-        let text = format!(
-            "session {} is open, but its trust cannot be told; `icecore close {}` ends it",
-            taken.session, taken.session
-        );
-        Failure::new(Exit::Unreachable, anyhow::Error::from(error).context(text))
+    Ok(Entered {
+        session: taken.session,
+        cgroup: taken.cgroup,
+        network: None,
+        enforcement: "advisory",
+        advisory: Some(taken.advisory),
+        ca: taken.ca,
     })
 }
 
@@ -156,23 +221,53 @@ fn of_process(pid: u32, labels: BTreeMap<String, String>) -> Result<Take, Failur
 }
 
 /// Writes the files that drivers read, and prints the variables that name them.
-fn export(taken: &Taken, form: &str, clock: Clock) -> io::Result<()> {
+fn export(
+    entered: &Entered,
+    form: &str,
+    container: &super::contain::Args,
+    clock: Clock,
+) -> io::Result<()> {
     // Whose processes they are cannot look into root's own places.
-    let caller = |name: &str| env::var_os(name).filter(|_| !own_places(name));
-    let trust = Trust::write(&taken.ca, taken.session, caller, clock.now())?;
+    let caller = |name: &str| match (name, container.trust_dir()) {
+        ("TMPDIR", Some(folder)) => Some(folder.as_os_str().to_owned()),
+        _ => env::var_os(name).filter(|_| !own_places(name)),
+    };
+    let trust = Trust::write(&entered.ca, entered.session, caller, clock.now())?;
     trust.open_to_others()?;
     for warning in &trust.warnings {
         tell(format_args!("icecore: warning: {warning}"));
     }
+    let variables: BTreeMap<&str, String> = trust
+        .leave()
+        .into_iter()
+        .map(|(name, value)| (name, container.seen_inside(&value.to_string_lossy())))
+        .collect();
+    if form == "json" {
+        let told = Told {
+            entered,
+            ca_pem: fs::read_to_string(&entered.ca)?,
+            variables,
+        };
+        return write_out(&format!("{}\n", serde_json::to_string(&told)?));
+    }
     let mut text = String::new();
-    for (name, value) in trust.leave() {
-        let value = value.to_string_lossy();
+    for (name, value) in &variables {
         text.push_str(&match form {
-            "github" => for_github(name, &value, taken.session),
-            _ => for_shell(name, &value),
+            "github" => for_github(name, value, entered.session),
+            _ => for_shell(name, value),
         });
     }
     write_out(&text)
+}
+
+/// All that is known of a session, in one JSON object.
+#[derive(Debug, Serialize)]
+struct Told<'t> {
+    #[serde(flatten)]
+    entered: &'t Entered,
+    /// The CA that its processes must trust, for those that cannot read a file of the host's.
+    ca_pem: String,
+    variables: BTreeMap<&'t str, String>,
 }
 
 /// Writes a variable for a shell's `eval` (POSIX, "Single-Quotes").
@@ -203,7 +298,7 @@ fn write_out(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-fn process(text: &str) -> Result<u32, String> {
+pub(super) fn process(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(pid) if pid > 1 => Ok(pid),
         Ok(_) | Err(_) => Err(format!(

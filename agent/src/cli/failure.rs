@@ -35,14 +35,14 @@ impl Failure {
         self
     }
 
-    /// Gives what it says, without advice.
-    pub(super) fn text_alone(&self) -> String {
+    /// Gives it in a line.
+    pub(super) fn words(&self) -> String {
         line(&self.cause)
     }
 
     /// Says it on standard error.
     pub(super) fn report(&self) -> ExitCode {
-        tell(format_args!("icecore: {}", line(&self.cause)));
+        tell(format_args!("icecore: {}", self.words()));
         if let Some(hint) = &self.hint {
             tell(format_args!("  hint: {hint}"));
         }

@@ -22,6 +22,7 @@ mod compact;
 mod completions;
 mod connect;
 mod connect_store;
+mod contain;
 mod daemon;
 mod detach;
 mod doctor;
@@ -53,6 +54,7 @@ mod tell;
 mod upgrade;
 pub mod verify;
 mod version;
+mod watching;
 mod witness;
 
 use std::panic::{self, PanicHookInfo};

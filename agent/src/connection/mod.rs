@@ -30,6 +30,7 @@ pub struct Connection {
     session: SessionId,
     nonce: u64,
     destination: SocketAddr,
+    network: u64,
     peer: Peer,
 }
 
@@ -44,6 +45,7 @@ impl Connection {
                 session: redirected.session,
                 nonce: redirected.nonce,
                 destination: redirected.destination,
+                network: redirected.network,
                 peer: Peer {
                     pid: redirected.pid,
                     uid: redirected.uid,
@@ -75,6 +77,12 @@ impl Connection {
     #[must_use]
     pub fn destination(&self) -> SocketAddr {
         self.destination
+    }
+
+    /// Gives the cookie of the network namespace that the process connected in.
+    #[must_use]
+    pub fn network(&self) -> u64 {
+        self.network
     }
 
     /// Gives the process at the other end.

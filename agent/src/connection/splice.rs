@@ -2,14 +2,44 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::hello::{self, Opening, Rewound};
 
 /// How long the original destination may take to answer a connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+
+/// Where a connection is carried on to, and by whose network.
+#[derive(Debug)]
+pub struct Onward {
+    destination: SocketAddr,
+    /// A socket of another network than the host's.
+    socket: Option<TcpSocket>,
+}
+
+impl Onward {
+    /// Goes on by the host's network.
+    #[must_use]
+    pub fn of_host(destination: SocketAddr) -> Self {
+        Self {
+            destination,
+            socket: None,
+        }
+    }
+
+    /// Goes on by the network that a socket was made in; it must not block, nor be connected.
+    #[must_use]
+    pub fn of_network(socket: OwnedFd, destination: SocketAddr) -> Self {
+        let socket = std::net::TcpStream::from(socket);
+        Self {
+            destination,
+            socket: Some(TcpSocket::from_std_stream(socket)),
+        }
+    }
+}
 
 /// Carries bytes both ways until both ends are done; gives the bytes up and down.
 ///
@@ -18,8 +48,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The destination cannot be reached, or the connection broke.
-pub async fn splice(client: Rewound, destination: SocketAddr) -> io::Result<(u64, u64)> {
-    let server = dial(destination).await?;
+pub async fn splice(client: Rewound, way: Onward) -> io::Result<(u64, u64)> {
+    let server = dial(way).await?;
     carry(client, server).await
 }
 
@@ -47,13 +77,13 @@ pub enum Words {
 }
 
 /// Waits for who speaks first on a silent client's connection; nothing is carried before that. The destination is
-/// connected if there is one that may be.
+/// connected if there is a way to it, and it may be.
 ///
 /// A client that were carried on for its silence could say a governed name later, unread.
 ///
 /// # Errors
 /// The client's connection ended without a word.
-pub async fn wait_for_words(client: Rewound, destination: Option<SocketAddr>) -> io::Result<Words> {
+pub async fn wait_for_words(client: Rewound, way: io::Result<Onward>) -> io::Result<Words> {
     let mut of_client = [0];
     tokio::select! {
         biased;
@@ -62,7 +92,7 @@ pub async fn wait_for_words(client: Rewound, destination: Option<SocketAddr>) ->
             let (opening, client) = hello::read(client.into_stream()).await?;
             Ok(Words::Client(opening, client))
         }
-        server = server_that_speaks(destination) => Ok(match server {
+        server = server_that_speaks(way) => Ok(match server {
             Ok(server) => Words::Server(client, server),
             Err(error) => Words::Nobody(client, error),
         }),
@@ -70,10 +100,10 @@ pub async fn wait_for_words(client: Rewound, destination: Option<SocketAddr>) ->
 }
 
 /// Connects a destination and waits for its first word; where that cannot be, the client is left its time.
-async fn server_that_speaks(destination: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let dialled = match destination {
-        Some(destination) => dial(destination).await,
-        None => Err(io::ErrorKind::AddrNotAvailable.into()),
+async fn server_that_speaks(way: io::Result<Onward>) -> io::Result<TcpStream> {
+    let dialled = match way {
+        Ok(way) => dial(way).await,
+        Err(error) => Err(error),
     };
     let server = match dialled {
         Ok(server) => server,
@@ -93,8 +123,18 @@ fn some(bytes: usize) -> io::Result<()> {
     Ok(())
 }
 
-async fn dial(destination: SocketAddr) -> io::Result<TcpStream> {
-    let server = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(destination))
+async fn dial(way: Onward) -> io::Result<TcpStream> {
+    let Onward {
+        destination,
+        socket,
+    } = way;
+    let dialling = async {
+        match socket {
+            Some(socket) => socket.connect(destination).await,
+            None => TcpStream::connect(destination).await,
+        }
+    };
+    let server = tokio::time::timeout(CONNECT_WITHIN, dialling)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     server.set_nodelay(true)?;
@@ -131,8 +171,10 @@ mod tests {
             client.write_all(&late).await.unwrap();
             server
         };
-        let (waited, mut server) =
-            tokio::join!(wait_for_words(silent, Some(destination)), speaking);
+        let (waited, mut server) = tokio::join!(
+            wait_for_words(silent, Ok(Onward::of_host(destination))),
+            speaking
+        );
         let name = Some("other.snowflakecomputing.com".to_owned());
         let Words::Client(opening, mut rewound) = waited.unwrap() else {
             panic!("taken for a server that speaks first")
@@ -149,8 +191,12 @@ mod tests {
         let (mut client, accepted, far) = ends().await;
         let unreachable = far.local_addr().unwrap();
         drop(far);
-        for destination in [None, Some(unreachable)] {
-            let given_up = server_that_speaks(destination);
+        let ways = [
+            Err(io::ErrorKind::AddrNotAvailable.into()),
+            Ok(Onward::of_host(unreachable)),
+        ];
+        for way in ways {
+            let given_up = server_that_speaks(way);
             let waited = tokio::time::timeout(Duration::from_millis(100), given_up).await;
             assert!(waited.is_err(), "{waited:?}");
         }
@@ -159,7 +205,9 @@ mod tests {
             .write_all(&client_hello("acme.snowflakecomputing.com"))
             .await
             .unwrap();
-        let waited = wait_for_words(silent, None).await.unwrap();
+        let waited = wait_for_words(silent, Err(io::ErrorKind::AddrNotAvailable.into()))
+            .await
+            .unwrap();
         assert!(matches!(
             waited,
             Words::Client(Opening::Tls { name: Some(_) }, _)
@@ -176,7 +224,10 @@ mod tests {
             server.write_all(b"SSH-2.0-x").await.unwrap();
             server
         };
-        let (waited, server) = tokio::join!(wait_for_words(silent, Some(destination)), speaking);
+        let (waited, server) = tokio::join!(
+            wait_for_words(silent, Ok(Onward::of_host(destination))),
+            speaking
+        );
         let Words::Server(near, carried) = waited.unwrap() else {
             panic!("taken for a client that speaks first")
         };

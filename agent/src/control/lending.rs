@@ -1,5 +1,5 @@
 //! What the proxy asks its supervisor for, since it may not have it itself: files that the config names, what a command
-//! of the config's prints, and who is at the other end of a connection.
+//! of the config's prints, sockets of containers' networks, and who is at the other end of a connection.
 //!
 //! Each request brings a socket of its own for the answer, so that none waits for another.
 
@@ -39,6 +39,13 @@ pub enum Wanted {
     Output(Vec<String>),
     /// A process by its number.
     Process(u32),
+    /// A TCP socket of a container's network, not connected, not blocking.
+    Socket {
+        /// The cookie of its network namespace.
+        network: u64,
+        /// Whether it is for IPv6 addresses.
+        v6: bool,
+    },
 }
 
 /// Why it is not lent, in the words of a config's problem.
@@ -132,6 +139,15 @@ impl Borrower {
     /// Why it is not.
     pub fn folder(&self, path: &Path) -> Result<File, Declined> {
         self.opened(Wanted::Folder(path.to_owned()), OPEN_WITHIN)
+    }
+
+    /// Has a TCP socket made in a container's network, so that what it reaches is what the container does.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn socket(&self, network: u64, v6: bool) -> Result<OwnedFd, Declined> {
+        let wanted = Wanted::Socket { network, v6 };
+        self.opened(wanted, OPEN_WITHIN).map(OwnedFd::from)
     }
 
     /// Has a command run, for at most `within`; gives what it printed.

@@ -92,6 +92,21 @@ impl SessionHandler for Proxy {
         Ok(())
     }
 
+    fn listen(&self, network: u64, listeners: Vec<TcpListener>) -> Result<(), String> {
+        if listeners.is_empty() {
+            return Err("nothing to listen on".to_owned());
+        }
+        for listener in listeners {
+            let at = listener.local_addr().map_err(|error| error.to_string())?;
+            self.tell(format!("listens in {network} on {}", at.ip()));
+        }
+        Ok(())
+    }
+
+    fn unlisten(&self, network: u64) {
+        self.tell(format!("listens in {network} no more"));
+    }
+
     fn flush(&self) -> Result<(), String> {
         Ok(())
     }
@@ -202,7 +217,7 @@ fn lend(request: &Request) {
                 ..Traced::default()
             })
             .unwrap(),
-        Wanted::Folder(_) | Wanted::Output(_) => {
+        Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
             let declined = Declined {
                 expected: "what the config names".to_owned(),
                 found: "another".to_owned(),
@@ -247,6 +262,18 @@ fn what_is_lent_comes_as_a_descriptor_and_what_is_not_with_the_reason() {
     assert_eq!(declined.found, "the other end is gone");
     drop((supervisor, borrower, keeper));
     listening.join().unwrap().unwrap();
+}
+
+#[test]
+fn listeners_of_a_network_reach_the_proxy() {
+    let both = both();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    both.link.listen_in(7, &[listener]).unwrap();
+    let refused = both.link.listen_in(8, &[]).unwrap_err();
+    assert!(refused.is_of_one(), "{refused}");
+    both.link.unlisten(7).unwrap();
+    let told = both.proxy.told.lock().unwrap().clone();
+    assert_eq!(told, ["listens in 7 on 127.0.0.1", "listens in 7 no more"]);
 }
 
 fn facts(uid: u32) -> SessionFacts {

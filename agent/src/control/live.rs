@@ -18,7 +18,16 @@ pub const LISTED_MAX: usize = 12;
 pub enum LiveAsk {
     /// Makes a session of a process and of all that it started.
     Take(Box<Take>),
-    /// Ends a session, and all that runs in it.
+    /// Makes a session of a container, which stays in its own cgroup.
+    Contain(Box<Contain>),
+    /// Has a session's connects of a process's network namespace arrive at the proxy.
+    Join {
+        /// Names the session.
+        session: SessionId,
+        /// A process of the session's, in a network of its own.
+        pid: u32,
+    },
+    /// Ends a session, and all that runs in it; a container is cut off.
     End {
         /// Names the session.
         session: SessionId,
@@ -58,12 +67,49 @@ pub struct Take {
     pub start_ticks: Option<u64>,
 }
 
+/// A session of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contain {
+    /// A process in it, and what is known of the session; its scope is the container.
+    pub take: Take,
+    /// Its cgroup's folder; none if it is the process's own.
+    pub cgroup: Option<PathBuf>,
+    /// A process that is in its network, if the other one is not.
+    pub netns_of: Option<u32>,
+    /// Whether an advisory session is of no use to the caller.
+    pub require_enforced: bool,
+}
+
+/// A session that was made of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contained {
+    /// Names the session.
+    pub session: SessionId,
+    /// The CA that its processes must trust.
+    pub ca: PathBuf,
+    /// Its cgroup's folder.
+    pub cgroup: PathBuf,
+    /// Cookie of its network namespace; none where it shares the host's.
+    pub network: Option<u64>,
+    /// Why it is advisory, if it is.
+    pub advisory: Option<String>,
+}
+
 /// What is answered; a part of `Reply`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "live", rename_all = "snake_case", deny_unknown_fields)]
 pub enum LiveReply {
     /// The processes are in a session.
     Taken(Taken),
+    /// The container is a session.
+    Contained(Contained),
+    /// The session's connects of that network arrive at the proxy.
+    Joined {
+        /// Cookie of the network namespace; none where it is the host's.
+        network: Option<u64>,
+    },
     /// Some of the sessions.
     Listed {
         /// The next ones.
@@ -109,7 +155,7 @@ pub struct LiveSession {
     pub exe: String,
     /// `enforced` or `advisory`.
     pub enforcement: String,
-    /// `command`, `step` or `job`.
+    /// `command`, `step`, `job` or `container`.
     pub scope: String,
     /// Whether it was made of processes that ran already, and lives as long as the first of them.
     pub entered: bool,

@@ -234,6 +234,8 @@ pub enum Scope {
     Step,
     /// The whole job.
     Job,
+    /// A container, from when it was told of on.
+    Container,
 }
 
 impl Scope {
@@ -244,6 +246,7 @@ impl Scope {
             Self::Command => "command",
             Self::Step => "step",
             Self::Job => "job",
+            Self::Container => "container",
         }
     }
 }
@@ -253,7 +256,7 @@ impl Scope {
 pub struct SessionEnd {
     /// Names the session.
     pub id: SessionId,
-    /// `exited N`, `signalled N`, `control lost`, `process ended`, `closed` or `daemon`.
+    /// `exited N`, `signalled N`, `control lost`, `process ended`, `container ended`, `closed` or `daemon`.
     pub reason: String,
     /// What was still running when its command was done, and was killed.
     pub leftovers: Vec<Leftover>,

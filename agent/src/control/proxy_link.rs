@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,9 @@ const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Longest wait until what was observed is on record.
 const OBSERVED_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait until the proxy listens in another network; nothing slow comes in between.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest wait until all frames are sealed and stored.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
@@ -265,6 +269,25 @@ impl ProxyLink {
         self.call(Ask::Counted(stats), OBSERVED_TIMEOUT).map(|_| ())
     }
 
+    /// Has the proxy take connections of a container's network too.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn listen_in(&self, network: u64, listeners: &[TcpListener]) -> Result<(), LinkError> {
+        let beside: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
+        self.call_with(Ask::Listen { network }, &beside, LISTEN_TIMEOUT)
+            .map(|_| ())
+    }
+
+    /// Has the proxy take no more connections of a container's network.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn unlisten(&self, network: u64) -> Result<(), LinkError> {
+        self.call(Ask::Unlisten { network }, LISTEN_TIMEOUT)
+            .map(|_| ())
+    }
+
     /// Has the record sealed and stored.
     ///
     /// # Errors
@@ -361,6 +384,15 @@ impl ProxyLink {
     }
 
     fn call(&self, ask: Ask, patience: Duration) -> Result<Answer, LinkError> {
+        self.call_with(ask, &[], patience)
+    }
+
+    fn call_with(
+        &self,
+        ask: Ask,
+        beside: &[BorrowedFd<'_>],
+        patience: Duration,
+    ) -> Result<Answer, LinkError> {
         let (caller, answer) = mpsc::sync_channel(1);
         let call = {
             let mut waiting = self.waiting();
@@ -372,7 +404,7 @@ impl ProxyLink {
             waiting.calls.insert(call, caller);
             call
         };
-        if let Err(error) = packet::send(&self.socket, &ToProxy::Call { call, ask }, &[]) {
+        if let Err(error) = packet::send(&self.socket, &ToProxy::Call { call, ask }, beside) {
             self.waiting().calls.remove(&call);
             if matches!(error, ControlError::Gone) {
                 return Err(LinkError::Gone);

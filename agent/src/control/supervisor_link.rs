@@ -85,6 +85,15 @@ pub trait SessionHandler: Send + Sync + 'static {
     /// Learns what the kernel's programs have counted by now.
     fn counted(&self, stats: Stats);
 
+    /// Takes connections of a container's network too, until it is told not to.
+    ///
+    /// # Errors
+    /// A text for the user, if it cannot: what is redirected there would wait for nobody.
+    fn listen(&self, network: u64, listeners: Vec<TcpListener>) -> Result<(), String>;
+
+    /// Takes no more connections of a container's network; those that were taken go on.
+    fn unlisten(&self, network: u64);
+
     /// Seals what is recorded so far and hands it to the store.
     ///
     /// # Errors
@@ -133,7 +142,7 @@ pub(super) enum ToProxy {
     },
     /// The proxy before has let go of the record.
     Go,
-    /// Wants an answer with the same number.
+    /// Wants an answer with the same number; listeners come beside where they are asked to be taken.
     Call { call: u64, ask: Ask },
     /// Answers `Keep`.
     Kept { number: u64 },
@@ -151,6 +160,8 @@ pub(super) enum Ask {
     SignIn(SignInCall),
     Observed(Vec<Observed>),
     Counted(Stats),
+    Listen { network: u64 },
+    Unlisten { network: u64 },
     Flush,
     Reload,
     ReloadConfig,
@@ -376,7 +387,7 @@ impl SupervisorLink {
         let mut answering: Vec<JoinHandle<()>> = Vec::new();
         let heard = loop {
             let ask = match packet::receive(&*self.socket) {
-                Ok((ToProxy::Call { call, ask }, _)) => (call, ask),
+                Ok((ToProxy::Call { call, ask }, beside)) => (call, ask, beside),
                 Ok((ToProxy::Kept { number }, _)) => {
                     // Whoever waited may have given up.
                     let _given_up = self.kept.send(number);
@@ -389,11 +400,11 @@ impl SupervisorLink {
                 Err(error) => break error,
             };
             // A thread a call: one session's slow store must not keep another from opening, nor a drain from closing.
-            let (call, ask) = ask;
+            let (call, ask, beside) = ask;
             let (handler, socket) = (Arc::clone(handler), Arc::clone(&self.socket));
             let started = thread::Builder::new()
                 .name("session".to_owned())
-                .spawn(move || answer(&*handler, &socket, call, ask));
+                .spawn(move || answer(&*handler, &socket, call, ask, beside));
             answering.retain(|thread| !thread.is_finished());
             match started {
                 Ok(thread) => answering.push(thread),
@@ -409,7 +420,13 @@ impl SupervisorLink {
     }
 }
 
-fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
+fn answer(
+    handler: &dyn SessionHandler,
+    socket: &OwnedFd,
+    call: u64,
+    ask: Ask,
+    beside: Vec<OwnedFd>,
+) {
     let is_last = matches!(ask, Ask::Drain { .. });
     let outcome = catch_unwind(AssertUnwindSafe(|| match ask {
         Ask::Settle(facts) => handler.settle(*facts).map(Answer::Settled),
@@ -424,6 +441,14 @@ fn answer(handler: &dyn SessionHandler, socket: &OwnedFd, call: u64, ask: Ask) {
         Ask::Observed(all) => handler.observed(all).map(|()| Answer::Done),
         Ask::Counted(stats) => {
             handler.counted(stats);
+            Ok(Answer::Done)
+        }
+        Ask::Listen { network } => {
+            let listeners = beside.into_iter().map(TcpListener::from).collect();
+            handler.listen(network, listeners).map(|()| Answer::Done)
+        }
+        Ask::Unlisten { network } => {
+            handler.unlisten(network);
             Ok(Answer::Done)
         }
         Ask::Flush => handler.flush().map(|()| Answer::Done),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// Form of what one supervisor hands to the next over an exec. A program of another form is refused.
-pub const HANDOVER_FORMAT: u32 = 1;
+pub const HANDOVER_FORMAT: u32 = 2;
 
 /// What `icecore upgrade` asks; a part of `Request`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

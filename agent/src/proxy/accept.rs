@@ -14,6 +14,7 @@ use super::core::{Core, Shared};
 use super::door::Door;
 use super::heartbeat::Ticker;
 use super::intake::{Begun, Takes};
+use super::networks::onward;
 use super::refusals::{Refusal, WayAround};
 use super::sessions::Session;
 use crate::connection::hello::{self, Opening, Rewound};
@@ -34,14 +35,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes connections from the time on that all sessions are known until the proxy takes none any more. Before it, and while
 /// it is paused, they wait in the listener's backlog; in a pause the supervisor shows that this is meant.
-pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: Ticker) {
+pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: Option<Ticker>) {
     let intake = &core.shared.intake;
     loop {
         match intake.takes().await {
             Takes::Connections => {}
             Takes::NoneYet => {
                 tokio::select! {
-                    () = ticker.wait() => ticker.tick(),
+                    () = tick(&mut ticker) => {}
                     () = intake.begun() => {}
                 }
                 continue;
@@ -50,10 +51,7 @@ pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: T
         }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = ticker.wait() => {
-                ticker.tick();
-                continue;
-            }
+            () = tick(&mut ticker) => continue,
             () = intake.paused() => continue,
         };
         match accepted {
@@ -70,6 +68,17 @@ pub(super) async fn accept(core: Arc<Core>, listener: TcpListener, mut ticker: T
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Waits until the loop is to tick, and does; never, where another loop of the core ticks.
+async fn tick(ticker: &mut Option<Ticker>) {
+    match ticker {
+        Some(ticker) => {
+            ticker.wait().await;
+            ticker.tick();
+        }
+        None => std::future::pending().await,
     }
 }
 
@@ -120,7 +129,7 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
             )
             .await;
     };
-    let destination = connection.destination();
+    let (destination, network) = (connection.destination(), connection.network());
     let (stream, peer) = connection.into_parts();
     let address = destination.ip();
     // At once, since it may end soon; the answer is there before the client's first words are.
@@ -138,7 +147,11 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
     let arriving = arriving.filter(|_| opening != Opening::Silent);
     let (opening, stream) = if opening == Opening::Silent {
         let is_free = way_around(shared, &session, address).is_none();
-        match splice::wait_for_words(stream, is_free.then_some(destination)).await {
+        let way = match is_free {
+            true => onward(shared, network, destination).await,
+            false => Err(io::ErrorKind::AddrNotAvailable.into()),
+        };
+        match splice::wait_for_words(stream, way).await {
             Ok(Words::Client(opening, stream)) => (opening, stream),
             Ok(Words::Server(client, server)) => {
                 let _carried = shared.intake.carry();
@@ -166,7 +179,14 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
             let Some(way) = way_around(shared, &session, address) else {
                 let _carried = shared.intake.carry();
                 drop(arriving);
-                return ended(&session, destination, splice(stream, destination).await);
+                let carried = match onward(shared, network, destination).await {
+                    Ok(way) => splice(stream, way).await,
+                    Err(error) => {
+                        reset(stream.into_stream());
+                        Err(error)
+                    }
+                };
+                return ended(&session, destination, carried);
             };
             reset(stream.into_stream());
             let refusal = Refusal {

@@ -35,6 +35,8 @@ pub(super) struct Shared {
     /// What only those who run Icecore look at.
     pub(super) operations: Operations,
     pub(super) destinations: Destinations,
+    /// Cookie of the network namespace that the proxy is in; none where the kernel has no others for it.
+    pub(super) host_network: Option<u64>,
     /// Has the supervisor look processes up.
     pub(super) borrower: Borrower,
     pub(super) resolver: Arc<Resolver>,

@@ -1,6 +1,7 @@
 //! What the proxy does when the supervisor opens and closes sessions, asks for a flush, or stops it.
 
 use std::future::Future;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -14,6 +15,7 @@ use super::core::{Core, Shared};
 use super::held;
 use super::kept;
 use super::login::closed;
+use super::networks::Networks;
 use super::opening::{self, ShownBy};
 use super::sessions::Session;
 use crate::connection::redirect::Stats;
@@ -43,11 +45,16 @@ const TOLD_WITHIN: Duration = Duration::from_millis(500);
 pub(super) struct Handler {
     core: Arc<Core>,
     runtime: Handle,
+    networks: Networks,
 }
 
 impl Handler {
-    pub(super) fn new(core: Arc<Core>, runtime: Handle) -> Self {
-        Self { core, runtime }
+    pub(super) fn new(core: Arc<Core>, runtime: Handle, networks: Networks) -> Self {
+        Self {
+            core,
+            runtime,
+            networks,
+        }
     }
 
     /// Does work on a core and waits for it.
@@ -142,6 +149,15 @@ impl SessionHandler for Handler {
         shared.stages.chunks.keep_for_next(chunks, session.id());
         shared.sessions.insert(session);
         Ok(())
+    }
+
+    fn listen(&self, network: u64, listeners: Vec<TcpListener>) -> Result<(), String> {
+        let begun = self.networks.listen(network, &listeners);
+        begun.map_err(|error| format!("the proxy cannot listen in that network: {error}"))
+    }
+
+    fn unlisten(&self, network: u64) {
+        self.networks.unlisten(network);
     }
 
     fn identified(&self, fresh: FreshToken) -> Result<Settled, String> {

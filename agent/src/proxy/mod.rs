@@ -34,6 +34,7 @@ mod login;
 mod logins;
 mod mcp;
 mod metrics;
+mod networks;
 mod no_login;
 mod observed;
 mod opening;
@@ -51,6 +52,7 @@ pub(crate) mod start;
 mod v2;
 
 use std::net::TcpListener;
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
@@ -63,8 +65,9 @@ use self::confine::Memory;
 use self::core::{Core, Shared};
 use self::heartbeat::{Pulse, Ticker};
 use self::kept::Keeping;
+use self::networks::Networks;
 use crate::config::{Opening, Untrusted, open_by};
-use crate::connection::redirect::Heartbeat;
+use crate::connection::redirect::{Heartbeat, netns_cookie};
 use crate::control::{
     Borrower, Declined, Handover, Keeper, Parting, SupervisorLink, receive_handover,
 };
@@ -160,7 +163,10 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     borrow_from(&borrower);
     let turn = || if waits { link.wait_for_turn() } else { Ok(()) };
     let started = start::start(&config, destinations, is_next, borrower, turn)?;
-    let shared = Arc::new(started.shared);
+    let mut shared = started.shared;
+    // Before Linux 5.14 it cannot be told; then nobody listens in another one.
+    shared.host_network = (listeners.first()).and_then(|one| netns_cookie(one.as_fd()).ok());
+    let shared = Arc::new(shared);
     Keeping::begin(&shared, keeper).map_err(ProxyError::Core)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let heartbeat = Heartbeat::from_fd(heartbeat).map_err(start::StartError::from)?;
@@ -171,8 +177,10 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     ));
     shared.operations.watch(&pulse);
     let first = core(&shared, &started.upstream, &listeners, &pulse)?;
+    let mut all = vec![(Arc::clone(&first.1), first.0.handle().clone())];
     for number in 1..cores {
-        let (runtime, _) = core(&shared, &started.upstream, &listeners, &pulse)?;
+        let (runtime, core) = core(&shared, &started.upstream, &listeners, &pulse)?;
+        all.push((core, runtime.handle().clone()));
         thread::Builder::new()
             .name(format!("core-{number}"))
             .stack_size(statement::STACK_BYTES)
@@ -189,7 +197,7 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     shared.current().issuers.keep_fresh();
     drop(entered);
     let (closing, handle) = (Arc::clone(&first), runtime.handle().clone());
-    let handler = handler::Handler::new(first, runtime.handle().clone());
+    let handler = handler::Handler::new(first, runtime.handle().clone(), Networks::new(all));
     thread::Builder::new()
         .name("core-0".to_owned())
         .stack_size(statement::STACK_BYTES)
@@ -384,7 +392,7 @@ fn core(
             .map_err(ProxyError::Listen)?;
         drop(crate::tasks::spawn(
             "accept",
-            accept::accept(Arc::clone(&core), listener, Ticker::of(pulse)),
+            accept::accept(Arc::clone(&core), listener, Some(Ticker::of(pulse))),
         ));
     }
     drop(entered);

@@ -232,6 +232,7 @@ pub(super) fn start(
         current: RwLock::new(Arc::new(current)),
         operations,
         destinations: Destinations::from_fd(destinations)?,
+        host_network: None,
         borrower,
         resolver,
         claimant,

@@ -1,19 +1,20 @@
 //! Sessions across supervisors and proxies: what an earlier one left is taken over, or ended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::inherit::State;
+use super::inherit::{KeptSession, State};
 use super::kept::KeptLogins;
 use super::peer;
 use super::proxy::Proxy;
 use super::roster::{Entry, Held, Live, Unclosed};
 use super::session::told;
 use super::shared::Shared;
-use crate::connection::redirect::Kernel;
+use crate::connection::redirect::{Container, Kernel};
 use crate::control::{LinkError, SessionEnd, SessionFacts};
 use crate::id::SessionId;
 
@@ -34,6 +35,7 @@ impl Shared {
             mut sessions,
             unclosed,
             sign_ins,
+            networks: _,
         } = handed_over;
         for (uid, sign_in) in sign_ins {
             self.sign_ins.user(uid).replace(Some(sign_in));
@@ -74,6 +76,9 @@ impl Shared {
                 }
             }
         }
+        self.adopt_containers(&mut written, &mut sessions);
+        self.forget_networks();
+        self.join_networks_of_adopted();
         // Those without a cgroup ended while nobody watched, but for those whose end is known.
         for ended in unclosed {
             written.remove(&ended.end.id);
@@ -91,6 +96,7 @@ impl Shared {
     /// When the proxy is lost or does not answer.
     pub(super) fn introduce(&self, proxy: &Arc<Proxy>) -> Result<(), LinkError> {
         let _telling = self.telling();
+        self.introduce_networks(proxy)?;
         let all: Vec<(SessionFacts, KeptLogins)> = {
             let roster = self.roster();
             let resumed = |live: &Live| (resumed(&live.entry.facts), live.logins.clone());
@@ -128,6 +134,7 @@ impl Shared {
             if now_ns - flows_swept_ns >= interval_ns {
                 flows_swept_ns = now_ns;
                 self.sweep_flows();
+                self.forget_containers();
             }
             thread::sleep(SWEEP_INTERVAL);
         }
@@ -156,6 +163,7 @@ impl Shared {
                         let is_same = peer::started_ns(facts.pid) == Some(facts.start_ns);
                         (!is_same, "process ended")
                     }
+                    Held::ByContainer => (!live.cgroup.is_populated(), "container ended"),
                     Held::UntilNs(until_ns) => {
                         // Whoever is to enter it may still.
                         let is_empty = !live.cgroup.is_populated() && live.token.is_none();
@@ -229,6 +237,98 @@ impl Shared {
             warn!(session = %tag.id, "session without a cgroup was forgotten");
             if let Err(failure) = self.with_kernel(|kernel| kernel.remove_session(cgroup_id)) {
                 error!(session = %tag.id, %failure, "session was not taken out of the kernel's map");
+            }
+        }
+    }
+
+    /// Takes over the containers that run on, and cuts off those that nobody knows any more.
+    fn adopt_containers(
+        &self,
+        written: &mut BTreeMap<SessionId, Entry>,
+        handed_over: &mut BTreeMap<SessionId, KeptSession>,
+    ) {
+        let known = self.with_kernel(|kernel| kernel.containers());
+        for container in known {
+            let Container {
+                cgroup_id,
+                tag,
+                is_ended,
+            } = container;
+            let folder = written
+                .get(&tag.id)
+                .and_then(|entry| entry.container.clone());
+            let cgroup = folder.and_then(|folder| self.cgroups.container(&folder).ok());
+            let cgroup = cgroup.filter(|cgroup| cgroup.id == cgroup_id && cgroup.is_populated());
+            match (cgroup, is_ended) {
+                (Some(cgroup), false) => {
+                    let Some(entry) = written.remove(&tag.id) else {
+                        continue;
+                    };
+                    info!(session = %tag.id, "container's session adopted");
+                    let kept = handed_over.remove(&tag.id).unwrap_or_default();
+                    let live = Live {
+                        entry,
+                        cgroup,
+                        token: None,
+                        held: Held::ByContainer,
+                        logins: kept.logins,
+                    };
+                    self.roster().live.insert(tag.id, live);
+                }
+                (_, true) => {}
+                (None, false) => {
+                    warn!(session = %tag.id, "container's session could not be adopted; it is cut off");
+                    let ended = self.with_kernel(|kernel| kernel.end_container(cgroup_id));
+                    if let Err(failure) = ended {
+                        error!(session = %tag.id, %failure, "container was not cut off");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Has the proxy listen again where sessions have networks of their own, unless it goes on.
+    fn join_networks_of_adopted(&self) {
+        let has_listener = |id: &SessionId| {
+            let known = self.networks.known();
+            known.values().any(|network| network.sessions.contains(id))
+        };
+        let all: Vec<(SessionId, Vec<u32>)> = {
+            let roster = self.roster();
+            let with_network = roster
+                .live
+                .iter()
+                .filter(|(_, live)| live.entry.has_network);
+            with_network
+                .map(|(id, live)| (*id, live.cgroup.pids().unwrap_or_default()))
+                .collect()
+        };
+        for (id, pids) in all {
+            if !has_listener(&id) {
+                self.join_networks_again(id, pids.into_iter());
+            }
+        }
+    }
+
+    /// Forgets the containers whose sessions are over and whose cgroups are gone.
+    fn forget_containers(&self) {
+        let mut ended = self.with_kernel(|kernel| kernel.containers());
+        ended.retain(|container| container.is_ended);
+        if ended.is_empty() {
+            return;
+        }
+        // What cannot be listed may be there: it stays cut off.
+        let Some(there) = self.cgroups.ids_below_root() else {
+            return;
+        };
+        for container in ended {
+            if there.contains(&container.cgroup_id) {
+                continue;
+            }
+            debug!(session = %container.tag.id, "container is gone");
+            let forgotten = self.with_kernel(|kernel| kernel.forget_container(container.cgroup_id));
+            if let Err(failure) = forgotten {
+                error!(session = %container.tag.id, %failure, "container was not forgotten");
             }
         }
     }

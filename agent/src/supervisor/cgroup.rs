@@ -3,10 +3,11 @@
 //! They belong to root and lie outside every delegated tree, so that no process can leave its session
 //! (cgroup-v2.rst, "Delegation Containment").
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::limits;
 use crate::clock::Clock;
+use crate::connection::redirect::{cgroup_depth, v2_mount};
 use crate::control::Leftover;
 use crate::id::SessionId;
 
@@ -90,7 +92,57 @@ impl Cgroups {
         Ok(SessionCgroup {
             id: inode(&folder)?,
             folder,
+            container_level: None,
         })
+    }
+
+    /// Takes a container's cgroup as it is: one below the capture root that is neither ours nor around ours.
+    ///
+    /// # Errors
+    /// What it is instead, in words.
+    pub(super) fn container(&self, folder: &Path) -> Result<SessionCgroup, String> {
+        let failed = |error: io::Error| error.to_string();
+        let real = |path: &Path| fs::canonicalize(path).map_err(|error| named(path, error));
+        let folder = real(folder).map_err(failed)?;
+        let ours = real(&self.folder).map_err(failed)?;
+        let root = ours.parent().unwrap_or(&ours);
+        if !folder.starts_with(root) || ours.starts_with(&folder) || folder.starts_with(&ours) {
+            return Err(format!(
+                "expected a cgroup below `{}` that holds no cgroup of ours and is none, found `{}`",
+                root.display(),
+                folder.display()
+            ));
+        }
+        let level = cgroup_depth(&folder);
+        Ok(SessionCgroup {
+            id: inode(&folder).map_err(failed)?,
+            container_level: Some(
+                level.ok_or("expected a cgroup that /proc/self/mountinfo shows")?,
+            ),
+            folder,
+        })
+    }
+
+    /// Lists the ids of all cgroups below the capture root; none where they cannot be listed.
+    #[must_use]
+    pub(super) fn ids_below_root(&self) -> Option<BTreeSet<u64>> {
+        let mut ids = BTreeSet::new();
+        let mut open = vec![self.folder.parent()?.to_owned()];
+        while let Some(folder) = open.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) => return None,
+            };
+            for entry in entries {
+                let entry = entry.ok()?;
+                if entry.file_type().ok()?.is_dir() {
+                    ids.insert(entry.ino());
+                    open.push(entry.path());
+                }
+            }
+        }
+        Some(ids)
     }
 
     /// Finds the cgroups of all sessions that there are.
@@ -104,7 +156,12 @@ impl Cgroups {
                 let folder = entry.ok()?.path();
                 let session = folder.file_name()?.to_str()?.parse().ok()?;
                 let id = inode(&folder).ok()?;
-                Some((session, SessionCgroup { folder, id }))
+                let cgroup = SessionCgroup {
+                    folder,
+                    id,
+                    container_level: None,
+                };
+                Some((session, cgroup))
             })
             .collect();
         sessions.sort_by_key(|(session, _)| *session);
@@ -188,12 +245,33 @@ pub(super) struct SessionCgroup {
     folder: PathBuf,
     /// The inode number of its folder, by which the kernel names it.
     pub(super) id: u64,
+    /// Its depth below the hierarchy's root, if it is a container's: not made by us, nor killed or removed.
+    pub(super) container_level: Option<u32>,
 }
 
 impl SessionCgroup {
     #[cfg(test)]
     pub(super) fn known(folder: PathBuf) -> Self {
-        Self { folder, id: 7 }
+        Self {
+            folder,
+            id: 7,
+            container_level: None,
+        }
+    }
+
+    /// Tells whether it is a container's.
+    #[must_use]
+    pub(super) fn is_containers(&self) -> bool {
+        self.container_level.is_some()
+    }
+
+    /// Tells whether a `/proc/<pid>/cgroup` shows a process in it or below; a doubt counts as no.
+    #[must_use]
+    pub(super) fn holds(&self, proc_cgroup: &str) -> bool {
+        own_path(proc_cgroup)
+            .and_then(|path| Some(v2_mount()?.join(path.trim_start_matches('/'))))
+            .zip(fs::canonicalize(&self.folder).ok())
+            .is_some_and(|(path, folder)| path.starts_with(folder))
     }
 
     /// Gives its folder.
@@ -215,6 +293,18 @@ impl SessionCgroup {
     pub(super) fn is_populated(&self) -> bool {
         fs::read_to_string(self.folder.join("cgroup.events"))
             .is_ok_and(|events| events.lines().any(|line| line == "populated 1"))
+    }
+
+    /// Lists the processes in it and below; none where one of the lists cannot be read.
+    #[must_use]
+    pub(super) fn pids(&self) -> Option<Vec<u32>> {
+        let (mut found, mut folders) = (Vec::new(), vec![self.folder.clone()]);
+        while let Some(folder) = folders.pop() {
+            let procs = fs::read_to_string(folder.join("cgroup.procs")).ok()?;
+            found.extend(procs.lines().filter_map(|line| line.parse::<u32>().ok()));
+            folders.extend(children(&folder));
+        }
+        Some(found)
     }
 
     /// Lists what runs in the session, cgroups that its root may have made below included.

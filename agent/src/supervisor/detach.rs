@@ -15,6 +15,7 @@ use super::cgroup::Cgroups;
 use super::door::SOCKET;
 use super::formats;
 use super::lock::Lock;
+use super::roster::Roster;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::redirect::{self, KernelError};
@@ -121,7 +122,13 @@ pub fn detach(config: &Config, running: Running, clock: Clock) -> Result<bool, D
     let run_dir = &config.daemon.run_dir;
     let _lock = lock_if_there(run_dir)?;
     let cgroups = Cgroups::below(&config.capture.root);
-    let sessions = cgroups.sessions();
+    let mut sessions = cgroups.sessions();
+    for (id, cgroup_id, folder) in Roster::containers(run_dir) {
+        // One that is gone has nothing that could run unseen.
+        let cgroup = cgroups.container(&folder).ok();
+        let cgroup = cgroup.filter(|cgroup| cgroup.id == cgroup_id);
+        sessions.extend(cgroup.map(|cgroup| (id, cgroup)));
+    }
     let live: Vec<SessionId> = sessions
         .iter()
         .filter(|(_, cgroup)| cgroup.is_populated())
@@ -145,7 +152,10 @@ pub fn detach(config: &Config, running: Running, clock: Clock) -> Result<bool, D
     }
     // The sessions first, the programs after: nothing of a session may run unseen.
     let found = redirect::detach(&config.capture.pin_dir)?;
-    for (_, cgroup) in &sessions {
+    for (_, cgroup) in sessions
+        .iter()
+        .filter(|(_, cgroup)| !cgroup.is_containers())
+    {
         cgroup.remove().map_err(DetachError::Cgroups)?;
     }
     cgroups.remove().map_err(DetachError::Cgroups)?;

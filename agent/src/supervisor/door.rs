@@ -397,6 +397,10 @@ impl Caller<'_> {
         let answered = match ask {
             LiveAsk::Take(take) => (self.shared.take(self.peer, *take))
                 .map(|taken| Reply::Live(LiveReply::Taken(taken))),
+            LiveAsk::Contain(contain) => (self.shared.contain(self.peer, *contain))
+                .map(|contained| Reply::Live(LiveReply::Contained(contained))),
+            LiveAsk::Join { session, pid } => (self.shared.join(session, pid))
+                .map(|network| Reply::Live(LiveReply::Joined { network })),
             LiveAsk::End { session } => self.shared.end_by_word(session).map(closed),
             LiveAsk::List { after } => Ok(Reply::Live(self.shared.list(after))),
         };

@@ -5,7 +5,7 @@
 //! (memfd_create(2)), for the real tokens in it must not be on disk. The program that was before is among the descriptors
 //! too, whatever lies at its path by now: it takes all back if the other one cannot serve.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::TcpListener;
@@ -25,6 +25,7 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::kept::KeptLogins;
+use super::networks::{Network, Networks};
 use super::roster::Unclosed;
 use super::shared::{Shared, Taken};
 use super::token::Digest;
@@ -46,6 +47,8 @@ pub(super) struct State {
     pub(super) unclosed: Vec<Unclosed>,
     /// Who is signed in.
     pub(super) sign_ins: Vec<(u32, KeptSignIn)>,
+    /// The sessions of each network namespace whose descriptors come beside.
+    pub(super) networks: BTreeMap<u64, BTreeSet<SessionId>>,
 }
 
 /// What is not on disk of a live session.
@@ -66,10 +69,22 @@ struct Message {
     listeners: usize,
     /// Proxies that carry connections to their end.
     proxies: Vec<u32>,
+    /// Packets that follow, with descriptors of containers' networks.
+    networks: usize,
     upgrades: u64,
     /// Why the program that was tried cannot serve: this one takes all back.
     failure: Option<String>,
 }
+
+/// Containers' networks, in packets of their own: for each the cookie and how many listeners follow its namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct NetworksMessage(Vec<(u64, usize)>);
+
+/// Most networks in a packet: three descriptors each.
+const NETWORKS_PER_PACKET: usize = DESCRIPTORS_MAX / 3;
+
+/// The descriptors of one network.
+type Held = (u64, OwnedFd, Vec<TcpListener>);
 
 /// All that a supervisor takes over from the program that its process ran before.
 #[derive(Debug)]
@@ -82,6 +97,7 @@ pub struct Inherited {
     before: File,
     state: File,
     links: Vec<OwnedFd>,
+    networks: Vec<Held>,
 }
 
 /// Hands everything to a program, and becomes it. Returns only if that cannot be.
@@ -102,13 +118,15 @@ pub(super) fn hand_over(
             format: HANDOVER_FORMAT,
             listeners: listeners.len(),
             proxies: proxies.iter().map(|(pid, _)| *pid).collect(),
+            networks: 0,
             upgrades,
             failure: None,
         };
         let mut descriptors: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
         descriptors.extend([control.as_fd(), lock.as_fd(), before.as_fd(), state.as_fd()]);
         descriptors.extend(proxies.iter().map(|(_, link)| link.as_fd()));
-        let socket = queued(&message, &descriptors)?;
+        let networks = held(&shared.networks)?;
+        let socket = queued(message, &descriptors, &networks)?;
         Ok(become_(program, &shared.config.source, socket))
     };
     handed().unwrap_or_else(|error| error)
@@ -121,12 +139,32 @@ impl Inherited {
     /// It is not what a supervisor hands over, or not in a form that this version knows.
     pub fn receive() -> io::Result<Self> {
         let stdin = io::stdin().as_fd().try_clone_to_owned()?;
-        let (message, descriptors) =
-            packet::receive::<Message>(&stdin).map_err(io::Error::other)?;
-        Self::of(message, descriptors)
+        Self::receive_on(&stdin)
     }
 
-    fn of(message: Message, descriptors: Vec<OwnedFd>) -> io::Result<Self> {
+    fn receive_on(socket: &OwnedFd) -> io::Result<Self> {
+        let (message, descriptors) =
+            packet::receive::<Message>(socket).map_err(io::Error::other)?;
+        let mut networks = Vec::new();
+        for _ in 0..message.networks {
+            let (NetworksMessage(named), descriptors) =
+                packet::receive(socket).map_err(io::Error::other)?;
+            let mut descriptors = descriptors.into_iter();
+            for (cookie, listeners) in named {
+                let namespace = descriptors.next();
+                let short = || io::Error::other("expected more descriptors of a network");
+                let of_it = descriptors.by_ref().take(listeners);
+                let found: Vec<TcpListener> = of_it.map(TcpListener::from).collect();
+                if found.len() != listeners {
+                    return Err(short());
+                }
+                networks.push((cookie, namespace.ok_or_else(short)?, found));
+            }
+        }
+        Self::of(message, descriptors, networks)
+    }
+
+    fn of(message: Message, descriptors: Vec<OwnedFd>, networks: Vec<Held>) -> io::Result<Self> {
         if message.format != HANDOVER_FORMAT {
             let found = message.format;
             let text = format!("expected a hand-over of form {HANDOVER_FORMAT}, found {found}");
@@ -152,6 +190,7 @@ impl Inherited {
             before: File::from(before),
             state: File::from(state),
             links: descriptors.collect(),
+            networks,
             message,
         })
     }
@@ -159,6 +198,22 @@ impl Inherited {
     /// Gives the sockets that sessions connect to.
     pub(super) fn listeners(&self) -> io::Result<Vec<TcpListener>> {
         self.listeners.iter().map(TcpListener::try_clone).collect()
+    }
+
+    /// Gives the networks that the proxy listens in beside the host's, with their sessions.
+    pub(super) fn networks(&self) -> io::Result<BTreeMap<u64, Network>> {
+        let mut sessions = self.state()?.networks;
+        let mut networks = BTreeMap::new();
+        for (cookie, namespace, listeners) in &self.networks {
+            let listeners: io::Result<_> = listeners.iter().map(TcpListener::try_clone).collect();
+            let network = Network {
+                namespace: File::from(namespace.try_clone()?),
+                listeners: listeners?,
+                sessions: sessions.remove(cookie).unwrap_or_default(),
+            };
+            networks.insert(*cookie, network);
+        }
+        Ok(networks)
     }
 
     /// Gives the control socket.
@@ -223,7 +278,7 @@ impl Inherited {
             let (control, lock) = (self.control.as_fd(), self.lock.as_fd());
             descriptors.extend([control, lock, self.before.as_fd(), self.state.as_fd()]);
             descriptors.extend(self.links.iter().map(AsFd::as_fd));
-            let socket = queued(&message, &descriptors)?;
+            let socket = queued(message, &descriptors, &self.networks)?;
             let before = format!("/proc/self/fd/{}", self.before.as_raw_fd());
             Ok(become_(Path::new(&before), config, socket))
         };
@@ -245,8 +300,18 @@ fn state_of(shared: &Shared) -> io::Result<File> {
         sessions: sessions.collect(),
         unclosed: roster.unclosed.clone(),
         sign_ins: shared.sign_ins.kept(),
+        networks: BTreeMap::new(),
     };
     drop(roster);
+    let known = shared.networks.known();
+    let networks = known
+        .iter()
+        .map(|(cookie, network)| (*cookie, network.sessions.clone()));
+    let state = State {
+        networks: networks.collect(),
+        ..state
+    };
+    drop(known);
     let text = Zeroizing::new(serde_json::to_vec(&state)?);
     let mut file = File::from(memfd_create("icecore-state", MemfdFlags::CLOEXEC)?);
     file.write_all(&text)?;
@@ -254,10 +319,41 @@ fn state_of(shared: &Shared) -> io::Result<File> {
 }
 
 /// Puts a message and copies of descriptors into a socket, which keeps them whoever else lets go of them.
-fn queued(message: &Message, descriptors: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+fn queued(
+    message: Message,
+    descriptors: &[BorrowedFd<'_>],
+    networks: &[Held],
+) -> io::Result<OwnedFd> {
     let (ours, theirs) = packet::pair()?;
-    packet::send(&ours, message, descriptors).map_err(io::Error::other)?;
+    let packets: Vec<&[Held]> = networks.chunks(NETWORKS_PER_PACKET).collect();
+    let message = Message {
+        networks: packets.len(),
+        ..message
+    };
+    packet::send(&ours, &message, descriptors).map_err(io::Error::other)?;
+    for packet in packets {
+        let named = (packet.iter()).map(|(cookie, _, listeners)| (*cookie, listeners.len()));
+        let mut descriptors: Vec<BorrowedFd<'_>> = Vec::new();
+        for (_, namespace, listeners) in packet {
+            descriptors.push(namespace.as_fd());
+            descriptors.extend(listeners.iter().map(AsFd::as_fd));
+        }
+        let message = NetworksMessage(named.collect());
+        packet::send(&ours, &message, &descriptors).map_err(io::Error::other)?;
+    }
     Ok(theirs)
+}
+
+/// Gives copies of the descriptors of containers' networks.
+fn held(networks: &Networks) -> io::Result<Vec<Held>> {
+    let known = networks.known();
+    let copies = known.iter().map(|(cookie, network)| {
+        let listeners: io::Result<_> = (network.listeners.iter())
+            .map(TcpListener::try_clone)
+            .collect();
+        Ok((*cookie, network.namespace.try_clone()?.into(), listeners?))
+    });
+    copies.collect()
 }
 
 /// Replaces this process's program. The other threads end with the call (execve(2)).
@@ -310,6 +406,7 @@ mod tests {
             format,
             listeners: 1,
             proxies: Vec::new(),
+            networks: 0,
             upgrades: 3,
             failure: None,
         }
@@ -333,12 +430,24 @@ mod tests {
             lock.as_fd(),
             state.as_fd(),
         ];
-        let socket = queued(&message(HANDOVER_FORMAT), &all).unwrap();
+        let networks: Vec<Held> = (0..50_u64)
+            .map(|cookie| {
+                let other = TcpListener::bind("127.0.0.1:0").unwrap();
+                (cookie, lock.try_clone().unwrap().into(), vec![other])
+            })
+            .collect();
+        let socket = queued(message(HANDOVER_FORMAT), &all, &networks).unwrap();
         drop(listener);
         // Nobody listens but the socket in which the listener waits.
         let waiting = std::net::TcpStream::connect(address).unwrap();
-        let (message, descriptors) = packet::receive::<Message>(&socket).unwrap();
-        let inherited = Inherited::of(message, descriptors).unwrap();
+        let inherited = Inherited::receive_on(&socket).unwrap();
+        let addresses = |all: &[Held]| -> Vec<_> {
+            all.iter()
+                .map(|(cookie, _, listeners)| (*cookie, listeners[0].local_addr().unwrap()))
+                .collect()
+        };
+        assert_eq!(addresses(&inherited.networks), addresses(&networks));
+        assert_eq!(inherited.networks().unwrap().len(), 50);
         let (_, from) = inherited.listeners().unwrap()[0].accept().unwrap();
         assert_eq!(from, waiting.local_addr().unwrap());
         assert_eq!(inherited.taken().upgrades, 3);
@@ -349,9 +458,10 @@ mod tests {
 
     #[test]
     fn another_form_and_too_few_descriptors_are_refused() {
-        let error = Inherited::of(message(HANDOVER_FORMAT + 1), Vec::new()).unwrap_err();
+        let error =
+            Inherited::of(message(HANDOVER_FORMAT + 1), Vec::new(), Vec::new()).unwrap_err();
         assert!(error.to_string().contains("expected a hand-over of form"));
-        let error = Inherited::of(message(HANDOVER_FORMAT), Vec::new()).unwrap_err();
+        let error = Inherited::of(message(HANDOVER_FORMAT), Vec::new(), Vec::new()).unwrap_err();
         assert!(error.to_string().contains("expected more descriptors"));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use std::thread;
 use rustix::fs::{MemfdFlags, memfd_create};
 use tracing::debug;
 
+use super::networks::Networks;
 use crate::config::{Config, Named, Untrusted, open_file, open_folder};
 use crate::connection::peer::Traced;
 use crate::control::{Declined, Request, Wanted};
@@ -25,12 +26,14 @@ const AT_ONCE_MAX: usize = 64;
 pub(super) struct Lender {
     config: Config,
     named: Named,
+    networks: Arc<Networks>,
     at_once: AtomicUsize,
 }
 
 impl Lender {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, networks: Arc<Networks>) -> Self {
         Self {
+            networks,
             named: config.named(),
             config: config.clone(),
             at_once: AtomicUsize::new(0),
@@ -42,7 +45,7 @@ impl Lender {
         let wanted = request.wanted.clone();
         let answered = match wanted {
             Wanted::Process(pid) => request.tell(Traced::read(pid)),
-            Wanted::File(_) | Wanted::Folder(_) | Wanted::Output(_) => {
+            Wanted::File(_) | Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
                 return self.lend_slowly(request);
             }
         };
@@ -63,7 +66,7 @@ impl Lender {
             .spawn(move || {
                 let opened = lender.open(&request.wanted);
                 let told = match &opened {
-                    Ok(file) => request.answer(Ok(file.as_fd())),
+                    Ok(opened) => request.answer(Ok(opened.as_fd())),
                     Err(Untrusted { expected, found }) => request.answer(Err(Declined {
                         expected: expected.clone(),
                         found: found.clone(),
@@ -80,8 +83,9 @@ impl Lender {
         }
     }
 
-    fn open(&self, wanted: &Wanted) -> Result<File, Untrusted> {
-        match wanted {
+    fn open(&self, wanted: &Wanted) -> Result<OwnedFd, Untrusted> {
+        let file = match wanted {
+            Wanted::Socket { network, v6 } => return self.networks.socket(*network, *v6),
             Wanted::File(path) => {
                 self.require(|named| named.has_file(path), path)?;
                 open_file(path)
@@ -93,7 +97,8 @@ impl Lender {
             Wanted::Output(argv) => self.output(argv),
             // Told at once, by `lend`.
             Wanted::Process(_) => Err(unnamed("a process")),
-        }
+        };
+        file.map(OwnedFd::from)
     }
 
     /// Refuses what the config does not name, neither as it was at the start nor as it is: a proxy reads it anew.

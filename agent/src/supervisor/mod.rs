@@ -7,6 +7,8 @@
 mod accepting;
 mod adopt;
 mod cgroup;
+mod contained;
+mod container;
 mod detach;
 mod door;
 mod formats;
@@ -19,10 +21,11 @@ mod limits;
 mod limited;
 mod lineage;
 mod listener;
-mod opening;
 mod lock;
 mod moving;
+mod networks;
 mod observed;
+mod opening;
 mod owned;
 mod peer;
 mod places;
@@ -41,7 +44,7 @@ mod token;
 mod upgrade;
 mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::DirBuilder;
 use std::io;
 use std::net::TcpListener;
@@ -76,6 +79,7 @@ use inherit::State;
 use keeper::Keeper;
 use lender::Lender;
 use lock::Lock;
+use networks::Networks;
 use proxy::{Backoff, Event};
 use replacing::{By, Replacement, UNASKED_WITHIN};
 use roster::Roster;
@@ -248,8 +252,10 @@ fn serve(
     let (events, happened) = mpsc::channel();
     watch_signals(&events)?;
 
-    let lender = Arc::new(Lender::new(&config));
-    let (shared, handover) = set_up(config, owner, clock, inherited, events)?;
+    let networks = inherited.map_or_else(|| Ok(BTreeMap::new()), Inherited::networks);
+    let networks = Arc::new(Networks::of(networks.map_err(SupervisorError::Inherited)?));
+    let lender = Arc::new(Lender::new(&config, Arc::clone(&networks)));
+    let (shared, handover) = set_up(config, owner, clock, (inherited, networks), events)?;
     let shared = Arc::new(shared);
     let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);
     shared.adopt(state.map_err(SupervisorError::Inherited)?);
@@ -307,7 +313,7 @@ fn set_up(
     config: Config,
     owner: Owner,
     clock: Clock,
-    inherited: Option<&Inherited>,
+    (inherited, networks): (Option<&Inherited>, Arc<Networks>),
     events: Sender<Event>,
 ) -> Result<(Shared, Handover), SupervisorError> {
     let root = config.capture.root.clone();
@@ -380,6 +386,7 @@ fn set_up(
         cgroups,
         entered,
         roster,
+        networks,
         kernel,
         heard,
     );

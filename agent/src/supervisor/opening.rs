@@ -206,6 +206,8 @@ impl Shared {
             facts: facts.clone(),
             secret,
             by_process: held == Held::ByProcess,
+            container: None,
+            has_network: false,
         };
         self.register(Live {
             entry,
@@ -218,16 +220,11 @@ impl Shared {
             return Ok(());
         };
         self.end_unrecorded(id, &failure, proxy.number);
-        Err(match failure {
-            LinkError::Refused(reason) => Refusal::Proxy(reason),
-            LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
-                Refusal::Record(told(failure))
-            }
-        })
+        Err(unrecorded(failure))
     }
 
     /// Takes the right to tell the proxy of a session, waiting for the next one where one gives way.
-    fn telling_a_proxy(&self) -> Result<(MutexGuard<'_, ()>, Arc<Proxy>), Refusal> {
+    pub(super) fn telling_a_proxy(&self) -> Result<(MutexGuard<'_, ()>, Arc<Proxy>), Refusal> {
         loop {
             let telling = self.telling();
             if self.is_stopping() {
@@ -242,7 +239,7 @@ impl Shared {
         }
     }
 
-    fn look_for_room(&self) -> Result<(), Refusal> {
+    pub(super) fn look_for_room(&self) -> Result<(), Refusal> {
         if self.roster().live.len() >= SESSIONS_MAX {
             return Err(Refusal::Full);
         }
@@ -286,6 +283,16 @@ fn runner(peer: &Peer, user: Option<&str>, accounts: &Accounts) -> Result<Runner
             user: accounts.user(peer.uid),
         }),
     })
+}
+
+/// Tells that a session's beginning is not on record.
+pub(super) fn unrecorded(failure: LinkError) -> Refusal {
+    match failure {
+        LinkError::Refused(reason) => Refusal::Proxy(reason),
+        LinkError::Gone | LinkError::Late(_) | LinkError::Control(_) => {
+            Refusal::Record(told(failure))
+        }
+    }
 }
 
 /// Tells that the proxy did not say whom a session acts for.

@@ -25,6 +25,12 @@ pub(super) struct Entry {
     /// Whether it lives as long as its first process, and no `icecore run` holds it.
     #[serde(default)]
     pub(super) by_process: bool,
+    /// Its cgroup's folder, if that is a container's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) container: Option<PathBuf>,
+    /// Whether it has processes in a network of their own.
+    #[serde(default)]
+    pub(super) has_network: bool,
 }
 
 /// One live session.
@@ -49,6 +55,8 @@ pub(super) enum Held {
     ByConnection,
     /// Its first process, which ran before it.
     ByProcess,
+    /// The processes in its container's cgroup.
+    ByContainer,
     /// Nothing but hope, until this time of the clock.
     UntilNs(i64),
 }
@@ -121,6 +129,20 @@ impl Roster {
             read += 1;
         }
         Ok(read)
+    }
+
+    /// Lists the containers of the sessions that a supervisor left, with their cgroups' ids.
+    pub(super) fn containers(run_dir: &Path) -> Vec<(SessionId, u64, PathBuf)> {
+        let files = fs::read_dir(run_dir.join("sessions"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let entries = files.filter_map(|file| {
+            let text = fs::read(file.path()).ok()?;
+            let entry = serde_json::from_slice::<Entry>(&text).ok()?;
+            Some((entry.facts.id, entry.facts.cgroup_id, entry.container?))
+        });
+        entries.collect()
     }
 
     /// Reads the sessions that an earlier supervisor wrote down.
@@ -213,6 +235,8 @@ mod tests {
             },
             secret: Digest::of("secret"),
             by_process: false,
+            container: None,
+            has_network: false,
         }
     }
 

@@ -109,6 +109,10 @@ pub(super) enum Refusal {
     },
     #[error("process {0}: expected one that runs: {1}")]
     NoProcess(u32, String),
+    #[error("container: {0}")]
+    Container(String),
+    #[error("network: {0}")]
+    Network(String),
     #[error("process {0} cannot be moved into a session: {1}")]
     NotMoved(u32, &'static str),
     /// What the proxy says, in its own words.
@@ -191,7 +195,7 @@ impl Shared {
         }
         match live.held {
             Held::UntilNs(_) => {}
-            Held::ByConnection | Held::ByProcess => return Err(Refusal::Held),
+            Held::ByConnection | Held::ByProcess | Held::ByContainer => return Err(Refusal::Held),
         }
         live.held = Held::ByConnection;
         info!(session = %id, "session taken up again");
@@ -203,10 +207,16 @@ impl Shared {
         // It would be in neither's hands. Its launcher says it again to the program that takes over.
         self.wait_for_hand_over();
         let live = self.roster().live.remove(&id)?;
-        let _left_by_itself = live.cgroup.wait_until_empty(LEAVE_PATIENCE, self.clock);
-        let leftovers = live.cgroup.processes();
+        // A container is its runtime's to end; what runs in it gets no network from here on.
+        let leftovers = if live.cgroup.is_containers() {
+            Vec::new()
+        } else {
+            let _left_by_itself = live.cgroup.wait_until_empty(LEAVE_PATIENCE, self.clock);
+            live.cgroup.processes()
+        };
         let cpu_us = live.cgroup.cpu_us();
         self.clear(id, &live.cgroup);
+        self.leave_networks(id);
         let end = SessionEnd {
             id,
             reason: reason.to_owned(),
@@ -238,7 +248,10 @@ impl Shared {
             uid: facts.uid,
         };
         let known = self
-            .with_kernel(|kernel| kernel.add_session(cgroup.id, tag))
+            .with_kernel(|kernel| match cgroup.container_level {
+                None => kernel.add_session(cgroup.id, tag),
+                Some(level) => kernel.add_container(cgroup.id, level, tag),
+            })
             .map_err(|failure| failure.to_string())
             .and_then(|()| {
                 let roster = self.roster();
@@ -259,6 +272,7 @@ impl Shared {
             return;
         };
         self.clear(id, &live.cgroup);
+        self.leave_networks(id);
         let mut roster = self.roster();
         if failure.is_of_one() {
             roster.forget(id);
@@ -278,8 +292,15 @@ impl Shared {
         });
     }
 
-    /// Kills what runs in a cgroup, then takes it out of the kernel's map, then removes it; never in another order.
+    /// Kills what runs in a cgroup, then takes it out of the kernel's map, then removes it; never in another order. What runs
+    /// in a container is cut off instead, for as long as its cgroup is there.
     pub(super) fn clear(&self, id: SessionId, cgroup: &SessionCgroup) {
+        if cgroup.is_containers() {
+            if let Err(failure) = self.with_kernel(|kernel| kernel.end_container(cgroup.id)) {
+                error!(session = %id, %failure, "container was not cut off");
+            }
+            return;
+        }
         if let Err(failure) = cgroup.kill() {
             error!(session = %id, %failure, "session was not killed");
         }

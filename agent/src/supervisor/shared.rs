@@ -14,6 +14,7 @@ use std::time::Duration;
 use tracing::{error, info};
 
 use super::cgroup::{Cgroups, Entered};
+use super::networks::Networks;
 use super::observed::Observations;
 use super::proxy::{Event, Proxy};
 use super::roster::Roster;
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     /// Held for one look or change.
     pub(super) roster: Mutex<Roster>,
     pub(super) sign_ins: SignIns,
+    /// Where the proxy listens beside the host's network; its lock is taken after `roster`'s was given back, before `gate`'s.
+    pub(super) networks: Arc<Networks>,
     /// What was observed and is to be recorded; its locks are taken with none of these.
     pub(super) observations: Observations,
     /// Held while policies are reloaded or a proxy is replaced: the next proxy begins with what is in force. Before any other.
@@ -107,6 +110,7 @@ impl Shared {
         cgroups: Cgroups,
         entered: Entered,
         roster: Roster,
+        networks: Arc<Networks>,
         mut kernel: Kernel,
         (events, taken): (Sender<Event>, Option<Taken>),
     ) -> Self {
@@ -124,6 +128,7 @@ impl Shared {
             telling: Mutex::default(),
             roster: Mutex::new(roster),
             sign_ins: SignIns::default(),
+            networks,
             changing: Mutex::default(),
             events,
             taken: Mutex::new(taken.unwrap_or_default()),

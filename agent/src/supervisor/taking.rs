@@ -103,7 +103,7 @@ impl Shared {
                     exe: facts.exe.clone(),
                     enforcement: facts.enforcement.as_str().to_owned(),
                     scope: facts.scope.as_str().to_owned(),
-                    entered: live.entry.by_process,
+                    entered: live.entry.by_process || live.entry.container.is_some(),
                 }
             });
         let sessions: Vec<LiveSession> = behind.by_ref().take(LISTED_MAX).collect();

@@ -8,6 +8,7 @@ pub mod chats;
 pub mod chromium;
 pub mod clicks;
 pub mod config;
+pub mod container;
 pub mod credential;
 pub mod daemon;
 pub mod disk;

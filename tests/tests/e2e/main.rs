@@ -31,6 +31,8 @@ mod config;
 #[cfg(test)]
 mod connect;
 #[cfg(test)]
+mod containers;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod credentials;

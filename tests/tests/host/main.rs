@@ -4,6 +4,8 @@
 //! sent, so that no emulator is needed.
 
 #[cfg(test)]
+mod containers;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod entered;

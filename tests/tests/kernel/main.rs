@@ -9,6 +9,7 @@ mod bench;
 #[cfg(test)]
 mod child;
 #[cfg(test)]
+mod containers;
 mod descriptor;
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn find(host: &Host<'_>, plan: &Plan) -> Result<Found, Line> {
     let command = Host::probe("find", plan);
     let ended = host.session(&command, LOOK_WITHIN, |_| {});
     let captured = ended
-        .map_err(|failure| Line::not_checked(NAME, failure.text_alone()))?
+        .map_err(|failure| Line::not_checked(NAME, failure.words()))?
         .captured;
     serde_json::from_str(captured.stdout.trim()).map_err(|_| {
         let said = last_line(&captured.stderr);
@@ -169,7 +169,7 @@ fn drive(host: &Host<'_>, plan: &mut Plan, driver: &Driver) -> Line {
     };
     match host.session(&command, DRIVE_WITHIN, |_| {}) {
         Ok(ended) => judge(&at, driver.runtime, &ended),
-        Err(failure) => Line::not_checked(NAME, format!("{at}: {}", failure.text_alone())),
+        Err(failure) => Line::not_checked(NAME, format!("{at}: {}", failure.words())),
     }
 }
 
@@ -259,7 +259,7 @@ fn virtual_machine(host: &Host<'_>, plan: &Plan) -> Line {
     let name = "java";
     let ended = match host.session(&Host::probe("java", plan), DRIVE_WITHIN, |_| {}) {
         Ok(ended) => ended,
-        Err(failure) => return Line::not_checked(name, failure.text_alone()),
+        Err(failure) => return Line::not_checked(name, failure.words()),
     };
     match Said::read(&ended.captured.stdout) {
         Some(Said {

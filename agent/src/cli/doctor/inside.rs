@@ -92,7 +92,7 @@ pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
         Err(failure) => {
             lines.push(Line::failed(
                 "session",
-                format!("none can be opened: {}", failure.text_alone()),
+                format!("none can be opened: {}", failure.words()),
                 "the daemon's log says more; where sessions need a token, give one that may open several by --identity-token-file",
             ));
             return lines;

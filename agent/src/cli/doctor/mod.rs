@@ -192,7 +192,7 @@ impl Host<'_> {
                 report.unreachable();
                 report.add(Line::failed(
                     "daemon",
-                    failure.text_alone(),
+                    failure.words(),
                     "start it: `systemctl start icecore`, or `icecore daemon`; `journalctl -u icecore` says why it ended",
                 ));
                 return false;

@@ -342,7 +342,7 @@ pub(super) fn store(host: &Host<'_>, is_there: bool) -> Vec<Line> {
         Ok(_) => Line::not_checked(name, "the daemon answered something else"),
         Err(failure) => Line::failed(
             name,
-            format!("the daemon cannot hand its record to {store}: {}", failure.text_alone()),
+            format!("the daemon cannot hand its record to {store}: {}", failure.words()),
             "let the daemon's own identity create objects there; its log says what the store answers",
         ),
     });

@@ -94,7 +94,7 @@ fn hand_over(login: &Login, scope: Scope) -> Result<(), Failure> {
         // What a step leaves in these files, the next steps of its job do, outside of the session.
         let copies = match scope {
             Scope::Step => job::command_files(),
-            Scope::Command | Scope::Job => Vec::new(),
+            Scope::Command | Scope::Job | Scope::Container => Vec::new(),
         };
         mounts::set_up(login, &copies)
             .map_err(|error| not_held("give the command its own view of files", error))?;

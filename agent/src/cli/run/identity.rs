@@ -101,7 +101,7 @@ fn of_variable(variable: &str, value: OsString) -> Result<HandedToken, Failure> 
 
 /// Takes a text that has a token's form; what it says is for the daemon to judge. Base64, which has no dots, may come in
 /// lines, as SAML messages do.
-pub(super) fn token(place: &str, bytes: Vec<u8>) -> Result<HandedToken, Failure> {
+pub(in crate::cli) fn token(place: &str, bytes: Vec<u8>) -> Result<HandedToken, Failure> {
     let wrong = |found: &str| {
         let text = format!(
             "{place}: expected a token of 1 to {TOKEN_TEXT_MAX_BYTES} visible ASCII characters and nothing else, found {found}"

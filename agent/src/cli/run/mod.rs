@@ -47,7 +47,7 @@ use crate::control::Scope;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
 use crate::identity::Ci;
-pub(super) use identity::TokenSource;
+pub(super) use identity::{TokenSource, token};
 #[cfg(test)]
 pub(super) use throwaway::Captured;
 pub(super) use throwaway::{Ended, Throwaway, bounded};

@@ -27,6 +27,8 @@ pub struct Redirected {
     pub nonce: u64,
     /// Where the process wanted to connect to; a mapped IPv4 address is told as IPv4.
     pub destination: SocketAddr,
+    /// Cookie of the network namespace that it connected in.
+    pub network: u64,
     /// Process that connected.
     pub pid: u32,
     /// Thread that connected.
@@ -129,6 +131,7 @@ impl Destinations {
             session: SessionId::from_bytes(meta.session),
             nonce: meta.socket.nonce,
             destination: destination(&meta),
+            network: meta.netns,
             pid: meta.pid,
             tid: meta.tid,
             uid: meta.uid,

@@ -66,6 +66,16 @@ pub enum KernelError {
         /// Id of the cgroup it is attached to.
         found: u64,
     },
+    /// Containers lie at too many depths.
+    #[error(
+        "containers: expected cgroups at most 16 levels apart and below the root, found levels {from} to {to}"
+    )]
+    ContainerDepths {
+        /// The shallowest.
+        from: u32,
+        /// The deepest.
+        to: u32,
+    },
     /// A listener of the proxy has not the daemon's tag.
     #[error("listener: expected the daemon's tag, found none")]
     ListenerUntagged,
@@ -146,6 +156,7 @@ impl KernelError {
             Self::OtherRoot { .. } => Some(
                 "set capture.root back, or end the sessions and run `icecore detach`, then start again",
             ),
+            Self::ContainerDepths { .. } => Some("close those that lie elsewhere first"),
             Self::ListenerUntagged => Some(
                 "make listeners after the programs are installed, in a process that is in <capture.root>/icecore/daemon",
             ),

@@ -8,7 +8,7 @@ use aya::maps::{HashMap, MapData};
 use icecore_ebpf::{Address, GUARD_HOST, GUARD_METADATA, GuardEntry, GuardPlace};
 
 use super::error::{KernelError, is_absent, map};
-use super::{Kernel, sys};
+use super::{Kernel, Namespaces, sys};
 use crate::connection::metadata::{METADATA, is_metadata};
 
 /// The prefix under which an IPv6 network reaches IPv4 addresses: 64:ff9b::/96 (RFC 6052 section 2.1).
@@ -100,14 +100,17 @@ pub(super) struct GuardMaps {
 }
 
 impl GuardMaps {
-    /// Guards the metadata services, and forgets ports and namespaces of an earlier daemon.
-    pub(super) fn begin(&mut self) -> Result<(), KernelError> {
+    /// Guards the metadata services, and forgets ports of an earlier daemon, and its namespaces if its listeners are gone.
+    pub(super) fn begin(&mut self, namespaces: Namespaces) -> Result<(), KernelError> {
         for address in METADATA {
             self.insert(Guarded::Address(address), GUARD_METADATA, u64::MAX)?;
         }
         let ports: Vec<u16> = self.own_ports.keys().filter_map(Result::ok).collect();
         for port in ports {
             removed(self.own_ports.remove(&port), "OWN_PORTS")?;
+        }
+        if namespaces == Namespaces::Keep {
+            return Ok(());
         }
         let cookies: Vec<u64> = self.netns.keys().filter_map(Result::ok).collect();
         for cookie in cookies {
@@ -195,6 +198,21 @@ impl Kernel {
             .own_ports
             .insert(port, 1, 0)
             .map_err(map("OWN_PORTS", "add a port"))
+    }
+
+    /// Forgets all network namespaces but these.
+    ///
+    /// # Errors
+    ///
+    /// If the map cannot be written.
+    pub fn keep_netns(&mut self, kept: &[u64]) -> Result<(), KernelError> {
+        let cookies: Vec<u64> = self.guard.netns.keys().filter_map(Result::ok).collect();
+        for cookie in cookies {
+            if !kept.contains(&cookie) {
+                removed(self.guard.netns.remove(&cookie), "NETNS")?;
+            }
+        }
+        Ok(())
     }
 
     /// Redirects connections of a network namespace to a listener of the proxy's in there, by the namespace's cookie.

@@ -88,6 +88,14 @@ pub fn v2_mount() -> Option<PathBuf> {
         .map(|mount| mount.point)
 }
 
+/// Tells how deep a cgroup lies below the hierarchy's root, if it is one that is mounted here.
+#[must_use]
+pub fn cgroup_depth(cgroup: &Path) -> Option<u32> {
+    let depths = mounts().ok()?;
+    let depths = depths.iter().filter_map(|mount| mount.depth_of(cgroup));
+    depths.min()
+}
+
 /// A cgroup's id is the number of its folder's inode.
 fn id(cgroup: &Path) -> Result<u64, KernelError> {
     let metadata = fs::metadata(cgroup).map_err(|e| system("read", cgroup, e))?;

@@ -3,6 +3,7 @@
 //! The supervisor holds a [`Kernel`]; the proxy, in its own process, holds only [`Destinations`]. Links and maps are
 //! pinned: they outlive both, and only [`detach`] takes them away.
 
+mod containers;
 mod destinations;
 mod error;
 mod events;
@@ -26,17 +27,18 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, SkStorage};
 use icecore_ebpf::{
     Cfg, ConnMeta, EVENT_DENIED, EVENT_EXEC, FLAG_GUARD_HOST, FlowKey, KIND_PROXY, Rate, RateKey,
-    SCHEMA, Session, SkId,
+    SCHEMA, SESSION_CONTAINER, Session, SkId,
 };
 use tracing::{error, warn};
 
+pub use self::containers::Container;
 pub(crate) use self::destinations::lookups_need_a_capability;
 pub use self::destinations::{Destinations, LookUpError, Redirected};
 pub use self::error::KernelError;
 pub use self::events::{Deed, Denial, DenyReason, Events, Seen, wait_for_events};
 pub use self::guard::Guarded;
 pub use self::heartbeat::Heartbeat;
-pub use self::hierarchy::v2_mount;
+pub use self::hierarchy::{cgroup_depth, v2_mount};
 pub use self::inspect::{Inspection, PinnedLink, Running, cgroup_id, effective};
 pub use self::load::object_digest;
 pub use self::pins::{detach, is_on_bpffs, is_pinned, look_at_pins};
@@ -127,7 +129,7 @@ impl Kernel {
     pub fn install(installation: &Installation<'_>) -> Result<Self, KernelError> {
         let pins = Pins::open(installation.pin_dir)?;
         pins.disarm()?;
-        Self::over(pins, installation, 0)
+        Self::over(pins, installation, 0, Namespaces::Forget)
     }
 
     /// Installs the programs over those of a daemon whose listeners are open: whether sessions' connects are let through
@@ -139,10 +141,15 @@ impl Kernel {
     pub fn take_over(installation: &Installation<'_>) -> Result<Self, KernelError> {
         let pins = Pins::open(installation.pin_dir)?;
         let armed = pins.armed()?;
-        Self::over(pins, installation, armed)
+        Self::over(pins, installation, armed, Namespaces::Keep)
     }
 
-    fn over(pins: Pins, installation: &Installation<'_>, armed: u32) -> Result<Self, KernelError> {
+    fn over(
+        pins: Pins,
+        installation: &Installation<'_>,
+        armed: u32,
+        namespaces: Namespaces,
+    ) -> Result<Self, KernelError> {
         let home = Home::find(installation.root, installation.daemon_cgroup_id)?;
 
         let told = Cfg {
@@ -184,13 +191,15 @@ impl Kernel {
             told,
             _logs: logs,
         };
+        // Before the programs are told anything: no container may be taken for an outsider in between.
+        kernel.look_for_containers()?;
         kernel.tell()?;
-        kernel.guard.begin()?;
+        kernel.guard.begin(namespaces)?;
         redirect_only(
             &mut kernel.programs.take_map("PORTS")?,
             installation.redirect_ports,
         )?;
-        let has_sessions = !kernel.sessions().is_empty();
+        let has_sessions = !kernel.sessions().is_empty() || !kernel.containers().is_empty();
         kernel.links = kernel
             .programs
             .attach(&kernel.pins, &kernel.home, has_sessions)?;
@@ -289,12 +298,13 @@ impl Kernel {
         Ok(())
     }
 
-    /// Lists the open sessions by cgroup id; they outlive the process that opened them.
+    /// Lists the open sessions in cgroups of ours by cgroup id; they outlive the process that opened them.
     #[must_use]
     pub fn sessions(&self) -> Vec<(u64, SessionTag)> {
         let mut sessions = Vec::new();
         for entry in self.sessions.iter() {
             match entry {
+                Ok((_, session)) if session.flags & SESSION_CONTAINER != 0 => {}
                 Ok((cgroup_id, session)) => {
                     let id = SessionId::from_bytes(session.id);
                     let Session { nonce, uid, .. } = session;
@@ -383,6 +393,15 @@ impl Kernel {
             .set(0, self.told, 0)
             .map_err(map("CFG", "tell the programs"))
     }
+}
+
+/// What becomes of network namespaces that an earlier daemon's listeners are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Namespaces {
+    /// Its listeners went with it.
+    Forget,
+    /// They go on.
+    Keep,
 }
 
 /// Makes `ports` the ones that are redirected; adds before it removes.

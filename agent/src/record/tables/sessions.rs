@@ -33,7 +33,7 @@ static COLUMNS: [Column; 59] = [
     Column::new(17, "is_final", Bool, "Whether the session is over.").required(),
     Column::new(18, "opened_at", Time, "When the session opened.").required(),
     Column::new(19, "closed_at", Time, "When the session closed."),
-    Column::new(20, "close_reason", Text, "Why it closed: `exited N`, `signalled N`, `control lost`, `process ended` (of a session made of processes that ran), `closed` (by root) or `daemon`.").dictionary(),
+    Column::new(20, "close_reason", Text, "Why it closed: `exited N`, `signalled N`, `control lost`, `process ended` (of a session made of processes that ran), `container ended`, `closed` (by root) or `daemon`.").dictionary(),
     Column::new(21, "idp_issuer", Text, "Issuer of the verified identity.").dictionary(),
     Column::new(22, "idp_subject", Text, "Subject of the verified identity.").bloom(),
     Column::new(23, "idp_protocol", Text, "`oidc` or `saml`.").dictionary(),
@@ -87,7 +87,7 @@ static COLUMNS: [Column; 59] = [
     Column::new(71, "idp_keys_sha256", Hash, "SHA-256 of the keys (JWKS) or metadata (SAML) by which the identity was verified; they lie under `evidence/`."),
     Column::new(72, "connections", I64, "Connections that the session's processes made through the proxy; those that were refused before are events."),
     Column::new(73, "cpu_us", I64, "CPU time of the session's processes, in microseconds, as their cgroup had counted it when the session ended."),
-    Column::new(74, "scope", Text, "`job` if the session holds a whole CI job, `step` if steps of its job run outside of it, else `command`; the caller's word.").dictionary(),
+    Column::new(74, "scope", Text, "`job` if the session holds a whole CI job, `step` if steps of its job run outside of it, `container` if it is one, else `command`; the caller's word.").dictionary(),
 ];
 
 /// One row of `sessions`; each field is the column of its name.

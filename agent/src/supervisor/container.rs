@@ -1,0 +1,240 @@
+//! Sessions of containers: each stays in the cgroup of its runtime, and the proxy listens in its network.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::cgroup::{SessionCgroup, own_path};
+use super::contained::ways_out;
+use super::kept::KeptLogins;
+use super::networks;
+use super::opening::{Wish, unrecorded};
+use super::peer::Peer;
+use super::roster::{Entry, Held, Live};
+use super::session::{Refusal, system};
+use super::shared::Shared;
+use super::token::{self, Digest};
+use crate::connection::redirect::v2_mount;
+use crate::control::live::{Contain, Contained};
+use crate::control::{Asker, Enforcement, Scope, SessionFacts};
+use crate::id::SessionId;
+
+/// How long the proxy's port in a container's network may be somebody's: of a session that has just ended there.
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// Makes a session of a container.
+    pub(super) fn contain(&self, asker: &Peer, contain: Contain) -> Result<Contained, Refusal> {
+        let Contain {
+            take,
+            cgroup,
+            netns_of,
+            require_enforced,
+        } = contain;
+        let pid = take.pid;
+        let gone =
+            |pid: u32| move |failure: io::Error| Refusal::NoProcess(pid, failure.to_string());
+        let target = Peer::of_process(pid).map_err(gone(pid))?;
+        let cgroup = self.container_of(asker, &target, cgroup)?;
+        let in_network = netns_of.unwrap_or(pid);
+        let namespace = networks::of_process(in_network).map_err(gone(in_network))?;
+        let wish = Wish {
+            labels: take.labels,
+            exe: take.exe,
+            argv_sha256: take.argv_sha256,
+            require_enforced: false,
+            user: None,
+            allow_same_uid: take.allow_same_uid,
+            scope: Scope::Container,
+            claimed_job: take.claimed_job.map(Box::new),
+            identity_token: take.identity_token,
+        };
+        let (facts, _) = self.facts(&target, wish)?;
+        let (way, is_apart) = ways_out(&cgroup);
+        if let (Some(reason), true) = (&way, require_enforced) {
+            return Err(Refusal::Advisory(reason.clone()));
+        }
+        let facts = SessionFacts {
+            // The uid of a process in other namespaces is nobody's outside of them that it could reach.
+            shares_uid: facts.shares_uid.filter(|_| !is_apart),
+            enforcement: enforcement(way.as_ref()),
+            // The sign-in of the process's user is not the asker's to use.
+            caller: Some(Asker {
+                uid: asker.uid,
+                user: "root".to_owned(),
+            }),
+            cgroup_id: cgroup.id,
+            ..facts
+        };
+        let (facts, _) = self.settle(facts, target.uid)?;
+        // By its pidfd: what was read of it was this process's.
+        if !target.is_alive() {
+            return Err(gone(pid)(io::Error::other("it ended")));
+        }
+        let session = facts.id;
+        let made = self.make_container(facts, cgroup, namespace, require_enforced)?;
+        info!(%session, pid, advisory = made.advisory, "session made of a container");
+        Ok(made)
+    }
+
+    /// Has the proxy listen in the network of a session's process, such as a container's that was started below the session.
+    pub(super) fn join(&self, id: SessionId, pid: u32) -> Result<Option<u64>, Refusal> {
+        let gone = |failure: io::Error| Refusal::NoProcess(pid, failure.to_string());
+        let target = Peer::of_process(pid).map_err(gone)?;
+        let (_telling, proxy) = self.telling_a_proxy()?;
+        let cgroup = {
+            let roster = self.roster();
+            let live = roster.live.get(&id).ok_or(Refusal::Unknown)?;
+            live.cgroup.clone()
+        };
+        if !cgroup.holds(&target.proc_cgroup) {
+            let why = format!("expected process {pid} in the session or in a cgroup below it");
+            return Err(Refusal::Network(why));
+        }
+        let namespace = networks::of_process(pid).map_err(gone)?;
+        if !target.is_alive() {
+            return Err(gone(io::Error::other("it ended")));
+        }
+        let network = self.join_network(id, namespace, Some(&proxy), PORT_PATIENCE)?;
+        if network.is_some() {
+            let mut roster = self.roster();
+            let live = roster.live.get_mut(&id).map(|live| {
+                live.entry.has_network = true;
+                live.entry.clone()
+            });
+            let written = live.map(|entry| roster.write(&entry));
+            drop(roster);
+            match written {
+                Some(Ok(())) => {}
+                Some(Err(failure)) => return Err(system(failure)),
+                // It ended meanwhile, and did not know of this network.
+                None => {
+                    self.leave_networks(id);
+                    return Err(Refusal::Unknown);
+                }
+            }
+        }
+        Ok(network)
+    }
+
+    /// Finds a container's cgroup, and refuses one that must not be a session.
+    fn container_of(
+        &self,
+        asker: &Peer,
+        target: &Peer,
+        folder: Option<PathBuf>,
+    ) -> Result<SessionCgroup, Refusal> {
+        let own = || Some(v2_mount()?.join(own_path(&target.proc_cgroup)?.trim_start_matches('/')));
+        let folder = folder.or_else(own);
+        let folder = folder.ok_or_else(|| {
+            Refusal::Container("expected a process in a cgroup v2, found none".to_owned())
+        })?;
+        let cgroup = self
+            .cgroups
+            .container(&folder)
+            .map_err(Refusal::Container)?;
+        let refused = |why: &str| Err(Refusal::Container(why.to_owned()));
+        if !cgroup.holds(&target.proc_cgroup) {
+            return refused("expected the process in that cgroup or below, found it elsewhere");
+        }
+        if target.pid == 1 || cgroup.holds(&asker.proc_cgroup) {
+            return refused(
+                "expected one that holds neither the system's first process nor whoever asks",
+            );
+        }
+        let known = self.with_kernel(|kernel| kernel.containers());
+        for above in cgroup.path().ancestors().skip(1) {
+            let above = self.cgroups.container(above).ok();
+            let is_one = |id: u64| known.iter().any(|one| one.cgroup_id == id);
+            if above.is_some_and(|above| is_one(above.id)) {
+                return refused("it is part of a container that is, or was, a session");
+            }
+        }
+        let roster = self.roster();
+        let mut others = roster.live.values().map(|live| live.cgroup.path());
+        if others.any(|other| other.starts_with(cgroup.path())) {
+            return refused("it is a session already, or holds one");
+        }
+        drop(roster);
+        Ok(cgroup)
+    }
+
+    /// Makes a session that is settled, and has it recorded. The proxy listens before anything is redirected there.
+    fn make_container(
+        &self,
+        facts: SessionFacts,
+        cgroup: SessionCgroup,
+        namespace: std::fs::File,
+        require_enforced: bool,
+    ) -> Result<Contained, Refusal> {
+        if self.is_broken() {
+            return Err(Refusal::Broken);
+        }
+        let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
+        let (_telling, proxy) = self.telling_a_proxy()?;
+        self.look_for_room()?;
+        let id = facts.id;
+        let network = self.join_network(id, namespace, Some(&proxy), PORT_PATIENCE)?;
+        let mut entry = Entry {
+            facts,
+            // Nobody takes it up by a secret.
+            secret: Digest::of(&secret),
+            by_process: false,
+            container: Some(cgroup.path().to_owned()),
+            has_network: network.is_some(),
+        };
+        let registered = self.register(Live {
+            entry: entry.clone(),
+            cgroup: cgroup.clone(),
+            token: None,
+            held: Held::ByContainer,
+            logins: KeptLogins::default(),
+        });
+        if let Err(refusal) = registered {
+            self.leave_networks(id);
+            return Err(refusal);
+        }
+        // Once more: sockets that were made since the first look are the session's from here on, those before are told now.
+        let (way, _) = ways_out(&cgroup);
+        entry.facts.enforcement = enforcement(way.as_ref());
+        let settled = match (&way, require_enforced) {
+            (Some(reason), true) => Err(Refusal::Advisory(reason.clone())),
+            (_, _) => self.settle_entry(&entry),
+        };
+        if let Err(refusal) = settled {
+            // Nothing of it is on record yet.
+            self.roster().live.remove(&id);
+            self.clear(id, &cgroup);
+            self.leave_networks(id);
+            self.roster().forget(id);
+            return Err(refusal);
+        }
+        if let Err(failure) = proxy.link.opened(entry.facts) {
+            self.end_unrecorded(id, &failure, proxy.number);
+            return Err(unrecorded(failure));
+        }
+        Ok(Contained {
+            session: id,
+            ca: self.ca(),
+            cgroup: cgroup.path().to_owned(),
+            network,
+            advisory: way,
+        })
+    }
+
+    fn settle_entry(&self, entry: &Entry) -> Result<(), Refusal> {
+        let mut roster = self.roster();
+        let live = roster.live.get_mut(&entry.facts.id);
+        live.ok_or(Refusal::Unknown)?.entry = entry.clone();
+        roster.write(entry).map_err(system)
+    }
+}
+
+fn enforcement(way: Option<&String>) -> Enforcement {
+    match way {
+        Some(_) => Enforcement::Advisory,
+        None => Enforcement::Enforced,
+    }
+}
