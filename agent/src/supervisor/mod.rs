@@ -380,8 +380,7 @@ fn set_up(
         clock,
         cgroups,
         entered,
-        roster,
-        networks,
+        (roster, networks),
         kernel,
         heard,
     );
