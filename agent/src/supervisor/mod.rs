@@ -385,8 +385,7 @@ fn set_up(
         clock,
         cgroups,
         entered,
-        roster,
-        networks,
+        (roster, networks),
         kernel,
         heard,
     );

@@ -109,8 +109,7 @@ impl Shared {
         clock: Clock,
         cgroups: Cgroups,
         entered: Entered,
-        roster: Roster,
-        networks: Arc<Networks>,
+        (roster, networks): (Roster, Arc<Networks>),
         mut kernel: Kernel,
         (events, taken): (Sender<Event>, Option<Taken>),
     ) -> Self {
