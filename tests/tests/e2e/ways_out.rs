@@ -77,9 +77,17 @@ impl Ground {
         fs::write(&file, text)?;
 
         let upstream = world.gate.address();
-        place_scripts(&world)?;
-        let mut early = world.outside(AGENT_UID, "python3".as_ref())?;
-        helps(&mut early, &world, "outside");
+        let abstract_name = |place: &str| format!("icecore-red-{place}-{}", std::process::id());
+        let script = place_scripts(&world)?;
+        let helper = |mut command: Command, name: &str| {
+            let socket = world.path("home").join(format!("{name}.sock"));
+            command
+                .arg(script.join("outside.py"))
+                .arg(socket)
+                .arg(abstract_name(name));
+            command
+        };
+        let mut early = helper(world.outside(AGENT_UID, "python3".as_ref())?, "outside");
         early.args([upstream.ip().to_string(), upstream.port().to_string()]);
         let outside = Helper::start(early)?;
         ensure!(outside.told["early"] == true, "{}", outside.told);
@@ -93,9 +101,16 @@ impl Ground {
             .status()?;
         ensure!(started.success(), "tmux: {started}");
         world.start_daemon()?;
-        let mut other = world.session(AGENT_UID, &[], "python3".as_ref())?;
-        helps(&mut other, &world, "other");
-        let other = Helper::start(other)?;
+        let other = Helper::start({
+            let session = world.session(AGENT_UID, &[], "python3".as_ref())?;
+            let mut command = session;
+            let socket = home.join("other.sock");
+            command
+                .arg(script.join("outside.py"))
+                .arg(socket)
+                .arg(abstract_name("other"));
+            command
+        })?;
 
         let pins = below(&world.config.pins)?;
         ensure!(pins.len() > 20, "{pins:?}");
@@ -174,17 +189,8 @@ impl Ground {
     }
 }
 
-/// Has a Python help the red agent, at a socket of this name.
-fn helps(command: &mut Command, world: &World, name: &str) {
-    let socket = world.path("home").join(format!("{name}.sock"));
-    command
-        .arg(world.path("red/outside.py"))
-        .arg(socket)
-        .arg(format!("icecore-red-{name}"));
-}
-
 /// Puts the red agent's programs where every user can read them.
-fn place_scripts(world: &World) -> Result<()> {
+fn place_scripts(world: &World) -> Result<PathBuf> {
     let folder = world.path("red");
     fs::create_dir(&folder)?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
@@ -196,7 +202,7 @@ fn place_scripts(world: &World) -> Result<()> {
             fs::set_permissions(&placed, fs::Permissions::from_mode(0o644))?;
         }
     }
-    Ok(())
+    Ok(folder)
 }
 
 /// Copies a program, and gives the copy root's uid or capabilities to whoever starts it.
