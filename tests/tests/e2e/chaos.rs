@@ -27,7 +27,8 @@ const GONE_WITHIN: Duration = Duration::from_secs(20);
 
 /// What an idle daemon may hold more at the end than at the start: connections upstream that are kept for the next statement.
 const MORE_DESCRIPTORS: usize = 24;
-const MORE_THREADS: usize = 8;
+/// Threads for blocking work go after 10 s without any (tokio's `thread_keep_alive`), and a proxy has some each second.
+const MORE_THREADS: usize = 24;
 const MORE_MEMORY_KIB: usize = 96 * 1024;
 
 /// Another name of the account, which leads to its address.
@@ -364,7 +365,7 @@ impl Chaos {
         }
         assert_eq!(processes(self.world.cgroup.path())?, ours, "processes");
         let mut after = held_by(&mut self.world)?;
-        // Threads for blocking work go after 10 s without any (tokio's `thread_keep_alive`).
+        // What waited for work may take a while to go.
         while !self
             .idle
             .iter()
