@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod door;
+#[cfg(test)]
 mod entered;
 #[cfg(test)]
 mod held;
