@@ -8,6 +8,8 @@ mod containers;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod door;
+#[cfg(test)]
 mod entered;
 #[cfg(test)]
 mod held;
