@@ -16,9 +16,11 @@ for name in GITLAB_CI CI_PROJECT_PATH CI_PROJECT_ID CI_COMMIT_REF_NAME CI_COMMIT
     if [ -n "${!variable-}" ]; then environment+=("$name=${!variable}"); fi
 done
 
+# By root's own PATH, not by the job's.
+icecore=$(command -v icecore) || system_failure "icecore is not installed"
 cd "$folder" || system_failure "$folder is gone"
 # By standard input: the script is readable by the runner's user alone.
-env --ignore-environment "${environment[@]}" icecore run --user "$user" --label "gitlab_stage=$stage" -- /bin/bash <"$script"
+env --ignore-environment "${environment[@]}" "$icecore" run --user "$user" --label "gitlab_stage=$stage" -- /bin/bash <"$script"
 ended=$?
 case "$ended" in
 0) exit 0 ;;
