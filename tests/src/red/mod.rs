@@ -127,6 +127,11 @@ pub fn read_values(facts: &Facts) -> Result<()> {
     values::run(facts, |line| print(&line))
 }
 
+/// Gives a terminal multiplexer, whose server runs programs for whoever has its user's uid; installs Debian's if there is none.
+pub fn multiplexer() -> Result<PathBuf> {
+    crate::install::program("tmux", &["tmux"])
+}
+
 fn print(line: &Value) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;

@@ -18,7 +18,6 @@ pub(crate) const USER: &str = "nobody";
 pub(crate) struct Told {
     pub(crate) code: Option<i32>,
     pub(crate) checks: Vec<Value>,
-    pub(crate) errors: String,
 }
 
 impl Told {
@@ -66,7 +65,6 @@ pub(crate) fn doctor(world: &World, first: &str, more: &[&str]) -> Result<Told> 
     Ok(Told {
         code: output.status.code(),
         checks: document["checks"].as_array().cloned().unwrap_or_default(),
-        errors: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
 }
 

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use icecore_tests::harness::port::Port;
 use icecore_tests::harness::world::{AGENT_UID, Plan, World};
 use icecore_tests::python;
+use icecore_tests::red;
 use icecore_tests::red::rows::{self, Told, Twin, Within};
 use serde_json::{Value, json};
 
@@ -18,6 +19,12 @@ const GUARDED: &str = "[upstream.resolve]
 \"guarded4.snowflakecomputing.com\" = \"192.0.2.77:443\"
 \"guarded6.snowflakecomputing.com\" = \"[2001:db8::77]:443\"
 ";
+
+/// What a file has that gives CAP_NET_ADMIN and CAP_NET_RAW to whoever starts it. Source: `struct vfs_cap_data` and
+/// `VFS_CAP_REVISION_2` with `VFS_CAP_FLAGS_EFFECTIVE`, linux/include/uapi/linux/capability.h; little-endian.
+const NET_RAW_AND_ADMIN: [u8; 20] = [
+    1, 0, 0, 2, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
 
 /// A process that helps the red agent from elsewhere; it ends with this value.
 struct Helper {
@@ -77,17 +84,9 @@ impl Ground {
         fs::write(&file, text)?;
 
         let upstream = world.gate.address();
-        let abstract_name = |place: &str| format!("icecore-red-{place}-{}", std::process::id());
-        let script = place_scripts(&world)?;
-        let helper = |mut command: Command, name: &str| {
-            let socket = world.path("home").join(format!("{name}.sock"));
-            command
-                .arg(script.join("outside.py"))
-                .arg(socket)
-                .arg(abstract_name(name));
-            command
-        };
-        let mut early = helper(world.outside(AGENT_UID, "python3".as_ref())?, "outside");
+        place_scripts(&world)?;
+        let mut early = world.outside(AGENT_UID, "python3".as_ref())?;
+        helps(&mut early, &world, "outside");
         early.args([upstream.ip().to_string(), upstream.port().to_string()]);
         let outside = Helper::start(early)?;
         ensure!(outside.told["early"] == true, "{}", outside.told);
@@ -95,22 +94,17 @@ impl Ground {
         let multiplexer = home.join("tmux.sock");
         let started = world
             .outside(AGENT_UID, "env".as_ref())?
-            .args(["SHELL=/bin/sh", "tmux", "-S"])
+            .arg("SHELL=/bin/sh")
+            .arg(red::multiplexer()?)
+            .arg("-S")
             .arg(&multiplexer)
             .args(["-f", "/dev/null", "new-session", "-d", "sleep 600"])
             .status()?;
         ensure!(started.success(), "tmux: {started}");
         world.start_daemon()?;
-        let other = Helper::start({
-            let session = world.session(AGENT_UID, &[], "python3".as_ref())?;
-            let mut command = session;
-            let socket = home.join("other.sock");
-            command
-                .arg(script.join("outside.py"))
-                .arg(socket)
-                .arg(abstract_name("other"));
-            command
-        })?;
+        let mut other = world.session(AGENT_UID, &[], "python3".as_ref())?;
+        helps(&mut other, &world, "other");
+        let other = Helper::start(other)?;
 
         let pins = below(&world.config.pins)?;
         ensure!(pins.len() > 20, "{pins:?}");
@@ -189,8 +183,17 @@ impl Ground {
     }
 }
 
+/// Has a Python help the red agent, at a socket of this name.
+fn helps(command: &mut Command, world: &World, name: &str) {
+    let socket = world.path("home").join(format!("{name}.sock"));
+    command
+        .arg(world.path("red/outside.py"))
+        .arg(socket)
+        .arg(format!("icecore-red-{name}"));
+}
+
 /// Puts the red agent's programs where every user can read them.
-fn place_scripts(world: &World) -> Result<PathBuf> {
+fn place_scripts(world: &World) -> Result<()> {
     let folder = world.path("red");
     fs::create_dir(&folder)?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
@@ -202,7 +205,7 @@ fn place_scripts(world: &World) -> Result<PathBuf> {
             fs::set_permissions(&placed, fs::Permissions::from_mode(0o644))?;
         }
     }
-    Ok(folder)
+    Ok(())
 }
 
 /// Copies a program, and gives the copy root's uid or capabilities to whoever starts it.
@@ -213,11 +216,12 @@ fn privileged(world: &World, program: &str, name: &str) -> Result<PathBuf> {
         fs::set_permissions(&placed, fs::Permissions::from_mode(0o4755))?;
     } else {
         fs::set_permissions(&placed, fs::Permissions::from_mode(0o755))?;
-        let status = Command::new("setcap")
-            .arg("cap_net_raw,cap_net_admin+ep")
-            .arg(&placed)
-            .status()?;
-        ensure!(status.success(), "setcap: {status}");
+        rustix::fs::setxattr(
+            &placed,
+            "security.capability",
+            &NET_RAW_AND_ADMIN,
+            rustix::fs::XattrFlags::empty(),
+        )?;
     }
     Ok(placed)
 }
