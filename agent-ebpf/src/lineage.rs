@@ -1,6 +1,6 @@
 //! Tracepoints: which exec each task of a session descends from. Evidence for the record; no verdict hangs on it.
 //!
-//! They see every task of the machine, and return at once for those in no session.
+//! They see every task of the machine, and return at once for those in no session; the end of any is one look-up.
 #![expect(unsafe_code, reason = "reads the kernel's context and maps")]
 
 use aya_ebpf::EbpfContext;
@@ -21,6 +21,10 @@ const DONE: u32 = 0;
 const CHILD_IN_PLACE: usize = 44;
 const CHILD_BY_REFERENCE: usize = 20;
 
+/// Where the thread id before stands in `sched_process_exec`: a thread that executes a program takes its leader's id.
+/// Source: its `format` file; include/trace/events/sched.h.
+const BEFORE: usize = 16;
+
 /// Hands a task's last exec on to its child.
 #[inline(always)]
 pub(crate) fn fork_in_place(ctx: &TracePointContext) -> u32 {
@@ -38,14 +42,7 @@ fn fork(ctx: &TracePointContext, place: usize) -> u32 {
     if session().is_none() {
         return DONE;
     }
-    // SAFETY: the kernel checks, when the program is attached, that its context is as long as what is read of it.
-    let child = unsafe {
-        ctx.as_ptr()
-            .cast::<u8>()
-            .add(place)
-            .cast::<u32>()
-            .read_volatile()
-    };
+    let child = read(ctx, place);
     let pid_tgid = bpf_get_current_pid_tgid();
     // SAFETY: the running task's own entry, which nobody else writes.
     let own = unsafe { TASKS.get(pid_tgid as u32) };
@@ -61,22 +58,40 @@ fn fork(ctx: &TracePointContext, place: usize) -> u32 {
     DONE
 }
 
+/// Reads a thread id of the tracepoint's.
+#[inline(always)]
+fn read(ctx: &TracePointContext, place: usize) -> u32 {
+    // SAFETY: the kernel checks, when the program is attached, that its context is as long as what is read of it.
+    unsafe {
+        ctx.as_ptr()
+            .cast::<u8>()
+            .add(place)
+            .cast::<u32>()
+            .read_volatile()
+    }
+}
+
 /// Writes down that the running task has executed a program.
 #[inline(always)]
-pub(crate) fn exec() -> u32 {
+pub(crate) fn exec(ctx: &TracePointContext) -> u32 {
     let Some(cgroup_id) = session() else {
         return DONE;
     };
     count::one(stat::EXECS);
     let tid = bpf_get_current_pid_tgid() as u32;
-    // SAFETY: the running task's own entry, which nobody else writes.
-    let own = unsafe { TASKS.get(tid) };
+    let before = read(ctx, BEFORE);
+    // SAFETY: the running task's own entry, by the id that it had, which nobody else writes.
+    let own = unsafe { TASKS.get(before) };
     let task = Task {
         exec_id: place::now(),
         parent_exec_id: own.map_or(0, |own| own.exec_id),
         parent_pid: own.map_or(0, |own| own.parent_pid),
         reserved: 0,
     };
+    if before != tid {
+        // No task has it any more: its exit will be by the other one.
+        TASKS.remove(before).unwrap_or_default();
+    }
     TASKS.insert(tid, task, BPF_ANY.into()).unwrap_or_default();
     report::event(&Event {
         kind: EVENT_EXEC,
@@ -86,14 +101,12 @@ pub(crate) fn exec() -> u32 {
     DONE
 }
 
-/// Forgets the running task.
+/// Forgets the running task, in no session too: its session may have ended before it.
 #[inline(always)]
 pub(crate) fn exit() -> u32 {
-    if session().is_some() {
-        TASKS
-            .remove(bpf_get_current_pid_tgid() as u32)
-            .unwrap_or_default();
-    }
+    TASKS
+        .remove(bpf_get_current_pid_tgid() as u32)
+        .unwrap_or_default();
     DONE
 }
 

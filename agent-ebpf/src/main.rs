@@ -107,8 +107,8 @@ fn fork_by_reference(ctx: TracePointContext) -> u32 {
 
 /// Writes down that a task executes a program.
 #[tracepoint]
-fn exec(_ctx: TracePointContext) -> u32 {
-    lineage::exec()
+fn exec(ctx: TracePointContext) -> u32 {
+    lineage::exec(&ctx)
 }
 
 /// Forgets a task.

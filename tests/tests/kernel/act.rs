@@ -60,6 +60,8 @@ pub(crate) enum Act {
     WriteTaken { pid: u32, fd: i32 },
     /// Run a program, which does nothing, and then connect from a child of one's own: `sh -c 'exec 3<>/dev/tcp/..'`.
     ConnectByBash { to: SocketAddr },
+    /// Run a program of which a thread, not its first one, executes another: `bash -c 'exit 0'`.
+    ExecByThread,
     /// Send a datagram from an unconnected socket.
     SendUdp(SocketAddr),
     /// Take a socket of another process and connect it.
@@ -245,6 +247,17 @@ fn follow(act: Act, storm: &mut Option<Storm>, kept: &mut Vec<OwnedFd>) -> Resul
         Act::ConnectByBash { to } => {
             let script = format!("exec 3<>/dev/tcp/{}/{}", to.ip(), to.port());
             let ended = process::Command::new("bash").args(["-c", &script]).status();
+            return Ok(Said::Ended {
+                code: ended.unwrap().code(),
+            });
+        }
+        Act::ExecByThread => {
+            const SCRIPT: &str = "import os, threading, time\n\
+                threading.Thread(target=lambda: os.execv('/bin/bash', ['bash', '-c', 'exit 0'])).start()\n\
+                time.sleep(10)";
+            let ended = process::Command::new("python3")
+                .args(["-c", SCRIPT])
+                .status();
             return Ok(Said::Ended {
                 code: ended.unwrap().code(),
             });

@@ -79,6 +79,27 @@ fn exec_is_told_with_the_one_before() {
     assert_eq!((denied.exec_id, denied.pid), (second.exec_id, second.pid));
     assert!(second.exec_id > first.exec_id);
 
+    // A thread that executes a program takes its leader's number, and keeps what was known of itself.
+    let said = process.tell(Act::ExecByThread);
+    assert_eq!(said, Said::Ended { code: Some(0) });
+    let until = time::instant() + Duration::from_secs(10);
+    let mut by_thread: Vec<Seen> = Vec::new();
+    while by_thread.len() < 2 && time::instant() < until {
+        match events.take() {
+            Some(seen) => by_thread.push(seen),
+            None => wait_for_events(&signal, Duration::from_millis(200)),
+        }
+    }
+    let [python, bash] = by_thread.as_slice() else {
+        panic!("expected two execs, found {by_thread:?}");
+    };
+    assert_eq!(
+        (python.comm.as_str(), bash.comm.as_str()),
+        ("python3", "bash")
+    );
+    assert_eq!(bash.parent_exec_id, python.exec_id);
+    assert_eq!((bash.pid, bash.tid), (python.pid, python.tid));
+
     // Outside every session nothing is observed.
     let mut outside = bench.outsider();
     let to = bench.upstream_at();
@@ -87,7 +108,7 @@ fn exec_is_told_with_the_one_before() {
         Said::Ended { code: Some(0) }
     );
     assert!(events.take().is_none());
-    assert_eq!(bench.kernel().stats().unwrap().execs, 2);
+    assert_eq!(bench.kernel().stats().unwrap().execs, 4);
     println!("lineage was observed");
 }
 
