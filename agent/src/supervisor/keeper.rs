@@ -177,10 +177,10 @@ impl Keeper {
         proxy.link.hang_up();
         let deadline_ns = self.now_ns() + nanos(SEAL_PATIENCE);
         while let Some(event) = self.wait_until(deadline_ns) {
-            match event {
-                Event::Ended(number, _) if number == proxy.number => return,
-                event => self.later.push_back(event),
+            if matches!(event, Event::Ended(number, _) if number == proxy.number) {
+                return;
             }
+            self.later.push_back(event);
         }
         error!("proxy did not end in time");
     }

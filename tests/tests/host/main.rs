@@ -31,4 +31,5 @@ mod setup;
 mod unit;
 #[cfg(test)]
 mod systemd;
+#[cfg(test)]
 mod upgrade;
