@@ -163,7 +163,8 @@ fn enforced_is_refused_where_the_user_is_root_or_not_the_sessions_own() -> Resul
 /// Where the config itself leaves a way, no session is enforced whole, whoever its user is.
 #[test]
 fn enforced_is_refused_where_the_config_leaves_a_way() -> Result<()> {
-    let ways: [(fn(String) -> String, &str); 2] = [
+    type Edit = fn(String) -> String;
+    let ways: [(Edit, &str); 2] = [
         (
             |text| text.replacen("mode = \"enforce\"", "mode = \"observe\"", 1),
             "`daemon.mode` is `observe`",
