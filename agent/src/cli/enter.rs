@@ -147,7 +147,7 @@ fn of_process(pid: u32, labels: BTreeMap<String, String>) -> Result<Take, Failur
 fn export(taken: &Taken, form: &str, clock: Clock) -> io::Result<()> {
     // Whose processes they are cannot look into root's own places.
     let caller = |name: &str| env::var_os(name).filter(|_| !own_places(name));
-    let trust = Trust::write(&taken.ca, taken.session, caller, clock.now())?;
+    let trust = Trust::write(&taken.certificate, taken.session, caller, clock.now())?;
     trust.open_to_others()?;
     for warning in &trust.warnings {
         tell(format_args!("icecore: warning: {warning}"));

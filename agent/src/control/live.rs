@@ -73,8 +73,10 @@ pub enum LiveReply {
 pub struct Taken {
     /// Names the session.
     pub session: SessionId,
-    /// The CA that its processes must trust.
+    /// Where the CA's certificate is that its processes must trust: a file of the proxy's user.
     pub ca: PathBuf,
+    /// That certificate, as it is in the file.
+    pub certificate: String,
     /// Its cgroup's folder.
     pub cgroup: PathBuf,
     /// How many processes were moved.

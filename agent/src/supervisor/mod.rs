@@ -8,6 +8,7 @@ mod adopt;
 mod cgroup;
 mod detach;
 mod door;
+mod foreign;
 mod formats;
 mod guard;
 mod inherit;

@@ -59,6 +59,7 @@ impl Shared {
             return Err(no_randomness());
         };
         let (facts, same_uid) = self.settle(facts, peer.uid)?;
+        let (ca, certificate) = self.ca().map_err(system)?;
         let id = facts.id;
         let (secret_digest, token_digest) = (Digest::of(&secret), Digest::of(&token));
         self.make(facts, secret_digest, Some(token_digest), Held::ByConnection)?;
@@ -67,7 +68,8 @@ impl Shared {
             session: id,
             secret,
             token,
-            ca: self.ca(),
+            ca,
+            certificate,
             mode: self.config.daemon.mode.as_str().to_owned(),
             record_mode: self.config.record.mode.as_str().to_owned(),
             store: self.config.record.store.clone(),
