@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use super::approvals;
+use super::arrivals::Looks;
 use super::claiming::Claimant;
 use super::core::Shared;
 use super::current::Current;
@@ -232,7 +233,7 @@ pub(super) fn start(
         current: RwLock::new(Arc::new(current)),
         operations,
         destinations: Destinations::from_fd(destinations)?,
-        borrower,
+        looks: Looks::new(borrower),
         resolver,
         claimant,
         seal_key,

@@ -245,7 +245,8 @@ fn serve(
     let (events, happened) = mpsc::channel();
     watch_signals(&events)?;
 
-    let lender = Arc::new(Lender::new(&config));
+    let lender = Lender::start(&config).map_err(SupervisorError::System)?;
+    let lender = Arc::new(lender);
     let (shared, handover) = set_up(config, owner, clock, inherited, events)?;
     let shared = Arc::new(shared);
     let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);
