@@ -141,7 +141,7 @@ impl Args {
                 None => "enforced",
             },
             advisory: made.advisory,
-            ca: made.ca,
+            certificate: made.certificate,
         })
     }
 

@@ -165,7 +165,7 @@ pub(super) struct Entered {
     /// Why it is advisory.
     pub(super) advisory: Option<String>,
     #[serde(skip)]
-    pub(super) ca: PathBuf,
+    pub(super) certificate: String,
 }
 
 /// Has a process and all that it started moved into a session.
@@ -187,7 +187,7 @@ fn taken(lines: &mut Lines, take: Take) -> Result<Entered, Failure> {
         network: None,
         enforcement: "advisory",
         advisory: Some(taken.advisory),
-        ca: taken.ca,
+        certificate: taken.certificate,
     })
 }
 
@@ -232,7 +232,7 @@ fn export(
         ("TMPDIR", Some(folder)) => Some(folder.as_os_str().to_owned()),
         _ => env::var_os(name).filter(|_| !own_places(name)),
     };
-    let trust = Trust::write(&entered.ca, entered.session, caller, clock.now())?;
+    let trust = Trust::write(&entered.certificate, entered.session, caller, clock.now())?;
     trust.open_to_others()?;
     for warning in &trust.warnings {
         tell(format_args!("icecore: warning: {warning}"));
@@ -245,7 +245,7 @@ fn export(
     if form == "json" {
         let told = Told {
             entered,
-            ca_pem: fs::read_to_string(&entered.ca)?,
+            ca_pem: entered.certificate.clone(),
             variables,
         };
         return write_out(&format!("{}\n", serde_json::to_string(&told)?));

@@ -374,13 +374,15 @@ impl RecordMode {
     }
 }
 
-/// How much of what a client sends is read.
+/// How much of what a client sends is read, and how often one comes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Longest request body after inflation.
     pub request_body_max_bytes: u64,
     /// Longest statement text.
     pub statement_max_bytes: u64,
+    /// Most new connections a second that a session may make for long.
+    pub session_connects_per_second: u32,
 }
 
 impl Config {

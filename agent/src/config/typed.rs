@@ -349,6 +349,7 @@ const RECIPIENTS: List = List {
 
 fn limits(mut section: Section<'_>) -> Limits {
     let limit = "a size from 1KiB to 1GiB such as \"16MiB\"";
+    let connects = "a number of connections from 10 to 1000000";
     let read = |value: &Value| {
         unit::size_bytes(value.as_str()?).filter(|bytes| (1 << 10..=1 << 30).contains(bytes))
     };
@@ -359,6 +360,12 @@ fn limits(mut section: Section<'_>) -> Limits {
         statement_max_bytes: section
             .optional("statement_max", limit, read)
             .unwrap_or(1 << 20),
+        session_connects_per_second: section
+            .optional("session_connects_per_second", connects, |value| {
+                let connects = u32::try_from(value.as_integer()?).ok()?;
+                (10..=1_000_000).contains(&connects).then_some(connects)
+            })
+            .unwrap_or(200),
     };
     if limits.statement_max_bytes > limits.request_body_max_bytes {
         section.tell(

@@ -76,6 +76,7 @@ fn least_config_has_the_documented_defaults() {
     assert_eq!(config.capture.guard, Guard::Host);
     assert_eq!(config.capture.heartbeat_stale, Duration::from_secs(2));
     assert!(!config.capture.backstop);
+    assert_eq!(config.limits.session_connects_per_second, 200);
     assert_eq!(config.upstream.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.record.mode, RecordMode::StrictLocal);
     assert_eq!(config.record.store, "file:///var/lib/icecore/store");
@@ -233,6 +234,10 @@ fn values_outside_their_range_are_refused() {
     check_section(
         "[capture]\nheartbeat_stale = \"0s\"",
         "capture.heartbeat_stale: expected a duration from 1s to 60s, found 0ns",
+    );
+    check_section(
+        "[limits]\nsession_connects_per_second = 9",
+        "limits.session_connects_per_second: expected a number of connections from 10 to 1000000, found 9",
     );
     check_section(
         "[capture]\nredirect_ports = []",

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Ticks of `/proc/<pid>/stat` in a second. Source: `USER_HZ` in linux/include/asm-generic/param.h.
 const TICKS_PER_SECOND: i64 = 100;
 
+/// Stands among the ancestors of a process that was not looked up; programs' paths begin with `/`.
+pub const NOT_LOOKED_UP: &str = "(not looked up)";
+
 /// Most ancestors that are read.
 const ANCESTORS_MAX: usize = 32;
 
@@ -60,6 +63,15 @@ pub struct Traced {
 }
 
 impl Traced {
+    /// Says of a process that it was not looked up.
+    #[must_use]
+    pub fn not_looked_up() -> Self {
+        Self {
+            ancestors: vec![NOT_LOOKED_UP.to_owned()],
+            ..Self::default()
+        }
+    }
+
     /// Reads a process; what has gone is left empty.
     #[must_use]
     pub fn read(pid: u32) -> Self {

@@ -320,6 +320,37 @@ pub fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Tells the process at the other end of a unix socket, as it was when the two were connected (`SO_PEERCRED`, unix(7)); 0 is one
+/// that cannot be seen from here, or none: rustix takes no such number.
+///
+/// # Errors
+///
+/// It is no socket.
+pub(crate) fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut who = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut length =
+        libc::socklen_t::try_from(size_of::<libc::ucred>()).map_err(io::Error::other)?;
+    // SAFETY: `who` is as long as is said.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut who).cast(),
+            &raw mut length,
+        )
+    };
+    if done == 0 {
+        Ok(u32::try_from(who.pid).unwrap_or(0))
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Tells the nanoseconds since the host started, as the programs read them (`CLOCK_BOOTTIME`).
 #[must_use]
 pub fn boot_ns() -> u64 {

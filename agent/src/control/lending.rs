@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::io::{Errno, ioctl_fionbio};
+use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use super::ControlError;
 use super::packet;
 use super::supervisor_link::FromProxy;
 use crate::connection::peer::Traced;
+use crate::connection::sys::peer_pid;
 
 /// Longest wait until a file is opened: it may be on a disk that hangs.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
@@ -78,10 +79,13 @@ pub struct Request {
 
 impl Request {
     pub(super) fn new(wanted: Wanted, reply: OwnedFd) -> Self {
-        // Whoever asks could hand over a socket that takes nothing: the supervisor must not wait for it. What is no
-        // socket at all fails when it is answered.
-        let _unset = ioctl_fionbio(&reply, true);
         Self { wanted, reply }
+    }
+
+    /// Tells whether the answer goes to this process: else root would speak to whom the proxy chose.
+    #[must_use]
+    pub fn is_of(&self, pid: u32) -> bool {
+        peer_pid(self.reply.as_fd()).is_ok_and(|peer| peer == pid)
     }
 
     /// Hands over what was opened, or says why not.
@@ -90,8 +94,8 @@ impl Request {
     /// When nobody waits for it any more.
     pub fn answer(&self, opened: Result<BorrowedFd<'_>, Declined>) -> Result<(), ControlError> {
         match opened {
-            Ok(descriptor) => packet::send(&self.reply, &Lent::Opened, &[descriptor]),
-            Err(declined) => packet::send(&self.reply, &Lent::Declined(declined), &[]),
+            Ok(descriptor) => packet::send_at_once(&self.reply, &Lent::Opened, &[descriptor]),
+            Err(declined) => packet::send_at_once(&self.reply, &Lent::Declined(declined), &[]),
         }
     }
 
@@ -100,7 +104,7 @@ impl Request {
     /// # Errors
     /// As of [`Request::answer`].
     pub fn tell(&self, traced: Traced) -> Result<(), ControlError> {
-        packet::send(&self.reply, &Lent::Traced(traced), &[])
+        packet::send_at_once(&self.reply, &Lent::Traced(traced), &[])
     }
 }
 
@@ -123,6 +127,13 @@ impl Borrower {
     pub fn of_nobody() -> io::Result<Self> {
         let (socket, _) = packet::pair()?;
         Ok(Self::new(Arc::new(socket)))
+    }
+
+    /// Gives one whom nobody answers as long as the other end is there.
+    #[cfg(test)]
+    pub(crate) fn unanswered() -> io::Result<(Self, OwnedFd)> {
+        let (socket, other) = packet::pair()?;
+        Ok((Self::new(Arc::new(socket)), other))
     }
 
     /// Has a file opened.
@@ -158,12 +169,12 @@ impl Borrower {
         self.opened(Wanted::Output(argv.to_owned()), within + COMMAND_MARGIN)
     }
 
-    /// Looks a process up; what cannot be seen is left empty.
+    /// Looks a process up; what cannot be seen of it is left empty. None where nobody looked.
     #[must_use]
-    pub fn process(&self, pid: u32) -> Traced {
+    pub fn process(&self, pid: u32) -> Option<Traced> {
         match self.ask(Wanted::Process(pid), LOOK_WITHIN) {
-            Ok((Lent::Traced(traced), _)) => traced,
-            Ok((Lent::Opened | Lent::Declined(_), _)) | Err(_) => Traced::default(),
+            Ok((Lent::Traced(traced), _)) => Some(traced),
+            Ok((Lent::Opened | Lent::Declined(_), _)) | Err(_) => None,
         }
     }
 

@@ -87,8 +87,8 @@ pub struct Contain {
 pub struct Contained {
     /// Names the session.
     pub session: SessionId,
-    /// The CA that its processes must trust.
-    pub ca: PathBuf,
+    /// The CA's certificate that its processes must trust.
+    pub certificate: String,
     /// Its cgroup's folder.
     pub cgroup: PathBuf,
     /// Cookie of its network namespace; none where it shares the host's.
@@ -125,8 +125,10 @@ pub enum LiveReply {
 pub struct Taken {
     /// Names the session.
     pub session: SessionId,
-    /// The CA that its processes must trust.
+    /// Where the CA's certificate is that its processes must trust: a file of the proxy's user.
     pub ca: PathBuf,
+    /// That certificate, as it is in the file.
+    pub certificate: String,
     /// Its cgroup's folder.
     pub cgroup: PathBuf,
     /// How many processes were moved.

@@ -5,8 +5,10 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
 
 use rustix::io::Errno;
+use rustix::net::sockopt::{socket_domain, socket_type};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
@@ -39,6 +41,25 @@ pub(crate) fn send<M: Serialize>(
     message: &M,
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<(), ControlError> {
+    send_with(socket, message, descriptors, SendFlags::NOSIGNAL)
+}
+
+/// Sends as [`send`] does, or not at all where the other end would have to be waited for.
+pub(super) fn send_at_once<M: Serialize>(
+    socket: impl AsFd,
+    message: &M,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), ControlError> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    send_with(socket, message, descriptors, flags)
+}
+
+fn send_with<M: Serialize>(
+    socket: impl AsFd,
+    message: &M,
+    descriptors: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> Result<(), ControlError> {
     let bytes = serde_json::to_vec(message)
         .map_err(|error| ControlError::NotUnderstood(error.to_string()))?;
     if bytes.len() > PACKET_MAX_BYTES {
@@ -54,14 +75,8 @@ pub(crate) fn send<M: Serialize>(
             found: descriptors.len(),
         });
     }
-    let sent = rustix::io::retry_on_intr(|| {
-        sendmsg(
-            &socket,
-            &[IoSlice::new(&bytes)],
-            &mut beside,
-            SendFlags::NOSIGNAL,
-        )
-    });
+    let sent =
+        rustix::io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(&bytes)], &mut beside, flags));
     match sent {
         Ok(_) => Ok(()),
         Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Err(ControlError::Gone),
@@ -95,18 +110,41 @@ pub(crate) fn receive<M: DeserializeOwned>(
             descriptors.extend(rights);
         }
     }
-    if received.bytes == 0 {
-        return Err(ControlError::Gone);
-    }
-    if received.flags.contains(ReturnFlags::TRUNC) {
-        return Err(ControlError::TooLong {
+    let message = if received.bytes == 0 {
+        Err(ControlError::Gone)
+    } else if received.flags.contains(ReturnFlags::TRUNC) {
+        Err(ControlError::TooLong {
             limit_bytes: PACKET_MAX_BYTES,
-        });
+        })
+    } else {
+        serde_json::from_slice(bytes.get(..received.bytes).unwrap_or_default())
+            .map_err(|error| ControlError::NotUnderstood(error.to_string()))
+    };
+    match message {
+        Ok(message) => Ok((message, descriptors)),
+        Err(error) => {
+            let_go(descriptors);
+            Err(error)
+        }
     }
-    let message = bytes.get(..received.bytes).unwrap_or_default();
-    let message = serde_json::from_slice(message)
-        .map_err(|error| ControlError::NotUnderstood(error.to_string()))?;
-    Ok((message, descriptors))
+}
+
+/// Closes what nobody asked for, where that may take as long as it likes: the last close of a socket with SO_LINGER waits
+/// (socket(7)).
+pub(super) fn let_go(descriptors: Vec<OwnedFd>) {
+    if descriptors.iter().all(takes_packets) {
+        return;
+    }
+    let closing = thread::Builder::new().name("closes".to_owned());
+    if let Err(error) = closing.spawn(move || drop(descriptors)) {
+        tracing::debug!(%error, "no thread to close descriptors");
+    }
+}
+
+/// Tells whether a descriptor is a socket as [`pair`] makes them.
+pub(super) fn takes_packets(descriptor: &OwnedFd) -> bool {
+    socket_domain(descriptor) == Ok(AddressFamily::UNIX)
+        && socket_type(descriptor) == Ok(SocketType::SEQPACKET)
 }
 
 #[cfg(test)]

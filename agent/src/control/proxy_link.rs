@@ -150,23 +150,25 @@ impl ProxyLink {
     /// When the proxy says what is not of this protocol; the link is dead then too.
     pub fn listen(&self, mut hear: impl FnMut(Heard)) -> Result<(), ControlError> {
         let outcome = loop {
-            match packet::receive(&self.socket) {
-                Ok((FromProxy::Prepared, _)) => hear(Heard::Prepared),
-                Ok((FromProxy::Ready, _)) => hear(Heard::Ready),
-                Ok((FromProxy::Closed, _)) => hear(Heard::Closed),
-                Ok((FromProxy::Keep { number, kept }, _)) => {
+            let heard = packet::receive(&self.socket)
+                .and_then(|(said, beside)| Ok((reply_beside(&said, beside)?, said)));
+            match heard {
+                Ok((_, FromProxy::Prepared)) => hear(Heard::Prepared),
+                Ok((_, FromProxy::Ready)) => hear(Heard::Ready),
+                Ok((_, FromProxy::Closed)) => hear(Heard::Closed),
+                Ok((_, FromProxy::Keep { number, kept })) => {
                     hear(Heard::Keep(kept));
                     let told = packet::send(&self.socket, &ToProxy::Kept { number }, &[]);
                     if let Err(failure) = told {
                         debug!(%failure, "proxy did not hear that its login is kept");
                     }
                 }
-                Ok((FromProxy::Lend { wanted }, descriptors)) => {
-                    if let Some(reply) = descriptors.into_iter().next() {
-                        hear(Heard::Lend(Request::new(wanted, reply)));
-                    }
+                // Without its socket, which this process may have had no room for, nobody can be answered.
+                Ok((None, FromProxy::Lend { .. })) => {}
+                Ok((Some(reply), FromProxy::Lend { wanted })) => {
+                    hear(Heard::Lend(Request::new(wanted, reply)));
                 }
-                Ok((FromProxy::Done { call, outcome }, _)) => {
+                Ok((_, FromProxy::Done { call, outcome })) => {
                     if let Some(caller) = self.waiting().calls.remove(&call) {
                         // A caller that stopped waiting has said so to its user.
                         drop(caller.send(outcome));
@@ -428,6 +430,23 @@ impl ProxyLink {
     }
 }
 
+/// Gives the socket that came beside a message that wants an answer. Whoever sends other descriptors is no proxy of ours, and
+/// what those are must not hold up who hears it.
+fn reply_beside(
+    said: &FromProxy,
+    mut beside: Vec<OwnedFd>,
+) -> Result<Option<OwnedFd>, ControlError> {
+    let most = usize::from(matches!(said, FromProxy::Lend { .. }));
+    if beside.len() <= most && beside.iter().all(packet::takes_packets) {
+        return Ok(beside.pop());
+    }
+    let found = beside.len();
+    packet::let_go(beside);
+    Err(ControlError::NotUnderstood(format!(
+        "expected at most {most} socket of packets beside a message, found {found} descriptors"
+    )))
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -439,3 +458,7 @@ fn other_answer() -> LinkError {
 #[cfg(test)]
 #[path = "link_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "beside_tests.rs"]
+mod beside_tests;

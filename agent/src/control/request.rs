@@ -163,8 +163,10 @@ pub struct Opened {
     pub secret: String,
     /// Lets one process enter.
     pub token: String,
-    /// The CA that the session's processes must trust.
+    /// Where the CA's certificate is that the session's processes must trust: a file of the proxy's user.
     pub ca: PathBuf,
+    /// That certificate, as it is in the file; whoever writes it elsewhere takes certificates alone out of it.
+    pub certificate: String,
     /// `enforce` or `observe`.
     pub mode: String,
     /// `strict_local` or `best_effort`.
@@ -258,6 +260,7 @@ mod tests {
             secret: "s".to_owned(),
             token: "t".to_owned(),
             ca: PathBuf::from("/ca.pem"),
+            certificate: "c".to_owned(),
             mode: "enforce".to_owned(),
             record_mode: "strict_local".to_owned(),
             store: "file:///s".to_owned(),

@@ -14,9 +14,13 @@ use crate::record::{Enforcement, Phase, Seen, SeenEvent, SeenStatement};
 const WORDS_MAX: usize = 512;
 
 /// Reasons of refused connections, as events have them, and their words.
-const REASONS: [(&str, &str); 5] = [
+const REASONS: [(&str, &str); 6] = [
     ("the session is over", "session_over"),
     ("more connections than a session may have open", "too_many"),
+    (
+        "more connections a second than a session may make",
+        "too_fast",
+    ),
     (
         "a governed account's address under another name",
         "governed_address",

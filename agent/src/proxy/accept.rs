@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::arrivals::with_words;
 use super::core::{Core, Shared};
 use super::door::Door;
 use super::heartbeat::Ticker;
@@ -116,30 +117,28 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
             )
             .await;
     };
-    let Some(_held) = session.take_connection() else {
-        reset(connection.into_parts().0);
-        let detail = json!({ "reason": "more connections than a session may have open" });
-        return shared
-            .event(
-                Some(&session),
-                code::BYPASS_ATTEMPT,
-                Severity::Low,
-                Category::Net,
-                detail,
-            )
-            .await;
-    };
     let (destination, network) = (connection.destination(), connection.network());
     let (stream, peer) = connection.into_parts();
+    let per_second = shared.current().config.limits.session_connects_per_second;
+    let admitted = (session.arrivals()).admit(per_second, shared.stages.clock.mono_ns());
+    let _held = match admitted.await {
+        Ok(held) => held,
+        Err(way) => {
+            reset(stream);
+            let row = session.refuse_way(
+                Refusal::at_the_door(way),
+                &peer,
+                shared.stages.clock.mono_ns(),
+            );
+            return shared.record_events(row.into_iter().collect()).await;
+        }
+    };
     let address = destination.ip();
     // At once, since it may end soon; the answer is there before the client's first words are.
-    let (borrower, pid) = (shared.borrower.clone(), peer.pid);
-    let tracing = tokio::task::spawn_blocking(move || borrower.process(pid));
-    let read = hello::read(stream).await;
-    let peer = peer.with(tracing.await.unwrap_or_default());
-    let (opening, stream) = match read {
-        Ok(read) => read,
-        Err(error) => {
+    let looking = shared.looks.process(session.arrivals(), peer.pid);
+    let (opening, stream, peer) = match with_words(looking, hello::read(stream)).await {
+        (Ok((opening, stream)), traced) => (opening, stream, peer.with(traced)),
+        (Err(error), _) => {
             return tracing::debug!(session = %session.id(), %error, "connection ended before its opening");
         }
     };
@@ -238,10 +237,14 @@ async fn govern(
     let stream = match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            return tracing::info!(
-                session = %session.id(), %name, pid = peer.pid, %error,
-                "TLS handshake failed; a client that does not trust Icecore's CA ends here"
-            );
+            let (session_id, pid) = (session.id(), peer.pid);
+            if session.arrivals().is_first_failed_handshake() {
+                return tracing::info!(
+                    session = %session_id, %name, pid, %error,
+                    "TLS handshake failed; a client that does not trust Icecore's CA ends here; others of the session are told at `debug`"
+                );
+            }
+            return tracing::debug!(session = %session_id, %name, pid, %error, "TLS handshake failed");
         }
         Err(_) => {
             return tracing::debug!(session = %session.id(), %name, "TLS handshake was not ended");

@@ -4,6 +4,7 @@ use std::sync::{Arc, RwLock};
 
 use rustls::ServerConfig;
 
+use super::arrivals::Looks;
 use super::claiming::Claimant;
 use super::current::Current;
 use super::host_events::HostEvents;
@@ -15,7 +16,6 @@ use super::metrics::Operations;
 use super::policies::Reloads;
 use super::sessions::{Session, Sessions};
 use crate::connection::redirect::Destinations;
-use crate::control::Borrower;
 use crate::record::event::no_session;
 use crate::record::{Category, EventRow, Row, Severity};
 use crate::session::Stages;
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     /// Cookie of the network namespace that the proxy is in; none where the kernel has no others for it.
     pub(super) host_network: Option<u64>,
     /// Has the supervisor look processes up.
-    pub(super) borrower: Borrower,
+    pub(super) looks: Looks,
     pub(super) resolver: Arc<Resolver>,
     /// Names this host in claims of tokens.
     pub(super) claimant: Claimant,

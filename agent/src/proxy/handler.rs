@@ -227,7 +227,7 @@ impl SessionHandler for Handler {
         rows.push(Row::from(SessionRow {
             closed_at: Some(now),
             close_reason: Some(end.reason),
-            connections: i64::try_from(session.connections()).ok(),
+            connections: i64::try_from(session.arrivals().taken()).ok(),
             cpu_us: end.cpu_us.and_then(|us| i64::try_from(us).ok()),
             ..self.rows_of(&session, Phase::Close)
         }));

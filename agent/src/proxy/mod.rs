@@ -6,6 +6,7 @@
 mod abort;
 mod accept;
 mod approvals;
+mod arrivals;
 mod authorize;
 mod body;
 mod budget;
@@ -74,6 +75,10 @@ use crate::control::{
 use crate::record::Row;
 use crate::statement;
 use crate::upstream::{Upstream, UpstreamSettings};
+
+/// Most threads of a core that wait for disks, people and other programs. Each result that is kept has one until it has
+/// arrived, so that fewer would have sessions wait for each other; look-ups of processes have their own limit.
+const BLOCKING_THREADS_MAX: usize = 256;
 
 /// How often kept replies and counted refusals are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -378,6 +383,7 @@ fn core(
 ) -> Result<(Runtime, Arc<Core>), ProxyError> {
     let runtime = Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(ProxyError::Core)?;
     let entered = runtime.enter();

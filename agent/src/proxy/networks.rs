@@ -70,7 +70,7 @@ pub(super) async fn onward(
     if shared.host_network.is_none_or(|host| host == network) {
         return Ok(Onward::of_host(destination));
     }
-    let borrower = shared.borrower.clone();
+    let borrower = shared.looks.borrower();
     let lending =
         tokio::task::spawn_blocking(move || borrower.socket(network, destination.is_ipv6()));
     let lent = lending.await.map_err(io::Error::other)?;

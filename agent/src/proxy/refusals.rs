@@ -4,7 +4,7 @@
 //! else happened, and no line would hide them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -30,6 +30,10 @@ pub(super) enum WayAround {
     GovernedAddress,
     /// Clouds answer with credentials there.
     Metadata,
+    /// The session has as many connections open as it may.
+    TooMany,
+    /// The session makes more connections a second than it may.
+    TooFast,
     /// The kernel denied it for another reason.
     Denied(DenyReason),
 }
@@ -38,7 +42,9 @@ impl WayAround {
     /// Gives the code of its event.
     fn code(self) -> &'static str {
         match self {
-            Self::GovernedAddress | Self::Metadata => code::BYPASS_ATTEMPT,
+            Self::GovernedAddress | Self::Metadata | Self::TooMany | Self::TooFast => {
+                code::BYPASS_ATTEMPT
+            }
             Self::Denied(DenyReason::SocketKind) => code::SOCKET_REFUSED,
             Self::Denied(DenyReason::Netns) => code::UNKNOWN_NETNS,
             Self::Denied(_) => code::CONNECT_DENIED,
@@ -50,6 +56,8 @@ impl WayAround {
         match self {
             Self::GovernedAddress => "a governed account's address under another name",
             Self::Metadata => "a cloud's metadata address",
+            Self::TooMany => "more connections than a session may have open",
+            Self::TooFast => "more connections a second than a session may make",
             Self::Denied(reason) => denied(reason).0,
         }
     }
@@ -83,6 +91,19 @@ pub(super) struct Refusal {
     pub(super) opening: &'static str,
     pub(super) name: Option<String>,
     pub(super) exe: Option<String>,
+}
+
+impl Refusal {
+    /// Says of a connection that it was not let in, whatever it was for.
+    pub(super) fn at_the_door(way: WayAround) -> Self {
+        Self {
+            way,
+            destination: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            opening: "unread",
+            name: None,
+            exe: None,
+        }
+    }
 }
 
 /// An event to record.
@@ -193,6 +214,8 @@ fn first(refusal: &Refusal, peer: &Peer) -> Told {
             add(&mut detail, "likely", LIKELY.into());
             Severity::Low
         }
+        WayAround::TooMany => Severity::Low,
+        WayAround::TooFast => Severity::Medium,
         WayAround::Denied(reason) => denied(reason).1,
     };
     Told {
@@ -224,7 +247,11 @@ fn again(refusal: &Refusal, counted: &Counted, drivers: &BTreeSet<Process>) -> O
             add(&mut detail, "asked_by", askers.into());
             Severity::Medium
         }
-        WayAround::Denied(_) if counted.repeats == 0 => return None,
+        WayAround::TooMany | WayAround::TooFast | WayAround::Denied(_) if counted.repeats == 0 => {
+            return None;
+        }
+        WayAround::TooMany => Severity::Low,
+        WayAround::TooFast => Severity::Medium,
         WayAround::Denied(reason) => denied(reason).1,
     };
     Some(Told {

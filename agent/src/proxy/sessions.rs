@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::arrivals::Arrivals;
 use super::budget::{EventBudget, Room};
 use super::refusals::{Refusal, Refusals, Told};
 use crate::connection::peer::Peer;
@@ -22,9 +23,6 @@ use crate::record::{self, Category, EventRow, Phase, SessionRow, Severity};
 
 /// Most results that one session may fetch at once, by their ids or to compare them, so that it leaves memory for others.
 const FETCHES_OPEN_MAX: usize = 8;
-
-/// Most connections that one session may have open, so that it leaves descriptors for others.
-const CONNECTIONS_MAX: usize = 1024;
 
 /// Most statements that one session may have under way, so that it leaves memory for others.
 const STATEMENTS_OPEN_MAX: usize = 256;
@@ -67,8 +65,7 @@ pub(super) struct Session {
     deliveries: AtomicU64,
     refusals: Mutex<Refusals>,
     governed: Mutex<BTreeSet<IpAddr>>,
-    connections: Arc<Semaphore>,
-    connections_taken: AtomicU64,
+    arrivals: Arrivals,
     statements_open: Arc<Semaphore>,
     requests_open: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
@@ -95,8 +92,7 @@ impl Session {
             deliveries: AtomicU64::new(0),
             refusals: Mutex::default(),
             governed: Mutex::new(BTreeSet::new()),
-            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            connections_taken: AtomicU64::new(0),
+            arrivals: Arrivals::default(),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
             requests_open: Arc::new(Semaphore::new(REQUESTS_OPEN_MAX)),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
@@ -168,16 +164,9 @@ impl Session {
         self.over.store(true, Ordering::SeqCst);
     }
 
-    /// Takes one of the connections that a session may have open.
-    pub(super) fn take_connection(&self) -> Option<OwnedSemaphorePermit> {
-        let taken = Arc::clone(&self.connections).try_acquire_owned().ok()?;
-        self.connections_taken.fetch_add(1, Ordering::Relaxed);
-        Some(taken)
-    }
-
-    /// Tells how many connections were taken.
-    pub(super) fn connections(&self) -> u64 {
-        self.connections_taken.load(Ordering::Relaxed)
+    /// Gives what it may bring to the door, and has brought.
+    pub(super) fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
     }
 
     /// Takes one of the requests that a session may have in the works.

@@ -210,16 +210,3 @@ fn refusals_that_find_no_room_are_counted_as_left_out() {
     let summary = session.summary("enforce", true);
     assert_eq!(summary.events, (1 + 2 * EVENTS_MAX + 5) as u64);
 }
-
-#[test]
-fn a_session_has_its_share_of_connections_and_another_has_its_own() {
-    let (one, other) = (session(), session());
-    let taken: Vec<_> = (0..CONNECTIONS_MAX)
-        .map_while(|_| one.take_connection())
-        .collect();
-    assert_eq!(taken.len(), CONNECTIONS_MAX);
-    assert!(one.take_connection().is_none());
-    assert!(other.take_connection().is_some());
-    let counted = [&one, &other].map(|session| session.connections());
-    assert_eq!(counted, [CONNECTIONS_MAX as u64, 1]);
-}

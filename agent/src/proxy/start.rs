@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use super::approvals;
+use super::arrivals::Looks;
 use super::claiming::Claimant;
 use super::core::Shared;
 use super::current::Current;
@@ -233,7 +234,7 @@ pub(super) fn start(
         operations,
         destinations: Destinations::from_fd(destinations)?,
         host_network: None,
-        borrower,
+        looks: Looks::new(borrower),
         resolver,
         claimant,
         seal_key,

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown, lchown};
 use std::path::Path;
 
 use rustix::process::geteuid;
@@ -48,24 +48,32 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    give_to_the_folders_owner(path)?;
+    // By the descriptor: whoever owns the folder may have put something else at its path meanwhile.
+    if let Some((uid, gid)) = folders_owner(path)? {
+        fchown(&file, Some(uid), Some(gid))?;
+    }
     file.write_all(bytes)?;
     fault::sync(&file, || file.sync_all())
 }
 
 /// Gives what root has just made to whom its folder belongs: a command of root's works in the proxy's folders too.
 pub(crate) fn give_to_the_folders_owner(path: &Path) -> io::Result<()> {
+    match folders_owner(path)? {
+        Some((uid, gid)) => lchown(path, Some(uid), Some(gid)),
+        None => Ok(()),
+    }
+}
+
+/// Gives whom root has to give something to that it made in a folder of another's.
+fn folders_owner(path: &Path) -> io::Result<Option<(u32, u32)>> {
     if !geteuid().is_root() {
-        return Ok(());
+        return Ok(None);
     }
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     let folder = fs::symlink_metadata(parent.unwrap_or(Path::new(".")))?;
-    if folder.uid() == 0 {
-        return Ok(());
-    }
-    lchown(path, Some(folder.uid()), Some(folder.gid()))
+    Ok((folder.uid() != 0).then(|| (folder.uid(), folder.gid())))
 }
 
 /// Tells whether a file is this process's user's; to root also what belongs to whom its folder belongs.

@@ -172,6 +172,7 @@ impl Shared {
         if self.is_broken() {
             return Err(Refusal::Broken);
         }
+        let (_, certificate) = self.ca().map_err(system)?;
         let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
         let (_telling, proxy) = self.telling_a_proxy()?;
         self.look_for_room()?;
@@ -217,7 +218,7 @@ impl Shared {
         }
         Ok(Contained {
             session: id,
-            ca: self.ca(),
+            certificate,
             cgroup: cgroup.path().to_owned(),
             network,
             advisory: way,

@@ -2,16 +2,19 @@
 //! before it changes anything.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::foreign;
 use super::owned;
 use crate::config::Owner;
 use crate::record;
+
+/// Longest such file that is read.
+const FILE_MAX_BYTES: u64 = 64 << 10;
 
 /// Name of the file in `run_dir` and in `state_dir`.
 pub(super) const FILE: &str = "formats.json";
@@ -63,7 +66,7 @@ pub(super) fn look(folder: &Path, known: Known) -> Result<(), LaterState> {
         path: path.clone(),
         source,
     };
-    let text = match fs::read(&path) {
+    let text = match foreign::read(folder, FILE, FILE_MAX_BYTES) {
         Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(()),
         text => text.map_err(unread)?,
     };
@@ -107,7 +110,7 @@ pub(super) fn write(folder: &Path, known: Known) -> io::Result<()> {
             .collect(),
     };
     let path = folder.join(FILE);
-    let found = fs::read(&path).ok();
+    let found = foreign::read(folder, FILE, FILE_MAX_BYTES).ok();
     let found: Option<Written> = found.and_then(|text| serde_json::from_slice(&text).ok());
     if found.is_some_and(|found| found.formats == written.formats) {
         return Ok(());
@@ -125,6 +128,9 @@ fn told(known: Known) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
     use tempfile::TempDir;
 
     use super::*;
@@ -156,6 +162,18 @@ mod tests {
             Err("found more 1"),
         );
         check(Some("{"), Err("expected the formats"));
+    }
+
+    /// With plain reads this test does not end.
+    #[test]
+    fn a_pipe_in_the_files_place_is_refused_at_once() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join(FILE);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let refused = look(folder.path(), OF_STATE_DIR).unwrap_err();
+        assert!(matches!(refused, LaterState::Unread { .. }), "{refused}");
+        write(folder.path(), OF_STATE_DIR).unwrap();
+        look(folder.path(), OF_STATE_DIR).unwrap();
     }
 
     #[test]

@@ -21,7 +21,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use serde::{Deserialize, Serialize};
-use tracing::debug;
+use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use super::kept::KeptLogins;
@@ -34,8 +34,11 @@ use crate::control::sign_in::KeptSignIn;
 use crate::control::upgrade::HANDOVER_FORMAT;
 use crate::id::SessionId;
 
-/// Most bytes of state that are read: a thousand sessions with all the logins that are kept of each.
+/// Most bytes of state that are read, so most that are written: a thousand sessions with all the logins that are kept of each.
 const STATE_MAX_BYTES: u64 = 1 << 30;
+
+/// What a login may take as it is written beyond its sealed text, which is base64: its name, quotes and commas.
+const LOGIN_MARGIN_BYTES: u64 = 64;
 
 /// What is handed over of what a supervisor knows, but for what is on disk.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -286,7 +289,7 @@ impl Inherited {
     }
 }
 
-/// Writes what is known into a file that is in memory alone.
+/// Writes what is known into a file that is in memory alone. What is more than the next program reads is not written.
 fn state_of(shared: &Shared) -> io::Result<File> {
     let roster = shared.roster();
     let sessions = roster.live.iter().map(|(id, live)| {
@@ -296,7 +299,7 @@ fn state_of(shared: &Shared) -> io::Result<File> {
         };
         (*id, kept)
     });
-    let state = State {
+    let mut state = State {
         sessions: sessions.collect(),
         unclosed: roster.unclosed.clone(),
         sign_ins: shared.sign_ins.kept(),
@@ -307,15 +310,53 @@ fn state_of(shared: &Shared) -> io::Result<File> {
     let networks = known
         .iter()
         .map(|(cookie, network)| (*cookie, network.sessions.clone()));
-    let state = State {
-        networks: networks.collect(),
-        ..state
-    };
+    state.networks = networks.collect();
     drop(known);
-    let text = Zeroizing::new(serde_json::to_vec(&state)?);
+    let text = written(&mut state, STATE_MAX_BYTES)?;
     let mut file = File::from(memfd_create("icecore-state", MemfdFlags::CLOEXEC)?);
     file.write_all(&text)?;
     Ok(file)
+}
+
+/// Writes a state in so many bytes. Where it is more, sessions lose their logins, those with the most first: they log in anew,
+/// and no session is lost.
+///
+/// # Errors
+/// The rest alone is more than that.
+fn written(state: &mut State, max_bytes: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let of = |kept: &KeptSession| kept.logins.written_bytes(LOGIN_MARGIN_BYTES);
+    let mut sizes: Vec<(u64, SessionId)> = (state.sessions.iter())
+        .map(|(id, kept)| (of(kept), *id))
+        .collect();
+    sizes.sort_unstable();
+    // Measured before it is written: twice the limit in memory would be what this is to prevent.
+    let logins: u64 = sizes.iter().map(|(bytes, _)| bytes).sum();
+    let half = max_bytes / 2;
+    let mut over = logins.saturating_sub(half);
+    let mut left_out = 0_usize;
+    while over > 0
+        && let Some((bytes, id)) = sizes.pop()
+    {
+        if let Some(kept) = state.sessions.get_mut(&id) {
+            kept.logins = KeptLogins::default();
+        }
+        over = over.saturating_sub(bytes);
+        left_out += 1;
+    }
+    if left_out > 0 {
+        warn!(
+            sessions = left_out,
+            "there is too much to hand over; these sessions log in anew"
+        );
+    }
+    let text = Zeroizing::new(serde_json::to_vec(state)?);
+    if u64::try_from(text.len()).is_ok_and(|length| length <= max_bytes) {
+        return Ok(text);
+    }
+    let found = text.len();
+    Err(io::Error::other(format!(
+        "expected at most {max_bytes} bytes to hand over beside logins, found {found}; sessions that end make room"
+    )))
 }
 
 /// Puts a message and copies of descriptors into a socket, which keeps them whoever else lets go of them.
@@ -400,6 +441,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::id::LoginId;
 
     fn message(format: u32) -> Message {
         Message {
@@ -454,6 +496,37 @@ mod tests {
         for _ in 0..2 {
             assert!(inherited.state().unwrap().sessions.is_empty());
         }
+    }
+
+    fn kept(logins: usize, bytes: usize) -> KeptSession {
+        let mut kept = KeptSession::default();
+        for _ in 0..logins {
+            let sealed = Some("x".repeat(bytes));
+            assert!(kept.logins.set(LoginId::new(), sealed));
+        }
+        kept
+    }
+
+    #[test]
+    fn logins_are_left_out_before_the_next_program_could_not_read_it() {
+        let (small, large) = (SessionId::new(), SessionId::new());
+        let of = || State {
+            sessions: [(small, kept(2, 1000)), (large, kept(3, 3000))].into(),
+            ..State::default()
+        };
+        let read = |text: &[u8]| serde_json::from_slice::<State>(text).unwrap();
+        let count = |state: &State, id| state.sessions[id].logins.len();
+        let whole = read(&written(&mut of(), 1 << 20).unwrap());
+        assert_eq!([count(&whole, &small), count(&whole, &large)], [2, 3]);
+        let text = written(&mut of(), 8000).unwrap();
+        assert!(text.len() <= 8000);
+        let cut = read(&text);
+        assert_eq!([count(&cut, &small), count(&cut, &large)], [2, 0]);
+        let refused = written(&mut of(), 100).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("expected at most 100 bytes"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) struct KeptLogins(BTreeMap<LoginId, String>);
 
 impl KeptLogins {
     /// Keeps a login, or forgets it; tells whether there was room.
-    fn set(&mut self, login: LoginId, sealed: Option<String>) -> bool {
+    pub(super) fn set(&mut self, login: LoginId, sealed: Option<String>) -> bool {
         self.0.remove(&login);
         let Some(sealed) = sealed else { return true };
         let held: usize = self.0.values().map(String::len).sum();
@@ -34,6 +34,19 @@ impl KeptLogins {
             self.0.insert(login, sealed);
         }
         has_room
+    }
+
+    /// Tells how much they take as they are written, each so much more than its sealed text.
+    pub(super) fn written_bytes(&self, margin_bytes: u64) -> u64 {
+        let of = |sealed: &String| u64::try_from(sealed.len()).unwrap_or(u64::MAX);
+        let each = self.0.values().map(|sealed| of(sealed) + margin_bytes);
+        each.sum()
+    }
+
+    /// Tells how many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 

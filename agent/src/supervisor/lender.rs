@@ -7,11 +7,12 @@ use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::networks::Networks;
 use crate::config::{Config, Named, Untrusted, open_file, open_folder};
@@ -21,36 +22,62 @@ use crate::control::{Declined, Request, Wanted};
 /// Most requests at a time: a proxy that was taken over gets no more threads of root's than this.
 const AT_ONCE_MAX: usize = 64;
 
-/// Lends what a config names.
+/// Most look-ups that wait: as many as a proxy asks for at a time, of which there may be several.
+const LOOKS_MAX: usize = 64;
+
+/// Lends what a config names. What reads a proxy's words waits for none of it.
 #[derive(Debug)]
 pub(super) struct Lender {
     config: Config,
     named: Named,
     networks: Arc<Networks>,
     at_once: AtomicUsize,
+    /// For the thread that looks processes up.
+    looks: SyncSender<Request>,
+    /// Whether it was said that a proxy is not what it should be.
+    is_told: AtomicBool,
 }
 
 impl Lender {
-    pub(super) fn new(config: &Config, networks: Arc<Networks>) -> Self {
-        Self {
+    /// Makes one, with the thread that looks processes up.
+    ///
+    /// # Errors
+    /// The system has no more threads.
+    pub(super) fn start(config: &Config, networks: Arc<Networks>) -> io::Result<Self> {
+        let (looks, asked) = sync_channel(LOOKS_MAX);
+        thread::Builder::new()
+            .name("looks".to_owned())
+            .spawn(move || look(&asked))?;
+        Ok(Self {
             networks,
             named: config.named(),
             config: config.clone(),
             at_once: AtomicUsize::new(0),
-        }
+            looks,
+            is_told: AtomicBool::new(false),
+        })
     }
 
-    /// Answers a request, on a thread of its own where that may take time.
-    pub(super) fn lend(self: &Arc<Self>, request: Request) {
-        let wanted = request.wanted.clone();
-        let answered = match wanted {
-            Wanted::Process(pid) => request.tell(Traced::read(pid)),
-            Wanted::File(_) | Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
-                return self.lend_slowly(request);
+    /// Has a request of this process answered on another thread; dropping it says to whoever waits that nobody will.
+    pub(super) fn lend(self: &Arc<Self>, request: Request, proxy: u32) {
+        if !request.is_of(proxy) {
+            if !self.is_told.swap(true, Ordering::SeqCst) {
+                warn!(
+                    proxy,
+                    "proxy asks for an answer to somebody else: it may have been taken over"
+                );
             }
-        };
-        if let Err(failure) = answered {
-            debug!(%failure, "proxy did not wait for a process");
+            return;
+        }
+        match request.wanted {
+            Wanted::Process(_) => {
+                if self.looks.try_send(request).is_err() {
+                    debug!("proxy asks for more processes than are looked up");
+                }
+            }
+            Wanted::File(_) | Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
+                self.lend_slowly(request);
+            }
         }
     }
 
@@ -64,22 +91,26 @@ impl Lender {
         let started = thread::Builder::new()
             .name("lend".to_owned())
             .spawn(move || {
-                let opened = lender.open(&request.wanted);
-                let told = match &opened {
-                    Ok(opened) => request.answer(Ok(opened.as_fd())),
-                    Err(Untrusted { expected, found }) => request.answer(Err(Declined {
-                        expected: expected.clone(),
-                        found: found.clone(),
-                    })),
-                };
+                lender.answer(&request);
                 lender.at_once.fetch_sub(1, Ordering::SeqCst);
-                if let Err(failure) = told {
-                    debug!(%failure, "proxy did not wait for a file");
-                }
             });
         if let Err(failure) = started {
             self.at_once.fetch_sub(1, Ordering::SeqCst);
             debug!(%failure, "no thread to open a file for the proxy");
+        }
+    }
+
+    fn answer(&self, request: &Request) {
+        let opened = self.open(&request.wanted);
+        let told = match &opened {
+            Ok(file) => request.answer(Ok(file.as_fd())),
+            Err(Untrusted { expected, found }) => request.answer(Err(Declined {
+                expected: expected.clone(),
+                found: found.clone(),
+            })),
+        };
+        if let Err(failure) = told {
+            debug!(%failure, "proxy did not wait for a file");
         }
     }
 
@@ -95,7 +126,7 @@ impl Lender {
                 open_folder(path)
             }
             Wanted::Output(argv) => self.output(argv),
-            // Told at once, by `lend`.
+            // Told by `look`.
             Wanted::Process(_) => Err(unnamed("a process")),
         };
         file.map(OwnedFd::from)
@@ -119,6 +150,18 @@ impl Lender {
             expected: "memory for a command's output".to_owned(),
             found: error.to_string(),
         })
+    }
+}
+
+/// Tells of processes, one after the other, as long as there is a lender.
+fn look(asked: &Receiver<Request>) {
+    for request in asked {
+        let Wanted::Process(pid) = request.wanted else {
+            continue;
+        };
+        if let Err(failure) = request.tell(Traced::read(pid)) {
+            debug!(%failure, "proxy did not wait for a process");
+        }
     }
 }
 

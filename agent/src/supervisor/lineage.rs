@@ -1,57 +1,119 @@
 //! The execs of sessions' tasks, as far as they are remembered: names the programs that a process descends from, also once
 //! they are gone.
+//!
+//! Each session has a share of its own, so that one that starts programs in a storm has its own forgotten, and no other's.
+//! Where a lineage ends in what was forgotten, that is told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::connection::redirect::Seen;
+use crate::id::SessionId;
 
-/// Most execs that are remembered.
+/// Most execs that are remembered, of all sessions and of one.
 const EXECS_MAX: usize = 16_384;
+const SESSION_EXECS_MAX: usize = 2048;
 
 /// Most that are told of one process.
 const TOLD_MAX: usize = 16;
+
+/// Stands at the beginning of a lineage for what was forgotten of it.
+const FORGOTTEN: &str = "(forgotten)";
+
+/// Whose share it is: a session's, or that of the processes in none.
+type Whose = Option<SessionId>;
 
 /// One exec.
 #[derive(Debug)]
 struct Exec {
     comm: String,
     parent: u64,
+    whose: Whose,
 }
 
 /// The latest execs, by their number.
 #[derive(Debug, Default)]
 pub(super) struct Lineage {
     execs: BTreeMap<u64, Exec>,
-    order: VecDeque<u64>,
+    shares: BTreeMap<Whose, VecDeque<u64>>,
+    /// The shares by how many execs each has; of those with as many the one with the oldest exec is the last.
+    sizes: BTreeSet<(usize, Reverse<u64>, Whose)>,
+    /// Sessions of which some were forgotten, and whose lineages may have a gap.
+    forgotten: BTreeSet<Whose>,
 }
 
 impl Lineage {
-    /// Remembers an exec, and forgets the oldest one where there is no more room.
+    /// Remembers an exec, and forgets the oldest one of a share where there is no more room.
     pub(super) fn learn(&mut self, seen: &Seen) {
+        let whose = seen.session;
         let exec = Exec {
             comm: seen.comm.clone(),
             parent: seen.parent_exec_id,
+            whose,
         };
-        if self.execs.insert(seen.exec_id, exec).is_none() {
-            self.order.push_back(seen.exec_id);
+        if self.execs.insert(seen.exec_id, exec).is_some() {
+            return;
         }
-        while self.order.len() > EXECS_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.execs.remove(&oldest);
-            }
+        self.change(whose, |share| share.push_back(seen.exec_id));
+        if self.shares.get(&whose).map_or(0, VecDeque::len) > SESSION_EXECS_MAX {
+            self.forget_oldest(whose);
+        }
+        while self.execs.len() > EXECS_MAX {
+            let Some((_, _, largest)) = self.sizes.last().copied() else {
+                return;
+            };
+            self.forget_oldest(largest);
         }
     }
 
     /// Names the programs that an exec descends from, itself last.
     pub(super) fn of(&self, exec_id: u64) -> Vec<String> {
         let mut names = Vec::new();
+        let mut whose = None;
         let mut next = exec_id;
-        while let Some(exec) = self.execs.get(&next).filter(|_| names.len() < TOLD_MAX) {
+        while names.len() < TOLD_MAX {
+            let Some(exec) = self.execs.get(&next) else {
+                // A session's first program has a parent outside, which was never known.
+                let has_gap = next != 0 && !names.is_empty() && self.forgotten.contains(&whose);
+                if has_gap {
+                    names.push(FORGOTTEN.to_owned());
+                }
+                break;
+            };
             names.push(exec.comm.clone());
-            next = exec.parent;
+            (whose, next) = (exec.whose, exec.parent);
         }
         names.reverse();
         names
+    }
+
+    fn forget_oldest(&mut self, whose: Whose) {
+        let mut oldest = None;
+        self.change(whose, |share| oldest = share.pop_front());
+        if let Some(oldest) = oldest {
+            self.execs.remove(&oldest);
+            self.forgotten.insert(whose);
+        }
+        // What no exec is remembered of has no lineage either.
+        if !self.shares.contains_key(&whose) {
+            self.forgotten.remove(&whose);
+        }
+    }
+
+    /// Changes a share, and keeps the order by size.
+    fn change(&mut self, whose: Whose, change: impl FnOnce(&mut VecDeque<u64>)) {
+        let place = |share: &VecDeque<u64>| {
+            let oldest = share.front().copied().unwrap_or(u64::MAX);
+            (share.len(), Reverse(oldest), whose)
+        };
+        let share = self.shares.entry(whose).or_default();
+        self.sizes.remove(&place(share));
+        change(share);
+        if share.is_empty() {
+            self.shares.remove(&whose);
+        } else {
+            self.sizes.insert(place(share));
+        }
     }
 }
 
@@ -88,11 +150,57 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_and_a_ring_of_parents_ends() {
         let mut lineage = Lineage::default();
-        for number in 1..=u64::try_from(EXECS_MAX).unwrap() + 10 {
+        for number in 1..=u64::try_from(SESSION_EXECS_MAX).unwrap() + 10 {
             lineage.learn(&exec(number, number, "loop"));
         }
-        assert_eq!(lineage.execs.len(), EXECS_MAX);
+        assert_eq!(lineage.execs.len(), SESSION_EXECS_MAX);
         assert_eq!(lineage.of(1), [""; 0]);
         assert_eq!(lineage.of(20).len(), TOLD_MAX);
+    }
+
+    #[test]
+    fn a_storm_of_execs_forgets_its_own_alone_and_the_gap_is_told() {
+        let (quiet, storm) = (SessionId::new(), SessionId::new());
+        let of = |session, exec_id, parent, comm: &str| Seen {
+            session: Some(session),
+            ..exec(exec_id, parent, comm)
+        };
+        let mut lineage = Lineage::default();
+        lineage.learn(&of(quiet, 1, 900_000, "sh"));
+        lineage.learn(&of(quiet, 2, 1, "curl"));
+        for number in 10..100_000 {
+            lineage.learn(&of(storm, number, 10, "true"));
+        }
+        // What its parent outside was is not a gap.
+        assert_eq!(lineage.of(2), ["sh", "curl"]);
+        assert_eq!(lineage.of(99_999), [FORGOTTEN, "true"]);
+        assert_eq!(lineage.execs.len(), SESSION_EXECS_MAX + 2);
+    }
+
+    #[test]
+    fn many_sessions_share_the_room_and_the_largest_shares_give_way() {
+        let quiet = SessionId::new();
+        let mut lineage = Lineage::default();
+        lineage.learn(&Seen {
+            session: Some(quiet),
+            ..exec(1, 0, "sh")
+        });
+        let mut number = 1;
+        for storm in (0..20).map(|_| SessionId::new()) {
+            for _ in 0..SESSION_EXECS_MAX {
+                number += 1;
+                lineage.learn(&Seen {
+                    session: Some(storm),
+                    ..exec(number, 0, "true")
+                });
+            }
+        }
+        assert_eq!(lineage.execs.len(), EXECS_MAX);
+        assert_eq!(lineage.of(1), ["sh"]);
+        let shares: usize = lineage.shares.values().map(VecDeque::len).sum();
+        assert_eq!(
+            (shares, lineage.sizes.len()),
+            (EXECS_MAX, lineage.shares.len())
+        );
     }
 }

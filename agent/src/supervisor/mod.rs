@@ -11,6 +11,7 @@ mod contained;
 mod container;
 mod detach;
 mod door;
+mod foreign;
 mod formats;
 mod guard;
 mod inherit;
@@ -254,7 +255,8 @@ fn serve(
 
     let networks = inherited.map_or_else(|| Ok(BTreeMap::new()), Inherited::networks);
     let networks = Arc::new(Networks::of(networks.map_err(SupervisorError::Inherited)?));
-    let lender = Arc::new(Lender::new(&config, Arc::clone(&networks)));
+    let lender = Lender::start(&config, Arc::clone(&networks)).map_err(SupervisorError::System)?;
+    let lender = Arc::new(lender);
     let (shared, handover) = set_up(config, owner, clock, (inherited, networks), events)?;
     let shared = Arc::new(shared);
     let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);

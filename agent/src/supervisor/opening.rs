@@ -65,6 +65,7 @@ impl Shared {
         if !peer.is_alive() {
             return Err(Refusal::Gone);
         }
+        let (ca, certificate) = self.ca().map_err(system)?;
         let id = facts.id;
         let (secret_digest, token_digest) = (Digest::of(&secret), Digest::of(&token));
         self.make(facts, secret_digest, Some(token_digest), Held::ByConnection)?;
@@ -73,7 +74,8 @@ impl Shared {
             session: id,
             secret,
             token,
-            ca: self.ca(),
+            ca,
+            certificate,
             mode: self.config.daemon.mode.as_str().to_owned(),
             record_mode: self.config.record.mode.as_str().to_owned(),
             store: self.config.record.store.clone(),

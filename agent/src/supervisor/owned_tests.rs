@@ -103,6 +103,27 @@ fn a_folder_that_is_the_proxys_already_is_not_walked() {
     assert!(error.to_string().contains("chown -R 9:9"), "{error}");
 }
 
+/// What lies deeper in a folder of the proxy's is behind names that it chooses.
+#[test]
+fn a_folder_behind_a_link_of_the_proxys_is_not_given() {
+    if !is_root() {
+        return;
+    }
+    let folder = state();
+    let (state, host) = (folder.path().join("state"), folder.path().join("host"));
+    fs::create_dir_all(host.join("store")).unwrap();
+    fs::create_dir(state.join("store")).unwrap();
+    give(&state.join("spool"), OWNER).unwrap();
+    lchown(&state, Some(OWNER.uid), None).unwrap();
+    symlink(&host, state.join("data")).unwrap();
+    lchown(state.join("data"), Some(OWNER.uid), None).unwrap();
+    give(&state.join("data/store"), OWNER).unwrap();
+    assert_eq!(owned(&host.join("store")).0, 0, "a link was followed");
+    // An operator's own folder directly in it is given as ever.
+    give(&state.join("store"), OWNER).unwrap();
+    assert_eq!(owned(&state.join("store")).0, OWNER.uid);
+}
+
 #[test]
 fn a_folder_of_the_hosts_is_never_given() {
     if !is_root() {

@@ -226,12 +226,13 @@ struct Watch {
 
 impl Watch {
     fn run(self, child: &mut Child) {
+        let pid = child.id();
         let heard = self.link.listen(|heard| match heard {
             Heard::Prepared => self.tell(Event::Prepared(self.number)),
             Heard::Ready => self.tell(Event::Ready(self.number)),
             Heard::Closed => self.tell(Event::Closed(self.number)),
             Heard::Keep(login) => self.shared.keep_login(login),
-            Heard::Lend(request) => self.lender.lend(request),
+            Heard::Lend(request) => self.lender.lend(request, pid),
         });
         // First of all: nobody may be sent to a door that nobody keeps.
         self.shared.lose(self.number);

@@ -4,6 +4,7 @@
 //! a user's turn to refresh in `sign_ins` before any of them, the other locks there with none.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tracing::{error, info};
 
 use super::cgroup::{Cgroups, Entered};
+use super::foreign;
 use super::networks::Networks;
 use super::observed::Observations;
 use super::proxy::{Event, Proxy};
@@ -22,6 +24,12 @@ use super::signed_in::SignIns;
 use crate::clock::Clock;
 use crate::config::{Config, Identity, Owner};
 use crate::connection::redirect::Kernel;
+
+/// Where the CA's certificate is in `state_dir`.
+const CA_FILE: &str = "ca/ca.pem";
+
+/// Longest such file that is handed on; with it an answer fits a line of the control socket.
+const CA_MAX_BYTES: u64 = 16 << 10;
 
 /// What the supervisor's threads share.
 #[derive(Debug)]
@@ -151,9 +159,17 @@ impl Shared {
         }
     }
 
-    /// Names the CA that sessions must trust.
-    pub(super) fn ca(&self) -> PathBuf {
-        self.config.daemon.state_dir.join("ca/ca.pem")
+    /// Names the CA that sessions must trust, and gives its certificate: its file is the proxy's, and callers may be root.
+    pub(super) fn ca(&self) -> io::Result<(PathBuf, String)> {
+        let state_dir = &self.config.daemon.state_dir;
+        let path = state_dir.join(CA_FILE);
+        let certificate = foreign::read(state_dir, CA_FILE, CA_MAX_BYTES)
+            .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
+            .map_err(|error| {
+                let text = format!("the CA's certificate, `{}`: {error}", path.display());
+                io::Error::new(error.kind(), text)
+            })?;
+        Ok((path, certificate))
     }
 
     /// Does one thing with the kernel's part.

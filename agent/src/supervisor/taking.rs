@@ -57,6 +57,7 @@ impl Shared {
         if !target.is_alive() {
             return Err(ended(pid));
         }
+        let (ca, certificate) = self.ca().map_err(system)?;
         let id = facts.id;
         // Nobody takes it up by a secret, nor enters by a token.
         let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
@@ -74,7 +75,8 @@ impl Shared {
         info!(session = %id, pid, processes, "session made of processes that ran");
         Ok(Taken {
             session: id,
-            ca: self.ca(),
+            ca,
+            certificate,
             cgroup: cgroup.path().to_owned(),
             processes,
             advisory: way.unwrap_or_else(|| REASON.to_owned()),

@@ -114,6 +114,9 @@ dir = "{folder}/policies"
 mode = "{mode}"
 store = "file://{folder}/store"
 spool_max = "8GiB"
+
+[limits]
+session_connects_per_second = 1000000
 "#,
                 folder = path.display(),
                 root = cgroup.path().display(),

@@ -148,6 +148,8 @@ mod standing;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod storms;
+#[cfg(test)]
 mod trust;
 #[cfg(test)]
 mod two_hosts;

@@ -191,7 +191,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     // Another user cannot look into the caller's own folders.
     let is_own = |name: &str| is_another && own_places(name);
     let caller = |name: &str| env::var_os(name).filter(|_| !is_own(name));
-    let trust = Trust::write(&opened.ca, opened.session, caller, clock.now())
+    let trust = Trust::write(&opened.certificate, opened.session, caller, clock.now())
         .and_then(|trust| {
             is_another.then(|| trust.open_to_others()).transpose()?;
             Ok(trust)

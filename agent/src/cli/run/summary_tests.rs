@@ -13,6 +13,7 @@ fn opened() -> Opened {
         secret: String::new(),
         token: String::new(),
         ca: PathBuf::new(),
+        certificate: String::new(),
         mode: "enforce".to_owned(),
         record_mode: "strict_local".to_owned(),
         store: DEFAULT_STORE.to_owned(),

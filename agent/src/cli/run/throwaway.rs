@@ -111,7 +111,7 @@ impl Throwaway<'_> {
             let error = anyhow::Error::from(error).context("the command cannot be started");
             Failure::new(Exit::Unreachable, error)
         };
-        let trust = Trust::write(&opened.ca, opened.session, |_| None, clock.now())
+        let trust = Trust::write(&opened.certificate, opened.session, |_| None, clock.now())
             .and_then(|trust| trust.open_to_others().map(|()| trust))
             .map_err(not_started)?;
         while_open(&opened);

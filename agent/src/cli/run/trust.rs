@@ -65,19 +65,19 @@ pub(in crate::cli) struct Trust {
 }
 
 impl Trust {
-    /// Writes the files that make `ca` trusted, beside what the `caller`'s variables name.
+    /// Writes the files that make `ca` trusted, beside what the `caller`'s variables name. It is a text of the proxy's: its
+    /// certificates are taken over, and nothing else, for others may read these files.
     ///
     /// # Errors
-    /// When the CA cannot be read, or there is no place for the files.
+    /// When the CA is no certificate, or there is no place for the files.
     pub(in crate::cli) fn write(
-        ca: &Path,
+        ca: &str,
         session: SessionId,
         caller: impl Fn(&str) -> Option<OsString>,
         now: DateTime<Utc>,
     ) -> io::Result<Self> {
-        let ca = fs::read(ca).map_err(|error| {
-            io::Error::new(error.kind(), format!("`{}`: {error}", ca.display()))
-        })?;
+        let ca = certificates(&[ca.as_bytes()])
+            .map_err(|error| io::Error::other(format!("the daemon's CA: {error}")))?;
         let set = |name: &str| caller(name).filter(|value| !value.is_empty());
         let places = places(&caller);
         for place in &places {
@@ -237,6 +237,12 @@ fn read_roots(path: &Path) -> io::Result<Vec<u8>> {
     } else {
         vec![read_file(path)?]
     };
+    let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+    certificates(&texts)
+}
+
+/// Writes the certificates of some texts, each once, and nothing else of them.
+fn certificates(texts: &[&[u8]]) -> io::Result<Vec<u8>> {
     // Folders hold each root under its name and, as a link, under its hash (openssl-rehash(1)).
     let certificates: BTreeSet<Vec<u8>> = texts
         .iter()

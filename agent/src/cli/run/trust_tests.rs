@@ -20,7 +20,6 @@ struct Caller {
 impl Caller {
     fn new() -> Self {
         let home = TempDir::new().unwrap();
-        fs::write(home.path().join("ca.pem"), OURS).unwrap();
         let variables = [("TMPDIR".to_owned(), home.path().into())].into();
         Self { home, variables }
     }
@@ -36,9 +35,8 @@ impl Caller {
     }
 
     fn trust(&self) -> Trust {
-        let ca = self.home.path().join("ca.pem");
         let caller = |name: &str| self.variables.get(name).cloned();
-        Trust::write(&ca, SessionId::new(), caller, Clock::system().now()).unwrap()
+        Trust::write(OURS, SessionId::new(), caller, Clock::system().now()).unwrap()
     }
 }
 
@@ -202,10 +200,22 @@ fn every_file_of_a_session_can_be_swept() {
     assert_eq!(names, known);
 }
 
+/// Whoever took the proxy over chooses the text.
 #[test]
-fn missing_ca_is_an_error_with_its_name() {
+fn nothing_but_certificates_is_taken_of_the_ca() {
     let now = Clock::system().now();
-    let absent = Path::new("/absent/ca.pem");
-    let error = Trust::write(absent, SessionId::new(), |_| None, now).unwrap_err();
-    assert!(error.to_string().starts_with("`/absent/ca.pem`"));
+    let home = TempDir::new().unwrap();
+    let caller = |name: &str| (name == "TMPDIR").then(|| home.path().into());
+    let more = format!("root:SECRET:20000::\n{OURS}daemon:SECRET:20000::\n");
+    let trust = Trust::write(&more, SessionId::new(), caller, now).unwrap();
+    assert_eq!(text(&trust, "NODE_EXTRA_CA_CERTS"), OURS);
+    for entry in fs::read_dir(&trust.folder).unwrap() {
+        let written = fs::read(entry.unwrap().path()).unwrap();
+        assert!(!written.windows(6).any(|part| part == b"SECRET"));
+    }
+    let error = Trust::write("root:SECRET:20000::", SessionId::new(), caller, now).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the daemon's CA: it holds no certificate in PEM form"
+    );
 }

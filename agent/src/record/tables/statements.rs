@@ -71,7 +71,7 @@ static COLUMNS: [Column; 74] = [
     Column::new(37, "pid", I32, "Process that sent it."),
     Column::new(38, "start_ns", I64, "That process's start, in nanoseconds since boot.").dictionary(),
     Column::new(39, "exe", Text, "That process's program.").dictionary(),
-    Column::new(40, "ancestor_path", List(&Text), "Programs from the session's first process to that one."),
+    Column::new(40, "ancestor_path", List(&Text), "Programs from the session's first process to that one; `(not looked up)` where its session connected faster than that is done."),
     Column::new(41, "ancestor_key", Text, "Digest of that line of processes.").dictionary(),
     Column::new(42, "sql_mac", Hash, "HMAC-SHA256 of the SQL under the digest key.").required().dictionary().bloom(),
     Column::new(43, "sql_commit", Hash, "SHA-256 of salt and SQL; the salt is in `statement_texts`."),
