@@ -302,7 +302,8 @@ pub(crate) fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<u32> {
         uid: 0,
         gid: 0,
     };
-    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).map_err(io::Error::other)?;
+    let mut length =
+        libc::socklen_t::try_from(size_of::<libc::ucred>()).map_err(io::Error::other)?;
     // SAFETY: `who` is as long as is said.
     let done = unsafe {
         libc::getsockopt(

@@ -69,5 +69,9 @@ fn an_answer_goes_to_the_process_that_made_its_socket_alone() {
     assert!(!of(packet::pair().unwrap().1).is_of(1));
     let alone = || socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
     assert!(!of(alone()).is_of(own));
-    assert!(of(alone()).tell(crate::connection::peer::Traced::default()).is_err());
+    assert!(
+        of(alone())
+            .tell(crate::connection::peer::Traced::default())
+            .is_err()
+    );
 }

@@ -75,9 +75,8 @@ fn send_with<M: Serialize>(
             found: descriptors.len(),
         });
     }
-    let sent = rustix::io::retry_on_intr(|| {
-        sendmsg(&socket, &[IoSlice::new(&bytes)], &mut beside, flags)
-    });
+    let sent =
+        rustix::io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(&bytes)], &mut beside, flags));
     match sent {
         Ok(_) => Ok(()),
         Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Err(ControlError::Gone),

@@ -71,7 +71,9 @@ fn look_ups_are_few_and_a_connection_goes_on_without() {
     let runtime = builder.enable_all().thread_name("look-test").build();
     let (seen, traced) = runtime.unwrap().block_on(async {
         let all = arrivals.iter().flat_map(|one| {
-            (0..50).map(|pid| looks.process(one, pid)).collect::<Vec<_>>()
+            (0..50)
+                .map(|pid| looks.process(one, pid))
+                .collect::<Vec<_>>()
         });
         let all = futures_util::future::join_all(all.collect::<Vec<_>>());
         let mut all = pin!(all);

@@ -247,9 +247,7 @@ fn again(refusal: &Refusal, counted: &Counted, drivers: &BTreeSet<Process>) -> O
             add(&mut detail, "asked_by", askers.into());
             Severity::Medium
         }
-        WayAround::TooMany | WayAround::TooFast | WayAround::Denied(_)
-            if counted.repeats == 0 =>
-        {
+        WayAround::TooMany | WayAround::TooFast | WayAround::Denied(_) if counted.repeats == 0 => {
             return None;
         }
         WayAround::TooMany => Severity::Low,

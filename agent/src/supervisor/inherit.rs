@@ -417,7 +417,10 @@ mod tests {
         let cut = read(&text);
         assert_eq!([count(&cut, &small), count(&cut, &large)], [2, 0]);
         let refused = written(&mut of(), 100).unwrap_err().to_string();
-        assert!(refused.starts_with("expected at most 100 bytes"), "{refused}");
+        assert!(
+            refused.starts_with("expected at most 100 bytes"),
+            "{refused}"
+        );
     }
 
     #[test]

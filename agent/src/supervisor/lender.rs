@@ -59,7 +59,10 @@ impl Lender {
     pub(super) fn lend(self: &Arc<Self>, request: Request, proxy: u32) {
         if !request.is_of(proxy) {
             if !self.is_told.swap(true, Ordering::SeqCst) {
-                warn!(proxy, "proxy asks for an answer to somebody else: it may have been taken over");
+                warn!(
+                    proxy,
+                    "proxy asks for an answer to somebody else: it may have been taken over"
+                );
             }
             return;
         }

@@ -198,6 +198,9 @@ mod tests {
         assert_eq!(lineage.execs.len(), EXECS_MAX);
         assert_eq!(lineage.of(1), ["sh"]);
         let shares: usize = lineage.shares.values().map(VecDeque::len).sum();
-        assert_eq!((shares, lineage.sizes.len()), (EXECS_MAX, lineage.shares.len()));
+        assert_eq!(
+            (shares, lineage.sizes.len()),
+            (EXECS_MAX, lineage.shares.len())
+        );
     }
 }

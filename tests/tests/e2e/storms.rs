@@ -79,7 +79,9 @@ fn a_storm_of_one_session_leaves_the_others_served() -> Result<()> {
     let served = began.elapsed();
     // A session that begins in the storm begins, and is served.
     let began = time::instant();
-    let run = world.session(AGENT_UID, &[], OsStr::new("true"))?.output()?;
+    let run = world
+        .session(AGENT_UID, &[], OsStr::new("true"))?
+        .output()?;
     assert!(run.status.success(), "{run:?}");
     let opened = began.elapsed();
     storm.go_on()?;
@@ -90,7 +92,10 @@ fn a_storm_of_one_session_leaves_the_others_served() -> Result<()> {
         opened.as_millis(),
         resident_kib >> 10
     );
-    assert_eq!(over["refused"], 0, "the kernel refused: a heartbeat was lost");
+    assert_eq!(
+        over["refused"], 0,
+        "the kernel refused: a heartbeat was lost"
+    );
     assert!(threads < 150, "{threads} threads");
     assert!(resident_kib < 600 << 10, "{resident_kib} KiB");
     storm.wait()?;
@@ -147,7 +152,10 @@ fn a_link_in_the_cas_place_publishes_no_file_of_roots() -> Result<()> {
     let run = |options: &[&str]| {
         let mut words = options.to_vec();
         words.extend(["--quiet", "--user", "nobody"]);
-        world.session(0, &words, OsStr::new("true"))?.output().context("run")
+        world
+            .session(0, &words, OsStr::new("true"))?
+            .output()
+            .context("run")
     };
     let refused = |expected: &str| {
         let output = run(&[])?;
