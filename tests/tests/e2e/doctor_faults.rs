@@ -55,7 +55,6 @@ fn an_account_that_the_guard_does_not_know_is_told() -> Result<()> {
     let told = Told {
         code: output.status.code(),
         checks,
-        errors: String::new(),
     };
     only_failed(
         &told,

@@ -255,7 +255,7 @@ fn follow(act: Act, storm: &mut Option<Storm>, kept: &mut Vec<OwnedFd>) -> Resul
             const SCRIPT: &str = "import os, threading, time\n\
                 threading.Thread(target=lambda: os.execv('/bin/bash', ['bash', '-c', 'exit 0'])).start()\n\
                 time.sleep(10)";
-            let ended = process::Command::new("python3")
+            let ended = process::Command::new("/usr/bin/python3")
                 .args(["-c", SCRIPT])
                 .status();
             return Ok(Said::Ended {

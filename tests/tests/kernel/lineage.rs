@@ -107,7 +107,7 @@ fn exec_is_told_with_the_one_before() {
         outside.tell(Act::ConnectByBash { to }),
         Said::Ended { code: Some(0) }
     );
-    assert!(events.take().is_none());
+    assert_eq!(events.take(), None);
     assert_eq!(bench.kernel().stats().unwrap().execs, 4);
     println!("lineage was observed");
 }
