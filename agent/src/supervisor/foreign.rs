@@ -5,10 +5,11 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Component, Path};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 
 /// Reads a file inside of a folder, of at most so many bytes.
@@ -17,13 +18,20 @@ use rustix::io::Errno;
 /// It is not there, or is something else than such a file; the text says what was expected.
 pub(super) fn read(folder: &Path, inside: &str, max_bytes: u64) -> io::Result<Vec<u8>> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = open(folder, flags, Mode::empty())?;
+    let mut at = open(folder, flags, Mode::empty())?;
+    let inside = Path::new(inside);
+    for folder in inside.parent().into_iter().flat_map(Path::components) {
+        at = step(&at, folder, max_bytes)?;
+    }
+    let Some(name) = inside.file_name() else {
+        return Err(other(max_bytes, "a link or no folder on the way"));
+    };
     // A pipe without a writer would be waited for (fifo(7)).
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let file = match openat2(&folder, inside, flags, Mode::empty(), within) {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match openat(&at, name, flags, Mode::empty()) {
         Ok(file) => File::from(file),
-        Err(Errno::LOOP | Errno::XDEV) => return Err(other(max_bytes, "a link")),
+        Err(Errno::LOOP) => return Err(other(max_bytes, "a link")),
         // What cannot be opened so is a socket or a device (open(2)).
         Err(Errno::NXIO | Errno::NODEV) => return Err(other(max_bytes, "something else")),
         Err(error) => return Err(error.into()),
@@ -42,6 +50,22 @@ pub(super) fn read(folder: &Path, inside: &str, max_bytes: u64) -> io::Result<Ve
         return Ok(bytes);
     }
     Err(other(max_bytes, "a longer one"))
+}
+
+/// Goes one folder down, through no link.
+///
+/// Folder by folder, and not by openat2(2) at once: with `RestrictSUIDSGID=` systemd's filter answers that with ENOSYS, since it
+/// cannot see which modes a call asks for.
+fn step(at: &OwnedFd, folder: Component<'_>, max_bytes: u64) -> io::Result<OwnedFd> {
+    let on_the_way = || other(max_bytes, "a link or no folder on the way");
+    let Component::Normal(name) = folder else {
+        return Err(on_the_way());
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(at, name, flags, Mode::empty()) {
+        Err(Errno::LOOP | Errno::NOTDIR) => Err(on_the_way()),
+        opened => Ok(opened?),
+    }
 }
 
 fn other(max_bytes: u64, found: &str) -> io::Error {

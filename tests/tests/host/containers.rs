@@ -313,7 +313,7 @@ fn root_in_a_container_takes_nothing_away_by_its_networks_rules() {
         &host,
         &["enter", "--container", &pid, "--require", "enforced"],
     );
-    refused(&strict, "the session would be advisory");
+    refused(&strict, "expected a session that is enforced");
     refused(&strict, "CAP_NET_");
     assert_eq!(
         fetch(&host, &mut container, THERE, 80),
@@ -486,7 +486,7 @@ fn containers_that_are_watched_for_become_sessions_and_no_others() {
         .lines()
         .map_while(Result::ok);
     let refused = format!(
-        "icecore: process {}: the session would be advisory",
+        "icecore: process {}: expected a session that is enforced",
         strong.pid()
     );
     let refused = said.find(|line| line.starts_with(&refused));

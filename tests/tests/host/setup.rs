@@ -42,7 +42,7 @@ fn all_problems_are_told_at_once() {
         &host,
         &[
             "~/icecore.toml: daemon.shutdown_grace: expected a duration such as \"30s\", found \"2\"",
-            "~/icecore.toml: limits.statement: expected one of the keys request_body_max, statement_max, found an unknown key",
+            "~/icecore.toml: limits.statement: expected one of the keys request_body_max, statement_max, session_connects_per_second, found an unknown key",
             "~/icecore.toml: account[0].credential.private_key_file: expected a file that only its owner can read (mode 0600 or 0400), found `~/login.p8` with mode 0644",
         ],
     );
