@@ -53,11 +53,11 @@ pub(super) struct Args {
     container: super::contain::Args,
 
     /// Refuses a process of another user: its number may be another's since it was looked at
-    #[arg(long, value_name = "UID")]
+    #[arg(long, value_name = "UID", value_parser = uid)]
     uid: Option<u32>,
 
     /// Refuses a process that started at another time: field 22 of /proc/PID/stat
-    #[arg(long, value_name = "TICKS")]
+    #[arg(long, value_name = "TICKS", value_parser = ticks)]
     started_at: Option<u64>,
 
     /// Says something about the session; goes into its record; may be repeated
@@ -305,6 +305,22 @@ pub(super) fn process(text: &str) -> Result<u32, String> {
             "expected the number of a process, such as 4711, found {text:?}"
         )),
     }
+}
+
+/// Reads a uid.
+fn uid(text: &str) -> Result<u32, String> {
+    let problem = |_| format!("expected the number of a user, such as 1000, found {text:?}");
+    text.parse().map_err(problem)
+}
+
+/// Reads the time of a process's start.
+fn ticks(text: &str) -> Result<u64, String> {
+    let problem = |_| {
+        format!(
+            "expected ticks since boot, such as 123456 (field 22 of /proc/PID/stat), found {text:?}"
+        )
+    };
+    text.parse().map_err(problem)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ mod bench;
 mod child;
 #[cfg(test)]
 mod containers;
+#[cfg(test)]
 mod descriptor;
-
 #[cfg(test)]
 mod filled;
 #[cfg(test)]
