@@ -8,6 +8,17 @@ use serde_json::Value;
 /// Its canned upstream answers whatever a login and a statement ask, or no row has a request.
 #[test]
 fn the_benchmark_measures_icecore() -> Result<()> {
+    // Its rounds are a fraction of a second, in which a machine that is busy with other tests may answer nothing.
+    let mut outcome = measures();
+    for _ in 0..2 {
+        if outcome.is_err() {
+            outcome = measures();
+        }
+    }
+    outcome
+}
+
+fn measures() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("measured.json");
     let ended = Command::new(env!("CARGO_BIN_EXE_icecore-bench"))
@@ -24,7 +35,7 @@ fn the_benchmark_measures_icecore() -> Result<()> {
     );
     for (name, rounds) in rows {
         let per_second = rounds[0]["per_second"].as_f64();
-        assert!(
+        ensure!(
             per_second.is_some_and(|count| count > 0.0),
             "{name}: {rounds}"
         );

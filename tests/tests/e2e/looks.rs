@@ -52,13 +52,20 @@ fn a_drivers_looks_are_folded_and_low_and_another_programs_are_graver() -> Resul
     let output = command.args(["-c", LOOK]).output()?;
     assert!(output.status.success(), "{output:?}");
     world.flush()?;
+    // It is known as no driver from its second look on, at the latest once the first was told; on a busy machine later looks
+    // are told singly.
+    let looks = world.query(LOOKS)?;
+    let shape: Vec<_> = looks
+        .iter()
+        .map(|row| (row["severity"].as_i64(), row["stranger"].as_bool()))
+        .collect();
     assert_eq!(
-        world.query(LOOKS)?,
-        [
-            json!({"severity": 2, "stranger": false, "refusals": 1, "n": 1}),
-            json!({"severity": 3, "stranger": true, "refusals": 2, "n": 1}),
-        ]
+        shape,
+        [(Some(2), Some(false)), (Some(3), Some(true))],
+        "{looks:?}"
     );
+    let refusals = looks.iter().filter_map(|row| row["refusals"].as_i64());
+    assert_eq!(refusals.sum::<i64>(), 3, "{looks:?}");
     Ok(())
 }
 
