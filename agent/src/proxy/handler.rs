@@ -152,6 +152,10 @@ impl SessionHandler for Handler {
     }
 
     fn listen(&self, network: u64, listeners: Vec<TcpListener>) -> Result<(), String> {
+        if self.core.shared.host_network.is_none() {
+            let text = "expected to tell the host's network from others, found none: the kernel does not say (Linux 5.14)";
+            return Err(text.to_owned());
+        }
         let begun = self.networks.listen(network, &listeners);
         begun.map_err(|error| format!("the proxy cannot listen in that network: {error}"))
     }

@@ -67,6 +67,7 @@ pub(super) async fn onward(
     network: u64,
     destination: SocketAddr,
 ) -> io::Result<Onward> {
+    // Where the host's cannot be told, nobody listens in another one: `Handler::listen` refuses.
     if shared.host_network.is_none_or(|host| host == network) {
         return Ok(Onward::of_host(destination));
     }

@@ -53,8 +53,9 @@ impl Shared {
         };
         let (facts, _) = self.facts(&target, wish)?;
         let (way, is_apart) = ways_out(&cgroup);
-        if let (Some(reason), true) = (&way, require_enforced) {
-            return Err(Refusal::Advisory(reason.clone()));
+        if require_enforced {
+            let reason = way.clone().or_else(|| self.gap());
+            reason.map_or(Ok(()), |reason| Err(Refusal::Advisory(reason)))?;
         }
         let facts = SessionFacts {
             // The uid of a process in other namespaces is nobody's outside of them that it could reach.

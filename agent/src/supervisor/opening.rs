@@ -173,7 +173,7 @@ impl Shared {
     }
 
     /// Tells why no session of this host is enforced whole, if the config says so itself.
-    fn gap(&self) -> Option<String> {
+    pub(super) fn gap(&self) -> Option<String> {
         let Config {
             daemon, capture, ..
         } = &self.config;

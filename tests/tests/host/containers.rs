@@ -64,7 +64,7 @@ fn place(host: &Host, name: &str) -> PathBuf {
         .join(name)
 }
 
-fn start(host: &Host, name: &str, net: Net, rights: &[&str]) -> Container {
+pub(crate) fn start(host: &Host, name: &str, net: Net, rights: &[&str]) -> Container {
     start_with(host, name, net, rights, "NOTHING=1")
 }
 
@@ -82,7 +82,7 @@ fn fetch(host: &Host, container: &mut Container, at: &str, port: u16) -> String 
     container.told(&script).unwrap()
 }
 
-fn icecore(host: &Host, arguments: &[&str]) -> Output {
+pub(crate) fn icecore(host: &Host, arguments: &[&str]) -> Output {
     let config = host.config_file().display().to_string();
     let program = host.icecore.display().to_string();
     let mut words = vec![program];
@@ -103,7 +103,7 @@ fn enter(host: &Host, arguments: &[&str]) -> Value {
 }
 
 #[track_caller]
-fn refused(output: &Output, text: &str) {
+pub(crate) fn refused(output: &Output, text: &str) {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(output));
     assert!(stderr(output).contains(text), "{}", stderr(output));
 }

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod containers_config;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod door;
