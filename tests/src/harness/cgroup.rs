@@ -56,13 +56,28 @@ impl Cgroup {
 
     fn remove(&self) -> Result<()> {
         fs::write(self.path.join("cgroup.kill"), "1")?;
+        let all = || {
+            remove_below(&self.path)?;
+            self.beside().iter().try_for_each(|path| remove_below(path))
+        };
         for _ in 0..100 {
-            if remove_below(&self.path).is_ok() {
+            if all().is_ok() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        remove_below(&self.path)
+        all()
+    }
+
+    /// Gives the folders of its name in the hierarchies of cgroup v1, where a systemd of a test makes the same ones.
+    fn beside(&self) -> Vec<PathBuf> {
+        let name = self.path.file_name().unwrap_or_default();
+        let hierarchies = fs::read_dir("/sys/fs/cgroup")
+            .into_iter()
+            .flatten()
+            .flatten();
+        let paths = hierarchies.map(|hierarchy| hierarchy.path().join(name));
+        paths.filter(|path| path.is_dir()).collect()
     }
 }
 
@@ -75,6 +90,9 @@ impl Drop for Cgroup {
 }
 
 fn remove_below(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

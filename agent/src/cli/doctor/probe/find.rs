@@ -18,7 +18,8 @@ use crate::clock::Clock;
 /// Most entries that are looked at.
 const ENTRIES_MAX: usize = 400_000;
 
-/// How deep is looked below each folder: `<home>/work/<repository>/<repository>/.venv/lib/python3.12/site-packages/snowflake/connector`.
+/// How deep is looked below each folder: a runner keeps a repository three folders below its user's home, and a connector lies
+/// six below the environment in it (`lib/python3.12/site-packages/snowflake/connector`).
 const DEPTH_MAX: usize = 12;
 
 /// How long is looked.
