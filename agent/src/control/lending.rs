@@ -18,7 +18,7 @@ use super::ControlError;
 use super::packet;
 use super::supervisor_link::FromProxy;
 use crate::connection::peer::Traced;
-use crate::connection::sys::peer_pid;
+use crate::connection::sys;
 
 /// Longest wait until a file is opened: it may be on a disk that hangs.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
@@ -85,7 +85,7 @@ impl Request {
     /// Tells whether the answer goes to this process: else root would speak to whom the proxy chose.
     #[must_use]
     pub fn is_of(&self, pid: u32) -> bool {
-        peer_pid(self.reply.as_fd()).is_ok_and(|peer| peer == pid)
+        sys::peer(self.reply.as_fd()).is_ok_and(|peer| peer.pid == pid)
     }
 
     /// Hands over what was opened, or says why not.

@@ -194,9 +194,9 @@ pub(super) fn restore(
         .filter(|account| account.config_sha256 == before.config_sha256)
         .ok_or(NotRestored::Account)?;
     let place = session.take_login().ok_or(NotRestored::Full)?;
-    let previous = shared.stages.recorder.previous();
+    let last_begun = shared.stages.recorder.last_begun();
     let left = before.at_rest;
-    let left = left.filter(|left| previous == Some(left.chain.as_str()));
+    let left = left.filter(|left| last_begun == Some(left.chain.as_str()));
     let open = Arc::new(OpenLogin {
         id: kept.login,
         session: session.id(),

@@ -9,7 +9,8 @@ use tracing::warn;
 
 use super::body::{Body, RECOVERED};
 use super::cbor;
-use super::chain::documents::Before;
+use super::chain::documents::{Before, Genesis};
+use super::chain::envelope::{self, Sealed};
 use super::disk;
 use super::entry::Entry;
 use super::error::RecordError;
@@ -22,6 +23,7 @@ use super::spool::{Segment, Spool};
 use super::tables::{events, results};
 use super::value::Value;
 use super::wal::{self, Header};
+use crate::config::RecordMode;
 
 /// What earlier chains left.
 #[derive(Debug, Default)]
@@ -207,17 +209,43 @@ pub(super) fn remove(segment: &Segment) -> Result<(), RecordError> {
         .map_err(disk::failed("remove", &wal))
 }
 
-/// Tells how far the chain came that was begun last: what it remembered, or a later manifest that waits for the store.
+/// Tells which chain reached the store last, and how far: what was remembered of it, or a later manifest that waits there.
+///
+/// A chain that ended before its first manifest is never seen in a store, and its rows come into the next chain: the next one
+/// follows the one before it, which readers would else find without an end.
 pub(super) fn before(spool: &Spool, recovered: &Recovered) -> Option<Before> {
-    let remembered = spool.last_chain()?;
-    let of_chain = |segment: &&Segment| segment.chain == remembered.chain;
-    let last = recovered.sealed.iter().rfind(of_chain);
-    let reached = last.and_then(|segment| seal::reached(segment).ok().flatten());
+    let mut remembered = spool.last_chain()?;
+    let sealed = |chain: &str| {
+        recovered
+            .sealed
+            .iter()
+            .rfind(|segment| segment.chain == chain)
+    };
+    while remembered.manifest.is_none()
+        && sealed(&remembered.chain).is_none()
+        && let Some(earlier) = unseen(spool, &remembered.chain)
+    {
+        remembered = earlier;
+    }
+    let reached =
+        sealed(&remembered.chain).and_then(|segment| seal::reached(segment).ok().flatten());
     let n = |before: &Before| before.manifest.as_ref().map(|manifest| manifest.n);
     Some(match reached {
         Some(reached) if n(&reached) > n(&remembered) => reached,
         Some(_) | None => remembered,
     })
+}
+
+/// Gives the chain before one of which nothing was sealed, if nothing else of it is in the store either: in `strict_remote`
+/// its genesis and frames are.
+fn unseen(spool: &Spool, chain: &str) -> Option<Before> {
+    let genesis = fs::read(spool.genesis_of(chain)).ok()?;
+    let genesis: Sealed<Genesis> = envelope::open(&genesis).ok()?;
+    // The spool is the installation's own; what is said of an earlier chain is compared with it by readers.
+    let genesis = genesis.claimed();
+    (genesis.recording_mode != RecordMode::StrictRemote.as_str())
+        .then(|| genesis.previous.clone())
+        .flatten()
 }
 
 #[derive(Debug, Default)]

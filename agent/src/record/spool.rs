@@ -136,6 +136,11 @@ impl Spool {
         Ok(folder)
     }
 
+    /// Tells where the genesis of a chain is, as long as its folder is there.
+    pub(super) fn genesis_of(&self, chain: &str) -> PathBuf {
+        self.root.join(chain).join(GENESIS)
+    }
+
     /// Tells which chain was begun last, and how far it came.
     pub(super) fn last_chain(&self) -> Option<Before> {
         let text = fs::read_to_string(self.root.join("last-chain")).ok()?;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::cgroup::Entered;
@@ -146,8 +145,8 @@ impl Peer {
     /// # Errors
     /// When the process is gone.
     pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
-        let who = socket_peercred(stream)?;
-        let pid = who.pid.as_raw_nonzero().get().unsigned_abs();
+        let who = sys::peer(stream.as_fd())?;
+        let pid = who.pid;
         let process = match sys::peer_pidfd(stream.as_fd()) {
             Ok(pidfd) => Process {
                 pid,
@@ -158,7 +157,7 @@ impl Peer {
             }
             Err(failure) => return Err(failure),
         };
-        Self::look(process, |_| Some((who.uid.as_raw(), who.gid.as_raw())))
+        Self::look(process, |_| Some((who.uid, who.gid)))
     }
 
     /// Looks at a process by its number.

@@ -324,13 +324,23 @@ pub fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Tells the process at the other end of a unix socket, as it was when the two were connected (`SO_PEERCRED`, unix(7)); 0 is one
-/// that cannot be seen from here, or none: rustix takes no such number.
+/// Who connected a unix socket, as the kernel kept it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerCred {
+    /// The process; 0 is one that cannot be seen from here, or none: rustix takes no such number.
+    pub(crate) pid: u32,
+    /// Its effective user.
+    pub(crate) uid: u32,
+    /// Its effective group.
+    pub(crate) gid: u32,
+}
+
+/// Tells the process at the other end of a unix socket, as it was when the two were connected (`SO_PEERCRED`, unix(7)).
 ///
 /// # Errors
 ///
 /// It is no socket.
-pub(crate) fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<u32> {
+pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<PeerCred> {
     let mut who = libc::ucred {
         pid: 0,
         uid: 0,
@@ -349,7 +359,11 @@ pub(crate) fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<u32> {
         )
     };
     if done == 0 {
-        Ok(u32::try_from(who.pid).unwrap_or(0))
+        Ok(PeerCred {
+            pid: u32::try_from(who.pid).unwrap_or(0),
+            uid: who.uid,
+            gid: who.gid,
+        })
     } else {
         Err(io::Error::last_os_error())
     }

@@ -54,7 +54,7 @@ pub struct Genesis {
     /// The public key, in base64, that signs requests for approvals and what came of them; none where a chain makes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals_key: Option<String>,
-    /// The chain that the same spool held before.
+    /// The chain of the same spool that reached the store before; one that ended before its first manifest did not.
     pub previous: Option<Before>,
     /// What a commit promises.
     pub recording_mode: String,

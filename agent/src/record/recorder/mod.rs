@@ -78,7 +78,7 @@ pub struct Recorder {
 
 pub(super) struct Shared {
     chain: Arc<str>,
-    previous: Option<String>,
+    last_begun: Option<String>,
     pub(super) mode: RecordMode,
     key: DigestKey,
     facts: Arc<Facts>,
@@ -112,6 +112,7 @@ impl Recorder {
         let (orders, received) = mpsc::channel();
         let recovered = recover::recover(&spool)?;
         fault::at(Step::RecoverAfterScan);
+        let last_begun = spool.last_chain().map(|last| last.chain);
         let previous = recover::before(&spool, &recovered);
         let evidence = Arc::new(Evidence::open(spool.root())?);
         let chain: Arc<str> = Uuid::now_v7().to_string().into();
@@ -203,7 +204,7 @@ impl Recorder {
         Ok(Self {
             shared: Arc::new(Shared {
                 chain,
-                previous,
+                last_begun,
                 mode: settings.mode,
                 key,
                 facts,
@@ -225,10 +226,10 @@ impl Recorder {
         &self.shared.chain
     }
 
-    /// Names the chain that was begun before it on this host, if one was.
+    /// Names the chain that was begun before it on this host, if one was, also where nothing of it reached the store.
     #[must_use]
-    pub fn previous(&self) -> Option<&str> {
-        self.shared.previous.as_deref()
+    pub fn last_begun(&self) -> Option<&str> {
+        self.shared.last_begun.as_deref()
     }
 
     /// Gives the organisation that is recorded for.

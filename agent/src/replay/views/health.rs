@@ -98,7 +98,7 @@ pub(super) static VIEWS: [View; 2] = [
             New(
                 "previous_chain",
                 "json_extract_string(e.genesis, '$.previous_chain')",
-                "Chain that the same spool held before.",
+                "Chain of the same spool that reached the store before.",
             ),
             New(
                 "recovered_by",

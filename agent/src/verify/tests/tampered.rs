@@ -381,3 +381,23 @@ fn an_end_is_explained_by_the_next_chain_or_by_life() {
         .find(|finding| finding.code == Code::W70);
     assert!(report.is_clean() && explained.is_some(), "{report:?}");
 }
+
+#[test]
+fn an_end_is_explained_too_where_the_next_processes_died_before_their_first_manifest() {
+    let place = Place::new();
+    let recorder = place.open();
+    drop(recorder.commit_blocking(statement(1)).unwrap());
+    recorder.flush_blocking().unwrap();
+    drop(recorder);
+    for n in 2..4 {
+        let short = place.open();
+        drop(short.commit_blocking(statement(n)).unwrap());
+        drop(short);
+    }
+    place.record(vec![statement(4)]);
+    let trust = place.trust();
+    let report = verify(&place.store(), ring(), &asked(Some(&trust), Deep::Rows)).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let codes: Vec<_> = report.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [Code::W70], "{report:?}");
+}
