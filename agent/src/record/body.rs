@@ -9,8 +9,8 @@ use super::schema::{COMMON_COLUMNS, Column, FORMAT_VERSION, Table, Type};
 use super::scrub::Scrub;
 use super::seen::Seen;
 use super::tables::{
-    approval_texts, approvals, events, logins, results, sessions, statement_texts, statements,
-    transfers,
+    approval_texts, approvals, events, links, llm_calls, logins, prompts, results, sessions,
+    statement_texts, statements, tool_call_args, tool_calls, transfers,
 };
 use super::value::Value;
 use crate::id::{SessionId, StatementId};
@@ -164,6 +164,53 @@ impl Body {
                     Turn::None,
                 )
             }
+            Row::LlmCall(row) => Self::checked(
+                facts,
+                &llm_calls::TABLE,
+                row.session_id,
+                row.fields(),
+                Turn::None,
+            ),
+            Row::ToolCall(row) => Self::checked(
+                facts,
+                &tool_calls::TABLE,
+                row.session_id,
+                row.fields(),
+                Turn::None,
+            ),
+            Row::ToolCallArgs(mut row) => {
+                // As of a statement's text.
+                if row.salt.is_none() {
+                    row.salt = Some(random_salt()?);
+                }
+                Self::checked(
+                    facts,
+                    &tool_call_args::TABLE,
+                    row.session_id,
+                    row.fields(),
+                    Turn::None,
+                )
+            }
+            Row::Prompt(mut row) => {
+                // As of a statement's text.
+                if row.salt.is_none() {
+                    row.salt = Some(random_salt()?);
+                }
+                Self::checked(
+                    facts,
+                    &prompts::TABLE,
+                    row.session_id,
+                    row.fields(),
+                    Turn::None,
+                )
+            }
+            Row::Link(row) => Self::checked(
+                facts,
+                &links::TABLE,
+                row.session_id,
+                row.fields(),
+                Turn::None,
+            ),
             Row::Event(row) => {
                 let session = row.session_id.or_else(|| Some(no_session()));
                 Self::checked(facts, &events::TABLE, session, row.fields(), Turn::None)

@@ -5,11 +5,16 @@ use crate::id::SessionId;
 pub use super::tables::approval_texts::ApprovalTextRow;
 pub use super::tables::approvals::ApprovalRow;
 pub use super::tables::events::EventRow;
+pub use super::tables::links::LinkRow;
+pub use super::tables::llm_calls::LlmCallRow;
 pub use super::tables::logins::LoginRow;
+pub use super::tables::prompts::PromptRow;
 pub use super::tables::results::ResultRow;
 pub use super::tables::sessions::SessionRow;
 pub use super::tables::statement_texts::StatementTextRow;
 pub use super::tables::statements::StatementRow;
+pub use super::tables::tool_call_args::ToolCallArgsRow;
+pub use super::tables::tool_calls::ToolCallRow;
 pub use super::tables::transfers::TransferRow;
 use super::value::Value;
 pub use super::words::{Category, Decision, Enforcement, Mode, Phase, Severity, Status};
@@ -33,6 +38,16 @@ pub enum Row {
     Approval(Box<ApprovalRow>),
     /// What approvers were shown, or what one said.
     ApprovalText(Box<ApprovalTextRow>),
+    /// A model was called.
+    LlmCall(Box<LlmCallRow>),
+    /// A model asked for the use of a tool, or its result was seen.
+    ToolCall(Box<ToolCallRow>),
+    /// The arguments of a use of a tool.
+    ToolCallArgs(Box<ToolCallArgsRow>),
+    /// What a person told an agent.
+    Prompt(Box<PromptRow>),
+    /// Where a statement comes from, as far as it is known.
+    Link(Box<LinkRow>),
     /// Something else that happened.
     Event(Box<EventRow>),
 }
@@ -82,6 +97,36 @@ impl From<ApprovalRow> for Row {
 impl From<ApprovalTextRow> for Row {
     fn from(row: ApprovalTextRow) -> Self {
         Self::ApprovalText(Box::new(row))
+    }
+}
+
+impl From<LlmCallRow> for Row {
+    fn from(row: LlmCallRow) -> Self {
+        Self::LlmCall(Box::new(row))
+    }
+}
+
+impl From<ToolCallRow> for Row {
+    fn from(row: ToolCallRow) -> Self {
+        Self::ToolCall(Box::new(row))
+    }
+}
+
+impl From<ToolCallArgsRow> for Row {
+    fn from(row: ToolCallArgsRow) -> Self {
+        Self::ToolCallArgs(Box::new(row))
+    }
+}
+
+impl From<PromptRow> for Row {
+    fn from(row: PromptRow) -> Self {
+        Self::Prompt(Box::new(row))
+    }
+}
+
+impl From<LinkRow> for Row {
+    fn from(row: LinkRow) -> Self {
+        Self::Link(Box::new(row))
     }
 }
 

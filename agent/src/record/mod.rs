@@ -90,9 +90,10 @@ pub use deliver::{
 pub use digest::{commitment, load_key, random_salt};
 pub use error::RecordError;
 pub use event::{
-    ApprovalRow, ApprovalTextRow, Category, Decision, Enforcement, EventRow, LoginRow,
-    MaskedColumn, Mode, Object, Phase, ResultColumn, ResultRow, Row, SessionRow, Severity,
-    StatementRow, StatementTextRow, Status, TransferRow,
+    ApprovalRow, ApprovalTextRow, Category, Decision, Enforcement, EventRow, LinkRow, LlmCallRow,
+    LoginRow, MaskedColumn, Mode, Object, Phase, PromptRow, ResultColumn, ResultRow, Row,
+    SessionRow, Severity, StatementRow, StatementTextRow, Status, ToolCallArgsRow, ToolCallRow,
+    TransferRow,
 };
 pub use intend::{Draft, Intent, Part, intend};
 pub use recorder::{Receipt, Recorder};

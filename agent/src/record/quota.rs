@@ -292,6 +292,11 @@ pub(super) fn begins(rows: &[Row]) -> Option<SessionId> {
         | Row::Transfer(_)
         | Row::Approval(_)
         | Row::ApprovalText(_)
+        | Row::LlmCall(_)
+        | Row::ToolCall(_)
+        | Row::ToolCallArgs(_)
+        | Row::Prompt(_)
+        | Row::Link(_)
         | Row::Event(_) => None,
     })
 }
@@ -307,6 +312,11 @@ pub(super) fn session_of(row: &Row) -> Option<SessionId> {
         Row::Transfer(row) => row.session_id,
         Row::Approval(row) => row.session_id,
         Row::ApprovalText(row) => row.session_id,
+        Row::LlmCall(row) => row.session_id,
+        Row::ToolCall(row) => row.session_id,
+        Row::ToolCallArgs(row) => row.session_id,
+        Row::Prompt(row) => row.session_id,
+        Row::Link(row) => row.session_id,
         Row::Event(row) => row.session_id,
     };
     session.filter(|session| *session != super::event::no_session())

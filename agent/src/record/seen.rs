@@ -168,7 +168,14 @@ impl Seen {
                 bytes: count(row.bytes_plain),
             }),
             Row::Approval(row) => Some(Self::Approval(row.state)),
-            Row::StatementText(_) | Row::ApprovalText(_) | Row::Event(_) => None,
+            Row::StatementText(_)
+            | Row::ApprovalText(_)
+            | Row::LlmCall(_)
+            | Row::ToolCall(_)
+            | Row::ToolCallArgs(_)
+            | Row::Prompt(_)
+            | Row::Link(_)
+            | Row::Event(_) => None,
         }
     }
 

@@ -25,6 +25,11 @@ pub(super) fn otherwise(rows: &[Row]) -> Vec<Row> {
         | Row::Transfer(_)
         | Row::Approval(_)
         | Row::ApprovalText(_)
+        | Row::LlmCall(_)
+        | Row::ToolCall(_)
+        | Row::ToolCallArgs(_)
+        | Row::Prompt(_)
+        | Row::Link(_)
         | Row::Event(_) => None,
     });
     otherwise.collect()

@@ -1,8 +1,10 @@
 //! Table `links`: which prompt and which model call a statement comes from, as far as it is known.
 
+use crate::id::{SessionId, StatementId};
 use crate::record::schema::{Column, Table, Tier, Type};
+use crate::record::value::Value;
 
-use Type::{F64, I32, Text};
+use Type::{Bool, F64, I32, Text};
 
 /// The table's definition.
 pub(in crate::record) static TABLE: Table = Table {
@@ -15,7 +17,7 @@ pub(in crate::record) static TABLE: Table = Table {
 };
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 13] = [
+static COLUMNS: [Column; 14] = [
     Column::new(16, "link_id", Text, "Names the link.").required(),
     Column::new(17, "statement_id", Text, "Statement.").required().bloom(),
     Column::new(18, "tool_call_id", Text, "Use of a tool that carried it.").bloom(),
@@ -29,4 +31,48 @@ static COLUMNS: [Column; 13] = [
     Column::new(26, "matcher_version", Text, "Version of what found it.").required().dictionary(),
     Column::new(27, "text_overlap", F64, "Share of the SQL's text that stood in the tool's arguments, from 0 to 1."),
     Column::new(28, "supersedes", Text, "Link that this one takes the place of."),
+    Column::new(29, "mismatch", Bool, "Whether uses of tools were open that carried SQL, and none of it is like the statement's."),
 ];
+
+/// One row of `links`; each field is the column of its name.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "`COLUMNS` says what each field means, once")]
+pub struct LinkRow {
+    pub session_id: Option<SessionId>,
+    pub link_id: Option<String>,
+    pub statement_id: Option<StatementId>,
+    pub tool_call_id: Option<String>,
+    pub prompt_key: Option<String>,
+    pub llm_call_id: Option<String>,
+    pub grade: &'static str,
+    pub confidence: f64,
+    pub evidence: i32,
+    pub method: &'static str,
+    pub candidates: i32,
+    pub matcher_version: &'static str,
+    pub text_overlap: Option<f64>,
+    pub supersedes: Option<String>,
+    pub mismatch: Option<bool>,
+}
+
+impl LinkRow {
+    /// Gives each own column's name and value, in the table's order.
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 14] {
+        [
+            ("link_id", self.link_id.into()),
+            ("statement_id", self.statement_id.into()),
+            ("tool_call_id", self.tool_call_id.into()),
+            ("prompt_key", self.prompt_key.into()),
+            ("llm_call_id", self.llm_call_id.into()),
+            ("grade", self.grade.into()),
+            ("confidence", self.confidence.into()),
+            ("evidence", self.evidence.into()),
+            ("method", self.method.into()),
+            ("candidates", self.candidates.into()),
+            ("matcher_version", self.matcher_version.into()),
+            ("text_overlap", self.text_overlap.into()),
+            ("supersedes", self.supersedes.into()),
+            ("mismatch", self.mismatch.into()),
+        ]
+    }
+}

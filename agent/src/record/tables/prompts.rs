@@ -1,6 +1,8 @@
 //! Table `prompts`: what people told agents, kept apart so that it can be erased apart.
 
+use crate::id::SessionId;
 use crate::record::schema::{Column, Table, Tier, Type};
+use crate::record::value::Value;
 
 use Type::{Hash, I32, List, Salt, Struct, Text};
 
@@ -21,7 +23,7 @@ static REDACTION: [Column; 2] = [
 ];
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 13] = [
+static COLUMNS: [Column; 14] = [
     Column::new(16, "prompt_key", Text, "Names the prompt.").required().bloom(),
     Column::new(17, "agent_session_id", Text, "The agent's own session id.").bloom(),
     Column::new(18, "turn_index", I32, "Place in the conversation, from 0."),
@@ -35,4 +37,57 @@ static COLUMNS: [Column; 13] = [
     Column::new(26, "redactions", List(&Struct(&REDACTION)), "Secrets that were taken out of it."),
     Column::new(27, "source", Text, "Where it was seen: `wire`, `hook`, `otel` or `transcript`.").required().dictionary(),
     Column::new(28, "first_seen_llm_call_id", Text, "Model call that carried it first."),
+    Column::new(29, "origin", Text, "Who says that a person wrote it: `claimed` by the agent's own request, or `attested` by a hook outside the session.").dictionary(),
 ];
+
+/// One row of `prompts`; each field is the column of its name.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "`COLUMNS` says what each field means, once")]
+pub struct PromptRow {
+    pub session_id: Option<SessionId>,
+    pub prompt_key: Option<String>,
+    pub agent_session_id: Option<String>,
+    pub turn_index: Option<i32>,
+    pub prompt_id: Option<String>,
+    pub provider: Option<String>,
+    pub role: Option<String>,
+    pub text: Option<String>,
+    pub text_sha256: Option<[u8; 32]>,
+    pub salt: Option<[u8; 16]>,
+    pub text_len: Option<i32>,
+    pub redactions: Vec<(String, i32)>,
+    pub source: &'static str,
+    pub first_seen_llm_call_id: Option<String>,
+    pub origin: &'static str,
+}
+
+impl PromptRow {
+    /// Gives each own column's name and value, in the table's order.
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 14] {
+        [
+            ("prompt_key", self.prompt_key.into()),
+            ("agent_session_id", self.agent_session_id.into()),
+            ("turn_index", self.turn_index.into()),
+            ("prompt_id", self.prompt_id.into()),
+            ("provider", self.provider.into()),
+            ("role", self.role.into()),
+            ("text", self.text.into()),
+            ("text_sha256", self.text_sha256.into()),
+            ("salt", self.salt.into()),
+            ("text_len", self.text_len.into()),
+            ("redactions", redactions(self.redactions)),
+            ("source", self.source.into()),
+            ("first_seen_llm_call_id", self.first_seen_llm_call_id.into()),
+            ("origin", self.origin.into()),
+        ]
+    }
+}
+
+/// Gives kinds of secrets with how many of each were taken out; null where none were.
+fn redactions(found: Vec<(String, i32)>) -> Value {
+    let of = |(kind, count): (String, i32)| Value::Struct(vec![kind.into(), count.into()]);
+    match found.is_empty() {
+        true => Value::Null,
+        false => Value::List(found.into_iter().map(of).collect()),
+    }
+}

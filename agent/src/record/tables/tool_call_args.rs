@@ -1,6 +1,8 @@
 //! Table `tool_call_args`: arguments of tools, kept apart so that they can be erased apart.
 
+use crate::id::SessionId;
 use crate::record::schema::{Column, Table, Tier, Type};
+use crate::record::value::Value;
 
 use Type::{Json, Salt, Text};
 
@@ -20,3 +22,24 @@ static COLUMNS: [Column; 3] = [
     Column::new(17, "args", Json, "Arguments as the model gave them.").required(),
     Column::new(18, "salt", Salt, "Salt of the commitment to the arguments."),
 ];
+
+/// One row of `tool_call_args`; each field is the column of its name.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "`COLUMNS` says what each field means, once")]
+pub struct ToolCallArgsRow {
+    pub session_id: Option<SessionId>,
+    pub tool_call_id: Option<String>,
+    pub args: Option<String>,
+    pub salt: Option<[u8; 16]>,
+}
+
+impl ToolCallArgsRow {
+    /// Gives each own column's name and value, in the table's order.
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 3] {
+        [
+            ("tool_call_id", self.tool_call_id.into()),
+            ("args", self.args.into()),
+            ("salt", self.salt.into()),
+        ]
+    }
+}
