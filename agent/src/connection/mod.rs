@@ -50,6 +50,7 @@ impl Connection {
                     pid: redirected.pid,
                     uid: redirected.uid,
                     comm: redirected.comm,
+                    exec_id: redirected.exec_id,
                     ..Peer::default()
                 },
                 stream,

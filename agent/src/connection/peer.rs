@@ -31,6 +31,10 @@ pub struct Peer {
     pub exe: Option<String>,
     /// Programs of its ancestors, the oldest first, itself last.
     pub ancestors: Vec<String>,
+    /// Number of its last exec, from the kernel's tag; 0 where it is not known.
+    pub exec_id: u64,
+    /// Numbers of the execs that it descends from, that one first: the kernel's word, also once a parent is gone.
+    pub execs: Vec<u64>,
 }
 
 impl Peer {
@@ -41,17 +45,19 @@ impl Peer {
             start_ns,
             exe,
             ancestors,
+            execs,
         } = traced;
         Self {
             start_ns,
             exe,
             ancestors,
+            execs,
             ..self
         }
     }
 }
 
-/// What is read of a process in /proc. Programs of other users' processes are shown to root alone.
+/// What is read of a process in /proc, and what the kernel told of its execs. Programs of other users' processes are shown to root alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traced {
     /// Its start, in nanoseconds since boot.
@@ -60,6 +66,8 @@ pub struct Traced {
     pub exe: Option<String>,
     /// Programs of its ancestors, the oldest first, itself last.
     pub ancestors: Vec<String>,
+    /// Numbers of the execs that it descends from, its last first, as far as they are remembered.
+    pub execs: Vec<u64>,
 }
 
 impl Traced {
@@ -92,6 +100,7 @@ impl Traced {
             start_ns: stat(pid).map(|stat| stat.start_ns),
             exe: exe(pid),
             ancestors,
+            execs: Vec::new(),
         }
     }
 }

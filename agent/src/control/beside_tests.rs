@@ -14,7 +14,7 @@ use super::*;
 /// Tells how a conversation ends in which the proxy asks for a process beside these descriptors, and what was handed on.
 fn hear(beside: Vec<OwnedFd>) -> (Result<(), ControlError>, usize) {
     let (link, theirs) = ProxyLink::pair().unwrap();
-    let wanted = Wanted::Process(1);
+    let wanted = Wanted::Process { pid: 1, exec_id: 0 };
     let descriptors: Vec<BorrowedFd<'_>> = beside.iter().map(AsFd::as_fd).collect();
     packet::send(&theirs, &FromProxy::Lend { wanted }, &descriptors).unwrap();
     drop((theirs, beside));
@@ -64,7 +64,7 @@ fn a_socket_that_lingers_does_not_hold_up_who_hears_the_proxy() {
 #[test]
 fn an_answer_goes_to_the_process_that_made_its_socket_alone() {
     let own = std::process::id();
-    let of = |reply| Request::new(Wanted::Process(1), reply);
+    let of = |reply| Request::new(Wanted::Process { pid: 1, exec_id: 0 }, reply);
     assert!(of(packet::pair().unwrap().1).is_of(own));
     assert!(!of(packet::pair().unwrap().1).is_of(1));
     let alone = || socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();

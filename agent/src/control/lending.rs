@@ -39,7 +39,12 @@ pub enum Wanted {
     /// What a command prints, with its words.
     Output(Vec<String>),
     /// A process by its number.
-    Process(u32),
+    Process {
+        /// Its number.
+        pid: u32,
+        /// The number of its last exec; 0 where it is not known.
+        exec_id: u64,
+    },
     /// A TCP socket of a container's network, not connected, not blocking.
     Socket {
         /// The cookie of its network namespace.
@@ -171,8 +176,8 @@ impl Borrower {
 
     /// Looks a process up; what cannot be seen of it is left empty. None where nobody looked.
     #[must_use]
-    pub fn process(&self, pid: u32) -> Option<Traced> {
-        match self.ask(Wanted::Process(pid), LOOK_WITHIN) {
+    pub fn process(&self, pid: u32, exec_id: u64) -> Option<Traced> {
+        match self.ask(Wanted::Process { pid, exec_id }, LOOK_WITHIN) {
             Ok((Lent::Traced(traced), _)) => Some(traced),
             Ok((Lent::Opened | Lent::Declined(_), _)) | Err(_) => None,
         }

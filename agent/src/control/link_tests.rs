@@ -211,7 +211,7 @@ fn lend(request: &Request) {
             request.answer(Ok(file.as_fd())).unwrap();
         }
         Wanted::File(_) => {}
-        Wanted::Process(pid) => request
+        Wanted::Process { pid, .. } => request
             .tell(Traced {
                 start_ns: Some(i64::from(*pid)),
                 ..Traced::default()
@@ -254,7 +254,7 @@ fn what_is_lent_comes_as_a_descriptor_and_what_is_not_with_the_reason() {
     let mut file = borrower.file(Path::new("/etc/named")).unwrap();
     file.read_to_string(&mut text).unwrap();
     assert_eq!(text, "secret");
-    assert_eq!(borrower.process(42).unwrap().start_ns, Some(42));
+    assert_eq!(borrower.process(42, 0).unwrap().start_ns, Some(42));
     let declined = borrower.folder(Path::new("/etc")).unwrap_err();
     assert_eq!(declined.found, "another");
     // A request that is dropped unanswered is known at once, not after the time that it may take.

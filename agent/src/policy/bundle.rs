@@ -152,6 +152,12 @@ impl Bundle {
         self.reads().found
     }
 
+    /// Tells whether any policy reads where statements come from.
+    #[must_use]
+    pub fn reads_link(&self) -> bool {
+        self.reads().link
+    }
+
     fn reads(&self) -> Reads {
         let slices = self.slices.values();
         slices.fold(Reads::default(), |all, slice| all.or(slice.reads))

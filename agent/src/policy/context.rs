@@ -1,9 +1,10 @@
 //! What policies see beside principal, action and account: the statement's kind, what the session's token proved, the
-//! time, what was used before, and what the text holds.
+//! time, what was used before, what the text holds, and where the statement comes from.
 
 use cedar_policy::{Context, RestrictedExpression};
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
+use super::link::Link;
 use super::usage::{Taken, Usage, Used};
 use crate::identity::Identity;
 use crate::statement::Kind;
@@ -33,6 +34,7 @@ pub(super) fn whole(
         ("time".to_owned(), time(usage.now)?),
         ("used".to_owned(), record(scopes)?),
         ("found".to_owned(), found(usage)),
+        ("link".to_owned(), link(usage.link)?),
     ];
     let facts = facts(identity, kind)?.into_iter().chain(volatile);
     Context::from_pairs(facts).map_err(|error| error.to_string())
@@ -72,6 +74,17 @@ fn facts(identity: &Identity, kind: Kind) -> Result<[Fact; 2], String> {
 fn found(usage: &Usage<'_>) -> RestrictedExpression {
     let found = usage.found.into_iter().flatten();
     RestrictedExpression::new_set(found.map(|detector| text(detector.name())))
+}
+
+fn link(link: Link) -> Result<RestrictedExpression, String> {
+    record([
+        ("grade".to_owned(), text(link.grade)),
+        ("rank".to_owned(), RestrictedExpression::new_long(link.rank)),
+        (
+            "mismatch".to_owned(),
+            RestrictedExpression::new_bool(link.is_mismatch),
+        ),
+    ])
 }
 
 fn time(now: DateTime<Utc>) -> Result<RestrictedExpression, String> {

@@ -11,6 +11,7 @@ use miette::Diagnostic;
 
 use super::RULES;
 use super::annotations;
+use super::link;
 use super::names::{self, Names};
 use super::remedy::Remedy;
 use super::slice::{Slice, looks_at_tags, slices, speaks_of};
@@ -229,6 +230,10 @@ impl<'l> Loading<'l> {
             self.error(source, annotations::offset_of(policy, "id"), text);
         }
         self.add_annotations(source, policy, id);
+        if let Some(text) = link::misread(policy) {
+            let text = format!("policy `{id}`: {text}");
+            self.error(source, names::offset_of(policy), text);
+        }
         self.warn_of_tags(source, policy, id);
         let cedar_id = PolicyId::new(id);
         if self.policies.add(policy.new_id(cedar_id.clone())).is_err() {

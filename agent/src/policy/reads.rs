@@ -14,6 +14,8 @@ pub(super) struct Reads {
     pub(super) used: bool,
     /// `context.found`.
     pub(super) found: bool,
+    /// `context.link`.
+    pub(super) link: bool,
     /// The number of columns with tags in `context.used`.
     pub(super) columns: bool,
 }
@@ -28,6 +30,7 @@ impl Reads {
             let (first, last) = (path.first().map(String::as_str), path.get(2));
             reads.time |= matches!(first, None | Some("time"));
             reads.found |= matches!(first, None | Some("found"));
+            reads.link |= matches!(first, None | Some("link"));
             let used = matches!(first, None | Some("used"));
             reads.used |= used;
             reads.columns |= used && last.is_none_or(|last| last == "sensitive_columns");
@@ -37,7 +40,7 @@ impl Reads {
 
     /// Tells whether what the policy says may change though the question does not.
     pub(super) fn is_volatile(self) -> bool {
-        self.time || self.used || self.found
+        self.time || self.used || self.found || self.link
     }
 
     /// Adds what another policy reads.
@@ -46,6 +49,7 @@ impl Reads {
             time: self.time || other.time,
             used: self.used || other.used,
             found: self.found || other.found,
+            link: self.link || other.link,
             columns: self.columns || other.columns,
         }
     }
@@ -128,6 +132,7 @@ mod tests {
             time: reads("time"),
             used: reads("used"),
             found: reads("found"),
+            link: reads("link"),
             columns: reads("columns"),
         };
         assert_eq!(Reads::of(&policy), expected, "{condition}");
@@ -180,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn where_a_statement_comes_from_is_another_for_each() {
+        for condition in [
+            "context.link.rank < 3",
+            r#"context["link"].grade == "U""#,
+            "context.link.mismatch",
+            "context has link.grade",
+        ] {
+            check(condition, "link");
+        }
+    }
+
+    #[test]
     fn who_mentions_the_whole_may_read_any_part() {
         for condition in [
             "context == context",
@@ -189,7 +206,7 @@ mod tests {
             // Once as a whole, once for a member.
             "context.kind == \"query\" && context == context",
         ] {
-            check(condition, "time used found columns");
+            check(condition, "time used found link columns");
         }
         for condition in [
             "context.used == context.used",

@@ -13,7 +13,7 @@ use super::verb::{VERBS, Verb};
 pub(super) struct Slice {
     /// Those that say the same whenever they are asked the same.
     pub(super) steady: Sides,
-    /// Those that read the time, what was used, or what the text holds.
+    /// Those that read the time, what was used, what the text holds, or where the statement comes from.
     pub(super) volatile: Sides,
     /// What the volatile ones read.
     pub(super) reads: Reads,

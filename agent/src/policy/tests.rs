@@ -12,7 +12,7 @@ use crate::statement::{Kind, Scope};
 const READ_ONLY: &str = include_str!("../../../policies/read-only.cedar");
 
 /// Loads a policy file on a host with two accounts and two users.
-fn load_as(text: &str) -> Result<Bundle, Vec<PolicyProblem>> {
+pub(super) fn load_as(text: &str) -> Result<Bundle, Vec<PolicyProblem>> {
     let (file, text) = ("test.cedar".to_owned(), text.to_owned());
     let source = Source { file, text };
     let names = Names {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ask::{Ask, Resource};
 use super::detector::Detector;
 use super::discharged::Discharged;
+use super::link::Link;
 use crate::statement::Statement;
 
 /// Most columns that are told apart in one scope; with more, the count is as high as it can be.
@@ -187,7 +188,8 @@ fn column_id(name: &str) -> ColumnId {
     words
 }
 
-/// What is another for each statement that is judged: the time, what was used before it, and what its text holds.
+/// What is another for each statement that is judged: the time, what was used before it, what its text
+/// holds, and where it comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage<'a> {
     /// The time, UTC.
@@ -198,6 +200,8 @@ pub struct Usage<'a> {
     pub today: Result<&'a Used, &'a str>,
     /// The detectors that find something in the text or in what is bound; none if nobody looked.
     pub found: Option<&'a BTreeSet<Detector>>,
+    /// Which call of a model it comes from, as far as it is known.
+    pub link: Link,
     /// The rules that people lifted for it, if they were asked.
     pub discharged: Option<&'a Discharged>,
 }
@@ -212,6 +216,7 @@ impl<'a> Usage<'a> {
             session: unread,
             today: unread,
             found: None,
+            link: Link::UNKNOWN,
             discharged: None,
         }
     }
@@ -220,6 +225,12 @@ impl<'a> Usage<'a> {
     #[must_use]
     pub fn holding(self, found: Option<&'a BTreeSet<Detector>>) -> Self {
         Self { found, ..self }
+    }
+
+    /// Adds where it comes from.
+    #[must_use]
+    pub fn linked(self, link: Link) -> Self {
+        Self { link, ..self }
     }
 
     /// Adds the rules that people lifted.

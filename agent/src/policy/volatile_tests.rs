@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
-use super::tests::bundle;
+use super::tests::{bundle, load_as};
 use super::*;
 use crate::snowflake::count::Count;
 use crate::statement::Scope;
@@ -50,6 +50,7 @@ fn check(bundle: &Bundle, (hour, session): (i64, &Used), sql: &str, expected: &s
         session: Ok(session),
         today: Ok(&Used::NONE),
         found: None,
+        link: Link::UNKNOWN,
         discharged: None,
     };
     let verdict = judged(bundle, &usage, sql);
@@ -140,6 +141,7 @@ fn what_nobody_knows_refuses_where_it_is_read_and_nowhere_else() {
         session: Ok(&Used::NONE),
         today: Err("`/x` cannot be read; have it removed"),
         found: None,
+        link: Link::UNKNOWN,
         discharged: None,
     };
     assert!(judged(&bundle, &usage, "select id from t").is_allowed());
@@ -178,6 +180,7 @@ fn a_denial_is_read_from_steady_and_volatile_policies_together() {
         session: Ok(&Used::NONE),
         today: Ok(&Used::NONE),
         found: None,
+        link: Link::UNKNOWN,
         discharged: None,
     };
     let verdict = judged(&bundle, &usage, "truncate table t");
@@ -270,6 +273,7 @@ fn ask(bundle: &Bundle, (sql, hour, session, today): &(usize, i64, Used, Used)) 
         session: Ok(session),
         today: Ok(today),
         found: None,
+        link: Link::UNKNOWN,
         discharged: None,
     };
     judged(bundle, &usage, STATEMENTS[*sql])
@@ -326,5 +330,56 @@ proptest! {
                 prop_assert!(ask(&before, situation).is_allowed());
             }
         }
+    }
+}
+
+#[test]
+fn where_a_statement_comes_from_refuses_or_holds() {
+    let text = format!(
+        r#"{READS} @id("sure") forbid (principal, action, resource) when {{ context.link.rank < 3 || context.link.mismatch }};"#
+    );
+    let bundle = bundle(&text);
+    assert!(bundle.reads_link() && !bundle.reads_time());
+    for (letter, mismatch, rule) in [
+        ("A", false, "reads"),
+        ("C", false, "reads"),
+        ("D", false, "sure"),
+        ("U", false, "sure"),
+        ("A", true, "sure"),
+    ] {
+        let link = Link::of(letter, mismatch).unwrap();
+        let verdict = judged(&bundle, &Usage::unread(at(0)).linked(link), "select 1");
+        assert_eq!(verdict.rules, [rule], "{letter} {:?}", verdict.reason);
+    }
+    // Where nobody looked, nothing is known.
+    let verdict = judged(&bundle, &Usage::unread(at(0)), "select 1");
+    assert_eq!(verdict.rules, ["sure"]);
+}
+
+#[test]
+fn what_permits_or_masks_may_not_read_where_a_statement_comes_from() {
+    for (policy, found) in [
+        (
+            r#"@id("p") permit (principal, action, resource) when { context.link.rank >= 3 };"#,
+            "in a permit",
+        ),
+        (
+            r#"@id("p") permit (principal, action, resource) unless { context has link && context.link.grade == "U" };"#,
+            "in a permit",
+        ),
+        (
+            r#"@id("p") permit (principal, action, resource) when { {c: context}.c.link.rank > 1 };"#,
+            "in a permit",
+        ),
+        (
+            r#"@id("p") @remedy("mask:null") forbid (principal, action == Icecore::Action::"project", resource) when { context.link.rank < 3 };"#,
+            "in one that masks",
+        ),
+    ] {
+        let problems = load_as(policy).unwrap_err();
+        assert!(
+            problems.iter().any(|one| one.text.contains(found)),
+            "{policy}: {problems:?}"
+        );
     }
 }

@@ -135,7 +135,9 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
     };
     let address = destination.ip();
     // At once, since it may end soon; the answer is there before the client's first words are.
-    let looking = shared.looks.process(session.arrivals(), peer.pid);
+    let looking = shared
+        .looks
+        .process(session.arrivals(), peer.pid, peer.exec_id);
     let (opening, stream, peer) = match with_words(looking, hello::read(stream)).await {
         (Ok((opening, stream)), traced) => (opening, stream, peer.with(traced)),
         (Err(error), _) => {

@@ -115,8 +115,8 @@ impl Looks {
     }
 
     /// Looks a session's process up, if that can be done soon.
-    pub(super) async fn process(&self, arrivals: &Arrivals, pid: u32) -> Traced {
-        let looked = tokio::time::timeout(LOOK_WITHIN, self.look(arrivals, pid)).await;
+    pub(super) async fn process(&self, arrivals: &Arrivals, pid: u32, exec_id: u64) -> Traced {
+        let looked = tokio::time::timeout(LOOK_WITHIN, self.look(arrivals, pid, exec_id)).await;
         (looked.ok().flatten()).unwrap_or_else(Traced::not_looked_up)
     }
 
@@ -125,7 +125,7 @@ impl Looks {
         self.borrower.clone()
     }
 
-    async fn look(&self, arrivals: &Arrivals, pid: u32) -> Option<Traced> {
+    async fn look(&self, arrivals: &Arrivals, pid: u32, exec_id: u64) -> Option<Traced> {
         // The session's own first: of those that wait for the others each session has a few.
         let own = Arc::clone(&arrivals.looks).acquire_owned().await.ok()?;
         let any = Arc::clone(&self.at_once).acquire_owned().await.ok()?;
@@ -133,7 +133,7 @@ impl Looks {
         let looking = tokio::task::spawn_blocking(move || {
             // Until the thread is done, whether anybody still waits or not.
             let _held = (own, any);
-            borrower.process(pid)
+            borrower.process(pid, exec_id)
         });
         looking.await.ok()?
     }

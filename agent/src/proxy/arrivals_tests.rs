@@ -72,7 +72,7 @@ fn look_ups_are_few_and_a_connection_goes_on_without() {
     let (seen, traced) = runtime.unwrap().block_on(async {
         let all = arrivals.iter().flat_map(|one| {
             (0..50)
-                .map(|pid| looks.process(one, pid))
+                .map(|pid| looks.process(one, pid, 0))
                 .collect::<Vec<_>>()
         });
         let all = futures_util::future::join_all(all.collect::<Vec<_>>());

@@ -62,6 +62,8 @@ fn take_up_one(
         start_ns: sender.start_ns,
         exe: sender.exe,
         ancestors: sender.ancestors,
+        // What it descends from was looked at when it was judged first.
+        ..Peer::default()
     };
     let (core, session) = (Arc::clone(core), Arc::clone(session));
     let door = Arc::new(Door::new(core, session, peer, kept.host));

@@ -76,6 +76,8 @@ impl Shared {
             start_ns: offender.start_ns,
             exe: offender.exe.clone(),
             ancestors: offender.ancestors.clone(),
+            exec_id: offender.seen.exec_id,
+            execs: Vec::new(),
         };
         let refusal = Refusal {
             way: way(denial.reason),

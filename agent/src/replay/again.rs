@@ -12,7 +12,7 @@ use super::archive::Archive;
 use super::asker::Asker;
 use super::steps::last_rows;
 use crate::mask::found;
-use crate::policy::{Bundle, TAGS_RULE, UNKNOWN_USE_RULE, Usage, Verdict, explain};
+use crate::policy::{Bundle, Link, TAGS_RULE, UNKNOWN_USE_RULE, Usage, Verdict, explain};
 use crate::record::entry::Entry;
 use crate::record::value::Value;
 use crate::record::{hex, touched};
@@ -84,6 +84,8 @@ pub struct Records<'a> {
     statements: Vec<&'a Entry>,
     parts: BTreeMap<&'a str, Vec<&'a Entry>>,
     texts: BTreeMap<&'a str, &'a Entry>,
+    /// The first link of each statement: the one that it was judged by.
+    links: BTreeMap<&'a str, &'a Entry>,
     logins: BTreeMap<&'a str, &'a Entry>,
     sessions: BTreeMap<&'a str, &'a Entry>,
     /// Events AU001 of each session, in order.
@@ -102,6 +104,7 @@ impl<'a> Records<'a> {
             statements: Vec::new(),
             parts: BTreeMap::new(),
             texts: last_rows(archive.table("statement_texts"), "statement_id"),
+            links: first_links(archive.table("links")),
             logins: last_rows(archive.table("logins"), "login_id"),
             sessions: last_rows(archive.table("sessions"), "session_id"),
             shown: BTreeMap::new(),
@@ -218,6 +221,7 @@ impl<'a> Records<'a> {
             session: uncounted,
             today: uncounted,
             found: Some(&found),
+            link: self.link(id),
             discharged: None,
         };
         let verdict = explain(bundle, &identity, account, &catalogue, &usage, &statement);
@@ -229,6 +233,13 @@ impl<'a> Records<'a> {
             return Err(Untold::Use);
         }
         Ok((was_allowed, verdict))
+    }
+
+    /// Tells where a statement was taken to come from when it was judged.
+    fn link(&self, id: &str) -> Link {
+        let row = self.links.get(id);
+        let link = row.and_then(|row| Link::of(row.text("grade")?, row.is("mismatch")));
+        link.unwrap_or(Link::UNKNOWN)
     }
 
     /// Tells whether all that a statement touches is known as well as a daemon would have known it.
@@ -384,6 +395,14 @@ fn relation(object: &Value) -> Option<(Path, RelationFacts)> {
         text: None,
     };
     Some((path, facts))
+}
+
+/// Finds the link of each statement that takes no other's place.
+fn first_links(rows: &[Entry]) -> BTreeMap<&str, &Entry> {
+    let first = rows.iter().filter(|row| row.text("supersedes").is_none());
+    first
+        .filter_map(|row| Some((row.text("statement_id")?, row)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use tracing::{debug, warn};
 
 use super::networks::Networks;
+use super::observed::Observations;
 use crate::config::{Config, Named, Untrusted, open_file, open_folder};
 use crate::connection::peer::Traced;
 use crate::control::{Declined, Request, Wanted};
@@ -43,11 +44,15 @@ impl Lender {
     ///
     /// # Errors
     /// The system has no more threads.
-    pub(super) fn start(config: &Config, networks: Arc<Networks>) -> io::Result<Self> {
+    pub(super) fn start(
+        config: &Config,
+        networks: Arc<Networks>,
+        observations: Arc<Observations>,
+    ) -> io::Result<Self> {
         let (looks, asked) = sync_channel(LOOKS_MAX);
         thread::Builder::new()
             .name("looks".to_owned())
-            .spawn(move || look(&asked))?;
+            .spawn(move || look(&asked, &observations))?;
         Ok(Self {
             networks,
             named: config.named(),
@@ -70,7 +75,7 @@ impl Lender {
             return;
         }
         match request.wanted {
-            Wanted::Process(_) => {
+            Wanted::Process { .. } => {
                 if self.looks.try_send(request).is_err() {
                     debug!("proxy asks for more processes than are looked up");
                 }
@@ -127,7 +132,7 @@ impl Lender {
             }
             Wanted::Output(argv) => self.output(argv),
             // Told by `look`.
-            Wanted::Process(_) => Err(unnamed("a process")),
+            Wanted::Process { .. } => Err(unnamed("a process")),
         };
         file.map(OwnedFd::from)
     }
@@ -154,12 +159,16 @@ impl Lender {
 }
 
 /// Tells of processes, one after the other, as long as there is a lender.
-fn look(asked: &Receiver<Request>) {
+fn look(asked: &Receiver<Request>, observations: &Observations) {
     for request in asked {
-        let Wanted::Process(pid) = request.wanted else {
+        let Wanted::Process { pid, exec_id } = request.wanted else {
             continue;
         };
-        if let Err(failure) = request.tell(Traced::read(pid)) {
+        let traced = Traced {
+            execs: observations.execs(exec_id),
+            ..Traced::read(pid)
+        };
+        if let Err(failure) = request.tell(traced) {
             debug!(%failure, "proxy did not wait for a process");
         }
     }

@@ -17,6 +17,9 @@ const SESSION_EXECS_MAX: usize = 2048;
 /// Most that are told of one process.
 const TOLD_MAX: usize = 16;
 
+/// Most numbers that are told of one process: more than it is plausible for shells in shells to be deep.
+const IDS_MAX: usize = 64;
+
 /// Stands at the beginning of a lineage for what was forgotten of it.
 const FORGOTTEN: &str = "(forgotten)";
 
@@ -87,6 +90,17 @@ impl Lineage {
         names
     }
 
+    /// Lists the numbers of the execs that one descends from, itself first, as far as they are remembered.
+    pub(super) fn ids(&self, exec_id: u64) -> Vec<u64> {
+        let mut ids = Vec::new();
+        let mut next = exec_id;
+        while next != 0 && ids.len() < IDS_MAX {
+            ids.push(next);
+            next = self.execs.get(&next).map_or(0, |exec| exec.parent);
+        }
+        ids
+    }
+
     fn forget_oldest(&mut self, whose: Whose) {
         let mut oldest = None;
         self.change(whose, |share| oldest = share.pop_front());
@@ -145,6 +159,26 @@ mod tests {
         lineage.learn(&exec(3, 2, "curl"));
         assert_eq!(lineage.of(3), ["sh", "make", "curl"]);
         assert_eq!(lineage.of(0), [""; 0]);
+    }
+
+    #[test]
+    fn a_number_is_told_once_its_exec_was_forgotten_but_not_beyond() {
+        let mut lineage = Lineage::default();
+        lineage.learn(&exec(1, 0, "agent"));
+        lineage.learn(&exec(2, 1, "sh"));
+        lineage.learn(&exec(3, 2, "python3"));
+        assert_eq!(lineage.ids(3), [3, 2, 1]);
+        assert_eq!(lineage.ids(0), [0; 0]);
+        // One of which nothing is known yet is itself.
+        assert_eq!(lineage.ids(9), [9]);
+        for number in 4..=u64::try_from(SESSION_EXECS_MAX).unwrap() + 1 {
+            lineage.learn(&exec(number, 1, "loop"));
+        }
+        lineage.learn(&exec(900_000, 1, "last"));
+        assert_eq!(lineage.ids(900_000), [900_000, 1]);
+        // A ring of parents ends.
+        lineage.learn(&exec(900_001, 900_001, "loop"));
+        assert_eq!(lineage.ids(900_001).len(), IDS_MAX);
     }
 
     #[test]

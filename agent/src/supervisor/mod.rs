@@ -255,10 +255,11 @@ fn serve(
 
     let networks = inherited.map_or_else(|| Ok(BTreeMap::new()), Inherited::networks);
     let networks = Arc::new(Networks::of(networks.map_err(SupervisorError::Inherited)?));
-    let lender = Lender::start(&config, Arc::clone(&networks)).map_err(SupervisorError::System)?;
-    let lender = Arc::new(lender);
+    let lent = Arc::clone(&networks);
     let (shared, handover) = set_up(config, owner, clock, (inherited, networks), events)?;
     let shared = Arc::new(shared);
+    let lender = Lender::start(&shared.config, lent, Arc::clone(&shared.observations));
+    let lender = Arc::new(lender.map_err(SupervisorError::System)?);
     let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);
     shared.adopt(state.map_err(SupervisorError::Inherited)?);
     let door = match inherited {

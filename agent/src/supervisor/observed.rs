@@ -96,6 +96,12 @@ impl Observations {
         }
     }
 
+    /// Lists the execs that one descends from, itself first, by all that the kernel has told so far.
+    pub(super) fn execs(&self, exec_id: u64) -> Vec<u64> {
+        self.read();
+        lock(&self.reading).lineage.ids(exec_id)
+    }
+
     fn take(&self) -> Vec<Observed> {
         let mut waiting = lock(&self.waiting);
         let count = waiting.all.len().min(AT_ONCE_MAX);

@@ -50,7 +50,7 @@ pub(super) struct Shared {
     /// Where the proxy listens beside the host's network; its lock is taken after `roster`'s was given back, before `gate`'s.
     pub(super) networks: Arc<Networks>,
     /// What was observed and is to be recorded; its locks are taken with none of these.
-    pub(super) observations: Observations,
+    pub(super) observations: Arc<Observations>,
     /// Held while policies are reloaded or a proxy is replaced: the next proxy begins with what is in force. Before any other.
     pub(super) changing: Mutex<()>,
     /// What happens, for the main thread.
@@ -125,7 +125,7 @@ impl Shared {
         let armed = taken.is_some();
         let paused_ns = armed.then(|| clock.mono_ns());
         Self {
-            observations: Observations::of(kernel.take_events()),
+            observations: Arc::new(Observations::of(kernel.take_events())),
             identity: RwLock::new(Arc::new(config.identity.clone())),
             owner,
             config,

@@ -7,13 +7,13 @@ use chrono::DateTime;
 use serde::Deserialize;
 
 use super::given::Loaded;
-use super::stated::{self, Before, Scopes};
+use super::stated::{self, Before, Scopes, StatedLink};
 use super::who::{Facts, identity};
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::config::read_text;
 use crate::mask;
-use crate::policy::{self, Bundle, Verdict};
+use crate::policy::{self, Bundle, Link, Verdict};
 use crate::snowflake::count::Count;
 use crate::statement::{Catalogue, Described, Scope, Statement};
 
@@ -70,6 +70,7 @@ pub(super) struct Case {
     at: Option<String>,
     #[serde(default)]
     used: Scopes,
+    link: Option<StatedLink>,
 }
 
 impl Cases {
@@ -143,7 +144,8 @@ impl Case {
             // No policy reads it.
             None => DateTime::UNIX_EPOCH,
         };
-        Ok(Before::new(now, self.used))
+        let link = self.link.as_ref().map(StatedLink::read).transpose()?;
+        Ok(Before::new(now, self.used, link.unwrap_or(Link::UNKNOWN)))
     }
 
     /// Says how a verdict is another than is expected, if it is.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::policy::{Stated, Usage, Used};
+use crate::policy::{Link, Stated, Usage, Used};
 
 /// States what policies read of time and use.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,6 +18,10 @@ pub(super) struct When {
     /// rows, bytes, failures, sensitive_columns; default: nothing
     #[arg(long, value_name = "SCOPE.COUNT=N", value_parser = count)]
     used: Vec<Scopes>,
+
+    /// How sure it is which call of a model it comes from: A to E, or U; default: U
+    #[arg(long, value_name = "GRADE", value_parser = grade)]
+    link: Option<Link>,
 }
 
 impl When {
@@ -28,7 +32,7 @@ impl When {
             today: sum(all.today, one.today),
         });
         let now = self.at.unwrap_or_else(|| Clock::system().now());
-        Before::new(now, all)
+        Before::new(now, all, self.link.unwrap_or(Link::UNKNOWN))
     }
 }
 
@@ -40,18 +44,36 @@ pub(super) struct Scopes {
     today: Stated,
 }
 
-/// The time, and what was used until then.
+/// Which call of a model a statement comes from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatedLink {
+    grade: String,
+    #[serde(default)]
+    mismatch: bool,
+}
+
+impl StatedLink {
+    /// Reads it.
+    pub(super) fn read(&self) -> Result<Link, String> {
+        Link::of(&self.grade, self.mismatch).ok_or_else(|| no_grade(&self.grade))
+    }
+}
+
+/// The time, what was used until then, and where the statement comes from.
 pub(super) struct Before {
     now: DateTime<Utc>,
+    link: Link,
     session: Used,
     today: Used,
 }
 
 impl Before {
-    /// Takes both.
-    pub(super) fn new(now: DateTime<Utc>, used: Scopes) -> Self {
+    /// Takes all of it.
+    pub(super) fn new(now: DateTime<Utc>, used: Scopes, link: Link) -> Self {
         Self {
             now,
+            link,
             session: used.session.into(),
             today: used.today.into(),
         }
@@ -64,6 +86,7 @@ impl Before {
             session: Ok(&self.session),
             today: Ok(&self.today),
             found: None,
+            link: self.link,
             discharged: None,
         }
     }
@@ -76,6 +99,14 @@ pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
         format!("expected a time such as `2026-11-26T22:30:00Z`, found `{text}`: {error}")
     })?;
     Ok(time.to_utc())
+}
+
+fn grade(text: &str) -> Result<Link, String> {
+    Link::of(text, false).ok_or_else(|| no_grade(text))
+}
+
+fn no_grade(found: &str) -> String {
+    format!("expected a grade, A to E or U, found `{found}`")
 }
 
 fn count(text: &str) -> Result<Scopes, String> {
@@ -113,6 +144,7 @@ mod tests {
             ]
             .map(|text| count(text).unwrap())
             .to_vec(),
+            link: None,
         };
         let before = when.before();
         assert_eq!(before.now.to_rfc3339(), "2026-11-26T22:30:00+00:00");
