@@ -22,6 +22,7 @@ mod limits;
 mod limited;
 mod lineage;
 mod listener;
+mod loans;
 mod lock;
 mod moving;
 mod networks;
