@@ -25,6 +25,7 @@ mod listener;
 mod loans;
 mod lock;
 mod moving;
+mod namespace;
 mod networks;
 mod observed;
 mod opening;
@@ -32,6 +33,7 @@ mod owned;
 mod peer;
 mod places;
 mod proxy;
+mod rejoining;
 mod reload;
 mod replacing;
 mod rights;
@@ -262,6 +264,7 @@ fn serve(
     let shared = Arc::new(shared);
     let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);
     shared.adopt(state.map_err(SupervisorError::Inherited)?);
+    rejoining::start(&shared).map_err(SupervisorError::System)?;
     let door = match inherited {
         None => Door::open(&run_dir, &shared),
         Some(inherited) => inherited
