@@ -149,7 +149,7 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
     let (opening, stream) = if opening == Opening::Silent {
         let is_free = way_around(shared, &session, address).is_none();
         let way = match is_free {
-            true => onward(shared, network, destination).await,
+            true => onward(shared, &session, network, destination).await,
             false => Err(io::ErrorKind::AddrNotAvailable.into()),
         };
         match splice::wait_for_words(stream, way).await {
@@ -180,7 +180,7 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
             let Some(way) = way_around(shared, &session, address) else {
                 let _carried = shared.intake.carry();
                 drop(arriving);
-                let carried = match onward(shared, network, destination).await {
+                let carried = match onward(shared, &session, network, destination).await {
                     Ok(way) => splice(stream, way).await,
                     Err(error) => {
                         reset(stream.into_stream());

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::lent_sockets::SESSION_SOCKETS_MAX;
 use super::refusals::WayAround;
 use crate::connection::peer::Traced;
 use crate::control::Borrower;
@@ -41,6 +42,8 @@ pub(super) struct Arrivals {
     /// When the next connection would be due if they came evenly (the cell rate algorithm of ITU-T I.371, annex A).
     due_ns: Mutex<i64>,
     looks: Arc<Semaphore>,
+    /// For what asks for sockets of the session's networks.
+    pub(super) sockets: Arc<Semaphore>,
     has_failed_handshake: AtomicBool,
 }
 
@@ -51,6 +54,7 @@ impl Default for Arrivals {
             taken: AtomicU64::new(0),
             due_ns: Mutex::new(i64::MIN),
             looks: Arc::new(Semaphore::new(SESSION_LOOKS_MAX)),
+            sockets: Arc::new(Semaphore::new(SESSION_SOCKETS_MAX)),
             has_failed_handshake: AtomicBool::new(false),
         }
     }
@@ -118,11 +122,6 @@ impl Looks {
     pub(super) async fn process(&self, arrivals: &Arrivals, pid: u32, exec_id: u64) -> Traced {
         let looked = tokio::time::timeout(LOOK_WITHIN, self.look(arrivals, pid, exec_id)).await;
         (looked.ok().flatten()).unwrap_or_else(Traced::not_looked_up)
-    }
-
-    /// Gives whoever asks the supervisor for what this process may not have.
-    pub(super) fn borrower(&self) -> Borrower {
-        self.borrower.clone()
     }
 
     async fn look(&self, arrivals: &Arrivals, pid: u32, exec_id: u64) -> Option<Traced> {

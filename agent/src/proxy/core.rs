@@ -11,6 +11,7 @@ use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::intake::Intake;
 use super::kept::Keeping;
+use super::lent_sockets::LentSockets;
 use super::logins::Logins;
 use super::metrics::Operations;
 use super::policies::Reloads;
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) host_network: Option<u64>,
     /// Has the supervisor look processes up.
     pub(super) looks: Looks,
+    /// Has it make sockets in containers' networks.
+    pub(super) sockets: LentSockets,
     pub(super) resolver: Arc<Resolver>,
     /// Names this host in claims of tokens.
     pub(super) claimant: Claimant,

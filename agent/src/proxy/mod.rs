@@ -31,6 +31,7 @@ mod implicit;
 mod intake;
 mod issuers;
 mod kept;
+mod lent_sockets;
 mod login;
 mod logins;
 mod mcp;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::accept;
 use super::core::{Core, Shared};
+use super::sessions::Session;
 use crate::connection::splice::Onward;
 use crate::tasks;
 
@@ -18,7 +19,7 @@ use crate::tasks;
 /// They give no heartbeat: the host's loops run on the same cores, and one that hangs ends theirs.
 pub(super) struct Networks {
     cores: Vec<(Arc<Core>, Handle)>,
-    open: Mutex<BTreeMap<u64, Vec<JoinHandle<()>>>>,
+    open: Mutex<BTreeMap<u64, Loops>>,
 }
 
 impl Networks {
@@ -31,31 +32,37 @@ impl Networks {
 
     /// Takes connections of a network, by its namespace's cookie, in the place of what listened there before.
     pub(super) fn listen(&self, network: u64, listeners: &[TcpListener]) -> io::Result<()> {
-        let mut loops = Vec::new();
+        let mut loops = Loops::default();
         for (core, runtime) in &self.cores {
             let entered = runtime.enter();
             for listener in listeners {
                 let listener = tokio::net::TcpListener::from_std(listener.try_clone()?)?;
                 let accepting = accept::accept(Arc::clone(core), listener, None);
-                loops.push(tasks::spawn("accept", accepting));
+                loops.0.push(tasks::spawn("accept", accepting));
             }
             drop(entered);
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        end(open.insert(network, loops));
+        drop(open.insert(network, loops));
         Ok(())
     }
 
     /// Takes no more connections of a network.
     pub(super) fn unlisten(&self, network: u64) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        end(open.remove(&network));
+        drop(open.remove(&network));
     }
 }
 
-fn end(loops: Option<Vec<JoinHandle<()>>>) {
-    for accepting in loops.unwrap_or_default() {
-        accepting.abort();
+/// The accept loops of one network; they end with this, those of a network that could not be listened in whole too.
+#[derive(Default)]
+struct Loops(Vec<JoinHandle<()>>);
+
+impl Drop for Loops {
+    fn drop(&mut self) {
+        for accepting in &self.0 {
+            accepting.abort();
+        }
     }
 }
 
@@ -64,6 +71,7 @@ fn end(loops: Option<Vec<JoinHandle<()>>>) {
 /// INVARIANT: never from the host's for a client in another one, which would lend it the host's reach.
 pub(super) async fn onward(
     shared: &Shared,
+    session: &Session,
     network: u64,
     destination: SocketAddr,
 ) -> io::Result<Onward> {
@@ -71,15 +79,6 @@ pub(super) async fn onward(
     if shared.host_network.is_none_or(|host| host == network) {
         return Ok(Onward::of_host(destination));
     }
-    let borrower = shared.looks.borrower();
-    let lending =
-        tokio::task::spawn_blocking(move || borrower.socket(network, destination.is_ipv6()));
-    let lent = lending.await.map_err(io::Error::other)?;
-    let socket = lent.map_err(|declined| {
-        io::Error::other(format!(
-            "expected {}, found {}",
-            declined.expected, declined.found
-        ))
-    })?;
-    Ok(Onward::of_network(socket, destination))
+    let socket = (shared.sockets).of_network(session.arrivals(), network, destination.is_ipv6());
+    Ok(Onward::of_network(socket.await?, destination))
 }

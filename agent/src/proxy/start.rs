@@ -17,6 +17,7 @@ use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::issuers::{Issuers, Keep};
 use super::kept::Keeping;
+use super::lent_sockets::LentSockets;
 use super::logins::Logins;
 use super::metrics::{Operations, restarts};
 use super::policies::{self, PoliciesError, Reloads};
@@ -234,6 +235,7 @@ pub(super) fn start(
         operations,
         destinations: Destinations::from_fd(destinations)?,
         host_network: None,
+        sockets: LentSockets::new(borrower.clone()),
         looks: Looks::new(borrower),
         resolver,
         claimant,

@@ -78,7 +78,6 @@ impl Shared {
         }
         self.adopt_containers(&mut written, &mut sessions);
         self.forget_networks();
-        self.join_networks_of_adopted();
         // Those without a cgroup ended while nobody watched, but for those whose end is known.
         for ended in unclosed {
             written.remove(&ended.end.id);
@@ -96,7 +95,7 @@ impl Shared {
     /// When the proxy is lost or does not answer.
     pub(super) fn introduce(&self, proxy: &Arc<Proxy>) -> Result<(), LinkError> {
         let _telling = self.telling();
-        self.introduce_networks(proxy)?;
+        let networks = self.introduce_networks(proxy)?;
         let all: Vec<(SessionFacts, KeptLogins)> = {
             let roster = self.roster();
             let resumed = |live: &Live| (resumed(&live.entry.facts), live.logins.clone());
@@ -115,6 +114,7 @@ impl Shared {
         }
         proxy.link.all_told()?;
         self.seat(proxy);
+        self.forget_left(proxy, networks);
         Ok(())
     }
 
@@ -283,29 +283,6 @@ impl Shared {
                         error!(session = %tag.id, %failure, "container was not cut off");
                     }
                 }
-            }
-        }
-    }
-
-    /// Has the proxy listen again where sessions have networks of their own, unless it goes on.
-    fn join_networks_of_adopted(&self) {
-        let has_listener = |id: &SessionId| {
-            let known = self.networks.known();
-            known.values().any(|network| network.sessions.contains(id))
-        };
-        let all: Vec<(SessionId, Vec<u32>)> = {
-            let roster = self.roster();
-            let with_network = roster
-                .live
-                .iter()
-                .filter(|(_, live)| live.entry.has_network);
-            with_network
-                .map(|(id, live)| (*id, live.cgroup.pids().unwrap_or_default()))
-                .collect()
-        };
-        for (id, pids) in all {
-            if !has_listener(&id) {
-                self.join_networks_again(id, pids.into_iter());
             }
         }
     }

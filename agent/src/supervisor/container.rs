@@ -9,7 +9,7 @@ use tracing::info;
 use super::cgroup::{SessionCgroup, own_path};
 use super::contained::ways_out;
 use super::kept::KeptLogins;
-use super::networks;
+use super::namespace::Namespace;
 use super::opening::{Wish, unrecorded};
 use super::peer::Peer;
 use super::roster::{Entry, Held, Live};
@@ -39,7 +39,7 @@ impl Shared {
         let target = Peer::of_process(pid).map_err(gone(pid))?;
         let cgroup = self.container_of(asker, &target, cgroup)?;
         let in_network = netns_of.unwrap_or(pid);
-        let namespace = networks::of_process(in_network).map_err(gone(in_network))?;
+        let namespace = Namespace::of_process(in_network).map_err(gone(in_network))?;
         let wish = Wish {
             labels: take.labels,
             exe: take.exe,
@@ -84,7 +84,6 @@ impl Shared {
     pub(super) fn join(&self, id: SessionId, pid: u32) -> Result<Option<u64>, Refusal> {
         let gone = |failure: io::Error| Refusal::NoProcess(pid, failure.to_string());
         let target = Peer::of_process(pid).map_err(gone)?;
-        let (_telling, proxy) = self.telling_a_proxy()?;
         let cgroup = {
             let roster = self.roster();
             let live = roster.live.get(&id).ok_or(Refusal::Unknown)?;
@@ -94,30 +93,37 @@ impl Shared {
             let why = format!("expected process {pid} in the session or in a cgroup below it");
             return Err(Refusal::Network(why));
         }
-        let namespace = networks::of_process(pid).map_err(gone)?;
+        let namespace = Namespace::of_process(pid).map_err(gone)?;
         if !target.is_alive() {
             return Err(gone(io::Error::other("it ended")));
         }
-        let network = self.join_network(id, namespace, Some(&proxy), PORT_PATIENCE)?;
-        if network.is_some() {
-            let mut roster = self.roster();
-            let live = roster.live.get_mut(&id).map(|live| {
-                live.entry.has_network = true;
-                live.entry.clone()
-            });
-            let written = live.map(|entry| roster.write(&entry));
-            drop(roster);
-            match written {
-                Some(Ok(())) => {}
-                Some(Err(failure)) => return Err(system(failure)),
-                // It ended meanwhile, and did not know of this network.
-                None => {
-                    self.leave_networks(id);
-                    return Err(Refusal::Unknown);
-                }
+        self.make_room(id, &cgroup);
+        let Some(bound) = self.bind_network(&namespace, PORT_PATIENCE)? else {
+            return Ok(None);
+        };
+        let (_telling, proxy) = self.telling_a_proxy()?;
+        let (network, found_by) = self.join_network(id, bound, Some(&proxy))?;
+        let mut roster = self.roster();
+        let written = match roster.live.get_mut(&id) {
+            Some(live) => {
+                live.entry.networks.insert(network, found_by);
+                let entry = live.entry.clone();
+                roster.write(&entry).map_err(system)
             }
+            // It ended meanwhile, and did not know of this network.
+            None => Err(Refusal::Unknown),
+        };
+        if written.is_err()
+            && let Some(live) = roster.live.get_mut(&id)
+        {
+            live.entry.networks.remove(&network);
         }
-        Ok(network)
+        drop(roster);
+        if let Err(refusal) = written {
+            self.leave_network(id, network);
+            return Err(refusal);
+        }
+        Ok(Some(network))
     }
 
     /// Finds a container's cgroup, and refuses one that must not be a session.
@@ -167,7 +173,7 @@ impl Shared {
         &self,
         facts: SessionFacts,
         cgroup: SessionCgroup,
-        namespace: std::fs::File,
+        namespace: Namespace,
         require_enforced: bool,
     ) -> Result<Contained, Refusal> {
         if self.is_broken() {
@@ -175,17 +181,19 @@ impl Shared {
         }
         let (_, certificate) = self.ca().map_err(system)?;
         let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
+        let id = facts.id;
+        let bound = self.bind_network(&namespace, PORT_PATIENCE)?;
         let (_telling, proxy) = self.telling_a_proxy()?;
         self.look_for_room()?;
-        let id = facts.id;
-        let network = self.join_network(id, namespace, Some(&proxy), PORT_PATIENCE)?;
+        let joined = bound.map(|bound| self.join_network(id, bound, Some(&proxy)));
+        let network = joined.transpose()?;
         let mut entry = Entry {
             facts,
             // Nobody takes it up by a secret.
             secret: Digest::of(&secret),
             by_process: false,
             container: Some(cgroup.path().to_owned()),
-            has_network: network.is_some(),
+            networks: network.into_iter().collect(),
         };
         let registered = self.register(Live {
             entry: entry.clone(),
@@ -221,7 +229,7 @@ impl Shared {
             session: id,
             certificate,
             cgroup: cgroup.path().to_owned(),
-            network,
+            network: network.map(|(cookie, _)| cookie),
             advisory: way,
         })
     }

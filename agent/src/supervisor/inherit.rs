@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use super::kept::KeptLogins;
+use super::namespace::Namespace;
 use super::networks::{Network, Networks};
 use super::roster::Unclosed;
 use super::shared::{Shared, Taken};
@@ -210,7 +211,7 @@ impl Inherited {
         for (cookie, namespace, listeners) in &self.networks {
             let listeners: io::Result<_> = listeners.iter().map(TcpListener::try_clone).collect();
             let network = Network {
-                namespace: File::from(namespace.try_clone()?),
+                namespace: Namespace::from_fd(namespace.try_clone()?),
                 listeners: listeners?,
                 sessions: sessions.remove(cookie).unwrap_or_default(),
             };
@@ -392,7 +393,7 @@ fn held(networks: &Networks) -> io::Result<Vec<Held>> {
         let listeners: io::Result<_> = (network.listeners.iter())
             .map(TcpListener::try_clone)
             .collect();
-        Ok((*cookie, network.namespace.try_clone()?.into(), listeners?))
+        Ok((*cookie, network.namespace.to_fd()?, listeners?))
     });
     copies.collect()
 }

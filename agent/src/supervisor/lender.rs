@@ -7,21 +7,19 @@ use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use tracing::{debug, warn};
 
+use super::loans::{Loans, Opened};
 use super::networks::Networks;
 use super::observed::Observations;
 use crate::config::{Config, Named, Untrusted, open_file, open_folder};
 use crate::connection::peer::Traced;
 use crate::control::{Declined, Request, Wanted};
-
-/// Most requests at a time: a proxy that was taken over gets no more threads of root's than this.
-const AT_ONCE_MAX: usize = 64;
 
 /// Most look-ups that wait: as many as a proxy asks for at a time, of which there may be several.
 const LOOKS_MAX: usize = 64;
@@ -32,7 +30,7 @@ pub(super) struct Lender {
     config: Config,
     named: Named,
     networks: Arc<Networks>,
-    at_once: AtomicUsize,
+    loans: Arc<Loans>,
     /// For the thread that looks processes up.
     looks: SyncSender<Request>,
     /// Whether it was said that a proxy is not what it should be.
@@ -57,7 +55,7 @@ impl Lender {
             networks,
             named: config.named(),
             config: config.clone(),
-            at_once: AtomicUsize::new(0),
+            loans: Arc::default(),
             looks,
             is_told: AtomicBool::new(false),
         })
@@ -80,27 +78,26 @@ impl Lender {
                     debug!("proxy asks for more processes than are looked up");
                 }
             }
-            Wanted::File(_) | Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
-                self.lend_slowly(request);
+            Wanted::Socket { network, .. } => self.lend_slowly(request, Opened::Socket(network)),
+            Wanted::File(_) | Wanted::Folder(_) | Wanted::Output(_) => {
+                self.lend_slowly(request, Opened::Named);
             }
         }
     }
 
-    fn lend_slowly(self: &Arc<Self>, request: Request) {
-        if self.at_once.fetch_add(1, Ordering::SeqCst) >= AT_ONCE_MAX {
-            self.at_once.fetch_sub(1, Ordering::SeqCst);
+    fn lend_slowly(self: &Arc<Self>, request: Request, opened: Opened) {
+        let Some(loan) = self.loans.take(opened) else {
             // Dropping the request says so to whoever waits for it.
-            return debug!("proxy asks for more files at once than are opened");
-        }
+            return debug!(?opened, "proxy asks for more at once than is opened");
+        };
         let lender = Arc::clone(self);
         let started = thread::Builder::new()
             .name("lend".to_owned())
             .spawn(move || {
+                let _loan = loan;
                 lender.answer(&request);
-                lender.at_once.fetch_sub(1, Ordering::SeqCst);
             });
         if let Err(failure) = started {
-            self.at_once.fetch_sub(1, Ordering::SeqCst);
             debug!(%failure, "no thread to open a file for the proxy");
         }
     }

@@ -22,8 +22,10 @@ mod limits;
 mod limited;
 mod lineage;
 mod listener;
+mod loans;
 mod lock;
 mod moving;
+mod namespace;
 mod networks;
 mod observed;
 mod opening;
@@ -31,6 +33,7 @@ mod owned;
 mod peer;
 mod places;
 mod proxy;
+mod rejoining;
 mod reload;
 mod replacing;
 mod rights;
@@ -262,6 +265,7 @@ fn serve(
     let lender = Arc::new(lender.map_err(SupervisorError::System)?);
     let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);
     shared.adopt(state.map_err(SupervisorError::Inherited)?);
+    rejoining::start(&shared).map_err(SupervisorError::System)?;
     let door = match inherited {
         None => Door::open(&run_dir, &shared),
         Some(inherited) => inherited

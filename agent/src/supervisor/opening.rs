@@ -209,7 +209,7 @@ impl Shared {
             secret,
             by_process: held == Held::ByProcess,
             container: None,
-            has_network: false,
+            networks: BTreeMap::new(),
         };
         self.register(Live {
             entry,

@@ -28,9 +28,18 @@ pub(super) struct Entry {
     /// Its cgroup's folder, if that is a container's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) container: Option<PathBuf>,
-    /// Whether it has processes in a network of their own.
-    #[serde(default)]
-    pub(super) has_network: bool,
+    /// The networks that the proxy listens in for it beside the host's, by their cookies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) networks: BTreeMap<u64, InNetwork>,
+}
+
+/// What a network namespace is found again by. Its cookie shows that it is the one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct InNetwork {
+    /// Number of its inode.
+    pub(super) inode: u64,
+    /// A process that was in there.
+    pub(super) pid: u32,
 }
 
 /// One live session.
@@ -236,7 +245,7 @@ mod tests {
             secret: Digest::of("secret"),
             by_process: false,
             container: None,
-            has_network: false,
+            networks: [(u64::MAX, InNetwork { inode: 8, pid: 9 })].into(),
         }
     }
 

@@ -47,7 +47,8 @@ pub(super) struct Shared {
     /// Held for one look or change.
     pub(super) roster: Mutex<Roster>,
     pub(super) sign_ins: SignIns,
-    /// Where the proxy listens beside the host's network; its lock is taken after `roster`'s was given back, before `gate`'s.
+    /// Where the proxy listens beside the host's network; its lock is taken after `roster`'s was given back, before `gate`'s. Who
+    /// is about to listen somewhere claims that before `telling`.
     pub(super) networks: Arc<Networks>,
     /// What was observed and is to be recorded; its locks are taken with none of these.
     pub(super) observations: Arc<Observations>,

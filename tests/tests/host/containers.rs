@@ -26,10 +26,10 @@ s=socket.create_server((sys.argv[1],int(sys.argv[2]))); print('up',flush=True)
 while True:
  c,_=s.accept(); c.recv(999); c.sendall(sys.argv[3].encode()); c.close()";
 
-const THERE: &str = "127.88.1.1";
+pub(crate) const THERE: &str = "127.88.1.1";
 
 /// A server beside the containers, ended with this.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Server {
     fn start(mut command: Command, at: &str, port: u16, word: &str) -> Self {
@@ -45,7 +45,7 @@ impl Server {
         Self(child)
     }
 
-    fn in_network_of(container: &Container, at: &str, port: u16, word: &str) -> Self {
+    pub(crate) fn in_network_of(container: &Container, at: &str, port: u16, word: &str) -> Self {
         Self::start(container.in_network(&["env"]), at, port, word)
     }
 }
@@ -77,7 +77,7 @@ fn start_with(host: &Host, name: &str, net: Net, rights: &[&str], variable: &str
     Container::start(starter, &place(host, name), net, rights).unwrap()
 }
 
-fn fetch(host: &Host, container: &mut Container, at: &str, port: u16) -> String {
+pub(crate) fn fetch(host: &Host, container: &mut Container, at: &str, port: u16) -> String {
     let script = format!("python3 {} {at} {port}", host.path("fetch.py").display());
     container.told(&script).unwrap()
 }
@@ -92,7 +92,7 @@ pub(crate) fn icecore(host: &Host, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn enter(host: &Host, arguments: &[&str]) -> Value {
+pub(crate) fn enter(host: &Host, arguments: &[&str]) -> Value {
     let arguments = [&["enter", "--export", "json"], arguments].concat();
     let output = icecore(host, &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -108,7 +108,7 @@ pub(crate) fn refused(output: &Output, text: &str) {
     assert!(stderr(output).contains(text), "{}", stderr(output));
 }
 
-fn live(host: &Host) -> Vec<Value> {
+pub(crate) fn live(host: &Host) -> Vec<Value> {
     let output = icecore(host, &["sessions", "--live", "--json"]);
     let text = stdout(&output);
     text.lines()
@@ -116,7 +116,7 @@ fn live(host: &Host) -> Vec<Value> {
         .collect()
 }
 
-const DENIED: &str = "Operation not permitted";
+pub(crate) const DENIED: &str = "Operation not permitted";
 
 #[test]
 fn a_container_is_governed_in_its_own_network_until_its_session_ends() {

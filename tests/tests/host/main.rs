@@ -20,6 +20,8 @@ mod host;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod networks;
+#[cfg(test)]
 mod pass_through;
 #[cfg(test)]
 mod separation;
