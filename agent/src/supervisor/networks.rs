@@ -90,7 +90,7 @@ pub(super) fn of_process(pid: u32) -> io::Result<File> {
 }
 
 /// Does something in a network namespace, on a thread of its own.
-fn inside<T: Send>(namespace: &File, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+pub(super) fn inside<T: Send>(namespace: &File, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     let enter_and_work = || {
         let kind = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(namespace.as_fd(), kind).map_err(|error| {
