@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod contained;
+#[cfg(test)]
 mod containers_config;
 #[cfg(test)]
 mod control;
@@ -35,3 +37,5 @@ mod unit;
 mod systemd;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod watched;
