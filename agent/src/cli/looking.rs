@@ -105,8 +105,8 @@ pub(super) fn has(pid: u32, variable: &str) -> bool {
 /// Reads a file of `/proc` that is not too long.
 fn read(path: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let taken = File::open(path)?.take(PROC_MAX_BYTES + 1);
-    let length = { taken }.read_to_end(&mut bytes)?;
+    let mut taken = File::open(path)?.take(PROC_MAX_BYTES + 1);
+    let length = taken.read_to_end(&mut bytes)?;
     if u64::try_from(length).is_ok_and(|length| length <= PROC_MAX_BYTES) {
         return Ok(bytes);
     }
@@ -245,7 +245,7 @@ mod tests {
         };
         let looked = sought("7").look(child.id()).unwrap().unwrap();
         assert_eq!(looked.start_ticks, start_ticks(child.id()).unwrap());
-        assert!(looked.exe.contains("/"), "{}", looked.exe);
+        assert!(looked.exe.contains('/'), "{}", looked.exe);
         assert!(looked.start_ticks > start_ticks(1).unwrap_or_default());
         assert!(sought("8").look(child.id()).unwrap().is_none());
         end(child);

@@ -155,7 +155,7 @@ impl Watch {
             }
             Some(_) | None => {
                 let is_seldom = self.without.get(&id) > Some(&BEGINS_LOOKS);
-                let is_its_turn = self.round % u64::from(RETRY_LOOKS) == 0;
+                let is_its_turn = self.round.is_multiple_of(u64::from(RETRY_LOOKS));
                 !self.entered.contains_key(&id) && (!is_seldom || is_its_turn)
             }
         }

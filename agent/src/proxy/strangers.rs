@@ -244,7 +244,7 @@ mod tests {
                 if number == ends {
                     rows.extend(strangers.finish());
                 }
-                if number % 7 == 0 {
+                if number.is_multiple_of(7) {
                     rows.extend(strangers.due(now_ns));
                 }
                 rows.extend(match what {
