@@ -6,14 +6,14 @@ use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Exit;
+use super::engines::{ENGINES, Pattern};
 use super::enter::{Entered, PATIENCE, process};
 use super::failure::Failure;
+use super::looking::Sought;
 use super::socket::{DaemonName, ask, connect, misunderstood};
 use super::span::id;
 use super::tell::tell;
-use super::watching::token_inside;
 use crate::connection::redirect::v2_mount;
-use crate::control::HandedToken;
 use crate::control::line::Lines;
 use crate::control::live::{Contain, LiveAsk, LiveReply, Take};
 use crate::control::request::{Reply, Request};
@@ -36,8 +36,18 @@ pub(super) struct Args {
     session: Option<SessionId>,
 
     /// Goes on, and makes a session of each container whose first process has this variable in its environment
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, group = "what")]
+    ///
+    /// Nothing of this command's own environment counts for a container: it shows the token of --token-inside, or none.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, group = "what",
+        conflicts_with_all = ["identity_token_file", "identity_token_env", "started_at"])]
     watch: Option<String>,
+
+    /// Watches below such cgroups instead of those that engines use; may be repeated
+    ///
+    /// From the hierarchy's root on, `*` for any letters of a name. What users can make themselves, as rootless engines do below
+    /// user.slice, is watched only if it is named here; each user then has 16 sessions at most, and so has each container or pod.
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse, requires = "watch")]
+    watch_below: Vec<Pattern>,
 
     /// File in the container with its identity token, as a pod's projected service-account token is
     #[arg(long, value_name = "FILE", value_parser = absolute, conflicts_with_all = ["pid", "session"])]
@@ -145,15 +155,29 @@ impl Args {
         })
     }
 
-    /// Gives the variable by which containers are told apart that are to be sessions, if they are watched for.
-    pub(super) fn watched(&self) -> Option<&str> {
-        self.watch.as_deref()
+    /// Tells what containers are looked for by, if they are watched for.
+    pub(super) fn sought(&self) -> Option<Sought> {
+        let variable = self.watch.clone()?;
+        let token_file = self.token_inside.clone();
+        Some(Sought {
+            variable,
+            token_file,
+        })
     }
 
-    /// Reads the container's identity token, if it has one.
-    pub(super) fn token(&self, pid: u32) -> Result<Option<HandedToken>, Failure> {
-        let file = self.token_inside.as_ref();
-        file.map(|file| token_inside(pid, file)).transpose()
+    /// Tells below which cgroups they are looked for.
+    pub(super) fn engines(&self) -> Result<Vec<Pattern>, Failure> {
+        if !self.watch_below.is_empty() {
+            return Ok(self.watch_below.clone());
+        }
+        let usual: Result<Vec<Pattern>, String> =
+            ENGINES.iter().map(|text| Pattern::parse(text)).collect();
+        usual.map_err(|text| Failure::text(Exit::Usage, text))
+    }
+
+    /// Names the file in the container with its identity token, if it has one.
+    pub(super) fn token_file(&self) -> Option<&Path> {
+        self.token_inside.as_deref()
     }
 
     /// Gives the folder for what drivers are to trust, if one was named.

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsStr;
-use std::fs;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,16 +11,18 @@ use serde::Serialize;
 
 use super::Exit;
 use super::failure::Failure;
-use super::run::{TokenSource, Trust, claimed_job, digest_of_arguments, label, labels, own_places};
+use super::looking::Looked;
+use super::run::{TokenSource, Trust, claimed_job, label, labels, own_places};
 use super::socket::{DaemonName, ask, connect, misunderstood};
 use super::tell::tell;
 use super::watching::watch;
 use crate::clock::Clock;
-use crate::control::Scope;
 use crate::control::line::Lines;
 use crate::control::live::{LiveAsk, LiveReply, Take};
 use crate::control::request::{Reply, Request};
+use crate::control::{HandedToken, Scope};
 use crate::id::SessionId;
+use crate::identity::Ci;
 
 /// How long the daemon may take to answer; as for `icecore run`, and to move the processes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(70);
@@ -96,50 +95,69 @@ fn enter(args: &Args, clock: Clock) -> Result<(), Failure> {
     if let Some(joined) = args.container.join(&args.daemon) {
         return joined;
     }
-    if let Some(variable) = args.container.watched() {
-        return watch(variable, |pid, cgroup| {
-            one(args, (pid, Some(cgroup)), labels.clone(), clock)
+    if let Some(sought) = args.container.sought() {
+        return watch(sought, args.container.engines()?, |looked, cgroup| {
+            let mut lines = connect(&args.daemon.socket()?)?;
+            // Of the watcher's own environment nothing is a container's: not its token, nor the job that it says to be.
+            let take = take(args, looked, labels.clone(), (None, None));
+            made(args, &mut lines, (take, Some(cgroup)), clock)
         });
     }
-    let found = match args.pid {
+    let (pid, cgroup) = match args.pid {
         Some(pid) => (pid, None),
         None => args.container.find()?,
     };
-    one(args, found, labels, clock)
-}
-
-fn one(
-    args: &Args,
-    (pid, cgroup): (u32, Option<PathBuf>),
-    labels: BTreeMap<String, String>,
-    clock: Clock,
-) -> Result<(), Failure> {
     let mut lines = connect(&args.daemon.socket()?)?;
     let Reply::Identity(wanted) = ask(&mut lines, &Request::Identity {}, PATIENCE)? else {
         return Err(misunderstood());
     };
-    let token = match args.container.token(pid)? {
-        Some(token) => Some(token),
+    let looked = Looked::at(pid, args.container.token_file())?;
+    let token = match &looked.token {
+        Some(_) => None,
         None => args.identity.find(&wanted, None)?.token,
     };
-    let claimed_job = token.is_none().then(claimed_job).flatten();
-    let take = Take {
-        pid,
-        uid: args.uid,
-        start_ticks: args.started_at,
-        claimed_job,
-        identity_token: token,
+    let is_tokenless = token.is_none() && looked.token.is_none();
+    let claimed_job = is_tokenless.then(claimed_job).flatten();
+    let take = take(args, looked, labels, (token, claimed_job));
+    made(args, &mut lines, (take, cgroup), clock)
+}
+
+/// Says what is asked for: a session of a process that was looked at, which shows the token that it sees, or else the caller's.
+fn take(
+    args: &Args,
+    looked: Looked,
+    labels: BTreeMap<String, String>,
+    (of_caller, claimed_job): (Option<HandedToken>, Option<Ci>),
+) -> Take {
+    Take {
+        pid: looked.pid,
+        labels,
+        exe: looked.exe,
+        argv_sha256: looked.argv_sha256,
         allow_same_uid: args.allow_same_uid,
         scope: match args.scope.as_str() {
             "step" => Scope::Step,
             "command" => Scope::Command,
             _ => Scope::Job,
         },
-        ..of_process(pid, labels)?
-    };
+        claimed_job,
+        identity_token: looked.token.or(of_caller),
+        uid: args.uid,
+        // What was read is of the process that started then, and of no later one of its number.
+        start_ticks: args.started_at.or(Some(looked.start_ticks)),
+    }
+}
+
+/// Has the session made, and tells of it.
+fn made(
+    args: &Args,
+    lines: &mut Lines,
+    (take, cgroup): (Take, Option<PathBuf>),
+    clock: Clock,
+) -> Result<(), Failure> {
     let entered = match args.pid {
-        Some(_) => taken(&mut lines, take)?,
-        None => args.container.contain(&mut lines, take, cgroup)?,
+        Some(_) => taken(lines, take)?,
+        None => args.container.contain(lines, take, cgroup)?,
     };
     let written = match args.export.as_deref() {
         None => write_out(&format!("{}\n", entered.session)),
@@ -188,35 +206,6 @@ fn taken(lines: &mut Lines, take: Take) -> Result<Entered, Failure> {
         enforcement: "advisory",
         advisory: Some(taken.advisory),
         certificate: taken.certificate,
-    })
-}
-
-/// Reads what `/proc` says of a process's program.
-fn of_process(pid: u32, labels: BTreeMap<String, String>) -> Result<Take, Failure> {
-    let gone = |error: io::Error| {
-        let text = format!("process {pid} cannot be looked at");
-        Failure::new(Exit::Refused, anyhow::Error::from(error).context(text))
-    };
-    let exe = fs::read_link(format!("/proc/{pid}/exe")).map_err(gone)?;
-    let cmdline = fs::read(format!("/proc/{pid}/cmdline")).map_err(gone)?;
-    // Each argument ends with a NUL (proc(5), `/proc/pid/cmdline`).
-    let arguments: Vec<_> = cmdline
-        .strip_suffix(&[0])
-        .unwrap_or(&cmdline)
-        .split(|byte| *byte == 0)
-        .map(|argument| OsStr::from_bytes(argument).to_owned())
-        .collect();
-    Ok(Take {
-        pid,
-        labels,
-        exe: exe.to_string_lossy().into_owned(),
-        argv_sha256: digest_of_arguments(&arguments),
-        allow_same_uid: false,
-        scope: Scope::Job,
-        claimed_job: None,
-        identity_token: None,
-        uid: None,
-        start_ticks: None,
     })
 }
 

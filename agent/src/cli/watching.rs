@@ -1,35 +1,74 @@
 //! `icecore enter --watch`: each container whose first process has a variable becomes a session, whichever engine starts it.
 //!
 //! Engines differ in hooks and sockets; a cgroup and an environment all containers have. One that is made without the variable
-//! is no session, and reaches no governed address either: those are guarded on the whole host.
+//! is no session, and reaches no governed address either: those are guarded on the whole host. What runs in a container is not
+//! trusted: neither may it stop the watch for others, nor take their places.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::os::unix::fs::DirEntryExt as _;
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-
 use super::Exit;
+use super::engines::{Owner, Pattern, Place, places};
 use super::failure::Failure;
-use super::run::token;
+use super::looking::{Late, Looked, Sought, Timed, within};
 use super::tell::tell;
 use crate::connection::redirect::v2_mount;
-use crate::control::{HandedToken, TOKEN_TEXT_MAX_BYTES};
 
 /// How often new containers are looked for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// After how many looks one that could not be a session is tried again.
+/// After how many looks one that could not be a session is tried again: at first, and when it has failed for long.
 const RETRY_LOOKS: u32 = 20;
+const RETRY_LOOKS_MAX: u32 = 240;
+
+/// Longest that one process is looked at; one that takes longer is not waited for again until that look has ended.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
+
+/// Most sessions of one owner: a container and what it makes below its cgroup, a pod, a user whose cgroups root has watched.
+const SESSIONS_MAX: usize = 16;
+
+/// Most processes of one owner that are looked at in a round; those that were not looked at for longest come first.
+const LOOKS_MAX: u32 = 16;
+
+/// For so many looks a process may still become its container's first program, such as the runtime's own that starts it; after
+/// them it is looked at seldom.
+const BEGINS_LOOKS: u32 = 40;
+
+type Outcome = Result<Option<Looked>, Failure>;
+
+/// Why one is no session yet.
+#[derive(Debug)]
+struct Failed {
+    text: String,
+    /// How many looks it is left alone, and how many that will be the next time.
+    left: u32,
+    next: u32,
+}
+
+/// What is known of the containers that there are.
+struct Watch {
+    sought: Sought,
+    engines: Vec<Pattern>,
+    /// Those that are sessions.
+    entered: BTreeMap<u64, Owner>,
+    failed: BTreeMap<u64, Failed>,
+    /// In which round each was looked at last.
+    looked: BTreeMap<u64, u64>,
+    /// How often each was found without the variable.
+    without: BTreeMap<u64, u32>,
+    /// Looks that are not over.
+    late: BTreeMap<Owner, Late<Outcome>>,
+    round: u64,
+}
 
 /// Makes sessions of containers until this process is ended.
 pub(super) fn watch(
-    variable: &str,
-    mut enter: impl FnMut(u32, PathBuf) -> Result<(), Failure>,
+    sought: Sought,
+    engines: Vec<Pattern>,
+    mut enter: impl FnMut(Looked, PathBuf) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mount = v2_mount().ok_or_else(|| {
         Failure::text(
@@ -38,62 +77,140 @@ pub(super) fn watch(
         )
     })?;
     tell(format_args!(
-        "icecore: watching for containers with {variable}"
+        "icecore: watching for containers with {}",
+        sought.variable
     ));
-    let mut entered = BTreeSet::new();
-    // Those that failed: why, and how many looks ago.
-    let mut failed: BTreeMap<u64, (String, u32)> = BTreeMap::new();
+    let mut watch = Watch::new(sought, engines);
     loop {
-        let found = cgroups(&mount);
-        entered.retain(|id| found.contains_key(id));
-        failed.retain(|id, _| found.contains_key(id));
-        for (id, folder) in found {
-            if entered.contains(&id) {
-                continue;
-            }
-            if let Some((_, looks)) = failed.get_mut(&id)
-                && *looks < RETRY_LOOKS
-            {
-                *looks += 1;
-                continue;
-            }
-            let Some(pid) = first_process(&folder).filter(|pid| has(*pid, variable)) else {
-                continue;
-            };
-            match enter(pid, folder) {
-                Ok(()) => {
-                    failed.remove(&id);
-                    entered.insert(id);
-                }
-                Err(failure) => {
-                    let text = failure.words();
-                    let is_told = failed.get(&id).is_some_and(|(told, _)| *told == text);
-                    if !is_told {
-                        tell(format_args!("icecore: process {pid}: {text}"));
-                    }
-                    failed.insert(id, (text, 0));
-                }
-            }
-        }
+        watch.round(&mount, &mut enter);
         thread::sleep(LOOK_INTERVAL);
     }
 }
 
-/// Lists the cgroups that there are, by id, but for ours.
-fn cgroups(mount: &Path) -> BTreeMap<u64, PathBuf> {
-    let (mut found, mut open) = (BTreeMap::new(), vec![mount.to_owned()]);
-    while let Some(folder) = open.pop() {
-        // One that went meanwhile has nothing below it.
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let is_ours = path.ends_with("icecore") && path.join("daemon").exists();
-            if !is_ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                found.insert(entry.ino(), path.clone());
-                open.push(path);
+impl Watch {
+    fn new(sought: Sought, engines: Vec<Pattern>) -> Self {
+        Self {
+            sought,
+            engines,
+            entered: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            looked: BTreeMap::new(),
+            without: BTreeMap::new(),
+            late: BTreeMap::new(),
+            round: 0,
+        }
+    }
+
+    /// Looks once at what there is.
+    fn round(
+        &mut self,
+        mount: &Path,
+        enter: &mut impl FnMut(Looked, PathBuf) -> Result<(), Failure>,
+    ) {
+        self.round += 1;
+        let found = places(mount, &self.engines);
+        self.entered.retain(|id, _| found.contains_key(id));
+        self.failed.retain(|id, _| found.contains_key(id));
+        self.looked.retain(|id, _| found.contains_key(id));
+        self.without.retain(|id, _| found.contains_key(id));
+        self.late.retain(|_, late| !late.is_over());
+        let mut due: Vec<(u64, Place)> = found.into_iter().collect();
+        due.retain(|(id, _)| self.is_due(*id));
+        due.sort_by_key(|(id, _)| self.looked.get(id).copied());
+        let mut looks: BTreeMap<Owner, u32> = BTreeMap::new();
+        for (id, place) in due {
+            // One that hangs holds up its owner's others, and nobody else's.
+            if self.late.contains_key(&place.owner) {
+                continue;
+            }
+            let count = looks.entry(place.owner.clone()).or_default();
+            if *count >= LOOKS_MAX {
+                continue;
+            }
+            self.looked.insert(id, self.round);
+            let Some(pid) = first_process(&place.folder) else {
+                continue;
+            };
+            *count += 1;
+            match self.one(pid, &place, enter) {
+                Ok(false) => {
+                    let without = self.without.entry(id).or_default();
+                    *without = without.saturating_add(1);
+                }
+                Ok(true) => {
+                    self.failed.remove(&id);
+                    self.entered.insert(id, place.owner);
+                }
+                Err(failure) => self.fail(id, pid, failure.words()),
             }
         }
     }
-    found
+
+    /// Tells whether one is to be looked at, and counts down until it is again.
+    fn is_due(&mut self, id: u64) -> bool {
+        match self.failed.get_mut(&id) {
+            Some(failed) if failed.left > 0 => {
+                failed.left -= 1;
+                false
+            }
+            Some(_) | None => {
+                let is_seldom = self.without.get(&id) > Some(&BEGINS_LOOKS);
+                let is_its_turn = self.round.is_multiple_of(u64::from(RETRY_LOOKS));
+                !self.entered.contains_key(&id) && (!is_seldom || is_its_turn)
+            }
+        }
+    }
+
+    /// Makes a session of one if it is to be one; tells whether it is.
+    fn one(
+        &mut self,
+        pid: u32,
+        place: &Place,
+        enter: &mut impl FnMut(Looked, PathBuf) -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
+        let sought = self.sought.clone();
+        let looked = within(LOOK_WITHIN, move || sought.look(pid)).map_err(|error| {
+            let text = format!("process {pid} cannot be looked at");
+            Failure::new(Exit::Refused, anyhow::Error::from(error).context(text))
+        })?;
+        let looked = match looked {
+            Timed::Done(looked) => looked?,
+            Timed::Late(late) => {
+                self.late.insert(place.owner.clone(), late);
+                let text = format!(
+                    "expected its environment, arguments and token within {} s, found no answer: its memory or a file of its \
+                     own hangs; it and what is made beside it are looked at again when that has ended",
+                    LOOK_WITHIN.as_secs()
+                );
+                return Err(Failure::text(Exit::Refused, text));
+            }
+        };
+        let Some(looked) = looked else {
+            return Ok(false);
+        };
+        let of_owner = self.entered.values().filter(|owner| **owner == place.owner);
+        if of_owner.count() >= SESSIONS_MAX {
+            let whose = match &place.owner {
+                Owner::Made(folder) => format!("in `{}`", folder.display()),
+                Owner::User(uid) => format!("of uid {uid}"),
+            };
+            let text = format!("expected at most {SESSIONS_MAX} sessions {whose}, found another");
+            return Err(Failure::text(Exit::Refused, text));
+        }
+        enter(looked, place.folder.clone())?;
+        Ok(true)
+    }
+
+    /// Says why one is no session, once, and leaves it alone for a while: each time for longer.
+    fn fail(&mut self, id: u64, pid: u32, text: String) {
+        let before = self.failed.get(&id);
+        if before.is_none_or(|before| before.text != text) {
+            tell(format_args!("icecore: process {pid}: {text}"));
+        }
+        let left = before.map_or(RETRY_LOOKS, |before| before.next);
+        let next = left.saturating_mul(2).min(RETRY_LOOKS_MAX);
+        self.failed.insert(id, Failed { text, left, next });
+    }
 }
 
 /// Finds a process that is in a cgroup itself.
@@ -102,69 +219,6 @@ fn first_process(cgroup: &Path) -> Option<u32> {
     procs.lines().next()?.parse().ok().filter(|pid| *pid > 1)
 }
 
-/// Tells whether a process began with a variable, such as `ICECORE_SESSION=1`.
-fn has(pid: u32, variable: &str) -> bool {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let mut all = environment.split(|byte| *byte == 0);
-    all.any(|one| one == variable.as_bytes())
-}
-
-/// Reads a token from a file that is in a container; no link in there leads out of it.
-pub(super) fn token_inside(pid: u32, path: &Path) -> Result<HandedToken, Failure> {
-    let place = format!("`{}` of process {pid}", path.display());
-    let read = || -> io::Result<Vec<u8>> {
-        let root = File::open(format!("/proc/{pid}/root"))?;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let file = File::from(openat2(&root, path, flags, Mode::empty(), resolve)?);
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("expected a file, found something else"));
-        }
-        let most = u64::try_from(TOKEN_TEXT_MAX_BYTES).unwrap_or(u64::MAX);
-        let mut bytes = Vec::new();
-        file.take(most + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error| {
-        let text = format!("identity token {place} cannot be read");
-        Failure::new(Exit::Refused, anyhow::Error::from(error).context(text))
-    })?;
-    token(&place, bytes)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn a_process_is_known_by_its_whole_variable() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("30")
-            .env("ICECORE_SESSION", "12")
-            .spawn()
-            .unwrap();
-        // Until it has executed, it still has this process's.
-        while !has(child.id(), "ICECORE_SESSION=12") {
-            thread::yield_now();
-        }
-        assert!(!has(child.id(), "ICECORE_SESSION=1") && !has(u32::MAX, "ICECORE_SESSION=12"));
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    #[test]
-    fn a_token_is_read_and_what_is_none_is_not() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let own = std::process::id();
-        let (file, link) = (folder.path().join("token"), folder.path().join("link"));
-        fs::write(&file, "a.b.c\n").unwrap();
-        symlink("token", &link).unwrap();
-        assert_eq!(token_inside(own, &link).unwrap().reveal(), "a.b.c");
-        assert!(token_inside(own, folder.path()).is_err());
-        let magic = folder.path().join("magic");
-        symlink("/proc/self/root/etc/passwd", &magic).unwrap();
-        assert!(token_inside(own, &magic).is_err());
-    }
-}
+#[path = "watching_tests.rs"]
+mod tests;

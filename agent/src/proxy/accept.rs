@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -24,8 +23,6 @@ use crate::connection::name::is_snowflake;
 use crate::connection::peer::Peer;
 use crate::connection::splice::{self, Words, splice};
 use crate::connection::{Connection, http, reset};
-use crate::record::event::code;
-use crate::record::{Category, Severity};
 use crate::tasks;
 
 /// How long a TLS handshake may take.
@@ -90,32 +87,17 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
     let connection = match Connection::identify(&shared.destinations, stream) {
         Ok(connection) => connection,
         Err(error) => {
-            let detail = json!({ "reason": error.to_string() });
-            return shared
-                .event(
-                    None,
-                    code::BYPASS_ATTEMPT,
-                    Severity::Medium,
-                    Category::Net,
-                    detail,
-                )
-                .await;
+            let row = (shared.strangers).unknown(&error, shared.stages.clock.mono_ns());
+            return shared.record_events(row.into_iter().collect()).await;
         }
     };
     let found = (shared.sessions).find(connection.session(), connection.nonce());
     let Some(session) = found else {
-        let detail =
-            json!({ "reason": "the session is over", "session": connection.session().to_string() });
-        reset(connection.into_parts().0);
-        return shared
-            .event(
-                None,
-                code::BYPASS_ATTEMPT,
-                Severity::Low,
-                Category::Net,
-                detail,
-            )
-            .await;
+        let id = connection.session();
+        let (stream, peer) = connection.into_parts();
+        reset(stream);
+        let row = (shared.strangers).of_the_past(id, &peer, shared.stages.clock.mono_ns());
+        return shared.record_events(row.into_iter().collect()).await;
     };
     let (destination, network) = (connection.destination(), connection.network());
     let (stream, peer) = connection.into_parts();

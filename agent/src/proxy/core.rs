@@ -16,6 +16,7 @@ use super::logins::Logins;
 use super::metrics::Operations;
 use super::policies::Reloads;
 use super::sessions::{Session, Sessions};
+use super::strangers::Strangers;
 use crate::connection::redirect::Destinations;
 use crate::record::event::no_session;
 use crate::record::{Category, EventRow, Row, Severity};
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     pub(super) tls: Arc<ServerConfig>,
     /// What events that belong to no session may still go into the record.
     pub(super) host_events: HostEvents,
+    /// Connections at the door that are of no open session.
+    pub(super) strangers: Strangers,
     pub(super) reloads: Reloads,
     /// What is let in.
     pub(super) intake: Arc<Intake>,

@@ -51,6 +51,7 @@ mod seal;
 mod sessions;
 mod sign_in;
 pub(crate) mod start;
+mod strangers;
 mod v2;
 
 use std::net::TcpListener;
@@ -337,6 +338,7 @@ async fn sweep(shared: Arc<Shared>) {
         // Those that a client renewed are kept by then; these were renewed for a statement, which does not wait.
         shared.keeping.update_soon(&shared.logins.take_changed());
         let mut due = shared.sessions.repeats_due(now_ns);
+        due.extend(shared.strangers.due(now_ns));
         due.extend(shared.host_events.due(stages.clock.now()));
         shared.record_events(due).await;
         let (usages, now) = (Arc::clone(&stages.usages), stages.clock.now());
@@ -350,6 +352,7 @@ async fn sweep(shared: Arc<Shared>) {
 /// Records what was counted of sessions that outlive the proxy, and of none.
 fn tell_last_counts(shared: &Shared) {
     let mut counts = shared.sessions.last_counts(shared.stages.clock.mono_ns());
+    counts.extend(shared.strangers.finish());
     counts.extend(shared.host_events.gap());
     let rows: Vec<Row> = counts.into_iter().map(Row::from).collect();
     if rows.is_empty() {

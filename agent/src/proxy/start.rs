@@ -24,6 +24,7 @@ use super::policies::{self, PoliciesError, Reloads};
 use super::providers::Providers;
 use super::sessions::Sessions;
 use super::sign_in::SignIns;
+use super::strangers::Strangers;
 use crate::clock::Clock;
 use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
@@ -242,6 +243,7 @@ pub(super) fn start(
         seal_key,
         tls,
         host_events: HostEvents::default(),
+        strangers: Strangers::default(),
         reloads: Reloads::default(),
         intake: Arc::default(),
     };

@@ -15,6 +15,8 @@ use super::peer::Peer;
 use super::roster::{Entry, Held, Live};
 use super::session::{Refusal, system};
 use super::shared::Shared;
+use super::still::Still;
+use super::taking::check_target;
 use super::token::{self, Digest};
 use crate::connection::redirect::v2_mount;
 use crate::control::live::{Contain, Contained};
@@ -37,6 +39,7 @@ impl Shared {
         let gone =
             |pid: u32| move |failure: io::Error| Refusal::NoProcess(pid, failure.to_string());
         let target = Peer::of_process(pid).map_err(gone(pid))?;
+        check_target(&target, take.uid, take.start_ticks)?;
         let cgroup = self.container_of(asker, &target, cgroup)?;
         let in_network = netns_of.unwrap_or(pid);
         let namespace = Namespace::of_process(in_network).map_err(gone(in_network))?;
@@ -52,7 +55,7 @@ impl Shared {
             identity_token: take.identity_token,
         };
         let (facts, _) = self.facts(&target, wish)?;
-        let (way, is_apart) = ways_out(&cgroup);
+        let (way, is_apart) = ways_out(&cgroup, &Still::hold(cgroup.path()));
         if require_enforced {
             let reason = way.clone().or_else(|| self.gap());
             reason.map_or(Ok(()), |reason| Err(Refusal::Advisory(reason)))?;
@@ -195,6 +198,8 @@ impl Shared {
             container: Some(cgroup.path().to_owned()),
             networks: network.into_iter().collect(),
         };
+        // It stands still until it is governed and was looked at: what it has by then it had before.
+        let stood = Still::hold(cgroup.path());
         let registered = self.register(Live {
             entry: entry.clone(),
             cgroup: cgroup.clone(),
@@ -206,8 +211,9 @@ impl Shared {
             self.leave_networks(id);
             return Err(refusal);
         }
-        // Once more: sockets that were made since the first look are the session's from here on, those before are told now.
-        let (way, _) = ways_out(&cgroup);
+        // Once more: what it came by since the first look is told now.
+        let (way, _) = ways_out(&cgroup, &stood);
+        drop(stood);
         entry.facts.enforcement = enforcement(way.as_ref());
         let settled = match (&way, require_enforced) {
             (Some(reason), true) => Err(Refusal::Advisory(reason.clone())),

@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -36,6 +37,12 @@ impl Namespace {
     /// Opens the one that a process is in.
     pub(super) fn of_process(pid: u32) -> io::Result<Self> {
         let file = File::open(format!("/proc/{pid}/ns/net"))?;
+        Ok(Self { file, pid })
+    }
+
+    /// Opens the one that a link of a process's leads to.
+    pub(super) fn of_link(link: &Path, pid: u32) -> io::Result<Self> {
+        let file = File::open(link)?;
         Ok(Self { file, pid })
     }
 
@@ -99,7 +106,10 @@ impl Namespace {
     }
 
     /// Does something in there, on a thread of its own.
-    fn inside<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    pub(super) fn inside<T: Send>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send,
+    ) -> io::Result<T> {
         let enter_and_work = || {
             let kind = Some(LinkNameSpaceType::Network);
             move_into_link_name_space(self.file.as_fd(), kind).map_err(|error| {

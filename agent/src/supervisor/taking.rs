@@ -196,7 +196,11 @@ impl Shared {
 }
 
 /// Refuses a process other than the one that was looked at before: its number may be another's by now.
-fn check_target(target: &Peer, uid: Option<u32>, start_ticks: Option<u64>) -> Result<(), Refusal> {
+pub(super) fn check_target(
+    target: &Peer,
+    uid: Option<u32>,
+    start_ticks: Option<u64>,
+) -> Result<(), Refusal> {
     let other = |expected: String, found: String| Refusal::OtherProcess {
         pid: target.pid,
         expected,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use icecore_tests::harness::container::{Container, NETWORK_ADMIN, Net, UID, UNPRIVILEGED};
@@ -57,7 +57,7 @@ impl Drop for Server {
     }
 }
 
-fn place(host: &Host, name: &str) -> PathBuf {
+pub(crate) fn place(host: &Host, name: &str) -> PathBuf {
     host.cgroup
         .path()
         .join("kubepods.slice/pod1.slice")
@@ -68,13 +68,29 @@ pub(crate) fn start(host: &Host, name: &str, net: Net, rights: &[&str]) -> Conta
     start_with(host, name, net, rights, "NOTHING=1")
 }
 
-fn start_with(host: &Host, name: &str, net: Net, rights: &[&str], variable: &str) -> Container {
+pub(crate) fn start_with(
+    host: &Host,
+    name: &str,
+    net: Net,
+    rights: &[&str],
+    variable: &str,
+) -> Container {
+    start_at(host, &place(host, name), net, rights, variable)
+}
+
+pub(crate) fn start_at(
+    host: &Host,
+    cgroup: &Path,
+    net: Net,
+    rights: &[&str],
+    variable: &str,
+) -> Container {
     fs::write(host.path("fetch.py"), FETCH).unwrap();
     let outside = host.cgroup.outside().display().to_string();
     let mut starter = Command::new("sh");
     let script = "echo $$ > $0/cgroup.procs; exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \"$@\"";
     starter.args(["-c", script, &outside, variable]);
-    Container::start(starter, &place(host, name), net, rights).unwrap()
+    Container::start(starter, cgroup, net, rights).unwrap()
 }
 
 pub(crate) fn fetch(host: &Host, container: &mut Container, at: &str, port: u16) -> String {
@@ -255,7 +271,7 @@ fn a_network_that_nobody_told_of_is_denied_and_one_below_a_session_can_be_told()
     keeper.kill().unwrap();
     keeper.wait().unwrap();
     until(10, "the container ends with its session", || {
-        !std::path::Path::new("/proc").join(&pid).exists()
+        !Path::new("/proc").join(&pid).exists()
     });
 }
 
@@ -447,51 +463,4 @@ fn what_must_not_be_a_session_is_refused_and_nothing_is_detached_under_one() {
     let detached = icecore(&host, &["detach"]);
     refused(&detached, "session runs");
     assert!(container.cgroup().exists());
-}
-
-#[test]
-fn containers_that_are_watched_for_become_sessions_and_no_others() {
-    let host = Host::start();
-    let variable = format!("ICECORE_SESSION={}", uuid::Uuid::new_v4());
-    let config = host.config_file().display().to_string();
-    let mut watch = Command::new(&host.icecore)
-        .args([
-            "enter",
-            "--watch",
-            &variable,
-            "--require",
-            "enforced",
-            "--label",
-            "by=watch",
-        ])
-        .args(["--config", &config])
-        .env_clear()
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut container = start_with(&host, "c1", Net::Own, UNPRIVILEGED, &variable);
-    let _other = start(&host, "c2", Net::Own, UNPRIVILEGED);
-    let strong = start_with(&host, "c3", Net::Own, NETWORK_ADMIN, &variable);
-    let _server = Server::in_network_of(&container, THERE, 80, "there");
-    let mut sessions = BufReader::new(watch.stdout.take().unwrap()).lines();
-    let session = sessions.next().unwrap().unwrap();
-    let [listed] = <[Value; 1]>::try_from(live(&host)).unwrap();
-    assert_eq!(
-        (&listed["session"], &listed["pid"]),
-        (&session.into(), &container.pid().into())
-    );
-    assert_eq!(fetch(&host, &mut container, THERE, 80), "there");
-    let mut said = BufReader::new(watch.stderr.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let refused = format!(
-        "icecore: process {}: expected a session that is enforced",
-        strong.pid()
-    );
-    let refused = said.find(|line| line.starts_with(&refused));
-    assert!(refused.is_some_and(|line| line.contains("CAP_NET_RAW")));
-    assert_eq!(live(&host).len(), 1);
-    watch.kill().unwrap();
-    watch.wait().unwrap();
 }

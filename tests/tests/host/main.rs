@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod contained;
+#[cfg(test)]
 mod containers_config;
 #[cfg(test)]
 mod control;
@@ -37,3 +39,5 @@ mod unit;
 mod systemd;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod watched;

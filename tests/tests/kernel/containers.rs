@@ -150,22 +150,29 @@ fn containers_outlive_the_daemon_and_are_governed_while_none_is_there() {
 }
 
 #[test]
-fn depths_that_are_not_looked_at_are_refused_before_anything_is_changed() {
+fn a_container_that_lies_too_deep_is_refused_alone_and_keeps_no_other_out() {
     let (mut bench, _proxy) = Bench::armed();
-    let (shallow, shallow_id) = cgroup(&bench, "docker-1.scope");
-    let level = cgroup_depth(&shallow).unwrap();
-    add(&mut bench, &shallow, shallow_id);
     let tag = SessionTag {
         id: SessionId::new(),
         nonce: 7,
         uid: 0,
     };
-    for far in [level + 16, u32::from(u16::MAX) + 1, 0] {
+    // First the deepest, so that what comes after would be too far above it if it had been taken.
+    for far in [u32::from(u16::MAX) + 1, 40, 17, 0] {
         let refused = bench.kernel().add_container(7, far, tag).unwrap_err();
-        assert!(refused.to_string().contains("16 levels"), "{refused}");
+        assert!(refused.to_string().contains("1 to 16 levels"), "{refused}");
     }
-    bench.kernel().add_container(7, level + 15, tag).unwrap();
-    assert_eq!(bench.kernel().containers().len(), 2);
+    assert_eq!(bench.kernel().containers(), []);
+    bench.kernel().add_container(7, 16, tag).unwrap();
+    bench.kernel().add_container(8, 1, tag).unwrap();
+    let (shallow, shallow_id) = cgroup(&bench, "docker-1.scope");
+    add(&mut bench, &shallow, shallow_id);
+    assert_eq!(bench.kernel().containers().len(), 3);
+    let mut process = Child::start(&shallow);
+    assert!(matches!(
+        process.connect("192.0.2.7:443"),
+        Said::Connected { .. }
+    ));
 }
 
 /// Row 21 of ebpf.md 4.1: whoever is root in a container, with its own network's administration, takes nothing away.

@@ -28,13 +28,18 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// If it lies too far above or below other such sessions, or a map cannot be written.
+    /// If it lies more than 16 levels below the hierarchy's root, or a map cannot be written.
     pub fn add_container(
         &mut self,
         cgroup_id: u64,
         level: u32,
         tag: SessionTag,
     ) -> Result<(), KernelError> {
+        // Of its own, not beside the others: no container can lie so that another is refused.
+        if !(1..=CONTAINER_LEVELS_MAX).contains(&level) {
+            return Err(KernelError::ContainerDepth { found: level });
+        }
+        // An earlier version's may lie deeper; until they are gone they count.
         let depths = self.depths().into_iter().chain([level]);
         self.told_depths(depths)?;
         let session = Session {

@@ -66,6 +66,14 @@ pub enum KernelError {
         /// Id of the cgroup it is attached to.
         found: u64,
     },
+    /// A container lies too deep.
+    #[error(
+        "container: expected a cgroup 1 to 16 levels below the hierarchy's root, found one {found} levels below"
+    )]
+    ContainerDepth {
+        /// Its depth.
+        found: u32,
+    },
     /// Containers lie at too many depths.
     #[error(
         "containers: expected cgroups at most 16 levels apart and below the root, found levels {from} to {to}"
@@ -166,6 +174,7 @@ impl KernelError {
             Self::UnknownTracepoint { .. }
             | Self::Object { .. }
             | Self::Map { .. }
+            | Self::ContainerDepth { .. }
             | Self::System { .. } => None,
         }
     }
