@@ -50,6 +50,7 @@ fn closed(statements: u64, refused: u64, leftovers: &[(u32, &str)]) -> Told {
             events: 0,
             mode: "enforce".to_owned(),
             recorded: true,
+            ..SessionSummary::default()
         }),
         leftovers: leftovers
             .iter()
