@@ -3,6 +3,7 @@
 //! Nothing that is found on the host is run by root: what must be run runs in a throw-away session of the job's user, held as a
 //! job is, and what must be tried from inside or outside is tried by this program itself, as that user.
 
+mod containers;
 mod drivers;
 mod held;
 mod host;
@@ -42,10 +43,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LABEL: &str = "doctor";
 
 /// The parts, in the order in which they are looked at.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "daemon",
     "kernel",
     "session",
+    "containers",
     "rights",
     "policies",
     "drivers",
@@ -62,7 +64,7 @@ const PARTS: [&str; 8] = [
 /// and never counts as proved.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore doctor --user runner\n  icecore doctor --user runner --look /srv/jobs --json | jq '.checks[] | select(.outcome == \"failed\")'\n  icecore doctor --user runner --only kernel --only session\n\nParts: daemon, kernel, session, rights, policies, drivers, accounts (with issuers and clocks), store.\n\nWith --json, `good` says that nothing failed; `counts` says of how much that is so. All was proved where `counts.failed`, `counts.warning` and `counts.not_checked` are 0.\n\nExit codes: 0 nothing failed, perhaps with warnings or lines that are not checked; 1 something failed, or not started by root; 2 usage; 3 config; 4 no daemon."
+    after_help = "Examples:\n  icecore doctor --user runner\n  icecore doctor --user runner --look /srv/jobs --json | jq '.checks[] | select(.outcome == \"failed\")'\n  icecore doctor --user runner --only kernel --only session\n\nParts: daemon, kernel, session, containers (those that are sessions now), rights, policies, drivers, accounts (with issuers and clocks), store.\n\nWith --json, `good` says that nothing failed; `counts` says of how much that is so. All was proved where `counts.failed`, `counts.warning` and `counts.not_checked` are 0.\n\nExit codes: 0 nothing failed, perhaps with warnings or lines that are not checked; 1 something failed, or not started by root; 2 usage; 3 config; 4 no daemon."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -173,6 +175,9 @@ impl Host<'_> {
                 true => report.extend(inside::look(self)),
                 false => report.add(Line::not_checked("session", absent)),
             }
+        }
+        if self.wants("containers") && is_there {
+            report.extend(containers::look(self));
         }
         if self.wants("rights") {
             report.add(host::rights(&self.args.user));
