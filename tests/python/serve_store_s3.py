@@ -4,6 +4,7 @@ Arguments: the folder of the policies. Prints one line of JSON: the origin and e
 checked by moto, from then on. Then each line of standard input is a task, whose outcome is a line of JSON:
 
     rights      what each user may do with keys of its own and of others
+    govern      has the bucket's lock be one that the right to bypass it opens
     versions    each key, how many versions it has, and how many of these could be deleted by the bucket's owner
     down, up    stops serving, serves again at the same place with what was stored
 """
@@ -33,12 +34,13 @@ from moto.server import ThreadedMotoServer  # noqa: E402
 policies = pathlib.Path(sys.argv[1])
 REGION, BUCKET = "eu-central-1", "acme-audit"
 USERS = {
-    "writer": "writer-any-chain.json",
-    "one_chain": "writer.json",
-    "claimant": "claimant.json",
-    "reader": "reader.json",
-    "compactor": "compactor.json",
-    "eraser": "eraser.json",
+    "writer": ["writer-any-chain.json"],
+    "one_chain": ["writer.json"],
+    "seer": ["writer-any-chain.json", "lock-seen.json"],
+    "claimant": ["claimant.json"],
+    "reader": ["reader.json"],
+    "compactor": ["compactor.json"],
+    "eraser": ["eraser.json"],
 }
 
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -87,9 +89,10 @@ iam.create_user(UserName="owner")
 everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 iam.put_user_policy(UserName="owner", PolicyName="all", PolicyDocument=json.dumps(everything))
 keys = {}
-for user, file in USERS.items():
+for user, files in USERS.items():
     iam.create_user(UserName=user)
-    iam.put_user_policy(UserName=user, PolicyName=user, PolicyDocument=policy(file))
+    for file in files:
+        iam.put_user_policy(UserName=user, PolicyName=file, PolicyDocument=policy(file))
     keys[user] = iam.create_access_key(UserName=user)["AccessKey"]
 setup = client("s3")
 setup.create_bucket(
@@ -147,6 +150,13 @@ def versions():
     return told
 
 
+def govern():
+    retention = {"Mode": "GOVERNANCE", "Days": 30}
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
+    client("s3").put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=lock)
+    return "done"
+
+
 for line in sys.stdin:
     task = line.strip()
     if task == "down":
@@ -157,5 +167,5 @@ for line in sys.stdin:
         server.start()
         outcome = "done"
     else:
-        outcome = {"rights": rights, "versions": versions}[task]()
+        outcome = {"rights": rights, "versions": versions, "govern": govern}[task]()
     print(json.dumps(outcome), flush=True)

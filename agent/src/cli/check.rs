@@ -1,7 +1,7 @@
 //! `icecore check`: what is wrong with a config, or what it says.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ use crate::config::{
 use crate::connection::redirect::probe;
 use crate::identity::{KeySource, Kind, Users};
 use crate::policy::{Bundle, Names, PolicyProblem, Source};
+use crate::replay::json_escaped;
 
 /// Checks a config and the host, and changes nothing
 ///
@@ -26,7 +27,7 @@ use crate::policy::{Bundle, Names, PolicyProblem, Source};
 /// on this host, below `probes/`. Without, it asks neither Snowflake nor the store.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n  icecore check --connect --json | jq '.accounts[].warnings'\n\nExit codes: 0 all is good, perhaps with warnings; 1 Snowflake refused a login or the store an object; 2 usage; 3 config, policies or a credential are not good; 4 an account or the store gave no answer."
+    after_help = "Examples:\n  icecore check\n  icecore check --config ./icecore.toml && systemctl restart icecore\n  icecore check --json | jq '.problems[]'\n  icecore check --connect --json | jq '.accounts[].warnings'\n\nExit codes: 0 all is good, perhaps with warnings; 1 Snowflake refused a login or the store an object; 2 usage; 3 config, policies or a credential are not good; 4 an account or the store gave no answer."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -36,51 +37,88 @@ pub(super) struct Args {
     #[arg(long)]
     connect: bool,
 
-    /// Prints what --connect found as one JSON document
-    #[arg(long, requires = "connect")]
+    /// Prints one JSON document: whether all is good and the problems, with --connect what that found
+    #[arg(long)]
     json: bool,
 }
 
 /// Prints the config's problems or its summary, and what the kernel lacks.
 pub(super) fn run(args: &Args) -> ExitCode {
     let outcome = Config::load(&args.config.file);
+    let mut findings = Findings::default();
     let lacking = probe();
     for missing in &lacking {
-        tell(format_args!("warning: {missing}"));
+        findings.tell(format!("{WARNING}{missing}"));
     }
     let users = Users::read();
     let policies = match Config::for_policies(&args.config.file) {
-        Ok((found, _)) => Some(judge(&found, &users)),
+        Ok((found, _)) => judge(&found, &users, &mut findings),
         // Told with the rest of the config.
         Err(_) => None,
     };
     if let Err(errors) = &outcome {
         report_config(errors);
+        findings
+            .0
+            .extend(errors.to_string().lines().map(str::to_owned));
     }
-    match (&outcome, policies) {
-        (Ok(config), Some(Ok(policies))) => {
-            for warning in granted::warnings(config, &users)
-                .into_iter()
-                .chain(same_uid(&config.identity))
-                .chain(config.approvals.iter().flat_map(asked::warnings))
-            {
-                tell(format_args!("warning: {warning}"));
+    let (Ok(config), Some(policies)) = (&outcome, policies) else {
+        return findings.end(args, Exit::Config);
+    };
+    for warning in granted::warnings(config, &users)
+        .into_iter()
+        .chain(same_uid(&config.identity))
+        .chain(config.approvals.iter().flat_map(asked::warnings))
+    {
+        findings.tell(format!("{WARNING}{warning}"));
+    }
+    tell(summary(config, policies, lacking.is_empty()));
+    if args.connect {
+        return connect::run(config, args.json);
+    }
+    findings.end(args, Exit::Done)
+}
+
+/// How a finding begins that keeps nothing from starting.
+const WARNING: &str = "warning: ";
+
+/// What was found, a line each.
+#[derive(Debug, Default)]
+struct Findings(Vec<String>);
+
+impl Findings {
+    /// Says it on standard error, and keeps it.
+    fn tell(&mut self, line: String) {
+        tell(&line);
+        self.0.push(line);
+    }
+
+    /// Ends the check, with all of it as one document if that was asked for.
+    fn end(&self, args: &Args, exit: Exit) -> ExitCode {
+        if args.json {
+            let text = self.document(args, exit).to_string();
+            if let Err(error) = writeln!(io::stdout().lock(), "{}", json_escaped(&text)) {
+                tell(format_args!("icecore: {error}"));
             }
-            tell(summary(config, policies, lacking.is_empty()));
-            if args.connect {
-                return connect::run(config, args.json);
-            }
-            Exit::Done.into()
         }
-        (Ok(_) | Err(_), _) => Exit::Config.into(),
+        exit.into()
+    }
+
+    fn document(&self, args: &Args, exit: Exit) -> serde_json::Value {
+        let warnings = self.0.iter().filter_map(|line| line.strip_prefix(WARNING));
+        let problems = self.0.iter().filter(|line| !line.starts_with(WARNING));
+        serde_json::json!({
+            "file": args.config.file,
+            "good": exit == Exit::Done,
+            "problems": problems.collect::<Vec<_>>(),
+            "warnings": warnings.collect::<Vec<_>>(),
+        })
     }
 }
 
-/// Policies that may not be used; what is wrong with them was told.
-struct Bad;
-
-/// Says on standard error what is wrong with the policies and what may not be meant, one line each; counts good ones.
-fn judge(found: &ForPolicies, users: &Users) -> Result<usize, Bad> {
+/// Says what is wrong with the policies and what may not be meant, one line each; counts good ones, gives none if they may not be
+/// used.
+fn judge(found: &ForPolicies, users: &Users, findings: &mut Findings) -> Option<usize> {
     let sources: io::Result<Vec<Source>> = policy_files(&found.dir).and_then(|files| {
         let read = |file: &PathBuf| {
             let text = fs::read_to_string(file)?;
@@ -91,19 +129,23 @@ fn judge(found: &ForPolicies, users: &Users) -> Result<usize, Bad> {
     });
     match sources.map(|sources| load(&sources, found, users)) {
         Ok(Ok(bundle)) => {
-            tell_all(bundle.warnings());
-            if let Some(warning) = nothing_permitted(&bundle) {
-                tell(format_args!("warning: {warning}"));
+            for warning in bundle.warnings() {
+                findings.tell(warning.told());
             }
-            Ok(bundle.len())
+            if let Some(warning) = nothing_permitted(&bundle) {
+                findings.tell(format!("{WARNING}{warning}"));
+            }
+            Some(bundle.len())
         }
         Ok(Err(problems)) => {
-            tell_all(&problems);
-            Err(Bad)
+            for problem in &problems {
+                findings.tell(problem.told());
+            }
+            None
         }
         Err(error) => {
-            tell(format_args!("{}: {error}", found.dir.display()));
-            Err(Bad)
+            findings.tell(format!("{}: {error}", found.dir.display()));
+            None
         }
     }
 }
@@ -135,12 +177,6 @@ pub(super) fn load(
 fn texts(names: &Option<Vec<String>>) -> Option<Vec<&str>> {
     let names = names.as_ref()?.iter();
     Some(names.map(String::as_str).collect())
-}
-
-fn tell_all(problems: &[PolicyProblem]) {
-    for problem in problems {
-        tell(problem.told());
-    }
 }
 
 /// Says how a login is proved, and where the secrets are.

@@ -41,7 +41,8 @@ const LOGIN_WITHIN: Duration = Duration::from_secs(600);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  icecore enroll --pin >> trust.toml\n  icecore enroll\n  icecore enroll --issuer okta\n\nThe browser comes back to a port \
-        of this host's 127.0.0.1; from elsewhere set `login.port` and use `ssh -L PORT:127.0.0.1:PORT HOST`. A key that is enrolled stays so.\n\nExit \
+        of this host's 127.0.0.1; from elsewhere set `login.port` and use `ssh -L PORT:127.0.0.1:PORT HOST`. A key that is enrolled stays so.\n\n\
+        A pin is as good as the way that it came: compare the id behind `# key` with what `sudo icecore enroll --pin` prints on the host's own console.\n\nExit \
         codes: 0 enrolled or printed, 1 refused, 2 usage, 3 config, 4 issuer or store unreachable."
 )]
 pub(super) struct Args {

@@ -123,34 +123,41 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// The commands at work, in the order of use.
+/// The commands at work, by who uses them.
 const OVERVIEW: &str = "\
-In the order of use:
+Operators, as root on the host, in the order of use:
   icecore check                        is the config good, and what is wrong with it
   icecore policy explain 'select 1'    what a statement does, and what the policies say of it
+  icecore daemon                       governs the host's sessions; a service, as root
   icecore doctor --user ci             proves that a user's jobs are governed on this host
   icecore enroll                       makes the host's key known to those who verify
-  icecore daemon                       governs the host's sessions; a service, as root
   icecore reload                       has the daemon take a changed config and policies
+  icecore log debug                    has it say more until the next reload
   icecore upgrade                      has it take a changed binary or config, sessions going on
-  icecore login                        shows who you are; again after a restart of the daemon
-  icecore run -- python3 report.py     runs an agent or job in a session, as any user
-  icecore enter --pid 4711             makes a session of a process that runs, as root; a CI job's, a container's
-  icecore close SESSION                ends a session, as root
+  icecore enter --pid 4711             makes a session of a process that runs; a CI job's, a container's
+  icecore close SESSION                ends a session
   icecore flush                        hands what has just happened to the store
+  icecore compact --day D              puts a day's rows into few large files
+  icecore detach                       takes it all out of the kernel again
+
+Who runs agents and jobs, as any user:
+  icecore login                        shows who you are; again after a restart of the daemon
+  icecore run -- python3 report.py     runs an agent or job in a session
+
+Approvers, on their own machine:
+  icecore approvals serve              what waits for your yes, in the browser
+
+Readers and auditors, where the store can be read:
   icecore sessions                     lists what ran
   icecore replay 0199a3                tells one session, step by step
-  icecore approvals serve              what waits for your yes, on an approver's machine
   icecore evidence 0199a3 -o s.zip     packs one session for an auditor
   icecore duckdb | duckdb              asks questions over all sessions
   icecore reconcile --queries q.csv    lists what went around it, by Snowflake's own history
   icecore pull --from D --to D DIR     copies days of a store
   icecore keys make -o FILE            makes a reader's key, where the record is encrypted
-  icecore compact --day D              puts a day's rows into few large files
   icecore verify --trust trust.toml    finds what was changed, removed or forged in the record
-  icecore witness --listen 0.0.0.0:443 signs how far chains have come, apart from hosts and store
   icecore prove STATEMENT              shows one statement to others, without the rest
-  icecore detach                       takes it all out of the kernel again
+  icecore witness --listen 0.0.0.0:443 signs how far chains have come, apart from hosts and store
 
 `icecore COMMAND --help` says more of each.
 
@@ -359,6 +366,7 @@ mod tests {
         check(&["enter", "--pid", "4711"], true);
         check(&["sessions", "--live", "--json"], true);
         check(&["enroll", "--pin"], true);
+        check(&["check", "--json"], true);
         check(&["prove", "01a201de-aed4-743b-bc0b-1c7612d0b426"], true);
         check(&["verify", "--proof", "/p", "--trust", "/t"], true);
         check(&["enroll", "--issuer", "okta"], true);
@@ -398,7 +406,6 @@ mod tests {
         check(&["run", "--"], false);
         check(&["run", "--label", "a", "--", "true"], false);
         check(&["run", "--require", "advisory", "--", "true"], false);
-        check(&["check", "--json"], false);
         check(&["upgrade", "--proxy", "/opt/icecore"], false);
         check(&["login", "--json"], false);
         check(&["login", "--device", "--browser"], false);

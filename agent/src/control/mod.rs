@@ -13,6 +13,7 @@ pub(crate) mod packet;
 mod proxy_link;
 pub mod reload;
 pub mod request;
+pub mod seen;
 pub mod sign_in;
 mod supervisor_link;
 pub mod upgrade;
@@ -34,6 +35,7 @@ use crate::snowflake::secret::{Secret, revealed};
 
 pub use lending::{Borrower, Declined, Request, Wanted};
 pub use proxy_link::{Heard, LinkError, ProxyLink};
+pub use seen::{SeenDenial, SessionSeen};
 pub use supervisor_link::{Keeper, Parting, SessionHandler, SupervisorLink, receive_handover};
 
 /// What a proxy is started with.
@@ -290,6 +292,12 @@ pub struct SessionSummary {
     pub mode: String,
     /// Whether all of it is in the record.
     pub recorded: bool,
+    /// Whether an earlier proxy served it too, whose part of these counts is in the record alone.
+    #[serde(default)]
+    pub resumed: bool,
+    /// What the host itself saw of it.
+    #[serde(default)]
+    pub seen: SessionSeen,
 }
 
 /// Why a conversation cannot go on.

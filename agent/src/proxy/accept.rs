@@ -221,6 +221,7 @@ async fn govern(
     let stream = match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
+            session.seen().failed_handshake();
             let (session_id, pid) = (session.id(), peer.pid);
             if session.arrivals().is_first_failed_handshake() {
                 return tracing::info!(
@@ -231,9 +232,11 @@ async fn govern(
             return tracing::debug!(session = %session_id, %name, pid, %error, "TLS handshake failed");
         }
         Err(_) => {
+            session.seen().failed_handshake();
             return tracing::debug!(session = %session.id(), %name, "TLS handshake was not ended");
         }
     };
+    session.seen().handshake();
     drop(arriving);
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let session_id = session.id();

@@ -99,6 +99,7 @@ impl Door {
     /// granted must be recorded and closed, a renewed token kept. Until that end it has its place among the requests of
     /// its session, which an HTTP/2 client could otherwise have without number by resetting its streams.
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Told {
+        self.session.seen().request();
         let Some(place) = self.session.take_request() else {
             return self.refuse_one_more(request).await;
         };

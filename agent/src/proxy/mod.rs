@@ -48,6 +48,7 @@ mod query;
 mod refusals;
 mod reload;
 mod seal;
+mod seen;
 mod sessions;
 mod sign_in;
 pub(crate) mod start;

@@ -69,6 +69,7 @@ impl Shared {
             let row = of_nobody(&offender, &denial);
             return self.host_events.admit(row, self.stages.clock.now());
         };
+        session.seen().denial(&denial);
         let peer = Peer {
             pid: offender.seen.pid,
             uid: offender.seen.uid,

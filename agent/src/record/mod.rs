@@ -100,4 +100,4 @@ pub use recorder::{Receipt, Recorder};
 pub use seen::{Seen, SeenEvent, SeenStatement, Watcher};
 pub use settings::{Recipient, RecordLimits, RecordMode, Settings, Witness};
 pub use standing::{ProgressTold, Standing};
-pub use store::{ProbeError, ReadingSecret, Removal, StoreAt, StoreSecret};
+pub use store::{BucketLock, ProbeError, ReadingSecret, Removal, Retention, StoreAt, StoreSecret};

@@ -83,6 +83,11 @@ impl MotoS3 {
         self.ask("versions")
     }
 
+    /// Has the bucket's lock be one that the right to bypass it opens.
+    pub fn govern(&mut self) -> Result<()> {
+        self.ask::<String>("govern").map(drop)
+    }
+
     /// Stops serving.
     pub fn go_down(&mut self) -> Result<()> {
         self.ask::<String>("down").map(drop)

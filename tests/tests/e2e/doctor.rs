@@ -232,12 +232,24 @@ fn without_a_daemon_nothing_is_taken_for_granted() -> Result<()> {
             "{name}: {told:#?}"
         );
     }
-    let others = world.icecore(&["doctor", "--user", "nobody", "--config", "/nowhere.toml"])?;
-    assert_eq!(others.status.code(), Some(3));
     let config = world.config_file();
     let config = config.to_string_lossy();
-    let others = world.icecore(&["doctor", "--user", "no-such-user", "--config", &config])?;
-    assert_eq!(others.status.code(), Some(2));
+    for (user, config, code, name) in [
+        ("nobody", "/nowhere.toml", 3, "config"),
+        ("no-such-user", &*config, 2, "user"),
+    ] {
+        let words = ["doctor", "--json", "--user", user, "--config", config];
+        let output = world.icecore(&words)?;
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let told: Value = serde_json::from_slice(&output.stdout)?;
+        let check = &told["checks"][0];
+        assert_eq!(
+            (&told["good"], &check["name"], &check["outcome"]),
+            (&json!(false), &json!(name), &json!("failed")),
+            "{told}"
+        );
+        assert_eq!(told["counts"]["failed"], json!(1), "{told}");
+    }
     Ok(())
 }
 

@@ -137,7 +137,7 @@ fn a_key_that_a_job_can_read_is_told() -> Result<()> {
 }
 
 /// Makes a Python environment of a job's own: it has the packages of another, and runs these lines before anything else.
-fn environment_with(world: &World, lines: &str) -> Result<PathBuf> {
+pub(crate) fn environment_with(world: &World, lines: &str) -> Result<PathBuf> {
     let of = environment(Product::Connector4)?;
     let own = world.path("job-venv");
     let version = fs::read_dir(of.join("lib"))?

@@ -189,6 +189,12 @@ fn a_store_is_tried_for_what_it_must_take_and_refuse() -> Result<()> {
         told.found("store removal").contains("AccessDenied"),
         "{told:#?}"
     );
+    // The right to record is none to ask about the bucket.
+    assert_eq!(told.named("not_checked"), ["store lock"], "{told:#?}");
+    assert!(
+        told.found("store lock").contains("lock-seen.json"),
+        "{told:#?}"
+    );
     moto.go_down()?;
     let told = doctor(&world, "", &store)?;
     assert_eq!(told.code, Some(1), "{told:#?}");
@@ -197,5 +203,35 @@ fn a_store_is_tried_for_what_it_must_take_and_refuse() -> Result<()> {
         "{told:#?}"
     );
     assert!(told.found("store").contains("no answer"), "{told:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_buckets_lock_is_asked_for() -> Result<()> {
+    let mut moto = MotoS3::start()?;
+    let mut world = World::without_daemon(&narrow())?;
+    give(&world, &moto.reached("seer")?)?;
+    world.start_daemon()?;
+    let store = ["--only", "store"];
+    let told = doctor(&world, "", &store)?;
+    assert_eq!(
+        told.named("ok"),
+        ["record", "store", "store lock", "store removal"],
+        "{told:#?}"
+    );
+    assert!(
+        told.found("store lock")
+            .contains("30 days in compliance mode"),
+        "{told:#?}"
+    );
+    moto.govern()?;
+    let told = doctor(&world, "", &store)?;
+    assert_eq!(told.named("warning"), ["store lock"], "{told:#?}");
+    assert!(
+        told.found("store lock").contains("governance mode"),
+        "{told:#?}"
+    );
+    // No signature of the question is shown.
+    assert!(!format!("{told:?}").contains("X-Amz-"), "{told:#?}");
     Ok(())
 }

@@ -42,6 +42,7 @@ mod detached;
 mod doctor;
 #[cfg(test)]
 mod doctor_faults;
+mod doctor_forged;
 #[cfg(test)]
 mod doctor_world;
 #[cfg(test)]

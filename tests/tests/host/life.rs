@@ -69,7 +69,7 @@ fn killed_proxy_is_replaced_and_sessions_go_on() {
     let output = sleeper.launcher.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(9));
     assert!(
-        stderr(&output).contains("record: icecore replay"),
+        stderr(&output).contains("icecore replay"),
         "{}",
         stderr(&output)
     );

@@ -33,6 +33,32 @@ fn good_config_is_summed_up() {
 }
 
 #[test]
+fn a_check_is_told_as_json_with_and_without_problems() {
+    let host = Host::without_daemon();
+    let config = host.config_file().display().to_string();
+    let json = || {
+        let output = host.icecore(&["check", "--json", "--config", &config]);
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), told)
+    };
+    let (code, told) = json();
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(told["good"], true, "{told}");
+    assert_eq!(told["problems"], serde_json::json!([]), "{told}");
+    let policy = host.config.policies().join("broken.cedar");
+    fs::write(&policy, "permit (principal, action resource);\n").unwrap();
+    let text = host.config.text().replace("\"2s\"", "\"2\"");
+    fs::write(host.config_file(), text).unwrap();
+    let (code, told) = json();
+    assert_eq!(code, Some(3), "{told}");
+    assert_eq!(told["good"], false, "{told}");
+    let problems = told["problems"].to_string();
+    for part in ["broken.cedar", "daemon.shutdown_grace: expected a duration"] {
+        assert!(problems.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let host = Host::without_daemon();
     let text = host.config.text().replace("\"2s\"", "\"2\"") + "\n[limits]\nstatement = 1\n";
@@ -102,7 +128,7 @@ fn taken_port_is_told() {
 #[test]
 fn command_lines_that_are_wrong_end_with_2() {
     let host = Host::without_daemon();
-    for arguments in [&["dance"][..], &["run"], &["check", "--json"], &[]] {
+    for arguments in [&["dance"][..], &["run"], &["check", "--jsonl"], &[]] {
         let output = host.icecore(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }

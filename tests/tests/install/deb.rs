@@ -83,7 +83,7 @@ fn the_package_installs_governs_upgrades_and_leaves_nothing() {
         .lines()
         .find(|line| line.starts_with("ok           driver "));
     assert!(
-        driver.is_some_and(|line| line.contains("the proxy had its statement")),
+        driver.is_some_and(|line| line.contains("the proxy, which had its statement")),
         "{told}"
     );
     assert_eq!(place.trap.arrivals(), 0);

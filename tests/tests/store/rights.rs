@@ -40,6 +40,14 @@ fn a_writer_creates_and_nothing_else_and_each_user_stays_where_he_belongs() {
                 everywhere([put, put, put, none, put, put, none, none]),
             ),
         ),
+        // To ask for the bucket's lock is no right to any object.
+        (
+            "seer",
+            of(
+                false,
+                everywhere([put, put, put, none, put, put, none, none]),
+            ),
+        ),
         (
             "one_chain",
             of(

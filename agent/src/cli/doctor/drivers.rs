@@ -1,6 +1,6 @@
 //! Whether each driver that is found on this host trusts the proxy and is redirected: it is run in a session of its own, as the
-//! job's user, with a password that is worth nothing. A login that is taken shows that the proxy answered; what the session's
-//! end tells of its statements shows that the proxy had them.
+//! job's user, with a password that is worth nothing. What the session's end tells of its handshakes, requests and statements
+//! shows what the proxy had of it; what the driver prints shows nothing.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -188,53 +188,79 @@ fn judge(at: &str, runtime: Runtime, ended: &Ended) -> Line {
         Some(version) => format!("{version} in {at}"),
         None => at.to_owned(),
     };
-    let (statements, refused) = ended
-        .summary
-        .as_ref()
-        .map_or((0, 0), |summary| (summary.statements, summary.refused));
-    let had_it = format!("the proxy had its statement (session {})", ended.session);
-    match (said.stage.as_str(), said.error.as_deref()) {
-        ("done", None) if statements > 0 => {
-            Line::ok(NAME, format!("{name}: trusts the proxy, {had_it}"))
-        }
-        ("query", Some(_)) if refused > 0 => Line::ok(
+    judged(&name, runtime, &said, ended)
+}
+
+/// Judges by what the proxy had of the session; what the driver said is shown beside, and proves nothing: whoever may change its
+/// folder may have it say anything.
+fn judged(name: &str, runtime: Runtime, said: &Said, ended: &Ended) -> Line {
+    let Some(summary) = &ended.summary else {
+        let text = format!("{name}: the daemon does not tell what its proxy had of it");
+        return Line::not_checked(NAME, text);
+    };
+    let seen = &summary.seen;
+    let session = ended.session;
+    let error = said.error.as_deref().map(cut);
+    let error = error.as_deref();
+    if summary.statements > 0 {
+        let had_it =
+            format!("{name}: trusts the proxy, which had its statement (session {session})");
+        return Line::ok(
             NAME,
-            format!("{name}: trusts the proxy, {had_it}, and a policy refused it"),
-        ),
-        ("query", Some(error)) if statements > 0 => Line::ok(
-            NAME,
-            format!(
-                "{name}: trusts the proxy, {had_it}, and it failed: {}",
-                cut(error)
-            ),
-        ),
-        ("done", None) => Line::failed(
-            NAME,
-            format!(
-                "{name}: somebody answered its statement, and it was not the proxy (session {})",
-                ended.session
-            ),
-            "look at the lines `canary` and `hooks`; see what the driver's settings file (connections.toml, HTTPS_PROXY) sends it to",
-        ),
-        ("import", Some(error)) => {
-            Line::not_checked(NAME, format!("{name}: cannot be loaded: {error}"))
-        }
-        (_, Some(error)) if UNTRUSTED.iter().any(|words| error.contains(words)) => Line::failed(
-            NAME,
-            format!("{name}: does not trust the proxy: {}", cut(error)),
-            trust_fix(runtime),
-        ),
-        (_, Some(error)) if error.to_lowercase().contains("icecore") => Line::warning(
-            NAME,
-            format!("{name}: trusts the proxy, which refused it: {}", cut(error)),
-            "give the job's user a grant, or a token, and a policy that lets it read",
-        ),
-        (stage, error) => Line::failed(
-            NAME,
-            format!("{name}: {stage}: {}", cut(error.unwrap_or("no reason"))),
-            "run it by `icecore run` and read its error; `icecore replay` shows whether the proxy saw it",
-        ),
+            match error {
+                None => had_it,
+                Some(_) if summary.refused > 0 => format!("{had_it}, and a policy refused it"),
+                Some(error) => format!("{had_it}, and it failed: {error}"),
+            },
+        );
     }
+    if summary.resumed {
+        let text = format!("{name}: the proxy was replaced meanwhile, and what it had is not told");
+        return Line::not_checked(NAME, text);
+    }
+    let reason = error.unwrap_or("no reason");
+    let stage = &said.stage;
+    match (stage.as_str(), error) {
+        ("import", Some(error)) => {
+            return Line::not_checked(NAME, format!("{name}: cannot be loaded: {error}"));
+        }
+        ("done", None) => {
+            return Line::failed(
+                NAME,
+                format!(
+                    "{name}: somebody answered its statement, and it was not the proxy (session {session})"
+                ),
+                "look at the lines `canary` and `hooks`; see what the driver's settings file (connections.toml, HTTPS_PROXY) sends it to",
+            );
+        }
+        _ => {}
+    }
+    if seen.requests > 0 {
+        return Line::warning(
+            NAME,
+            format!(
+                "{name}: trusts the proxy, which had {} of its requests and no statement: {reason}",
+                seen.requests
+            ),
+            "give the job's user a grant, or a token, and a policy that lets it read",
+        );
+    }
+    let words = |error: &str| UNTRUSTED.iter().any(|words| error.contains(words));
+    if seen.failed_handshakes > 0 && seen.handshakes == 0 || error.is_some_and(words) {
+        return Line::failed(
+            NAME,
+            format!(
+                "{name}: does not trust the proxy, which had {} handshakes that it broke off: {reason}",
+                seen.failed_handshakes
+            ),
+            trust_fix(runtime),
+        );
+    }
+    Line::failed(
+        NAME,
+        format!("{name}: {stage}, and the proxy had no request of it: {reason}"),
+        "run it by `icecore run` and read its error; `icecore replay` shows whether the proxy saw it",
+    )
 }
 
 /// Says how a driver is made to trust the proxy.
@@ -261,6 +287,11 @@ fn virtual_machine(host: &Host<'_>, plan: &Plan) -> Line {
         Ok(ended) => ended,
         Err(failure) => return Line::not_checked(name, failure.words()),
     };
+    of_virtual_machine(name, &ended)
+}
+
+fn of_virtual_machine(name: &'static str, ended: &Ended) -> Line {
+    let had = ended.summary.as_ref().map(|summary| &summary.seen);
     match Said::read(&ended.captured.stdout) {
         Some(Said {
             stage,
@@ -268,7 +299,26 @@ fn virtual_machine(host: &Host<'_>, plan: &Plan) -> Line {
             error: None,
         }) if stage == "tls" => {
             let version = version.unwrap_or_default();
-            Line::ok(name, format!("{version}: trusts the proxy"))
+            let session = ended.session;
+            match had {
+                Some(seen) if seen.requests > 0 => Line::ok(
+                    name,
+                    format!(
+                        "{version}: trusts the proxy, which had its request (session {session})"
+                    ),
+                ),
+                Some(_) => Line::failed(
+                    name,
+                    format!(
+                        "{version}: somebody answered it, and it was not the proxy (session {session})"
+                    ),
+                    "look at the lines `canary` and `hooks`, and at the virtual machine's proxy settings",
+                ),
+                None => Line::not_checked(
+                    name,
+                    format!("{version}: the daemon does not tell what its proxy had of it"),
+                ),
+            }
         }
         Some(Said {
             error: Some(error),
@@ -304,81 +354,5 @@ fn cut(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::line::Outcome;
-    use super::*;
-    use crate::cli::run::Captured;
-    use crate::control::SessionSummary;
-    use crate::id::SessionId;
-
-    #[track_caller]
-    fn check(stdout: &str, statements: u64, refused: u64, expected: Outcome) {
-        let summary = SessionSummary {
-            statements,
-            allowed: statements - refused,
-            refused,
-            failed: 0,
-            events: 0,
-            mode: "enforce".to_owned(),
-            recorded: true,
-        };
-        let ended = Ended {
-            session: SessionId::new(),
-            captured: Captured {
-                code: Some(0),
-                is_late: false,
-                stdout: stdout.to_owned(),
-                stderr: String::new(),
-            },
-            summary: Some(summary),
-            advisory: None,
-        };
-        let line = judge("`/venv`", Runtime::Python, &ended);
-        assert_eq!(line.outcome, expected, "{line:?}");
-    }
-
-    fn said(stage: &str, error: Option<&str>) -> String {
-        let said = serde_json::json!({"stage": stage, "version": "c 1", "error": error});
-        format!("warning: x\n{said}\n")
-    }
-
-    #[test]
-    fn a_drivers_word_is_no_proof_without_the_proxys() {
-        check(&said("done", None), 1, 0, Outcome::Ok);
-        check(&said("done", None), 0, 0, Outcome::Failed);
-        check(
-            &said("query", Some("Icecore refused it")),
-            1,
-            1,
-            Outcome::Ok,
-        );
-        check(&said("query", Some("no warehouse")), 1, 0, Outcome::Ok);
-        check(&said("query", Some("broken pipe")), 0, 0, Outcome::Failed);
-    }
-
-    #[test]
-    fn what_is_not_trusted_fails_and_what_cannot_be_run_is_not_known() {
-        let untrusted = "SSLError: certificate verify failed: unable to get local issuer";
-        check(&said("login", Some(untrusted)), 0, 0, Outcome::Failed);
-        check(
-            &said("login", Some("Icecore: no grant")),
-            0,
-            0,
-            Outcome::Warning,
-        );
-        check(
-            &said("import", Some("ImportError: x")),
-            0,
-            0,
-            Outcome::NotChecked,
-        );
-        check("Segmentation fault", 0, 0, Outcome::NotChecked);
-        check("", 0, 0, Outcome::NotChecked);
-    }
-
-    #[test]
-    fn a_driver_that_prints_a_line_of_its_own_is_heard_by_its_last() {
-        let forged = format!("{}{}", said("done", None), said("login", Some("x")));
-        check(&forged, 0, 0, Outcome::Failed);
-    }
-}
+#[path = "drivers_tests.rs"]
+mod tests;

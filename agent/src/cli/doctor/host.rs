@@ -5,6 +5,8 @@ use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::Host;
 use super::line::Line;
@@ -18,6 +20,9 @@ use crate::supervisor::way_to_root;
 
 /// Most pins that are looked at; there are three dozen.
 const PINS_MAX: usize = 256;
+
+/// How long until the daemon has surely looked up all hosts again; it does every 30 s.
+const DAEMON_LOOKS: Duration = Duration::from_secs(35);
 
 /// Looks at the kernel, the attach point, the programs, the pins and the guard.
 pub(super) fn kernel(host: &Host<'_>) -> Vec<Line> {
@@ -169,8 +174,12 @@ fn pins(pin_dir: &Path) -> Line {
     }
     let mut open = vec![pin_dir.to_owned()];
     let mut seen = 0;
-    let mut found: Vec<String> = Vec::new();
+    let (mut found, mut is_cut): (Vec<String>, bool) = (Vec::new(), false);
     while let Some(path) = open.pop() {
+        if seen == PINS_MAX {
+            is_cut = true;
+            break;
+        }
         seen += 1;
         match fs::symlink_metadata(&path) {
             Ok(facts) => {
@@ -182,7 +191,7 @@ fn pins(pin_dir: &Path) -> Line {
                         path.display()
                     ));
                 }
-                if facts.is_dir() && seen < PINS_MAX {
+                if facts.is_dir() {
                     let below = fs::read_dir(&path).into_iter().flatten().flatten();
                     open.extend(below.map(|entry| entry.path()));
                 }
@@ -203,6 +212,13 @@ fn pins(pin_dir: &Path) -> Line {
             ));
         }
     }
+    if found.is_empty() && is_cut {
+        let text = format!(
+            "more than {seen} below `{}`: the rest was not looked at",
+            pin_dir.display()
+        );
+        return Line::not_checked("pins", text);
+    }
     if found.is_empty() {
         let text = format!("{seen} below `{}`, root's alone", pin_dir.display());
         return Line::ok("pins", text);
@@ -217,15 +233,21 @@ fn pins(pin_dir: &Path) -> Line {
     )
 }
 
-/// Looks whether the addresses of the accounts' hosts are guarded.
+/// Where a governed host is, as this host finds it.
+struct Wanted {
+    host: String,
+    is_fixed: bool,
+    places: Vec<Guarded>,
+}
+
+/// Looks whether each address of the accounts' hosts is guarded.
 fn guard(config: &Config, found: &Inspection) -> Line {
     let hosts: BTreeSet<&str> = config.accounts.iter().flat_map(|one| one.hosts()).collect();
-    let mut unguarded = Vec::new();
     let mut unknown = Vec::new();
-    let mut places = 0;
+    let mut all = Vec::new();
     for host in hosts {
         let fixed = config.upstream.resolve.get(host);
-        let wanted: Vec<Guarded> = match fixed {
+        let places: Vec<Guarded> = match fixed {
             Some(at) => Guarded::of_fixed(*at).into_iter().collect(),
             None => match (host, 443).to_socket_addrs() {
                 Ok(all) => all.filter_map(|at| Guarded::of_address(at.ip())).collect(),
@@ -235,17 +257,14 @@ fn guard(config: &Config, found: &Inspection) -> Line {
                 }
             },
         };
-        let held = wanted
-            .iter()
-            .filter(|place| found.guarded.contains(place))
-            .count();
-        places += held;
-        // Snowflake's names answer with some of their addresses at a time; the daemon looks every 30 s.
-        if held == 0 {
-            unguarded.push(format!("{host} at {wanted:?}"));
-        }
+        all.push(Wanted {
+            host: host.to_owned(),
+            is_fixed: fixed.is_some(),
+            places,
+        });
     }
     let fix = "see that this host resolves the name as jobs do; the daemon's log says which look-up failed; restart it";
+    let unguarded = guarded_by_now(config, found, &all);
     if !unguarded.is_empty() {
         let text = format!("not guarded: {}", unguarded.join(", "));
         return Line::failed("guard", text, fix);
@@ -263,6 +282,7 @@ fn guard(config: &Config, found: &Inspection) -> Line {
         return Line::failed("guard", text, fix);
     }
     if config.capture.guard == Guard::Sessions {
+        let places: usize = all.iter().map(|one| one.places.len()).sum();
         return Line::warning(
             "guard",
             format!(
@@ -276,6 +296,45 @@ fn guard(config: &Config, found: &Inspection) -> Line {
         "guard",
         format!("{all} addresses of governed hosts, metadata services of all clouds"),
     )
+}
+
+/// Lists what is not guarded; where a name may just have answered otherwise, once the daemon must have looked again.
+fn guarded_by_now(config: &Config, found: &Inspection, all: &[Wanted]) -> Vec<String> {
+    let mut missing = unguarded(all, &found.guarded);
+    let by_name: Vec<&Wanted> = all.iter().filter(|one| !one.is_fixed).collect();
+    let may_come = |guarded: &[Guarded]| {
+        let mut places = by_name.iter().flat_map(|one| &one.places);
+        places.any(|place| !guarded.contains(place))
+    };
+    if !may_come(&found.guarded) {
+        return missing;
+    }
+    for _ in 0..DAEMON_LOOKS.as_secs() {
+        thread::sleep(Duration::from_secs(1));
+        let Ok(found) = Inspection::of(&config.capture.pin_dir) else {
+            break;
+        };
+        missing = unguarded(all, &found.guarded);
+        if !may_come(&found.guarded) {
+            break;
+        }
+    }
+    missing
+}
+
+/// Lists hosts with those of their places that are not guarded. One address is as good a way out as another.
+fn unguarded(all: &[Wanted], guarded: &[Guarded]) -> Vec<String> {
+    all.iter()
+        .filter_map(|one| {
+            let missing: Vec<&Guarded> = one
+                .places
+                .iter()
+                .filter(|place| !guarded.contains(place))
+                .collect();
+            let is_held = missing.is_empty() && !one.places.is_empty();
+            (!is_held).then(|| format!("{} at {missing:?}", one.host))
+        })
+        .collect()
 }
 
 fn heartbeat(found: &Inspection) -> Line {
@@ -321,27 +380,45 @@ pub(super) fn rights(user: &str) -> Line {
     }
 }
 
+/// Places that the guard denies on a port that is not redirected.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    /// Those that are tried.
+    pub(super) tried: Vec<SocketAddr>,
+    /// How many more there are.
+    pub(super) left_out: usize,
+}
+
 /// Lists places that the guard denies on a port that is not redirected, for those that try it.
-pub(super) fn places(config: &Config) -> Vec<SocketAddr> {
-    const TRIED_MAX: usize = 16;
+pub(super) fn places(config: &Config) -> Places {
+    let Ok(found) = Inspection::of(&config.capture.pin_dir) else {
+        return Places::default();
+    };
+    to_try(&found.guarded, &config.capture.redirect_ports)
+}
+
+fn to_try(guarded: &[Guarded], redirected: &[u16]) -> Places {
+    /// Of the kernel's denials a session's end tells 256 different ones, and each place is tried two ways.
+    const TRIED_MAX: usize = 100;
     /// Ports that nobody redirects as a rule; one of them is dialled at an address that is guarded with all its ports.
     const OTHERS: [u16; 3] = [8443, 9443, 22];
-    let Ok(found) = Inspection::of(&config.capture.pin_dir) else {
-        return Vec::new();
-    };
-    let is_redirected = |port: &u16| config.capture.redirect_ports.contains(port);
+    let is_redirected = |port: &u16| redirected.contains(port);
     let Some(other) = OTHERS.into_iter().find(|port| !is_redirected(port)) else {
-        return Vec::new();
+        return Places {
+            tried: Vec::new(),
+            left_out: guarded.len(),
+        };
     };
-    found
-        .guarded
+    let mut tried: Vec<SocketAddr> = guarded
         .iter()
         .filter_map(|place| match place {
             Guarded::Address(address) => Some(SocketAddr::new(*address, other)),
             Guarded::Port(at) => (!is_redirected(&at.port())).then_some(*at),
         })
-        .take(TRIED_MAX)
-        .collect()
+        .collect();
+    let left_out = tried.len().saturating_sub(TRIED_MAX);
+    tried.truncate(TRIED_MAX);
+    Places { tried, left_out }
 }
 
 /// Tells whether this process is below the capture root, whose guard alone holds it; `None` where that cannot be told.
@@ -352,4 +429,44 @@ pub(super) fn is_below(root: &Path) -> Option<bool> {
     let own: PathBuf = mount.join(own);
     let is_daemons = own == root.join("icecore/daemon");
     Some(own.starts_with(root) && !is_daemons)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> Guarded {
+        Guarded::Address([192, 0, 2, last].into())
+    }
+
+    #[test]
+    fn one_address_that_is_not_guarded_is_told_beside_others_that_are() {
+        let wanted = |places: &[u8]| Wanted {
+            host: "acme".to_owned(),
+            is_fixed: false,
+            places: places.iter().map(|last| address(*last)).collect(),
+        };
+        let guarded = [address(1), address(2)];
+        let check = |places: &[u8]| unguarded(&[wanted(places)], &guarded);
+        assert_eq!(check(&[1, 2]), [""; 0]);
+        assert_eq!(check(&[1, 2, 3]), ["acme at [Address(192.0.2.3)]"]);
+        // A host without any address that could be guarded is not.
+        assert_eq!(check(&[]), ["acme at []"]);
+    }
+
+    #[test]
+    fn all_places_are_tried_and_what_is_left_out_is_counted() {
+        let guarded: Vec<Guarded> = (0..120).map(address).collect();
+        let at = |last, port| SocketAddr::from(([192, 0, 2, last], port));
+        let some = to_try(&guarded[..17], &[443]);
+        assert_eq!((some.tried.len(), some.left_out), (17, 0));
+        assert_eq!(some.tried[16], at(16, 8443));
+        let many = to_try(&guarded, &[443, 8443]);
+        assert_eq!((many.tried.len(), many.left_out), (100, 20));
+        assert_eq!(many.tried[0], at(0, 9443));
+        let none = to_try(&guarded, &[8443, 9443, 22]);
+        assert_eq!((none.tried.len(), none.left_out), (0, 120));
+        let port = [Guarded::Port(at(1, 443)), Guarded::Port(at(1, 444))];
+        assert_eq!(to_try(&port, &[443]).tried, [at(1, 444)]);
+    }
 }

@@ -1,25 +1,27 @@
 //! What a throw-away session can and cannot do, and what somebody outside of it cannot, as the job's user.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::line::Line;
-use super::probe::{Attempt, Plan};
+use super::held::Held;
+use super::host::Places;
+use super::judged::{self, Known, Shown, said};
+use super::line::{Line, Outcome};
+use super::probe::{Attempt, Plan, of_outsider, of_session};
+use super::secret_files::SecretFiles;
 use super::{Host, host, secret_files};
-use crate::cli::run::bounded;
+use crate::cli::run::{Ended, bounded};
 use crate::config::Guard;
-use crate::connection::redirect::{Inspection, effective};
+use crate::connection::redirect::{DenyReason, Inspection, effective};
 use crate::control::request::Opened;
-use crate::id::SessionId;
 
 /// How long everything in one session may take.
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// Each check, what is said where all that was tried ended as it must, and what to do where it did not.
-const CHECKS: [(&str, &str, &str); 10] = [
+const CHECKS: [(&str, &str, &str); 9] = [
     (
         "canary",
         "the proxy answered a session's connection",
@@ -56,11 +58,6 @@ const CHECKS: [(&str, &str, &str); 10] = [
         "take the user's right to that cgroup away: it must belong to root, as must those above it",
     ),
     (
-        "privileges",
-        "no capability, no new privilege, a filter of system calls",
-        "start jobs by `icecore run --user`; run doctor of the daemon's own version",
-    ),
-    (
         "descriptors",
         "nothing is inherited",
         "run doctor of the daemon's own version",
@@ -76,16 +73,23 @@ const CHECKS: [(&str, &str, &str); 10] = [
 pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     let secrets = secret_files::of(host.config);
-    let plan = match plan(host, secrets) {
+    let places = host::places(host.config);
+    let plan = match plan(host, &secrets, &places) {
         Ok(plan) => plan,
         Err(line) => return vec![line],
     };
     lines.push(outside(host, &plan));
-    let while_open = RefCell::new(Vec::new());
+    let (mut while_open, mut is_seen) = (Vec::new(), false);
+    let sessions = host.config.capture.root.join("icecore");
+    let mut held = Held::new(sessions.clone());
     let command = Host::probe("inside", &plan);
     let ended = host.session(&command, WITHIN, |opened| {
-        let found = in_force(host, opened).into_iter();
-        while_open.replace(found.chain([at_hooks(host, opened.session)]).collect());
+        if !is_seen {
+            is_seen = true;
+            while_open.extend(in_force(host, opened));
+            while_open.push(at_hooks(host, &sessions.join(opened.session.to_string())));
+        }
+        held.look(opened);
     });
     let ended = match ended {
         Ok(ended) => ended,
@@ -107,9 +111,17 @@ pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
             "see the line `rights`; `icecore run --require enforced` refuses to start there",
         ),
     });
-    lines.extend(while_open.take());
+    lines.append(&mut while_open);
+    lines.push(held.line(host.uid));
+    if places.left_out > 0 {
+        let text = format!(
+            "{} more guarded addresses than are tried: these are not dialled",
+            places.left_out
+        );
+        lines.push(Line::not_checked("guard inside", text));
+    }
     match read(&ended.captured.stdout) {
-        Some(attempts) => lines.extend(judge(&attempts, &plan)),
+        Some(attempts) => lines.extend(judge(&attempts, &plan, &secrets, &held, &ended)),
         None => lines.push(Line::failed(
             "canary",
             format!(
@@ -129,7 +141,7 @@ pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
 }
 
 /// Tells what those who try are told.
-fn plan(host: &Host<'_>, secrets: Vec<std::path::PathBuf>) -> Result<Plan, Line> {
+fn plan(host: &Host<'_>, secrets: &SecretFiles, places: &Places) -> Result<Plan, Line> {
     let config = host.config;
     let path = config.daemon.state_dir.join("ca/ca.pem");
     let ca = fs::read_to_string(&path).map_err(|error| {
@@ -144,10 +156,10 @@ fn plan(host: &Host<'_>, secrets: Vec<std::path::PathBuf>) -> Result<Plan, Line>
         ca,
         host: account.host.clone(),
         account: account.name.clone(),
-        guarded: host::places(config),
+        guarded: places.tried.clone(),
         proxy_port: config.capture.port,
         io_uring: config.capture.io_uring,
-        secrets,
+        secrets: secrets.tried.clone(),
         ..Plan::default()
     })
 }
@@ -173,6 +185,8 @@ fn outside(host: &Host<'_>, plan: &Plan) -> Line {
     command
         .args(["doctor-probe", "outside", "--user", &host.args.user])
         .arg(plan.written());
+    let counted = || Inspection::denied(&host.config.capture.pin_dir, DenyReason::Guarded).ok();
+    let before = counted();
     let captured = match bounded(&mut command, WITHIN, host.clock) {
         Ok(captured) => captured,
         Err(error) => return Line::not_checked(name, format!("cannot be started: {error}")),
@@ -181,11 +195,33 @@ fn outside(host: &Host<'_>, plan: &Plan) -> Line {
         let said = last_line(&captured.stderr);
         return Line::not_checked(name, format!("gave no answer: {said}"));
     };
-    of_attempts(
+    let moved = match (before, counted()) {
+        (Some(before), Some(after)) => after.saturating_sub(before),
+        _ => 0,
+    };
+    let tries = of_outsider(plan);
+    // Whom the kernel gives no socket of the kind, nothing is denied.
+    let counted = tries.iter().filter(|one| !one.is_absent()).count();
+    let is_borne_out = usize::try_from(moved).is_ok_and(|moved| moved >= counted);
+    let shown: Vec<(String, Shown)> = tries
+        .iter()
+        .map(|one| {
+            let attempt = attempts.iter().find(|attempt| attempt.what == one.what);
+            let shown = match attempt.map(said) {
+                Some(Shown::Good(ended)) if !is_borne_out => Shown::Unknown(format!(
+                    "{ended}, and the kernel counted {moved} denials meanwhile"
+                )),
+                Some(shown) => shown,
+                None => Shown::Unknown("was not tried".to_owned()),
+            };
+            (one.what.clone(), shown)
+        })
+        .collect();
+    judged::line(
         name,
-        "governed addresses are denied to who is in no session",
+        "governed addresses are denied to who is in no session, and the kernel counted it",
         "restart the daemon; look for other programs on our hooks",
-        &attempts.iter().collect::<Vec<_>>(),
+        &shown,
     )
 }
 
@@ -206,18 +242,17 @@ fn in_force(host: &Host<'_>, opened: &Opened) -> Option<Line> {
     })
 }
 
-/// Asks the kernel what runs at our hooks for a session that is open, in order.
-fn at_hooks(host: &Host<'_>, session: SessionId) -> Line {
+/// Asks the kernel what runs at our hooks for the cgroup of a session that is open, in order.
+pub(super) fn at_hooks(host: &Host<'_>, cgroup: &Path) -> Line {
     let name = "hooks";
     let capture = &host.config.capture;
-    let cgroup = capture.root.join("icecore").join(session.to_string());
     let links = match Inspection::of(&capture.pin_dir) {
         Ok(found) => found.links,
         Err(error) => return Line::not_checked(name, format!("{:#}", anyhow::Error::from(error))),
     };
     let (mut absent, mut others) = (Vec::new(), Vec::new());
     for link in &links {
-        let running = match effective(&cgroup, link.attach_type) {
+        let running = match effective(cgroup, link.attach_type) {
             Ok(running) => running,
             Err(error) => {
                 absent.push(format!("{} ({error})", link.name));
@@ -265,41 +300,69 @@ fn at_hooks(host: &Host<'_>, session: SessionId) -> Line {
     )
 }
 
-fn judge(attempts: &[Attempt], plan: &Plan) -> Vec<Line> {
-    let mut by_line: BTreeMap<&str, Vec<&Attempt>> = BTreeMap::new();
-    for attempt in attempts {
-        by_line.entry(&attempt.line).or_default().push(attempt);
-    }
+fn judge(
+    attempts: &[Attempt],
+    plan: &Plan,
+    secrets: &SecretFiles,
+    held: &Held,
+    ended: &Ended,
+) -> Vec<Line> {
+    // Of what an earlier proxy had of it nobody tells.
+    let summary = ended.summary.as_ref().filter(|summary| !summary.resumed);
+    let known = Known {
+        seen: summary.map(|summary| &summary.seen),
+        held,
+    };
+    let tries = of_session(plan);
     let mut lines: Vec<Line> = CHECKS
         .into_iter()
-        .map(|(name, good, fix)| match by_line.get(name) {
-            Some(attempts) => of_attempts(name, good, fix, attempts),
-            None => Line::not_checked(name, "there was nothing to try it with"),
+        .map(|(name, good, fix)| {
+            let tries = tries.iter().filter(|one| one.line == name);
+            let of_tries = tries.map(|one| (one.what.clone(), known.of_try(one, attempts)));
+            let others = attempts.iter().filter(|attempt| attempt.line == name);
+            let of_others = others.filter_map(|attempt| {
+                let shown = match name {
+                    "canary" => known.of_canary(attempt),
+                    "cgroups" => known.of_cgroups(attempt),
+                    "descriptors" | "io_uring" => said(attempt),
+                    _ => return None,
+                };
+                Some((attempt.what.clone(), shown))
+            });
+            let shown: Vec<(String, Shown)> = of_tries.chain(of_others).collect();
+            judged::line(name, good, fix, &shown)
         })
         .collect();
-    let good = "keys, credentials and the spool cannot be opened";
-    let fix = "take the others' rights to it away: root or the proxy's user alone may read it";
-    lines.push(match by_line.get("secret files") {
-        Some(attempts) if attempts.len() == plan.secrets.len() => {
-            of_attempts("secret files", good, fix, attempts)
-        }
-        Some(_) | None => Line::not_checked("secret files", "there was nothing to try"),
-    });
+    lines.push(of_secrets(attempts, secrets));
     lines
 }
 
-/// Makes a line of what was tried for it.
-fn of_attempts(name: &'static str, good: &str, fix: &str, attempts: &[&Attempt]) -> Line {
-    let bad: Vec<String> = attempts
-        .iter()
-        .filter(|attempt| !attempt.is_good)
-        .map(|attempt| format!("{}: {}", attempt.what, attempt.ended))
+fn of_secrets(attempts: &[Attempt], secrets: &SecretFiles) -> Line {
+    let name = "secret files";
+    let tried = attempts.iter().filter(|attempt| attempt.line == name);
+    let shown: Vec<(String, Shown)> = tried
+        .map(|attempt| (attempt.what.clone(), said(attempt)))
         .collect();
-    match (bad.as_slice(), attempts) {
-        ([], []) => Line::not_checked(name, "there was nothing to try it with"),
-        ([], [one]) => Line::ok(name, format!("{good} ({}: {})", one.what, one.ended)),
-        ([], all) => Line::ok(name, format!("{good} ({} tries)", all.len())),
-        (bad, _) => Line::failed(name, bad.join("; "), fix),
+    let is_whole = shown.len() == secrets.tried.len();
+    let line = judged::line(
+        name,
+        "keys, credentials and the spool cannot be opened",
+        "take the others' rights to it away: root or the proxy's user alone may read it",
+        &shown,
+    );
+    if line.outcome != Outcome::Ok {
+        return line;
+    }
+    match (is_whole, secrets.left_out) {
+        (false, _) => Line::not_checked(name, "some of them were not tried"),
+        (true, 0) => line,
+        (true, more) => Line::not_checked(
+            name,
+            format!(
+                "{} cannot be opened, and {more} more were not tried",
+                shown.len()
+            ),
+        ),
     }
 }
 
@@ -313,48 +376,5 @@ pub(super) fn last_line(text: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::line::Outcome;
-    use super::*;
-
-    fn attempt(line: &str, is_good: bool) -> Attempt {
-        Attempt {
-            line: line.to_owned(),
-            what: "x".to_owned(),
-            is_good,
-            ended: "y".to_owned(),
-        }
-    }
-
-    #[test]
-    fn one_bad_try_turns_its_line_and_no_other_red() {
-        let attempts = [
-            attempt("canary", true),
-            attempt("metadata", true),
-            attempt("metadata", false),
-        ];
-        let lines = judge(&attempts, &Plan::default());
-        let outcome = |name: &str| lines.iter().find(|line| line.name == name).unwrap().outcome;
-        assert_eq!(outcome("canary"), Outcome::Ok);
-        assert_eq!(outcome("metadata"), Outcome::Failed);
-        assert_eq!(outcome("udp"), Outcome::NotChecked);
-        assert_eq!(outcome("secret files"), Outcome::NotChecked);
-    }
-
-    #[test]
-    fn fewer_files_than_were_asked_for_prove_nothing() {
-        let plan = Plan {
-            secrets: vec!["/a".into(), "/b".into()],
-            ..Plan::default()
-        };
-        let lines = judge(&[attempt("secret files", true)], &plan);
-        assert_eq!(lines.last().unwrap().outcome, Outcome::NotChecked);
-    }
-
-    #[test]
-    fn what_is_no_list_of_tries_is_no_answer() {
-        assert_eq!(read(""), None);
-        assert_eq!(read("Traceback"), None);
-        assert_eq!(read("[]\n"), Some(Vec::new()));
-    }
-}
+#[path = "inside_tests.rs"]
+mod tests;

@@ -153,14 +153,19 @@ impl Report {
 
     /// Says how all ended, and gives the exit code.
     pub(super) fn finish(&self, user: &str) -> Exit {
-        let failed = self.count(Outcome::Failed);
         let exit = if self.is_unreachable {
             Exit::Unreachable
-        } else if failed > 0 {
+        } else if self.count(Outcome::Failed) > 0 {
             Exit::Refused
         } else {
             Exit::Done
         };
+        self.finish_as(user, exit)
+    }
+
+    /// Says how all ended, by an exit code that is known.
+    pub(super) fn finish_as(&self, user: &str, exit: Exit) -> Exit {
+        let failed = self.count(Outcome::Failed);
         match self.form {
             Form::Lines => tell(format_args!(
                 "icecore: for jobs of `{user}`: {} proved, {} with a warning, {failed} failed, {} not checked",
@@ -172,6 +177,12 @@ impl Report {
                 let document = serde_json::json!({
                     "user": user,
                     "good": exit == Exit::Done,
+                    "counts": {
+                        "ok": self.count(Outcome::Ok),
+                        "warning": self.count(Outcome::Warning),
+                        "failed": failed,
+                        "not_checked": self.count(Outcome::NotChecked),
+                    },
                     "checks": self.lines,
                 });
                 let text = document.to_string();

@@ -3,9 +3,12 @@
 //! Nothing that is found on the host is run by root: what must be run runs in a throw-away session of the job's user, held as a
 //! job is, and what must be tried from inside or outside is tried by this program itself, as that user.
 
+mod containers;
 mod drivers;
+mod held;
 mod host;
 mod inside;
+mod judged;
 mod line;
 mod outward;
 mod probe;
@@ -40,8 +43,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LABEL: &str = "doctor";
 
 /// The parts, in the order in which they are looked at.
-const PARTS: [&str; 8] = [
-    "daemon", "kernel", "session", "rights", "policies", "drivers", "accounts", "store",
+const PARTS: [&str; 9] = [
+    "daemon",
+    "kernel",
+    "session",
+    "containers",
+    "rights",
+    "policies",
+    "drivers",
+    "accounts",
+    "store",
 ];
 
 /// Proves that this host governs its jobs, by trying it
@@ -53,7 +64,7 @@ const PARTS: [&str; 8] = [
 /// and never counts as proved.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  icecore doctor --user runner\n  icecore doctor --user runner --look /srv/jobs --json | jq '.checks[] | select(.outcome == \"failed\")'\n  icecore doctor --user runner --only kernel --only session\n\nParts: daemon, kernel, session, rights, policies, drivers, accounts (with issuers and clocks), store.\n\nExit codes: 0 nothing failed, perhaps with warnings; 1 something failed, or not started by root; 2 usage; 3 config; 4 no daemon."
+    after_help = "Examples:\n  icecore doctor --user runner\n  icecore doctor --user runner --look /srv/jobs --json | jq '.checks[] | select(.outcome == \"failed\")'\n  icecore doctor --user runner --only kernel --only session\n\nParts: daemon, kernel, session, containers (those that are sessions now), rights, policies, drivers, accounts (with issuers and clocks), store.\n\nWith --json, `good` says that nothing failed; `counts` says of how much that is so. All was proved where `counts.failed`, `counts.warning` and `counts.not_checked` are 0.\n\nExit codes: 0 nothing failed, perhaps with warnings or lines that are not checked; 1 something failed, or not started by root; 2 usage; 3 config; 4 no daemon."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -83,6 +94,19 @@ pub(super) struct Args {
     identity: TokenSource,
 }
 
+impl Args {
+    /// Ends before anything was looked at: who reads JSON is told so in JSON too.
+    fn unable(&self, exit: Exit, line: Line, report: impl FnOnce() -> ExitCode) -> ExitCode {
+        let code = report();
+        if self.json {
+            let mut told = Report::new(Form::Json);
+            told.add(line);
+            told.finish_as(&self.user, exit);
+        }
+        code
+    }
+}
+
 /// What all checks know.
 struct Host<'h> {
     config: &'h Config,
@@ -98,18 +122,29 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
     let uid = geteuid().as_raw();
     if uid != 0 {
         let text = format!("expected to be started as root, found uid {uid}");
-        return Failure::text(Exit::Refused, text).report();
+        let line = Line::failed("doctor", text.clone(), "start it by sudo");
+        return args.unable(Exit::Refused, line, || {
+            Failure::text(Exit::Refused, text).report()
+        });
     }
     let config = match Config::load(&args.config.file) {
         Ok(config) => config,
-        Err(errors) => return report_config(&errors),
+        Err(errors) => {
+            let fix = "`icecore check` tells what is wrong and where; docs/install.md says how a config begins";
+            let line = Line::failed("config", errors.to_string(), fix);
+            return args.unable(Exit::Config, line, || report_config(&errors));
+        }
     };
     let Some(user) = Users::read().find(&args.user) else {
         let text = format!(
             "--user: expected a user of /etc/passwd, found {:?}",
             args.user
         );
-        return Failure::text(Exit::Usage, text).report();
+        let fix = "name the user that jobs run as: `ps -eo user,args | grep -i runner` shows it";
+        let line = Line::failed("user", text.clone(), fix);
+        return args.unable(Exit::Usage, line, || {
+            Failure::text(Exit::Usage, text).report()
+        });
     };
     let host = Host {
         socket: config.daemon.run_dir.join(SOCKET),
@@ -140,6 +175,9 @@ impl Host<'_> {
                 true => report.extend(inside::look(self)),
                 false => report.add(Line::not_checked("session", absent)),
             }
+        }
+        if self.wants("containers") && is_there {
+            report.extend(containers::look(self));
         }
         if self.wants("rights") {
             report.add(host::rights(&self.args.user));
@@ -257,7 +295,7 @@ impl Host<'_> {
         &self,
         command: &[OsString],
         within: Duration,
-        while_open: impl FnOnce(&Opened),
+        look: impl FnMut(&Opened),
     ) -> Result<Ended, Failure> {
         let throwaway = Throwaway {
             socket: &self.socket,
@@ -267,7 +305,7 @@ impl Host<'_> {
             command,
             within,
         };
-        throwaway.run(self.clock, while_open)
+        throwaway.run(self.clock, look)
     }
 
     /// Gives this program's own command to try something.

@@ -20,7 +20,7 @@ use crate::identity::{Algorithm, Issuer, KeySource, Keys, SamlProvider, Users};
 use crate::policy::Source;
 use crate::proxy::clocks::ahead_ms;
 use crate::proxy::discovery::{Discovered, get};
-use crate::record::Removal;
+use crate::record::{BucketLock, ProbeError, Removal, Retention};
 use crate::supervisor::stand_beside_daemon;
 use crate::web;
 
@@ -299,13 +299,14 @@ pub(super) fn store(host: &Host<'_>, is_there: bool) -> Vec<Line> {
         .hint
         .unwrap_or("mend record.store and record.store_options");
     let mut lines = match told.outcome {
-        connect_store::Outcome::Local => Vec::new(),
+        connect_store::Outcome::Local => vec![lock(host.config)],
         connect_store::Outcome::Taken => vec![
             Line::ok(
                 "store",
                 format!("{store}: takes an object, and no other under its key"),
             ),
             removal(host.config),
+            lock(host.config),
         ],
         connect_store::Outcome::Refused => {
             vec![Line::failed(
@@ -369,6 +370,66 @@ fn removal(config: &Config) -> Line {
     }
 }
 
+/// Asks the store whether it locks what is written to it, by which nobody who has taken this host can take the record away.
+fn lock(config: &Config) -> Line {
+    let asked = connect_store::open(config).map(|store| store.lock());
+    match asked {
+        Ok(asked) => of_lock(&config.record.store, asked),
+        Err(cause) => Line::not_checked(LOCK, cause),
+    }
+}
+
+const LOCK: &str = "store lock";
+
+fn of_lock(store: &str, asked: Result<BucketLock, ProbeError>) -> Line {
+    let unlocked =
+        "make the bucket's default a lock in compliance mode (packaging/store/s3/object-lock.json)";
+    let by_hand = format!("{store}: {BY_HAND}");
+    match asked {
+        Ok(BucketLock::Default(Retention { binds_all, lasts })) if binds_all => Line::ok(
+            LOCK,
+            format!("{store}: keeps each object for {lasts} in compliance mode, against everybody"),
+        ),
+        Ok(BucketLock::Default(Retention { lasts, .. })) => Line::warning(
+            LOCK,
+            format!(
+                "{store}: keeps each object for {lasts} in governance mode: who has the right to bypass it can delete"
+            ),
+            unlocked,
+        ),
+        Ok(BucketLock::NoDefault) => Line::warning(
+            LOCK,
+            format!(
+                "{store}: can lock objects, and locks none by default: what is written can be deleted"
+            ),
+            unlocked,
+        ),
+        Ok(BucketLock::Absent) => Line::warning(
+            LOCK,
+            format!("{store}: has no object lock: what is written can be deleted by its owner"),
+            "keep the record in a bucket with a lock, which S3 gives when it is made (packaging/store/README.md)",
+        ),
+        Ok(BucketLock::Folder) => Line::warning(
+            LOCK,
+            format!(
+                "{store}: a folder of this host has none: root can change the record, and `icecore verify` alone shows it"
+            ),
+            "set record.store to a bucket with a lock (packaging/store/README.md); for a first try a folder will do",
+        ),
+        Ok(BucketLock::NotAsked) => Line::not_checked(LOCK, by_hand),
+        Err(ProbeError::Denied(cause)) => Line::not_checked(
+            LOCK,
+            format!(
+                "{store}: the daemon's credential may not ask for it ({cause}); packaging/store/s3/lock-seen.json lets it, or ask as the bucket's owner: aws s3api get-object-lock-configuration --bucket BUCKET"
+            ),
+        ),
+        Err(error) => Line::not_checked(LOCK, format!("{store}: {error}")),
+    }
+}
+
+/// How a lock is looked at where no client asks for it.
+const BY_HAND: &str = "this program cannot ask for it; ask as its owner: gcloud storage buckets describe gs://BUCKET --format='default(retention_policy)', or az storage container immutability-policy show --account-name ACCOUNT --container-name CONTAINER";
+
 #[cfg(test)]
 mod tests {
     use super::super::line::Outcome as Ended;
@@ -387,5 +448,30 @@ mod tests {
             assert_eq!(skew("x", ms).outcome, expected, "{ms}");
         }
         assert!(skew("x", -31_000).found.contains("31.0 s behind"));
+    }
+
+    #[test]
+    fn a_lock_that_binds_everybody_alone_is_proved() {
+        let lasts = |binds_all| {
+            let lasts = "30 days".to_owned();
+            Ok(BucketLock::Default(Retention { binds_all, lasts }))
+        };
+        let denied = ProbeError::Denied("403".to_owned());
+        for (asked, expected) in [
+            (lasts(true), Ended::Ok),
+            (lasts(false), Ended::Warning),
+            (Ok(BucketLock::NoDefault), Ended::Warning),
+            (Ok(BucketLock::Absent), Ended::Warning),
+            (Ok(BucketLock::Folder), Ended::Warning),
+            (Ok(BucketLock::NotAsked), Ended::NotChecked),
+            (Err(denied), Ended::NotChecked),
+            (
+                Err(ProbeError::Unreachable("x".to_owned())),
+                Ended::NotChecked,
+            ),
+        ] {
+            let text = format!("{asked:?}");
+            assert_eq!(of_lock("s3://b", asked).outcome, expected, "{text}");
+        }
     }
 }

@@ -9,8 +9,17 @@ use crate::config::{Config, Credential, SecretAt, Source};
 /// Most files that are tried.
 const FILES_MAX: usize = 128;
 
+/// Those that there are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SecretFiles {
+    /// Those that are to be tried.
+    pub(super) tried: Vec<PathBuf>,
+    /// How many more there are.
+    pub(super) left_out: usize,
+}
+
 /// Lists those that there are.
-pub(super) fn of(config: &Config) -> Vec<PathBuf> {
+pub(super) fn of(config: &Config) -> SecretFiles {
     let state = &config.daemon.state_dir;
     let mut files: BTreeSet<PathBuf> = [
         state.join("spool"),
@@ -32,11 +41,17 @@ pub(super) fn of(config: &Config) -> Vec<PathBuf> {
             files.extend(of_credential(credential));
         }
     }
-    files
+    there(files, FILES_MAX)
+}
+
+fn there(files: BTreeSet<PathBuf>, tried_max: usize) -> SecretFiles {
+    let mut tried: Vec<PathBuf> = files
         .into_iter()
         .filter(|file| file.symlink_metadata().is_ok())
-        .take(FILES_MAX)
-        .collect()
+        .collect();
+    let left_out = tried.len().saturating_sub(tried_max);
+    tried.truncate(tried_max);
+    SecretFiles { tried, left_out }
 }
 
 /// Finds the files of keys in a folder.
@@ -74,4 +89,23 @@ fn of_credential(credential: &Credential) -> Vec<PathBuf> {
         | Source::Aws(_) => None,
     };
     secrets.into_iter().filter_map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_are_too_many_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["a", "b", "c", "nowhere"];
+        let files: BTreeSet<PathBuf> = names.map(|name| folder.path().join(name)).into();
+        for file in files.iter().take(3) {
+            fs::write(file, "").unwrap();
+        }
+        let all = there(files.clone(), 3);
+        assert_eq!((all.tried.len(), all.left_out), (3, 0));
+        let some = there(files, 2);
+        assert_eq!((some.tried.len(), some.left_out), (2, 1));
+    }
 }

@@ -239,6 +239,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     let summary = Summary {
         opened: &opened,
         told: &told,
+        is_roots_store: summary::is_roots(&opened.store),
     };
     if !args.quiet || !matches!(told, Told::Closed { problem: None, .. }) {
         summary.print();

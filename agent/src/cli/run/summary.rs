@@ -3,6 +3,9 @@
 use std::env;
 use std::io::{self, IsTerminal};
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+
 use super::link::Told;
 use crate::control::request::Opened;
 use crate::replay::{counted, terminal};
@@ -18,6 +21,17 @@ const DEFAULT_STORE: &str = "file:///var/lib/icecore/store";
 pub(super) struct Summary<'s> {
     pub(super) opened: &'s Opened,
     pub(super) told: &'s Told,
+    /// Whether the caller may not read the store, which is root's alone.
+    pub(super) is_roots_store: bool,
+}
+
+/// Tells whether a store is a folder of this host that the caller may not look into.
+pub(super) fn is_roots(store: &str) -> bool {
+    let Some(folder) = store.strip_prefix("file://") else {
+        return false;
+    };
+    let may = Access::READ_OK | Access::EXEC_OK;
+    accessat(CWD, folder, may, AtFlags::empty()) == Err(Errno::ACCESS)
 }
 
 impl Summary<'_> {
@@ -63,13 +77,21 @@ impl Summary<'_> {
             Told::Closed {
                 summary: Some(summary),
                 ..
-            } => format!(
-                "{}: {} allowed, {} refused, {} failed",
-                counted(summary.statements, "statement"),
-                summary.allowed,
-                summary.refused,
-                summary.failed
-            ),
+            } => {
+                let counts = format!(
+                    "{}: {} allowed, {} refused, {} failed",
+                    counted(summary.statements, "statement"),
+                    summary.allowed,
+                    summary.refused,
+                    summary.failed
+                );
+                match summary.resumed {
+                    true => format!(
+                        "{counts}, since Icecore's proxy was replaced in the session; the record has all"
+                    ),
+                    false => counts,
+                }
+            }
             Told::Closed { summary: None, .. } => "what was done cannot be told".to_owned(),
             Told::Lost(reason) => {
                 format!("the session was lost: {}", terminal(reason))
@@ -101,6 +123,7 @@ impl Summary<'_> {
         } else {
             format!(" --store {}", terminal(store))
         };
+        let sudo = if self.is_roots_store { "sudo " } else { "" };
         match self.told {
             Told::Closed {
                 problem: Some(problem),
@@ -113,10 +136,10 @@ impl Summary<'_> {
                 summary: Some(summary),
                 ..
             } if !summary.recorded => {
-                format!("record has gaps: icecore replay {session}{store}")
+                format!("record has gaps: {sudo}icecore replay {session}{store}")
             }
             Told::Closed { .. } | Told::Lost(_) => {
-                format!("record: icecore replay {session}{store}")
+                format!("record: {sudo}icecore replay {session}{store}")
             }
         }
     }

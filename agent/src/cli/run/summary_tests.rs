@@ -31,7 +31,11 @@ fn check(mode: &str, advisory: Option<&str>, told: &Told, expected: &[&str]) {
         ..opened()
     };
     let opened = &opened;
-    let summary = Summary { opened, told };
+    let summary = Summary {
+        opened,
+        told,
+        is_roots_store: false,
+    };
     let lines: Vec<String> = summary
         .lines()
         .iter()
@@ -50,6 +54,7 @@ fn closed(statements: u64, refused: u64, leftovers: &[(u32, &str)]) -> Told {
             events: 0,
             mode: "enforce".to_owned(),
             recorded: true,
+            ..SessionSummary::default()
         }),
         leftovers: leftovers
             .iter()
@@ -140,6 +145,7 @@ fn other_stores_and_weaker_records_are_named() {
     let summary = Summary {
         opened: &opened,
         told: &told,
+        is_roots_store: false,
     };
     assert_eq!(
         summary.lines(),
@@ -148,4 +154,37 @@ fn other_stores_and_weaker_records_are_named() {
             format!("record: icecore replay {SESSION} --store file:///other"),
         ]
     );
+}
+
+#[test]
+fn counts_since_a_replacement_say_so_and_a_store_of_roots_is_read_by_sudo() {
+    let mut told = closed(3, 1, &[]);
+    if let Told::Closed {
+        summary: Some(summary),
+        ..
+    } = &mut told
+    {
+        summary.resumed = true;
+    }
+    let opened = opened();
+    let summary = Summary {
+        opened: &opened,
+        told: &told,
+        is_roots_store: true,
+    };
+    assert_eq!(
+        summary.lines(),
+        [
+            "3 statements: 2 allowed, 1 refused, 0 failed, since Icecore's proxy was replaced in the session; the record has all; enforce".to_owned(),
+            format!("record: sudo icecore replay {SESSION}"),
+        ]
+    );
+}
+
+#[test]
+fn only_a_folder_that_is_closed_to_the_caller_is_roots() {
+    assert!(!is_roots("s3://bucket/prefix"));
+    assert!(!is_roots("file:///nowhere/at/all"));
+    let folder = tempfile::tempdir().unwrap();
+    assert!(!is_roots(&format!("file://{}", folder.path().display())));
 }

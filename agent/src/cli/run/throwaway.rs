@@ -75,14 +75,15 @@ pub(in crate::cli) struct Ended {
 }
 
 impl Throwaway<'_> {
-    /// Opens the session, does something while it is open, runs the command to its end, and closes it.
+    /// Opens the session, runs the command to its end, and closes it; looks at it once before the command starts, and again
+    /// and again while it runs.
     ///
     /// # Errors
     /// The daemon refuses the session or is gone, or the command cannot be started.
     pub(in crate::cli) fn run(
         &self,
         clock: Clock,
-        while_open: impl FnOnce(&Opened),
+        mut look: impl FnMut(&Opened),
     ) -> Result<Ended, Failure> {
         let Some(exe) = self.command.first() else {
             return Err(Failure::text(Exit::Usage, "expected a command"));
@@ -114,7 +115,7 @@ impl Throwaway<'_> {
         let trust = Trust::write(&opened.certificate, opened.session, |_| None, clock.now())
             .and_then(|trust| trust.open_to_others().map(|()| trust))
             .map_err(not_started)?;
-        while_open(&opened);
+        look(&opened);
         let entry = Entry {
             opened: &opened,
             socket: self.socket,
@@ -133,7 +134,8 @@ impl Throwaway<'_> {
         }
         command.env("PATH", PATH).current_dir("/");
         let running = Running::start(&mut command).map_err(not_started)?;
-        let (code, is_late, outputs) = running.wait(self.within, clock).map_err(not_started)?;
+        let ended = running.wait(self.within, clock, || look(&opened));
+        let (code, is_late, outputs) = ended.map_err(not_started)?;
         let reason = match code {
             Some(code) => format!("exited {code}"),
             None => "signalled 9".to_owned(),
@@ -162,7 +164,7 @@ pub(in crate::cli) fn bounded(
     clock: Clock,
 ) -> io::Result<Captured> {
     command.env_clear().env("PATH", PATH).current_dir("/");
-    let (code, is_late, outputs) = Running::start(command)?.wait(within, clock)?;
+    let (code, is_late, outputs) = Running::start(command)?.wait(within, clock, || {})?;
     Ok(outputs.captured(code, is_late))
 }
 
@@ -193,7 +195,12 @@ impl Running {
     }
 
     /// Waits for its end, or kills it; tells its exit code and whether it was late.
-    fn wait(mut self, within: Duration, clock: Clock) -> io::Result<(Option<i32>, bool, Outputs)> {
+    fn wait(
+        mut self,
+        within: Duration,
+        clock: Clock,
+        mut look: impl FnMut(),
+    ) -> io::Result<(Option<i32>, bool, Outputs)> {
         let started_ns = clock.mono_ns();
         let within_ns = i64::try_from(within.as_nanos()).unwrap_or(i64::MAX);
         loop {
@@ -205,6 +212,7 @@ impl Running {
                 self.child.wait()?;
                 return Ok((None, true, self.outputs));
             }
+            look();
             thread::sleep(LOOK_INTERVAL);
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aya::maps::lpm_trie::LpmTrie;
-use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use aya::programs::loaded_programs;
 use icecore_ebpf::{
     Cfg, FLAG_GUARD_HOST, GUARD_HOST, GUARD_METADATA, GuardEntry, GuardPlace, SCHEMA, Session,
@@ -18,7 +18,7 @@ use icecore_ebpf::{
 use super::error::{KernelError, map, system};
 use super::load::PROGRAMS;
 use super::pins::Pins;
-use super::{Guarded, sys};
+use super::{DenyReason, Guarded, sys};
 
 /// A pinned link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +125,19 @@ impl Inspection {
             own_ports: own_ports.map_err(map("OWN_PORTS", "read"))?,
             sessions: sessions.keys().filter_map(Result::ok).count(),
         })
+    }
+}
+
+impl Inspection {
+    /// Tells how often the programs have denied something for a reason since their maps were made, whomever they denied it.
+    ///
+    /// # Errors
+    /// The counters are not pinned, or cannot be read.
+    pub fn denied(pin_dir: &Path, reason: DenyReason) -> Result<u64, KernelError> {
+        let counters: PerCpuArray<MapData, u64> = open(&Pins::at(pin_dir), "STATS")?;
+        let counts = counters.get(&reason.number(), 0);
+        let counts = counts.map_err(map("STATS", "read a counter"))?;
+        Ok(counts.iter().fold(0, |sum, one| sum.wrapping_add(*one)))
     }
 }
 

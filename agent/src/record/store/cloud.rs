@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, Checksum, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path as ObjectPath;
@@ -28,6 +28,11 @@ type Objects = Arc<dyn ObjectStore>;
 
 /// Makes the client of an S3 bucket.
 pub(super) fn s3(place: &Place, access: &Access) -> Result<Objects, Error> {
+    Ok(below(&place.prefix, s3_bucket(place, access)?))
+}
+
+/// Makes the client of a whole S3 bucket.
+pub(super) fn s3_bucket(place: &Place, access: &Access) -> Result<AmazonS3, Error> {
     let mut builder = match settings(access) {
         None => AmazonS3Builder::from_env(),
         Some(settings) => {
@@ -62,7 +67,7 @@ pub(super) fn s3(place: &Place, access: &Access) -> Result<Objects, Error> {
         .with_client_options(ClientOptions::new())
         .with_retry(retries())
         .with_http_connector(connector(Provider::S3, access)?);
-    Ok(below(&place.prefix, builder.build()?))
+    builder.build()
 }
 
 /// Makes the client of a bucket of Google's.
@@ -142,7 +147,7 @@ fn given(settings: &Settings) -> Option<StoreSecret> {
     settings.secret.clone()
 }
 
-fn connector(provider: Provider, access: &Access) -> Result<Connector, Error> {
+pub(super) fn connector(provider: Provider, access: &Access) -> Result<Connector, Error> {
     let web: &web::Client = match access {
         Access::Config(settings) => &settings.web,
         Access::Environment(web) => web,

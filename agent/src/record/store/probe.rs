@@ -137,7 +137,7 @@ impl Store {
     }
 }
 
-fn meant(error: &Error) -> ProbeError {
+pub(super) fn meant(error: &Error) -> ProbeError {
     let cause = told(error);
     if matches!(
         error,

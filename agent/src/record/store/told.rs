@@ -36,7 +36,7 @@ pub(super) fn told(error: &Error) -> String {
 }
 
 /// Gives the text of an element of S3's, Google's or Azure's XML errors.
-fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+pub(super) fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     Some(rest.split_once("</")?.0)
 }

@@ -74,7 +74,7 @@ static COLUMNS: [Column; 59] = [
     Column::new(58, "bytes_down", I64, "Bytes received from Snowflake."),
     Column::new(59, "statements", I64, "Statements that the session sent."),
     Column::new(60, "denied", I64, "Statements that were refused."),
-    Column::new(61, "enforcement", Text, "`enforced`, or `advisory` where the session's user can become root, or processes outside have its uid.").required().dictionary(),
+    Column::new(61, "enforcement", Text, "`enforced`, or `advisory` where more than root may get around it; docs/install.md says when.").required().dictionary(),
     Column::new(62, "mode", Text, "`enforce`, or `observe` where refusals are recorded and not made.").required().dictionary(),
     Column::new(63, "user", Text, "Host account that the session's command runs as.").dictionary(),
     Column::new(64, "uid", I64, "User id that the session's command runs as."),

@@ -1,43 +1,24 @@
-//! What a session's process dials, binds and opens; the kernel must refuse all but the way to the proxy.
+//! What a session's process dials, binds and opens; all but the way to the proxy must be refused.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::num::NonZeroU32;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, Protocol, SocketType, socket};
-
+use super::tries::{HTTPS, Try, of_outsider, of_session};
 use super::{Attempt, Plan};
-use crate::connection::metadata::METADATA;
 use crate::web;
-
-/// How long one connect may take: what is refused is refused at once.
-const DIAL_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long the proxy may take to show its certificate.
 const TLS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Port of Snowflake's hosts, and of QUIC.
-const HTTPS: u16 = 443;
+/// The pause after each try: the kernel tells of 64 denials of a session in a second (`EVENTS_PER_SECOND` in agent-ebpf), and
+/// what it does not tell proves nothing.
+const PACE: Duration = Duration::from_millis(20);
 
-/// Port at which metadata services answer.
-const HTTP: u16 = 80;
-
-/// Families besides the four that a session has. Source: linux/include/linux/socket.h.
-const FAMILIES: [(&str, u16, SocketType); 5] = [
-    ("AF_PACKET", 17, SocketType::RAW),
-    ("AF_ALG", 38, SocketType::SEQPACKET),
-    ("AF_VSOCK", 40, SocketType::STREAM),
-    ("AF_SMC", 43, SocketType::STREAM),
-    ("AF_XDP", 44, SocketType::RAW),
-];
-
-/// Source: linux/include/uapi/linux/in.h.
-const ICMP: u32 = 1;
-const SCTP: u32 = 132;
-const MPTCP: u32 = 262;
+/// So many bad ends of a check settle it: those that are let through may each take their time.
+const BAD_MAX: usize = 8;
 
 /// Tries it all from inside of a session.
 pub(super) fn inside(plan: &Plan) -> Vec<Attempt> {
@@ -46,32 +27,29 @@ pub(super) fn inside(plan: &Plan) -> Vec<Attempt> {
         format!("TLS to {} on port {HTTPS}", plan.host),
         canary(plan),
     )];
-    for at in &plan.guarded {
-        attempts.push(Attempt::of("guard inside", at.to_string(), dialled(*at)));
-    }
-    for address in METADATA {
-        let at = SocketAddr::new(address, HTTP);
-        attempts.push(Attempt::of("metadata", at.to_string(), dialled(at)));
-    }
-    let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    for address in loopback {
-        let at = SocketAddr::new(address, plan.proxy_port);
-        attempts.push(Attempt::of("proxy port", format!("dial {at}"), dialled(at)));
-        let bound = refused(TcpListener::bind(at).map(drop));
-        attempts.push(Attempt::of("proxy port", format!("bind {at}"), bound));
-    }
-    for at in &plan.guarded {
-        let at = SocketAddr::new(at.ip(), HTTPS);
-        attempts.push(Attempt::of("udp", format!("send to {at}"), sent(at)));
-    }
-    attempts.extend(sockets());
+    attempts.extend(tried(&of_session(plan)));
     attempts
 }
 
 /// Tries what the guard must deny to those outside of every session.
 pub(super) fn outside(plan: &Plan) -> Vec<Attempt> {
-    let dial = |at: &SocketAddr| Attempt::of("guard outside", at.to_string(), dialled(*at));
-    plan.guarded.iter().map(dial).collect()
+    tried(&of_outsider(plan))
+}
+
+fn tried(tries: &[Try]) -> Vec<Attempt> {
+    let mut bad: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut attempts = Vec::new();
+    for one in tries {
+        let bad = bad.entry(one.line).or_default();
+        if *bad >= BAD_MAX {
+            continue;
+        }
+        let ended = one.run();
+        *bad += usize::from(ended.is_err());
+        attempts.push(Attempt::of(one.line, one.what.clone(), ended));
+        thread::sleep(PACE);
+    }
+    attempts
 }
 
 /// Dials the account and looks whose certificate is shown: the proxy's is from the host's own CA, which nobody else's is.
@@ -99,84 +77,4 @@ fn canary(plan: &Plan) -> Result<String, String> {
             Err(error) => Err(error.to_string()),
         }
     })
-}
-
-/// Dials a place that must be refused; a connection that is had is closed at once, and nothing is sent.
-fn dialled(at: SocketAddr) -> Result<String, String> {
-    refused(TcpStream::connect_timeout(&at, DIAL_WITHIN).map(drop))
-}
-
-/// Sends a datagram to a place that must be refused.
-fn sent(at: SocketAddr) -> Result<String, String> {
-    let any: SocketAddr = match at {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let from = UdpSocket::bind(any);
-    refused(from.and_then(|from| from.send_to(&[], at)).map(drop))
-}
-
-fn sockets() -> impl Iterator<Item = Attempt> {
-    let families = FAMILIES.into_iter().map(|(name, number, kind)| {
-        let made = socket(AddressFamily::from_raw(number), kind, None);
-        (name, made.map(drop))
-    });
-    let protocols = [
-        ("MPTCP", SocketType::STREAM, MPTCP),
-        ("SCTP", SocketType::STREAM, SCTP),
-        ("raw ICMP", SocketType::RAW, ICMP),
-    ];
-    let protocols = protocols.into_iter().map(|(name, kind, number)| {
-        let protocol = NonZeroU32::new(number).map(Protocol::from_raw);
-        (name, socket(AddressFamily::INET, kind, protocol).map(drop))
-    });
-    families
-        .chain(protocols)
-        .map(|(name, made)| Attempt::of("sockets", name, refused(made.map_err(io::Error::from))))
-}
-
-/// Tells whether something was refused by what we put there, and not by chance: with EPERM, or because the kernel has no such thing.
-fn refused(done: io::Result<()>) -> Result<String, String> {
-    let error = match done {
-        Ok(()) => return Err("it was let through".to_owned()),
-        Err(error) => error,
-    };
-    let absent = [
-        Errno::PROTONOSUPPORT,
-        Errno::AFNOSUPPORT,
-        Errno::SOCKTNOSUPPORT,
-    ];
-    match Errno::from_io_error(&error) {
-        Some(Errno::PERM) => Ok("EPERM".to_owned()),
-        Some(errno) if absent.contains(&errno) => Ok("the kernel has none".to_owned()),
-        Some(_) | None => Err(format!("not refused: {error}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_refusal_counts_as_one() {
-        let of = |errno: Errno| refused(Err(io::Error::from(errno)));
-        assert_eq!(of(Errno::PERM), Ok("EPERM".to_owned()));
-        assert!(of(Errno::PROTONOSUPPORT).is_ok());
-        for other in [
-            Errno::CONNREFUSED,
-            Errno::TIMEDOUT,
-            Errno::HOSTUNREACH,
-            Errno::ACCESS,
-        ] {
-            assert!(of(other).is_err(), "{other}");
-        }
-        assert!(refused(Ok(())).is_err());
-    }
-
-    #[test]
-    fn a_place_that_answers_is_told() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = listener.local_addr().unwrap();
-        assert_eq!(dialled(at), Err("it was let through".to_owned()));
-    }
 }

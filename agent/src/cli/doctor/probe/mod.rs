@@ -4,6 +4,7 @@ mod attempts;
 mod find;
 mod java;
 mod standing;
+mod tries;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::cli::failure::Failure;
 use crate::cli::run::become_user;
 
 pub(super) use find::{Driver, Found, Runtime};
+pub(super) use tries::{Denier, Try, of_outsider, of_session, says_absent};
 
 /// Tries something for `icecore doctor`
 #[derive(Debug, clap::Args)]
@@ -79,6 +81,9 @@ pub(in crate::cli::doctor) struct Attempt {
     pub(in crate::cli::doctor) what: String,
     /// Whether it ended as it must.
     pub(in crate::cli::doctor) is_good: bool,
+    /// Whether the look was ended before all was seen; then a good end proves nothing.
+    #[serde(default)]
+    pub(in crate::cli::doctor) is_cut: bool,
     /// How it ended.
     pub(in crate::cli::doctor) ended: String,
 }
@@ -89,6 +94,7 @@ impl Attempt {
             line: line.to_owned(),
             what: what.into(),
             is_good: ended.is_ok(),
+            is_cut: false,
             ended: ended.unwrap_or_else(|bad| bad),
         }
     }

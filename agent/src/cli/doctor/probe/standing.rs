@@ -1,4 +1,5 @@
-//! What a session's process has and must not have: privileges, descriptors, a way into other cgroups, files of the daemon's.
+//! What a session's process has and must not have: descriptors, rings, a way into other cgroups, files of the daemon's. Its
+//! privileges are read by doctor itself, from the kernel.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -11,14 +12,17 @@ use crate::connection::sys::try_ring;
 /// Most cgroups that are tried.
 const CGROUPS_MAX: usize = 20_000;
 
+const MOVE: &str = "move into any cgroup";
+
 /// Tries all of it; first, while the process has nothing of its own open.
 pub(super) fn of(plan: &Plan) -> Vec<Attempt> {
-    let mut attempts = vec![descriptors()];
-    attempts.extend(privileges(plan));
-    attempts.push(ring(plan));
+    let mut attempts = vec![descriptors(), ring(plan)];
     attempts.extend(plan.secrets.iter().map(|path| secret(path)));
     // The last: one that succeeds takes the process out of its session.
-    attempts.push(cgroups());
+    attempts.push(match v2_mount() {
+        Some(mount) => cgroups(mount, CGROUPS_MAX),
+        None => Attempt::of("cgroups", MOVE, Ok("none is to be seen".to_owned())),
+    });
     attempts
 }
 
@@ -43,41 +47,6 @@ fn descriptors() -> Attempt {
         }
     });
     Attempt::of("descriptors", "descriptors that were inherited", found)
-}
-
-/// Reads what the kernel says of the process. Source: proc_pid_status(5).
-fn privileges(plan: &Plan) -> Vec<Attempt> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let uid = plan.uid;
-    [
-        ("Uid", format!("{uid} {uid} {uid} {uid}")),
-        ("NoNewPrivs", "1".to_owned()),
-        ("CapEff", format!("{:016x}", 0)),
-        ("CapPrm", format!("{:016x}", 0)),
-        ("CapBnd", format!("{:016x}", 0)),
-        ("CapAmb", format!("{:016x}", 0)),
-        // `SECCOMP_MODE_FILTER`.
-        ("Seccomp", "2".to_owned()),
-    ]
-    .into_iter()
-    .map(|(name, expected)| {
-        let found = field(&status, name);
-        let ended = match found == expected {
-            true => Ok(found),
-            false => Err(format!("expected `{expected}`, found `{found}`")),
-        };
-        Attempt::of("privileges", name, ended)
-    })
-    .collect()
-}
-
-/// Gives the words of a member of `/proc/<pid>/status`, one blank between them.
-fn field(status: &str, name: &str) -> String {
-    let of = |line: &str| {
-        let rest = line.strip_prefix(name)?.strip_prefix(':')?;
-        Some(rest.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
-    };
-    status.lines().find_map(of).unwrap_or_default()
 }
 
 fn ring(plan: &Plan) -> Attempt {
@@ -105,16 +74,13 @@ fn secret(path: &Path) -> Attempt {
     Attempt::of("secret files", path.display().to_string(), ended)
 }
 
-/// Writes its own number into every `cgroup.procs` that can be found.
-fn cgroups() -> Attempt {
-    let what = "move into any cgroup";
-    let Some(mount) = v2_mount() else {
-        return Attempt::of("cgroups", what, Ok("none is to be seen".to_owned()));
-    };
+/// Writes its own number into every `cgroup.procs` below a folder.
+fn cgroups(mount: PathBuf, tried_max: usize) -> Attempt {
     let (mut tried, mut moved): (usize, Vec<PathBuf>) = (0, Vec::new());
-    let mut open = vec![mount];
+    let (mut open, mut is_cut) = (vec![mount], false);
     while let Some(folder) = open.pop() {
-        if tried >= CGROUPS_MAX {
+        if tried >= tried_max {
+            is_cut = true;
             break;
         }
         tried += 1;
@@ -137,7 +103,10 @@ fn cgroups() -> Attempt {
             first.display()
         )),
     };
-    Attempt::of("cgroups", what, ended)
+    Attempt {
+        is_cut,
+        ..Attempt::of("cgroups", MOVE, ended)
+    }
 }
 
 #[cfg(test)]
@@ -145,18 +114,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_of_a_status_are_found_by_their_whole_name() {
-        let status = "Name:\tx\nCapBnd:\t0000000000000000\nUid:\t7\t7\t7\t7\n";
-        assert_eq!(field(status, "Uid"), "7 7 7 7");
-        assert_eq!(field(status, "CapBnd"), "0000000000000000");
-        assert_eq!(field(status, "Cap"), "");
-        assert_eq!(field(status, "NoNewPrivs"), "");
-    }
-
-    #[test]
     fn a_file_that_opens_is_bad_and_one_that_is_not_there_is_not() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(!secret(file.path()).is_good);
         assert!(secret(Path::new("/nowhere/key")).is_good);
+    }
+
+    #[test]
+    fn a_look_that_is_given_up_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let whole = cgroups(folder.path().to_owned(), 4);
+        assert_eq!((whole.is_good, whole.is_cut), (true, false), "{whole:?}");
+        let cut = cgroups(folder.path().to_owned(), 3);
+        assert_eq!((cut.is_good, cut.is_cut), (true, true), "{cut:?}");
     }
 }
