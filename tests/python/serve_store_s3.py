@@ -29,6 +29,7 @@ os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "100000"
 import boto3  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 from moto import settings  # noqa: E402
+from moto.s3.responses import ACTION_MAP  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
 
 policies = pathlib.Path(sys.argv[1])
@@ -42,6 +43,10 @@ USERS = {
     "compactor": ["compactor.json"],
     "eraser": ["eraser.json"],
 }
+
+# moto takes the question for a bucket's lock for one for its objects; its right is one of its own.
+# Source: Service Authorization Reference, "Actions defined by Amazon S3".
+ACTION_MAP["BUCKET"]["GET"]["object-lock"] = "GetBucketObjectLockConfiguration"
 
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use object_store::ClientOptions;
+use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpConnector as _, HttpRequestBody};
 use object_store::path::Path as ObjectPath;
-use object_store::signer::{SignedUrlOptions, Signer as _};
+use object_store::signer::Signer as _;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
@@ -89,15 +90,24 @@ async fn ask(place: &Place, access: &Access) -> Result<BucketLock, ProbeError> {
         ProbeError::Unreachable(told.to_owned())
     };
     let bucket = cloud::s3_bucket(place, access).map_err(|error| meant(&error))?;
-    let part = SignedUrlOptions::new().with_query([(PART, "")]);
-    // INVARIANT: it opens the bucket as long as it is good, and is shown nowhere: no error below names it.
+    // Its form tells where the bucket is and in which region; it is not sent itself. Signatures in headers are what all that
+    // speak as S3 does know.
     let url = bucket
-        .signed_url_opts(Method::GET, &ObjectPath::default(), SIGNED_FOR, &part)
+        .signed_url(Method::GET, &ObjectPath::default(), SIGNED_FOR)
         .await
         .map_err(|error| meant(&error))?;
-    let request = hyper::Request::get(url.as_str())
+    let region = region(url.as_str()).ok_or_else(|| {
+        ProbeError::Unreachable("the store's client signs in another form than is known".to_owned())
+    })?;
+    let credential = bucket.credentials().get_credential().await;
+    let credential = credential.map_err(|error| meant(&error))?;
+    let address = url.as_str().split('?').next().unwrap_or_default();
+    let mut request = hyper::Request::get(format!("{address}?{PART}="))
         .body(HttpRequestBody::empty())
         .map_err(|_| ProbeError::Unreachable("the bucket's address is no URL".to_owned()))?;
+    AwsAuthorizer::new(&credential, "s3", &region)
+        .try_authorize(&mut request, None)
+        .map_err(|error| meant(&error))?;
     let client = cloud::connector(Provider::S3, access)
         .and_then(|connector| connector.connect(&ClientOptions::new()))
         .map_err(|error| meant(&error))?;
@@ -107,6 +117,17 @@ async fn ask(place: &Place, access: &Access) -> Result<BucketLock, ProbeError> {
     let body = answer.into_body().bytes().await;
     let body = body.map_err(|error| unreachable(&error))?;
     read(status, &String::from_utf8_lossy(&body))
+}
+
+/// Finds the region in the scope of a signature: `KEY/DATE/REGION/s3/aws4_request`.
+///
+/// Source: AWS, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)".
+fn region(signed: &str) -> Option<String> {
+    let (_, scope) = signed.split_once("X-Amz-Credential=")?;
+    let scope = scope.split('&').next()?.replace("%2F", "/");
+    let mut parts = scope.rsplit('/');
+    let (end, service, region) = (parts.next()?, parts.next()?, parts.next()?);
+    (end == "aws4_request" && service == "s3").then(|| region.to_owned())
 }
 
 /// Reads what the bucket said. What is not understood is no lock that is known.
@@ -162,6 +183,14 @@ mod tests {
         answer(&format!(
             "<Rule><DefaultRetention><Mode>{mode}</Mode>{lasts}</DefaultRetention></Rule>"
         ))
+    }
+
+    #[test]
+    fn the_region_is_that_of_the_signatures_scope() {
+        let signed = "https://b.s3.eu-west-1.amazonaws.com/?X-Amz-Algorithm=A&X-Amz-Credential=AKID%2F20261127%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date=1";
+        assert_eq!(region(signed).as_deref(), Some("eu-west-1"));
+        assert_eq!(region("https://b/?X-Amz-Credential=AKID%2Fx"), None);
+        assert_eq!(region("https://b/"), None);
     }
 
     #[test]
