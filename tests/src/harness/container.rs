@@ -24,6 +24,14 @@ pub const UNPRIVILEGED: &[&str] = &[
     "--no-new-privs",
 ];
 
+/// As root of the container without a capability, as `--cap-drop ALL --security-opt no-new-privileges` leaves an image's root.
+pub const ROOT_ALONE: &[&str] = &[
+    "setpriv",
+    "--bounding-set=-all",
+    "--inh-caps=-all",
+    "--no-new-privs",
+];
+
 /// As root of the container, with its network's administration: enough for `iptables`, and for nothing of the host.
 pub const NETWORK_ADMIN: &[&str] = &[
     "setpriv",

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use icecore_tests::harness::container::{Net, UNPRIVILEGED};
+use icecore_tests::harness::container::{Net, ROOT_ALONE, UNPRIVILEGED};
 use serde_json::Value;
 
 use crate::containers::{Server, THERE, enter, fetch, icecore, live, refused, start};
@@ -77,4 +77,31 @@ fn a_container_that_its_runtime_stopped_stays_so_and_another_process_than_the_on
     assert_eq!(fs::read_to_string(&freeze).unwrap(), "1\n");
     fs::write(&freeze, "0").unwrap();
     assert_eq!(container.told("echo runs on").unwrap(), "runs on");
+}
+
+/// Many images run as root; the number alone gives nothing of the host where no capability comes with it.
+#[test]
+fn a_container_whose_user_is_root_is_enforced_without_capabilities_and_refused_with_them() {
+    let host = Host::start();
+    let mut held = start(&host, "c1", Net::Own, ROOT_ALONE);
+    let pid = held.pid().to_string();
+    let told = enter(&host, &["--container", &pid, "--require", "enforced"]);
+    assert_eq!(told["enforcement"], "enforced", "{told}");
+    let listed = live(&host);
+    assert_eq!((listed.len(), &listed[0]["uid"]), (1, &Value::from(0)));
+    let file = host.path("of-root");
+    fs::write(&file, "").unwrap();
+    let line = format!(
+        "chown 1000 {} 2>/dev/null && echo changed || echo denied",
+        file.display()
+    );
+    assert_eq!(held.told(&line).unwrap(), "denied");
+    let mut twin = start(&host, "c2", Net::Own, &["env"]);
+    let pid = twin.pid().to_string();
+    let strict = icecore(
+        &host,
+        &["enter", "--container", &pid, "--require", "enforced"],
+    );
+    refused(&strict, "expected a session that is enforced");
+    assert_eq!(twin.told(&line).unwrap(), "changed");
 }
