@@ -157,7 +157,11 @@ fn read(status: StatusCode, body: &str) -> Result<BucketLock, ProbeError> {
         "GOVERNANCE" => false,
         _ => return Err(unread()),
     };
-    let count = |name: &str| element(body, name)?.trim().parse::<u32>().ok();
+    // Of the two S3 gives one; others give 0 for the one that is none.
+    let count = |name: &str| {
+        let count = element(body, name)?.trim().parse::<u32>().ok();
+        count.filter(|count| *count > 0)
+    };
     let lasts = match (count("Days"), count("Years")) {
         (Some(1), None) => "1 day".to_owned(),
         (Some(days), None) => format!("{days} days"),
@@ -204,6 +208,8 @@ mod tests {
         assert_eq!(found, of(true, "30 days"));
         let found = read(&rule("GOVERNANCE", "<Years>1</Years>"));
         assert_eq!(found, of(false, "1 year"));
+        let found = read(&rule("COMPLIANCE", "<Days>30</Days><Years>0</Years>"));
+        assert_eq!(found, of(true, "30 days"));
         assert_eq!(read(&answer("")), BucketLock::NoDefault);
     }
 
