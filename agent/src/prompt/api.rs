@@ -128,8 +128,10 @@ fn between<'a>(path: &'a str, before: &str, after: char) -> Option<&'a str> {
     rest.split_once(after).map(|(name, _)| name)
 }
 
+/// Gives a target's path, without slashes at its end, which servers pass over.
 fn path(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or(target)
+    let path = target.split(['?', '#']).next().unwrap_or(target);
+    path.trim_end_matches('/')
 }
 
 fn is_json(content_type: &str) -> bool {

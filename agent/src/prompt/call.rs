@@ -65,7 +65,7 @@ pub struct Turn {
 pub struct TurnName {
     /// Place among the turns with words of a person, from 0.
     pub index: u32,
-    /// The record's `prompt_key`: SHA-256 over session, place and text.
+    /// The record's `prompt_key`: SHA-256 over Icecore's session, the agent's session and id, place and text.
     pub key: Sha256,
 }
 

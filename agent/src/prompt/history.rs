@@ -92,11 +92,19 @@ impl History {
         );
     }
 
-    /// Names a turn.
-    pub(super) fn name(&self, index: u32, text: &str) -> TurnName {
+    /// Names a turn of an agent's: a sub-agent's is another's, though its words be the same.
+    pub(super) fn name(&self, ids: &Ids, index: u32, text: &str) -> TurnName {
         let mut hash = Context::new(&SHA256);
         hash.update(b"icecore prompt\0");
         part(&mut hash, self.session.as_bytes());
+        part(
+            &mut hash,
+            ids.session.as_deref().unwrap_or_default().as_bytes(),
+        );
+        part(
+            &mut hash,
+            ids.agent.as_deref().unwrap_or_default().as_bytes(),
+        );
         hash.update(&index.to_be_bytes());
         hash.update(text.as_bytes());
         TurnName {
@@ -209,12 +217,18 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_is_named_by_session_place_and_text() {
-        let names = [("s", 0, "a"), ("t", 0, "a"), ("s", 1, "a"), ("s", 0, "b")];
-        let keys: std::collections::BTreeSet<Sha256> = names
-            .iter()
-            .map(|(session, index, text)| History::new(session).name(*index, text).key)
-            .collect();
+    fn a_turn_is_named_by_session_agent_place_and_text() {
+        let names = [
+            ("s", "m", 0, "a"),
+            ("t", "m", 0, "a"),
+            ("s", "n", 0, "a"),
+            ("s", "m", 1, "a"),
+            ("s", "m", 0, "b"),
+        ];
+        let key = |(session, agent, index, text): &(&str, &str, u32, &str)| {
+            History::new(session).name(&ids(agent), *index, text).key
+        };
+        let keys: std::collections::BTreeSet<Sha256> = names.iter().map(key).collect();
         assert_eq!(keys.len(), names.len());
     }
 }

@@ -229,7 +229,7 @@ fn take(said: Said, place: u32, request: &mut Request, standing: &mut Standing, 
     if said.words.is_empty() {
         return;
     }
-    let name = history.name(standing.turns, &said.words);
+    let name = history.name(&request.ids, standing.turns, &said.words);
     standing.turns = standing.turns.saturating_add(1);
     standing.last = Some(name.clone());
     request.turns.push(Turn {

@@ -45,7 +45,7 @@ const FORMS: [(&str, &str); 6] = [
     ),
     (
         "password",
-        r"(?i)\b\w*(?:password|passwd|passphrase|pwd|secret|secret_key|access_key|api_?key|auth_?token|access_?token|refresh_?token|private_?key|client_?secret|account_?key|credentials?|programmatic_access_token|_pat)\w{0,8}['\x22]?\s{0,2}(?:=>|:=|=|:)\s{0,2}(?:\\?['\x22])?([^\s'\x22\\,;)}\]\[&<>`$]{4,})",
+        r"(?i)\b\w*(?:password|passwd|passphrase|pwd|secret|secret_key|access_key|api_?key|auth_?token|access_?token|refresh_?token|private_?key|client_?secret|account_?key|credentials?|programmatic_access_token|_pat)\w{0,8}['\x22]?\s{0,2}(?:=>|:=|=|:)\s{0,2}(?:\\?['\x22])?([^\s'\x22\\,;)}\]\[&<>`$(=][^\s'\x22\\,;]{3,})",
     ),
     (
         "password",

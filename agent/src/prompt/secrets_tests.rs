@@ -72,6 +72,10 @@ fn each_form_is_marked_and_what_stands_around_it_stays() {
             r#"{"client_secret":"[redacted:password]"}"#,
         ),
         (
+            "PASSWORD=a$b&c(d)e next",
+            "PASSWORD=[redacted:password] next",
+        ),
+        (
             "the password is hunter22, ok",
             "the password is [redacted:password], ok",
         ),

@@ -53,6 +53,8 @@ pub struct Received {
     pub calls: Vec<ToolCall>,
     /// The answer, if it is over.
     pub answer: Option<Answer>,
+    /// Whether the message was not looked at: too many answers are open.
+    pub dropped: bool,
 }
 
 impl ResponsesSocket {
@@ -121,9 +123,11 @@ impl ResponsesSocket {
                 stream: stream.clone(),
                 calls,
                 answer: Some(answer),
+                dropped: false,
             };
         }
         if !self.open.contains_key(&stream) && self.open.len() >= OPEN_MAX {
+            received.dropped = true;
             return received;
         }
         let open = self.open.entry(stream.clone()).or_insert_with(|| Open {
@@ -160,6 +164,7 @@ impl ResponsesSocket {
                 stream,
                 calls,
                 answer: Some(answer),
+                dropped: false,
             })
         });
         closed.collect()

@@ -89,12 +89,6 @@ impl Open {
         self.args.is_cut() || self.is_empty() || self.args.bytes() == whole
     }
 
-    /// Forgets its arguments.
-    pub(super) fn forget(&mut self) {
-        self.args = Kept::new(MESSAGE_MAX_BYTES);
-        self.broken = false;
-    }
-
     /// Says that a part of its arguments could not be read.
     pub(super) fn breaks(&mut self) {
         self.broken = true;
@@ -107,6 +101,12 @@ impl Telling {
         open.args
             .bound(MESSAGE_MAX_BYTES.saturating_sub(self.kept_bytes));
         self.kept_bytes += open.args.push(args);
+    }
+
+    /// Forgets a call's arguments.
+    pub(super) fn forget(&mut self, open: &mut Open) {
+        self.kept_bytes -= open.args.bytes().len();
+        open.args = Kept::new(MESSAGE_MAX_BYTES);
     }
 
     /// Gives a call that was told to its end.

@@ -6,17 +6,18 @@
 
 /// Elements whose whole text is the agent's.
 ///
-/// Sources: seen on the wire of Claude Code 2.1.197 (the first eight) and of Codex 0.169.0 (the rest; openai/codex,
-/// `codex-rs/protocol/src/protocol.rs`).
-const ELEMENTS: [&str; 14] = [
+/// Sources: names that stand in the programs of Claude Code 2.1.197 (the first seven) and Codex 0.169.0 (the last six); the
+/// two between come from Claude Code's extensions of editors.
+const ELEMENTS: [&str; 15] = [
     "system-reminder",
-    "local-command-caveat",
     "local-command-stdout",
     "local-command-stderr",
     "user-prompt-submit-hook",
+    "bash-stdout",
+    "bash-stderr",
+    "task-notification",
     "ide_opened_file",
     "ide_selection",
-    "task-notification",
     "environment_context",
     "user_instructions",
     "permissions instructions",

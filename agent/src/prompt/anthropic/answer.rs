@@ -17,8 +17,18 @@ pub(in crate::prompt) struct Blocks(BTreeMap<i64, Block>);
 /// A block that is open.
 struct Block {
     call: Open,
-    /// The arguments that it began with, for those that come without parts.
-    began_with: Vec<u8>,
+    /// Whether its arguments are those that it began with, which parts take the place of.
+    began_with: bool,
+}
+
+impl Block {
+    /// Gives the call with what parts told of its arguments.
+    fn told(mut self, telling: &mut Telling) -> Open {
+        if self.began_with {
+            telling.forget(&mut self.call);
+        }
+        self.call
+    }
 }
 
 /// Most blocks that are open at once; providers tell one at a time.
@@ -43,7 +53,7 @@ impl Blocks {
                     .number("index")
                     .and_then(|index| self.0.remove(&index));
                 if let Some(block) = open {
-                    close(block, telling);
+                    telling.give(block.call);
                 }
             }
             Some("message_delta") => {
@@ -70,9 +80,10 @@ impl Blocks {
         };
         if let Some(open) = self.0.remove(&index) {
             telling.out_of_order();
-            telling.give_unfinished(open.call);
+            let call = open.told(telling);
+            telling.give_unfinished(call);
         }
-        let Some(call) = call(&block, telling) else {
+        let Some(mut call) = call(&block, telling) else {
             return;
         };
         if self.0.len() >= OPEN_MAX {
@@ -80,10 +91,9 @@ impl Blocks {
             telling.give_unfinished(call);
             return;
         }
-        let input = block
-            .raw("input")
-            .map(|input| input.get().as_bytes().to_vec());
-        let began_with = input.unwrap_or_default();
+        let input = block.raw("input").map_or("", RawValue::get);
+        telling.add(&mut call, input.as_bytes());
+        let began_with = true;
         self.0.insert(index, Block { call, began_with });
     }
 
@@ -102,7 +112,14 @@ impl Blocks {
             return;
         };
         match delta.text("partial_json") {
-            Some(part) => telling.add(&mut block.call, part.as_bytes()),
+            // Providers begin with an empty part.
+            Some(part) if part.is_empty() => {}
+            Some(part) => {
+                if std::mem::take(&mut block.began_with) {
+                    telling.forget(&mut block.call);
+                }
+                telling.add(&mut block.call, part.as_bytes());
+            }
             None => {
                 telling.unreadable();
                 block.call.breaks();
@@ -113,7 +130,8 @@ impl Blocks {
     /// Ends the stream: gives what is still open.
     pub(in crate::prompt) fn end(self, telling: &mut Telling) {
         for block in self.0.into_values() {
-            telling.give_unfinished(block.call);
+            let call = block.told(telling);
+            telling.give_unfinished(call);
         }
     }
 }
@@ -143,13 +161,6 @@ fn whole_block(block: &RawValue, telling: &mut Telling) {
     let input = block.raw("input").map_or("", RawValue::get);
     telling.add(&mut call, input.as_bytes());
     telling.give(call);
-}
-
-fn close(mut block: Block, telling: &mut Telling) {
-    if block.call.is_empty() {
-        telling.add(&mut block.call, &block.began_with);
-    }
-    telling.give(block.call);
 }
 
 /// Gives the call that a block begins; `None` for blocks that are none, which are counted.

@@ -3,7 +3,7 @@
 //! A call has no mark of its end: parts come by index until the choice has a `finish_reason`.
 //! Source: developers.openai.com, API reference, "Chat Completions", "Streaming".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::prompt::json::{Members, text};
 use crate::prompt::status::Notes;
@@ -17,7 +17,7 @@ const OPEN_MAX: usize = 1024;
 pub(in crate::prompt) struct Choices {
     open: BTreeMap<(i64, i64), Open>,
     /// Choices that ended.
-    ended: Vec<i64>,
+    ended: BTreeSet<i64>,
 }
 
 /// The index of a call in the old form, of which there is one.
@@ -158,8 +158,8 @@ impl Choices {
     }
 
     fn finish(&mut self, choice: i64, telling: &mut Telling) {
-        if self.ended.len() < OPEN_MAX && !self.ended.contains(&choice) {
-            self.ended.push(choice);
+        if self.ended.len() < OPEN_MAX {
+            self.ended.insert(choice);
         }
         telling.ended = true;
         let mut rest = self.open.split_off(&(choice, i64::MIN));

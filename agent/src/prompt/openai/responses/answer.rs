@@ -201,7 +201,7 @@ fn give(item: &Members<'_>, open: Option<Open>, telling: &mut Telling) {
         telling.give(open);
         return;
     };
-    if let Some(mut open) = open {
+    if let Some(open) = open {
         if open.agrees(&args) && open.id == call.id && open.name == call.name && !open.is_empty() {
             telling.give(open);
             return;
@@ -209,7 +209,6 @@ fn give(item: &Members<'_>, open: Option<Open>, telling: &mut Telling) {
         if !open.is_empty() || open.id != call.id || open.name != call.name {
             Notes::count(&mut telling.answer.notes.contradictions);
         }
-        open.forget();
     }
     telling.add(&mut call, &args);
     telling.give(call);
