@@ -77,16 +77,7 @@ impl AnswerReader {
     /// Takes a piece of the body, decoded; gives the tool calls that it makes whole.
     pub fn feed(&mut self, piece: &[u8]) -> Vec<ToolCall> {
         self.seen.push(piece);
-        if let Form::Unknown = self.form
-            && let Some(first) = piece.iter().find(|byte| !byte.is_ascii_whitespace())
-        {
-            self.form = match first {
-                b'{' | b'[' => Form::Whole(Kept::new(MESSAGE_MAX_BYTES)),
-                // A message's length is below 16 MiB.
-                0 => Form::Frames(EventStream::default()),
-                _ => Form::Events(Sse::default()),
-            };
-        }
+        let piece = self.framed(piece);
         let Self {
             form,
             parts,
@@ -108,6 +99,22 @@ impl AnswerReader {
             Form::Unknown | Form::Other => {}
         }
         self.telling.take()
+    }
+
+    /// Finds the form by the first byte that is no space, if no header said it; gives the piece from there on.
+    fn framed<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
+        let Form::Unknown = self.form else {
+            return piece;
+        };
+        // A message's length begins with 0: it is below 16 MiB.
+        let piece = piece.trim_ascii_start();
+        match piece.first() {
+            None => {}
+            Some(b'{' | b'[') => self.form = Form::Whole(Kept::new(MESSAGE_MAX_BYTES)),
+            Some(0) => self.form = Form::Frames(EventStream::default()),
+            Some(_) => self.form = Form::Events(Sse::default()),
+        }
+        piece
     }
 
     /// Ends the body; gives the tool calls that were still open, and the answer.

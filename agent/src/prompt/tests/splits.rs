@@ -109,11 +109,11 @@ proptest! {
         body in prop::sample::select(&BODIES),
         at in 0_usize..6000,
         cut in 0_usize..6000,
-        other in prop::collection::vec(any::<u8>(), 0..12),
+        other in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n')], 0..12),
     ) {
         let at = at.min(body.len());
         let behind = (at + other.len() / 2).min(body.len());
-        let changed = [&body[..at], &other, &body[behind..]].concat();
+        let changed = [&other[..other.len() / 3], &body[..at], &other, &body[behind..]].concat();
         prop_assert_eq!(in_two(api, kind, &changed, cut), in_two(api, kind, &changed, 0));
         let mut history = History::new("s");
         drop(request(api, &changed, &mut history));
