@@ -21,9 +21,10 @@ fuzz_target!(|bytes: &[u8]| {
     let api = APIS[usize::from(*which) % APIS.len()];
     let (front, back) = body.split_at(usize::from(*cut).min(body.len()));
     let mut history = History::new("s");
-    // The first byte's rest chooses a header, whose value are the body's own bytes.
+    // The first byte's rest chooses a header, whose value is the body's own bytes.
     let names = ["traceparent", "x-codex-turn-metadata", "session-id", "x-claude-code-session-id"];
-    let headers = [(names[usize::from(*which) / APIS.len() % names.len()], front)];
+    let value = String::from_utf8_lossy(front);
+    let headers = [(names[usize::from(*which) / APIS.len() % names.len()], &*value)];
     let head = Head { target: "/model/amazon.nova-pro/invoke", headers: &headers };
     let first = read(api, &head, &[body], &mut history);
     assert_eq!(read(api, &head, &[front, back], &mut History::new("s")), first);

@@ -101,6 +101,11 @@ impl AnswerReader {
         self.telling.take()
     }
 
+    /// Says that more of the body came and is not given here.
+    pub fn cut(&mut self) {
+        self.telling.answer.status.worsen(ParseStatus::Cut);
+    }
+
     /// Finds the form by the first byte that is no space, if no header said it; gives the piece from there on.
     fn framed<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         let Form::Unknown = self.form else {
@@ -135,7 +140,7 @@ impl AnswerReader {
                 telling.dropped(frames.dropped);
                 if frames.broken {
                     telling.gives_up(Unreadable::Frame);
-                } else if frames.is_open() {
+                } else if frames.is_open() && telling.answer.status != ParseStatus::Cut {
                     telling.answer.status.worsen(ParseStatus::Unfinished);
                 }
             }

@@ -5,13 +5,34 @@ use super::json::Members;
 /// Longest id that is kept, in bytes; the longest known, Gemini's `user_prompt_id`, is a UUID, eight `#` and a number.
 const ID_MAX_BYTES: usize = 256;
 
+/// Headers that name the session, those of agents that were seen first.
+const SESSION: [&str; 7] = [
+    "x-claude-code-session-id",
+    "session-id",
+    "session_id",
+    "x-session-id",
+    "x-gemini-session-id",
+    "conversation-id",
+    "conversation_id",
+];
+
+/// Headers that name the agent, or its thread.
+const AGENT: [&str; 3] = ["x-claude-code-agent-id", "thread-id", "thread_id"];
+
+/// Headers that name the agent that started it.
+const PARENT: [&str; 3] = [
+    "x-claude-code-parent-agent-id",
+    "x-codex-parent-thread-id",
+    "x-parent-session-id",
+];
+
 /// A request's line and headers, as far as they say whose it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     /// The target: a path, perhaps with a query.
     pub target: &'a str,
     /// Headers by name, whose letters may be cased in any way.
-    pub headers: &'a [(&'a str, &'a [u8])],
+    pub headers: &'a [(&'a str, &'a str)],
 }
 
 /// Ids that a client gave.
@@ -74,41 +95,23 @@ impl Ids {
     ///
     /// Sources: anthropics/claude-code CHANGELOG 2.1.86 and 2.1.139; openai/codex `codex-rs/core/src/turn_metadata.rs`; seen on
     /// the wire of Claude Code 2.1.197, Codex 0.169.0 and opencode 1.18.33.
-    pub(super) fn of_headers(headers: &[(&str, &[u8])]) -> Self {
+    pub(super) fn of_headers(headers: &[(&str, &str)]) -> Self {
         let mut ids = Self::default();
-        let all = |name: &str| {
-            let found = headers
-                .iter()
-                .filter(|(given, _)| given.eq_ignore_ascii_case(name));
-            found
-                .filter_map(|(_, value)| std::str::from_utf8(value).ok())
-                .collect::<Vec<_>>()
+        let mut each = |names: &[&str], take: fn(&mut Self, &str)| {
+            for name in names {
+                let found = headers
+                    .iter()
+                    .filter(|(given, _)| given.eq_ignore_ascii_case(name));
+                found.for_each(|(_, value)| take(&mut ids, value));
+            }
         };
-        for name in [
-            "x-claude-code-session-id",
-            "session-id",
-            "session_id",
-            "x-session-id",
-        ] {
-            all(name).into_iter().for_each(|value| ids.session(value));
-        }
-        for name in ["x-claude-code-agent-id", "thread-id"] {
-            all(name).into_iter().for_each(|value| ids.agent(value));
-        }
-        for name in ["x-claude-code-parent-agent-id", "x-codex-parent-thread-id"] {
-            all(name)
-                .into_iter()
-                .for_each(|value| ids.parent_agent(value));
-        }
-        for value in all("x-client-request-id") {
-            ids.client_request(value);
-        }
-        for value in all("x-codex-turn-metadata") {
-            ids.codex(value);
-        }
-        for value in all("traceparent") {
-            ids.trace(value);
-        }
+        each(&SESSION, Self::session);
+        each(&AGENT, Self::agent);
+        each(&PARENT, Self::parent_agent);
+        each(&["turn-id"], Self::turn);
+        each(&["x-client-request-id"], Self::client_request);
+        each(&["x-codex-turn-metadata"], Self::codex);
+        each(&["traceparent"], Self::trace);
         ids
     }
 

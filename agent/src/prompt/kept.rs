@@ -13,6 +13,7 @@ pub(super) struct Kept {
     bytes: Vec<u8>,
     most: usize,
     seen: Seen,
+    cut: bool,
 }
 
 impl Kept {
@@ -22,6 +23,7 @@ impl Kept {
             bytes: Vec::new(),
             most,
             seen: Seen::new(),
+            cut: false,
         }
     }
 
@@ -43,6 +45,11 @@ impl Kept {
         self.most = self.most.min(self.bytes.len().saturating_add(room));
     }
 
+    /// Says that what comes behind is not given.
+    pub(super) fn cut(&mut self) {
+        self.cut = true;
+    }
+
     /// Gives what is kept.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -50,7 +57,7 @@ impl Kept {
 
     /// Tells whether some is not kept.
     pub(super) fn is_cut(&self) -> bool {
-        self.seen.count > self.bytes.len() as u64
+        self.cut || self.seen.count > self.bytes.len() as u64
     }
 
     /// Gives what is kept as text: if it was cut, without the letter that was.

@@ -42,6 +42,11 @@ impl RequestReader {
         self.body.push(piece);
     }
 
+    /// Says that more of the body came and is not given here: what stood whole before counts.
+    pub fn cut(&mut self) {
+        self.body.cut();
+    }
+
     /// Reads the whole.
     #[must_use]
     pub fn finish(self, history: &mut History) -> Request {

@@ -24,7 +24,7 @@ const OPEN_MAX: usize = 64;
 /// One WebSocket's requests and answers.
 pub struct ResponsesSocket {
     target: String,
-    headers: Vec<(String, Vec<u8>)>,
+    headers: Vec<(String, String)>,
     open: BTreeMap<String, Open>,
 }
 
@@ -64,7 +64,7 @@ impl ResponsesSocket {
         let headers = head
             .headers
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.to_vec()));
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self {
             target: head.target.to_owned(),
             headers: headers.collect(),
@@ -82,10 +82,10 @@ impl ResponsesSocket {
             // What cannot be read may be one.
             Some(Err(_)) | None => String::new(),
         };
-        let headers: Vec<(&str, &[u8])> = self
+        let headers: Vec<(&str, &str)> = self
             .headers
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_slice()))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let head = Head {
             target: &self.target,

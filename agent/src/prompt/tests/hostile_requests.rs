@@ -28,6 +28,25 @@ fn a_request_beyond_the_bound_tells_what_stood_whole_before_it() {
 }
 
 #[test]
+fn a_body_that_was_cut_before_it_came_here_is_no_broken_one() {
+    let mut reader = RequestReader::new(
+        Api::Chat,
+        &Head {
+            target: "/",
+            headers: &[],
+        },
+    );
+    reader.feed(br#"{"messages":[{"role":"user","content":"x"},{"role":"us"#);
+    reader.cut();
+    let told = reader.finish(&mut History::new("s"));
+    assert_eq!((told.status, told.turns.len()), (ParseStatus::Cut, 1));
+    let mut reader = AnswerReader::new(Api::Chat, Some(JSON));
+    drop(reader.feed(br#"{"choices":["#));
+    reader.cut();
+    assert_eq!(reader.finish().1.status, ParseStatus::Cut);
+}
+
+#[test]
 fn what_is_no_request_says_why_and_quotes_nothing() {
     for (body, why) in [
         (b"{\"messages\":\"\xff\"}".as_slice(), Unreadable::Utf8),
@@ -156,7 +175,7 @@ fn what_is_not_to_be_kept_is_in_nothing_that_is_told() {
         Api::Chat,
         &Head {
             target: "/",
-            headers: &[("authorization", b"CANARY"), ("x-api-key", b"CANARY")],
+            headers: &[("authorization", "CANARY"), ("x-api-key", "CANARY")],
         },
     );
     reader.feed(b"{\"messages\":[]}");

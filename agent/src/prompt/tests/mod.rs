@@ -239,10 +239,7 @@ pub(super) fn requested(api: Api, head: &str, pieces: &[&[u8]], history: &mut Hi
         .next()
         .and_then(|line| line.split_once(' '))
         .map_or("/", |(_, target)| target);
-    let headers: Vec<(&str, &[u8])> = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name, value.as_bytes()))
-        .collect();
+    let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
     let mut reader = RequestReader::new(
         api,
         &Head {

@@ -6,7 +6,7 @@ use super::*;
 fn a_web_sockets_streams_are_kept_apart() {
     let mut socket = ResponsesSocket::new(&Head {
         target: "/v1/responses",
-        headers: &[("session-id", b"s")],
+        headers: &[("session-id", "s")],
     });
     let mut history = History::new("s");
     let sent = socket
