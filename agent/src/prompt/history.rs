@@ -16,6 +16,9 @@ use super::kept::sha256;
 const ENDS_MAX: usize = 4096;
 
 /// Conversations of one session.
+///
+/// A turn's words and a tool's result are told once: who drops them should do so no earlier than the session ends, or make
+/// do with their names.
 #[derive(Debug)]
 pub struct History {
     /// The session's name in keys of turns: Icecore's, which no agent chooses.

@@ -147,6 +147,10 @@ impl Ids {
     pub(super) fn gemini(&mut self, body: &Members<'_>) {
         if let Some(turn) = body.text("user_prompt_id") {
             self.turn(&turn);
+            // The session and the prompt's number (google-gemini/gemini-cli, `useGeminiStream.ts`).
+            if let Some((session, _)) = turn.split_once("########") {
+                self.session(session);
+            }
         }
         if let Some(session) = body.text("session_id") {
             self.session(&session);

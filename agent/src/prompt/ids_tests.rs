@@ -46,6 +46,16 @@ fn both_forms_of_a_user_id_name_the_session() {
 }
 
 #[test]
+fn a_geminis_prompt_names_its_session() {
+    let mut ids = Ids::default();
+    ids.gemini(&Members::read(r#"{"user_prompt_id":"e8b9########3"}"#).unwrap());
+    assert_eq!(ids.session.as_deref(), Some("e8b9"));
+    assert_eq!(ids.turn.as_deref(), Some("e8b9########3"));
+    ids.gemini(&Members::read(r#"{"session_id":"other"}"#).unwrap());
+    assert!(ids.disagree);
+}
+
+#[test]
 fn headers_are_found_however_they_are_cased_and_the_first_counts() {
     let mut ids = of(&[
         ("X-Claude-Code-Session-Id", "a"),

@@ -88,6 +88,8 @@ pub enum ArgsStatus {
     Json,
     /// Text, of a tool that takes text.
     Text,
+    /// Nothing: the tool takes none, or none were told.
+    Empty,
     /// JSON that stops before its end, as when the model ran out of tokens.
     Cut,
     /// No JSON.
@@ -102,6 +104,7 @@ impl ArgsStatus {
     /// Tells what bytes are.
     pub(super) fn of_json(bytes: &[u8]) -> Self {
         match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+            _ if bytes.trim_ascii().is_empty() => Self::Empty,
             Ok(_) => Self::Json,
             Err(error) if error.is_eof() => Self::Cut,
             Err(_) => Self::Invalid,
@@ -114,6 +117,7 @@ impl ArgsStatus {
         match self {
             Self::Json => "json",
             Self::Text => "text",
+            Self::Empty => "empty",
             Self::Cut => "cut",
             Self::Invalid => "invalid",
             Self::TooLong => "too_long",

@@ -177,6 +177,14 @@ fn a_whole_that_differs_from_its_parts_counts_and_is_told() {
 }
 
 #[test]
+fn a_call_without_arguments_is_no_cut_one() {
+    let call = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"n","arguments":""}}]},"finish_reason":"tool_calls"}]}"#;
+    let (calls, answer) = events(Api::Chat, &[call, "[DONE]"]);
+    assert_eq!(args(&calls), [("", ArgsStatus::Empty)]);
+    assert_eq!(answer.status, ParseStatus::Whole);
+}
+
+#[test]
 fn chat_calls_without_an_index_are_told_apart_by_their_ids() {
     let chunk = |calls: &str| {
         format!(r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{calls}]}}}}]}}"#)
