@@ -72,7 +72,8 @@ pub struct TurnName {
 /// What a tool gave, as the agent tells the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolResult {
-    /// The tool call's id; Gemini may give none.
+    /// The tool call's id. Where the model gave none, as Gemini may, it is none or one that the client made (Gemini CLI
+    /// 0.61.0): such a call is found by its tool, in order.
     pub call_id: Option<String>,
     /// The tool's name, where the result tells it.
     pub tool: Option<String>,

@@ -6,9 +6,9 @@
 
 /// Elements whose whole text is the agent's.
 ///
-/// Sources: names that stand in the programs of Claude Code 2.1.197 (the first seven) and Codex 0.169.0 (the last six); the
-/// two between come from Claude Code's extensions of editors.
-const ELEMENTS: [&str; 15] = [
+/// Sources: names that stand in the programs of Claude Code 2.1.197 (the first seven) and Codex 0.169.0 (the next six); what
+/// Gemini CLI 0.61.0 was seen to send; the last two come from Claude Code's extensions of editors.
+const ELEMENTS: [&str; 16] = [
     "system-reminder",
     "local-command-stdout",
     "local-command-stderr",
@@ -16,24 +16,24 @@ const ELEMENTS: [&str; 15] = [
     "bash-stdout",
     "bash-stderr",
     "task-notification",
-    "ide_opened_file",
-    "ide_selection",
     "environment_context",
     "user_instructions",
     "permissions instructions",
     "collaboration_mode",
     "turn_aborted",
     "subagent_notification",
+    "session_context",
+    "ide_opened_file",
+    "ide_selection",
 ];
 
 /// How texts begin that are an agent's as a whole: Codex's file of instructions, Claude Code's summary after compaction and
-/// its note of an interruption, Gemini CLI's first message.
-const BEGINNINGS: [&str; 5] = [
+/// its note of an interruption, what opencode asks for a conversation's title.
+const BEGINNINGS: [&str; 4] = [
     "# AGENTS.md instructions for ",
     "This session is being continued from a previous conversation",
     "[Request interrupted by user",
-    "This is the Gemini CLI. We are setting up the context",
-    "<session_context>",
+    "Generate a title for this conversation:",
 ];
 
 /// Gives the words of one block, and how many blocks of the agent's were taken away.

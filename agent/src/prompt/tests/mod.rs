@@ -1,8 +1,8 @@
 //! Bodies of each provider, whole and in pieces split at every byte; bodies that somebody made to mislead or to exhaust.
 //!
-//! Requests and heads named `claude_code` and `codex` are real: Claude Code 2.1.197 and Codex 0.169.0 sent them to a model of
-//! ours on loopback, long texts cut short since. Every answer, and the requests of other APIs, are written after the
-//! providers' documentation, which each parser names.
+//! Requests and heads named `claude_code`, `codex`, `gemini_cli` and `opencode` are real: Claude Code 2.1.197, Codex 0.169.0,
+//! Gemini CLI 0.61.0 and opencode 1.18.33 sent them to a model of ours on loopback, long texts cut short since. Every answer,
+//! and the requests of other APIs, are written after the providers' documentation, which each parser names.
 
 mod answers;
 mod hostile_answers;
@@ -162,7 +162,7 @@ pub(super) const ANSWERS: [Answered; 23] = [
 ];
 
 /// Requests: file, API and bytes.
-pub(super) const REQUESTS: [(&str, Api, &[u8]); 11] = [
+pub(super) const REQUESTS: [(&str, Api, &[u8]); 16] = [
     (
         "claude code 1",
         Api::Messages,
@@ -217,6 +217,31 @@ pub(super) const REQUESTS: [(&str, Api, &[u8]); 11] = [
         "code assist",
         Api::Gemini,
         include_bytes!("../testdata/code_assist_request.json"),
+    ),
+    (
+        "gemini cli 1",
+        Api::Gemini,
+        include_bytes!("../testdata/gemini_cli_1.json"),
+    ),
+    (
+        "gemini cli 2",
+        Api::Gemini,
+        include_bytes!("../testdata/gemini_cli_2.json"),
+    ),
+    (
+        "opencode 1",
+        Api::Chat,
+        include_bytes!("../testdata/opencode_1.json"),
+    ),
+    (
+        "opencode 2",
+        Api::Chat,
+        include_bytes!("../testdata/opencode_2.json"),
+    ),
+    (
+        "opencode 3",
+        Api::Chat,
+        include_bytes!("../testdata/opencode_3.json"),
     ),
 ];
 

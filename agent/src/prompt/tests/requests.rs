@@ -253,3 +253,63 @@ fn a_request_that_goes_on_from_an_answer_keeps_its_turn() {
     );
     assert_eq!(unknown.prompt, None);
 }
+
+#[test]
+fn gemini_clis_requests_tell_what_is_new_in_each() {
+    let mut history = History::new("s");
+    let head = include_str!("../testdata/gemini_cli.head");
+    let mut read = |body: &[u8]| requested(Api::Gemini, head, &[body], &mut history);
+    let first = read(include_bytes!("../testdata/gemini_cli_1.json"));
+    let second = read(include_bytes!("../testdata/gemini_cli_2.json"));
+    assert_eq!(first.model.as_deref(), Some("gemini-3-pro"));
+    assert_eq!(
+        first
+            .turns
+            .iter()
+            .map(|turn| turn.text.as_str())
+            .collect::<Vec<_>>(),
+        ["how many rows in orders?"]
+    );
+    assert_eq!(
+        (second.known, second.messages, second.turns.len()),
+        (1, 3, 0)
+    );
+    assert_eq!(second.prompt, first.prompt);
+    let result = &second.results[0];
+    assert_eq!(result.tool.as_deref(), Some("run_shell_command"));
+    assert!(result.text.contains("Output: 42") && result.is_error == Some(false));
+    // An id of the client's own: the model gave none.
+    assert_eq!(
+        result.call_id.as_deref(),
+        Some("run_shell_command_1795816987175_0")
+    );
+    assert!(!second.notes.any());
+}
+
+/// A request for a title, and two of the conversation.
+#[test]
+fn opencodes_requests_tell_what_is_new_in_each() {
+    let mut history = History::new("s");
+    let head = include_str!("../testdata/opencode.head");
+    let mut read = |body: &[u8]| requested(Api::Chat, head, &[body], &mut history);
+    let title = read(include_bytes!("../testdata/opencode_1.json"));
+    let first = read(include_bytes!("../testdata/opencode_2.json"));
+    let second = read(include_bytes!("../testdata/opencode_3.json"));
+    for request in [&title, &first] {
+        assert_eq!(request.turns.len(), 1);
+        assert_eq!(request.turns[0].text, "\"how many rows in orders?\"");
+    }
+    assert_eq!(
+        (second.known, second.messages, second.turns.len()),
+        (2, 4, 0)
+    );
+    assert_eq!(second.prompt, first.prompt);
+    assert_eq!(title.prompt, first.prompt);
+    assert_eq!(second.results[0].call_id.as_deref(), Some("call_o1"));
+    assert_eq!(second.results[0].text, "42\n");
+    assert_eq!(
+        second.ids.session.as_deref(),
+        Some("ses_de0f7f032ffeApxw7ZLDbc5Tr5")
+    );
+    assert!(!second.notes.any());
+}
