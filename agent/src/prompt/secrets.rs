@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value;
 
 use crate::mask;
 
@@ -19,6 +20,9 @@ pub struct Clean {
     /// How many secrets of each kind were taken out: the record's `redactions`.
     pub redactions: BTreeMap<String, u32>,
 }
+
+/// The kind of what a name or a word beside it tells.
+const PASSWORD: &str = "password";
 
 /// The mark that stands for a secret begins so.
 const MARK: &str = "[redacted:";
@@ -87,6 +91,100 @@ pub fn clean(text: &str) -> Clean {
         text,
         redactions: counts.into_inner(),
     }
+}
+
+/// Takes the secrets out of a JSON text, so that it stays one: what is none becomes a JSON string.
+///
+/// A member's name is looked at with its value, since it may be what says that it is a password.
+#[must_use]
+pub fn clean_json(text: &str) -> Clean {
+    let mut redactions = BTreeMap::new();
+    let text = match serde_json::from_str::<Value>(text) {
+        Ok(mut document) => {
+            clean_value(&mut document, &mut redactions);
+            if redactions.is_empty() {
+                text.to_owned()
+            } else {
+                document.to_string()
+            }
+        }
+        Err(_) => {
+            let clean = clean(text);
+            redactions = clean.redactions;
+            Value::String(clean.text).to_string()
+        }
+    };
+    Clean { text, redactions }
+}
+
+fn clean_value(value: &mut Value, redactions: &mut BTreeMap<String, u32>) {
+    match value {
+        Value::String(text) => {
+            if let Some(clean) = found(text, redactions) {
+                *text = clean;
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(|one| clean_value(one, redactions)),
+        Value::Object(all) => {
+            let members = std::mem::take(all).into_iter();
+            *all = members
+                .map(|(name, mut member)| {
+                    clean_member(&name, &mut member, redactions);
+                    (found(&name, redactions).unwrap_or(name), member)
+                })
+                .collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn clean_member(name: &str, member: &mut Value, redactions: &mut BTreeMap<String, u32>) {
+    let told = match &*member {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            clean_value(member, redactions);
+            return;
+        }
+    };
+    if is_secrets_name(name) && !told.is_empty() && !is_placeholder(&told) {
+        let count = redactions.entry(PASSWORD.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        *member = Value::String(format!("{MARK}{PASSWORD}]"));
+    } else if let Some(clean) = found(&told, redactions) {
+        *member = Value::String(clean);
+    }
+}
+
+/// Tells whether whatever stands under a name is a secret: quotes within the value must not end it.
+fn is_secrets_name(name: &str) -> bool {
+    const VALUE: &str = "aB3dE5gH7";
+    // A part of each name that may be one: the forms are for the few that have it.
+    const PARTS: [&str; 8] = [
+        "pass",
+        "pwd",
+        "secret",
+        "key",
+        "token",
+        "credential",
+        "pat",
+        "cookie",
+    ];
+    let lower = name.to_ascii_lowercase();
+    if !PARTS.iter().any(|part| lower.contains(part)) {
+        return false;
+    }
+    !clean(&format!("{name}='{VALUE}'")).text.contains(VALUE)
+}
+
+/// Gives a text without its secrets, if there are any, and adds them up.
+fn found(text: &str, redactions: &mut BTreeMap<String, u32>) -> Option<String> {
+    let clean = clean(text);
+    for (kind, count) in &clean.redactions {
+        let sum = redactions.entry(kind.clone()).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+    (!clean.redactions.is_empty()).then_some(clean.text)
 }
 
 /// Takes out what the forms of this file find.

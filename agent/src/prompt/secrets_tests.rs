@@ -115,6 +115,47 @@ fn what_is_no_secret_stays() {
 }
 
 #[test]
+fn a_json_text_stays_one() {
+    for (text, expected) in [
+        (r#"{"command": "echo  1"}"#, r#"{"command": "echo  1"}"#),
+        (
+            r#"{"command": "snowsql --password s3cr3t"}"#,
+            r#"{"command":"snowsql --password [redacted:password]"}"#,
+        ),
+        (
+            r#"{"password":"it's \"quoted\" s3cr3t","n":1}"#,
+            r#"{"n":1,"password":"[redacted:password]"}"#,
+        ),
+        (
+            r#"{"api_key":12345678}"#,
+            r#"{"api_key":"[redacted:password]"}"#,
+        ),
+        (
+            r#"[{"a":["AKIAIOSFODNN7EXAMPLE"]}]"#,
+            r#"[{"a":["[redacted:key]"]}]"#,
+        ),
+        (
+            r#"{"password":null,"row_count":12345678}"#,
+            r#"{"password":null,"row_count":12345678}"#,
+        ),
+        (
+            r#"{"password":"s3cr3t"#,
+            r#""{\"password\":\"[redacted:password]""#,
+        ),
+        ("", r#""""#),
+    ] {
+        let clean = clean_json(text);
+        assert_eq!(clean.text, expected);
+        let marks = expected.matches(MARK).count();
+        assert_eq!(
+            clean.redactions.values().sum::<u32>() as usize,
+            marks,
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn secrets_are_counted_by_kind_and_marks_are_not_marked_again() {
     let once = clean("AKIAIOSFODNN7EXAMPLE AKIAIOSFODNN7EXAMPLF password=abcdef");
     let counts: Vec<(&str, u32)> = once
@@ -149,6 +190,19 @@ proptest! {
     #[test]
     fn any_text_is_looked_at(text in "(?s).{0,300}") {
         drop(clean(&text));
+    }
+
+    #[test]
+    fn any_json_stays_json(text in "(?s)[{}\\[\\]\":,pwd=1 a-z']{0,60}", password in "[a-z\"'\\\\ ]{4,20}") {
+        let whole = serde_json::json!({"password": password, "text": text}).to_string();
+        for text in [&text, &whole] {
+            let clean = clean_json(text);
+            prop_assert!(
+                serde_json::from_str::<Value>(&clean.text).is_ok(),
+                "{}",
+                clean.text
+            );
+        }
     }
 
     #[test]
