@@ -1,10 +1,9 @@
 //! Reads an answer's body: tool calls as soon as each is whole, and at the end what the answer was.
 
-use serde_json::value::RawValue;
-
 use super::api::Api;
 use super::call::{Answer, ToolCall};
 use super::eventstream::EventStream;
+use super::gemini::array::Objects;
 use super::json::Members;
 use super::kept::{Kept, MESSAGE_MAX_BYTES, Seen};
 use super::sse::Sse;
@@ -14,6 +13,7 @@ use super::{anthropic, bedrock, gemini, openai};
 
 /// Reads one answer's body in pieces.
 pub struct AnswerReader {
+    api: Api,
     seen: Seen,
     form: Form,
     parts: Parts,
@@ -30,6 +30,8 @@ enum Form {
     Frames(EventStream),
     /// One JSON text.
     Whole(Kept),
+    /// JSON objects of which each is read as it comes.
+    Objects(Objects),
     /// Nothing that is read.
     Other,
 }
@@ -54,7 +56,7 @@ impl AnswerReader {
         let form = match kind.trim().to_ascii_lowercase().as_str() {
             "text/event-stream" => Form::Events(Sse::default()),
             "application/vnd.amazon.eventstream" => Form::Frames(EventStream::default()),
-            "application/json" => Form::Whole(Kept::new(MESSAGE_MAX_BYTES)),
+            "application/json" => json(api),
             "" | "text/plain" | "application/octet-stream" => Form::Unknown,
             _ => Form::Other,
         };
@@ -67,6 +69,7 @@ impl AnswerReader {
             Api::Gemini => Parts::Gemini,
         };
         Self {
+            api,
             seen: Seen::new(),
             form,
             parts,
@@ -96,6 +99,9 @@ impl AnswerReader {
             Form::Whole(kept) => {
                 kept.push(piece);
             }
+            Form::Objects(objects) => {
+                objects.feed(piece, &mut |object| parts.event(object, telling))
+            }
             Form::Unknown | Form::Other => {}
         }
         self.telling.take()
@@ -115,7 +121,7 @@ impl AnswerReader {
         let piece = piece.trim_ascii_start();
         match piece.first() {
             None => {}
-            Some(b'{' | b'[') => self.form = Form::Whole(Kept::new(MESSAGE_MAX_BYTES)),
+            Some(b'{' | b'[') => self.form = json(self.api),
             Some(0) => self.form = Form::Frames(EventStream::default()),
             Some(_) => self.form = Form::Events(Sse::default()),
         }
@@ -130,6 +136,7 @@ impl AnswerReader {
             form,
             mut parts,
             mut telling,
+            ..
         } = self;
         match form {
             Form::Events(mut sse) => {
@@ -141,6 +148,14 @@ impl AnswerReader {
                 if frames.broken {
                     telling.gives_up(Unreadable::Frame);
                 } else if frames.is_open() && telling.answer.status != ParseStatus::Cut {
+                    telling.answer.status.worsen(ParseStatus::Unfinished);
+                }
+            }
+            Form::Objects(objects) => {
+                telling.dropped(objects.dropped);
+                if objects.broken {
+                    telling.gives_up(Unreadable::Json { line: 1, column: 1 });
+                } else if objects.is_open() && telling.answer.status != ParseStatus::Cut {
                     telling.answer.status.worsen(ParseStatus::Unfinished);
                 }
             }
@@ -169,24 +184,13 @@ impl Parts {
             Self::Messages(blocks) => blocks.event(data, telling),
             Self::Responses(items) => items.event(data, telling),
             Self::Chat(choices) => choices.event(data, telling),
-            Self::Gemini => match serde_json::from_str::<&RawValue>(data) {
-                Ok(data) => gemini::answer::event(data, telling),
-                Err(_) => telling.unreadable(),
-            },
+            Self::Gemini => gemini::answer::event(data, telling),
             Self::Invoked(_) | Self::Conversed(_) => telling.gives_up(Unreadable::ContentType),
         }
     }
 
     /// Takes an answer that is not streamed.
     fn whole(&mut self, text: &str, telling: &mut Telling) {
-        if let Self::Gemini = self {
-            match serde_json::from_str::<&RawValue>(text) {
-                Ok(answer) => gemini::answer::event(answer, telling),
-                Err(error) if error.is_eof() => {}
-                Err(error) => telling.gives_up(error.into()),
-            }
-            return;
-        }
         let members = match Members::read(text) {
             Ok(members) => members,
             // The connection broke off.
@@ -219,6 +223,16 @@ impl Parts {
             telling.answer.status.worsen(ParseStatus::Unfinished);
         }
         (telling.take(), telling.answer)
+    }
+}
+
+/// Gives the form of an API's JSON.
+fn json(api: Api) -> Form {
+    match api {
+        Api::Gemini => Form::Objects(Objects::new()),
+        Api::Messages | Api::Responses | Api::Chat | Api::BedrockInvoke | Api::BedrockConverse => {
+            Form::Whole(Kept::new(MESSAGE_MAX_BYTES))
+        }
     }
 }
 

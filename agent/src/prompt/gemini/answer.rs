@@ -4,23 +4,13 @@
 
 use serde_json::value::RawValue;
 
-use crate::prompt::json::{Members, items};
+use crate::prompt::json::Members;
 use crate::prompt::status::Notes;
 use crate::prompt::telling::{Open, Telling};
 
-/// Takes one event's data, a whole answer, or the array of answers that a stream without `alt=sse` is.
-pub(in crate::prompt) fn event(data: &RawValue, telling: &mut Telling) {
-    if data.get().starts_with('[') {
-        for one in items(data) {
-            answer(one, telling);
-        }
-    } else {
-        answer(data, telling);
-    }
-}
-
-fn answer(data: &RawValue, telling: &mut Telling) {
-    let Some(outer) = telling.members(data.get()) else {
+/// Takes one event's data, a whole answer, or one object of the array that a stream without `alt=sse` is.
+pub(in crate::prompt) fn event(data: &str, telling: &mut Telling) {
+    let Some(outer) = telling.members(data) else {
         return;
     };
     if let Some(error) = outer.object("error") {
