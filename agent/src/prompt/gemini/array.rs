@@ -31,6 +31,9 @@ impl Objects {
 
     /// Takes a piece; gives each object that it completes to `on`.
     pub(in crate::prompt) fn feed(&mut self, piece: &[u8], on: &mut impl FnMut(&[u8])) {
+        if self.broken {
+            return;
+        }
         let mut from = 0;
         for (at, byte) in piece.iter().enumerate() {
             let within = self.depth > 0;
@@ -127,6 +130,7 @@ mod tests {
 
     #[test]
     fn what_is_no_object_ends_it() {
+        check("x{}{}", &[], true);
         check(r#"[{"a":1},"b",{"c":1}]"#, &[r#"{"a":1}"#], true);
         check("null", &[], true);
         check("}{}", &[], true);
