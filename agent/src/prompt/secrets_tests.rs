@@ -123,7 +123,7 @@ fn a_json_text_stays_one() {
             r#"{"command":"snowsql --password [redacted:password]"}"#,
         ),
         (
-            r#"{"password":"it's \"quoted\" s3cr3t","n":1}"#,
+            r#"{"n":1,"password":"it's \"quoted\" s3cr3t"}"#,
             r#"{"n":1,"password":"[redacted:password]"}"#,
         ),
         (
