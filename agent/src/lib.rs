@@ -10,6 +10,7 @@ pub mod approval;
 pub mod record;
 pub mod upstream;
 pub mod mask;
+pub mod prompt;
 
 pub mod session;
 pub mod execution;
