@@ -31,6 +31,8 @@ pub(super) struct Fields {
     pub(super) extensions: Option<String>,
     pub(super) host: Option<String>,
     pub(super) hosts: usize,
+    /// The client waits for `100 Continue` before its body. Source: RFC 9110 section 10.1.1.
+    pub(super) expects: bool,
     pub(super) credentials: Vec<[u8; 32]>,
     /// Lengths of all fields with `FIELD_OVERHEAD_BYTES` for each.
     pub(super) size_bytes: usize,
@@ -55,6 +57,7 @@ impl Fields {
             "transfer-encoding" => append(&mut self.transfer_encoding, value),
             "upgrade" => append(&mut self.upgrade, value),
             "sec-websocket-extensions" => append(&mut self.extensions, value),
+            "expect" => self.expects = value.eq_ignore_ascii_case(b"100-continue"),
             "host" => {
                 self.hosts = self.hosts.saturating_add(1);
                 self.host = Some(String::from_utf8_lossy(value).into_owned());

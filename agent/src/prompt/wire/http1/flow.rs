@@ -24,6 +24,7 @@ pub(super) enum Flow {
 pub(super) struct Transfer {
     framing: Framing,
     body: Option<Body>,
+    begun: bool,
 }
 
 impl Transfer {
@@ -31,11 +32,18 @@ impl Transfer {
         Self {
             framing,
             body: Some(body),
+            begun: false,
         }
+    }
+
+    /// Tells whether anything of it came.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun
     }
 
     /// Takes bytes; true once the body ended. What is left belongs to what follows.
     pub(super) fn feed(&mut self, rest: &mut &[u8], seen: &mut Sink<'_>) -> Result<bool, Reason> {
+        self.begun |= !rest.is_empty();
         loop {
             match self.framing.step(rest)? {
                 Step::Bytes(bytes) => {

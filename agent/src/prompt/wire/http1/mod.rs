@@ -33,6 +33,8 @@ pub(super) struct Http1 {
 struct Pending {
     stream: u64,
     asked: Asked,
+    /// It waits for `100 Continue`.
+    expects: bool,
 }
 
 /// What of a request its answer's reading depends on.
@@ -164,7 +166,12 @@ impl Http1 {
             _ if read.fields.upgrade.is_some() => Asked::Upgrade,
             _ => Asked::Other,
         };
-        self.pending.push_back(Pending { stream, asked });
+        let expects = read.fields.expects;
+        self.pending.push_back(Pending {
+            stream,
+            asked,
+            expects,
+        });
         let at = At {
             stream,
             from: Side::Client,
@@ -201,6 +208,9 @@ impl Http1 {
         };
         self.server = Flow::Head(Head::new());
         if (100..200).contains(&read.status) && read.status != 101 {
+            if let Some(front) = self.pending.front_mut() {
+                front.expects &= read.status != 100;
+            }
             return Ok(());
         }
         self.pending.pop_front();
@@ -214,6 +224,7 @@ impl Http1 {
             status: read.status,
             headers: read.fields.headers.clone(),
         }));
+        self.continued(pending, seen);
         if read.status == 101 {
             return self.switched(pending, &read.fields, seen);
         }
@@ -234,6 +245,18 @@ impl Http1 {
         }
         self.go_on(seen);
         Ok(())
+    }
+
+    /// A client that waited for `100 Continue` and got a final answer may send its body or another request: which of both
+    /// comes cannot be told. Source: RFC 9110 section 10.1.1.
+    fn continued(&mut self, pending: Pending, seen: &mut Sink<'_>) {
+        let waits = matches!(&self.client, Flow::Body(transfer) if !transfer.is_begun());
+        if pending.expects && waits && pending.stream == self.last {
+            let reason = Reason::Framing(
+                "a body may follow an answer that came before it was asked for, or may not",
+            );
+            self.broken(Side::Client, reason, seen);
+        }
     }
 
     /// The client stays with HTTP if its other protocol was not agreed to.

@@ -85,6 +85,39 @@ fn an_answer_may_come_before_its_request_is_whole() {
     check(HTTP1, &script, &expected);
 }
 
+/// Whoever waits for `100 Continue` and is answered otherwise may leave its body out.
+#[test]
+fn a_body_that_was_not_asked_for_is_not_guessed() {
+    let head = "POST / HTTP/1.1\r\nhost: h\r\nexpect: 100-Continue\r\ncontent-length: 3\r\n\r\n";
+    let refused = server("HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n");
+    let doubt =
+        "broken framing: a body may follow an answer that came before it was asked for, or may not";
+    let script = [
+        client(head),
+        refused.clone(),
+        client("GET /hidden HTTP/1.1\r\nhost: h\r\n\r\n"),
+    ];
+    let (stream, side) = (format!("1 Client {doubt}"), format!("- Client {doubt}"));
+    check(
+        HTTP1,
+        &script,
+        &["1 POST h /", "1 401", &stream, &side, "1 <."],
+    );
+    let asked = server("HTTP/1.1 100 Continue\r\n\r\n");
+    let script = [client(head), asked, refused.clone(), client("abc")];
+    check(
+        HTTP1,
+        &script,
+        &["1 POST h /", "1 401", "1 <.", "1 > abc", "1 >."],
+    );
+    let script = [client(head), client("a"), refused, client("bc")];
+    check(
+        HTTP1,
+        &script,
+        &["1 POST h /", "1 > a", "1 401", "1 <.", "1 > bc", "1 >."],
+    );
+}
+
 #[test]
 fn what_ends_early_is_told() {
     let get = "GET / HTTP/1.1\r\nhost: h\r\n\r\n";

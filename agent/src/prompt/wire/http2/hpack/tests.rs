@@ -1,3 +1,5 @@
+//! HPACK by the RFC's own examples, and by blocks that break its syntax.
+
 use proptest::prelude::*;
 
 use super::Hpack;
