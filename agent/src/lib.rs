@@ -10,10 +10,10 @@ pub mod approval;
 pub mod record;
 pub mod upstream;
 pub mod mask;
-pub mod prompt;
 
 pub mod session;
 pub mod execution;
+pub mod prompt;
 
 pub mod mailbox;
 pub mod notices;
