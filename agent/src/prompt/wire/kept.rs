@@ -2,7 +2,7 @@
 
 /// Fields that are kept, in lower case. Source: `audit-prompt-perf.md` 2.1 and `testbed.md` F for what agents send; the
 /// providers' references for the ids of requests.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 23] = [
     "content-type",
     "content-encoding",
     "user-agent",
@@ -18,20 +18,14 @@ const NAMES: [&str; 29] = [
     "session-id",
     "session_id",
     "x-session-id",
-    "x-session-affinity",
     "thread-id",
     "thread_id",
-    "conversation-id",
     "conversation_id",
-    "turn-id",
     "originator",
     "anthropic-version",
     "anthropic-beta",
     "openai-beta",
     "openai-version",
-    "openai-model",
-    "x-gemini-session-id",
-    "x-parent-session-id",
 ];
 
 /// Beginnings of names that are kept.
