@@ -231,6 +231,18 @@ fn after_a_cut_a_shared_window_is_lost_and_a_message_of_its_own_is_not() {
     assert_eq!(seen[3..8], [cut[0], cut[1], cut[2], cut[0], cut[1]]);
 }
 
+/// Each block that is marked as last costs a window of its own.
+#[test]
+fn a_message_of_many_streams_is_told() {
+    let message = |blocks: u8| {
+        let payload = [[3, 0].repeat(usize::from(blocks)), vec![0]].concat();
+        server([vec![0xc1, blocks * 2 + 1], payload].concat())
+    };
+    check_socket(DEFLATE, &[message(16)], &["1 Server Text ", CUT[0], CUT[1]]);
+    let many = "1 Server broken content coding: deflate: more than 16 streams in one message";
+    check_socket(DEFLATE, &[message(17)], &[many, CUT[0]]);
+}
+
 /// Recorded from `websockets` 17.4, client and server, by a relay between them: `c` or `s` and what it sent.
 fn recorded(tape: &str) -> Script {
     let line = |line: &str| match line.split_once(' ') {
