@@ -7,6 +7,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
+
 use self::integer::{integer, string};
 use self::table::Table;
 
@@ -72,11 +74,11 @@ impl Hpack {
         Ok(())
     }
 
-    fn literal(&self, rest: &mut &[u8], prefix: u32) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
+    fn literal(&self, rest: &mut &[u8], prefix: u32) -> Result<(Bytes, Bytes), &'static str> {
         let name = match integer(rest, prefix)? {
-            0 => string(rest)?,
-            index => self.table.find(index)?.0.to_vec(),
+            0 => string(rest)?.into(),
+            index => self.table.name(index)?,
         };
-        Ok((name, string(rest)?))
+        Ok((name, string(rest)?.into()))
     }
 }

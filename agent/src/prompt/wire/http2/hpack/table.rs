@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::statics::STATIC;
 
 /// What an entry counts beside its name and value. Source: RFC 7541 section 4.1.
@@ -9,7 +11,7 @@ const ENTRY_OVERHEAD_BYTES: usize = 32;
 
 /// The table of one direction.
 pub(super) struct Table {
-    entries: VecDeque<(Vec<u8>, Vec<u8>)>,
+    entries: VecDeque<(Bytes, Bytes)>,
     used_bytes: usize,
     size_bytes: usize,
 }
@@ -42,8 +44,17 @@ impl Table {
         Ok((name, value))
     }
 
+    /// An entry's name. It is shared, not copied: a few bytes may name a long one any number of times.
+    pub(super) fn name(&self, index: usize) -> Result<Bytes, &'static str> {
+        let dynamic = index.checked_sub(STATIC.len().saturating_add(1));
+        match dynamic.and_then(|at| self.entries.get(at)) {
+            Some((name, _)) => Ok(name.clone()),
+            None => Ok(Bytes::copy_from_slice(self.find(index)?.0)),
+        }
+    }
+
     /// Adds an entry; one larger than the table empties it. Source: RFC 7541 section 4.4.
-    pub(super) fn add(&mut self, name: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn add(&mut self, name: Bytes, value: Bytes) {
         let bytes = size(&name, &value);
         self.evict(self.size_bytes.saturating_sub(bytes));
         if bytes <= self.size_bytes {

@@ -196,6 +196,23 @@ fn a_larger_table_is_used_once_it_is_stated_and_an_entry_above_it_empties_it() {
     assert!(decode(&mut hpack, &bytes("be")).is_err());
 }
 
+/// 40 KB of literals that name one long entry cost what they are, not 3 GB of copies.
+#[test]
+fn long_names_are_shared() {
+    let mut hpack = Hpack::new(256 << 10);
+    let mut block = bytes("3fe1 ff0f 407f 81f0 04");
+    block.extend([b'n'; 80_000]);
+    block.push(0);
+    block.extend(bytes("7e00").repeat(20_000));
+    let mut fields = 0;
+    let mut long = |name: &[u8], _: &[u8]| fields += usize::from(name.len() == 80_000);
+    assert_eq!(hpack.decode(&block, &mut long), Ok(()));
+    assert_eq!(fields, 20_001);
+    assert!(hpack.table.used_bytes() <= 256 << 10);
+    let first = hpack.table.name(62).unwrap();
+    assert_eq!(first.as_ptr(), hpack.table.name(63).unwrap().as_ptr());
+}
+
 proptest! {
     #[test]
     fn any_bytes_give_fields_or_an_error(blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..6)) {
