@@ -190,3 +190,13 @@ fn bytes(hex: &str) -> Vec<u8> {
     assert!(pairs.remainder().is_empty(), "half a byte");
     pairs.map(|pair| pair[0] << 4 | pair[1]).collect()
 }
+
+/// A script that a relay between two peers wrote: `c` or `s`, and in hex what it sent.
+fn recorded(tape: &str) -> Script {
+    let line = |line: &str| match line.split_once(' ') {
+        Some(("c", hex)) => client(bytes(hex)),
+        Some((_, hex)) => server(bytes(hex)),
+        None => unreachable!("a line has a side"),
+    };
+    tape.lines().map(line).collect()
+}

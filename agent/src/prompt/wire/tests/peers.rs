@@ -302,3 +302,49 @@ fn http1_of_real_peers_is_read() {
 fn http2_of_real_peers_is_read() {
     read_by(Protocol::Http2);
 }
+
+/// Node 20.20.2's client and server, which are nghttp2's, with padding, trailers and flushed brotli; three requests at once.
+#[test]
+fn http2_of_nghttp2_is_read() {
+    let script = recorded(include_str!("nghttp2.txt"));
+    let seen = read(Protocol::Http2, &script);
+    assert_eq!(reasons(&seen), []);
+    for next in &seen {
+        if let Seen::Request(request) = next {
+            assert!(!format!("{request:?}").contains("canary"));
+            assert_eq!(request.credentials, [mark(b"canary-5e0c")]);
+        }
+    }
+    for n in 1..=3_usize {
+        let stream = n as u64 * 2 - 1;
+        let head = format!("{stream} POST 127.0.0.1:");
+        let path = format!(" /v1/messages/{n}");
+        let heads = lines(&seen);
+        assert!(
+            heads
+                .iter()
+                .any(|line| line.starts_with(&head) && line.ends_with(&path)),
+            "{heads:?}"
+        );
+        assert_eq!(body(&seen, stream, Side::Client), b"x".repeat(n * 300));
+        let event = |at| {
+            let of = format!("/v1/messages/{n}?beta=true&key=canary-5e0c");
+            format!(
+                "data: {{\"of\":\"{of}\",\"bytes\":{},\"at\":{at}}}\n\n",
+                n * 300
+            )
+        };
+        let expected: String = (0..8).map(event).collect();
+        assert_eq!(
+            String::from_utf8_lossy(&body(&seen, stream, Side::Server)),
+            expected
+        );
+        for end in [Seen::RequestEnd { stream }, Seen::AnswerEnd { stream }] {
+            assert!(seen.contains(&end));
+        }
+    }
+    assert_eq!(
+        read_cut(Protocol::Http2, Limits::default(), &script, 1),
+        seen
+    );
+}

@@ -243,16 +243,7 @@ fn a_message_of_many_streams_is_told() {
     check_socket(DEFLATE, &[message(17)], &[many, CUT[0]]);
 }
 
-/// Recorded from `websockets` 17.4, client and server, by a relay between them: `c` or `s` and what it sent.
-fn recorded(tape: &str) -> Script {
-    let line = |line: &str| match line.split_once(' ') {
-        Some(("c", hex)) => client(bytes(hex)),
-        Some((_, hex)) => server(bytes(hex)),
-        None => unreachable!("a line has a side"),
-    };
-    tape.lines().map(line).collect()
-}
-
+/// Both were recorded by a relay between client and server.
 #[test]
 fn connections_of_a_real_library_are_read() {
     for tape in [
