@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::id::StatementId;
 use crate::policy::{Permit, Plan, Reason, Refusal};
 use crate::snowflake::current::Current;
+use crate::statement::form::fingerprint;
 use crate::statement::{Action, Kind, Statement};
 
 /// Longest normalised text that is recorded, in bytes. Source: record reference 1.4, `sql_normalized`.
@@ -284,16 +285,6 @@ pub(super) fn refused(
 
 fn reasons(reason: &Reason) -> Vec<String> {
     vec![reason.text().to_owned()]
-}
-
-/// First eight bytes of SHA-256 over the text without literals.
-fn fingerprint(normalized: &str) -> i64 {
-    let digest = ring::digest::digest(&ring::digest::SHA256, normalized.as_bytes());
-    let mut head = [0; 8];
-    for (to, from) in head.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    i64::from_be_bytes(head)
 }
 
 /// Cuts a text at a character border.
