@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewest values that must have come back, and most that are looked for.
 const VALUES_MIN: usize = 3;
-const VALUES_MAX: usize = 256;
+const VALUES_MAX: usize = 32;
 
 /// Shortest and longest value that tells one answer from another, in characters.
 const VALUE_MIN: usize = 6;
@@ -19,7 +19,7 @@ const ENTROPY_MIN: f64 = 1.5;
 const ERROR_MIN_BYTES: usize = 24;
 
 /// Most bytes of a result that are looked at.
-pub(super) const RESULT_MAX_BYTES: usize = 256 << 10;
+pub(super) const RESULT_MAX_BYTES: usize = 64 << 10;
 
 /// What was delivered for a statement, masked as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -95,7 +95,7 @@ pub fn grade(evidence: Evidence, doubt: Doubt) -> Grade {
 
     let grade = if (has_text && is_inside) || (has_same && has_lineage && is_outside) {
         Grade::Proven
-    } else if (has_same && is_inside) || (has_same && is_outside) {
+    } else if has_same && (is_inside || is_outside) {
         Grade::Strong
     } else if is_inside && (is_like || evidence.has(Evidence::SOLE)) {
         Grade::Probable

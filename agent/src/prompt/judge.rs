@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::evidence::{Evidence, TagProof};
 use super::grade::{Doubt, Grade, grade};
-use super::ladder::{Rung, Sql};
+use super::ladder::{Candidate, Rung, Sql};
 use super::link::Method;
 use super::open::{Call, Calls, Purpose};
 use crate::id::StatementId;
@@ -20,8 +20,9 @@ pub struct Arrived {
     pub sql: Sql,
     /// The execs that its process descends from, its own among them, as the kernel numbers them.
     pub ancestors: Vec<u64>,
-    /// The request's W3C trace id, and the agent session that the process's environment names: the agent's to choose.
+    /// The request's W3C trace id: the agent's to choose.
     pub trace_id: Option<String>,
+    /// The agent session that the process's environment names: the agent's to choose.
     pub agent_session: Option<String>,
     /// The tag that it carried, once it was redeemed.
     pub tag: Option<TagProof>,
@@ -58,6 +59,18 @@ struct Compared<'c> {
 }
 
 impl<'c> Compared<'c> {
+    /// Finds the text of a use that the statement is, if there is one; no more than that is looked for.
+    fn same(call: &'c Call, sql: &Sql) -> Option<Self> {
+        let same = |(text, is_file): (&Candidate, bool)| Some((text.same(sql)?, is_file));
+        let (rung, is_file) = call.held().filter_map(same).min_by_key(|(rung, _)| *rung)?;
+        Some(Self {
+            call,
+            rung: Some(rung),
+            is_file,
+            overlap: 1.0,
+        })
+    }
+
     fn of(call: &'c Call, sql: &Sql) -> Self {
         let mut best = Self {
             call,
@@ -261,9 +274,8 @@ impl<'c> Judge<'_, 'c> {
 
     /// Finds the latest use whose text the statement is, and that was over, writes files, or hands its task on.
     fn earlier(&self) -> Option<Compared<'c>> {
-        let others = self.own().rev().filter(|call| !self.is_open(call));
-        let mut compared = others.map(|call| Compared::of(call, &self.statement.sql));
-        compared.find(|found| found.rung.is_some_and(|rung| rung < Rung::Overlap))
+        let mut others = self.own().rev().filter(|call| !self.is_open(call));
+        others.find_map(|call| Compared::same(call, &self.statement.sql))
     }
 
     /// Counts the other uses that may have started a program which was there before a use was asked for: those that are
@@ -276,8 +288,7 @@ impl<'c> Judge<'_, 'c> {
             .filter(is_other)
             .filter(|call| self.may_have_started(call));
         let speaks = |call: &&Call| {
-            let rung = Compared::of(call, &self.statement.sql).rung;
-            self.is_open(call) || rung.is_some_and(|rung| rung < Rung::Overlap)
+            self.is_open(call) || Compared::same(call, &self.statement.sql).is_some()
         };
         others.filter(speaks).count()
     }
@@ -321,11 +332,8 @@ impl<'c> Judge<'_, 'c> {
             .calls
             .files()
             .filter(|file| file.written_at <= self.statement.at && self.descends(file.owner));
-        own.flat_map(|file| file.texts.iter()).any(|text| {
-            text.compare(&self.statement.sql)
-                .rung
-                .is_some_and(|rung| rung < Rung::Overlap)
-        })
+        own.flat_map(|file| file.texts.iter())
+            .any(|text| text.same(&self.statement.sql).is_some())
     }
 
     /// Links by the process, or by what the agent says and a source outside the session attests.
@@ -336,8 +344,7 @@ impl<'c> Judge<'_, 'c> {
             .all()
             .filter(|call| !has_lineage && self.is_open(call));
         let best = open
-            .map(|call| Compared::of(call, &self.statement.sql))
-            .filter(|found| found.rung.is_some_and(|rung| rung < Rung::Overlap))
+            .filter_map(|call| Compared::same(call, &self.statement.sql))
             .min_by_key(|found| found.rung);
         let call = best.as_ref().map(|found| found.call);
         let text = best.as_ref().map(Compared::text).unwrap_or_default();

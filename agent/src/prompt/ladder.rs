@@ -107,12 +107,11 @@ impl Sql {
 
     /// Compares a statement with a text.
     fn compare(&self, statement: &Self) -> Compared {
-        let on = |rung| Compared {
-            rung: Some(rung),
-            overlap: 1.0,
-        };
-        if self.text == statement.text {
-            return on(Rung::Bytes);
+        if let Some(rung) = self.same(statement) {
+            return Compared {
+                rung: Some(rung),
+                overlap: 1.0,
+            };
         }
         let (Some(own), Some(other)) = (&self.read, &statement.read) else {
             return Compared {
@@ -120,18 +119,25 @@ impl Sql {
                 overlap: 0.0,
             };
         };
-        if own.normal == other.normal {
-            return on(Rung::Text);
-        }
-        let has_tree = self.fingerprint.is_some() && self.fingerprint == statement.fingerprint;
-        if own.folded == other.folded || (has_tree && own.literals == other.literals) {
-            return on(Rung::Tree);
-        }
         let shared = own.shingles.compare(&other.shingles);
         Compared {
             rung: shared.is_much.then_some(Rung::Overlap),
             overlap: shared.share,
         }
+    }
+
+    /// Tells whether a statement is a text, on which rung down to T2: by digests alone.
+    fn same(&self, statement: &Self) -> Option<Rung> {
+        if self.text == statement.text {
+            return Some(Rung::Bytes);
+        }
+        let (own, other) = (self.read.as_ref()?, statement.read.as_ref()?);
+        if own.normal == other.normal {
+            return Some(Rung::Text);
+        }
+        let has_tree = self.fingerprint.is_some() && self.fingerprint == statement.fingerprint;
+        let is_tree = own.folded == other.folded || (has_tree && own.literals == other.literals);
+        is_tree.then_some(Rung::Tree)
     }
 }
 
@@ -231,6 +237,15 @@ impl Candidate {
                     },
                 }
             }
+        }
+    }
+
+    /// Tells whether a statement is it, on which rung down to T2.
+    #[must_use]
+    pub fn same(&self, statement: &Sql) -> Option<Rung> {
+        match &self.known {
+            Known::Whole(sql) => sql.same(statement),
+            Known::Holes(_) => None,
         }
     }
 

@@ -1,7 +1,5 @@
 //! One judgement of where a statement comes from, as table `links` holds it.
 
-use ring::digest::{Context, SHA256};
-
 use super::evidence::{Evidence, PromptOrigin};
 use super::grade::Grade;
 use crate::id::StatementId;
@@ -12,10 +10,13 @@ pub const MATCHER_VERSION: &str = "1";
 /// How a link was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// T0 to T3.
+    /// T0: the same bytes.
     Bytes,
+    /// T1: the same words.
     Text,
+    /// T2: the same tree.
     Tree,
+    /// T3: much in common.
     Overlap,
     /// T4.
     Echo,
@@ -25,8 +26,9 @@ pub enum Method {
     Earlier,
     /// A file that an earlier use wrote.
     File,
-    /// The process alone, or what the agent says of itself.
+    /// The process alone.
     Lineage,
+    /// What the agent says of itself.
     Claim,
     /// Not at all.
     None,
@@ -83,46 +85,4 @@ pub struct Link {
     pub is_mismatch: bool,
     /// Who wrote the prompt, as far as it is known. No grade says so.
     pub prompt_origin: PromptOrigin,
-}
-
-/// Names a prompt: SHA-256 over the agent's session, the turn and the text, in hexadecimal.
-///
-/// The session's length stands before it, so that no letter of it can pass for one of the text.
-#[must_use]
-pub fn prompt_key(agent_session: &str, turn_index: u32, text: &str) -> String {
-    let mut context = Context::new(&SHA256);
-    context.update(
-        &u64::try_from(agent_session.len())
-            .unwrap_or(u64::MAX)
-            .to_be_bytes(),
-    );
-    context.update(agent_session.as_bytes());
-    context.update(&turn_index.to_be_bytes());
-    context.update(text.as_bytes());
-    let digest = context.finish();
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prompts_differ_by_session_turn_and_text() {
-        let keys = [
-            prompt_key("ab", 1, "c"),
-            prompt_key("a", 1, "bc"),
-            prompt_key("ab", 2, "c"),
-            prompt_key("ab", 1, "d"),
-        ];
-        for (index, key) in keys.iter().enumerate() {
-            assert_eq!(key.len(), 64);
-            assert!(!keys[index + 1..].contains(key));
-        }
-        assert_eq!(prompt_key("ab", 1, "c"), keys[0]);
-    }
 }

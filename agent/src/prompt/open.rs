@@ -32,18 +32,21 @@ pub struct ToolCall {
     pub id: String,
     /// The model call that asked for it.
     pub llm_call_id: String,
-    /// The prompt that led to the call: its key and its text.
+    /// The key of the prompt that led to the call.
     pub prompt_key: Option<String>,
+    /// That prompt's text.
     pub prompt: String,
-    /// The tool's name, and its arguments as they came.
+    /// The tool's name.
     pub name: String,
+    /// Its arguments as they came.
     pub arguments: Vec<u8>,
     /// The exec of the process that made the model call, as the kernel numbers it.
     pub owner: Option<u64>,
     /// The kernel's clock when the model had asked for it, by which execs are numbered: nanoseconds since boot.
     pub emitted_ns: Option<u64>,
-    /// The model call's W3C trace id, and the agent session that it names.
+    /// The model call's W3C trace id.
     pub trace_id: Option<String>,
+    /// The agent session that it names.
     pub agent_session: Option<String>,
 }
 

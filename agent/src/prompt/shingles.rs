@@ -53,7 +53,8 @@ impl Shingles {
         let (own, others) = (self.0.len(), other.0.len());
         let least = own.min(others);
         let resembles = least >= RESEMBLES_MIN && 5 * both >= 4 * (own + others - both);
-        let contains = least >= CONTAINED_MIN && both == least;
+        // What holds it and as much again is another statement around it.
+        let contains = least >= CONTAINED_MIN && both == least && 2 * both >= others;
         Shared {
             is_much: resembles || contains,
             share: ratio(both, others),
@@ -122,10 +123,12 @@ mod tests {
         let limited = of("select a , b , c from t where d = ? and e = ? order by a limit ?");
         assert!(long.compare(&limited).is_much && limited.compare(&long).is_much);
         let inner = of("select a , b , c from t where d = ?");
-        let outer = of(
-            "select x , y from ( select a , b , c from t where d = ? ) z join u on u . x = z . y limit ?",
-        );
+        let outer = of("select * from ( select a , b , c from t where d = ? ) q limit ?");
         assert!(inner.compare(&outer).is_much);
+        let around = of(
+            "select ssn from people where exists ( select a , b , c from t where d = ? ) and id in ( select id from v )",
+        );
+        assert!(!inner.compare(&around).is_much);
         let other = of("select a , b , c from u where f = ? and g = ? order by a");
         assert!(!long.compare(&other).is_much);
         assert!(!of("select ?").compare(&of("select ?")).is_much);

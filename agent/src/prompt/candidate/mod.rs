@@ -31,6 +31,9 @@ const TEXTS_MAX_BYTES: usize = 512 << 10;
 const NAMES_MAX: usize = 256;
 const FILES_MAX: usize = 32;
 
+/// Deepest nesting of files and programs in each other that is looked at.
+const DEPTH_MAX: usize = 4;
+
 /// Longest name of a file. Source: `PATH_MAX` in linux/include/uapi/linux/limits.h.
 const PATH_MAX_BYTES: usize = 4096;
 
@@ -100,6 +103,8 @@ pub fn candidates(tool: &str, arguments: &[u8]) -> Candidates {
 struct Gathered {
     found: Candidates,
     bytes: usize,
+    /// In how many files and programs within each other the text stands that is looked at.
+    depth: usize,
 }
 
 /// Names of arguments that hold what a file is to hold, whole or in part.
@@ -202,8 +207,13 @@ impl Gathered {
             }
             // A program that runs another hands it to a shell, whole or in words.
             let marked = text.marked();
-            if marked.contains(" -q ") || marked.contains(" -f ") || marked.contains(" -c ") {
-                commands::read(&marked, 2, self);
+            let runs = [" -q ", " -f ", " -c "]
+                .iter()
+                .any(|option| marked.contains(option));
+            if runs && self.depth < DEPTH_MAX {
+                self.depth += 1;
+                commands::read(&marked, 0, self);
+                self.depth -= 1;
             }
         }
     }
@@ -216,16 +226,19 @@ impl Gathered {
 
     /// Takes a file that is written.
     fn write(&mut self, path: &str, text: &str, is_whole: bool) {
-        if self.found.files.len() >= FILES_MAX
-            || path.len() > PATH_MAX_BYTES
-            || text.len() > ARGUMENTS_MAX_BYTES
-        {
+        let fits = path.len() <= PATH_MAX_BYTES
+            && text.len() <= ARGUMENTS_MAX_BYTES
+            && self.depth < DEPTH_MAX;
+        if self.found.files.len() >= FILES_MAX || !fits {
             self.found.cut.files += 1;
             return;
         }
-        let mut inner = Self::default();
-        // Parts of a file are as long as the arguments allow, and share their room.
-        inner.bytes = self.bytes;
+        let mut inner = Self {
+            found: Candidates::default(),
+            // Parts of a file are as long as the arguments allow, and share their room.
+            bytes: self.bytes,
+            depth: self.depth + 1,
+        };
         let extension = path
             .rsplit_once('.')
             .map(|(_, extension)| extension.to_ascii_lowercase());

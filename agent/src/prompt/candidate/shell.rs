@@ -15,6 +15,9 @@ const DEPTH_MAX: usize = 8;
 /// Most commands and variables of a text that are read.
 const COMMANDS_MAX: usize = 512;
 
+/// Most bytes that the variables of a text give.
+const EXPANDED_MAX_BYTES: usize = 256 << 10;
+
 /// One simple command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Command {
@@ -38,6 +41,7 @@ pub(super) fn commands(text: &str) -> Vec<Command> {
         commands: Vec::new(),
         pending: Vec::new(),
         variables: BTreeMap::new(),
+        room: EXPANDED_MAX_BYTES,
         depth: 0,
     };
     shell.list(None);
@@ -97,6 +101,8 @@ struct Shell<'t> {
     commands: Vec<Command>,
     pending: Vec<Pending>,
     variables: BTreeMap<String, Template>,
+    /// Bytes that variables may still give: one that holds another twice, and so on, would double with each.
+    room: usize,
     depth: usize,
 }
 
@@ -257,10 +263,12 @@ impl Shell<'_> {
             commands: Vec::new(),
             pending: Vec::new(),
             variables: std::mem::take(&mut self.variables),
+            room: self.room,
             depth: self.depth + 1,
         };
         let text = shell.until(None);
         self.variables = shell.variables;
+        self.room = shell.room;
         self.commands.append(&mut shell.commands);
         text
     }
@@ -371,10 +379,15 @@ impl Shell<'_> {
         }
     }
 
-    fn variable(&self, name: &str, word: &mut Template) {
-        match self.variables.get(name) {
-            Some(value) => word.extend(value),
-            None => word.hole(),
+    fn variable(&mut self, name: &str, word: &mut Template) {
+        let value = self.variables.get(name);
+        let left = value.and_then(|value| self.room.checked_sub(value.bytes()));
+        match (value, left) {
+            (Some(value), Some(left)) => {
+                word.extend(value);
+                self.room = left;
+            }
+            (_, _) => word.hole(),
         }
     }
 

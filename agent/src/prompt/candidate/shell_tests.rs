@@ -105,6 +105,17 @@ fn files_are_named() {
 }
 
 #[test]
+fn variables_that_double_end() {
+    let text = format!("A=xxxxxxxxxxxxxxxx\n{}a $A", "A=$A$A\n".repeat(200));
+    let bytes: usize = commands(&text)
+        .iter()
+        .flat_map(|command| &command.values)
+        .map(Template::bytes)
+        .sum();
+    assert!(bytes < 1 << 20, "{bytes}");
+}
+
+#[test]
 fn deep_nesting_ends() {
     drop(commands(&"$(".repeat(100_000)));
     drop(commands(&"a <<X\n".repeat(10_000)));

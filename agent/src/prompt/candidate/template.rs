@@ -63,6 +63,15 @@ impl Template {
         self.0.is_empty()
     }
 
+    /// Gives how long it is, marks of holes included.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = |piece: &Piece| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Hole => HOLE.len(),
+        };
+        self.0.iter().map(bytes).sum()
+    }
+
     /// Gives the text, if it has no holes.
     pub(in crate::prompt) fn whole(&self) -> Option<&str> {
         match self.0.as_slice() {

@@ -127,6 +127,28 @@ fn what_is_too_much_is_cut_and_told() {
     assert_eq!(found.cut().arguments_bytes, 7);
 }
 
+#[test]
+fn files_within_files_end() {
+    let mut text = String::new();
+    for number in 0..40_000 {
+        text.push_str(&format!("cat > {number}.sh <<E{number}\n"));
+    }
+    let found = candidates(
+        "Bash",
+        serde_json::json!({ "command": text })
+            .to_string()
+            .as_bytes(),
+    );
+    assert!(found.files.len() <= FILES_MAX && found.cut().files > 0);
+    let programs = "python3 <<A\nx('python3 -c \"".repeat(10_000);
+    drop(candidates(
+        "Bash",
+        serde_json::json!({ "command": programs })
+            .to_string()
+            .as_bytes(),
+    ));
+}
+
 proptest! {
     #[test]
     fn any_arguments_give_candidates(arguments in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -6,6 +6,7 @@
 
 mod agents;
 mod hostile;
+mod programs;
 mod sql;
 mod world;
 
@@ -33,7 +34,7 @@ fn corpus() -> Vec<Row> {
     for seed in 0..ROUNDS {
         let mut world = World::new(seed);
         let agent = world.agent();
-        let mut honest = agents::WAYS.to_vec();
+        let mut honest = [agents::WAYS.as_slice(), programs::WAYS.as_slice()].concat();
         let mut ill = hostile::WAYS.to_vec();
         while !honest.is_empty() || !ill.is_empty() {
             // In any order, each way once.
