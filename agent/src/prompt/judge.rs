@@ -184,6 +184,8 @@ impl<'c> Judge<'_, 'c> {
             .map(|call| Compared::of(call, &self.statement.sql))
             .collect();
         let count = open.len();
+        // What began after all open uses were asked for is of one of them, whatever an earlier one held.
+        let is_older = open.iter().any(|found| self.may_be_older(found.call));
         let overlap = open.iter().map(|found| found.overlap).fold(0.0, f64::max);
         let closest = open.iter().filter_map(|found| found.rung).min();
         if let Some(closest) = closest {
@@ -197,12 +199,12 @@ impl<'c> Judge<'_, 'c> {
             if let Some(tagged) = tagged {
                 open = vec![open.swap_remove(tagged)];
             }
-            if closest < Rung::Overlap || !self.has_earlier() {
+            if closest < Rung::Overlap || !is_older || !self.has_earlier() {
                 return Some(self.among(open, count, Some(overlap), false));
             }
             return None;
         }
-        if count == 0 || self.has_earlier() {
+        if count == 0 || (is_older && self.has_earlier()) {
             return None;
         }
         let is_written = self.is_written();
