@@ -25,7 +25,7 @@ impl Evidence {
     pub const SAME_TREE: Self = Self(32);
     /// The statement shares most of its words with one of the use's texts, or fills in its holes.
     pub const OVERLAP: Self = Self(64);
-    /// The text stood in a file that an earlier use of the session wrote.
+    /// The text stood in a file that this or an earlier use of the session wrote.
     pub const FILE: Self = Self(128);
     /// The statement's answer came back in the use's result. The agent writes the result.
     pub const ECHO: Self = Self(256);

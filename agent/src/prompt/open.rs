@@ -75,7 +75,7 @@ pub(super) struct Call {
     pub(super) emitted_at: DateTime<Utc>,
     pub(super) result_seen_at: Option<DateTime<Utc>>,
     pub(super) texts: Vec<Candidate>,
-    /// What stands in files that it names and earlier uses wrote.
+    /// What stands in files that it names, and that it or an earlier use wrote.
     pub(super) files: Vec<Arc<File>>,
     /// Its arguments and its prompt.
     pub(super) told: String,
@@ -163,9 +163,10 @@ impl Calls {
             return held;
         }
         truncate(&mut told, TOLD_MAX_BYTES);
+        // One command may write a file and run it.
+        self.write(&found, at, call.owner);
         let files = self.named(&found.names, call.owner);
         let bytes = told.len() + texts.iter().map(Candidate::bytes).sum::<usize>();
-        self.write(&found, at, call.owner);
         self.bytes += bytes;
         self.calls.push_back(Call {
             id: call.id.clone(),

@@ -80,6 +80,12 @@ fn a_command_holds_what_stands_in_files_that_it_names() {
         assert_eq!(files.len(), expected, "{command}");
         assert!(files.iter().all(|file| file.path != "/w/z.sql"));
     }
+    let both = bash(
+        "both",
+        "cat > /tmp/r.py <<'E'\nc.execute('select 3 from t')\nE\npython3 /tmp/r.py",
+    );
+    calls.opened(&both, at(4));
+    assert!(calls.calls.back().unwrap().has_sql());
     // Another agent's files are not this one's.
     let other = ToolCall {
         owner: Some(8),

@@ -6,10 +6,11 @@ use super::world::{Agent, Process, Says, World};
 /// A way, and how it is run.
 pub(super) type Way = fn(&mut World, &Agent);
 
-pub(super) const WAYS: [(&str, Way); 15] = [
+pub(super) const WAYS: [(&str, Way); 16] = [
     ("command line", command_line),
     ("tool of a server", server),
     ("here-document", here_document),
+    ("file in one command", file_at_once),
     ("python -c", python_c),
     ("python here-document", python_here),
     ("node -e", node),
@@ -99,6 +100,24 @@ fn here_document(world: &mut World, agent: &Agent) {
     for sql in &all {
         world.issue(&process, None, sql, direct("here-document", &call));
     }
+    world.result(&call, "ok");
+}
+
+fn file_at_once(world: &mut World, agent: &Agent) {
+    let sql = statement(&mut world.dice);
+    let name = world.name("q");
+    let program = format!("import x\nx.cursor().execute({})\n", python(&sql));
+    let call = world.bash(
+        agent,
+        &format!("cat > /tmp/{name}.py << 'EOF'\n{program}EOF\ncd /tmp && python3 {name}.py"),
+    );
+    let process = client(world, agent);
+    world.issue(
+        &process,
+        Some(agent),
+        &sql,
+        direct("file in one command", &call),
+    );
     world.result(&call, "ok");
 }
 
