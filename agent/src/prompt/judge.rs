@@ -50,6 +50,9 @@ pub(super) struct Known<'a> {
     pub(super) is_echoed: &'a dyn Fn(&str, StatementId) -> bool,
 }
 
+/// Share of a statement's words below which no text is an overlap: half for one that holds another, four of five else.
+const LITTLE: f64 = 0.5;
+
 /// A use, and how its texts compare with the statement.
 struct Compared<'c> {
     call: &'c Call,
@@ -78,8 +81,16 @@ impl<'c> Compared<'c> {
             is_file: false,
             overlap: 0.0,
         };
+        let mut whole = 1.0;
         for (text, is_file) in call.held() {
+            // Of what shares little with a text, its statements share no more.
+            if text.is_part() && whole < LITTLE {
+                continue;
+            }
             let found = text.compare(sql);
+            if !text.is_part() {
+                whole = found.overlap;
+            }
             best.overlap = best.overlap.max(found.overlap);
             let is_closer = match (found.rung, best.rung) {
                 (Some(found), Some(known)) => found < known,
@@ -88,9 +99,6 @@ impl<'c> Compared<'c> {
             };
             if is_closer {
                 (best.rung, best.is_file) = (found.rung, is_file);
-            }
-            if best.rung == Some(Rung::Bytes) {
-                break;
             }
         }
         best
@@ -179,13 +187,19 @@ impl<'c> Judge<'_, 'c> {
 
     /// Links by the uses that were open; `None` if an earlier one says more.
     fn by_open(&self) -> Option<Judged<'c>> {
-        let open = self.own().filter(|call| self.is_open(call));
-        let mut open: Vec<Compared<'c>> = open
-            .map(|call| Compared::of(call, &self.statement.sql))
+        let sql = &self.statement.sql;
+        let calls: Vec<&Call> = self.own().filter(|call| self.is_open(call)).collect();
+        let count = calls.len();
+        // Most statements are a text of an open use: nothing else need be compared then.
+        let mut open: Vec<Compared<'c>> = calls
+            .iter()
+            .filter_map(|call| Compared::same(call, sql))
             .collect();
-        let count = open.len();
+        if open.is_empty() {
+            open = calls.iter().map(|call| Compared::of(call, sql)).collect();
+        }
         // What began after all open uses were asked for is of one of them, whatever an earlier one held.
-        let is_older = open.iter().any(|found| self.may_be_older(found.call));
+        let is_older = calls.iter().any(|call| self.may_be_older(call));
         let overlap = open.iter().map(|found| found.overlap).fold(0.0, f64::max);
         let closest = open.iter().filter_map(|found| found.rung).min();
         if let Some(closest) = closest {

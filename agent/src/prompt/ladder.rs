@@ -189,6 +189,8 @@ pub struct Candidate {
     known: Known,
     /// Whether it is SQL for certain: a text that cannot be parsed speaks against no statement.
     is_sure: bool,
+    /// Whether it is one statement of the whole text that stands before it.
+    is_part: bool,
 }
 
 #[derive(Debug)]
@@ -202,6 +204,11 @@ impl Candidate {
     #[must_use]
     pub fn is_sure(&self) -> bool {
         self.is_sure
+    }
+
+    /// Tells whether it is one statement of a text that stands before it: it shares no more with any than that one does.
+    pub(super) fn is_part(&self) -> bool {
+        self.is_part
     }
 
     /// Gives how much memory it takes, about.
@@ -248,13 +255,6 @@ impl Candidate {
             Known::Holes(_) => None,
         }
     }
-
-    fn whole(text: &str, form: Option<&str>) -> Self {
-        Self {
-            is_sure: form.is_some(),
-            known: Known::Whole(Box::new(Sql::new(text, form))),
-        }
-    }
 }
 
 /// Prepares the texts of a use of a tool, each whole and each of its statements; says how many were left out.
@@ -282,17 +282,22 @@ pub(super) fn prepare<'t>(texts: impl Iterator<Item = &'t Template>) -> (Vec<Can
             .iter()
             .copied()
             .zip(forms.iter().map(Option::as_deref));
-        for (text, form) in whole.chain(parts) {
+        for (index, (text, form)) in whole.chain(parts).enumerate() {
             if prepared.len() >= PREPARED_MAX {
                 left_out += 1;
-            } else if !text.contains(HOLE) {
-                prepared.push(Candidate::whole(text, form));
-            } else if let Some(pattern) = Pattern::of(text) {
-                prepared.push(Candidate {
-                    known: Known::Holes(pattern),
-                    is_sure: form.is_some(),
-                });
+                continue;
             }
+            let known = if text.contains(HOLE) {
+                Pattern::of(text).map(Known::Holes)
+            } else {
+                Some(Known::Whole(Box::new(Sql::new(text, form))))
+            };
+            prepared.extend(known.map(|known| Candidate {
+                known,
+                is_sure: form.is_some(),
+                // A text with holes shares nothing that could be counted.
+                is_part: index > 0 && !marked.contains(HOLE),
+            }));
         }
     }
     (prepared, left_out)

@@ -83,6 +83,15 @@ fn a_statement_of_several_is_found_by_itself_and_with_the_others() {
 }
 
 #[test]
+fn a_statement_of_several_with_holes_is_found_by_itself() {
+    let both = "use role r; select a, b from t where c = HOLE;";
+    assert_eq!(
+        rung(both, "select a, b from t where c = 7"),
+        Some(Rung::Overlap)
+    );
+}
+
+#[test]
 fn what_brings_no_row_is_plumbing_and_nothing_else_is() {
     let is_plumbing = |text: &str| Sql::new(text, None).is_plumbing();
     for text in [
