@@ -27,5 +27,7 @@ fuzz_target!(|arguments: &[u8]| {
     let quoted = serde_json::json!({ "sql": format!("select a, {}", String::from_utf8_lossy(arguments).trim()) });
     let sql = quoted["sql"].as_str().expect("a text").trim().to_owned();
     let found = candidates("execute_sql", quoted.to_string().as_bytes());
-    assert!(found.cut().texts > 0 || found.texts().any(|text| text == sql));
+    // Two marks of holes in a row are one hole.
+    let is_marked = sql.contains("zq7hole7qz");
+    assert!(is_marked || found.cut().texts > 0 || found.texts().any(|text| text == sql));
 });
