@@ -168,6 +168,24 @@ impl Rewound {
         self.stream
     }
 
+    /// Lists the protocols that a TLS client offers, in its order; none where it offers none (RFC 7301).
+    #[must_use]
+    pub fn protocols_offered(&self) -> Vec<Vec<u8>> {
+        let mut acceptor = rustls::server::Acceptor::default();
+        let mut head = self.head.as_ref();
+        while !head.is_empty() {
+            if acceptor.read_tls(&mut head).is_err() {
+                return Vec::new();
+            }
+        }
+        let Ok(Some(accepted)) = acceptor.accept() else {
+            return Vec::new();
+        };
+        let offered = accepted.client_hello().alpn();
+        let offered = offered.into_iter().flatten();
+        offered.map(<[u8]>::to_vec).collect()
+    }
+
     /// Waits for bytes past those that are read once more, and leaves them there; gives 0 at the end of the stream.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use super::logins::Logins;
 use super::metrics::Operations;
 use super::policies::Reloads;
 use super::sessions::{Session, Sessions};
+use super::tap::Tap;
 use crate::connection::redirect::Destinations;
 use crate::record::event::no_session;
 use crate::record::{Category, EventRow, Row, Severity};
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     /// Seals principals and logins for the next proxy.
     pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,
+    /// Reads connections to model APIs.
+    pub(super) tap: Tap,
     /// What events that belong to no session may still go into the record.
     pub(super) host_events: HostEvents,
     pub(super) reloads: Reloads,

@@ -50,6 +50,7 @@ mod seal;
 mod sessions;
 mod sign_in;
 pub(crate) mod start;
+mod tap;
 mod v2;
 
 use std::net::TcpListener;

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::arrivals::Arrivals;
 use super::budget::{EventBudget, Room};
 use super::refusals::{Refusal, Refusals, Told};
+use super::tap;
 use crate::connection::peer::Peer;
 use crate::control::{Enforcement, SessionFacts, SessionSummary};
 use crate::id::SessionId;
@@ -66,6 +67,7 @@ pub(super) struct Session {
     refusals: Mutex<Refusals>,
     governed: Mutex<BTreeSet<IpAddr>>,
     arrivals: Arrivals,
+    models: tap::Standing,
     statements_open: Arc<Semaphore>,
     requests_open: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
@@ -93,6 +95,7 @@ impl Session {
             refusals: Mutex::default(),
             governed: Mutex::new(BTreeSet::new()),
             arrivals: Arrivals::default(),
+            models: tap::Standing::default(),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
             requests_open: Arc::new(Semaphore::new(REQUESTS_OPEN_MAX)),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
@@ -167,6 +170,11 @@ impl Session {
     /// Gives what it may bring to the door, and has brought.
     pub(super) fn arrivals(&self) -> &Arrivals {
         &self.arrivals
+    }
+
+    /// Gives how its connections to model APIs stand.
+    pub(super) fn models(&self) -> &tap::Standing {
+        &self.models
     }
 
     /// Takes one of the requests that a session may have in the works.

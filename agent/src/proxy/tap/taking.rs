@@ -1,0 +1,329 @@
+//! Takes a connection to a model API, if it is one that is read.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ServerConfig};
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+
+use super::carry::{End, carry};
+use super::counts::Outcome;
+use super::models::Models;
+use super::reading::{ModelConnection, Protocol};
+use crate::config::{ModelApi, OnUntrusted, PromptCapture};
+use crate::connection::hello::{Opening, Rewound};
+use crate::connection::peer::Peer;
+use crate::connection::reset;
+use crate::connection::splice;
+use crate::proxy::core::Shared;
+use crate::proxy::networks::onward;
+use crate::proxy::sessions::Session;
+use crate::record::event::code;
+use crate::record::{Category, Severity};
+
+/// How long a TLS handshake may take, with either end.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Ends a handshake that cannot be gone on with: a fatal `handshake_failure` (RFC 8446 sections 5.1 and 6).
+const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+
+/// Where a connection comes from and goes to.
+pub(in crate::proxy) struct At<'a> {
+    pub(in crate::proxy) session: &'a Arc<Session>,
+    pub(in crate::proxy) peer: &'a Peer,
+    pub(in crate::proxy) network: u64,
+    pub(in crate::proxy) destination: SocketAddr,
+}
+
+/// A connection that is to be read.
+struct Wanted {
+    host: String,
+    api: ModelApi,
+    capture: PromptCapture,
+    models: Arc<Models>,
+    /// TLS to its client; none where it is plain HTTP.
+    tls: Option<Arc<ServerConfig>>,
+}
+
+/// Why a model API is not reached.
+enum Unreached {
+    /// No connection, or it broke.
+    Away(io::Error),
+    /// TLS did not come about: its certificate is not trusted, or it wants one of its client.
+    Untrusted(io::Error),
+}
+
+/// Carries and reads a connection, if it is one that is read; else gives it back, to be carried unread.
+///
+/// The model API is connected first, and its certificate verified: its client is offered the protocol that it chose, so that
+/// all that follows can be carried as it is.
+pub(in crate::proxy) async fn take(
+    shared: &Shared,
+    at: At<'_>,
+    opening: &Opening,
+    stream: Rewound,
+) -> Option<Rewound> {
+    let Some(wanted) = wanted(shared, &at, opening) else {
+        return Some(stream);
+    };
+    let standing = at.session.models();
+    let is_spliced = wanted.models.on_untrusted() == OnUntrusted::Splice;
+    if is_spliced && standing.is_unread(&wanted.host) {
+        shared.tap.counts().add(Outcome::Unread);
+        return Some(stream);
+    }
+    let Some(tls) = &wanted.tls else {
+        match reach(shared, &at).await {
+            Ok(server) => read(shared, &at, &wanted, Protocol::Http1, (stream, server)).await,
+            Err(error) => unreached(shared, &at, &wanted, Unreached::Away(error), stream).await,
+        }
+        return None;
+    };
+    let server = match reach_by_tls(shared, &at, &wanted, stream.protocols_offered()).await {
+        Ok(server) => server,
+        Err(why) if is_spliced && matches!(why, Unreached::Untrusted(_)) => {
+            // Its client may trust what the host does not: it sees the certificate itself.
+            standing.set_unread(&wanted.host);
+            tell_unreached(shared, &at, &wanted, &why).await;
+            return Some(stream);
+        }
+        Err(why) => {
+            unreached(shared, &at, &wanted, why, stream).await;
+            return None;
+        }
+    };
+    let chosen = server.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+    let protocol = match chosen.as_deref() {
+        Some(b"h2") => Protocol::Http2,
+        Some(_) | None => Protocol::Http1,
+    };
+    let mut offering = ServerConfig::clone(tls);
+    offering.alpn_protocols = chosen.into_iter().collect();
+    let accepting = TlsAcceptor::from(Arc::new(offering)).accept(stream);
+    match tokio::time::timeout(HANDSHAKE_WITHIN, accepting).await {
+        Ok(Ok(client)) => {
+            standing.note_trusted(&wanted.host);
+            read(shared, &at, &wanted, protocol, (client, server)).await;
+        }
+        Ok(Err(error)) => untrusted(shared, &at, &wanted, &error).await,
+        Err(_) => {
+            tracing::debug!(session = %at.session.id(), host = wanted.host, "TLS handshake was not ended");
+        }
+    }
+    None
+}
+
+/// Finds out whether a connection is to be read.
+fn wanted(shared: &Shared, at: &At<'_>, opening: &Opening) -> Option<Wanted> {
+    let told = at.session.facts().models.as_ref()?;
+    let (name, plain) = match opening {
+        Opening::Tls { name: Some(name) } => (name, false),
+        Opening::Http { host: Some(name) } => (name, true),
+        Opening::Tls { name: None }
+        | Opening::Http { host: None }
+        | Opening::Other
+        | Opening::Silent => {
+            return None;
+        }
+    };
+    let models = Arc::clone(&shared.current().models);
+    let host = models.host(name, at.destination.port(), plain, told)?;
+    let tls = if plain {
+        None
+    } else {
+        match shared.tap.config(told.ca.as_deref()?) {
+            Ok(config) => Some(config),
+            Err(error) => {
+                tracing::error!(session = %at.session.id(), %error, "model call is not read");
+                return None;
+            }
+        }
+    };
+    Some(Wanted {
+        host: name.clone(),
+        api: host.api,
+        capture: models.capture(told),
+        tls,
+        models,
+    })
+}
+
+/// Connects to where the client wanted to go.
+async fn reach(shared: &Shared, at: &At<'_>) -> io::Result<TcpStream> {
+    splice::dial(onward(shared, at.network, at.destination).await?).await
+}
+
+async fn reach_by_tls(
+    shared: &Shared,
+    at: &At<'_>,
+    wanted: &Wanted,
+    offered: Vec<Vec<u8>>,
+) -> Result<client::TlsStream<TcpStream>, Unreached> {
+    let name = ServerName::try_from(wanted.host.clone())
+        .map_err(|error| Unreached::Away(io::Error::other(error)))?;
+    let tls = wanted.models.tls(offered).ok_or_else(|| {
+        let text = "expected roots to judge its certificate by, found none";
+        Unreached::Away(io::Error::other(text))
+    })?;
+    let server = reach(shared, at).await.map_err(Unreached::Away)?;
+    let connecting = TlsConnector::from(tls).connect(name, server);
+    match tokio::time::timeout(HANDSHAKE_WITHIN, connecting).await {
+        Ok(Ok(server)) => Ok(server),
+        Ok(Err(error)) if of_tls(&error).is_some() => Err(Unreached::Untrusted(error)),
+        Ok(Err(error)) => Err(Unreached::Away(error)),
+        Err(_) => Err(Unreached::Away(io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// Gives what TLS says of a failure, if it is one of TLS's.
+fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Carries both ways, and has the copies read.
+async fn read(
+    shared: &Shared,
+    at: &At<'_>,
+    wanted: &Wanted,
+    protocol: Protocol,
+    (mut client, mut server): (impl End, impl End),
+) {
+    let tap = &shared.tap;
+    tap.counts().add(Outcome::Read);
+    let copies = tap.read(ModelConnection {
+        number: tap.number(),
+        session: at.session.id(),
+        peer: at.peer.clone(),
+        host: wanted.host.clone(),
+        destination: at.destination,
+        api: wanted.api,
+        protocol,
+        is_verified: wanted.tls.is_some(),
+        capture: wanted.capture,
+    });
+    if let Err(error) = carry(&mut client, &mut server, &copies).await {
+        tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "model connection broke");
+        client.break_off();
+        server.break_off();
+    }
+}
+
+/// Ends a connection whose model API is not reached, as it would have ended without us.
+async fn unreached(
+    shared: &Shared,
+    at: &At<'_>,
+    wanted: &Wanted,
+    why: Unreached,
+    mut stream: Rewound,
+) {
+    tell_unreached(shared, at, wanted, &why).await;
+    match why {
+        Unreached::Away(_) => reset(stream.into_stream()),
+        Unreached::Untrusted(_) => {
+            let ended = async {
+                stream.write_all(&HANDSHAKE_FAILURE).await?;
+                stream.shutdown().await
+            };
+            if let Err(error) = ended.await {
+                tracing::debug!(%error, "alert was not taken");
+            }
+        }
+    }
+}
+
+async fn tell_unreached(shared: &Shared, at: &At<'_>, wanted: &Wanted, why: &Unreached) {
+    shared.tap.counts().add(Outcome::Unreached);
+    let (expected, error) = match why {
+        Unreached::Away(error) => ("a model API that answers", error),
+        Unreached::Untrusted(error) => (
+            "a certificate that the host's roots or `prompts.ca_file` vouch for",
+            error,
+        ),
+    };
+    let then = match (why, wanted.models.on_untrusted()) {
+        (Unreached::Untrusted(_), OnUntrusted::Splice) => "carried unread",
+        (Unreached::Untrusted(_), OnUntrusted::Fail) | (Unreached::Away(_), _) => "closed",
+    };
+    tell(
+        shared,
+        at,
+        wanted,
+        code::MODEL_UNREACHED,
+        (expected, &error.to_string(), then),
+    )
+    .await;
+}
+
+/// Notes that a client did not take our certificate, or may not have.
+async fn untrusted(shared: &Shared, at: &At<'_>, wanted: &Wanted, error: &io::Error) {
+    let standing = at.session.models();
+    let said = match of_tls(error) {
+        Some(rustls::Error::AlertReceived(alert)) => is_about_trust(*alert),
+        Some(_) | None => false,
+    };
+    if !said && !standing.note_silent(&wanted.host) {
+        tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "TLS handshake failed");
+        return;
+    }
+    shared.tap.counts().add(Outcome::Untrusted);
+    let then = match wanted.models.on_untrusted() {
+        OnUntrusted::Splice => "later connections to this host are carried unread",
+        OnUntrusted::Fail => "closed",
+    };
+    standing.set_unread(&wanted.host);
+    let expected = "a client that trusts the session's CAs (`NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE` and their kin)";
+    tell(
+        shared,
+        at,
+        wanted,
+        code::MODEL_UNTRUSTED,
+        (expected, &error.to_string(), then),
+    )
+    .await;
+}
+
+/// Tells whether an alert says that a certificate is not believed (RFC 8446 section 6.2).
+fn is_about_trust(alert: AlertDescription) -> bool {
+    [
+        AlertDescription::UnknownCA,
+        AlertDescription::BadCertificate,
+        AlertDescription::CertificateUnknown,
+        AlertDescription::UnsupportedCertificate,
+        AlertDescription::CertificateRevoked,
+        AlertDescription::CertificateExpired,
+    ]
+    .contains(&alert)
+}
+
+/// Records an event of a host, the first of its code in a session.
+async fn tell(
+    shared: &Shared,
+    at: &At<'_>,
+    wanted: &Wanted,
+    code: &'static str,
+    (expected, found, then): (&str, &str, &str),
+) {
+    if !at.session.models().is_first(&wanted.host, code) {
+        return;
+    }
+    tracing::info!(session = %at.session.id(), code, pid = at.peer.pid, found, "model call is not read");
+    let detail = json!({
+        "host": wanted.host,
+        "destination": at.destination.to_string(),
+        "pid": at.peer.pid,
+        "exe": at.peer.exe,
+        "expected": expected,
+        "found": found,
+        "then": then,
+    });
+    let (severity, category) = (Severity::Low, Category::Net);
+    shared
+        .event(Some(at.session), code, severity, category, detail)
+        .await;
+}
