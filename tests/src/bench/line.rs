@@ -48,10 +48,19 @@ pub(super) struct Line {
 impl Line {
     /// Connects and ends the handshake.
     pub(super) fn open(to: SocketAddr, config: &Arc<ClientConfig>) -> Result<Self> {
+        Self::open_as(to, HOST, config)
+    }
+
+    /// Connects under a name and ends the handshake.
+    pub(super) fn open_as(
+        to: SocketAddr,
+        name: &'static str,
+        config: &Arc<ClientConfig>,
+    ) -> Result<Self> {
         let mut stream = TcpStream::connect(to).with_context(|| format!("connect to {to}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-        let name = ServerName::try_from(HOST)?;
+        let name = ServerName::try_from(name)?;
         let mut tls = ClientConnection::new(Arc::clone(config), name)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut stream).context("TLS handshake")?;

@@ -118,6 +118,8 @@ pub struct World {
     pub cgroup: Cgroup,
     /// The program under test.
     pub icecore: PathBuf,
+    /// Names of other hosts, and where they lead, for commands of the world.
+    pub names: Vec<(String, Ipv4Addr)>,
     /// Variables of the daemon's environment, from its next start on.
     pub variables: Vec<(String, String)>,
     log: &'static str,
@@ -196,6 +198,7 @@ impl World {
             account_address,
             cgroup,
             icecore,
+            names: Vec::new(),
             variables: Vec::new(),
             log: plan.log,
             _pins: pins,
@@ -315,9 +318,13 @@ impl World {
         fs::set_permissions(&home, fs::Permissions::from_mode(0o777))?;
         let others = self.config.others.iter();
         let others = others.flat_map(|other| std::iter::once(&other.host).chain(&other.aliases));
+        let more: Vec<(&str, String)> = (self.names.iter())
+            .map(|(name, address)| (name.as_str(), address.to_string()))
+            .collect();
         let names: Vec<(&str, &str)> = std::iter::once("acme.snowflakecomputing.com")
             .chain(self.config.aliases.iter().chain(others).map(String::as_str))
             .map(|name| (name, address.as_str()))
+            .chain(more.iter().map(|(name, at)| (*name, at.as_str())))
             .collect();
         let namespace = Namespace::new(self.folder.path(), &names)?
             .in_cgroup(&self.cgroup.outside())
