@@ -111,7 +111,6 @@ pub struct SessionFacts {
 
 /// What of a session's model calls is read, as its people were told when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ModelsRead {
     /// Names the CA that its processes trust for these hosts; none where all of them speak plain HTTP.
     pub ca: Option<String>,

@@ -79,9 +79,14 @@ impl Line {
 
     /// Sends a request.
     pub(super) fn send(&mut self, request: &[u8]) -> Result<()> {
-        self.tls.writer().write_all(request)?;
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut self.stream)?;
+        let mut left = request;
+        while !left.is_empty() {
+            // rustls takes 64 KiB at a time.
+            let taken = self.tls.writer().write(left)?;
+            left = left.get(taken..).unwrap_or_default();
+            while self.tls.wants_write() {
+                self.tls.write_tls(&mut self.stream)?;
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ import crypto from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
+import https from "node:https";
 import zlib from "node:zlib";
 
 const settings = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
@@ -186,9 +187,9 @@ const options = () => ({
   key: fs.readFileSync(settings.private_key_file),
   cert: fs.readFileSync(settings.certificate_file),
   allowHTTP1: true,
-  ...(settings.only_http1 ? { ALPNProtocols: ["http/1.1"] } : {}),
 });
-const server = settings.plain ? http.createServer(guarded) : http2.createSecureServer(options(), guarded);
+const secure = settings.only_http1 ? https.createServer : http2.createSecureServer;
+const server = settings.plain ? http.createServer(guarded) : secure(options(), guarded);
 server.on("tlsClientError", () => {});
 server.on("sessionError", () => {});
 server.listen(settings.port, settings.host, () => {

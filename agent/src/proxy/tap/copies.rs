@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::counts::Counts;
+use super::counts::{Counts, Outcome};
 use crate::clock::Clock;
 
 /// Most bytes of one connection that wait to be read: what an agent sends in a call, its history, is rarely longer.
@@ -132,6 +132,9 @@ impl Copies {
         let length = bytes.len() as u64;
         let offset = self.sent(side).fetch_add(length, Ordering::Relaxed);
         self.counts.add_bytes(side, length);
+        if side == Side::Client && offset == 0 {
+            self.counts.add(Outcome::Read);
+        }
         if self.sender.is_closed() || !self.waiting.take(bytes.len() + PIECE_BYTES) {
             return self.counts.add_lost(length);
         }
@@ -141,6 +144,11 @@ impl Copies {
             mono_ns: self.clock.mono_ns(),
             what: What::Bytes(Bytes::copy_from_slice(bytes)),
         });
+    }
+
+    /// Tells whether a side has sent anything.
+    pub(super) fn has_sent(&self, side: Side) -> bool {
+        self.sent(side).load(Ordering::Relaxed) > 0
     }
 
     /// Says that a side has said its last word.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What became of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It was read.
+    /// Its client asked something, and it was read.
     Read,
     /// Its client does not trust the CA.
     Untrusted,

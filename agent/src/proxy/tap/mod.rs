@@ -11,6 +11,7 @@ mod models;
 mod reading;
 mod standing;
 mod taking;
+mod telling;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -6,14 +6,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Most hosts that are remembered of a session; a client may invent names below a domain.
 const HOSTS_MAX: usize = 256;
 
-/// Handshakes in a row that end without a word of why, until a client is taken not to trust the CA. One alone may have
-/// been given up for another reason, such as a second connect that was faster.
+/// Connections in a row that a process leaves without having asked anything, until it is taken not to trust the CA: Node looks
+/// at a certificate after the handshake, and sends no alert. One alone may have been given up for another reason, such as a
+/// second connect that was faster.
 const SILENT_MAX: u32 = 3;
+
+/// Most processes of a session whose connections to a host are counted so.
+const PROCESSES_MAX: usize = 64;
 
 /// How one host stands.
 #[derive(Debug, Default)]
 struct Host {
-    silent: u32,
+    /// By process, how many of its connections in a row asked nothing.
+    silent: BTreeMap<u32, u32>,
     is_unread: bool,
     told: BTreeSet<&'static str>,
 }
@@ -33,18 +38,22 @@ impl Standing {
         self.change(host, |host| host.is_unread = true);
     }
 
-    /// Notes that a client took the host's certificate.
-    pub(super) fn note_trusted(&self, host: &str) {
+    /// Notes that a process asked the host something, so that it took its certificate.
+    pub(super) fn note_trusted(&self, host: &str, pid: u32) {
         if let Some(host) = self.hosts().get_mut(host) {
-            host.silent = 0;
+            host.silent.remove(&pid);
         }
     }
 
-    /// Notes that a client left a handshake without a word; tells whether it is taken not to trust the CA.
-    pub(super) fn note_silent(&self, host: &str) -> bool {
+    /// Notes that a process left without having asked anything; tells whether it is taken not to trust the CA.
+    pub(super) fn note_silent(&self, host: &str, pid: u32) -> bool {
         let noted = self.change(host, |host| {
-            host.silent += 1;
-            host.silent >= SILENT_MAX
+            if host.silent.len() >= PROCESSES_MAX && !host.silent.contains_key(&pid) {
+                return false;
+            }
+            let silent = host.silent.entry(pid).or_default();
+            *silent += 1;
+            *silent >= SILENT_MAX
         });
         noted.unwrap_or(false)
     }
@@ -73,13 +82,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handshake_that_is_given_up_once_is_no_distrust() {
+    fn a_connection_that_is_given_up_once_is_no_distrust() {
         let standing = Standing::default();
-        assert!(!standing.note_silent("a") && !standing.note_silent("a"));
-        standing.note_trusted("a");
-        assert!(!standing.note_silent("a") && !standing.note_silent("a"));
-        assert!(standing.note_silent("a"));
-        assert!(!standing.note_silent("b"));
+        assert!(!standing.note_silent("a", 1) && !standing.note_silent("a", 1));
+        standing.note_trusted("a", 1);
+        assert!(!standing.note_silent("a", 1) && !standing.note_silent("a", 1));
+        // Another process that trusts says nothing of this one.
+        standing.note_trusted("a", 2);
+        assert!(standing.note_silent("a", 1));
+        assert!(!standing.note_silent("b", 1) && !standing.note_silent("a", 2));
     }
 
     #[test]

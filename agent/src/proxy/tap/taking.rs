@@ -5,17 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ServerConfig};
-use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client};
 
 use super::carry::{End, carry};
+use super::copies::Side;
 use super::counts::Outcome;
 use super::models::Models;
 use super::reading::{ModelConnection, Protocol};
+use super::telling::{Unreached, of_tls, tell_unreached, untrusted};
 use crate::config::{ModelApi, OnUntrusted, PromptCapture};
 use crate::connection::hello::{Opening, Rewound};
 use crate::connection::peer::Peer;
@@ -24,8 +25,6 @@ use crate::connection::splice;
 use crate::proxy::core::Shared;
 use crate::proxy::networks::onward;
 use crate::proxy::sessions::Session;
-use crate::record::event::code;
-use crate::record::{Category, Severity};
 
 /// How long a TLS handshake may take, with either end.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -42,21 +41,13 @@ pub(in crate::proxy) struct At<'a> {
 }
 
 /// A connection that is to be read.
-struct Wanted {
-    host: String,
+pub(super) struct Wanted {
+    pub(super) host: String,
     api: ModelApi,
     capture: PromptCapture,
-    models: Arc<Models>,
+    pub(super) models: Arc<Models>,
     /// TLS to its client; none where it is plain HTTP.
     tls: Option<Arc<ServerConfig>>,
-}
-
-/// Why a model API is not reached.
-enum Unreached {
-    /// No connection, or it broke.
-    Away(io::Error),
-    /// TLS did not come about: its certificate is not trusted, or it wants one of its client.
-    Untrusted(io::Error),
 }
 
 /// Carries and reads a connection, if it is one that is read; else gives it back, to be carried unread.
@@ -88,8 +79,11 @@ pub(in crate::proxy) async fn take(
     let server = match reach_by_tls(shared, &at, &wanted, stream.protocols_offered()).await {
         Ok(server) => server,
         Err(why) if is_spliced && matches!(why, Unreached::Untrusted(_)) => {
-            // Its client may trust what the host does not: it sees the certificate itself.
-            standing.set_unread(&wanted.host);
+            // Its client may trust what the host does not: it sees the certificate itself. What else TLS may have against
+            // this connection says nothing of the next one.
+            if why.is_of_certificate() {
+                standing.set_unread(&wanted.host);
+            }
             tell_unreached(shared, &at, &wanted, &why).await;
             return Some(stream);
         }
@@ -108,10 +102,9 @@ pub(in crate::proxy) async fn take(
     let accepting = TlsAcceptor::from(Arc::new(offering)).accept(stream);
     match tokio::time::timeout(HANDSHAKE_WITHIN, accepting).await {
         Ok(Ok(client)) => {
-            standing.note_trusted(&wanted.host);
             read(shared, &at, &wanted, protocol, (client, server)).await;
         }
-        Ok(Err(error)) => untrusted(shared, &at, &wanted, &error).await,
+        Ok(Err(error)) => untrusted(shared, &at, &wanted, Some(&error)).await,
         Err(_) => {
             tracing::debug!(session = %at.session.id(), host = wanted.host, "TLS handshake was not ended");
         }
@@ -181,11 +174,6 @@ async fn reach_by_tls(
     }
 }
 
-/// Gives what TLS says of a failure, if it is one of TLS's.
-fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
-}
-
 /// Carries both ways, and has the copies read.
 async fn read(
     shared: &Shared,
@@ -195,7 +183,6 @@ async fn read(
     (mut client, mut server): (impl End, impl End),
 ) {
     let tap = &shared.tap;
-    tap.counts().add(Outcome::Read);
     let copies = tap.read(ModelConnection {
         number: tap.number(),
         session: at.session.id(),
@@ -211,6 +198,11 @@ async fn read(
         tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "model connection broke");
         client.break_off();
         server.break_off();
+    }
+    if copies.has_sent(Side::Client) {
+        at.session.models().note_trusted(&wanted.host, at.peer.pid);
+    } else if wanted.tls.is_some() {
+        untrusted(shared, at, wanted, None).await;
     }
 }
 
@@ -235,95 +227,4 @@ async fn unreached(
             }
         }
     }
-}
-
-async fn tell_unreached(shared: &Shared, at: &At<'_>, wanted: &Wanted, why: &Unreached) {
-    shared.tap.counts().add(Outcome::Unreached);
-    let (expected, error) = match why {
-        Unreached::Away(error) => ("a model API that answers", error),
-        Unreached::Untrusted(error) => (
-            "a certificate that the host's roots or `prompts.ca_file` vouch for",
-            error,
-        ),
-    };
-    let then = match (why, wanted.models.on_untrusted()) {
-        (Unreached::Untrusted(_), OnUntrusted::Splice) => "carried unread",
-        (Unreached::Untrusted(_), OnUntrusted::Fail) | (Unreached::Away(_), _) => "closed",
-    };
-    tell(
-        shared,
-        at,
-        wanted,
-        code::MODEL_UNREACHED,
-        (expected, &error.to_string(), then),
-    )
-    .await;
-}
-
-/// Notes that a client did not take our certificate, or may not have.
-async fn untrusted(shared: &Shared, at: &At<'_>, wanted: &Wanted, error: &io::Error) {
-    let standing = at.session.models();
-    let said = match of_tls(error) {
-        Some(rustls::Error::AlertReceived(alert)) => is_about_trust(*alert),
-        Some(_) | None => false,
-    };
-    if !said && !standing.note_silent(&wanted.host) {
-        tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "TLS handshake failed");
-        return;
-    }
-    shared.tap.counts().add(Outcome::Untrusted);
-    let then = match wanted.models.on_untrusted() {
-        OnUntrusted::Splice => "later connections to this host are carried unread",
-        OnUntrusted::Fail => "closed",
-    };
-    standing.set_unread(&wanted.host);
-    let expected = "a client that trusts the session's CAs (`NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE` and their kin)";
-    tell(
-        shared,
-        at,
-        wanted,
-        code::MODEL_UNTRUSTED,
-        (expected, &error.to_string(), then),
-    )
-    .await;
-}
-
-/// Tells whether an alert says that a certificate is not believed (RFC 8446 section 6.2).
-fn is_about_trust(alert: AlertDescription) -> bool {
-    [
-        AlertDescription::UnknownCA,
-        AlertDescription::BadCertificate,
-        AlertDescription::CertificateUnknown,
-        AlertDescription::UnsupportedCertificate,
-        AlertDescription::CertificateRevoked,
-        AlertDescription::CertificateExpired,
-    ]
-    .contains(&alert)
-}
-
-/// Records an event of a host, the first of its code in a session.
-async fn tell(
-    shared: &Shared,
-    at: &At<'_>,
-    wanted: &Wanted,
-    code: &'static str,
-    (expected, found, then): (&str, &str, &str),
-) {
-    if !at.session.models().is_first(&wanted.host, code) {
-        return;
-    }
-    tracing::info!(session = %at.session.id(), code, pid = at.peer.pid, found, "model call is not read");
-    let detail = json!({
-        "host": wanted.host,
-        "destination": at.destination.to_string(),
-        "pid": at.peer.pid,
-        "exe": at.peer.exe,
-        "expected": expected,
-        "found": found,
-        "then": then,
-    });
-    let (severity, category) = (Severity::Low, Category::Net);
-    shared
-        .event(Some(at.session), code, severity, category, detail)
-        .await;
 }

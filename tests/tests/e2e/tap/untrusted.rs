@@ -3,23 +3,25 @@
 use std::fs;
 
 use anyhow::Result;
+use icecore_tests::harness::world::AGENT_UID;
 use icecore_tests::model::Script;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Bed, HOST, READ, issuers, reload};
 
+/// Calls so often, one after the other, by the client of Node, which leaves after the handshake where it does not trust.
+fn calls(times: usize) -> Value {
+    let step = |number| json!({"step": number, "call": "messages", "protocol": if number % 2 == 0 { "h2" } else { "http/1.1" }});
+    (0..times).map(step).collect()
+}
+
 #[test]
-fn a_client_that_does_not_trust_is_told_and_then_carried_unread() -> Result<()> {
+fn a_client_that_leaves_without_a_word_is_told_and_then_carried_unread() -> Result<()> {
     let bed = Bed::start(READ)?;
     let model = bed.model(&Script::default())?;
-    let steps = json!([
-        {"step": "1", "call": "messages", "protocol": "http/1.1"},
-        {"step": "2", "call": "messages", "protocol": "http/1.1"},
-        {"step": "3", "call": "messages", "protocol": "h2"},
-    ]);
-    let (lines, _) = bed.call(&[&bed.upstream_ca()], &steps)?;
-    assert!(lines[0]["error"].is_string(), "{lines:?}");
-    assert_eq!(issuers(&lines), ["none", "its own", "its own"], "{lines:?}");
+    let (lines, _) = bed.call(&[&bed.upstream_ca()], &calls(5))?;
+    let expected = ["none", "none", "none", "its own", "its own"];
+    assert_eq!(issuers(&lines), expected, "{lines:?}");
     assert_eq!(model.events("answered")?.len(), 2);
     let told = bed.events("NT006")?;
     assert_eq!(told.len(), 1, "{told:?}");
@@ -31,15 +33,50 @@ fn a_client_that_does_not_trust_is_told_and_then_carried_unread() -> Result<()> 
         )
     );
     // Its twin, in a session of its own, is read: nothing of the other one's is kept for it.
-    let (lines, _) = bed.call(&[], &steps)?;
-    assert_eq!(issuers(&lines), ["ours"; 3], "{lines:?}");
+    let (lines, _) = bed.call(&[], &calls(5))?;
+    assert_eq!(issuers(&lines), ["ours"; 5], "{lines:?}");
     let counts = bed.counts()?;
     let of = |outcome: &str| {
         counts.get(&format!(
             "icecore_tap_connections_total{{outcome=\"{outcome}\"}}"
         ))
     };
-    assert_eq!((of("read"), of("untrusted"), of("unread")), (3.0, 1.0, 2.0));
+    assert_eq!((of("read"), of("untrusted"), of("unread")), (5.0, 1.0, 2.0));
+    Ok(())
+}
+
+/// OpenSSL looks at a certificate in the handshake, and says what it thinks of it.
+const PYTHON: &str = r#"
+import json, ssl, sys, urllib.error, urllib.request
+for number in range(2):
+    try:
+        urllib.request.urlopen("https://api.anthropic.com/", timeout=20)
+    except urllib.error.HTTPError as error:
+        print(json.dumps(error.code))
+    except urllib.error.URLError as error:
+        print(json.dumps(type(error.reason).__name__))
+"#;
+
+#[test]
+fn a_client_that_says_so_is_carried_unread_at_once() -> Result<()> {
+    let bed = Bed::start(READ)?;
+    let _model = bed.model(&Script::default())?;
+    let run = |variable: &str| -> Result<String> {
+        let mut command = bed.world.session(AGENT_UID, &["-q"], "env".as_ref())?;
+        let output = command.args([variable, "python3", "-c", PYTHON]).output()?;
+        // Who is read is told with `--quiet` too.
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(log.contains("icecore: notice: "), "{log}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let file = format!("SSL_CERT_FILE={}", bed.certificates.ca_file.display());
+    assert_eq!(run(&file)?, "\"SSLCertVerificationError\"\n404\n");
+    let told = bed.events("NT006")?;
+    assert_eq!(told.len(), 1, "{told:?}");
+    let found = told[0]["found"].as_str().unwrap_or_default();
+    assert!(found.contains("UnknownCA"), "{found}");
+    assert_eq!(run("X=y")?, "404\n404\n");
+    assert_eq!(bed.events("NT006")?.len(), 1);
     Ok(())
 }
 
@@ -47,11 +84,7 @@ fn a_client_that_does_not_trust_is_told_and_then_carried_unread() -> Result<()> 
 fn a_client_that_does_not_trust_fails_where_the_config_says_so() -> Result<()> {
     let bed = Bed::start(&format!("{READ}on_untrusted = \"fail\"\n"))?;
     let model = bed.model(&Script::default())?;
-    let steps = json!([
-        {"step": "1", "call": "messages", "protocol": "http/1.1"},
-        {"step": "2", "call": "messages", "protocol": "http/1.1"},
-    ]);
-    let (lines, _) = bed.call(&[&bed.upstream_ca()], &steps)?;
+    let (lines, _) = bed.call(&[&bed.upstream_ca()], &calls(5))?;
     assert!(
         lines.iter().all(|line| line["error"].is_string()),
         "{lines:?}"
