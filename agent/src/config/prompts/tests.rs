@@ -36,6 +36,14 @@ fn nothing_is_read_unless_the_config_says_so() {
 }
 
 #[test]
+fn the_section_that_the_docs_show_has_the_defaults() {
+    let docs = include_str!("../../../../docs/configuration.md");
+    let block = docs.split("```toml\n").nth(1).unwrap();
+    let shown = read_text(block.split("```").next().unwrap()).unwrap();
+    assert_eq!(shown.prompts, read(""));
+}
+
+#[test]
 fn providers_have_their_hosts_once_each() {
     let prompts = read(
         r#"[prompts]

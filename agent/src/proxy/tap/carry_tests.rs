@@ -146,7 +146,7 @@ async fn a_reset_of_one_end_ends_both() {
     let mut bed = carrying().await;
     bed.client.write_all(b"x").await.unwrap();
     assert_eq!(bed.server.read_u8().await.unwrap(), b'x');
-    crate::connection::reset(bed.client);
+    reset(bed.client);
     assert!(bed.carried.await.unwrap().is_err());
     let heard = tokio::time::timeout(SOON, bed.server.read(&mut [0; 8])).await;
     assert!(matches!(heard.unwrap(), Ok(0) | Err(_)));

@@ -101,9 +101,9 @@ impl Bed {
         self.world.flush()?;
         let sql = format!("select detail from events where event_code = '{code}' order by seq");
         let rows = self.world.query(&sql)?;
-        let details = rows.iter().map(|row| match &row["detail"] {
-            Value::String(text) => Ok(serde_json::from_str(text)?),
-            other => Ok(other.clone()),
+        let details = rows.iter().map(|row| match row["detail"].as_str() {
+            Some(text) => Ok(serde_json::from_str(text)?),
+            None => Ok(row["detail"].clone()),
         });
         details.collect()
     }
