@@ -13,6 +13,7 @@ pub mod mask;
 
 pub mod session;
 pub mod execution;
+pub mod prompt;
 
 pub mod mailbox;
 pub mod notices;

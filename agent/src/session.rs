@@ -12,12 +12,12 @@ use crate::clock::Clock;
 use crate::config::Mode;
 use crate::execution::{
     Asker, Asking, Basis, Catalogues, Chunks, Context, Delivered, Detached, Execution, Holds,
-    Meter, OpenStages, Recipient, Registry, Settled, State, Usages, Way,
+    Meter, OpenStages, Origin, Recipient, Registry, Settled, State, Usages, Way,
 };
 use crate::identity::Principal;
 use crate::mailbox::Mailbox;
 use crate::mask::{Aftermath, Ended, HashKeys};
-use crate::policy::InForce;
+use crate::policy::{InForce, Link};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
 use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
@@ -76,6 +76,8 @@ pub struct Asked {
     pub labels: BTreeMap<String, String>,
     /// What people were asked for it by an earlier proxy.
     pub before: Option<Request>,
+    /// What its origin is judged by, where its session's calls of models are read.
+    pub origin: Option<Origin>,
     /// What is known of it before it is judged.
     pub draft: Draft,
 }
@@ -138,6 +140,7 @@ impl Stages {
             meter,
             labels,
             before,
+            origin,
             mut draft,
         } = asked;
         let own_id = execution.own_query_id();
@@ -165,6 +168,8 @@ impl Stages {
             fetches: &fetches,
             labels: &labels,
             before: before.as_ref(),
+            link: Link::UNKNOWN,
+            prompt: None,
         };
         let asker = Asker {
             principal: &principal,
@@ -174,6 +179,17 @@ impl Stages {
         let reading = match asking.before {
             Some(_) => Box::pin(self.understand_again(asking)).await?,
             None => self.understand(asking).await?,
+        };
+        let linked = origin.as_ref().map(|origin| {
+            let started_at = draft.row.started_at.unwrap_or_else(|| self.clock.now());
+            origin.link(execution.id(), started_at, &reading.statement)
+        });
+        let mut linked = linked.unwrap_or_default();
+        draft.beside = std::mem::take(&mut linked.rows);
+        let asking = Asking {
+            link: linked.link,
+            prompt: linked.prompt.as_deref(),
+            ..asking
         };
         let judged = self.judge(asker, asking, reading, None).await;
         draft.row.decision_us = (self.clock.mono_ns() - from) / 1_000;
@@ -259,6 +275,9 @@ impl Stages {
             aftermath,
             detached,
         } = self.deliver(unmasked, &login, &to).await?;
+        if let Some(origin) = &origin {
+            origin.delivered(execution.id(), execution.given_query_id());
+        }
         if aftermath != Aftermath::Open {
             self.holds.end(sender);
         }

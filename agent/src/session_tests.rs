@@ -97,7 +97,12 @@ fn asked(execution: &Execution) -> Asked {
         meter: meter(execution.session()),
         labels: BTreeMap::new(),
         before: None,
-        draft: Draft { row, binds: None },
+        origin: None,
+        draft: Draft {
+            row,
+            binds: None,
+            beside: Vec::new(),
+        },
     }
 }
 

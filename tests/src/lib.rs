@@ -13,6 +13,7 @@ pub mod emulator;
 pub mod harness;
 mod install;
 pub mod java;
+pub mod model;
 mod node;
 pub mod python;
 pub mod red;

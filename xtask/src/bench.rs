@@ -22,7 +22,7 @@ pub(crate) struct Bench {
     /// Seconds in place of minutes: shows that everything works; the figures say little.
     #[arg(long)]
     quick: bool,
-    /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...; `statements` for reading and judging,
+    /// Only rows whose name holds this text: `hop`, `sql`, `icecore`, `connect`, ...; `tap` for what reading model calls adds, `statements` for reading and judging,
     /// `masking` for chunks, `record` for the record (`ICECORE_BENCH_PYTHON` names a Python with pyarrow to compare),
     /// `verify` for `icecore verify`, `month` for reading many sessions.
     #[arg(long, value_name = "TEXT")]

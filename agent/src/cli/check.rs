@@ -9,8 +9,8 @@ use super::failure::report_config;
 use super::tell::tell;
 use super::{ConfigFile, Exit, asked, connect, granted};
 use crate::config::{
-    Config, Credential, ForPolicies, Identity, Mode, Owner, SecretAt, Source as SecretSource,
-    TokenUse, WithoutToken, policy_files, unit,
+    Config, Credential, ForPolicies, Identity, Mode, ModelHost, Owner, SecretAt,
+    Source as SecretSource, TokenUse, WithoutToken, policy_files, unit,
 };
 use crate::connection::redirect::probe;
 use crate::identity::{KeySource, Kind, Users};
@@ -320,6 +320,7 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
         approvals,
         policy,
         catalogue,
+        prompts,
         record,
         limits,
         log,
@@ -397,6 +398,14 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
             unit::show_bytes(limits.statement_max_bytes)
         ),
     ]);
+    if !prompts.hosts.is_empty() {
+        let hosts: Vec<String> = prompts.hosts.iter().map(ModelHost::shown).collect();
+        lines.push(format!(
+            "  prompts   calls to {} are read, {} is kept",
+            hosts.join(", "),
+            prompts.capture.as_str()
+        ));
+    }
     lines.push(format!("  log       {}", log.level));
     lines.extend(
         metrics

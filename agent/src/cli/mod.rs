@@ -35,6 +35,7 @@ mod failure;
 mod flush;
 mod granted;
 mod keys;
+mod link;
 mod policy;
 mod log;
 mod login;
@@ -156,6 +157,7 @@ Readers and auditors, where the store can be read:
   icecore pull --from D --to D DIR     copies days of a store
   icecore keys make -o FILE            makes a reader's key, where the record is encrypted
   icecore verify --trust trust.toml    finds what was changed, removed or forged in the record
+  icecore link STATEMENT               tells which prompt led to a statement, and how sure that is
   icecore prove STATEMENT              shows one statement to others, without the rest
   icecore witness --listen 0.0.0.0:443 signs how far chains have come, apart from hosts and store
 
@@ -191,6 +193,7 @@ enum Command {
     Verify(verify::Args),
     Witness(witness::Args),
     Prove(prove::Args),
+    Link(link::Args),
     Upgrade(upgrade::Args),
     Detach(detach::Args),
     /// Serves the sessions' connections; started by the daemon
@@ -251,6 +254,7 @@ fn dispatch(cli: Cli, clock: Clock) -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&args, clock),
         Some(Command::Witness(args)) => witness::run(&args, clock),
         Some(Command::Prove(args)) => prove::run(&args),
+        Some(Command::Link(args)) => link::run(&args, clock),
         Some(Command::Enroll(args)) => enroll::run(&args, clock),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::Man(args)) => man::run(&args),
@@ -368,6 +372,10 @@ mod tests {
         check(&["enroll", "--pin"], true);
         check(&["check", "--json"], true);
         check(&["prove", "01a201de-aed4-743b-bc0b-1c7612d0b426"], true);
+        check(
+            &["link", "01a201de-aed4-743b-bc0b-1c7612d0b426", "--json"],
+            true,
+        );
         check(&["verify", "--proof", "/p", "--trust", "/t"], true);
         check(&["enroll", "--issuer", "okta"], true);
         check(&["policy", "reload", "--config", "/c", "--json"], true);

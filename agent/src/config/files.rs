@@ -102,6 +102,9 @@ pub(super) fn check(config: &Config, problems: &Problems) {
     if let Some(file) = &config.identity.ca_file {
         tell("identity.ca_file", roots(file));
     }
+    if let Some(file) = &config.prompts.ca_file {
+        tell("prompts.ca_file", roots(file));
+    }
     for (index, issuer) in config.identity.issuers.iter().enumerate() {
         if let KeySource::File(file) = &issuer.keys {
             tell(

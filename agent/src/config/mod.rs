@@ -23,6 +23,7 @@ mod named;
 mod notify;
 mod owner;
 mod problem;
+mod prompts;
 mod recipient;
 mod result_rows;
 mod saml;
@@ -60,6 +61,7 @@ pub use notify::{Notify, NotifyTo};
 pub use owner::Owner;
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use problem::{line_and_column, nearest};
+pub use prompts::{ModelApi, ModelHost, OnUntrusted, PromptCapture, Prompts};
 pub use recipient::Recipient;
 pub use result_rows::ResultRows;
 pub use sign_in::SignIn;
@@ -99,6 +101,8 @@ pub struct Config {
     pub policy: Policy,
     /// Section `[catalogue]`.
     pub catalogue: Catalogue,
+    /// Section `[prompts]`.
+    pub prompts: Prompts,
     /// Section `[record]`.
     pub record: Record,
     /// Section `[limits]`.

@@ -17,6 +17,7 @@ use super::log::log;
 use super::metrics::metrics;
 use super::owner;
 use super::problem::{Problems, line_and_column};
+use super::prompts::prompts;
 use super::section::{List, Section, shown};
 use super::store;
 use super::unit;
@@ -46,6 +47,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
     let accounts = account::accounts(of_accounts, &issuers, problems);
     let policy = policy(root.section("policy"));
     let catalogue = catalogue(root.section("catalogue"));
+    let prompts = prompts(root.section("prompts"), &capture.redirect_ports);
     let record = record(root.section("record"));
     let limits = limits(root.section("limits"));
     let log = log(root.section("log"));
@@ -61,6 +63,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
         approvals,
         policy,
         catalogue,
+        prompts,
         record,
         limits,
         log,

@@ -1,5 +1,6 @@
-//! The host's own CA: made on first start, good for Snowflake's names alone.
+//! The host's own CAs: one for Snowflake's names, made on first start; one for each list of model APIs that are read.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,6 +13,7 @@ use rcgen::{
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
     PKCS_ECDSA_P256_SHA256,
 };
+use ring::digest::{Context, SHA256};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 use rustls::sign::CertifiedKey;
 
@@ -44,7 +46,7 @@ pub enum CaError {
     #[error("`{}` is missing while its partner exists; restore it, or remove both to make a new CA", .0.display())]
     Half(PathBuf),
     /// A file does not hold what it should.
-    #[error("`{}`: {cause}; remove `ca.pem` and `ca.key` to make a new CA", .path.display())]
+    #[error("`{}`: {cause}; remove it and its partner (`.pem`, `.key`) to make a new CA", .path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -56,7 +58,19 @@ pub enum CaError {
     Make(String),
 }
 
-/// The CA: its certificate, and the key that signs leaves.
+/// What a CA is called, and which names it is good for.
+struct Scope {
+    /// The name of its files, without their endings.
+    stem: String,
+    /// Its common name.
+    subject: String,
+    /// Names, each with all below it, that it is good for.
+    permitted: Vec<String>,
+    /// Names, each with all below it, that it is never good for.
+    excluded: Vec<String>,
+}
+
+/// A CA: its certificate, and the key that signs leaves.
 pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
     root: CertificateDer<'static>,
@@ -70,24 +84,94 @@ impl Ca {
     /// # Errors
     /// See `CaError`; a CA that cannot be read is never replaced by itself.
     pub fn open(folder: &Path, host: &str, now: DateTime<Utc>) -> Result<Self, CaError> {
-        let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
+        let scope = Scope {
+            stem: "ca".to_owned(),
+            subject: format!("Icecore CA of {host}"),
+            permitted: SNOWFLAKE_DOMAINS.map(str::to_owned).into(),
+            excluded: Vec::new(),
+        };
+        Self::open_scope(folder, &scope, now)
+    }
+
+    /// Reads the CA of some model APIs from a folder, or makes it there if there is none; gives its id too, by which
+    /// [`Ca::kept`] finds it when the list is another one.
+    ///
+    /// It is good for these names and what is below them, and for nothing else: sessions trust it beside the other one.
+    ///
+    /// # Errors
+    /// As of `open`.
+    pub fn of_models(
+        folder: &Path,
+        host: &str,
+        names: &BTreeSet<String>,
+        now: DateTime<Utc>,
+    ) -> Result<(String, Self), CaError> {
+        if names.is_empty() {
+            return Err(CaError::Make(
+                "expected names that it is good for, found none".to_owned(),
+            ));
+        }
+        let mut digest = Context::new(&SHA256);
+        for name in names {
+            digest.update(name.as_bytes());
+            digest.update(&[0]);
+        }
+        let digest = digest.finish();
+        let id: String = digest
+            .as_ref()
+            .iter()
+            .take(MODELS_ID_BYTES)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let scope = Scope {
+            stem: models_stem(&id),
+            subject: format!("Icecore CA of {host} for model APIs"),
+            permitted: names.iter().cloned().collect(),
+            excluded: SNOWFLAKE_DOMAINS.map(str::to_owned).into(),
+        };
+        let ca = Self::open_scope(folder, &scope, now)?;
+        Ok((id, ca))
+    }
+
+    /// Reads the CA of an earlier list of model APIs.
+    ///
+    /// # Errors
+    /// As of `open`; one that is not there is not made.
+    pub fn kept(folder: &Path, id: &str) -> Result<Self, CaError> {
+        if !is_models_id(id) {
+            return Err(CaError::Make(format!("expected a CA's id, found {id:?}")));
+        }
+        let stem = models_stem(id);
+        Self::read(
+            &folder.join(format!("{stem}.pem")),
+            &folder.join(format!("{stem}.key")),
+        )
+    }
+
+    fn open_scope(folder: &Path, scope: &Scope, now: DateTime<Utc>) -> Result<Self, CaError> {
+        let certificate = folder.join(format!("{}.pem", scope.stem));
+        let key = folder.join(format!("{}.key", scope.stem));
         match (certificate.exists(), key.exists()) {
-            (false, false) => make(folder, &certificate, &key, host, now)?,
+            (false, false) => make(folder, &certificate, &key, scope, now)?,
             (true, true) => {}
             (true, false) => return Err(CaError::Half(key)),
             (false, true) => return Err(CaError::Half(certificate)),
         }
+        Self::read(&certificate, &key)
+    }
+
+    fn read(certificate: &Path, key: &Path) -> Result<Self, CaError> {
         let content = |path: &Path, cause: String| CaError::Content {
             path: path.to_owned(),
             cause,
         };
-        let pem = read(&certificate)?;
+        let pem = read(certificate)?;
         let key_pair =
-            KeyPair::from_pem(&read(&key)?).map_err(|error| content(&key, error.to_string()))?;
+            KeyPair::from_pem(&read(key)?).map_err(|error| content(key, error.to_string()))?;
         let root = CertificateDer::from_pem_slice(pem.as_bytes())
-            .map_err(|error| content(&certificate, error.to_string()))?;
+            .map_err(|error| content(certificate, error.to_string()))?;
         let issuer = Issuer::from_ca_cert_pem(&pem, key_pair)
-            .map_err(|error| content(&certificate, error.to_string()))?;
+            .map_err(|error| content(certificate, error.to_string()))?;
         Ok(Self { issuer, root })
     }
 
@@ -120,6 +204,25 @@ impl Ca {
     }
 }
 
+/// So many bytes of a digest name a list of model APIs: no two lists of a host are the same by chance.
+const MODELS_ID_BYTES: usize = 8;
+
+/// Names the files of the CA of a list of model APIs.
+fn models_stem(id: &str) -> String {
+    format!("models-{id}")
+}
+
+/// Names the file of such a CA's certificate in the folder of CAs; none for what is no id of one.
+#[must_use]
+pub fn models_certificate(id: &str) -> Option<String> {
+    is_models_id(id).then(|| format!("{}.pem", models_stem(id)))
+}
+
+fn is_models_id(id: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    id.len() == 2 * MODELS_ID_BYTES && id.bytes().all(digit)
+}
+
 /// Tells until when a leaf made at `now` is good.
 #[must_use]
 pub fn leaf_end(now: DateTime<Utc>) -> DateTime<Utc> {
@@ -139,7 +242,7 @@ fn make(
     folder: &Path,
     certificate: &Path,
     key: &Path,
-    host: &str,
+    scope: &Scope,
     now: DateTime<Utc>,
 ) -> Result<(), CaError> {
     let failed = |error: rcgen::Error| CaError::Make(error.to_string());
@@ -149,7 +252,7 @@ fn make(
         .push(DnType::OrganizationName, "Icecore");
     params
         .distinguished_name
-        .push(DnType::CommonName, format!("Icecore CA of {host}"));
+        .push(DnType::CommonName, scope.subject.clone());
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let no_address = [
@@ -157,11 +260,12 @@ fn make(
         IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     ]
     .map(|all| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(all, 0)));
+    let names = |names: &[String]| -> Vec<GeneralSubtree> {
+        names.iter().cloned().map(GeneralSubtree::DnsName).collect()
+    };
     params.name_constraints = Some(NameConstraints {
-        permitted_subtrees: SNOWFLAKE_DOMAINS
-            .map(|domain| GeneralSubtree::DnsName(domain.to_owned()))
-            .into(),
-        excluded_subtrees: no_address.into(),
+        permitted_subtrees: names(&scope.permitted),
+        excluded_subtrees: [names(&scope.excluded), no_address.into()].concat(),
     });
     set_validity(&mut params, now, now + TimeDelta::days(365 * CA_YEARS));
     let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
@@ -204,82 +308,5 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CaError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use rustls::client::WebPkiServerVerifier;
-    use rustls::client::danger::ServerCertVerifier;
-    use rustls::pki_types::{ServerName, UnixTime};
-
-    use super::*;
-
-    fn verify(ca: &Ca, name: &str) -> Result<(), String> {
-        let leaf = ca.leaf(name, Utc::now()).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(ca.root.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .unwrap();
-        let server = ServerName::try_from(name.to_owned()).unwrap();
-        verifier
-            .verify_server_cert(
-                &leaf.cert[0],
-                &leaf.cert[1..],
-                &server,
-                &[],
-                UnixTime::now(),
-            )
-            .map(|_| ())
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_leaf_for_a_snowflake_name_is_trusted_and_no_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = Ca::open(folder.path(), "host", Utc::now()).unwrap();
-        verify(&ca, "acme.snowflakecomputing.com").unwrap();
-        assert!(
-            verify(&ca, "login.example.com")
-                .unwrap_err()
-                .contains("NameConstraint")
-        );
-        assert!(
-            verify(&ca, "127.0.0.1")
-                .unwrap_err()
-                .contains("NameConstraint")
-        );
-    }
-
-    #[test]
-    fn a_ca_is_read_again_and_its_key_is_kept_close() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = Ca::open(folder.path(), "host", Utc::now()).unwrap();
-        let second = Ca::open(folder.path(), "host", Utc::now()).unwrap();
-        assert_eq!(first.root, second.root);
-        let mode = |name: &str| {
-            fs::metadata(folder.path().join(name))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777
-        };
-        assert_eq!((mode("ca.key"), mode("ca.pem")), (0o600, 0o644));
-    }
-
-    #[test]
-    fn a_damaged_ca_is_told_and_not_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(Ca::open(folder.path(), "host", Utc::now()).unwrap());
-        fs::remove_file(folder.path().join("ca.key")).unwrap();
-        assert!(matches!(
-            Ca::open(folder.path(), "host", Utc::now()),
-            Err(CaError::Half(_))
-        ));
-        fs::write(folder.path().join("ca.key"), "rubbish").unwrap();
-        assert!(matches!(
-            Ca::open(folder.path(), "host", Utc::now()),
-            Err(CaError::Content { .. })
-        ));
-    }
-}
+#[path = "ca_tests.rs"]
+mod tests;

@@ -168,6 +168,24 @@ impl Rewound {
         self.stream
     }
 
+    /// Lists the protocols that a TLS client offers, in its order; none where it offers none (RFC 7301).
+    #[must_use]
+    pub fn protocols_offered(&self) -> Vec<Vec<u8>> {
+        let mut acceptor = rustls::server::Acceptor::default();
+        let mut head = self.head.as_ref();
+        while !head.is_empty() {
+            if acceptor.read_tls(&mut head).is_err() {
+                return Vec::new();
+            }
+        }
+        let Ok(Some(accepted)) = acceptor.accept() else {
+            return Vec::new();
+        };
+        let offered = accepted.client_hello().alpn();
+        let offered = offered.into_iter().flatten();
+        offered.map(<[u8]>::to_vec).collect()
+    }
+
     /// Waits for bytes past those that are read once more, and leaves them there; gives 0 at the end of the stream.
     ///
     /// # Errors
@@ -232,9 +250,15 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::connection) fn client_hello(name: &str) -> Vec<u8> {
-        let config = rustls::ClientConfig::builder()
+        hello_offering(name, &[])
+    }
+
+    fn hello_offering(name: &str, protocols: &[&str]) -> Vec<u8> {
+        let mut config = rustls::ClientConfig::builder()
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
+        let protocols = protocols.iter().map(|one| one.as_bytes().to_vec());
+        config.alpn_protocols = protocols.collect();
         let name = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
         let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
         let mut bytes = Vec::new();
@@ -250,6 +274,30 @@ pub(super) mod tests {
         }
         let name = Some("acme.snowflakecomputing.com".to_owned());
         assert_eq!(parse(&hello), Some(Opening::Tls { name }));
+    }
+
+    #[tokio::test]
+    async fn the_protocols_that_a_client_offers_are_told_and_read_again() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for offered in [&["h2", "http/1.1"][..], &["http/1.1"], &[]] {
+            let hello = hello_offering("api.anthropic.com", offered);
+            let mut client = TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut client, &hello)
+                .await
+                .unwrap();
+            let (_, mut rewound) = read(listener.accept().await.unwrap().0).await.unwrap();
+            let found = rewound.protocols_offered();
+            let found: Vec<&str> = found
+                .iter()
+                .map(|one| std::str::from_utf8(one).unwrap())
+                .collect();
+            assert_eq!(found, offered);
+            let mut again = vec![0; hello.len()];
+            rewound.read_exact(&mut again).await.unwrap();
+            assert_eq!(again, hello);
+        }
     }
 
     #[test]

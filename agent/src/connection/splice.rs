@@ -123,7 +123,11 @@ fn some(bytes: usize) -> io::Result<()> {
     Ok(())
 }
 
-async fn dial(way: Onward) -> io::Result<TcpStream> {
+/// Connects to where a connection is carried on to.
+///
+/// # Errors
+/// The destination cannot be reached.
+pub async fn dial(way: Onward) -> io::Result<TcpStream> {
     let Onward {
         destination,
         socket,

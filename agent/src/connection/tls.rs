@@ -1,4 +1,4 @@
-//! Terminates TLS for Snowflake's names, with leaves of the host's own CA.
+//! Terminates TLS with leaves of the host's own CAs: for Snowflake's names, and for model APIs that are read.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,18 +24,37 @@ const LEAVES_MAX: usize = 1024;
 /// # Errors
 /// The crypto provider lacks TLS 1.2 or 1.3.
 pub fn server_config(ca: Ca, clock: Clock) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = terminating(ca, clock, is_snowflake)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Makes the server side for model APIs, with a leaf for each name; whoever uses it says the protocol that is offered.
+///
+/// # Errors
+/// The crypto provider lacks TLS 1.2 or 1.3.
+pub fn models_config(ca: Ca, clock: Clock) -> Result<Arc<ServerConfig>, rustls::Error> {
+    // Which names are read is decided before; the CA's own constraints hold besides.
+    terminating(ca, clock, |name| !is_snowflake(name)).map(Arc::new)
+}
+
+fn terminating(
+    ca: Ca,
+    clock: Clock,
+    has_leaf: fn(&str) -> bool,
+) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let leaves = Leaves {
         ca,
         clock,
+        has_leaf,
         cache: Mutex::new(HashMap::new()),
     };
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(leaves));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// A leaf, and when it is made anew.
@@ -48,6 +67,8 @@ struct Leaf {
 struct Leaves {
     ca: Ca,
     clock: Clock,
+    /// Which names have one.
+    has_leaf: fn(&str) -> bool,
     cache: Mutex<HashMap<String, Leaf>>,
 }
 
@@ -60,7 +81,7 @@ impl fmt::Debug for Leaves {
 impl ResolvesServerCert for Leaves {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = canonical(hello.server_name()?);
-        if !is_snowflake(&name) {
+        if !(self.has_leaf)(&name) {
             return None;
         }
         let now = self.clock.now();

@@ -14,8 +14,8 @@ use crate::connection::peer::Traced;
 use crate::control::reload::{ConfigReload, PolicySet};
 use crate::control::supervisor_link::receive_handover_on;
 use crate::control::{
-    Asker, Declined, Enforcement, HandedToken, Keeper, Leftover, Proof, SEALED_LOGIN_MAX_BYTES,
-    Scope, SessionHandler, TOKEN_TEXT_MAX_BYTES, Wanted,
+    Asker, Declined, Enforcement, HandedToken, Keeper, Leftover, ModelsRead, Proof,
+    SEALED_LOGIN_MAX_BYTES, Scope, SessionHandler, TOKEN_TEXT_MAX_BYTES, Wanted,
 };
 use crate::id::{LoginId, SessionId};
 
@@ -42,6 +42,7 @@ impl SessionHandler for Proxy {
         Ok(Settled {
             sealed,
             same_uid: false,
+            models: None,
         })
     }
 
@@ -61,6 +62,7 @@ impl SessionHandler for Proxy {
         Ok(Settled {
             sealed,
             same_uid: false,
+            models: None,
         })
     }
 
@@ -301,6 +303,12 @@ fn facts(uid: u32) -> SessionFacts {
         resumed: false,
         enforcement: Enforcement::Advisory,
         proof: Proof::Absent,
+        models: Some(ModelsRead {
+            ca: Some("0123456789abcdef".to_owned()),
+            hosts: vec!["api.anthropic.com".to_owned()],
+            capture: "link_only".to_owned(),
+            days: 90,
+        }),
     }
 }
 

@@ -106,6 +106,43 @@ pub struct SessionFacts {
     /// What shows who it acts for; the supervisor reads none of it.
     #[serde(default)]
     pub proof: Proof,
+    /// What of its model calls is read, if anything is.
+    #[serde(default)]
+    pub models: Option<ModelsRead>,
+}
+
+/// What of a session's model calls is read, as its people were told when it began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelsRead {
+    /// Names the CA that its processes trust for these hosts; none where all of them speak plain HTTP.
+    pub ca: Option<String>,
+    /// The hosts; `*.` before one stands for all names below it.
+    pub hosts: Vec<String>,
+    /// What is kept: `link_only`, `all` or `none`.
+    pub capture: String,
+    /// For how many days.
+    pub days: u64,
+}
+
+impl ModelsRead {
+    /// Says it in a line, for the log of the job.
+    #[must_use]
+    pub fn notice(&self) -> String {
+        let hosts = self.hosts.join(", ");
+        let days = self.days;
+        let kept = match self.capture.as_str() {
+            "all" => format!("prompts and tool calls are kept for {days} days"),
+            "none" => format!(
+                "no text of them is kept; which call led to which statement is, for {days} days"
+            ),
+            _ => format!(
+                "prompts and tool calls that led to a Snowflake statement are kept for {days} days, others are dropped"
+            ),
+        };
+        format!(
+            "notice: calls to the model APIs {hosts} are read in this session; {kept}; credentials and system prompts are not kept"
+        )
+    }
 }
 
 /// A user that started a session for another.
@@ -156,6 +193,9 @@ pub struct Settled {
     pub sealed: Option<String>,
     /// Whether it acts by a job's token though its command can read what its caller has.
     pub same_uid: bool,
+    /// What of its model calls is to be read, if anything is.
+    #[serde(default)]
+    pub models: Option<ModelsRead>,
 }
 
 /// A token that a session was shown after it opened.

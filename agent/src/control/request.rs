@@ -180,6 +180,9 @@ pub struct Opened {
     /// Whether its command may use `io_uring`.
     #[serde(default)]
     pub io_uring: bool,
+    /// What its people are to know before its command begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 /// Says what is wrong with a session's labels, if anything is.
@@ -267,6 +270,7 @@ mod tests {
             advisory: None,
             same_uid: false,
             io_uring: false,
+            notice: None,
         });
         let text = serde_json::to_string(&reply).unwrap();
         assert!(text.starts_with("{\"answer\":\"opened\",\"session\":"));

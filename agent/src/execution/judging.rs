@@ -74,7 +74,10 @@ impl Stages {
         let found = looks.then(|| mask::found(&statement, bound));
         let decide = |usage: &Usage<'_>| {
             let account = &asking.account.name;
-            let usage = usage.holding(found.as_ref()).discharging(discharged);
+            let usage = usage
+                .holding(found.as_ref())
+                .linked(asking.link)
+                .discharging(discharged);
             decide(
                 &bundle, self.mode, principal, account, &catalogue, &usage, statement,
             )

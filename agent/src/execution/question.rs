@@ -57,7 +57,10 @@ impl Stages {
             needs,
             asks,
             requester,
-            claimed: Claimed::of(&meaning.sql, asking.labels.clone()),
+            claimed: Claimed {
+                prompt: asking.prompt.map(str::to_owned),
+                ..Claimed::of(&meaning.sql, asking.labels.clone())
+            },
             meaning,
             plan,
             earlier,

@@ -64,7 +64,7 @@ impl Family {
 
 /// All of them.
 #[rustfmt::skip]
-pub static FAMILIES: [Family; 61] = [
+pub static FAMILIES: [Family; 66] = [
     Family::new("icecore_build_info", Gauge, &["version"], "1; which version answers."),
     Family::new("icecore_mode_info", Gauge, &["mode", "recording"], "1; whether refusals are carried out, and what recording promises."),
     Family::new("icecore_config_info", Gauge, &["sha256"], "1; the config in force, as the record names it."),
@@ -125,6 +125,11 @@ pub static FAMILIES: [Family; 61] = [
     Family::new("icecore_kernel_events_lost_total", Counter, &["why"], "Events of the kernel's that nobody was told: the ring was `full`, or its session was over its `rate`."),
     Family::new("icecore_kernel_packets_dropped_total", Counter, &[], "Packets to guarded addresses that `capture.backstop` dropped."),
     Family::new("icecore_kernel_execs_total", Counter, &[], "Programs that sessions executed, where lineage is observed."),
+    Family::new("icecore_tap_connections_total", Counter, &["outcome"], "Connections to model APIs that `[prompts]` names: `read`, `untrusted` (event NT006), `unreached` (NT007), or `unread` after such a one."),
+    Family::new("icecore_tap_bytes_total", Counter, &["direction"], "Bytes of model calls that were read: `up` or `down`."),
+    Family::new("icecore_tap_waiting_bytes", Gauge, &[], "Copies of model calls that wait to be read."),
+    Family::new("icecore_tap_lost_bytes_total", Counter, &[], "Bytes of model calls that were carried and not copied, since too many waited."),
+    Family::new("icecore_tap_unreadable_total", Counter, &[], "Connections to model APIs of which something could not be read."),
     Family::new("icecore_scrapes_total", Counter, &["outcome"], "Requests for metrics: `answered`, or `refused` to one that is, or may be, in a session."),
 ];
 

@@ -17,6 +17,7 @@ use super::intake::{Begun, Takes};
 use super::networks::onward;
 use super::refusals::{Refusal, WayAround};
 use super::sessions::Session;
+use super::tap;
 use crate::connection::hello::{self, Opening, Rewound};
 use crate::connection::metadata::is_metadata;
 use crate::connection::name::is_snowflake;
@@ -162,6 +163,15 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
             let Some(way) = way_around(shared, &session, address) else {
                 let _carried = shared.intake.carry();
                 drop(arriving);
+                let at = tap::At {
+                    session: &session,
+                    peer: &peer,
+                    network,
+                    destination,
+                };
+                let Some(stream) = tap::take(shared, at, &opening, stream).await else {
+                    return;
+                };
                 let carried = match onward(shared, &session, network, destination).await {
                     Ok(way) => splice(stream, way).await,
                     Err(error) => {

@@ -12,11 +12,13 @@ use super::implicit::Implicit;
 use super::intake::Intake;
 use super::kept::Keeping;
 use super::lent_sockets::LentSockets;
+use super::live::Sessions;
 use super::logins::Logins;
 use super::metrics::Operations;
 use super::policies::Reloads;
-use super::sessions::{Session, Sessions};
+use super::sessions::Session;
 use super::strangers::Strangers;
+use super::tap::Tap;
 use crate::connection::redirect::Destinations;
 use crate::record::event::no_session;
 use crate::record::{Category, EventRow, Row, Severity};
@@ -49,6 +51,8 @@ pub(super) struct Shared {
     /// Seals principals and logins for the next proxy.
     pub(super) seal_key: ring::hmac::Key,
     pub(super) tls: Arc<ServerConfig>,
+    /// Reads connections to model APIs.
+    pub(super) tap: Tap,
     /// What events that belong to no session may still go into the record.
     pub(super) host_events: HostEvents,
     /// Connections at the door that are of no open session.

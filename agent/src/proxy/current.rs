@@ -6,6 +6,7 @@ use super::core::Shared;
 use super::issuers::{Issuers, Keep};
 use super::providers::Providers;
 use super::sign_in::SignIns;
+use super::tap::Models;
 use crate::config::Config;
 use crate::upstream::Account;
 use crate::web;
@@ -19,6 +20,8 @@ pub(super) struct Current {
     pub(super) issuers: Arc<Issuers>,
     pub(super) providers: Arc<Providers>,
     pub(super) sign_ins: Arc<SignIns>,
+    /// The model APIs that are read.
+    pub(super) models: Arc<Models>,
 }
 
 impl Current {
@@ -81,7 +84,10 @@ impl Current {
             let providers = self.providers.again(identity.providers.clone());
             (issuers, Arc::new(providers), Arc::new(sign_ins))
         };
+        let models = Arc::new(Models::new(&config.prompts).map_err(|e| told(&e))?);
+        shared.tap.prepare(&models).map_err(|e| told(&e))?;
         Ok(Self {
+            models,
             config,
             sha256,
             accounts,

@@ -18,6 +18,7 @@ use super::login::closed;
 use super::networks::Networks;
 use super::opening::{self, ShownBy};
 use super::sessions::Session;
+use super::tap;
 use crate::connection::redirect::Stats;
 use crate::control::observed::Observed;
 use crate::control::reload::{ConfigReload, Reload};
@@ -126,6 +127,7 @@ impl SessionHandler for Handler {
         let event = (!is_resumed).then(|| opening::event(&session, &session.principal(), shown_by));
         let mut rows = vec![Row::from(self.rows_of(&session, Phase::Open))];
         rows.extend(event.flatten().map(Row::from));
+        rows.extend(tap::told(&session).filter(|_| !is_resumed).map(Row::from));
         let _receipt = shared
             .stages
             .recorder
@@ -185,6 +187,7 @@ impl SessionHandler for Handler {
         Ok(Settled {
             sealed: Some(shown.sealed),
             same_uid: session.same_uid() == Some(true),
+            models: None,
         })
     }
 

@@ -32,6 +32,7 @@ mod intake;
 mod issuers;
 mod kept;
 mod lent_sockets;
+mod live;
 mod login;
 mod logins;
 mod mcp;
@@ -53,6 +54,7 @@ mod sessions;
 mod sign_in;
 pub(crate) mod start;
 mod strangers;
+mod tap;
 mod v2;
 
 use std::net::TcpListener;

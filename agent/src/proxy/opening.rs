@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::core::Core;
 use super::sessions::Session;
 use crate::config::{TokenUse, WithoutToken};
-use crate::control::{HandedToken, Proof, SessionFacts, Settled};
+use crate::control::{HandedToken, ModelsRead, Proof, SessionFacts, Settled};
 use crate::id::SessionId;
 use crate::identity::{Handed, Principal, Token};
 use crate::record::{Category, EventRow, Severity, hex};
@@ -66,7 +66,7 @@ impl Core {
         let settled = match &facts.proof {
             Proof::Token(token) => self.settle_by_token(facts, token, ShownBy::Token).await,
             Proof::Kept(token) => self.settle_by_token(facts, token, ShownBy::Login).await,
-            Proof::Absent => self.settle_without(),
+            Proof::Absent => self.settle_without(facts),
             Proof::Sealed(_) => Err("identity refused: expected a token, found a seal".to_owned()),
         };
         if let Err(reason) = &settled {
@@ -168,6 +168,20 @@ impl Core {
         ))
     }
 
+    /// Tells what of a session's model calls is to be read: nothing, where its repository is kept out.
+    fn models_to_read(
+        &self,
+        facts: &SessionFacts,
+        principal: Option<&Principal>,
+    ) -> Option<ModelsRead> {
+        let shown = principal.and_then(|one| one.identity().ci().repository.as_deref());
+        let claimed = facts
+            .claimed_job
+            .as_ref()
+            .and_then(|job| job.repository.as_deref());
+        self.shared.current().models.to_read(shown.or(claimed))
+    }
+
     fn issuer_names(&self) -> String {
         let current = self.shared.current();
         let names: Vec<&str> = current.config.identity.issuer_names().collect();
@@ -193,6 +207,7 @@ impl Core {
         Ok(Settled {
             sealed: Some(self.seal(facts.id, &principal)?),
             same_uid,
+            models: self.models_to_read(facts, Some(&principal)),
         })
     }
 
@@ -260,13 +275,17 @@ impl Core {
         sealed.map_err(|error| error.to_string())
     }
 
-    fn settle_without(&self) -> Result<Settled, String> {
+    fn settle_without(&self, facts: &SessionFacts) -> Result<Settled, String> {
         let current = self.shared.current();
         let identity = &current.config.identity;
+        let settled = || Settled {
+            models: self.models_to_read(facts, None),
+            ..Settled::default()
+        };
         match identity.without_token {
-            WithoutToken::Host => Ok(Settled::default()),
+            WithoutToken::Host => Ok(settled()),
             // Each of its logins needs one.
-            WithoutToken::Refuse if identity.in_band => Ok(Settled::default()),
+            WithoutToken::Refuse if identity.in_band => Ok(settled()),
             WithoutToken::Refuse => {
                 let login = match identity.sign_ins.as_slice() {
                     [] => "",

@@ -11,9 +11,11 @@ use super::body::Plain;
 use super::door::{Door, Received};
 use super::logins::{Logins, OpenLogin};
 use super::sessions::Session;
+use super::tap;
 use crate::execution::{
-    ANSWER_WITHIN, Answer, Context, Execution, Joined, Patience, QueryRef, Registry,
+    ANSWER_WITHIN, Answer, Context, Execution, Joined, Origin, Patience, QueryRef, Registry,
 };
+use crate::prompt::Trace;
 use crate::record::{Draft, StatementRow, hex};
 use crate::session::Asked;
 use crate::snowflake::answer::{Body, Form};
@@ -185,14 +187,28 @@ impl Door {
             host: self.name.clone(),
             login: Arc::clone(&login.login),
             context: context(login, &request),
-            headers,
             fetches: Arc::clone(self.session.fetches()),
             meter: self.meter(login),
             labels: self.session.labels().clone(),
             before: None,
+            origin: self.origin(headers.traceparent()),
+            headers,
             draft,
             request,
         }
+    }
+
+    /// Gives what a statement's origin is judged by, where the session's calls of models are read.
+    fn origin(&self, traceparent: Option<&str>) -> Option<Origin> {
+        let provenance = tap::provenance(&self.core.shared, &self.session)?;
+        Some(Origin {
+            provenance: Arc::clone(provenance),
+            session: self.session.id(),
+            execs: self.peer.execs.clone(),
+            trace_id: traceparent
+                .and_then(Trace::read)
+                .map(|trace| trace.trace_id),
+        })
     }
 
     /// Carries a statement to its end, in a task of its own.
@@ -254,6 +270,7 @@ impl Door {
             binds: request
                 .bindings()
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            beside: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The sessions that live on this host, as the supervisor announced them.
+//! One session that lives on this host, as the supervisor announced it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -14,6 +14,7 @@ use super::arrivals::Arrivals;
 use super::budget::{EventBudget, Room};
 use super::refusals::{Refusal, Refusals, Told};
 use super::seen::Seen;
+use super::tap;
 use crate::connection::peer::Peer;
 use crate::control::{Enforcement, SessionFacts, SessionSummary};
 use crate::id::SessionId;
@@ -67,6 +68,7 @@ pub(super) struct Session {
     refusals: Mutex<Refusals>,
     governed: Mutex<BTreeSet<IpAddr>>,
     arrivals: Arrivals,
+    models: tap::Standing,
     seen: Seen,
     statements_open: Arc<Semaphore>,
     requests_open: Arc<Semaphore>,
@@ -95,6 +97,7 @@ impl Session {
             refusals: Mutex::default(),
             governed: Mutex::new(BTreeSet::new()),
             arrivals: Arrivals::default(),
+            models: tap::Standing::default(),
             seen: Seen::default(),
             statements_open: Arc::new(Semaphore::new(STATEMENTS_OPEN_MAX)),
             requests_open: Arc::new(Semaphore::new(REQUESTS_OPEN_MAX)),
@@ -170,6 +173,11 @@ impl Session {
     /// Gives what it may bring to the door, and has brought.
     pub(super) fn arrivals(&self) -> &Arrivals {
         &self.arrivals
+    }
+
+    /// Gives how its connections to model APIs stand.
+    pub(super) fn models(&self) -> &tap::Standing {
+        &self.models
     }
 
     /// Gives what the host sees of it.
@@ -415,68 +423,6 @@ impl Session {
             agent_detect_method: identity.agent().map(|_| "token".to_owned()),
             ..SessionRow::default()
         }
-    }
-}
-
-/// All live sessions.
-#[derive(Default)]
-pub(super) struct Sessions(RwLock<HashMap<SessionId, Arc<Session>>>);
-
-impl Sessions {
-    pub(super) fn insert(&self, session: Arc<Session>) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(session.id(), session);
-    }
-
-    /// Finds a session by its id and the nonce that tells it from an earlier one.
-    pub(super) fn find(&self, id: SessionId, nonce: u64) -> Option<Arc<Session>> {
-        self.get(id)
-            .filter(|session| session.facts.nonce == nonce && !session.is_over())
-    }
-
-    pub(super) fn get(&self, id: SessionId) -> Option<Arc<Session>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned()
-    }
-
-    /// Lists them.
-    pub(super) fn all(&self) -> Vec<Arc<Session>> {
-        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        sessions.values().cloned().collect()
-    }
-
-    /// Counts those whose user could become root, and the others.
-    pub(super) fn count(&self) -> (usize, usize) {
-        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let advisory = |session: &&Arc<Session>| session.facts.enforcement == Enforcement::Advisory;
-        let advisory = sessions.values().filter(advisory).count();
-        (advisory, sessions.len() - advisory)
-    }
-
-    /// Gives the rows of refusals that were counted for long enough, of all sessions.
-    pub(super) fn repeats_due(&self, now_ns: i64) -> Vec<EventRow> {
-        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let due = sessions.values().map(|session| session.repeats_due(now_ns));
-        due.flatten().collect()
-    }
-
-    /// Gives the rows of what was counted of all sessions, when the proxy stops.
-    pub(super) fn last_counts(&self, now_ns: i64) -> Vec<EventRow> {
-        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let last = sessions.values().map(|session| session.last_counts(now_ns));
-        last.flatten().collect()
-    }
-
-    pub(super) fn remove(&self, id: SessionId) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
     }
 }
 

@@ -51,6 +51,7 @@ fn facts() -> SessionFacts {
         enforcement: Enforcement::Enforced,
         resumed: false,
         proof: Proof::Absent,
+        models: None,
     }
 }
 

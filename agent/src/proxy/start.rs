@@ -18,13 +18,14 @@ use super::implicit::Implicit;
 use super::issuers::{Issuers, Keep};
 use super::kept::Keeping;
 use super::lent_sockets::LentSockets;
+use super::live::Sessions;
 use super::logins::Logins;
 use super::metrics::{Operations, restarts};
 use super::policies::{self, PoliciesError, Reloads};
 use super::providers::Providers;
-use super::sessions::Sessions;
 use super::sign_in::SignIns;
 use super::strangers::Strangers;
+use super::tap::{Models, Tap, TapError};
 use crate::clock::Clock;
 use crate::config::{Account as AccountConfig, Config, ConfigErrors};
 use crate::connection::ca::{Ca, CaError};
@@ -66,6 +67,8 @@ pub(super) enum StartError {
     Tls(#[from] rustls::Error),
     #[error("{0}")]
     Roots(#[from] RootsError),
+    #[error("prompts: {0}")]
+    Tap(#[from] TapError),
     #[error("record: {0}")]
     Record(#[from] RecordError),
     #[error("record: {0}")]
@@ -129,6 +132,8 @@ pub(super) fn start(
     let host_id = host_id();
     let ca = Ca::open(&config.daemon.state_dir.join("ca"), &host_id, clock.now())?;
     let tls = tls::server_config(ca, clock)?;
+    let models = Models::new(&config.prompts)?;
+    let tap = Tap::new(&config.daemon.state_dir, &host_id, clock);
     let resolver = Arc::new(Resolver::new(config.upstream.resolve.clone()));
     let upstream = UpstreamSettings {
         tls: trusted,
@@ -148,6 +153,7 @@ pub(super) fn start(
     let exports = Exports::new(&config.exports, &web, about).map_err(StartError::Export)?;
     let metrics = Arc::<Metrics>::default();
     turn()?;
+    tap.prepare(&models)?;
     let recorder = Recorder::open_watched(
         &settings(
             &config,
@@ -211,6 +217,7 @@ pub(super) fn start(
         issuers,
         providers,
         sign_ins: Arc::new(sign_ins),
+        models: Arc::new(models),
     };
     let shared = Shared {
         stages: Stages {
@@ -242,6 +249,7 @@ pub(super) fn start(
         claimant,
         seal_key,
         tls,
+        tap,
         host_events: HostEvents::default(),
         strangers: Strangers::default(),
         reloads: Reloads::default(),

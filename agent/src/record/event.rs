@@ -162,6 +162,12 @@ pub mod code {
     pub const SOCKET_REFUSED: &str = "NT004";
     /// The kernel denied a connection in a network namespace in which the proxy does not listen.
     pub const UNKNOWN_NETNS: &str = "NT005";
+    /// A client of a model API does not trust Icecore's CA, so that its call was not read; the detail says what follows.
+    pub const MODEL_UNTRUSTED: &str = "NT006";
+    /// A model API could not be reached, or its certificate is not trusted, so that a call was not read.
+    pub const MODEL_UNREACHED: &str = "NT007";
+    /// A session's calls to model APIs are read: which, and what is kept.
+    pub const MODELS_READ: &str = "PT001";
     /// The kernel programs were found gone; the sessions that ran were ended.
     pub const TAMPERED: &str = "EN001";
     /// The proxy showed no heartbeat for a while; sessions' connects were refused.

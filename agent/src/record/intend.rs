@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::id::StatementId;
 use crate::policy::{Permit, Plan, Reason, Refusal};
 use crate::snowflake::current::Current;
+use crate::statement::form::fingerprint;
 use crate::statement::{Action, Kind, Statement};
 
 /// Longest normalised text that is recorded, in bytes. Source: record reference 1.4, `sql_normalized`.
@@ -99,6 +100,8 @@ pub struct Draft {
     pub row: StatementRow,
     /// The bound values as the client wrote them.
     pub binds: Option<serde_json::Value>,
+    /// Rows of other tables that are recorded with it.
+    pub beside: Vec<Row>,
 }
 
 impl Draft {
@@ -121,6 +124,7 @@ impl Draft {
                 ..self.row.clone()
             },
             binds: None,
+            beside: Vec::new(),
         };
         (1..)
             .zip(statement.parts())
@@ -183,7 +187,7 @@ impl Draft {
 pub async fn intend(
     recorder: &Recorder,
     permit: Permit,
-    draft: Draft,
+    mut draft: Draft,
     bundle_sha256: [u8; 32],
     decided_at: DateTime<Utc>,
     clock: &Clock,
@@ -209,6 +213,7 @@ pub async fn intend(
     };
     let all_masks = permit.masks().flatten().collect();
     let part_drafts = draft.parts(permit.statement());
+    let beside = std::mem::take(&mut draft.beside);
     let (row, text) = draft.fill(recorder, permit.statement())?;
     let mut row = decided(row, &all_masks);
     let mut rows = vec![Row::from(row.clone()), Row::from(text)];
@@ -222,6 +227,7 @@ pub async fn intend(
         rows.extend([Row::from(row.clone()), Row::from(text)]);
         part_rows.push(row);
     }
+    rows.extend(beside);
     let receipt = recorder.commit(rows).await?;
     keep_rows(recorder, &permit, &row, &part_rows);
     let forwarded_at = Some(clock.now());
@@ -284,16 +290,6 @@ pub(super) fn refused(
 
 fn reasons(reason: &Reason) -> Vec<String> {
     vec![reason.text().to_owned()]
-}
-
-/// First eight bytes of SHA-256 over the text without literals.
-fn fingerprint(normalized: &str) -> i64 {
-    let digest = ring::digest::digest(&ring::digest::SHA256, normalized.as_bytes());
-    let mut head = [0; 8];
-    for (to, from) in head.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    i64::from_be_bytes(head)
 }
 
 /// Cuts a text at a character border.

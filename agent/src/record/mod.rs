@@ -20,6 +20,7 @@ mod words;
 mod tables;
 
 mod recorder;
+mod provenance;
 mod queue;
 mod quota;
 mod refusals;
@@ -96,6 +97,7 @@ pub use event::{
     TransferRow,
 };
 pub use intend::{Draft, Intent, Part, intend};
+pub use provenance::provenance_rows;
 pub use recorder::{Receipt, Recorder};
 pub use seen::{Seen, SeenEvent, SeenStatement, Watcher};
 pub use settings::{Recipient, RecordLimits, RecordMode, Settings, Witness};

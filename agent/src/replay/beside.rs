@@ -1,6 +1,6 @@
 //! What a record holds beside a session's statements: deliveries, files, prompts, approvals, who was shown. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
@@ -42,7 +42,15 @@ impl<'a> Beside<'a> {
             found
         };
         let mut links: BTreeMap<&str, &Entry> = BTreeMap::new();
-        for row in archive.table("links") {
+        let all = archive.table("links");
+        let superseded: BTreeSet<&str> = (all.iter())
+            .filter_map(|row| row.text("supersedes"))
+            .collect();
+        let is_current = |row: &&Entry| {
+            row.text("link_id")
+                .is_none_or(|id| !superseded.contains(id))
+        };
+        for row in all.iter().filter(is_current) {
             if let Some(id) = row.text("statement_id") {
                 let held = links.entry(id).or_insert(row);
                 // Grades are letters, the best first.

@@ -10,6 +10,7 @@ mod catalogue;
 mod command;
 mod described;
 mod dialect;
+pub mod form;
 mod kind;
 mod lexer;
 mod limits;

@@ -19,7 +19,8 @@ use crate::config::{Config, Guard, Mode};
 use crate::connection::redirect::v2_mount;
 use crate::control::request::{Opened, check_job, check_labels};
 use crate::control::{
-    Asker, Enforcement, FACTS_MAX_BYTES, HandedToken, LinkError, Proof, Scope, SessionFacts,
+    Asker, Enforcement, FACTS_MAX_BYTES, HandedToken, LinkError, ModelsRead, Proof, Scope,
+    SessionFacts, Settled,
 };
 use crate::id::SessionId;
 use crate::identity::Ci;
@@ -60,12 +61,18 @@ impl Shared {
         let (Ok(secret), Ok(token)) = (token::token(), token::token()) else {
             return Err(no_randomness());
         };
-        let (facts, same_uid) = self.settle(facts, peer.uid)?;
+        let (mut facts, settled) = self.settle(facts, peer.uid)?;
+        facts.models = settled.models;
+        check_length(&facts)?;
         // An issuer may have taken its time.
         if !peer.is_alive() {
             return Err(Refusal::Gone);
         }
-        let (ca, certificate) = self.ca().map_err(system)?;
+        let (ca, mut certificate) = self.ca().map_err(system)?;
+        if let Some(models) = facts.models.as_ref().and_then(|models| models.ca.as_ref()) {
+            certificate.push_str(&self.models_ca(models).map_err(system)?);
+        }
+        let notice = facts.models.as_ref().map(ModelsRead::notice);
         let id = facts.id;
         let (secret_digest, token_digest) = (Digest::of(&secret), Digest::of(&token));
         self.make(facts, secret_digest, Some(token_digest), Held::ByConnection)?;
@@ -80,17 +87,18 @@ impl Shared {
             record_mode: self.config.record.mode.as_str().to_owned(),
             store: self.config.record.store.clone(),
             advisory,
-            same_uid,
+            same_uid: settled.same_uid,
             io_uring: self.config.capture.io_uring,
+            notice,
         })
     }
 
-    /// Has the proxy find out whom a session acts for; gives the facts with that, and whether the command shares its job's uid.
+    /// Has the proxy find out whom a session acts for; gives the facts with that, and what else it found.
     pub(super) fn settle(
         &self,
         mut facts: SessionFacts,
         uid: u32,
-    ) -> Result<(SessionFacts, bool), Refusal> {
+    ) -> Result<(SessionFacts, Settled), Refusal> {
         // Before `telling` is taken: an issuer may be slow, and who seats a proxy needs that lock too.
         let proxy = self.proxy(PROXY_PATIENCE).ok_or(Refusal::NoProxy)?;
         // A token is used up by being settled: not for a session that cannot be.
@@ -101,11 +109,12 @@ impl Shared {
             facts.by_login = facts.proof != Proof::Absent;
         }
         check_length(&facts)?;
-        let settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
+        let mut settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
         // What is written to disk never holds the token.
-        facts.proof = settled.sealed.map_or(Proof::Absent, Proof::Sealed);
+        let sealed = settled.sealed.take();
+        facts.proof = sealed.map_or(Proof::Absent, Proof::Sealed);
         check_length(&facts)?;
-        Ok((facts, settled.same_uid))
+        Ok((facts, settled))
     }
 
     /// Finds out what a wish comes to; gives also why the session would be advisory, if it would.
@@ -168,6 +177,7 @@ impl Shared {
                 None => Enforcement::Enforced,
             },
             proof: brought.map_or(Proof::Absent, Proof::Token),
+            models: None,
         };
         Ok((facts, advisory))
     }

@@ -241,6 +241,7 @@ mod tests {
                 resumed: false,
                 enforcement: Enforcement::Enforced,
                 proof: Proof::Sealed("s".to_owned()),
+                models: None,
             },
             secret: Digest::of("secret"),
             by_process: false,

@@ -23,6 +23,7 @@ use super::roster::Roster;
 use super::signed_in::SignIns;
 use crate::clock::Clock;
 use crate::config::{Config, Identity, Owner};
+use crate::connection::ca;
 use crate::connection::redirect::Kernel;
 
 /// Where the CA's certificate is in `state_dir`.
@@ -171,6 +172,22 @@ impl Shared {
                 io::Error::new(error.kind(), text)
             })?;
         Ok((path, certificate))
+    }
+
+    /// Gives the certificate of the CA that sessions trust for model APIs that are read.
+    pub(super) fn models_ca(&self, id: &str) -> io::Result<String> {
+        let file = ca::models_certificate(id)
+            .ok_or_else(|| io::Error::other(format!("expected a CA's id, found {id:?}")))?;
+        foreign::read(
+            &self.config.daemon.state_dir,
+            &format!("ca/{file}"),
+            CA_MAX_BYTES,
+        )
+        .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
+        .map_err(|error| {
+            let text = format!("the certificate of the CA for model APIs, `ca/{file}`: {error}");
+            io::Error::new(error.kind(), text)
+        })
     }
 
     /// Does one thing with the kernel's part.

@@ -4,6 +4,7 @@
 //! unshare(2), capabilities(7)).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,9 +115,8 @@ impl Seen {
         }
         let network = thread.join("ns/net");
         let link = fs::read_link(&network)?;
-        if !self.networks.contains_key(&link) {
-            self.networks
-                .insert(link, Namespace::of_link(&network, pid)?);
+        if let Entry::Vacant(free) = self.networks.entry(link) {
+            free.insert(Namespace::of_link(&network, pid)?);
         }
         Ok(())
     }

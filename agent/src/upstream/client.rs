@@ -97,6 +97,12 @@ impl Headers {
         Self(picked)
     }
 
+    /// Gives the W3C trace context that the client sent.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.0.get("traceparent")?.to_str().ok()
+    }
+
     /// Lists them, for the next proxy; what is not text is left out.
     #[must_use]
     pub fn kept(&self) -> Vec<(String, String)> {

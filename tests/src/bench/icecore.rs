@@ -40,6 +40,17 @@ impl Icecore {
         upstream: SocketAddr,
         certificates: &Certificates,
     ) -> Result<Self> {
+        Self::start_with(program, mode, upstream, certificates, "")
+    }
+
+    /// Starts one whose config has more lines.
+    pub(super) fn start_with(
+        program: &Path,
+        mode: &str,
+        upstream: SocketAddr,
+        certificates: &Certificates,
+        more: &str,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("icecore-test-").tempdir()?;
         let path = folder.path();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
@@ -117,7 +128,7 @@ spool_max = "8GiB"
 
 [limits]
 session_connects_per_second = 1000000
-"#,
+{more}"#,
                 folder = path.display(),
                 root = cgroup.path().display(),
                 port = port.number(),

@@ -48,10 +48,19 @@ pub(super) struct Line {
 impl Line {
     /// Connects and ends the handshake.
     pub(super) fn open(to: SocketAddr, config: &Arc<ClientConfig>) -> Result<Self> {
+        Self::open_as(to, HOST, config)
+    }
+
+    /// Connects under a name and ends the handshake.
+    pub(super) fn open_as(
+        to: SocketAddr,
+        name: &'static str,
+        config: &Arc<ClientConfig>,
+    ) -> Result<Self> {
         let mut stream = TcpStream::connect(to).with_context(|| format!("connect to {to}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-        let name = ServerName::try_from(HOST)?;
+        let name = ServerName::try_from(name)?;
         let mut tls = ClientConnection::new(Arc::clone(config), name)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut stream).context("TLS handshake")?;
@@ -70,9 +79,14 @@ impl Line {
 
     /// Sends a request.
     pub(super) fn send(&mut self, request: &[u8]) -> Result<()> {
-        self.tls.writer().write_all(request)?;
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut self.stream)?;
+        let mut left = request;
+        while !left.is_empty() {
+            // rustls takes 64 KiB at a time.
+            let taken = self.tls.writer().write(left)?;
+            left = left.get(taken..).unwrap_or_default();
+            while self.tls.wants_write() {
+                self.tls.write_tls(&mut self.stream)?;
+            }
         }
         Ok(())
     }

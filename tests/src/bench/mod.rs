@@ -5,6 +5,7 @@
 mod child;
 mod comparison;
 mod connects;
+mod first_byte;
 mod icecore;
 mod line;
 mod load;
@@ -21,7 +22,11 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 pub use connects::Connects;
+pub use first_byte::FirstBytes;
 pub use load::Load;
+
+/// Names the measurement of the tap, which is no row of the comparison.
+const TAP: &str = "tap";
 
 /// What to measure and where to write it.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,7 +34,7 @@ pub struct Options {
     /// Seconds in place of minutes: shows that everything works; the figures say little.
     #[arg(long)]
     pub quick: bool,
-    /// Only rows whose name holds this text; `connect` names the hook's part.
+    /// Only rows whose name holds this text; `connect` names the hook's part, `tap` what reading model calls adds.
     #[arg(long)]
     pub only: Option<String>,
     /// Write everything that was measured to this file.
@@ -52,6 +57,9 @@ pub fn run(options: &Options) -> Result<()> {
         rustix::process::geteuid().is_root(),
         "the benchmark loads eBPF programs: run it as root"
     );
+    if options.only.as_deref() == Some(TAP) {
+        return first_byte::measure(options.quick);
+    }
     let measured = comparison::run(options)?;
     report::table(&measured, &mut std::io::stdout().lock())?;
     if let Some(file) = &options.json {
@@ -61,6 +69,11 @@ pub fn run(options: &Options) -> Result<()> {
         fs::write(file, report::markdown(&measured))?;
     }
     Ok(())
+}
+
+/// Is the calls of one measurement of the tap.
+pub fn first_bytes(calls: &FirstBytes) -> Result<()> {
+    first_byte::run(calls)
 }
 
 /// Is the load of one row.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use icecore_tests::bench::{self, Connects, Load, Options};
+use icecore_tests::bench::{self, Connects, FirstBytes, Load, Options};
 
 /// The benchmark's own program; use `cargo xtask bench`.
 #[derive(Debug, Parser)]
@@ -19,6 +19,8 @@ enum Task {
     Load(Load),
     /// Connects and says what it took.
     Connects(Connects),
+    /// Calls a model API and says when its first byte came.
+    FirstBytes(FirstBytes),
 }
 
 fn main() -> Result<()> {
@@ -26,5 +28,6 @@ fn main() -> Result<()> {
         Task::Run(options) => bench::run(&options),
         Task::Load(load) => bench::load(&load),
         Task::Connects(connects) => bench::connects(&connects),
+        Task::FirstBytes(calls) => bench::first_bytes(&calls),
     }
 }

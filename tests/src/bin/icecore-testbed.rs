@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use icecore_tests::drivers::Product;
-use icecore_tests::{demo, harness, saml, stores};
+use icecore_tests::{demo, harness, model, saml, stores};
 
 /// The test bed's own tasks; use `cargo xtask`.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ fn main() -> Result<()> {
             prepare()?;
             saml::prepare()?;
             stores::prepare()?;
+            model::claude_code()?;
+            model::codex()?;
             harness::programs::built()?;
             Ok(())
         }

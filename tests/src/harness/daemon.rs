@@ -27,10 +27,38 @@ impl Daemon {
         level: &str,
         variables: &[(String, String)],
     ) -> Result<Self> {
+        Self::start_by(&[], program, config, cgroup, log_file, level, variables)
+    }
+
+    /// Starts one that sees the kernel's tracepoints, as on hosts where they are shown: in a mount namespace of its own, which
+    /// sees no later mounts.
+    pub fn start_traced(
+        program: &Path,
+        config: &Path,
+        cgroup: &Path,
+        log_file: &Path,
+        level: &str,
+        variables: &[(String, String)],
+    ) -> Result<Self> {
+        let script = "mount -t tracefs icecore-test /sys/kernel/tracing && exec \"$0\" \"$@\"";
+        let before = ["/usr/bin/unshare", "--mount", "/bin/sh", "-euc", script];
+        Self::start_by(&before, program, config, cgroup, log_file, level, variables)
+    }
+
+    fn start_by(
+        before: &[&str],
+        program: &Path,
+        config: &Path,
+        cgroup: &Path,
+        log_file: &Path,
+        level: &str,
+        variables: &[(String, String)],
+    ) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log_file)?;
         let child = Command::new("/bin/sh")
             .args(["-euc", "echo $$ > \"$1\"; shift; exec \"$@\"", "start"])
             .arg(cgroup.join("cgroup.procs"))
+            .args(before)
             .arg(program)
             .args(["daemon", "--config"])
             .arg(config)

@@ -118,8 +118,12 @@ pub struct World {
     pub cgroup: Cgroup,
     /// The program under test.
     pub icecore: PathBuf,
+    /// Names of other hosts, and where they lead, for commands of the world.
+    pub names: Vec<(String, Ipv4Addr)>,
     /// Variables of the daemon's environment, from its next start on.
     pub variables: Vec<(String, String)>,
+    /// Whether the daemon sees the kernel's tracepoints, from its next start on.
+    pub is_traced: bool,
     log: &'static str,
     _pins: BpfFolder,
     _port: Port,
@@ -196,7 +200,9 @@ impl World {
             account_address,
             cgroup,
             icecore,
+            names: Vec::new(),
             variables: Vec::new(),
+            is_traced: false,
             log: plan.log,
             _pins: pins,
             _port: port,
@@ -209,7 +215,11 @@ impl World {
     pub fn start_daemon(&mut self) -> Result<()> {
         let log = self.path("daemon.log");
         let outside = self.cgroup.outside();
-        let mut daemon = Daemon::start(
+        let start = match self.is_traced {
+            true => Daemon::start_traced,
+            false => Daemon::start,
+        };
+        let mut daemon = start(
             &self.icecore,
             &self.config_file(),
             &outside,
@@ -315,9 +325,13 @@ impl World {
         fs::set_permissions(&home, fs::Permissions::from_mode(0o777))?;
         let others = self.config.others.iter();
         let others = others.flat_map(|other| std::iter::once(&other.host).chain(&other.aliases));
+        let more: Vec<(&str, String)> = (self.names.iter())
+            .map(|(name, address)| (name.as_str(), address.to_string()))
+            .collect();
         let names: Vec<(&str, &str)> = std::iter::once("acme.snowflakecomputing.com")
             .chain(self.config.aliases.iter().chain(others).map(String::as_str))
             .map(|name| (name, address.as_str()))
+            .chain(more.iter().map(|(name, at)| (*name, at.as_str())))
             .collect();
         let namespace = Namespace::new(self.folder.path(), &names)?
             .in_cgroup(&self.cgroup.outside())

@@ -153,6 +153,8 @@ mod storms;
 #[cfg(test)]
 mod trust;
 #[cfg(test)]
+mod tap;
+#[cfg(test)]
 mod two_hosts;
 #[cfg(test)]
 mod uids;

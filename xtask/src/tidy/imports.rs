@@ -27,7 +27,7 @@ const ABOVE: [&str; 7] = [
 ];
 
 /// Modules that take bytes and `now` and give values.
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "agent/src/approval/",
     "agent/src/identity/claims.rs",
     "agent/src/identity/grant.rs",
@@ -41,6 +41,7 @@ const PURE: [&str; 16] = [
     "agent/src/statement/",
     "agent/src/policy/",
     "agent/src/mask/",
+    "agent/src/prompt/",
     "agent/src/snowflake/",
     "agent/src/record/event.rs",
     "agent/src/record/schema.rs",

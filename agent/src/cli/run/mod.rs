@@ -47,6 +47,7 @@ use crate::control::Scope;
 use crate::control::request::{LABELS_MAX, Reply, Request, check_labels};
 use crate::id::SessionId;
 use crate::identity::Ci;
+use crate::replay::terminal;
 pub(super) use identity::{TokenSource, token};
 #[cfg(test)]
 pub(super) use throwaway::Captured;
@@ -208,6 +209,10 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     };
     for warning in trust.warnings.iter().chain(&untouched(&around)) {
         tell(format_args!("icecore: warning: {warning}"));
+    }
+    // With `--quiet` too: who is read is to know it.
+    if let Some(notice) = &opened.notice {
+        tell(format_args!("icecore: {}", terminal(notice)));
     }
     if !args.quiet
         && let Some(line) = kept_outside::told(&kept)

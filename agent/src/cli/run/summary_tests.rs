@@ -20,6 +20,7 @@ fn opened() -> Opened {
         advisory: None,
         same_uid: false,
         io_uring: false,
+        notice: None,
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) fn page(shared: &Shared) -> String {
     issuers(shared, &mut page);
     catalogues(shared, &mut page);
     exports(shared, &mut page);
+    tap(shared, &mut page);
     let operations = &shared.operations;
     let answered = operations.answered.load(Ordering::Relaxed);
     let refused = operations.refused.load(Ordering::Relaxed);
@@ -155,6 +156,21 @@ fn exports(shared: &Shared, page: &mut Page) {
     for (name, kind, counts) in &places {
         page.put(&[name, kind], counts.waiting.load(Ordering::Relaxed));
     }
+}
+
+fn tap(shared: &Shared, page: &mut Page) {
+    let counts = shared.tap.counts();
+    page.begin("icecore_tap_connections_total");
+    for (outcome, number) in counts.connections() {
+        page.put(&[outcome], number);
+    }
+    let (up, down) = counts.bytes();
+    page.begin("icecore_tap_bytes_total")
+        .put(&["up"], up)
+        .put(&["down"], down);
+    page.one("icecore_tap_waiting_bytes", shared.tap.waiting_bytes());
+    page.one("icecore_tap_lost_bytes_total", counts.lost_bytes());
+    page.one("icecore_tap_unreadable_total", counts.unreadable());
 }
 
 /// Gives a time in seconds, to the microsecond.

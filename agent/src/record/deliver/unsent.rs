@@ -68,7 +68,7 @@ impl Unsent {
 pub async fn deliver_unsent(
     recorder: &Recorder,
     (unsent, ask): (&Unsent, &str),
-    draft: Draft,
+    mut draft: Draft,
     query_id: QueryId,
     form: Form,
     now: DateTime<Utc>,
@@ -88,6 +88,7 @@ pub async fn deliver_unsent(
         reason.text(),
         reason.rules().join(", "),
     );
+    let beside = std::mem::take(&mut draft.beside);
     let draft = Draft {
         row: StatementRow {
             query_id: Some(query_id.to_string()),
@@ -103,7 +104,8 @@ pub async fn deliver_unsent(
             form.error(code::CANCELLED, "57014", query_id, "SQL execution canceled")
         }
     };
-    let rows = vec![Row::from(row), Row::from(text_row)];
+    let mut rows = vec![Row::from(row), Row::from(text_row)];
+    rows.extend(beside);
     let _receipt = recorder.commit(rows).await?;
     Ok(Reply {
         body,

@@ -78,7 +78,7 @@ pub struct LlmCallRow {
     pub http_status: Option<i32>,
     pub pid: Option<i32>,
     pub start_ns: Option<i64>,
-    pub parse_status: &'static str,
+    pub parse_status: Option<String>,
 }
 
 impl LlmCallRow {

@@ -63,6 +63,7 @@ pub(super) fn intent(recorder: &Recorder, permit: Permit, mode: PolicyMode) -> I
             ..statement(StatementId::new())
         },
         binds: None,
+        beside: Vec::new(),
     };
     let clock = Clock::system();
     let intending = intend(recorder, permit, draft, [2; 32], clock.now(), &clock);

@@ -8,13 +8,13 @@ use crate::replay::escape::terminal;
 
 /// Lines that are being told.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(in crate::replay) struct Lines {
     text: String,
     pub(super) paint: Paint,
 }
 
 impl Lines {
-    pub(super) fn new(paint: Paint) -> Self {
+    pub(in crate::replay) fn new(paint: Paint) -> Self {
         Self {
             text: String::new(),
             paint,
@@ -22,24 +22,24 @@ impl Lines {
     }
 
     /// Adds a whole line whose values are escaped already.
-    pub(super) fn push(&mut self, line: &str) {
+    pub(in crate::replay) fn push(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
     }
 
     /// Adds a line of a name and a value that is escaped already.
-    pub(super) fn put(&mut self, name: &str, value: &str) {
+    pub(in crate::replay) fn put(&mut self, name: &str, value: &str) {
         let name = self.paint.faint(&format!("{name:<13}"));
         self.push(&format!("  {name} {value}"));
     }
 
     /// Adds a line of a name and a text.
-    pub(super) fn say(&mut self, name: &str, value: &str) {
+    pub(in crate::replay) fn say(&mut self, name: &str, value: &str) {
         self.put(name, &terminal(value));
     }
 
     /// Adds a line of a name and what a column holds, if it holds anything plain.
-    pub(super) fn maybe(&mut self, row: &Entry, name: &str, column: &str) {
+    pub(in crate::replay) fn maybe(&mut self, row: &Entry, name: &str, column: &str) {
         match row.get(column) {
             Value::Text(text) => self.say(name, text),
             Value::Int(number) => self.put(name, &number.to_string()),
@@ -48,12 +48,12 @@ impl Lines {
         }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(in crate::replay) fn finish(self) -> String {
         self.text
     }
 }
 
 /// Gives a column's text, escaped; `?` where it has none.
-pub(super) fn or_unknown(row: &Entry, column: &str) -> String {
+pub(in crate::replay) fn or_unknown(row: &Entry, column: &str) -> String {
     row.text(column).map_or_else(|| "?".to_owned(), terminal)
 }

@@ -4,7 +4,7 @@
 
 pub(super) mod event;
 pub(super) mod head;
-mod lines;
+pub(super) mod lines;
 mod paint;
 pub(super) mod statement;
 

@@ -65,6 +65,7 @@ fn run(recorder: &Recorder, bundle: &Bundle) {
             ..statement(id)
         },
         binds: None,
+        beside: Vec::new(),
     };
     let clock = Clock::system();
     let runtime = runtime();

@@ -1,0 +1,89 @@
+//! Where a statement comes from: what is known of its process and its request, put beside the session's calls of models.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::id::{SessionId, StatementId};
+use crate::policy::Link;
+use crate::prompt::linking::{Arrived, Delivered, Sql};
+use crate::prompt::provenance::Provenance;
+use crate::record::{Row, provenance_rows};
+use crate::snowflake::route::QueryId;
+use crate::statement::Statement;
+
+/// What a statement's origin is judged by, in a session whose calls of models are read.
+#[derive(Clone)]
+pub struct Origin {
+    /// The session's calls.
+    pub provenance: Arc<Mutex<Provenance>>,
+    /// The session.
+    pub session: SessionId,
+    /// Numbers of the execs that the sending process descends from: the kernel's word.
+    pub execs: Vec<u64>,
+    /// The request's W3C trace id, which the agent chooses.
+    pub trace_id: Option<String>,
+}
+
+/// A statement's first link.
+pub(crate) struct Linked {
+    /// The link, as policies read it.
+    pub(crate) link: Link,
+    /// What led to it, with the grade before it; none where it is not known or may not leave memory.
+    pub(crate) prompt: Option<String>,
+    /// The rows that say so.
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Default for Linked {
+    fn default() -> Self {
+        Self {
+            link: Link::UNKNOWN,
+            prompt: None,
+            rows: Vec::new(),
+        }
+    }
+}
+
+impl Origin {
+    /// Notes by which id a statement's answer may come back in the result of a tool.
+    pub(crate) fn delivered(&self, id: StatementId, query_id: Option<QueryId>) {
+        let delivered = Delivered {
+            query_id: query_id.map(|id| id.to_string()),
+            ..Delivered::default()
+        };
+        let mut provenance = self
+            .provenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        provenance.delivered(id, &delivered);
+    }
+
+    /// Links a statement, as far as it can be told by now.
+    pub(crate) fn link(&self, id: StatementId, at: DateTime<Utc>, statement: &Statement) -> Linked {
+        let arrived = Arrived {
+            id,
+            at,
+            sql: Sql::new(statement.text(), statement.normalized()),
+            ancestors: self.execs.clone(),
+            trace_id: self.trace_id.clone(),
+            agent_session: None,
+            tag: None,
+        };
+        let mut provenance = self
+            .provenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (link, facts) = provenance.arrived(arrived);
+        let read = Link::of(link.grade.letter(), link.is_mismatch).unwrap_or(Link::UNKNOWN);
+        let words = link
+            .prompt_key
+            .as_ref()
+            .and_then(|key| provenance.words(key));
+        Linked {
+            link: read,
+            prompt: words.map(|words| format!("[{}] {words}", link.grade.letter())),
+            rows: provenance_rows(self.session, facts),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! One judgement of where a statement comes from, as table `links` holds it.
+
+use super::evidence::{Evidence, PromptOrigin};
+use super::grade::Grade;
+use crate::id::StatementId;
+
+/// Version of the rules by which links are found, in `matcher_version`.
+pub const MATCHER_VERSION: &str = "1";
+
+/// How a link was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// T0: the same bytes.
+    Bytes,
+    /// T1: the same words.
+    Text,
+    /// T2: the same tree.
+    Tree,
+    /// T3: much in common.
+    Overlap,
+    /// T4.
+    Echo,
+    /// The statement came while a use was open.
+    Time,
+    /// A text of a use that was over, or that hands its task on.
+    Earlier,
+    /// A file that an earlier use wrote.
+    File,
+    /// The process alone.
+    Lineage,
+    /// What the agent says of itself.
+    Claim,
+    /// Not at all.
+    None,
+}
+
+impl Method {
+    /// Gives the word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Text => "text",
+            Self::Tree => "tree",
+            Self::Overlap => "overlap",
+            Self::Echo => "echo",
+            Self::Time => "time",
+            Self::Earlier => "earlier",
+            Self::File => "file",
+            Self::Lineage => "lineage",
+            Self::Claim => "claim",
+            Self::None => "none",
+        }
+    }
+}
+
+/// One link. It is never changed: what is known later makes another that supersedes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// Names the link: the statement's id and how many there were before.
+    pub link_id: String,
+    /// The statement.
+    pub statement_id: StatementId,
+    /// The use of a tool that carried it, where one is named.
+    pub tool_call_id: Option<String>,
+    /// The prompt that led to it, where all uses that come into question have one.
+    pub prompt_key: Option<String>,
+    /// The model call that asked for the use.
+    pub llm_call_id: Option<String>,
+    /// How sure it is.
+    pub grade: Grade,
+    /// The same from 0 to 1.
+    pub confidence: f64,
+    /// What speaks for it.
+    pub evidence: Evidence,
+    /// How it was found.
+    pub method: Method,
+    /// Uses of tools that came into question.
+    pub candidates: usize,
+    /// Share of the statement's words that stood in the use's arguments.
+    pub text_overlap: Option<f64>,
+    /// The link that it takes the place of.
+    pub supersedes: Option<String>,
+    /// Whether uses were open that hold SQL, and the statement is none of it: `link.mismatch`.
+    pub is_mismatch: bool,
+    /// Who wrote the prompt, as far as it is known. No grade says so.
+    pub prompt_origin: PromptOrigin,
+}

@@ -1,0 +1,354 @@
+//! The uses of tools that a session's models asked for: which were open when a statement came, and what they held.
+//!
+//! A use is open from the end of its block in the model's answer to the request that carries its result. That is tighter than
+//! a window of time, and holds for a command that runs for an hour.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::candidate::{Candidates, candidates};
+use super::ladder::{Candidate, prepare};
+
+/// How long a use stays open without a result, and is remembered once it has one.
+pub const TTL: TimeDelta = TimeDelta::hours(24);
+
+/// Most uses, files and bytes of what they hold that one session has remembered.
+const CALLS_MAX: usize = 1024;
+const FILES_MAX: usize = 512;
+const BYTES_MAX: usize = 32 << 20;
+
+/// Most bytes of arguments and prompt that are kept to tell what a result has from there.
+const TOLD_MAX_BYTES: usize = 64 << 10;
+
+/// Most files behind a file that a command names: a script that reads a query that includes another.
+const FILES_DEEP: usize = 3;
+
+/// A use of a tool as a model's answer holds it.
+#[derive(Clone, Debug, Default)]
+pub struct ToolCall {
+    /// The provider's id of it.
+    pub id: String,
+    /// The model call that asked for it.
+    pub llm_call_id: String,
+    /// The key of the prompt that led to the call.
+    pub prompt_key: Option<String>,
+    /// That prompt's text.
+    pub prompt: String,
+    /// The tool's name.
+    pub name: String,
+    /// Its arguments as they came.
+    pub arguments: Vec<u8>,
+    /// The exec of the process that made the model call, as the kernel numbers it.
+    pub owner: Option<u64>,
+    /// The kernel's clock when the model had asked for it, by which execs are numbered: nanoseconds since boot.
+    pub emitted_ns: Option<u64>,
+    /// The model call's W3C trace id.
+    pub trace_id: Option<String>,
+    /// The agent session that it names.
+    pub agent_session: Option<String>,
+}
+
+/// What a tool is for, by its name: who calls a tool so chooses how little its use can show, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It may run a statement.
+    Runs,
+    /// It writes files and runs nothing.
+    Writes,
+    /// It hands a task to another agent, whose own uses run what there is to run.
+    Delegates,
+}
+
+/// A use, with what it holds prepared.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) llm_call_id: String,
+    pub(super) prompt_key: Option<String>,
+    pub(super) owner: Option<u64>,
+    pub(super) emitted_ns: Option<u64>,
+    pub(super) trace_id: Option<String>,
+    pub(super) agent_session: Option<String>,
+    pub(super) purpose: Purpose,
+    pub(super) emitted_at: DateTime<Utc>,
+    pub(super) result_seen_at: Option<DateTime<Utc>>,
+    pub(super) texts: Vec<Candidate>,
+    /// What stands in files that it names, and that it or an earlier use wrote.
+    pub(super) files: Vec<Arc<File>>,
+    /// Its arguments and its prompt.
+    pub(super) told: String,
+    bytes: usize,
+}
+
+impl Call {
+    /// Tells whether it was open at a time.
+    pub(super) fn is_open(&self, at: DateTime<Utc>) -> bool {
+        let is_over = self.result_seen_at.is_some_and(|over| over <= at);
+        self.emitted_at <= at && !is_over && at - self.emitted_at < TTL
+    }
+
+    /// Lists what it holds: with each text whether it stood in a file.
+    pub(super) fn held(&self) -> impl Iterator<Item = (&Candidate, bool)> {
+        let own = self.texts.iter().map(|text| (text, false));
+        let files = self.files.iter().flat_map(|file| file.texts.iter());
+        own.chain(files.map(|text| (text, true)))
+    }
+
+    /// Tells whether it holds SQL for certain.
+    pub(super) fn has_sql(&self) -> bool {
+        self.held().any(|(text, _)| text.is_sure())
+    }
+}
+
+/// A file that a use wrote, as far as it wrote it.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) path: String,
+    pub(super) texts: Vec<Candidate>,
+    pub(super) names: Vec<String>,
+    pub(super) written_at: DateTime<Utc>,
+    /// The process whose model call wrote it.
+    pub(super) owner: Option<u64>,
+    bytes: usize,
+}
+
+/// What a use turned out to hold, for its row in the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Whether it holds SQL for certain.
+    pub contains_sql: bool,
+    /// The fingerprints of that SQL, to compare with `sql_fingerprint`.
+    pub sql_fingerprints: Vec<i64>,
+    /// What of its arguments was not looked at.
+    pub cut: super::candidate::Cut,
+}
+
+/// The uses of one session.
+#[derive(Debug, Default)]
+pub struct Calls {
+    calls: VecDeque<Call>,
+    files: VecDeque<Arc<File>>,
+    bytes: usize,
+    /// When the last use was asked for that was forgotten while it was open.
+    lost_at: Option<DateTime<Utc>>,
+}
+
+impl Calls {
+    /// Remembers a use from the time at which the model had asked for it in full.
+    ///
+    /// Its SQL is parsed: call it on a thread with [`STACK_BYTES`](crate::statement::STACK_BYTES). A use that came before
+    /// with the same arguments stays as it was.
+    pub fn opened(&mut self, call: &ToolCall, at: DateTime<Utc>) -> Held {
+        self.forget(at);
+        let found = candidates(&call.name, &call.arguments);
+        let (texts, left_out) = prepare(found.texts.iter());
+        let mut held = Held {
+            contains_sql: texts.iter().any(Candidate::is_sure),
+            sql_fingerprints: texts.iter().filter_map(Candidate::fingerprint).collect(),
+            cut: found.cut,
+        };
+        held.cut.texts += left_out;
+        held.sql_fingerprints.sort_unstable();
+        held.sql_fingerprints.dedup();
+        let mut told = String::from_utf8_lossy(&call.arguments).into_owned();
+        told.push_str(&call.prompt);
+        let is_known = self.calls.iter().any(|known| {
+            known.id == call.id
+                && known.llm_call_id == call.llm_call_id
+                && told.starts_with(&known.told)
+        });
+        if is_known {
+            return held;
+        }
+        truncate(&mut told, TOLD_MAX_BYTES);
+        // One command may write a file and run it.
+        self.write(&found, at, call.owner);
+        let files = self.named(&found.names, call.owner);
+        let bytes = told.len() + texts.iter().map(Candidate::bytes).sum::<usize>();
+        self.bytes += bytes;
+        self.calls.push_back(Call {
+            id: call.id.clone(),
+            llm_call_id: call.llm_call_id.clone(),
+            prompt_key: call.prompt_key.clone(),
+            owner: call.owner,
+            emitted_ns: call.emitted_ns,
+            trace_id: call.trace_id.clone(),
+            agent_session: call.agent_session.clone(),
+            purpose: purpose(&call.name, &found),
+            emitted_at: at,
+            result_seen_at: None,
+            texts,
+            files,
+            told,
+            bytes,
+        });
+        self.make_room();
+        held
+    }
+
+    /// Closes a use: a request carried its result. The first one counts, since every later request repeats it.
+    pub fn result_seen(&mut self, id: &str, at: DateTime<Utc>) {
+        for call in self
+            .calls
+            .iter_mut()
+            .filter(|call| call.id == id && call.emitted_at <= at)
+        {
+            call.result_seen_at = call.result_seen_at.or(Some(at));
+        }
+    }
+
+    /// Lists the uses, the oldest first.
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = &Call> {
+        self.calls.iter()
+    }
+
+    /// Lists what the session's uses have written.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Arc<File>> {
+        self.files.iter()
+    }
+
+    /// Tells whether all uses that may be open at a time are remembered.
+    pub(super) fn is_whole(&self, at: DateTime<Utc>) -> bool {
+        self.lost_at.is_none_or(|lost| at - lost >= TTL)
+    }
+
+    /// Finds the files that names are of, and those that these name.
+    fn named(&self, names: &[String], owner: Option<u64>) -> Vec<Arc<File>> {
+        let mut found: Vec<Arc<File>> = Vec::new();
+        let mut names: Vec<String> = names.to_vec();
+        for _ in 0..FILES_DEEP {
+            let own = self.files.iter().filter(|file| file.owner == owner);
+            let more: Vec<Arc<File>> = own
+                .filter(|file| names.iter().any(|name| is_path_of(name, &file.path)))
+                .filter(|file| !found.iter().any(|known| Arc::ptr_eq(known, file)))
+                .cloned()
+                .collect();
+            names = more
+                .iter()
+                .flat_map(|file| file.names.iter().cloned())
+                .collect();
+            found.extend(more);
+            if names.is_empty() {
+                break;
+            }
+        }
+        found
+    }
+
+    fn write(&mut self, found: &Candidates, at: DateTime<Utc>, owner: Option<u64>) {
+        for file in &found.files {
+            if file.is_whole {
+                // What it held is gone; who has named it before still has it.
+                self.files
+                    .retain(|known| known.path != file.path || known.owner != owner);
+            }
+            let (texts, _) = prepare(file.texts.iter());
+            let bytes = texts.iter().map(Candidate::bytes).sum::<usize>() + file.path.len();
+            self.bytes += bytes;
+            self.files.push_back(Arc::new(File {
+                path: file.path.clone(),
+                texts,
+                names: file.names.clone(),
+                written_at: at,
+                owner,
+                bytes,
+            }));
+        }
+    }
+
+    /// Forgets what is a day old.
+    fn forget(&mut self, now: DateTime<Utc>) {
+        let is_old = |at: DateTime<Utc>| now - at >= TTL;
+        self.calls
+            .retain(|call| !is_old(call.result_seen_at.unwrap_or(call.emitted_at)));
+        self.files.retain(|file| !is_old(file.written_at));
+        self.count();
+    }
+
+    /// Forgets uses that are over first, then files, then open uses, the oldest of each.
+    fn make_room(&mut self) {
+        while self.files.len() > FILES_MAX {
+            self.files.pop_front();
+        }
+        self.count();
+        while self.calls.len() > CALLS_MAX || self.bytes > BYTES_MAX {
+            let over = self
+                .calls
+                .iter()
+                .position(|call| call.result_seen_at.is_some());
+            if let Some(over) = over {
+                self.calls.remove(over);
+            } else if self.bytes > BYTES_MAX && !self.files.is_empty() {
+                self.files.pop_front();
+            } else if let Some(open) = self.calls.pop_front() {
+                self.lost_at = self.lost_at.max(Some(open.emitted_at));
+            } else {
+                return;
+            }
+            self.count();
+        }
+    }
+
+    fn count(&mut self) {
+        let calls: usize = self.calls.iter().map(|call| call.bytes).sum();
+        let files: usize = self.files.iter().map(|file| file.bytes).sum();
+        self.bytes = calls + files;
+    }
+}
+
+/// Tells what a tool is for. Source: the tools' names in Claude Code, Codex, Gemini CLI and opencode.
+fn purpose(name: &str, found: &Candidates) -> Purpose {
+    match name {
+        "Task" | "Agent" | "task" | "spawn_agent" | "delegate" | "delegate_task" => {
+            Purpose::Delegates
+        }
+        "Write"
+        | "Edit"
+        | "MultiEdit"
+        | "NotebookEdit"
+        | "apply_patch"
+        | "write_file"
+        | "replace"
+        | "write"
+        | "edit"
+        | "str_replace_editor"
+        | "str_replace_based_edit_tool"
+            if !found.files.is_empty() =>
+        {
+            Purpose::Writes
+        }
+        _ => Purpose::Runs,
+    }
+}
+
+/// Tells whether a name that a command gives may be of a file: all parts of the shorter one are the last of the longer one.
+fn is_path_of(name: &str, path: &str) -> bool {
+    let parts = |path: &str| -> Vec<String> {
+        let kept = path
+            .split('/')
+            .filter(|part| !matches!(*part, "" | "." | ".."));
+        kept.map(str::to_owned).collect()
+    };
+    let (name, path) = (parts(name), parts(path));
+    let (shorter, longer) = if name.len() <= path.len() {
+        (name, path)
+    } else {
+        (path, name)
+    };
+    !shorter.is_empty() && longer.ends_with(&shorter)
+}
+
+/// Cuts a text at a character's border.
+pub(super) fn truncate(text: &mut String, max_bytes: usize) {
+    let mut end = text.len().min(max_bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

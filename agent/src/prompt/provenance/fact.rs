@@ -1,0 +1,141 @@
+//! What is to be recorded: the rows of the record's tables of models, without the record.
+
+use std::fmt::Write as _;
+
+use ring::digest::{SHA256, digest};
+
+use crate::prompt::exchange::{At, Call};
+use crate::prompt::linking::Link;
+use crate::prompt::linking::evidence::PromptOrigin;
+use crate::prompt::secrets::{clean, clean_json};
+use crate::prompt::{Ids, Turn};
+
+/// Something to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A model was called.
+    Call(Box<Call>),
+    /// A tool is to be used, or its result was seen.
+    Use(Box<UseFact>),
+    /// The arguments of a use.
+    Args(Box<ArgsFact>),
+    /// What a person said.
+    Prompt(Box<PromptFact>),
+    /// Where a statement comes from.
+    Link(Box<Link>),
+}
+
+/// A use of a tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UseFact {
+    /// Names it.
+    pub id: String,
+    /// The model call that asks for it.
+    pub call: String,
+    /// The tool.
+    pub name: String,
+    /// The MCP server that offers it.
+    pub mcp_server: Option<String>,
+    /// MAC of the arguments, as far as they are kept.
+    pub args_mac: [u8; 32],
+    /// Bytes of the arguments, all of them.
+    pub args_bytes: u64,
+    /// When the model had asked for it in full.
+    pub emitted: At,
+    /// Whether the arguments hold SQL; none of a use that is not looked at.
+    pub contains_sql: Option<bool>,
+    /// Fingerprints of that SQL.
+    pub fingerprints: Vec<i64>,
+    /// Its result, once a request carried it.
+    pub result: Option<ResultSeen>,
+}
+
+/// The result of a use, as a request carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultSeen {
+    /// When it was seen.
+    pub at: At,
+    /// MAC of its text, as far as it is kept.
+    pub mac: [u8; 32],
+    /// Whether the agent calls it an error.
+    pub is_error: Option<bool>,
+}
+
+/// The arguments of a use, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArgsFact {
+    /// The use.
+    pub id: String,
+    /// A JSON text: the arguments, or a text that holds them where they are no JSON.
+    pub args: String,
+}
+
+impl ArgsFact {
+    /// Takes the arguments as the model gave them.
+    pub(super) fn new(id: &str, args: &[u8]) -> Self {
+        Self {
+            id: id.to_owned(),
+            args: clean_json(&String::from_utf8_lossy(args)).text,
+        }
+    }
+}
+
+/// What a person said, as the agent claims, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptFact {
+    /// Names it, in hexadecimal.
+    pub key: String,
+    /// The agent's session.
+    pub agent_session: Option<String>,
+    /// Place in the conversation.
+    pub turn_index: u32,
+    /// The agent's own id of the turn.
+    pub turn_id: Option<String>,
+    /// Whose model was asked.
+    pub provider: &'static str,
+    /// What was said.
+    pub text: String,
+    /// SHA-256 of that text.
+    pub text_sha256: [u8; 32],
+    /// Bytes of the words, all of them, secrets too.
+    pub text_bytes: u64,
+    /// Secrets that were taken out, by kind.
+    pub redactions: Vec<(String, u32)>,
+    /// The call that carried it first.
+    pub first_call: String,
+    /// Who says that a person wrote it.
+    pub origin: PromptOrigin,
+}
+
+impl PromptFact {
+    /// Takes a turn.
+    pub(super) fn new(turn: Turn, ids: &Ids, provider: &'static str, call: &str) -> Self {
+        let cleaned = clean(&turn.text);
+        let mut text_sha256 = [0; 32];
+        text_sha256.copy_from_slice(digest(&SHA256, cleaned.text.as_bytes()).as_ref());
+        Self {
+            key: hex(&turn.name.key),
+            agent_session: ids.session.clone(),
+            turn_index: turn.name.index,
+            turn_id: ids.turn.clone(),
+            provider,
+            text: cleaned.text,
+            text_sha256,
+            text_bytes: turn.text_bytes,
+            redactions: cleaned.redactions.into_iter().collect(),
+            first_call: call.to_owned(),
+            origin: PromptOrigin::Claimed,
+        }
+    }
+}
+
+/// Writes a digest in hexadecimal.
+pub(super) fn hex(bytes: &[u8; 32]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a text does not fail.
+            let _written = write!(text, "{byte:02x}");
+            text
+        })
+}

@@ -1,0 +1,165 @@
+//! A conversation of a real agent, a statement of its tool, and what of both is recorded.
+
+use chrono::{DateTime, TimeDelta};
+
+use super::*;
+use crate::id::StatementId;
+use crate::prompt::exchange::{At, Exchanges};
+use crate::prompt::linking::Sql;
+use crate::prompt::linking::grade::Grade;
+use crate::prompt::wire::{Protocol, Side};
+
+const ASKED: [&[u8]; 2] = [
+    include_bytes!("../testdata/claude_code_1.json"),
+    include_bytes!("../testdata/claude_code_2.json"),
+];
+const ANSWERED: &[u8] = include_bytes!("../testdata/claude_code_1.sse");
+
+/// The exec of the agent's process.
+const AGENT: u64 = 5;
+
+fn at(second: u32) -> At {
+    At {
+        time: DateTime::UNIX_EPOCH + TimeDelta::seconds(i64::from(second)),
+        boot_ns: u64::from(second) * 1_000_000_000,
+    }
+}
+
+/// A session that is read, and its one connection to a model.
+struct World {
+    provenance: Provenance,
+    exchanges: Exchanges,
+}
+
+impl World {
+    fn new(capture: Capture) -> Self {
+        let (name, host) = ("c1".to_owned(), "api.anthropic.com".to_owned());
+        Self {
+            provenance: Provenance::new("s1", capture, Box::new(|_| [7; 32])),
+            exchanges: Exchanges::new(name, host, Protocol::Http1, None),
+        }
+    }
+
+    fn feed(&mut self, side: Side, bytes: &[u8], second: u32) -> Vec<Fact> {
+        let mut told = Vec::new();
+        let history = self.provenance.history();
+        (self.exchanges).feed(side, bytes, at(second), history, &mut told);
+        let facts = told
+            .into_iter()
+            .flat_map(|told| self.provenance.take(told, Some(AGENT)));
+        facts.collect()
+    }
+
+    fn asks(&mut self, body: &[u8], second: u32) -> Vec<Fact> {
+        let head = format!(
+            "POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.feed(Side::Client, &[head.as_bytes(), body].concat(), second)
+    }
+
+    fn answers(&mut self, body: &[u8], second: u32) -> Vec<Fact> {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.feed(Side::Server, &[head.as_bytes(), body].concat(), second)
+    }
+
+    fn runs(&mut self, sql: &str, ancestors: &[u64], second: u32) -> (Link, Vec<Fact>) {
+        self.provenance.arrived(Arrived {
+            id: StatementId::new(),
+            at: at(second).time,
+            sql: Sql::new(sql, None),
+            ancestors: ancestors.to_vec(),
+            trace_id: None,
+            agent_session: None,
+            tag: None,
+        })
+    }
+}
+
+/// Names what is recorded, in its order.
+fn words(facts: &[Fact]) -> Vec<&'static str> {
+    let word = |fact: &Fact| match fact {
+        Fact::Call(_) => "call",
+        Fact::Use(fact) if fact.result.is_some() => "result",
+        Fact::Use(_) => "use",
+        Fact::Args(_) => "args",
+        Fact::Prompt(_) => "prompt",
+        Fact::Link(_) => "link",
+    };
+    facts.iter().map(word).collect()
+}
+
+const SQL: &str = "select count(*) from orders";
+
+#[test]
+fn words_are_given_out_once_and_for_a_linked_statement_alone() {
+    let mut world = World::new(Capture::LinkOnly);
+    assert_eq!(words(&world.asks(ASKED[0], 1)), [""; 0]);
+    assert_eq!(words(&world.answers(ANSWERED, 2)), ["use", "call"]);
+    let (link, facts) = world.runs(SQL, &[9, AGENT], 3);
+    assert_eq!(
+        (link.grade, link.tool_call_id.as_deref()),
+        (Grade::Proven, Some("toolu_main_1"))
+    );
+    assert_eq!(words(&facts), ["prompt", "args", "link"]);
+    let [Fact::Prompt(prompt), Fact::Args(args), Fact::Link(told)] = &facts[..] else {
+        panic!("{facts:?}")
+    };
+    assert_eq!(prompt.text, "how many rows in orders?");
+    assert_eq!(Some(&prompt.key), link.prompt_key.as_ref());
+    assert!(args.args.contains(SQL), "{args:?}");
+    assert_eq!(**told, link);
+    let (_, facts) = world.runs(SQL, &[10, AGENT], 4);
+    assert_eq!(words(&facts), ["link"]);
+    assert_eq!(words(&world.asks(ASKED[1], 5)), ["result"]);
+}
+
+#[test]
+fn a_statement_of_another_process_gives_nothing_out() {
+    let mut world = World::new(Capture::LinkOnly);
+    world.asks(ASKED[0], 1);
+    world.answers(ANSWERED, 2);
+    let (link, facts) = world.runs(SQL, &[9, 8], 3);
+    assert!(
+        link.grade <= Grade::Session && link.prompt_key.is_none(),
+        "{link:?}"
+    );
+    assert_eq!(words(&facts), ["link"]);
+}
+
+#[test]
+fn all_or_none_of_the_words_are_given_out_where_the_config_says_so() {
+    let mut world = World::new(Capture::All);
+    assert_eq!(words(&world.asks(ASKED[0], 1)), ["prompt"]);
+    assert_eq!(words(&world.answers(ANSWERED, 2)), ["use", "args", "call"]);
+    assert_eq!(words(&world.runs(SQL, &[AGENT], 3).1), ["link"]);
+    let mut world = World::new(Capture::None);
+    world.asks(ASKED[0], 1);
+    assert_eq!(words(&world.answers(ANSWERED, 2)), ["use", "call"]);
+    let (link, facts) = world.runs(SQL, &[AGENT], 3);
+    assert_eq!((link.grade, words(&facts)), (Grade::Proven, vec!["link"]));
+}
+
+#[test]
+fn secrets_leave_neither_with_prompts_nor_with_arguments() {
+    let mut world = World::new(Capture::All);
+    let key = ["AKIA", "IOSFODNN7EXAMPLE"].concat();
+    let body =
+        format!(r#"{{"model":"m","messages":[{{"role":"user","content":"use {key} now"}}]}}"#);
+    let facts = world.asks(body.as_bytes(), 1);
+    let [Fact::Prompt(prompt)] = &facts[..] else {
+        panic!("{facts:?}")
+    };
+    assert!(
+        !prompt.text.contains(&key) && !prompt.redactions.is_empty(),
+        "{prompt:?}"
+    );
+    let args = ArgsFact::new("t", format!(r#"{{"command":"export K={key}"}}"#).as_bytes());
+    assert!(!args.args.contains(&key), "{args:?}");
+    serde_json::from_str::<serde_json::Value>(&args.args).unwrap();
+    let cut = ArgsFact::new("t", br#"{"command":"echo"#);
+    assert_eq!(cut.args, r#""{\"command\":\"echo""#);
+}

@@ -1,0 +1,108 @@
+//! The reader of one connection: what it is given, and where it goes.
+
+use std::fmt;
+
+use super::http1::Http1;
+use super::http2::Http2;
+use super::limits::{Limits, Memory};
+use super::seen::{Seen, Side};
+
+/// Makes a fingerprint of a credential's bytes, which it alone sees. It should be keyed: a credential may be guessed.
+pub type Fingerprint = Box<dyn Fn(&[u8]) -> [u8; 32] + Send>;
+
+/// The protocol that both sides agreed upon by ALPN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 or 1.0, RFC 9112.
+    Http1,
+    /// HTTP/2, RFC 9113.
+    Http2,
+}
+
+/// Reads a copy of one connection's plain bytes.
+///
+/// Bytes may be cut anywhere and must come in the order in which they were forwarded, that is, a request's before its
+/// answer's. What is seen is told at once, in pieces of bounded size, and not kept. How bytes are
+/// cut changes nothing of it, but for how much of a damaged body is given before its damage is found.
+#[derive(Debug)]
+pub struct Reader {
+    inner: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Http1(Box<Http1>),
+    Http2(Box<Http2>),
+}
+
+impl Reader {
+    /// Begins a connection with the limits that [`Limits::default`] has, without fingerprints.
+    #[must_use]
+    pub fn new(protocol: Protocol) -> Self {
+        Self::limited(protocol, Limits::default(), None)
+    }
+
+    /// Begins a connection.
+    #[must_use]
+    pub fn limited(protocol: Protocol, limits: Limits, fingerprint: Option<Fingerprint>) -> Self {
+        let shared = Shared {
+            memory: Memory::new(limits.memory_bytes),
+            limits,
+            fingerprint,
+        };
+        let inner = match protocol {
+            Protocol::Http1 => Inner::Http1(Box::new(Http1::new(shared))),
+            Protocol::Http2 => Inner::Http2(Box::new(Http2::new(shared))),
+        };
+        Self { inner }
+    }
+
+    /// Takes the next bytes that the client sent.
+    pub fn client(&mut self, bytes: &[u8], seen: &mut dyn FnMut(Seen)) {
+        match &mut self.inner {
+            Inner::Http1(http1) => http1.client(bytes, seen),
+            Inner::Http2(http2) => http2.feed(Side::Client, bytes, seen),
+        }
+    }
+
+    /// Takes the next bytes that the server sent.
+    pub fn server(&mut self, bytes: &[u8], seen: &mut dyn FnMut(Seen)) {
+        match &mut self.inner {
+            Inner::Http1(http1) => http1.server(bytes, seen),
+            Inner::Http2(http2) => http2.feed(Side::Server, bytes, seen),
+        }
+    }
+
+    /// One side sends nothing more: what it left unfinished is told.
+    pub fn ended(&mut self, side: Side, seen: &mut dyn FnMut(Seen)) {
+        match &mut self.inner {
+            Inner::Http1(http1) => http1.ended(side, seen),
+            Inner::Http2(http2) => http2.ended(side, seen),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn memory_used(&self) -> usize {
+        match &self.inner {
+            Inner::Http1(http1) => http1.memory_used(),
+            Inner::Http2(http2) => http2.memory_used(),
+        }
+    }
+}
+
+/// What all of a connection share.
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) memory: Memory,
+    pub(super) fingerprint: Option<Fingerprint>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Shared")
+            .field("limits", &self.limits)
+            .field("memory", &self.memory)
+            .finish_non_exhaustive()
+    }
+}

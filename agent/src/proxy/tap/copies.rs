@@ -1,0 +1,287 @@
+//! The queue between a connection and whoever reads its copy: bounded in bytes, never waited for.
+//!
+//! A copy for which there is no room is dropped, and its place in the stream tells the reader so: each piece says where
+//! it begins.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::counts::{Counts, Outcome};
+use crate::clock::Clock;
+
+/// Most bytes of one connection that wait to be read: what an agent sends in a call, its history, is rarely longer.
+const CONNECTION_MAX_BYTES: usize = 8 << 20;
+
+/// Most bytes of all connections that wait to be read.
+const ALL_MAX_BYTES: usize = 64 << 20;
+
+/// What a piece takes beside its bytes, about.
+const PIECE_BYTES: usize = 96;
+
+/// Who sent a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Side {
+    /// The model API's client.
+    Client,
+    /// The model API.
+    Server,
+}
+
+/// A part of what one side sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::proxy) struct Piece {
+    pub(in crate::proxy) side: Side,
+    /// How many bytes this side had sent before; more than were given out, where copies were dropped.
+    pub(in crate::proxy) offset: u64,
+    /// When it was carried, on the host's monotonic clock.
+    pub(in crate::proxy) mono_ns: i64,
+    pub(in crate::proxy) what: What,
+}
+
+/// What a side sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum What {
+    /// These bytes, as they were in TLS.
+    Bytes(Bytes),
+    /// Its last word was said: in order, or its connection broke.
+    End { in_order: bool },
+}
+
+impl Piece {
+    fn size(&self) -> usize {
+        let bytes = match &self.what {
+            What::Bytes(bytes) => bytes.len(),
+            What::End { .. } => 0,
+        };
+        bytes + PIECE_BYTES
+    }
+}
+
+/// What waits to be read, of all connections.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    waiting_bytes: AtomicUsize,
+}
+
+impl Queues {
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// What waits to be read, of one connection.
+#[derive(Debug)]
+struct Waiting {
+    bytes: AtomicUsize,
+    all: Arc<Queues>,
+}
+
+impl Waiting {
+    /// Takes room, if there is some.
+    fn take(&self, bytes: usize) -> bool {
+        let own = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let all = self.all.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let has_room = own <= CONNECTION_MAX_BYTES && all <= ALL_MAX_BYTES;
+        if !has_room {
+            self.give_back(bytes);
+        }
+        has_room
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.all.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Makes the queue of a connection.
+pub(super) fn queue(all: &Arc<Queues>, counts: &Arc<Counts>, clock: Clock) -> (Copies, Pieces) {
+    let (sender, receiver) = unbounded_channel();
+    let waiting = Arc::new(Waiting {
+        bytes: AtomicUsize::new(0),
+        all: Arc::clone(all),
+    });
+    let copies = Copies {
+        sender,
+        waiting: Arc::clone(&waiting),
+        counts: Arc::clone(counts),
+        clock,
+        sent: [AtomicU64::new(0), AtomicU64::new(0)],
+    };
+    (copies, Pieces { receiver, waiting })
+}
+
+/// The end of the queue that a connection's bytes are copied into.
+#[derive(Debug)]
+pub(super) struct Copies {
+    // Unbounded, since the bytes are counted, and nobody may wait here.
+    sender: UnboundedSender<Piece>,
+    waiting: Arc<Waiting>,
+    counts: Arc<Counts>,
+    clock: Clock,
+    /// Bytes that each side has sent.
+    sent: [AtomicU64; 2],
+}
+
+impl Copies {
+    /// Copies what a side sent, if there is room and anybody reads.
+    pub(super) fn put(&self, side: Side, bytes: &[u8]) {
+        let length = bytes.len() as u64;
+        let offset = self.sent(side).fetch_add(length, Ordering::Relaxed);
+        self.counts.add_bytes(side, length);
+        if side == Side::Client && offset == 0 {
+            self.counts.add(Outcome::Read);
+        }
+        if self.sender.is_closed() || !self.waiting.take(bytes.len() + PIECE_BYTES) {
+            return self.counts.add_lost(length);
+        }
+        self.send(Piece {
+            side,
+            offset,
+            mono_ns: self.clock.mono_ns(),
+            what: What::Bytes(Bytes::copy_from_slice(bytes)),
+        });
+    }
+
+    /// Tells whether a side has sent anything.
+    pub(super) fn has_sent(&self, side: Side) -> bool {
+        self.sent(side).load(Ordering::Relaxed) > 0
+    }
+
+    /// Says that a side has said its last word.
+    pub(super) fn end(&self, side: Side, in_order: bool) {
+        let piece = Piece {
+            side,
+            offset: self.sent(side).load(Ordering::Relaxed),
+            mono_ns: self.clock.mono_ns(),
+            what: What::End { in_order },
+        };
+        // There are two of these at most: they always have room.
+        let size = piece.size();
+        self.waiting.bytes.fetch_add(size, Ordering::Relaxed);
+        self.waiting
+            .all
+            .waiting_bytes
+            .fetch_add(size, Ordering::Relaxed);
+        self.send(piece);
+    }
+
+    fn send(&self, piece: Piece) {
+        let size = piece.size();
+        if self.sender.send(piece).is_err() {
+            self.waiting.give_back(size);
+        }
+    }
+
+    fn sent(&self, side: Side) -> &AtomicU64 {
+        let [up, down] = &self.sent;
+        match side {
+            Side::Client => up,
+            Side::Server => down,
+        }
+    }
+}
+
+/// The end of the queue that is read.
+#[derive(Debug)]
+pub(in crate::proxy) struct Pieces {
+    receiver: UnboundedReceiver<Piece>,
+    waiting: Arc<Waiting>,
+}
+
+impl Pieces {
+    /// Gives the next piece, in the order in which they were carried; none once the connection is over.
+    pub(in crate::proxy) async fn next(&mut self) -> Option<Piece> {
+        let piece = self.receiver.recv().await?;
+        self.waiting.give_back(piece.size());
+        Some(piece)
+    }
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        self.receiver.close();
+        while let Ok(piece) = self.receiver.try_recv() {
+            self.waiting.give_back(piece.size());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made() -> (Arc<Queues>, Arc<Counts>, Copies, Pieces) {
+        let (queues, counts) = (Arc::<Queues>::default(), Arc::<Counts>::default());
+        let (copies, pieces) = queue(&queues, &counts, Clock::system());
+        (queues, counts, copies, pieces)
+    }
+
+    #[tokio::test]
+    async fn pieces_come_in_order_and_say_where_they_begin() {
+        let (queues, counts, copies, mut pieces) = made();
+        copies.put(Side::Client, b"abc");
+        copies.put(Side::Server, b"x");
+        copies.put(Side::Client, b"de");
+        copies.end(Side::Client, true);
+        drop(copies);
+        let mut came = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            came.push((piece.side, piece.offset, piece.what));
+        }
+        let bytes = |text: &'static [u8]| What::Bytes(Bytes::from_static(text));
+        assert_eq!(
+            came,
+            [
+                (Side::Client, 0, bytes(b"abc")),
+                (Side::Server, 0, bytes(b"x")),
+                (Side::Client, 3, bytes(b"de")),
+                (Side::Client, 5, What::End { in_order: true }),
+            ]
+        );
+        assert_eq!((counts.bytes(), queues.waiting_bytes()), ((5, 1), 0));
+    }
+
+    #[tokio::test]
+    async fn what_has_no_room_is_dropped_and_its_place_is_told() {
+        let (queues, counts, copies, mut pieces) = made();
+        let large = vec![7; CONNECTION_MAX_BYTES - PIECE_BYTES];
+        copies.put(Side::Client, &large);
+        copies.put(Side::Client, b"lost");
+        assert_eq!(counts.lost_bytes(), 4);
+        assert!(pieces.next().await.is_some());
+        copies.put(Side::Client, b"kept");
+        let next = pieces.next().await.unwrap();
+        assert_eq!(next.offset, large.len() as u64 + 4);
+        drop(copies);
+        assert_eq!((pieces.next().await, queues.waiting_bytes()), (None, 0));
+    }
+
+    #[test]
+    fn all_connections_share_a_limit_and_give_it_back() {
+        let (queues, counts) = (Arc::<Queues>::default(), Arc::<Counts>::default());
+        let large = vec![7; CONNECTION_MAX_BYTES - PIECE_BYTES];
+        let many: Vec<(Copies, Pieces)> = (0..ALL_MAX_BYTES / CONNECTION_MAX_BYTES)
+            .map(|_| queue(&queues, &counts, Clock::system()))
+            .collect();
+        for (copies, _) in &many {
+            copies.put(Side::Server, &large);
+        }
+        assert_eq!(
+            (queues.waiting_bytes(), counts.lost_bytes()),
+            (ALL_MAX_BYTES, 0)
+        );
+        let (copies, pieces) = queue(&queues, &counts, Clock::system());
+        copies.put(Side::Server, b"x");
+        assert_eq!(counts.lost_bytes(), 1);
+        drop((many, pieces));
+        assert_eq!(queues.waiting_bytes(), 0);
+        // Nobody reads: nothing is kept for anybody.
+        copies.put(Side::Server, b"x");
+        copies.end(Side::Server, false);
+        assert_eq!((queues.waiting_bytes(), counts.lost_bytes()), (0, 2));
+    }
+}

@@ -1,0 +1,184 @@
+//! The tap: connections of sessions to model APIs that the config names, carried unchanged and read from a copy.
+//!
+//! TLS ends here on both sides; what is between is carried verbatim, at once, and never looked at on its way. A copy of it
+//! goes into a queue of bounded length, which a thread of its own reads. Whatever becomes of the copy, the call is not
+//! touched; a call that cannot be read is told, not stopped.
+
+mod carry;
+mod copies;
+mod counts;
+mod models;
+mod reading;
+mod sink;
+mod standing;
+mod taking;
+mod telling;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rustls::ServerConfig;
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use super::sessions::Session;
+use crate::clock::Clock;
+use crate::connection::ca::{Ca, CaError};
+use crate::connection::tls;
+use crate::record::event::code;
+use crate::record::{Category, EventRow, Severity};
+
+pub(super) use counts::Counts;
+pub(super) use models::Models;
+pub(super) use sink::provenance;
+pub(super) use standing::Standing;
+pub(super) use taking::{At, take};
+
+use copies::{Copies, Pieces, Queues};
+use reading::ModelConnection;
+use sink::Sink;
+
+/// Why nothing can be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TapError {
+    #[error("CA for model APIs: {0}")]
+    Ca(#[from] CaError),
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("no thread that reads: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What all connections to model APIs share.
+pub(super) struct Tap {
+    /// Holds the CAs.
+    folder: PathBuf,
+    host_id: String,
+    clock: Clock,
+    /// The TLS of each CA, by its id: sessions go on with the one that they were told to trust.
+    configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
+    queues: Arc<Queues>,
+    counts: Arc<Counts>,
+    /// The runtime of the thread that reads copies, once there is one.
+    reader: OnceLock<Handle>,
+    /// Connections so far; the number of each names it.
+    connections: AtomicU64,
+}
+
+impl Tap {
+    /// Makes one that has opened nothing yet.
+    pub(super) fn new(state_dir: &Path, host_id: &str, clock: Clock) -> Self {
+        Self {
+            folder: state_dir.join("ca"),
+            host_id: host_id.to_owned(),
+            clock,
+            configs: Mutex::default(),
+            queues: Arc::default(),
+            counts: Arc::default(),
+            reader: OnceLock::new(),
+            connections: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes what the config's model APIs need, if it names any: their CA, and the thread that reads.
+    ///
+    /// A list of other names has another CA; those of earlier lists stay, for the sessions that trust them.
+    ///
+    /// # Errors
+    /// See [`TapError`].
+    pub(super) fn prepare(&self, models: &Models) -> Result<(), TapError> {
+        if models.is_empty() {
+            return Ok(());
+        }
+        if self.reader.get().is_none() {
+            let reader = reading::begin().map_err(TapError::Thread)?;
+            // One that came first serves as well.
+            let _other = self.reader.set(reader);
+        }
+        let names = models.names();
+        // One for no name would be good for any (RFC 5280 section 4.2.1.10).
+        if names.is_empty() {
+            models.set_ca(None);
+            return Ok(());
+        }
+        let (id, ca) = Ca::of_models(&self.folder, &self.host_id, &names, self.clock.now())?;
+        self.keep(&id, ca)?;
+        models.set_ca(Some(id));
+        Ok(())
+    }
+
+    /// Gives what was counted.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Tells how many bytes wait to be read.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.queues.waiting_bytes()
+    }
+
+    /// Gives the TLS of a CA.
+    fn config(&self, id: &str) -> Result<Arc<ServerConfig>, TapError> {
+        let known = self.configs().get(id).cloned();
+        match known {
+            Some(known) => Ok(known),
+            None => self.keep(id, Ca::kept(&self.folder, id)?),
+        }
+    }
+
+    fn keep(&self, id: &str, ca: Ca) -> Result<Arc<ServerConfig>, TapError> {
+        let mut configs = self.configs();
+        if let Some(known) = configs.get(id) {
+            return Ok(Arc::clone(known));
+        }
+        let config = tls::models_config(ca, self.clock)?;
+        configs.insert(id.to_owned(), Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn configs(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<ServerConfig>>> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers a connection.
+    fn number(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Begins to read a connection; gives what its bytes are copied into.
+    fn read(&self, connection: ModelConnection, sink: Option<Sink>) -> Copies {
+        let (copies, pieces) = copies::queue(&self.queues, &self.counts, self.clock);
+        self.begin_reading(connection, pieces, sink);
+        copies
+    }
+
+    /// Has a thread of its own read; where there is no place for it, the call is carried all the same.
+    fn begin_reading(&self, connection: ModelConnection, pieces: Pieces, sink: Option<Sink>) {
+        // Without a reader there is no session that is read: its CA is made after it.
+        let (Some(reader), Some(sink)) = (self.reader.get(), sink) else {
+            return self.counts.add_unreadable();
+        };
+        let (counts, clock) = (Arc::clone(&self.counts), self.clock);
+        let _entered = reader.enter();
+        drop(crate::tasks::spawn("tap", async move {
+            reading::read(connection, pieces, &counts, &sink, clock).await
+        }));
+    }
+}
+
+/// Gives the event that a session's model calls are read, if they are.
+pub(super) fn told(session: &Session) -> Option<EventRow> {
+    let models = session.facts().models.as_ref()?;
+    Some(EventRow {
+        session_id: Some(session.id()),
+        event_code: code::MODELS_READ,
+        severity: Severity::Informational,
+        category: Category::Admin,
+        detail: Some(json!({
+            "hosts": models.hosts, "capture": models.capture, "days": models.days, "ca": models.ca,
+        })),
+        ..EventRow::default()
+    })
+}

@@ -1,0 +1,80 @@
+//! Where what is read of a session's model calls goes: into the session's provenance, and into the record.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::standing::Place;
+use crate::config::PromptCapture;
+use crate::id::SessionId;
+use crate::prompt::exchange::Told;
+use crate::prompt::provenance::{Capture, Provenance};
+use crate::proxy::core::Shared;
+use crate::proxy::sessions::Session;
+use crate::record::{Recorder, Row, provenance_rows};
+
+/// Takes what is read of a session's model calls.
+pub(in crate::proxy) struct Sink {
+    session: SessionId,
+    provenance: Arc<Mutex<Provenance>>,
+    recorder: Recorder,
+    _place: Place,
+}
+
+impl Sink {
+    /// Gives a session's, if its calls are read and this one may be as well.
+    pub(super) fn of(shared: &Shared, session: &Session) -> Option<Self> {
+        Some(Self {
+            session: session.id(),
+            provenance: Arc::clone(provenance(shared, session)?),
+            recorder: shared.stages.recorder.clone(),
+            _place: session.models().take_place()?,
+        })
+    }
+
+    /// Looks at the session's conversations.
+    pub(super) fn provenance(&self) -> MutexGuard<'_, Provenance> {
+        // Whoever panicked while it read a call leaves that one call unread.
+        self.provenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what was told of a connection whose process has done this exec last; gives the rows that say so.
+    pub(super) fn take(&self, told: Vec<Told>, owner: Option<u64>) -> Vec<Row> {
+        let mut provenance = self.provenance();
+        let facts = told
+            .into_iter()
+            .flat_map(|told| provenance.take(told, owner));
+        let facts = facts.collect();
+        drop(provenance);
+        provenance_rows(self.session, facts)
+    }
+
+    /// Records rows; the model's call waits for none of it.
+    pub(super) async fn record(&self, rows: Vec<Row>) {
+        let count = rows.len();
+        if count > 0
+            && let Err(error) = self.recorder.commit(rows).await
+        {
+            tracing::error!(session = %self.session, count, %error, "model calls could not be recorded");
+        }
+    }
+}
+
+/// Gives where a session's statements come from, if its calls of models are read.
+pub(in crate::proxy) fn provenance<'s>(
+    shared: &Shared,
+    session: &'s Session,
+) -> Option<&'s Arc<Mutex<Provenance>>> {
+    let told = session.facts().models.as_ref()?;
+    let begin = || {
+        let capture = match shared.current().models.capture(told) {
+            PromptCapture::None => Capture::None,
+            PromptCapture::LinkOnly => Capture::LinkOnly,
+            PromptCapture::All => Capture::All,
+        };
+        let recorder = shared.stages.recorder.clone();
+        let mac = Box::new(move |bytes: &[u8]| recorder.mac(bytes));
+        Provenance::new(&session.id().to_string(), capture, mac)
+    };
+    Some(session.models().provenance(begin))
+}

@@ -1,0 +1,114 @@
+//! Unmodified coding agents, which know nothing of us: their calls are read, their tools run, and they say what they were told.
+
+use std::fs;
+use std::process::{Output, Stdio};
+
+use anyhow::Result;
+use icecore_tests::harness::world::AGENT_UID;
+use icecore_tests::model::{Model, Script, claude_code, codex};
+use serde_json::{Value, json};
+
+use super::{Bed, READ};
+
+/// What each is to do: one tool, then a word.
+const COMMAND: &str = "echo icecore-$((6*7))";
+
+/// Checks that an agent got what its tool gave to the model, and that all of it was read.
+fn check(bed: &Bed, model: &Model, output: &Output) -> Result<()> {
+    let said = String::from_utf8_lossy(&output.stdout);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{log}");
+    assert!(said.contains("There are 42."), "{said}\n{log}");
+    let asked = model.events("asked")?;
+    let with_results = asked.iter().filter(|one| {
+        let body = one["body"].as_str().unwrap_or_default();
+        body.contains("icecore-42")
+    });
+    assert!(with_results.count() >= 1, "{asked:#?}\n{said}");
+    assert_eq!(bed.events("NT006")?, Vec::<Value>::new());
+    let counts = bed.counts()?;
+    let of = |outcome: &str| {
+        counts.get(&format!(
+            "icecore_tap_connections_total{{outcome=\"{outcome}\"}}"
+        ))
+    };
+    assert!(of("read") >= 1.0, "nothing was read");
+    assert_eq!(
+        (of("unread"), of("untrusted"), of("unreached")),
+        (0.0, 0.0, 0.0)
+    );
+    assert_eq!(counts.get("icecore_tap_lost_bytes_total"), 0.0);
+    Ok(())
+}
+
+#[test]
+fn claude_code_is_read_as_it_is() -> Result<()> {
+    let bed = Bed::start(READ)?;
+    let tool = json!({"name": "Bash", "input": {"command": COMMAND, "description": "Counts"}});
+    let model = bed.model(&Script {
+        turns: vec![
+            json!({"text": "I look.", "tools": [tool]}),
+            json!({"text": "There are 42."}),
+        ],
+        encoding: Some("gzip"),
+        keep_bodies: true,
+        ..Script::default()
+    })?;
+    let output = bed
+        .world
+        .session(AGENT_UID, &[], "env".as_ref())?
+        .args(["SHELL=/bin/sh", "IS_SANDBOX=1"])
+        .arg("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1")
+        .arg("ANTHROPIC_API_KEY=sk-ant-dummy")
+        .arg(claude_code()?)
+        .args(["-p", "how many rows?", "--allowedTools", "Bash"])
+        .args(["--output-format", "stream-json", "--verbose"])
+        .current_dir(bed.world.path("home"))
+        .stdin(Stdio::null())
+        .output()?;
+    check(&bed, &model, &output)?;
+    let answered = model.events("answered")?;
+    assert!(answered.iter().all(|one| one["coding"] == "gzip"));
+    Ok(())
+}
+
+/// Its provider is one of its config, at the host that it calls by itself.
+const PROVIDER: &str = r#"
+model = "gpt-5"
+model_provider = "api"
+[model_providers.api]
+name = "api"
+base_url = "https://api.openai.com/v1"
+env_key = "OPENAI_API_KEY"
+wire_api = "responses"
+"#;
+
+#[test]
+fn codex_is_read_as_it_is() -> Result<()> {
+    let bed = Bed::start(&READ.replace("anthropic", "openai"))?;
+    let tool = json!({"name": "exec_command", "input": {"cmd": COMMAND}});
+    let model = bed.model(&Script {
+        turns: vec![
+            json!({"text": "I look.", "tools": [tool]}),
+            json!({"text": "There are 42."}),
+        ],
+        keep_bodies: true,
+        ..Script::default()
+    })?;
+    let mut command = bed.world.session(AGENT_UID, &[], "env".as_ref())?;
+    let home = bed.world.path("home").join("codex");
+    fs::create_dir(&home)?;
+    fs::write(home.join("config.toml"), PROVIDER)?;
+    std::os::unix::fs::chown(&home, Some(AGENT_UID), None)?;
+    let output = command
+        .args(["SHELL=/bin/sh", "OPENAI_API_KEY=sk-dummy"])
+        .arg(format!("CODEX_HOME={}", home.display()))
+        .arg(codex()?)
+        .args(["exec", "--skip-git-repo-check", "--json"])
+        .arg("--dangerously-bypass-approvals-and-sandbox")
+        .arg("how many rows?")
+        .current_dir(bed.world.path("home"))
+        .stdin(Stdio::null())
+        .output()?;
+    check(&bed, &model, &output)
+}
