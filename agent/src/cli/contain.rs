@@ -20,7 +20,7 @@ use crate::control::request::{Reply, Request};
 use crate::id::SessionId;
 
 /// Which container, and how it is seen from inside.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[group(id = "containers", multiple = true)]
 pub(super) struct Args {
     /// A process of a container, whose cgroup is the session; nothing is moved

@@ -5,6 +5,7 @@ use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -15,7 +16,7 @@ use super::looking::Looked;
 use super::run::{TokenSource, Trust, claimed_job, label, labels, own_places};
 use super::socket::{DaemonName, ask, connect, misunderstood};
 use super::tell::tell;
-use super::watching::watch;
+use super::watching::{Enter, watch};
 use crate::clock::Clock;
 use crate::control::line::Lines;
 use crate::control::live::{LiveAsk, LiveReply, Take};
@@ -34,7 +35,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(70);
 /// (privileges, sockets, variables) makes it advisory. With --container or --cgroup a container is a session where it is:
 /// nothing is moved, the proxy listens in its network, and the session ends with the last process of its cgroup. Their
 /// environment cannot be changed from outside: --export prints what makes drivers trust Icecore. Only root may.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  icecore enter --pid \"$PPID\" --export github >> \"$GITHUB_ENV\"\n  eval \"$(icecore enter --pid $$ --export sh)\"\n  \
 icecore enter --container \"$(docker inspect -f '{{.State.Pid}}' job)\" --require enforced --export json\n  \
@@ -96,12 +97,14 @@ fn enter(args: &Args, clock: Clock) -> Result<(), Failure> {
         return joined;
     }
     if let Some(sought) = args.container.sought() {
-        return watch(sought, args.container.engines()?, |looked, cgroup| {
+        let (engines, args) = (args.container.engines()?, args.clone());
+        let enter: Arc<Enter> = Arc::new(move |looked, cgroup| {
             let mut lines = connect(&args.daemon.socket()?)?;
             // Of the watcher's own environment nothing is a container's: not its token, nor the job that it says to be.
-            let take = take(args, looked, labels.clone(), (None, None));
-            made(args, &mut lines, (take, Some(cgroup)), clock)
+            let take = take(&args, looked, labels.clone(), (None, None));
+            made(&args, &mut lines, (take, Some(cgroup)), clock)
         });
+        return watch(sought, engines, &enter);
     }
     let (pid, cgroup) = match args.pid {
         Some(pid) => (pid, None),

@@ -24,8 +24,8 @@ use crate::control::{HandedToken, TOKEN_TEXT_MAX_BYTES};
 /// limit is the usual 8 MiB (execve(2), "Limits on size of arguments and environment").
 const PROC_MAX_BYTES: u64 = 2 << 20;
 
-/// Stack of a thread that reads: whoever gives one up keeps it.
-const STACK_BYTES: usize = 256 << 10;
+/// Stack of a thread that reads or asks: whoever gives one up keeps it, as far as it was written to.
+const STACK_BYTES: usize = 1 << 20;
 
 /// A process as it was found.
 #[derive(Debug)]
@@ -158,6 +158,19 @@ impl<T> Late<T> {
             Err(TryRecvError::Empty) => false,
         }
     }
+
+    /// Takes what came of it, once it has ended; an error where it failed by a bug.
+    pub(super) fn outcome(&self) -> Option<io::Result<T>> {
+        match self.0.try_recv() {
+            Ok(value) => Some(Ok(value)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(failed())),
+        }
+    }
+}
+
+fn failed() -> io::Error {
+    io::Error::other("the look at a process failed; this is a bug")
 }
 
 /// Does something on a thread of its own, and waits for it no longer than this.
@@ -180,9 +193,7 @@ pub(super) fn within<T: Send + 'static>(
     match told.recv_timeout(patience) {
         Ok(value) => Ok(Timed::Done(value)),
         Err(RecvTimeoutError::Timeout) => Ok(Timed::Late(Late(told))),
-        Err(RecvTimeoutError::Disconnected) => Err(io::Error::other(
-            "the look at a process failed; this is a bug",
-        )),
+        Err(RecvTimeoutError::Disconnected) => Err(failed()),
     }
 }
 
@@ -277,6 +288,21 @@ mod tests {
         while !late.is_over() {
             thread::yield_now();
         }
+        // Of one that goes on, what comes of it is taken once.
+        let (go_on, told) = mpsc::channel::<u8>();
+        let Timed::Late(late) = within(Duration::ZERO, move || told.recv()).unwrap() else {
+            panic!("not late");
+        };
+        assert!(late.outcome().is_none());
+        go_on.send(7).unwrap();
+        let outcome = loop {
+            match late.outcome() {
+                Some(outcome) => break outcome,
+                None => thread::yield_now(),
+            }
+        };
+        assert_eq!(outcome.unwrap(), Ok(7));
+        assert!(late.outcome().unwrap().is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ const RETRY_LOOKS_MAX: u32 = 240;
 /// Longest that one process is looked at; one that takes longer is not waited for again until that look has ended.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
 
+/// Longest that the daemon is waited for to make a session. One that takes longer goes on, and is heard of in a later round: who
+/// holds the daemon up by one container holds nobody else's up here.
+const ENTER_WITHIN: Duration = Duration::from_millis(500);
+
 /// Most sessions of one owner: a container and what it makes below its cgroup, a pod, a user whose cgroups root has watched.
 const SESSIONS_MAX: usize = 16;
 
@@ -38,6 +43,26 @@ const LOOKS_MAX: u32 = 16;
 const BEGINS_LOOKS: u32 = 40;
 
 type Outcome = Result<Option<Looked>, Failure>;
+
+/// Makes a session of the processes of a cgroup.
+pub(super) type Enter = dyn Fn(Looked, PathBuf) -> Result<(), Failure> + Send + Sync;
+
+/// What a turn came to.
+enum Turn {
+    /// It is not to be a session.
+    Without,
+    /// It is one.
+    Entered,
+    /// It is to be one, and the daemon has not said yet whether it is.
+    Asked(Late<Result<(), Failure>>),
+}
+
+/// One of which the daemon has not said yet whether it is a session.
+struct Asked {
+    id: u64,
+    pid: u32,
+    late: Late<Result<(), Failure>>,
+}
 
 /// Why one is no session yet.
 #[derive(Debug)]
@@ -61,6 +86,8 @@ struct Watch {
     without: BTreeMap<u64, u32>,
     /// Looks that are not over.
     late: BTreeMap<Owner, Late<Outcome>>,
+    /// Those that the daemon was asked for and has not answered.
+    asked: BTreeMap<Owner, Asked>,
     round: u64,
 }
 
@@ -68,7 +95,7 @@ struct Watch {
 pub(super) fn watch(
     sought: Sought,
     engines: Vec<Pattern>,
-    mut enter: impl FnMut(Looked, PathBuf) -> Result<(), Failure>,
+    enter: &Arc<Enter>,
 ) -> Result<(), Failure> {
     let mount = v2_mount().ok_or_else(|| {
         Failure::text(
@@ -82,7 +109,7 @@ pub(super) fn watch(
     ));
     let mut watch = Watch::new(sought, engines);
     loop {
-        watch.round(&mount, &mut enter);
+        watch.round(&mount, enter);
         thread::sleep(LOOK_INTERVAL);
     }
 }
@@ -97,17 +124,15 @@ impl Watch {
             looked: BTreeMap::new(),
             without: BTreeMap::new(),
             late: BTreeMap::new(),
+            asked: BTreeMap::new(),
             round: 0,
         }
     }
 
     /// Looks once at what there is.
-    fn round(
-        &mut self,
-        mount: &Path,
-        enter: &mut impl FnMut(Looked, PathBuf) -> Result<(), Failure>,
-    ) {
+    fn round(&mut self, mount: &Path, enter: &Arc<Enter>) {
         self.round += 1;
+        self.hear();
         let found = places(mount, &self.engines);
         self.entered.retain(|id, _| found.contains_key(id));
         self.failed.retain(|id, _| found.contains_key(id));
@@ -120,7 +145,7 @@ impl Watch {
         let mut looks: BTreeMap<Owner, u32> = BTreeMap::new();
         for (id, place) in due {
             // One that hangs holds up its owner's others, and nobody else's.
-            if self.late.contains_key(&place.owner) {
+            if self.late.contains_key(&place.owner) || self.asked.contains_key(&place.owner) {
                 continue;
             }
             let count = looks.entry(place.owner.clone()).or_default();
@@ -133,17 +158,36 @@ impl Watch {
             };
             *count += 1;
             match self.one(pid, &place, enter) {
-                Ok(false) => {
+                Ok(Turn::Without) => {
                     let without = self.without.entry(id).or_default();
                     *without = without.saturating_add(1);
                 }
-                Ok(true) => {
-                    self.failed.remove(&id);
-                    self.entered.insert(id, place.owner);
+                Ok(Turn::Entered) => self.entered(id, place.owner),
+                Ok(Turn::Asked(late)) => {
+                    self.asked.insert(place.owner, Asked { id, pid, late });
                 }
                 Err(failure) => self.fail(id, pid, failure.words()),
             }
         }
+    }
+
+    /// Hears what the daemon has said since of those that it was asked for.
+    fn hear(&mut self) {
+        for (owner, asked) in std::mem::take(&mut self.asked) {
+            match asked.late.outcome() {
+                None => {
+                    self.asked.insert(owner, asked);
+                }
+                Some(Ok(Ok(()))) => self.entered(asked.id, owner),
+                Some(Ok(Err(failure))) => self.fail(asked.id, asked.pid, failure.words()),
+                Some(Err(error)) => self.fail(asked.id, asked.pid, error.to_string()),
+            }
+        }
+    }
+
+    fn entered(&mut self, id: u64, owner: Owner) {
+        self.failed.remove(&id);
+        self.entered.insert(id, owner);
     }
 
     /// Tells whether one is to be looked at, and counts down until it is again.
@@ -162,17 +206,13 @@ impl Watch {
     }
 
     /// Makes a session of one if it is to be one; tells whether it is.
-    fn one(
-        &mut self,
-        pid: u32,
-        place: &Place,
-        enter: &mut impl FnMut(Looked, PathBuf) -> Result<(), Failure>,
-    ) -> Result<bool, Failure> {
+    fn one(&mut self, pid: u32, place: &Place, enter: &Arc<Enter>) -> Result<Turn, Failure> {
         let sought = self.sought.clone();
-        let looked = within(LOOK_WITHIN, move || sought.look(pid)).map_err(|error| {
+        let no_thread = |error| {
             let text = format!("process {pid} cannot be looked at");
             Failure::new(Exit::Refused, anyhow::Error::from(error).context(text))
-        })?;
+        };
+        let looked = within(LOOK_WITHIN, move || sought.look(pid)).map_err(no_thread)?;
         let looked = match looked {
             Timed::Done(looked) => looked?,
             Timed::Late(late) => {
@@ -186,7 +226,7 @@ impl Watch {
             }
         };
         let Some(looked) = looked else {
-            return Ok(false);
+            return Ok(Turn::Without);
         };
         let of_owner = self.entered.values().filter(|owner| **owner == place.owner);
         if of_owner.count() >= SESSIONS_MAX {
@@ -197,8 +237,11 @@ impl Watch {
             let text = format!("expected at most {SESSIONS_MAX} sessions {whose}, found another");
             return Err(Failure::text(Exit::Refused, text));
         }
-        enter(looked, place.folder.clone())?;
-        Ok(true)
+        let (enter, folder) = (Arc::clone(enter), place.folder.clone());
+        match within(ENTER_WITHIN, move || enter(looked, folder)).map_err(no_thread)? {
+            Timed::Done(entered) => entered.map(|()| Turn::Entered),
+            Timed::Late(late) => Ok(Turn::Asked(late)),
+        }
     }
 
     /// Says why one is no session, once, and leaves it alone for a while: each time for longer.

@@ -1,6 +1,8 @@
 //! What a round of the watch does, by folders that stand for cgroups and processes that run.
 
 use std::process::{Child, Command};
+use std::sync::Mutex;
+use std::sync::mpsc;
 
 use super::*;
 
@@ -11,7 +13,8 @@ struct Stage {
     mount: tempfile::TempDir,
     processes: Vec<Child>,
     watch: Watch,
-    entered: Vec<String>,
+    /// What sessions were to be made of.
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Stage {
@@ -25,7 +28,7 @@ impl Stage {
             mount: tempfile::TempDir::new().unwrap(),
             processes: Vec::new(),
             watch: Watch::new(sought, engines),
-            entered: Vec::new(),
+            asked: Arc::default(),
         }
     }
 
@@ -47,14 +50,23 @@ impl Stage {
         fs::write(folder.join("cgroup.procs"), format!("{pid}\n")).unwrap();
     }
 
-    fn round(&mut self, outcome: impl Fn() -> Result<(), Failure>) {
-        let (mount, entered) = (self.mount.path().to_owned(), &mut self.entered);
-        let mut enter = |_: Looked, folder: PathBuf| {
-            let name = folder.strip_prefix(&mount).unwrap().display().to_string();
-            entered.push(name);
-            outcome()
-        };
-        self.watch.round(&mount, &mut enter);
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn round(&mut self, outcome: impl Fn() -> Result<(), Failure> + Send + Sync + 'static) {
+        self.round_of(move |_| outcome());
+    }
+
+    fn round_of(&mut self, outcome: impl Fn(&str) -> Result<(), Failure> + Send + Sync + 'static) {
+        let (mount, asked) = (self.mount.path().to_owned(), Arc::clone(&self.asked));
+        let of = mount.clone();
+        let enter: Arc<Enter> = Arc::new(move |_: Looked, folder: PathBuf| {
+            let name = folder.strip_prefix(&of).unwrap().display().to_string();
+            asked.lock().unwrap().push(name.clone());
+            outcome(&name)
+        });
+        self.watch.round(&mount, &enter);
     }
 }
 
@@ -77,17 +89,17 @@ fn a_container_that_makes_many_cgroups_leaves_room_for_others() {
     for _ in 0..20 {
         stage.round(|| Ok(()));
     }
-    assert_eq!(stage.entered.len(), SESSIONS_MAX);
+    assert_eq!(stage.asked().len(), SESSIONS_MAX);
     stage.put("docker/quiet", pid);
     stage.round(|| Ok(()));
-    assert_eq!(stage.entered.last().unwrap(), "docker/quiet");
+    assert_eq!(stage.asked().last().unwrap(), "docker/quiet");
     // A session that is over leaves its place.
-    let gone = stage.mount.path().join(&stage.entered[0]);
+    let gone = stage.mount.path().join(&stage.asked()[0]);
     fs::remove_dir_all(gone).unwrap();
     for _ in 0..1000 {
         stage.round(|| Ok(()));
     }
-    assert_eq!(stage.entered.len(), SESSIONS_MAX + 2);
+    assert_eq!(stage.asked().len(), SESSIONS_MAX + 2);
 }
 
 #[test]
@@ -106,7 +118,74 @@ fn one_that_hangs_holds_nobody_else_up() {
     let owner = Owner::Made(stage.mount.path().join("docker/stuck"));
     stage.watch.late.insert(owner, late);
     stage.round(|| Ok(()));
-    assert_eq!(stage.entered, ["docker/quiet"]);
+    assert_eq!(stage.asked(), ["docker/quiet"]);
+}
+
+#[test]
+fn one_of_which_the_daemon_says_nothing_holds_nobody_else_up_and_is_asked_for_once() {
+    let mut stage = Stage::new();
+    let pid = stage.process();
+    stage.put("docker/stuck", pid);
+    stage.put("docker/stuck/inner", pid);
+    let (go_on, told) = mpsc::channel::<Result<(), Failure>>();
+    let told = Arc::new(Mutex::new(told));
+    let outcome = move |name: &str| match name {
+        "docker/stuck" => {
+            let told = told.lock().unwrap();
+            told.recv_timeout(Duration::from_secs(120)).unwrap()
+        }
+        _ => Ok(()),
+    };
+    let outcome = Arc::new(outcome);
+    let round = |stage: &mut Stage| {
+        let outcome = Arc::clone(&outcome);
+        stage.round_of(move |name| outcome(name));
+    };
+    let begun = std::time::Instant::now();
+    while stage.watch.asked.is_empty() {
+        round(&mut stage);
+    }
+    stage.put("docker/quiet", pid);
+    for _ in 0..50 {
+        round(&mut stage);
+    }
+    let asked = stage.asked();
+    let count = |name: &str| asked.iter().filter(|one| *one == name).count();
+    assert_eq!(
+        (count("docker/stuck"), count("docker/quiet")),
+        (1, 1),
+        "{asked:?}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(stage.watch.asked.len(), 1);
+
+    // A late no is one, and so is a late yes.
+    for (answer, asked_for) in [(Err(Failure::text(Exit::Refused, "no")), 1), (Ok(()), 2)] {
+        go_on.send(answer).unwrap();
+        while !stage.watch.asked.is_empty() {
+            round(&mut stage);
+        }
+        let again = stage
+            .asked()
+            .iter()
+            .filter(|one| *one == "docker/stuck")
+            .count();
+        assert_eq!(again, asked_for);
+        if asked_for == 1 {
+            while stage.watch.asked.is_empty() {
+                round(&mut stage);
+            }
+        }
+    }
+    let before = stage.asked().len();
+    for _ in 0..100 {
+        round(&mut stage);
+    }
+    assert_eq!(stage.asked().len(), before, "{:?}", stage.asked());
 }
 
 #[test]
@@ -123,7 +202,7 @@ fn one_without_the_variable_is_looked_at_seldom_and_seen_when_it_gets_it() {
     for _ in 0..RETRY_LOOKS {
         stage.round(|| Ok(()));
     }
-    assert_eq!(stage.entered, ["docker/c1"]);
+    assert_eq!(stage.asked(), ["docker/c1"]);
 }
 
 #[test]
@@ -133,9 +212,9 @@ fn one_that_is_refused_is_tried_again_ever_more_seldom() {
     stage.put("docker/c1", pid);
     let mut rounds = Vec::new();
     for round in 0..1000 {
-        let before = stage.entered.len();
+        let before = stage.asked().len();
         stage.round(|| Err(Failure::text(Exit::Refused, "no")));
-        if stage.entered.len() > before {
+        if stage.asked().len() > before {
             rounds.push(round);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use super::files::is_policy;
 use super::problem::Problems;
 use super::{CommandSource, Config, Credential, Export, SecretAt, Source, StoreIdentity};
+use crate::identity::KeySource;
 
 /// Where systemd puts a unit's credentials. Source: systemd.exec(5), `LoadCredential=`.
 pub(crate) const SYSTEMD_FOLDER: &str = "CREDENTIALS_DIRECTORY";
@@ -45,6 +47,64 @@ impl Named {
 impl Config {
     /// Lists what it names.
     pub(crate) fn named(&self) -> Named {
+        self.named_by(|variable| env::var_os(variable))
+    }
+
+    /// Lists each file that it names and that a job must not read, by the daemon's variables. What is public, or a folder of the
+    /// daemon's that others go through, is taken out by name: what a later setting names is secret until it is here too.
+    pub(crate) fn secret_files(
+        &self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> BTreeSet<PathBuf> {
+        let mut files = self.named_by(variable).files;
+        for public in self.public() {
+            files.remove(public);
+        }
+        files
+    }
+
+    /// Gives the places that it names and that others may open.
+    fn public(&self) -> impl Iterator<Item = &Path> {
+        let folders = [
+            &self.source,
+            &self.daemon.run_dir,
+            &self.daemon.state_dir,
+            &self.capture.root,
+            &self.policy.dir,
+        ];
+        let roots = [
+            &self.upstream.ca_file,
+            &self.identity.ca_file,
+            &self.record.store_options.ca_file,
+        ];
+        let approvers = self.approvals.iter().map(|all| &all.rules.issuer.keys);
+        let issuers = self.identity.issuers.iter().map(|issuer| &issuer.keys);
+        let keys = issuers.chain(approvers).filter_map(|keys| match keys {
+            KeySource::File(file) => Some(file),
+            KeySource::Discovery | KeySource::Url(_) => None,
+        });
+        let providers = self.identity.providers.iter();
+        let metadata = providers.map(|provider| &provider.metadata_file);
+        let of_sources = self.secrets().filter_map(|at| match &at.source {
+            Source::Vault(vault) => vault.ca_file.as_deref(),
+            Source::Command(command) => command.argv.first().map(Path::new),
+            Source::File(_) | Source::Systemd(_) | Source::Env(_) | Source::Aws(_) => None,
+        });
+        (folders.into_iter())
+            .chain(roots.into_iter().flatten())
+            .chain(keys)
+            .chain(metadata)
+            .map(PathBuf::as_path)
+            .chain(of_sources)
+    }
+
+    /// Tells whether secrets are in systemd's folder of the daemon's credentials.
+    pub(crate) fn has_systemd_secrets(&self) -> bool {
+        self.secrets()
+            .any(|at| matches!(at.source, Source::Systemd(_)))
+    }
+
+    fn named_by(&self, variable: impl Fn(&str) -> Option<OsString>) -> Named {
         let mut named = Named {
             policies: self.policy.dir.clone(),
             ..Named::default()
@@ -54,12 +114,12 @@ impl Config {
             &serde_json::to_value(self).unwrap_or_default(),
             &mut named.files,
         );
-        let of_aws = AWS_FILES.into_iter().filter_map(env::var_os);
+        let of_aws = AWS_FILES.into_iter().filter_map(&variable);
         named.files.extend(of_aws.map(PathBuf::from));
         for SecretAt { source, .. } in self.secrets() {
             match source {
                 Source::Systemd(name) => {
-                    let folder = env::var_os(SYSTEMD_FOLDER).map(PathBuf::from);
+                    let folder = variable(SYSTEMD_FOLDER).map(PathBuf::from);
                     named.files.extend(folder.map(|folder| folder.join(name)));
                 }
                 Source::Command(command) => named.commands.push(command.clone()),
@@ -191,5 +251,54 @@ credential = { kind = "pat", token = { source = "vault", address = "https://vaul
         assert!(named.command(&argv(["/bin/print", "login"])).is_some());
         assert!(named.command(&argv(["/bin/print", "passphrase"])).is_some());
         assert!(named.command(&argv(["/bin/print", "shadow"])).is_none());
+    }
+
+    #[test]
+    fn what_is_secret_is_all_that_is_named_but_what_is_public() {
+        const MORE: &str = r#"
+[[account]]
+host = "d.snowflakecomputing.com"
+user = "U"
+role = "R"
+credential = { kind = "pat", token = { source = "vault", address = "https://vault.acme.test", path = "snowflake/acme", field = "token", token_file = "/keys/vault", ca_file = "/etc/vault.pem" } }
+[[account]]
+host = "e.snowflakecomputing.com"
+user = "U"
+role = "R"
+credential = { kind = "pat", token = { source = "systemd", name = "pat" } }
+[[identity.issuer]]
+name = "keys"
+url = "https://keys.acme.test"
+audience = "icecore"
+jwks_file = "/etc/jwks.json"
+[[identity.saml]]
+name = "saml"
+metadata_file = "/etc/idp.xml"
+audience = "https://icecore.acme.test"
+recipient = "https://icecore.acme.test/acs"
+[[export]]
+kind = "webhook"
+name = "siem"
+url = "https://siem.acme.test/in"
+secret_file = "/keys/webhook"
+"#;
+        let config = read_for_tests(&format!("{ALL}{MORE}"));
+        assert!(config.has_systemd_secrets());
+        let variable = |name: &str| match name {
+            SYSTEMD_FOLDER => Some("/run/credentials/icecore.service".into()),
+            "AWS_SHARED_CREDENTIALS_FILE" => Some("/keys/aws".into()),
+            _ => None,
+        };
+        let mut found = config.secret_files(variable);
+        found.remove(&config.capture.pin_dir);
+        let expected = [
+            "/keys/acme.p8",
+            "/keys/aws",
+            "/keys/secret-id",
+            "/keys/vault",
+            "/keys/webhook",
+            "/run/credentials/icecore.service/pat",
+        ];
+        assert_eq!(found, expected.map(PathBuf::from).into());
     }
 }

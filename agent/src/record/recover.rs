@@ -25,6 +25,10 @@ use super::value::Value;
 use super::wal::{self, Header};
 use crate::config::RecordMode;
 
+/// Most chains that are passed over on the way to one that reached the store; so many begin without a seal only where something
+/// is broken for long.
+const STEPS_MAX: usize = 1000;
+
 /// What earlier chains left.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
@@ -212,9 +216,12 @@ pub(super) fn remove(segment: &Segment) -> Result<(), RecordError> {
 /// Tells which chain reached the store last, and how far: what was remembered of it, or a later manifest that waits there.
 ///
 /// A chain that ended before its first manifest is never seen in a store, and its rows come into the next chain: the next one
-/// follows the one before it, which readers would else find without an end.
+/// follows the one before it, which readers would else find without an end. Who took a proxy over can have written a genesis
+/// that names itself: then the chain that was begun last counts, as if nothing were known of those before it.
 pub(super) fn before(spool: &Spool, recovered: &Recovered) -> Option<Before> {
-    let mut remembered = spool.last_chain()?;
+    let last = spool.last_chain()?;
+    let mut remembered = last.clone();
+    let mut passed = HashSet::from([last.chain.clone()]);
     let sealed = |chain: &str| {
         recovered
             .sealed
@@ -225,6 +232,15 @@ pub(super) fn before(spool: &Spool, recovered: &Recovered) -> Option<Before> {
         && sealed(&remembered.chain).is_none()
         && let Some(earlier) = unseen(spool, &remembered.chain)
     {
+        if passed.len() > STEPS_MAX || !passed.insert(earlier.chain.clone()) {
+            warn!(
+                chain = last.chain,
+                passed = passed.len(),
+                "the geneses in the spool lead to no chain that reached the store"
+            );
+            remembered = last;
+            break;
+        }
         remembered = earlier;
     }
     let reached =
@@ -239,6 +255,8 @@ pub(super) fn before(spool: &Spool, recovered: &Recovered) -> Option<Before> {
 /// Gives the chain before one of which nothing was sealed, if nothing else of it is in the store either: in `strict_remote`
 /// its genesis and frames are.
 fn unseen(spool: &Spool, chain: &str) -> Option<Before> {
+    // No other name leads to a folder of the spool.
+    uuid::Uuid::try_parse(chain).ok()?;
     let genesis = fs::read(spool.genesis_of(chain)).ok()?;
     let genesis: Sealed<Genesis> = envelope::open(&genesis).ok()?;
     // The spool is the installation's own; what is said of an earlier chain is compared with it by readers.

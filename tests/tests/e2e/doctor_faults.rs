@@ -3,6 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use icecore_tests::drivers::Product;
@@ -133,6 +136,88 @@ fn a_key_that_a_job_can_read_is_told() -> Result<()> {
         "secret files",
         "ca/ca.key: opened",
     );
+    Ok(())
+}
+
+/// Command lines of processes that have a word in them, looked at over and over until this is dropped.
+struct CommandLines {
+    ends: Arc<AtomicBool>,
+    looking: Option<JoinHandle<String>>,
+}
+
+impl CommandLines {
+    fn with(word: &'static str) -> Self {
+        let ends = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ends);
+        let look = move || {
+            let mut seen = String::new();
+            while !end.load(Ordering::SeqCst) {
+                for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+                    let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+                    if line.contains(word) && !seen.contains(&line) {
+                        seen.push_str(&line);
+                        seen.push('\n');
+                    }
+                }
+            }
+            seen
+        };
+        Self {
+            ends,
+            looking: Some(thread::spawn(look)),
+        }
+    }
+
+    fn seen(mut self) -> Result<String> {
+        self.ends.store(true, Ordering::SeqCst);
+        let looking = self.looking.take().context("not looked")?;
+        looking.join().ok().context("the look failed")
+    }
+}
+
+impl Drop for CommandLines {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn what_lies_in_the_cas_place_is_neither_shown_nor_waited_for() -> Result<()> {
+    const SECRET: &str = "only-root-may-read-this";
+    let world = World::start(&narrow())?;
+    let session = ["--only", "session"];
+    let look = CommandLines::with("doctor-probe");
+    assert_eq!(doctor(&world, "", &session)?.code, Some(0));
+    let seen = look.seen()?;
+    assert!(
+        seen.contains("doctor-probe outside") && seen.contains("doctor-probe inside"),
+        "{seen}"
+    );
+    assert!(!seen.contains("CERTIFICATE"), "{seen}");
+
+    let secret = world.path("secret.pem");
+    fs::write(&secret, SECRET)?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+    let ca = world.config.state_dir().join("ca/ca.pem");
+    let bounded = "set -- timeout 60 \"$@\"";
+    fs::rename(&ca, world.path("ca.pem"))?;
+    symlink(&secret, &ca)?;
+    let look = CommandLines::with(SECRET);
+    let told = doctor(&world, bounded, &session)?;
+    assert_eq!(look.seen()?, "");
+    only_failed(&told, "session", "none can be opened");
+    assert!(!format!("{told:?}").contains(SECRET), "{told:#?}");
+
+    fs::remove_file(&ca)?;
+    let pipe = std::process::Command::new("mkfifo").arg(&ca).status()?;
+    anyhow::ensure!(pipe.success());
+    let told = doctor(&world, bounded, &session)?;
+    only_failed(&told, "session", "none can be opened");
+
+    fs::remove_file(&ca)?;
+    fs::rename(world.path("ca.pem"), &ca)?;
+    assert_eq!(doctor(&world, "", &session)?.code, Some(0));
     Ok(())
 }
 

@@ -12,6 +12,8 @@ mod containers_config;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod doctored;
+#[cfg(test)]
 mod door;
 #[cfg(test)]
 mod entered;

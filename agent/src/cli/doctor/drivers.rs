@@ -98,8 +98,8 @@ fn folders(host: &Host<'_>) -> Vec<PathBuf> {
 }
 
 fn find(host: &Host<'_>, plan: &Plan) -> Result<Found, Line> {
-    let command = Host::probe("find", plan);
-    let ended = host.session(&command, LOOK_WITHIN, |_| {});
+    let command = Host::probe("find");
+    let ended = host.session(&command, Some(plan), LOOK_WITHIN, |_| {});
     let captured = ended
         .map_err(|failure| Line::not_checked(NAME, failure.words()))?
         .captured;
@@ -158,7 +158,7 @@ fn drive(host: &Host<'_>, plan: &mut Plan, driver: &Driver) -> Line {
         }
         (Runtime::Jdbc, _) => {
             plan.jar = Some(driver.at.clone());
-            Host::probe("java", plan)
+            Host::probe("java")
         }
         (Runtime::Other, _) => {
             let text = format!(
@@ -167,7 +167,9 @@ fn drive(host: &Host<'_>, plan: &mut Plan, driver: &Driver) -> Line {
             return Line::not_checked(NAME, text);
         }
     };
-    match host.session(&command, DRIVE_WITHIN, |_| {}) {
+    // What is of the host is told by its arguments.
+    let told = (driver.runtime == Runtime::Jdbc).then_some(&*plan);
+    match host.session(&command, told, DRIVE_WITHIN, |_| {}) {
         Ok(ended) => judge(&at, driver.runtime, &ended),
         Err(failure) => Line::not_checked(NAME, format!("{at}: {}", failure.words())),
     }
@@ -283,7 +285,8 @@ fn trust_fix(runtime: Runtime) -> &'static str {
 /// Looks whether a Java virtual machine of the host trusts the proxy, be there a driver or none.
 fn virtual_machine(host: &Host<'_>, plan: &Plan) -> Line {
     let name = "java";
-    let ended = match host.session(&Host::probe("java", plan), DRIVE_WITHIN, |_| {}) {
+    let command = Host::probe("java");
+    let ended = match host.session(&command, Some(plan), DRIVE_WITHIN, |_| {}) {
         Ok(ended) => ended,
         Err(failure) => return Line::not_checked(name, failure.words()),
     };

@@ -1,7 +1,5 @@
 //! What a throw-away session can and cannot do, and what somebody outside of it cannot, as the job's user.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,10 +9,10 @@ use super::judged::{self, Known, Shown, said};
 use super::line::{Line, Outcome};
 use super::probe::{Attempt, Plan, of_outsider, of_session};
 use super::secret_files::SecretFiles;
-use super::{Host, host, secret_files};
+use super::{Host, hooks, host, secret_files};
 use crate::cli::run::{Ended, bounded};
 use crate::config::Guard;
-use crate::connection::redirect::{DenyReason, Inspection, effective};
+use crate::connection::redirect::{DenyReason, Inspection};
 use crate::control::request::Opened;
 
 /// How long everything in one session may take.
@@ -70,9 +68,9 @@ const CHECKS: [(&str, &str, &str); 9] = [
 ];
 
 /// Opens a session, and tries everything from in there and from outside.
-pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
+pub(super) fn look(host: &Host<'_>, daemon: u32) -> Vec<Line> {
     let mut lines = Vec::new();
-    let secrets = secret_files::of(host.config);
+    let secrets = secret_files::of(host.config, daemon);
     let places = host::places(host.config);
     let plan = match plan(host, &secrets, &places) {
         Ok(plan) => plan,
@@ -82,12 +80,15 @@ pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
     let (mut while_open, mut is_seen) = (Vec::new(), false);
     let sessions = host.config.capture.root.join("icecore");
     let mut held = Held::new(sessions.clone());
-    let command = Host::probe("inside", &plan);
-    let ended = host.session(&command, WITHIN, |opened| {
+    let command = Host::probe("inside");
+    let ended = host.session(&command, Some(&plan), WITHIN, |opened| {
         if !is_seen {
             is_seen = true;
             while_open.extend(in_force(host, opened));
-            while_open.push(at_hooks(host, &sessions.join(opened.session.to_string())));
+            while_open.push(hooks::line(
+                host,
+                &sessions.join(opened.session.to_string()),
+            ));
         }
         held.look(opened);
     });
@@ -143,17 +144,11 @@ pub(super) fn look(host: &Host<'_>) -> Vec<Line> {
 /// Tells what those who try are told.
 fn plan(host: &Host<'_>, secrets: &SecretFiles, places: &Places) -> Result<Plan, Line> {
     let config = host.config;
-    let path = config.daemon.state_dir.join("ca/ca.pem");
-    let ca = fs::read_to_string(&path).map_err(|error| {
-        let text = format!("`{}`: {error}", path.display());
-        Line::failed("session", text, "restart the daemon, which makes it")
-    })?;
     let Some(account) = config.accounts.first() else {
         return Err(Line::not_checked("session", "the config has no account"));
     };
     Ok(Plan {
         uid: host.uid,
-        ca,
         host: account.host.clone(),
         account: account.name.clone(),
         guarded: places.tried.clone(),
@@ -182,12 +177,10 @@ fn outside(host: &Host<'_>, plan: &Plan) -> Line {
         return Line::not_checked(name, text);
     }
     let mut command = Command::new("/proc/self/exe");
-    command
-        .args(["doctor-probe", "outside", "--user", &host.args.user])
-        .arg(plan.written());
+    command.args(["doctor-probe", "outside", "--user", &host.args.user]);
     let counted = || Inspection::denied(&host.config.capture.pin_dir, DenyReason::Guarded).ok();
     let before = counted();
-    let captured = match bounded(&mut command, WITHIN, host.clock) {
+    let captured = match bounded(&mut command, &plan.written(), WITHIN, host.clock) {
         Ok(captured) => captured,
         Err(error) => return Line::not_checked(name, format!("cannot be started: {error}")),
     };
@@ -240,64 +233,6 @@ fn in_force(host: &Host<'_>, opened: &Opened) -> Option<Line> {
             "`icecore upgrade` has the daemon take the config",
         )
     })
-}
-
-/// Asks the kernel what runs at our hooks for the cgroup of a session that is open, in order.
-pub(super) fn at_hooks(host: &Host<'_>, cgroup: &Path) -> Line {
-    let name = "hooks";
-    let capture = &host.config.capture;
-    let links = match Inspection::of(&capture.pin_dir) {
-        Ok(found) => found.links,
-        Err(error) => return Line::not_checked(name, format!("{:#}", anyhow::Error::from(error))),
-    };
-    let (mut absent, mut others) = (Vec::new(), Vec::new());
-    for link in &links {
-        let running = match effective(cgroup, link.attach_type) {
-            Ok(running) => running,
-            Err(error) => {
-                absent.push(format!("{} ({error})", link.name));
-                continue;
-            }
-        };
-        if !running.iter().any(|one| one.id == link.program_id) {
-            absent.push(link.name.clone());
-        }
-        if running.len() > 1 {
-            let order = running.iter().map(|one| {
-                if one.id == link.program_id {
-                    "Icecore's".to_owned()
-                } else {
-                    format!("`{}` (id {})", one.name, one.id)
-                }
-            });
-            let order: Vec<String> = order.collect();
-            others.push(format!("{}: {}", link.name, order.join(", then ")));
-        }
-    }
-    if !absent.is_empty() || links.is_empty() {
-        return Line::failed(
-            name,
-            format!(
-                "our program does not run for a session at {}",
-                absent.join(", ")
-            ),
-            "restart the daemon; look who replaced or cut the link (`bpftool cgroup tree`)",
-        );
-    }
-    if !others.is_empty() {
-        return Line::warning(
-            name,
-            format!("others run there too, {}", others.join("; ")),
-            "see that they leave addresses and ports as they are: one that runs after ours may send a session elsewhere (`bpftool cgroup tree`)",
-        );
-    }
-    Line::ok(
-        name,
-        format!(
-            "at each of {} our program runs for a session, and no other",
-            links.len()
-        ),
-    )
 }
 
 fn judge(
@@ -353,14 +288,23 @@ fn of_secrets(attempts: &[Attempt], secrets: &SecretFiles) -> Line {
     if line.outcome != Outcome::Ok {
         return line;
     }
-    match (is_whole, secrets.left_out) {
-        (false, _) => Line::not_checked(name, "some of them were not tried"),
-        (true, 0) => line,
-        (true, more) => Line::not_checked(
+    match (is_whole, secrets.left_out, secrets.unknown.is_empty()) {
+        (false, _, _) => Line::not_checked(name, "some of them were not tried"),
+        (true, 0, true) => line,
+        (true, 1.., true) => Line::not_checked(
             name,
             format!(
-                "{} cannot be opened, and {more} more were not tried",
-                shown.len()
+                "{} cannot be opened, and {} more were not tried",
+                shown.len(),
+                secrets.left_out
+            ),
+        ),
+        (true, _, false) => Line::not_checked(
+            name,
+            format!(
+                "{} cannot be opened, and not all are known: {}",
+                shown.len(),
+                secrets.unknown.join("; ")
             ),
         ),
     }

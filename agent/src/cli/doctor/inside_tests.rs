@@ -34,6 +34,7 @@ fn ended(summary: Option<SessionSummary>) -> Ended {
 const NO_SECRETS: SecretFiles = SecretFiles {
     tried: Vec::new(),
     left_out: 0,
+    unknown: Vec::new(),
 };
 
 fn outcomes(attempts: &[Attempt], summary: Option<SessionSummary>) -> Vec<(&'static str, Outcome)> {
@@ -96,12 +97,18 @@ fn fewer_files_than_there_are_prove_nothing() {
     let secrets = |tried: usize, left_out| SecretFiles {
         tried: vec![PathBuf::new(); tried],
         left_out,
+        unknown: Vec::new(),
     };
     let one = [attempt("secret files", true)];
     let outcome = |secrets: &SecretFiles| of_secrets(&one, secrets).outcome;
     assert_eq!(outcome(&secrets(1, 0)), Outcome::Ok);
     assert_eq!(outcome(&secrets(2, 0)), Outcome::NotChecked);
     assert_eq!(outcome(&secrets(1, 1)), Outcome::NotChecked);
+    let unknown = SecretFiles {
+        unknown: vec!["x".to_owned()],
+        ..secrets(1, 0)
+    };
+    assert_eq!(outcome(&unknown), Outcome::NotChecked);
     let bad = [attempt("secret files", false)];
     assert_eq!(of_secrets(&bad, &secrets(1, 1)).outcome, Outcome::Failed);
 }

@@ -6,6 +6,7 @@
 mod containers;
 mod drivers;
 mod held;
+mod hooks;
 mod host;
 mod inside;
 mod judged;
@@ -29,7 +30,7 @@ use super::{ConfigFile, Exit};
 use crate::clock::Clock;
 use crate::config::{Config, Mode, RecordMode};
 use crate::control::request::{Opened, Reply, Request};
-use crate::control::upgrade::{UpgradeAsk, UpgradeReply};
+use crate::control::upgrade::{UpgradeAsk, UpgradeReply, Which};
 use crate::identity::Users;
 use crate::supervisor::SOCKET;
 
@@ -164,16 +165,17 @@ pub(super) fn run(args: &Args, clock: Clock) -> ExitCode {
 
 impl Host<'_> {
     fn look(&self, report: &mut Report) {
-        let is_there = self.daemon(report);
+        let daemon = self.daemon(report);
+        let is_there = daemon.is_some();
         if self.wants("kernel") {
             report.extend(host::kernel(self));
         }
         let absent = "no daemon answers, so that no session can be opened";
         if self.wants("session") {
-            match is_there {
+            match &daemon {
                 // The outside first: later this process stands beside the daemon, whom nothing is denied.
-                true => report.extend(inside::look(self)),
-                false => report.add(Line::not_checked("session", absent)),
+                Some(daemon) => report.extend(inside::look(self, daemon.pid)),
+                None => report.add(Line::not_checked("session", absent)),
             }
         }
         if self.wants("containers") && is_there {
@@ -209,8 +211,8 @@ impl Host<'_> {
         self.args.only.is_empty() || self.args.only.iter().any(|only| only == part)
     }
 
-    /// Asks the daemon who it is; tells whether it answers.
-    fn daemon(&self, report: &mut Report) -> bool {
+    /// Asks the daemon who it is; none if it does not answer, or does not serve.
+    fn daemon(&self, report: &mut Report) -> Option<Which> {
         let asked = connect(&self.socket).and_then(|mut lines| {
             let which = Request::Upgrade(UpgradeAsk::Which {});
             ask(&mut lines, &which, PATIENCE)
@@ -224,7 +226,7 @@ impl Host<'_> {
                     "it answered something else",
                     "run the doctor of the daemon's own version",
                 ));
-                return false;
+                return None;
             }
             Err(failure) => {
                 report.unreachable();
@@ -233,16 +235,16 @@ impl Host<'_> {
                     failure.words(),
                     "start it: `systemctl start icecore`, or `icecore daemon`; `journalctl -u icecore` says why it ended",
                 ));
-                return false;
+                return None;
             }
         };
         if self.wants("daemon") {
             report.extend(self.tell_daemon(&which));
         }
-        which.serves
+        which.serves.then_some(which)
     }
 
-    fn tell_daemon(&self, which: &crate::control::upgrade::Which) -> Vec<Line> {
+    fn tell_daemon(&self, which: &Which) -> Vec<Line> {
         let own = env!("CARGO_PKG_VERSION");
         let mut lines = Vec::new();
         lines.push(if !which.serves {
@@ -290,32 +292,39 @@ impl Host<'_> {
         lines
     }
 
-    /// Runs a command in a throw-away session of the job's user.
+    /// Runs a command in a throw-away session of the job's user. One of this program's own is told its plan, with the CA that
+    /// the daemon has handed out: root itself reads nothing in the folders of the proxy's user.
     fn session(
         &self,
         command: &[OsString],
+        plan: Option<&probe::Plan>,
         within: Duration,
         look: impl FnMut(&Opened),
     ) -> Result<Ended, Failure> {
+        let told = plan.map(|plan| {
+            move |opened: &Opened| {
+                let mut plan = plan.clone();
+                plan.ca.clone_from(&opened.certificate);
+                plan.written()
+            }
+        });
+        let input = told.as_ref();
         let throwaway = Throwaway {
             socket: &self.socket,
             user: &self.args.user,
             identity: &self.args.identity,
             labels: BTreeMap::from([(LABEL.to_owned(), "true".to_owned())]),
             command,
+            input: input.map(|told| told as &dyn Fn(&Opened) -> Vec<u8>),
             within,
         };
         throwaway.run(self.clock, look)
     }
 
     /// Gives this program's own command to try something.
-    fn probe(kind: &str, plan: &probe::Plan) -> Vec<OsString> {
+    fn probe(kind: &str) -> Vec<OsString> {
         // Whatever this program's file is called, and whoever may see its folder.
         let words = ["/proc/self/exe", "doctor-probe", kind];
-        words
-            .map(OsString::from)
-            .into_iter()
-            .chain([OsString::from(plan.written())])
-            .collect()
+        words.map(OsString::from).into()
     }
 }

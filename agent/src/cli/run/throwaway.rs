@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::child::Entry;
 use super::enter::TOKEN_VARIABLE;
@@ -44,6 +47,8 @@ pub(in crate::cli) struct Throwaway<'t> {
     pub(in crate::cli) labels: BTreeMap<String, String>,
     /// The program and its arguments.
     pub(in crate::cli) command: &'t [OsString],
+    /// What it reads on its standard input, made once the session is open; nothing if it is not told anything.
+    pub(in crate::cli) input: Option<&'t dyn Fn(&Opened) -> Vec<u8>>,
     /// How long it may run.
     pub(in crate::cli) within: Duration,
 }
@@ -133,7 +138,11 @@ impl Throwaway<'_> {
             command.env_remove(name);
         }
         command.env("PATH", PATH).current_dir("/");
-        let running = Running::start(&mut command).map_err(not_started)?;
+        let input = match self.input {
+            Some(input) => readable(&input(&opened)).map_err(not_started)?,
+            None => Stdio::null(),
+        };
+        let running = Running::start(&mut command, input).map_err(not_started)?;
         let ended = running.wait(self.within, clock, || look(&opened));
         let (code, is_late, outputs) = ended.map_err(not_started)?;
         let reason = match code {
@@ -154,18 +163,32 @@ impl Throwaway<'_> {
     }
 }
 
-/// Runs a command with none of the caller's variables to its end, for so long at most.
+/// Runs a command with none of the caller's variables to its end, for so long at most; it reads this on its standard input.
 ///
 /// # Errors
 /// When it cannot be started or waited for.
 pub(in crate::cli) fn bounded(
     command: &mut Command,
+    input: &[u8],
     within: Duration,
     clock: Clock,
 ) -> io::Result<Captured> {
     command.env_clear().env("PATH", PATH).current_dir("/");
-    let (code, is_late, outputs) = Running::start(command)?.wait(within, clock, || {})?;
+    let running = Running::start(command, readable(input)?)?;
+    let (code, is_late, outputs) = running.wait(within, clock, || {})?;
     Ok(outputs.captured(code, is_late))
+}
+
+/// Makes a text a standard input: in memory, sealed, under no name. A command line is everybody's to read
+/// (proc_pid_cmdline(5)); this is for the process alone that has the descriptor (memfd_create(2)).
+fn readable(text: &[u8]) -> io::Result<Stdio> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut memory = File::from(memfd_create("input", flags)?);
+    memory.write_all(text)?;
+    memory.rewind()?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    fcntl_add_seals(&memory, seals)?;
+    Ok(memory.into())
 }
 
 /// A command that runs, and what it prints.
@@ -180,9 +203,9 @@ struct Outputs {
 }
 
 impl Running {
-    fn start(command: &mut Command) -> io::Result<Self> {
+    fn start(command: &mut Command, input: Stdio) -> io::Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
@@ -254,7 +277,8 @@ mod tests {
     #[track_caller]
     fn run(script: &str, within: Duration) -> Captured {
         let mut command = Command::new("/bin/sh");
-        bounded(command.args(["-c", script]), within, Clock::system()).unwrap()
+        let command = command.args(["-c", script]);
+        bounded(command, b"told\n", within, Clock::system()).unwrap()
     }
 
     #[test]
@@ -268,6 +292,17 @@ mod tests {
             (ended.stdout.as_str(), ended.stderr.as_str()),
             ("none\n", "aside\n")
         );
+    }
+
+    #[test]
+    fn what_a_command_is_told_it_reads_and_cannot_change() {
+        let script = "cat; echo more 2>&1 >>/proc/self/fd/0 || true; readlink /proc/self/fd/0";
+        let ended = run(script, Duration::from_secs(20));
+        let lines: Vec<&str> = ended.stdout.lines().collect();
+        assert_eq!(lines.first(), Some(&"told"), "{ended:?}");
+        assert_eq!(lines.last(), Some(&"/memfd:input (deleted)"), "{ended:?}");
+        let again = "echo more 1<>/proc/self/fd/0; cat /proc/self/fd/0";
+        assert_eq!(run(again, Duration::from_secs(20)).stdout, "told\n");
     }
 
     #[test]

@@ -172,8 +172,7 @@ where
 /// # Errors
 /// When the cgroup is none, or the kernel does not tell.
 pub fn effective(cgroup: &Path, attach_type: u32) -> io::Result<Vec<Running>> {
-    let cgroup = File::open(cgroup)?;
-    let ids = sys::effective_programs(cgroup.as_fd(), attach_type)?;
+    let ids = effective_ids(cgroup, attach_type)?;
     let mut names: BTreeMap<u32, String> = BTreeMap::new();
     for program in loaded_programs().flatten() {
         if ids.contains(&program.id()) {
@@ -186,6 +185,15 @@ pub fn effective(cgroup: &Path, attach_type: u32) -> io::Result<Vec<Running>> {
         name: names.get(&id).cloned().unwrap_or_default(),
     };
     Ok(ids.into_iter().map(named).collect())
+}
+
+/// Lists the same programs by their ids alone.
+///
+/// # Errors
+/// See [`effective`].
+pub fn effective_ids(cgroup: &Path, attach_type: u32) -> io::Result<Vec<u32>> {
+    let cgroup = File::open(cgroup)?;
+    sys::effective_programs(cgroup.as_fd(), attach_type)
 }
 
 /// Tells the id of a cgroup: the number of its folder's inode.

@@ -1,6 +1,12 @@
 //! What a crash leaves, and what the next chain makes of it.
 
 use std::fs;
+use std::sync::mpsc;
+use std::thread;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 
 use super::*;
 
@@ -167,4 +173,58 @@ fn what_was_sealed_before_a_crash_is_stored_as_it_was_sealed() {
     }
     assert!(!sealed.exists());
     assert_eq!(place.dense().len(), 4);
+}
+
+/// Has the genesis of a chain in the spool name another as the one before it, as who took a proxy over can: nobody signs it.
+fn name_before(place: &Place, chain: &str, previous: &str) {
+    let spool = Spool::open(&place.settings.state_dir).unwrap();
+    let file = spool.genesis_of(chain);
+    let mut envelope: serde_json::Value =
+        serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let payload = STANDARD.decode(envelope["payload"].as_str().unwrap());
+    let mut genesis: serde_json::Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+    genesis["previous"] = json!({"chain": previous, "manifest": null});
+    envelope["payload"] = STANDARD.encode(genesis.to_string()).into();
+    fs::write(&file, envelope.to_string()).unwrap();
+}
+
+#[test]
+fn geneses_that_lead_back_to_themselves_stop_no_start() {
+    let place = Place::new();
+    place.take_store_away();
+    let first = place.open();
+    let chain = first.chain().to_owned();
+    drop(first);
+    let other = uuid::Uuid::now_v7().to_string();
+    let folder = |chain: &str| place.settings.state_dir.join("spool").join(chain);
+    fs::create_dir(folder(&other)).unwrap();
+    for (before_first, before_other) in [(&chain, &chain), (&other, &chain), (&other, &other)] {
+        fs::copy(
+            folder(&chain).join("genesis.json"),
+            folder(&other).join("genesis.json"),
+        )
+        .unwrap();
+        name_before(&place, &chain, before_first);
+        name_before(&place, &other, before_other);
+        let state_dir = place.settings.state_dir.clone();
+        let (done, told) = mpsc::channel();
+        thread::spawn(move || {
+            let spool = Spool::open(&state_dir).unwrap();
+            let found = recover::before(&spool, &recover::Recovered::default());
+            drop(spool);
+            done.send(found.map(|before| before.chain)).unwrap();
+        });
+        let found = told.recv_timeout(Duration::from_secs(20));
+        assert_eq!(
+            found,
+            Ok(Some(chain.clone())),
+            "{before_first} {before_other}"
+        );
+    }
+    // A way that ends is still gone.
+    name_before(&place, &chain, &other);
+    fs::remove_dir_all(folder(&other)).unwrap();
+    let spool = Spool::open(&place.settings.state_dir).unwrap();
+    let found = recover::before(&spool, &recover::Recovered::default()).unwrap();
+    assert_eq!(found.chain, other);
 }

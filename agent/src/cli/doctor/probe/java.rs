@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use uuid::Uuid;
 
@@ -35,6 +35,7 @@ pub(super) fn run(plan: &Plan) -> Result<ExitCode, Failure> {
             Some(_) => "jdbc",
             None => "https",
         })
+        .stdin(Stdio::null())
         .status()
         .map_err(failed)?;
     Ok(match status.success() {

@@ -6,7 +6,7 @@ mod java;
 mod standing;
 mod tries;
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,22 +21,22 @@ use crate::cli::run::become_user;
 pub(super) use find::{Driver, Found, Runtime};
 pub(super) use tries::{Denier, Try, of_outsider, of_session, says_absent};
 
-/// Tries something for `icecore doctor`
+/// Longest plan that is read.
+const PLAN_MAX_BYTES: u64 = 1 << 20;
+
+/// Tries something for `icecore doctor`, which tells it on standard input what it knows
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// What to try
     #[arg(value_parser = ["inside", "outside", "find", "java"])]
     kind: String,
 
-    /// What doctor knows, as JSON
-    plan: String,
-
     /// Becomes this user first
     #[arg(long)]
     user: Option<String>,
 }
 
-/// What the one that tries is told; none of it is secret.
+/// What the one that tries is told; none of it is secret to the job's user, and nobody else reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli::doctor) struct Plan {
@@ -65,9 +65,17 @@ pub(in crate::cli::doctor) struct Plan {
 }
 
 impl Plan {
-    /// Writes it for the command line.
-    pub(in crate::cli::doctor) fn written(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// Writes it for the standard input of the one that tries. A command line would be everybody's to read.
+    pub(in crate::cli::doctor) fn written(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what was written.
+    fn read(from: impl io::Read) -> io::Result<Self> {
+        let mut text = Vec::new();
+        from.take(PLAN_MAX_BYTES).read_to_end(&mut text)?;
+        // One that is cut off is none.
+        serde_json::from_slice(&text).map_err(io::Error::from)
     }
 }
 
@@ -109,7 +117,7 @@ pub(in crate::cli) fn run(args: &Args) -> ExitCode {
 }
 
 fn tried(args: &Args) -> Result<ExitCode, Failure> {
-    let plan: Plan = serde_json::from_str(&args.plan)
+    let plan = Plan::read(io::stdin().lock())
         .map_err(|_| Failure::text(Exit::Usage, "`icecore doctor` starts this"))?;
     if let Some(user) = &args.user {
         become_user(user)?;
@@ -134,4 +142,23 @@ fn print(found: &impl Serialize) -> Result<(), Failure> {
     let unwritten = |error: io::Error| Failure::new(Exit::Unreachable, error);
     let text = serde_json::to_string(found).map_err(|error| unwritten(error.into()))?;
     writeln!(io::stdout().lock(), "{text}").map_err(unwritten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_read_as_it_was_written_and_none_is_made_up() {
+        let plan = Plan {
+            ca: "-----BEGIN".to_owned(),
+            secrets: vec!["/keys/a b".into()],
+            ..Plan::default()
+        };
+        let written = plan.written();
+        assert_eq!(Plan::read(&*written).unwrap(), plan);
+        for cut in [&written[..written.len() - 1], b"", b"{}"] {
+            assert!(Plan::read(cut).is_err());
+        }
+    }
 }

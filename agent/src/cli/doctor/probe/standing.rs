@@ -3,7 +3,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::{Attempt, Plan};
 use crate::connection::redirect::v2_mount;
@@ -60,7 +63,12 @@ fn ring(plan: &Plan) -> Attempt {
 
 /// Tries to open what only the daemon may.
 fn secret(path: &Path) -> Attempt {
-    let opened = File::open(path);
+    // A pipe without a writer would be waited for (fifo(7)); some of these folders are the proxy's user's.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
     let ended = match opened {
         Ok(_) => Err("opened".to_owned()),
         Err(error)
@@ -111,7 +119,17 @@ fn cgroups(mount: PathBuf, tried_max: usize) -> Attempt {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("a.key");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert!(!secret(&pipe).is_good);
+    }
 
     #[test]
     fn a_file_that_opens_is_bad_and_one_that_is_not_there_is_not() {
