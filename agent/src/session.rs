@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 
 use crate::approval::Request;
 use crate::clock::Clock;
-use crate::config::Mode;
+use crate::config::{Mode, Stamp};
 use crate::execution::{
     Asker, Asking, Basis, Catalogues, Chunks, Context, Delivered, Detached, Execution, Holds,
-    Meter, OpenStages, Origin, Recipient, Registry, Settled, State, Usages, Way,
+    Meter, OpenStages, Origin, Recipient, Registry, Settled, State, Usages, Way, note, stamp,
 };
 use crate::identity::Principal;
 use crate::mailbox::Mailbox;
@@ -78,6 +78,8 @@ pub struct Asked {
     pub before: Option<Request>,
     /// What its origin is judged by, where its session's calls of models are read.
     pub origin: Option<Origin>,
+    /// What its request carries that its client did not say.
+    pub stamp: Stamp,
     /// What is known of it before it is judged.
     pub draft: Draft,
 }
@@ -141,8 +143,10 @@ impl Stages {
             labels,
             before,
             origin,
+            stamp: stamps,
             mut draft,
         } = asked;
+        note(&mut draft.row, (&request, &headers), context.tags());
         let own_id = execution.own_query_id();
         let way = Way {
             upstream,
@@ -225,6 +229,9 @@ impl Stages {
             ..
         } = basis;
         let kind = permit.statement().kind();
+        let tagging = effect.tagging(request.is_describe());
+        let tags = (context.tags(), &tagging);
+        let stamped = stamp(stamps, &mut draft.row, (&request, &headers), tags);
         let intent = record::intend(
             &self.recorder,
             permit,
@@ -255,14 +262,16 @@ impl Stages {
             execution.advance(State::Running(query_id));
         };
         let begun = context.begin(&effect, kind);
+        let tagged = context.tags().begin(tagging);
         let sender = (execution.login(), execution.id());
         self.holds.begin(sender, &effect, kind);
         self.catalogues.forget(&account.name, &effect);
         self.registry.define(&account.name, &effect);
         let unmasked = if execution.submit() {
             let name = execution.upstream_id().to_string();
+            let (request, headers) = (&stamped.request, &stamped.headers);
             upstream::execute(
-                upstream, &login, &headers, intent, &request, &name, on_running,
+                upstream, &login, headers, intent, request, &name, on_running,
             )
             .await
         } else {
@@ -281,6 +290,7 @@ impl Stages {
         if aftermath != Aftermath::Open {
             self.holds.end(sender);
         }
+        context.tags().end(tagged, &aftermath, &ended);
         context.end(&begun, aftermath);
         self.catalogues.forget(&account.name, &effect);
         self.registry.define(&account.name, &effect);

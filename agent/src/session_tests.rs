@@ -98,6 +98,7 @@ fn asked(execution: &Execution) -> Asked {
         labels: BTreeMap::new(),
         before: None,
         origin: None,
+        stamp: Stamp::default(),
         draft: Draft {
             row,
             binds: None,

@@ -321,6 +321,7 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
         policy,
         catalogue,
         prompts,
+        stamp,
         record,
         limits,
         log,
@@ -404,6 +405,15 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
             "  prompts   calls to {} are read, {} is kept",
             hosts.join(", "),
             prompts.capture.as_str()
+        ));
+    }
+    let stamped = [
+        (stamp.query_tag, "QUERY_TAG"),
+        (stamp.traceparent, "traceparent"),
+    ];
+    for (_, what) in stamped.iter().filter(|(is_on, _)| *is_on) {
+        lines.push(format!(
+            "  stamp     statements without a {what} get a random one"
         ));
     }
     lines.push(format!("  log       {}", log.level));

@@ -50,7 +50,7 @@ impl Config {
         }
         let name = |account: &Account| format!("account {}", account.name);
         named(&self.accounts, &other.accounts, name, &mut changes.live);
-        for section in ["identity", "prompts", "limits", "log"] {
+        for section in ["identity", "prompts", "stamp", "limits", "log"] {
             differing(
                 section,
                 one.get(section),

@@ -30,6 +30,7 @@ mod saml;
 mod section;
 mod sign_in;
 mod source;
+mod stamp;
 mod store;
 mod text;
 mod trust;
@@ -66,6 +67,7 @@ pub use recipient::Recipient;
 pub use result_rows::ResultRows;
 pub use sign_in::SignIn;
 pub use source::{AwsSource, CommandSource, Freshness, SecretAt, Source, VaultAuth, VaultSource};
+pub use stamp::Stamp;
 pub use store::{Addressing, StoreIdentity, StoreOptions};
 pub(crate) use store::{Place, STORE_URL, StoreUrl};
 pub(crate) use text::read_text;
@@ -103,6 +105,8 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// Section `[prompts]`.
     pub prompts: Prompts,
+    /// Section `[stamp]`.
+    pub stamp: Stamp,
     /// Section `[record]`.
     pub record: Record,
     /// Section `[limits]`.

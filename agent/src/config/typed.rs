@@ -19,6 +19,7 @@ use super::owner;
 use super::problem::{Problems, line_and_column};
 use super::prompts::prompts;
 use super::section::{List, Section, shown};
+use super::stamp::stamp;
 use super::store;
 use super::unit;
 use super::{
@@ -48,6 +49,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
     let policy = policy(root.section("policy"));
     let catalogue = catalogue(root.section("catalogue"));
     let prompts = prompts(root.section("prompts"), &capture.redirect_ports);
+    let stamp = stamp(root.section("stamp"));
     let record = record(root.section("record"));
     let limits = limits(root.section("limits"));
     let log = log(root.section("log"));
@@ -64,6 +66,7 @@ pub(super) fn read(text: &str, source: Source<'_>, problems: &Problems) -> Optio
         policy,
         catalogue,
         prompts,
+        stamp,
         record,
         limits,
         log,

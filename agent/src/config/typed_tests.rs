@@ -181,7 +181,7 @@ fn unknown_keys_are_told_with_the_nearest_known_one() {
     );
     check_section(
         "[colour]",
-        "colour: expected one of the keys daemon, capture, upstream, account, identity, approvals, policy, catalogue, prompts, record, limits, log, metrics, export, found an unknown key",
+        "colour: expected one of the keys daemon, capture, upstream, account, identity, approvals, policy, catalogue, prompts, stamp, record, limits, log, metrics, export, found an unknown key",
     );
     check_account(
         "warehous = \"WH\"",

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::effect::Effect;
+use super::tag::{Tag, Tags};
 use crate::mask::Aftermath;
 use crate::snowflake::current::Current;
 use crate::statement::{Kind, Path};
@@ -25,6 +26,7 @@ pub struct Context {
     // INVARIANT: changed by whoever runs alone, so that it holds for all that are under way.
     is_ordered: AtomicBool,
     state: Mutex<State>,
+    tags: Tags,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,18 @@ impl Context {
         Self::of(Names::Known(current), false)
     }
 
+    /// Adds the query tag that the login began with, and what it is where the login says none.
+    #[must_use]
+    pub fn tagged(self, own: Option<String>, default: Tag) -> Self {
+        let tags = Tags::new(own, default);
+        Self { tags, ..self }
+    }
+
+    /// Gives what is known of its query tag: nothing, where another proxy has seen its statements.
+    pub(crate) fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
     /// The context of a login whose statements were seen by another proxy.
     #[must_use]
     pub fn resumed() -> Self {
@@ -138,6 +152,7 @@ impl Context {
                 is_left_open: false,
                 changing: 0,
             }),
+            tags: Tags::new(None, Tag::Unknown),
         }
     }
 

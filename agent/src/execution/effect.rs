@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::tag::Tagging;
 use crate::statement::{Access, Action, Class, Kind, Meaning, Path, Statement};
 
 /// What later statements of a login must not take for granted.
@@ -23,6 +24,8 @@ pub struct Effect {
     pub(super) redefines_within: bool,
     /// The schema from which the names of its query lead, if it makes a view.
     pub(super) view_in: Option<Path>,
+    /// What it does to the login's query tag.
+    pub(super) tagging: Tagging,
 }
 
 impl Effect {
@@ -40,6 +43,7 @@ impl Effect {
             all.redefines_within |= next.redefines_within || all.redefines();
             all.moves |= next.moves;
             all.makes_unnamed |= next.makes_unnamed;
+            all.tagging.then(next.tagging);
             all.defines.extend(next.defines);
             all.temporary.extend(next.temporary);
         }
@@ -50,6 +54,9 @@ impl Effect {
     #[must_use]
     pub(super) fn or(mut self, other: Self) -> Self {
         self.moves |= other.moves;
+        if self.tagging != other.tagging {
+            self.tagging = Tagging::Untold;
+        }
         self.makes_unnamed |= other.makes_unnamed;
         self.names_elsewhere |= other.names_elsewhere;
         self.redefines_within |= other.redefines_within;
@@ -61,6 +68,14 @@ impl Effect {
     /// Tells whether the login must not run another statement beside it.
     pub(super) fn is_exclusive(&self) -> bool {
         self.moves || self.redefines()
+    }
+
+    /// Tells what it does to the login's query tag; what a statement does that is only described, nobody knows.
+    pub(crate) fn tagging(&self, is_describe: bool) -> Tagging {
+        if is_describe && self.tagging != Tagging::Keeps {
+            return Tagging::Untold;
+        }
+        self.tagging.clone()
     }
 
     fn redefines(&self) -> bool {
@@ -77,11 +92,20 @@ impl Effect {
             names_elsewhere: true,
             redefines_within: true,
             view_in: None,
+            tagging: Tagging::Untold,
         }
     }
 }
 
 fn of_one(statement: &Statement) -> Effect {
+    let effect = on_names(statement);
+    Effect {
+        tagging: Tagging::of(statement, &effect),
+        ..effect
+    }
+}
+
+fn on_names(statement: &Statement) -> Effect {
     let first = statement.normalized().unwrap_or_default();
     let first = first.split(' ').next().unwrap_or_default();
     match (statement.kind(), statement.meaning()) {

@@ -25,7 +25,9 @@ mod registry;
 mod request;
 mod scan;
 mod stages;
+mod stamp;
 mod table;
+mod tag;
 mod untold;
 mod usage_file;
 mod usages;
@@ -57,6 +59,8 @@ pub use reading::{Asking, Reading};
 pub use registry::{Joined, Registry};
 pub use request::UpstreamId;
 pub use stages::{OpenStages, StageHandle};
+pub(crate) use stamp::{note, stamp};
+pub use tag::Tag;
 pub use usages::{Meter, Usages};
 
 use request::RequestKey;

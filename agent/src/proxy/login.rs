@@ -15,7 +15,7 @@ use super::no_login::NoLogin;
 use super::opening::{ACCEPTED, ShownBy, accepted};
 use super::sessions::LOGINS_OPEN_MAX;
 use crate::connection::sys::clock_is_synchronized;
-use crate::execution::{Context, Realm};
+use crate::execution::{Context, Realm, Tag};
 use crate::id::LoginId;
 use crate::record::{Category, LoginRow, Phase, RecordError, Row, Severity};
 use crate::snowflake::answer::{self, Answer, Body, code};
@@ -23,7 +23,7 @@ use crate::snowflake::json::Object;
 use crate::snowflake::login::{GrantedLogin, LoginRequest};
 use crate::snowflake::secret::Secret;
 use crate::upstream::{
-    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, UpstreamError,
+    self, Account, Answered, Headers, Login, LoginOutcome, RenewalOutcome, SetAt, UpstreamError,
 };
 
 /// Why a login is ended whose state nobody knows.
@@ -103,6 +103,8 @@ impl Door {
         };
         let received = self.core.shared.stages.clock.now();
         let dated = login.dated();
+        let context = Context::opened(granted.current());
+        let context = context.tagged(request.query_tag(), self.tag_default(&login).await);
         let client = request.client();
         let open = Arc::new(OpenLogin {
             id: LoginId::new(),
@@ -111,7 +113,7 @@ impl Door {
             login,
             purpose,
             realm: Realm::new(&account.name, shown.as_ref()),
-            context: Arc::new(Context::opened(granted.current())),
+            context: Arc::new(context),
             shown,
             facts: LoginFacts {
                 opened_at_ns: now.timestamp_nanos_opt().unwrap_or_default(),
@@ -149,6 +151,22 @@ impl Door {
             ));
         }
         Ok((open, granted))
+    }
+
+    /// Tells whose query tag a login has where it sets none, which counts where Icecore may add one.
+    async fn tag_default(&self, login: &Arc<Login>) -> Tag {
+        if !self.core.shared.current().config.stamp.query_tag {
+            return Tag::Unknown;
+        }
+        match upstream::tag_set_at(&self.core.upstream, login).await {
+            Ok(SetAt::Nowhere) => Tag::Unset,
+            Ok(SetAt::Above) => Tag::Other,
+            Ok(SetAt::Session) => Tag::Unknown,
+            Err(error) => {
+                tracing::warn!(%error, "nobody knows whether a login has a query tag; its statements get none");
+                Tag::Unknown
+            }
+        }
     }
 
     /// Records which session parameters a login goes on without.

@@ -192,6 +192,7 @@ impl Door {
             labels: self.session.labels().clone(),
             before: None,
             origin: self.origin(headers.traceparent()),
+            stamp: self.core.shared.current().config.stamp,
             headers,
             draft,
             request,
@@ -297,7 +298,10 @@ pub(super) fn join(
 fn context(login: &OpenLogin, request: &QueryRequest) -> Arc<Context> {
     match request.api() {
         None => Arc::clone(&login.context),
-        Some(_) => Arc::new(Context::opened(Current::default())),
+        Some(_) => {
+            let default = login.context.tags().of_user();
+            Arc::new(Context::opened(Current::default()).tagged(None, default))
+        }
     }
 }
 

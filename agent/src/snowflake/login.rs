@@ -6,6 +6,7 @@ pub use super::granted::{GrantedLogin, RealTokens};
 use super::json::{self, Object};
 use super::parameters;
 use super::secret::Secret;
+use super::tag;
 
 /// Fields that a login request's `data` may hold. Source: protocol reference 2.1.
 const FIELDS: [&str; 26] = [
@@ -243,6 +244,12 @@ impl LoginRequest {
     #[must_use]
     pub fn dropped(&self) -> &[String] {
         &self.dropped
+    }
+
+    /// Gives the query tag that the login sets.
+    #[must_use]
+    pub fn query_tag(&self) -> Option<String> {
+        tag::read(&self.data.read_as::<Object>(PARAMETERS)?)
     }
 
     /// Takes the password or token out by which the client may show whom it acts for; it never goes upstream.

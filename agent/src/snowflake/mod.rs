@@ -21,4 +21,5 @@ pub mod query;
 pub mod route;
 pub mod secret;
 pub mod stage;
+pub mod tag;
 pub mod v2;

@@ -120,7 +120,7 @@ pub struct QueryRequest {
     binds: Binds,
     count: Count,
     body: Object,
-    parameters: Object,
+    pub(super) parameters: Object,
     api: Option<Api>,
 }
 

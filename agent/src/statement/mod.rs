@@ -4,6 +4,7 @@
 //! without literals. What cannot be read is a statement of kind `Unknown`, which `enforce` never allows. A text of
 //! several statements is one `Statement` too, with its parts: they are decided, sent and recorded together.
 
+mod assigned;
 mod bound;
 mod called;
 mod catalogue;
@@ -27,6 +28,7 @@ mod shared;
 mod split;
 mod texts;
 
+pub use assigned::Assigned;
 pub use catalogue::{Catalogue, ColumnFacts, Found, RelationFacts};
 pub use described::{Described, read_name};
 pub use kind::{Action, Kind};

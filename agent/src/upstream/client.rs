@@ -103,6 +103,20 @@ impl Headers {
         self.0.get("traceparent")?.to_str().ok()
     }
 
+    /// Tells whether the client sent one, well-formed or not.
+    #[must_use]
+    pub fn has_traceparent(&self) -> bool {
+        self.0.contains_key("traceparent")
+    }
+
+    /// Adds a W3C trace context; none if it is none that a header can hold.
+    #[must_use]
+    pub fn with_traceparent(&self, value: &str) -> Option<Self> {
+        let mut headers = self.0.clone();
+        headers.insert("traceparent", HeaderValue::from_str(value).ok()?);
+        Some(Self(headers))
+    }
+
     /// Lists them, for the next proxy; what is not text is left out.
     #[must_use]
     pub fn kept(&self) -> Vec<(String, String)> {

@@ -15,6 +15,7 @@ mod query;
 mod resolve;
 mod standing;
 mod survey;
+mod tag;
 mod v2;
 
 use std::net::IpAddr;
@@ -45,6 +46,7 @@ pub use query::{abort, call, execute, fetch, withdraw};
 pub use resolve::Resolver;
 pub use standing::{Standing, Unlike};
 pub use survey::Survey;
+pub use tag::{SetAt, tag_set_at};
 pub use v2::{Answered as ApiAnswered, Ran, Wanted, cancel, fetch_partition};
 
 use crate::id::StatementId;

@@ -10,9 +10,10 @@ use super::catalogue;
 use super::explained::EXPLAIN;
 use super::place::{PARAMETERS, VARIABLES, WHERE};
 use super::standing::{LOOK, SWITCH_OFF};
+use super::tag::TAG;
 
 /// Texts that are always the same.
-const FIXED: [&str; 5] = [LOOK, SWITCH_OFF, WHERE, PARAMETERS, VARIABLES];
+const FIXED: [&str; 6] = [LOOK, SWITCH_OFF, TAG, WHERE, PARAMETERS, VARIABLES];
 
 /// Tells whether a text is one that Icecore sends by itself, whatever names it asks for.
 #[must_use]

@@ -82,7 +82,7 @@ fn set_in_session(answer: &Answer) -> Option<BTreeMap<String, String>> {
 }
 
 /// Reads two columns of all rows of an answer; one that came in parts is none, since a part alone would be too little.
-fn pairs(answer: &Answer, names: [&str; 2]) -> Option<BTreeMap<String, String>> {
+pub(super) fn pairs(answer: &Answer, names: [&str; 2]) -> Option<BTreeMap<String, String>> {
     let data = answer.data()?;
     let rows: Vec<Vec<Option<String>>> = data.read_as("rowset")?;
     let total = usize::try_from(answer.rows()?).ok()?;
