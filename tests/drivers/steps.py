@@ -55,6 +55,8 @@ def sql(step):
         arguments = {"timeout": step["timeout"]} if "timeout" in step else {}
         if step.get("binds"):
             arguments["params"] = step["binds"]
+        if step.get("parameters"):
+            arguments["_statement_params"] = step["parameters"]
         if step.get("describe"):
             columns = at.describe(text(step))
             return {"columns": [column.name for column in columns]}

@@ -72,7 +72,7 @@ impl Effect {
 
     /// Tells what it does to the login's query tag; what a statement does that is only described, nobody knows.
     pub(crate) fn tagging(&self, is_describe: bool) -> Tagging {
-        if is_describe && self.tagging != Tagging::Keeps {
+        if is_describe && self.tagging.changes() {
             return Tagging::Untold;
         }
         self.tagging.clone()

@@ -96,6 +96,7 @@ fn a_tag_is_added_only_where_it_is_known_that_nobody_set_one() {
     assert_eq!(tagged(unset(), Tagging::Keeps), (true, None));
     for tagging in [
         Tagging::Untold,
+        Tagging::Shows,
         Tagging::Unsets,
         Tagging::Sets("x".to_owned()),
     ] {

@@ -47,6 +47,8 @@ pub(crate) enum Tagging {
     /// Nothing.
     #[default]
     Keeps,
+    /// It shows it: a client that keeps what it is shown would set a tag of Icecore's as its own, as dbt does after a model.
+    Shows,
     /// It sets it.
     Sets(String),
     /// It takes it away.
@@ -70,6 +72,9 @@ impl Tagging {
                 Assigned::Untold => Self::Untold,
             };
         }
+        if text.starts_with("SHOW PARAMETERS") {
+            return Self::Shows;
+        }
         if OF_OTHERS.iter().any(|words| text.starts_with(words)) {
             return Self::Untold;
         }
@@ -89,8 +94,16 @@ impl Tagging {
     /// Adds what a later statement of the same text does.
     pub(super) fn then(&mut self, next: Self) {
         match (&*self, next) {
-            (Self::Untold, _) | (_, Self::Keeps) => {}
-            (Self::Keeps | Self::Sets(_) | Self::Unsets, next) => *self = next,
+            (Self::Untold, _) | (_, Self::Keeps) | (Self::Sets(_) | Self::Unsets, Self::Shows) => {}
+            (Self::Keeps | Self::Shows | Self::Sets(_) | Self::Unsets, next) => *self = next,
+        }
+    }
+
+    /// Tells whether later statements may have another tag by it.
+    pub(super) fn changes(&self) -> bool {
+        match self {
+            Self::Keeps | Self::Shows => false,
+            Self::Sets(_) | Self::Unsets | Self::Untold => true,
         }
     }
 }
@@ -147,7 +160,7 @@ impl Tags {
     /// Notes that a statement is about to be sent.
     pub(crate) fn begin(&self, tagging: Tagging) -> Begun {
         let mut state = self.state();
-        if tagging != Tagging::Keeps {
+        if tagging.changes() {
             state.is_mixed |= state.changing > 0;
             state.changing += 1;
         }
@@ -161,7 +174,7 @@ impl Tags {
     /// Notes what became of it.
     pub(crate) fn end(&self, begun: Begun, aftermath: &Aftermath, ended: &Ended) {
         let Begun(tagging) = begun;
-        if tagging == Tagging::Keeps {
+        if !tagging.changes() {
             return;
         }
         let mut state = self.state();
@@ -171,7 +184,11 @@ impl Tags {
         state.now = match tagging {
             Tagging::Sets(tag) if is_sure => Tag::Client(tag),
             Tagging::Unsets if is_sure => state.default.clone(),
-            Tagging::Sets(_) | Tagging::Unsets | Tagging::Untold | Tagging::Keeps => Tag::Unknown,
+            Tagging::Sets(_)
+            | Tagging::Unsets
+            | Tagging::Untold
+            | Tagging::Keeps
+            | Tagging::Shows => Tag::Unknown,
         };
         if state.changing == 0 {
             state.is_mixed = false;

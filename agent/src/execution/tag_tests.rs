@@ -100,6 +100,23 @@ fn what_changes_a_tag_is_told_and_what_may_is_not() {
 }
 
 #[test]
+fn what_shows_a_tag_keeps_it_and_is_told() {
+    for sql in [
+        "show parameters",
+        "show parameters like 'query_tag' in session",
+        "select 1; show parameters; select 2",
+    ] {
+        assert_eq!(tagging(sql), Tagging::Shows, "{sql}");
+    }
+    let tags = Tags::new(None, Tag::Unset);
+    assert_eq!(run(&tags, "show parameters"), Tag::Unset);
+    assert_eq!(
+        tagging("alter session set query_tag = 'a'; show parameters"),
+        Tagging::Sets("a".to_owned())
+    );
+}
+
+#[test]
 fn a_login_has_its_own_tag_until_it_is_taken_away() {
     let tags = Tags::new(None, Tag::Unset);
     assert_eq!(tags.now(), Tag::Unset);

@@ -9,6 +9,7 @@ use super::answers::SqlError;
 use super::batch;
 use super::own;
 use super::results::{Format, Key, Outcome, Table};
+use super::standing;
 use super::statements::{Ended, Statement};
 
 /// `statementTypeId` of a query. Source: reference protocol 4.2.
@@ -52,7 +53,7 @@ pub(super) async fn one(gate: &Gate, statement: &Statement) -> Ended {
         json!({
             "query_id": statement.id, "session": statement.session.id, "sql": statement.sql,
             "describe_only": statement.body.get("describeOnly"), "bindings": statement.body.get("bindings"),
-            "parent": statement.parent,
+            "parent": statement.parent, "tag": standing::tag_of(gate, statement),
         }),
     );
     if let Some(ended) = own::run(gate, statement).await {

@@ -116,6 +116,8 @@ pub struct Tuning {
     pub narrow_user: bool,
     /// Whether answers carry a date of long ago.
     pub clock_wrong: bool,
+    /// Whether the account's users have a query tag of their own.
+    pub user_tag: bool,
 }
 
 /// How chunks are written down in storage.
@@ -161,6 +163,7 @@ impl Default for Tuning {
             catalogue_down: false,
             narrow_user: false,
             clock_wrong: false,
+            user_tag: false,
         }
     }
 }

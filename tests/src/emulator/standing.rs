@@ -35,6 +35,9 @@ pub(super) fn run(gate: &Gate, statement: &Statement, sql: &str) -> Option<Ended
         let row = vec![json!("Statement executed successfully.")];
         return Some(Ok(table(statement, USE, &["status"], row)));
     }
+    if sql == "show parameters like 'query_tag' in session" {
+        return Some(Ok(tag(gate, statement)));
+    }
     if let Some(ended) = show(statement, &sql, gate.tuning().narrow_user) {
         return Some(ended);
     }
@@ -105,6 +108,24 @@ fn show(statement: &Statement, sql: &str, is_narrow: bool) -> Option<Ended> {
     let data = Map::from_iter([("statementTypeId".to_owned(), json!(SHOW))]);
     let table = Arc::new(Table::texts(columns, rows));
     Some(Ok(execution::outcome(statement, data, table)))
+}
+
+/// Gives the query tag that a statement runs under: its own, its session's, its user's.
+pub(super) fn tag_of(gate: &Gate, statement: &Statement) -> Option<Value> {
+    let users = || gate.tuning().user_tag.then(|| json!("of the user"));
+    statement.parameter("QUERY_TAG").or_else(users)
+}
+
+/// Tells where the session's query tag is set.
+fn tag(gate: &Gate, statement: &Statement) -> Arc<super::results::Outcome> {
+    let level = match statement.session.parameter("QUERY_TAG") {
+        Some(_) => "SESSION",
+        None if gate.tuning().user_tag => "USER",
+        None => "",
+    };
+    let value = tag_of(gate, statement).unwrap_or_else(|| json!(""));
+    let row = vec![json!("QUERY_TAG"), value, json!(""), json!(level)];
+    table(statement, SHOW, &["key", "value", "default", "level"], row)
 }
 
 fn cell(session: &Session, name: &str) -> Option<Value> {
