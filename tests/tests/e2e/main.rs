@@ -145,6 +145,8 @@ mod spool;
 #[cfg(test)]
 mod stages;
 #[cfg(test)]
+mod stamped;
+#[cfg(test)]
 mod standing;
 #[cfg(test)]
 mod store;
