@@ -141,7 +141,6 @@ fn one_of_which_the_daemon_says_nothing_holds_nobody_else_up_and_is_asked_for_on
         let outcome = Arc::clone(&outcome);
         stage.round_of(move |name| outcome(name));
     };
-    let begun = std::time::Instant::now();
     while stage.watch.asked.is_empty() {
         round(&mut stage);
     }
@@ -155,11 +154,6 @@ fn one_of_which_the_daemon_says_nothing_holds_nobody_else_up_and_is_asked_for_on
         (count("docker/stuck"), count("docker/quiet")),
         (1, 1),
         "{asked:?}"
-    );
-    assert!(
-        begun.elapsed() < Duration::from_secs(60),
-        "{:?}",
-        begun.elapsed()
     );
     assert_eq!(stage.watch.asked.len(), 1);
 

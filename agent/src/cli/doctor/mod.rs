@@ -24,7 +24,7 @@ use std::time::Duration;
 use rustix::process::geteuid;
 
 use super::failure::{Failure, report_config};
-use super::run::{Ended, Throwaway, TokenSource};
+use super::run::{Ended, Input, Throwaway, TokenSource};
 use super::socket::{ask, connect};
 use super::{ConfigFile, Exit};
 use crate::clock::Clock;
@@ -315,7 +315,7 @@ impl Host<'_> {
             identity: &self.args.identity,
             labels: BTreeMap::from([(LABEL.to_owned(), "true".to_owned())]),
             command,
-            input: input.map(|told| told as &dyn Fn(&Opened) -> Vec<u8>),
+            input: input.map(|told| told as &Input<'_>),
             within,
         };
         throwaway.run(self.clock, look)

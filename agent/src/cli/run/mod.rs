@@ -51,7 +51,7 @@ use crate::replay::terminal;
 pub(super) use identity::{TokenSource, token};
 #[cfg(test)]
 pub(super) use throwaway::Captured;
-pub(super) use throwaway::{Ended, Throwaway, bounded};
+pub(super) use throwaway::{Ended, Input, Throwaway, bounded};
 pub(super) use trust::Trust;
 
 use child::{Child, Entry};

@@ -35,6 +35,9 @@ const OUTPUT_MAX_BYTES: usize = 1 << 20;
 /// How often is looked whether the command has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Makes what a command reads on its standard input, once its session is open.
+pub(in crate::cli) type Input<'t> = dyn Fn(&Opened) -> Vec<u8> + 't;
+
 /// What is to run, and as whom.
 pub(in crate::cli) struct Throwaway<'t> {
     /// The daemon's control socket.
@@ -48,7 +51,7 @@ pub(in crate::cli) struct Throwaway<'t> {
     /// The program and its arguments.
     pub(in crate::cli) command: &'t [OsString],
     /// What it reads on its standard input, made once the session is open; nothing if it is not told anything.
-    pub(in crate::cli) input: Option<&'t dyn Fn(&Opened) -> Vec<u8>>,
+    pub(in crate::cli) input: Option<&'t Input<'t>>,
     /// How long it may run.
     pub(in crate::cli) within: Duration,
 }

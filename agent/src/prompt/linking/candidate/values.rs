@@ -173,7 +173,8 @@ mod tests {
             .collect();
         // Members come in the order of the map that holds them.
         let mut expected = expected.to_vec();
-        (found.sort_unstable(), expected.sort_unstable());
+        found.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(found, expected, "{arguments}");
     }
 
