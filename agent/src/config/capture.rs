@@ -26,6 +26,8 @@ pub struct Capture {
     pub backstop: bool,
     /// Whether sessions may use `io_uring`, by which a socket of any family is made unseen.
     pub io_uring: bool,
+    /// Whether containers that become sessions could have made an `io_uring` before.
+    pub container_io_uring: ContainerIoUring,
 }
 
 impl Capture {
@@ -41,4 +43,14 @@ pub enum Guard {
     Host,
     /// Sessions alone.
     Sessions,
+}
+
+/// Whether a container could have made an `io_uring`: rights and sockets from before can be kept in one, where nothing shows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerIoUring {
+    /// Nobody says; the kernel may (`kernel.io_uring_disabled`).
+    Unknown,
+    /// The operator says that the engine's seccomp profile denies it.
+    Denied,
 }

@@ -48,7 +48,7 @@ use serde::Serialize;
 pub use approvals::Approvals;
 pub(crate) use approver::is_store_url;
 pub use approver::{APPROVER_FILE, Approver, ApproverIssuer};
-pub use capture::{Capture, Guard};
+pub use capture::{Capture, ContainerIoUring, Guard};
 pub use changes::Changes;
 pub use export::{Export, ExportTo};
 pub use files::policy_files;

@@ -23,8 +23,8 @@ use super::stamp::stamp;
 use super::store;
 use super::unit;
 use super::{
-    Capture, Catalogue, Config, Daemon, Guard, Limits, Mode, Policy, Recipient, Record,
-    RecordLimits, RecordMode, ResultRows, Upstream,
+    Capture, Catalogue, Config, ContainerIoUring, Daemon, Guard, Limits, Mode, Policy, Recipient,
+    Record, RecordLimits, RecordMode, ResultRows, Upstream,
 };
 
 /// What is read, apart from the text itself.
@@ -183,6 +183,17 @@ fn capture(mut section: Section<'_>, cgroup2: Option<PathBuf>) -> Capture {
         io_uring: section
             .optional("io_uring", "true or false", Value::as_bool)
             .unwrap_or(false),
+        container_io_uring: section
+            .optional(
+                "container_io_uring",
+                "\"unknown\" or \"denied\"",
+                |value| match value.as_str()? {
+                    "unknown" => Some(ContainerIoUring::Unknown),
+                    "denied" => Some(ContainerIoUring::Denied),
+                    _ => None,
+                },
+            )
+            .unwrap_or(ContainerIoUring::Unknown),
     };
     if capture.redirect_ports.contains(&capture.port) {
         section.tell(

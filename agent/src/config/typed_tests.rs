@@ -76,6 +76,7 @@ fn least_config_has_the_documented_defaults() {
     assert_eq!(config.capture.guard, Guard::Host);
     assert_eq!(config.capture.heartbeat_stale, Duration::from_secs(2));
     assert!(!config.capture.backstop);
+    assert_eq!(config.capture.container_io_uring, ContainerIoUring::Unknown);
     assert_eq!(config.limits.session_connects_per_second, 200);
     assert_eq!(config.upstream.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.record.mode, RecordMode::StrictLocal);
@@ -124,6 +125,7 @@ fn full_config_means_what_it_says() {
         guard = "sessions"
         heartbeat_stale = "5s"
         backstop = true
+        container_io_uring = "denied"
         [upstream]
         ca_file = "/ca.pem"
         connect_timeout = "2s"
@@ -151,6 +153,7 @@ fn full_config_means_what_it_says() {
     assert_eq!(config.capture.guard, Guard::Sessions);
     assert_eq!(config.capture.heartbeat_stale, Duration::from_secs(5));
     assert!(config.capture.backstop);
+    assert_eq!(config.capture.container_io_uring, ContainerIoUring::Denied);
     assert_eq!(
         config.upstream.resolve["acme.snowflakecomputing.com"],
         "127.77.0.1:8443".parse().unwrap()

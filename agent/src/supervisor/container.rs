@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::cgroup::{SessionCgroup, own_path};
-use super::contained::ways_out;
+use super::contained::Stood;
 use super::kept::KeptLogins;
 use super::namespace::Namespace;
 use super::opening::{Wish, unrecorded};
@@ -15,7 +15,6 @@ use super::peer::Peer;
 use super::roster::{Entry, Held, Live};
 use super::session::{Refusal, system};
 use super::shared::Shared;
-use super::still::Still;
 use super::taking::check_target;
 use super::token::{self, Digest};
 use crate::connection::redirect::v2_mount;
@@ -55,7 +54,11 @@ impl Shared {
             identity_token: take.identity_token,
         };
         let (facts, _) = self.facts(&target, wish)?;
-        let (way, is_apart) = ways_out(&cgroup, &Still::hold(cgroup.path()));
+        let (way, is_apart) = {
+            let stood = self.stills.hold(cgroup.path());
+            let look = self.look(&cgroup, &stood);
+            (look.way.or_else(|| went_on(&stood)), look.is_apart)
+        };
         if require_enforced {
             let reason = way.clone().or_else(|| self.gap());
             reason.map_or(Ok(()), |reason| Err(Refusal::Advisory(reason)))?;
@@ -186,6 +189,12 @@ impl Shared {
         let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
         let id = facts.id;
         let bound = self.bind_network(&namespace, PORT_PATIENCE)?;
+        // A proxy is waited for before, since it stands still from here until it is governed and was looked at: what it has by
+        // then it had before. The look may take long, and holds up nobody else.
+        drop(self.telling_a_proxy()?);
+        let stood = self.stills.hold(cgroup.path());
+        // Once more: what it came by since the first look is told now.
+        let look = self.look(&cgroup, &stood);
         let (_telling, proxy) = self.telling_a_proxy()?;
         self.look_for_room()?;
         let joined = bound.map(|bound| self.join_network(id, bound, Some(&proxy)));
@@ -198,8 +207,6 @@ impl Shared {
             container: Some(cgroup.path().to_owned()),
             networks: network.into_iter().collect(),
         };
-        // It stands still until it is governed and was looked at: what it has by then it had before.
-        let stood = Still::hold(cgroup.path());
         let registered = self.register(Live {
             entry: entry.clone(),
             cgroup: cgroup.clone(),
@@ -211,8 +218,7 @@ impl Shared {
             self.leave_networks(id);
             return Err(refusal);
         }
-        // Once more: what it came by since the first look is told now.
-        let (way, _) = ways_out(&cgroup, &stood);
+        let way = look.way.or_else(|| went_on(&stood));
         drop(stood);
         entry.facts.enforcement = enforcement(way.as_ref());
         let settled = match (&way, require_enforced) {
@@ -246,6 +252,17 @@ impl Shared {
         live.ok_or(Refusal::Unknown)?.entry = entry.clone();
         roster.write(entry).map_err(system)
     }
+}
+
+/// Tells that it did not stand still to the end of a look.
+fn went_on(stood: &Stood) -> Option<String> {
+    // Where it did not stand at all the look says so.
+    stood
+        .as_ref()
+        .ok()?
+        .stood()
+        .err()
+        .map(|failure| failure.to_string())
 }
 
 fn enforcement(way: Option<&String>) -> Enforcement {

@@ -1,21 +1,25 @@
 //! What a thread holds open, as far as it may lead out of a session. What is not known counts as a way.
 //!
-//! Each descriptor is read by its link, which the kernel writes: what a process can choose begins with `/`. Nothing is opened and
-//! no file is asked, since a file system of the container's own may answer never; for the same reason what `fdinfo` says is read
-//! of sockets alone.
+//! Each descriptor is read by its link, which the kernel writes: what a process can choose begins with `/`, and is judged by what
+//! it is (`opened.rs`). Nothing is opened, since a file system of the container's own may answer never.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use rustix::fs::getxattr;
+use rustix::io::Errno;
+
+use super::deadline::Deadline;
+use super::opened::Mounts;
+
 /// Kinds that lead nowhere. Source: the names given to `anon_inode_getfd` and `anon_inode_getfile` in linux.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 9] = [
     "[eventfd]",
     "[eventpoll]",
     "[fanotify]",
     "[landlock-ruleset]",
-    "[pidfd]",
     "[signalfd]",
     "[timerfd]",
     "[userfaultfd]",
@@ -23,17 +27,18 @@ const HARMLESS: [&str; 10] = [
     "sync_file",
 ];
 
-/// Kinds of what has a number: pipes, processes (since Linux 6.9) and namespaces (`fs/nsfs.c`), which nobody enters without
-/// CAP_SYS_ADMIN (setns(2)).
-const NUMBERED: [&str; 10] = [
-    "pipe", "pidfd", "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts",
-];
+/// Namespaces (`fs/nsfs.c`). Who made a user namespace has all rights over it and over what belongs to it, and each of them leads
+/// to its user namespace (`NS_GET_USERNS`, ioctl_nsfs(2)): the rights over a network from before among them.
+const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
-/// Devices that carry packets past sockets.
-const DEVICES: [&str; 3] = ["/dev/net/", "/dev/tap", "/dev/vhost-"];
+/// `PF_IO_WORKER`, `PF_USER_WORKER`: threads that the kernel makes for an `io_uring` (`vhost` has them too). Their names are theirs
+/// to change. Source: linux/include/linux/sched.h.
+const RING_THREAD: u64 = 0x10 | 0x4000;
 
-/// Names of threads that the kernel makes for an `io_uring`. Source: linux/io_uring/io-wq.c and sqpoll.c.
-const RING_THREAD: &str = "iou-";
+/// By this the kernel names the protocol of a socket, whatever its number. Source: `sockfs_xattr_get` in linux/net/socket.c; the
+/// name is that of the `struct proto` (`netlink_proto`, linux/net/netlink/af_netlink.c).
+const PROTOCOL: &str = "system.sockprotoname";
+const NETLINK: &[u8] = b"NETLINK";
 
 /// A Unix socket that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +64,21 @@ pub(super) struct Descriptors {
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Harmless,
-    Socket(u64),
+    Socket,
+    Process,
+    File,
     Way(String),
+}
+
+/// What is known of where a thread is.
+#[derive(Debug)]
+pub(super) struct Around<'a> {
+    /// The processes that are looked at.
+    pub(super) pids: &'a BTreeSet<u32>,
+    /// What its mount namespace has.
+    pub(super) mounts: &'a mut Mounts,
+    /// By when all must have been seen.
+    pub(super) deadline: Deadline,
 }
 
 impl Descriptors {
@@ -68,14 +86,13 @@ impl Descriptors {
     ///
     /// # Errors
     /// When they cannot be read; a thread that has ended has none.
-    pub(super) fn of(thread: &Path) -> io::Result<Self> {
+    pub(super) fn of(thread: &Path, around: &mut Around<'_>) -> io::Result<Self> {
         let mut found = Self::default();
-        let name = fs::read(thread.join("comm"))?;
-        if name.starts_with(RING_THREAD.as_bytes()) {
+        if is_of_ring(&fs::read_to_string(thread.join("stat"))?) {
             found.note("an io_uring, which may hold sockets from before its session".to_owned());
         }
-        let mut netlink = None;
         for entry in fs::read_dir(thread.join("fd"))? {
+            around.deadline.look()?;
             let entry = entry?;
             found.count += 1;
             let link = match fs::read_link(entry.path()) {
@@ -84,29 +101,36 @@ impl Descriptors {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            let inode = match kind(&link.to_string_lossy()) {
+            let link = link.to_string_lossy();
+            let kind = kind(&link);
+            match kind {
                 Kind::Harmless => continue,
                 Kind::Way(way) => {
                     found.note(way);
                     continue;
                 }
-                Kind::Socket(inode) => inode,
-            };
+                Kind::File => {
+                    let way = (around.mounts).way(thread, &entry.file_name(), &link)?;
+                    way.into_iter().for_each(|way| found.note(way));
+                    continue;
+                }
+                Kind::Socket | Kind::Process => {}
+            }
             let facts = fs::read_to_string(thread.join("fdinfo").join(entry.file_name()));
             let facts = match facts {
                 Ok(facts) => facts,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            if let Some(held) = unix(&facts) {
+            if kind == Kind::Process {
+                // 0 and -1 are of one that cannot be seen, or has ended.
+                let pid = member(&facts, "Pid").and_then(|pid| u32::try_from(pid).ok());
+                if pid.is_none_or(|pid| !around.pids.contains(&pid)) {
+                    found.note("a pidfd of a process that is not in its cgroup".to_owned());
+                }
+            } else if let Some(held) = unix(&facts) {
                 found.unix.push(held);
-                continue;
-            }
-            let netlink = match &mut netlink {
-                Some(known) => known,
-                none => none.insert(of_netlink(thread)?),
-            };
-            if !netlink.contains(&inode) {
+            } else if !is_netlink(&entry.path())? {
                 found.note("a socket from before its session".to_owned());
             }
         }
@@ -120,10 +144,7 @@ impl Descriptors {
 
 fn kind(link: &str) -> Kind {
     if link.starts_with('/') {
-        return match DEVICES.iter().any(|device| link.starts_with(device)) {
-            true => Kind::Way(format!("`{}` open", link.escape_default())),
-            false => Kind::Harmless,
-        };
+        return Kind::File;
     }
     let unknown = || {
         let text = format!(
@@ -140,6 +161,7 @@ fn kind(link: &str) -> Kind {
             "[io_uring]" => {
                 Kind::Way("an io_uring, which may hold sockets from before its session".to_owned())
             }
+            "[pidfd]" => Kind::Process,
             what if HARMLESS.contains(&what) => Kind::Harmless,
             _ => unknown(),
         };
@@ -147,10 +169,15 @@ fn kind(link: &str) -> Kind {
     let number = what
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
-        .and_then(|number| number.parse().ok());
+        .and_then(|number| number.parse::<u64>().ok());
     match (kind, number) {
-        ("socket", Some(inode)) => Kind::Socket(inode),
-        (kind, Some(_)) if NUMBERED.contains(&kind) => Kind::Harmless,
+        ("socket", Some(_)) => Kind::Socket,
+        ("pipe", Some(_)) => Kind::Harmless,
+        ("pidfd", Some(_)) => Kind::Process,
+        (kind, Some(_)) if NAMESPACES.contains(&kind) => Kind::Way(format!(
+            "a namespace open, `{}`, over which it may have rights: close it before",
+            link.escape_default()
+        )),
         (_, _) => unknown(),
     }
 }
@@ -158,24 +185,38 @@ fn kind(link: &str) -> Kind {
 /// Reads what `fdinfo` says of a Unix socket; no other has `scm_fds` (`unix_show_fdinfo`, since Linux 5.7). `ino` is there since
 /// Linux 5.14, and both are of one file, whatever stands in the table since (proc_pid_fdinfo(5)).
 fn unix(fdinfo: &str) -> Option<Held> {
-    let member = |name: &str| {
-        let mut lines = fdinfo.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        value.trim().parse().ok()
-    };
     Some(Held {
-        inode: member("ino")?,
-        waiting: member("scm_fds")?,
+        inode: member(fdinfo, "ino")?,
+        waiting: member(fdinfo, "scm_fds")?,
     })
 }
 
-/// Lists the netlink sockets of a thread's network: they lead to the kernel. All in that file is numbers (proc_pid_net(5)).
-fn of_netlink(thread: &Path) -> io::Result<BTreeSet<u64>> {
-    let text = fs::read_to_string(thread.join("net/netlink"))?;
-    // Its first line is a heading.
-    let inodes = (text.lines().skip(1))
-        .filter_map(|line| line.split_ascii_whitespace().nth(9)?.parse().ok());
-    Ok(inodes.collect())
+/// Reads a number of an `fdinfo`.
+pub(super) fn member(fdinfo: &str, name: &str) -> Option<u64> {
+    let mut lines = fdinfo.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.trim().parse().ok()
+}
+
+/// Tells whether a socket is one to the kernel. Numbers of inodes come again after 2^32 sockets; this is of the very one.
+fn is_netlink(descriptor: &Path) -> io::Result<bool> {
+    let mut name = [0; 64];
+    let length = match getxattr(descriptor, PROTOCOL, &mut name) {
+        Ok(length) => length,
+        // Closed meanwhile.
+        Err(Errno::NOENT) => return Ok(true),
+        Err(error) => return Err(error.into()),
+    };
+    let name = name.get(..length).unwrap_or_default();
+    Ok(name.strip_suffix(b"\0").unwrap_or(name) == NETLINK)
+}
+
+/// Reads the flags of a `/proc/<pid>/stat`, its ninth field (proc_pid_stat(5)); a name in it may hold blanks and brackets. A doubt
+/// counts as yes.
+fn is_of_ring(stat: &str) -> bool {
+    let after_name = stat.rsplit_once(')').map(|(_, rest)| rest);
+    let flags = after_name.and_then(|rest| rest.split_ascii_whitespace().nth(6)?.parse().ok());
+    flags.is_none_or(|flags: u64| flags & RING_THREAD != 0)
 }
 
 #[cfg(test)]
@@ -185,6 +226,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::path::PathBuf;
     use std::process::{Command, Stdio};
+    use std::time::Duration;
 
     use rustix::net::{
         AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
@@ -192,6 +234,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::clock::Clock;
 
     /// A process that holds one descriptor beside the null device.
     fn with(descriptor: OwnedFd, look: impl FnOnce(Descriptors)) {
@@ -208,7 +251,13 @@ mod tests {
         while exe() == std::env::current_exe().unwrap() {
             std::thread::yield_now();
         }
-        look(Descriptors::of(&PathBuf::from(format!("/proc/{pid}/task/{pid}"))).unwrap());
+        let mut around = Around {
+            pids: &[pid].into(),
+            mounts: &mut Mounts::default(),
+            deadline: Deadline::within(Clock::system(), Duration::from_secs(60)),
+        };
+        let thread = PathBuf::from(format!("/proc/{pid}/task/{pid}"));
+        look(Descriptors::of(&thread, &mut around).unwrap());
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -236,14 +285,39 @@ mod tests {
             SocketType::RAW,
             Some(netlink::SOCK_DIAG),
         );
-        // As `ip` has it; one that is not bound is not listed.
-        let any = netlink::SocketAddrNetlink::new(0, 0);
-        rustix::net::bind(&kernel, &any).unwrap();
         assert_eq!(way(kernel), None);
         assert_eq!(way(UnixStream::pair().unwrap().0), None);
         assert_eq!(way(fs::File::open("/dev/null").unwrap()), None);
         let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC);
         assert_eq!(way(event.unwrap()), None);
+    }
+
+    #[test]
+    fn a_pidfd_is_a_way_but_to_who_is_looked_at() {
+        use rustix::process::{PidfdFlags, getpid, pidfd_open};
+        let outside = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+        let told = way(outside).unwrap();
+        assert!(told.contains("not in its cgroup"), "{told}");
+        let one = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+        let number = one.as_raw_fd();
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+        assert_eq!(member(&info, "Pid"), Some(std::process::id().into()));
+        assert_eq!(member("Pid:\t-1\n", "Pid"), None);
+    }
+
+    #[test]
+    fn a_thread_of_a_rings_is_known_by_its_flags_and_not_by_its_name() {
+        let stat = |name: &str, flags: u64| format!("7 ({name}) S 1 7 7 0 -1 {flags} 0 0 0");
+        for (name, flags, expected) in [
+            ("iou-wrk-7", 0x40_0040, false),
+            ("x) S 1 7 7 0 -1 0", 0x40_4050, true),
+            ("x", 0x10, true),
+            ("x", 0x4000, true),
+            ("a b", 0x40_0100, false),
+        ] {
+            assert_eq!(is_of_ring(&stat(name, flags)), expected, "{name} {flags:x}");
+        }
+        assert!(is_of_ring(""));
     }
 
     #[test]
@@ -275,20 +349,24 @@ mod tests {
     #[test]
     fn links_are_read_as_the_kernel_writes_them() {
         for (link, expected) in [
-            ("/x/socket:[7]", Kind::Harmless),
-            ("/memfd:x (deleted)", Kind::Harmless),
+            ("/x/socket:[7]", Kind::File),
+            ("/memfd:x (deleted)", Kind::File),
+            ("/dev/net/tun", Kind::File),
             ("pipe:[7]", Kind::Harmless),
-            ("net:[4026531840]", Kind::Harmless),
+            ("pidfd:[7]", Kind::Process),
+            ("anon_inode:[pidfd]", Kind::Process),
             ("anon_inode:[eventpoll]", Kind::Harmless),
             ("anon_inode:inotify", Kind::Harmless),
-            ("socket:[7]", Kind::Socket(7)),
+            ("socket:[7]", Kind::Socket),
         ] {
             assert_eq!(kind(link), expected, "{link}");
         }
         for link in [
             "anon_inode:[io_uring]",
             "anon_inode:bpf-map",
-            "/dev/net/tun",
+            "net:[4026531840]",
+            "user:[4026531837]",
+            "mnt:[4026531841]",
             "socket:[x]",
             "pipe:",
             "something",

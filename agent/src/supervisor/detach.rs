@@ -16,6 +16,7 @@ use super::door::SOCKET;
 use super::formats;
 use super::lock::Lock;
 use super::roster::Roster;
+use super::still::{self, Stills};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::redirect::{self, KernelError};
@@ -97,13 +98,14 @@ pub enum Running {
 }
 
 /// What is in `run_dir`: nothing else there is ours.
-const OF_RUN_DIR: [&str; 9] = [
+const OF_RUN_DIR: [&str; 10] = [
     SOCKET,
     "sessions",
     "proxy",
     "results",
     "chunks",
     "held",
+    still::FOLDER,
     "policies.json",
     "used.json",
     formats::FILE,
@@ -121,6 +123,7 @@ const LOCK: &str = "lock";
 pub fn detach(config: &Config, running: Running, clock: Clock) -> Result<bool, DetachError> {
     let run_dir = &config.daemon.run_dir;
     let _lock = lock_if_there(run_dir)?;
+    Stills::below(run_dir).let_go_of_noted();
     let cgroups = Cgroups::below(&config.capture.root);
     let mut sessions = cgroups.sessions();
     for (id, cgroup_id, folder) in Roster::containers(run_dir) {

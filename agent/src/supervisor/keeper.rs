@@ -189,6 +189,8 @@ impl Keeper {
     pub(super) fn stop(&self) {
         service::stopping();
         self.shared.stop();
+        // The threads end with the process.
+        self.shared.stills.close();
         info!("disarmed");
         self.door.close();
         let Some(proxy) = &self.proxy else {

@@ -2,6 +2,7 @@
 //!
 //! What is made while a thread is in a namespace stays there for good, whoever holds it; the thread ends, so that none stays.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::net::TcpListener;
@@ -131,9 +132,39 @@ impl Namespace {
     }
 }
 
-/// Tells the inode's number of the network namespace that a process is in, without opening it.
+/// Tells the inodes' numbers of the network namespaces that a process's threads are in, without opening them; one that has ended is
+/// in none.
+pub(super) fn inodes_of_process(pid: u32) -> io::Result<BTreeSet<u64>> {
+    let process = Path::new("/proc").join(pid.to_string());
+    let threads = match fs::read_dir(process.join("task")) {
+        Ok(threads) => threads,
+        Err(_) if !process.exists() => return Ok(BTreeSet::new()),
+        Err(failure) => return Err(failure),
+    };
+    let mut inodes = BTreeSet::new();
+    for thread in threads {
+        let thread = thread?.path();
+        let link = match fs::read_link(thread.join("ns/net")) {
+            Ok(link) => link,
+            // A zombie is in none.
+            Err(failure) if failure.kind() == io::ErrorKind::NotFound => continue,
+            Err(_) if !thread.exists() => continue,
+            Err(failure) => return Err(failure),
+        };
+        let inode = inode_of_link(&link);
+        inodes.insert(inode.ok_or_else(|| {
+            io::Error::other(format!("expected a network's link, found {link:?}"))
+        })?);
+    }
+    Ok(inodes)
+}
+
+/// Tells the inode's number of the network namespace that a process's first thread is in, without opening it.
 pub(super) fn inode_of_process(pid: u32) -> Option<u64> {
-    let link = fs::read_link(format!("/proc/{pid}/ns/net")).ok()?;
+    inode_of_link(&fs::read_link(format!("/proc/{pid}/ns/net")).ok()?)
+}
+
+fn inode_of_link(link: &Path) -> Option<u64> {
     let text = link.to_str()?;
     text.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
@@ -233,8 +264,23 @@ mod tests {
     fn a_process_is_in_a_network_that_its_inode_tells() {
         let own = Namespace::of_process(std::process::id()).unwrap();
         assert!(own.is_own().unwrap());
-        let inode = inode_of_process(std::process::id());
-        assert_eq!(inode, Some(own.inode().unwrap()));
-        assert_eq!(inode_of_process(u32::MAX), None);
+        let inode = own.inode().unwrap();
+        let mut child = std::process::Command::new("unshare")
+            .args(["--net", "sleep", "60"])
+            .spawn()
+            .unwrap();
+        while inode_of_process(child.id()) == Some(inode) {
+            thread::yield_now();
+        }
+        let other = Namespace::of_process(child.id()).unwrap();
+        // One thread of this process is in there, and its first is not.
+        let both = other
+            .inside(|| inodes_of_process(std::process::id()))
+            .unwrap();
+        assert!(both.contains(&inode) && both.contains(&other.inode().unwrap()));
+        assert_eq!(inode_of_process(std::process::id()), Some(inode));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(inodes_of_process(u32::MAX).unwrap(), BTreeSet::new());
     }
 }

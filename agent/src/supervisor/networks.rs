@@ -15,7 +15,7 @@ use thiserror::Error;
 use tracing::{debug, error, info};
 
 use super::cgroup::SessionCgroup;
-use super::namespace::{Namespace, inode_of_process};
+use super::namespace::{Namespace, inodes_of_process};
 use super::proxy::Proxy;
 use super::roster::InNetwork;
 use super::session::Refusal;
@@ -290,7 +290,14 @@ impl Shared {
             return;
         }
         let Some(pids) = cgroup.pids() else { return };
-        let used: BTreeSet<u64> = pids.into_iter().filter_map(inode_of_process).collect();
+        let mut used = BTreeSet::new();
+        for pid in pids {
+            match inodes_of_process(pid) {
+                Ok(inodes) => used.extend(inodes),
+                // Which networks it is in is not known: all may be.
+                Err(failure) => return debug!(pid, %failure, "no network was let go of"),
+            }
+        }
         for (cookie, inode) in of_session {
             if inode.is_none_or(|inode| used.contains(&inode)) {
                 continue;

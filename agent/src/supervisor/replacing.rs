@@ -178,7 +178,10 @@ impl Keeper {
             self.door.listener(),
             self.lock.file(),
         );
+        // The program ends with its threads: none of them could let a container go on.
+        self.shared.stills.close();
         let failure = hand_over(&self.shared, program, handed, &proxies);
+        self.shared.stills.open();
         error!(%failure, program = %program.display(), "program cannot be started; this one goes on");
         // std gives SIGPIPE its default back before it executes: a caller who hangs up would end this process.
         let heard = Arc::new(AtomicBool::new(false));
@@ -252,7 +255,9 @@ impl Keeper {
             if door == Callers::Wait {
                 self.close_door();
             }
-            self.shared.begin_pause(current.number);
+            // It waits for whoever is telling the proxy of a session.
+            let shared = &self.shared;
+            beating(shared, || shared.begin_pause(current.number));
             let link = &current.link;
             let Err(failure) = beating(&self.shared, || link.pause(REST_WITHIN)) else {
                 // Nothing is under way: what is drained is the conversation.

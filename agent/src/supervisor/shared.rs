@@ -19,8 +19,10 @@ use super::foreign;
 use super::networks::Networks;
 use super::observed::Observations;
 use super::proxy::{Event, Proxy};
+use super::remembered::Remembered;
 use super::roster::Roster;
 use super::signed_in::SignIns;
+use super::still::Stills;
 use crate::clock::Clock;
 use crate::config::{Config, Identity, Owner};
 use crate::connection::ca;
@@ -51,6 +53,10 @@ pub(super) struct Shared {
     /// Where the proxy listens beside the host's network; its lock is taken after `roster`'s was given back, before `gate`'s. Who
     /// is about to listen somewhere claims that before `telling`.
     pub(super) networks: Arc<Networks>,
+    /// Containers that stand still while they are looked at; its lock is taken with none of these.
+    pub(super) stills: Arc<Stills>,
+    /// Which containers once had rights that are ways; its lock is taken with none of these.
+    pub(super) had_rights: Remembered,
     /// What was observed and is to be recorded; its locks are taken with none of these.
     pub(super) observations: Arc<Observations>,
     /// Held while policies are reloaded or a proxy is replaced: the next proxy begins with what is in force. Before any other.
@@ -130,6 +136,8 @@ impl Shared {
             observations: Arc::new(Observations::of(kernel.take_events())),
             identity: RwLock::new(Arc::new(config.identity.clone())),
             owner,
+            stills: Arc::new(Stills::below(&config.daemon.run_dir)),
+            had_rights: Remembered::default(),
             config,
             clock,
             cgroups,

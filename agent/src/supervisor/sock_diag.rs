@@ -12,6 +12,8 @@ use rustix::net::{
 };
 use std::time::Duration;
 
+use super::deadline::Deadline;
+
 /// `SOCK_DIAG_BY_FAMILY`. Source: linux/include/uapi/linux/sock_diag.h.
 const BY_FAMILY: u16 = 20;
 
@@ -82,12 +84,12 @@ impl Sockets {
     /// Lists those of the namespace that this thread is in.
     ///
     /// # Errors
-    /// When the kernel does not list them whole, or lists something else.
-    pub(super) fn here() -> io::Result<Self> {
-        let mut all = Self::unix_here()?;
+    /// When the kernel does not list them whole and in time, or lists something else.
+    pub(super) fn here(deadline: Deadline) -> io::Result<Self> {
+        let mut all = Self::unix_here(deadline)?;
         for (protocol, name) in PROTOCOLS {
             for family in [AddressFamily::INET, AddressFamily::INET6] {
-                each(&inet_request(family, protocol)?, |body| {
+                each(&inet_request(family, protocol)?, deadline, |body| {
                     all.inet.push(inet(body, name).ok_or_else(unreadable)?);
                     fits(all.inet.len())
                 })?;
@@ -100,9 +102,9 @@ impl Sockets {
     ///
     /// # Errors
     /// As [`Sockets::here`].
-    pub(super) fn unix_here() -> io::Result<Self> {
+    pub(super) fn unix_here(deadline: Deadline) -> io::Result<Self> {
         let mut all = Self::default();
-        each(&unix_request(), |body| {
+        each(&unix_request(), deadline, |body| {
             all.unix.push(unix(body).ok_or_else(unreadable)?);
             fits(all.unix.len())
         })?;
@@ -143,10 +145,15 @@ fn inet_request(family: AddressFamily, protocol: u8) -> io::Result<Vec<u8>> {
 }
 
 /// Asks for a list, and takes each socket of it.
-fn each(request: &[u8], mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+fn each(
+    request: &[u8],
+    deadline: Deadline,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let socket = ask(request)?;
     let mut part = vec![0; PART_BYTES];
     loop {
+        deadline.look()?;
         let (_, length) = recv(&socket, part.as_mut_slice(), RecvFlags::TRUNC)?;
         let part = part.get(..length).ok_or_else(unreadable)?;
         if messages(part, &mut take)? {

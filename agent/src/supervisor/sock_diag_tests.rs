@@ -8,6 +8,11 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::Clock;
+
+fn deadline() -> Deadline {
+    Deadline::within(Clock::system(), Duration::from_secs(60))
+}
 
 fn inode(socket: impl AsFd) -> u64 {
     rustix::fs::fstat(socket).unwrap().st_ino
@@ -18,7 +23,7 @@ fn sockets_are_listed_with_the_cgroup_that_they_were_made_in() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let v6 = UdpSocket::bind("[::1]:0");
-    let found = Sockets::here().unwrap().inet;
+    let found = Sockets::here(deadline()).unwrap().inet;
     let of = |inode: u64| found.iter().find(|socket| socket.inode == inode).copied();
     let (one, other) = (of(inode(&listener)).unwrap(), of(inode(&client)).unwrap());
     assert!(one.cgroup_id.is_some() && one.cgroup_id == other.cgroup_id);
@@ -48,7 +53,7 @@ fn a_name_makes_no_other_socket_and_what_waits_is_counted() {
             .any(|line| column(line) == Some(forged.to_string()))
     );
     let unix = |inode: u64| {
-        let found = Sockets::here().unwrap().unix;
+        let found = Sockets::here(deadline()).unwrap().unix;
         found.into_iter().find(|socket| socket.inode == inode)
     };
     assert_eq!(unix(forged), None);

@@ -3,16 +3,18 @@
 //! Each thread is looked at, not each process: it may have rights, namespaces and a table of descriptors of its own (clone(2),
 //! unshare(2), capabilities(7)).
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::thread::CapabilitySet;
 
-use super::descriptors::{Descriptors, Held};
+use super::deadline::Deadline;
+use super::descriptors::{Around, Descriptors, Held};
 use super::namespace::Namespace;
+use super::opened::Mounts;
 
 /// What lets whoever has it on the host take the redirection away, or reach what is outside, and by what name.
 const OF_HOST: [(CapabilitySet, &str); 8] = [
@@ -42,11 +44,19 @@ const APART: [(&str, &str); 2] = [
 const THREADS_MAX: usize = 16_384;
 const DESCRIPTORS_MAX: usize = 1 << 18;
 
+/// Most networks of a container that are looked at.
+const NETWORKS_MAX: usize = 16;
+
 /// What was seen of a container's threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Seen {
+    deadline: Deadline,
+    /// The processes that are looked at.
+    pub(super) pids: BTreeSet<u32>,
     /// The first way out that was seen.
     pub(super) way: Option<String>,
+    /// The first capability that is a way.
+    pub(super) had: Option<&'static str>,
     /// Whether one of them shares what must be apart from processes outside.
     pub(super) is_shared: bool,
     threads: usize,
@@ -55,9 +65,33 @@ pub(super) struct Seen {
     pub(super) unix: BTreeMap<u64, (u32, Held)>,
     /// Network namespaces, by what their links say.
     pub(super) networks: BTreeMap<PathBuf, Namespace>,
+    /// PID namespaces that are not the host's, by what their links say.
+    pub(super) pid_namespaces: BTreeSet<PathBuf>,
+    user_namespaces: BTreeSet<PathBuf>,
+    /// By the link of their mount namespace.
+    mounts: BTreeMap<PathBuf, Mounts>,
 }
 
 impl Seen {
+    /// Begins a look at some processes; has seen nothing yet.
+    #[must_use]
+    pub(super) fn of(pids: BTreeSet<u32>, deadline: Deadline) -> Self {
+        Self {
+            deadline,
+            pids,
+            way: None,
+            had: None,
+            is_shared: false,
+            threads: 0,
+            descriptors: 0,
+            unix: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            pid_namespaces: BTreeSet::new(),
+            user_namespaces: BTreeSet::new(),
+            mounts: BTreeMap::new(),
+        }
+    }
+
     /// Looks at all threads of a process.
     ///
     /// # Errors
@@ -71,6 +105,7 @@ impl Seen {
             Err(failure) => return Err(failure),
         };
         for thread in threads {
+            self.deadline.look()?;
             let thread = thread?.path();
             self.threads += 1;
             match self.thread(pid, &thread) {
@@ -102,10 +137,38 @@ impl Seen {
             let text = format!(
                 "{name}, or a program can get it; drop all capabilities, or set no_new_privs"
             );
+            self.had.get_or_insert(name);
             self.note(pid, text);
         }
-        let held = Descriptors::of(thread)?;
+        let link = |kind: &str| fs::read_link(thread.join("ns").join(kind));
+        if is_own(thread, "pid") {
+            self.pid_namespaces.insert(link("pid")?);
+        }
+        self.user_namespaces.insert(link("user")?);
+        if self.user_namespaces.len() > 1 {
+            // Who made one has all rights over it, from outside of it too (user_namespaces(7)).
+            self.note(pid, "another user namespace than others of it".to_owned());
+        }
+        let mounts = self.mounts.entry(link("mnt")?).or_default();
+        if mounts.is_empty() {
+            mounts.read(thread)?;
+        }
+        let has_namespaces = mounts.have_namespaces();
+        let held = Descriptors::of(
+            thread,
+            &mut Around {
+                pids: &self.pids,
+                mounts,
+                deadline: self.deadline,
+            },
+        )?;
         self.descriptors += held.count;
+        if has_namespaces {
+            self.note(
+                pid,
+                "a namespace mounted, to be entered by its name".to_owned(),
+            );
+        }
         if let Some(way) = held.way {
             self.note(pid, way);
         }
@@ -113,10 +176,16 @@ impl Seen {
             let known = self.unix.entry(held.inode).or_insert((pid, held));
             known.1.waiting = known.1.waiting.max(held.waiting);
         }
-        let network = thread.join("ns/net");
-        let link = fs::read_link(&network)?;
-        if let Entry::Vacant(free) = self.networks.entry(link) {
-            free.insert(Namespace::of_link(&network, pid)?);
+        let network = link("net")?;
+        // Each of them costs a descriptor of ours.
+        let is_full = self.networks.len() >= NETWORKS_MAX;
+        if let Entry::Vacant(free) = self.networks.entry(network) {
+            if is_full {
+                return Err(io::Error::other(format!(
+                    "expected at most {NETWORKS_MAX} networks, found more"
+                )));
+            }
+            free.insert(Namespace::of_link(&thread.join("ns/net"), pid)?);
         }
         Ok(())
     }
@@ -142,7 +211,7 @@ fn has_ended(thread: &Path) -> bool {
 /// Tells whether a thread is in another namespace of a kind than the host and this process; what cannot be read counts as the
 /// same. A service manager gives this process a mount namespace of its own, as `PrivateTmp=` has it: the host's is the one of
 /// the system's first process or, where that is hidden, of the kernel's own threads (`kthreadd`, number 2).
-fn is_own(thread: &Path, kind: &str) -> bool {
+pub(super) fn is_own(thread: &Path, kind: &str) -> bool {
     let is_seen = |process: &&Path| fs::read_link(process.join("ns").join(kind)).is_ok();
     let host = [Path::new("/proc/1"), Path::new("/proc/2")];
     let host = host.into_iter().find(is_seen);
@@ -153,6 +222,11 @@ fn is_own(thread: &Path, kind: &str) -> bool {
 fn differs(thread: &Path, other: &Path, kind: &str) -> bool {
     let namespace = |of: &Path| fs::read_link(of.join("ns").join(kind));
     matches!((namespace(thread), namespace(other)), (Ok(one), Ok(other)) if one != other)
+}
+
+/// Names a capability over a network that a thread has or can get, from its `status`.
+pub(super) fn network_capability(status: &str) -> Option<&'static str> {
+    capability(status, true)
 }
 
 /// Names a capability that is a way around, from a `/proc/<pid>/status`.
@@ -176,7 +250,10 @@ fn capability(status: &str, has_own_users: bool) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::Clock;
 
     fn status(permitted: u64, bounding: u64, fixed: u8) -> String {
         format!(
@@ -214,7 +291,8 @@ mod tests {
             assert!(waits.recv().is_err());
         });
         let folder = PathBuf::from(format!("/proc/self/task/{}", told.recv().unwrap()));
-        let mut seen = Seen::default();
+        let deadline = Deadline::within(Clock::system(), Duration::from_secs(60));
+        let mut seen = Seen::of([7].into(), deadline);
         seen.thread(7, &folder).unwrap();
         assert!(seen.is_shared && seen.networks.len() == 1);
         assert!(seen.way.unwrap().contains("host's process ids"));
@@ -226,7 +304,14 @@ mod tests {
         }
         assert!(has_ended(&folder) && !is_own(&folder, "pid"));
         assert!(is_dead("Name:\tx\nState:\tZ (zombie)\n") && !is_dead("State:\tS (sleeping)\n"));
-        Seen::default().process(u32::MAX).unwrap();
+        Seen::of(BTreeSet::new(), deadline)
+            .process(u32::MAX)
+            .unwrap();
+        let mut late = Seen::of(
+            BTreeSet::new(),
+            Deadline::within(Clock::system(), Duration::ZERO),
+        );
+        assert!(late.process(std::process::id()).is_err());
     }
 
     /// Where this process has a mount namespace of its own, whoever is in the host's is not apart from the host.

@@ -121,6 +121,7 @@ root = {root}
 pin_dir = {pins}
 port = {port}
 heartbeat_stale = "20s"
+container_io_uring = "denied"
 
 [upstream]
 ca_file = {ca}

@@ -45,7 +45,7 @@ const FIRST: &str = r#"
 cgroup=$1; shift
 ip link set lo up
 echo 0 > "$cgroup/cgroup.procs"
-exec "$@" sh -c 'echo ready; while read -r line; do eval "$line"; done'
+exec "$@" sh -c 'echo ready; while read -r line; do eval "$line"; done' 2> /dev/null
 "#;
 
 /// Whose network a container has.
@@ -73,6 +73,8 @@ impl Container {
     /// Starts one by a command to which words are added that it runs, such as `env -i PATH=...`.
     pub fn start(mut starter: Command, cgroup: &Path, net: Net, rights: &[&str]) -> Result<Self> {
         fs::create_dir_all(cgroup)?;
+        // Who waits for it is in none of its namespaces, as a runtime's shim is not.
+        starter.args(["unshare", "--pid", "--fork", "--kill-child"]);
         match net {
             Net::Own => starter.args(["unshare", "--net"]),
             Net::Host => starter.arg("unshare"),
@@ -81,7 +83,7 @@ impl Container {
                 .arg("unshare"),
         };
         starter
-            .args(["--pid", "--fork", "--kill-child", "--mount", "--mount-proc"])
+            .args(["--mount", "--mount-proc"])
             .args(["sh", "-euc", FIRST, "container"])
             .arg(cgroup)
             .args(rights)

@@ -10,6 +10,8 @@ mod contained;
 #[cfg(test)]
 mod containers_config;
 #[cfg(test)]
+mod contained_beside;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod doctored;
