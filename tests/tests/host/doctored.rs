@@ -33,8 +33,8 @@ fn doctor(host: &Host) -> Vec<String> {
     checks.iter().map(line).collect()
 }
 
-/// Programs of others; they go when this is dropped.
-struct Others(Option<Kernel>, PathBuf);
+/// Programs of others, their pins and the folder that they want; all go when this is dropped.
+struct Others(Option<Kernel>, PathBuf, PathBuf);
 
 impl Others {
     /// As real as can be had: Icecore's own, loaded once more.
@@ -50,8 +50,10 @@ impl Others {
             backstop: false,
             daemon_cgroup_id: fs::metadata(root).unwrap().ino(),
         };
+        let folder = root.join("icecore");
+        fs::create_dir(&folder).unwrap();
         let kernel = Kernel::install(&installation).unwrap();
-        Self(Some(kernel), pin_dir)
+        Self(Some(kernel), pin_dir, folder)
     }
 }
 
@@ -59,6 +61,7 @@ impl Drop for Others {
     fn drop(&mut self) {
         drop(self.0.take());
         detach(&self.1).unwrap();
+        fs::remove_dir(&self.2).unwrap();
     }
 }
 
@@ -97,6 +100,7 @@ fn programs_of_others_in_a_container_or_below_it_are_told_of_that_container() {
     assert_eq!(named(line), [false, true], "{line}");
     assert!(line.contains("`inner`: "), "{line}");
     drop(below);
+    fs::remove_dir(&inner).unwrap();
 
     let itself = Others::at(&place(&host, "c1"), pins("others"), &port);
     let lines = doctor(&host);
