@@ -39,7 +39,8 @@ pub(super) fn look(seen: &Seen, deadline: Deadline) -> io::Result<Outside> {
         else {
             continue;
         };
-        if pid == std::process::id() || seen.pids.contains(&pid) {
+        // The system's first is the first of this process's own PID namespace, and hidden on some hosts.
+        if pid == 1 || pid == std::process::id() || seen.pids.contains(&pid) {
             continue;
         }
         let process = entry.path();
