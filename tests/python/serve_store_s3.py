@@ -29,6 +29,7 @@ os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "100000"
 import boto3  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 from moto import settings  # noqa: E402
+from moto.s3.models import s3_backends  # noqa: E402
 from moto.s3.responses import ACTION_MAP  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
 
@@ -156,9 +157,11 @@ def versions():
 
 
 def govern():
-    retention = {"Mode": "GOVERNANCE", "Days": 30}
-    lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}}
-    client("s3").put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=lock)
+    # By its backend: moto takes a lock of an empty bucket alone, S3 of any.
+    for account in s3_backends.values():
+        for backend in account.values():
+            for bucket in backend.buckets.values():
+                bucket.default_lock_mode = "GOVERNANCE"
     return "done"
 
 

@@ -39,6 +39,9 @@ struct Others(Option<Kernel>, PathBuf, PathBuf);
 impl Others {
     /// As real as can be had: Icecore's own, loaded once more.
     fn at(root: &Path, pin_dir: PathBuf, port: &Port) -> Self {
+        let folder = root.join("icecore");
+        let daemon = folder.join("daemon");
+        fs::create_dir_all(&daemon).unwrap();
         let installation = Installation {
             root,
             pin_dir: &pin_dir,
@@ -48,10 +51,8 @@ impl Others {
             guards_host: false,
             heartbeat_stale: Duration::from_secs(2),
             backstop: false,
-            daemon_cgroup_id: fs::metadata(root).unwrap().ino(),
+            daemon_cgroup_id: fs::metadata(&daemon).unwrap().ino(),
         };
-        let folder = root.join("icecore");
-        fs::create_dir(&folder).unwrap();
         let kernel = Kernel::install(&installation).unwrap();
         Self(Some(kernel), pin_dir, folder)
     }
@@ -61,6 +62,7 @@ impl Drop for Others {
     fn drop(&mut self) {
         drop(self.0.take());
         detach(&self.1).unwrap();
+        fs::remove_dir(self.2.join("daemon")).unwrap();
         fs::remove_dir(&self.2).unwrap();
     }
 }
