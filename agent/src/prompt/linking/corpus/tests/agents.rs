@@ -62,7 +62,7 @@ fn command_line(world: &mut World, agent: &Agent) {
     ]);
     let call = world.bash(
         agent,
-        &format!("cd /work && {client_line}{quoted} --format json 2>&1 | head -50"),
+        &format!("cd /repo && {client_line}{quoted} --format json 2>&1 | head -50"),
     );
     let process = client(world, agent);
     let id = world.issue(&process, Some(agent), &sql, direct("command line", &call));
@@ -187,7 +187,7 @@ fn node(world: &mut World, agent: &Agent) {
 fn words(world: &mut World, agent: &Agent) {
     let sql = statement(&mut world.dice);
     let command = format!("snow sql -q {}", double(&sql));
-    let call = world.ask(agent, "shell", &serde_json::json!({"command": ["bash", "-lc", command], "workdir": "/work", "timeout_ms": 10000}));
+    let call = world.ask(agent, "shell", &serde_json::json!({"command": ["bash", "-lc", command], "workdir": "/repo", "timeout_ms": 10000}));
     let process = client(world, agent);
     world.issue(&process, Some(agent), &sql, direct("list of words", &call));
     world.result(&call, "ok");

@@ -134,11 +134,11 @@ fn changed_file(world: &mut World, agent: &Agent) {
     let write = world.ask(
         agent,
         "Write",
-        &serde_json::json!({"file_path": "/work/report.sql", "content": shown}),
+        &serde_json::json!({"file_path": "/repo/report.sql", "content": shown}),
     );
     world.result(&write, "written");
     // A process of the session writes another text there, which no model saw.
-    let call = world.bash(agent, "snow sql -f /work/report.sql");
+    let call = world.bash(agent, "snow sql -f /repo/report.sql");
     let process = client(world, agent);
     let sql = other(&mut world.dice);
     world.issue(&process, Some(agent), &sql, none("innocent file, changed"));

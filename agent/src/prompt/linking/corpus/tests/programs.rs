@@ -25,14 +25,14 @@ fn file(world: &mut World, agent: &Agent) {
     let name = world.name("q");
     let (path, content, command) = match world.dice.below(4) {
         0 => (
-            format!("/work/{name}.sql"),
+            format!("/repo/{name}.sql"),
             format!("{sql};\n"),
             format!("snow sql -f {name}.sql"),
         ),
         1 => (
-            format!("/work/{name}.py"),
+            format!("/repo/{name}.py"),
             format!("import x\ncur.execute({})\n", python(&sql)),
-            format!("cd /work && python3 ./{name}.py"),
+            format!("cd /repo && python3 ./{name}.py"),
         ),
         2 => (
             format!("{name}.sh"),
@@ -40,7 +40,7 @@ fn file(world: &mut World, agent: &Agent) {
             format!("bash {name}.sh"),
         ),
         _ => (
-            format!("/work/{name}.sql"),
+            format!("/repo/{name}.sql"),
             sql.clone(),
             format!("python3 run_query.py --file={name}.sql"),
         ),
@@ -70,7 +70,7 @@ fn file_unnamed(world: &mut World, agent: &Agent) {
     let write = world.ask(
         agent,
         "Write",
-        &serde_json::json!({"file_path": format!("/work/{name}.sql"), "content": sql}),
+        &serde_json::json!({"file_path": format!("/repo/{name}.sql"), "content": sql}),
     );
     world.result(&write, "written");
     let call = world.bash(agent, "make report");
