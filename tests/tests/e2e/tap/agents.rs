@@ -1,11 +1,9 @@
 //! Unmodified coding agents, which know nothing of us: their calls are read, their tools run, and they say what they were told.
 
-use std::fs;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use anyhow::Result;
-use icecore_tests::harness::world::AGENT_UID;
-use icecore_tests::model::{Model, Script, claude_code, codex};
+use icecore_tests::model::{Model, Script};
 use serde_json::{Value, json};
 
 use super::{Bed, READ};
@@ -54,34 +52,12 @@ fn claude_code_is_read_as_it_is() -> Result<()> {
         keep_bodies: true,
         ..Script::default()
     })?;
-    let output = bed
-        .world
-        .session(AGENT_UID, &[], "env".as_ref())?
-        .args(["SHELL=/bin/sh", "IS_SANDBOX=1"])
-        .arg("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1")
-        .arg("ANTHROPIC_API_KEY=sk-ant-dummy")
-        .arg(claude_code()?)
-        .args(["-p", "how many rows?", "--allowedTools", "Bash"])
-        .args(["--output-format", "stream-json", "--verbose"])
-        .current_dir(bed.world.path("home"))
-        .stdin(Stdio::null())
-        .output()?;
+    let output = bed.claude("how many rows?", "Bash")?.output()?;
     check(&bed, &model, &output)?;
     let answered = model.events("answered")?;
     assert!(answered.iter().all(|one| one["coding"] == "gzip"));
     Ok(())
 }
-
-/// Its provider is one of its config, at the host that it calls by itself.
-const PROVIDER: &str = r#"
-model = "gpt-5"
-model_provider = "api"
-[model_providers.api]
-name = "api"
-base_url = "https://api.openai.com/v1"
-env_key = "OPENAI_API_KEY"
-wire_api = "responses"
-"#;
 
 #[test]
 fn codex_is_read_as_it_is() -> Result<()> {
@@ -95,20 +71,6 @@ fn codex_is_read_as_it_is() -> Result<()> {
         keep_bodies: true,
         ..Script::default()
     })?;
-    let mut command = bed.world.session(AGENT_UID, &[], "env".as_ref())?;
-    let home = bed.world.path("home").join("codex");
-    fs::create_dir(&home)?;
-    fs::write(home.join("config.toml"), PROVIDER)?;
-    std::os::unix::fs::chown(&home, Some(AGENT_UID), None)?;
-    let output = command
-        .args(["SHELL=/bin/sh", "OPENAI_API_KEY=sk-dummy"])
-        .arg(format!("CODEX_HOME={}", home.display()))
-        .arg(codex()?)
-        .args(["exec", "--skip-git-repo-check", "--json"])
-        .arg("--dangerously-bypass-approvals-and-sandbox")
-        .arg("how many rows?")
-        .current_dir(bed.world.path("home"))
-        .stdin(Stdio::null())
-        .output()?;
+    let output = bed.codex("how many rows?")?.output()?;
     check(&bed, &model, &output)
 }

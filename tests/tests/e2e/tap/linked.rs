@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use anyhow::{Context, Result};
 use icecore_tests::drivers::Product;
 use icecore_tests::harness::world::AGENT_UID;
-use icecore_tests::model::{Model, Script, claude_code, codex};
+use icecore_tests::model::{Model, Script};
 use icecore_tests::python;
 use serde_json::{Value, json};
 
@@ -46,25 +46,11 @@ impl Agents {
         })
     }
 
-    fn claude(&self) -> Result<Command> {
-        let mut command = self.bed.world.session(AGENT_UID, &[], "env".as_ref())?;
-        command
-            .args(["SHELL=/bin/sh", "IS_SANDBOX=1"])
-            .arg("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1")
-            .arg("ANTHROPIC_API_KEY=sk-ant-dummy")
-            .arg(claude_code()?)
-            .args(["-p", PROMPT, "--allowedTools", "Bash,Write"])
-            .args(["--output-format", "stream-json", "--verbose"])
-            .current_dir(self.bed.world.path("home"))
-            .stdin(Stdio::null());
-        Ok(command)
-    }
-
     /// Has Claude Code do what the model says, turn by turn.
     fn run(&self, mut turns: Vec<Value>) -> Result<Output> {
         turns.push(json!({"text": "Done."}));
         let _model = self.model(turns)?;
-        let output = self.claude()?.output()?;
+        let output = self.bed.claude(PROMPT, "Bash,Write")?.output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(
@@ -193,17 +179,6 @@ fn what_a_script_of_the_jobs_own_asks_is_linked_to_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Its provider is one of its config, at the host that it calls by itself.
-const PROVIDER: &str = r#"
-model = "gpt-5"
-model_provider = "api"
-[model_providers.api]
-name = "api"
-base_url = "https://api.openai.com/v1"
-env_key = "OPENAI_API_KEY"
-wire_api = "responses"
-"#;
-
 #[test]
 fn codexs_statement_is_linked_too_and_the_evidence_can_be_read() -> Result<()> {
     let agents = Agents::start(&READ.replace("anthropic", "openai"))?;
@@ -214,20 +189,7 @@ fn codexs_statement_is_linked_too_and_the_evidence_can_be_read() -> Result<()> {
         json!({"text": "I look.", "tools": [tool]}),
         json!({"text": "Done."}),
     ])?;
-    let home = bed.world.path("home").join("codex");
-    fs::create_dir(&home)?;
-    fs::write(home.join("config.toml"), PROVIDER)?;
-    std::os::unix::fs::chown(&home, Some(AGENT_UID), None)?;
-    let output = (bed.world.session(AGENT_UID, &[], "env".as_ref())?)
-        .args(["SHELL=/bin/sh", "OPENAI_API_KEY=sk-dummy"])
-        .arg(format!("CODEX_HOME={}", home.display()))
-        .arg(codex()?)
-        .args(["exec", "--skip-git-repo-check", "--json"])
-        .arg("--dangerously-bypass-approvals-and-sandbox")
-        .arg(PROMPT)
-        .current_dir(bed.world.path("home"))
-        .stdin(Stdio::null())
-        .output()?;
+    let output = bed.codex(PROMPT)?.output()?;
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{log}");
     bed.world.flush()?;

@@ -8,7 +8,7 @@ mod untrusted;
 use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -17,13 +17,24 @@ use icecore_tests::harness::certificates::Certificates;
 use icecore_tests::harness::port::Port;
 use icecore_tests::harness::prometheus::{self, Scraped};
 use icecore_tests::harness::world::{AGENT_UID, Plan, World};
-use icecore_tests::model::{Model, Script};
+use icecore_tests::model::{Model, Script, claude_code, codex};
 use icecore_tests::{python, time};
 use serde_json::Value;
 
 const HOST: &str = "api.anthropic.com";
 const OTHER: &str = "llm.acme.example";
 const OPENAI: &str = "api.openai.com";
+
+/// Codex's provider is one of its config, at the host that it calls by itself.
+const PROVIDER: &str = r#"
+model = "gpt-5"
+model_provider = "api"
+[model_providers.api]
+name = "api"
+base_url = "https://api.openai.com/v1"
+env_key = "OPENAI_API_KEY"
+wire_api = "responses"
+"#;
 
 /// A world, the certificates of its model APIs, and where its metrics are.
 struct Bed {
@@ -120,6 +131,40 @@ impl Bed {
                 scraped => return scraped,
             }
         }
+    }
+
+    /// Gives Claude Code, unmodified, which is told one prompt and may use some tools.
+    fn claude(&self, prompt: &str, tools: &str) -> Result<Command> {
+        let mut command = self.world.session(AGENT_UID, &[], "env".as_ref())?;
+        command
+            .args(["SHELL=/bin/sh", "IS_SANDBOX=1"])
+            .arg("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1")
+            .arg("ANTHROPIC_API_KEY=sk-ant-dummy")
+            .arg(claude_code()?)
+            .args(["-p", prompt, "--allowedTools", tools])
+            .args(["--output-format", "stream-json", "--verbose"])
+            .current_dir(self.world.path("home"))
+            .stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Gives Codex, unmodified, which is told one prompt.
+    fn codex(&self, prompt: &str) -> Result<Command> {
+        let home = self.world.path("home").join("codex");
+        fs::create_dir(&home)?;
+        fs::write(home.join("config.toml"), PROVIDER)?;
+        std::os::unix::fs::chown(&home, Some(AGENT_UID), None)?;
+        let mut command = self.world.session(AGENT_UID, &[], "env".as_ref())?;
+        command
+            .args(["SHELL=/bin/sh", "OPENAI_API_KEY=sk-dummy"])
+            .arg(format!("CODEX_HOME={}", home.display()))
+            .arg(codex()?)
+            .args(["exec", "--skip-git-repo-check", "--json"])
+            .arg("--dangerously-bypass-approvals-and-sandbox")
+            .arg(prompt)
+            .current_dir(self.world.path("home"))
+            .stdin(Stdio::null());
+        Ok(command)
     }
 
     fn upstream_ca(&self) -> String {
