@@ -17,7 +17,7 @@ use crate::execution::{
 use crate::identity::Principal;
 use crate::mailbox::Mailbox;
 use crate::mask::{Aftermath, Ended, HashKeys};
-use crate::policy::{InForce, Link};
+use crate::policy::{InForce, LinkGrade};
 use crate::record::{self, Draft, RecordError, Recorder, Reply};
 use crate::snowflake::query::QueryRequest;
 use crate::upstream::{self, Account, Earlier, Headers, Login, Upstream};
@@ -172,7 +172,7 @@ impl Stages {
             fetches: &fetches,
             labels: &labels,
             before: before.as_ref(),
-            link: Link::UNKNOWN,
+            link: LinkGrade::UNKNOWN,
             prompt: None,
         };
         let asker = Asker {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use icecore::prompt::linking::candidate::candidates;
-use icecore::prompt::linking::open::{Calls, ToolCall};
+use icecore::prompt::linking::open::{Calls, Opened};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|arguments: &[u8]| {
@@ -17,10 +17,10 @@ fuzz_target!(|arguments: &[u8]| {
     ] {
         let found = candidates(tool, arguments);
         assert!(found.texts().count() <= 128 && found.files().count() <= 32);
-        let call = ToolCall {
+        let call = Opened {
             name: tool.to_owned(),
             arguments: arguments.to_vec(),
-            ..ToolCall::default()
+            ..Opened::default()
         };
         drop(Calls::default().opened(&call, Default::default()));
     }

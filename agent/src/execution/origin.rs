@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::id::{SessionId, StatementId};
-use crate::policy::Link;
+use crate::policy::LinkGrade;
 use crate::prompt::linking::{Arrived, Delivered, Sql};
 use crate::prompt::provenance::Provenance;
 use crate::record::{Row, provenance_rows};
@@ -28,7 +28,7 @@ pub struct Origin {
 /// A statement's first link.
 pub(crate) struct Linked {
     /// The link, as policies read it.
-    pub(crate) link: Link,
+    pub(crate) link: LinkGrade,
     /// What led to it, with the grade before it; none where it is not known or may not leave memory.
     pub(crate) prompt: Option<String>,
     /// The rows that say so.
@@ -38,7 +38,7 @@ pub(crate) struct Linked {
 impl Default for Linked {
     fn default() -> Self {
         Self {
-            link: Link::UNKNOWN,
+            link: LinkGrade::UNKNOWN,
             prompt: None,
             rows: Vec::new(),
         }
@@ -75,7 +75,8 @@ impl Origin {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let (link, facts) = provenance.arrived(arrived);
-        let read = Link::of(link.grade.letter(), link.is_mismatch).unwrap_or(Link::UNKNOWN);
+        let read =
+            LinkGrade::of(link.grade.letter(), link.is_mismatch).unwrap_or(LinkGrade::UNKNOWN);
         let words = link
             .prompt_key
             .as_ref()

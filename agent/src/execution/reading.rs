@@ -14,7 +14,7 @@ use super::context::{Context, Turn};
 use super::effect::Effect;
 use super::{Recipient, Way};
 use crate::approval::Request;
-use crate::policy::{Bundle, Link};
+use crate::policy::{Bundle, LinkGrade};
 use crate::record::RecordError;
 use crate::session::Stages;
 use crate::snowflake::current::Current;
@@ -48,7 +48,7 @@ pub struct Asking<'a> {
     /// What people were asked for it by an earlier proxy.
     pub before: Option<&'a Request>,
     /// Which call of a model it comes from, as far as it is known.
-    pub link: Link,
+    pub link: LinkGrade,
     /// What a person told the agent that led to it, as the agent claims, with the link's grade.
     pub prompt: Option<&'a str>,
 }

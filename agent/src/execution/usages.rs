@@ -16,7 +16,7 @@ use super::usage_file::File;
 use crate::id::SessionId;
 use crate::identity::Principal;
 use crate::mask::Ended;
-use crate::policy::{Decision, Link, Usage, Used};
+use crate::policy::{Decision, LinkGrade, Usage, Used};
 
 /// Most principals whose use of one day is told apart; what another uses counts as more than any budget has.
 const PRINCIPALS_MAX: usize = 4_096;
@@ -279,7 +279,7 @@ impl Meter {
             session: session.as_ref().map_err(String::as_str),
             today: today.as_ref().map_err(String::as_str),
             found: None,
-            link: Link::UNKNOWN,
+            link: LinkGrade::UNKNOWN,
             discharged: None,
         });
         self.count(now, &decision);

@@ -4,7 +4,7 @@
 use cedar_policy::{Context, RestrictedExpression};
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
-use super::link::Link;
+use super::link::LinkGrade;
 use super::usage::{Taken, Usage, Used};
 use crate::identity::Identity;
 use crate::statement::Kind;
@@ -76,7 +76,7 @@ fn found(usage: &Usage<'_>) -> RestrictedExpression {
     RestrictedExpression::new_set(found.map(|detector| text(detector.name())))
 }
 
-fn link(link: Link) -> Result<RestrictedExpression, String> {
+fn link(link: LinkGrade) -> Result<RestrictedExpression, String> {
     record([
         ("grade".to_owned(), text(link.grade)),
         ("rank".to_owned(), RestrictedExpression::new_long(link.rank)),

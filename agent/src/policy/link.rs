@@ -12,7 +12,7 @@ const GRADES: [(&str, i64); 6] = [("A", 5), ("B", 4), ("C", 3), ("D", 2), ("E", 
 
 /// How sure it is which call of a model a statement comes from, as far as it is known when it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct LinkGrade {
     /// `A` to `E`, or `U` where nothing is known.
     pub(super) grade: &'static str,
     /// 5 of `A` to 1 of `E`; 0 of `U`.
@@ -21,7 +21,7 @@ pub struct Link {
     pub(super) is_mismatch: bool,
 }
 
-impl Link {
+impl LinkGrade {
     /// Nothing is known.
     pub const UNKNOWN: Self = Self {
         grade: "U",

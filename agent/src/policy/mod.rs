@@ -39,7 +39,7 @@ pub use detector::{Detector, Detectors};
 pub use discharged::Discharged;
 pub use held::{Held, Hold};
 pub use in_force::InForce;
-pub use link::Link;
+pub use link::LinkGrade;
 pub use load::{Gravity, PolicyProblem, Source};
 pub use names::Names;
 pub use packed::{pack, unpack};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ask::{Ask, Resource};
 use super::detector::Detector;
 use super::discharged::Discharged;
-use super::link::Link;
+use super::link::LinkGrade;
 use crate::statement::Statement;
 
 /// Most columns that are told apart in one scope; with more, the count is as high as it can be.
@@ -201,7 +201,7 @@ pub struct Usage<'a> {
     /// The detectors that find something in the text or in what is bound; none if nobody looked.
     pub found: Option<&'a BTreeSet<Detector>>,
     /// Which call of a model it comes from, as far as it is known.
-    pub link: Link,
+    pub link: LinkGrade,
     /// The rules that people lifted for it, if they were asked.
     pub discharged: Option<&'a Discharged>,
 }
@@ -216,7 +216,7 @@ impl<'a> Usage<'a> {
             session: unread,
             today: unread,
             found: None,
-            link: Link::UNKNOWN,
+            link: LinkGrade::UNKNOWN,
             discharged: None,
         }
     }
@@ -229,7 +229,7 @@ impl<'a> Usage<'a> {
 
     /// Adds where it comes from.
     #[must_use]
-    pub fn linked(self, link: Link) -> Self {
+    pub fn linked(self, link: LinkGrade) -> Self {
         Self { link, ..self }
     }
 

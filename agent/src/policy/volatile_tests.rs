@@ -50,7 +50,7 @@ fn check(bundle: &Bundle, (hour, session): (i64, &Used), sql: &str, expected: &s
         session: Ok(session),
         today: Ok(&Used::NONE),
         found: None,
-        link: Link::UNKNOWN,
+        link: LinkGrade::UNKNOWN,
         discharged: None,
     };
     let verdict = judged(bundle, &usage, sql);
@@ -141,7 +141,7 @@ fn what_nobody_knows_refuses_where_it_is_read_and_nowhere_else() {
         session: Ok(&Used::NONE),
         today: Err("`/x` cannot be read; have it removed"),
         found: None,
-        link: Link::UNKNOWN,
+        link: LinkGrade::UNKNOWN,
         discharged: None,
     };
     assert!(judged(&bundle, &usage, "select id from t").is_allowed());
@@ -180,7 +180,7 @@ fn a_denial_is_read_from_steady_and_volatile_policies_together() {
         session: Ok(&Used::NONE),
         today: Ok(&Used::NONE),
         found: None,
-        link: Link::UNKNOWN,
+        link: LinkGrade::UNKNOWN,
         discharged: None,
     };
     let verdict = judged(&bundle, &usage, "truncate table t");
@@ -273,7 +273,7 @@ fn ask(bundle: &Bundle, (sql, hour, session, today): &(usize, i64, Used, Used)) 
         session: Ok(session),
         today: Ok(today),
         found: None,
-        link: Link::UNKNOWN,
+        link: LinkGrade::UNKNOWN,
         discharged: None,
     };
     judged(bundle, &usage, STATEMENTS[*sql])
@@ -347,7 +347,7 @@ fn where_a_statement_comes_from_refuses_or_holds() {
         ("U", false, "sure"),
         ("A", true, "sure"),
     ] {
-        let link = Link::of(letter, mismatch).unwrap();
+        let link = LinkGrade::of(letter, mismatch).unwrap();
         let verdict = judged(&bundle, &Usage::unread(at(0)).linked(link), "select 1");
         assert_eq!(verdict.rules, [rule], "{letter} {:?}", verdict.reason);
     }

@@ -1,29 +1,10 @@
-//! Reads what agents say to models and what models answer: prompts, tool calls, results of tools. Pure.
+//! Reads what agents say to models and what models answer, and which statement comes from which of it. Pure.
 //!
-//! A body comes in pieces split at any byte, decoded; values come out: a `Request` with what is new in its history, each
-//! `ToolCall` as soon as it is whole, an `Answer` at the end. What cannot be read is said in a `ParseStatus` and never
-//! disturbs the call. Everything in a request is a claim of whoever wrote it.
+//! In the order in which a byte flows: `wire` takes HTTP apart, `body` a provider's JSON, `exchange` makes calls of a
+//! connection's two sides, `provenance` keeps what a session's calls said, `linking` says which tool call a statement
+//! comes from and how sure that is. Everything in a request is a claim of whoever wrote it.
 
-mod anthropic;
-mod answer;
-mod api;
-mod bedrock;
-mod call;
-mod digest;
-mod eventstream;
-mod gemini;
-mod history;
-mod ids;
-mod json;
-mod kept;
-mod openai;
-mod request;
-mod said;
-mod socket;
-mod sse;
-mod status;
-mod telling;
-mod words;
+mod body;
 
 pub mod exchange;
 pub mod linking;
@@ -31,19 +12,9 @@ pub mod provenance;
 pub mod secrets;
 pub mod wire;
 
-pub use answer::AnswerReader;
-pub use api::Api;
-pub use call::{
-    Answer, LeftOut, Request, Runs, Sha256, Tokens, ToolCall, ToolResult, Turn, TurnName,
+pub use body::{
+    Answer, AnswerReader, Api, ArgsStatus, CALLS_MAX, Head, History, Ids, LeftOut,
+    MESSAGE_MAX_BYTES, Notes, ParseStatus, RESULT_MAX_BYTES, Received, Request, RequestReader,
+    ResponsesSocket, Runs, Sent, Sha256, TOLD_MAX, TURN_MAX_BYTES, Tokens, ToolCall, ToolResult,
+    Trace, Turn, TurnName, Unreadable,
 };
-pub use history::History;
-pub use ids::{Head, Ids, Trace};
-pub use kept::MESSAGE_MAX_BYTES;
-pub use request::{RequestReader, TOLD_MAX, TURN_MAX_BYTES};
-pub use said::RESULT_MAX_BYTES;
-pub use socket::{Received, ResponsesSocket, Sent};
-pub use status::{ArgsStatus, Notes, ParseStatus, Unreadable};
-pub use telling::CALLS_MAX;
-
-#[cfg(test)]
-mod tests;

@@ -12,7 +12,7 @@ use super::archive::Archive;
 use super::asker::Asker;
 use super::steps::last_rows;
 use crate::mask::found;
-use crate::policy::{Bundle, Link, TAGS_RULE, UNKNOWN_USE_RULE, Usage, Verdict, explain};
+use crate::policy::{Bundle, LinkGrade, TAGS_RULE, UNKNOWN_USE_RULE, Usage, Verdict, explain};
 use crate::record::entry::Entry;
 use crate::record::value::Value;
 use crate::record::{hex, touched};
@@ -236,10 +236,10 @@ impl<'a> Records<'a> {
     }
 
     /// Tells where a statement was taken to come from when it was judged.
-    fn link(&self, id: &str) -> Link {
+    fn link(&self, id: &str) -> LinkGrade {
         let row = self.links.get(id);
-        let link = row.and_then(|row| Link::of(row.text("grade")?, row.is("mismatch")));
-        link.unwrap_or(Link::UNKNOWN)
+        let link = row.and_then(|row| LinkGrade::of(row.text("grade")?, row.is("mismatch")));
+        link.unwrap_or(LinkGrade::UNKNOWN)
     }
 
     /// Tells whether all that a statement touches is known as well as a daemon would have known it.

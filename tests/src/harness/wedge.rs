@@ -32,7 +32,10 @@ impl Wedge {
         let mut cores = Vec::new();
         for task in std::fs::read_dir(tasks)? {
             let task = task?;
-            let name = std::fs::read_to_string(task.path().join("comm"))?;
+            // A thread of the blocking pool may end between the two looks; a core does not.
+            let Ok(name) = std::fs::read_to_string(task.path().join("comm")) else {
+                continue;
+            };
             if name.starts_with("core-") && name.trim_end() != "core-0" {
                 cores.push(task.file_name());
             }

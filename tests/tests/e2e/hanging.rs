@@ -11,13 +11,13 @@ use icecore_tests::time;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-/// As the default is; other tests leave a proxy more time, since they share the machine.
+/// Near the default of 2 s, and what a machine that other tests share still keeps; those that hang nothing leave more time.
 pub(crate) fn hangs_soon(text: String) -> String {
-    text.replace("heartbeat_stale = \"20s\"", "heartbeat_stale = \"2s\"")
+    text.replace("heartbeat_stale = \"20s\"", "heartbeat_stale = \"5s\"")
 }
 
 /// A wait that is longer than the heartbeat may be old.
-const LONGER: Duration = Duration::from_secs(5);
+const LONGER: Duration = Duration::from_secs(9);
 
 fn steps() -> Value {
     let dial = json!({"do": "dial", "host": "acme.snowflakecomputing.com", "port": 443});

@@ -13,7 +13,7 @@ use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::config::read_text;
 use crate::mask;
-use crate::policy::{self, Bundle, Link, Verdict};
+use crate::policy::{self, Bundle, LinkGrade, Verdict};
 use crate::snowflake::count::Count;
 use crate::statement::{Catalogue, Described, Scope, Statement};
 
@@ -145,7 +145,11 @@ impl Case {
             None => DateTime::UNIX_EPOCH,
         };
         let link = self.link.as_ref().map(StatedLink::read).transpose()?;
-        Ok(Before::new(now, self.used, link.unwrap_or(Link::UNKNOWN)))
+        Ok(Before::new(
+            now,
+            self.used,
+            link.unwrap_or(LinkGrade::UNKNOWN),
+        ))
     }
 
     /// Says how a verdict is another than is expected, if it is.

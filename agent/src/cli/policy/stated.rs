@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::policy::{Link, Stated, Usage, Used};
+use crate::policy::{LinkGrade, Stated, Usage, Used};
 
 /// States what policies read of time and use.
 #[derive(Clone, Debug, clap::Args)]
@@ -21,7 +21,7 @@ pub(super) struct When {
 
     /// How sure it is which call of a model it comes from: A to E, or U; default: U
     #[arg(long, value_name = "GRADE", value_parser = grade)]
-    link: Option<Link>,
+    link: Option<LinkGrade>,
 }
 
 impl When {
@@ -32,7 +32,7 @@ impl When {
             today: sum(all.today, one.today),
         });
         let now = self.at.unwrap_or_else(|| Clock::system().now());
-        Before::new(now, all, self.link.unwrap_or(Link::UNKNOWN))
+        Before::new(now, all, self.link.unwrap_or(LinkGrade::UNKNOWN))
     }
 }
 
@@ -55,22 +55,22 @@ pub(super) struct StatedLink {
 
 impl StatedLink {
     /// Reads it.
-    pub(super) fn read(&self) -> Result<Link, String> {
-        Link::of(&self.grade, self.mismatch).ok_or_else(|| no_grade(&self.grade))
+    pub(super) fn read(&self) -> Result<LinkGrade, String> {
+        LinkGrade::of(&self.grade, self.mismatch).ok_or_else(|| no_grade(&self.grade))
     }
 }
 
 /// The time, what was used until then, and where the statement comes from.
 pub(super) struct Before {
     now: DateTime<Utc>,
-    link: Link,
+    link: LinkGrade,
     session: Used,
     today: Used,
 }
 
 impl Before {
     /// Takes all of it.
-    pub(super) fn new(now: DateTime<Utc>, used: Scopes, link: Link) -> Self {
+    pub(super) fn new(now: DateTime<Utc>, used: Scopes, link: LinkGrade) -> Self {
         Self {
             now,
             link,
@@ -101,8 +101,8 @@ pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
     Ok(time.to_utc())
 }
 
-fn grade(text: &str) -> Result<Link, String> {
-    Link::of(text, false).ok_or_else(|| no_grade(text))
+fn grade(text: &str) -> Result<LinkGrade, String> {
+    LinkGrade::of(text, false).ok_or_else(|| no_grade(text))
 }
 
 fn no_grade(found: &str) -> String {

@@ -9,7 +9,7 @@ use super::echo::{Delivered, RESULT_MAX_BYTES, distinctive, is_echo};
 use super::evidence::{Attestation, PromptOrigin, Subject};
 use super::judge::{Arrived, Judged, Known, judge};
 use super::link::{Link, MATCHER_VERSION};
-use super::open::{Calls, Held, ToolCall, truncate};
+use super::open::{Calls, Held, Opened, truncate};
 use crate::id::StatementId;
 
 /// Most statements that are remembered to be judged again, and most words from outside.
@@ -18,7 +18,7 @@ const ATTESTED_MAX: usize = 4096;
 
 /// A result of a use of a tool, as a later request to a model carries it.
 #[derive(Clone, Debug, Default)]
-pub struct ToolResult {
+pub struct Returned {
     /// The use's id.
     pub tool_call_id: String,
     /// What the agent says it gave.
@@ -48,13 +48,13 @@ struct Recent {
 impl Matching {
     /// Takes a use of a tool from the time at which the model had asked for it in full; gives what it holds, and links that
     /// supersede those of statements that came before the answer had been read.
-    pub fn opened(&mut self, call: &ToolCall, at: DateTime<Utc>) -> (Held, Vec<Link>) {
+    pub fn opened(&mut self, call: &Opened, at: DateTime<Utc>) -> (Held, Vec<Link>) {
         let held = self.calls.opened(call, at);
         (held, self.reconsider(|recent| recent.statement.at >= at))
     }
 
     /// Takes the results that a request carries; gives links that supersede others.
-    pub fn results_seen(&mut self, results: &[ToolResult], at: DateTime<Utc>) -> Vec<Link> {
+    pub fn results_seen(&mut self, results: &[Returned], at: DateTime<Utc>) -> Vec<Link> {
         let mut changed = BTreeSet::new();
         for result in results {
             let mut text = result.text.clone();

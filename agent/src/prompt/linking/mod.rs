@@ -17,8 +17,8 @@ pub use echo::Delivered;
 pub use judge::Arrived;
 pub use ladder::Sql;
 pub use link::Link;
-pub use matching::{Matching, ToolResult as Returned};
-pub use open::ToolCall as Opened;
+pub use matching::{Matching, Returned};
+pub use open::Opened;
 
 #[cfg(test)]
 #[path = "corpus/tests/mod.rs"]

@@ -27,7 +27,7 @@ const FILES_DEEP: usize = 3;
 
 /// A use of a tool as a model's answer holds it.
 #[derive(Clone, Debug, Default)]
-pub struct ToolCall {
+pub struct Opened {
     /// The provider's id of it.
     pub id: String,
     /// The model call that asked for it.
@@ -140,7 +140,7 @@ impl Calls {
     ///
     /// Its SQL is parsed: call it on a thread with [`STACK_BYTES`](crate::statement::STACK_BYTES). A use that came before
     /// with the same arguments stays as it was.
-    pub fn opened(&mut self, call: &ToolCall, at: DateTime<Utc>) -> Held {
+    pub fn opened(&mut self, call: &Opened, at: DateTime<Utc>) -> Held {
         self.forget(at);
         let found = candidates(&call.name, &call.arguments);
         let (texts, left_out) = prepare(found.texts.iter());

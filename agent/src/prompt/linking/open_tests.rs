@@ -6,18 +6,18 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
-fn call(id: &str, name: &str, arguments: &serde_json::Value) -> ToolCall {
-    ToolCall {
+fn call(id: &str, name: &str, arguments: &serde_json::Value) -> Opened {
+    Opened {
         id: id.to_owned(),
         llm_call_id: "m".to_owned(),
         name: name.to_owned(),
         arguments: arguments.to_string().into_bytes(),
         owner: Some(7),
-        ..ToolCall::default()
+        ..Opened::default()
     }
 }
 
-fn bash(id: &str, command: &str) -> ToolCall {
+fn bash(id: &str, command: &str) -> Opened {
     call(id, "Bash", &serde_json::json!({ "command": command }))
 }
 
@@ -87,7 +87,7 @@ fn a_command_holds_what_stands_in_files_that_it_names() {
     calls.opened(&both, at(4));
     assert!(calls.calls.back().unwrap().has_sql());
     // Another agent's files are not this one's.
-    let other = ToolCall {
+    let other = Opened {
         owner: Some(8),
         ..bash("o", "snow sql -f q.sql")
     };

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use super::evidence::{Attestation, PromptOrigin, Subject};
 use super::grade::Grade;
-use super::open::ToolCall;
+use super::open::Opened;
 use world::{Row, World};
 
 /// Rounds of every way. Each session has a few, so that its uses come into each other's way.
@@ -200,12 +200,12 @@ fn what_is_known_later_makes_another_link_and_changes_none() {
     world.issue(&process, None, sql, says("late", None));
     let first = world.rows[0].link.clone();
     assert_eq!(first.grade, Grade::Unknown);
-    let call = ToolCall {
+    let call = Opened {
         id: "late".to_owned(),
         name: "execute_sql".to_owned(),
         arguments: serde_json::json!({ "sql": sql }).to_string().into_bytes(),
         owner: agent.process.0.last().copied(),
-        ..ToolCall::default()
+        ..Opened::default()
     };
     let (held, links) = world.matching.opened(&call, asked_at);
     assert!(held.contains_sql && held.sql_fingerprints.len() == 1);

@@ -9,8 +9,8 @@ use crate::prompt::linking::echo::Delivered;
 use crate::prompt::linking::evidence::TagProof;
 use crate::prompt::linking::ladder::Sql;
 use crate::prompt::linking::link::Link;
-use crate::prompt::linking::matching::{Matching, ToolResult};
-use crate::prompt::linking::open::ToolCall;
+use crate::prompt::linking::matching::{Matching, Returned};
+use crate::prompt::linking::open::Opened;
 use crate::statement::{Scope, Statement};
 
 /// Numbers from a seed (SplitMix64; Steele, Lea and Flood, 2014).
@@ -145,7 +145,7 @@ impl World {
 
     pub(super) fn ask_raw(&mut self, agent: &Agent, tool: &str, arguments: Vec<u8>) -> String {
         self.wait();
-        let call = ToolCall {
+        let call = Opened {
             id: self.name("call"),
             llm_call_id: self.name("llm"),
             prompt_key: Some(agent.prompt_key.clone()),
@@ -173,7 +173,7 @@ impl World {
     /// Sends a result back to the model.
     pub(super) fn result(&mut self, call: &str, text: &str) {
         self.wait();
-        let result = ToolResult {
+        let result = Returned {
             tool_call_id: call.to_owned(),
             text: text.to_owned(),
         };

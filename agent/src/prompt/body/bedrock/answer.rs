@@ -8,25 +8,29 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::prompt::anthropic;
-use crate::prompt::eventstream::Message;
-use crate::prompt::json::Members;
-use crate::prompt::status::{Notes, Unreadable};
-use crate::prompt::telling::{Open, Telling};
+use crate::prompt::body::anthropic;
+use crate::prompt::body::eventstream::Message;
+use crate::prompt::body::json::Members;
+use crate::prompt::body::status::{Notes, Unreadable};
+use crate::prompt::body::telling::{Open, Telling};
 
 /// Most blocks that are open at once.
 const OPEN_MAX: usize = 64;
 
 /// What is open of an answer, in the forms that may be within.
 #[derive(Default)]
-pub(in crate::prompt) struct Blocks {
+pub(in crate::prompt::body) struct Blocks {
     anthropic: anthropic::answer::Blocks,
     converse: BTreeMap<i64, Open>,
 }
 
 impl Blocks {
     /// Takes a message of InvokeModel's stream: each holds one event of the model's own API.
-    pub(in crate::prompt) fn invoked(&mut self, message: &Message<'_>, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn invoked(
+        &mut self,
+        message: &Message<'_>,
+        telling: &mut Telling,
+    ) {
         if fails(message, telling) {
             return;
         }
@@ -58,7 +62,11 @@ impl Blocks {
     }
 
     /// Takes a message of Converse's stream.
-    pub(in crate::prompt) fn conversed(&mut self, message: &Message<'_>, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn conversed(
+        &mut self,
+        message: &Message<'_>,
+        telling: &mut Telling,
+    ) {
         if fails(message, telling) {
             return;
         }
@@ -133,7 +141,7 @@ impl Blocks {
     }
 
     /// Ends the stream: gives what is still open.
-    pub(in crate::prompt) fn end(self, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn end(self, telling: &mut Telling) {
         self.anthropic.end(telling);
         for call in self.converse.into_values() {
             telling.give_unfinished(call);
@@ -152,7 +160,7 @@ const EVENTS: [&str; 6] = [
 ];
 
 /// Takes InvokeModel's whole answer: a model's own.
-pub(in crate::prompt) fn whole_invoked(answer: &Members<'_>, telling: &mut Telling) {
+pub(in crate::prompt::body) fn whole_invoked(answer: &Members<'_>, telling: &mut Telling) {
     if answer.raw("type").is_some() {
         anthropic::answer::whole(answer, telling);
     } else if answer.object("output").is_some() {
@@ -165,7 +173,7 @@ pub(in crate::prompt) fn whole_invoked(answer: &Members<'_>, telling: &mut Telli
 }
 
 /// Takes Converse's whole answer.
-pub(in crate::prompt) fn whole_conversed(answer: &Members<'_>, telling: &mut Telling) {
+pub(in crate::prompt::body) fn whole_conversed(answer: &Members<'_>, telling: &mut Telling) {
     let message = answer
         .object("output")
         .and_then(|output| output.object("message"));

@@ -5,12 +5,12 @@
 
 use serde_json::value::RawValue;
 
-use crate::prompt::json::Members;
-use crate::prompt::said::{Said, joined};
-use crate::prompt::status::Notes;
+use crate::prompt::body::json::Members;
+use crate::prompt::body::said::{Said, joined};
+use crate::prompt::body::status::Notes;
 
 /// Reads a message.
-pub(in crate::prompt) fn said(message: &RawValue) -> Said {
+pub(in crate::prompt::body) fn said(message: &RawValue) -> Said {
     let Some(message) = Members::of(message) else {
         return Said::unreadable();
     };

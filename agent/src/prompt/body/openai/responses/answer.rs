@@ -7,20 +7,20 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::prompt::json::Members;
-use crate::prompt::status::Notes;
-use crate::prompt::telling::{Open, Telling};
+use crate::prompt::body::json::Members;
+use crate::prompt::body::status::Notes;
+use crate::prompt::body::telling::{Open, Telling};
 
 /// Most items that are open at once.
 const OPEN_MAX: usize = 64;
 
 /// Items that are open, by their place in the output.
 #[derive(Default)]
-pub(in crate::prompt) struct Items(BTreeMap<i64, Open>);
+pub(in crate::prompt::body) struct Items(BTreeMap<i64, Open>);
 
 impl Items {
     /// Takes one event's data, or one message of a WebSocket.
-    pub(in crate::prompt) fn event(&mut self, data: &str, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn event(&mut self, data: &str, telling: &mut Telling) {
         // Some that copy the API end as Chat does.
         if data.trim() == "[DONE]" {
             return;
@@ -122,7 +122,7 @@ impl Items {
     }
 
     /// Ends the stream: gives what is still open.
-    pub(in crate::prompt) fn end(self, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn end(self, telling: &mut Telling) {
         for open in self.0.into_values() {
             telling.give_unfinished(open);
         }
@@ -130,7 +130,7 @@ impl Items {
 }
 
 /// Takes a whole answer, not streamed.
-pub(in crate::prompt) fn whole(response: &Members<'_>, telling: &mut Telling) {
+pub(in crate::prompt::body) fn whole(response: &Members<'_>, telling: &mut Telling) {
     telling.ended = true;
     if response.raw("output").is_none()
         && let Some(error) = response.object("error")

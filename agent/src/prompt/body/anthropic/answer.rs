@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::prompt::json::Members;
-use crate::prompt::status::Notes;
-use crate::prompt::telling::{Open, Telling};
+use crate::prompt::body::json::Members;
+use crate::prompt::body::status::Notes;
+use crate::prompt::body::telling::{Open, Telling};
 
 /// Blocks that are open, by their index.
 #[derive(Default)]
-pub(in crate::prompt) struct Blocks(BTreeMap<i64, Block>);
+pub(in crate::prompt::body) struct Blocks(BTreeMap<i64, Block>);
 
 /// A block that is open.
 struct Block {
@@ -36,7 +36,7 @@ const OPEN_MAX: usize = 64;
 
 impl Blocks {
     /// Takes one event's data.
-    pub(in crate::prompt) fn event(&mut self, data: &str, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn event(&mut self, data: &str, telling: &mut Telling) {
         let Some(event) = telling.members(data) else {
             return;
         };
@@ -128,7 +128,7 @@ impl Blocks {
     }
 
     /// Ends the stream: gives what is still open.
-    pub(in crate::prompt) fn end(self, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn end(self, telling: &mut Telling) {
         for block in self.0.into_values() {
             let call = block.told(telling);
             telling.give_unfinished(call);
@@ -137,7 +137,7 @@ impl Blocks {
 }
 
 /// Takes a whole answer, not streamed.
-pub(in crate::prompt) fn whole(answer: &Members<'_>, telling: &mut Telling) {
+pub(in crate::prompt::body) fn whole(answer: &Members<'_>, telling: &mut Telling) {
     telling.ended = true;
     if answer.text("type").as_deref() == Some("error") {
         error(answer, telling);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Writes a message with text headers.
-pub(in crate::prompt) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+pub(in crate::prompt::body) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     let mut head = Vec::new();
     for (name, value) in headers {
         head.push(u8::try_from(name.len()).unwrap());

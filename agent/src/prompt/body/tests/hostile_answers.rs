@@ -1,7 +1,7 @@
 //! Answers that are broken, out of order or too large: bounds hold, and what was odd is told.
 
 use super::*;
-use crate::prompt::status::Unreadable;
+use crate::prompt::body::status::Unreadable;
 
 const STOP: &str = r#"{"type":"message_stop"}"#;
 
@@ -224,7 +224,7 @@ fn a_body_in_another_form_is_said() {
     let frames = told(
         Api::Messages,
         Some("application/vnd.amazon.eventstream"),
-        include_bytes!("../testdata/invoke.bin"),
+        include_bytes!("../../testdata/invoke.bin"),
     );
     assert_eq!(frames, ParseStatus::Unreadable(Unreadable::ContentType));
     assert_eq!(told(Api::Messages, None, b""), ParseStatus::Unfinished);
@@ -236,7 +236,7 @@ fn a_body_in_another_form_is_said() {
         told(Api::Chat, Some("application/json"), b"nope"),
         ParseStatus::Unreadable(Unreadable::Json { .. })
     ));
-    let mut bad = include_bytes!("../testdata/converse.bin").to_vec();
+    let mut bad = include_bytes!("../../testdata/converse.bin").to_vec();
     let middle = bad.len() / 2;
     bad[middle] ^= 1;
     let broken = told(

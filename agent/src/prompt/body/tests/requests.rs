@@ -12,24 +12,24 @@ fn claude_codes_requests_tell_what_is_new_in_each() {
     };
     let all = [
         read(
-            include_bytes!("../testdata/claude_code_1.head"),
-            include_bytes!("../testdata/claude_code_1.json"),
+            include_bytes!("../../testdata/claude_code_1.head"),
+            include_bytes!("../../testdata/claude_code_1.json"),
         ),
         read(
-            include_bytes!("../testdata/claude_code_2.head"),
-            include_bytes!("../testdata/claude_code_2.json"),
+            include_bytes!("../../testdata/claude_code_2.head"),
+            include_bytes!("../../testdata/claude_code_2.json"),
         ),
         read(
-            include_bytes!("../testdata/claude_code_3.head"),
-            include_bytes!("../testdata/claude_code_3.json"),
+            include_bytes!("../../testdata/claude_code_3.head"),
+            include_bytes!("../../testdata/claude_code_3.json"),
         ),
         read(
-            include_bytes!("../testdata/claude_code_4.head"),
-            include_bytes!("../testdata/claude_code_4.json"),
+            include_bytes!("../../testdata/claude_code_4.head"),
+            include_bytes!("../../testdata/claude_code_4.json"),
         ),
         read(
-            include_bytes!("../testdata/claude_code_5.head"),
-            include_bytes!("../testdata/claude_code_5.json"),
+            include_bytes!("../../testdata/claude_code_5.head"),
+            include_bytes!("../../testdata/claude_code_5.json"),
         ),
     ];
     let told: Vec<_> = all
@@ -110,12 +110,12 @@ fn codexs_requests_tell_what_is_new_in_each() {
         requested(Api::Responses, &head, &[body], &mut history)
     };
     let first = read(
-        include_bytes!("../testdata/codex_1.head"),
-        include_bytes!("../testdata/codex_1.json"),
+        include_bytes!("../../testdata/codex_1.head"),
+        include_bytes!("../../testdata/codex_1.json"),
     );
     let second = read(
-        include_bytes!("../testdata/codex_2.head"),
-        include_bytes!("../testdata/codex_2.json"),
+        include_bytes!("../../testdata/codex_2.head"),
+        include_bytes!("../../testdata/codex_2.json"),
     );
     let thread = Some("01a21ef0-940b-7c11-9533-acd7a34a4f22");
     assert_eq!(
@@ -157,7 +157,7 @@ fn requests_of_other_apis_are_read() {
     let chat = read(
         Api::Chat,
         "/v1/chat/completions",
-        include_bytes!("../testdata/chat_request.json"),
+        include_bytes!("../../testdata/chat_request.json"),
     );
     let turns: Vec<(&str, u32)> = chat
         .turns
@@ -172,7 +172,7 @@ fn requests_of_other_apis_are_read() {
     let converse = read(
         Api::BedrockConverse,
         "/model/a%3A0/converse",
-        include_bytes!("../testdata/converse_request.json"),
+        include_bytes!("../../testdata/converse_request.json"),
     );
     assert_eq!(converse.model.as_deref(), Some("a:0"));
     assert_eq!(converse.results[0].is_error, Some(true));
@@ -186,13 +186,13 @@ fn requests_of_other_apis_are_read() {
     for (target, body, session, turn) in [
         (
             "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse",
-            include_bytes!("../testdata/gemini_request.json").as_slice(),
+            include_bytes!("../../testdata/gemini_request.json").as_slice(),
             None,
             None,
         ),
         (
             "/v1internal:generateContent",
-            include_bytes!("../testdata/code_assist_request.json").as_slice(),
+            include_bytes!("../../testdata/code_assist_request.json").as_slice(),
             Some("s-1"),
             Some("s-1########3"),
         ),
@@ -257,10 +257,10 @@ fn a_request_that_goes_on_from_an_answer_keeps_its_turn() {
 #[test]
 fn gemini_clis_requests_tell_what_is_new_in_each() {
     let mut history = History::new("s");
-    let head = include_str!("../testdata/gemini_cli.head");
+    let head = include_str!("../../testdata/gemini_cli.head");
     let mut read = |body: &[u8]| requested(Api::Gemini, head, &[body], &mut history);
-    let first = read(include_bytes!("../testdata/gemini_cli_1.json"));
-    let second = read(include_bytes!("../testdata/gemini_cli_2.json"));
+    let first = read(include_bytes!("../../testdata/gemini_cli_1.json"));
+    let second = read(include_bytes!("../../testdata/gemini_cli_2.json"));
     assert_eq!(first.model.as_deref(), Some("gemini-3-pro"));
     assert_eq!(
         first
@@ -290,11 +290,11 @@ fn gemini_clis_requests_tell_what_is_new_in_each() {
 #[test]
 fn opencodes_requests_tell_what_is_new_in_each() {
     let mut history = History::new("s");
-    let head = include_str!("../testdata/opencode.head");
+    let head = include_str!("../../testdata/opencode.head");
     let mut read = |body: &[u8]| requested(Api::Chat, head, &[body], &mut history);
-    let title = read(include_bytes!("../testdata/opencode_1.json"));
-    let first = read(include_bytes!("../testdata/opencode_2.json"));
-    let second = read(include_bytes!("../testdata/opencode_3.json"));
+    let title = read(include_bytes!("../../testdata/opencode_1.json"));
+    let first = read(include_bytes!("../../testdata/opencode_2.json"));
+    let second = read(include_bytes!("../../testdata/opencode_3.json"));
     for request in [&title, &first] {
         assert_eq!(request.turns.len(), 1);
         assert_eq!(request.turns[0].text, "\"how many rows in orders?\"");

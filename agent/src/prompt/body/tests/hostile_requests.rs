@@ -1,7 +1,7 @@
 //! Requests that are cut, deep, broad or ambiguous: bounds hold, and nothing private is told.
 
 use super::*;
-use crate::prompt::status::Unreadable;
+use crate::prompt::body::status::Unreadable;
 
 #[test]
 fn a_request_beyond_the_bound_tells_what_stood_whole_before_it() {

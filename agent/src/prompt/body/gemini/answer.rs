@@ -4,12 +4,12 @@
 
 use serde_json::value::RawValue;
 
-use crate::prompt::json::Members;
-use crate::prompt::status::Notes;
-use crate::prompt::telling::{Open, Telling};
+use crate::prompt::body::json::Members;
+use crate::prompt::body::status::Notes;
+use crate::prompt::body::telling::{Open, Telling};
 
 /// Takes one event's data, a whole answer, or one object of the array that a stream without `alt=sse` is.
-pub(in crate::prompt) fn event(data: &str, telling: &mut Telling) {
+pub(in crate::prompt::body) fn event(data: &str, telling: &mut Telling) {
     let Some(outer) = telling.members(data) else {
         return;
     };

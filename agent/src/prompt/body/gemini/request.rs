@@ -5,12 +5,12 @@
 
 use serde_json::value::RawValue;
 
-use crate::prompt::json::Members;
-use crate::prompt::said::Said;
-use crate::prompt::status::Notes;
+use crate::prompt::body::json::Members;
+use crate::prompt::body::said::Said;
+use crate::prompt::body::status::Notes;
 
 /// Reads a content.
-pub(in crate::prompt) fn said(content: &RawValue) -> Said {
+pub(in crate::prompt::body) fn said(content: &RawValue) -> Said {
     let Some(content) = Members::of(content) else {
         return Said::unreadable();
     };

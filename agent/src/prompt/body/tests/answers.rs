@@ -145,7 +145,7 @@ fn googles_answers_are_read() {
     check("gemini", &calls, "rGx gemini-3-pro STOP 5/8/1 whole");
     check("code assist", &calls, "rGx gemini-3-pro STOP 5/8/1 whole");
     // Arguments are as they stand, spaces and all; of the array each object is read as it comes.
-    let body = include_str!("../testdata/gemini.json");
+    let body = include_str!("../../testdata/gemini.json");
     let args = |call: &ToolCall| body.contains(std::str::from_utf8(&call.args).unwrap());
     let (front, _) = body.split_at(body.find("finishReason").unwrap());
     let mut reader = AnswerReader::new(Api::Gemini, Some(JSON));
@@ -157,7 +157,7 @@ fn googles_answers_are_read() {
 
 #[test]
 fn a_call_is_given_as_soon_as_its_block_is_whole() {
-    let body = include_bytes!("../testdata/messages.sse").as_slice();
+    let body = include_bytes!("../../testdata/messages.sse").as_slice();
     let mut reader = AnswerReader::new(Api::Messages, Some(EVENTS));
     let mut at = Vec::new();
     for (number, byte) in body.iter().enumerate() {

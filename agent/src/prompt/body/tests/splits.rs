@@ -17,14 +17,14 @@ const KINDS: [Option<&str>; 4] = [None, Some(EVENTS), Some(FRAMES), Some(JSON)];
 
 /// Good bodies that are then changed.
 const BODIES: [&[u8]; 8] = [
-    include_bytes!("../testdata/messages.sse"),
-    include_bytes!("../testdata/responses.sse"),
-    include_bytes!("../testdata/chat.sse"),
-    include_bytes!("../testdata/invoke.bin"),
-    include_bytes!("../testdata/converse.bin"),
-    include_bytes!("../testdata/gemini.sse"),
-    include_bytes!("../testdata/messages.json"),
-    include_bytes!("../testdata/claude_code_4.json"),
+    include_bytes!("../../testdata/messages.sse"),
+    include_bytes!("../../testdata/responses.sse"),
+    include_bytes!("../../testdata/chat.sse"),
+    include_bytes!("../../testdata/invoke.bin"),
+    include_bytes!("../../testdata/converse.bin"),
+    include_bytes!("../../testdata/gemini.sse"),
+    include_bytes!("../../testdata/messages.json"),
+    include_bytes!("../../testdata/claude_code_4.json"),
 ];
 
 fn in_two(api: Api, kind: Option<&str>, body: &[u8], at: usize) -> (Vec<ToolCall>, Answer) {

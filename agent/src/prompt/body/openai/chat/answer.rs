@@ -5,16 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::prompt::json::{Members, text};
-use crate::prompt::status::Notes;
-use crate::prompt::telling::{Form, Open, Telling};
+use crate::prompt::body::json::{Members, text};
+use crate::prompt::body::status::Notes;
+use crate::prompt::body::telling::{Form, Open, Telling};
 
 /// Most calls that are open at once.
 const OPEN_MAX: usize = 1024;
 
 /// Calls that are open, by choice and index.
 #[derive(Default)]
-pub(in crate::prompt) struct Choices {
+pub(in crate::prompt::body) struct Choices {
     open: BTreeMap<(i64, i64), Open>,
     /// Choices that ended.
     ended: BTreeSet<i64>,
@@ -25,7 +25,7 @@ const FUNCTION_CALL: i64 = -1;
 
 impl Choices {
     /// Takes one event's data.
-    pub(in crate::prompt) fn event(&mut self, data: &str, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn event(&mut self, data: &str, telling: &mut Telling) {
         if data.trim() == "[DONE]" {
             telling.ended = true;
             return;
@@ -173,7 +173,7 @@ impl Choices {
     }
 
     /// Ends the stream: gives what is still open.
-    pub(in crate::prompt) fn end(self, telling: &mut Telling) {
+    pub(in crate::prompt::body) fn end(self, telling: &mut Telling) {
         for call in self.open.into_values() {
             telling.give_unfinished(call);
         }
@@ -181,7 +181,7 @@ impl Choices {
 }
 
 /// Takes a whole answer, not streamed.
-pub(in crate::prompt) fn whole(text: &str, telling: &mut Telling) {
+pub(in crate::prompt::body) fn whole(text: &str, telling: &mut Telling) {
     let mut choices = Choices::default();
     choices.event(text, telling);
     telling.ended = true;

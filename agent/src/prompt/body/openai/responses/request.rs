@@ -5,12 +5,12 @@
 
 use serde_json::value::RawValue;
 
-use crate::prompt::json::{self, Members};
-use crate::prompt::said::{Said, joined};
-use crate::prompt::status::Notes;
+use crate::prompt::body::json::{self, Members};
+use crate::prompt::body::said::{Said, joined};
+use crate::prompt::body::status::Notes;
 
 /// Reads an item.
-pub(in crate::prompt) fn said(item: &RawValue) -> Said {
+pub(in crate::prompt::body) fn said(item: &RawValue) -> Said {
     let Some(item) = Members::of(item) else {
         return Said::unreadable();
     };
@@ -29,7 +29,7 @@ pub(in crate::prompt) fn said(item: &RawValue) -> Said {
 }
 
 /// Tells whether an item is part of the system prompt.
-pub(in crate::prompt) fn is_system(item: &RawValue) -> bool {
+pub(in crate::prompt::body) fn is_system(item: &RawValue) -> bool {
     let role = Members::of(item).and_then(|item| item.text("role"));
     matches!(role.as_deref(), Some("system" | "developer"))
 }

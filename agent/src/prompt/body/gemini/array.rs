@@ -2,23 +2,23 @@
 //!
 //! Only braces and texts are followed here; each object is read as JSON by whoever takes it. An object alone is one too.
 
-use crate::prompt::kept::{Kept, MESSAGE_MAX_BYTES};
+use crate::prompt::body::kept::{Kept, MESSAGE_MAX_BYTES};
 
 /// A body, as far as it came.
-pub(in crate::prompt) struct Objects {
+pub(in crate::prompt::body) struct Objects {
     object: Kept,
     depth: u32,
     in_text: bool,
     escaped: bool,
     /// Objects that were too long.
-    pub(in crate::prompt) dropped: u32,
+    pub(in crate::prompt::body) dropped: u32,
     /// Whether something else than objects stands there.
-    pub(in crate::prompt) broken: bool,
+    pub(in crate::prompt::body) broken: bool,
 }
 
 impl Objects {
     /// Begins.
-    pub(in crate::prompt) fn new() -> Self {
+    pub(in crate::prompt::body) fn new() -> Self {
         Self {
             object: Kept::new(MESSAGE_MAX_BYTES),
             depth: 0,
@@ -30,7 +30,7 @@ impl Objects {
     }
 
     /// Takes a piece; gives each object that it completes to `on`.
-    pub(in crate::prompt) fn feed(&mut self, piece: &[u8], on: &mut impl FnMut(&[u8])) {
+    pub(in crate::prompt::body) fn feed(&mut self, piece: &[u8], on: &mut impl FnMut(&[u8])) {
         if self.broken {
             return;
         }
@@ -57,7 +57,7 @@ impl Objects {
     }
 
     /// Tells whether the body stops within an object.
-    pub(in crate::prompt) fn is_open(&self) -> bool {
+    pub(in crate::prompt::body) fn is_open(&self) -> bool {
         self.depth > 0
     }
 
