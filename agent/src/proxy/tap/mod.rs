@@ -13,6 +13,7 @@ mod sink;
 mod standing;
 mod taking;
 mod telling;
+mod tunnel;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
