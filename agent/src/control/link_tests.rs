@@ -309,6 +309,7 @@ fn facts(uid: u32) -> SessionFacts {
             capture: "link_only".to_owned(),
             days: 90,
         }),
+        models_unread: vec!["api.openai.com".to_owned()],
     }
 }
 

@@ -109,6 +109,9 @@ pub struct SessionFacts {
     /// What of its model calls is read, if anything is.
     #[serde(default)]
     pub models: Option<ModelsRead>,
+    /// The hosts whose calls would be read, and are not, since its processes were not found to trust the CA for them.
+    #[serde(default)]
+    pub models_unread: Vec<String>,
 }
 
 /// What of a session's model calls is read, as its people were told when it began.

@@ -26,6 +26,7 @@ mod lineage;
 mod listener;
 mod loans;
 mod lock;
+mod models;
 mod moving;
 mod namespace;
 mod networks;

@@ -68,10 +68,7 @@ impl Shared {
         if !peer.is_alive() {
             return Err(Refusal::Gone);
         }
-        let (ca, mut certificate) = self.ca().map_err(system)?;
-        if let Some(models) = facts.models.as_ref().and_then(|models| models.ca.as_ref()) {
-            certificate.push_str(&self.models_ca(models).map_err(system)?);
-        }
+        let (ca, certificate) = self.trusted(&facts).map_err(system)?;
         let notice = facts.models.as_ref().map(ModelsRead::notice);
         let id = facts.id;
         let (secret_digest, token_digest) = (Digest::of(&secret), Digest::of(&token));
@@ -178,6 +175,7 @@ impl Shared {
             },
             proof: brought.map_or(Proof::Absent, Proof::Token),
             models: None,
+            models_unread: Vec::new(),
         };
         Ok((facts, advisory))
     }

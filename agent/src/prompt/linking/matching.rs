@@ -9,7 +9,7 @@ use super::echo::{Delivered, RESULT_MAX_BYTES, distinctive, is_echo};
 use super::evidence::{Attestation, PromptOrigin, Subject};
 use super::judge::{Arrived, Judged, Known, judge};
 use super::link::{Link, MATCHER_VERSION};
-use super::open::{Calls, Held, Opened, truncate};
+use super::open::{Calls, Held, Opened, Prepared, truncate};
 use crate::id::StatementId;
 
 /// Most statements that are remembered to be judged again, and most words from outside.
@@ -49,7 +49,18 @@ impl Matching {
     /// Takes a use of a tool from the time at which the model had asked for it in full; gives what it holds, and links that
     /// supersede those of statements that came before the answer had been read.
     pub fn opened(&mut self, call: &Opened, at: DateTime<Utc>) -> (Held, Vec<Link>) {
-        let held = self.calls.opened(call, at);
+        let prepared = Prepared::of(&call.name, &call.arguments);
+        self.put(call, prepared, at)
+    }
+
+    /// Takes a use whose arguments were looked at before.
+    pub fn put(
+        &mut self,
+        call: &Opened,
+        prepared: Prepared,
+        at: DateTime<Utc>,
+    ) -> (Held, Vec<Link>) {
+        let held = self.calls.put(call, prepared, at);
         (held, self.reconsider(|recent| recent.statement.at >= at))
     }
 

@@ -6,14 +6,16 @@
 
 mod fact;
 mod kept;
+mod ready;
 
-use super::exchange::{Asked, Told, Tool};
-use super::linking::{Arrived, Delivered, Link, Matching, Opened, Returned};
-use super::{History, Runs};
+use super::exchange::At;
+use super::linking::{Arrived, Delivered, Link, Matching, Returned};
 
 pub use fact::{ArgsFact, Fact, PromptFact, ResultSeen, UseFact};
+pub use ready::Ready;
 
 use kept::{Turns, Use, Uses};
+use ready::{Kind, ReadyUse};
 
 /// What may leave memory of the words that are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,45 +28,37 @@ pub enum Capture {
     All,
 }
 
-/// Makes the MAC of a content, under the record's digest key.
-pub type Mac = Box<dyn Fn(&[u8]) -> [u8; 32] + Send>;
-
 /// A session's model calls and statements.
 pub struct Provenance {
     capture: Capture,
-    mac: Mac,
-    history: History,
     matching: Matching,
     turns: Turns,
     uses: Uses,
 }
 
 impl Provenance {
-    /// Knows nothing yet; `session` is Icecore's id of the session.
+    /// Knows nothing yet.
     #[must_use]
-    pub fn new(session: &str, capture: Capture, mac: Mac) -> Self {
+    pub fn new(capture: Capture) -> Self {
         Self {
             capture,
-            mac,
-            history: History::new(session),
             matching: Matching::default(),
             turns: Turns::default(),
             uses: Uses::default(),
         }
     }
 
-    /// Gives the conversations, which the readers of connections share.
-    pub fn history(&mut self) -> &mut History {
-        &mut self.history
-    }
-
     /// Takes what a connection tells; `owner` is the exec of the process that has the connection, as the kernel numbers it.
-    pub fn take(&mut self, told: Told, owner: Option<u64>) -> Vec<Fact> {
+    pub fn take(&mut self, ready: Ready, owner: Option<u64>) -> Vec<Fact> {
         let mut facts = Vec::new();
-        match told {
-            Told::Asked(asked) => self.asked(*asked, &mut facts),
-            Told::Tool(tool) => self.asks_for(*tool, owner, &mut facts),
-            Told::Over(call) => facts.push(Fact::Call(call)),
+        match ready.0 {
+            Kind::Asked {
+                prompts,
+                results,
+                at,
+            } => self.asked(prompts, results, at, &mut facts),
+            Kind::Use(ready) => self.asks_for(*ready, owner, &mut facts),
+            Kind::Over(call) => facts.push(Fact::Call(call)),
         }
         facts
     }
@@ -89,81 +83,51 @@ impl Provenance {
         self.matching.delivered(statement, delivered);
     }
 
-    fn asked(&mut self, asked: Asked, facts: &mut Vec<Fact>) {
-        let Asked {
-            call,
-            provider,
-            request,
-            at,
-        } = asked;
-        for turn in request.turns {
-            let prompt = PromptFact::new(turn, &request.ids, provider, &call);
+    fn asked(
+        &mut self,
+        prompts: Vec<PromptFact>,
+        results: Vec<(ResultSeen, Returned)>,
+        at: At,
+        facts: &mut Vec<Fact>,
+    ) {
+        for prompt in prompts {
             if self.capture == Capture::All {
                 facts.push(Fact::Prompt(Box::new(prompt.clone())));
             }
             self.turns.keep(prompt, self.capture == Capture::All);
         }
-        let mut results = Vec::new();
-        for result in request.results {
-            let Some(id) = result.call_id.clone() else {
-                continue;
-            };
-            let seen = ResultSeen {
-                at,
-                mac: (self.mac)(result.text.as_bytes()),
-                is_error: result.is_error,
-            };
-            if let Some(fact) = self.uses.result(&id, seen) {
+        let mut all = Vec::new();
+        for (seen, result) in results {
+            if let Some(fact) = self.uses.result(&result.tool_call_id, seen) {
                 facts.push(Fact::Use(Box::new(fact)));
             }
-            results.push(Returned {
-                tool_call_id: id,
-                text: result.text,
-            });
+            all.push(result);
         }
-        for link in self.matching.results_seen(&results, at.time) {
+        for link in self.matching.results_seen(&all, at.time) {
             self.link(link, facts);
         }
     }
 
-    fn asks_for(&mut self, tool: Tool, owner: Option<u64>, facts: &mut Vec<Fact>) {
-        let id = tool.id();
-        let prompt_key = tool.prompt.as_ref().map(|turn| fact::hex(&turn.key));
-        let prompt = prompt_key.as_ref().and_then(|key| self.turns.text(key));
-        let opened = Opened {
-            id: id.clone(),
-            llm_call_id: tool.call.clone(),
-            prompt_key,
-            prompt: prompt.unwrap_or_default().to_owned(),
-            name: tool.tool.name.clone(),
-            arguments: tool.tool.args.clone(),
-            owner,
-            emitted_ns: Some(tool.at.boot_ns),
-            trace_id: tool.ids.trace.as_ref().map(|trace| trace.trace_id.clone()),
-            agent_session: tool.ids.session.clone(),
-        };
-        // What the provider runs elsewhere reaches nothing from here.
-        let (held, links) = match tool.tool.runs {
-            Runs::Agent => {
-                let (held, links) = self.matching.opened(&opened, tool.at.time);
-                (Some(held), links)
-            }
-            Runs::Provider => (None, Vec::new()),
-        };
-        let fact = UseFact {
-            id: id.clone(),
-            call: tool.call,
-            name: tool.tool.name,
-            mcp_server: tool.tool.mcp_server,
-            args_mac: (self.mac)(&tool.tool.args),
-            args_bytes: tool.tool.args_bytes,
-            emitted: tool.at,
-            contains_sql: held.as_ref().map(|held| held.contains_sql),
-            fingerprints: held.map(|held| held.sql_fingerprints).unwrap_or_default(),
-            result: None,
-        };
+    fn asks_for(&mut self, ready: ReadyUse, owner: Option<u64>, facts: &mut Vec<Fact>) {
+        let ReadyUse {
+            mut opened,
+            prepared,
+            mut fact,
+            args,
+        } = ready;
+        let prompt = opened.prompt_key.as_ref();
+        let prompt = prompt.and_then(|key| self.turns.text(key));
+        opened.prompt = prompt.unwrap_or_default().to_owned();
+        opened.owner = owner;
+        let at = fact.emitted.time;
+        let mut links = Vec::new();
+        if let Some(prepared) = prepared {
+            let (held, changed) = self.matching.put(&opened, prepared, at);
+            fact.contains_sql = Some(held.contains_sql);
+            fact.fingerprints = held.sql_fingerprints;
+            links = changed;
+        }
         facts.push(Fact::Use(Box::new(fact.clone())));
-        let args = ArgsFact::new(&id, &tool.tool.args);
         if self.capture == Capture::All {
             facts.push(Fact::Args(Box::new(args.clone())));
         }

@@ -95,8 +95,7 @@ pub(super) async fn read(
         let is_torn = !is_whole && !std::mem::replace(&mut progress.is_torn, true);
         let mut told = Vec::new();
         {
-            let mut provenance = sink.provenance();
-            let history = provenance.history();
+            let history = &mut *sink.history();
             if is_torn {
                 counts.add_unreadable();
                 if let Some(reading) = reading.take() {
@@ -120,7 +119,7 @@ pub(super) async fn read(
     }
     if let Some(reading) = reading {
         let mut told = Vec::new();
-        reading.finish(None, at(last_ns), sink.provenance().history(), &mut told);
+        reading.finish(None, at(last_ns), &mut sink.history(), &mut told);
         sink.record(sink.take(told, owner)).await;
     }
     tracing::debug!(

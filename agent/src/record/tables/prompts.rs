@@ -10,7 +10,7 @@ use Type::{Hash, I32, List, Salt, Struct, Text};
 pub(in crate::record) static TABLE: Table = Table {
     id: 10,
     name: "prompts",
-    tier: Tier::Content,
+    tier: Tier::Prompts,
     doc: "One distinct turn of a person in a conversation with an agent.",
     own: &COLUMNS,
     day_of: None,

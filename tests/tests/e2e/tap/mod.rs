@@ -2,7 +2,9 @@
 
 mod agents;
 mod carried;
+mod entered;
 mod linked;
+mod tunnelled;
 mod untrusted;
 
 use std::ffi::OsString;
