@@ -7,13 +7,18 @@
 mod fact;
 mod kept;
 
+use std::collections::BTreeMap;
+
 use super::exchange::{Asked, Told, Tool};
 use super::linking::{Arrived, Delivered, Link, Matching, Opened, Returned};
-use super::{History, Runs};
+use super::{History, Runs, Trace};
 
 pub use fact::{ArgsFact, Fact, PromptFact, ResultSeen, UseFact};
 
 use kept::{Turns, Use, Uses};
+
+/// Most agents of a session whose traces are remembered.
+const AGENTS_MAX: usize = 256;
 
 /// What may leave memory of the words that are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct Provenance {
     matching: Matching,
     turns: Turns,
     uses: Uses,
+    /// By their execs, the traces that agents were started in.
+    inherited: BTreeMap<u64, String>,
 }
 
 impl Provenance {
@@ -50,6 +57,16 @@ impl Provenance {
             matching: Matching::default(),
             turns: Turns::default(),
             uses: Uses::default(),
+            inherited: BTreeMap::new(),
+        }
+    }
+
+    /// Notes the trace that an agent's process was started in, by its last exec. All that its parent started is of that trace
+    /// too: it tells nothing of what the agent's tools started.
+    pub fn started_in(&mut self, owner: u64, trace: Trace) {
+        self.inherited.insert(owner, trace.trace_id);
+        if self.inherited.len() > AGENTS_MAX {
+            self.inherited.pop_first();
         }
     }
 
@@ -139,7 +156,9 @@ impl Provenance {
             arguments: tool.tool.args.clone(),
             owner,
             emitted_ns: Some(tool.at.boot_ns),
-            trace_id: tool.ids.trace.as_ref().map(|trace| trace.trace_id.clone()),
+            trace_id: (tool.ids.trace.as_ref())
+                .map(|trace| trace.trace_id.clone())
+                .filter(|trace| owner.and_then(|owner| self.inherited.get(&owner)) != Some(trace)),
             agent_session: tool.ids.session.clone(),
         };
         // What the provider runs elsewhere reaches nothing from here.
