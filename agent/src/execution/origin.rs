@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 
 use crate::connection::environment::Environment;
 use crate::id::{SessionId, StatementId};
+use crate::mask::{Sample, sample};
 use crate::policy::LinkGrade;
 use crate::prompt::Trace;
 use crate::prompt::linking::{Arrived, Delivered, Sql};
 use crate::prompt::provenance::Provenance;
-use crate::record::{Row, provenance_rows};
+use crate::record::{Reply, Row, provenance_rows};
 use crate::snowflake::route::QueryId;
 use crate::statement::Statement;
 
@@ -50,11 +51,14 @@ impl Default for Linked {
 }
 
 impl Origin {
-    /// Notes by which id a statement's answer may come back in the result of a tool.
-    pub(crate) fn delivered(&self, id: StatementId, query_id: Option<QueryId>) {
+    /// Notes by what a statement's answer may be known again in the result of a tool: its id, its error, its first values,
+    /// as they leave. They stay in memory.
+    pub(crate) fn delivered(&self, id: StatementId, query_id: Option<QueryId>, reply: &Reply) {
+        let Sample { error, values } = sample(reply.body().text());
         let delivered = Delivered {
             query_id: query_id.map(|id| id.to_string()),
-            ..Delivered::default()
+            error,
+            values,
         };
         let mut provenance = self
             .provenance

@@ -224,9 +224,10 @@ impl<'c> Judge<'_, 'c> {
         let is_written = self.is_written();
         let is_foreign = open.iter().all(|found| found.call.has_sql());
         let is_mismatch = is_foreign && !is_written && !self.statement.sql.is_plumbing();
-        let echoed = open.iter().position(|found| self.is_echoed(found.call));
-        if let Some(echoed) = echoed {
-            open = vec![open.swap_remove(echoed)];
+        // One of which two uses tell is none's.
+        let is_echoed = |found: &Compared<'_>| self.is_echoed(found.call);
+        if open.iter().filter(|found| is_echoed(found)).count() == 1 {
+            open.retain(is_echoed);
         }
         Some(self.among(open, count, Some(overlap), is_mismatch))
     }

@@ -114,6 +114,7 @@ impl Provenance {
             at,
         } = asked;
         for turn in request.turns {
+            self.matching.said(&turn.text);
             let prompt = PromptFact::new(turn, &request.ids, provider, &call);
             if self.capture == Capture::All {
                 facts.push(Fact::Prompt(Box::new(prompt.clone())));
