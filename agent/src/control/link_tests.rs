@@ -219,6 +219,7 @@ fn lend(request: &Request) {
                 ..Traced::default()
             })
             .unwrap(),
+        Wanted::Environment(_) => {}
         Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
             let declined = Declined {
                 expected: "what the config names".to_owned(),

@@ -33,7 +33,7 @@ use crate::id::{LoginId, SessionId};
 use crate::identity::Ci;
 use crate::snowflake::secret::{Secret, revealed};
 
-pub use lending::{Borrower, Declined, Request, Wanted};
+pub use lending::{Borrower, Connected, Declined, Request, Wanted};
 pub use proxy_link::{Heard, LinkError, ProxyLink};
 pub use seen::{SeenDenial, SessionSeen};
 pub use supervisor_link::{Keeper, Parting, SessionHandler, SupervisorLink, receive_handover};

@@ -209,6 +209,7 @@ impl Door {
             trace_id: traceparent
                 .and_then(Trace::read)
                 .map(|trace| trace.trace_id),
+            environment: Arc::clone(&self.environment),
         })
     }
 

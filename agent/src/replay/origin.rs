@@ -11,11 +11,11 @@ use crate::record::entry::Entry;
 use crate::record::value::Value;
 
 /// What each bit of `evidence` says. Source: table `links`; `prompt/linking/evidence.rs`.
-const EVIDENCE: [(i64, &str, &str); 12] = [
+const EVIDENCE: [(i64, &str, &str); 13] = [
     (
         1,
         "trace",
-        "request and model call have one W3C trace id (the agent writes both)",
+        "its request, or its process's environment, and the model call have one W3C trace id (the agent writes them)",
     ),
     (
         2,
@@ -59,6 +59,11 @@ const EVIDENCE: [(i64, &str, &str); 12] = [
         2048,
         "tag",
         "it carried the tag that was made for this one request",
+    ),
+    (
+        4096,
+        "other_agent",
+        "AGAINST: the process's environment names another agent session than the model call (the agent writes both)",
     ),
 ];
 

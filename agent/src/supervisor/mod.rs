@@ -13,6 +13,7 @@ mod deadline;
 mod descriptors;
 mod detach;
 mod door;
+mod environ;
 mod foreign;
 mod formats;
 mod guard;

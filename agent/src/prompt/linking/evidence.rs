@@ -6,12 +6,13 @@ use ring::hmac;
 
 use crate::id::SessionId;
 
-/// Observations that speak for a link, as column `evidence` of table `links` holds them.
+/// Observations that speak for a link, and one against it, as column `evidence` of table `links` holds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Evidence(i32);
 
 impl Evidence {
-    /// The statement's request and the model call carry one W3C trace id. The agent writes both.
+    /// The statement's request, or its process's environment, and the model call carry one W3C trace id, which the agent was not
+    /// started with. The agent writes all of them.
     pub const TRACE: Self = Self(1);
     /// The process's environment names the agent session that the model call names. The agent writes both.
     pub const ENVIRONMENT: Self = Self(2);
@@ -35,12 +36,15 @@ impl Evidence {
     pub const ATTESTED: Self = Self(1024);
     /// The request carries a tag that was made for it alone: see [`TagProof`].
     pub const TAG: Self = Self(2048);
+    /// The process's environment names agent sessions, and none is the one that the model call names: this speaks against the
+    /// link. The agent writes both, so it changes no grade.
+    pub const OTHER_AGENT: Self = Self(4096);
 
     /// Every bit that there is.
-    pub const ALL: Self = Self(4095);
+    pub const ALL: Self = Self(8191);
 
     /// Bits of values that the session's processes choose.
-    pub const OF_AGENT: Self = Self(1 | 2 | 256);
+    pub const OF_AGENT: Self = Self(1 | 2 | 256 | 4096);
 
     /// Gives the bits as the record has them.
     #[must_use]

@@ -8,6 +8,9 @@ mod fact;
 mod kept;
 mod ready;
 
+use std::collections::BTreeMap;
+
+use super::Trace;
 use super::exchange::At;
 use super::linking::{Arrived, Delivered, Link, Matching, Returned};
 
@@ -16,6 +19,9 @@ pub use ready::Ready;
 
 use kept::{Turns, Use, Uses};
 use ready::{Kind, ReadyUse};
+
+/// Most agents of a session whose traces are remembered.
+const AGENTS_MAX: usize = 256;
 
 /// What may leave memory of the words that are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub struct Provenance {
     matching: Matching,
     turns: Turns,
     uses: Uses,
+    /// By their execs, the traces that agents were started in.
+    inherited: BTreeMap<u64, String>,
 }
 
 impl Provenance {
@@ -45,6 +53,16 @@ impl Provenance {
             matching: Matching::default(),
             turns: Turns::default(),
             uses: Uses::default(),
+            inherited: BTreeMap::new(),
+        }
+    }
+
+    /// Notes the trace that an agent's process was started in, by its last exec. All that its parent started is of that trace
+    /// too: it tells nothing of what the agent's tools started.
+    pub fn started_in(&mut self, owner: u64, trace: Trace) {
+        self.inherited.insert(owner, trace.trace_id);
+        if self.inherited.len() > AGENTS_MAX {
+            self.inherited.pop_first();
         }
     }
 
@@ -53,10 +71,16 @@ impl Provenance {
         let mut facts = Vec::new();
         match ready.0 {
             Kind::Asked {
+                said,
                 prompts,
                 results,
                 at,
-            } => self.asked(prompts, results, at, &mut facts),
+            } => {
+                for text in &said {
+                    self.matching.said(text);
+                }
+                self.asked(prompts, results, at, &mut facts);
+            }
             Kind::Use(ready) => self.asks_for(*ready, owner, &mut facts),
             Kind::Over(call) => facts.push(Fact::Call(call)),
         }
@@ -119,6 +143,8 @@ impl Provenance {
         let prompt = prompt.and_then(|key| self.turns.text(key));
         opened.prompt = prompt.unwrap_or_default().to_owned();
         opened.owner = owner;
+        let inherited = owner.and_then(|owner| self.inherited.get(&owner));
+        opened.trace_id = opened.trace_id.filter(|trace| Some(trace) != inherited);
         let at = fact.emitted.time;
         let mut links = Vec::new();
         if let Some(prepared) = prepared {

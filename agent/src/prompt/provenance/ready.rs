@@ -14,6 +14,8 @@ pub struct Ready(pub(super) Kind);
 pub(super) enum Kind {
     /// A request is whole.
     Asked {
+        /// What people said, with its secrets: it is compared by, and not kept.
+        said: Vec<String>,
         prompts: Vec<PromptFact>,
         results: Vec<(ResultSeen, Returned)>,
         at: At,
@@ -56,6 +58,7 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
         at,
     } = asked;
     let ids = request.ids;
+    let said = request.turns.iter().map(|turn| turn.text.clone()).collect();
     let turns = request.turns.into_iter();
     let results = request.results.into_iter().filter_map(|result| {
         let seen = ResultSeen {
@@ -70,6 +73,7 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
         Some((seen, returned))
     });
     Kind::Asked {
+        said,
         prompts: turns
             .map(|turn| PromptFact::new(turn, &ids, provider, &call))
             .collect(),

@@ -74,8 +74,8 @@ impl World {
             at: at(second).time,
             sql: Sql::new(sql, None),
             ancestors: ancestors.to_vec(),
-            trace_id: None,
-            agent_session: None,
+            trace_ids: Vec::new(),
+            agent_sessions: Vec::new(),
             tag: None,
         })
     }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::standing::Place;
 use crate::config::PromptCapture;
 use crate::id::SessionId;
-use crate::prompt::History;
 use crate::prompt::exchange::Told;
 use crate::prompt::provenance::{Capture, Provenance, Ready};
+use crate::prompt::{History, Trace};
 use crate::proxy::core::Shared;
 use crate::proxy::sessions::Session;
 use crate::record::{Recorder, Row, provenance_rows};
@@ -41,18 +41,24 @@ impl Sink {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes the trace that the process with this exec was started in.
+    pub(super) fn started_in(&self, owner: u64, trace: Trace) {
+        self.provenance().started_in(owner, trace);
+    }
+
+    fn provenance(&self) -> MutexGuard<'_, Provenance> {
+        self.provenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes what was told of a connection whose process has done this exec last; gives the rows that say so.
     ///
     /// What takes time is done before the session's state is taken hold of.
     pub(super) fn take(&self, told: Vec<Told>, owner: Option<u64>) -> Vec<Row> {
         let mac = |bytes: &[u8]| self.recorder.mac(bytes);
         let ready = told.into_iter().map(|told| Ready::of(told, &mac));
-        let facts = ready.flat_map(|ready| {
-            self.provenance
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(ready, owner)
-        });
+        let facts = ready.flat_map(|ready| self.provenance().take(ready, owner));
         provenance_rows(self.session, facts.collect())
     }
 

@@ -214,10 +214,12 @@ async fn read(
     (mut client, mut server): (impl End, impl End),
 ) {
     let tap = &shared.tap;
+    let environment = (shared.looks).environment(at.session.arrivals(), at.peer);
     let connection = ModelConnection {
         number: tap.number(),
         session: at.session.id(),
         peer: at.peer.clone(),
+        environment,
         host: wanted.host.clone(),
         destination: at.destination,
         api: wanted.api,
