@@ -8,7 +8,9 @@ mod fact;
 mod kept;
 
 use super::exchange::{Asked, Told, Tool};
+use super::linking::evidence::{Launched, PromptOrigin};
 use super::linking::{Arrived, Delivered, Link, Matching, Opened, Returned};
+use super::telemetry::{Heard, Outcome, Report};
 use super::{History, Runs};
 
 pub use fact::{ArgsFact, Fact, PromptFact, ResultSeen, UseFact};
@@ -37,6 +39,8 @@ pub struct Provenance {
     matching: Matching,
     turns: Turns,
     uses: Uses,
+    launched: Launched,
+    heard: Heard,
 }
 
 impl Provenance {
@@ -50,7 +54,15 @@ impl Provenance {
             matching: Matching::default(),
             turns: Turns::default(),
             uses: Uses::default(),
+            launched: Launched::default(),
+            heard: Heard::default(),
         }
+    }
+
+    /// Knows the prompts that the session's launcher handed over before its command began.
+    #[must_use]
+    pub fn of_launcher(self, launched: Launched) -> Self {
+        Self { launched, ..self }
     }
 
     /// Gives the conversations, which the readers of connections share.
@@ -77,6 +89,22 @@ impl Provenance {
         (link, facts)
     }
 
+    /// Takes what a process tells of uses of tools by telemetry; `sender` is the exec of that process, as the kernel numbers
+    /// it, 0 where it is not known. Gives what became of each word, and what is to be recorded.
+    pub fn heard(&mut self, reports: Vec<Report>, sender: u64) -> (Vec<Outcome>, Vec<Fact>) {
+        let told = reports.into_iter();
+        let outcomes: Vec<Outcome> = told.map(|one| self.heard.told(one, sender)).collect();
+        let mut facts = Vec::new();
+        for outcome in &outcomes {
+            if let Outcome::Counts(told) = outcome {
+                for link in self.matching.told(told.clone()) {
+                    self.link(link, &mut facts);
+                }
+            }
+        }
+        (outcomes, facts)
+    }
+
     /// Gives what a person said, without secrets, if it may leave memory.
     #[must_use]
     pub fn words(&self, prompt_key: &str) -> Option<&str> {
@@ -97,7 +125,18 @@ impl Provenance {
             at,
         } = asked;
         for turn in request.turns {
-            let prompt = PromptFact::new(turn, &request.ids, provider, &call);
+            let key = fact::hex(&turn.name.key);
+            let attestation = self.launched.attests(&key, &turn.text);
+            let origin = match attestation {
+                Some(_) => PromptOrigin::Attested,
+                None => PromptOrigin::Claimed,
+            };
+            if let Some(attestation) = attestation {
+                for link in self.matching.attested(attestation) {
+                    self.link(link, facts);
+                }
+            }
+            let prompt = PromptFact::new(turn, &request.ids, provider, &call, origin);
             if self.capture == Capture::All {
                 facts.push(Fact::Prompt(Box::new(prompt.clone())));
             }
@@ -162,6 +201,10 @@ impl Provenance {
             fingerprints: held.map(|held| held.sql_fingerprints).unwrap_or_default(),
             result: None,
         };
+        let mut links = links;
+        for told in self.heard.asked(&id, owner, &tool.tool.args) {
+            links.extend(self.matching.told(told));
+        }
         facts.push(Fact::Use(Box::new(fact.clone())));
         let args = ArgsFact::new(&id, &tool.tool.args);
         if self.capture == Capture::All {
