@@ -308,7 +308,9 @@ fn facts(uid: u32) -> SessionFacts {
             hosts: vec!["api.anthropic.com".to_owned()],
             capture: "link_only".to_owned(),
             days: 90,
+            telemetry: true,
         }),
+        prompts: vec![[7; 32]],
     }
 }
 

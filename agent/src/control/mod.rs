@@ -16,6 +16,7 @@ pub mod request;
 pub mod seen;
 pub mod sign_in;
 mod supervisor_link;
+pub mod telemetry;
 pub mod upgrade;
 
 use std::collections::BTreeMap;
@@ -109,6 +110,9 @@ pub struct SessionFacts {
     /// What of its model calls is read, if anything is.
     #[serde(default)]
     pub models: Option<ModelsRead>,
+    /// Digests of prompts that the caller handed over, as `prompt_digest` makes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<[u8; 32]>,
 }
 
 /// What of a session's model calls is read, as its people were told when it began.
@@ -122,6 +126,9 @@ pub struct ModelsRead {
     pub capture: String,
     /// For how many days.
     pub days: u64,
+    /// Whether its telemetry is received.
+    #[serde(default)]
+    pub telemetry: bool,
 }
 
 impl ModelsRead {
@@ -130,6 +137,10 @@ impl ModelsRead {
     pub fn notice(&self) -> String {
         let hosts = self.hosts.join(", ");
         let days = self.days;
+        let telemetry = match self.telemetry {
+            true => ", and what its agents tell of their tools by OpenTelemetry",
+            false => "",
+        };
         let kept = match self.capture.as_str() {
             "all" => format!("prompts and tool calls are kept for {days} days"),
             "none" => format!(
@@ -140,7 +151,7 @@ impl ModelsRead {
             ),
         };
         format!(
-            "notice: calls to the model APIs {hosts} are read in this session; {kept}; credentials and system prompts are not kept"
+            "notice: calls to the model APIs {hosts} are read in this session{telemetry}; {kept}; credentials and system prompts are not kept"
         )
     }
 }

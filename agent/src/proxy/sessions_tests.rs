@@ -52,6 +52,7 @@ fn facts() -> SessionFacts {
         resumed: false,
         proof: Proof::Absent,
         models: None,
+        prompts: Vec::new(),
     }
 }
 

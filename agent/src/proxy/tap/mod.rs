@@ -12,6 +12,7 @@ mod reading;
 mod sink;
 mod standing;
 mod taking;
+pub(super) mod telemetry;
 mod telling;
 
 use std::collections::HashMap;
@@ -178,6 +179,7 @@ pub(super) fn told(session: &Session) -> Option<EventRow> {
         category: Category::Admin,
         detail: Some(json!({
             "hosts": models.hosts, "capture": models.capture, "days": models.days, "ca": models.ca,
+            "telemetry": models.telemetry, "prompts_attested": session.facts().prompts.len(),
         })),
         ..EventRow::default()
     })

@@ -6,6 +6,7 @@ use super::standing::Place;
 use crate::config::PromptCapture;
 use crate::id::SessionId;
 use crate::prompt::exchange::Told;
+use crate::prompt::linking::evidence::Launched;
 use crate::prompt::provenance::{Capture, Provenance};
 use crate::proxy::core::Shared;
 use crate::proxy::sessions::Session;
@@ -74,7 +75,8 @@ pub(in crate::proxy) fn provenance<'s>(
         };
         let recorder = shared.stages.recorder.clone();
         let mac = Box::new(move |bytes: &[u8]| recorder.mac(bytes));
-        Provenance::new(&session.id().to_string(), capture, mac)
+        let launched = Launched::new(session.facts().prompts.iter().copied());
+        Provenance::new(&session.id().to_string(), capture, mac).of_launcher(launched)
     };
     Some(session.models().provenance(begin))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::telemetry::Share;
 use crate::prompt::provenance::Provenance;
 
 /// Most hosts that are remembered of a session; a client may invent names below a domain.
@@ -36,6 +37,7 @@ pub(in crate::proxy) struct Standing {
     provenance: OnceLock<Arc<Mutex<Provenance>>>,
     /// Connections that are read now.
     reading: Arc<AtomicUsize>,
+    telemetry: Share,
 }
 
 /// A place among the connections of a session that are read; given back when dropped.
@@ -55,6 +57,11 @@ impl Standing {
     ) -> &Arc<Mutex<Provenance>> {
         let begin = || Arc::new(Mutex::new(begin()));
         self.provenance.get_or_init(begin)
+    }
+
+    /// Gives what its telemetry may take.
+    pub(super) fn telemetry(&self) -> &Share {
+        &self.telemetry
     }
 
     /// Takes a place among the connections that are read, if there is one.
