@@ -309,8 +309,10 @@ fn facts(uid: u32) -> SessionFacts {
             hosts: vec!["api.anthropic.com".to_owned()],
             capture: "link_only".to_owned(),
             days: 90,
+            telemetry: true,
         }),
         models_unread: vec!["api.openai.com".to_owned()],
+        prompts: vec![[7; 32]],
     }
 }
 

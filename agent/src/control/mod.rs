@@ -16,6 +16,7 @@ pub mod request;
 pub mod seen;
 pub mod sign_in;
 mod supervisor_link;
+pub mod telemetry;
 pub mod upgrade;
 
 use std::collections::BTreeMap;
@@ -112,6 +113,9 @@ pub struct SessionFacts {
     /// The hosts whose calls would be read, and are not, since its processes were not found to trust the CA for them.
     #[serde(default)]
     pub models_unread: Vec<String>,
+    /// Digests of prompts that the caller handed over, as `prompt_digest` makes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<[u8; 32]>,
 }
 
 /// What of a session's model calls is read, as its people were told when it began.
@@ -125,6 +129,9 @@ pub struct ModelsRead {
     pub capture: String,
     /// For how many days.
     pub days: u64,
+    /// Whether its telemetry is received.
+    #[serde(default)]
+    pub telemetry: bool,
 }
 
 impl ModelsRead {
@@ -133,6 +140,10 @@ impl ModelsRead {
     pub fn notice(&self) -> String {
         let hosts = self.hosts.join(", ");
         let days = self.days;
+        let telemetry = match self.telemetry {
+            true => ", and what its agents tell of their tools by OpenTelemetry",
+            false => "",
+        };
         let kept = match self.capture.as_str() {
             "all" => format!("prompts and tool calls are kept for {days} days"),
             "none" => format!(
@@ -143,7 +154,7 @@ impl ModelsRead {
             ),
         };
         format!(
-            "notice: calls to the model APIs {hosts} are read in this session; {kept}; credentials and system prompts are not kept"
+            "notice: calls to the model APIs {hosts} are read in this session{telemetry}; {kept}; credentials and system prompts are not kept"
         )
     }
 }

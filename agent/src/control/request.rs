@@ -16,6 +16,9 @@ use crate::identity::Ci;
 /// Most labels that a session may have.
 pub const LABELS_MAX: usize = 64;
 
+/// Most prompts that are handed over at a session's opening.
+pub const PROMPTS_MAX: usize = 16;
+
 /// Longest name of a label, in bytes.
 pub const LABEL_NAME_MAX_BYTES: usize = 64;
 
@@ -50,6 +53,9 @@ pub enum Request {
         claimed_job: Option<Box<Ci>>,
         /// Shows whom the session acts for, if the caller has one.
         identity_token: Option<HandedToken>,
+        /// Digests of the prompts that its agent is to be given.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        prompts: Vec<[u8; 32]>,
     },
     /// Moves the asking process into a session.
     Enter {
@@ -183,6 +189,9 @@ pub struct Opened {
     /// What its people are to know before its command begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
+    /// Whether its telemetry is received.
+    #[serde(default)]
+    pub telemetry: bool,
 }
 
 /// Says what is wrong with a session's labels, if anything is.
@@ -271,6 +280,7 @@ mod tests {
             same_uid: false,
             io_uring: false,
             notice: None,
+            telemetry: false,
         });
         let text = serde_json::to_string(&reply).unwrap();
         assert!(text.starts_with("{\"answer\":\"opened\",\"session\":"));

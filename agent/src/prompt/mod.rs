@@ -2,7 +2,8 @@
 //!
 //! In the order in which a byte flows: `wire` takes HTTP apart, `body` a provider's JSON, `exchange` makes calls of a
 //! connection's two sides, `provenance` keeps what a session's calls said, `linking` says which tool call a statement
-//! comes from and how sure that is. Everything in a request is a claim of whoever wrote it.
+//! comes from and how sure that is; `telemetry` reads what agents tell of themselves. Everything in a request is a claim of
+//! whoever wrote it.
 
 mod body;
 
@@ -10,6 +11,7 @@ pub mod exchange;
 pub mod linking;
 pub mod provenance;
 pub mod secrets;
+pub mod telemetry;
 pub mod wire;
 
 pub use body::{

@@ -159,6 +159,10 @@ async fn take(core: Arc<Core>, stream: TcpStream, arriving: Option<Begun>) {
         Opening::Http { host: Some(host) } if is_snowflake(&host) => {
             answer_plain_http(stream).await;
         }
+        Opening::Http { .. } if tap::telemetry::is_meant(&session, destination) => {
+            drop(arriving);
+            tap::telemetry::receive(shared, &session, &peer, stream).await;
+        }
         Opening::Tls { .. } | Opening::Http { .. } | Opening::Other | Opening::Silent => {
             let Some(way) = way_around(shared, &session, address) else {
                 let _carried = shared.intake.carry();

@@ -53,6 +53,7 @@ fn facts() -> SessionFacts {
         proof: Proof::Absent,
         models: None,
         models_unread: Vec::new(),
+        prompts: Vec::new(),
     }
 }
 

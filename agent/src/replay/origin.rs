@@ -52,8 +52,8 @@ const EVIDENCE: [(i64, &str, &str); 13] = [
     (512, "sole", "no other use was open"),
     (
         1024,
-        "attested",
-        "a source outside the session says that the use ran",
+        "telemetry",
+        "the program that called the model says itself that it ran the tool so (it can write what it likes; no grade rests on it)",
     ),
     (
         2048,
@@ -66,6 +66,9 @@ const EVIDENCE: [(i64, &str, &str); 13] = [
         "AGAINST: the process's environment names another agent session than the model call (the agent writes both)",
     ),
 ];
+
+/// Bits by which its text is one of the use's.
+const SAME: i64 = 16 | 32;
 
 /// One statement with its links, and what they name.
 #[derive(Debug)]
@@ -214,10 +217,14 @@ impl Origin<'_> {
             ),
         );
         if link.is("mismatch") {
-            lines.put(
-                "mismatch",
-                "tools were in use whose arguments carry SQL, and none of it is like this",
-            );
+            let is_like = link.int("evidence").unwrap_or_default() & SAME != 0;
+            let says = match is_like {
+                true => {
+                    "the agent's own telemetry says that it ran another command than the model asked for"
+                }
+                false => "tools were in use whose arguments carry SQL, and none of it is like this",
+            };
+            lines.put("mismatch", says);
         }
         for (name, says) in evidence(link) {
             lines.put(name, says);
@@ -254,10 +261,13 @@ impl Origin<'_> {
             let origin = self
                 .prompt
                 .map_or_else(|| "?".to_owned(), |row| or_unknown(row, "origin"));
-            lines.put(
-                "prompt",
-                &format!("{origin} (what a person wrote, as the agent's request says)"),
-            );
+            let says = match origin.as_str() {
+                "attested" => {
+                    "whoever launched the session handed this text over before the agent began"
+                }
+                _ => "what a person wrote, as the agent's request says",
+            };
+            lines.put("prompt", &format!("{origin} ({says})"));
             quoted(
                 &mut lines,
                 text(self.prompt, "text"),

@@ -248,6 +248,7 @@ impl Caller<'_> {
                 scope,
                 claimed_job,
                 identity_token,
+                prompts,
             } => {
                 let wish = Wish {
                     labels,
@@ -260,7 +261,7 @@ impl Caller<'_> {
                     claimed_job,
                     identity_token,
                 };
-                self.open(wish)
+                self.open(wish, prompts)
             }
             Request::Enter { session, token } => {
                 match self.shared.enter(self.peer, session, &token) {
@@ -298,11 +299,11 @@ impl Caller<'_> {
         }
     }
 
-    fn open(&mut self, wish: Wish) -> Reply {
+    fn open(&mut self, wish: Wish, prompts: Vec<[u8; 32]>) -> Reply {
         if self.session.is_some() {
             return refused(&Refusal::Held);
         }
-        match self.shared.open(self.peer, wish) {
+        match self.shared.open(self.peer, wish, prompts) {
             Ok(opened) => {
                 self.session = Some(opened.session);
                 Reply::Opened(opened)

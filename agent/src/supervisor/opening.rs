@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::token::{self, Digest};
 use crate::config::{Config, Guard, Mode};
 use crate::connection::redirect::v2_mount;
-use crate::control::request::{Opened, check_job, check_labels};
+use crate::control::request::{Opened, PROMPTS_MAX, check_job, check_labels};
 use crate::control::{
     Asker, Enforcement, FACTS_MAX_BYTES, HandedToken, LinkError, ModelsRead, Proof, Scope,
     SessionFacts, Settled,
@@ -56,8 +56,19 @@ struct Runner {
 
 impl Shared {
     /// Opens a session for a peer; nothing runs in it yet.
-    pub(super) fn open(&self, peer: &Peer, wish: Wish) -> Result<Opened, Refusal> {
-        let (facts, advisory) = self.facts(peer, wish)?;
+    pub(super) fn open(
+        &self,
+        peer: &Peer,
+        wish: Wish,
+        prompts: Vec<[u8; 32]>,
+    ) -> Result<Opened, Refusal> {
+        let (mut facts, advisory) = self.facts(peer, wish)?;
+        if prompts.len() > PROMPTS_MAX {
+            let found = prompts.len();
+            let text = format!("expected at most {PROMPTS_MAX} prompts, found {found}");
+            return Err(Refusal::Claimed(text));
+        }
+        facts.prompts = prompts;
         let (Ok(secret), Ok(token)) = (token::token(), token::token()) else {
             return Err(no_randomness());
         };
@@ -70,6 +81,7 @@ impl Shared {
         }
         let (ca, certificate) = self.trusted(&facts).map_err(system)?;
         let notice = facts.models.as_ref().map(ModelsRead::notice);
+        let telemetry = facts.models.as_ref().is_some_and(|models| models.telemetry);
         let id = facts.id;
         let (secret_digest, token_digest) = (Digest::of(&secret), Digest::of(&token));
         self.make(facts, secret_digest, Some(token_digest), Held::ByConnection)?;
@@ -87,6 +99,7 @@ impl Shared {
             same_uid: settled.same_uid,
             io_uring: self.config.capture.io_uring,
             notice,
+            telemetry,
         })
     }
 
@@ -176,6 +189,7 @@ impl Shared {
             proof: brought.map_or(Proof::Absent, Proof::Token),
             models: None,
             models_unread: Vec::new(),
+            prompts: Vec::new(),
         };
         Ok((facts, advisory))
     }

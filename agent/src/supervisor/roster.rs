@@ -243,6 +243,7 @@ mod tests {
                 proof: Proof::Sealed("s".to_owned()),
                 models: None,
                 models_unread: Vec::new(),
+                prompts: Vec::new(),
             },
             secret: Digest::of("secret"),
             by_process: false,

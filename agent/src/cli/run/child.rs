@@ -29,6 +29,8 @@ pub(super) struct Entry<'e> {
     pub(super) user: Option<&'e str>,
     pub(super) command: &'e [OsString],
     pub(super) trust: &'e Trust,
+    /// Variables that send its telemetry to the proxy.
+    pub(super) telemetry: &'e [(&'static str, &'static str)],
     /// How much of a CI job the session holds.
     pub(super) scope: Scope,
     /// The caller's variables that it does not get.
@@ -44,6 +46,7 @@ impl Entry<'_> {
             user,
             command,
             trust,
+            telemetry,
             scope,
             removed,
         } = *self;
@@ -58,7 +61,8 @@ impl Entry<'_> {
             .arg("--")
             .args(command)
             .env(TOKEN_VARIABLE, &opened.token)
-            .envs(trust.variables.iter().map(|(name, value)| (name, value)));
+            .envs(trust.variables.iter().map(|(name, value)| (name, value)))
+            .envs(telemetry.iter().copied());
         for name in removed {
             again.env_remove(name);
         }

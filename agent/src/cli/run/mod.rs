@@ -17,8 +17,10 @@ mod link;
 mod mounts;
 mod own_run;
 mod program;
+mod prompt;
 mod restrict;
 mod summary;
+mod telemetry;
 mod throwaway;
 mod token_file;
 mod trust;
@@ -30,6 +32,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -107,6 +110,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "HOW MUCH", value_parser = ["step", "job", "command"])]
     scope: Option<String>,
 
+    /// Attests that CMD is given the prompt in this file: its turns that say the same are recorded as `attested`; may be
+    /// repeated
+    #[arg(long = "prompt-file", value_name = "FILE")]
+    prompt_files: Vec<PathBuf>,
+
+    /// Attests a prompt by its SHA-256, in hexadecimal: of its text with line feeds alone and without blanks around it; may
+    /// be repeated
+    #[arg(long = "prompt-sha256", value_name = "DIGEST", value_parser = prompt::digest)]
+    prompt_digests: Vec<[u8; 32]>,
+
     #[command(flatten)]
     identity: TokenSource,
 
@@ -160,6 +173,8 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         }
     };
     let labels = labels(args.labels)?;
+    let prompts = prompt::digests(&args.prompt_files, args.prompt_digests)?;
+    let has_prompts = !prompts.is_empty();
     let socket = args.daemon.socket()?;
     let mut lines = connect(&socket)?;
     let Reply::Identity(wanted) = ask(&mut lines, &Request::Identity {}, PATIENCE)? else {
@@ -183,6 +198,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
             .flatten()
             .map(Box::new),
         identity_token: found.token,
+        prompts,
     };
     let Reply::Opened(opened) = ask(&mut lines, &request, PATIENCE)? else {
         return Err(misunderstood());
@@ -214,6 +230,17 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
     if let Some(notice) = &opened.notice {
         tell(format_args!("icecore: {}", terminal(notice)));
     }
+    if has_prompts && opened.notice.is_none() {
+        tell(format_args!(
+            "icecore: warning: no prompt is attested: no calls of models are read in this session (`[prompts]` of the config)"
+        ));
+    }
+    let telemetry = telemetry::variables(&opened);
+    if !args.quiet
+        && let Some(line) = &telemetry.told
+    {
+        tell(format_args!("icecore: {line}"));
+    }
     if !args.quiet
         && let Some(line) = kept_outside::told(&kept)
     {
@@ -229,6 +256,7 @@ fn launch(args: Args, clock: Clock) -> Result<ExitCode, Failure> {
         user: args.user.as_deref(),
         command: &args.command,
         trust: &trust,
+        telemetry: &telemetry.variables,
         scope,
         removed: &[found.removed, kept].concat(),
     };

@@ -21,6 +21,7 @@ fn opened() -> Opened {
         same_uid: false,
         io_uring: false,
         notice: None,
+        telemetry: false,
     }
 }
 

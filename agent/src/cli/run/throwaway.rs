@@ -111,6 +111,7 @@ impl Throwaway<'_> {
             scope: Scope::Command,
             claimed_job: None,
             identity_token: found.token,
+            prompts: Vec::new(),
         };
         let Reply::Opened(opened) = ask(&mut lines, &request, PATIENCE)? else {
             return Err(misunderstood());
@@ -130,6 +131,7 @@ impl Throwaway<'_> {
             user: Some(self.user),
             command: self.command,
             trust: &trust,
+            telemetry: &[],
             scope: Scope::Command,
             removed: &[],
         };

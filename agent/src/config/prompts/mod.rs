@@ -32,6 +32,8 @@ pub struct Prompts {
     pub on_untrusted: OnUntrusted,
     /// Roots that the hosts' certificates may be of, in addition to the host's own.
     pub ca_file: Option<PathBuf>,
+    /// Whether sessions' telemetry is received, as evidence beside their calls.
+    pub telemetry: bool,
 }
 
 /// A host whose connections are read.
@@ -160,6 +162,9 @@ const OWN_HOSTS_MAX: usize = 64;
 /// Where model APIs are that no port is named for.
 const HTTPS: u16 = 443;
 
+/// Where telemetry is received (`control/telemetry.rs`).
+const HTTP: u16 = 80;
+
 /// Reads the section; `redirected` are the ports that sessions' connections are seen on.
 pub(super) fn prompts(mut section: Section<'_>, redirected: &[u16]) -> Prompts {
     let regions = section
@@ -222,7 +227,18 @@ pub(super) fn prompts(mut section: Section<'_>, redirected: &[u16]) -> Prompts {
             })
             .unwrap_or(OnUntrusted::Splice),
         ca_file: section.optional("ca_file", ABSOLUTE_PATH, absolute_path),
+        telemetry: section
+            .optional("telemetry", "true or false", Value::as_bool)
+            .unwrap_or(false),
     };
+    if prompts.telemetry && (prompts.hosts.is_empty() || !redirected.contains(&HTTP)) {
+        let expected = "model APIs that are read, and port 80 among `capture.redirect_ports`";
+        let found = match prompts.hosts.is_empty() {
+            true => "no model API",
+            false => "no port 80",
+        };
+        section.tell("telemetry", expected, found.to_owned());
+    }
     section.finish();
     prompts
 }
@@ -251,7 +267,7 @@ fn own_host(mut table: Section<'_>, redirected: &[u16]) -> ModelHost {
         let port = u16::try_from(value.as_integer()?).ok()?;
         (port != 0).then_some(port)
     });
-    let ports = ports.unwrap_or_else(|| vec![if plain { 80 } else { HTTPS }]);
+    let ports = ports.unwrap_or_else(|| vec![if plain { HTTP } else { HTTPS }]);
     for (index, port) in ports.iter().enumerate() {
         if !redirected.contains(port) {
             let expected = "a port among `capture.redirect_ports`: no other connection is seen";

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use ring::digest::{SHA256, digest};
 use ring::hmac;
-
-use crate::id::SessionId;
 
 /// Observations that speak for a link, and one against it, as column `evidence` of table `links` holds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,8 +31,8 @@ impl Evidence {
     pub const ECHO: Self = Self(256);
     /// No other use was open that could have run it.
     pub const SOLE: Self = Self(512);
-    /// A source outside the session says that the use ran: see [`Attestation`].
-    pub const ATTESTED: Self = Self(1024);
+    /// The process that called the model says itself that it ran the use: see [`Corroboration`]. The agent writes it.
+    pub const TELEMETRY: Self = Self(1024);
     /// The request carries a tag that was made for it alone: see [`TagProof`].
     pub const TAG: Self = Self(2048);
     /// The process's environment names agent sessions, and none is the one that the model call names: this speaks against the
@@ -44,7 +43,7 @@ impl Evidence {
     pub const ALL: Self = Self(8191);
 
     /// Bits of values that the session's processes choose.
-    pub const OF_AGENT: Self = Self(1 | 2 | 256 | 4096);
+    pub const OF_AGENT: Self = Self(1 | 2 | 256 | 1024 | 4096);
 
     /// Gives the bits as the record has them.
     #[must_use]
@@ -83,37 +82,107 @@ impl Evidence {
     }
 }
 
-/// A word from a source outside the session that its agent cannot have written: a hook's or telemetry's.
+/// What the process that called a model tells of a use of a tool, by telemetry.
 ///
-/// INVARIANT: made by [`Attestation::received`] alone, which refuses what came from a process of any session.
+/// INVARIANT: made by [`Corroboration::received`] alone, which takes no other process's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attestation {
-    subject: Subject,
+pub struct Corroboration {
+    tool_call_id: String,
+    owner: u64,
+    says: Says,
 }
 
-/// What is attested.
+/// What is told of a use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// It ran as the model asked for it, as far as that is told.
+    Same,
+    /// Another command ran than the model asked for.
+    Other,
+}
+
+impl Corroboration {
+    /// Takes a word; `sender` is the exec of the process that sent it, as the kernel numbers it, `owner` that of the process
+    /// that called the model.
+    ///
+    /// None if they are not one: a tool's command can send anything, but not as the program that called the model.
+    #[must_use]
+    pub fn received(
+        sender: u64,
+        owner: Option<u64>,
+        tool_call_id: &str,
+        says: Says,
+    ) -> Option<Self> {
+        (sender != 0 && owner == Some(sender)).then(|| Self {
+            tool_call_id: tool_call_id.to_owned(),
+            owner: sender,
+            says,
+        })
+    }
+
+    /// Tells whether it is about a use.
+    #[must_use]
+    pub fn is_about(&self, tool_call_id: &str, owner: Option<u64>) -> bool {
+        self.is_named(tool_call_id) && owner == Some(self.owner)
+    }
+
+    /// Tells whether it is about a use of this id, whosever.
+    #[must_use]
+    pub fn is_named(&self, tool_call_id: &str) -> bool {
+        self.tool_call_id == tool_call_id
+    }
+
+    /// Gives what is told.
+    #[must_use]
+    pub fn says(&self) -> Says {
+        self.says
+    }
+}
+
+/// Prompts whose digests the session's launcher handed over before its command began.
+#[derive(Clone, Debug, Default)]
+pub struct Launched(BTreeSet<[u8; 32]>);
+
+/// Says that the session's launcher has handed over a prompt.
+///
+/// INVARIANT: made by [`Launched::attests`] alone. The supervisor opens no session for a process of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// That a use of a tool ran, by its id.
-    ToolCall(String),
-    /// That a person wrote a prompt, by its key.
-    Prompt(String),
+pub struct Attestation {
+    prompt_key: String,
+}
+
+impl Launched {
+    /// Takes the digests, as [`prompt_digest`] makes them.
+    #[must_use]
+    pub fn new(digests: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        Self(digests.into_iter().collect())
+    }
+
+    /// Attests a turn of a person's, if it has the text of such a prompt.
+    #[must_use]
+    pub fn attests(&self, prompt_key: &str, text: &str) -> Option<Attestation> {
+        let is_known = !self.0.is_empty() && self.0.contains(&prompt_digest(text));
+        is_known.then(|| Attestation {
+            prompt_key: prompt_key.to_owned(),
+        })
+    }
 }
 
 impl Attestation {
-    /// Takes a word from a connection; `peer` is the session that the kernel's tag names for it.
-    ///
-    /// None from within any session: there a hook is a program that the agent can start, change or imitate.
+    /// Gives the prompt's key.
     #[must_use]
-    pub fn received(peer: Option<SessionId>, subject: Subject) -> Option<Self> {
-        peer.is_none().then_some(Self { subject })
+    pub fn prompt_key(&self) -> &str {
+        &self.prompt_key
     }
+}
 
-    /// Says what is attested.
-    #[must_use]
-    pub fn subject(&self) -> &Subject {
-        &self.subject
-    }
+/// Digests a prompt: SHA-256 of its text, each line ended by a line feed alone, without blanks around it.
+#[must_use]
+pub fn prompt_digest(text: &str) -> [u8; 32] {
+    let text = text.replace("\r\n", "\n");
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, text.trim().as_bytes()).as_ref());
+    bytes
 }
 
 /// Who wrote a prompt, as far as it is known. A grade never says this.
@@ -121,7 +190,7 @@ impl Attestation {
 pub enum PromptOrigin {
     /// The request says so, and the agent wrote the request.
     Claimed,
-    /// A source outside the session saw a person write it.
+    /// Whoever launched the session had handed it over before the agent began.
     Attested,
 }
 
@@ -291,13 +360,30 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_attested_from_within_a_session() {
-        let subject = || Subject::ToolCall("call".to_owned());
-        assert_eq!(
-            Attestation::received(Some(SessionId::new()), subject()),
-            None
-        );
-        let outside = Attestation::received(None, subject());
-        assert_eq!(outside.as_ref().map(Attestation::subject), Some(&subject()));
+    fn telemetry_counts_from_the_process_that_called_the_model_alone() {
+        let received = |sender, owner| Corroboration::received(sender, owner, "call", Says::Same);
+        let own = received(7, Some(7)).unwrap();
+        assert!(own.is_about("call", Some(7)));
+        assert!(!own.is_about("call", Some(8)) && !own.is_about("call", None));
+        assert!(!own.is_about("other", Some(7)));
+        // A tool's command, a process that the kernel did not number, a model behind no TLS.
+        assert_eq!(received(8, Some(7)), None);
+        assert_eq!(received(0, Some(0)), None);
+        assert_eq!(received(7, None), None);
+    }
+
+    #[test]
+    fn a_prompt_is_attested_by_its_text_but_for_the_ends_of_lines() {
+        let launched = Launched::new([prompt_digest("Count the orders.\nThen stop.\n")]);
+        let attested = launched.attests("key", " Count the orders.\r\nThen stop.");
+        assert_eq!(attested.as_ref().map(Attestation::prompt_key), Some("key"));
+        for other in [
+            "Count the orders. Then stop.",
+            "Count the orders.\nThen stop",
+            "",
+        ] {
+            assert_eq!(launched.attests("key", other), None, "{other}");
+        }
+        assert_eq!(Launched::default().attests("key", ""), None);
     }
 }

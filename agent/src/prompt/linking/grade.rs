@@ -60,7 +60,7 @@ impl Grade {
 pub struct Doubt {
     /// Other uses for which as much speaks.
     pub has_rivals: bool,
-    /// The open uses hold SQL, and this statement is none of it.
+    /// The open uses hold SQL, and this statement is none of it; or the agent says that it ran another command.
     pub is_mismatch: bool,
 }
 
@@ -68,22 +68,22 @@ pub struct Doubt {
 ///
 /// | grade | what it needs |
 /// |---|---|
-/// | A | the same text, lineage and an open use; or the same text or tree, lineage, and a word from outside or a tag |
-/// | B | the same tree, lineage and an open use; or the same text or tree, and a word from outside or a tag |
+/// | A | the same text, lineage and an open use; or the same text or tree, lineage, and a tag |
+/// | B | the same tree, lineage and an open use; or the same text or tree, and a tag |
 /// | C | an overlap or an echo, lineage and an open use; or lineage and the sole open use |
 /// | D | lineage, and an open use, the same text or tree, or a file that was written |
 /// | E | anything else but time alone |
 ///
 /// It is narrower than a table by single bits would be, since the agent writes what some bits rest on. A trace id, the
-/// environment and the answer that comes back in a result are the agent's to choose: the first two give no more than E, and
-/// the third lifts D to C beside the kernel's word. So A and B need a text, and A needs the kernel's word too. What is
+/// environment, the answer that comes back in a result and telemetry are the agent's to choose: the first two give no more
+/// than E, the third lifts D to C beside the kernel's word, and the last changes nothing. So A and B need a text, and A needs the kernel's word too. What is
 /// alike in all but its literals is an overlap: `where id = 7` is not what a model wrote who wrote `where id = 8`. Where
 /// as much speaks for two uses, or where the open ones hold other SQL, nothing better than D is left.
 #[must_use]
 pub fn grade(evidence: Evidence, doubt: Doubt) -> Grade {
     let has_text = evidence.has(Evidence::SAME_TEXT);
     let has_same = has_text || evidence.has(Evidence::SAME_TREE);
-    let is_outside = evidence.has_any(Evidence::ATTESTED.with(Evidence::TAG));
+    let is_outside = evidence.has(Evidence::TAG);
     let has_lineage = evidence.has(Evidence::LINEAGE);
     let is_inside = has_lineage && evidence.has(Evidence::OPEN);
     let is_like = evidence.has_any(Evidence::OVERLAP.with(Evidence::ECHO)) || has_same;
@@ -92,7 +92,7 @@ pub fn grade(evidence: Evidence, doubt: Doubt) -> Grade {
         .with(Evidence::SOLE)
         .with(Evidence::FILE)
         .with(Evidence::TAG)
-        .with(Evidence::ATTESTED)
+        .with(Evidence::TELEMETRY)
         .with(Evidence::OTHER_AGENT);
 
     let grade = if (has_text && is_inside) || (has_same && has_lineage && is_outside) {
@@ -198,6 +198,20 @@ mod tests {
     }
 
     #[test]
+    fn telemetry_changes_no_grade() {
+        for evidence in all() {
+            let without = Evidence::from_bits(evidence.bits() & !Evidence::TELEMETRY.bits());
+            for doubt in DOUBTS {
+                assert_eq!(
+                    grade(evidence, doubt),
+                    grade(without, doubt),
+                    "{evidence:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_needs_a_text_and_the_kernel_and_b_a_text() {
         for evidence in all() {
             let has_same = evidence.has_any(Evidence::SAME_TEXT.with(Evidence::SAME_TREE));
@@ -219,10 +233,11 @@ mod tests {
         let of = |bits| grade(Evidence::from_bits(bits), Doubt::default()).letter();
         for (bits, letter) in [
             (16 | 4 | 8, "A"),
-            (1024 | 32 | 4, "A"),
+            (1024 | 32 | 4, "D"),
             (2048 | 16 | 4, "A"),
             (32 | 4 | 8, "B"),
-            (1024 | 16, "B"),
+            (1024 | 32 | 4 | 8, "B"),
+            (2048 | 16, "B"),
             (64 | 4 | 8, "C"),
             (256 | 4 | 8, "C"),
             (4 | 8 | 512, "C"),
@@ -233,6 +248,8 @@ mod tests {
             (1 | 2, "E"),
             (1 | 16, "E"),
             (16 | 8, "E"),
+            (1024 | 16, "E"),
+            (1024, "U"),
             (2048, "U"),
             (8 | 512, "U"),
             (4096, "U"),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::evidence::{Evidence, TagProof};
+use super::evidence::{Evidence, Says, TagProof};
 use super::grade::{Doubt, Grade, grade};
 use super::ladder::{Candidate, Rung, Sql};
 use super::link::Method;
@@ -44,8 +44,8 @@ pub(super) struct Judged<'c> {
 
 /// What is known beside the uses themselves.
 pub(super) struct Known<'a> {
-    /// Whether a source outside the session says that a use ran.
-    pub(super) is_attested: &'a dyn Fn(&str) -> bool,
+    /// What the process that called the model says of a use.
+    pub(super) told: &'a dyn Fn(&Call) -> Option<Says>,
     /// Whether a statement's answer came back in a use's result.
     pub(super) is_echoed: &'a dyn Fn(&str, StatementId) -> bool,
 }
@@ -132,10 +132,11 @@ pub(super) fn judge<'c>(statement: &Arrived, calls: &'c Calls, known: &Known<'_>
         calls,
         known,
     };
-    judge
+    let judged = judge
         .by_open()
         .or_else(|| judge.by_earlier())
-        .unwrap_or_else(|| judge.by_process())
+        .unwrap_or_else(|| judge.by_process());
+    judge.with_what_is_told(judged)
 }
 
 struct Judge<'j, 'c> {
@@ -353,7 +354,7 @@ impl<'c> Judge<'_, 'c> {
             .any(|text| text.same(&self.statement.sql).is_some())
     }
 
-    /// Links by the process, or by what the agent says and a source outside the session attests.
+    /// Links by the process, or by what the agent says.
     fn by_process(&self) -> Judged<'c> {
         let has_lineage = self.own().next().is_some();
         let open = self
@@ -408,11 +409,23 @@ impl<'c> Judge<'_, 'c> {
             .with_if(Evidence::TRACE, is_traced)
             .with_if(Evidence::ENVIRONMENT, is_named)
             .with_if(Evidence::OTHER_AGENT, is_anothers)
-            .with_if(
-                Evidence::ATTESTED,
-                call.is_some_and(|call| (self.known.is_attested)(&call.id)),
-            )
             .with_if(Evidence::TAG, call.is_some_and(|call| self.is_tagged(call)))
+    }
+
+    /// Adds what the agent's own process says of the use. It raises no grade, and lowers one where it ran another command.
+    fn with_what_is_told(&self, judged: Judged<'c>) -> Judged<'c> {
+        match judged.call.and_then(self.known.told) {
+            None => judged,
+            Some(Says::Same) => Judged {
+                evidence: judged.evidence.with(Evidence::TELEMETRY),
+                ..judged
+            },
+            Some(Says::Other) => Judged {
+                grade: judged.grade.min(Grade::Possible),
+                is_mismatch: true,
+                ..judged
+            },
+        }
     }
 
     fn is_tagged(&self, call: &Call) -> bool {

@@ -6,16 +6,18 @@ use std::collections::{BTreeSet, VecDeque};
 use chrono::{DateTime, Utc};
 
 use super::echo::{Delivered, Echoes, Text};
-use super::evidence::{Attestation, Evidence, PromptOrigin, Subject};
+use super::evidence::{Attestation, Corroboration, Evidence, PromptOrigin, Says};
 use super::grade::Grade;
 use super::judge::{Arrived, Judged, Known, judge};
 use super::link::{Link, MATCHER_VERSION};
 use super::open::{Call, Calls, Held, Opened, Prepared};
 use crate::id::StatementId;
 
-/// Most statements that are remembered to be judged again, and most words from outside.
+/// Most statements that are remembered to be judged again, most attested prompts, and most words of agents about their uses,
+/// of which as many are remembered.
 const RECENT_MAX: usize = 512;
 const ATTESTED_MAX: usize = 4096;
+const TOLD_MAX: usize = 1024;
 
 /// Most statements, the latest ones, whose answers are looked for in a result, and most bytes of all that is kept of answers.
 const ANSWERS_MAX: usize = 64;
@@ -35,8 +37,10 @@ pub struct Returned {
 pub struct Matching {
     calls: Calls,
     recent: VecDeque<Recent>,
-    /// Uses and prompts that a source outside the session knows.
-    attested: VecDeque<Subject>,
+    /// Prompts that the session's launcher had handed over.
+    attested: VecDeque<Attestation>,
+    /// What the processes that called models say of their uses.
+    told: VecDeque<Corroboration>,
     /// Which statement's answer came back in which use's result.
     echoed: BTreeSet<(String, StatementId)>,
     /// What answers said and models were told.
@@ -168,9 +172,25 @@ impl Matching {
         found
     }
 
-    /// Takes a word from outside the session; gives links that supersede others.
-    pub fn attested(&mut self, attestation: &Attestation) -> Vec<Link> {
-        self.attested.push_back(attestation.subject().clone());
+    /// Takes what the process that called a model says of a use; gives links that supersede others.
+    pub fn told(&mut self, told: Corroboration) -> Vec<Link> {
+        if self.told.contains(&told) {
+            return Vec::new();
+        }
+        let is_of_it = |recent: &Recent| {
+            let id = recent.link.tool_call_id.as_deref();
+            id.is_some_and(|id| told.is_named(id))
+        };
+        self.told.push_back(told.clone());
+        if self.told.len() > TOLD_MAX {
+            self.told.pop_front();
+        }
+        self.reconsider(is_of_it)
+    }
+
+    /// Takes the word of the session's launcher; gives links that supersede others.
+    pub fn attested(&mut self, attestation: Attestation) -> Vec<Link> {
+        self.attested.push_back(attestation);
         if self.attested.len() > ATTESTED_MAX {
             self.attested.pop_front();
         }
@@ -179,6 +199,7 @@ impl Matching {
 
     /// Judges statements again; gives the links that say another thing than the last ones.
     fn reconsider(&mut self, is_meant: impl Fn(&Recent) -> bool) -> Vec<Link> {
+        let is_told = |link: &Link| link.evidence.has(Evidence::TELEMETRY);
         let mut again = Vec::new();
         for (at, recent) in self
             .recent
@@ -193,7 +214,8 @@ impl Matching {
                 || (is_echoed(&link) && !is_echoed(last))
                 || link.tool_call_id != last.tool_call_id
                 || link.is_mismatch != last.is_mismatch
-                || link.prompt_origin != last.prompt_origin;
+                || link.prompt_origin != last.prompt_origin
+                || is_told(&link) && !is_told(last);
             // A use that was forgotten meanwhile unsays nothing.
             let was_there = last
                 .tool_call_id
@@ -214,10 +236,17 @@ impl Matching {
 
     fn link(&self, statement: &Arrived, supersedes: Option<String>, count: usize) -> Link {
         let known = Known {
-            is_attested: &|id| {
-                self.attested
-                    .iter()
-                    .any(|subject| matches!(subject, Subject::ToolCall(known) if known == id))
+            told: &|call| {
+                let about = self.told.iter();
+                let about = about.filter(|told| told.is_about(&call.id, call.owner));
+                // What was said once is not taken back.
+                let mut says = about.map(Corroboration::says);
+                let first = says.next()?;
+                Some(if says.any(|one| one == Says::Other) {
+                    Says::Other
+                } else {
+                    first
+                })
             },
             is_echoed: &|id, statement| self.echoed.contains(&(id.to_owned(), statement)),
         };
@@ -232,8 +261,8 @@ impl Matching {
             is_mismatch,
         } = judge(statement, &self.calls, &known);
         let is_attested = |key: &String| {
-            let mut subjects = self.attested.iter();
-            subjects.any(|subject| matches!(subject, Subject::Prompt(known) if known == key))
+            let mut attested = self.attested.iter();
+            attested.any(|one| one.prompt_key() == key)
         };
         Link {
             link_id: format!("{}.{count}", statement.id),

@@ -109,7 +109,13 @@ pub struct PromptFact {
 
 impl PromptFact {
     /// Takes a turn.
-    pub(super) fn new(turn: Turn, ids: &Ids, provider: &'static str, call: &str) -> Self {
+    pub(super) fn new(
+        turn: Turn,
+        ids: &Ids,
+        provider: &'static str,
+        call: &str,
+        origin: PromptOrigin,
+    ) -> Self {
         let cleaned = clean(&turn.text);
         let mut text_sha256 = [0; 32];
         text_sha256.copy_from_slice(digest(&SHA256, cleaned.text.as_bytes()).as_ref());
@@ -124,7 +130,7 @@ impl PromptFact {
             text_bytes: turn.text_bytes,
             redactions: cleaned.redactions.into_iter().collect(),
             first_call: call.to_owned(),
-            origin: PromptOrigin::Claimed,
+            origin,
         }
     }
 }

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 
 use super::Trace;
 use super::exchange::At;
+use super::linking::evidence::{Launched, PromptOrigin};
 use super::linking::{Arrived, Delivered, Link, Matching, Returned};
+use super::telemetry::{Heard, Outcome, Report};
 
 pub use fact::{ArgsFact, Fact, PromptFact, ResultSeen, UseFact};
 pub use ready::Ready;
@@ -42,6 +44,8 @@ pub struct Provenance {
     uses: Uses,
     /// By their execs, the traces that agents were started in.
     inherited: BTreeMap<u64, String>,
+    launched: Launched,
+    heard: Heard,
 }
 
 impl Provenance {
@@ -54,7 +58,15 @@ impl Provenance {
             turns: Turns::default(),
             uses: Uses::default(),
             inherited: BTreeMap::new(),
+            launched: Launched::default(),
+            heard: Heard::default(),
         }
+    }
+
+    /// Knows the prompts that the session's launcher handed over before its command began.
+    #[must_use]
+    pub fn of_launcher(self, launched: Launched) -> Self {
+        Self { launched, ..self }
     }
 
     /// Notes the trace that an agent's process was started in, by its last exec. All that its parent started is of that trace
@@ -71,16 +83,10 @@ impl Provenance {
         let mut facts = Vec::new();
         match ready.0 {
             Kind::Asked {
-                said,
                 prompts,
                 results,
                 at,
-            } => {
-                for text in &said {
-                    self.matching.said(text);
-                }
-                self.asked(prompts, results, at, &mut facts);
-            }
+            } => self.asked(prompts, results, at, &mut facts),
             Kind::Use(ready) => self.asks_for(*ready, owner, &mut facts),
             Kind::Over(call) => facts.push(Fact::Call(call)),
         }
@@ -93,6 +99,22 @@ impl Provenance {
         let mut facts = Vec::new();
         self.link(link.clone(), &mut facts);
         (link, facts)
+    }
+
+    /// Takes what a process tells of uses of tools by telemetry; `sender` is the exec of that process, as the kernel numbers
+    /// it, 0 where it is not known. Gives what became of each word, and what is to be recorded.
+    pub fn heard(&mut self, reports: Vec<Report>, sender: u64) -> (Vec<Outcome>, Vec<Fact>) {
+        let told = reports.into_iter();
+        let outcomes: Vec<Outcome> = told.map(|one| self.heard.told(one, sender)).collect();
+        let mut facts = Vec::new();
+        for outcome in &outcomes {
+            if let Outcome::Counts(told) = outcome {
+                for link in self.matching.told(told.clone()) {
+                    self.link(link, &mut facts);
+                }
+            }
+        }
+        (outcomes, facts)
     }
 
     /// Gives what a person said, without secrets, if it may leave memory.
@@ -109,12 +131,19 @@ impl Provenance {
 
     fn asked(
         &mut self,
-        prompts: Vec<PromptFact>,
+        prompts: Vec<(String, PromptFact)>,
         results: Vec<(ResultSeen, Returned)>,
         at: At,
         facts: &mut Vec<Fact>,
     ) {
-        for prompt in prompts {
+        for (said, mut prompt) in prompts {
+            self.matching.said(&said);
+            if let Some(attestation) = self.launched.attests(&prompt.key, &said) {
+                prompt.origin = PromptOrigin::Attested;
+                for link in self.matching.attested(attestation) {
+                    self.link(link, facts);
+                }
+            }
             if self.capture == Capture::All {
                 facts.push(Fact::Prompt(Box::new(prompt.clone())));
             }
@@ -152,6 +181,9 @@ impl Provenance {
             fact.contains_sql = Some(held.contains_sql);
             fact.fingerprints = held.sql_fingerprints;
             links = changed;
+            for told in self.heard.asked(&opened.id, owner, &opened.arguments) {
+                links.extend(self.matching.told(told));
+            }
         }
         facts.push(Fact::Use(Box::new(fact.clone())));
         if self.capture == Capture::All {

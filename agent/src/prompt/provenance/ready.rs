@@ -5,6 +5,7 @@
 use super::fact::{self, ArgsFact, PromptFact, ResultSeen, UseFact};
 use crate::prompt::Runs;
 use crate::prompt::exchange::{Asked, At, Call, Told, Tool};
+use crate::prompt::linking::evidence::PromptOrigin;
 use crate::prompt::linking::{Opened, Prepared, Returned};
 
 /// Something that a connection tells, ready to be taken.
@@ -14,9 +15,8 @@ pub struct Ready(pub(super) Kind);
 pub(super) enum Kind {
     /// A request is whole.
     Asked {
-        /// What people said, with its secrets: it is compared by, and not kept.
-        said: Vec<String>,
-        prompts: Vec<PromptFact>,
+        /// What people said: as it came, to compare by, and as it is kept.
+        prompts: Vec<(String, PromptFact)>,
         results: Vec<(ResultSeen, Returned)>,
         at: At,
     },
@@ -58,7 +58,6 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
         at,
     } = asked;
     let ids = request.ids;
-    let said = request.turns.iter().map(|turn| turn.text.clone()).collect();
     let turns = request.turns.into_iter();
     let results = request.results.into_iter().filter_map(|result| {
         let seen = ResultSeen {
@@ -73,9 +72,12 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
         Some((seen, returned))
     });
     Kind::Asked {
-        said,
         prompts: turns
-            .map(|turn| PromptFact::new(turn, &ids, provider, &call))
+            .map(|turn| {
+                let said = turn.text.clone();
+                let claimed = PromptOrigin::Claimed;
+                (said, PromptFact::new(turn, &ids, provider, &call, claimed))
+            })
             .collect(),
         results: results.collect(),
         at,

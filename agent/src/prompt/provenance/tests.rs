@@ -7,6 +7,7 @@ use crate::id::StatementId;
 use crate::prompt::History;
 use crate::prompt::exchange::Exchanges;
 use crate::prompt::linking::Sql;
+use crate::prompt::linking::evidence::{Evidence, prompt_digest};
 use crate::prompt::linking::grade::Grade;
 use crate::prompt::wire::{Protocol, Side};
 
@@ -164,4 +165,87 @@ fn secrets_leave_neither_with_prompts_nor_with_arguments() {
     serde_json::from_str::<serde_json::Value>(&args.args).unwrap();
     let cut = ArgsFact::new("t", br#"{"command":"echo"#);
     assert_eq!(cut.args, r#""{\"command\":\"echo""#);
+}
+
+/// The command of the use in `ANSWERED`, or another.
+fn telemetry(command: &str) -> Vec<Report> {
+    vec![Report {
+        tool_call_id: "toolu_main_1".to_owned(),
+        command: Some(command.to_owned()),
+    }]
+}
+
+/// Gives the command that the model asked for.
+fn asked_for(facts: &[Fact]) -> String {
+    let args = facts.iter().find_map(|fact| match fact {
+        Fact::Args(args) => Some(&args.args),
+        Fact::Call(_) | Fact::Use(_) | Fact::Prompt(_) | Fact::Link(_) => None,
+    });
+    let args: serde_json::Value = serde_json::from_str(args.unwrap()).unwrap();
+    args["command"].as_str().unwrap().to_owned()
+}
+
+fn link(facts: &[Fact]) -> &Link {
+    let [Fact::Link(link)] = facts else {
+        panic!("{facts:?}")
+    };
+    link
+}
+
+#[test]
+fn what_the_agents_process_tells_is_evidence_and_raises_no_grade() {
+    let mut world = World::new(Capture::LinkOnly);
+    world.asks(ASKED[0], 1);
+    world.answers(ANSWERED, 2);
+    let (first, facts) = world.runs(SQL, &[9, AGENT], 3);
+    let command = asked_for(&facts);
+    assert!(!first.evidence.has(Evidence::TELEMETRY));
+    // Another process of the session, and one that the kernel does not number.
+    for sender in [9, 0] {
+        let (outcomes, facts) = world.provenance.heard(telemetry(&command), sender);
+        assert_eq!((outcomes, facts), (vec![Outcome::Stranger], vec![]));
+    }
+    let (_, facts) = world.provenance.heard(telemetry(&command), AGENT);
+    let told = link(&facts);
+    assert_eq!(told.supersedes.as_ref(), Some(&first.link_id));
+    assert_eq!(told.evidence, first.evidence.with(Evidence::TELEMETRY));
+    assert_eq!((told.grade, told.is_mismatch), (first.grade, false));
+    // It is said once; later statements of the use have it at once.
+    assert_eq!(world.provenance.heard(telemetry(&command), AGENT).1, []);
+    let (later, _) = world.runs(SQL, &[10, AGENT], 4);
+    assert!(later.evidence.has(Evidence::TELEMETRY) && later.grade == first.grade);
+}
+
+#[test]
+fn telemetry_that_tells_another_command_lowers_the_grade_if_the_agents_process_says_so() {
+    let mut world = World::new(Capture::LinkOnly);
+    world.asks(ASKED[0], 1);
+    world.answers(ANSWERED, 2);
+    let (first, _) = world.runs(SQL, &[9, AGENT], 3);
+    assert_eq!(world.provenance.heard(telemetry("ls"), 9).1, []);
+    let (_, facts) = world.provenance.heard(telemetry("ls"), AGENT);
+    let told = link(&facts);
+    assert_eq!(told.supersedes.as_ref(), Some(&first.link_id));
+    assert_eq!((told.grade, told.is_mismatch), (Grade::Possible, true));
+    assert!(!told.evidence.has(Evidence::TELEMETRY));
+}
+
+#[test]
+fn a_prompt_that_the_launcher_handed_over_is_attested_and_no_other_is() {
+    let origin = |prompt: &str| {
+        let mut world = World::new(Capture::All);
+        let launched = Launched::new([prompt_digest(prompt)]);
+        world.provenance = world.provenance.of_launcher(launched);
+        let facts = world.asks(ASKED[0], 1);
+        let [Fact::Prompt(prompt)] = &facts[..] else {
+            panic!("{facts:?}")
+        };
+        world.answers(ANSWERED, 2);
+        let (link, _) = world.runs(SQL, &[9, AGENT], 3);
+        assert_eq!(link.prompt_origin, prompt.origin);
+        assert_eq!(link.grade, Grade::Proven);
+        prompt.origin
+    };
+    assert_eq!(origin("how many rows in orders?\n"), PromptOrigin::Attested);
+    assert_eq!(origin("how many rows in order?"), PromptOrigin::Claimed);
 }

@@ -171,6 +171,14 @@ fn tap(shared: &Shared, page: &mut Page) {
     page.one("icecore_tap_waiting_bytes", shared.tap.waiting_bytes());
     page.one("icecore_tap_lost_bytes_total", counts.lost_bytes());
     page.one("icecore_tap_unreadable_total", counts.unreadable());
+    page.begin("icecore_telemetry_requests_total");
+    for (outcome, number) in counts.telemetry() {
+        page.put(&[outcome], number);
+    }
+    page.begin("icecore_telemetry_records_total");
+    for (outcome, number) in counts.words() {
+        page.put(&[outcome], number);
+    }
 }
 
 /// Gives a time in seconds, to the microsecond.

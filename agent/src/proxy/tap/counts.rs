@@ -15,6 +15,34 @@ pub(super) enum Outcome {
     Unread,
 }
 
+/// What became of a request of telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It was read.
+    Taken,
+    /// It was not what it should be.
+    Unreadable,
+    /// Its session sends too much.
+    Limited,
+}
+
+/// What one record of telemetry came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// It agrees with the use of a tool that the model asked for.
+    Agrees,
+    /// It tells another command.
+    Contradicts,
+    /// Its sender is not the process that called the model.
+    Stranger,
+    /// It is about a use that is not known.
+    Unknown,
+    /// It is about something else.
+    Other,
+    /// It was not read.
+    Rejected,
+}
+
 /// Counts since the proxy began.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Counts {
@@ -26,6 +54,9 @@ pub(in crate::proxy) struct Counts {
     down_bytes: AtomicU64,
     lost_bytes: AtomicU64,
     unreadable: AtomicU64,
+    /// Requests of telemetry, and its records, in the order of their outcomes.
+    telemetry: [AtomicU64; 3],
+    words: [AtomicU64; 6],
 }
 
 impl Counts {
@@ -37,6 +68,56 @@ impl Counts {
             Outcome::Unread => &self.unread,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request of telemetry.
+    pub(super) fn add_telemetry(&self, told: Told) {
+        let [taken, unreadable, limited] = &self.telemetry;
+        let counter = match told {
+            Told::Taken => taken,
+            Told::Unreadable => unreadable,
+            Told::Limited => limited,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts records of telemetry.
+    pub(super) fn add_words(&self, word: Word, number: usize) {
+        let [agrees, contradicts, stranger, unknown, other, rejected] = &self.words;
+        let counter = match word {
+            Word::Agrees => agrees,
+            Word::Contradicts => contradicts,
+            Word::Stranger => stranger,
+            Word::Unknown => unknown,
+            Word::Other => other,
+            Word::Rejected => rejected,
+        };
+        counter.fetch_add(number as u64, Ordering::Relaxed);
+    }
+
+    /// Gives requests of telemetry by what became of them.
+    pub(in crate::proxy) fn telemetry(&self) -> [(&'static str, u64); 3] {
+        let [taken, unreadable, limited] = &self.telemetry;
+        [
+            ("taken", taken),
+            ("unreadable", unreadable),
+            ("limited", limited),
+        ]
+        .map(|(word, counter)| (word, counter.load(Ordering::Relaxed)))
+    }
+
+    /// Gives records of telemetry by what they came to.
+    pub(in crate::proxy) fn words(&self) -> [(&'static str, u64); 6] {
+        let [agrees, contradicts, stranger, unknown, other, rejected] = &self.words;
+        [
+            ("agrees", agrees),
+            ("contradicts", contradicts),
+            ("stranger", stranger),
+            ("unknown", unknown),
+            ("other", other),
+            ("rejected", rejected),
+        ]
+        .map(|(word, counter)| (word, counter.load(Ordering::Relaxed)))
     }
 
     /// Counts bytes of a call that were carried.

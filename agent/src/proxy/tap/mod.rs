@@ -12,6 +12,7 @@ mod reading;
 mod sink;
 mod standing;
 mod taking;
+pub(super) mod telemetry;
 mod telling;
 mod tunnel;
 
@@ -176,7 +177,10 @@ pub(super) fn told(session: &Session) -> Option<EventRow> {
         Some(models) => (
             code::MODELS_READ,
             Severity::Informational,
-            json!({"hosts": models.hosts, "capture": models.capture, "days": models.days, "ca": models.ca}),
+            json!({
+                "hosts": models.hosts, "capture": models.capture, "days": models.days, "ca": models.ca,
+                "telemetry": models.telemetry, "prompts_attested": facts.prompts.len(),
+            }),
         ),
         None if facts.models_unread.is_empty() => return None,
         None => (

@@ -67,6 +67,7 @@ impl Models {
             hosts: self.section.hosts.iter().map(ModelHost::shown).collect(),
             capture: self.section.capture.as_str().to_owned(),
             days: self.section.retention.as_secs().div_ceil(DAY_S),
+            telemetry: self.section.telemetry,
         })
     }
 
@@ -134,6 +135,7 @@ mod tests {
             repositories_opt_out: vec!["acme/private".to_owned()],
             on_untrusted: OnUntrusted::Splice,
             ca_file: None,
+            telemetry: false,
         })
         .unwrap();
         models.set_ca(Some("0123456789abcdef".to_owned()));

@@ -6,6 +6,7 @@ use super::standing::Place;
 use crate::config::PromptCapture;
 use crate::id::SessionId;
 use crate::prompt::exchange::Told;
+use crate::prompt::linking::evidence::Launched;
 use crate::prompt::provenance::{Capture, Provenance, Ready};
 use crate::prompt::{History, Trace};
 use crate::proxy::core::Shared;
@@ -85,7 +86,8 @@ pub(in crate::proxy) fn provenance<'s>(
             PromptCapture::LinkOnly => Capture::LinkOnly,
             PromptCapture::All => Capture::All,
         };
-        Provenance::new(capture)
+        let launched = Launched::new(session.facts().prompts.iter().copied());
+        Provenance::new(capture).of_launcher(launched)
     };
     Some(session.models().provenance(begin))
 }

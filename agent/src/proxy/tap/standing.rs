@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::telemetry::Share;
 use crate::id::SessionId;
 use crate::prompt::History;
 use crate::prompt::provenance::Provenance;
@@ -39,6 +40,7 @@ pub(in crate::proxy) struct Standing {
     history: OnceLock<Arc<Mutex<History>>>,
     /// Connections that are read now.
     reading: Arc<AtomicUsize>,
+    telemetry: Share,
 }
 
 /// A place among the connections of a session that are read; given back when dropped.
@@ -64,6 +66,11 @@ impl Standing {
     pub(super) fn history(&self, session: SessionId) -> &Arc<Mutex<History>> {
         let begin = || Arc::new(Mutex::new(History::new(&session.to_string())));
         self.history.get_or_init(begin)
+    }
+
+    /// Gives what its telemetry may take.
+    pub(super) fn telemetry(&self) -> &Share {
+        &self.telemetry
     }
 
     /// Takes a place among the connections that are read, if there is one.

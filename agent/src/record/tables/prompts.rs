@@ -37,7 +37,7 @@ static COLUMNS: [Column; 14] = [
     Column::new(26, "redactions", List(&Struct(&REDACTION)), "Secrets that were taken out of it."),
     Column::new(27, "source", Text, "Where it was seen: `wire`, `hook`, `otel` or `transcript`.").required().dictionary(),
     Column::new(28, "first_seen_llm_call_id", Text, "Model call that carried it first."),
-    Column::new(29, "origin", Text, "Who says that a person wrote it: `claimed` by the agent's own request, or `attested` by a hook outside the session.").dictionary(),
+    Column::new(29, "origin", Text, "Who says that a person wrote it: `claimed` by the agent's own request, or `attested` by whoever launched the session, before the agent was there.").dictionary(),
 ];
 
 /// One row of `prompts`; each field is the column of its name.

@@ -2,8 +2,7 @@
 
 use super::sql::{double, other, read};
 use super::world::{Agent, Process, Says, World};
-use crate::id::SessionId;
-use crate::prompt::linking::evidence::{Attestation, Subject, Tagged, Tags};
+use crate::prompt::linking::evidence::{Corroboration, Says as Word, Tagged, Tags};
 
 pub(super) type Way = fn(&mut World, &Agent);
 
@@ -256,12 +255,13 @@ fn inner_hook(world: &mut World, agent: &Agent) {
     let process = client(world, agent);
     let sql = other(&mut world.dice);
     world.issue(&process, Some(agent), &sql, none("hook from within"));
-    for subject in [
-        Subject::ToolCall(call.clone()),
-        Subject::Prompt(agent.prompt_key.clone()),
-    ] {
-        assert_eq!(Attestation::received(Some(SessionId::new()), subject), None);
-    }
+    let (tool, owner) = (process.0.last().copied(), agent.process.0.last().copied());
+    let told =
+        |sender: Option<u64>| Corroboration::received(sender.unwrap(), owner, &call, Word::Same);
+    // The tool's command is not heard; what the agent itself says helps its statements to nothing.
+    assert_eq!(told(tool), None);
+    let links = world.matching.told(told(owner).unwrap());
+    world.supersede(links);
     world.result(&call, "ok");
 }
 

@@ -13,7 +13,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use super::evidence::{Attestation, PromptOrigin, Subject};
+use super::evidence::{Launched, PromptOrigin, prompt_digest};
 use super::grade::Grade;
 use super::open::Opened;
 use world::{Row, World};
@@ -174,9 +174,10 @@ fn what_a_forged_turn_carried_is_linked_to_it_and_its_prompt_stays_claimed() {
         (Grade::Proven, Some(&call))
     );
     assert_eq!(link.prompt_origin, PromptOrigin::Claimed);
-    let subject = Subject::Prompt("prompt of the CFO".to_owned());
-    let attestation = Attestation::received(None, subject).unwrap();
-    let links = world.matching.attested(&attestation);
+    let text = "CFO: run the monthly export";
+    let launched = Launched::new([prompt_digest(text)]);
+    let attestation = launched.attests("prompt of the CFO", text).unwrap();
+    let links = world.matching.attested(attestation);
     assert_eq!(links.len(), 1);
     assert_eq!(
         (links[0].grade, links[0].prompt_origin),

@@ -181,7 +181,7 @@ impl World {
         self.supersede(links);
     }
 
-    fn supersede(&mut self, links: Vec<Link>) {
+    pub(super) fn supersede(&mut self, links: Vec<Link>) {
         for link in links {
             let row = self
                 .rows
