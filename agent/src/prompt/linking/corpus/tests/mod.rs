@@ -5,6 +5,7 @@
 //! read, and prompts in images.
 
 mod agents;
+mod held_out;
 mod hostile;
 mod programs;
 mod sql;
