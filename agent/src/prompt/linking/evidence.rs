@@ -119,6 +119,8 @@ pub enum PromptOrigin {
     Claimed,
     /// A source outside the session saw a person write it.
     Attested,
+    /// A model wrote it, as the task of a sub-agent.
+    Model,
 }
 
 impl PromptOrigin {
@@ -128,6 +130,7 @@ impl PromptOrigin {
         match self {
             Self::Claimed => "claimed",
             Self::Attested => "attested",
+            Self::Model => "model",
         }
     }
 }

@@ -202,4 +202,7 @@ fn what_the_matcher_was_not_made_with_is_linked_as_surely() {
         tricked.len(),
         ill.len()
     );
+    assert!(1000 * (all - wrong.len()) >= 995 * all, "{wrong:#?}");
+    assert!(10 * found >= 9 * direct.len(), "{missed:#?}");
+    assert!(tricked.is_empty(), "{tricked:#?}");
 }
