@@ -6,14 +6,18 @@
 
 mod fact;
 mod kept;
+mod tasks;
 
 use super::exchange::{Asked, Told, Tool};
+use super::linking::evidence::PromptOrigin;
+use super::linking::open::is_handed_on;
 use super::linking::{Arrived, Delivered, Link, Matching, Opened, Returned};
 use super::{History, Runs};
 
 pub use fact::{ArgsFact, Fact, PromptFact, ResultSeen, UseFact};
 
 use kept::{Turns, Use, Uses};
+use tasks::Tasks;
 
 /// What may leave memory of the words that are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,7 @@ pub struct Provenance {
     matching: Matching,
     turns: Turns,
     uses: Uses,
+    tasks: Tasks,
 }
 
 impl Provenance {
@@ -50,6 +55,7 @@ impl Provenance {
             matching: Matching::default(),
             turns: Turns::default(),
             uses: Uses::default(),
+            tasks: Tasks::default(),
         }
     }
 
@@ -62,7 +68,7 @@ impl Provenance {
     pub fn take(&mut self, told: Told, owner: Option<u64>) -> Vec<Fact> {
         let mut facts = Vec::new();
         match told {
-            Told::Asked(asked) => self.asked(*asked, &mut facts),
+            Told::Asked(asked) => self.asked(*asked, owner, &mut facts),
             Told::Tool(tool) => self.asks_for(*tool, owner, &mut facts),
             Told::Over(call) => facts.push(Fact::Call(call)),
         }
@@ -77,11 +83,17 @@ impl Provenance {
         (link, facts)
     }
 
-    /// Gives what a person said, without secrets, if it may leave memory.
+    /// Gives what a person said, without secrets, if it may leave memory; with the task that a model made of it, if one did.
     #[must_use]
-    pub fn words(&self, prompt_key: &str) -> Option<&str> {
-        let may_leave = self.capture != Capture::None;
-        self.turns.text(prompt_key).filter(|_| may_leave)
+    pub fn words(&self, prompt_key: &str) -> Option<String> {
+        let text = self.turns.text(prompt_key)?;
+        let root = self.turns.root(prompt_key);
+        let words = match root.and_then(|root| self.turns.text(root)) {
+            Some(said) => format!("{said}\n(handed on to a sub-agent by a model: {text})"),
+            None if root.is_some() => format!("(handed on to a sub-agent by a model: {text})"),
+            None => text.to_owned(),
+        };
+        (self.capture != Capture::None).then_some(words)
     }
 
     /// Takes what was delivered for a statement, to know it again in the result of a tool.
@@ -89,7 +101,7 @@ impl Provenance {
         self.matching.delivered(statement, delivered);
     }
 
-    fn asked(&mut self, asked: Asked, facts: &mut Vec<Fact>) {
+    fn asked(&mut self, asked: Asked, owner: Option<u64>, facts: &mut Vec<Fact>) {
         let Asked {
             call,
             provider,
@@ -97,7 +109,11 @@ impl Provenance {
             at,
         } = asked;
         for turn in request.turns {
-            let prompt = PromptFact::new(turn, &request.ids, provider, &call);
+            let mut prompt = PromptFact::new(turn, &request.ids, provider, &call);
+            if let Some(root) = self.tasks.root(owner, &request.ids, &prompt.text) {
+                prompt.origin = PromptOrigin::Model;
+                prompt.root = Some(root);
+            }
             if self.capture == Capture::All {
                 facts.push(Fact::Prompt(Box::new(prompt.clone())));
             }
@@ -129,6 +145,13 @@ impl Provenance {
     fn asks_for(&mut self, tool: Tool, owner: Option<u64>, facts: &mut Vec<Fact>) {
         let id = tool.id();
         let prompt_key = tool.prompt.as_ref().map(|turn| fact::hex(&turn.key));
+        if let Some(key) = prompt_key
+            .as_ref()
+            .filter(|_| is_handed_on(&tool.tool.name))
+        {
+            let root = self.turns.root(key).unwrap_or(key).to_owned();
+            self.tasks.keep(owner, &tool.ids, &tool.tool.args, root);
+        }
         let prompt = prompt_key.as_ref().and_then(|key| self.turns.text(key));
         let opened = Opened {
             id: id.clone(),
@@ -177,11 +200,13 @@ impl Provenance {
     /// Records a link, with what it names if that was not given out yet.
     fn link(&mut self, link: Link, facts: &mut Vec<Fact>) {
         if self.capture != Capture::None {
-            let prompt = link
-                .prompt_key
-                .as_ref()
-                .and_then(|key| self.turns.give(key));
-            facts.extend(prompt.map(|prompt| Fact::Prompt(Box::new(prompt))));
+            let key = link.prompt_key.as_deref();
+            let root = key.and_then(|key| self.turns.root(key)).map(str::to_owned);
+            // A task without what a person had said would tell little.
+            for key in key.into_iter().chain(root.as_deref()) {
+                let prompt = self.turns.give(key);
+                facts.extend(prompt.map(|prompt| Fact::Prompt(Box::new(prompt))));
+            }
             let args = link.tool_call_id.as_ref().and_then(|id| self.uses.give(id));
             facts.extend(args.map(|args| Fact::Args(Box::new(args))));
         }
