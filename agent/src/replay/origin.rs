@@ -73,6 +73,8 @@ pub struct Origin<'a> {
     args: Option<&'a Entry>,
     call: Option<&'a Entry>,
     prompt: Option<&'a Entry>,
+    /// The person's prompt behind one that a model wrote for a sub-agent.
+    root: Option<&'a Entry>,
 }
 
 /// Finds where a statement comes from; none where the store does not know the statement.
@@ -89,7 +91,12 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
     let link = links.first();
     let named = |column: &str| link.and_then(|link| link.text(column));
     let uses = all("tool_calls", "tool_call_id", named("tool_call_id"));
+    let prompt = all("prompts", "prompt_key", named("prompt_key"))
+        .last()
+        .copied();
+    let root = prompt.and_then(|prompt| prompt.text("root_prompt_key"));
     Some(Origin {
+        root: all("prompts", "prompt_key", root).last().copied(),
         statement: row,
         text: of("statement_texts").last().copied(),
         args: all("tool_call_args", "tool_call_id", named("tool_call_id"))
@@ -98,9 +105,7 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
         call: all("llm_calls", "llm_call_id", named("llm_call_id"))
             .last()
             .copied(),
-        prompt: all("prompts", "prompt_key", named("prompt_key"))
-            .last()
-            .copied(),
+        prompt,
         uses,
         links,
     })
@@ -161,6 +166,7 @@ impl Origin<'_> {
             "arguments": self.args.and_then(|row| row.text("args")),
             "model_call": self.call.map(object),
             "prompt": self.prompt.map(object),
+            "root_prompt": self.root.map(object),
         })
     }
 
@@ -249,15 +255,22 @@ impl Origin<'_> {
             let origin = self
                 .prompt
                 .map_or_else(|| "?".to_owned(), |row| or_unknown(row, "origin"));
-            lines.put(
-                "prompt",
-                &format!("{origin} (what a person wrote, as the agent's request says)"),
-            );
-            quoted(
-                &mut lines,
-                text(self.prompt, "text"),
-                "its text is not in this store, or is encrypted: give --identity",
-            );
+            let is_models = origin == "model";
+            let says = if is_models {
+                "(what a model wrote for a sub-agent)"
+            } else {
+                "(what a person wrote, as the agent's request says)"
+            };
+            lines.put("prompt", &format!("{origin} {says}"));
+            let missing = "its text is not in this store, or is encrypted: give --identity";
+            quoted(&mut lines, text(self.prompt, "text"), missing);
+            if is_models {
+                lines.put(
+                    "root",
+                    "claimed (what a person wrote, as the agent's request says)",
+                );
+                quoted(&mut lines, text(self.root, "text"), missing);
+            }
         }
         for link in self.links.iter().skip(1) {
             lines.put(
