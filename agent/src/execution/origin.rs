@@ -34,7 +34,7 @@ pub struct Origin {
 pub(crate) struct Linked {
     /// The link, as policies read it.
     pub(crate) link: LinkGrade,
-    /// What led to it, with the grade before it; none where it is not known or may not leave memory.
+    /// What led to it, with the grade before it; none in a session whose calls of models are not read.
     pub(crate) prompt: Option<String>,
     /// The rows that say so.
     pub(crate) rows: Vec<Row>,
@@ -95,7 +95,15 @@ impl Origin {
             .and_then(|key| provenance.words(key));
         Linked {
             link: read,
-            prompt: words.map(|words| format!("[{}] {words}", link.grade.letter())),
+            prompt: Some(format!(
+                "[{}] {}",
+                link.grade.letter(),
+                match (&words, &link.prompt_key) {
+                    (Some(words), _) => words.as_str(),
+                    (None, Some(_)) => "(its text is not kept)",
+                    (None, None) => "(no prompt is known)",
+                }
+            )),
             rows: provenance_rows(self.session, facts),
         }
     }

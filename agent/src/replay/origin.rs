@@ -81,6 +81,8 @@ pub struct Origin<'a> {
     args: Option<&'a Entry>,
     call: Option<&'a Entry>,
     prompt: Option<&'a Entry>,
+    /// The person's prompt behind one that a model wrote for a sub-agent.
+    root: Option<&'a Entry>,
 }
 
 /// Finds where a statement comes from; none where the store does not know the statement.
@@ -97,7 +99,12 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
     let link = links.first();
     let named = |column: &str| link.and_then(|link| link.text(column));
     let uses = all("tool_calls", "tool_call_id", named("tool_call_id"));
+    let prompt = all("prompts", "prompt_key", named("prompt_key"))
+        .last()
+        .copied();
+    let root = prompt.and_then(|prompt| prompt.text("root_prompt_key"));
     Some(Origin {
+        root: all("prompts", "prompt_key", root).last().copied(),
         statement: row,
         text: of("statement_texts").last().copied(),
         args: all("tool_call_args", "tool_call_id", named("tool_call_id"))
@@ -106,9 +113,7 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
         call: all("llm_calls", "llm_call_id", named("llm_call_id"))
             .last()
             .copied(),
-        prompt: all("prompts", "prompt_key", named("prompt_key"))
-            .last()
-            .copied(),
+        prompt,
         uses,
         links,
     })
@@ -169,6 +174,7 @@ impl Origin<'_> {
             "arguments": self.args.and_then(|row| row.text("args")),
             "model_call": self.call.map(object),
             "prompt": self.prompt.map(object),
+            "root_prompt": self.root.map(object),
         })
     }
 
@@ -261,18 +267,24 @@ impl Origin<'_> {
             let origin = self
                 .prompt
                 .map_or_else(|| "?".to_owned(), |row| or_unknown(row, "origin"));
+            let is_models = origin == "model";
             let says = match origin.as_str() {
                 "attested" => {
                     "whoever launched the session handed this text over before the agent began"
                 }
+                "model" => "what a model wrote for a sub-agent",
                 _ => "what a person wrote, as the agent's request says",
             };
             lines.put("prompt", &format!("{origin} ({says})"));
-            quoted(
-                &mut lines,
-                text(self.prompt, "text"),
-                "its text is not in this store, or is encrypted: give --identity",
-            );
+            let missing = "its text is not in this store, or is encrypted: give --identity";
+            quoted(&mut lines, text(self.prompt, "text"), missing);
+            if is_models {
+                lines.put(
+                    "root",
+                    "claimed (what a person wrote, as the agent's request says)",
+                );
+                quoted(&mut lines, text(self.root, "text"), missing);
+            }
         }
         for link in self.links.iter().skip(1) {
             lines.put(

@@ -192,6 +192,8 @@ pub enum PromptOrigin {
     Claimed,
     /// Whoever launched the session had handed it over before the agent began.
     Attested,
+    /// A model wrote it, as the task of a sub-agent.
+    Model,
 }
 
 impl PromptOrigin {
@@ -201,6 +203,7 @@ impl PromptOrigin {
         match self {
             Self::Claimed => "claimed",
             Self::Attested => "attested",
+            Self::Model => "model",
         }
     }
 }

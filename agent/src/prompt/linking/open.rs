@@ -59,6 +59,8 @@ pub(super) enum Purpose {
     Writes,
     /// It hands a task to another agent, whose own uses run what there is to run.
     Delegates,
+    /// It reads, searches, asks or notes, and runs nothing.
+    Looks,
 }
 
 /// A use, with what it holds prepared.
@@ -300,9 +302,9 @@ impl Calls {
     fn write(&mut self, files: Vec<Written>, at: DateTime<Utc>, owner: Option<u64>) {
         for file in files {
             if file.is_whole {
-                // What it held is gone; who has named it before still has it.
+                // What it held is gone, under whichever spelling of its path; who has named it before still has it.
                 self.files
-                    .retain(|known| known.path != file.path || known.owner != owner);
+                    .retain(|known| !is_path_of(&known.path, &file.path) || known.owner != owner);
             }
             let bytes = file.texts.iter().map(Candidate::bytes).sum::<usize>() + file.path.len();
             self.bytes += bytes;
@@ -357,12 +359,19 @@ impl Calls {
     }
 }
 
+/// Tells whether a tool hands a task on to another agent, by its name.
+#[must_use]
+pub fn is_handed_on(name: &str) -> bool {
+    matches!(
+        name,
+        "Task" | "Agent" | "task" | "spawn_agent" | "delegate" | "delegate_task"
+    )
+}
+
 /// Tells what a tool is for. Source: the tools' names in Claude Code, Codex, Gemini CLI and opencode.
 fn purpose(name: &str, found: &Candidates) -> Purpose {
     match name {
-        "Task" | "Agent" | "task" | "spawn_agent" | "delegate" | "delegate_task" => {
-            Purpose::Delegates
-        }
+        name if is_handed_on(name) => Purpose::Delegates,
         "Write"
         | "Edit"
         | "MultiEdit"
@@ -378,9 +387,46 @@ fn purpose(name: &str, found: &Candidates) -> Purpose {
         {
             Purpose::Writes
         }
+        name if LOOKS.contains(&name) => Purpose::Looks,
         _ => Purpose::Runs,
     }
 }
+
+/// Tools that run nothing. Source: the tools' names in Claude Code, Codex, Gemini CLI and opencode.
+const LOOKS: [&str; 32] = [
+    "AskUserQuestion",
+    "EnterPlanMode",
+    "ExitPlanMode",
+    "Glob",
+    "Grep",
+    "LS",
+    "Read",
+    "TaskCreate",
+    "TaskGet",
+    "TaskList",
+    "TaskUpdate",
+    "TodoRead",
+    "TodoWrite",
+    "WebFetch",
+    "WebSearch",
+    "ask_user",
+    "create_goal",
+    "get_goal",
+    "glob",
+    "google_web_search",
+    "grep",
+    "list_directory",
+    "read_file",
+    "request_user_input",
+    "save_memory",
+    "search_file_content",
+    "todoread",
+    "todowrite",
+    "update_goal",
+    "update_plan",
+    "view_image",
+    "webfetch",
+];
 
 /// Tells whether a name that a command gives may be of a file: all parts of the shorter one are the last of the longer one.
 fn is_path_of(name: &str, path: &str) -> bool {

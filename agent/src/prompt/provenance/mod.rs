@@ -7,20 +7,22 @@
 mod fact;
 mod kept;
 mod ready;
+mod tasks;
 
 use std::collections::BTreeMap;
 
-use super::Trace;
 use super::exchange::At;
 use super::linking::evidence::{Launched, PromptOrigin};
 use super::linking::{Arrived, Delivered, Link, Matching, Returned};
 use super::telemetry::{Heard, Outcome, Report};
+use super::{Ids, Trace};
 
 pub use fact::{ArgsFact, Fact, PromptFact, ResultSeen, UseFact};
 pub use ready::Ready;
 
 use kept::{Turns, Use, Uses};
 use ready::{Kind, ReadyUse};
+use tasks::Tasks;
 
 /// Most agents of a session whose traces are remembered.
 const AGENTS_MAX: usize = 256;
@@ -46,6 +48,7 @@ pub struct Provenance {
     inherited: BTreeMap<u64, String>,
     launched: Launched,
     heard: Heard,
+    tasks: Tasks,
 }
 
 impl Provenance {
@@ -60,6 +63,7 @@ impl Provenance {
             inherited: BTreeMap::new(),
             launched: Launched::default(),
             heard: Heard::default(),
+            tasks: Tasks::default(),
         }
     }
 
@@ -83,10 +87,14 @@ impl Provenance {
         let mut facts = Vec::new();
         match ready.0 {
             Kind::Asked {
+                ids,
                 prompts,
                 results,
                 at,
-            } => self.asked(prompts, results, at, &mut facts),
+            } => {
+                self.said(prompts, &ids, owner, &mut facts);
+                self.results_seen(results, at, &mut facts);
+            }
             Kind::Use(ready) => self.asks_for(*ready, owner, &mut facts),
             Kind::Over(call) => facts.push(Fact::Call(call)),
         }
@@ -117,11 +125,17 @@ impl Provenance {
         (outcomes, facts)
     }
 
-    /// Gives what a person said, without secrets, if it may leave memory.
+    /// Gives what a person said, without secrets, if it may leave memory; with the task that a model made of it, if one did.
     #[must_use]
-    pub fn words(&self, prompt_key: &str) -> Option<&str> {
-        let may_leave = self.capture != Capture::None;
-        self.turns.text(prompt_key).filter(|_| may_leave)
+    pub fn words(&self, prompt_key: &str) -> Option<String> {
+        let text = self.turns.text(prompt_key)?;
+        let root = self.turns.root(prompt_key);
+        let words = match root.and_then(|root| self.turns.text(root)) {
+            Some(said) => format!("{said}\n(handed on to a sub-agent by a model: {text})"),
+            None if root.is_some() => format!("(handed on to a sub-agent by a model: {text})"),
+            None => text.to_owned(),
+        };
+        (self.capture != Capture::None).then_some(words)
     }
 
     /// Takes what was delivered for a statement, to know it again in the result of a tool.
@@ -129,16 +143,19 @@ impl Provenance {
         self.matching.delivered(statement, delivered);
     }
 
-    fn asked(
+    fn said(
         &mut self,
         prompts: Vec<(String, PromptFact)>,
-        results: Vec<(ResultSeen, Returned)>,
-        at: At,
+        ids: &Ids,
+        owner: Option<u64>,
         facts: &mut Vec<Fact>,
     ) {
         for (said, mut prompt) in prompts {
             self.matching.said(&said);
-            if let Some(attestation) = self.launched.attests(&prompt.key, &said) {
+            if let Some(root) = self.tasks.root(owner, ids, &prompt.text) {
+                prompt.origin = PromptOrigin::Model;
+                prompt.root = Some(root);
+            } else if let Some(attestation) = self.launched.attests(&prompt.key, &said) {
                 prompt.origin = PromptOrigin::Attested;
                 for link in self.matching.attested(attestation) {
                     self.link(link, facts);
@@ -149,6 +166,14 @@ impl Provenance {
             }
             self.turns.keep(prompt, self.capture == Capture::All);
         }
+    }
+
+    fn results_seen(
+        &mut self,
+        results: Vec<(ResultSeen, Returned)>,
+        at: At,
+        facts: &mut Vec<Fact>,
+    ) {
         let mut all = Vec::new();
         for (seen, result) in results {
             if let Some(fact) = self.uses.result(&result.tool_call_id, seen) {
@@ -167,7 +192,13 @@ impl Provenance {
             prepared,
             mut fact,
             args,
+            ids,
+            task,
         } = ready;
+        if let (Some(key), Some(texts)) = (&opened.prompt_key, task) {
+            let root = self.turns.root(key).unwrap_or(key).to_owned();
+            self.tasks.keep(owner, ids, texts, root);
+        }
         let prompt = opened.prompt_key.as_ref();
         let prompt = prompt.and_then(|key| self.turns.text(key));
         opened.prompt = prompt.unwrap_or_default().to_owned();
@@ -199,11 +230,13 @@ impl Provenance {
     /// Records a link, with what it names if that was not given out yet.
     fn link(&mut self, link: Link, facts: &mut Vec<Fact>) {
         if self.capture != Capture::None {
-            let prompt = link
-                .prompt_key
-                .as_ref()
-                .and_then(|key| self.turns.give(key));
-            facts.extend(prompt.map(|prompt| Fact::Prompt(Box::new(prompt))));
+            let key = link.prompt_key.as_deref();
+            let root = key.and_then(|key| self.turns.root(key)).map(str::to_owned);
+            // A task without what a person had said would tell little.
+            for key in key.into_iter().chain(root.as_deref()) {
+                let prompt = self.turns.give(key);
+                facts.extend(prompt.map(|prompt| Fact::Prompt(Box::new(prompt))));
+            }
             let args = link.tool_call_id.as_ref().and_then(|id| self.uses.give(id));
             facts.extend(args.map(|args| Fact::Args(Box::new(args))));
         }

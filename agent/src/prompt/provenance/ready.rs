@@ -3,10 +3,12 @@
 //! All that takes time is done here, without the session's state: a statement that is judged meanwhile waits for none of it.
 
 use super::fact::{self, ArgsFact, PromptFact, ResultSeen, UseFact};
-use crate::prompt::Runs;
+use super::tasks::texts;
 use crate::prompt::exchange::{Asked, At, Call, Told, Tool};
 use crate::prompt::linking::evidence::PromptOrigin;
+use crate::prompt::linking::open::is_handed_on;
 use crate::prompt::linking::{Opened, Prepared, Returned};
+use crate::prompt::{Ids, Runs};
 
 /// Something that a connection tells, ready to be taken.
 pub struct Ready(pub(super) Kind);
@@ -15,6 +17,7 @@ pub struct Ready(pub(super) Kind);
 pub(super) enum Kind {
     /// A request is whole.
     Asked {
+        ids: Ids,
         /// What people said: as it came, to compare by, and as it is kept.
         prompts: Vec<(String, PromptFact)>,
         results: Vec<(ResultSeen, Returned)>,
@@ -35,6 +38,10 @@ pub(super) struct ReadyUse {
     /// Its row, without what its arguments turned out to hold.
     pub(super) fact: UseFact,
     pub(super) args: ArgsFact,
+    /// The conversation that asked.
+    pub(super) ids: Ids,
+    /// The texts of a task that is handed on to another agent.
+    pub(super) task: Option<Vec<String>>,
 }
 
 impl Ready {
@@ -80,6 +87,7 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
             })
             .collect(),
         results: results.collect(),
+        ids,
         at,
     }
 }
@@ -110,7 +118,9 @@ fn of_use(tool: Tool, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> ReadyUse {
         fingerprints: Vec::new(),
         result: None,
     };
+    let task = is_handed_on(&tool.name).then(|| texts(&tool.args));
     ReadyUse {
+        task: task.flatten(),
         args: ArgsFact::new(&id, &tool.args),
         opened: Opened {
             id,
@@ -121,9 +131,10 @@ fn of_use(tool: Tool, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> ReadyUse {
             arguments: tool.args,
             owner: None,
             emitted_ns: Some(at.boot_ns),
-            trace_id: ids.trace.map(|trace| trace.trace_id),
-            agent_session: ids.session,
+            trace_id: ids.trace.as_ref().map(|trace| trace.trace_id.clone()),
+            agent_session: ids.session.clone(),
         },
+        ids,
         prepared,
         fact,
     }

@@ -6,6 +6,7 @@
 
 mod agents;
 mod echoes;
+mod held_out;
 mod hostile;
 mod programs;
 mod sql;
