@@ -3,6 +3,7 @@
 mod agents;
 mod carried;
 mod linked;
+mod managed;
 mod untrusted;
 
 use std::ffi::OsString;
