@@ -305,7 +305,8 @@ impl Door {
                 self.own_login(&received).await
             }
             Endpoint::Telemetry | Endpoint::File(_) => telemetry(),
-            Endpoint::Mcp => self.refuse_mcp(&received, plain).await,
+            Endpoint::Mcp => self.mcp(account, &received, plain).await,
+            Endpoint::McpOther => self.refuse_mcp_method(&received).await,
             Endpoint::Renew => match self.master(account, &received).await {
                 Ok(login) => self.renew(&login, plain).await,
                 Err(refusal) => refusal,
@@ -362,6 +363,7 @@ impl Door {
             | Endpoint::OauthToken
             | Endpoint::Telemetry
             | Endpoint::Mcp
+            | Endpoint::McpOther
             | Endpoint::Chunk(_)
             | Endpoint::File(_) => telemetry(),
         }

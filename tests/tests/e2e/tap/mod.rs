@@ -4,6 +4,7 @@ mod agents;
 mod carried;
 mod entered;
 mod linked;
+mod managed;
 mod tunnelled;
 mod untrusted;
 
