@@ -62,7 +62,7 @@ impl Provenance {
     }
 
     /// Notes the trace that an agent's process was started in, by its last exec. All that its parent started is of that trace
-    /// too: it tells nothing of what the agent's tools started.
+    /// too, so it is evidence of nothing where the kernel does not say that the agent started it.
     pub fn started_in(&mut self, owner: u64, trace: Trace) {
         self.inherited.insert(owner, trace.trace_id);
         if self.inherited.len() > AGENTS_MAX {
@@ -148,6 +148,8 @@ impl Provenance {
         let id = tool.id();
         let prompt_key = tool.prompt.as_ref().map(|turn| fact::hex(&turn.key));
         let prompt = prompt_key.as_ref().and_then(|key| self.turns.text(key));
+        let trace_id = tool.ids.trace.as_ref().map(|trace| &trace.trace_id);
+        let started_in = owner.and_then(|owner| self.inherited.get(&owner));
         let opened = Opened {
             id: id.clone(),
             llm_call_id: tool.call.clone(),
@@ -157,9 +159,8 @@ impl Provenance {
             arguments: tool.tool.args.clone(),
             owner,
             emitted_ns: Some(tool.at.boot_ns),
-            trace_id: (tool.ids.trace.as_ref())
-                .map(|trace| trace.trace_id.clone())
-                .filter(|trace| owner.and_then(|owner| self.inherited.get(&owner)) != Some(trace)),
+            is_trace_inherited: trace_id.is_some() && trace_id == started_in,
+            trace_id: trace_id.cloned(),
             agent_session: tool.ids.session.clone(),
         };
         // What the provider runs elsewhere reaches nothing from here.

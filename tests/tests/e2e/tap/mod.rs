@@ -2,6 +2,8 @@
 
 mod agents;
 mod carried;
+mod echoed;
+mod environ;
 mod linked;
 mod untrusted;
 
