@@ -2,7 +2,9 @@
 
 mod agents;
 mod carried;
+mod echoed;
 mod entered;
+mod environ;
 mod linked;
 mod managed;
 mod tunnelled;
