@@ -27,6 +27,7 @@ use crate::proxy::core::Shared;
 use crate::proxy::sessions::Session;
 use crate::record::event::code;
 use crate::record::{Category, Severity, provenance_rows};
+use crate::snowflake::gzip::GzipError;
 use crate::tasks;
 
 /// Most connections of a session, and most bodies at once, each of so many plain bytes.
@@ -165,9 +166,13 @@ async fn answer(
         Ok(bytes) => bytes,
         Err(error) => {
             let status = match error {
-                BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::TooLarge { .. } | BodyError::Inflate(GzipError::TooLarge { .. }) => {
+                    StatusCode::PAYLOAD_TOO_LARGE
+                }
                 BodyError::Slow | BodyError::Crowded => StatusCode::REQUEST_TIMEOUT,
-                BodyError::Broken(_) | BodyError::Inflate(_) => StatusCode::BAD_REQUEST,
+                BodyError::Broken(_) | BodyError::Inflate(GzipError::Damaged(_)) => {
+                    StatusCode::BAD_REQUEST
+                }
             };
             tell_unreadable(shared, session, peer, &error.to_string()).await;
             return refuse(form, status, &error.to_string());
