@@ -214,6 +214,9 @@ impl Stages {
                     decided_at,
                 )
                 .await?;
+                if let Some(origin) = &origin {
+                    origin.delivered(execution.id(), Some(own_id), &reply);
+                }
                 let state = if unsent.is_withdrawn() {
                     State::Withdrawn(reply)
                 } else {
@@ -285,7 +288,7 @@ impl Stages {
             detached,
         } = self.deliver(unmasked, &login, &to).await?;
         if let Some(origin) = &origin {
-            origin.delivered(execution.id(), execution.given_query_id());
+            origin.delivered(execution.id(), execution.given_query_id(), &reply);
         }
         if aftermath != Aftermath::Open {
             self.holds.end(sender);

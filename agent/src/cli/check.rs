@@ -371,6 +371,9 @@ fn summary(config: &Config, policies: usize, has_kernel: bool) -> String {
                 canary.table.join(".")
             )
         }));
+        if account.mcp {
+            lines.push("              SQL tools of its managed MCP servers are carried".to_owned());
+        }
         for alias in &account.aliases {
             lines.push(format!("              also {alias}"));
         }

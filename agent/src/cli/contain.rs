@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Exit;
 use super::engines::{ENGINES, Pattern};
-use super::enter::{Entered, PATIENCE, process};
+use super::enter::{Entered, PATIENCE, process, tell_notice};
 use super::failure::Failure;
 use super::looking::Sought;
 use super::socket::{DaemonName, ask, connect, misunderstood};
@@ -142,6 +142,7 @@ impl Args {
             made.cgroup.display(),
             told(made.network)
         ));
+        tell_notice(made.notice.as_deref());
         Ok(Entered {
             session: made.session,
             cgroup: made.cgroup,

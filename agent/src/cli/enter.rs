@@ -19,11 +19,12 @@ use super::tell::tell;
 use super::watching::{Enter, watch};
 use crate::clock::Clock;
 use crate::control::line::Lines;
-use crate::control::live::{LiveAsk, LiveReply, Take};
+use crate::control::live::{LiveAsk, LiveReply, ModelsTrust, Take};
 use crate::control::request::{Reply, Request};
 use crate::control::{HandedToken, Scope};
 use crate::id::SessionId;
 use crate::identity::Ci;
+use crate::replay::terminal;
 
 /// How long the daemon may take to answer; as for `icecore run`, and to move the processes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(70);
@@ -148,7 +149,17 @@ fn take(
         uid: args.uid,
         // What was read is of the process that started then, and of no later one of its number.
         start_ticks: args.started_at.or(Some(looked.start_ticks)),
+        models_trust: match hands_on(args) {
+            true => ModelsTrust::Given,
+            false => ModelsTrust::Found(looked.cas),
+        },
     }
+}
+
+/// Tells whether the caller gets what makes the session's processes trust the proxy, to hand it on: variables for what is
+/// started next, with files that it can read.
+fn hands_on(args: &Args) -> bool {
+    args.export.is_some() && (args.pid.is_some() || args.container.trust_dir().is_some())
 }
 
 /// Has the session made, and tells of it.
@@ -202,6 +213,7 @@ fn taken(lines: &mut Lines, take: Take) -> Result<Entered, Failure> {
         counted(taken.processes),
         taken.advisory
     ));
+    tell_notice(taken.notice.as_deref());
     Ok(Entered {
         session: taken.session,
         cgroup: taken.cgroup,
@@ -210,6 +222,13 @@ fn taken(lines: &mut Lines, take: Take) -> Result<Entered, Failure> {
         advisory: Some(taken.advisory),
         certificate: taken.certificate,
     })
+}
+
+/// Tells what is read of a session's model calls: its people must know, whose log this is.
+pub(super) fn tell_notice(notice: Option<&str>) {
+    if let Some(notice) = notice {
+        tell(format_args!("icecore: {}", terminal(notice)));
+    }
 }
 
 /// Writes the files that drivers read, and prints the variables that name them.

@@ -4,6 +4,7 @@
 //! never (fuse; proc(5), `/proc/pid/environ`, is read from the process's memory). So such a read has a thread to itself, which
 //! is given up when its time is over.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -18,6 +19,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use super::Exit;
 use super::failure::Failure;
 use super::run::{digest_of_arguments, token};
+use super::trusting::own_cas;
 use crate::control::{HandedToken, TOKEN_TEXT_MAX_BYTES};
 
 /// Most bytes that are read of a process's arguments, and of its environment: what both may have together, where the stack's
@@ -40,6 +42,8 @@ pub(super) struct Looked {
     pub(super) argv_sha256: [u8; 32],
     /// The token of a file that it sees.
     pub(super) token: Option<HandedToken>,
+    /// The CAs of hosts' own that it trusts.
+    pub(super) cas: BTreeSet<String>,
 }
 
 impl Looked {
@@ -60,6 +64,7 @@ impl Looked {
             .map(|argument| OsStr::from_bytes(argument).to_owned())
             .collect();
         let token = token_file.map(|file| token_inside(pid, file)).transpose()?;
+        let cas = own_cas(pid);
         // The same process after the reading: so all that was read is its own.
         if self::start_ticks(pid).map_err(gone)? != start_ticks {
             return Err(gone(io::Error::other("it ended meanwhile")));
@@ -70,6 +75,7 @@ impl Looked {
             exe: exe.to_string_lossy().into_owned(),
             argv_sha256: digest_of_arguments(&arguments),
             token,
+            cas,
         })
     }
 }
@@ -87,19 +93,19 @@ fn start_ticks(pid: u32) -> io::Result<u64> {
 
 /// Tells whether a process began with a variable, such as `ICECORE_SESSION=1`. One that comes after the first 2 MiB is none.
 pub(super) fn has(pid: u32, variable: &str) -> bool {
-    let Ok(file) = File::open(format!("/proc/{pid}/environ")) else {
+    let Ok(environment) = environment(pid) else {
         return false;
     };
-    let mut environment = Vec::new();
-    if file
-        .take(PROC_MAX_BYTES)
-        .read_to_end(&mut environment)
-        .is_err()
-    {
-        return false;
-    }
     let mut all = environment.split(|byte| *byte == 0);
     all.any(|one| one == variable.as_bytes())
+}
+
+/// Reads what a process's environment began with, of which a variable ends with a NUL; the first 2 MiB.
+pub(super) fn environment(pid: u32) -> io::Result<Vec<u8>> {
+    let file = File::open(format!("/proc/{pid}/environ"))?;
+    let mut environment = Vec::new();
+    file.take(PROC_MAX_BYTES).read_to_end(&mut environment)?;
+    Ok(environment)
 }
 
 /// Reads a file of `/proc` that is not too long.
@@ -114,17 +120,26 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
     Err(io::Error::other(text))
 }
 
-/// Reads a token from a file that is in a container; no link in there leads out of it.
+/// Opens a file as a process sees it; no link in its root leads out of that.
+///
+/// # Errors
+/// It cannot be opened, or is something else than a file.
+pub(super) fn open_inside(pid: u32, path: &Path) -> io::Result<File> {
+    let root = File::open(format!("/proc/{pid}/root"))?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let file = File::from(openat2(&root, path, flags, Mode::empty(), resolve)?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("expected a file, found something else"));
+    }
+    Ok(file)
+}
+
+/// Reads a token from a file that is in a container.
 fn token_inside(pid: u32, path: &Path) -> Result<HandedToken, Failure> {
     let place = format!("`{}` of process {pid}", path.display());
     let read = || -> io::Result<Vec<u8>> {
-        let root = File::open(format!("/proc/{pid}/root"))?;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let file = File::from(openat2(&root, path, flags, Mode::empty(), resolve)?);
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("expected a file, found something else"));
-        }
+        let file = open_inside(pid, path)?;
         let most = u64::try_from(TOKEN_TEXT_MAX_BYTES).unwrap_or(u64::MAX);
         let mut bytes = Vec::new();
         file.take(most + 1).read_to_end(&mut bytes)?;

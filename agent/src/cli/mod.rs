@@ -54,6 +54,7 @@ mod socket;
 mod stored;
 mod span;
 mod tell;
+mod trusting;
 mod upgrade;
 pub mod verify;
 mod version;

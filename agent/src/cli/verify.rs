@@ -268,6 +268,11 @@ fn told(report: &Report, is_deep: bool) -> Vec<String> {
             "object",
             "erased, as a signed erasure says",
         ),
+        (
+            checked.expired_objects,
+            "object",
+            "of prompts expired by retention, as the chain's config says",
+        ),
         (checked.compactions, "compaction", "believed"),
         (
             checked.compacted_objects,

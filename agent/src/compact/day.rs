@@ -11,6 +11,7 @@ use crate::record::chain::compaction::{
 use crate::record::chain::documents::Listed;
 use crate::record::chain::keys::public_key;
 use crate::record::chain::read::{ReadChain, manifest_name, read};
+use crate::record::schema::{TIERS, Tier};
 use crate::record::{Key, RecordError, RowsKey, Store};
 
 /// A day of one organisation's record.
@@ -251,7 +252,7 @@ fn has_objects(
     (org, chain): (&str, &str),
     of_day: &str,
 ) -> Result<bool, RecordError> {
-    for tier in ["t0", "t1", "t2"] {
+    for tier in TIERS.map(Tier::as_str) {
         for listed in store.list(&format!("{org}/v1/{tier}/{chain}"), None)? {
             if listed?.key.contains(of_day) {
                 return Ok(true);

@@ -100,6 +100,9 @@ fn account(mut section: Section<'_>, issuers: &[String]) -> Account {
         tag_canary: section
             .optional("tag_canary", "a table", |value| value.as_table().cloned())
             .map(|table| tag_canary(section.inside("tag_canary", table))),
+        mcp: section
+            .optional("mcp", "true or false", Value::as_bool)
+            .unwrap_or(false),
         credential: credential::credential(&mut section),
         grants: Vec::new(),
         host,

@@ -186,6 +186,8 @@ pub struct Account {
     pub warehouse: Option<String>,
     /// Shows whether a login sees tags; without one they count as unknown.
     pub tag_canary: Option<TagCanary>,
+    /// Whether SQL tools of its managed MCP servers are carried.
+    pub mcp: bool,
     /// How the proxy proves who it is.
     pub credential: Credential,
     /// The `[[account.grant]]` tables. Where there are any, they alone say who is let in, and as whom.

@@ -190,7 +190,7 @@ fn unknown_keys_are_told_with_the_nearest_known_one() {
     );
     check_account(
         "warehous = \"WH\"",
-        "account[0].warehous: expected one of the keys host, aliases, name, user, role, warehouse, tag_canary, credential, grant, found an unknown key (did you mean `warehouse`?)",
+        "account[0].warehous: expected one of the keys host, aliases, name, user, role, warehouse, tag_canary, mcp, credential, grant, found an unknown key (did you mean `warehouse`?)",
     );
 }
 

@@ -13,7 +13,7 @@ use rcgen::{
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
     PKCS_ECDSA_P256_SHA256,
 };
-use ring::digest::{Context, SHA256};
+use ring::digest::{Context, SHA256, digest};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 use rustls::sign::CertifiedKey;
 
@@ -28,6 +28,12 @@ const LEAF_DAYS: i64 = 6;
 
 /// How far back a certificate begins, for clocks that differ.
 const BACKDATED: TimeDelta = TimeDelta::hours(1);
+
+/// How each CA's common name begins; a text that DER holds as it is (RFC 5280 section 4.1.2.4).
+const SUBJECT: &str = "Icecore CA of";
+
+/// Most CAs of hosts that are looked for in one text: this host's, and those of its earlier lists of model APIs.
+const OWN_MAX: usize = 64;
 
 /// Why the CA cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +92,7 @@ impl Ca {
     pub fn open(folder: &Path, host: &str, now: DateTime<Utc>) -> Result<Self, CaError> {
         let scope = Scope {
             stem: "ca".to_owned(),
-            subject: format!("Icecore CA of {host}"),
+            subject: format!("{SUBJECT} {host}"),
             permitted: SNOWFLAKE_DOMAINS.map(str::to_owned).into(),
             excluded: Vec::new(),
         };
@@ -125,7 +131,7 @@ impl Ca {
             .collect();
         let scope = Scope {
             stem: models_stem(&id),
-            subject: format!("Icecore CA of {host} for model APIs"),
+            subject: format!("{SUBJECT} {host} for model APIs"),
             permitted: names.iter().cloned().collect(),
             excluded: SNOWFLAKE_DOMAINS.map(str::to_owned).into(),
         };
@@ -221,6 +227,28 @@ pub fn models_certificate(id: &str) -> Option<String> {
 fn is_models_id(id: &str) -> bool {
     let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     id.len() == 2 * MODELS_ID_BYTES && id.bytes().all(digit)
+}
+
+/// Lists the certificates of hosts' own CAs in a text, each by its SHA-256 in hexadecimal; of many the first ones.
+#[must_use]
+pub fn own_among(pem: &[u8]) -> BTreeSet<String> {
+    let is_own = |certificate: &CertificateDer<'_>| {
+        let mut parts = certificate.windows(SUBJECT.len());
+        parts.any(|part| part == SUBJECT.as_bytes())
+    };
+    CertificateDer::pem_slice_iter(pem)
+        .flatten()
+        .filter(is_own)
+        .take(OWN_MAX)
+        .map(|certificate| {
+            let digest = digest(&SHA256, &certificate);
+            digest
+                .as_ref()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
+        })
+        .collect()
 }
 
 /// Tells until when a leaf made at `now` is good.

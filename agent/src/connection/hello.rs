@@ -154,6 +154,40 @@ fn parse_http(head: &[u8]) -> Option<Opening> {
     })
 }
 
+/// A tunnel that a client asks an HTTP proxy for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelAsked {
+    /// Where to: the host, canonical.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The client's own words.
+    pub words: Bytes,
+}
+
+/// Reads a request for a tunnel, whole and with nothing behind it (RFC 9110 section 9.3.6).
+fn tunnel(head: &Bytes) -> Option<TunnelAsked> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    let Ok(httparse::Status::Complete(length)) = request.parse(head) else {
+        return None;
+    };
+    let has_content = (request.headers.iter()).any(|header| {
+        ["content-length", "transfer-encoding"]
+            .iter()
+            .any(|name| header.name.eq_ignore_ascii_case(name))
+    });
+    if request.method != Some("CONNECT") || length != head.len() || has_content {
+        return None;
+    }
+    let (host, port) = request.path?.rsplit_once(':')?;
+    Some(TunnelAsked {
+        host: canonical(host),
+        port: port.parse().ok()?,
+        words: head.clone(),
+    })
+}
+
 /// A stream whose first bytes were read and are read once more.
 #[derive(Debug)]
 pub struct Rewound {
@@ -166,6 +200,12 @@ impl Rewound {
     #[must_use]
     pub fn into_stream(self) -> TcpStream {
         self.stream
+    }
+
+    /// Gives the tunnel that its client asks for, if it does and says nothing more.
+    #[must_use]
+    pub fn tunnel_asked(&self) -> Option<TunnelAsked> {
+        tunnel(&self.head)
     }
 
     /// Lists the protocols that a TLS client offers, in its order; none where it offers none (RFC 7301).
@@ -297,6 +337,27 @@ pub(super) mod tests {
             let mut again = vec![0; hello.len()];
             rewound.read_exact(&mut again).await.unwrap();
             assert_eq!(again, hello);
+        }
+    }
+
+    #[test]
+    fn a_tunnel_is_asked_for_by_a_whole_request_and_nothing_more() {
+        let asked = |text: &'static str| tunnel(&Bytes::from_static(text.as_bytes()));
+        let found = asked("CONNECT API.anthropic.com:443 HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        assert_eq!(
+            (found.host.as_str(), found.port),
+            ("api.anthropic.com", 443)
+        );
+        for none in [
+            "CONNECT a.example:443 HTTP/1.1\r\n\r\nmore",
+            "CONNECT a.example:443 HTTP/1.1\r\n",
+            "CONNECT a.example HTTP/1.1\r\n\r\n",
+            "CONNECT a.example:65536 HTTP/1.1\r\n\r\n",
+            "CONNECT a.example:443 HTTP/1.1\r\nContent-Length: 4\r\n\r\n",
+            "GET http://a.example:443 HTTP/1.1\r\n\r\n",
+            "",
+        ] {
+            assert_eq!(asked(none), None, "{none:?}");
         }
     }
 

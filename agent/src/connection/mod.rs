@@ -3,6 +3,7 @@
 //! What a connection is comes from the kernel (the socket's tag), never from what the client says (invariant 7).
 
 pub mod ca;
+pub mod environment;
 pub mod hello;
 pub mod http;
 pub mod metadata;
@@ -51,6 +52,7 @@ impl Connection {
                     uid: redirected.uid,
                     comm: redirected.comm,
                     exec_id: redirected.exec_id,
+                    connected_ns: redirected.boot_ns,
                     ..Peer::default()
                 },
                 stream,

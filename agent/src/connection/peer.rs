@@ -33,6 +33,8 @@ pub struct Peer {
     pub ancestors: Vec<String>,
     /// Number of its last exec, from the kernel's tag; 0 where it is not known.
     pub exec_id: u64,
+    /// When it connected, in nanoseconds since boot, from the kernel's tag.
+    pub connected_ns: u64,
     /// Numbers of the execs that it descends from, that one first: the kernel's word, also once a parent is gone.
     pub execs: Vec<u64>,
 }

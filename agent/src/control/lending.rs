@@ -1,5 +1,6 @@
 //! What the proxy asks its supervisor for, since it may not have it itself: files that the config names, what a command
-//! of the config's prints, sockets of containers' networks, and who is at the other end of a connection.
+//! of the config's prints, sockets of containers' networks, and who is at the other end of a connection, with what its
+//! environment says of an agent.
 //!
 //! Each request brings a socket of its own for the answer, so that none waits for another.
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::ControlError;
 use super::packet;
 use super::supervisor_link::FromProxy;
+use crate::connection::environment::Environment;
 use crate::connection::peer::Traced;
 use crate::connection::sys;
 
@@ -45,6 +47,8 @@ pub enum Wanted {
         /// The number of its last exec; 0 where it is not known.
         exec_id: u64,
     },
+    /// What the environment of a session's process says of an agent.
+    Environment(Connected),
     /// A TCP socket of a container's network, not connected, not blocking.
     Socket {
         /// The cookie of its network namespace.
@@ -52,6 +56,17 @@ pub enum Wanted {
         /// Whether it is for IPv6 addresses.
         v6: bool,
     },
+}
+
+/// A process as it was when it connected, by the kernel's tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connected {
+    /// Its number.
+    pub pid: u32,
+    /// The number of its last exec.
+    pub exec_id: u64,
+    /// When it connected, in nanoseconds since boot.
+    pub at_ns: u64,
 }
 
 /// Why it is not lent, in the words of a config's problem.
@@ -70,6 +85,8 @@ enum Lent {
     Opened,
     /// The process.
     Traced(Traced),
+    /// What its environment says.
+    Environment(Environment),
     /// There is none.
     Declined(Declined),
 }
@@ -110,6 +127,14 @@ impl Request {
     /// As of [`Request::answer`].
     pub fn tell(&self, traced: Traced) -> Result<(), ControlError> {
         packet::send_at_once(&self.reply, &Lent::Traced(traced), &[])
+    }
+
+    /// Tells what a process's environment says.
+    ///
+    /// # Errors
+    /// As of [`Request::answer`].
+    pub fn tell_environment(&self, environment: Environment) -> Result<(), ControlError> {
+        packet::send_at_once(&self.reply, &Lent::Environment(environment), &[])
     }
 }
 
@@ -179,7 +204,16 @@ impl Borrower {
     pub fn process(&self, pid: u32, exec_id: u64) -> Option<Traced> {
         match self.ask(Wanted::Process { pid, exec_id }, LOOK_WITHIN) {
             Ok((Lent::Traced(traced), _)) => Some(traced),
-            Ok((Lent::Opened | Lent::Declined(_), _)) | Err(_) => None,
+            Ok((Lent::Opened | Lent::Environment(_) | Lent::Declined(_), _)) | Err(_) => None,
+        }
+    }
+
+    /// Has the environment of a session's process read. None where it could not be, or not soon.
+    #[must_use]
+    pub fn environment(&self, of: Connected) -> Option<Environment> {
+        match self.ask(Wanted::Environment(of), LOOK_WITHIN) {
+            Ok((Lent::Environment(environment), _)) => Some(environment),
+            Ok((Lent::Opened | Lent::Traced(_) | Lent::Declined(_), _)) | Err(_) => None,
         }
     }
 
@@ -191,7 +225,9 @@ impl Borrower {
         match self.ask(wanted, within) {
             Ok((Lent::Opened, Some(descriptor))) => Ok(File::from(descriptor)),
             Ok((Lent::Declined(declined), _)) => Err(declined),
-            Ok((Lent::Opened | Lent::Traced(_), _)) => Err(failed("another answer".to_owned())),
+            Ok((Lent::Opened | Lent::Traced(_) | Lent::Environment(_), _)) => {
+                Err(failed("another answer".to_owned()))
+            }
             Err(error) => Err(failed(error.to_string())),
         }
     }

@@ -219,6 +219,7 @@ fn lend(request: &Request) {
                 ..Traced::default()
             })
             .unwrap(),
+        Wanted::Environment(_) => {}
         Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
             let declined = Declined {
                 expected: "what the config names".to_owned(),
@@ -310,6 +311,7 @@ fn facts(uid: u32) -> SessionFacts {
             days: 90,
             telemetry: true,
         }),
+        models_unread: vec!["api.openai.com".to_owned()],
         prompts: vec![[7; 32]],
     }
 }

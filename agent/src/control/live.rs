@@ -1,6 +1,6 @@
 //! What root asks about sessions that live, and what it is told: made of processes that run already, listed, ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,25 @@ pub struct Take {
     /// When it must have started, in clock ticks since boot, as field 22 of `/proc/<pid>/stat` tells it (proc(5)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_ticks: Option<u64>,
+    /// Whether its processes trust the CA for model APIs that are read.
+    #[serde(default)]
+    pub models_trust: ModelsTrust,
+}
+
+/// What is known of whether processes that run trust the CA for model APIs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelsTrust {
+    /// The caller hands on what makes them trust it, as it does for the other CA.
+    Given,
+    /// The certificates of hosts' own CAs in the files that their environment names: SHA-256, in hexadecimal.
+    Found(BTreeSet<String>),
+}
+
+impl Default for ModelsTrust {
+    fn default() -> Self {
+        Self::Found(BTreeSet::new())
+    }
 }
 
 /// A session of a container.
@@ -95,6 +114,9 @@ pub struct Contained {
     pub network: Option<u64>,
     /// Why it is advisory, if it is.
     pub advisory: Option<String>,
+    /// What its people are to be told of the reading of its model calls.
+    #[serde(default)]
+    pub notice: Option<String>,
 }
 
 /// What is answered; a part of `Reply`.
@@ -135,6 +157,9 @@ pub struct Taken {
     pub processes: u64,
     /// Why it is advisory.
     pub advisory: String,
+    /// What its people are to be told of the reading of its model calls.
+    #[serde(default)]
+    pub notice: Option<String>,
 }
 
 /// A session that lives.

@@ -34,7 +34,7 @@ use crate::id::{LoginId, SessionId};
 use crate::identity::Ci;
 use crate::snowflake::secret::{Secret, revealed};
 
-pub use lending::{Borrower, Declined, Request, Wanted};
+pub use lending::{Borrower, Connected, Declined, Request, Wanted};
 pub use proxy_link::{Heard, LinkError, ProxyLink};
 pub use seen::{SeenDenial, SessionSeen};
 pub use supervisor_link::{Keeper, Parting, SessionHandler, SupervisorLink, receive_handover};
@@ -110,6 +110,9 @@ pub struct SessionFacts {
     /// What of its model calls is read, if anything is.
     #[serde(default)]
     pub models: Option<ModelsRead>,
+    /// The hosts whose calls would be read, and are not, since its processes were not found to trust the CA for them.
+    #[serde(default)]
+    pub models_unread: Vec<String>,
     /// Digests of prompts that the caller handed over, as `prompt_digest` makes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<[u8; 32]>,

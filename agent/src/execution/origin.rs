@@ -1,14 +1,17 @@
 //! Where a statement comes from: what is known of its process and its request, put beside the session's calls of models.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
 
+use crate::connection::environment::Environment;
 use crate::id::{SessionId, StatementId};
+use crate::mask::{Sample, sample};
 use crate::policy::LinkGrade;
+use crate::prompt::Trace;
 use crate::prompt::linking::{Arrived, Delivered, Sql};
 use crate::prompt::provenance::Provenance;
-use crate::record::{Row, provenance_rows};
+use crate::record::{Reply, Row, provenance_rows};
 use crate::snowflake::route::QueryId;
 use crate::statement::Statement;
 
@@ -23,13 +26,15 @@ pub struct Origin {
     pub execs: Vec<u64>,
     /// The request's W3C trace id, which the agent chooses.
     pub trace_id: Option<String>,
+    /// What its process's environment says, once it was read; the agent writes that too.
+    pub environment: Arc<OnceLock<Environment>>,
 }
 
 /// A statement's first link.
 pub(crate) struct Linked {
     /// The link, as policies read it.
     pub(crate) link: LinkGrade,
-    /// What led to it, with the grade before it; none where it is not known or may not leave memory.
+    /// What led to it, with the grade before it; none in a session whose calls of models are not read.
     pub(crate) prompt: Option<String>,
     /// The rows that say so.
     pub(crate) rows: Vec<Row>,
@@ -46,11 +51,14 @@ impl Default for Linked {
 }
 
 impl Origin {
-    /// Notes by which id a statement's answer may come back in the result of a tool.
-    pub(crate) fn delivered(&self, id: StatementId, query_id: Option<QueryId>) {
+    /// Notes by what a statement's answer may be known again in the result of a tool: its id, its error, its first values,
+    /// as they leave. They stay in memory.
+    pub(crate) fn delivered(&self, id: StatementId, query_id: Option<QueryId>, reply: &Reply) {
+        let Sample { error, values } = sample(reply.body().text());
         let delivered = Delivered {
             query_id: query_id.map(|id| id.to_string()),
-            ..Delivered::default()
+            error,
+            values,
         };
         let mut provenance = self
             .provenance
@@ -61,13 +69,17 @@ impl Origin {
 
     /// Links a statement, as far as it can be told by now.
     pub(crate) fn link(&self, id: StatementId, at: DateTime<Utc>, statement: &Statement) -> Linked {
+        // Judged by what is known: a statement never waits for it.
+        let environment = self.environment.get().cloned().unwrap_or_default();
+        let started_in = environment.traceparent.as_deref().and_then(Trace::read);
+        let started_in = started_in.map(|trace| trace.trace_id);
         let arrived = Arrived {
             id,
             at,
             sql: Sql::new(statement.text(), statement.normalized()),
             ancestors: self.execs.clone(),
-            trace_id: self.trace_id.clone(),
-            agent_session: None,
+            trace_ids: self.trace_id.iter().cloned().chain(started_in).collect(),
+            agent_sessions: environment.agent_sessions,
             tag: None,
         };
         let mut provenance = self
@@ -83,7 +95,15 @@ impl Origin {
             .and_then(|key| provenance.words(key));
         Linked {
             link: read,
-            prompt: words.map(|words| format!("[{}] {words}", link.grade.letter())),
+            prompt: Some(format!(
+                "[{}] {}",
+                link.grade.letter(),
+                match (&words, &link.prompt_key) {
+                    (Some(words), _) => words.as_str(),
+                    (None, Some(_)) => "(its text is not kept)",
+                    (None, None) => "(no prompt is known)",
+                }
+            )),
             rows: provenance_rows(self.session, facts),
         }
     }

@@ -96,7 +96,7 @@ fn unscaled(text: &str, scale: u8) -> Option<i128> {
 }
 
 /// Writes a whole number of 10^-scale as a decimal number.
-fn scaled(value: i128, scale: u8) -> String {
+pub(super) fn scaled(value: i128, scale: u8) -> String {
     let scale = usize::from(scale);
     if scale == 0 {
         return value.to_string();

@@ -130,7 +130,7 @@ pub static FAMILIES: [Family; 68] = [
     Family::new("icecore_tap_waiting_bytes", Gauge, &[], "Copies of model calls that wait to be read."),
     Family::new("icecore_tap_lost_bytes_total", Counter, &[], "Bytes of model calls that were carried and not copied, since too many waited."),
     Family::new("icecore_tap_unreadable_total", Counter, &[], "Connections to model APIs of which something could not be read."),
-    Family::new("icecore_telemetry_requests_total", Counter, &["outcome"], "Requests of sessions' telemetry (OTLP): `taken`, `unreadable` (event PT002), or `limited`."),
+    Family::new("icecore_telemetry_requests_total", Counter, &["outcome"], "Requests of sessions' telemetry (OTLP): `taken`, `unreadable` (event PT003), or `limited`."),
     Family::new("icecore_telemetry_records_total", Counter, &["outcome"], "Records of sessions' telemetry: of uses of tools, one that `agrees` with the model call, `contradicts` it, is a `stranger`'s word, or of an `unknown` use; `other` ones; `rejected` ones beyond a request's share."),
     Family::new("icecore_scrapes_total", Counter, &["outcome"], "Requests for metrics: `answered`, or `refused` to one that is, or may be, in a session."),
 ];

@@ -254,7 +254,11 @@ async fn govern(
     drop(arriving);
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let session_id = session.id();
-    let door = Arc::new(Door::new(Arc::clone(core), session, peer, name));
+    let is_read = session.facts().models.is_some();
+    let looks = &core.shared.looks;
+    let environment = is_read.then(|| looks.environment(session.arrivals(), &peer));
+    let door = Door::new(Arc::clone(core), session, peer, name);
+    let door = Arc::new(door.told(environment.unwrap_or_default()));
     let serving = http::serve_until(stream, is_http2, intake.paused(), |request| {
         let (door, intake) = (Arc::clone(&door), Arc::clone(intake));
         async move {

@@ -6,15 +6,17 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lent_sockets::SESSION_SOCKETS_MAX;
 use super::refusals::WayAround;
-use crate::connection::peer::Traced;
-use crate::control::Borrower;
+use crate::connection::environment::Environment;
+use crate::connection::peer::{Peer, Traced};
+use crate::control::{Borrower, Connected};
+use crate::tasks;
 
 /// Most connections that one session may have open, so that it leaves descriptors for others.
 const CONNECTIONS_MAX: usize = 1024;
@@ -29,6 +31,10 @@ const TURN_WITHIN: Duration = Duration::from_secs(1);
 const SESSION_LOOKS_MAX: usize = 4;
 const LOOKS_MAX: usize = 16;
 
+/// Most environments that are read at once: of one session, and of all. One that keeps whoever reads it waiting is given up.
+const SESSION_ENVIRONMENTS_MAX: usize = 2;
+const ENVIRONMENTS_MAX: usize = 8;
+
 /// Longest wait for a look-up, its turn included: then the connection goes on, and the record says that nobody looked.
 const LOOK_WITHIN: Duration = Duration::from_millis(500);
 
@@ -42,6 +48,7 @@ pub(super) struct Arrivals {
     /// When the next connection would be due if they came evenly (the cell rate algorithm of ITU-T I.371, annex A).
     due_ns: Mutex<i64>,
     looks: Arc<Semaphore>,
+    environments: Arc<Semaphore>,
     /// For what asks for sockets of the session's networks.
     pub(super) sockets: Arc<Semaphore>,
     has_failed_handshake: AtomicBool,
@@ -54,6 +61,7 @@ impl Default for Arrivals {
             taken: AtomicU64::new(0),
             due_ns: Mutex::new(i64::MIN),
             looks: Arc::new(Semaphore::new(SESSION_LOOKS_MAX)),
+            environments: Arc::new(Semaphore::new(SESSION_ENVIRONMENTS_MAX)),
             sockets: Arc::new(Semaphore::new(SESSION_SOCKETS_MAX)),
             has_failed_handshake: AtomicBool::new(false),
         }
@@ -110,12 +118,61 @@ impl Arrivals {
 pub(super) struct Looks {
     borrower: Borrower,
     at_once: Arc<Semaphore>,
+    environments: Arc<Semaphore>,
 }
 
 impl Looks {
     pub(super) fn new(borrower: Borrower) -> Self {
         let at_once = Arc::new(Semaphore::new(LOOKS_MAX));
-        Self { borrower, at_once }
+        Self {
+            borrower,
+            at_once,
+            environments: Arc::new(Semaphore::new(ENVIRONMENTS_MAX)),
+        }
+    }
+
+    /// Has the environment of a session's process read meanwhile; nobody waits for it, and it stays unknown where it cannot be
+    /// read soon.
+    pub(super) fn environment(
+        &self,
+        arrivals: &Arrivals,
+        peer: &Peer,
+    ) -> Arc<OnceLock<Environment>> {
+        let told = Arc::<OnceLock<Environment>>::default();
+        // Without the kernel's number nothing tells it from another program in its place.
+        if peer.exec_id == 0 {
+            return told;
+        }
+        let of = Connected {
+            pid: peer.pid,
+            exec_id: peer.exec_id,
+            at_ns: peer.connected_ns,
+        };
+        let (own, any) = (
+            Arc::clone(&arrivals.environments),
+            Arc::clone(&self.environments),
+        );
+        let (borrower, into) = (self.borrower.clone(), Arc::clone(&told));
+        drop(tasks::spawn("environment", async move {
+            let places = async {
+                Some((
+                    own.acquire_owned().await.ok()?,
+                    any.acquire_owned().await.ok()?,
+                ))
+            };
+            let Ok(Some(held)) = tokio::time::timeout(LOOK_WITHIN, places).await else {
+                return;
+            };
+            let looking = tokio::task::spawn_blocking(move || {
+                let _held = held;
+                borrower.environment(of)
+            });
+            if let Ok(Some(environment)) = looking.await {
+                // There is one look a cell.
+                drop(into.set(environment));
+            }
+        }));
+        told
     }
 
     /// Looks a session's process up, if that can be done soon.

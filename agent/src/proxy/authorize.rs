@@ -92,6 +92,24 @@ impl Door {
         }
     }
 
+    /// Finds the login of the SQL API for a client that shows a bearer credential of its own, and for no other: statements
+    /// of Icecore's own may run in it, which a driver's login would notice.
+    pub(super) async fn bearer_login(
+        &self,
+        account: &Arc<Account>,
+        received: &Received,
+    ) -> Result<Arc<OpenLogin>, Body> {
+        match Shown::read(&received.headers) {
+            Shown::Bearer(bearer) => {
+                self.implicit(account, received, Purpose::Api, bearer).await
+            }
+            Shown::Token(_) | Shown::Nothing => Err(received.form.plain_error(
+                code::LOGIN_REFUSED,
+                "Icecore refused this: expected one `Authorization: Bearer`, found another or none; any text does",
+            )),
+        }
+    }
+
     /// Finds the login that a renewal is for.
     pub(super) async fn master(
         &self,

@@ -17,9 +17,6 @@ const LOGIN_MAX_BYTES: u64 = 256 << 10;
 /// Most plain bytes of a renewal, which holds one token.
 const RENEWAL_MAX_BYTES: u64 = 16 << 10;
 
-/// Most plain bytes of a call of an MCP tool, of which the id alone is read.
-const CALL_MAX_BYTES: u64 = 1 << 20;
-
 /// What a request's body may be, by its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
@@ -36,12 +33,14 @@ impl Size {
     pub(super) fn of(endpoint: Option<&Endpoint>) -> Self {
         match endpoint {
             // An abort by request id repeats the statement's text (protocol reference section 1).
-            Some(Endpoint::Query | Endpoint::Submit | Endpoint::AbortRequest) => Self::Large,
+            Some(Endpoint::Query | Endpoint::Submit | Endpoint::AbortRequest | Endpoint::Mcp) => {
+                Self::Large
+            }
             Some(Endpoint::Login) => Self::Small(LOGIN_MAX_BYTES),
             Some(Endpoint::Renew) => Self::Small(RENEWAL_MAX_BYTES),
-            Some(Endpoint::Mcp) => Self::Small(CALL_MAX_BYTES),
             Some(
                 Endpoint::Authenticator
+                | Endpoint::McpOther
                 | Endpoint::OauthToken
                 | Endpoint::LoginPage
                 | Endpoint::Heartbeat

@@ -1,6 +1,6 @@
 //! The door of a governed connection: each request goes to its endpoint or is refused.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -18,6 +18,7 @@ use super::chunk;
 use super::core::Core;
 use super::logins::OpenLogin;
 use super::sessions::Session;
+use crate::connection::environment::Environment;
 use crate::connection::http::{self, Told};
 use crate::connection::name::host_of;
 use crate::connection::peer::Peer;
@@ -48,6 +49,8 @@ pub(super) struct Door {
     pub(super) session: Arc<Session>,
     pub(super) peer: Peer,
     pub(super) name: String,
+    /// What the process's environment says, where anybody wants to know and once it was read.
+    pub(super) environment: Arc<OnceLock<Environment>>,
 }
 
 /// A request that was read whole, but for its body.
@@ -90,6 +93,15 @@ impl Door {
             session,
             peer,
             name,
+            environment: Arc::default(),
+        }
+    }
+
+    /// Has it that the process's environment is being read.
+    pub(super) fn told(self, environment: Arc<OnceLock<Environment>>) -> Self {
+        Self {
+            environment,
+            ..self
         }
     }
 
@@ -293,7 +305,8 @@ impl Door {
                 self.own_login(&received).await
             }
             Endpoint::Telemetry | Endpoint::File(_) => telemetry(),
-            Endpoint::Mcp => self.refuse_mcp(&received, plain).await,
+            Endpoint::Mcp => self.mcp(account, &received, plain).await,
+            Endpoint::McpOther => self.refuse_mcp_method(&received).await,
             Endpoint::Renew => match self.master(account, &received).await {
                 Ok(login) => self.renew(&login, plain).await,
                 Err(refusal) => refusal,
@@ -350,6 +363,7 @@ impl Door {
             | Endpoint::OauthToken
             | Endpoint::Telemetry
             | Endpoint::Mcp
+            | Endpoint::McpOther
             | Endpoint::Chunk(_)
             | Endpoint::File(_) => telemetry(),
         }

@@ -78,6 +78,7 @@ impl Shared {
             exe: offender.exe.clone(),
             ancestors: offender.ancestors.clone(),
             exec_id: offender.seen.exec_id,
+            connected_ns: 0,
             execs: Vec::new(),
         };
         let refusal = Refusal {

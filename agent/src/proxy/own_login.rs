@@ -61,7 +61,8 @@ fn told(endpoint: &Endpoint) -> Body {
         | Endpoint::Status(_)
         | Endpoint::Cancel(_)
         | Endpoint::Telemetry
-        | Endpoint::Mcp => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
+        | Endpoint::Mcp
+        | Endpoint::McpOther => Form::V1.plain_error(code::LOGIN_REFUSED, TEXT),
     }
 }
 

@@ -56,19 +56,36 @@ impl Door {
             Ok(request_id) => request_id,
             Err(text) => return self.refuse_query(received, text).await,
         };
-        let Some(slot) = self.session.take_statement() else {
-            let text = "more statements than a session may have under way; wait for some of them";
-            return self.refuse_query(received, text).await;
-        };
-        let digest = digest(&request, received);
-        let Ok(request) = request.renamed(|id| self.named(login, id)) else {
-            let text = "a statement that has no form of JSON";
-            return self.refuse_query(received, text).await;
-        };
         let patience = if request.is_async() {
             Patience::UntilHeld
         } else {
             Patience::Whole
+        };
+        match self.begin(login, request, received, request_id).await {
+            Ok(execution) => {
+                let answer = self.awaited(&execution, patience).await;
+                told(answer, execution.form())
+            }
+            Err(answered) => answered,
+        }
+    }
+
+    /// Starts a statement under a request id, or joins it if the request is a replay.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        login: &Arc<OpenLogin>,
+        request: QueryRequest,
+        received: &Received,
+        request_id: String,
+    ) -> Result<Arc<Execution>, Body> {
+        let Some(slot) = self.session.take_statement() else {
+            let text = "more statements than a session may have under way; wait for some of them";
+            return Err(self.refuse_query(received, text).await);
+        };
+        let digest = digest(&request, received);
+        let Ok(request) = request.renamed(|id| self.named(login, id)) else {
+            let text = "a statement that has no form of JSON";
+            return Err(self.refuse_query(received, text).await);
         };
         let execution = Execution::new(
             self.session.id(),
@@ -80,32 +97,26 @@ impl Door {
         );
         let shared = &self.core.shared;
         let whose = (&*self.session, &shared.logins);
-        let execution = match join(&shared.stages.registry, whose, execution) {
+        let text = match join(&shared.stages.registry, whose, execution) {
             Joined::New(execution) => {
                 self.start(&execution, login, request, received, slot);
-                execution
+                return Ok(execution);
             }
-            Joined::Replay(execution) => execution,
+            Joined::Replay(execution) => return Ok(execution),
             Joined::Spent(Some(query_id)) => {
-                return self
+                return Err(self
                     .fetch(login, received, received.form, query_id, None)
-                    .await;
+                    .await);
             }
             Joined::Spent(None) => {
-                let text = "this requestId was answered before and its answer is no longer held; send the statement under another";
-                return self.refuse_query(received, text).await;
+                "this requestId was answered before and its answer is no longer held; send the statement under another"
             }
-            Joined::Differs => {
-                let text = "another statement was sent under the same requestId";
-                return self.refuse_query(received, text).await;
-            }
+            Joined::Differs => "another statement was sent under the same requestId",
             Joined::Full => {
-                let text = "this session has sent as many statements as Icecore remembers of one; go on in another `icecore run`";
-                return self.refuse_query(received, text).await;
+                "this session has sent as many statements as Icecore remembers of one; go on in another `icecore run`"
             }
         };
-        let answer = self.awaited(&execution, patience).await;
-        told(answer, execution.form())
+        Err(self.refuse_query(received, text).await)
     }
 
     /// Waits for what a request is told. Where the proxy lets nothing more in, a statement that waits for people keeps no
@@ -209,6 +220,7 @@ impl Door {
             trace_id: traceparent
                 .and_then(Trace::read)
                 .map(|trace| trace.trace_id),
+            environment: Arc::clone(&self.environment),
         })
     }
 

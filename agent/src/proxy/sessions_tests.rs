@@ -52,6 +52,7 @@ fn facts() -> SessionFacts {
         resumed: false,
         proof: Proof::Absent,
         models: None,
+        models_unread: Vec::new(),
         prompts: Vec::new(),
     }
 }

@@ -16,7 +16,7 @@ use crate::upstream::{self, Account};
 
 /// How long a cancel waits for Snowflake's name of a statement that was sent: the API answers a submit within 45 s, and
 /// cancels by that name alone.
-const NAMED_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 impl Door {
     /// Takes a statement of the SQL API.

@@ -168,8 +168,10 @@ pub mod code {
     pub const MODEL_UNREACHED: &str = "NT007";
     /// A session's calls to model APIs are read: which, and what is kept.
     pub const MODELS_READ: &str = "PT001";
+    /// A session's calls to model APIs are not read, since its processes were not found to trust the CA for them.
+    pub const MODELS_UNREAD: &str = "PT002";
     /// Telemetry of a session could not be read; the first of it.
-    pub const TELEMETRY_UNREADABLE: &str = "PT002";
+    pub const TELEMETRY_UNREADABLE: &str = "PT003";
     /// The kernel programs were found gone; the sessions that ran were ended.
     pub const TAMPERED: &str = "EN001";
     /// The proxy showed no heartbeat for a while; sessions' connects were refused.

@@ -256,7 +256,7 @@ fn properties(
 fn level(tier: Tier) -> i32 {
     match tier {
         Tier::Metadata => 1,
-        Tier::Content | Tier::Rows => 3,
+        Tier::Content | Tier::Rows | Tier::Prompts => 3,
     }
 }
 

@@ -104,6 +104,7 @@ fn prompt_row(session: SessionId, prompt: PromptFact) -> PromptRow {
         source: WIRE,
         first_seen_llm_call_id: Some(prompt.first_call),
         origin: prompt.origin.name(),
+        root_prompt_key: prompt.root,
     }
 }
 

@@ -76,10 +76,12 @@ impl Table {
 pub enum Tier {
     /// Metadata: no literal, no content.
     Metadata,
-    /// Content: SQL text, binds, error text, prompts.
+    /// Content: SQL text, binds, error text.
     Content,
     /// Results: rows as they were delivered. Each file has its result's own columns; see [`RESULT_ROWS`].
     Rows,
+    /// Prompts and arguments of tools: what people said to agents.
+    Prompts,
 }
 
 impl Tier {
@@ -90,9 +92,19 @@ impl Tier {
             Self::Metadata => "t0",
             Self::Content => "t1",
             Self::Rows => "t2",
+            Self::Prompts => "t3",
         }
     }
 }
+
+/// Tells whether a folder is a tier's.
+#[must_use]
+pub fn is_tier(folder: &str) -> bool {
+    TIERS.iter().any(|tier| tier.as_str() == folder)
+}
+
+/// The tiers.
+pub const TIERS: [Tier; 4] = [Tier::Metadata, Tier::Content, Tier::Rows, Tier::Prompts];
 
 /// One column, or one field of a struct.
 #[derive(Debug, PartialEq)]

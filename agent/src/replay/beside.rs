@@ -16,6 +16,66 @@ pub(super) struct Beside<'a> {
     approval_texts: BTreeMap<&'a str, Vec<&'a Entry>>,
     links: BTreeMap<&'a str, &'a Entry>,
     prompts: BTreeMap<&'a str, &'a Entry>,
+    uses: BTreeMap<&'a str, &'a Entry>,
+    arguments: BTreeMap<&'a str, &'a Entry>,
+}
+
+/// Where a statement comes from, as far as a store has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Came<'a> {
+    pub(super) link: &'a Entry,
+    pub(super) prompt: Option<&'a Entry>,
+    /// The person's prompt behind one that a model wrote for a sub-agent.
+    pub(super) root: Option<&'a Entry>,
+    /// The use of a tool.
+    pub(super) used: Option<&'a Entry>,
+    pub(super) arguments: Option<&'a Entry>,
+}
+
+impl<'a> Came<'a> {
+    /// Gives the prompt's text, or says why there is none.
+    pub(super) fn prompt_text(&self) -> &'a str {
+        let prompt = if self.task_text().is_some() {
+            self.root
+        } else {
+            self.prompt
+        };
+        match (self.link.text("prompt_key"), prompt) {
+            (None, _) => "(no prompt is known)",
+            (Some(_), None) => "(text not in this store)",
+            (Some(_), Some(prompt)) => prompt.text("text").unwrap_or("(text not in this store)"),
+        }
+    }
+
+    /// Gives what a model made of it for a sub-agent, if one did.
+    pub(super) fn task_text(&self) -> Option<&'a str> {
+        let prompt = self
+            .prompt
+            .filter(|prompt| prompt.text("origin") == Some("model"))?;
+        prompt.text("text")
+    }
+
+    /// Says what else is known of the link, in a few words, not escaped.
+    pub(super) fn remark(&self) -> &'static str {
+        if self.link.is("mismatch") {
+            ", while tools were in use that carried other SQL"
+        } else {
+            ""
+        }
+    }
+
+    /// Names the use of a tool: the tool and the use's id, not escaped.
+    pub(super) fn tool(&self) -> Option<(&'a str, &'a str)> {
+        let id = self.link.text("tool_call_id")?;
+        let name = self.used.and_then(|used| used.text("tool_name"));
+        Some((name.unwrap_or("?"), id))
+    }
+
+    /// Gives the use's arguments, or says that they are not there.
+    pub(super) fn arguments_text(&self) -> &'a str {
+        let text = self.arguments.and_then(|row| row.text("args"));
+        text.unwrap_or("(arguments not in this store)")
+    }
 }
 
 /// What was masked in the deliveries of one result.
@@ -59,16 +119,21 @@ impl<'a> Beside<'a> {
                 }
             }
         }
-        let prompts = archive.table("prompts").iter();
+        // A use has a row once a model asked for it, and another once its result was seen: the last one tells most.
+        let by = |table, column: &'static str| {
+            let rows = archive.table(table).iter();
+            rows.filter_map(move |row| Some((row.text(column)?, row)))
+                .collect()
+        };
         Self {
             results: by_statement("results"),
             transfers: by_statement("transfers"),
             approvals: by_statement("approvals"),
             approval_texts: by_statement("approval_texts"),
             links,
-            prompts: prompts
-                .filter_map(|row| Some((row.text("prompt_key")?, row)))
-                .collect(),
+            prompts: by("prompts", "prompt_key"),
+            uses: by("tool_calls", "tool_call_id"),
+            arguments: by("tool_call_args", "tool_call_id"),
         }
     }
 
@@ -95,13 +160,21 @@ impl<'a> Beside<'a> {
         )
     }
 
-    /// Finds the prompt that a statement is linked to, with the link.
-    pub(super) fn prompt(&self, statement: &Entry) -> Option<(&'a Entry, Option<&'a Entry>)> {
+    /// Finds where a statement comes from; none where nobody looked.
+    pub(super) fn came(&self, statement: &Entry) -> Option<Came<'a>> {
         let link = *self.links.get(statement.text("statement_id")?)?;
-        let prompt = link
-            .text("prompt_key")
-            .and_then(|key| self.prompts.get(key));
-        Some((link, prompt.copied()))
+        let named = |rows: &BTreeMap<&'a str, &'a Entry>, column| {
+            link.text(column).and_then(|id| rows.get(id)).copied()
+        };
+        let prompt = named(&self.prompts, "prompt_key");
+        let root = prompt.and_then(|prompt| self.prompts.get(prompt.text("root_prompt_key")?));
+        Some(Came {
+            link,
+            prompt,
+            root: root.copied(),
+            used: named(&self.uses, "tool_call_id"),
+            arguments: named(&self.arguments, "tool_call_id"),
+        })
     }
 
     /// Sums up what was masked in a statement's result.

@@ -20,8 +20,15 @@ const SILENT: TimeDelta = TimeDelta::hours(24);
 pub enum Erased {
     /// The rows of a session's results.
     Session(SessionId),
-    /// The content of a chain in a month.
+    /// The content of a chain in a month, its prompts among it.
     Content {
+        /// The chain.
+        chain: String,
+        /// The month.
+        month: Month,
+    },
+    /// The prompts and arguments of tools of a chain in a month.
+    Prompts {
         /// The chain.
         chain: String,
         /// The month.
@@ -34,7 +41,11 @@ impl Erased {
         match self {
             Self::Session(session) => key.purpose == Purpose::Rows(*session),
             Self::Content { chain, month } => {
-                key.chain == *chain && key.purpose == Purpose::Content(*month)
+                let all = [Purpose::Content(*month), Purpose::Prompts(*month)];
+                key.chain == *chain && all.contains(&key.purpose)
+            }
+            Self::Prompts { chain, month } => {
+                key.chain == *chain && key.purpose == Purpose::Prompts(*month)
             }
         }
     }
@@ -45,6 +56,7 @@ impl std::fmt::Display for Erased {
         match self {
             Self::Session(session) => write!(f, "session {session}"),
             Self::Content { chain, month } => write!(f, "chain {chain} in {month}"),
+            Self::Prompts { chain, month } => write!(f, "prompts of chain {chain} in {month}"),
         }
     }
 }
@@ -101,11 +113,15 @@ pub fn keys_to_erase(
 fn goes_on(archive: &Archive, erased: &Erased, now: DateTime<Utc>) -> bool {
     let rows: Vec<&Entry> = match erased {
         Erased::Session(session) => archive.rows_of_session(&session.to_string()).collect(),
-        Erased::Content { chain, .. } => archive.rows_of_chain(chain).collect(),
+        Erased::Content { chain, .. } | Erased::Prompts { chain, .. } => {
+            archive.rows_of_chain(chain).collect()
+        }
     };
     let is_closed = rows.iter().any(|row| match erased {
         Erased::Session(_) => row.table.name == "sessions" && row.is("is_final"),
-        Erased::Content { .. } => row.text("event_code") == Some(code::CLOSE),
+        Erased::Content { .. } | Erased::Prompts { .. } => {
+            row.text("event_code") == Some(code::CLOSE)
+        }
     });
     let last_us = rows.iter().filter_map(|row| row.int("ts")).max();
     let last = last_us.and_then(DateTime::from_timestamp_micros);
@@ -155,7 +171,9 @@ impl Archive {
         let months: BTreeSet<(String, Month)> = self.places(&session.to_string()).months;
         move |key| match key.purpose {
             Purpose::Rows(of) => of == session,
-            Purpose::Content(month) => months.contains(&(key.chain.clone(), month)),
+            Purpose::Content(month) | Purpose::Prompts(month) => {
+                months.contains(&(key.chain.clone(), month))
+            }
             Purpose::Digest => months.iter().any(|(chain, _)| *chain == key.chain),
         }
     }

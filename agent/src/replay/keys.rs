@@ -64,7 +64,7 @@ pub fn is_of_days(key: &KeyName, from: Option<NaiveDate>, to: Option<NaiveDate>)
         from.is_none_or(|from| from <= last) && to.is_none_or(|to| first <= to)
     };
     match key.purpose {
-        Purpose::Content(month) => {
+        Purpose::Content(month) | Purpose::Prompts(month) => {
             let (first, last) = days(month);
             is_within(first, last)
         }

@@ -7,6 +7,7 @@ use super::curated::{Curated, Uncovered};
 use super::pinned::Pinned;
 use super::pull::{self, PULLED};
 use super::scope::Days;
+use crate::record::schema::{TIERS, Tier};
 use crate::record::{CLAIMS, Key, PROBES, RecordError, RowsKey, Store};
 
 /// Folders beside the record, right below an organisation's `v1`, that no manifest lists.
@@ -48,7 +49,7 @@ impl Listing {
             match uncovered {
                 None => keys.push(store.list(&format!("{org}/v1"), None)?.collect()),
                 Some(uncovered) => {
-                    for folder in ["chains", "t0", "t1", "t2"] {
+                    for folder in ["chains"].into_iter().chain(TIERS.map(Tier::as_str)) {
                         let folder = format!("{org}/v1/{folder}");
                         keys.push(store.list_from(&folder, &uncovered.from)?);
                         for chain in uncovered.open.range(..uncovered.from.clone()) {

@@ -12,11 +12,11 @@ use crate::record::entry::Entry;
 use crate::record::value::Value;
 
 /// What each bit of `evidence` says. Source: table `links`; `prompt/linking/evidence.rs`.
-const EVIDENCE: [(i64, &str, &str); 12] = [
+const EVIDENCE: [(i64, &str, &str); 13] = [
     (
         1,
         "trace",
-        "request and model call have one W3C trace id (the agent writes both)",
+        "its request, or its process's environment, and the model call have one W3C trace id (the agent writes them)",
     ),
     (
         2,
@@ -61,6 +61,11 @@ const EVIDENCE: [(i64, &str, &str); 12] = [
         "tag",
         "it carried the tag that was made for this one request",
     ),
+    (
+        4096,
+        "other_agent",
+        "AGAINST: the process's environment names another agent session than the model call (the agent writes both)",
+    ),
 ];
 
 /// Bits by which its text is one of the use's.
@@ -77,6 +82,8 @@ pub struct Origin<'a> {
     args: Option<&'a Entry>,
     call: Option<&'a Entry>,
     prompt: Option<&'a Entry>,
+    /// The person's prompt behind one that a model wrote for a sub-agent.
+    root: Option<&'a Entry>,
 }
 
 /// Finds where a statement comes from; none where the store does not know the statement.
@@ -101,7 +108,12 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
     let link = links.first();
     let named = |column: &str| link.and_then(|link| link.text(column));
     let uses = all("tool_calls", "tool_call_id", named("tool_call_id"));
+    let prompt = all("prompts", "prompt_key", named("prompt_key"))
+        .last()
+        .copied();
+    let root = prompt.and_then(|prompt| prompt.text("root_prompt_key"));
     Some(Origin {
+        root: all("prompts", "prompt_key", root).last().copied(),
         statement: row,
         text: of("statement_texts").last().copied(),
         args: all("tool_call_args", "tool_call_id", named("tool_call_id"))
@@ -110,9 +122,7 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
         call: all("llm_calls", "llm_call_id", named("llm_call_id"))
             .last()
             .copied(),
-        prompt: all("prompts", "prompt_key", named("prompt_key"))
-            .last()
-            .copied(),
+        prompt,
         uses,
         links,
     })
@@ -186,6 +196,7 @@ impl Origin<'_> {
             "arguments": self.args.and_then(|row| row.text("args")),
             "model_call": self.call.map(object),
             "prompt": self.prompt.map(object),
+            "root_prompt": self.root.map(object),
         })
     }
 
@@ -278,18 +289,24 @@ impl Origin<'_> {
             let origin = self
                 .prompt
                 .map_or_else(|| "?".to_owned(), |row| or_unknown(row, "origin"));
+            let is_models = origin == "model";
             let says = match origin.as_str() {
                 "attested" => {
                     "whoever launched the session handed this text over before the agent began"
                 }
+                "model" => "what a model wrote for a sub-agent",
                 _ => "what a person wrote, as the agent's request says",
             };
             lines.put("prompt", &format!("{origin} ({says})"));
-            quoted(
-                &mut lines,
-                text(self.prompt, "text"),
-                "its text is not in this store, or is encrypted: give --identity",
-            );
+            let missing = "its text is not in this store, or is encrypted: give --identity";
+            quoted(&mut lines, text(self.prompt, "text"), missing);
+            if is_models {
+                lines.put(
+                    "root",
+                    "claimed (what a person wrote, as the agent's request says)",
+                );
+                quoted(&mut lines, text(self.root, "text"), missing);
+            }
         }
         for link in self.links.iter().skip(1) {
             lines.put(

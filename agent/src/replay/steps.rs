@@ -87,6 +87,19 @@ impl Session<'_> {
                             all.insert(column.to_owned(), value.clone());
                         }
                     }
+                    if let Some(came) = self.beside.came(statement) {
+                        let rows = [
+                            ("link", Some(came.link)),
+                            ("prompt", came.prompt),
+                            ("root_prompt", came.root),
+                            ("tool_call", came.used),
+                            ("tool_call_args", came.arguments),
+                        ];
+                        let rows = rows
+                            .into_iter()
+                            .filter_map(|(name, row)| Some((name, row?)));
+                        all.extend(rows.map(|(name, row)| (name.to_owned(), object(row).into())));
+                    }
                     let deliveries = self.beside.results(statement).iter();
                     let deliveries: Vec<_> =
                         deliveries.map(|row| Json::Object(object(row))).collect();

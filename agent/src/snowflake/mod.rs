@@ -16,6 +16,7 @@ pub mod gzip;
 pub mod json;
 pub mod kept_chunks;
 pub mod login;
+pub mod mcp;
 pub mod parameters;
 pub mod query;
 pub mod route;

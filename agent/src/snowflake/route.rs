@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::answer::Form;
 use super::chunks::{CHUNK_PATH, ChunkId};
+use super::mcp::McpServer;
 use super::stage::FILES_PATH;
 
 /// An endpoint of the drivers' protocol that Icecore answers or carries.
@@ -43,8 +44,10 @@ pub enum Endpoint {
     Status(QueryId),
     /// `POST /api/v2/statements/<id>/cancel`
     Cancel(QueryId),
-    /// `POST /api/v2/databases/<name>/schemas/<name>/mcp-servers/<name>`: answered here, and refused.
+    /// `POST /api/v2/databases/<name>/schemas/<name>/mcp-servers/<name>`: a call of a managed MCP server.
     Mcp,
+    /// Any other method there: streams and sessions of MCP, of which there are none.
+    McpOther,
     /// `POST /queries/<id>/abort-request`
     AbortQuery(QueryId),
     /// `GET /icecore/chunks/<id>`: an address of ours, in the place of storage's.
@@ -125,6 +128,8 @@ impl Endpoint {
     #[must_use]
     pub fn find(method: &str, path: &str, query: Option<&str>) -> Option<Self> {
         match (method, path) {
+            ("POST", path) if McpServer::is_path(path) => Some(Self::Mcp),
+            (_, path) if McpServer::is_path(path) => Some(Self::McpOther),
             ("POST", "/session/v1/login-request") => Some(Self::Login),
             ("POST", "/session/token-request") => Some(Self::Renew),
             ("POST", "/session/authenticator-request") => Some(Self::Authenticator),
@@ -148,7 +153,6 @@ impl Endpoint {
             ("GET", path) if path.starts_with("/api/") => {
                 QueryId::parse(path.strip_prefix("/api/v2/statements/")?).map(Self::Status)
             }
-            ("POST", path) if is_mcp(path) => Some(Self::Mcp),
             ("POST", path) if path.starts_with("/api/") => {
                 let id = path.strip_prefix("/api/v2/statements/")?;
                 QueryId::parse(id.strip_suffix("/cancel")?).map(Self::Cancel)
@@ -173,25 +177,6 @@ impl Endpoint {
             _ => None,
         }
     }
-}
-
-/// Tells whether a path is that of one of Snowflake's own MCP servers.
-fn is_mcp(path: &str) -> bool {
-    let parts: Vec<&str> = path.split('/').collect();
-    matches!(
-        parts.as_slice(),
-        [
-            "",
-            "api",
-            "v2",
-            "databases",
-            _,
-            "schemas",
-            _,
-            "mcp-servers",
-            _
-        ]
-    )
 }
 
 /// Tells which form a path's callers read, whatever becomes of the request.
@@ -292,7 +277,8 @@ mod tests {
         let mcp = "/api/v2/databases/db/schemas/%22s%22/mcp-servers/m";
         check("POST", mcp, None, Some(Endpoint::Mcp));
         check("POST", &format!("{mcp}/x"), None, None);
-        check("GET", mcp, None, None);
+        check("GET", mcp, None, Some(Endpoint::McpOther));
+        check("DELETE", mcp, None, Some(Endpoint::McpOther));
         let status = format!("/api/v2/statements/{ID}");
         check(
             "GET",

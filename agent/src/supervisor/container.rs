@@ -9,6 +9,7 @@ use tracing::info;
 use super::cgroup::{SessionCgroup, own_path};
 use super::contained::Stood;
 use super::kept::KeptLogins;
+use super::models;
 use super::namespace::Namespace;
 use super::opening::{Wish, unrecorded};
 use super::peer::Peer;
@@ -75,7 +76,8 @@ impl Shared {
             cgroup_id: cgroup.id,
             ..facts
         };
-        let (facts, _) = self.settle(facts, target.uid)?;
+        let (facts, settled) = self.settle(facts, target.uid)?;
+        let facts = self.with_models(facts, settled.models, &take.models_trust)?;
         // By its pidfd: what was read of it was this process's.
         if !target.is_alive() {
             return Err(gone(pid)(io::Error::other("it ended")));
@@ -185,7 +187,8 @@ impl Shared {
         if self.is_broken() {
             return Err(Refusal::Broken);
         }
-        let (_, certificate) = self.ca().map_err(system)?;
+        let (_, certificate) = self.trusted(&facts).map_err(system)?;
+        let notice = models::notice(&facts);
         let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
         let id = facts.id;
         let bound = self.bind_network(&namespace, PORT_PATIENCE)?;
@@ -243,6 +246,7 @@ impl Shared {
             cgroup: cgroup.path().to_owned(),
             network: network.map(|(cookie, _)| cookie),
             advisory: way,
+            notice,
         })
     }
 

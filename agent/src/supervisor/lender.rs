@@ -14,6 +14,7 @@ use std::thread;
 use rustix::fs::{MemfdFlags, memfd_create};
 use tracing::{debug, warn};
 
+use super::environ;
 use super::loans::{Loans, Opened};
 use super::networks::Networks;
 use super::observed::Observations;
@@ -48,14 +49,16 @@ impl Lender {
         observations: Arc<Observations>,
     ) -> io::Result<Self> {
         let (looks, asked) = sync_channel(LOOKS_MAX);
+        let loans = Arc::<Loans>::default();
+        let taken = Arc::clone(&loans);
         thread::Builder::new()
             .name("looks".to_owned())
-            .spawn(move || look(&asked, &observations))?;
+            .spawn(move || look(&asked, &observations, &taken))?;
         Ok(Self {
             networks,
             named: config.named(),
             config: config.clone(),
-            loans: Arc::default(),
+            loans,
             looks,
             is_told: AtomicBool::new(false),
         })
@@ -73,7 +76,7 @@ impl Lender {
             return;
         }
         match request.wanted {
-            Wanted::Process { .. } => {
+            Wanted::Process { .. } | Wanted::Environment(_) => {
                 if self.looks.try_send(request).is_err() {
                     debug!("proxy asks for more processes than are looked up");
                 }
@@ -129,7 +132,7 @@ impl Lender {
             }
             Wanted::Output(argv) => self.output(argv),
             // Told by `look`.
-            Wanted::Process { .. } => Err(unnamed("a process")),
+            Wanted::Process { .. } | Wanted::Environment(_) => Err(unnamed("a process")),
         };
         file.map(OwnedFd::from)
     }
@@ -155,11 +158,18 @@ impl Lender {
     }
 }
 
-/// Tells of processes, one after the other, as long as there is a lender.
-fn look(asked: &Receiver<Request>, observations: &Observations) {
+/// Tells of processes, one after the other, as long as there is a lender; what may take long is read elsewhere.
+fn look(asked: &Receiver<Request>, observations: &Arc<Observations>, loans: &Arc<Loans>) {
     for request in asked {
-        let Wanted::Process { pid, exec_id } = request.wanted else {
-            continue;
+        let (pid, exec_id) = match request.wanted {
+            Wanted::Process { pid, exec_id } => (pid, exec_id),
+            Wanted::Environment(of) => {
+                environ::tell(request, of, observations, loans);
+                continue;
+            }
+            Wanted::File(_) | Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
+                continue;
+            }
         };
         let traced = Traced {
             execs: observations.execs(exec_id),

@@ -29,6 +29,7 @@ type Whose = Option<SessionId>;
 /// One exec.
 #[derive(Debug)]
 struct Exec {
+    pid: u32,
     comm: String,
     parent: u64,
     whose: Whose,
@@ -50,6 +51,7 @@ impl Lineage {
     pub(super) fn learn(&mut self, seen: &Seen) {
         let whose = seen.session;
         let exec = Exec {
+            pid: seen.pid,
             comm: seen.comm.clone(),
             parent: seen.parent_exec_id,
             whose,
@@ -99,6 +101,17 @@ impl Lineage {
             next = self.execs.get(&next).map_or(0, |exec| exec.parent);
         }
         ids
+    }
+
+    /// Tells whose session an exec was of; none where it is not remembered, or was of none.
+    pub(super) fn session_of(&self, exec_id: u64) -> Option<SessionId> {
+        self.execs.get(&exec_id)?.whose
+    }
+
+    /// Tells whether a process has executed another program since an exec, as far as that is remembered.
+    pub(super) fn has_executed_since(&self, pid: u32, exec_id: u64) -> bool {
+        let since = exec_id.saturating_add(1)..;
+        self.execs.range(since).any(|(_, exec)| exec.pid == pid)
     }
 
     fn forget_oldest(&mut self, whose: Whose) {
@@ -179,6 +192,24 @@ mod tests {
         // A ring of parents ends.
         lineage.learn(&exec(900_001, 900_001, "loop"));
         assert_eq!(lineage.ids(900_001).len(), IDS_MAX);
+    }
+
+    #[test]
+    fn a_process_that_executes_another_program_is_no_more_what_it_was() {
+        let session = SessionId::new();
+        let of = |exec_id, pid| Seen {
+            session: Some(session),
+            pid,
+            ..exec(exec_id, 1, "sh")
+        };
+        let mut lineage = Lineage::default();
+        lineage.learn(&of(5, 70));
+        lineage.learn(&of(6, 71));
+        assert!(!lineage.has_executed_since(70, 5));
+        lineage.learn(&of(7, 70));
+        assert!(lineage.has_executed_since(70, 5) && !lineage.has_executed_since(70, 7));
+        assert_eq!(lineage.session_of(5), Some(session));
+        assert_eq!(lineage.session_of(8), None);
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! How much is opened for proxies at a time: what the config names, and sockets of each network.
+//! How much is opened for proxies at a time: what the config names, sockets of each network, environments of each session.
 //!
 //! A proxy that was taken over gets no more threads of root's than these, and a container's burst takes no file's place.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::id::SessionId;
 
 /// Most files, folders and outputs of commands at a time.
 const NAMED_MAX: usize = 64;
@@ -14,6 +16,11 @@ const SOCKETS_MAX: usize = 64;
 /// Most of one network: as many as one proxy asks for.
 const NETWORK_SOCKETS_MAX: usize = 32;
 
+/// Most environments at a time, and most of one session, whose processes may keep whoever reads them waiting: as many as one
+/// proxy asks for.
+const ENVIRONMENTS_MAX: usize = 32;
+const SESSION_ENVIRONMENTS_MAX: usize = 2;
+
 /// What is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
@@ -21,6 +28,8 @@ pub(super) enum Opened {
     Named,
     /// A socket of this network.
     Socket(u64),
+    /// The environment of a process of this session.
+    Environment(SessionId),
 }
 
 /// Counts what is being opened.
@@ -33,6 +42,7 @@ pub(super) struct Loans {
 struct Taken {
     named: usize,
     sockets: BTreeMap<u64, usize>,
+    environments: BTreeMap<SessionId, usize>,
 }
 
 /// One of those that are being opened, as long as this is there.
@@ -57,6 +67,14 @@ impl Loans {
                 }
                 taken.sockets.insert(network, of_network + 1);
             }
+            Opened::Environment(session) => {
+                let all: usize = taken.environments.values().sum();
+                let of_session = taken.environments.get(&session).copied().unwrap_or(0);
+                if all >= ENVIRONMENTS_MAX || of_session >= SESSION_ENVIRONMENTS_MAX {
+                    return None;
+                }
+                taken.environments.insert(session, of_session + 1);
+            }
         }
         Some(Loan {
             loans: Arc::clone(self),
@@ -79,6 +97,12 @@ impl Drop for Loan {
                 let left = taken.sockets.remove(&network).unwrap_or(0);
                 if left > 1 {
                     taken.sockets.insert(network, left - 1);
+                }
+            }
+            Opened::Environment(session) => {
+                let left = taken.environments.remove(&session).unwrap_or(0);
+                if left > 1 {
+                    taken.environments.insert(session, left - 1);
                 }
             }
         }
@@ -110,5 +134,19 @@ mod tests {
         drop((of_one, named, of_others));
         let taken = loans.taken();
         assert_eq!((taken.named, taken.sockets.len()), (0, 0), "all are back");
+    }
+
+    #[test]
+    fn a_session_that_keeps_readers_waiting_leaves_places_for_others() {
+        let loans = Arc::new(Loans::default());
+        let sessions: Vec<SessionId> = (0..100).map(|_| SessionId::new()).collect();
+        let of = |session: &SessionId| burst(&loans, Opened::Environment(*session));
+        let taken: Vec<Vec<Loan>> = sessions.iter().map(of).collect();
+        assert_eq!(taken[0].len(), SESSION_ENVIRONMENTS_MAX);
+        assert_eq!(taken.iter().map(Vec::len).sum::<usize>(), ENVIRONMENTS_MAX);
+        assert!(loans.take(Opened::Named).is_some() && loans.take(Opened::Socket(1)).is_some());
+        drop(taken);
+        assert_eq!(of(&sessions[99]).len(), SESSION_ENVIRONMENTS_MAX);
+        assert!(loans.taken().environments.is_empty(), "all are back");
     }
 }

@@ -17,6 +17,7 @@ use crate::connection::peer::Traced;
 use crate::connection::redirect::{Deed, Events, Seen, wait_for_events};
 use crate::control::LinkError;
 use crate::control::observed::{Observed, Offender};
+use crate::id::SessionId;
 
 /// Most that waits for a proxy.
 const WAITING_MAX: usize = 4096;
@@ -100,6 +101,18 @@ impl Observations {
     pub(super) fn execs(&self, exec_id: u64) -> Vec<u64> {
         self.read();
         lock(&self.reading).lineage.ids(exec_id)
+    }
+
+    /// Tells whose session an exec was of, by all that the kernel has told so far.
+    pub(super) fn session_of(&self, exec_id: u64) -> Option<SessionId> {
+        self.read();
+        lock(&self.reading).lineage.session_of(exec_id)
+    }
+
+    /// Tells whether a process has executed another program since an exec, by all that the kernel has told so far.
+    pub(super) fn has_executed_since(&self, pid: u32, exec_id: u64) -> bool {
+        self.read();
+        lock(&self.reading).lineage.has_executed_since(pid, exec_id)
     }
 
     fn take(&self) -> Vec<Observed> {

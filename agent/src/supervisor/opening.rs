@@ -79,10 +79,7 @@ impl Shared {
         if !peer.is_alive() {
             return Err(Refusal::Gone);
         }
-        let (ca, mut certificate) = self.ca().map_err(system)?;
-        if let Some(models) = facts.models.as_ref().and_then(|models| models.ca.as_ref()) {
-            certificate.push_str(&self.models_ca(models).map_err(system)?);
-        }
+        let (ca, certificate) = self.trusted(&facts).map_err(system)?;
         let notice = facts.models.as_ref().map(ModelsRead::notice);
         let telemetry = facts.models.as_ref().is_some_and(|models| models.telemetry);
         let id = facts.id;
@@ -191,6 +188,7 @@ impl Shared {
             },
             proof: brought.map_or(Proof::Absent, Proof::Token),
             models: None,
+            models_unread: Vec::new(),
             prompts: Vec::new(),
         };
         Ok((facts, advisory))

@@ -362,7 +362,7 @@ pub(super) fn parent(status: &str) -> Option<u32> {
 }
 
 /// Reads the start time out of a `/proc/<pid>/stat`: field 22 (proc(5)), counted after the name, which may hold anything.
-fn start_ns(stat: &str) -> Option<u64> {
+pub(super) fn start_ns(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(") ")?;
     let ticks: u64 = fields.split(' ').nth(19)?.parse().ok()?;
     ticks.checked_mul(TICK_NS)

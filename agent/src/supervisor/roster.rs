@@ -242,6 +242,7 @@ mod tests {
                 enforcement: Enforcement::Enforced,
                 proof: Proof::Sealed("s".to_owned()),
                 models: None,
+                models_unread: Vec::new(),
                 prompts: Vec::new(),
             },
             secret: Digest::of("secret"),

@@ -25,14 +25,13 @@ use super::signed_in::SignIns;
 use super::still::Stills;
 use crate::clock::Clock;
 use crate::config::{Config, Identity, Owner};
-use crate::connection::ca;
 use crate::connection::redirect::Kernel;
 
 /// Where the CA's certificate is in `state_dir`.
 const CA_FILE: &str = "ca/ca.pem";
 
 /// Longest such file that is handed on; with it an answer fits a line of the control socket.
-const CA_MAX_BYTES: u64 = 16 << 10;
+pub(super) const CA_MAX_BYTES: u64 = 16 << 10;
 
 /// What the supervisor's threads share.
 #[derive(Debug)]
@@ -180,22 +179,6 @@ impl Shared {
                 io::Error::new(error.kind(), text)
             })?;
         Ok((path, certificate))
-    }
-
-    /// Gives the certificate of the CA that sessions trust for model APIs that are read.
-    pub(super) fn models_ca(&self, id: &str) -> io::Result<String> {
-        let file = ca::models_certificate(id)
-            .ok_or_else(|| io::Error::other(format!("expected a CA's id, found {id:?}")))?;
-        foreign::read(
-            &self.config.daemon.state_dir,
-            &format!("ca/{file}"),
-            CA_MAX_BYTES,
-        )
-        .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
-        .map_err(|error| {
-            let text = format!("the certificate of the CA for model APIs, `ca/{file}`: {error}");
-            io::Error::new(error.kind(), text)
-        })
     }
 
     /// Does one thing with the kernel's part.

@@ -9,6 +9,7 @@ use std::io;
 use tracing::info;
 
 use super::cgroup::SessionCgroup;
+use super::models;
 use super::moving::{self, Moved};
 use super::opening::Wish;
 use super::peer::{self, Child, Peer, Process, TICK_NS};
@@ -52,13 +53,14 @@ impl Shared {
             uid: asker.uid,
             user: "root".to_owned(),
         });
-        let (facts, _) = self.settle(facts, target.uid)?;
+        let (facts, settled) = self.settle(facts, target.uid)?;
         // An issuer may have taken its time.
         if !target.is_alive() {
             return Err(ended(pid));
         }
-        let (ca, certificate) = self.ca().map_err(system)?;
-        let id = facts.id;
+        let facts = self.with_models(facts, settled.models, &take.models_trust)?;
+        let (ca, certificate) = self.trusted(&facts).map_err(system)?;
+        let (id, notice) = (facts.id, models::notice(&facts));
         // Nobody takes it up by a secret, nor enters by a token.
         let secret = token::token().map_err(|_| Refusal::System("no randomness".to_owned()))?;
         self.make(facts, Digest::of(&secret), None, Held::ByProcess)?;
@@ -80,6 +82,7 @@ impl Shared {
             cgroup: cgroup.path().to_owned(),
             processes,
             advisory: way.unwrap_or_else(|| REASON.to_owned()),
+            notice,
         })
     }
 

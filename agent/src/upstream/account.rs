@@ -38,6 +38,8 @@ pub struct Account {
     pub statement_timeout: Option<Duration>,
     /// Shows whether a login sees tags.
     pub tag_canary: Option<TagCanary>,
+    /// Whether SQL tools of its managed MCP servers are carried.
+    pub mcp: bool,
     /// How the proxy proves who it is.
     pub credential: Arc<Credential>,
     /// Tells what the config says of it from anything else that a config may say.
@@ -68,6 +70,7 @@ impl Account {
             schema: None,
             statement_timeout: None,
             tag_canary: None,
+            mcp: false,
             credential: Arc::new(credential),
             config_sha256: [0; 32],
             grants: Vec::new(),
@@ -90,6 +93,7 @@ impl Account {
             schema: None,
             statement_timeout: None,
             tag_canary: config.tag_canary.clone(),
+            mcp: config.mcp,
             credential: Arc::new(Credential::new(&config.credential, web)?),
             config_sha256: digest(&config::Account {
                 grants: Vec::new(),
@@ -149,6 +153,7 @@ impl Account {
             schema: grant.schema.clone(),
             statement_timeout: grant.statement_timeout,
             tag_canary: self.tag_canary.clone(),
+            mcp: self.mcp,
             credential,
             config_sha256: digest(&(self.config_sha256, grant)),
             grants: Vec::new(),

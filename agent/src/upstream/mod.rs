@@ -9,6 +9,7 @@ mod explained;
 mod file;
 mod kept;
 mod login;
+mod mcp;
 mod own_text;
 mod place;
 mod query;
@@ -40,6 +41,7 @@ pub use file::{
 };
 pub use kept::KeptLogin;
 pub use login::{CredentialUsed, Login, LoginOutcome, RenewalOutcome};
+pub use mcp::{McpUnread, mcp_tools};
 pub use own_text::is_own;
 pub use place::place;
 pub use query::{abort, call, execute, fetch, withdraw};

@@ -8,6 +8,7 @@ use regex::Regex;
 
 use super::catalogue;
 use super::explained::EXPLAIN;
+use super::mcp;
 use super::place::{PARAMETERS, VARIABLES, WHERE};
 use super::standing::{LOOK, SWITCH_OFF};
 use super::tag::TAG;
@@ -28,6 +29,7 @@ pub fn is_own(sql: &str) -> bool {
     }
     let own: Vec<String> = catalogue::samples()
         .iter()
+        .chain([&mcp::sample()])
         .flat_map(|sql| parts(sql))
         .collect();
     let parts = parts(sql);
@@ -60,6 +62,9 @@ mod tests {
         for sql in catalogue::samples() {
             assert!(is_own(&sql), "{sql}");
         }
+        assert!(is_own(
+            r#"/* icecore mcp */ describe mcp server "A"."b ""c"."D""#
+        ));
     }
 
     #[test]
@@ -75,6 +80,8 @@ mod tests {
             ),
             samples[0].replace("information_schema.tables", "public.customers"),
             samples[0].replace("order by place", "order by place; drop table orders"),
+            r#"/* icecore mcp */ describe mcp server "A"."B"."C"; drop table orders"#.to_owned(),
+            r#"/* icecore mcp */ drop mcp server "A"."B"."C""#.to_owned(),
             String::new(),
         ] {
             assert!(!is_own(&sql), "{sql}");

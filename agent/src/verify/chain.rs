@@ -6,6 +6,7 @@ use std::thread;
 use chrono::{DateTime, Utc};
 
 use super::cross::Cross;
+use super::expired::Expired;
 use super::frames::{self, Acknowledged};
 use super::layout::{self, Chain};
 use super::objects::Objects;
@@ -65,6 +66,8 @@ pub(super) struct Work<'a> {
     pub(super) threads: usize,
     pub(super) from: Option<DateTime<Utc>>,
     pub(super) to: Option<DateTime<Utc>>,
+    /// What the time is.
+    pub(super) now: DateTime<Utc>,
     /// Is told how many objects and rows were done.
     pub(super) done: &'a (dyn Fn(&Counts) + Sync),
 }
@@ -207,12 +210,18 @@ fn segments(
     acknowledged: &Acknowledged,
     checked: &mut Checked,
 ) -> Result<(), RecordError> {
+    let Shelves {
+        objects, evidence, ..
+    } = work.shelves;
+    let expired = Expired::of(objects, evidence, read.genesis.as_ref(), work.now)?;
     let mut tree = (work.shelves.deep == Deep::Rows).then(Tree::default);
     for window in read.manifests.chunks(work.threads.max(1)) {
         let segments: Vec<Result<Segment, RecordError>> = thread::scope(|scope| {
             let started: Vec<_> = window
                 .iter()
-                .map(|believed| scope.spawn(|| segment::check(&work.shelves, &believed.manifest)))
+                .map(|believed| {
+                    scope.spawn(|| segment::check(&work.shelves, &believed.manifest, expired))
+                })
                 .collect();
             let joined = started.into_iter().map(|thread| {
                 thread.join().unwrap_or_else(|_| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::objects::Named;
+use crate::record::schema::is_tier;
 
 /// Folders beside the record, whose objects nobody's manifest lists.
 const BESIDE: [&str; 8] = [
@@ -77,7 +78,7 @@ pub(super) fn sort(named: Vec<Named>) -> (BTreeMap<String, Layout>, Vec<Named>) 
                 let (of, name) = ((*of).to_owned(), (*name).to_owned());
                 chain(&mut layouts, &of, object, &name);
             }
-            ["t0" | "t1" | "t2", of, ..] => {
+            [tier, of, ..] if is_tier(tier) => {
                 let of = (*of).to_owned();
                 chain(&mut layouts, &of, object, "");
             }

@@ -10,6 +10,7 @@ mod compacted;
 mod cross;
 mod enrolled;
 mod erased;
+mod expired;
 mod frames;
 mod holders;
 mod layout;
@@ -270,6 +271,7 @@ fn checked(
                         threads: asked.threads.div_ceil(at_once),
                         from: asked.from,
                         to: asked.to,
+                        now: asked.now,
                         done: asked.done,
                     });
                     let mut results = results

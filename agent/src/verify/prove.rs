@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::chain;
 use super::compacted::Compactions;
+use super::expired::Expired;
 use super::holders::holders;
 use super::layout::{self, Chain, Layout};
 use super::objects::Objects;
@@ -286,7 +287,7 @@ impl Of<'_> {
         };
         let mut leaves = Vec::new();
         for believed in &read.manifests {
-            let segment = segment::check(&shelves, &believed.manifest)?;
+            let segment = segment::check(&shelves, &believed.manifest, Expired::ALL)?;
             match (segment.leaves, segment.findings.into_iter().next()) {
                 (Some(of_segment), _) => leaves.extend(of_segment),
                 (None, Some(finding)) => {

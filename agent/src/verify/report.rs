@@ -104,6 +104,8 @@ pub struct Counts {
     pub encrypted_objects: u64,
     /// Objects that an erasure explains.
     pub erased_objects: u64,
+    /// Objects with prompts that are gone, and whose time is over.
+    pub expired_objects: u64,
     /// Compactions that are believed.
     pub compactions: u64,
     /// Objects that are gone, whose rows are in compacted files.
@@ -136,6 +138,7 @@ impl Counts {
             acknowledged_rows,
             encrypted_objects,
             erased_objects,
+            expired_objects,
             compactions,
             compacted_objects,
             texts,
@@ -156,6 +159,7 @@ impl Counts {
         self.acknowledged_rows += acknowledged_rows;
         self.encrypted_objects += encrypted_objects;
         self.erased_objects += erased_objects;
+        self.expired_objects += expired_objects;
         self.compactions += compactions;
         self.compacted_objects += compacted_objects;
         self.texts += texts;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::compacted::Compactions;
+use super::expired::Expired;
 use super::objects::{Named, Objects};
 use super::report::{Counts, Finding};
 use crate::record::chain::documents::{Listed, Manifest};
@@ -61,7 +62,11 @@ struct Slots {
 }
 
 /// Checks a segment.
-pub(super) fn check(with: &Shelves<'_>, manifest: &Manifest) -> Result<Segment, RecordError> {
+pub(super) fn check(
+    with: &Shelves<'_>,
+    manifest: &Manifest,
+    expired: Expired,
+) -> Result<Segment, RecordError> {
     let mut segment = Segment::default();
     segment.counts.manifests = 1;
     segment.counts.rows = manifest.tree_size - manifest.first_seq;
@@ -76,7 +81,8 @@ pub(super) fn check(with: &Shelves<'_>, manifest: &Manifest) -> Result<Segment, 
     listed.sort_by_key(|object| object.table == "leaves");
     for object in listed {
         segment.findings.extend(with.compactions.listed(object));
-        let Some(bytes) = fetch(with, object, &mut segment)? else {
+        let may_be_gone = expired.has(manifest, object);
+        let Some(bytes) = fetch(with, (object, may_be_gone), &mut segment)? else {
             slots.fill(with, object, &mut segment.findings);
             continue;
         };
@@ -112,7 +118,7 @@ fn most_rows(with: &Shelves<'_>, manifest: &Manifest) -> u64 {
 /// Reads an object and compares it with what the manifest says of it.
 fn fetch(
     with: &Shelves<'_>,
-    object: &Listed,
+    (object, may_be_gone): (&Listed, bool),
     segment: &mut Segment,
 ) -> Result<Option<Bytes>, RecordError> {
     let place = (with.chain, object.key.as_str());
@@ -126,6 +132,8 @@ fn fetch(
             segment.counts.erased_objects += 1;
         } else if with.compactions.has(object) {
             segment.counts.compacted_objects += 1;
+        } else if may_be_gone {
+            segment.counts.expired_objects += 1;
         } else {
             let finding = Finding::new(Code::E40, place, "an object", "none");
             segment.findings.push(finding);

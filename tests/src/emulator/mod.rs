@@ -13,6 +13,7 @@ mod execution;
 mod fakesnow;
 mod faults;
 mod journal;
+mod mcp;
 mod own;
 mod results;
 mod routes;

@@ -9,6 +9,7 @@ use super::Gate;
 use super::answers::SqlError;
 use super::catalogue;
 use super::execution::{self, SELECT};
+use super::mcp;
 use super::results::{Outcome, Pieces, Table};
 use super::stages;
 use super::standing;
@@ -43,6 +44,9 @@ pub(super) async fn run(gate: &Gate, statement: &Statement) -> Option<Ended> {
         let data = Map::from_iter([("statementTypeId".to_owned(), json!(SELECT))]);
         let table = Arc::new(Table::planted(&path, rows));
         return Some(Ok(execution::outcome(statement, data, table)));
+    }
+    if let Some(ended) = mcp::run(statement, sql) {
+        return Some(ended);
     }
     if let Some(ended) = standing::run(gate, statement, sql) {
         return Some(ended);

@@ -75,6 +75,17 @@ impl Model {
         certificates: &Certificates,
         script: &Script,
     ) -> Result<Self> {
+        Self::start_by(Command::new("env"), at, address, certificates, script)
+    }
+
+    /// Starts one by a command to which words are added that it runs, such as one that enters a network.
+    pub fn start_by(
+        mut starter: Command,
+        at: &Path,
+        address: SocketAddr,
+        certificates: &Certificates,
+        script: &Script,
+    ) -> Result<Self> {
         fs::create_dir_all(at)?;
         let journal_file = at.join("journal.jsonl");
         fs::write(&journal_file, "")?;
@@ -93,7 +104,8 @@ impl Model {
         let file = at.join("settings.json");
         fs::write(&file, serde_json::to_string_pretty(&settings)?)?;
         let errors = at.join("stderr.txt");
-        let mut child = Command::new(node::program()?)
+        let mut child = starter
+            .arg(node::program()?)
             .arg(folder("src/model").join("serve.mjs"))
             .arg(&file)
             .stdin(Stdio::null())

@@ -88,6 +88,8 @@ mod login;
 #[cfg(test)]
 mod looks;
 #[cfg(test)]
+mod managed_mcp;
+#[cfg(test)]
 mod masked;
 #[cfg(test)]
 mod masked_stream;

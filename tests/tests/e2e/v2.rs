@@ -58,7 +58,6 @@ fn what_no_text_shows_is_refused_in_its_callers_own_form() -> Result<()> {
         "{told}"
     );
     for (name, text) in [
-        ("stream", "/api/v2/statements` alone"),
         ("unknown", "is not an endpoint that Icecore carries"),
         (
             "api plan",
@@ -72,6 +71,8 @@ fn what_no_text_shows_is_refused_in_its_callers_own_form() -> Result<()> {
         let told = body(&finished, name)["message"].to_string();
         assert!(told.contains(text), "{name}: {told}");
     }
+    let stream = finished.step("stream")?;
+    assert_eq!(stream["status"], 405, "{stream}");
     assert!(world.gate.executed()?.is_empty());
     world.flush()?;
     let events = world.query("select count(*) n from events where event_code = 'RQ001'")?;

@@ -12,7 +12,8 @@ use crate::replay::{Erased, ReadError, Scope, counted, keys_to_erase, session};
 /// Destroys keys, and with them what they encrypted
 ///
 /// Use it to erase what a person or a law wants erased. --session erases the rows of a session's results. Its texts are
-/// encrypted with those of others of the same chain and month; --chain and --month erase these together. A signed record of
+/// encrypted with those of others of the same chain and month; --chain and --month erase these together, with the prompts and arguments of tools, or
+/// by --prompts these alone. A signed record of
 /// the erasure is written first. Objects, metadata and hashes stay: `icecore verify` counts what is erased as explained,
 /// if the host that wrote it has signed, or a key that the trust file pins as an `[[eraser]]`. What is under a legal hold, and
 /// what goes on, is refused. Copies that were decrypted before, and backups of the key store, are not reached.
@@ -25,12 +26,15 @@ pub(super) struct Args {
     /// The session: its id, or the beginning of it
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
-    /// The chain whose SQL texts and values are erased, as `icecore replay` (`record`) and `icecore verify` name it
+    /// The chain whose SQL texts, values and prompts are erased, as `icecore replay` (`record`) and `icecore verify` name it
     #[arg(long, value_name = "CHAIN", requires = "month", value_parser = id::<uuid::Uuid>)]
     chain: Option<uuid::Uuid>,
     /// The month of it, such as 2026-11
     #[arg(long, value_name = "MONTH", requires = "chain", value_parser = month)]
     month: Option<Month>,
+    /// Prompts and arguments of tools alone, not the SQL texts
+    #[arg(long, requires = "month")]
+    prompts: bool,
     /// Why, for the record
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
@@ -50,6 +54,10 @@ pub(super) fn shred(args: &Args, clock: Clock) -> Result<(), ReadError> {
     let scope = (args.session.clone()).map_or(Scope::All, Scope::Session);
     let archive = args.source.metadata(&scope)?;
     let erased = match (&args.session, args.chain, args.month) {
+        (_, Some(chain), Some(month)) if args.prompts => Erased::Prompts {
+            chain: chain.to_string(),
+            month,
+        },
         (_, Some(chain), Some(month)) => Erased::Content {
             chain: chain.to_string(),
             month,

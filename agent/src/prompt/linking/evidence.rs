@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, VecDeque};
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 
-/// Observations that speak for a link, as column `evidence` of table `links` holds them.
+/// Observations that speak for a link, and one against it, as column `evidence` of table `links` holds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Evidence(i32);
 
 impl Evidence {
-    /// The statement's request and the model call carry one W3C trace id. The agent writes both.
+    /// The statement's request, or its process's environment, and the model call carry one W3C trace id, which the agent was not
+    /// started with. The agent writes all of them.
     pub const TRACE: Self = Self(1);
     /// The process's environment names the agent session that the model call names. The agent writes both.
     pub const ENVIRONMENT: Self = Self(2);
@@ -34,12 +35,15 @@ impl Evidence {
     pub const TELEMETRY: Self = Self(1024);
     /// The request carries a tag that was made for it alone: see [`TagProof`].
     pub const TAG: Self = Self(2048);
+    /// The process's environment names agent sessions, and none is the one that the model call names: this speaks against the
+    /// link. The agent writes both, so it changes no grade.
+    pub const OTHER_AGENT: Self = Self(4096);
 
     /// Every bit that there is.
-    pub const ALL: Self = Self(4095);
+    pub const ALL: Self = Self(8191);
 
     /// Bits of values that the session's processes choose.
-    pub const OF_AGENT: Self = Self(1 | 2 | 256 | 1024);
+    pub const OF_AGENT: Self = Self(1 | 2 | 256 | 1024 | 4096);
 
     /// Gives the bits as the record has them.
     #[must_use]
@@ -188,6 +192,8 @@ pub enum PromptOrigin {
     Claimed,
     /// Whoever launched the session had handed it over before the agent began.
     Attested,
+    /// A model wrote it, as the task of a sub-agent.
+    Model,
 }
 
 impl PromptOrigin {
@@ -197,6 +203,7 @@ impl PromptOrigin {
         match self {
             Self::Claimed => "claimed",
             Self::Attested => "attested",
+            Self::Model => "model",
         }
     }
 }

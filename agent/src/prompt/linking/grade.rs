@@ -87,11 +87,13 @@ pub fn grade(evidence: Evidence, doubt: Doubt) -> Grade {
     let has_lineage = evidence.has(Evidence::LINEAGE);
     let is_inside = has_lineage && evidence.has(Evidence::OPEN);
     let is_like = evidence.has_any(Evidence::OVERLAP.with(Evidence::ECHO)) || has_same;
-    let time_alone = Evidence::OPEN
+    // These give nothing by themselves.
+    let no_more = Evidence::OPEN
         .with(Evidence::SOLE)
         .with(Evidence::FILE)
         .with(Evidence::TAG)
-        .with(Evidence::TELEMETRY);
+        .with(Evidence::TELEMETRY)
+        .with(Evidence::OTHER_AGENT);
 
     let grade = if (has_text && is_inside) || (has_same && has_lineage && is_outside) {
         Grade::Proven
@@ -101,7 +103,7 @@ pub fn grade(evidence: Evidence, doubt: Doubt) -> Grade {
         Grade::Probable
     } else if is_inside || (has_lineage && (has_same || evidence.has(Evidence::FILE))) {
         Grade::Possible
-    } else if evidence.has_any(Evidence::from_bits(!time_alone.bits())) {
+    } else if evidence.has_any(Evidence::from_bits(!no_more.bits())) {
         Grade::Session
     } else {
         Grade::Unknown
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn less_evidence_never_gives_a_better_grade() {
         for evidence in all() {
-            for bit in (0..12)
+            for bit in (0..13)
                 .map(|bit| 1 << bit)
                 .filter(|bit| evidence.bits() & bit != 0)
             {
@@ -187,7 +189,7 @@ mod tests {
                 "{evidence:?}"
             );
             // Trace ids and the environment change no grade that is above E.
-            let untraced = Evidence::from_bits(evidence.bits() & !3);
+            let untraced = Evidence::from_bits(evidence.bits() & !(1 | 2 | 4096));
             assert!(
                 with <= Grade::Session || with == grade(untraced, Doubt::default()),
                 "{evidence:?}"
@@ -250,6 +252,8 @@ mod tests {
             (1024, "U"),
             (2048, "U"),
             (8 | 512, "U"),
+            (4096, "U"),
+            (4096 | 16 | 4 | 8, "A"),
             (0, "U"),
         ] {
             assert_eq!(of(bits), letter, "{bits}");

@@ -20,10 +20,10 @@ pub struct Arrived {
     pub sql: Sql,
     /// The execs that its process descends from, its own among them, as the kernel numbers them.
     pub ancestors: Vec<u64>,
-    /// The request's W3C trace id: the agent's to choose.
-    pub trace_id: Option<String>,
-    /// The agent session that the process's environment names: the agent's to choose.
-    pub agent_session: Option<String>,
+    /// The W3C trace ids of the request and of the process's environment: the agent's to choose.
+    pub trace_ids: Vec<String>,
+    /// The agent sessions that the process's environment names: the agent's to choose.
+    pub agent_sessions: Vec<String>,
     /// The tag that it carried, once it was redeemed.
     pub tag: Option<TagProof>,
 }
@@ -225,9 +225,10 @@ impl<'c> Judge<'_, 'c> {
         let is_written = self.is_written();
         let is_foreign = open.iter().all(|found| found.call.has_sql());
         let is_mismatch = is_foreign && !is_written && !self.statement.sql.is_plumbing();
-        let echoed = open.iter().position(|found| self.is_echoed(found.call));
-        if let Some(echoed) = echoed {
-            open = vec![open.swap_remove(echoed)];
+        // One of which two uses tell is none's.
+        let is_echoed = |found: &Compared<'_>| self.is_echoed(found.call);
+        if open.iter().filter(|found| is_echoed(found)).count() == 1 {
+            open.retain(is_echoed);
         }
         Some(self.among(open, count, Some(overlap), is_mismatch))
     }
@@ -394,14 +395,20 @@ impl<'c> Judge<'_, 'c> {
     /// Gives the bits of what is said about a use, or about any where none is meant.
     fn said(&self, call: Option<&Call>) -> Evidence {
         let is_meant = |other: &&Call| call.is_none_or(|call| std::ptr::eq(call, *other));
-        let same = |own: &Option<String>, other: &Option<String>| own.is_some() && own == other;
+        let has = |own: &[String], other: &Option<String>| {
+            other.as_ref().is_some_and(|other| own.contains(other))
+        };
         let mut meant = self.calls.all().filter(is_meant);
-        let is_traced = meant.any(|other| same(&self.statement.trace_id, &other.trace_id));
+        let is_traced = meant.any(|other| has(&self.statement.trace_ids, &other.trace_id));
+        let named = &self.statement.agent_sessions;
         let mut meant = self.calls.all().filter(is_meant);
-        let is_named = meant.any(|other| same(&self.statement.agent_session, &other.agent_session));
+        let is_named = meant.any(|other| has(named, &other.agent_session));
+        let is_anothers =
+            !named.is_empty() && !is_named && call.is_some_and(|call| call.agent_session.is_some());
         Evidence::default()
             .with_if(Evidence::TRACE, is_traced)
             .with_if(Evidence::ENVIRONMENT, is_named)
+            .with_if(Evidence::OTHER_AGENT, is_anothers)
             .with_if(Evidence::TAG, call.is_some_and(|call| self.is_tagged(call)))
     }
 

@@ -5,7 +5,7 @@ use super::grade::Grade;
 use crate::id::StatementId;
 
 /// Version of the rules by which links are found, in `matcher_version`.
-pub const MATCHER_VERSION: &str = "1";
+pub const MATCHER_VERSION: &str = "2";
 
 /// How a link was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

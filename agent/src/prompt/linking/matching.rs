@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 
 use chrono::{DateTime, Utc};
 
-use super::echo::{Delivered, RESULT_MAX_BYTES, distinctive, is_echo};
+use super::echo::{Delivered, Echoes, Text};
 use super::evidence::{Attestation, Corroboration, Evidence, PromptOrigin, Says};
+use super::grade::Grade;
 use super::judge::{Arrived, Judged, Known, judge};
 use super::link::{Link, MATCHER_VERSION};
-use super::open::{Calls, Held, Opened, truncate};
+use super::open::{Call, Calls, Held, Opened, Prepared};
 use crate::id::StatementId;
 
 /// Most statements that are remembered to be judged again, most attested prompts, and most words of agents about their uses,
@@ -17,6 +18,10 @@ use crate::id::StatementId;
 const RECENT_MAX: usize = 512;
 const ATTESTED_MAX: usize = 4096;
 const TOLD_MAX: usize = 1024;
+
+/// Most statements, the latest ones, whose answers are looked for in a result, and most bytes of all that is kept of answers.
+const ANSWERS_MAX: usize = 64;
+const ANSWERS_MAX_BYTES: usize = 1 << 20;
 
 /// A result of a use of a tool, as a later request to a model carries it.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +43,8 @@ pub struct Matching {
     told: VecDeque<Corroboration>,
     /// Which statement's answer came back in which use's result.
     echoed: BTreeSet<(String, StatementId)>,
+    /// What answers said and models were told.
+    echoes: Echoes,
 }
 
 /// A statement that was judged.
@@ -53,30 +60,41 @@ impl Matching {
     /// Takes a use of a tool from the time at which the model had asked for it in full; gives what it holds, and links that
     /// supersede those of statements that came before the answer had been read.
     pub fn opened(&mut self, call: &Opened, at: DateTime<Utc>) -> (Held, Vec<Link>) {
-        let held = self.calls.opened(call, at);
+        let prepared = Prepared::of(&call.name, &call.arguments);
+        self.put(call, prepared, at)
+    }
+
+    /// Takes a use whose arguments were looked at before.
+    pub fn put(
+        &mut self,
+        call: &Opened,
+        prepared: Prepared,
+        at: DateTime<Utc>,
+    ) -> (Held, Vec<Link>) {
+        let held = self.calls.put(call, prepared, at);
         (held, self.reconsider(|recent| recent.statement.at >= at))
     }
 
     /// Takes the results that a request carries; gives links that supersede others.
     pub fn results_seen(&mut self, results: &[Returned], at: DateTime<Utc>) -> Vec<Link> {
         let mut changed = BTreeSet::new();
+        let texts: Vec<Text> = results.iter().map(|one| Text::of(&one.text)).collect();
+        for (place, (result, text)) in results.iter().zip(&texts).enumerate() {
+            let others = texts
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != place);
+            let others: Vec<&Text> = others.map(|(_, text)| text).collect();
+            for (call, statement) in self.echoes_in(result, (text, &others), at) {
+                changed.insert(statement);
+                self.echoed.insert((call, statement));
+            }
+        }
         for result in results {
-            let mut text = result.text.clone();
-            truncate(&mut text, RESULT_MAX_BYTES);
-            let calls = self
-                .calls
-                .all()
-                .filter(|call| call.id == result.tool_call_id && call.is_open(at));
-            for call in calls {
-                let during = self
-                    .recent
-                    .iter()
-                    .filter(|recent| call.is_open(recent.statement.at));
-                let echoed = during.filter(|recent| is_echo(&recent.delivered, &text, &call.told));
-                for recent in echoed {
-                    changed.insert(recent.statement.id);
-                    self.echoed.insert((call.id.clone(), recent.statement.id));
-                }
+            let is_first = |call: &Call| call.id == result.tool_call_id && call.is_open(at);
+            // Every later request repeats it.
+            if self.calls.all().any(is_first) {
+                self.echoes.hear(&result.text);
             }
             self.calls.result_seen(&result.tool_call_id, at);
         }
@@ -111,8 +129,47 @@ impl Matching {
             .iter_mut()
             .find(|recent| recent.statement.id == statement);
         if let Some(recent) = recent {
-            recent.delivered = distinctive(delivered, recent.statement.sql.text());
+            let sql = recent.statement.sql.text();
+            recent.delivered = self.echoes.take(statement, delivered, sql);
         }
+        let mut bytes = 0;
+        for recent in self.recent.iter_mut().rev() {
+            bytes += recent.delivered.bytes();
+            if bytes > ANSWERS_MAX_BYTES {
+                recent.delivered = Delivered::default();
+            }
+        }
+    }
+
+    /// Takes what a person said to a model: whoever repeats it needs no answer for it.
+    pub fn said(&mut self, text: &str) {
+        self.echoes.hear(text);
+    }
+
+    /// Finds the statements whose answers came back in a result, each with the use that it is of.
+    fn echoes_in(
+        &mut self,
+        result: &Returned,
+        (text, others): (&Text, &[&Text]),
+        at: DateTime<Utc>,
+    ) -> Vec<(String, StatementId)> {
+        let mut found = Vec::new();
+        let calls = self.calls.all();
+        for call in calls.filter(|call| call.id == result.tool_call_id && call.is_open(at)) {
+            // One that is linked by its text gains nothing.
+            let during = self.recent.iter().rev().filter(|recent| {
+                recent.link.grade < Grade::Strong
+                    && !recent.delivered.is_empty()
+                    && call.is_open(recent.statement.at)
+            });
+            for recent in during.take(ANSWERS_MAX) {
+                let of = (recent.statement.id, &recent.delivered);
+                if self.echoes.is_echo(of, text, others, &call.told) {
+                    found.push((call.id.clone(), recent.statement.id));
+                }
+            }
+        }
+        found
     }
 
     /// Takes what the process that called a model says of a use; gives links that supersede others.
@@ -152,7 +209,9 @@ impl Matching {
         {
             let last = &recent.link;
             let link = self.link(&recent.statement, Some(last.link_id.clone()), recent.count);
+            let is_echoed = |link: &Link| link.evidence.has(Evidence::ECHO);
             let is_other = link.grade != last.grade
+                || (is_echoed(&link) && !is_echoed(last))
                 || link.tool_call_id != last.tool_call_id
                 || link.is_mismatch != last.is_mismatch
                 || link.prompt_origin != last.prompt_origin

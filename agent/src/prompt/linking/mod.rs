@@ -18,7 +18,7 @@ pub use judge::Arrived;
 pub use ladder::Sql;
 pub use link::Link;
 pub use matching::{Matching, Returned};
-pub use open::Opened;
+pub use open::{Opened, Prepared};
 
 #[cfg(test)]
 #[path = "corpus/tests/mod.rs"]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::candidate::{Candidates, candidates};
+use super::candidate::{Candidates, Cut, candidates};
 use super::ladder::{Candidate, prepare};
 
 /// How long a use stays open without a result, and is remembered once it has one.
@@ -59,6 +59,8 @@ pub(super) enum Purpose {
     Writes,
     /// It hands a task to another agent, whose own uses run what there is to run.
     Delegates,
+    /// It reads, searches, asks or notes, and runs nothing.
+    Looks,
 }
 
 /// A use, with what it holds prepared.
@@ -122,7 +124,71 @@ pub struct Held {
     /// The fingerprints of that SQL, to compare with `sql_fingerprint`.
     pub sql_fingerprints: Vec<i64>,
     /// What of its arguments was not looked at.
-    pub cut: super::candidate::Cut,
+    pub cut: Cut,
+}
+
+/// What stands in the arguments of a use, parsed: it takes time, and needs nothing of the session.
+#[derive(Debug)]
+pub struct Prepared {
+    texts: Vec<Candidate>,
+    /// Texts that there was no room for.
+    left_out: usize,
+    files: Vec<Written>,
+    names: Vec<String>,
+    purpose: Purpose,
+    cut: Cut,
+}
+
+/// A file that a use writes.
+#[derive(Debug)]
+struct Written {
+    path: String,
+    is_whole: bool,
+    texts: Vec<Candidate>,
+    names: Vec<String>,
+}
+
+impl Prepared {
+    /// Looks at the arguments of a use of a tool.
+    ///
+    /// Their SQL is parsed: call it on a thread with [`STACK_BYTES`](crate::statement::STACK_BYTES).
+    #[must_use]
+    pub fn of(tool: &str, arguments: &[u8]) -> Self {
+        let found = candidates(tool, arguments);
+        let (texts, left_out) = prepare(found.texts.iter());
+        let purpose = purpose(tool, &found);
+        let files = found.files.into_iter().map(|file| Written {
+            texts: prepare(file.texts.iter()).0,
+            path: file.path,
+            is_whole: file.is_whole,
+            names: file.names,
+        });
+        Self {
+            texts,
+            left_out,
+            files: files.collect(),
+            names: found.names,
+            purpose,
+            cut: found.cut,
+        }
+    }
+
+    /// Gives what is recorded of it.
+    fn held(&self) -> Held {
+        let mut held = Held {
+            contains_sql: self.texts.iter().any(Candidate::is_sure),
+            sql_fingerprints: self
+                .texts
+                .iter()
+                .filter_map(Candidate::fingerprint)
+                .collect(),
+            cut: self.cut.clone(),
+        };
+        held.cut.texts += self.left_out;
+        held.sql_fingerprints.sort_unstable();
+        held.sql_fingerprints.dedup();
+        held
+    }
 }
 
 /// The uses of one session.
@@ -136,22 +202,18 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Remembers a use from the time at which the model had asked for it in full.
-    ///
-    /// Its SQL is parsed: call it on a thread with [`STACK_BYTES`](crate::statement::STACK_BYTES). A use that came before
-    /// with the same arguments stays as it was.
-    pub fn opened(&mut self, call: &Opened, at: DateTime<Utc>) -> Held {
+    /// Remembers a use from the time at which the model had asked for it in full. One that came before with the same arguments
+    /// stays as it was.
+    pub fn put(&mut self, call: &Opened, prepared: Prepared, at: DateTime<Utc>) -> Held {
         self.forget(at);
-        let found = candidates(&call.name, &call.arguments);
-        let (texts, left_out) = prepare(found.texts.iter());
-        let mut held = Held {
-            contains_sql: texts.iter().any(Candidate::is_sure),
-            sql_fingerprints: texts.iter().filter_map(Candidate::fingerprint).collect(),
-            cut: found.cut,
-        };
-        held.cut.texts += left_out;
-        held.sql_fingerprints.sort_unstable();
-        held.sql_fingerprints.dedup();
+        let held = prepared.held();
+        let Prepared {
+            texts,
+            files,
+            names,
+            purpose,
+            ..
+        } = prepared;
         let mut told = String::from_utf8_lossy(&call.arguments).into_owned();
         told.push_str(&call.prompt);
         let is_known = self.calls.iter().any(|known| {
@@ -164,8 +226,8 @@ impl Calls {
         }
         truncate(&mut told, TOLD_MAX_BYTES);
         // One command may write a file and run it.
-        self.write(&found, at, call.owner);
-        let files = self.named(&found.names, call.owner);
+        self.write(files, at, call.owner);
+        let files = self.named(&names, call.owner);
         let bytes = told.len() + texts.iter().map(Candidate::bytes).sum::<usize>();
         self.bytes += bytes;
         self.calls.push_back(Call {
@@ -176,7 +238,7 @@ impl Calls {
             emitted_ns: call.emitted_ns,
             trace_id: call.trace_id.clone(),
             agent_session: call.agent_session.clone(),
-            purpose: purpose(&call.name, &found),
+            purpose,
             emitted_at: at,
             result_seen_at: None,
             texts,
@@ -237,20 +299,19 @@ impl Calls {
         found
     }
 
-    fn write(&mut self, found: &Candidates, at: DateTime<Utc>, owner: Option<u64>) {
-        for file in &found.files {
+    fn write(&mut self, files: Vec<Written>, at: DateTime<Utc>, owner: Option<u64>) {
+        for file in files {
             if file.is_whole {
-                // What it held is gone; who has named it before still has it.
+                // What it held is gone, under whichever spelling of its path; who has named it before still has it.
                 self.files
-                    .retain(|known| known.path != file.path || known.owner != owner);
+                    .retain(|known| !is_path_of(&known.path, &file.path) || known.owner != owner);
             }
-            let (texts, _) = prepare(file.texts.iter());
-            let bytes = texts.iter().map(Candidate::bytes).sum::<usize>() + file.path.len();
+            let bytes = file.texts.iter().map(Candidate::bytes).sum::<usize>() + file.path.len();
             self.bytes += bytes;
             self.files.push_back(Arc::new(File {
-                path: file.path.clone(),
-                texts,
-                names: file.names.clone(),
+                path: file.path,
+                texts: file.texts,
+                names: file.names,
                 written_at: at,
                 owner,
                 bytes,
@@ -298,12 +359,19 @@ impl Calls {
     }
 }
 
+/// Tells whether a tool hands a task on to another agent, by its name.
+#[must_use]
+pub fn is_handed_on(name: &str) -> bool {
+    matches!(
+        name,
+        "Task" | "Agent" | "task" | "spawn_agent" | "delegate" | "delegate_task"
+    )
+}
+
 /// Tells what a tool is for. Source: the tools' names in Claude Code, Codex, Gemini CLI and opencode.
 fn purpose(name: &str, found: &Candidates) -> Purpose {
     match name {
-        "Task" | "Agent" | "task" | "spawn_agent" | "delegate" | "delegate_task" => {
-            Purpose::Delegates
-        }
+        name if is_handed_on(name) => Purpose::Delegates,
         "Write"
         | "Edit"
         | "MultiEdit"
@@ -319,9 +387,46 @@ fn purpose(name: &str, found: &Candidates) -> Purpose {
         {
             Purpose::Writes
         }
+        name if LOOKS.contains(&name) => Purpose::Looks,
         _ => Purpose::Runs,
     }
 }
+
+/// Tools that run nothing. Source: the tools' names in Claude Code, Codex, Gemini CLI and opencode.
+const LOOKS: [&str; 32] = [
+    "AskUserQuestion",
+    "EnterPlanMode",
+    "ExitPlanMode",
+    "Glob",
+    "Grep",
+    "LS",
+    "Read",
+    "TaskCreate",
+    "TaskGet",
+    "TaskList",
+    "TaskUpdate",
+    "TodoRead",
+    "TodoWrite",
+    "WebFetch",
+    "WebSearch",
+    "ask_user",
+    "create_goal",
+    "get_goal",
+    "glob",
+    "google_web_search",
+    "grep",
+    "list_directory",
+    "read_file",
+    "request_user_input",
+    "save_memory",
+    "search_file_content",
+    "todoread",
+    "todowrite",
+    "update_goal",
+    "update_plan",
+    "view_image",
+    "webfetch",
+];
 
 /// Tells whether a name that a command gives may be of a file: all parts of the shorter one are the last of the longer one.
 fn is_path_of(name: &str, path: &str) -> bool {

@@ -21,10 +21,14 @@ fn bash(id: &str, command: &str) -> Opened {
     call(id, "Bash", &serde_json::json!({ "command": command }))
 }
 
+fn opened(calls: &mut Calls, call: &Opened, at: DateTime<Utc>) {
+    calls.put(call, Prepared::of(&call.name, &call.arguments), at);
+}
+
 #[test]
 fn a_use_is_open_from_its_block_to_its_first_result() {
     let mut calls = Calls::default();
-    calls.opened(&bash("a", "x"), at(0));
+    opened(&mut calls, &bash("a", "x"), at(0));
     calls.result_seen("a", at(10));
     calls.result_seen("a", at(20));
     let open: Vec<bool> = [-1, 0, 9, 10, 15]
@@ -36,19 +40,19 @@ fn a_use_is_open_from_its_block_to_its_first_result() {
 #[test]
 fn a_use_without_a_result_is_open_for_a_day() {
     let mut calls = Calls::default();
-    calls.opened(&bash("a", "x"), at(0));
+    opened(&mut calls, &bash("a", "x"), at(0));
     assert!(calls.calls[0].is_open(at(86_399)) && !calls.calls[0].is_open(at(86_400)));
-    calls.opened(&bash("b", "x"), at(86_400));
+    opened(&mut calls, &bash("b", "x"), at(86_400));
     assert_eq!(calls.calls.len(), 1);
 }
 
 #[test]
 fn what_is_asked_for_twice_is_one_use() {
     let mut calls = Calls::default();
-    calls.opened(&bash("a", "x"), at(0));
-    calls.opened(&bash("a", "x"), at(1));
+    opened(&mut calls, &bash("a", "x"), at(0));
+    opened(&mut calls, &bash("a", "x"), at(1));
     assert_eq!(calls.calls.len(), 1);
-    calls.opened(&bash("a", "y"), at(1));
+    opened(&mut calls, &bash("a", "y"), at(1));
     assert_eq!(calls.calls.len(), 2);
 }
 
@@ -62,10 +66,14 @@ fn a_command_holds_what_stands_in_files_that_it_names() {
             &serde_json::json!({"file_path": path, "content": content}),
         )
     };
-    calls.opened(&write("/w/q.sql", "select 1 from old"), at(0));
-    calls.opened(&write("/w/q.sql", "select 1 from t"), at(1));
-    calls.opened(&write("/w/q.py", "c.execute(open('q.sql').read())"), at(2));
-    calls.opened(&write("/w/z.sql", "select 2 from t"), at(3));
+    opened(&mut calls, &write("/w/q.sql", "select 1 from old"), at(0));
+    opened(&mut calls, &write("/w/q.sql", "select 1 from t"), at(1));
+    opened(
+        &mut calls,
+        &write("/w/q.py", "c.execute(open('q.sql').read())"),
+        at(2),
+    );
+    opened(&mut calls, &write("/w/z.sql", "select 2 from t"), at(3));
     for (command, expected) in [
         ("snow sql -f q.sql", 1),
         ("snowsql < ./q.sql", 1),
@@ -75,7 +83,7 @@ fn a_command_holds_what_stands_in_files_that_it_names() {
         ("cat /v/q.sql", 0),
         ("make run", 0),
     ] {
-        calls.opened(&bash(command, command), at(4));
+        opened(&mut calls, &bash(command, command), at(4));
         let files = &calls.calls.back().unwrap().files;
         assert_eq!(files.len(), expected, "{command}");
         assert!(files.iter().all(|file| file.path != "/w/z.sql"));
@@ -84,14 +92,14 @@ fn a_command_holds_what_stands_in_files_that_it_names() {
         "both",
         "cat > /tmp/r.py <<'E'\nc.execute('select 3 from t')\nE\npython3 /tmp/r.py",
     );
-    calls.opened(&both, at(4));
+    opened(&mut calls, &both, at(4));
     assert!(calls.calls.back().unwrap().has_sql());
     // Another agent's files are not this one's.
     let other = Opened {
         owner: Some(8),
         ..bash("o", "snow sql -f q.sql")
     };
-    calls.opened(&other, at(5));
+    opened(&mut calls, &other, at(5));
     assert_eq!(calls.calls.back().unwrap().files.len(), 0);
 }
 
@@ -99,12 +107,12 @@ fn a_command_holds_what_stands_in_files_that_it_names() {
 fn there_is_a_most_and_what_was_open_is_told_to_be_lost() {
     let mut calls = Calls::default();
     for number in 0..CALLS_MAX {
-        calls.opened(&bash(&number.to_string(), "x"), at(0));
+        opened(&mut calls, &bash(&number.to_string(), "x"), at(0));
     }
     calls.result_seen("5", at(1));
-    calls.opened(&bash("more", "x"), at(2));
+    opened(&mut calls, &bash("more", "x"), at(2));
     assert!(calls.is_whole(at(2)) && calls.calls.iter().all(|call| call.id != "5"));
-    calls.opened(&bash("most", "x"), at(3));
+    opened(&mut calls, &bash("most", "x"), at(3));
     assert!(!calls.is_whole(at(3)) && calls.is_whole(at(90_000)));
     assert_eq!(calls.calls.len(), CALLS_MAX);
 }
@@ -114,7 +122,8 @@ fn long_arguments_take_bounded_room() {
     let mut calls = Calls::default();
     for number in 0..64 {
         let text = format!("select {number}, '{}'", "x".repeat(60_000));
-        calls.opened(
+        opened(
+            &mut calls,
             &bash(&number.to_string(), &format!("snow sql -q \"{text}\"")),
             at(0),
         );

@@ -103,8 +103,10 @@ pub struct PromptFact {
     pub redactions: Vec<(String, u32)>,
     /// The call that carried it first.
     pub first_call: String,
-    /// Who says that a person wrote it.
+    /// Who says that a person wrote it, or that a model did.
     pub origin: PromptOrigin,
+    /// The key of the person's turn that it comes from, where a model wrote it for a sub-agent.
+    pub root: Option<String>,
 }
 
 impl PromptFact {
@@ -131,6 +133,7 @@ impl PromptFact {
             redactions: cleaned.redactions.into_iter().collect(),
             first_call: call.to_owned(),
             origin,
+            root: None,
         }
     }
 }

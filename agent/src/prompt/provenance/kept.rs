@@ -51,6 +51,13 @@ impl Turns {
         self.all.get(key).map(|kept| kept.prompt.text.as_str())
     }
 
+    /// Gives the person's turn behind one that a model wrote.
+    pub(super) fn root(&self, key: &str) -> Option<&str> {
+        self.all
+            .get(key)
+            .and_then(|kept| kept.prompt.root.as_deref())
+    }
+
     /// Gives a turn out, once.
     pub(super) fn give(&mut self, key: &str) -> Option<PromptFact> {
         let kept = self.all.get_mut(key).filter(|kept| !kept.is_given)?;

@@ -6,16 +6,26 @@
 
 mod fact;
 mod kept;
+mod ready;
+mod tasks;
 
-use super::exchange::{Asked, Told, Tool};
+use std::collections::BTreeMap;
+
+use super::exchange::At;
 use super::linking::evidence::{Launched, PromptOrigin};
-use super::linking::{Arrived, Delivered, Link, Matching, Opened, Returned};
+use super::linking::{Arrived, Delivered, Link, Matching, Returned};
 use super::telemetry::{Heard, Outcome, Report};
-use super::{History, Runs};
+use super::{Ids, Trace};
 
 pub use fact::{ArgsFact, Fact, PromptFact, ResultSeen, UseFact};
+pub use ready::Ready;
 
 use kept::{Turns, Use, Uses};
+use ready::{Kind, ReadyUse};
+use tasks::Tasks;
+
+/// Most agents of a session whose traces are remembered.
+const AGENTS_MAX: usize = 256;
 
 /// What may leave memory of the words that are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,34 +38,32 @@ pub enum Capture {
     All,
 }
 
-/// Makes the MAC of a content, under the record's digest key.
-pub type Mac = Box<dyn Fn(&[u8]) -> [u8; 32] + Send>;
-
 /// A session's model calls and statements.
 pub struct Provenance {
     capture: Capture,
-    mac: Mac,
-    history: History,
     matching: Matching,
     turns: Turns,
     uses: Uses,
+    /// By their execs, the traces that agents were started in.
+    inherited: BTreeMap<u64, String>,
     launched: Launched,
     heard: Heard,
+    tasks: Tasks,
 }
 
 impl Provenance {
-    /// Knows nothing yet; `session` is Icecore's id of the session.
+    /// Knows nothing yet.
     #[must_use]
-    pub fn new(session: &str, capture: Capture, mac: Mac) -> Self {
+    pub fn new(capture: Capture) -> Self {
         Self {
             capture,
-            mac,
-            history: History::new(session),
             matching: Matching::default(),
             turns: Turns::default(),
             uses: Uses::default(),
+            inherited: BTreeMap::new(),
             launched: Launched::default(),
             heard: Heard::default(),
+            tasks: Tasks::default(),
         }
     }
 
@@ -65,18 +73,30 @@ impl Provenance {
         Self { launched, ..self }
     }
 
-    /// Gives the conversations, which the readers of connections share.
-    pub fn history(&mut self) -> &mut History {
-        &mut self.history
+    /// Notes the trace that an agent's process was started in, by its last exec. All that its parent started is of that trace
+    /// too: it tells nothing of what the agent's tools started.
+    pub fn started_in(&mut self, owner: u64, trace: Trace) {
+        self.inherited.insert(owner, trace.trace_id);
+        if self.inherited.len() > AGENTS_MAX {
+            self.inherited.pop_first();
+        }
     }
 
     /// Takes what a connection tells; `owner` is the exec of the process that has the connection, as the kernel numbers it.
-    pub fn take(&mut self, told: Told, owner: Option<u64>) -> Vec<Fact> {
+    pub fn take(&mut self, ready: Ready, owner: Option<u64>) -> Vec<Fact> {
         let mut facts = Vec::new();
-        match told {
-            Told::Asked(asked) => self.asked(*asked, &mut facts),
-            Told::Tool(tool) => self.asks_for(*tool, owner, &mut facts),
-            Told::Over(call) => facts.push(Fact::Call(call)),
+        match ready.0 {
+            Kind::Asked {
+                ids,
+                prompts,
+                results,
+                at,
+            } => {
+                self.said(prompts, &ids, owner, &mut facts);
+                self.results_seen(results, at, &mut facts);
+            }
+            Kind::Use(ready) => self.asks_for(*ready, owner, &mut facts),
+            Kind::Over(call) => facts.push(Fact::Call(call)),
         }
         facts
     }
@@ -105,11 +125,17 @@ impl Provenance {
         (outcomes, facts)
     }
 
-    /// Gives what a person said, without secrets, if it may leave memory.
+    /// Gives what a person said, without secrets, if it may leave memory; with the task that a model made of it, if one did.
     #[must_use]
-    pub fn words(&self, prompt_key: &str) -> Option<&str> {
-        let may_leave = self.capture != Capture::None;
-        self.turns.text(prompt_key).filter(|_| may_leave)
+    pub fn words(&self, prompt_key: &str) -> Option<String> {
+        let text = self.turns.text(prompt_key)?;
+        let root = self.turns.root(prompt_key);
+        let words = match root.and_then(|root| self.turns.text(root)) {
+            Some(said) => format!("{said}\n(handed on to a sub-agent by a model: {text})"),
+            None if root.is_some() => format!("(handed on to a sub-agent by a model: {text})"),
+            None => text.to_owned(),
+        };
+        (self.capture != Capture::None).then_some(words)
     }
 
     /// Takes what was delivered for a statement, to know it again in the result of a tool.
@@ -117,96 +143,80 @@ impl Provenance {
         self.matching.delivered(statement, delivered);
     }
 
-    fn asked(&mut self, asked: Asked, facts: &mut Vec<Fact>) {
-        let Asked {
-            call,
-            provider,
-            request,
-            at,
-        } = asked;
-        for turn in request.turns {
-            let key = fact::hex(&turn.name.key);
-            let attestation = self.launched.attests(&key, &turn.text);
-            let origin = match attestation {
-                Some(_) => PromptOrigin::Attested,
-                None => PromptOrigin::Claimed,
-            };
-            if let Some(attestation) = attestation {
+    fn said(
+        &mut self,
+        prompts: Vec<(String, PromptFact)>,
+        ids: &Ids,
+        owner: Option<u64>,
+        facts: &mut Vec<Fact>,
+    ) {
+        for (said, mut prompt) in prompts {
+            self.matching.said(&said);
+            if let Some(root) = self.tasks.root(owner, ids, &prompt.text) {
+                prompt.origin = PromptOrigin::Model;
+                prompt.root = Some(root);
+            } else if let Some(attestation) = self.launched.attests(&prompt.key, &said) {
+                prompt.origin = PromptOrigin::Attested;
                 for link in self.matching.attested(attestation) {
                     self.link(link, facts);
                 }
             }
-            let prompt = PromptFact::new(turn, &request.ids, provider, &call, origin);
             if self.capture == Capture::All {
                 facts.push(Fact::Prompt(Box::new(prompt.clone())));
             }
             self.turns.keep(prompt, self.capture == Capture::All);
         }
-        let mut results = Vec::new();
-        for result in request.results {
-            let Some(id) = result.call_id.clone() else {
-                continue;
-            };
-            let seen = ResultSeen {
-                at,
-                mac: (self.mac)(result.text.as_bytes()),
-                is_error: result.is_error,
-            };
-            if let Some(fact) = self.uses.result(&id, seen) {
+    }
+
+    fn results_seen(
+        &mut self,
+        results: Vec<(ResultSeen, Returned)>,
+        at: At,
+        facts: &mut Vec<Fact>,
+    ) {
+        let mut all = Vec::new();
+        for (seen, result) in results {
+            if let Some(fact) = self.uses.result(&result.tool_call_id, seen) {
                 facts.push(Fact::Use(Box::new(fact)));
             }
-            results.push(Returned {
-                tool_call_id: id,
-                text: result.text,
-            });
+            all.push(result);
         }
-        for link in self.matching.results_seen(&results, at.time) {
+        for link in self.matching.results_seen(&all, at.time) {
             self.link(link, facts);
         }
     }
 
-    fn asks_for(&mut self, tool: Tool, owner: Option<u64>, facts: &mut Vec<Fact>) {
-        let id = tool.id();
-        let prompt_key = tool.prompt.as_ref().map(|turn| fact::hex(&turn.key));
-        let prompt = prompt_key.as_ref().and_then(|key| self.turns.text(key));
-        let opened = Opened {
-            id: id.clone(),
-            llm_call_id: tool.call.clone(),
-            prompt_key,
-            prompt: prompt.unwrap_or_default().to_owned(),
-            name: tool.tool.name.clone(),
-            arguments: tool.tool.args.clone(),
-            owner,
-            emitted_ns: Some(tool.at.boot_ns),
-            trace_id: tool.ids.trace.as_ref().map(|trace| trace.trace_id.clone()),
-            agent_session: tool.ids.session.clone(),
-        };
-        // What the provider runs elsewhere reaches nothing from here.
-        let (held, links) = match tool.tool.runs {
-            Runs::Agent => {
-                let (held, links) = self.matching.opened(&opened, tool.at.time);
-                (Some(held), links)
+    fn asks_for(&mut self, ready: ReadyUse, owner: Option<u64>, facts: &mut Vec<Fact>) {
+        let ReadyUse {
+            mut opened,
+            prepared,
+            mut fact,
+            args,
+            ids,
+            task,
+        } = ready;
+        if let (Some(key), Some(texts)) = (&opened.prompt_key, task) {
+            let root = self.turns.root(key).unwrap_or(key).to_owned();
+            self.tasks.keep(owner, ids, texts, root);
+        }
+        let prompt = opened.prompt_key.as_ref();
+        let prompt = prompt.and_then(|key| self.turns.text(key));
+        opened.prompt = prompt.unwrap_or_default().to_owned();
+        opened.owner = owner;
+        let inherited = owner.and_then(|owner| self.inherited.get(&owner));
+        opened.trace_id = opened.trace_id.filter(|trace| Some(trace) != inherited);
+        let at = fact.emitted.time;
+        let mut links = Vec::new();
+        if let Some(prepared) = prepared {
+            let (held, changed) = self.matching.put(&opened, prepared, at);
+            fact.contains_sql = Some(held.contains_sql);
+            fact.fingerprints = held.sql_fingerprints;
+            links = changed;
+            for told in self.heard.asked(&opened.id, owner, &opened.arguments) {
+                links.extend(self.matching.told(told));
             }
-            Runs::Provider => (None, Vec::new()),
-        };
-        let fact = UseFact {
-            id: id.clone(),
-            call: tool.call,
-            name: tool.tool.name,
-            mcp_server: tool.tool.mcp_server,
-            args_mac: (self.mac)(&tool.tool.args),
-            args_bytes: tool.tool.args_bytes,
-            emitted: tool.at,
-            contains_sql: held.as_ref().map(|held| held.contains_sql),
-            fingerprints: held.map(|held| held.sql_fingerprints).unwrap_or_default(),
-            result: None,
-        };
-        let mut links = links;
-        for told in self.heard.asked(&id, owner, &tool.tool.args) {
-            links.extend(self.matching.told(told));
         }
         facts.push(Fact::Use(Box::new(fact.clone())));
-        let args = ArgsFact::new(&id, &tool.tool.args);
         if self.capture == Capture::All {
             facts.push(Fact::Args(Box::new(args.clone())));
         }
@@ -220,11 +230,13 @@ impl Provenance {
     /// Records a link, with what it names if that was not given out yet.
     fn link(&mut self, link: Link, facts: &mut Vec<Fact>) {
         if self.capture != Capture::None {
-            let prompt = link
-                .prompt_key
-                .as_ref()
-                .and_then(|key| self.turns.give(key));
-            facts.extend(prompt.map(|prompt| Fact::Prompt(Box::new(prompt))));
+            let key = link.prompt_key.as_deref();
+            let root = key.and_then(|key| self.turns.root(key)).map(str::to_owned);
+            // A task without what a person had said would tell little.
+            for key in key.into_iter().chain(root.as_deref()) {
+                let prompt = self.turns.give(key);
+                facts.extend(prompt.map(|prompt| Fact::Prompt(Box::new(prompt))));
+            }
             let args = link.tool_call_id.as_ref().and_then(|id| self.uses.give(id));
             facts.extend(args.map(|args| Fact::Args(Box::new(args))));
         }

@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta};
 
 use super::*;
 use crate::id::StatementId;
-use crate::prompt::exchange::{At, Exchanges};
+use crate::prompt::History;
+use crate::prompt::exchange::Exchanges;
 use crate::prompt::linking::Sql;
 use crate::prompt::linking::evidence::{Evidence, prompt_digest};
 use crate::prompt::linking::grade::Grade;
@@ -29,6 +30,7 @@ fn at(second: u32) -> At {
 /// A session that is read, and its one connection to a model.
 struct World {
     provenance: Provenance,
+    history: History,
     exchanges: Exchanges,
 }
 
@@ -36,18 +38,18 @@ impl World {
     fn new(capture: Capture) -> Self {
         let (name, host) = ("c1".to_owned(), "api.anthropic.com".to_owned());
         Self {
-            provenance: Provenance::new("s1", capture, Box::new(|_| [7; 32])),
+            provenance: Provenance::new(capture),
+            history: History::new("s1"),
             exchanges: Exchanges::new(name, host, Protocol::Http1, None),
         }
     }
 
     fn feed(&mut self, side: Side, bytes: &[u8], second: u32) -> Vec<Fact> {
         let mut told = Vec::new();
-        let history = self.provenance.history();
+        let history = &mut self.history;
         (self.exchanges).feed(side, bytes, at(second), history, &mut told);
-        let facts = told
-            .into_iter()
-            .flat_map(|told| self.provenance.take(told, Some(AGENT)));
+        let ready = told.into_iter().map(|told| Ready::of(told, &|_| [7; 32]));
+        let facts = ready.flat_map(|ready| self.provenance.take(ready, Some(AGENT)));
         facts.collect()
     }
 
@@ -73,8 +75,8 @@ impl World {
             at: at(second).time,
             sql: Sql::new(sql, None),
             ancestors: ancestors.to_vec(),
-            trace_id: None,
-            agent_session: None,
+            trace_ids: Vec::new(),
+            agent_sessions: Vec::new(),
             tag: None,
         })
     }

@@ -14,6 +14,7 @@ mod standing;
 mod taking;
 pub(super) mod telemetry;
 mod telling;
+mod tunnel;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -169,18 +170,36 @@ impl Tap {
     }
 }
 
-/// Gives the event that a session's model calls are read, if they are.
+/// Gives the event that a session's model calls are read, if they are, or that they are not although the config names some.
 pub(super) fn told(session: &Session) -> Option<EventRow> {
-    let models = session.facts().models.as_ref()?;
+    let facts = session.facts();
+    let (event_code, severity, detail) = match &facts.models {
+        Some(models) => (
+            code::MODELS_READ,
+            Severity::Informational,
+            json!({
+                "hosts": models.hosts, "capture": models.capture, "days": models.days, "ca": models.ca,
+                "telemetry": models.telemetry, "prompts_attested": facts.prompts.len(),
+            }),
+        ),
+        None if facts.models_unread.is_empty() => return None,
+        None => (
+            code::MODELS_UNREAD,
+            Severity::Low,
+            json!({
+                "hosts": facts.models_unread,
+                "expected": "the CA for model APIs in each file of roots that its first process's environment names",
+                "found": "none, or files without it",
+                "then": "carried unread",
+            }),
+        ),
+    };
     Some(EventRow {
         session_id: Some(session.id()),
-        event_code: code::MODELS_READ,
-        severity: Severity::Informational,
+        event_code,
+        severity,
         category: Category::Admin,
-        detail: Some(json!({
-            "hosts": models.hosts, "capture": models.capture, "days": models.days, "ca": models.ca,
-            "telemetry": models.telemetry, "prompts_attested": session.facts().prompts.len(),
-        })),
+        detail: Some(detail),
         ..EventRow::default()
     })
 }

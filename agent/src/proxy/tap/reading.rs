@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use chrono::TimeDelta;
@@ -13,11 +14,12 @@ use super::counts::Counts;
 use super::sink::Sink;
 use crate::clock::Clock;
 use crate::config::{ModelApi, PromptCapture};
+use crate::connection::environment::Environment;
 use crate::connection::peer::Peer;
 use crate::connection::sys::boot_ns;
 use crate::id::SessionId;
 use crate::prompt::exchange::{At, Exchanges};
-use crate::prompt::wire;
+use crate::prompt::{Trace, wire};
 use crate::statement::STACK_BYTES;
 
 /// What is spoken on a connection.
@@ -37,6 +39,8 @@ pub(in crate::proxy) struct ModelConnection {
     pub(in crate::proxy) session: SessionId,
     /// The process that connected, as the kernel and /proc tell of it.
     pub(in crate::proxy) peer: Peer,
+    /// What that process's environment says, once it was read.
+    pub(in crate::proxy) environment: Arc<OnceLock<Environment>>,
     pub(in crate::proxy) host: String,
     pub(in crate::proxy) destination: SocketAddr,
     pub(in crate::proxy) api: ModelApi,
@@ -89,14 +93,21 @@ pub(super) async fn read(
         }
     };
     let mut last_ns = clock.mono_ns();
+    let mut is_known = false;
     while let Some(piece) = pieces.next().await {
         last_ns = piece.mono_ns;
         let is_whole = progress.is_next(piece.side, piece.offset);
         let is_torn = !is_whole && !std::mem::replace(&mut progress.is_torn, true);
         let mut told = Vec::new();
         {
-            let mut provenance = sink.provenance();
-            let history = provenance.history();
+            if let (Some(environment), false) = (connection.environment.get(), is_known) {
+                is_known = true;
+                let trace = environment.traceparent.as_deref().and_then(Trace::read);
+                if let (Some(owner), Some(trace)) = (owner, trace) {
+                    sink.started_in(owner, trace);
+                }
+            }
+            let history = &mut *sink.history();
             if is_torn {
                 counts.add_unreadable();
                 if let Some(reading) = reading.take() {
@@ -120,7 +131,7 @@ pub(super) async fn read(
     }
     if let Some(reading) = reading {
         let mut told = Vec::new();
-        reading.finish(None, at(last_ns), sink.provenance().history(), &mut told);
+        reading.finish(None, at(last_ns), &mut sink.history(), &mut told);
         sink.record(sink.take(told, owner)).await;
     }
     tracing::debug!(

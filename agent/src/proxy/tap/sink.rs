@@ -7,7 +7,8 @@ use crate::config::PromptCapture;
 use crate::id::SessionId;
 use crate::prompt::exchange::Told;
 use crate::prompt::linking::evidence::Launched;
-use crate::prompt::provenance::{Capture, Provenance};
+use crate::prompt::provenance::{Capture, Provenance, Ready};
+use crate::prompt::{History, Trace};
 use crate::proxy::core::Shared;
 use crate::proxy::sessions::Session;
 use crate::record::{Recorder, Row, provenance_rows};
@@ -16,6 +17,7 @@ use crate::record::{Recorder, Row, provenance_rows};
 pub(in crate::proxy) struct Sink {
     session: SessionId,
     provenance: Arc<Mutex<Provenance>>,
+    history: Arc<Mutex<History>>,
     recorder: Recorder,
     _place: Place,
 }
@@ -26,28 +28,39 @@ impl Sink {
         Some(Self {
             session: session.id(),
             provenance: Arc::clone(provenance(shared, session)?),
+            history: Arc::clone(session.models().history(session.id())),
             recorder: shared.stages.recorder.clone(),
             _place: session.models().take_place()?,
         })
     }
 
-    /// Looks at the session's conversations.
-    pub(super) fn provenance(&self) -> MutexGuard<'_, Provenance> {
+    /// Looks at the session's conversations, which its readers share.
+    ///
+    /// They are apart from what statements are judged by: a request of megabytes is read meanwhile.
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
         // Whoever panicked while it read a call leaves that one call unread.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the trace that the process with this exec was started in.
+    pub(super) fn started_in(&self, owner: u64, trace: Trace) {
+        self.provenance().started_in(owner, trace);
+    }
+
+    fn provenance(&self) -> MutexGuard<'_, Provenance> {
         self.provenance
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes what was told of a connection whose process has done this exec last; gives the rows that say so.
+    ///
+    /// What takes time is done before the session's state is taken hold of.
     pub(super) fn take(&self, told: Vec<Told>, owner: Option<u64>) -> Vec<Row> {
-        let mut provenance = self.provenance();
-        let facts = told
-            .into_iter()
-            .flat_map(|told| provenance.take(told, owner));
-        let facts = facts.collect();
-        drop(provenance);
-        provenance_rows(self.session, facts)
+        let mac = |bytes: &[u8]| self.recorder.mac(bytes);
+        let ready = told.into_iter().map(|told| Ready::of(told, &mac));
+        let facts = ready.flat_map(|ready| self.provenance().take(ready, owner));
+        provenance_rows(self.session, facts.collect())
     }
 
     /// Records rows; the model's call waits for none of it.
@@ -73,10 +86,8 @@ pub(in crate::proxy) fn provenance<'s>(
             PromptCapture::LinkOnly => Capture::LinkOnly,
             PromptCapture::All => Capture::All,
         };
-        let recorder = shared.stages.recorder.clone();
-        let mac = Box::new(move |bytes: &[u8]| recorder.mac(bytes));
         let launched = Launched::new(session.facts().prompts.iter().copied());
-        Provenance::new(&session.id().to_string(), capture, mac).of_launcher(launched)
+        Provenance::new(capture).of_launcher(launched)
     };
     Some(session.models().provenance(begin))
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::telemetry::Share;
+use crate::id::SessionId;
+use crate::prompt::History;
 use crate::prompt::provenance::Provenance;
 
 /// Most hosts that are remembered of a session; a client may invent names below a domain.
@@ -35,6 +37,7 @@ struct Host {
 pub(in crate::proxy) struct Standing {
     hosts: Mutex<BTreeMap<String, Host>>,
     provenance: OnceLock<Arc<Mutex<Provenance>>>,
+    history: OnceLock<Arc<Mutex<History>>>,
     /// Connections that are read now.
     reading: Arc<AtomicUsize>,
     telemetry: Share,
@@ -57,6 +60,12 @@ impl Standing {
     ) -> &Arc<Mutex<Provenance>> {
         let begin = || Arc::new(Mutex::new(begin()));
         self.provenance.get_or_init(begin)
+    }
+
+    /// Gives the session's conversations.
+    pub(super) fn history(&self, session: SessionId) -> &Arc<Mutex<History>> {
+        let begin = || Arc::new(Mutex::new(History::new(&session.to_string())));
+        self.history.get_or_init(begin)
     }
 
     /// Gives what its telemetry may take.

@@ -18,8 +18,9 @@ use super::models::Models;
 use super::reading::{ModelConnection, Protocol};
 use super::sink::Sink;
 use super::telling::{Unreached, of_tls, tell_unreached, untrusted};
+use super::tunnel;
 use crate::config::{ModelApi, OnUntrusted, PromptCapture};
-use crate::connection::hello::{Opening, Rewound};
+use crate::connection::hello::{Opening, Rewound, TunnelAsked};
 use crate::connection::peer::Peer;
 use crate::connection::reset;
 use crate::connection::splice;
@@ -61,7 +62,8 @@ pub(in crate::proxy) async fn take(
     opening: &Opening,
     stream: Rewound,
 ) -> Option<Rewound> {
-    let Some(wanted) = wanted(shared, &at, opening) else {
+    let tunnel = stream.tunnel_asked();
+    let Some(wanted) = wanted(shared, &at, opening, tunnel.as_ref()) else {
         return Some(stream);
     };
     let standing = at.session.models();
@@ -70,14 +72,34 @@ pub(in crate::proxy) async fn take(
         shared.tap.counts().add(Outcome::Unread);
         return Some(stream);
     }
-    let Some(tls) = &wanted.tls else {
-        match reach(shared, &at).await {
-            Ok(server) => read(shared, &at, &wanted, Protocol::Http1, (stream, server)).await,
-            Err(error) => unreached(shared, &at, &wanted, Unreached::Away(error), stream).await,
+    if let Some(asked) = tunnel {
+        if let Err(error) = tunnel::take(shared, &at, &wanted, (asked, stream)).await {
+            tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "tunnel broke");
         }
         return None;
-    };
-    let server = match reach_by_tls(shared, &at, &wanted, stream.protocols_offered()).await {
+    }
+    let server = reach(shared, &at).await;
+    if wanted.tls.is_some() {
+        return by_tls(shared, &at, &wanted, stream, server).await;
+    }
+    match server {
+        Ok(server) => read(shared, &at, &wanted, Protocol::Http1, (stream, server)).await,
+        Err(error) => unreached(shared, &at, &wanted, Unreached::Away(error), stream).await,
+    }
+    None
+}
+
+/// Carries and reads a connection of TLS, ended on both sides; gives it back where it is to be carried unread.
+pub(super) async fn by_tls(
+    shared: &Shared,
+    at: &At<'_>,
+    wanted: &Wanted,
+    stream: Rewound,
+    server: io::Result<TcpStream>,
+) -> Option<Rewound> {
+    let standing = at.session.models();
+    let is_spliced = wanted.models.on_untrusted() == OnUntrusted::Splice;
+    let server = match tls_to(wanted, stream.protocols_offered(), server).await {
         Ok(server) => server,
         Err(why) if is_spliced && matches!(why, Unreached::Untrusted(_)) => {
             // Its client may trust what the host does not: it sees the certificate itself. What else TLS may have against
@@ -85,11 +107,11 @@ pub(in crate::proxy) async fn take(
             if why.is_of_certificate() {
                 standing.set_unread(&wanted.host);
             }
-            tell_unreached(shared, &at, &wanted, &why).await;
+            tell_unreached(shared, at, wanted, &why).await;
             return Some(stream);
         }
         Err(why) => {
-            unreached(shared, &at, &wanted, why, stream).await;
+            unreached(shared, at, wanted, why, stream).await;
             return None;
         }
     };
@@ -98,14 +120,14 @@ pub(in crate::proxy) async fn take(
         Some(b"h2") => Protocol::Http2,
         Some(_) | None => Protocol::Http1,
     };
-    let mut offering = ServerConfig::clone(tls);
+    let mut offering = ServerConfig::clone(wanted.tls.as_deref()?);
     offering.alpn_protocols = chosen.into_iter().collect();
     let accepting = TlsAcceptor::from(Arc::new(offering)).accept(stream);
     match tokio::time::timeout(HANDSHAKE_WITHIN, accepting).await {
         Ok(Ok(client)) => {
-            read(shared, &at, &wanted, protocol, (client, server)).await;
+            read(shared, at, wanted, protocol, (client, server)).await;
         }
-        Ok(Err(error)) => untrusted(shared, &at, &wanted, Some(&error)).await,
+        Ok(Err(error)) => untrusted(shared, at, wanted, Some(&error)).await,
         Err(_) => {
             tracing::debug!(session = %at.session.id(), host = wanted.host, "TLS handshake was not ended");
         }
@@ -114,20 +136,28 @@ pub(in crate::proxy) async fn take(
 }
 
 /// Finds out whether a connection is to be read.
-fn wanted(shared: &Shared, at: &At<'_>, opening: &Opening) -> Option<Wanted> {
+fn wanted(
+    shared: &Shared,
+    at: &At<'_>,
+    opening: &Opening,
+    tunnel: Option<&TunnelAsked>,
+) -> Option<Wanted> {
     let told = at.session.facts().models.as_ref()?;
-    let (name, plain) = match opening {
-        Opening::Tls { name: Some(name) } => (name, false),
-        Opening::Http { host: Some(name) } => (name, true),
-        Opening::Tls { name: None }
-        | Opening::Http { host: None }
-        | Opening::Other
-        | Opening::Silent => {
-            return None;
-        }
+    let here = at.destination.port();
+    let (name, port, plain) = match (opening, tunnel) {
+        (_, Some(tunnel)) => (&tunnel.host, tunnel.port, false),
+        (Opening::Tls { name: Some(name) }, None) => (name, here, false),
+        (Opening::Http { host: Some(name) }, None) => (name, here, true),
+        (
+            Opening::Tls { name: None }
+            | Opening::Http { host: None }
+            | Opening::Other
+            | Opening::Silent,
+            None,
+        ) => return None,
     };
     let models = Arc::clone(&shared.current().models);
-    let host = models.host(name, at.destination.port(), plain, told)?;
+    let host = models.host(name, port, plain, told)?;
     let tls = if plain {
         None
     } else {
@@ -149,15 +179,15 @@ fn wanted(shared: &Shared, at: &At<'_>, opening: &Opening) -> Option<Wanted> {
 }
 
 /// Connects to where the client wanted to go.
-async fn reach(shared: &Shared, at: &At<'_>) -> io::Result<TcpStream> {
+pub(super) async fn reach(shared: &Shared, at: &At<'_>) -> io::Result<TcpStream> {
     splice::dial(onward(shared, at.session, at.network, at.destination).await?).await
 }
 
-async fn reach_by_tls(
-    shared: &Shared,
-    at: &At<'_>,
+/// Shakes hands with a model API that was reached.
+async fn tls_to(
     wanted: &Wanted,
     offered: Vec<Vec<u8>>,
+    server: io::Result<TcpStream>,
 ) -> Result<client::TlsStream<TcpStream>, Unreached> {
     let name = ServerName::try_from(wanted.host.clone())
         .map_err(|error| Unreached::Away(io::Error::other(error)))?;
@@ -165,7 +195,7 @@ async fn reach_by_tls(
         let text = "expected roots to judge its certificate by, found none";
         Unreached::Away(io::Error::other(text))
     })?;
-    let server = reach(shared, at).await.map_err(Unreached::Away)?;
+    let server = server.map_err(Unreached::Away)?;
     let connecting = TlsConnector::from(tls).connect(name, server);
     match tokio::time::timeout(HANDSHAKE_WITHIN, connecting).await {
         Ok(Ok(server)) => Ok(server),
@@ -184,10 +214,12 @@ async fn read(
     (mut client, mut server): (impl End, impl End),
 ) {
     let tap = &shared.tap;
+    let environment = (shared.looks).environment(at.session.arrivals(), at.peer);
     let connection = ModelConnection {
         number: tap.number(),
         session: at.session.id(),
         peer: at.peer.clone(),
+        environment,
         host: wanted.host.clone(),
         destination: at.destination,
         api: wanted.api,

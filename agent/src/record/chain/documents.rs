@@ -155,7 +155,7 @@ pub struct Listed {
     pub size: u64,
     /// What is in it: a table, `result_rows` or `leaves`.
     pub table: String,
-    /// How sensitive it is: `t0`, `t1`, `t2`; `leaves` are `t0`.
+    /// How sensitive it is: `t0`, `t1`, `t2`, `t3`; `leaves` are `t0`.
     pub tier: String,
     /// Place of its first row; none of rows of results.
     pub seq_min: Option<u64>,

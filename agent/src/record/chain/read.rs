@@ -12,6 +12,7 @@ use super::note::{Checkpoint, Note, NoteKey};
 use super::problem::{Code, Problem};
 use super::tree::Tree;
 use crate::record::digest::{hex, sha256};
+use crate::record::schema::is_tier;
 
 /// What a digest must look like.
 const SHA256_TEXT: &str = "a SHA-256 in 64 hexadecimal digits";
@@ -293,7 +294,7 @@ impl Reading<'_> {
             format!("{org}/v1/evidence/"),
         ];
         let is_own = own.iter().any(|own| object.key.starts_with(own))
-            && matches!(object.tier.as_str(), "t0" | "t1" | "t2")
+            && is_tier(&object.tier)
             && object
                 .key
                 .split('/')

@@ -42,7 +42,7 @@ pub fn keeps(hold: &Hold, key: &KeyName, places: impl Fn(&str) -> Places) -> boo
     match (&hold.scope, key.purpose) {
         (_, Purpose::Digest) => false,
         (Scope::Session(held), Purpose::Rows(session)) => *held == session.to_string(),
-        (Scope::Session(held), Purpose::Content(month)) => {
+        (Scope::Session(held), Purpose::Content(month) | Purpose::Prompts(month)) => {
             places(held).months.contains(&(key.chain.clone(), month))
         }
         (Scope::Days { from, to }, Purpose::Rows(session)) => {
@@ -50,7 +50,7 @@ pub fn keeps(hold: &Hold, key: &KeyName, places: impl Fn(&str) -> Places) -> boo
             // Nobody can tell when it was where the record has nothing of it.
             days.is_empty() || days.range(from..=to).next().is_some()
         }
-        (Scope::Days { from, to }, Purpose::Content(month)) => {
+        (Scope::Days { from, to }, Purpose::Content(month) | Purpose::Prompts(month)) => {
             (Month::of(*from)..=Month::of(*to)).contains(&month)
         }
     }

@@ -89,6 +89,7 @@ impl Keys {
             // Their files are encrypted as they are written, under a session's key.
             Tier::Rows => Ok(None),
             Tier::Content => self.of(chain, Purpose::Content(Month::of(day))),
+            Tier::Prompts => self.of(chain, Purpose::Prompts(Month::of(day))),
         }
     }
 

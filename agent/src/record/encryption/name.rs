@@ -45,6 +45,8 @@ pub enum Purpose {
     Content(Month),
     /// Rows of results of one session: tier t2.
     Rows(SessionId),
+    /// Prompts and arguments of tools of one month: tier t3.
+    Prompts(Month),
     /// The chain's `*_mac` columns.
     Digest,
 }
@@ -54,6 +56,7 @@ impl fmt::Display for Purpose {
         match self {
             Self::Content(month) => write!(f, "t1-{month}"),
             Self::Rows(session) => write!(f, "t2-{session}"),
+            Self::Prompts(month) => write!(f, "t3-{month}"),
             Self::Digest => write!(f, "digest"),
         }
     }
@@ -92,6 +95,7 @@ impl KeyName {
         let purpose = match purpose.split_once('-') {
             Some(("t1", month)) => Purpose::Content(Month::read(month)?),
             Some(("t2", session)) => Purpose::Rows(session.parse().ok()?),
+            Some(("t3", month)) => Purpose::Prompts(Month::read(month)?),
             None if purpose == "digest" => Purpose::Digest,
             Some(_) | None => return None,
         };

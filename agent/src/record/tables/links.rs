@@ -25,7 +25,7 @@ static COLUMNS: [Column; 14] = [
     Column::new(20, "llm_call_id", Text, "Model call that asked for that use."),
     Column::new(21, "grade", Text, "How sure it is: `A` best to `E`, `U` unknown.").required().dictionary(),
     Column::new(22, "confidence", F64, "The same from 0 to 1.").required(),
-    Column::new(23, "evidence", I32, "Bits: which observations speak for it.").required(),
+    Column::new(23, "evidence", I32, "Bits: which observations speak for it, and 4096 against it.").required(),
     Column::new(24, "method", Text, "How it was found.").required().dictionary(),
     Column::new(25, "candidates", I32, "Uses of tools that came into question.").required(),
     Column::new(26, "matcher_version", Text, "Version of what found it.").required().dictionary(),

@@ -10,7 +10,7 @@ use Type::{Hash, I32, List, Salt, Struct, Text};
 pub(in crate::record) static TABLE: Table = Table {
     id: 10,
     name: "prompts",
-    tier: Tier::Content,
+    tier: Tier::Prompts,
     doc: "One distinct turn of a person in a conversation with an agent.",
     own: &COLUMNS,
     day_of: None,
@@ -23,7 +23,7 @@ static REDACTION: [Column; 2] = [
 ];
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 14] = [
+static COLUMNS: [Column; 15] = [
     Column::new(16, "prompt_key", Text, "Names the prompt.").required().bloom(),
     Column::new(17, "agent_session_id", Text, "The agent's own session id.").bloom(),
     Column::new(18, "turn_index", I32, "Place in the conversation, from 0."),
@@ -37,7 +37,8 @@ static COLUMNS: [Column; 14] = [
     Column::new(26, "redactions", List(&Struct(&REDACTION)), "Secrets that were taken out of it."),
     Column::new(27, "source", Text, "Where it was seen: `wire`, `hook`, `otel` or `transcript`.").required().dictionary(),
     Column::new(28, "first_seen_llm_call_id", Text, "Model call that carried it first."),
-    Column::new(29, "origin", Text, "Who says that a person wrote it: `claimed` by the agent's own request, or `attested` by whoever launched the session, before the agent was there.").dictionary(),
+    Column::new(29, "origin", Text, "Who says that a person wrote it: `claimed` by the agent's own request, or `attested` by whoever launched the session, before the agent was there; `model` where a model wrote it for a sub-agent.").dictionary(),
+    Column::new(30, "root_prompt_key", Text, "The person's prompt that it comes from, where a model wrote it for a sub-agent."),
 ];
 
 /// One row of `prompts`; each field is the column of its name.
@@ -59,11 +60,12 @@ pub struct PromptRow {
     pub source: &'static str,
     pub first_seen_llm_call_id: Option<String>,
     pub origin: &'static str,
+    pub root_prompt_key: Option<String>,
 }
 
 impl PromptRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 14] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 15] {
         [
             ("prompt_key", self.prompt_key.into()),
             ("agent_session_id", self.agent_session_id.into()),
@@ -79,6 +81,7 @@ impl PromptRow {
             ("source", self.source.into()),
             ("first_seen_llm_call_id", self.first_seen_llm_call_id.into()),
             ("origin", self.origin.into()),
+            ("root_prompt_key", self.root_prompt_key.into()),
         ]
     }
 }

@@ -10,7 +10,7 @@ use Type::{Json, Salt, Text};
 pub(in crate::record) static TABLE: Table = Table {
     id: 13,
     name: "tool_call_args",
-    tier: Tier::Content,
+    tier: Tier::Prompts,
     doc: "Arguments of one use of a tool.",
     own: &COLUMNS,
     day_of: None,

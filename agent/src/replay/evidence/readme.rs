@@ -20,7 +20,7 @@ What is in here
 session.html   what happened, to read and to print; loads nothing from a network
 session.json   the same for programs
 store/         a part of the record's store, byte for byte, under its own keys:
-               .../t0/, t1/, t2/   the Parquet objects that hold the session's rows
+               .../t0/ to t3/      the Parquet objects that hold the session's rows
                .../chains/         genesis, manifests, checkpoints and leaf hashes of their chains; as w-*.frames rows that
                                    the store acknowledged and that no object has
                .../evidence/       policies and config that were in force, by their SHA-256

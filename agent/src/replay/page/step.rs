@@ -6,6 +6,7 @@ use super::folded::{cut, long, result};
 use super::head::maybe;
 use super::markup::Markup;
 use crate::record::entry::Entry;
+use crate::replay::beside::Came;
 use crate::replay::json::time;
 use crate::replay::render::event::{refusal, severity_word};
 use crate::replay::render::statement::{STEPS, after, masks, outcome, rules};
@@ -96,20 +97,35 @@ fn badge(row: &Entry, page: &mut Markup) {
     page.element(open, word, "</span>");
 }
 
-fn statement(row: &Entry, text: Option<&Entry>, session: &Session<'_>, page: &mut Markup) {
-    let beside = &session.beside;
-    if let Some((link, prompt)) = beside.prompt(row) {
-        let text = prompt.and_then(|prompt| prompt.text("text"));
+/// Writes where a statement comes from: the prompt with its grade, and the use of a tool.
+fn origin(came: &Came<'_>, page: &mut Markup) {
+    page.element(
+        "<p>Prompt, grade <b>",
+        came.link.text("grade").unwrap_or("?"),
+        "</b>",
+    )
+    .text(came.remark())
+    .element("</p>\n<blockquote>", came.prompt_text(), "</blockquote>\n");
+    if let Some(task) = came.task_text() {
         page.element(
-            "<p>Prompt, grade <b>",
-            link.text("grade").unwrap_or("?"),
-            "</b></p>\n",
-        )
-        .element(
-            "<blockquote>",
-            text.unwrap_or("(text not in this store)"),
+            "<p>A model handed it on to a sub-agent:</p>\n<blockquote>",
+            task,
             "</blockquote>\n",
         );
+    }
+    if let Some((tool, id)) = came.tool() {
+        page.element("<p>Tool <b>", tool, "</b> <code>")
+            .element("", id, "</code></p>\n");
+        // In a box of its own stands the statement alone.
+        let (open, close) = ("<blockquote><code>", "</code></blockquote>\n");
+        long(came.arguments_text(), open, close, page);
+    }
+}
+
+fn statement(row: &Entry, text: Option<&Entry>, session: &Session<'_>, page: &mut Markup) {
+    let beside = &session.beside;
+    if let Some(came) = beside.came(row) {
+        origin(&came, page);
     }
     match text.and_then(|text| text.text("sql_text")) {
         Some(sql) => long(sql, "<pre><code>", "</code></pre>\n", page),

@@ -32,7 +32,7 @@ pub(super) fn statement(
     let (kind, status) = (or_unknown(row, "sql_kind"), or_unknown(row, "status"));
     let outcome = terminal(&outcome(row));
     lines.push(&format!("{place}  {verdict}  {kind}: {status}{outcome}"));
-    prompt(beside, row, lines);
+    came(beside, row, lines);
     match text.and_then(|text| text.text("sql_text")) {
         Some(sql) => {
             for part in sql.split('\n') {
@@ -90,14 +90,26 @@ pub(super) fn statement(
     lines.put("statement", &or_unknown(row, "statement_id"));
 }
 
-fn prompt(beside: &Beside<'_>, row: &Entry, lines: &mut Lines) {
-    let Some((link, prompt)) = beside.prompt(row) else {
+/// Longest beginning of a use's arguments, in characters; `icecore link` has them all.
+const ARGUMENTS_MAX_CHARS: usize = 300;
+
+/// Tells where a statement comes from: the prompt with its grade, and the use of a tool.
+fn came(beside: &Beside<'_>, row: &Entry, lines: &mut Lines) {
+    let Some(came) = beside.came(row) else {
         return;
     };
-    let grade = or_unknown(link, "grade");
-    let text = prompt.and_then(|prompt| prompt.text("text"));
-    let text = text.unwrap_or("(text not in this store)");
-    lines.put("prompt", &format!("[{grade}] {}", terminal(text)));
+    let grade = or_unknown(came.link, "grade");
+    let text = terminal(came.prompt_text());
+    lines.put("prompt", &format!("[{grade}{}] {text}", came.remark()));
+    if let Some(task) = came.task_text() {
+        lines.say("handed on", task);
+    }
+    if let Some((tool, id)) = came.tool() {
+        let text = came.arguments_text();
+        let begin: String = text.chars().take(ARGUMENTS_MAX_CHARS).collect();
+        let more = if begin.len() < text.len() { " .." } else { "" };
+        lines.say("tool", &format!("{tool} {id} {begin}{more}"));
+    }
 }
 
 /// Tells the first rows of a statement's result, a row a line.

@@ -98,7 +98,7 @@ pub(super) static VIEWS: [View; 13] = [
             ),
             New(
                 "prompt",
-                "p.prompt",
+                "coalesce(r.prompt, p.prompt)",
                 "What a person told the agent that led to it, as far as it is known.",
             ),
             New(
@@ -150,7 +150,9 @@ pub(super) static VIEWS: [View; 13] = [
                LEFT JOIN (SELECT session_id, statement_id, any_value(sql_text) AS sql_text, any_value(error_text) AS error_text \
                FROM statement_texts WHERE error_text IS NOT NULL GROUP BY session_id, statement_id) e USING (session_id, statement_id) \
                LEFT JOIN best_links k USING (statement_id) \
-               LEFT JOIN (SELECT prompt_key, any_value(text) AS prompt FROM prompts GROUP BY prompt_key) p USING (prompt_key) \
+               LEFT JOIN (SELECT prompt_key, any_value(text) AS prompt, any_value(root_prompt_key) AS root FROM prompts GROUP BY prompt_key) p \
+               USING (prompt_key) \
+               LEFT JOIN (SELECT prompt_key AS root, any_value(text) AS prompt FROM prompts GROUP BY prompt_key) r USING (root) \
                LEFT JOIN approvals a USING (approval_id)",
     },
     View {

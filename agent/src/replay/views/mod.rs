@@ -174,10 +174,10 @@ fn typed(table: &Table) -> String {
 /// Says why a table's view lacks rows.
 fn closed(archive: &Archive, table: &Table) -> &'static str {
     match table.tier {
-        Tier::Content | Tier::Rows if archive.is_partly_closed() => {
+        Tier::Content | Tier::Rows | Tier::Prompts if archive.is_partly_closed() => {
             " Encrypted rows are not in it: `icecore duckdb --identity FILE` lists those that the identity opens, by keys that `icecore keys fetch` prints."
         }
-        Tier::Content | Tier::Rows | Tier::Metadata => "",
+        Tier::Content | Tier::Rows | Tier::Prompts | Tier::Metadata => "",
     }
 }
 

@@ -13,7 +13,7 @@ pub fn reference() -> String {
         "# Tables and views\n\n\
          Made by `icecore duckdb --reference`; a test keeps it in step. Format version {FORMAT_VERSION}. Types are DuckDB's; in Parquet\n\
          `VARCHAR` is a string, `BLOB` a digest of 32 or a salt of 16 bytes, `TIMESTAMPTZ` microseconds in UTC. Tier `t0` is metadata\n\
-         without literals, `t1` content, `t2` rows of results; each has a folder, a key and a retention of its own. A column that says\n\
+         without literals, `t1` content, `t2` rows of results, `t3` prompts; each has a folder, a key and a retention of its own. A column that says\n\
          *always* has a value in each row.\n\n\
          ## Columns of every table\n\n"
     );

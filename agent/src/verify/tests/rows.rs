@@ -7,7 +7,7 @@ use super::*;
 use crate::policy::{Source, pack};
 use crate::record::chain::envelope::Signed;
 use crate::record::encryption::Identity;
-use crate::record::{Enforcement, MaskedColumn, Phase, SessionRow};
+use crate::record::{Enforcement, MaskedColumn, Phase, PromptRow, SessionRow};
 use crate::replay::Readers;
 
 /// A chain that its own host signs otherwise than it recorded it.
@@ -424,4 +424,69 @@ fn a_wrong_clock_of_the_host_is_told_once_a_chain() {
         let expected: Vec<_> = expected.map(|text| (Code::W72, text)).into_iter().collect();
         assert_eq!(told, expected);
     }
+}
+
+/// A chain with one prompt, whose config says for how long prompts are kept.
+fn prompted(retention: &str) -> (Memory, Trust) {
+    let place = Place::new();
+    let config = format!(r#"{{"config":{{"prompts":{{"retention":"{retention}"}}}}}}"#);
+    let settings = Settings {
+        config_sha256: sha256(config.as_bytes()),
+        ..place.settings.clone()
+    };
+    let recorder = Recorder::open(&settings, Clock::system()).unwrap();
+    recorder.keep_evidence(config.as_bytes()).unwrap();
+    let prompt = PromptRow {
+        prompt_key: Some("k".to_owned()),
+        text: Some("how many rows?".to_owned()),
+        text_sha256: Some(sha256(b"how many rows?")),
+        source: "wire",
+        origin: "claimed",
+        ..PromptRow::default()
+    };
+    let rows = [vec![Row::from(prompt)], statement(1)].concat();
+    drop(recorder.commit_blocking(rows).unwrap());
+    recorder.close_blocking().unwrap();
+    (place.store(), place.trust())
+}
+
+#[test]
+fn prompts_are_expired_once_their_time_is_over_and_missing_before() {
+    let told = |store: &Memory, trust: &Trust, days: i64| {
+        let asked = Asked {
+            now: Utc::now() + TimeDelta::days(days),
+            ..asked(Some(trust), Deep::Rows)
+        };
+        let report = verify(store, ring(), &asked).unwrap();
+        let counts = (report.checked.expired_objects, report.checked.rows_by_leaf);
+        (codes(&report), counts)
+    };
+    let (mut store, trust) = prompted("7776000s");
+    assert_eq!(told(&store, &trust, 91), (BTreeSet::new(), (0, 0)));
+    let whole = store.clone();
+    store.0.retain(|key, _| !key.contains("/t3/"));
+    assert!(store.0.len() < whole.0.len(), "no prompts were stored");
+    assert_eq!(told(&store, &trust, 89).0, [Code::E40].into());
+    assert_eq!(told(&store, &trust, 91), (BTreeSet::new(), (1, 1)));
+    // Of other tiers nothing may be gone, whatever the config says of prompts.
+    let mut texts = whole.clone();
+    texts.0.retain(|key, _| !key.contains("/t1/"));
+    assert_eq!(told(&texts, &trust, 91).0, [Code::E40].into());
+    // A config that is not the one that the genesis names says nothing, and one that is gone neither.
+    for bytes in [
+        None,
+        Some(br#"{"config":{"prompts":{"retention":"1s"}}}"#.to_vec()),
+    ] {
+        let mut forged = store.clone();
+        let document = |key: &&String| key.contains("/evidence/");
+        let key = forged.0.keys().find(document).unwrap().clone();
+        match bytes {
+            Some(bytes) => drop(forged.0.insert(key, bytes)),
+            None => drop(forged.0.remove(&key)),
+        }
+        assert!(told(&forged, &trust, 91).0.contains(&Code::E40));
+    }
+    let (mut unsaid, trust) = prompted("never");
+    unsaid.0.retain(|key, _| !key.contains("/t3/"));
+    assert_eq!(told(&unsaid, &trust, 9999).0, [Code::E40].into());
 }

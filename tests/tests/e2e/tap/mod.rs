@@ -2,8 +2,11 @@
 
 mod agents;
 mod carried;
+mod entered;
 mod linked;
+mod managed;
 mod telemetry;
+mod tunnelled;
 mod untrusted;
 
 use std::ffi::OsString;

@@ -85,7 +85,7 @@ fn what_claude_code_tells_is_evidence_and_what_its_tools_forge_is_none() -> Resu
         );
     }
     // Nothing of what was told is kept: no text, and no link but those of the statements.
-    assert_eq!(bed.events("PT002")?, Vec::<Value>::new());
+    assert_eq!(bed.events("PT003")?, Vec::<Value>::new());
     Ok(())
 }
 
@@ -113,7 +113,7 @@ fn a_receiver_answers_as_the_protocol_says_and_bounds_what_a_session_sends() -> 
         partial["partialSuccess"]["rejectedLogRecords"], "4",
         "{partial}"
     );
-    let told = bed.events("PT002")?;
+    let told = bed.events("PT003")?;
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(
         told[0]["reason"].to_string().contains("OTLP in JSON"),

@@ -3,7 +3,7 @@
 use super::shell::{self, Command};
 use super::source::Language;
 use super::template::Template;
-use super::{Gathered, patch};
+use super::{Gathered, documents, patch};
 
 /// Deepest nesting of programs in each other's arguments.
 const DEPTH_MAX: usize = 4;
@@ -34,14 +34,29 @@ pub(super) fn listed(words: &[String], gathered: &mut Gathered) {
     one(&command, 0, gathered);
 }
 
+/// Programs whose words are searched for, or written into a history, and never run.
+const RUN_NOTHING: [&str; 10] = [
+    "grep", "egrep", "fgrep", "rg", "ag", "ack", "git", "gh", "glab", "hg",
+];
+
 fn one(command: &Command, depth: usize, gathered: &mut Gathered) {
-    for text in command
-        .words
-        .iter()
-        .chain(&command.values)
-        .chain(&command.input)
-    {
+    let program = command.words.first().and_then(Template::whole);
+    let program = program.and_then(|program| program.rsplit('/').next());
+    let words = match program {
+        Some(program) if RUN_NOTHING.contains(&program) => &[],
+        Some(_) | None => command.words.as_slice(),
+    };
+    for text in words.iter().chain(&command.values).chain(&command.input) {
         gathered.offer(text);
+        if let Some(whole) = text.whole() {
+            for value in documents::json(whole) {
+                gathered.offer(&Template::of(&value.text));
+            }
+        }
+    }
+    if matches!(program, Some("make" | "gmake")) {
+        // The file that it reads where none is named.
+        gathered.name("./Makefile");
     }
     for word in &command.words {
         let marked = word.marked();

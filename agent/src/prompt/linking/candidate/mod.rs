@@ -6,6 +6,7 @@
 
 mod commands;
 mod cursor;
+mod documents;
 mod escapes;
 mod patch;
 mod shell;
@@ -128,6 +129,9 @@ const PASSED_OVER: [&str; 6] = [
     "prompt",
 ];
 
+/// What the names of arguments have in them that a shell reads.
+const SHELL_TEXTS: [&str; 4] = ["command", "cmd", "shell", "bash"];
+
 impl Gathered {
     fn value(&mut self, tool: &str, value: &values::Value) {
         let key = value.key.as_str();
@@ -145,18 +149,35 @@ impl Gathered {
         } else if !value.list.is_empty() {
             self.offer(&text);
             commands::listed(&value.list, self);
+        } else if let Some(sql) = cell(&value.text, "sql") {
+            self.offer(&Template::of(sql));
         } else {
             self.offer(&text);
             self.name(&value.text);
+            self.nested(tool, &value.text);
+            let is_shell = SHELL_TEXTS.iter().any(|word| key.contains(word))
+                || !sqlish::is_sqlish(&value.text);
             match program(tool, key) {
                 Some(languages) => languages
                     .iter()
                     .for_each(|language| self.program(&value.text, *language)),
-                None if value.text.contains(char::is_whitespace) => {
+                // What stands between the quotes of SQL is no command's word.
+                None if is_shell && value.text.contains(char::is_whitespace) => {
                     commands::read(&value.text, 0, self)
                 }
                 None => {}
             }
+        }
+    }
+
+    /// Takes the texts of JSON that stands in a text.
+    fn nested(&mut self, tool: &str, text: &str) {
+        if self.depth < DEPTH_MAX {
+            self.depth += 1;
+            for value in documents::json(text) {
+                self.value(tool, &value);
+            }
+            self.depth -= 1;
         }
     }
 
@@ -218,6 +239,20 @@ impl Gathered {
         }
     }
 
+    /// Takes the blocks of a Markdown document, each as what its fence says it is.
+    fn fenced(&mut self, text: &str) {
+        for (word, body) in documents::fenced(text) {
+            match word.as_str() {
+                "python" | "py" => self.program(&body, Language::Python),
+                "js" | "javascript" | "ts" | "typescript" => {
+                    self.program(&body, Language::JavaScript)
+                }
+                "sh" | "bash" | "shell" | "console" => commands::read(&body, 1, self),
+                _ => self.offer(&Template::of(&body)),
+            }
+        }
+    }
+
     fn patch(&mut self, text: &str) {
         for hunk in patch::hunks(text) {
             self.write(&hunk.path, &hunk.text, hunk.is_new);
@@ -239,23 +274,34 @@ impl Gathered {
             bytes: self.bytes,
             depth: self.depth + 1,
         };
-        let extension = path
-            .rsplit_once('.')
-            .map(|(_, extension)| extension.to_ascii_lowercase());
-        match extension.as_deref() {
-            Some("py" | "pyi" | "ipynb" | "j2") => inner.program(text, Language::Python),
-            Some("js" | "mjs" | "cjs" | "ts" | "mts" | "tsx" | "jsx") => {
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        let name = name.to_ascii_lowercase();
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name.as_str(), ""));
+        match extension {
+            "py" | "pyi" | "ipynb" | "j2" => inner.program(text, Language::Python),
+            "js" | "mjs" | "cjs" | "ts" | "mts" | "tsx" | "jsx" => {
                 inner.program(text, Language::JavaScript)
             }
-            Some("sh" | "bash" | "zsh") => commands::read(text, 1, &mut inner),
-            Some("json") => values::read(text.as_bytes())
+            "sh" | "bash" | "zsh" | "env" => commands::read(text, 1, &mut inner),
+            "json" => values::read(text.as_bytes())
                 .iter()
                 .for_each(|value| inner.offer(&Template::of(&value.text))),
-            Some(_) | None => {
+            "yml" | "yaml" => {
+                for text in documents::yaml(text) {
+                    inner.offer(&Template::of(&text));
+                }
+                inner.program(text, Language::Python);
+            }
+            "md" => inner.fenced(text),
+            "mk" => commands::read(&documents::recipes(text), 1, &mut inner),
+            _ if matches!(stem, "makefile" | "gnumakefile") => {
+                commands::read(&documents::recipes(text), 1, &mut inner)
+            }
+            _ => {
                 inner.offer(&Template::of(text));
                 if text.starts_with("#!") && !text.contains("python") {
                     commands::read(text, 1, &mut inner);
-                } else if inner.found.texts.is_empty() {
+                } else if inner.found.texts.is_empty() && extension != "sql" {
                     inner.program(text, Language::Python);
                 }
             }
@@ -275,6 +321,13 @@ impl Gathered {
             .files
             .extend(inner.found.files.into_iter().take(room));
     }
+}
+
+/// Gives a notebook's cell from behind the line that says what reads it: `%%sql`. Source: IPython, "Cell magics".
+fn cell<'t>(text: &'t str, magic: &str) -> Option<&'t str> {
+    let (line, rest) = text.trim_start().split_once('\n')?;
+    let word = line.strip_prefix("%%")?.split_whitespace().next()?;
+    (word == magic).then_some(rest)
 }
 
 /// Tells whether an argument is a program, and of which language it may be.

@@ -5,6 +5,8 @@
 //! read, and prompts in images.
 
 mod agents;
+mod echoes;
+mod held_out;
 mod hostile;
 mod programs;
 mod sql;

@@ -221,8 +221,11 @@ impl World {
             at: self.now(),
             sql: Sql::new(sql, read.normalized()),
             ancestors: process.0.clone(),
-            trace_id: agent.map(|agent| agent.trace.clone()),
-            agent_session: agent.map(|agent| agent.session.clone()),
+            trace_ids: agent.map(|agent| agent.trace.clone()).into_iter().collect(),
+            agent_sessions: agent
+                .map(|agent| agent.session.clone())
+                .into_iter()
+                .collect(),
             tag,
         });
         self.rows.push(Row {
