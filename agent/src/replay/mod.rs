@@ -29,6 +29,7 @@ mod session_scope;
 mod steps;
 mod summary;
 mod taking;
+mod transcript;
 mod views;
 
 #[cfg(test)]
@@ -57,4 +58,5 @@ pub use rows::{ShownRows, StoredRows};
 pub use scope::{Days, Scope};
 pub use steps::{Session, session};
 pub use summary::{Summary, summaries};
+pub use transcript::{Sought, Stands, Transcript};
 pub use views::{reach, reference, views};

@@ -11,6 +11,7 @@ mod linked;
 mod managed;
 mod packs;
 mod sub_agents;
+mod telemetry;
 mod tunnelled;
 mod untrusted;
 
@@ -150,7 +151,12 @@ impl Bed {
 
     /// Gives Claude Code, unmodified, which is told one prompt and may use some tools.
     fn claude(&self, prompt: &str, tools: &str) -> Result<Command> {
-        let mut command = self.world.session(AGENT_UID, &[], "env".as_ref())?;
+        self.claude_with(&[], prompt, tools)
+    }
+
+    /// Gives the same, started with options of `icecore run`.
+    fn claude_with(&self, options: &[&str], prompt: &str, tools: &str) -> Result<Command> {
+        let mut command = self.world.session(AGENT_UID, options, "env".as_ref())?;
         command
             .args(["SHELL=/bin/sh", "IS_SANDBOX=1"])
             .arg("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1")
