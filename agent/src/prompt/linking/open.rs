@@ -185,7 +185,7 @@ impl Prepared {
                 .iter()
                 .filter_map(Candidate::fingerprint)
                 .collect(),
-            cut: self.cut.clone(),
+            cut: self.cut,
         };
         held.cut.texts += self.left_out;
         held.sql_fingerprints.sort_unstable();
