@@ -90,6 +90,36 @@ fn what_claude_code_tells_is_evidence_and_what_its_tools_forge_is_none() -> Resu
 }
 
 #[test]
+fn a_command_that_the_agents_own_hook_changed_is_a_mismatch() -> Result<()> {
+    let agents = Agents::start(&received())?;
+    let (query, bed) = (&agents.query, &agents.bed);
+    // The statement is the model's; the command around it is not.
+    let changed = format!("true; {query} 'select 701 as A'");
+    let decided = json!({"hookSpecificOutput": {
+        "hookEventName": "PreToolUse", "permissionDecision": "allow", "updatedInput": {"command": changed},
+    }});
+    let home = bed.world.path("home");
+    let answer = home.join("decided.json");
+    fs::write(&answer, decided.to_string())?;
+    let hook = json!({"type": "command", "command": format!("cat {}", answer.display())});
+    let hooks = json!({"hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [hook]}]}});
+    fs::create_dir_all(home.join(".claude"))?;
+    fs::write(home.join(".claude/settings.json"), hooks.to_string())?;
+    for entry in [home.join(".claude"), home.join(".claude/settings.json")] {
+        std::os::unix::fs::chown(entry, Some(AGENT_UID), None)?;
+    }
+    agents.run(vec![
+        json!({"text": "I look.", "tools": [bash(&format!("{query} 'select 701 as A'"))]}),
+    ])?;
+    let links = agents.links()?;
+    check(&links, "select 701 as A", ("D", Some("toolu_0_0")));
+    assert_eq!(links["select 701 as A"]["mismatch"], true, "{links:#?}");
+    let sql = "select grade from links where grade = 'A' and supersedes is null";
+    assert_eq!(bed.world.query(sql)?, [json!({"grade": "A"})]);
+    Ok(())
+}
+
+#[test]
 fn a_receiver_answers_as_the_protocol_says_and_bounds_what_a_session_sends() -> Result<()> {
     let bed = Bed::start(&received())?;
     let words = sender(&bed)?;
