@@ -35,9 +35,13 @@ pub struct Peer {
     pub exec_id: u64,
     /// When it connected, in nanoseconds since boot, from the kernel's tag.
     pub connected_ns: u64,
-    /// Numbers of the execs that it descends from, that one first: the kernel's word, also once a parent is gone.
+    /// Numbers of the execs that it descends from, that one first: the kernel's word, also once a parent is gone. [`GAP`] stands
+    /// at the end where some may be missing.
     pub execs: Vec<u64>,
 }
+
+/// Stands among the numbers of execs for those that were forgotten: none has it, since they are times since boot.
+pub const GAP: u64 = 0;
 
 impl Peer {
     /// Adds what was read of it in /proc.
@@ -68,7 +72,8 @@ pub struct Traced {
     pub exe: Option<String>,
     /// Programs of its ancestors, the oldest first, itself last.
     pub ancestors: Vec<String>,
-    /// Numbers of the execs that it descends from, its last first, as far as they are remembered.
+    /// Numbers of the execs that it descends from, its last first, as far as they are remembered, with [`GAP`] behind them where
+    /// some were forgotten.
     pub execs: Vec<u64>,
 }
 
