@@ -78,11 +78,12 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// Says of a process that it was not looked up.
+    /// Says of a process that it was not looked up: it may descend from any.
     #[must_use]
     pub fn not_looked_up() -> Self {
         Self {
             ancestors: vec![NOT_LOOKED_UP.to_owned()],
+            execs: vec![GAP],
             ..Self::default()
         }
     }
@@ -160,6 +161,11 @@ mod tests {
         );
         assert_eq!(peer.ancestors.last(), peer.exe.as_ref());
         assert!(peer.start_ns.is_some());
+    }
+
+    #[test]
+    fn what_was_not_looked_up_may_descend_from_any() {
+        assert_eq!(Traced::not_looked_up().execs, [GAP]);
     }
 
     #[test]
