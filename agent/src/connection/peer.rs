@@ -35,9 +35,13 @@ pub struct Peer {
     pub exec_id: u64,
     /// When it connected, in nanoseconds since boot, from the kernel's tag.
     pub connected_ns: u64,
-    /// Numbers of the execs that it descends from, that one first: the kernel's word, also once a parent is gone.
+    /// Numbers of the execs that it descends from, that one first: the kernel's word, also once a parent is gone. [`GAP`] stands
+    /// at the end where some may be missing.
     pub execs: Vec<u64>,
 }
+
+/// Stands among the numbers of execs for those that were forgotten: none has it, since they are times since boot.
+pub const GAP: u64 = 0;
 
 impl Peer {
     /// Adds what was read of it in /proc.
@@ -68,16 +72,18 @@ pub struct Traced {
     pub exe: Option<String>,
     /// Programs of its ancestors, the oldest first, itself last.
     pub ancestors: Vec<String>,
-    /// Numbers of the execs that it descends from, its last first, as far as they are remembered.
+    /// Numbers of the execs that it descends from, its last first, as far as they are remembered, with [`GAP`] behind them where
+    /// some were forgotten.
     pub execs: Vec<u64>,
 }
 
 impl Traced {
-    /// Says of a process that it was not looked up.
+    /// Says of a process that it was not looked up: it may descend from any.
     #[must_use]
     pub fn not_looked_up() -> Self {
         Self {
             ancestors: vec![NOT_LOOKED_UP.to_owned()],
+            execs: vec![GAP],
             ..Self::default()
         }
     }
@@ -155,6 +161,11 @@ mod tests {
         );
         assert_eq!(peer.ancestors.last(), peer.exe.as_ref());
         assert!(peer.start_ns.is_some());
+    }
+
+    #[test]
+    fn what_was_not_looked_up_may_descend_from_any() {
+        assert_eq!(Traced::not_looked_up().execs, [GAP]);
     }
 
     #[test]

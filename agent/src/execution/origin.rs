@@ -15,6 +15,9 @@ use crate::record::{Reply, Row, provenance_rows};
 use crate::snowflake::route::QueryId;
 use crate::statement::Statement;
 
+/// Most bytes of a prompt that stand beside a statement: an approver reads them, and a card that is too long can be denied alone.
+const PROMPT_MAX_BYTES: usize = 16 << 10;
+
 /// What a statement's origin is judged by, in a session whose calls of models are read.
 #[derive(Clone)]
 pub struct Origin {
@@ -98,13 +101,54 @@ impl Origin {
             prompt: Some(format!(
                 "[{}] {}",
                 link.grade.letter(),
-                match (&words, &link.prompt_key) {
-                    (Some(words), _) => words.as_str(),
-                    (None, Some(_)) => "(its text is not kept)",
-                    (None, None) => "(no prompt is known)",
+                match (words, &link.prompt_key) {
+                    (Some(words), _) => shown(words),
+                    (None, Some(_)) => "(its text is not kept)".to_owned(),
+                    (None, None) => "(no prompt is known)".to_owned(),
                 }
             )),
             rows: provenance_rows(self.session, facts),
         }
+    }
+}
+
+/// Gives what is shown of a prompt: its front where it is long, and that it is no more than that.
+fn shown(words: String) -> String {
+    let front = words.get(..words.floor_char_boundary(PROMPT_MAX_BYTES));
+    match front {
+        Some(front) if front.len() < words.len() => format!(
+            "{front}\n(the first {} of its {} bytes)",
+            front.len(),
+            words.len()
+        ),
+        Some(_) | None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::card::READABLE_MAX_BYTES;
+
+    #[test]
+    fn a_long_prompt_is_shown_by_its_front_and_leaves_a_card_readable() {
+        assert_eq!(shown("short".to_owned()), "short");
+        let whole = "x".repeat(PROMPT_MAX_BYTES);
+        assert_eq!(shown(whole.clone()), whole);
+        // One letter too long, and it may not be cut through.
+        let long = format!(
+            "{}\u{e4}{}",
+            "x".repeat(PROMPT_MAX_BYTES - 1),
+            "z".repeat(256 << 10)
+        );
+        let shown = shown(long.clone());
+        assert!(shown.starts_with(&"x".repeat(PROMPT_MAX_BYTES - 1)) && !shown.contains('z'));
+        let end = format!(
+            "(the first {} of its {} bytes)",
+            PROMPT_MAX_BYTES - 1,
+            long.len()
+        );
+        assert!(shown.ends_with(&end), "{}", shown.len());
+        assert!(shown.len() < READABLE_MAX_BYTES / 8);
     }
 }

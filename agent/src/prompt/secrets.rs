@@ -45,17 +45,23 @@ const FORMS: [(&str, &str); 6] = [
     ),
     (
         "password",
-        r"(?i)(?:^|\s)(?:--?(?:password|passwd|pwd|pass|passphrase|secret|token|api-key|apikey|access-key|secret-key|client-secret))(?:=|\s+)['\x22]?([^\s'\x22\\]{3,})",
+        r"(?i)(?:^|[\s'\x22])(?:--?(?:password|passwd|pwd|pass|passphrase|secret|token|api-key|apikey|access-key|secret-key|client-secret))(?:=|\s+|\\?['\x22][\s,]{1,8})(?:\\?['\x22])?([^\s'\x22\\]{3,})",
     ),
     (
         "password",
-        r"(?i)\b\w*(?:password|passwd|passphrase|pwd|secret|secret_key|access_key|api_?key|auth_?token|access_?token|refresh_?token|private_?key|client_?secret|account_?key|credentials?|programmatic_access_token|_pat)\w{0,8}['\x22]?\s{0,2}(?:=>|:=|=|:)\s{0,2}(?:\\?['\x22])?([^\s'\x22\\,;)}\]\[&<>`$(=][^\s'\x22\\,;]{3,})",
+        r"(?i)\b\w*(?:password|passwd|passphrase|pwd|secret|secret_key|access_key|api_?key|auth_?token|access_?token|refresh_?token|private_?key|client_?secret|account_?key|credentials?|programmatic_access_token|_pat)\w{0,8}['\x22]?\s{0,2}(?:=>|:=|=|:)\s{0,2}(?:\\?['\x22])?([^\s'\x22\\,;)}\]\[&<>`(=][^\s'\x22\\,;]{3,})",
     ),
     (
         "password",
         r"(?i)\b(?:password|passwd|pwd|passphrase)\s+(?:is|was|of)\s+['\x22`]?([^\s'\x22`\\,;]{4,})",
     ),
 ];
+
+/// Stands for a secret where it is asked whether one would be taken out.
+const VALUE: &str = "aB3dE5gH7";
+
+/// Longest word that is asked so whether it announces a secret.
+const ANNOUNCES_MAX_BYTES: usize = 128;
 
 /// Words that stand in a secret's place and are none.
 const PLACEHOLDERS: [&str; 14] = [
@@ -124,7 +130,7 @@ fn clean_value(value: &mut Value, redactions: &mut BTreeMap<String, u32>) {
                 *text = clean;
             }
         }
-        Value::Array(all) => all.iter_mut().for_each(|one| clean_value(one, redactions)),
+        Value::Array(all) => clean_list(all, redactions),
         Value::Object(all) => {
             let members = std::mem::take(all).into_iter();
             *all = members
@@ -138,6 +144,37 @@ fn clean_value(value: &mut Value, redactions: &mut BTreeMap<String, u32>) {
     }
 }
 
+/// Takes the secrets out of a list. It may be the words of a command: what stands before a word may say that it is a password.
+fn clean_list(all: &mut [Value], redactions: &mut BTreeMap<String, u32>) {
+    let mut is_secret = false;
+    for one in all {
+        let told = match &*one {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        let was_announced = std::mem::replace(
+            &mut is_secret,
+            told.as_ref().is_some_and(|told| announces(told)),
+        );
+        match told {
+            Some(told)
+                if was_announced && !told.is_empty() && !is_placeholder(&told, Some('"')) =>
+            {
+                let count = redactions.entry(PASSWORD.to_owned()).or_default();
+                *count = count.saturating_add(1);
+                *one = Value::String(format!("{MARK}{PASSWORD}]"));
+            }
+            Some(_) | None => clean_value(one, redactions),
+        }
+    }
+}
+
+/// Tells whether whatever is the next word behind a word is a secret.
+fn announces(word: &str) -> bool {
+    word.len() <= ANNOUNCES_MAX_BYTES && is_before_secret(word, &format!("{word} {VALUE}"))
+}
+
 fn clean_member(name: &str, member: &mut Value, redactions: &mut BTreeMap<String, u32>) {
     let told = match &*member {
         Value::String(text) => text.clone(),
@@ -147,7 +184,7 @@ fn clean_member(name: &str, member: &mut Value, redactions: &mut BTreeMap<String
             return;
         }
     };
-    if is_secrets_name(name) && !told.is_empty() && !is_placeholder(&told) {
+    if is_secrets_name(name) && !told.is_empty() && !is_placeholder(&told, Some('"')) {
         let count = redactions.entry(PASSWORD.to_owned()).or_default();
         *count = count.saturating_add(1);
         *member = Value::String(format!("{MARK}{PASSWORD}]"));
@@ -158,9 +195,14 @@ fn clean_member(name: &str, member: &mut Value, redactions: &mut BTreeMap<String
 
 /// Tells whether whatever stands under a name is a secret: quotes within the value must not end it.
 fn is_secrets_name(name: &str) -> bool {
-    const VALUE: &str = "aB3dE5gH7";
+    is_before_secret(name, &format!("{name}='{VALUE}'"))
+}
+
+/// Tells whether [`VALUE`] is taken out of a text in which it stands behind a name.
+fn is_before_secret(name: &str, text: &str) -> bool {
     // A part of each name that may be one: the forms are for the few that have it.
-    const PARTS: [&str; 8] = [
+    const PARTS: [&str; 9] = [
+        "auth",
         "pass",
         "pwd",
         "secret",
@@ -174,7 +216,7 @@ fn is_secrets_name(name: &str) -> bool {
     if !PARTS.iter().any(|part| lower.contains(part)) {
         return false;
     }
-    !clean(&format!("{name}='{VALUE}'")).text.contains(VALUE)
+    !clean(text).text.contains(VALUE)
 }
 
 /// Gives a text without its secrets, if there are any, and adds them up.
@@ -203,7 +245,12 @@ fn further(text: String, mark: impl Fn(&str, &str) -> String) -> String {
     for (kind, form) in forms {
         let all = form.captures_iter(&text);
         let values = all.filter_map(|found| found.get(1).or_else(|| found.get(0)));
-        let secret = values.filter(|value| !is_placeholder(value.as_str()));
+        let secret = values.filter(|value| {
+            let before = text.get(..value.start()).unwrap_or_default();
+            let quote = before.chars().next_back();
+            let quote = quote.filter(|one| matches!(one, '\'' | '"' | '`'));
+            !is_placeholder(value.as_str(), quote)
+        });
         found.extend(secret.map(|value| (value.start(), value.end(), *kind)));
     }
     // Longest first where they begin together: it covers the others.
@@ -222,7 +269,8 @@ fn further(text: String, mark: impl Fn(&str, &str) -> String) -> String {
     out
 }
 
-fn is_placeholder(value: &str) -> bool {
+/// Tells whether a value is none; `quote` is what it stands in.
+fn is_placeholder(value: &str, quote: Option<char>) -> bool {
     let word = value.trim_end_matches(['.', '!', '?', '(']);
     let stands_for = |one: &&str| {
         word.get(..one.len())
@@ -233,11 +281,45 @@ fn is_placeholder(value: &str) -> bool {
         || value.starts_with(MARK)
         || is_column(value)
         || value.starts_with("redacted:")
-        || value.starts_with('$')
-        || value.starts_with('%')
+        || is_variable(value, quote)
         || value
             .bytes()
             .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_'))
+}
+
+/// Tells whether a value is a variable's name, or a place that something is put into. In quotes a shell or a program may take it
+/// to the letter: then it has to look like one in full.
+fn is_variable(value: &str, quote: Option<char>) -> bool {
+    let is_of_name = |one: char| one.is_ascii_alphanumeric() || one == '_';
+    let is_name = |text: &str| {
+        text.starts_with(|one: char| one.is_ascii_alphabetic() || one == '_')
+            && text.chars().all(is_of_name)
+    };
+    if let Some(rest) = value.strip_prefix('%') {
+        let within = rest
+            .strip_prefix('(')
+            .and_then(|rest| rest.strip_suffix(")s"));
+        return rest == "s" || within.or(rest.strip_suffix('%')).is_some_and(is_name);
+    }
+    let Some(rest) = value.strip_prefix('$') else {
+        return false;
+    };
+    // GitHub's expressions are written out before there is a shell.
+    if rest.starts_with("{{") {
+        return true;
+    }
+    let name = rest.trim_start_matches('{');
+    let name = name
+        .split(|one: char| !is_of_name(one))
+        .next()
+        .unwrap_or_default();
+    let is_braced = rest.starts_with('{');
+    match quote {
+        None => rest.starts_with('(') || is_name(name),
+        Some('"') if is_braced => is_name(name),
+        Some('"') => is_name(rest) && !rest.contains(|one: char| one.is_ascii_lowercase()),
+        Some(_) => false,
+    }
 }
 
 /// Tells whether a value is another column or member of such a name: `b.password`.

@@ -76,6 +76,26 @@ fn each_form_is_marked_and_what_stands_around_it_stays() {
             "PASSWORD=[redacted:password] next",
         ),
         (
+            r#"run(["snowsql", "--password", "hunter2"])"#,
+            r#"run(["snowsql", "--password", "[redacted:password]"])"#,
+        ),
+        (
+            "run '--password' 'hunter2'",
+            "run '--password' '[redacted:password]'",
+        ),
+        (
+            r#"{"command":["snowsql","--password","hunter2"#,
+            r#"{"command":["snowsql","--password","[redacted:password]"#,
+        ),
+        (
+            "snowsql --password '$ecr3t' -q x",
+            "snowsql --password '[redacted:password]' -q x",
+        ),
+        ("password='$ecr3t'", "password='[redacted:password]'"),
+        (r#"password="$ecr3t""#, r#"password="[redacted:password]""#),
+        ("--password %ecr3t x", "--password [redacted:password] x"),
+        ("PASSWORD=$1$saltandhash", "PASSWORD=[redacted:password]"),
+        (
             "the password is hunter22, ok",
             "the password is [redacted:password], ok",
         ),
@@ -102,6 +122,10 @@ fn what_is_no_secret_stays() {
         "select a from t where password = b.password and pwd is null",
         "password=os.environ[\"P\"]",
         "password=$SNOWFLAKE_PASSWORD",
+        "password=\"$SNOWFLAKE_PASSWORD\"",
+        "password=\"${pw:-none}\" --token $(cat token)",
+        "password: ${{ secrets.PASSWORD }}",
+        "password=%(password)s and --password %PASSWORD% /x",
         "the password is not in the file",
         "password: null",
         "api_key = None",
@@ -121,6 +145,18 @@ fn a_json_text_stays_one() {
         (
             r#"{"command": "snowsql --password s3cr3t"}"#,
             r#"{"command":"snowsql --password [redacted:password]"}"#,
+        ),
+        (
+            r#"{"command":["snowsql","--password","hunter2","-q","select 1"]}"#,
+            r#"{"command":["snowsql","--password","[redacted:password]","-q","select 1"]}"#,
+        ),
+        (
+            r#"["--password",12345678,"--token","$TOKEN","--pwd","it's \"mine\""]"#,
+            r#"["--password","[redacted:password]","--token","$TOKEN","--pwd","[redacted:password]"]"#,
+        ),
+        (
+            r#"{"password":"$ecr3t"}"#,
+            r#"{"password":"[redacted:password]"}"#,
         ),
         (
             r#"{"n":1,"password":"it's \"quoted\" s3cr3t"}"#,

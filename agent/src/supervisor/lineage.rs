@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::connection::peer::GAP;
 use crate::connection::redirect::Seen;
 use crate::id::SessionId;
 
@@ -92,13 +93,29 @@ impl Lineage {
         names
     }
 
-    /// Lists the numbers of the execs that one descends from, itself first, as far as they are remembered.
+    /// Lists the numbers of the execs that one descends from, itself first, as far as they are remembered. [`GAP`] stands at the
+    /// end where there may be more: some were forgotten, or there are more than are told.
     pub(super) fn ids(&self, exec_id: u64) -> Vec<u64> {
         let mut ids = Vec::new();
+        let mut whose = None;
         let mut next = exec_id;
-        while next != 0 && ids.len() < IDS_MAX {
+        while next != 0 {
+            if ids.len() >= IDS_MAX {
+                ids.push(GAP);
+                break;
+            }
             ids.push(next);
-            next = self.execs.get(&next).map_or(0, |exec| exec.parent);
+            let Some(exec) = self.execs.get(&next) else {
+                // Of one that is forgotten itself it is not known whose it was.
+                let has_gap = if next == exec_id {
+                    !self.forgotten.is_empty()
+                } else {
+                    self.forgotten.contains(&whose)
+                };
+                ids.extend(has_gap.then_some(GAP));
+                break;
+            };
+            (whose, next) = (exec.whose, exec.parent);
         }
         ids
     }
@@ -188,10 +205,13 @@ mod tests {
             lineage.learn(&exec(number, 1, "loop"));
         }
         lineage.learn(&exec(900_000, 1, "last"));
-        assert_eq!(lineage.ids(900_000), [900_000, 1]);
-        // A ring of parents ends.
+        assert_eq!(lineage.ids(900_000), [900_000, 1, GAP]);
+        // Its own is forgotten: it may have descended from any.
+        assert_eq!(lineage.ids(2), [2, GAP]);
+        // A ring of parents ends, and so do more than are told.
         lineage.learn(&exec(900_001, 900_001, "loop"));
-        assert_eq!(lineage.ids(900_001).len(), IDS_MAX);
+        let ids = lineage.ids(900_001);
+        assert_eq!((ids.len(), ids.last()), (IDS_MAX + 1, Some(&GAP)));
     }
 
     #[test]

@@ -23,6 +23,8 @@ const ENDS_MAX: usize = 4096;
 pub struct History {
     /// The session's name in keys of turns: Icecore's, which no agent chooses.
     session: String,
+    /// The exec of the process whose requests are read now.
+    speaker: Option<u64>,
     ends: HashMap<Sha256, Standing>,
     order: VecDeque<Sha256>,
 }
@@ -52,14 +54,28 @@ impl History {
     pub fn new(session: &str) -> Self {
         Self {
             session: session.to_owned(),
+            speaker: None,
             ends: HashMap::new(),
             order: VecDeque::new(),
         }
     }
 
-    /// Finds the longest known front of a history of an agent, which goes on from an answer if it says so.
-    pub(super) fn find(&self, ids: &Ids, previous: Option<&str>, messages: &[Sha256]) -> Against {
-        let root = root(ids, previous);
+    /// Says which process's requests are read from here on, by its exec: what another one has sent before is new in them, so that
+    /// none tells a conversation in its own name and hides it from the one that has it.
+    pub fn heard_from(&mut self, speaker: Option<u64>) {
+        self.speaker = speaker;
+    }
+
+    /// Finds the longest known front of a history of an agent, which goes on from an answer if it says so; `form` is that in
+    /// which its messages are read: in another they say something else, or nothing.
+    pub(super) fn find(
+        &self,
+        form: &str,
+        ids: &Ids,
+        previous: Option<&str>,
+        messages: &[Sha256],
+    ) -> Against {
+        let root = self.root(form, ids, previous);
         let began = previous.and_then(|id| self.ends.get(&answer(id))).cloned();
         let mut found = (0, began.unwrap_or_default());
         let mut end = root;
@@ -116,6 +132,20 @@ impl History {
         }
     }
 
+    /// Where the chains of one agent's conversations begin.
+    fn root(&self, form: &str, ids: &Ids, previous: Option<&str>) -> Sha256 {
+        let mut hash = Context::new(&SHA256);
+        hash.update(b"icecore history\0");
+        part(&mut hash, form.as_bytes());
+        hash.update(&[u8::from(self.speaker.is_some())]);
+        hash.update(&self.speaker.unwrap_or_default().to_be_bytes());
+        for id in [ids.session.as_deref(), ids.agent.as_deref(), previous] {
+            hash.update(&[u8::from(id.is_some())]);
+            part(&mut hash, id.unwrap_or_default().as_bytes());
+        }
+        sha256(hash)
+    }
+
     fn keep(&mut self, end: Sha256, standing: Standing) {
         if self.ends.insert(end, standing).is_some() {
             return;
@@ -127,17 +157,6 @@ impl History {
             self.ends.remove(&oldest);
         }
     }
-}
-
-/// Where the chains of one agent's conversations begin.
-fn root(ids: &Ids, previous: Option<&str>) -> Sha256 {
-    let mut hash = Context::new(&SHA256);
-    hash.update(b"icecore history\0");
-    for id in [ids.session.as_deref(), ids.agent.as_deref(), previous] {
-        hash.update(&[u8::from(id.is_some())]);
-        part(&mut hash, id.unwrap_or_default().as_bytes());
-    }
-    sha256(hash)
 }
 
 fn answer(response_id: &str) -> Sha256 {
@@ -175,7 +194,7 @@ mod tests {
     }
 
     fn step(history: &mut History, ids: &Ids, numbers: &[u8]) -> usize {
-        let against = history.find(ids, None, &messages(numbers));
+        let against = history.find("messages", ids, None, &messages(numbers));
         history.advance(&against, Standing::default());
         against.known
     }
@@ -192,6 +211,24 @@ mod tests {
         // Gone back and on another way.
         assert_eq!(step(&mut history, &a, &[1, 2, 3, 6]), 3);
         assert_eq!(step(&mut history, &a, &[2, 1]), 0);
+    }
+
+    #[test]
+    fn what_another_process_sent_or_in_another_form_is_new() {
+        let mut history = History::new("s");
+        let a = ids("a");
+        let known =
+            |history: &History, form| history.find(form, &a, None, &messages(&[1, 2])).known;
+        history.heard_from(Some(9));
+        assert_eq!(step(&mut history, &a, &[1, 2]), 0);
+        assert_eq!(
+            (known(&history, "messages"), known(&history, "vertex")),
+            (2, 0)
+        );
+        for other in [Some(5), None] {
+            history.heard_from(other);
+            assert_eq!(known(&history, "messages"), 0, "{other:?}");
+        }
     }
 
     #[test]

@@ -146,7 +146,12 @@ fn read(text: &str, request: &mut Request, history: &mut History) {
     }
     request.system_sha256 = system.finish();
 
-    let against = history.find(&request.ids, request.previous_response.as_deref(), &digests);
+    let form = match (request.api, body.members.raw("anthropic_version")) {
+        (Api::BedrockInvoke, Some(_)) => "bedrock_invoke of anthropic",
+        (api, _) => api.word(),
+    };
+    let previous = request.previous_response.as_deref();
+    let against = history.find(form, &request.ids, previous, &digests);
     request.messages = count(digests.len());
     request.known = count(against.known);
     let mut standing = against.standing.clone();

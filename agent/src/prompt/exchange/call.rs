@@ -101,3 +101,16 @@ pub struct Call {
     /// How far the request and the answer could be read, in the record's words.
     pub status: String,
 }
+
+impl Call {
+    /// Tells whether uses of tools may stand in its answer that were not read. Of one that broke off there is no more than came.
+    #[must_use]
+    pub fn is_answer_lost(&self) -> bool {
+        let behind = self.status.split_once("; answer ");
+        let answered = behind.map(|(_, answered)| answered);
+        let answered = answered.or(self.status.strip_prefix("answer "));
+        let is_failure = self.http_status.is_some_and(|status| status >= 400);
+        let lost = ["lost", "cut", "unreadable"];
+        !is_failure && answered.is_some_and(|how| lost.iter().any(|one| how.starts_with(one)))
+    }
+}

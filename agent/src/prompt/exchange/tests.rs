@@ -160,6 +160,26 @@ fn a_call_that_breaks_off_is_told_with_what_came() {
         panic!("{told:?}")
     };
     assert_eq!(call.status, "answer lost: copies were dropped");
+    assert!(call.is_answer_lost());
+    for (status, http_status, is_lost) in [
+        ("whole", 200, false),
+        ("request cut", 200, false),
+        ("answer unfinished", 200, false),
+        ("answer cut", 200, true),
+        (
+            "request unfinished; answer unreadable: not UTF-8",
+            200,
+            true,
+        ),
+        ("answer unreadable: not UTF-8", 529, false),
+    ] {
+        let call = Call {
+            status: status.to_owned(),
+            http_status: Some(http_status),
+            ..(**call).clone()
+        };
+        assert_eq!(call.is_answer_lost(), is_lost, "{status}");
+    }
     assert_eq!(call.completed, None);
     assert_eq!(
         call.answer.as_ref().unwrap().response_id.as_deref(),

@@ -18,7 +18,8 @@ pub struct Arrived {
     pub at: DateTime<Utc>,
     /// Its text, prepared.
     pub sql: Sql,
-    /// The execs that its process descends from, its own among them, as the kernel numbers them.
+    /// The execs that its process descends from, its own among them, as the kernel numbers them; 0 among them says that some
+    /// were forgotten.
     pub ancestors: Vec<u64>,
     /// The W3C trace ids of the request and of the process's environment: the agent's to choose.
     pub trace_ids: Vec<String>,
@@ -364,6 +365,9 @@ impl<'c> Judge<'_, 'c> {
         let best = open
             .filter_map(|call| Compared::same(call, &self.statement.sql))
             .min_by_key(|found| found.rung);
+        // What descends from any that called a model may descend from each: it is not taken for a script of the job's own.
+        let is_forgotten = !has_lineage && self.is_forgotten() && self.has_calls();
+        let is_mismatch = is_forgotten && best.is_none() && self.is_foreign_to_all();
         let call = best.as_ref().map(|found| found.call);
         let text = best.as_ref().map(Compared::text).unwrap_or_default();
         let evidence = Evidence::default()
@@ -371,10 +375,20 @@ impl<'c> Judge<'_, 'c> {
             .with_if(Evidence::OPEN, call.is_some())
             .with(text)
             .with(self.said(call));
-        let grade = grade(evidence, Doubt::default());
+        let doubt = Doubt {
+            has_rivals: false,
+            is_mismatch,
+        };
+        let told = grade(evidence, doubt);
+        let grade = if is_forgotten {
+            told.max(Grade::Session)
+        } else {
+            told
+        };
         let method = match (best.as_ref(), has_lineage) {
             (Some(found), _) => found.method(),
             (None, true) => Method::Lineage,
+            (None, false) if is_forgotten => Method::Forgotten,
             (None, false) if grade == Grade::Unknown => Method::None,
             (None, false) => Method::Claim,
         };
@@ -388,8 +402,34 @@ impl<'c> Judge<'_, 'c> {
             method,
             candidates: usize::from(best.is_some()),
             overlap: best.map(|found| found.overlap),
-            is_mismatch: false,
+            is_mismatch,
         }
+    }
+
+    /// Tells whether some of what the statement's process descends from was forgotten.
+    fn is_forgotten(&self) -> bool {
+        self.statement.ancestors.contains(&0)
+    }
+
+    /// Tells whether a model had asked for anything before the statement came.
+    fn has_calls(&self) -> bool {
+        let mut calls = self.calls.all();
+        calls.any(|call| call.emitted_at <= self.statement.at)
+    }
+
+    /// Tells whether uses were open, of whichever process, that all hold SQL, and the statement is none of it and in no file.
+    fn is_foreign_to_all(&self) -> bool {
+        let sql = &self.statement.sql;
+        let mut open = self
+            .calls
+            .all()
+            .filter(|call| self.is_open(call))
+            .peekable();
+        let mut files = self.calls.files().flat_map(|file| file.texts.iter());
+        open.peek().is_some()
+            && open.all(|call| call.has_sql() && Compared::of(call, sql).rung.is_none())
+            && !files.any(|text| text.same(sql).is_some())
+            && !sql.is_plumbing()
     }
 
     /// Gives the bits of what is said about a use, or about any where none is meant.
@@ -449,3 +489,7 @@ fn common<'a>(keys: impl Iterator<Item = Option<&'a str>>) -> Option<String> {
     let first = keys.next()??;
     keys.all(|key| key == Some(first)).then(|| first.to_owned())
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

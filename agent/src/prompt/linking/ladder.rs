@@ -10,6 +10,32 @@ use crate::statement::form::{Class, Form, Word, fingerprint, normalized, pieces}
 /// Most texts that one use of a tool is prepared to, its single statements among them.
 const PREPARED_MAX: usize = 256;
 
+/// Functions that say where a session is, and whose names no function of a user's can have. Source: Snowflake, "Context functions",
+/// and "CREATE FUNCTION", of names of system functions.
+const CONTEXT: [&str; 21] = [
+    "CURRENT_ACCOUNT",
+    "CURRENT_ACCOUNT_NAME",
+    "CURRENT_AVAILABLE_ROLES",
+    "CURRENT_CLIENT",
+    "CURRENT_DATABASE",
+    "CURRENT_DATE",
+    "CURRENT_IP_ADDRESS",
+    "CURRENT_ORGANIZATION_NAME",
+    "CURRENT_REGION",
+    "CURRENT_ROLE",
+    "CURRENT_ROLE_TYPE",
+    "CURRENT_SCHEMA",
+    "CURRENT_SCHEMAS",
+    "CURRENT_SECONDARY_ROLES",
+    "CURRENT_SESSION",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "CURRENT_TRANSACTION",
+    "CURRENT_USER",
+    "CURRENT_VERSION",
+    "CURRENT_WAREHOUSE",
+];
+
 /// How much two texts have in common, the closest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rung {
@@ -76,11 +102,18 @@ impl Sql {
     }
 
     /// Tells whether it does nothing but what drivers and people do beside a statement: ends or begins a transaction, says
-    /// where it is, asks whether somebody is there. No row of a table leaves by it, and none is changed.
+    /// where it is, asks whether somebody is there. No row of a table leaves by it, none is changed, and no right is gained: it
+    /// is one statement of a form that is known to its last word, and takes no role.
     #[must_use]
     pub fn is_plumbing(&self) -> bool {
         let Some(form) = self.form() else {
             return false;
+        };
+        if form.words().iter().any(|word| word.text == ";") {
+            return false;
+        }
+        let is_sign = |word: &str| {
+            !word.starts_with(|one: char| one.is_alphanumeric() || one == '_' || one == '"')
         };
         let words: Vec<String> = form
             .words()
@@ -91,12 +124,17 @@ impl Sql {
         match words.as_slice() {
             ["BEGIN" | "COMMIT" | "ROLLBACK"]
             | ["BEGIN" | "START", "TRANSACTION"]
-            | ["USE", ..]
-            | ["ALTER", "SESSION", ..] => true,
+            | ["ALTER", "SESSION", "SET", _, "=", _]
+            | ["ALTER", "SESSION", "UNSET", _] => true,
+            ["USE", "ROLE" | "SECONDARY", ..] => false,
+            ["USE", "WAREHOUSE" | "DATABASE" | "SCHEMA", name] | ["USE", name] => !is_sign(name),
+            ["USE", database, ".", schema] | ["USE", "SCHEMA", database, ".", schema] => {
+                !is_sign(database) && !is_sign(schema)
+            }
             ["SELECT", rest @ ..] => {
                 let is_constant = |part: &[&str]| match part {
                     [number] => number.chars().all(|digit| digit.is_ascii_digit()),
-                    [name, "(", ")"] => name.starts_with("CURRENT_"),
+                    [name, "(", ")"] => CONTEXT.contains(name),
                     _ => false,
                 };
                 rest.split(|word| *word == ",").all(is_constant)

@@ -5,7 +5,7 @@ use super::grade::Grade;
 use crate::id::StatementId;
 
 /// Version of the rules by which links are found, in `matcher_version`.
-pub const MATCHER_VERSION: &str = "2";
+pub const MATCHER_VERSION: &str = "3";
 
 /// How a link was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Method {
     File,
     /// The process alone.
     Lineage,
+    /// What its process descends from was forgotten, in a session of a model's agent.
+    Forgotten,
     /// What the agent says of itself.
     Claim,
     /// Not at all.
@@ -48,6 +50,7 @@ impl Method {
             Self::Earlier => "earlier",
             Self::File => "file",
             Self::Lineage => "lineage",
+            Self::Forgotten => "forgotten",
             Self::Claim => "claim",
             Self::None => "none",
         }

@@ -75,8 +75,18 @@ impl Matching {
         (held, self.reconsider(|recent| recent.statement.at >= at))
     }
 
-    /// Takes the results that a request carries; gives links that supersede others.
-    pub fn results_seen(&mut self, results: &[Returned], at: DateTime<Utc>) -> Vec<Link> {
+    /// Notes that uses may have been asked for, up to a time, of which nothing is known: none is the only one then.
+    pub fn missed(&mut self, at: DateTime<Utc>) {
+        self.calls.missed(at);
+    }
+
+    /// Takes the results that a request of a process carries, by its exec; gives links that supersede others.
+    pub fn results_seen(
+        &mut self,
+        results: &[Returned],
+        owner: Option<u64>,
+        at: DateTime<Utc>,
+    ) -> Vec<Link> {
         let mut changed = BTreeSet::new();
         let texts: Vec<Text> = results.iter().map(|one| Text::of(&one.text)).collect();
         for (place, (result, text)) in results.iter().zip(&texts).enumerate() {
@@ -85,18 +95,19 @@ impl Matching {
                 .enumerate()
                 .filter(|(other, _)| *other != place);
             let others: Vec<&Text> = others.map(|(_, text)| text).collect();
-            for (call, statement) in self.echoes_in(result, (text, &others), at) {
+            for (call, statement) in self.echoes_in((result, owner), (text, &others), at) {
                 changed.insert(statement);
                 self.echoed.insert((call, statement));
             }
         }
         for result in results {
-            let is_first = |call: &Call| call.id == result.tool_call_id && call.is_open(at);
+            let is_first =
+                |call: &Call| call.is_of(&result.tool_call_id, owner) && call.is_open(at);
             // Every later request repeats it.
             if self.calls.all().any(is_first) {
                 self.echoes.hear(&result.text);
             }
-            self.calls.result_seen(&result.tool_call_id, at);
+            self.calls.result_seen(&result.tool_call_id, owner, at);
         }
         // A statement that came after a result, and was judged before the result was read, was open for nothing.
         self.reconsider(|recent| {
@@ -149,13 +160,14 @@ impl Matching {
     /// Finds the statements whose answers came back in a result, each with the use that it is of.
     fn echoes_in(
         &mut self,
-        result: &Returned,
+        (result, owner): (&Returned, Option<u64>),
         (text, others): (&Text, &[&Text]),
         at: DateTime<Utc>,
     ) -> Vec<(String, StatementId)> {
         let mut found = Vec::new();
         let calls = self.calls.all();
-        for call in calls.filter(|call| call.id == result.tool_call_id && call.is_open(at)) {
+        let is_meant = |call: &&Call| call.is_of(&result.tool_call_id, owner) && call.is_open(at);
+        for call in calls.filter(is_meant) {
             // One that is linked by its text gains nothing.
             let during = self.recent.iter().rev().filter(|recent| {
                 recent.link.grade < Grade::Strong

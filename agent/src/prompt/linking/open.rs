@@ -88,6 +88,11 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// Tells whether it is the use of this id that a process had asked for.
+    pub(super) fn is_of(&self, id: &str, owner: Option<u64>) -> bool {
+        self.id == id && self.owner == owner
+    }
+
     /// Tells whether it was open at a time.
     pub(super) fn is_open(&self, at: DateTime<Utc>) -> bool {
         let is_over = self.result_seen_at.is_some_and(|over| over <= at);
@@ -200,7 +205,7 @@ pub struct Calls {
     calls: VecDeque<Call>,
     files: VecDeque<Arc<File>>,
     bytes: usize,
-    /// When the last use was asked for that was forgotten while it was open.
+    /// When the last use may have been asked for that was forgotten while it was open, or never seen.
     lost_at: Option<DateTime<Utc>>,
 }
 
@@ -254,15 +259,21 @@ impl Calls {
         held
     }
 
-    /// Closes a use: a request carried its result. The first one counts, since every later request repeats it.
-    pub fn result_seen(&mut self, id: &str, at: DateTime<Utc>) {
+    /// Closes a use: a request of the process that had asked for it carried its result. The first one counts, since every later
+    /// request repeats it. Another process can write a result for any id, and closes nothing by it.
+    pub fn result_seen(&mut self, id: &str, owner: Option<u64>, at: DateTime<Utc>) {
         for call in self
             .calls
             .iter_mut()
-            .filter(|call| call.id == id && call.emitted_at <= at)
+            .filter(|call| call.is_of(id, owner) && call.emitted_at <= at)
         {
             call.result_seen_at = call.result_seen_at.or(Some(at));
         }
+    }
+
+    /// Notes that uses may have been asked for, up to a time, of which nothing is known.
+    pub fn missed(&mut self, at: DateTime<Utc>) {
+        self.lost_at = self.lost_at.max(Some(at));
     }
 
     /// Lists the uses, the oldest first.
@@ -348,7 +359,7 @@ impl Calls {
             } else if self.bytes > BYTES_MAX && !self.files.is_empty() {
                 self.files.pop_front();
             } else if let Some(open) = self.calls.pop_front() {
-                self.lost_at = self.lost_at.max(Some(open.emitted_at));
+                self.missed(open.emitted_at);
             } else {
                 return;
             }

@@ -29,12 +29,24 @@ fn opened(calls: &mut Calls, call: &Opened, at: DateTime<Utc>) {
 fn a_use_is_open_from_its_block_to_its_first_result() {
     let mut calls = Calls::default();
     opened(&mut calls, &bash("a", "x"), at(0));
-    calls.result_seen("a", at(10));
-    calls.result_seen("a", at(20));
+    calls.result_seen("a", Some(7), at(10));
+    calls.result_seen("a", Some(7), at(20));
     let open: Vec<bool> = [-1, 0, 9, 10, 15]
         .map(|second| calls.calls[0].is_open(at(second)))
         .to_vec();
     assert_eq!(open, [false, true, true, false, false]);
+}
+
+#[test]
+fn a_result_of_another_process_closes_nothing() {
+    let mut calls = Calls::default();
+    opened(&mut calls, &bash("a", "x"), at(0));
+    for other in [Some(8), None] {
+        calls.result_seen("a", other, at(1));
+        assert!(calls.calls[0].is_open(at(2)), "{other:?}");
+    }
+    calls.result_seen("a", Some(7), at(3));
+    assert!(!calls.calls[0].is_open(at(4)));
 }
 
 #[test]
@@ -109,7 +121,7 @@ fn there_is_a_most_and_what_was_open_is_told_to_be_lost() {
     for number in 0..CALLS_MAX {
         opened(&mut calls, &bash(&number.to_string(), "x"), at(0));
     }
-    calls.result_seen("5", at(1));
+    calls.result_seen("5", Some(7), at(1));
     opened(&mut calls, &bash("more", "x"), at(2));
     assert!(calls.is_whole(at(2)) && calls.calls.iter().all(|call| call.id != "5"));
     opened(&mut calls, &bash("most", "x"), at(3));

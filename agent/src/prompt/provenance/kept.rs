@@ -27,10 +27,10 @@ struct Kept {
 }
 
 impl Turns {
-    /// Keeps one; one that is there already stays as it is.
-    pub(super) fn keep(&mut self, prompt: PromptFact, is_given: bool) {
+    /// Keeps one; one that is there already stays as it is. Tells whether it is new.
+    pub(super) fn keep(&mut self, prompt: PromptFact, is_given: bool) -> bool {
         if self.all.contains_key(&prompt.key) {
-            return;
+            return false;
         }
         self.bytes += prompt.text.len();
         self.order.push_back(prompt.key.clone());
@@ -38,12 +38,13 @@ impl Turns {
             .insert(prompt.key.clone(), Kept { prompt, is_given });
         while self.order.len() > TURNS_MAX || self.bytes > TURNS_MAX_BYTES {
             let Some(oldest) = self.order.pop_front() else {
-                return;
+                return true;
             };
             if let Some(old) = self.all.remove(&oldest) {
                 self.bytes = self.bytes.saturating_sub(old.prompt.text.len());
             }
         }
+        true
     }
 
     /// Gives a turn's words.
@@ -70,6 +71,8 @@ impl Turns {
 #[derive(Debug)]
 pub(super) struct Use {
     pub(super) fact: UseFact,
+    /// The exec of the process that asked for it.
+    pub(super) owner: Option<u64>,
     /// Its arguments, until they were given out; none where they may not be.
     pub(super) args: Option<ArgsFact>,
 }
@@ -101,12 +104,17 @@ impl Uses {
         }
     }
 
-    /// Notes a result, the first one; gives the use with it.
-    pub(super) fn result(&mut self, id: &str, seen: ResultSeen) -> Option<UseFact> {
+    /// Notes a result that the process gives which had asked for the use, the first one; gives the use with it.
+    pub(super) fn result(
+        &mut self,
+        id: &str,
+        owner: Option<u64>,
+        seen: ResultSeen,
+    ) -> Option<UseFact> {
         let kept = self
             .all
             .get_mut(id)
-            .filter(|kept| kept.fact.result.is_none())?;
+            .filter(|kept| kept.owner == owner && kept.fact.result.is_none())?;
         kept.fact.result = Some(seen);
         Some(kept.fact.clone())
     }

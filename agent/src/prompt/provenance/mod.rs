@@ -11,6 +11,8 @@ mod tasks;
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::exchange::At;
 use super::linking::evidence::{Launched, PromptOrigin};
 use super::linking::{Arrived, Delivered, Link, Matching, Returned};
@@ -93,12 +95,29 @@ impl Provenance {
                 at,
             } => {
                 self.said(prompts, &ids, owner, &mut facts);
-                self.results_seen(results, at, &mut facts);
+                self.results_seen(results, owner, at, &mut facts);
             }
             Kind::Use(ready) => self.asks_for(*ready, owner, &mut facts),
-            Kind::Over(call) => facts.push(Fact::Call(call)),
+            Kind::Over(call) => {
+                // It may have asked for more than was seen.
+                if call.is_answer_lost() {
+                    self.missed(
+                        call.completed
+                            .or(call.first_byte)
+                            .unwrap_or(call.started)
+                            .time,
+                    );
+                }
+                facts.push(Fact::Call(call));
+            }
         }
         facts
+    }
+
+    /// Notes that the session's models may have asked for uses of tools, up to a time, of which nothing was read: before this
+    /// proxy began, or on a connection that was not read.
+    pub fn missed(&mut self, at: DateTime<Utc>) {
+        self.matching.missed(at);
     }
 
     /// Takes a statement; gives its first link, and what is to be recorded of it.
@@ -161,27 +180,29 @@ impl Provenance {
                     self.link(link, facts);
                 }
             }
-            if self.capture == Capture::All {
-                facts.push(Fact::Prompt(Box::new(prompt.clone())));
+            let is_all = self.capture == Capture::All;
+            // Another process of the session may have said it before.
+            if self.turns.keep(prompt.clone(), is_all) && is_all {
+                facts.push(Fact::Prompt(Box::new(prompt)));
             }
-            self.turns.keep(prompt, self.capture == Capture::All);
         }
     }
 
     fn results_seen(
         &mut self,
         results: Vec<(ResultSeen, Returned)>,
+        owner: Option<u64>,
         at: At,
         facts: &mut Vec<Fact>,
     ) {
         let mut all = Vec::new();
         for (seen, result) in results {
-            if let Some(fact) = self.uses.result(&result.tool_call_id, seen) {
+            if let Some(fact) = self.uses.result(&result.tool_call_id, owner, seen) {
                 facts.push(Fact::Use(Box::new(fact)));
             }
             all.push(result);
         }
-        for link in self.matching.results_seen(&all, at.time) {
+        for link in self.matching.results_seen(&all, owner, at.time) {
             self.link(link, facts);
         }
     }
@@ -222,7 +243,7 @@ impl Provenance {
             facts.push(Fact::Args(Box::new(args.clone())));
         }
         let args = (self.capture == Capture::LinkOnly).then_some(args);
-        self.uses.keep(Use { fact, args });
+        self.uses.keep(Use { fact, owner, args });
         for link in links {
             self.link(link, facts);
         }

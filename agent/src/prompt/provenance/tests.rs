@@ -29,6 +29,8 @@ fn at(second: u32) -> At {
 
 /// A session that is read, and its one connection to a model.
 struct World {
+    /// The process that has it.
+    owner: u64,
     provenance: Provenance,
     history: History,
     exchanges: Exchanges,
@@ -38,6 +40,7 @@ impl World {
     fn new(capture: Capture) -> Self {
         let (name, host) = ("c1".to_owned(), "api.anthropic.com".to_owned());
         Self {
+            owner: AGENT,
             provenance: Provenance::new(capture),
             history: History::new("s1"),
             exchanges: Exchanges::new(name, host, Protocol::Http1, None),
@@ -47,9 +50,10 @@ impl World {
     fn feed(&mut self, side: Side, bytes: &[u8], second: u32) -> Vec<Fact> {
         let mut told = Vec::new();
         let history = &mut self.history;
+        history.heard_from(Some(self.owner));
         (self.exchanges).feed(side, bytes, at(second), history, &mut told);
         let ready = told.into_iter().map(|told| Ready::of(told, &|_| [7; 32]));
-        let facts = ready.flat_map(|ready| self.provenance.take(ready, Some(AGENT)));
+        let facts = ready.flat_map(|ready| self.provenance.take(ready, Some(self.owner)));
         facts.collect()
     }
 
@@ -118,6 +122,29 @@ fn words_are_given_out_once_and_for_a_linked_statement_alone() {
     let (_, facts) = world.runs(SQL, &[10, AGENT], 4);
     assert_eq!(words(&facts), ["link"]);
     assert_eq!(words(&world.asks(ASKED[1], 5)), ["result"]);
+}
+
+#[test]
+fn another_processs_result_closes_no_use_and_hides_none() {
+    let mut world = World::new(Capture::LinkOnly);
+    world.asks(ASKED[0], 1);
+    world.answers(ANSWERED, 2);
+    // A command of the agent's sends the agent's own next request, which names the use.
+    world.owner = 9;
+    assert_eq!(words(&world.asks(ASKED[1], 3)), [""; 0]);
+    let (link, _) = world.runs(SQL, &[9, AGENT], 4);
+    assert_eq!(link.grade, Grade::Proven);
+    let (link, _) = world.runs("select ssn from hr.people", &[9, AGENT], 4);
+    assert_eq!((link.grade, link.is_mismatch), (Grade::Possible, true));
+    // The agent's own is the first that counts.
+    world.owner = AGENT;
+    let facts = world.asks(ASKED[1], 5);
+    let [Fact::Use(used)] = &facts[..] else {
+        panic!("{facts:?}")
+    };
+    assert_eq!(used.result.map(|seen| seen.at), Some(at(5)));
+    let (link, _) = world.runs(SQL, &[9, AGENT], 6);
+    assert_eq!(link.grade, Grade::Possible);
 }
 
 #[test]

@@ -108,8 +108,10 @@ pub(super) async fn read(
                 }
             }
             let history = &mut *sink.history();
+            history.heard_from(owner);
             if is_torn {
                 counts.add_unreadable();
+                sink.missed(at(last_ns).time);
                 if let Some(reading) = reading.take() {
                     reading.finish(Some(LOST), at(last_ns), history, &mut told);
                 }
@@ -131,7 +133,11 @@ pub(super) async fn read(
     }
     if let Some(reading) = reading {
         let mut told = Vec::new();
-        reading.finish(None, at(last_ns), &mut sink.history(), &mut told);
+        {
+            let history = &mut *sink.history();
+            history.heard_from(owner);
+            reading.finish(None, at(last_ns), history, &mut told);
+        }
         sink.record(sink.take(told, owner)).await;
     }
     tracing::debug!(

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
+
 use super::standing::Place;
 use crate::config::PromptCapture;
 use crate::id::SessionId;
@@ -42,6 +44,11 @@ impl Sink {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that copies of a connection were lost, up to a time, and what a model asked for by them.
+    pub(super) fn missed(&self, at: DateTime<Utc>) {
+        self.provenance().missed(at);
+    }
+
     /// Notes the trace that the process with this exec was started in.
     pub(super) fn started_in(&self, owner: u64, trace: Trace) {
         self.provenance().started_in(owner, trace);
@@ -74,6 +81,14 @@ impl Sink {
     }
 }
 
+/// Notes that a connection of a session to a model API is not read, so that no use of a tool is known to be the only one.
+pub(super) fn unread(shared: &Shared, session: &Session) {
+    if let Some(provenance) = provenance(shared, session) {
+        let mut provenance = provenance.lock().unwrap_or_else(PoisonError::into_inner);
+        provenance.missed(shared.tap.clock.now());
+    }
+}
+
 /// Gives where a session's statements come from, if its calls of models are read.
 pub(in crate::proxy) fn provenance<'s>(
     shared: &Shared,
@@ -87,7 +102,12 @@ pub(in crate::proxy) fn provenance<'s>(
             PromptCapture::All => Capture::All,
         };
         let launched = Launched::new(session.facts().prompts.iter().copied());
-        Provenance::new(capture).of_launcher(launched)
+        let mut provenance = Provenance::new(capture).of_launcher(launched);
+        // What its models had asked for by an earlier proxy is not known to this one.
+        if session.facts().resumed {
+            provenance.missed(shared.tap.clock.now());
+        }
+        provenance
     };
     Some(session.models().provenance(begin))
 }

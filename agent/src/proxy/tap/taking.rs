@@ -16,7 +16,7 @@ use super::copies::Side;
 use super::counts::Outcome;
 use super::models::Models;
 use super::reading::{ModelConnection, Protocol};
-use super::sink::Sink;
+use super::sink::{self, Sink};
 use super::telling::{Unreached, of_tls, tell_unreached, untrusted};
 use super::tunnel;
 use crate::config::{ModelApi, OnUntrusted, PromptCapture};
@@ -70,6 +70,7 @@ pub(in crate::proxy) async fn take(
     let is_spliced = wanted.models.on_untrusted() == OnUntrusted::Splice;
     if is_spliced && standing.is_unread(&wanted.host) {
         shared.tap.counts().add(Outcome::Unread);
+        sink::unread(shared, at.session);
         return Some(stream);
     }
     if let Some(asked) = tunnel {
@@ -108,6 +109,7 @@ pub(super) async fn by_tls(
                 standing.set_unread(&wanted.host);
             }
             tell_unreached(shared, at, wanted, &why).await;
+            sink::unread(shared, at.session);
             return Some(stream);
         }
         Err(why) => {
@@ -227,7 +229,11 @@ async fn read(
         is_verified: wanted.tls.is_some(),
         capture: wanted.capture,
     };
-    let copies = tap.read(connection, Sink::of(shared, at.session));
+    let reads = Sink::of(shared, at.session);
+    if reads.is_none() {
+        sink::unread(shared, at.session);
+    }
+    let copies = tap.read(connection, reads);
     if let Err(error) = carry(&mut client, &mut server, &copies).await {
         tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "model connection broke");
         client.break_off();

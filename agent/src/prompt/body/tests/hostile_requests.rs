@@ -28,6 +28,33 @@ fn a_request_beyond_the_bound_tells_what_stood_whole_before_it() {
 }
 
 #[test]
+fn a_request_of_another_api_hides_no_turn() {
+    let message = r#"{"role":"user","content":"hello"}"#;
+    for (first, before, second, then) in [
+        (
+            Api::Gemini,
+            "{\"contents\":[X]}",
+            Api::Messages,
+            "{\"messages\":[X]}",
+        ),
+        (
+            Api::BedrockInvoke,
+            "{\"schemaVersion\":\"messages-v1\",\"messages\":[X]}",
+            Api::BedrockInvoke,
+            "{\"anthropic_version\":\"bedrock-2023-05-31\",\"messages\":[X]}",
+        ),
+    ] {
+        let mut history = History::new("s");
+        let body = |text: &str| text.replace('X', message).into_bytes();
+        let hidden = request(first, &body(before), &mut history);
+        assert_eq!((hidden.messages, hidden.turns.len()), (1, 0));
+        let told = request(second, &body(then), &mut history);
+        assert_eq!((told.known, told.turns.len()), (0, 1));
+        assert!(told.prompt.is_some());
+    }
+}
+
+#[test]
 fn a_body_that_was_cut_before_it_came_here_is_no_broken_one() {
     let mut reader = RequestReader::new(
         Api::Chat,

@@ -174,7 +174,9 @@ fn what_two_results_say_at_once_is_no_echo() {
     });
     open.world.wait();
     let now = open.world.now();
-    assert!(open.world.matching.results_seen(&both, now).is_empty());
+    let owner = open.agent.process.0.last().copied();
+    let links = open.world.matching.results_seen(&both, owner, now);
+    assert!(links.is_empty());
     open.check(id, Grade::Possible, None);
 }
 

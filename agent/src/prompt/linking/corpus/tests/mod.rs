@@ -211,6 +211,7 @@ fn what_is_known_later_makes_another_link_and_changes_none() {
         owner: agent.process.0.last().copied(),
         ..Opened::default()
     };
+    world.owners.insert(call.id.clone(), call.owner);
     let (held, links) = world.matching.opened(&call, asked_at);
     assert!(held.contains_sql && held.sql_fingerprints.len() == 1);
     assert_eq!(

@@ -1,6 +1,8 @@
 //! A session on paper: processes, model calls, uses of tools and statements, on a clock of its own. What a statement was
 //! labelled with is what the script that issued it knows, and nothing that the matcher says.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::id::StatementId;
@@ -78,6 +80,8 @@ pub(super) struct Says<'a> {
 
 pub(super) struct World {
     pub(super) matching: Matching,
+    /// The processes that asked for uses.
+    pub(super) owners: BTreeMap<String, Option<u64>>,
     pub(super) dice: Dice,
     pub(super) rows: Vec<Row>,
     pub(super) seed: u64,
@@ -89,6 +93,7 @@ impl World {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             matching: Matching::default(),
+            owners: BTreeMap::new(),
             dice: Dice::new(seed),
             rows: Vec::new(),
             seed,
@@ -158,6 +163,7 @@ impl World {
             is_trace_inherited: false,
             agent_session: Some(agent.session.clone()),
         };
+        self.owners.insert(call.id.clone(), call.owner);
         let (_, links) = self.matching.opened(&call, self.now());
         self.supersede(links);
         call.id
@@ -178,7 +184,8 @@ impl World {
             tool_call_id: call.to_owned(),
             text: text.to_owned(),
         };
-        let links = self.matching.results_seen(&[result], self.now());
+        let owner = self.owners.get(call).copied().flatten();
+        let links = self.matching.results_seen(&[result], owner, self.now());
         self.supersede(links);
     }
 
