@@ -33,8 +33,8 @@ use crate::record::event::code;
 use crate::record::{Category, EventRow, Severity};
 
 pub(super) use counts::Counts;
-pub(super) use models::Models;
-pub(super) use sink::provenance;
+pub(super) use models::{Models, repository};
+pub(super) use sink::{capture, provenance};
 pub(super) use standing::Standing;
 pub(super) use taking::{At, take};
 

@@ -14,7 +14,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client};
 use super::carry::{End, carry};
 use super::copies::Side;
 use super::counts::Outcome;
-use super::models::Models;
+use super::models::{Models, repository};
 use super::reading::{ModelConnection, Protocol};
 use super::sink::Sink;
 use super::telling::{Unreached, of_tls, tell_unreached, untrusted};
@@ -158,6 +158,12 @@ fn wanted(
     };
     let models = Arc::clone(&shared.current().models);
     let host = models.host(name, port, plain, told)?;
+    let principal = at.session.principal();
+    let repository = repository(at.session.facts(), Some(&principal));
+    // One that was kept out since the session began.
+    if models.keeps_out(repository) {
+        return None;
+    }
     let tls = if plain {
         None
     } else {
@@ -172,7 +178,7 @@ fn wanted(
     Some(Wanted {
         host: name.clone(),
         api: host.api,
-        capture: models.capture(told),
+        capture: models.capture(told, repository),
         tls,
         models,
     })
