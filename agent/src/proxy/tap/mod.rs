@@ -179,7 +179,7 @@ pub(super) fn told(session: &Session) -> Option<EventRow> {
             Severity::Informational,
             json!({
                 "hosts": models.hosts, "capture": models.capture, "days": models.days, "ca": models.ca,
-                "telemetry": models.telemetry, "prompts_attested": facts.prompts.len(),
+                "telemetry": models.telemetry, "lineage": !models.lineage_unseen, "prompts_attested": facts.prompts.len(),
             }),
         ),
         None if facts.models_unread.is_empty() => return None,

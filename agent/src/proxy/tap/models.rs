@@ -66,6 +66,7 @@ impl Models {
             capture: self.section.capture.as_str().to_owned(),
             days: self.section.retention.as_secs().div_ceil(DAY_S),
             telemetry: self.section.telemetry,
+            lineage_unseen: false,
         })
     }
 
@@ -169,6 +170,19 @@ mod tests {
         assert_eq!((read.days, read.capture.as_str()), (3, "all"));
         assert_eq!(models.to_read(None), Some(read));
         assert_eq!(models.to_read(Some("Acme/Private")), None);
+        let seen = models.to_read(None).unwrap();
+        assert!(!seen.notice().contains("tracefs"), "{}", seen.notice());
+        let unseen = ModelsRead {
+            lineage_unseen: true,
+            ..seen
+        };
+        let notice = unseen.notice();
+        assert!(
+            notice.ends_with(
+                "surer than E: mount tracefs at /sys/kernel/tracing and restart the daemon"
+            ),
+            "{notice}"
+        );
     }
 
     #[test]
