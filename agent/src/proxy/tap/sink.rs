@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::models::repository;
+use super::reading::ModelConnection;
 use super::standing::Place;
+use super::unread::{self, Why};
+use crate::clock::Clock;
 use crate::config::PromptCapture;
 use crate::execution::Lent;
 use crate::prompt::exchange::Told;
@@ -22,11 +25,12 @@ pub(in crate::proxy) struct Sink {
     provenance: Arc<Mutex<Provenance>>,
     history: Arc<Mutex<History>>,
     recorder: Recorder,
-    _place: Place,
+    /// Its place among the connections that are read; none where there is no room.
+    place: Option<Place>,
 }
 
 impl Sink {
-    /// Gives a session's, if its calls are read and this one may be as well.
+    /// Gives a session's, if its calls are read.
     pub(super) fn of(shared: &Shared, session: &Arc<Session>) -> Option<Self> {
         Some(Self {
             session: Arc::clone(session),
@@ -34,8 +38,22 @@ impl Sink {
             provenance: Arc::clone(provenance(shared, session)?),
             history: Arc::clone(session.models().history(session.id())),
             recorder: shared.stages.recorder.clone(),
-            _place: session.models().take_place()?,
+            place: session.models().take_place(),
         })
+    }
+
+    /// Tells whether the connection may be read.
+    pub(super) fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Records that a connection is not read, or not to its end.
+    pub(super) async fn tell_unread(
+        &self,
+        connection: &ModelConnection,
+        (why, clock): (Why, Clock),
+    ) {
+        unread::tell(&self.recorder, connection, &self.session, (why, clock)).await;
     }
 
     /// Looks at the session's conversations, which its readers share.

@@ -233,7 +233,11 @@ async fn read(
         is_verified: wanted.tls.is_some(),
         capture: wanted.capture,
     };
-    let copies = tap.read(connection, Sink::of(shared, at.session));
+    let Some(sink) = Sink::of(shared, at.session) else {
+        // Only sessions whose calls are read come here.
+        return client.break_off();
+    };
+    let copies = tap.read(connection, sink);
     if let Err(error) = carry(&mut client, &mut server, &copies).await {
         tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "model connection broke");
         client.break_off();
