@@ -317,7 +317,13 @@ mod tests {
             }
         };
         assert_eq!(outcome.unwrap(), Ok(7));
-        assert!(late.outcome().unwrap().is_err());
+        let after = loop {
+            match late.outcome() {
+                Some(after) => break after,
+                None => thread::yield_now(),
+            }
+        };
+        assert!(after.is_err());
     }
 
     #[test]

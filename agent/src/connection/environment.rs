@@ -59,6 +59,8 @@ fn kept(value: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -90,5 +92,16 @@ mod tests {
         // What was cut may be the beginning of another value.
         assert_eq!(sessions("A=1\0CODEX_SESSION_ID=one"), [""; 0]);
         assert_eq!(Environment::of(b""), Environment::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_ids_or_nothing(bytes: Vec<u8>, value: Vec<u8>) {
+            let named = [&bytes, b"\0CODEX_SESSION_ID=".as_slice(), &value, b"\0"].concat();
+            for found in [Environment::of(&bytes), Environment::of(&named)] {
+                let mut ids = found.traceparent.iter().chain(&found.agent_sessions);
+                prop_assert!(ids.all(|id| kept(id.as_bytes()).is_some()));
+            }
+        }
     }
 }

@@ -41,8 +41,7 @@ impl SessionHandler for Proxy {
         };
         Ok(Settled {
             sealed,
-            same_uid: false,
-            models: None,
+            ..Settled::default()
         })
     }
 
@@ -61,8 +60,7 @@ impl SessionHandler for Proxy {
         let sealed = Some(format!("seal of {}", fresh.token.reveal()));
         Ok(Settled {
             sealed,
-            same_uid: false,
-            models: None,
+            ..Settled::default()
         })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Decimal128Array, Int64Array, StringArray};
 use arrow::datatypes::{Field, Schema};
 use arrow::ipc::writer::StreamWriter;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -141,4 +142,14 @@ fn so_much_is_taken_and_no_more() {
         }
     );
     assert!(!shown.contains("canary"), "{shown}");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_reply_or_none(bytes: Vec<u8>, text: String) {
+        drop(sample(&bytes));
+        let body = json!({"success": true, "data": {"rowtype": [{"type": "text"}], "rowset": [[text]]}});
+        let taken = sample(body.to_string().as_bytes()).values;
+        prop_assert_eq!(taken.len(), usize::from((VALUE_MIN_BYTES..=VALUE_MAX_BYTES).contains(&text.len())));
+    }
 }

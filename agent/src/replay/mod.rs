@@ -30,6 +30,7 @@ mod session_scope;
 mod steps;
 mod summary;
 mod taking;
+mod transcript;
 mod views;
 
 #[cfg(test)]
@@ -58,4 +59,5 @@ pub use rows::{ShownRows, StoredRows};
 pub use scope::{Days, Scope};
 pub use steps::{Session, session};
 pub use summary::{Summary, summaries};
+pub use transcript::{Sought, Stands, Transcript};
 pub use views::{reach, reference, views};

@@ -8,6 +8,7 @@ use super::json::object;
 use super::linked::{self, in_order};
 use super::render::Paint;
 use super::render::lines::{Lines, or_unknown};
+use super::transcript::Sought;
 use crate::record::entry::Entry;
 use crate::record::value::Value;
 
@@ -96,6 +97,14 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
     };
     let of = |table: &str| all(table, "statement_id", Some(statement));
     let row = of("statements").last().copied()?;
+    let session = row.text("session_id");
+    // Another session may have uses and calls of the same ids, by chance or on purpose.
+    let all = |table: &str, column: &str, value: Option<&str>| -> Vec<&'a Entry> {
+        let found = all(table, column, value).into_iter();
+        found
+            .filter(|row| row.text("session_id") == session)
+            .collect()
+    };
     let links = in_order(of("links"));
     let link = links.first();
     let named = |column: &str| link.and_then(|link| link.text(column));
@@ -129,6 +138,19 @@ impl Origin<'_> {
     pub fn is_linked(&self) -> bool {
         let grade = self.links.first().and_then(|link| link.text("grade"));
         grade.is_some_and(|grade| grade != "U")
+    }
+
+    /// Gives what an agent's transcript is compared with.
+    #[must_use]
+    pub fn sought(&self) -> Sought {
+        let text = |row: Option<&Entry>, column: &str| {
+            row.and_then(|row| row.text(column)).map(str::to_owned)
+        };
+        Sought {
+            tool_call_id: text(self.links.first().copied(), "tool_call_id"),
+            args: text(self.args, "args"),
+            prompt: text(self.prompt, "text"),
+        }
     }
 
     /// Gives it as one JSON document.

@@ -63,7 +63,10 @@ mod tests {
 
     #[test]
     fn the_time_is_read_as_the_config_is_recorded() {
-        let config = crate::config::read_for_tests("[prompts]\nretention = \"90d\"\n");
+        let account = "[[account]]\nhost = \"acme.snowflakecomputing.com\"\nuser = \"U\"\nrole = \"R\"\n\
+            credential = { kind = \"pat\", token_file = \"/keys/token\" }\n";
+        let prompts = "[prompts]\nretention = \"90d\"\n";
+        let config = crate::config::read_for_tests(&format!("{account}{prompts}"));
         let read = retention(&config.document().unwrap());
         assert_eq!(read, Some(TimeDelta::days(90)));
         for other in ["{}", "", r#"{"config":{"prompts":{"retention":"-1s"}}}"#] {

@@ -145,7 +145,7 @@ mod tests {
             "o/v1/t0/c/events/dt=2026-01-02/x.parquet",
             "o/v1/evidence/00",
             "o/v1/erasures/1.json",
-            "o/v1/t3/c/x",
+            "o/v1/t4/c/x",
             "o/readme",
             "identity/claims/1",
         ];
@@ -161,6 +161,6 @@ mod tests {
         assert_eq!(layouts["o"].evidence.len(), 1);
         assert_eq!(layouts["o"].beside["erasures"].len(), 1);
         let strays: Vec<&str> = strays.iter().map(|stray| &*stray.key).collect();
-        assert_eq!(strays, ["o/v1/t3/c/x", "o/readme"]);
+        assert_eq!(strays, ["o/v1/t4/c/x", "o/readme"]);
     }
 }

@@ -35,12 +35,16 @@ pub fn codex() -> Result<PathBuf> {
 pub struct Script {
     /// What the model says, turn by turn: `text`, and `tools` of a `name` and an `input`.
     pub turns: Vec<Value>,
+    /// Conversations of their own: `turns` of those that begin with words that hold a `prompt`.
+    pub tasks: Vec<Value>,
     /// `gzip`, `deflate` or `br`: how answers are coded where their client takes it.
     pub encoding: Option<&'static str>,
     /// Whether it speaks HTTP/1.1 alone.
     pub only_http1: bool,
     /// Whether it speaks without TLS.
     pub plain: bool,
+    /// Whether it takes WebSockets.
+    pub websocket: bool,
     /// Whether the journal has the bodies of requests.
     pub keep_bodies: bool,
 }
@@ -53,9 +57,11 @@ struct Settings<'s> {
     private_key_file: &'s Path,
     journal_file: &'s Path,
     turns: &'s [Value],
+    tasks: &'s [Value],
     encoding: Option<&'s str>,
     only_http1: bool,
     plain: bool,
+    websocket: bool,
     keep_bodies: bool,
 }
 
@@ -96,9 +102,11 @@ impl Model {
             private_key_file: &certificates.key_file,
             journal_file: &journal_file,
             turns: &script.turns,
+            tasks: &script.tasks,
             encoding: script.encoding,
             only_http1: script.only_http1,
             plain: script.plain,
+            websocket: script.websocket,
             keep_bodies: script.keep_bodies,
         };
         let file = at.join("settings.json");

@@ -64,10 +64,14 @@ class Events {
   }
 }
 
-// Finds what the model says now: after the results of turn N comes turn N + 1.
-const turnOf = (ids) => {
+// Finds what the model says now: after the results of turn N comes turn N + 1. A conversation that begins with the text of a task,
+// a sub-agent's, has turns of its own.
+const turnOf = (ids, first) => {
+  const task = (settings.tasks ?? []).findIndex((task) => first.includes(task.prompt));
+  const turns = task < 0 ? settings.turns : settings.tasks[task].turns;
   const numbers = ids.map((id) => /_(\d+)_\d+$/.exec(String(id))).filter(Boolean).map((found) => Number(found[1]) + 1);
-  return settings.turns[Math.max(0, ...numbers)] ?? { text: "done" };
+  const turn = turns[Math.max(0, ...numbers)] ?? { text: "done" };
+  return { turn, name: `${task < 0 ? "" : `task${task}_`}${turns.indexOf(turn)}` };
 };
 const pieces = (text) => text.match(/[\s\S]{1,24}/g) ?? [];
 
@@ -75,8 +79,7 @@ async function messages(body, events, number) {
   const blocks = (body.messages ?? []).flatMap((message) => (Array.isArray(message.content) ? message.content : []));
   const results = blocks.filter((block) => block.type === "tool_result").map((block) => block.tool_use_id);
   // Titles and the like are asked for without tools.
-  const turn = (body.tools ?? []).length ? turnOf(results) : { text: "a title" };
-  const index = settings.turns.indexOf(turn);
+  const { turn, name } = (body.tools ?? []).length ? turnOf(results, JSON.stringify(body.messages?.[0] ?? "")) : { turn: { text: "a title" } };
   const message = { id: `msg_${number}`, type: "message", role: "assistant", model: body.model, content: [], stop_reason: null, stop_sequence: null, usage: { input_tokens: 1, output_tokens: 1 } };
   await events.send("message_start", { type: "message_start", message });
   await events.send("ping", { type: "ping" });
@@ -89,7 +92,7 @@ async function messages(body, events, number) {
   if (turn.text) await block({ type: "text", text: "" }, pieces(turn.text).map((text) => ({ type: "text_delta", text })));
   for (const [place, tool] of (turn.tools ?? []).entries()) {
     const parts = pieces(JSON.stringify(tool.input)).map((partial_json) => ({ type: "input_json_delta", partial_json }));
-    await block({ type: "tool_use", id: `toolu_${index}_${place}`, name: tool.name, input: {} }, parts);
+    await block({ type: "tool_use", id: `toolu_${name}_${place}`, name: tool.name, input: {} }, parts);
   }
   const stop_reason = turn.tools?.length ? "tool_use" : "end_turn";
   await events.send("message_delta", { type: "message_delta", delta: { stop_reason, stop_sequence: null }, usage: { output_tokens: 2 } });
@@ -99,8 +102,8 @@ async function messages(body, events, number) {
 async function responses(body, events, number) {
   const input = Array.isArray(body.input) ? body.input : [];
   const results = input.filter((item) => item.type === "function_call_output").map((item) => item.call_id);
-  const turn = turnOf(results);
-  const index = settings.turns.indexOf(turn);
+  // What only warms a connection up is not answered with words.
+  const { turn, name } = body.generate === false ? { turn: {} } : turnOf(results, JSON.stringify(input.find((item) => item.role === "user") ?? ""));
   let sequence_number = 0;
   const send = (type, more) => events.send(type, { type, sequence_number: sequence_number++, ...more });
   const response = { id: `resp_${number}`, object: "response", model: body.model, status: "in_progress", output: [] };
@@ -118,7 +121,7 @@ async function responses(body, events, number) {
   }
   for (const [place, tool] of (turn.tools ?? []).entries()) {
     const text = JSON.stringify(tool.input);
-    const item = { type: "function_call", id: `fc_${index}_${place}`, call_id: `call_${index}_${place}`, name: tool.name, arguments: "", status: "in_progress" };
+    const item = { type: "function_call", id: `fc_${name}_${place}`, call_id: `call_${name}_${place}`, name: tool.name, arguments: "", status: "in_progress" };
     const at = { output_index: output.length, item_id: item.id };
     await send("response.output_item.added", { output_index: at.output_index, item });
     for (const delta of pieces(text)) await send("response.function_call_arguments.delta", { ...at, delta });
@@ -183,6 +186,73 @@ const guarded = (request, response) => {
     response.destroy();
   });
 };
+// Frames of a WebSocket, as much as a test needs: whole texts of a client, which are masked, and texts of a server, each deflated by itself
+// where the client takes that. Sources: RFC 6455, 5.2; RFC 7692, 7.2.
+class Socket {
+  constructor(socket, deflates) {
+    this.socket = socket;
+    this.deflates = deflates;
+    this.rest = Buffer.alloc(0);
+  }
+  frame(opcode, payload) {
+    if (this.deflates && opcode === 1) {
+      payload = zlib.deflateRawSync(payload, { finishFlush: zlib.constants.Z_SYNC_FLUSH }).subarray(0, -4);
+      opcode |= 0x40;
+    }
+    const size = payload.length < 126 ? Buffer.from([payload.length]) : Buffer.from([126, payload.length >> 8, payload.length & 255]);
+    this.socket.write(Buffer.concat([Buffer.from([0x80 | opcode]), size, payload]));
+  }
+  // An event of a stream is a message by itself.
+  async send(_name, data) {
+    this.frame(1, Buffer.from(JSON.stringify(data)));
+  }
+  // Gives the whole frames of what has come.
+  *frames(bytes) {
+    this.rest = Buffer.concat([this.rest, bytes]);
+    for (;;) {
+      if (this.rest.length < 6) return;
+      let [length, at] = [this.rest[1] & 127, 2];
+      if (length === 126) [length, at] = [this.rest.readUInt16BE(2), 4];
+      if (length === 127) [length, at] = [Number(this.rest.readBigUInt64BE(2)), 10];
+      if (this.rest.length < at + 4 + length) return;
+      const mask = this.rest.subarray(at, at + 4);
+      let payload = Buffer.from(this.rest.subarray(at + 4, at + 4 + length)).map((byte, index) => byte ^ mask[index % 4]);
+      const opcode = this.rest[0] & 15;
+      if (this.rest[0] & 0x40) {
+        const end = Buffer.from([0, 0, 255, 255]);
+        payload = zlib.inflateRawSync(Buffer.concat([payload, end]), { finishFlush: zlib.constants.Z_SYNC_FLUSH });
+      }
+      this.rest = this.rest.subarray(at + 4 + length);
+      yield { opcode, payload };
+    }
+  }
+}
+
+// Answers each `response.create` of a socket as a request would be answered.
+function upgraded(request, socket) {
+  const facts = { number: ++number, method: request.method, path: request.url, http: "websocket" };
+  const accept = crypto.createHash("sha1").update(request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest("base64");
+  socket.on("error", () => {});
+  if (!settings.websocket || request.url !== "/v1/responses") return socket.end("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+  const deflates = String(request.headers["sec-websocket-extensions"]).includes("permessage-deflate");
+  const extension = deflates ? "sec-websocket-extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n" : "";
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n${extension}\r\n`);
+  const own = new Socket(socket, deflates);
+  const received = [];
+  socket.on("data", (bytes) => {
+    for (const { opcode, payload } of own.frames(bytes)) {
+      if (opcode === 8) socket.end();
+      if (opcode === 9) own.frame(10, payload);
+      if (opcode !== 1) continue;
+      const body = JSON.parse(payload.toString());
+      note({ event: "asked", ...facts, headers: request.headers, bytes: payload.length, body: settings.keep_bodies ? payload.toString() : undefined });
+      // What came before on this socket may be left out of a later message.
+      received.push(...(body.input ?? []));
+      const coding = deflates ? "permessage-deflate" : null;
+      responses({ ...body, input: received }, own, ++number).then(() => note({ event: "answered", ...facts, coding }));
+    }
+  });
+}
 const options = () => ({
   key: fs.readFileSync(settings.private_key_file),
   cert: fs.readFileSync(settings.certificate_file),
@@ -190,6 +260,7 @@ const options = () => ({
 });
 const secure = settings.only_http1 ? https.createServer : http2.createSecureServer;
 const server = settings.plain ? http.createServer(guarded) : secure(options(), guarded);
+server.on("upgrade", upgraded);
 server.on("tlsClientError", () => {});
 server.on("sessionError", () => {});
 server.listen(settings.port, settings.host, () => {

@@ -265,7 +265,8 @@ fn is_distinctive(value: &str) -> bool {
     let is_word = value
         .chars()
         .all(|letter| letter.is_alphabetic() || "_- ".contains(letter));
-    is_long && !(is_word && letters < LETTERS_MIN) && !is_time(value) && !is_common_number(value)
+    let is_common_word = is_word && letters < LETTERS_MIN;
+    is_long && !is_common_word && !is_time(value) && !is_common_number(value)
 }
 
 /// Tells whether a value is written as a day or a time: `2026-01-31`, `31.01.2026 12:00`, `20260131`, `12:00:00.000`.

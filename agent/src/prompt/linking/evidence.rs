@@ -10,8 +10,8 @@ use ring::hmac;
 pub struct Evidence(i32);
 
 impl Evidence {
-    /// The statement's request, or its process's environment, and the model call carry one W3C trace id, which the agent was not
-    /// started with. The agent writes all of them.
+    /// The statement's request, or its process's environment, and the model call carry one W3C trace id, and not since the
+    /// whole job does. The agent writes all of them.
     pub const TRACE: Self = Self(1);
     /// The process's environment names the agent session that the model call names. The agent writes both.
     pub const ENVIRONMENT: Self = Self(2);

@@ -399,7 +399,10 @@ impl<'c> Judge<'_, 'c> {
             other.as_ref().is_some_and(|other| own.contains(other))
         };
         let mut meant = self.calls.all().filter(is_meant);
-        let is_traced = meant.any(|other| has(&self.statement.trace_ids, &other.trace_id));
+        // A trace that the agent was started in is of the whole job.
+        let is_own = |other: &Call| !other.is_trace_inherited || self.descends(other.owner);
+        let is_traced =
+            meant.any(|other| has(&self.statement.trace_ids, &other.trace_id) && is_own(other));
         let named = &self.statement.agent_sessions;
         let mut meant = self.calls.all().filter(is_meant);
         let is_named = meant.any(|other| has(named, &other.agent_session));

@@ -46,6 +46,8 @@ pub struct Opened {
     pub emitted_ns: Option<u64>,
     /// The model call's W3C trace id.
     pub trace_id: Option<String>,
+    /// Whether the agent itself was started in that trace, so that others of its parent's are of it too.
+    pub is_trace_inherited: bool,
     /// The agent session that it names.
     pub agent_session: Option<String>,
 }
@@ -72,6 +74,7 @@ pub(super) struct Call {
     pub(super) owner: Option<u64>,
     pub(super) emitted_ns: Option<u64>,
     pub(super) trace_id: Option<String>,
+    pub(super) is_trace_inherited: bool,
     pub(super) agent_session: Option<String>,
     pub(super) purpose: Purpose,
     pub(super) emitted_at: DateTime<Utc>,
@@ -182,7 +185,7 @@ impl Prepared {
                 .iter()
                 .filter_map(Candidate::fingerprint)
                 .collect(),
-            cut: self.cut.clone(),
+            cut: self.cut,
         };
         held.cut.texts += self.left_out;
         held.sql_fingerprints.sort_unstable();
@@ -237,6 +240,7 @@ impl Calls {
             owner: call.owner,
             emitted_ns: call.emitted_ns,
             trace_id: call.trace_id.clone(),
+            is_trace_inherited: call.is_trace_inherited,
             agent_session: call.agent_session.clone(),
             purpose,
             emitted_at: at,

@@ -100,7 +100,7 @@ impl Provenance {
     }
 
     /// Notes the trace that an agent's process was started in, by its last exec. All that its parent started is of that trace
-    /// too: it tells nothing of what the agent's tools started.
+    /// too, so it is evidence of nothing where the kernel does not say that the agent started it.
     pub fn started_in(&mut self, owner: u64, trace: Trace) {
         self.inherited.insert(owner, trace.trace_id);
         if self.inherited.len() > AGENTS_MAX {
@@ -229,7 +229,8 @@ impl Provenance {
         opened.prompt = prompt.unwrap_or_default().to_owned();
         opened.owner = owner;
         let inherited = owner.and_then(|owner| self.inherited.get(&owner));
-        opened.trace_id = opened.trace_id.filter(|trace| Some(trace) != inherited);
+        opened.is_trace_inherited =
+            opened.trace_id.is_some() && opened.trace_id.as_ref() == inherited;
         let at = fact.emitted.time;
         let mut links = Vec::new();
         if let Some(prepared) = prepared {

@@ -131,6 +131,7 @@ fn of_use(tool: Tool, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> ReadyUse {
             arguments: tool.args,
             owner: None,
             emitted_ns: Some(at.boot_ns),
+            is_trace_inherited: false,
             trace_id: ids.trace.as_ref().map(|trace| trace.trace_id.clone()),
             agent_session: ids.session.clone(),
         },

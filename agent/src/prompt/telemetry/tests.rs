@@ -33,12 +33,12 @@ fn logs(records: &[Value]) -> Vec<u8> {
 /// Writes a field of protobuf that has a length below 2^14.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let length = bytes.len();
+    let low = u8::try_from(length & 127).unwrap();
     let mut all = vec![(number << 3) | 2];
     if length > 127 {
-        all.push((length & 127) as u8 | 128);
-        all.push((length >> 7) as u8);
+        all.extend([low | 128, u8::try_from(length >> 7).unwrap()]);
     } else {
-        all.push(length as u8);
+        all.push(low);
     }
     [all, bytes.to_vec()].concat()
 }

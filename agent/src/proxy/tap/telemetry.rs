@@ -28,6 +28,7 @@ use crate::proxy::core::Shared;
 use crate::proxy::sessions::Session;
 use crate::record::event::code;
 use crate::record::{Category, Severity, provenance_rows};
+use crate::snowflake::gzip::GzipError;
 use crate::tasks;
 
 /// Most connections of a session, and most bodies at once, each of so many plain bytes.
@@ -166,9 +167,13 @@ async fn answer(
         Ok(bytes) => bytes,
         Err(error) => {
             let status = match error {
-                BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::TooLarge { .. } | BodyError::Inflate(GzipError::TooLarge { .. }) => {
+                    StatusCode::PAYLOAD_TOO_LARGE
+                }
                 BodyError::Slow | BodyError::Crowded => StatusCode::REQUEST_TIMEOUT,
-                BodyError::Broken(_) | BodyError::Inflate(_) => StatusCode::BAD_REQUEST,
+                BodyError::Broken(_) | BodyError::Inflate(GzipError::Damaged(_)) => {
+                    StatusCode::BAD_REQUEST
+                }
             };
             tell_unreadable(shared, session, peer, &error.to_string()).await;
             return refuse(form, status, &error.to_string());
@@ -369,12 +374,16 @@ fn put_bytes(to: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     to.extend_from_slice(bytes);
 }
 
+/// Writes a varint: seven bits a byte, the lowest first.
 fn put_varint(to: &mut Vec<u8>, mut value: u64) {
-    while value > 0x7f {
-        to.push((value & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
+        if value == 0 {
+            return to.push(low & 0x7f);
+        }
+        to.push(low | 0x80);
     }
-    to.push(value as u8);
 }
 
 #[cfg(test)]
@@ -396,6 +405,18 @@ mod tests {
         assert!(share.count(SECOND_NS, BYTES_MAX));
         assert!(!share.count(SECOND_NS, 1) && share.take(SECOND_NS).is_none());
         assert!(share.take(2 * SECOND_NS).is_some());
+    }
+
+    #[test]
+    fn a_partial_success_is_written_in_protobuf_too() {
+        let mut partial = vec![1 << 3];
+        put_varint(&mut partial, 300);
+        put_bytes(&mut partial, 2, &[b'x'; 200]);
+        assert_eq!(partial[..6], [8, 0xac, 2, 0x12, 0xc8, 1]);
+        assert_eq!(partial.len(), 206);
+        let mut zero = Vec::new();
+        put_varint(&mut zero, 0);
+        assert_eq!(zero, [0]);
     }
 
     #[test]

@@ -437,6 +437,7 @@ fn prompted(retention: &str) -> (Memory, Trust) {
     let recorder = Recorder::open(&settings, Clock::system()).unwrap();
     recorder.keep_evidence(config.as_bytes()).unwrap();
     let prompt = PromptRow {
+        session_id: Some(SessionId::from_bytes([7; 16])),
         prompt_key: Some("k".to_owned()),
         text: Some("how many rows?".to_owned()),
         text_sha256: Some(sha256(b"how many rows?")),

@@ -1,9 +1,11 @@
 //! Unmodified coding agents, which know nothing of us: their calls are read, their tools run, and they say what they were told.
 
 use std::process::Output;
+use std::time::Duration;
 
 use anyhow::Result;
 use icecore_tests::model::{Model, Script};
+use icecore_tests::time;
 use serde_json::{Value, json};
 
 use super::{Bed, READ};
@@ -41,6 +43,15 @@ fn check(bed: &Bed, model: &Model, output: &Output) -> Result<()> {
 
 #[test]
 fn claude_code_is_read_as_it_is() -> Result<()> {
+    claude_code_is_read_in("gzip")
+}
+
+#[test]
+fn claude_code_is_read_where_its_model_answers_in_brotli() -> Result<()> {
+    claude_code_is_read_in("br")
+}
+
+fn claude_code_is_read_in(coding: &'static str) -> Result<()> {
     let bed = Bed::start(READ)?;
     let tool = json!({"name": "Bash", "input": {"command": COMMAND, "description": "Counts"}});
     let model = bed.model(&Script {
@@ -48,19 +59,22 @@ fn claude_code_is_read_as_it_is() -> Result<()> {
             json!({"text": "I look.", "tools": [tool]}),
             json!({"text": "There are 42."}),
         ],
-        encoding: Some("gzip"),
+        encoding: Some(coding),
         keep_bodies: true,
         ..Script::default()
     })?;
     let output = bed.claude("how many rows?", "Bash")?.output()?;
     check(&bed, &model, &output)?;
     let answered = model.events("answered")?;
-    assert!(answered.iter().all(|one| one["coding"] == "gzip"));
+    assert!(
+        answered.iter().all(|one| one["coding"] == coding),
+        "{answered:#?}"
+    );
     Ok(())
 }
 
 #[test]
-fn codex_is_read_as_it_is() -> Result<()> {
+fn codex_is_read_over_a_websocket_too() -> Result<()> {
     let bed = Bed::start(&READ.replace("anthropic", "openai"))?;
     let tool = json!({"name": "exec_command", "input": {"cmd": COMMAND}});
     let model = bed.model(&Script {
@@ -69,8 +83,48 @@ fn codex_is_read_as_it_is() -> Result<()> {
             json!({"text": "There are 42."}),
         ],
         keep_bodies: true,
+        websocket: true,
         ..Script::default()
     })?;
-    let output = bed.codex("how many rows?")?.output()?;
-    check(&bed, &model, &output)
+    let mut command = bed.codex("how many rows?")?;
+    let config = bed.world.path("home").join("codex/config.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, text + "supports_websockets = true\n")?;
+    let output = command.output()?;
+    check(&bed, &model, &output)?;
+    let asked = model.events("asked")?;
+    assert!(
+        asked.iter().all(|one| one["http"] == "websocket"),
+        "{asked:#?}"
+    );
+    let answered = model.events("answered")?;
+    let is_deflated = |one: &Value| one["coding"] == "permessage-deflate";
+    assert!(answered.iter().all(is_deflated), "{answered:#?}");
+    // All three messages of the one connection are calls of their own, and the tool's result closed its use.
+    // Reading is behind what is carried, and the agent ends at once.
+    let start = time::instant();
+    let calls = loop {
+        bed.world.flush()?;
+        let calls = bed.world.query(
+            "select parse_status, tool_use_count, response_id from llm_calls order by started_at",
+        )?;
+        if calls.len() >= asked.len() || start.elapsed() > Duration::from_secs(20) {
+            break calls;
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    let uses = bed.world.query(
+        "select tool_call_id, max(result_seen_at) is not null as is_over from tool_calls group by 1",
+    )?;
+    assert_eq!(
+        calls
+            .iter()
+            .map(|call| &call["parse_status"])
+            .collect::<Vec<_>>(),
+        ["whole", "whole", "whole"],
+        "{calls:#?} {uses:#?} {} asked",
+        asked.len()
+    );
+    assert_eq!(uses, [json!({"tool_call_id": "call_0_0", "is_over": true})]);
+    Ok(())
 }

@@ -85,10 +85,7 @@ impl Bed {
     /// Writes what containers are to trust.
     fn trust(&self, options: &[&str]) -> Result<PathBuf> {
         let folder = self.world.path("trust");
-        let script = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../packaging/containers/trust.sh"
-        );
+        let script = python::folder("../packaging/containers").join("trust.sh");
         let output = Command::new("sh")
             .arg(script)
             .args(options)

@@ -14,18 +14,21 @@ use serde_json::{Value, json};
 
 use super::{Bed, READ};
 
-const PROMPT: &str = "how many are there?";
+pub(super) const PROMPT: &str = "how many are there?";
 
 /// A world, and how its tools query.
-struct Agents {
-    bed: Bed,
+pub(super) struct Agents {
+    pub(super) bed: Bed,
     /// Starts the program that runs statements.
-    query: String,
+    pub(super) query: String,
 }
 
 impl Agents {
-    fn start(prompts: &str) -> Result<Self> {
-        let bed = Bed::start(prompts)?;
+    pub(super) fn start(prompts: &str) -> Result<Self> {
+        Self::of(Bed::start(prompts)?)
+    }
+
+    pub(super) fn of(bed: Bed) -> Result<Self> {
         let script = bed.world.path("query.py");
         fs::copy(python::folder("drivers").join("query.py"), &script)?;
         let words = Product::Connector4.words(&script)?;
@@ -38,19 +41,29 @@ impl Agents {
         })
     }
 
-    fn model(&self, turns: Vec<Value>) -> Result<Model> {
+    pub(super) fn model(&self, turns: Vec<Value>) -> Result<Model> {
+        self.scripted(turns, Vec::new())
+    }
+
+    fn scripted(&self, turns: Vec<Value>, tasks: Vec<Value>) -> Result<Model> {
         self.bed.model(&Script {
             turns,
+            tasks,
             keep_bodies: true,
             ..Script::default()
         })
     }
 
     /// Has Claude Code do what the model says, turn by turn.
-    fn run(&self, mut turns: Vec<Value>) -> Result<Output> {
+    pub(super) fn run(&self, turns: Vec<Value>) -> Result<Output> {
+        self.run_with(turns, Vec::new())
+    }
+
+    /// The same, with what its sub-agents' models say.
+    pub(super) fn run_with(&self, mut turns: Vec<Value>, tasks: Vec<Value>) -> Result<Output> {
         turns.push(json!({"text": "Done."}));
-        let _model = self.model(turns)?;
-        let output = self.bed.claude(PROMPT, "Bash,Write")?.output()?;
+        let _model = self.scripted(turns, tasks)?;
+        let output = self.bed.claude(PROMPT, "Bash,Write,Agent")?.output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(
@@ -62,7 +75,7 @@ impl Agents {
     }
 
     /// Gives each statement's grade and what it is linked to, by its text.
-    fn links(&self) -> Result<BTreeMap<String, Value>> {
+    pub(super) fn links(&self) -> Result<BTreeMap<String, Value>> {
         let sql = "select t.sql_text, k.grade, k.method, k.tool_call_id, k.mismatch, k.candidates, k.evidence, p.text as prompt, \
                    a.args from statement_texts t left join best_links k using (statement_id) \
                    left join prompts p using (prompt_key) left join tool_call_args a on a.tool_call_id = k.tool_call_id and a.llm_call_id = k.llm_call_id \
@@ -76,12 +89,16 @@ impl Agents {
     }
 }
 
-fn bash(command: &str) -> Value {
+pub(super) fn bash(command: &str) -> Value {
     json!({"name": "Bash", "input": {"command": command, "description": "Looks"}})
 }
 
 #[track_caller]
-fn check(links: &BTreeMap<String, Value>, sql: &str, (grade, tool): (&str, Option<&str>)) {
+pub(super) fn check(
+    links: &BTreeMap<String, Value>,
+    sql: &str,
+    (grade, tool): (&str, Option<&str>),
+) {
     let link = links
         .get(sql)
         .unwrap_or_else(|| panic!("{sql}: not in {links:#?}"));

@@ -2,9 +2,16 @@
 
 mod agents;
 mod carried;
+mod codexs;
+mod echoed;
 mod entered;
+mod environ;
+mod holds;
 mod linked;
 mod managed;
+mod packs;
+mod sub_agents;
+mod telemetry;
 mod tunnelled;
 mod untrusted;
 
@@ -50,6 +57,11 @@ struct Bed {
 impl Bed {
     /// Makes a world whose config has these lines; `CA` in them is the file of the model APIs' CA.
     fn start(prompts: &str) -> Result<Self> {
+        Self::start_with(prompts, |_| Ok(String::new()))
+    }
+
+    /// Makes one whose files are written further before its daemon starts; gives more lines of its config.
+    fn start_with(prompts: &str, write: impl FnOnce(&World) -> Result<String>) -> Result<Self> {
         let mut world = World::without_daemon(&Plan::default())?;
         world.is_traced = true;
         let hosts = [HOST, OTHER, OPENAI].map(str::to_owned);
@@ -72,9 +84,10 @@ impl Bed {
                 world
             },
         };
-        let text = fs::read_to_string(bed.world.config_file())?;
         let more = format!("[metrics]\nlisten = \"{metrics}\"\n");
-        fs::write(bed.world.config_file(), text + &more + &bed.lines(prompts))?;
+        let more = more + &bed.lines(prompts) + &write(&bed.world)?;
+        let text = fs::read_to_string(bed.world.config_file())?;
+        fs::write(bed.world.config_file(), text + &more)?;
         bed.world.start_daemon()?;
         Ok(bed)
     }
@@ -138,7 +151,12 @@ impl Bed {
 
     /// Gives Claude Code, unmodified, which is told one prompt and may use some tools.
     fn claude(&self, prompt: &str, tools: &str) -> Result<Command> {
-        let mut command = self.world.session(AGENT_UID, &[], "env".as_ref())?;
+        self.claude_with(&[], prompt, tools)
+    }
+
+    /// Gives the same, started with options of `icecore run`.
+    fn claude_with(&self, options: &[&str], prompt: &str, tools: &str) -> Result<Command> {
+        let mut command = self.world.session(AGENT_UID, options, "env".as_ref())?;
         command
             .args(["SHELL=/bin/sh", "IS_SANDBOX=1"])
             .arg("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1")
@@ -154,7 +172,7 @@ impl Bed {
     /// Gives Codex, unmodified, which is told one prompt.
     fn codex(&self, prompt: &str) -> Result<Command> {
         let home = self.world.path("home").join("codex");
-        fs::create_dir(&home)?;
+        fs::create_dir_all(&home)?;
         fs::write(home.join("config.toml"), PROVIDER)?;
         std::os::unix::fs::chown(&home, Some(AGENT_UID), None)?;
         let mut command = self.world.session(AGENT_UID, &[], "env".as_ref())?;

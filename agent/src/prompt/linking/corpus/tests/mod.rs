@@ -5,6 +5,7 @@
 //! read, and prompts in images.
 
 mod agents;
+mod claims;
 mod echoes;
 mod held_out;
 mod hostile;

@@ -155,6 +155,7 @@ impl World {
             owner: agent.process.0.last().copied(),
             emitted_ns: Some(self.boot_ns()),
             trace_id: Some(agent.trace.clone()),
+            is_trace_inherited: false,
             agent_session: Some(agent.session.clone()),
         };
         let (_, links) = self.matching.opened(&call, self.now());
