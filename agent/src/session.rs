@@ -190,6 +190,7 @@ impl Stages {
         });
         let mut linked = linked.unwrap_or_default();
         draft.beside = std::mem::take(&mut linked.rows);
+        let lent = linked.lent.take();
         let asking = Asking {
             link: linked.link,
             prompt: linked.prompt.as_deref(),
@@ -214,6 +215,9 @@ impl Stages {
                     decided_at,
                 )
                 .await?;
+                if let Some(lent) = lent {
+                    lent.recorded();
+                }
                 if let Some(origin) = &origin {
                     origin.delivered(execution.id(), Some(own_id), &reply);
                 }
@@ -244,6 +248,9 @@ impl Stages {
             &self.clock,
         )
         .await?;
+        if let Some(lent) = lent {
+            lent.recorded();
+        }
 
         let parts = intent.parts();
         let sent = parts

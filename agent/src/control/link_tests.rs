@@ -308,6 +308,7 @@ fn facts(uid: u32) -> SessionFacts {
             capture: "link_only".to_owned(),
             days: 90,
             telemetry: true,
+            lineage_unseen: true,
         }),
         models_unread: vec!["api.openai.com".to_owned()],
         prompts: vec![[7; 32]],

@@ -132,6 +132,9 @@ pub struct ModelsRead {
     /// Whether its telemetry is received.
     #[serde(default)]
     pub telemetry: bool,
+    /// Whether the host hides who started whom, so that nothing is surer than E.
+    #[serde(default)]
+    pub lineage_unseen: bool,
 }
 
 impl ModelsRead {
@@ -153,8 +156,15 @@ impl ModelsRead {
                 "prompts and tool calls that led to a Snowflake statement are kept for {days} days, others are dropped"
             ),
         };
+        let unseen = match self.lineage_unseen {
+            true => {
+                "; which process started which is not seen on this host, so that no statement is linked surer than E: mount tracefs at \
+                 /sys/kernel/tracing and restart the daemon"
+            }
+            false => "",
+        };
         format!(
-            "notice: calls to the model APIs {hosts} are read in this session{telemetry}; {kept}; credentials and system prompts are not kept"
+            "notice: calls to the model APIs {hosts} are read in this session{telemetry}; {kept}; credentials and system prompts are not kept{unseen}"
         )
     }
 }

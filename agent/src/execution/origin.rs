@@ -10,7 +10,7 @@ use crate::mask::{Sample, sample};
 use crate::policy::LinkGrade;
 use crate::prompt::Trace;
 use crate::prompt::linking::{Arrived, Delivered, Sql};
-use crate::prompt::provenance::Provenance;
+use crate::prompt::provenance::{Capture, Fact, Given, Provenance};
 use crate::record::{Reply, Row, provenance_rows};
 use crate::snowflake::route::QueryId;
 use crate::statement::Statement;
@@ -25,6 +25,8 @@ pub struct Origin {
     pub provenance: Arc<Mutex<Provenance>>,
     /// The session.
     pub session: SessionId,
+    /// What may be kept of its words by now.
+    pub capture: Capture,
     /// Numbers of the execs that the sending process descends from: the kernel's word.
     pub execs: Vec<u64>,
     /// The request's W3C trace id, which the agent chooses.
@@ -41,6 +43,50 @@ pub(crate) struct Linked {
     pub(crate) prompt: Option<String>,
     /// The rows that say so.
     pub(crate) rows: Vec<Row>,
+    /// What goes back where these are not recorded.
+    pub(crate) lent: Option<Lent>,
+}
+
+/// Words and links that went into rows: they go back into the session's memory unless these rows are on record.
+pub struct Lent {
+    provenance: Arc<Mutex<Provenance>>,
+    given: Vec<Given>,
+}
+
+impl Lent {
+    /// Takes what goes into rows.
+    #[must_use]
+    pub fn new(provenance: &Arc<Mutex<Provenance>>, facts: &[Fact]) -> Self {
+        Self {
+            provenance: Arc::clone(provenance),
+            given: facts.iter().filter_map(Fact::given).collect(),
+        }
+    }
+
+    /// Leaves out the link of a statement that is recorded with them or not at all.
+    fn but_of(mut self, statement: StatementId) -> Self {
+        self.given.retain(|given| match given {
+            Given::Link(link) => link.statement_id != statement,
+            Given::Prompt(_) | Given::Args(..) => true,
+        });
+        self
+    }
+
+    /// Notes that the rows are on record.
+    pub fn recorded(mut self) {
+        self.given.clear();
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let given = std::mem::take(&mut self.given);
+        if !given.is_empty() {
+            let provenance = self.provenance.lock();
+            let mut provenance = provenance.unwrap_or_else(PoisonError::into_inner);
+            provenance.take_back(given);
+        }
+    }
 }
 
 impl Default for Linked {
@@ -49,6 +95,7 @@ impl Default for Linked {
             link: LinkGrade::UNKNOWN,
             prompt: None,
             rows: Vec::new(),
+            lent: None,
         }
     }
 }
@@ -89,6 +136,7 @@ impl Origin {
             .provenance
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        provenance.keep(self.capture);
         let (link, facts) = provenance.arrived(arrived);
         let read =
             LinkGrade::of(link.grade.letter(), link.is_mismatch).unwrap_or(LinkGrade::UNKNOWN);
@@ -107,6 +155,7 @@ impl Origin {
                     (None, None) => "(no prompt is known)".to_owned(),
                 }
             )),
+            lent: Some(Lent::new(&self.provenance, &facts).but_of(id)),
             rows: provenance_rows(self.session, facts),
         }
     }

@@ -1,12 +1,12 @@
 //! What all cores share, and what each has for itself.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use rustls::ServerConfig;
 
 use super::arrivals::Looks;
 use super::claiming::Claimant;
-use super::current::Current;
+use super::current::Latest;
 use super::host_events::HostEvents;
 use super::implicit::Implicit;
 use super::intake::Intake;
@@ -35,7 +35,7 @@ pub(super) struct Shared {
     /// Logins that Icecore opened for clients that bring none.
     pub(super) implicit: Implicit,
     /// The config in force, and what was made of it.
-    pub(super) current: RwLock<Arc<Current>>,
+    pub(super) current: Latest,
     /// What only those who run Icecore look at.
     pub(super) operations: Operations,
     pub(super) destinations: Destinations,

@@ -1,6 +1,6 @@
 //! What of the config is in force, which is replaced whole while requests are answered.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::core::Shared;
 use super::issuers::{Issuers, Keep};
@@ -98,15 +98,31 @@ impl Current {
     }
 }
 
+/// Where the config in force stands, for those who look at it again and again.
+#[derive(Clone)]
+pub(super) struct Latest(Arc<RwLock<Arc<Current>>>);
+
+impl Latest {
+    /// Begins with the first one.
+    pub(super) fn new(first: Current) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(first))))
+    }
+
+    /// Gives what is in force. Whoever does one thing takes it once.
+    pub(super) fn now(&self) -> Arc<Current> {
+        let current = self.0.read();
+        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Shared {
     /// Gives what is in force. Whoever does one thing takes it once.
     pub(super) fn current(&self) -> Arc<Current> {
-        let current = self.current.read();
-        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+        self.current.now()
     }
 
     /// Puts another in its place.
     pub(super) fn replace(&self, next: Arc<Current>) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
+        *(self.current.0.write()).unwrap_or_else(PoisonError::into_inner) = next;
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::core::Core;
 use super::sessions::Session;
+use super::tap::repository;
 use crate::config::{TokenUse, WithoutToken};
 use crate::control::{HandedToken, ModelsRead, Proof, SessionFacts, Settled};
 use crate::id::SessionId;
@@ -174,12 +175,8 @@ impl Core {
         facts: &SessionFacts,
         principal: Option<&Principal>,
     ) -> Option<ModelsRead> {
-        let shown = principal.and_then(|one| one.identity().ci().repository.as_deref());
-        let claimed = facts
-            .claimed_job
-            .as_ref()
-            .and_then(|job| job.repository.as_deref());
-        self.shared.current().models.to_read(shown.or(claimed))
+        let repository = repository(facts, principal);
+        self.shared.current().models.to_read(repository)
     }
 
     fn issuer_names(&self) -> String {

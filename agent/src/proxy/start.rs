@@ -5,13 +5,13 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::approvals;
 use super::arrivals::Looks;
 use super::claiming::Claimant;
 use super::core::Shared;
-use super::current::Current;
+use super::current::{Current, Latest};
 use super::gap;
 use super::host_events::HostEvents;
 use super::implicit::Implicit;
@@ -239,7 +239,7 @@ pub(super) fn start(
         logins: Logins::default(),
         keeping: Keeping::default(),
         implicit: Implicit::default(),
-        current: RwLock::new(Arc::new(current)),
+        current: Latest::new(current),
         operations,
         destinations: Destinations::from_fd(destinations)?,
         host_network: None,

@@ -166,6 +166,8 @@ pub mod code {
     pub const MODEL_UNTRUSTED: &str = "NT006";
     /// A model API could not be reached, or its certificate is not trusted, so that a call was not read.
     pub const MODEL_UNREACHED: &str = "NT007";
+    /// A connection to a model API was not read, or not to its end: too many at once, copies dropped, a fault.
+    pub const MODEL_PART_UNREAD: &str = "NT008";
     /// A session's calls to model APIs are read: which, and what is kept.
     pub const MODELS_READ: &str = "PT001";
     /// A session's calls to model APIs are not read, since its processes were not found to trust the CA for them.

@@ -81,6 +81,7 @@ fn args_row(session: SessionId, args: ArgsFact) -> ToolCallArgsRow {
         session_id: Some(session),
         tool_call_id: Some(args.id),
         args: Some(args.args),
+        llm_call_id: Some(args.call),
         ..ToolCallArgsRow::default()
     }
 }

@@ -1,10 +1,11 @@
 //! What a record holds beside a session's statements: deliveries, files, prompts, approvals, who was shown. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
 use super::archive::Archive;
+use super::linked::{self, Uses};
 use crate::record::entry::Entry;
 
 /// Rows of other tables, by what they are about.
@@ -16,8 +17,8 @@ pub(super) struct Beside<'a> {
     approval_texts: BTreeMap<&'a str, Vec<&'a Entry>>,
     links: BTreeMap<&'a str, &'a Entry>,
     prompts: BTreeMap<&'a str, &'a Entry>,
-    uses: BTreeMap<&'a str, &'a Entry>,
-    arguments: BTreeMap<&'a str, &'a Entry>,
+    uses: Uses<'a>,
+    arguments: Uses<'a>,
 }
 
 /// Where a statement comes from, as far as a store has it.
@@ -101,39 +102,20 @@ impl<'a> Beside<'a> {
             }
             found
         };
-        let mut links: BTreeMap<&str, &Entry> = BTreeMap::new();
-        let all = archive.table("links");
-        let superseded: BTreeSet<&str> = (all.iter())
-            .filter_map(|row| row.text("supersedes"))
-            .collect();
-        let is_current = |row: &&Entry| {
-            row.text("link_id")
-                .is_none_or(|id| !superseded.contains(id))
-        };
-        for row in all.iter().filter(is_current) {
-            if let Some(id) = row.text("statement_id") {
-                let held = links.entry(id).or_insert(row);
-                // Grades are letters, the best first.
-                if row.text("grade") <= held.text("grade") {
-                    *held = row;
-                }
-            }
-        }
-        // A use has a row once a model asked for it, and another once its result was seen: the last one tells most.
-        let by = |table, column: &'static str| {
-            let rows = archive.table(table).iter();
-            rows.filter_map(move |row| Some((row.text(column)?, row)))
-                .collect()
-        };
+        let prompts = archive.table("prompts").iter();
+        // A use has a row once a model asked for it, and another once its result was seen.
+        let uses = |table| linked::uses(archive.table(table).iter(), Some(session));
         Self {
             results: by_statement("results"),
             transfers: by_statement("transfers"),
             approvals: by_statement("approvals"),
             approval_texts: by_statement("approval_texts"),
-            links,
-            prompts: by("prompts", "prompt_key"),
-            uses: by("tool_calls", "tool_call_id"),
-            arguments: by("tool_call_args", "tool_call_id"),
+            links: linked::last_ones(archive.table("links").iter()),
+            prompts: prompts
+                .filter_map(|row| Some((row.text("prompt_key")?, row)))
+                .collect(),
+            uses: uses("tool_calls"),
+            arguments: uses("tool_call_args"),
         }
     }
 
@@ -163,17 +145,17 @@ impl<'a> Beside<'a> {
     /// Finds where a statement comes from; none where nobody looked.
     pub(super) fn came(&self, statement: &Entry) -> Option<Came<'a>> {
         let link = *self.links.get(statement.text("statement_id")?)?;
-        let named = |rows: &BTreeMap<&'a str, &'a Entry>, column| {
-            link.text(column).and_then(|id| rows.get(id)).copied()
-        };
-        let prompt = named(&self.prompts, "prompt_key");
+        let prompt = link
+            .text("prompt_key")
+            .and_then(|key| self.prompts.get(key));
+        let prompt = prompt.copied();
         let root = prompt.and_then(|prompt| self.prompts.get(prompt.text("root_prompt_key")?));
         Some(Came {
             link,
             prompt,
             root: root.copied(),
-            used: named(&self.uses, "tool_call_id"),
-            arguments: named(&self.arguments, "tool_call_id"),
+            used: linked::of_link(&self.uses, link),
+            arguments: linked::of_link(&self.arguments, link),
         })
     }
 

@@ -15,6 +15,7 @@ mod evidence;
 mod job;
 mod json;
 mod keys;
+mod linked;
 mod listing;
 mod origin;
 mod page;

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::archive::Archive;
 use super::escape::terminal;
 use super::json::object;
+use super::linked::{self, in_order};
 use super::render::Paint;
 use super::render::lines::{Lines, or_unknown};
 use super::transcript::Sought;
@@ -76,9 +77,9 @@ const SAME: i64 = 16 | 32;
 pub struct Origin<'a> {
     statement: &'a Entry,
     text: Option<&'a Entry>,
-    /// The latest first; those before it were superseded.
+    /// The latest first, which holds.
     links: Vec<&'a Entry>,
-    uses: Vec<&'a Entry>,
+    used: Option<&'a Entry>,
     args: Option<&'a Entry>,
     call: Option<&'a Entry>,
     prompt: Option<&'a Entry>,
@@ -107,7 +108,12 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
     let links = in_order(of("links"));
     let link = links.first();
     let named = |column: &str| link.and_then(|link| link.text(column));
-    let uses = all("tool_calls", "tool_call_id", named("tool_call_id"));
+    // A use is a session's: ids are not unique with all providers.
+    let of_use = |table| {
+        let rows = archive.table(table).iter();
+        let uses = linked::uses(rows, row.text("session_id"));
+        link.and_then(|link| linked::of_link(&uses, link))
+    };
     let prompt = all("prompts", "prompt_key", named("prompt_key"))
         .last()
         .copied();
@@ -116,41 +122,14 @@ pub fn origin<'a>(archive: &'a Archive, statement: &str) -> Option<Origin<'a>> {
         root: all("prompts", "prompt_key", root).last().copied(),
         statement: row,
         text: of("statement_texts").last().copied(),
-        args: all("tool_call_args", "tool_call_id", named("tool_call_id"))
-            .last()
-            .copied(),
+        args: of_use("tool_call_args"),
         call: all("llm_calls", "llm_call_id", named("llm_call_id"))
             .last()
             .copied(),
         prompt,
-        uses,
+        used: of_use("tool_calls"),
         links,
     })
-}
-
-/// Puts links into their order, the one that none supersedes first.
-fn in_order(links: Vec<&Entry>) -> Vec<&Entry> {
-    let is_superseded = |one: &Entry| {
-        let id = one.text("link_id");
-        links
-            .iter()
-            .any(|other| id.is_some() && other.text("supersedes") == id)
-    };
-    let mut next = links
-        .iter()
-        .rev()
-        .copied()
-        .find(|link| !is_superseded(link));
-    let mut ordered = Vec::new();
-    while let Some(link) = next.filter(|_| ordered.len() < links.len()) {
-        ordered.push(link);
-        let before = link.text("supersedes");
-        next = links
-            .iter()
-            .copied()
-            .find(|one| before.is_some() && one.text("link_id") == before);
-    }
-    ordered
 }
 
 impl Origin<'_> {
@@ -192,7 +171,7 @@ impl Origin<'_> {
             "statement": object(self.statement),
             "sql_text": self.text.and_then(|text| text.text("sql_text")),
             "links": links,
-            "tool_call": self.uses.last().map(|row| object(row)),
+            "tool_call": self.used.map(object),
             "arguments": self.args.and_then(|row| row.text("args")),
             "model_call": self.call.map(object),
             "prompt": self.prompt.map(object),
@@ -257,7 +236,7 @@ impl Origin<'_> {
         for (name, says) in evidence(link) {
             lines.put(name, says);
         }
-        if let Some(used) = self.uses.last() {
+        if let Some(used) = self.used {
             lines.put(
                 "tool",
                 &format!(

@@ -122,6 +122,11 @@ impl Shared {
         let mut settled = proxy.link.settle(facts.clone()).map_err(unsettled)?;
         // What is written to disk never holds the token.
         let sealed = settled.sealed.take();
+        let has_lineage = self.with_kernel(|kernel| kernel.has_lineage());
+        settled.models = settled.models.map(|models| ModelsRead {
+            lineage_unseen: !has_lineage,
+            ..models
+        });
         facts.proof = sealed.map_or(Proof::Absent, Proof::Sealed);
         check_length(&facts)?;
         Ok((facts, settled))

@@ -13,7 +13,7 @@ use super::line::Line;
 use crate::config::{Config, Guard};
 use crate::connection::metadata::METADATA;
 use crate::connection::redirect::{
-    Guarded, Inspection, Need, cgroup_id, is_on_bpffs, probe, v2_mount,
+    Guarded, Inspection, Need, cgroup_id, is_on_bpffs, look_for_lineage, probe, v2_mount,
 };
 use crate::connection::sys::clock_is_synchronized;
 use crate::supervisor::way_to_root;
@@ -28,6 +28,7 @@ const DAEMON_LOOKS: Duration = Duration::from_secs(35);
 pub(super) fn kernel(host: &Host<'_>) -> Vec<Line> {
     let config = host.config;
     let mut lines = vec![features(), clock(), root(&config.capture.root)];
+    lines.extend(lineage(config));
     let inspection = match Inspection::of(&config.capture.pin_dir) {
         Ok(inspection) => inspection,
         Err(error) => {
@@ -81,6 +82,24 @@ fn clock() -> Line {
         ),
         Err(error) => Line::not_checked("clock", format!("adjtimex: {error}")),
     }
+}
+
+/// Looks, where model calls are read, whether the host shows who started whom: what links statements surer than E.
+fn lineage(config: &Config) -> Option<Line> {
+    if config.prompts.hosts.is_empty() {
+        return None;
+    }
+    Some(match look_for_lineage() {
+        Ok(()) => Line::ok("lineage", "the host shows forks and execs of sessions"),
+        Err(error) => Line::warning(
+            "lineage",
+            format!(
+                "no statement is linked to a prompt surer than E: {:#}",
+                anyhow::Error::from(error)
+            ),
+            "mount -t tracefs tracefs /sys/kernel/tracing, then restart the daemon",
+        ),
+    })
 }
 
 /// Looks where the programs are attached: what starts outside of it is not governed.

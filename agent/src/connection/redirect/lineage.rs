@@ -37,6 +37,14 @@ impl Programs {
     }
 }
 
+/// Looks whether this host shows the tracepoints, in a form that is known, as a process sees it that starts now.
+///
+/// # Errors
+/// They cannot be read, or are of another form.
+pub fn look_for_lineage() -> Result<(), KernelError> {
+    fork_program().map(|_program| ())
+}
+
 /// Chooses the program that reads this kernel's layout of `sched_process_fork`.
 fn fork_program() -> Result<&'static str, KernelError> {
     let [newer, older] = TRACEFS;

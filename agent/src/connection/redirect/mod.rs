@@ -40,6 +40,7 @@ pub use self::guard::Guarded;
 pub use self::heartbeat::Heartbeat;
 pub use self::hierarchy::{cgroup_depth, v2_mount};
 pub use self::inspect::{Inspection, PinnedLink, Running, cgroup_id, effective, effective_ids};
+pub use self::lineage::look_for_lineage;
 pub use self::load::object_digest;
 pub use self::pins::{detach, is_on_bpffs, is_pinned, look_at_pins};
 pub use self::probe::{Missing, Need, probe};

@@ -1,4 +1,7 @@
-//! Which API a request speaks, by its method, path and content type.
+//! Which API a request speaks, by its method and path.
+//!
+//! The client chooses how it writes a path and what it calls its body, and servers are not strict: what a server may take for a call
+//! is looked at. One too many is a row that says it could not be read.
 
 use percent_encoding::percent_decode_str;
 
@@ -24,11 +27,8 @@ impl Api {
     ///
     /// The host does not choose it: gateways serve the same paths under names of their own.
     #[must_use]
-    pub fn find(method: &str, target: &str, content_type: Option<&str>) -> Option<Self> {
-        if method != "POST" || content_type.is_some_and(|given| !is_json(given)) {
-            return None;
-        }
-        Self::of_path(path(target))
+    pub fn find(method: &str, target: &str) -> Option<Self> {
+        (method == "POST").then(|| Self::of_path(&plain(target)))?
     }
 
     /// Finds the API of a WebSocket, by the path of the request that opens it.
@@ -36,11 +36,12 @@ impl Api {
     /// Source: developers.openai.com, "WebSocket mode": `wss://api.openai.com/v1/responses`.
     #[must_use]
     pub fn of_web_socket(target: &str) -> Option<Self> {
-        path(target)
+        plain(target)
             .ends_with("/responses")
             .then_some(Self::Responses)
     }
 
+    /// Takes a path in its plain form.
     fn of_path(path: &str) -> Option<Self> {
         let (_, last) = path.rsplit_once('/')?;
         let verb = last.rsplit_once(':').map(|(_, verb)| verb);
@@ -54,9 +55,9 @@ impl Api {
             ("converse" | "converse-stream", _) if bedrock(path).is_some() => {
                 Some(Self::BedrockConverse)
             }
-            (_, Some("generateContent" | "streamGenerateContent")) => Some(Self::Gemini),
+            (_, Some("generatecontent" | "streamgeneratecontent")) => Some(Self::Gemini),
             // Vertex carries other publishers' own bodies under these.
-            (_, Some("rawPredict" | "streamRawPredict"))
+            (_, Some("rawpredict" | "streamrawpredict"))
                 if path.contains("/publishers/anthropic/models/") =>
             {
                 Some(Self::Messages)
@@ -134,16 +135,32 @@ fn path(target: &str) -> &str {
     path.trim_end_matches('/')
 }
 
-fn is_json(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
+/// Gives a target's path as a server may read it: escapes resolved, in lower case, without empty and dot segments and what
+/// stands behind a semicolon (RFC 3986 sections 2.1, 3.3 and 5.2.4).
+fn plain(target: &str) -> String {
+    let path = percent_decode_str(path(target)).decode_utf8_lossy();
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split(['/', '\\']) {
+        match part.split(';').next().unwrap_or_default() {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let mut plain = String::with_capacity(path.len());
+    for part in parts {
+        plain.push('/');
+        plain.push_str(part);
+    }
+    plain.make_ascii_lowercase();
+    plain
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const JSON: Option<&str> = Some("application/json; charset=utf-8");
 
     #[test]
     fn each_api_is_found_by_its_path() {
@@ -198,9 +215,30 @@ mod tests {
                 Some("c@1"),
             ),
         ] {
-            assert_eq!(Api::find("POST", path, JSON), Some(api), "{path}");
+            assert_eq!(Api::find("POST", path), Some(api), "{path}");
             assert_eq!(model(path).as_deref(), named, "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_is_the_same_however_it_is_written() {
+        for path in [
+            "/v1/%6dessages",
+            "/v1//messages",
+            "//v1/./messages/",
+            "/V1/Messages?beta=true",
+            "/v1/x/../messages",
+            "/v1/messages;a=b",
+            "/v1%2Fmessages",
+            "https://api.anthropic.com/v1/messages",
+        ] {
+            assert_eq!(Api::find("POST", path), Some(Api::Messages), "{path}");
+        }
+        let gemini = "/v1beta/models/g%3AstreamGenerateContent";
+        assert_eq!(Api::find("POST", gemini), Some(Api::Gemini));
+        assert_eq!(Api::find("POST", "/v1/messages%3Fx"), None);
+        assert_eq!(Api::find("POST", "/v1/messages/.."), None);
+        assert_eq!(Api::of_web_socket("/v1//%72esponses"), Some(Api::Responses));
     }
 
     #[test]
@@ -218,11 +256,9 @@ mod tests {
             "",
             "messages",
         ] {
-            assert_eq!(Api::find("POST", path, JSON), None, "{path}");
+            assert_eq!(Api::find("POST", path), None, "{path}");
         }
-        assert_eq!(Api::find("GET", "/v1/messages", JSON), None);
-        assert_eq!(Api::find("POST", "/v1/messages", Some("text/plain")), None);
-        assert_eq!(Api::find("POST", "/v1/messages", None), Some(Api::Messages));
+        assert_eq!(Api::find("GET", "/v1/messages"), None);
         assert_eq!(
             Api::of_web_socket("/v1/responses?x=1"),
             Some(Api::Responses)

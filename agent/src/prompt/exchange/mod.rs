@@ -142,19 +142,22 @@ fn take(
 ) {
     match seen {
         Seen::Request(request) => {
-            if open.len() >= OPEN_MAX {
-                return;
-            }
             let stream = request.stream;
-            let content_type = request.headers.first("content-type");
-            let api = Api::find(&request.method, &request.path, content_type);
+            let api = Api::find(&request.method, &request.path);
             let begun = match (api, Api::of_web_socket(&request.path)) {
                 (Some(api), _) => Open::Http(Box::new(Exchange::new(about, api, &request, at))),
                 // One that is answered by no WebSocket has no messages.
                 (None, Some(_)) => Open::Socket(Box::new(Sockets::new(about, &request))),
                 (None, None) => return,
             };
-            open.insert(stream, begun);
+            if open.len() < OPEN_MAX {
+                open.insert(stream, begun);
+                return;
+            }
+            match begun {
+                Open::Http(exchange) => exchange.broken(NO_ROOM, at, history, told),
+                Open::Socket(sockets) => sockets.finish(Some(NO_ROOM), at, history, told),
+            }
         }
         Seen::RequestBody { stream, bytes } => {
             if let Some(Open::Http(exchange)) = open.get_mut(&stream) {

@@ -272,3 +272,33 @@ fn what_is_no_call_and_what_cannot_be_read_are_told_apart() {
         call.status
     );
 }
+
+#[test]
+fn a_call_for_which_there_is_no_room_is_told_also_by_http_2() {
+    let (mut history, mut told) = (History::new("s"), Vec::new());
+    let mut exchanges = Exchanges::new(
+        "c1".to_owned(),
+        "api.anthropic.com".to_owned(),
+        Protocol::Http2,
+        None,
+    );
+    // `:method: POST`, `:scheme: https` and `:path: /v1/messages`, without end of the stream (RFC 9113 6.2, RFC 7541 6).
+    let mut head = vec![0x83, 0x87, 0x04, 12];
+    head.extend(b"/v1/messages");
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    let streams = u32::try_from(OPEN_MAX).unwrap() + 2;
+    for number in 0..streams {
+        bytes.extend([0, 0, u8::try_from(head.len()).unwrap(), 1, 4]);
+        bytes.extend((2 * number + 1).to_be_bytes());
+        bytes.extend(&head);
+    }
+    exchanges.feed(Side::Client, &bytes, at(1), &mut history, &mut told);
+    let words: Vec<String> = told.iter().map(word).collect();
+    let name = |number: usize| 2 * number + 1;
+    let expected = [OPEN_MAX, OPEN_MAX + 1].map(|number| {
+        let why = "request unfinished; answer unreadable: more at once than is held";
+        format!("over c1-{} {why}", name(number))
+    });
+    assert_eq!(words, expected);
+}

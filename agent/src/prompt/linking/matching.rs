@@ -225,6 +225,7 @@ impl Matching {
             let is_other = link.grade != last.grade
                 || (is_echoed(&link) && !is_echoed(last))
                 || link.tool_call_id != last.tool_call_id
+                || link.llm_call_id != last.llm_call_id
                 || link.is_mismatch != last.is_mismatch
                 || link.prompt_origin != last.prompt_origin
                 || is_told(&link) && !is_told(last);

@@ -25,6 +25,30 @@ pub enum Fact {
     Link(Box<Link>),
 }
 
+/// Something that was given out and must not be lost where it could not be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// What a person said, by its key.
+    Prompt(String),
+    /// The arguments of a use, by its call's id and its own.
+    Args(String, String),
+    /// A link: without it an older one would hold.
+    Link(Box<Link>),
+}
+
+impl Fact {
+    /// Gives what of it must not be lost.
+    #[must_use]
+    pub fn given(&self) -> Option<Given> {
+        match self {
+            Self::Prompt(prompt) => Some(Given::Prompt(prompt.key.clone())),
+            Self::Args(args) => Some(Given::Args(args.call.clone(), args.id.clone())),
+            Self::Link(link) => Some(Given::Link(link.clone())),
+            Self::Call(_) | Self::Use(_) => None,
+        }
+    }
+}
+
 /// A use of a tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UseFact {
@@ -64,6 +88,8 @@ pub struct ResultSeen {
 /// The arguments of a use, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArgsFact {
+    /// The model call that asks for the use.
+    pub call: String,
     /// The use.
     pub id: String,
     /// A JSON text: the arguments, or a text that holds them where they are no JSON.
@@ -72,8 +98,9 @@ pub struct ArgsFact {
 
 impl ArgsFact {
     /// Takes the arguments as the model gave them.
-    pub(super) fn new(id: &str, args: &[u8]) -> Self {
+    pub(super) fn new(call: &str, id: &str, args: &[u8]) -> Self {
         Self {
+            call: call.to_owned(),
             id: id.to_owned(),
             args: clean_json(&String::from_utf8_lossy(args)).text,
         }

@@ -1,4 +1,6 @@
 //! Words that wait in memory for a statement that is linked to them; the oldest make room.
+//!
+//! What was given out stays here: it is given out again where it could not be recorded.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,19 +25,48 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct Kept {
     prompt: PromptFact,
-    is_given: bool,
+    leaving: Leaving,
+}
+
+/// Whether words leave memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// They do not: nothing might be kept when they were seen.
+    Never,
+    /// Once a statement is linked to them.
+    Linked,
+    /// They did.
+    Given,
+}
+
+impl Leaving {
+    /// Lets words leave that may, once.
+    fn give(&mut self) -> bool {
+        let is_due = *self == Self::Linked;
+        if is_due {
+            *self = Self::Given;
+        }
+        is_due
+    }
+
+    /// Takes words back that were not recorded.
+    fn take_back(&mut self) {
+        if *self == Self::Given {
+            *self = Self::Linked;
+        }
+    }
 }
 
 impl Turns {
     /// Keeps one; one that is there already stays as it is. Tells whether it is new.
-    pub(super) fn keep(&mut self, prompt: PromptFact, is_given: bool) -> bool {
+    pub(super) fn keep(&mut self, prompt: PromptFact, leaving: Leaving) -> bool {
         if self.all.contains_key(&prompt.key) {
             return false;
         }
         self.bytes += prompt.text.len();
         self.order.push_back(prompt.key.clone());
         self.all
-            .insert(prompt.key.clone(), Kept { prompt, is_given });
+            .insert(prompt.key.clone(), Kept { prompt, leaving });
         while self.order.len() > TURNS_MAX || self.bytes > TURNS_MAX_BYTES {
             let Some(oldest) = self.order.pop_front() else {
                 return true;
@@ -52,6 +83,12 @@ impl Turns {
         self.all.get(key).map(|kept| kept.prompt.text.as_str())
     }
 
+    /// Gives a turn's words if they may leave memory.
+    pub(super) fn words(&self, key: &str) -> Option<&str> {
+        let kept = self.all.get(key)?;
+        (kept.leaving != Leaving::Never).then_some(kept.prompt.text.as_str())
+    }
+
     /// Gives the person's turn behind one that a model wrote.
     pub(super) fn root(&self, key: &str) -> Option<&str> {
         self.all
@@ -61,9 +98,15 @@ impl Turns {
 
     /// Gives a turn out, once.
     pub(super) fn give(&mut self, key: &str) -> Option<PromptFact> {
-        let kept = self.all.get_mut(key).filter(|kept| !kept.is_given)?;
-        kept.is_given = true;
-        Some(kept.prompt.clone())
+        let kept = self.all.get_mut(key)?;
+        kept.leaving.give().then(|| kept.prompt.clone())
+    }
+
+    /// Takes a turn back that was not recorded.
+    pub(super) fn take_back(&mut self, key: &str) {
+        if let Some(kept) = self.all.get_mut(key) {
+            kept.leaving.take_back();
+        }
     }
 }
 
@@ -73,26 +116,27 @@ pub(super) struct Use {
     pub(super) fact: UseFact,
     /// The exec of the process that asked for it.
     pub(super) owner: Option<u64>,
-    /// Its arguments, until they were given out; none where they may not be.
+    /// Its arguments; none where they may not leave memory.
     pub(super) args: Option<ArgsFact>,
+    pub(super) leaving: Leaving,
 }
 
-/// Uses by their ids.
+/// Uses by their ids and the model calls that asked for them: not all providers' ids are unique.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
-    all: BTreeMap<String, Use>,
-    order: VecDeque<String>,
+    all: BTreeMap<(String, String), Use>,
+    order: VecDeque<(String, String)>,
     bytes: usize,
 }
 
 impl Uses {
-    /// Keeps one; a later one of the same id takes its place.
+    /// Keeps one; a later one of the same id and call takes its place.
     pub(super) fn keep(&mut self, kept: Use) {
         self.bytes += size(&kept);
-        let id = kept.fact.id.clone();
-        match self.all.insert(id.clone(), kept) {
+        let key = (kept.fact.id.clone(), kept.fact.call.clone());
+        match self.all.insert(key.clone(), kept) {
             Some(before) => self.bytes = self.bytes.saturating_sub(size(&before)),
-            None => self.order.push_back(id),
+            None => self.order.push_back(key),
         }
         while self.order.len() > USES_MAX || self.bytes > USES_MAX_BYTES {
             let Some(oldest) = self.order.pop_front() else {
@@ -104,26 +148,36 @@ impl Uses {
         }
     }
 
-    /// Notes a result that the process gives which had asked for the use, the first one; gives the use with it.
+    /// Notes a result that the process gives which had asked for the use, the first one of each use of this id; gives these
+    /// uses with it.
     pub(super) fn result(
         &mut self,
         id: &str,
         owner: Option<u64>,
         seen: ResultSeen,
-    ) -> Option<UseFact> {
-        let kept = self
-            .all
-            .get_mut(id)
-            .filter(|kept| kept.owner == owner && kept.fact.result.is_none())?;
-        kept.fact.result = Some(seen);
-        Some(kept.fact.clone())
+    ) -> Vec<UseFact> {
+        let uses = self.all.range_mut((id.to_owned(), String::new())..);
+        let own = uses.take_while(|((known, _), _)| known == id);
+        let open = own.filter(|(_, kept)| kept.owner == owner && kept.fact.result.is_none());
+        let noted = open.map(|(_, kept)| {
+            kept.fact.result = Some(seen);
+            kept.fact.clone()
+        });
+        noted.collect()
     }
 
     /// Gives a use's arguments out, once.
-    pub(super) fn give(&mut self, id: &str) -> Option<ArgsFact> {
-        let args = self.all.get_mut(id)?.args.take()?;
-        self.bytes = self.bytes.saturating_sub(args.args.len());
-        Some(args)
+    pub(super) fn give(&mut self, call: &str, id: &str) -> Option<ArgsFact> {
+        let kept = self.all.get_mut(&(id.to_owned(), call.to_owned()))?;
+        let args = kept.args.as_ref()?;
+        kept.leaving.give().then(|| args.clone())
+    }
+
+    /// Takes arguments back that were not recorded.
+    pub(super) fn take_back(&mut self, call: &str, id: &str) {
+        if let Some(kept) = self.all.get_mut(&(id.to_owned(), call.to_owned())) {
+            kept.leaving.take_back();
+        }
     }
 }
 

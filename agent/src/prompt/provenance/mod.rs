@@ -9,7 +9,7 @@ mod kept;
 mod ready;
 mod tasks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 
@@ -19,15 +19,18 @@ use super::linking::{Arrived, Delivered, Link, Matching, Returned};
 use super::telemetry::{Heard, Outcome, Report};
 use super::{Ids, Trace};
 
-pub use fact::{ArgsFact, Fact, PromptFact, ResultSeen, UseFact};
+pub use fact::{ArgsFact, Fact, Given, PromptFact, ResultSeen, UseFact};
 pub use ready::Ready;
 
-use kept::{Turns, Use, Uses};
+use kept::{Leaving, Turns, Use, Uses};
 use ready::{Kind, ReadyUse};
 use tasks::Tasks;
 
 /// Most agents of a session whose traces are remembered.
 const AGENTS_MAX: usize = 256;
+
+/// Most links that wait to be recorded once more.
+const LOST_MAX: usize = 1024;
 
 /// What may leave memory of the words that are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct Provenance {
     launched: Launched,
     heard: Heard,
     tasks: Tasks,
+    /// Links that could not be recorded.
+    lost: VecDeque<Box<Link>>,
 }
 
 impl Provenance {
@@ -66,6 +71,7 @@ impl Provenance {
             launched: Launched::default(),
             heard: Heard::default(),
             tasks: Tasks::default(),
+            lost: VecDeque::new(),
         }
     }
 
@@ -73,6 +79,26 @@ impl Provenance {
     #[must_use]
     pub fn of_launcher(self, launched: Launched) -> Self {
         Self { launched, ..self }
+    }
+
+    /// Says what may leave memory from here on. Words that were seen while none might stay there.
+    pub fn keep(&mut self, capture: Capture) {
+        self.capture = capture;
+    }
+
+    /// Takes back what was given out and could not be recorded: words leave with the next link to them, links with what is
+    /// recorded next.
+    pub fn take_back(&mut self, given: Vec<Given>) {
+        for one in given {
+            match one {
+                Given::Prompt(key) => self.turns.take_back(&key),
+                Given::Args(call, id) => self.uses.take_back(&call, &id),
+                Given::Link(link) => self.lost.push_back(link),
+            }
+        }
+        while self.lost.len() > LOST_MAX {
+            self.lost.pop_front();
+        }
     }
 
     /// Notes the trace that an agent's process was started in, by its last exec. All that its parent started is of that trace
@@ -86,7 +112,7 @@ impl Provenance {
 
     /// Takes what a connection tells; `owner` is the exec of the process that has the connection, as the kernel numbers it.
     pub fn take(&mut self, ready: Ready, owner: Option<u64>) -> Vec<Fact> {
-        let mut facts = Vec::new();
+        let mut facts = self.found_again();
         match ready.0 {
             Kind::Asked {
                 ids,
@@ -123,7 +149,7 @@ impl Provenance {
     /// Takes a statement; gives its first link, and what is to be recorded of it.
     pub fn arrived(&mut self, statement: Arrived) -> (Link, Vec<Fact>) {
         let link = self.matching.arrived(statement);
-        let mut facts = Vec::new();
+        let mut facts = self.found_again();
         self.link(link.clone(), &mut facts);
         (link, facts)
     }
@@ -147,9 +173,9 @@ impl Provenance {
     /// Gives what a person said, without secrets, if it may leave memory; with the task that a model made of it, if one did.
     #[must_use]
     pub fn words(&self, prompt_key: &str) -> Option<String> {
-        let text = self.turns.text(prompt_key)?;
+        let text = self.turns.words(prompt_key)?;
         let root = self.turns.root(prompt_key);
-        let words = match root.and_then(|root| self.turns.text(root)) {
+        let words = match root.and_then(|root| self.turns.words(root)) {
             Some(said) => format!("{said}\n(handed on to a sub-agent by a model: {text})"),
             None if root.is_some() => format!("(handed on to a sub-agent by a model: {text})"),
             None => text.to_owned(),
@@ -182,7 +208,7 @@ impl Provenance {
             }
             let is_all = self.capture == Capture::All;
             // Another process of the session may have said it before.
-            if self.turns.keep(prompt.clone(), is_all) && is_all {
+            if self.turns.keep(prompt.clone(), self.leaving()) && is_all {
                 facts.push(Fact::Prompt(Box::new(prompt)));
             }
         }
@@ -197,9 +223,8 @@ impl Provenance {
     ) {
         let mut all = Vec::new();
         for (seen, result) in results {
-            if let Some(fact) = self.uses.result(&result.tool_call_id, owner, seen) {
-                facts.push(Fact::Use(Box::new(fact)));
-            }
+            let uses = self.uses.result(&result.tool_call_id, owner, seen);
+            facts.extend(uses.into_iter().map(|fact| Fact::Use(Box::new(fact))));
             all.push(result);
         }
         for link in self.matching.results_seen(&all, owner, at.time) {
@@ -242,10 +267,34 @@ impl Provenance {
         if self.capture == Capture::All {
             facts.push(Fact::Args(Box::new(args.clone())));
         }
-        let args = (self.capture == Capture::LinkOnly).then_some(args);
-        self.uses.keep(Use { fact, owner, args });
+        let leaving = self.leaving();
+        let args = (leaving != Leaving::Never).then_some(args);
+        self.uses.keep(Use {
+            fact,
+            owner,
+            args,
+            leaving,
+        });
         for link in links {
             self.link(link, facts);
+        }
+    }
+
+    /// Gives the links that could not be recorded, with what they name.
+    fn found_again(&mut self) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        for link in std::mem::take(&mut self.lost) {
+            self.link(*link, &mut facts);
+        }
+        facts
+    }
+
+    /// Tells whether words that are seen now leave memory.
+    fn leaving(&self) -> Leaving {
+        match self.capture {
+            Capture::None => Leaving::Never,
+            Capture::LinkOnly => Leaving::Linked,
+            Capture::All => Leaving::Given,
         }
     }
 
@@ -259,7 +308,8 @@ impl Provenance {
                 let prompt = self.turns.give(key);
                 facts.extend(prompt.map(|prompt| Fact::Prompt(Box::new(prompt))));
             }
-            let args = link.tool_call_id.as_ref().and_then(|id| self.uses.give(id));
+            let named = link.llm_call_id.as_ref().zip(link.tool_call_id.as_ref());
+            let args = named.and_then(|(call, id)| self.uses.give(call, id));
             facts.extend(args.map(|args| Fact::Args(Box::new(args))));
         }
         facts.push(Fact::Link(Box::new(link)));

@@ -121,7 +121,7 @@ fn of_use(tool: Tool, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> ReadyUse {
     let task = is_handed_on(&tool.name).then(|| texts(&tool.args));
     ReadyUse {
         task: task.flatten(),
-        args: ArgsFact::new(&id, &tool.args),
+        args: ArgsFact::new(&call, &id, &tool.args),
         opened: Opened {
             id,
             llm_call_id: call,

@@ -187,10 +187,14 @@ fn secrets_leave_neither_with_prompts_nor_with_arguments() {
         !prompt.text.contains(&key) && !prompt.redactions.is_empty(),
         "{prompt:?}"
     );
-    let args = ArgsFact::new("t", format!(r#"{{"command":"export K={key}"}}"#).as_bytes());
+    let args = ArgsFact::new(
+        "c",
+        "t",
+        format!(r#"{{"command":"export K={key}"}}"#).as_bytes(),
+    );
     assert!(!args.args.contains(&key), "{args:?}");
     serde_json::from_str::<serde_json::Value>(&args.args).unwrap();
-    let cut = ArgsFact::new("t", br#"{"command":"echo"#);
+    let cut = ArgsFact::new("c", "t", br#"{"command":"echo"#);
     assert_eq!(cut.args, r#""{\"command\":\"echo""#);
 }
 
@@ -275,4 +279,96 @@ fn a_prompt_that_the_launcher_handed_over_is_attested_and_no_other_is() {
     };
     assert_eq!(origin("how many rows in orders?\n"), PromptOrigin::Attested);
     assert_eq!(origin("how many rows in order?"), PromptOrigin::Claimed);
+}
+
+fn given(facts: &[Fact]) -> Vec<Given> {
+    facts.iter().filter_map(Fact::given).collect()
+}
+
+#[test]
+fn what_could_not_be_recorded_is_given_out_again() {
+    let mut world = World::new(Capture::LinkOnly);
+    world.asks(ASKED[0], 1);
+    world.answers(ANSWERED, 2);
+    let (first, facts) = world.runs(SQL, &[9, AGENT], 3);
+    assert_eq!(words(&facts), ["prompt", "args", "link"]);
+    world.provenance.take_back(given(&facts));
+    let (second, facts) = world.runs(SQL, &[10, AGENT], 4);
+    assert_eq!(words(&facts), ["prompt", "args", "link", "link"]);
+    let links = facts.iter().filter_map(|fact| match fact {
+        Fact::Link(link) => Some(&**link),
+        Fact::Call(_) | Fact::Use(_) | Fact::Args(_) | Fact::Prompt(_) => None,
+    });
+    assert_eq!(links.collect::<Vec<_>>(), [&first, &second]);
+    // That went well.
+    assert_eq!(words(&world.runs(SQL, &[11, AGENT], 5).1), ["link"]);
+    let mut world = World::new(Capture::All);
+    let facts = world.asks(ASKED[0], 1);
+    world.provenance.take_back(given(&facts));
+    assert_eq!(words(&world.answers(ANSWERED, 2)), ["use", "args", "call"]);
+    assert_eq!(words(&world.runs(SQL, &[AGENT], 3).1), ["prompt", "link"]);
+}
+
+#[test]
+fn a_running_session_keeps_no_more_once_the_config_says_so() {
+    let mut world = World::new(Capture::All);
+    world.asks(ASKED[0], 1);
+    world.provenance.keep(Capture::None);
+    assert_eq!(words(&world.answers(ANSWERED, 2)), ["use", "call"]);
+    let (link, facts) = world.runs(SQL, &[AGENT], 3);
+    assert_eq!((link.grade, words(&facts)), (Grade::Proven, vec!["link"]));
+    let key = link.prompt_key.unwrap();
+    assert_eq!(world.provenance.words(&key), None);
+    // What was seen meanwhile stays in memory.
+    world.provenance.keep(Capture::LinkOnly);
+    assert_eq!(words(&world.runs(SQL, &[AGENT], 4).1), ["link"]);
+    let mut world = World::new(Capture::None);
+    world.asks(ASKED[0], 1);
+    world.provenance.keep(Capture::LinkOnly);
+    world.answers(ANSWERED, 2);
+    let (link, facts) = world.runs(SQL, &[AGENT], 3);
+    assert_eq!(words(&facts), ["args", "link"]);
+    assert_eq!(world.provenance.words(&link.prompt_key.unwrap()), None);
+}
+
+#[test]
+fn a_link_gives_out_the_arguments_of_its_own_use_where_ids_are_used_again() {
+    let mut world = World::new(Capture::LinkOnly);
+    let calls = |command: &str| {
+        let body = serde_json::json!({"id": "x", "model": "m", "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
+            "role": "assistant", "content": null, "tool_calls": [{"id": "call_0", "type": "function", "function": {
+                "name": "Bash", "arguments": serde_json::json!({"command": command}).to_string()}}]}}]});
+        body.to_string()
+    };
+    let asks = |world: &mut World, text: &str, second| {
+        let body =
+            serde_json::json!({"model": "m", "messages": [{"role": "user", "content": text}]})
+                .to_string();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        world.feed(Side::Client, &[head, body].concat().into_bytes(), second)
+    };
+    let answers = |world: &mut World, command: &str, second| {
+        let body = calls(command);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        world.feed(Side::Server, &[head, body].concat().into_bytes(), second)
+    };
+    asks(&mut world, "one", 1);
+    answers(&mut world, &format!("snowsql -q '{SQL}'"), 2);
+    asks(&mut world, "two", 3);
+    answers(&mut world, "snowsql -q 'select 2 from lineitem'", 4);
+    let (link, facts) = world.runs(SQL, &[AGENT], 5);
+    assert_eq!(link.tool_call_id.as_deref(), Some("call_0"));
+    let args = facts.iter().find_map(|fact| match fact {
+        Fact::Args(args) => Some(args),
+        Fact::Call(_) | Fact::Use(_) | Fact::Prompt(_) | Fact::Link(_) => None,
+    });
+    let args = args.unwrap();
+    assert!(args.args.contains(SQL), "{args:?}");
+    assert_eq!(Some(&args.call), link.llm_call_id.as_ref());
 }

@@ -132,7 +132,7 @@ impl Copies {
         let length = bytes.len() as u64;
         let offset = self.sent(side).fetch_add(length, Ordering::Relaxed);
         self.counts.add_bytes(side, length);
-        if side == Side::Client && offset == 0 {
+        if side == Side::Client && offset == 0 && !self.sender.is_closed() {
             self.counts.add(Outcome::Read);
         }
         if self.sender.is_closed() || !self.waiting.take(bytes.len() + PIECE_BYTES) {

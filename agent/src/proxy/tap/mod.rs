@@ -15,10 +15,11 @@ mod taking;
 pub(super) mod telemetry;
 mod telling;
 mod tunnel;
+mod unread;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::ServerConfig;
@@ -33,14 +34,16 @@ use crate::record::event::code;
 use crate::record::{Category, EventRow, Severity};
 
 pub(super) use counts::Counts;
-pub(super) use models::Models;
-pub(super) use sink::provenance;
+pub(super) use models::{Models, repository};
+pub(super) use sink::{capture, provenance};
 pub(super) use standing::Standing;
 pub(super) use taking::{At, take};
 
 use copies::{Copies, Pieces, Queues};
+use counts::Outcome;
 use reading::ModelConnection;
 use sink::Sink;
+use unread::Why;
 
 /// Why nothing can be read.
 #[derive(Debug, thiserror::Error)]
@@ -150,22 +153,42 @@ impl Tap {
     }
 
     /// Begins to read a connection; gives what its bytes are copied into.
-    fn read(&self, connection: ModelConnection, sink: Option<Sink>) -> Copies {
+    fn read(&self, connection: ModelConnection, sink: Sink) -> Copies {
         let (copies, pieces) = copies::queue(&self.queues, &self.counts, self.clock);
         self.begin_reading(connection, pieces, sink);
         copies
     }
 
-    /// Has a thread of its own read; where there is no place for it, the call is carried all the same.
-    fn begin_reading(&self, connection: ModelConnection, pieces: Pieces, sink: Option<Sink>) {
+    /// Has a thread of its own read; where there is no place for it, the call is carried all the same, and that is told.
+    fn begin_reading(&self, connection: ModelConnection, pieces: Pieces, sink: Sink) {
         // Without a reader there is no session that is read: its CA is made after it.
-        let (Some(reader), Some(sink)) = (self.reader.get(), sink) else {
+        let Some(reader) = self.reader.get() else {
             return self.counts.add_unreadable();
         };
         let (counts, clock) = (Arc::clone(&self.counts), self.clock);
         let _entered = reader.enter();
-        drop(crate::tasks::spawn("tap", async move {
-            reading::read(connection, pieces, &counts, &sink, clock).await
+        let (sink, named) = (Arc::new(sink), connection.clone());
+        if !sink.has_place() {
+            counts.add_unreadable();
+            counts.add(Outcome::Unread);
+            drop(crate::tasks::spawn("tap", async move {
+                sink.tell_unread(&named, (Why::NoPlace, clock)).await;
+            }));
+            return;
+        }
+        let (reads, done) = (Arc::clone(&sink), Arc::new(AtomicBool::new(false)));
+        let (ended, counted) = (Arc::clone(&done), Arc::clone(&counts));
+        let reading = crate::tasks::spawn("tap", async move {
+            reading::read(connection, pieces, &counts, &reads, clock).await;
+            ended.store(true, Ordering::Relaxed);
+        });
+        drop(crate::tasks::spawn("tap end", async move {
+            // One that panics ends, too.
+            let _ended = reading.await;
+            if !done.load(Ordering::Relaxed) {
+                counted.add_unreadable();
+                sink.tell_unread(&named, (Why::Failed, clock)).await;
+            }
         }));
     }
 }
@@ -179,7 +202,7 @@ pub(super) fn told(session: &Session) -> Option<EventRow> {
             Severity::Informational,
             json!({
                 "hosts": models.hosts, "capture": models.capture, "days": models.days, "ca": models.ca,
-                "telemetry": models.telemetry, "prompts_attested": facts.prompts.len(),
+                "telemetry": models.telemetry, "lineage": !models.lineage_unseen, "prompts_attested": facts.prompts.len(),
             }),
         ),
         None if facts.models_unread.is_empty() => return None,

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use rustls::ClientConfig;
 
 use crate::config::{ModelHost, OnUntrusted, PromptCapture, Prompts};
-use crate::control::ModelsRead;
+use crate::control::{ModelsRead, SessionFacts};
+use crate::identity::Principal;
 use crate::web::{self, RootsError};
 
 /// A day, in seconds.
@@ -55,10 +56,7 @@ impl Models {
 
     /// Says what is to be read of a new session of this repository, if anything is.
     pub(in crate::proxy) fn to_read(&self, repository: Option<&str>) -> Option<ModelsRead> {
-        let out = &self.section.repositories_opt_out;
-        // GitHub's and GitLab's names of repositories are the same in upper and lower case.
-        let is_out = |name: &str| out.iter().any(|one| one.eq_ignore_ascii_case(name));
-        if self.is_empty() || repository.is_some_and(is_out) {
+        if self.is_empty() || self.keeps_out(repository) {
             return None;
         }
         let ca = self.ca.get()?.clone();
@@ -68,7 +66,16 @@ impl Models {
             capture: self.section.capture.as_str().to_owned(),
             days: self.section.retention.as_secs().div_ceil(DAY_S),
             telemetry: self.section.telemetry,
+            lineage_unseen: false,
         })
+    }
+
+    /// Tells whether a repository is kept out.
+    pub(super) fn keeps_out(&self, repository: Option<&str>) -> bool {
+        let out = &self.section.repositories_opt_out;
+        // GitHub's and GitLab's names of repositories are the same in upper and lower case.
+        let is_out = |name: &str| out.iter().any(|one| one.eq_ignore_ascii_case(name));
+        repository.is_some_and(is_out)
     }
 
     /// Finds the host that a connection goes to, if the config has it and the session's people were told of it.
@@ -86,8 +93,12 @@ impl Models {
         told.hosts.contains(&host.shown()).then_some(host)
     }
 
-    /// Gives what may be kept of a session: no more than its people were told, nor than the config in force says.
-    pub(super) fn capture(&self, told: &ModelsRead) -> PromptCapture {
+    /// Gives what may be kept of a session of this repository: no more than its people were told, nor than the config in force
+    /// says. Where that reads no session any more, those that still run keep no words.
+    pub(super) fn capture(&self, told: &ModelsRead, repository: Option<&str>) -> PromptCapture {
+        if self.is_empty() || self.keeps_out(repository) {
+            return PromptCapture::None;
+        }
         let told = PromptCapture::read(&told.capture).unwrap_or(PromptCapture::None);
         let all = [
             PromptCapture::None,
@@ -111,6 +122,16 @@ impl Models {
         config.alpn_protocols = offered;
         Some(Arc::new(config))
     }
+}
+
+/// Names the repository that a session is of, by its token or else by its caller's word.
+pub(in crate::proxy) fn repository<'a>(
+    facts: &'a SessionFacts,
+    principal: Option<&'a Principal>,
+) -> Option<&'a str> {
+    let shown = principal.and_then(|one| one.identity().ci().repository.as_deref());
+    let claimed = facts.claimed_job.as_ref();
+    shown.or_else(|| claimed.and_then(|job| job.repository.as_deref()))
 }
 
 #[cfg(test)]
@@ -149,6 +170,19 @@ mod tests {
         assert_eq!((read.days, read.capture.as_str()), (3, "all"));
         assert_eq!(models.to_read(None), Some(read));
         assert_eq!(models.to_read(Some("Acme/Private")), None);
+        let seen = models.to_read(None).unwrap();
+        assert!(!seen.notice().contains("tracefs"), "{}", seen.notice());
+        let unseen = ModelsRead {
+            lineage_unseen: true,
+            ..seen
+        };
+        let notice = unseen.notice();
+        assert!(
+            notice.ends_with(
+                "surer than E: mount tracefs at /sys/kernel/tracing and restart the daemon"
+            ),
+            "{notice}"
+        );
     }
 
     #[test]
@@ -182,7 +216,10 @@ mod tests {
                 .to_read(Option::None)
                 .unwrap();
             let now = models(&[("a.example", false)], now);
-            assert_eq!(now.capture(&told), kept);
+            assert_eq!(now.capture(&told, Some("acme/app")), kept);
+            assert_eq!(now.capture(&told, Some("acme/Private")), None);
+            let none = models(&[], All);
+            assert_eq!(none.capture(&told, Some("acme/app")), None);
         }
     }
 }

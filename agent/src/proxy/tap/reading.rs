@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::copies::{Pieces, Side, What};
 use super::counts::Counts;
 use super::sink::Sink;
+use super::unread::Why;
 use crate::clock::Clock;
 use crate::config::{ModelApi, PromptCapture};
 use crate::connection::environment::Environment;
@@ -130,6 +131,9 @@ pub(super) async fn read(
             progress.take(piece.side, piece.offset, bytes.len());
         }
         sink.record(sink.take(told, owner)).await;
+        if is_torn {
+            sink.tell_unread(&connection, (Why::Lost, clock)).await;
+        }
     }
     if let Some(reading) = reading {
         let mut told = Vec::new();

@@ -4,36 +4,59 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
+use super::models::repository;
+use super::reading::ModelConnection;
 use super::standing::Place;
+use super::unread::{self, Why};
+use crate::clock::Clock;
 use crate::config::PromptCapture;
-use crate::id::SessionId;
+use crate::execution::Lent;
 use crate::prompt::exchange::Told;
 use crate::prompt::linking::evidence::Launched;
-use crate::prompt::provenance::{Capture, Provenance, Ready};
+use crate::prompt::provenance::{Capture, Fact, Provenance, Ready};
 use crate::prompt::{History, Trace};
 use crate::proxy::core::Shared;
+use crate::proxy::current::{Current, Latest};
 use crate::proxy::sessions::Session;
 use crate::record::{Recorder, Row, provenance_rows};
 
 /// Takes what is read of a session's model calls.
 pub(in crate::proxy) struct Sink {
-    session: SessionId,
+    session: Arc<Session>,
+    in_force: Latest,
     provenance: Arc<Mutex<Provenance>>,
     history: Arc<Mutex<History>>,
     recorder: Recorder,
-    _place: Place,
+    /// Its place among the connections that are read; none where there is no room.
+    place: Option<Place>,
 }
 
 impl Sink {
-    /// Gives a session's, if its calls are read and this one may be as well.
-    pub(super) fn of(shared: &Shared, session: &Session) -> Option<Self> {
+    /// Gives a session's, if its calls are read.
+    pub(super) fn of(shared: &Shared, session: &Arc<Session>) -> Option<Self> {
         Some(Self {
-            session: session.id(),
+            session: Arc::clone(session),
+            in_force: shared.current.clone(),
             provenance: Arc::clone(provenance(shared, session)?),
             history: Arc::clone(session.models().history(session.id())),
             recorder: shared.stages.recorder.clone(),
-            _place: session.models().take_place()?,
+            place: session.models().take_place(),
         })
+    }
+
+    /// Tells whether the connection may be read.
+    pub(super) fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Records that a connection is not read, or not to its end.
+    pub(super) async fn tell_unread(
+        &self,
+        connection: &ModelConnection,
+        (why, clock): (Why, Clock),
+    ) {
+        self.missed(clock.now());
+        unread::tell(&self.recorder, connection, &self.session, (why, clock)).await;
     }
 
     /// Looks at the session's conversations, which its readers share.
@@ -63,21 +86,54 @@ impl Sink {
     /// Takes what was told of a connection whose process has done this exec last; gives the rows that say so.
     ///
     /// What takes time is done before the session's state is taken hold of.
-    pub(super) fn take(&self, told: Vec<Told>, owner: Option<u64>) -> Vec<Row> {
+    pub(super) fn take(&self, told: Vec<Told>, owner: Option<u64>) -> Rows {
         let mac = |bytes: &[u8]| self.recorder.mac(bytes);
         let ready = told.into_iter().map(|told| Ready::of(told, &mac));
-        let facts = ready.flat_map(|ready| self.provenance().take(ready, owner));
-        provenance_rows(self.session, facts.collect())
+        let facts = ready.flat_map(|ready| {
+            // The config may have changed since the connection began.
+            let capture = capture(&self.in_force.now(), &self.session);
+            let mut provenance = self.provenance();
+            provenance.keep(capture);
+            provenance.take(ready, owner)
+        });
+        let facts: Vec<Fact> = facts.collect();
+        Rows {
+            lent: Lent::new(&self.provenance, &facts),
+            rows: provenance_rows(self.session.id(), facts),
+        }
     }
 
     /// Records rows; the model's call waits for none of it.
-    pub(super) async fn record(&self, rows: Vec<Row>) {
+    pub(super) async fn record(&self, rows: Rows) {
+        let Rows { rows, lent } = rows;
         let count = rows.len();
-        if count > 0
-            && let Err(error) = self.recorder.commit(rows).await
-        {
-            tracing::error!(session = %self.session, count, %error, "model calls could not be recorded");
+        if count == 0 {
+            return;
         }
+        match self.recorder.commit(rows).await {
+            Ok(_receipt) => lent.recorded(),
+            Err(error) => {
+                tracing::error!(session = %self.session.id(), count, %error, "model calls could not be recorded");
+            }
+        }
+    }
+}
+
+/// Rows, and what goes back where they are not recorded.
+pub(super) struct Rows {
+    rows: Vec<Row>,
+    lent: Lent,
+}
+
+/// Gives what may be kept of a session's words by now.
+pub(in crate::proxy) fn capture(current: &Current, session: &Session) -> Capture {
+    let principal = session.principal();
+    let repository = repository(session.facts(), Some(&principal));
+    let told = session.facts().models.as_ref();
+    match told.map(|told| current.models.capture(told, repository)) {
+        None | Some(PromptCapture::None) => Capture::None,
+        Some(PromptCapture::LinkOnly) => Capture::LinkOnly,
+        Some(PromptCapture::All) => Capture::All,
     }
 }
 
@@ -94,13 +150,9 @@ pub(in crate::proxy) fn provenance<'s>(
     shared: &Shared,
     session: &'s Session,
 ) -> Option<&'s Arc<Mutex<Provenance>>> {
-    let told = session.facts().models.as_ref()?;
+    session.facts().models.as_ref()?;
     let begin = || {
-        let capture = match shared.current().models.capture(told) {
-            PromptCapture::None => Capture::None,
-            PromptCapture::LinkOnly => Capture::LinkOnly,
-            PromptCapture::All => Capture::All,
-        };
+        let capture = capture(&shared.current(), session);
         let launched = Launched::new(session.facts().prompts.iter().copied());
         let mut provenance = Provenance::new(capture).of_launcher(launched);
         // What its models had asked for by an earlier proxy is not known to this one.

@@ -1,7 +1,7 @@
 //! How a session's connections to model APIs stand: which hosts cannot be read, and what was told of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::telemetry::Share;
@@ -14,6 +14,9 @@ const HOSTS_MAX: usize = 256;
 
 /// Most connections of a session that are read at once: each may hold 56 MiB at worst. Agents have one or two.
 const CONNECTIONS_MAX: usize = 16;
+
+/// Most connections of a session that have a row of their own though they are not read.
+const UNREAD_ROWS_MAX: u64 = 256;
 
 /// Connections in a row that a process leaves without having asked anything, until it is taken not to trust the CA: Node looks
 /// at a certificate after the handshake, and sends no alert. One alone may have been given up for another reason, such as a
@@ -40,6 +43,8 @@ pub(in crate::proxy) struct Standing {
     history: OnceLock<Arc<Mutex<History>>>,
     /// Connections that are read now.
     reading: Arc<AtomicUsize>,
+    /// Connections that were told as not read.
+    unread: AtomicU64,
     telemetry: Share,
 }
 
@@ -78,6 +83,11 @@ impl Standing {
         let place = Place(Arc::clone(&self.reading));
         let before = self.reading.fetch_add(1, Ordering::Relaxed);
         (before < CONNECTIONS_MAX).then_some(place)
+    }
+
+    /// Tells whether one more connection that is not read has a row of its own.
+    pub(super) fn take_unread(&self) -> bool {
+        self.unread.fetch_add(1, Ordering::Relaxed) < UNREAD_ROWS_MAX
     }
 
     /// Tells whether the host's connections are carried unread.
@@ -155,6 +165,13 @@ mod tests {
         assert!(standing.take_place().is_none() && standing.take_place().is_none());
         places.pop();
         assert!(standing.take_place().is_some());
+    }
+
+    #[test]
+    fn so_many_unread_connections_have_a_row() {
+        let standing = Standing::default();
+        let told = (0..2 * UNREAD_ROWS_MAX).filter(|_| standing.take_unread());
+        assert_eq!(told.count() as u64, UNREAD_ROWS_MAX);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client};
 use super::carry::{End, carry};
 use super::copies::Side;
 use super::counts::Outcome;
-use super::models::Models;
+use super::models::{Models, repository};
 use super::reading::{ModelConnection, Protocol};
 use super::sink::{self, Sink};
 use super::telling::{Unreached, of_tls, tell_unreached, untrusted};
@@ -160,6 +160,12 @@ fn wanted(
     };
     let models = Arc::clone(&shared.current().models);
     let host = models.host(name, port, plain, told)?;
+    let principal = at.session.principal();
+    let repository = repository(at.session.facts(), Some(&principal));
+    // One that was kept out since the session began.
+    if models.keeps_out(repository) {
+        return None;
+    }
     let tls = if plain {
         None
     } else {
@@ -174,7 +180,7 @@ fn wanted(
     Some(Wanted {
         host: name.clone(),
         api: host.api,
-        capture: models.capture(told),
+        capture: models.capture(told, repository),
         tls,
         models,
     })
@@ -229,11 +235,11 @@ async fn read(
         is_verified: wanted.tls.is_some(),
         capture: wanted.capture,
     };
-    let reads = Sink::of(shared, at.session);
-    if reads.is_none() {
-        sink::unread(shared, at.session);
-    }
-    let copies = tap.read(connection, reads);
+    let Some(sink) = Sink::of(shared, at.session) else {
+        // Only sessions whose calls are read come here.
+        return client.break_off();
+    };
+    let copies = tap.read(connection, sink);
     if let Err(error) = carry(&mut client, &mut server, &copies).await {
         tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "model connection broke");
         client.break_off();

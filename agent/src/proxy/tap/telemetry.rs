@@ -14,12 +14,13 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::counts::{Counts, Told as Answered, Word};
-use super::sink::provenance;
+use super::sink::{capture, provenance};
 use crate::connection::hello::Rewound;
 use crate::connection::http::{self, Told};
 use crate::connection::peer::Peer;
 use crate::connection::reset;
 use crate::control::telemetry::{ADDRESS, PORT};
+use crate::execution::Lent;
 use crate::prompt::linking::evidence::Says;
 use crate::prompt::telemetry::{self, Form, Outcome, RECORDS_MAX, Signal, Telemetry};
 use crate::proxy::body::{self, BodyError};
@@ -242,15 +243,21 @@ async fn take(shared: &Shared, session: &Session, sender: u64, told: Telemetry) 
     };
     let (outcomes, facts) = {
         let mut provenance = provenance.lock().unwrap_or_else(PoisonError::into_inner);
+        provenance.keep(capture(&shared.current(), session));
         provenance.heard(told.reports, sender)
     };
     count(counts, &outcomes);
+    let lent = Lent::new(provenance, &facts);
     let rows = provenance_rows(session.id(), facts);
     let number = rows.len();
-    if number > 0
-        && let Err(error) = shared.stages.recorder.commit(rows).await
-    {
-        tracing::error!(session = %session.id(), number, %error, "what telemetry says could not be recorded");
+    if number == 0 {
+        return;
+    }
+    match shared.stages.recorder.commit(rows).await {
+        Ok(_receipt) => lent.recorded(),
+        Err(error) => {
+            tracing::error!(session = %session.id(), number, %error, "what telemetry says could not be recorded");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(in crate::record) static TABLE: Table = Table {
 
 #[rustfmt::skip]
 static COLUMNS: [Column; 14] = [
-    Column::new(16, "link_id", Text, "Names the link.").required(),
+    Column::new(16, "link_id", Text, "Names the link: its statement's id, and its number among that one's links; the last one holds.").required(),
     Column::new(17, "statement_id", Text, "Statement.").required().bloom(),
     Column::new(18, "tool_call_id", Text, "Use of a tool that carried it.").bloom(),
     Column::new(19, "prompt_key", Text, "Prompt that led to it.").bloom(),

@@ -17,10 +17,11 @@ pub(in crate::record) static TABLE: Table = Table {
 };
 
 #[rustfmt::skip]
-static COLUMNS: [Column; 3] = [
+static COLUMNS: [Column; 4] = [
     Column::new(16, "tool_call_id", Text, "Use of a tool that they belong to.").required().bloom(),
     Column::new(17, "args", Json, "Arguments as the model gave them.").required(),
     Column::new(18, "salt", Salt, "Salt of the commitment to the arguments."),
+    Column::new(19, "llm_call_id", Text, "Model call that asked for that use: ids of uses are unique with some providers alone."),
 ];
 
 /// One row of `tool_call_args`; each field is the column of its name.
@@ -31,15 +32,17 @@ pub struct ToolCallArgsRow {
     pub tool_call_id: Option<String>,
     pub args: Option<String>,
     pub salt: Option<[u8; 16]>,
+    pub llm_call_id: Option<String>,
 }
 
 impl ToolCallArgsRow {
     /// Gives each own column's name and value, in the table's order.
-    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 3] {
+    pub(in crate::record) fn fields(self) -> [(&'static str, Value); 4] {
         [
             ("tool_call_id", self.tool_call_id.into()),
             ("args", self.args.into()),
             ("salt", self.salt.into()),
+            ("llm_call_id", self.llm_call_id.into()),
         ]
     }
 }

@@ -78,7 +78,7 @@ impl Agents {
     pub(super) fn links(&self) -> Result<BTreeMap<String, Value>> {
         let sql = "select t.sql_text, k.grade, k.method, k.tool_call_id, k.mismatch, k.candidates, k.evidence, p.text as prompt, \
                    a.args from statement_texts t left join best_links k using (statement_id) \
-                   left join prompts p using (prompt_key) left join tool_call_args a on a.tool_call_id = k.tool_call_id \
+                   left join prompts p using (prompt_key) left join tool_call_args a on a.tool_call_id = k.tool_call_id and a.llm_call_id = k.llm_call_id \
                    where t.sql_text ilike 'select %'";
         let rows = self.bed.world.query(sql)?;
         let named = rows.into_iter().map(|row| {

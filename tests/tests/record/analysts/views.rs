@@ -49,7 +49,7 @@ fn every_view_reads_a_record() {
     assert_eq!(rows(&["unlinked", "best_links", "approvals"]), [5, 0, 0]);
 }
 
-/// A link, as a later version records it.
+/// A link, as it is recorded.
 fn link(id: &str, grade: &str, confidence: f64, supersedes: &str) -> String {
     format!(
         "SELECT '{id}' AS link_id, '21212121-2121-2121-2121-212121212121' AS statement_id, 'p1' AS prompt_key, '{grade}' AS grade, \
@@ -58,13 +58,13 @@ fn link(id: &str, grade: &str, confidence: f64, supersedes: &str) -> String {
 }
 
 #[test]
-fn the_best_link_is_the_one_that_none_supersedes() {
+fn the_last_link_holds_also_where_one_before_it_was_lost() {
     let made = Made::filled();
     let links = [
-        link("k1", "A", 0.9, "NULL"),
-        link("k2", "C", 0.4, "'k1'"),
-        link("k3", "C", 0.7, "NULL"),
-        link("k4", "D", 0.9, "NULL"),
+        // The one between them is not there: nothing says that the first was superseded.
+        link("s.0", "A", 0.9, "NULL"),
+        link("s.9", "D", 0.4, "'s.8'"),
+        link("s.10", "C", 0.7, "'s.9'"),
     ];
     let views = format!(
         "{}\
@@ -78,7 +78,7 @@ fn the_best_link_is_the_one_that_none_supersedes() {
         &made,
         "select sql_text, link_grade, prompt, (select link_id from best_links) k from trail where link_grade is not null",
     );
-    let expected = json!({"sql_text": "select email from customers", "link_grade": "C", "prompt": "clean up", "k": "k3"});
+    let expected = json!({"sql_text": "select email from customers", "link_grade": "C", "prompt": "clean up", "k": "s.10"});
     assert_eq!(linked, Value::Array(vec![expected]));
 }
 

@@ -58,10 +58,6 @@ impl Http2 {
             stream: u64::from(id),
             from: Side::Client,
         };
-        if self.streams.len() >= limit {
-            unread(id, &Reason::TooMany { limit }, seen);
-            return Ok(());
-        }
         let (request, asked, section) = match self.read(at, section) {
             Ok(read) => read,
             Err(reason) => {
@@ -70,6 +66,11 @@ impl Http2 {
             }
         };
         seen(Seen::Request(request));
+        if self.streams.len() >= limit {
+            // It is told all the same: it may be a call.
+            unread(id, &Reason::TooMany { limit }, seen);
+            return Ok(());
+        }
         let mut stream = Stream {
             id,
             asked,
