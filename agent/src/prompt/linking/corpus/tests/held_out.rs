@@ -134,13 +134,13 @@ fn play(world: &mut World, main: &Agent, case: &Case) {
     }
 }
 
-/// Plays all sessions, and gives each statement with its text.
-fn held_out() -> Vec<(Row, String)> {
+/// Plays all sessions of a corpus, and gives each statement with its text.
+pub(super) fn played(cases: &str, first_seed: u64) -> Vec<(Row, String)> {
     let mut rows = Vec::new();
-    let mut lines = CASES.lines().peekable();
-    let mut seed = 0;
+    let mut lines = cases.lines().peekable();
+    let mut seed = first_seed;
     while lines.peek().is_some() {
-        let mut world = World::new(1_000_000 + seed);
+        let mut world = World::new(seed);
         seed += 1;
         let agent = world.agent();
         let mut texts = Vec::new();
@@ -159,7 +159,7 @@ fn held_out() -> Vec<(Row, String)> {
 
 #[test]
 fn what_the_matcher_was_not_made_with_is_linked_as_surely() {
-    let rows = held_out();
+    let rows = played(CASES, 1_000_000);
     let (ill, honest): (Vec<_>, Vec<_>) = rows.iter().partition(|(row, _)| row.is_hostile);
     println!("{} statements, {} of them hostile", rows.len(), ill.len());
     print(&matrix(honest.iter().map(|(row, _)| row)));

@@ -11,6 +11,7 @@ mod held_out;
 mod hostile;
 mod programs;
 mod sql;
+mod third;
 mod world;
 
 use std::collections::BTreeMap;
