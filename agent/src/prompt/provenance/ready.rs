@@ -17,7 +17,7 @@ pub struct Ready(pub(super) Kind);
 pub(super) enum Kind {
     /// A request is whole.
     Asked {
-        ids: Ids,
+        ids: Box<Ids>,
         /// What people said: as it came, to compare by, and as it is kept.
         prompts: Vec<(String, PromptFact)>,
         results: Vec<(ResultSeen, Returned)>,
@@ -87,7 +87,7 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
             })
             .collect(),
         results: results.collect(),
-        ids,
+        ids: Box::new(ids),
         at,
     }
 }

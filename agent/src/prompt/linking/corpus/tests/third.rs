@@ -9,7 +9,8 @@ use super::held_out::played;
 use super::world::Row;
 use super::{matrix, print};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/prompt/testdata");
+const CASES: &str = include_str!("../../../testdata/third.jsonl");
+const FIGURES: &str = include_str!("../../../testdata/third.figures.json");
 
 /// What came out first.
 #[derive(Deserialize)]
@@ -24,14 +25,9 @@ struct Figures {
     hostile_strong: usize,
 }
 
-fn file(name: &str) -> String {
-    let path = format!("{FOLDER}/{name}");
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
 #[test]
 fn the_third_corpus_is_linked_no_worse_than_at_first() {
-    let rows = played(&file("third.jsonl"), 3_000_000);
+    let rows = played(CASES, 3_000_000);
     let (ill, honest): (Vec<_>, Vec<_>) = rows.iter().partition(|(row, _)| row.is_hostile);
     println!("{} statements, {} of them hostile", rows.len(), ill.len());
     print(&matrix(honest.iter().map(|(row, _)| row)));
@@ -76,7 +72,7 @@ fn the_third_corpus_is_linked_no_worse_than_at_first() {
         ill.len()
     );
 
-    let first: Figures = serde_json::from_str(&file("third.figures.json")).expect("figures");
+    let first: Figures = serde_json::from_str(FIGURES).expect("figures");
     assert_eq!(
         (rows.len(), ill.len(), direct.len()),
         (first.statements, first.hostile, first.direct),
