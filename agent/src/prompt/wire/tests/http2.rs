@@ -381,8 +381,15 @@ fn limits_are_told() {
     let many = "broken connection: expected at most 2 requests under way, found more";
     let (client, server) = (format!("5 Client {many}"), format!("5 Server {many}"));
     assert_eq!(
-        seen[4..9],
-        [client.as_str(), &server, "1 200", "1 <.", "7 GET h /late"]
+        seen[4..10],
+        [
+            "5 GET h /",
+            client.as_str(),
+            &server,
+            "1 200",
+            "1 <.",
+            "7 GET h /late"
+        ]
     );
 }
 
