@@ -3,7 +3,7 @@
 #![no_main]
 
 use icecore::prompt::linking::candidate::candidates;
-use icecore::prompt::linking::open::{Calls, Opened};
+use icecore::prompt::linking::open::{Calls, Opened, Prepared};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|arguments: &[u8]| {
@@ -22,7 +22,8 @@ fuzz_target!(|arguments: &[u8]| {
             arguments: arguments.to_vec(),
             ..Opened::default()
         };
-        drop(Calls::default().opened(&call, Default::default()));
+        let prepared = Prepared::of(tool, arguments);
+        drop(Calls::default().put(&call, prepared, Default::default()));
     }
     let quoted = serde_json::json!({ "sql": format!("select a, {}", String::from_utf8_lossy(arguments).trim()) });
     let sql = quoted["sql"].as_str().expect("a text").trim().to_owned();
