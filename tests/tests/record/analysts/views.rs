@@ -69,7 +69,7 @@ fn the_last_link_holds_also_where_one_before_it_was_lost() {
     let views = format!(
         "{}\
          CREATE TABLE given AS FROM links UNION ALL BY NAME ({});\nCREATE OR REPLACE VIEW links AS FROM given;\n\
-         CREATE TABLE asked AS SELECT 'p1' AS prompt_key, 'clean up' AS text;\nCREATE OR REPLACE VIEW prompts AS FROM asked;\n",
+         CREATE TABLE asked AS SELECT 'p1' AS prompt_key, NULL::VARCHAR AS root_prompt_key, 'clean up' AS text;\nCREATE OR REPLACE VIEW prompts AS FROM asked;\n",
         sql(&made),
         links.join(" UNION ALL ")
     );
