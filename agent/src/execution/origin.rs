@@ -1,6 +1,7 @@
 //! Where a statement comes from: what is known of its process and its request, put beside the session's calls of models.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -9,11 +10,21 @@ use crate::id::{SessionId, StatementId};
 use crate::mask::{Sample, sample};
 use crate::policy::LinkGrade;
 use crate::prompt::Trace;
-use crate::prompt::linking::{Arrived, Delivered, Sql};
-use crate::prompt::provenance::Provenance;
-use crate::record::{Reply, Row, provenance_rows};
+use crate::prompt::linking::{Arrived, Delivered, Link, Sql};
+use crate::prompt::provenance::{Fact, Provenance};
+use crate::record::{Recorder, Reply, Row, provenance_rows};
 use crate::snowflake::route::QueryId;
 use crate::statement::Statement;
+use crate::tasks;
+
+/// How often a statement asks for the session's state, and how long it waits between: some 20 ms in all. What an agent has its
+/// model calls tell may take longer; then the statement is judged without it, and not its core's other sessions.
+const TRIES: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(2);
+
+/// How often what came too late asks, and how long it waits between: some minutes in all.
+const LATER_TRIES: u32 = 12_000;
+const LATER_BETWEEN: Duration = Duration::from_millis(20);
 
 /// What a statement's origin is judged by, in a session whose calls of models are read.
 #[derive(Clone)]
@@ -53,27 +64,42 @@ impl Default for Linked {
 impl Origin {
     /// Notes by what a statement's answer may be known again in the result of a tool: its id, its error, its first values,
     /// as they leave. They stay in memory.
-    pub(crate) fn delivered(&self, id: StatementId, query_id: Option<QueryId>, reply: &Reply) {
+    pub(crate) fn delivered(
+        &self,
+        recorder: &Recorder,
+        id: StatementId,
+        query_id: Option<QueryId>,
+        reply: &Reply,
+    ) {
         let Sample { error, values } = sample(reply.body().text());
         let delivered = Delivered {
             query_id: query_id.map(|id| id.to_string()),
             error,
             values,
         };
-        let mut provenance = self
-            .provenance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        provenance.delivered(id, &delivered);
+        if let Some(mut provenance) = held(&self.provenance) {
+            return provenance.delivered(id, &delivered);
+        }
+        self.later(recorder, move |provenance| {
+            provenance.delivered(id, &delivered);
+            Vec::new()
+        });
     }
 
-    /// Links a statement, as far as it can be told by now.
-    pub(crate) fn link(&self, id: StatementId, at: DateTime<Utc>, statement: &Statement) -> Linked {
+    /// Links a statement, as far as it can be told by now. Where the session's state is not free in time, the link says that
+    /// nothing is known, and to policies that it is none of what the agent's tools carried: another one follows.
+    pub(crate) async fn link(
+        &self,
+        recorder: &Recorder,
+        id: StatementId,
+        at: DateTime<Utc>,
+        statement: &Statement,
+    ) -> Linked {
         // Judged by what is known: a statement never waits for it.
         let environment = self.environment.get().cloned().unwrap_or_default();
         let started_in = environment.traceparent.as_deref().and_then(Trace::read);
         let started_in = started_in.map(|trace| trace.trace_id);
-        let arrived = Arrived {
+        let mut arrived = Some(Arrived {
             id,
             at,
             sql: Sql::new(statement.text(), statement.normalized()),
@@ -81,19 +107,38 @@ impl Origin {
             trace_ids: self.trace_id.iter().cloned().chain(started_in).collect(),
             agent_sessions: environment.agent_sessions,
             tag: None,
-        };
-        let mut provenance = self
-            .provenance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (link, facts) = provenance.arrived(arrived);
+        });
+        for _ in 0..TRIES {
+            if let Some(linked) = self.now(&mut arrived) {
+                return linked;
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        if let Some(arrived) = arrived {
+            self.later(recorder, move |provenance| provenance.arrived_late(arrived));
+        }
+        let late = Fact::Link(Box::new(Link::late(id)));
+        Linked {
+            link: LinkGrade::of("U", true).unwrap_or(LinkGrade::UNKNOWN),
+            prompt: Some(
+                "[U] (not known in time: the session's model calls are being read)".to_owned(),
+            ),
+            rows: provenance_rows(self.session, vec![late]),
+        }
+    }
+
+    /// Links a statement, if the session's state is free.
+    fn now(&self, arrived: &mut Option<Arrived>) -> Option<Linked> {
+        let mut provenance = held(&self.provenance)?;
+        let (link, facts) = provenance.arrived(arrived.take()?);
         let read =
             LinkGrade::of(link.grade.letter(), link.is_mismatch).unwrap_or(LinkGrade::UNKNOWN);
         let words = link
             .prompt_key
             .as_ref()
             .and_then(|key| provenance.words(key));
-        Linked {
+        drop(provenance);
+        Some(Linked {
             link: read,
             prompt: Some(format!(
                 "[{}] {}",
@@ -105,6 +150,48 @@ impl Origin {
                 }
             )),
             rows: provenance_rows(self.session, facts),
-        }
+        })
+    }
+
+    /// Has something be done once the session's state is free, and records what follows; nobody waits for it.
+    fn later(
+        &self,
+        recorder: &Recorder,
+        change: impl FnOnce(&mut Provenance) -> Vec<Fact> + Send + 'static,
+    ) {
+        let (session, provenance) = (self.session, Arc::clone(&self.provenance));
+        let recorder = recorder.clone();
+        drop(tasks::spawn("link", async move {
+            let mut change = Some(change);
+            for _ in 0..LATER_TRIES {
+                let facts = held(&provenance)
+                    .and_then(|mut provenance| Some(change.take()?(&mut provenance)));
+                let Some(facts) = facts else {
+                    tokio::time::sleep(LATER_BETWEEN).await;
+                    continue;
+                };
+                let rows = provenance_rows(session, facts);
+                if !rows.is_empty()
+                    && let Err(error) = recorder.commit(rows).await
+                {
+                    tracing::error!(%session, %error, "a link that came late could not be recorded");
+                }
+                return;
+            }
+            tracing::error!(%session, "a session's model calls were read for minutes: a link was given up");
+        }));
     }
 }
+
+/// Takes hold of a session's state, if nobody else has it.
+fn held(provenance: &Mutex<Provenance>) -> Option<MutexGuard<'_, Provenance>> {
+    match provenance.try_lock() {
+        Ok(held) => Some(held),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "origin_tests.rs"]
+mod tests;
