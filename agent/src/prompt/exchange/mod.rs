@@ -10,8 +10,8 @@ mod socket;
 use std::collections::BTreeMap;
 
 use super::Api;
-use super::History;
 use super::wire::{Fingerprint, Limits, Protocol, Reader, Seen, Side};
+use super::{History, MESSAGE_MAX_BYTES};
 
 pub use call::{Asked, At, Call, Told, Tool};
 
@@ -29,8 +29,9 @@ const DECODING_MAX_BYTES: usize = 24 << 20;
 /// Said of a call for which there was no room.
 const NO_ROOM: &str = "unreadable: more at once than is held";
 
-/// Longest body that is read: readers of bodies keep less at once and say so, but a stream of events may be long.
-const BODY_MAX_BYTES: usize = 64 << 20;
+/// Longest answer that is read: readers of bodies keep less at once and say so, but a stream of events may be long. Of a request
+/// nothing is kept behind [`MESSAGE_MAX_BYTES`], so nothing is decoded there either.
+const ANSWER_MAX_BYTES: usize = 32 << 20;
 
 /// One connection to a model API.
 pub struct Exchanges {
@@ -65,7 +66,8 @@ impl Exchanges {
         fingerprint: Option<Fingerprint>,
     ) -> Self {
         let limits = Limits {
-            message_bytes: BODY_MAX_BYTES,
+            message_bytes: ANSWER_MAX_BYTES,
+            request_bytes: MESSAGE_MAX_BYTES,
             memory_bytes: DECODING_MAX_BYTES,
             streams: OPEN_MAX,
             ..Limits::default()
@@ -187,6 +189,7 @@ fn take(
             if let Some(Open::Socket(sockets)) = open.get_mut(&message.stream) {
                 sockets.take(message.from, &message.bytes, at, history, told);
             }
+            make_room(open, message.stream, at, history, told);
         }
         // Each side's own; the other may still speak, and the connection's end ends both.
         Seen::Closed { .. } => {}
@@ -247,7 +250,7 @@ fn make_room(
 ) {
     let held = |open: &Open| match open {
         Open::Http(exchange) => exchange.held_bytes(),
-        Open::Socket(_) => 0,
+        Open::Socket(sockets) => sockets.held_bytes(),
     };
     if open.values().map(held).sum::<usize>() <= HELD_MAX_BYTES {
         return;

@@ -13,6 +13,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Longest body or message that is told whole, decoded. 8 MiB; source: `audit-prompt-perf.md` 2.2.
     pub message_bytes: usize,
+    /// Longest body of a request, beside that: who reads it may keep less.
+    pub request_bytes: usize,
     /// What decoders and messages not yet whole may hold together. zstd's windows have 8 MiB at most, brotli's 16 MiB, with
     /// up to 4 MiB of tables.
     pub memory_bytes: usize,
@@ -29,6 +31,7 @@ impl Default for Limits {
         Self {
             head_bytes: 128 << 10,
             message_bytes: 8 << 20,
+            request_bytes: 8 << 20,
             memory_bytes: 128 << 20,
             streams: 256,
             held_bytes: 16 << 10,
