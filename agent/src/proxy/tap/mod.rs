@@ -8,6 +8,7 @@ mod carry;
 mod copies;
 mod counts;
 mod models;
+mod pace;
 mod reading;
 mod sink;
 mod standing;
@@ -38,7 +39,7 @@ pub(super) use sink::provenance;
 pub(super) use standing::Standing;
 pub(super) use taking::{At, take};
 
-use copies::{Copies, Pieces, Queues};
+use copies::{Copies, OfSession, Pieces, Queues};
 use reading::ModelConnection;
 use sink::Sink;
 
@@ -150,8 +151,13 @@ impl Tap {
     }
 
     /// Begins to read a connection; gives what its bytes are copied into.
-    fn read(&self, connection: ModelConnection, sink: Option<Sink>) -> Copies {
-        let (copies, pieces) = copies::queue(&self.queues, &self.counts, self.clock);
+    fn read(
+        &self,
+        connection: ModelConnection,
+        sink: Option<Sink>,
+        of_session: &Arc<OfSession>,
+    ) -> Copies {
+        let (copies, pieces) = copies::queue(of_session, &self.queues, &self.counts, self.clock);
         self.begin_reading(connection, pieces, sink);
         copies
     }

@@ -95,6 +95,7 @@ pub(super) async fn read(
     let mut last_ns = clock.mono_ns();
     let mut is_known = false;
     while let Some(piece) = pieces.next().await {
+        let began_ns = clock.mono_ns();
         last_ns = piece.mono_ns;
         let is_whole = progress.is_next(piece.side, piece.offset);
         let is_torn = !is_whole && !std::mem::replace(&mut progress.is_torn, true);
@@ -127,7 +128,10 @@ pub(super) async fn read(
         if let What::Bytes(bytes) = &piece.what {
             progress.take(piece.side, piece.offset, bytes.len());
         }
-        sink.record(sink.take(told, owner)).await;
+        let rows = sink.take(told, owner);
+        let now_ns = clock.mono_ns();
+        sink.record(rows).await;
+        sink.rest(now_ns, now_ns.saturating_sub(began_ns)).await;
     }
     if let Some(reading) = reading {
         let mut told = Vec::new();

@@ -1,7 +1,9 @@
 //! Where what is read of a session's model calls goes: into the session's provenance, and into the record.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::pace::Pace;
 use super::standing::Place;
 use crate::config::PromptCapture;
 use crate::id::SessionId;
@@ -19,6 +21,7 @@ pub(in crate::proxy) struct Sink {
     provenance: Arc<Mutex<Provenance>>,
     history: Arc<Mutex<History>>,
     recorder: Recorder,
+    pace: Arc<Pace>,
     _place: Place,
 }
 
@@ -30,6 +33,7 @@ impl Sink {
             provenance: Arc::clone(provenance(shared, session)?),
             history: Arc::clone(session.models().history(session.id())),
             recorder: shared.stages.recorder.clone(),
+            pace: Arc::clone(session.models().pace()),
             _place: session.models().take_place()?,
         })
     }
@@ -61,6 +65,14 @@ impl Sink {
         let ready = told.into_iter().map(|told| Ready::of(told, &mac));
         let facts = ready.flat_map(|ready| self.provenance().take(ready, owner));
         provenance_rows(self.session, facts.collect())
+    }
+
+    /// Lets other sessions be read, after time was spent on this one.
+    pub(super) async fn rest(&self, now_ns: i64, took_ns: i64) {
+        match self.pace.spent(now_ns, took_ns) {
+            Duration::ZERO => tokio::task::yield_now().await,
+            rest => tokio::time::sleep(rest).await,
+        }
     }
 
     /// Records rows; the model's call waits for none of it.

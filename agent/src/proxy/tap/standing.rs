@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::copies::OfSession;
+use super::pace::Pace;
 use super::telemetry::Share;
 use crate::id::SessionId;
 use crate::prompt::History;
@@ -41,6 +43,8 @@ pub(in crate::proxy) struct Standing {
     /// Connections that are read now.
     reading: Arc<AtomicUsize>,
     telemetry: Share,
+    waiting: Arc<OfSession>,
+    pace: Arc<Pace>,
 }
 
 /// A place among the connections of a session that are read; given back when dropped.
@@ -71,6 +75,16 @@ impl Standing {
     /// Gives what its telemetry may take.
     pub(super) fn telemetry(&self) -> &Share {
         &self.telemetry
+    }
+
+    /// Counts what waits to be read of all its connections.
+    pub(super) fn waiting(&self) -> &Arc<OfSession> {
+        &self.waiting
+    }
+
+    /// Gives how much of the reader's time it has taken.
+    pub(super) fn pace(&self) -> &Arc<Pace> {
+        &self.pace
     }
 
     /// Takes a place among the connections that are read, if there is one.

@@ -227,7 +227,11 @@ async fn read(
         is_verified: wanted.tls.is_some(),
         capture: wanted.capture,
     };
-    let copies = tap.read(connection, Sink::of(shared, at.session));
+    let copies = tap.read(
+        connection,
+        Sink::of(shared, at.session),
+        at.session.models().waiting(),
+    );
     if let Err(error) = carry(&mut client, &mut server, &copies).await {
         tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "model connection broke");
         client.break_off();
