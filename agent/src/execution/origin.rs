@@ -119,7 +119,7 @@ impl Origin {
         }
         let late = Fact::Link(Box::new(Link::late(id)));
         Linked {
-            link: LinkGrade::of("U", true).unwrap_or(LinkGrade::UNKNOWN),
+            link: LinkGrade::LATE,
             prompt: Some(
                 "[U] (not known in time: the session's model calls are being read)".to_owned(),
             ),

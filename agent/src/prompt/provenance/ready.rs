@@ -5,6 +5,7 @@
 use super::fact::{self, ArgsFact, PromptFact, ResultSeen, UseFact};
 use super::tasks::texts;
 use crate::prompt::exchange::{Asked, At, Call, Told, Tool};
+use crate::prompt::linking::echo::RESULT_MAX_BYTES;
 use crate::prompt::linking::evidence::PromptOrigin;
 use crate::prompt::linking::open::is_handed_on;
 use crate::prompt::linking::{Opened, Prepared, Returned};
@@ -77,7 +78,7 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
             mac: mac(result.text.as_bytes()),
             is_error: result.is_error,
         };
-        let rest = left_bytes.checked_sub(result.text.len());
+        let rest = left_bytes.checked_sub(result.text.len().min(RESULT_MAX_BYTES));
         left_bytes = rest.unwrap_or(0);
         let returned = Returned {
             tool_call_id: result.call_id?,
