@@ -16,6 +16,7 @@ mod taking;
 pub(super) mod telemetry;
 mod telling;
 mod tunnel;
+mod unkept;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use super::sessions::Session;
 use crate::clock::Clock;
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::tls;
+use crate::prompt::wire::Memory;
 use crate::record::event::code;
 use crate::record::{Category, EventRow, Severity};
 
@@ -42,6 +44,9 @@ pub(super) use taking::{At, take};
 use copies::{Copies, OfSession, Pieces, Queues};
 use reading::ModelConnection;
 use sink::Sink;
+
+/// Most bytes that reading all connections of all sessions may hold: bodies, and what decoders use.
+const MEMORY_MAX_BYTES: usize = 384 << 20;
 
 /// Why nothing can be read.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +68,8 @@ pub(super) struct Tap {
     /// The TLS of each CA, by its id: sessions go on with the one that they were told to trust.
     configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
     queues: Arc<Queues>,
+    /// What reading all connections of all sessions may hold.
+    memory: Memory,
     counts: Arc<Counts>,
     /// The runtime of the thread that reads copies, once there is one.
     reader: OnceLock<Handle>,
@@ -79,6 +86,7 @@ impl Tap {
             clock,
             configs: Mutex::default(),
             queues: Arc::default(),
+            memory: Memory::new(MEMORY_MAX_BYTES),
             counts: Arc::default(),
             reader: OnceLock::new(),
             connections: AtomicU64::new(0),

@@ -81,7 +81,7 @@ pub(super) async fn read(
     clock: Clock,
 ) {
     let mut progress = Progress::default();
-    let mut reading = Some(connection.exchanges());
+    let mut reading = Some(connection.exchanges(sink.memory()));
     // Where a session may be both ends, the kernel vouches for no model.
     let owner = Some(connection.peer.exec_id).filter(|exec| *exec != 0 && connection.is_verified);
     let boot_before_ns = boot_ns().saturating_sub(u64::try_from(clock.mono_ns()).unwrap_or(0));
@@ -156,14 +156,14 @@ pub(super) async fn read(
 }
 
 impl ModelConnection {
-    /// Begins to read its exchanges, under a name that no other connection has.
-    fn exchanges(&self) -> Exchanges {
+    /// Begins to read its exchanges, under a name that no other connection has, within its session's memory.
+    fn exchanges(&self, memory: &wire::Memory) -> Exchanges {
         let protocol = match self.protocol {
             Protocol::Http1 => wire::Protocol::Http1,
             Protocol::Http2 => wire::Protocol::Http2,
         };
         let name = Uuid::now_v7().to_string();
-        Exchanges::new(name, self.host.clone(), protocol, None)
+        Exchanges::within(memory, name, self.host.clone(), protocol, None)
             .of_process(self.peer.pid, self.peer.start_ns)
     }
 }

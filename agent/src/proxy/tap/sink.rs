@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use super::pace::Pace;
 use super::standing::Place;
+use super::unkept::Unkept;
+use crate::clock::Clock;
 use crate::config::PromptCapture;
 use crate::id::SessionId;
 use crate::prompt::exchange::Told;
 use crate::prompt::linking::evidence::Launched;
 use crate::prompt::provenance::{Capture, Provenance, Ready};
+use crate::prompt::wire::Memory;
 use crate::prompt::{History, Trace};
 use crate::proxy::core::Shared;
 use crate::proxy::sessions::Session;
@@ -22,6 +25,9 @@ pub(in crate::proxy) struct Sink {
     history: Arc<Mutex<History>>,
     recorder: Recorder,
     pace: Arc<Pace>,
+    unkept: Arc<Mutex<Unkept>>,
+    memory: Memory,
+    clock: Clock,
     _place: Place,
 }
 
@@ -34,6 +40,9 @@ impl Sink {
             history: Arc::clone(session.models().history(session.id())),
             recorder: shared.stages.recorder.clone(),
             pace: Arc::clone(session.models().pace()),
+            unkept: Arc::clone(session.models().unkept()),
+            memory: session.models().memory(&shared.tap.memory).clone(),
+            clock: shared.tap.clock,
             _place: session.models().take_place()?,
         })
     }
@@ -76,13 +85,39 @@ impl Sink {
     }
 
     /// Records rows; the model's call waits for none of it.
+    ///
+    /// What no statement needs is left out where the session, or all of them, have recorded too much, and counted: model calls
+    /// cost their caller nothing, and the room is for statements.
     pub(super) async fn record(&self, rows: Vec<Row>) {
+        let rows = self.within_room(rows);
         let count = rows.len();
         if count > 0
             && let Err(error) = self.recorder.commit(rows).await
         {
             tracing::error!(session = %self.session, count, %error, "model calls could not be recorded");
         }
+    }
+}
+
+impl Sink {
+    /// Gives what of some rows may be recorded, with what tells of the rest.
+    fn within_room(&self, mut rows: Vec<Row>) -> Vec<Row> {
+        if rows.is_empty() {
+            return rows;
+        }
+        let room = self.recorder.ask_beside(self.session);
+        let mut unkept = self.unkept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(cause) = &room {
+            rows = unkept.leave_out(rows, cause, self.clock.now());
+        }
+        let told = unkept.due(self.session, self.clock.mono_ns());
+        rows.extend(told.map(Row::from));
+        rows
+    }
+
+    /// Gives what reading the session's connections may hold.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 }
 

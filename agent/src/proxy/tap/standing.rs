@@ -7,14 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::copies::OfSession;
 use super::pace::Pace;
 use super::telemetry::Share;
+use super::unkept::Unkept;
 use crate::id::SessionId;
 use crate::prompt::History;
 use crate::prompt::provenance::Provenance;
+use crate::prompt::wire::Memory;
+use crate::record::EventRow;
 
 /// Most hosts that are remembered of a session; a client may invent names below a domain.
 const HOSTS_MAX: usize = 256;
 
-/// Most connections of a session that are read at once: each may hold 56 MiB at worst. Agents have one or two.
+/// Most bytes that reading all connections of a session may hold; of those of all sessions it gets no more than is left free.
+const MEMORY_MAX_BYTES: usize = 96 << 20;
+
+/// Most connections of a session that are read at once. Agents have one or two.
 const CONNECTIONS_MAX: usize = 16;
 
 /// Connections in a row that a process leaves without having asked anything, until it is taken not to trust the CA: Node looks
@@ -45,6 +51,8 @@ pub(in crate::proxy) struct Standing {
     telemetry: Share,
     waiting: Arc<OfSession>,
     pace: Arc<Pace>,
+    unkept: Arc<Mutex<Unkept>>,
+    memory: OnceLock<Memory>,
 }
 
 /// A place among the connections of a session that are read; given back when dropped.
@@ -85,6 +93,23 @@ impl Standing {
     /// Gives how much of the reader's time it has taken.
     pub(super) fn pace(&self) -> &Arc<Pace> {
         &self.pace
+    }
+
+    /// Counts what of its calls is not recorded.
+    pub(super) fn unkept(&self) -> &Arc<Mutex<Unkept>> {
+        &self.unkept
+    }
+
+    /// Gives the last row that tells what of its calls was not recorded, if anything was not.
+    pub(in crate::proxy) fn last_unkept(&self, session: SessionId) -> Option<EventRow> {
+        let mut unkept = self.unkept.lock().unwrap_or_else(PoisonError::into_inner);
+        unkept.last(session)
+    }
+
+    /// Gives what reading all its connections may hold of what all sessions may.
+    pub(super) fn memory(&self, all: &Memory) -> &Memory {
+        let begin = || Memory::share_of(MEMORY_MAX_BYTES, all);
+        self.memory.get_or_init(begin)
     }
 
     /// Takes a place among the connections that are read, if there is one.
