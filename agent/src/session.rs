@@ -12,7 +12,8 @@ use crate::clock::Clock;
 use crate::config::{Mode, Stamp};
 use crate::execution::{
     Asker, Asking, Basis, Catalogues, Chunks, Context, Delivered, Detached, Execution, Holds,
-    Meter, OpenStages, Origin, Recipient, Registry, Settled, State, Usages, Way, note, stamp,
+    Linked, Meter, OpenStages, Origin, Recipient, Registry, Settled, State, Usages, Way, note,
+    stamp,
 };
 use crate::identity::Principal;
 use crate::mailbox::Mailbox;
@@ -184,11 +185,17 @@ impl Stages {
             Some(_) => Box::pin(self.understand_again(asking)).await?,
             None => self.understand(asking).await?,
         };
-        let linked = origin.as_ref().map(|origin| {
+        let mut linked = Linked::default();
+        if let Some(origin) = &origin {
             let started_at = draft.row.started_at.unwrap_or_else(|| self.clock.now());
-            origin.link(execution.id(), started_at, &reading.statement)
-        });
-        let mut linked = linked.unwrap_or_default();
+            let link = origin.link(
+                &self.recorder,
+                execution.id(),
+                started_at,
+                &reading.statement,
+            );
+            linked = link.await;
+        }
         draft.beside = std::mem::take(&mut linked.rows);
         let lent = linked.lent.take();
         let asking = Asking {
@@ -219,7 +226,7 @@ impl Stages {
                     lent.recorded();
                 }
                 if let Some(origin) = &origin {
-                    origin.delivered(execution.id(), Some(own_id), &reply);
+                    origin.delivered(&self.recorder, execution.id(), Some(own_id), &reply);
                 }
                 let state = if unsent.is_withdrawn() {
                     State::Withdrawn(reply)
@@ -295,7 +302,12 @@ impl Stages {
             detached,
         } = self.deliver(unmasked, &login, &to).await?;
         if let Some(origin) = &origin {
-            origin.delivered(execution.id(), execution.given_query_id(), &reply);
+            origin.delivered(
+                &self.recorder,
+                execution.id(),
+                execution.given_query_id(),
+                &reply,
+            );
         }
         if aftermath != Aftermath::Open {
             self.holds.end(sender);

@@ -1,6 +1,7 @@
 //! Where a statement comes from: what is known of its process and its request, put beside the session's calls of models.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -9,11 +10,21 @@ use crate::id::{SessionId, StatementId};
 use crate::mask::{Sample, sample};
 use crate::policy::LinkGrade;
 use crate::prompt::Trace;
-use crate::prompt::linking::{Arrived, Delivered, Sql};
+use crate::prompt::linking::{Arrived, Delivered, Link, Sql};
 use crate::prompt::provenance::{Capture, Fact, Given, Provenance};
-use crate::record::{Reply, Row, provenance_rows};
+use crate::record::{Recorder, Reply, Row, provenance_rows};
 use crate::snowflake::route::QueryId;
 use crate::statement::Statement;
+use crate::tasks;
+
+/// How often a statement asks for the session's state, and how long it waits between: some 20 ms in all. What an agent has its
+/// model calls tell may take longer; then the statement is judged without it, and not its core's other sessions.
+const TRIES: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(2);
+
+/// How often what came too late asks, and how long it waits between: some minutes in all.
+const LATER_TRIES: u32 = 12_000;
+const LATER_BETWEEN: Duration = Duration::from_millis(20);
 
 /// Most bytes of a prompt that stand beside a statement: an approver reads them, and a card that is too long can be denied alone.
 const PROMPT_MAX_BYTES: usize = 16 << 10;
@@ -103,27 +114,42 @@ impl Default for Linked {
 impl Origin {
     /// Notes by what a statement's answer may be known again in the result of a tool: its id, its error, its first values,
     /// as they leave. They stay in memory.
-    pub(crate) fn delivered(&self, id: StatementId, query_id: Option<QueryId>, reply: &Reply) {
+    pub(crate) fn delivered(
+        &self,
+        recorder: &Recorder,
+        id: StatementId,
+        query_id: Option<QueryId>,
+        reply: &Reply,
+    ) {
         let Sample { error, values } = sample(reply.body().text());
         let delivered = Delivered {
             query_id: query_id.map(|id| id.to_string()),
             error,
             values,
         };
-        let mut provenance = self
-            .provenance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        provenance.delivered(id, &delivered);
+        if let Some(mut provenance) = held(&self.provenance) {
+            return provenance.delivered(id, &delivered);
+        }
+        self.later(recorder, move |provenance| {
+            provenance.delivered(id, &delivered);
+            Vec::new()
+        });
     }
 
-    /// Links a statement, as far as it can be told by now.
-    pub(crate) fn link(&self, id: StatementId, at: DateTime<Utc>, statement: &Statement) -> Linked {
+    /// Links a statement, as far as it can be told by now. Where the session's state is not free in time, the link says that
+    /// nothing is known, and to policies that it is none of what the agent's tools carried: another one follows.
+    pub(crate) async fn link(
+        &self,
+        recorder: &Recorder,
+        id: StatementId,
+        at: DateTime<Utc>,
+        statement: &Statement,
+    ) -> Linked {
         // Judged by what is known: a statement never waits for it.
         let environment = self.environment.get().cloned().unwrap_or_default();
         let started_in = environment.traceparent.as_deref().and_then(Trace::read);
         let started_in = started_in.map(|trace| trace.trace_id);
-        let arrived = Arrived {
+        let mut arrived = Some(Arrived {
             id,
             at,
             sql: Sql::new(statement.text(), statement.normalized()),
@@ -131,11 +157,32 @@ impl Origin {
             trace_ids: self.trace_id.iter().cloned().chain(started_in).collect(),
             agent_sessions: environment.agent_sessions,
             tag: None,
-        };
-        let mut provenance = self
-            .provenance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        });
+        for _ in 0..TRIES {
+            if let Some(linked) = self.now(&mut arrived) {
+                return linked;
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        if let Some(arrived) = arrived {
+            self.later(recorder, move |provenance| provenance.arrived_late(arrived));
+        }
+        let late = Fact::Link(Box::new(Link::late(id)));
+        Linked {
+            link: LinkGrade::LATE,
+            prompt: Some(
+                "[U] (not known in time: the session's model calls are being read)".to_owned(),
+            ),
+            rows: provenance_rows(self.session, vec![late]),
+            lent: None,
+        }
+    }
+
+    /// Links a statement, if the session's state is free.
+    fn now(&self, arrived: &mut Option<Arrived>) -> Option<Linked> {
+        let mut provenance = held(&self.provenance)?;
+        let arrived = arrived.take()?;
+        let id = arrived.id;
         provenance.keep(self.capture);
         let (link, facts) = provenance.arrived(arrived);
         let read =
@@ -144,7 +191,8 @@ impl Origin {
             .prompt_key
             .as_ref()
             .and_then(|key| provenance.words(key));
-        Linked {
+        drop(provenance);
+        Some(Linked {
             link: read,
             prompt: Some(format!(
                 "[{}] {}",
@@ -157,7 +205,43 @@ impl Origin {
             )),
             lent: Some(Lent::new(&self.provenance, &facts).but_of(id)),
             rows: provenance_rows(self.session, facts),
-        }
+        })
+    }
+
+    /// Has something be done once the session's state is free, and records what follows; nobody waits for it.
+    fn later(
+        &self,
+        recorder: &Recorder,
+        change: impl FnOnce(&mut Provenance) -> Vec<Fact> + Send + 'static,
+    ) {
+        let (session, capture) = (self.session, self.capture);
+        let (provenance, recorder) = (Arc::clone(&self.provenance), recorder.clone());
+        drop(tasks::spawn("link", async move {
+            let mut change = Some(change);
+            for _ in 0..LATER_TRIES {
+                let facts = held(&provenance).and_then(|mut provenance| {
+                    provenance.keep(capture);
+                    Some(change.take()?(&mut provenance))
+                });
+                let Some(facts) = facts else {
+                    tokio::time::sleep(LATER_BETWEEN).await;
+                    continue;
+                };
+                let lent = Lent::new(&provenance, &facts);
+                let rows = provenance_rows(session, facts);
+                if rows.is_empty() {
+                    return;
+                }
+                match recorder.commit(rows).await {
+                    Ok(_receipt) => lent.recorded(),
+                    Err(error) => {
+                        tracing::error!(%session, %error, "a link that came late could not be recorded");
+                    }
+                }
+                return;
+            }
+            tracing::error!(%session, "a session's model calls were read for minutes: a link was given up");
+        }));
     }
 }
 
@@ -174,30 +258,15 @@ fn shown(words: String) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inbox::card::READABLE_MAX_BYTES;
-
-    #[test]
-    fn a_long_prompt_is_shown_by_its_front_and_leaves_a_card_readable() {
-        assert_eq!(shown("short".to_owned()), "short");
-        let whole = "x".repeat(PROMPT_MAX_BYTES);
-        assert_eq!(shown(whole.clone()), whole);
-        // One letter too long, and it may not be cut through.
-        let long = format!(
-            "{}\u{e4}{}",
-            "x".repeat(PROMPT_MAX_BYTES - 1),
-            "z".repeat(256 << 10)
-        );
-        let shown = shown(long.clone());
-        assert!(shown.starts_with(&"x".repeat(PROMPT_MAX_BYTES - 1)) && !shown.contains('z'));
-        let end = format!(
-            "(the first {} of its {} bytes)",
-            PROMPT_MAX_BYTES - 1,
-            long.len()
-        );
-        assert!(shown.ends_with(&end), "{}", shown.len());
-        assert!(shown.len() < READABLE_MAX_BYTES / 8);
+/// Takes hold of a session's state, if nobody else has it.
+fn held(provenance: &Mutex<Provenance>) -> Option<MutexGuard<'_, Provenance>> {
+    match provenance.try_lock() {
+        Ok(held) => Some(held),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
+
+#[cfg(test)]
+#[path = "origin_tests.rs"]
+mod tests;

@@ -29,6 +29,12 @@ impl LinkGrade {
         is_mismatch: false,
     };
 
+    /// It was not known in time: it may be none of what the agent's tools carried, and doubt refuses.
+    pub const LATE: Self = Self {
+        is_mismatch: true,
+        ..Self::UNKNOWN
+    };
+
     /// Gives what a grade's letter means; none for what is no grade.
     #[must_use]
     pub fn of(letter: &str, is_mismatch: bool) -> Option<Self> {

@@ -322,6 +322,7 @@ impl Session {
             .filter(|row| row.event_code != code::GAP)
             .collect();
         rows.extend(self.gap());
+        rows.extend(self.models.last_unkept(self.id()));
         rows
     }
 

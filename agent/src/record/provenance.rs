@@ -3,6 +3,7 @@
 use crate::id::SessionId;
 use crate::prompt::exchange::{At, Call};
 use crate::prompt::linking::Link;
+use crate::prompt::linking::link::Method;
 use crate::prompt::provenance::{ArgsFact, Fact, PromptFact, UseFact};
 
 use super::event::{LinkRow, LlmCallRow, PromptRow, Row, ToolCallArgsRow, ToolCallRow};
@@ -125,7 +126,8 @@ fn link_row(session: SessionId, link: Link) -> LinkRow {
         matcher_version: crate::prompt::linking::link::MATCHER_VERSION,
         text_overlap: link.text_overlap,
         supersedes: link.supersedes,
-        mismatch: Some(link.is_mismatch),
+        // Of what was not judged in time nobody knows.
+        mismatch: (link.method != Method::Late).then_some(link.is_mismatch),
     }
 }
 

@@ -23,6 +23,11 @@ use crate::id::SessionId;
 /// Part of the spool, in percent, above which no statement begins: the rest is for the ends of those that have begun.
 pub(super) const BEGIN_MAX_PERCENT: u64 = 90;
 
+/// Part of the spool, in percent, above which nothing is recorded beside statements; and the part of a session's share.
+/// What an agent has its model calls tell must not keep anybody's statements from beginning, its own neither.
+const BESIDE_MAX_PERCENT: u64 = 75;
+const BESIDE_SHARE_MAX_PERCENT: u64 = 50;
+
 /// How many seconds of its rate a session may use at once.
 const BURST_SECONDS: i64 = 10;
 
@@ -105,6 +110,47 @@ impl Quotas {
             return Err(RecordError::Share {
                 found: format!("recorded {BURST_SECONDS} s of rows ahead of its rate"),
                 limit: format!("{} rows a second", self.limits.session_rows_per_second),
+            });
+        }
+        Ok(())
+    }
+
+    /// Says whether rows of a session may be recorded that no statement waits for. They come after its statements: of what it
+    /// may have they get half.
+    ///
+    /// # Errors
+    /// The spool, the session's part of it or its rate is used so far that the rest is for statements.
+    pub(super) fn ask_beside(&self, session: SessionId) -> Result<(), RecordError> {
+        let waiting_bytes = self.unacked_bytes();
+        if waiting_bytes > self.spool_max_bytes / 100 * BESIDE_MAX_PERCENT {
+            return Err(RecordError::Full {
+                path: self.root.clone(),
+                cause: format!(
+                    "{waiting_bytes} of its {} bytes wait for the store, and the rest is for statements",
+                    self.spool_max_bytes
+                ),
+            });
+        }
+        let now_ns = self.clock.mono_ns();
+        let shares = self.shares();
+        let (held_bytes, due_ns) = shares
+            .sessions
+            .get(&session)
+            .map_or((0, now_ns), |share| (share.held_bytes, share.due_ns));
+        let most_bytes = self.limits.session_spool_max_bytes / 100 * BESIDE_SHARE_MAX_PERCENT;
+        if held_bytes > most_bytes {
+            return Err(RecordError::Share {
+                found: format!("{held_bytes} bytes in the spool"),
+                limit: format!("{most_bytes} bytes, and as many more for its statements"),
+            });
+        }
+        if due_ns.saturating_sub(now_ns) > BURST_SECONDS * SECOND_NS / 2 {
+            return Err(RecordError::Share {
+                found: format!("recorded {} s of rows ahead of its rate", BURST_SECONDS / 2),
+                limit: format!(
+                    "{} rows a second, and as many seconds more for its statements",
+                    self.limits.session_rows_per_second
+                ),
             });
         }
         Ok(())

@@ -13,6 +13,7 @@ use super::asker::Asker;
 use super::steps::last_rows;
 use crate::mask::found;
 use crate::policy::{Bundle, LinkGrade, TAGS_RULE, UNKNOWN_USE_RULE, Usage, Verdict, explain};
+use crate::prompt::linking::link::Method;
 use crate::record::entry::Entry;
 use crate::record::value::Value;
 use crate::record::{hex, touched};
@@ -238,6 +239,9 @@ impl<'a> Records<'a> {
     /// Tells where a statement was taken to come from when it was judged.
     fn link(&self, id: &str) -> LinkGrade {
         let row = self.links.get(id);
+        if row.is_some_and(|row| row.text("method") == Some(Method::Late.name())) {
+            return LinkGrade::LATE;
+        }
         let link = row.and_then(|row| LinkGrade::of(row.text("grade")?, row.is("mismatch")));
         link.unwrap_or(LinkGrade::UNKNOWN)
     }

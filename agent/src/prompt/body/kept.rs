@@ -99,6 +99,11 @@ impl Seen {
         self.count = self.count.saturating_add(piece.len() as u64);
     }
 
+    /// Tells how many bytes came.
+    pub(super) fn bytes(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn finish(self) -> (u64, Sha256) {
         (self.count, sha256(self.hash))
     }

@@ -13,6 +13,10 @@ use super::{anthropic, bedrock, digest, gemini, openai};
 /// Most bytes of a turn's words that are kept.
 pub const TURN_MAX_BYTES: usize = 256 << 10;
 
+/// Most bytes of words of one request's turns that are told; the newest stay. All of it is searched for secrets, which takes
+/// half a second a MiB.
+const TURNS_MAX_BYTES: usize = 1 << 20;
+
 /// Most turns and most results of one request that are told; the newest stay.
 pub const TOLD_MAX: usize = 4096;
 
@@ -168,9 +172,23 @@ fn read(text: &str, request: &mut Request, history: &mut History) {
             }
         }
     }
-    bound(&mut request.turns, &mut request.notes, &mut request.status);
+    let mut left_bytes = TURNS_MAX_BYTES;
+    let newest = request.turns.iter().rev();
+    let fit = newest.take_while(|turn| {
+        let rest = left_bytes.checked_sub(turn.text.len());
+        left_bytes = rest.unwrap_or(0);
+        rest.is_some()
+    });
+    let fit = fit.count().min(TOLD_MAX);
+    bound(
+        &mut request.turns,
+        fit,
+        &mut request.notes,
+        &mut request.status,
+    );
     bound(
         &mut request.results,
+        TOLD_MAX,
         &mut request.notes,
         &mut request.status,
     );
@@ -252,8 +270,8 @@ fn take(said: Said, place: u32, request: &mut Request, standing: &mut Standing, 
 }
 
 /// Keeps the newest of what is told.
-fn bound<T>(told: &mut Vec<T>, notes: &mut Notes, status: &mut ParseStatus) {
-    let over = told.len().saturating_sub(TOLD_MAX);
+fn bound<T>(told: &mut Vec<T>, most: usize, notes: &mut Notes, status: &mut ParseStatus) {
+    let over = told.len().saturating_sub(most);
     if over > 0 {
         told.drain(..over);
         notes.dropped = notes.dropped.saturating_add(count(over));

@@ -154,6 +154,14 @@ impl ResponsesSocket {
         received
     }
 
+    /// Tells how many bytes it may hold of answers that are not over.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let open = self.open.values();
+        open.map(|open| open.seen.bytes().min(MESSAGE_MAX_BYTES))
+            .sum()
+    }
+
     /// Ends the connection; gives what was still open.
     #[must_use]
     pub fn finish(mut self) -> Vec<Received> {

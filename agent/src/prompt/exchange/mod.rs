@@ -10,8 +10,8 @@ mod socket;
 use std::collections::BTreeMap;
 
 use super::Api;
-use super::History;
-use super::wire::{Fingerprint, Limits, Protocol, Reader, Seen, Side};
+use super::wire::{Claim, Fingerprint, Limits, Memory, Protocol, Reader, Seen, Side};
+use super::{History, MESSAGE_MAX_BYTES};
 
 pub use call::{Asked, At, Call, Told, Tool};
 
@@ -29,14 +29,17 @@ const DECODING_MAX_BYTES: usize = 24 << 20;
 /// Said of a call for which there was no room.
 const NO_ROOM: &str = "unreadable: more at once than is held";
 
-/// Longest body that is read: readers of bodies keep less at once and say so, but a stream of events may be long.
-const BODY_MAX_BYTES: usize = 64 << 20;
+/// Longest answer that is read: readers of bodies keep less at once and say so, but a stream of events may be long. Of a request
+/// nothing is kept behind [`MESSAGE_MAX_BYTES`], so nothing is decoded there either.
+const ANSWER_MAX_BYTES: usize = 32 << 20;
 
 /// One connection to a model API.
 pub struct Exchanges {
     reader: Reader,
     about: About,
     open: BTreeMap<u64, Open>,
+    /// What they hold.
+    held: Claim,
 }
 
 /// What all calls of a connection share.
@@ -64,14 +67,28 @@ impl Exchanges {
         protocol: Protocol,
         fingerprint: Option<Fingerprint>,
     ) -> Self {
+        Self::within(&Memory::new(usize::MAX), name, host, protocol, fingerprint)
+    }
+
+    /// Begins a connection that may hold no more than is left of some memory: what needs more is told as unreadable.
+    #[must_use]
+    pub fn within(
+        memory: &Memory,
+        name: String,
+        host: String,
+        protocol: Protocol,
+        fingerprint: Option<Fingerprint>,
+    ) -> Self {
         let limits = Limits {
-            message_bytes: BODY_MAX_BYTES,
+            message_bytes: ANSWER_MAX_BYTES,
+            request_bytes: MESSAGE_MAX_BYTES,
             memory_bytes: DECODING_MAX_BYTES,
             streams: OPEN_MAX,
             ..Limits::default()
         };
         Self {
-            reader: Reader::limited(protocol, limits, fingerprint),
+            reader: Reader::within(memory, protocol, limits, fingerprint),
+            held: memory.claim(),
             about: About {
                 name,
                 host,
@@ -101,12 +118,14 @@ impl Exchanges {
             reader,
             about,
             open,
+            held,
         } = self;
-        let mut seen = |seen: Seen| take(about, open, seen, at, history, told);
+        let mut seen = |seen: Seen| take(about, (open, held), seen, at, history, told);
         match side {
             Side::Client => reader.client(bytes, &mut seen),
             Side::Server => reader.server(bytes, &mut seen),
         }
+        give_back(open, held);
     }
 
     /// Says that one side sends nothing more.
@@ -115,8 +134,12 @@ impl Exchanges {
             reader,
             about,
             open,
+            held,
         } = self;
-        reader.ended(side, &mut |seen| take(about, open, seen, at, history, told));
+        reader.ended(side, &mut |seen| {
+            take(about, (open, held), seen, at, history, told)
+        });
+        give_back(open, held);
     }
 
     /// Ends the connection: what is still open is told as far as it came. `why` says it where its copies were lost.
@@ -134,7 +157,7 @@ impl Exchanges {
 
 fn take(
     about: &About,
-    open: &mut BTreeMap<u64, Open>,
+    (open, held): (&mut BTreeMap<u64, Open>, &mut Claim),
     seen: Seen,
     at: At,
     history: &mut History,
@@ -163,7 +186,7 @@ fn take(
             if let Some(Open::Http(exchange)) = open.get_mut(&stream) {
                 exchange.asking(&bytes);
             }
-            make_room(open, stream, at, history, told);
+            make_room((open, held), stream, at, history, told);
         }
         Seen::RequestEnd { stream } => {
             if let Some(Open::Http(exchange)) = open.get_mut(&stream) {
@@ -179,7 +202,7 @@ fn take(
             if let Some(Open::Http(exchange)) = open.get_mut(&stream) {
                 exchange.answering(&bytes, at, told);
             }
-            make_room(open, stream, at, history, told);
+            make_room((open, held), stream, at, history, told);
         }
         Seen::AnswerEnd { stream } => match open.remove(&stream) {
             Some(Open::Http(exchange)) => exchange.answered(at, history, told),
@@ -190,6 +213,7 @@ fn take(
             if let Some(Open::Socket(sockets)) = open.get_mut(&message.stream) {
                 sockets.take(message.from, &message.bytes, at, history, told);
             }
+            make_room((open, held), message.stream, at, history, told);
         }
         // Each side's own; the other may still speak, and the connection's end ends both.
         Seen::Closed { .. } => {}
@@ -240,19 +264,16 @@ fn take(
     }
 }
 
-/// Gives up the call that has just grown, if all of them hold too much.
+/// Gives up the call that has just grown, if all of them hold too much, of the connection or of what it shares with others.
 fn make_room(
-    open: &mut BTreeMap<u64, Open>,
+    (open, held): (&mut BTreeMap<u64, Open>, &mut Claim),
     grown: u64,
     at: At,
     history: &mut History,
     told: &mut Vec<Told>,
 ) {
-    let held = |open: &Open| match open {
-        Open::Http(exchange) => exchange.held_bytes(),
-        Open::Socket(_) => 0,
-    };
-    if open.values().map(held).sum::<usize>() <= HELD_MAX_BYTES {
+    let bytes = held_bytes(open);
+    if bytes <= HELD_MAX_BYTES && held.resize(bytes).is_ok() {
         return;
     }
     match open.remove(&grown) {
@@ -260,6 +281,20 @@ fn make_room(
         Some(Open::Socket(sockets)) => sockets.finish(Some(NO_ROOM), at, history, told),
         None => {}
     }
+}
+
+/// Gives back what calls held that are over.
+fn give_back(open: &BTreeMap<u64, Open>, held: &mut Claim) {
+    // What they hold more was claimed when it came.
+    let _less = held.resize(held_bytes(open));
+}
+
+fn held_bytes(open: &BTreeMap<u64, Open>) -> usize {
+    let held = |open: &Open| match open {
+        Open::Http(exchange) => exchange.held_bytes(),
+        Open::Socket(sockets) => sockets.held_bytes(),
+    };
+    open.values().map(held).sum()
 }
 
 #[cfg(test)]

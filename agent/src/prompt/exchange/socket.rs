@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::About;
 use super::call::{Asked, At, Call, Told, Tool};
+use super::{About, NO_ROOM, OPEN_MAX};
 use crate::prompt::wire::{self, Side};
 use crate::prompt::{Answer, Api, Head, History, ParseStatus, Received, Request, ResponsesSocket};
 
@@ -16,12 +16,15 @@ pub(super) struct Sockets {
     socket: ResponsesSocket,
     /// Calls so far: names them.
     calls: u32,
+    /// By stream; no more than [`OPEN_MAX`].
     open: BTreeMap<String, Open>,
 }
 
 /// A call that is open.
 struct Open {
     call: Call,
+    /// Which of the connection's calls it is, from 1.
+    number: u32,
     tools: u32,
     asked: ParseStatus,
 }
@@ -61,12 +64,29 @@ impl Sockets {
                 };
                 // The one before on this stream never told its end.
                 self.over(&sent.stream, None, Some("unfinished"), at, history, told);
+                self.make_room(at, history, told);
                 self.asked(sent.stream, sent.request, at, told);
             }
             Side::Server => {
                 let received = self.socket.received(message);
                 self.received(received, None, at, history, told);
             }
+        }
+    }
+
+    /// Tells how many bytes it may hold.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.socket.held_bytes()
+    }
+
+    /// Gives up the oldest call, if there is no room for another: a client may name streams without end.
+    fn make_room(&mut self, at: At, history: &mut History, told: &mut Vec<Told>) {
+        if self.open.len() < OPEN_MAX {
+            return;
+        }
+        let oldest = self.open.iter().min_by_key(|(_, open)| open.number);
+        if let Some(oldest) = oldest.map(|(stream, _)| stream.clone()) {
+            self.over(&oldest, None, Some(NO_ROOM), at, history, told);
         }
     }
 
@@ -99,6 +119,7 @@ impl Sockets {
         })));
         let open = Open {
             call,
+            number: self.calls,
             tools: 0,
             asked: request.status,
         };

@@ -302,3 +302,133 @@ fn a_call_for_which_there_is_no_room_is_told_also_by_http_2() {
     });
     assert_eq!(words, expected);
 }
+
+/// Opens a WebSocket to the Responses API; its client's frames are not masked by anything but zeros.
+fn socket() -> (Exchanges, History, Vec<Told>) {
+    let (mut history, mut told) = (History::new("s"), Vec::new());
+    let mut exchanges = Exchanges::new("c".into(), "a".into(), Protocol::Http1, None);
+    let asked =
+        b"GET /v1/responses HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let agreed =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    exchanges.feed(Side::Client, asked, at(1), &mut history, &mut told);
+    exchanges.feed(Side::Server, agreed, at(1), &mut history, &mut told);
+    (exchanges, history, told)
+}
+
+fn frame(side: Side, text: &str) -> Vec<u8> {
+    let masked = match side {
+        Side::Client => 0x80,
+        Side::Server => 0,
+    };
+    let mut frame = vec![0x81];
+    // In as few bytes as it takes (RFC 6455 section 5.2).
+    match (u8::try_from(text.len()), u16::try_from(text.len())) {
+        (Ok(length), _) if length < 126 => frame.push(masked | length),
+        (_, Ok(length)) => {
+            frame.push(masked | 126);
+            frame.extend(length.to_be_bytes());
+        }
+        (_, Err(_)) => {
+            frame.push(masked | 127);
+            frame.extend((text.len() as u64).to_be_bytes());
+        }
+    }
+    if side == Side::Client {
+        frame.extend([0; 4]);
+    }
+    frame.extend(text.as_bytes());
+    frame
+}
+
+#[test]
+fn streams_of_a_web_socket_without_end_are_not_all_kept() {
+    let (mut exchanges, mut history, mut told) = socket();
+    for number in 0..1000 {
+        let text = format!(
+            r#"{{"type":"response.create","stream_id":"s{number}","model":"m","input":"hello"}}"#
+        );
+        let frame = frame(Side::Client, &text);
+        exchanges.feed(Side::Client, &frame, at(2), &mut history, &mut told);
+    }
+    let over = |told: &[Told]| -> Vec<String> {
+        let over = told.iter().filter(|one| matches!(one, Told::Over(_)));
+        over.map(word).collect()
+    };
+    let given_up = over(&told);
+    assert_eq!(given_up.len(), 1000 - OPEN_MAX, "{:?}", told.first());
+    assert_eq!(given_up[0], format!("over c-1.1 answer {NO_ROOM}"));
+    exchanges.finish(None, at(3), &mut history, &mut told);
+    assert_eq!(over(&told).len(), 1000);
+}
+
+#[test]
+fn answers_of_a_web_socket_count_as_held() {
+    let (mut exchanges, mut history, mut told) = socket();
+    let delta = "x".repeat(7 << 20);
+    for number in 0..6 {
+        let text = format!(
+            r#"{{"type":"response.create","stream_id":"s{number}","model":"m","input":"hello"}}"#
+        );
+        let asked = frame(Side::Client, &text);
+        exchanges.feed(Side::Client, &asked, at(2), &mut history, &mut told);
+        let text = format!(
+            r#"{{"type":"response.output_text.delta","stream_id":"s{number}","delta":"{delta}"}}"#
+        );
+        let answered = frame(Side::Server, &text);
+        exchanges.feed(Side::Server, &answered, at(2), &mut history, &mut told);
+    }
+    let last = told.iter().rev().find_map(|one| match one {
+        Told::Over(call) => Some(call.status.clone()),
+        Told::Asked(_) | Told::Tool(_) => None,
+    });
+    assert_eq!(last, Some(format!("answer {NO_ROOM}")));
+}
+
+#[test]
+fn of_a_request_no_more_is_decoded_than_is_kept() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut gzip, &vec![b' '; 40 << 20]).unwrap();
+    let body = gzip.finish().unwrap();
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let (mut history, mut told) = (History::new("s"), Vec::new());
+    let mut exchanges = exchanges();
+    let asked = [head.as_bytes(), &body].concat();
+    exchanges.feed(Side::Client, &asked, at(1), &mut history, &mut told);
+    let [Told::Asked(asked)] = &told[..] else {
+        panic!("{:?}", told.len())
+    };
+    assert_eq!(asked.request.bytes, MESSAGE_MAX_BYTES as u64);
+}
+
+#[test]
+fn calls_of_all_connections_hold_no_more_than_they_share() {
+    let memory = Memory::new(12 << 20);
+    let (mut history, mut told) = (History::new("s"), Vec::new());
+    let large = vec![b' '; 7 << 20];
+    let head = "POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99000000\r\n\r\n";
+    let mut open: Vec<Exchanges> = (0..3)
+        .map(|_| Exchanges::within(&memory, "c".into(), "a".into(), Protocol::Http1, None))
+        .collect();
+    for one in &mut open {
+        for bytes in [head.as_bytes(), &large] {
+            one.feed(Side::Client, bytes, at(1), &mut history, &mut told);
+        }
+    }
+    let words: Vec<String> = told.iter().map(word).collect();
+    let lost = format!("over c-1 request unfinished; answer {NO_ROOM}");
+    assert_eq!(words, [lost.clone(), lost]);
+    assert!(
+        (7 << 20..8 << 20).contains(&memory.used()),
+        "{}",
+        memory.used()
+    );
+    drop(open);
+    assert_eq!(memory.used(), 0);
+}

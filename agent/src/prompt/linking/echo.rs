@@ -31,7 +31,7 @@ const LETTERS_MIN: usize = 12;
 const ERROR_MIN_BYTES: usize = 24;
 
 /// Most bytes of a result that are looked at.
-const RESULT_MAX_BYTES: usize = 64 << 10;
+pub const RESULT_MAX_BYTES: usize = 64 << 10;
 
 /// Most bytes of what models were told that are remembered, and most digests of what answers said.
 const HEARD_MAX_BYTES: usize = 128 << 10;

@@ -32,6 +32,8 @@ pub enum Method {
     Forgotten,
     /// What the agent says of itself.
     Claim,
+    /// Not yet: the session's state was not free in time. Another link supersedes it.
+    Late,
     /// Not at all.
     None,
 }
@@ -52,6 +54,7 @@ impl Method {
             Self::Lineage => "lineage",
             Self::Forgotten => "forgotten",
             Self::Claim => "claim",
+            Self::Late => "late",
             Self::None => "none",
         }
     }
@@ -88,4 +91,30 @@ pub struct Link {
     pub is_mismatch: bool,
     /// Who wrote the prompt, as far as it is known. No grade says so.
     pub prompt_origin: PromptOrigin,
+}
+
+impl Link {
+    /// Says of a statement that it was judged before anything could be known of it.
+    ///
+    /// No other use is spoken for, and none is spoken against: [`Matching::arrived_late`](super::Matching::arrived_late) gives
+    /// the link that supersedes it.
+    #[must_use]
+    pub fn late(statement_id: StatementId) -> Self {
+        Self {
+            link_id: format!("{statement_id}.0"),
+            statement_id,
+            tool_call_id: None,
+            prompt_key: None,
+            llm_call_id: None,
+            grade: Grade::Unknown,
+            confidence: Grade::Unknown.confidence(0),
+            evidence: Evidence::default(),
+            method: Method::Late,
+            candidates: 0,
+            text_overlap: None,
+            supersedes: None,
+            is_mismatch: false,
+            prompt_origin: PromptOrigin::Claimed,
+        }
+    }
 }

@@ -117,12 +117,23 @@ impl Matching {
 
     /// Takes a statement, and gives its first link.
     pub fn arrived(&mut self, statement: Arrived) -> Link {
-        let link = self.link(&statement, None, 0);
+        self.judged(statement, None)
+    }
+
+    /// Takes a statement that was let go on before it could be judged; gives the link that supersedes [`Link::late`].
+    pub fn arrived_late(&mut self, statement: Arrived) -> Link {
+        let late = Link::late(statement.id);
+        self.judged(statement, Some(late.link_id))
+    }
+
+    fn judged(&mut self, statement: Arrived, supersedes: Option<String>) -> Link {
+        let before = usize::from(supersedes.is_some());
+        let link = self.link(&statement, supersedes, before);
         self.recent.push_back(Recent {
             statement,
             delivered: Delivered::default(),
             link: link.clone(),
-            count: 1,
+            count: before + 1,
         });
         if self.recent.len() > RECENT_MAX
             && let Some(old) = self.recent.pop_front()
@@ -202,11 +213,16 @@ impl Matching {
 
     /// Takes the word of the session's launcher; gives links that supersede others.
     pub fn attested(&mut self, attestation: Attestation) -> Vec<Link> {
+        // An agent may say the same as often as it likes: that is judged once.
+        if self.attested.contains(&attestation) {
+            return Vec::new();
+        }
+        let key = attestation.prompt_key().to_owned();
         self.attested.push_back(attestation);
         if self.attested.len() > ATTESTED_MAX {
             self.attested.pop_front();
         }
-        self.reconsider(|_| true)
+        self.reconsider(|recent| recent.link.prompt_key.as_ref() == Some(&key))
     }
 
     /// Judges statements again; gives the links that say another thing than the last ones.

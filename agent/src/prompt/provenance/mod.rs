@@ -154,6 +154,14 @@ impl Provenance {
         (link, facts)
     }
 
+    /// Takes a statement that was not waited for; gives what is to be recorded of it.
+    pub fn arrived_late(&mut self, statement: Arrived) -> Vec<Fact> {
+        let link = self.matching.arrived_late(statement);
+        let mut facts = Vec::new();
+        self.link(link, &mut facts);
+        facts
+    }
+
     /// Takes what a process tells of uses of tools by telemetry; `sender` is the exec of that process, as the kernel numbers
     /// it, 0 where it is not known. Gives what became of each word, and what is to be recorded.
     pub fn heard(&mut self, reports: Vec<Report>, sender: u64) -> (Vec<Outcome>, Vec<Fact>) {

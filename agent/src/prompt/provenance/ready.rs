@@ -5,10 +5,15 @@
 use super::fact::{self, ArgsFact, PromptFact, ResultSeen, UseFact};
 use super::tasks::texts;
 use crate::prompt::exchange::{Asked, At, Call, Told, Tool};
+use crate::prompt::linking::echo::RESULT_MAX_BYTES;
 use crate::prompt::linking::evidence::PromptOrigin;
 use crate::prompt::linking::open::is_handed_on;
 use crate::prompt::linking::{Opened, Prepared, Returned};
 use crate::prompt::{Ids, Runs};
+
+/// Most bytes of a request's results, the latest ones, in which answers of statements are looked for: that is done while the
+/// session's state is held. An agent sends the results of one step.
+const ECHOES_MAX_BYTES: usize = 512 << 10;
 
 /// Something that a connection tells, ready to be taken.
 pub struct Ready(pub(super) Kind);
@@ -66,18 +71,24 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
     } = asked;
     let ids = request.ids;
     let turns = request.turns.into_iter();
-    let results = request.results.into_iter().filter_map(|result| {
+    let mut left_bytes = ECHOES_MAX_BYTES;
+    let results = request.results.into_iter().rev().filter_map(|result| {
         let seen = ResultSeen {
             at,
             mac: mac(result.text.as_bytes()),
             is_error: result.is_error,
         };
+        let rest = left_bytes.checked_sub(result.text.len().min(RESULT_MAX_BYTES));
+        left_bytes = rest.unwrap_or(0);
         let returned = Returned {
             tool_call_id: result.call_id?,
-            text: result.text,
+            // Of one for which there is no room is known that it came.
+            text: rest.map(|_| result.text).unwrap_or_default(),
         };
         Some((seen, returned))
     });
+    let mut results: Vec<_> = results.collect();
+    results.reverse();
     Kind::Asked {
         prompts: turns
             .map(|turn| {
@@ -86,7 +97,7 @@ fn of_request(asked: Asked, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Kind {
                 (said, PromptFact::new(turn, &ids, provider, &call, claimed))
             })
             .collect(),
-        results: results.collect(),
+        results,
         ids: Box::new(ids),
         at,
     }

@@ -6,7 +6,7 @@ use super::Reason;
 use super::coding::{Coding, Decoders, Stop, codings};
 use super::fields::Fields;
 use super::limits::{Limits, Memory};
-use super::seen::{At, Seen, Sink};
+use super::seen::{At, Seen, Side, Sink};
 
 /// What became of a body so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,10 @@ impl Body {
             codings: Vec::new(),
             decoders: None,
             memory: memory.clone(),
-            room_bytes: limits.message_bytes,
+            room_bytes: match at.from {
+                Side::Client => limits.message_bytes.min(limits.request_bytes),
+                Side::Server => limits.message_bytes,
+            },
             state: State::Whole,
             sent: Sent::new(),
         };

@@ -25,7 +25,7 @@ mod tests;
 mod websocket;
 
 pub use kept::Headers;
-pub use limits::Limits;
+pub use limits::{Claim, Limits, Memory};
 pub use reader::{Fingerprint, Protocol, Reader};
 pub use reason::Reason;
 pub use seen::{Answer, Kind, Message, Request, Seen, Side};

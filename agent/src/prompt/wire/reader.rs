@@ -45,8 +45,19 @@ impl Reader {
     /// Begins a connection.
     #[must_use]
     pub fn limited(protocol: Protocol, limits: Limits, fingerprint: Option<Fingerprint>) -> Self {
+        Self::within(&Memory::new(usize::MAX), protocol, limits, fingerprint)
+    }
+
+    /// Begins a connection whose memory is a part of another.
+    #[must_use]
+    pub fn within(
+        outer: &Memory,
+        protocol: Protocol,
+        limits: Limits,
+        fingerprint: Option<Fingerprint>,
+    ) -> Self {
         let shared = Shared {
-            memory: Memory::new(limits.memory_bytes),
+            memory: Memory::within(limits.memory_bytes, outer),
             limits,
             fingerprint,
         };

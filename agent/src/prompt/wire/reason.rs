@@ -62,7 +62,7 @@ pub enum Reason {
         /// The limit.
         limit: usize,
     },
-    /// Reading this would need more memory than a connection has.
+    /// Reading this would need more memory than a connection, its session or all of them have.
     #[error("connection: expected to need at most {limit_bytes} bytes of memory, would need more")]
     Memory {
         /// The limit.

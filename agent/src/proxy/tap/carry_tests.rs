@@ -40,7 +40,12 @@ async fn carrying() -> Bed {
     let (client, mut near) = pair().await;
     let (mut far, server) = pair().await;
     let counts = Arc::<Counts>::default();
-    let (copies, pieces) = queue(&Arc::<Queues>::default(), &counts, Clock::system());
+    let (copies, pieces) = queue(
+        &Arc::default(),
+        &Arc::<Queues>::default(),
+        &counts,
+        Clock::system(),
+    );
     let carried = tokio::spawn(async move { carry(&mut near, &mut far, &copies).await });
     Bed {
         client,
@@ -199,7 +204,7 @@ async fn an_end_without_farewell_stays_one() {
         let (far, server) = tokio::join!(connect(far), accept(server));
         let (mut client, mut near) = (client.unwrap(), near.unwrap());
         let (mut far, mut server) = (far.unwrap(), server.unwrap());
-        let (copies, pieces) = queue(&Arc::default(), &Arc::default(), clock);
+        let (copies, pieces) = queue(&Arc::default(), &Arc::default(), &Arc::default(), clock);
         let serving = async {
             server.write_all(b"half an ans").await.unwrap();
             server.flush().await.unwrap();

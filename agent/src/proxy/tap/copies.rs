@@ -15,7 +15,10 @@ use crate::clock::Clock;
 /// Most bytes of one connection that wait to be read: what an agent sends in a call, its history, is rarely longer.
 const CONNECTION_MAX_BYTES: usize = 8 << 20;
 
-/// Most bytes of all connections that wait to be read.
+/// Most bytes of all connections that wait to be read. A session may have no more of it than is left free, so that where
+/// many sessions flood it, another one still finds as much as each of them has.
+///
+/// Source: Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998.
 const ALL_MAX_BYTES: usize = 64 << 20;
 
 /// What a piece takes beside its bytes, about.
@@ -72,19 +75,27 @@ impl Queues {
     }
 }
 
+/// What waits to be read, of all connections of one session.
+#[derive(Debug, Default)]
+pub(super) struct OfSession(AtomicUsize);
+
 /// What waits to be read, of one connection.
 #[derive(Debug)]
 struct Waiting {
     bytes: AtomicUsize,
+    session: Arc<OfSession>,
     all: Arc<Queues>,
 }
 
 impl Waiting {
     /// Takes room, if there is some.
     fn take(&self, bytes: usize) -> bool {
-        let own = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let all = self.all.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let has_room = own <= CONNECTION_MAX_BYTES && all <= ALL_MAX_BYTES;
+        let [own, session, all] = self.counters().map(|counter| {
+            let before = counter.fetch_add(bytes, Ordering::Relaxed);
+            before.saturating_add(bytes)
+        });
+        let is_share = session <= ALL_MAX_BYTES.saturating_sub(all);
+        let has_room = own <= CONNECTION_MAX_BYTES && is_share;
         if !has_room {
             self.give_back(bytes);
         }
@@ -92,16 +103,34 @@ impl Waiting {
     }
 
     fn give_back(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.all.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        for counter in self.counters() {
+            counter.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes what has room in every case.
+    fn add(&self, bytes: usize) {
+        for counter in self.counters() {
+            counter.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn counters(&self) -> [&AtomicUsize; 3] {
+        [&self.bytes, &self.session.0, &self.all.waiting_bytes]
     }
 }
 
-/// Makes the queue of a connection.
-pub(super) fn queue(all: &Arc<Queues>, counts: &Arc<Counts>, clock: Clock) -> (Copies, Pieces) {
+/// Makes the queue of a connection, one of a session's.
+pub(super) fn queue(
+    session: &Arc<OfSession>,
+    all: &Arc<Queues>,
+    counts: &Arc<Counts>,
+    clock: Clock,
+) -> (Copies, Pieces) {
     let (sender, receiver) = unbounded_channel();
     let waiting = Arc::new(Waiting {
         bytes: AtomicUsize::new(0),
+        session: Arc::clone(session),
         all: Arc::clone(all),
     });
     let copies = Copies {
@@ -161,11 +190,7 @@ impl Copies {
         };
         // There are two of these at most: they always have room.
         let size = piece.size();
-        self.waiting.bytes.fetch_add(size, Ordering::Relaxed);
-        self.waiting
-            .all
-            .waiting_bytes
-            .fetch_add(size, Ordering::Relaxed);
+        self.waiting.add(size);
         self.send(piece);
     }
 
@@ -216,7 +241,7 @@ mod tests {
 
     fn made() -> (Arc<Queues>, Arc<Counts>, Copies, Pieces) {
         let (queues, counts) = (Arc::<Queues>::default(), Arc::<Counts>::default());
-        let (copies, pieces) = queue(&queues, &counts, Clock::system());
+        let (copies, pieces) = queue(&Arc::default(), &queues, &counts, Clock::system());
         (queues, counts, copies, pieces)
     }
 
@@ -261,27 +286,40 @@ mod tests {
     }
 
     #[test]
-    fn all_connections_share_a_limit_and_give_it_back() {
+    fn a_session_has_no_more_than_is_left_for_others_and_all_is_given_back() {
         let (queues, counts) = (Arc::<Queues>::default(), Arc::<Counts>::default());
+        let open = |session: &Arc<OfSession>| queue(session, &queues, &counts, Clock::system());
         let large = vec![7; CONNECTION_MAX_BYTES - PIECE_BYTES];
-        let many: Vec<(Copies, Pieces)> = (0..ALL_MAX_BYTES / CONNECTION_MAX_BYTES)
-            .map(|_| queue(&queues, &counts, Clock::system()))
-            .collect();
+        // Half of all is one session's, and no more.
+        let greedy = Arc::default();
+        let many: Vec<(Copies, Pieces)> = (0..5).map(|_| open(&greedy)).collect();
         for (copies, _) in &many {
             copies.put(Side::Server, &large);
         }
+        let lost = large.len() as u64;
         assert_eq!(
             (queues.waiting_bytes(), counts.lost_bytes()),
-            (ALL_MAX_BYTES, 0)
+            (ALL_MAX_BYTES / 2, lost)
         );
-        let (copies, pieces) = queue(&queues, &counts, Clock::system());
-        copies.put(Side::Server, b"x");
-        assert_eq!(counts.lost_bytes(), 1);
-        drop((many, pieces));
+        // Whoever comes then has half of what is left, on as many connections as it likes.
+        let other = Arc::default();
+        let its: Vec<(Copies, Pieces)> = (0..3).map(|_| open(&other)).collect();
+        for (copies, _) in &its {
+            copies.put(Side::Client, &large);
+        }
+        assert_eq!(
+            (queues.waiting_bytes(), counts.lost_bytes()),
+            (ALL_MAX_BYTES / 4 * 3, 2 * lost)
+        );
+        let (copies, pieces) = open(&other);
+        drop((many, its, pieces));
         assert_eq!(queues.waiting_bytes(), 0);
         // Nobody reads: nothing is kept for anybody.
         copies.put(Side::Server, b"x");
         copies.end(Side::Server, false);
-        assert_eq!((queues.waiting_bytes(), counts.lost_bytes()), (0, 2));
+        assert_eq!(
+            (queues.waiting_bytes(), counts.lost_bytes()),
+            (0, 2 * lost + 1)
+        );
     }
 }

@@ -8,6 +8,7 @@ mod carry;
 mod copies;
 mod counts;
 mod models;
+mod pace;
 mod reading;
 mod sink;
 mod standing;
@@ -15,6 +16,7 @@ mod taking;
 pub(super) mod telemetry;
 mod telling;
 mod tunnel;
+mod unkept;
 mod unread;
 
 use std::collections::HashMap;
@@ -30,6 +32,7 @@ use super::sessions::Session;
 use crate::clock::Clock;
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::tls;
+use crate::prompt::wire::Memory;
 use crate::record::event::code;
 use crate::record::{Category, EventRow, Severity};
 
@@ -39,11 +42,14 @@ pub(super) use sink::{capture, provenance};
 pub(super) use standing::Standing;
 pub(super) use taking::{At, take};
 
-use copies::{Copies, Pieces, Queues};
+use copies::{Copies, OfSession, Pieces, Queues};
 use counts::Outcome;
 use reading::ModelConnection;
 use sink::Sink;
 use unread::Why;
+
+/// Most bytes that reading all connections of all sessions may hold: bodies, and what decoders use.
+const MEMORY_MAX_BYTES: usize = 384 << 20;
 
 /// Why nothing can be read.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +71,8 @@ pub(super) struct Tap {
     /// The TLS of each CA, by its id: sessions go on with the one that they were told to trust.
     configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
     queues: Arc<Queues>,
+    /// What reading all connections of all sessions may hold.
+    memory: Memory,
     counts: Arc<Counts>,
     /// The runtime of the thread that reads copies, once there is one.
     reader: OnceLock<Handle>,
@@ -81,6 +89,7 @@ impl Tap {
             clock,
             configs: Mutex::default(),
             queues: Arc::default(),
+            memory: Memory::new(MEMORY_MAX_BYTES),
             counts: Arc::default(),
             reader: OnceLock::new(),
             connections: AtomicU64::new(0),
@@ -153,8 +162,8 @@ impl Tap {
     }
 
     /// Begins to read a connection; gives what its bytes are copied into.
-    fn read(&self, connection: ModelConnection, sink: Sink) -> Copies {
-        let (copies, pieces) = copies::queue(&self.queues, &self.counts, self.clock);
+    fn read(&self, connection: ModelConnection, sink: Sink, of_session: &Arc<OfSession>) -> Copies {
+        let (copies, pieces) = copies::queue(of_session, &self.queues, &self.counts, self.clock);
         self.begin_reading(connection, pieces, sink);
         copies
     }

@@ -82,7 +82,7 @@ pub(super) async fn read(
     clock: Clock,
 ) {
     let mut progress = Progress::default();
-    let mut reading = Some(connection.exchanges());
+    let mut reading = Some(connection.exchanges(sink.memory()));
     // Where a session may be both ends, the kernel vouches for no model.
     let owner = Some(connection.peer.exec_id).filter(|exec| *exec != 0 && connection.is_verified);
     let boot_before_ns = boot_ns().saturating_sub(u64::try_from(clock.mono_ns()).unwrap_or(0));
@@ -96,6 +96,7 @@ pub(super) async fn read(
     let mut last_ns = clock.mono_ns();
     let mut is_known = false;
     while let Some(piece) = pieces.next().await {
+        let began_ns = clock.mono_ns();
         last_ns = piece.mono_ns;
         let is_whole = progress.is_next(piece.side, piece.offset);
         let is_torn = !is_whole && !std::mem::replace(&mut progress.is_torn, true);
@@ -130,10 +131,13 @@ pub(super) async fn read(
         if let What::Bytes(bytes) = &piece.what {
             progress.take(piece.side, piece.offset, bytes.len());
         }
-        sink.record(sink.take(told, owner)).await;
+        let facts = sink.take(told, owner);
+        let now_ns = clock.mono_ns();
+        sink.record(facts).await;
         if is_torn {
             sink.tell_unread(&connection, (Why::Lost, clock)).await;
         }
+        sink.rest(now_ns, now_ns.saturating_sub(began_ns)).await;
     }
     if let Some(reading) = reading {
         let mut told = Vec::new();
@@ -162,14 +166,14 @@ pub(super) async fn read(
 }
 
 impl ModelConnection {
-    /// Begins to read its exchanges, under a name that no other connection has.
-    fn exchanges(&self) -> Exchanges {
+    /// Begins to read its exchanges, under a name that no other connection has, within its session's memory.
+    fn exchanges(&self, memory: &wire::Memory) -> Exchanges {
         let protocol = match self.protocol {
             Protocol::Http1 => wire::Protocol::Http1,
             Protocol::Http2 => wire::Protocol::Http2,
         };
         let name = Uuid::now_v7().to_string();
-        Exchanges::new(name, self.host.clone(), protocol, None)
+        Exchanges::within(memory, name, self.host.clone(), protocol, None)
             .of_process(self.peer.pid, self.peer.start_ns)
     }
 }

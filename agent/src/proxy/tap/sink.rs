@@ -1,12 +1,15 @@
 //! Where what is read of a session's model calls goes: into the session's provenance, and into the record.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::models::repository;
+use super::pace::Pace;
 use super::reading::ModelConnection;
 use super::standing::Place;
+use super::unkept::Unkept;
 use super::unread::{self, Why};
 use crate::clock::Clock;
 use crate::config::PromptCapture;
@@ -14,11 +17,12 @@ use crate::execution::Lent;
 use crate::prompt::exchange::Told;
 use crate::prompt::linking::evidence::Launched;
 use crate::prompt::provenance::{Capture, Fact, Provenance, Ready};
+use crate::prompt::wire::Memory;
 use crate::prompt::{History, Trace};
 use crate::proxy::core::Shared;
 use crate::proxy::current::{Current, Latest};
 use crate::proxy::sessions::Session;
-use crate::record::{Recorder, Row, provenance_rows};
+use crate::record::{EventRow, Recorder, Row, provenance_rows};
 
 /// Takes what is read of a session's model calls.
 pub(in crate::proxy) struct Sink {
@@ -29,6 +33,10 @@ pub(in crate::proxy) struct Sink {
     recorder: Recorder,
     /// Its place among the connections that are read; none where there is no room.
     place: Option<Place>,
+    pace: Arc<Pace>,
+    unkept: Arc<Mutex<Unkept>>,
+    memory: Memory,
+    clock: Clock,
 }
 
 impl Sink {
@@ -41,6 +49,10 @@ impl Sink {
             history: Arc::clone(session.models().history(session.id())),
             recorder: shared.stages.recorder.clone(),
             place: session.models().take_place(),
+            pace: Arc::clone(session.models().pace()),
+            unkept: Arc::clone(session.models().unkept()),
+            memory: session.models().memory(&shared.tap.memory).clone(),
+            clock: shared.tap.clock,
         })
     }
 
@@ -83,10 +95,10 @@ impl Sink {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what was told of a connection whose process has done this exec last; gives the rows that say so.
+    /// Takes what was told of a connection whose process has done this exec last; gives what is to be recorded of it.
     ///
     /// What takes time is done before the session's state is taken hold of.
-    pub(super) fn take(&self, told: Vec<Told>, owner: Option<u64>) -> Rows {
+    pub(super) fn take(&self, told: Vec<Told>, owner: Option<u64>) -> Vec<Fact> {
         let mac = |bytes: &[u8]| self.recorder.mac(bytes);
         let ready = told.into_iter().map(|told| Ready::of(told, &mac));
         let facts = ready.flat_map(|ready| {
@@ -96,16 +108,27 @@ impl Sink {
             provenance.keep(capture);
             provenance.take(ready, owner)
         });
-        let facts: Vec<Fact> = facts.collect();
-        Rows {
-            lent: Lent::new(&self.provenance, &facts),
-            rows: provenance_rows(self.session.id(), facts),
+        facts.collect()
+    }
+
+    /// Lets other sessions be read, after time was spent on this one.
+    pub(super) async fn rest(&self, now_ns: i64, took_ns: i64) {
+        match self.pace.spent(now_ns, took_ns) {
+            Duration::ZERO => tokio::task::yield_now().await,
+            rest => tokio::time::sleep(rest).await,
         }
     }
 
-    /// Records rows; the model's call waits for none of it.
-    pub(super) async fn record(&self, rows: Rows) {
-        let Rows { rows, lent } = rows;
+    /// Records what was taken; the model's call waits for none of it.
+    ///
+    /// What no statement needs is left out where the session, or all of them, have recorded too much, and counted: model calls
+    /// cost their caller nothing, and the room is for statements. Words that are left out go back into the session's memory.
+    pub(super) async fn record(&self, facts: Vec<Fact>) {
+        let session = self.session.id();
+        let (facts, told) = self.within_room(facts);
+        let lent = Lent::new(&self.provenance, &facts);
+        let mut rows = provenance_rows(session, facts);
+        rows.extend(told.map(Row::from));
         let count = rows.len();
         if count == 0 {
             return;
@@ -113,16 +136,34 @@ impl Sink {
         match self.recorder.commit(rows).await {
             Ok(_receipt) => lent.recorded(),
             Err(error) => {
-                tracing::error!(session = %self.session.id(), count, %error, "model calls could not be recorded");
+                tracing::error!(%session, count, %error, "model calls could not be recorded");
             }
         }
     }
-}
 
-/// Rows, and what goes back where they are not recorded.
-pub(super) struct Rows {
-    rows: Vec<Row>,
-    lent: Lent,
+    /// Gives what of it may be recorded, with the row that tells of the rest.
+    fn within_room(&self, facts: Vec<Fact>) -> (Vec<Fact>, Option<EventRow>) {
+        if facts.is_empty() {
+            return (facts, None);
+        }
+        let session = self.session.id();
+        let room = self.recorder.ask_beside(session);
+        let mut unkept = self.unkept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = match &room {
+            Ok(()) => facts,
+            Err(cause) => {
+                let (kept, left) = unkept.leave_out(facts, cause, self.clock.now());
+                drop(Lent::new(&self.provenance, &left));
+                kept
+            }
+        };
+        (kept, unkept.due(session, self.clock.mono_ns()))
+    }
+
+    /// Gives what reading the session's connections may hold.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
 }
 
 /// Gives what may be kept of a session's words by now.

@@ -4,15 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::copies::OfSession;
+use super::pace::Pace;
 use super::telemetry::Share;
+use super::unkept::Unkept;
 use crate::id::SessionId;
 use crate::prompt::History;
 use crate::prompt::provenance::Provenance;
+use crate::prompt::wire::Memory;
+use crate::record::EventRow;
 
 /// Most hosts that are remembered of a session; a client may invent names below a domain.
 const HOSTS_MAX: usize = 256;
 
-/// Most connections of a session that are read at once: each may hold 56 MiB at worst. Agents have one or two.
+/// Most bytes that reading all connections of a session may hold; of those of all sessions it gets no more than is left free.
+const MEMORY_MAX_BYTES: usize = 96 << 20;
+
+/// Most connections of a session that are read at once. Agents have one or two.
 const CONNECTIONS_MAX: usize = 16;
 
 /// Most connections of a session that have a row of their own though they are not read.
@@ -46,6 +54,10 @@ pub(in crate::proxy) struct Standing {
     /// Connections that were told as not read.
     unread: AtomicU64,
     telemetry: Share,
+    waiting: Arc<OfSession>,
+    pace: Arc<Pace>,
+    unkept: Arc<Mutex<Unkept>>,
+    memory: OnceLock<Memory>,
 }
 
 /// A place among the connections of a session that are read; given back when dropped.
@@ -76,6 +88,33 @@ impl Standing {
     /// Gives what its telemetry may take.
     pub(super) fn telemetry(&self) -> &Share {
         &self.telemetry
+    }
+
+    /// Counts what waits to be read of all its connections.
+    pub(super) fn waiting(&self) -> &Arc<OfSession> {
+        &self.waiting
+    }
+
+    /// Gives how much of the reader's time it has taken.
+    pub(super) fn pace(&self) -> &Arc<Pace> {
+        &self.pace
+    }
+
+    /// Counts what of its calls is not recorded.
+    pub(super) fn unkept(&self) -> &Arc<Mutex<Unkept>> {
+        &self.unkept
+    }
+
+    /// Gives the last row that tells what of its calls was not recorded, if anything was not.
+    pub(in crate::proxy) fn last_unkept(&self, session: SessionId) -> Option<EventRow> {
+        let mut unkept = self.unkept.lock().unwrap_or_else(PoisonError::into_inner);
+        unkept.last(session)
+    }
+
+    /// Gives what reading all its connections may hold of what all sessions may.
+    pub(super) fn memory(&self, all: &Memory) -> &Memory {
+        let begin = || Memory::share_of(MEMORY_MAX_BYTES, all);
+        self.memory.get_or_init(begin)
     }
 
     /// Takes a place among the connections that are read, if there is one.

@@ -239,7 +239,7 @@ async fn read(
         // Only sessions whose calls are read come here.
         return client.break_off();
     };
-    let copies = tap.read(connection, sink);
+    let copies = tap.read(connection, sink, at.session.models().waiting());
     if let Err(error) = carry(&mut client, &mut server, &copies).await {
         tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "model connection broke");
         client.break_off();

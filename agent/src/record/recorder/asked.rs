@@ -77,6 +77,14 @@ impl Recorder {
         Ok((rows, asked))
     }
 
+    /// Says whether rows of a session may be recorded that no statement waits for, such as those of its model calls.
+    ///
+    /// # Errors
+    /// The rest of the room is for statements.
+    pub fn ask_beside(&self, session: SessionId) -> Result<(), RecordError> {
+        self.shared.quotas.ask_beside(session)
+    }
+
     /// Counts what could not be recorded as refused.
     pub(super) fn settle(&self, asked: Asked, written: &Result<Option<Written>, RecordError>) {
         let Err(error) = written else { return };

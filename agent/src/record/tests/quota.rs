@@ -201,3 +201,49 @@ fn a_session_of_which_nothing_is_left_is_forgotten() {
     quotas.released(&segment(1));
     assert_eq!(quotas.sessions_for_tests(), 0);
 }
+
+#[test]
+fn what_is_recorded_beside_statements_leaves_them_half_of_the_sessions_room() {
+    let mut place = Place::new();
+    place.settings.limits.session_spool_max_bytes = 20_000;
+    place.take_store_away();
+    let recorder = place.open();
+    let (greedy, other) = (session(1), session(2));
+    let mut beside = 0;
+    while recorder.ask_beside(greedy).is_ok() {
+        put(&recorder, ended(greedy));
+        beside += 1;
+        assert!(beside < 1000, "nothing was refused");
+    }
+    let refused = recorder.ask_beside(greedy).unwrap_err();
+    assert!(matches!(refused, RecordError::Share { .. }), "{refused}");
+    recorder.ask_beside(other).unwrap();
+    let (taken, _) = until_refused(&recorder, greedy);
+    assert!(taken > 3 && beside > 3, "{taken} after {beside}");
+}
+
+#[test]
+fn what_is_recorded_beside_statements_leaves_them_half_of_the_rate_and_a_part_of_the_spool() {
+    let mut place = Place::new();
+    place.settings.limits.session_rows_per_second = 10;
+    let recorder = place.open();
+    let mut beside = 0;
+    while recorder.ask_beside(session(1)).is_ok() {
+        put(&recorder, ended(session(1)));
+        beside += 1;
+        assert!(beside < 1000, "nothing was refused");
+    }
+    assert!((50..80).contains(&beside), "{beside}");
+    put(&recorder, begun(session(1)));
+
+    let mut place = Place::new();
+    place.settings.spool_max_bytes = 40_000;
+    place.take_store_away();
+    let recorder = place.open();
+    while recorder.ask_beside(session(1)).is_ok() {
+        put(&recorder, ended(session(1)));
+    }
+    let refused = recorder.ask_beside(session(2)).unwrap_err();
+    assert!(matches!(refused, RecordError::Full { .. }), "{refused}");
+    put(&recorder, begun(session(2)));
+}

@@ -212,3 +212,21 @@ fn what_is_not_to_be_kept_is_in_nothing_that_is_told() {
     );
     assert!(!told.contains("CANARY"), "{told}");
 }
+
+#[test]
+fn of_the_words_of_one_request_the_newest_mebibyte_is_told() {
+    let turn = |number: u32| {
+        let text = format!("{number} {}", "passwordä ".repeat(20_000));
+        format!(r#"{{"role":"user","content":"{text}"}}"#)
+    };
+    let turns: Vec<String> = (0..31).map(turn).collect();
+    let told = alone(
+        Api::Messages,
+        &format!(r#"{{"messages":[{}]}}"#, turns.join(",")),
+    );
+    let bytes: usize = told.turns.iter().map(|turn| turn.text.len()).sum();
+    assert!((512 << 10..=1 << 20).contains(&bytes), "{bytes}");
+    assert!(told.turns.last().unwrap().text.starts_with("30 "));
+    assert_eq!((told.status, told.messages), (ParseStatus::Cut, 31));
+    assert_eq!(told.prompt, told.turns.last().map(|turn| turn.name.clone()));
+}

@@ -18,6 +18,10 @@ use super::limits::Claim;
 /// Codings that one body may have on top of each other.
 const CODINGS: usize = 3;
 
+/// Most bytes that pass from one coding of a body to the next. What is coded twice may hold megabytes of nothing in each byte,
+/// such as empty blocks, of which no piece ever comes out: no limit of what is told ends that.
+const PASSED_MAX_BYTES: usize = 32 << 20;
+
 /// Size of the pieces that decoders take, between which their memory is counted.
 const PART_BYTES: usize = 16 << 10;
 
@@ -73,6 +77,8 @@ pub(in crate::prompt::wire) struct Decoders {
     decoders: Vec<Decoder>,
     claim: Claim,
     claimed_bytes: usize,
+    /// Bytes that may still pass from one to the next.
+    left_bytes: usize,
 }
 
 impl Decoders {
@@ -83,6 +89,7 @@ impl Decoders {
             decoders: decoders.collect::<Result<_, _>>()?,
             claim,
             claimed_bytes: 0,
+            left_bytes: PASSED_MAX_BYTES,
         };
         begun.account()?;
         Ok(begun)
@@ -95,7 +102,7 @@ impl Decoders {
         taker: &mut Taker<'_>,
     ) -> Result<(), Stop> {
         for part in bytes.chunks(PART_BYTES) {
-            decode(&mut self.decoders, part, taker)?;
+            decode(&mut self.decoders, part, &mut self.left_bytes, taker)?;
             self.account().map_err(Stop::Memory)?;
         }
         Ok(())
@@ -122,9 +129,18 @@ impl Decoders {
     }
 }
 
-fn decode(decoders: &mut [Decoder], bytes: &[u8], taker: &mut Taker<'_>) -> Result<(), Stop> {
+fn decode(
+    decoders: &mut [Decoder],
+    bytes: &[u8],
+    left_bytes: &mut usize,
+    taker: &mut Taker<'_>,
+) -> Result<(), Stop> {
     match decoders.split_first_mut() {
-        Some((first, rest)) => first.feed(bytes, &mut |plain| decode(rest, plain, taker)),
+        Some((first, [])) => first.feed(bytes, taker),
+        Some((first, rest)) => first.feed(bytes, &mut |plain| {
+            *left_bytes = left_bytes.checked_sub(plain.len()).ok_or(Stop::Full)?;
+            decode(rest, plain, left_bytes, taker)
+        }),
         None => taker(bytes),
     }
 }

@@ -351,3 +351,22 @@ fn windows_without_end_are_told() {
         [Reason::Coding("gzip: more than 1024 members")]
     );
 }
+
+/// Coded thrice, some KiB hold gigabytes of empty blocks, of which nothing ever comes out: a body of those is not read on.
+#[test]
+fn nothing_coded_again_and_again_is_cut() {
+    // A stored block of no bytes, not the last one (RFC 1951 section 3.2.4), in a gzip member without end.
+    let head = bytes("1f8b 0800 0000 0000 0003");
+    let nothing = [head, bytes("00 0000 ffff").repeat(8 << 20)].concat();
+    let gzip = |plain: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(plain).unwrap();
+        gzip.finish().unwrap()
+    };
+    let coded = gzip(&gzip(&nothing));
+    assert!(coded.len() < 16 << 10, "{} bytes", coded.len());
+    let seen = read(Protocol::Http1, &whole("gzip, gzip, gzip", &[coded]));
+    let told = lines(&seen);
+    assert!(told.iter().any(|line| line == "1 Server cut"), "{told:?}");
+    assert_eq!(reasons(&seen), []);
+}

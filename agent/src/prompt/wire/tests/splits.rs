@@ -64,7 +64,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_within_small_bounds(protocol in protocol(), script in script(), most in 1_usize..40) {
-        let limits = Limits { head_bytes: 200, message_bytes: 8, memory_bytes: 70 << 10, streams: 2, held_bytes: 8, table_bytes: 64 };
+        let limits = Limits { head_bytes: 200, message_bytes: 8, request_bytes: 8, memory_bytes: 70 << 10, streams: 2, held_bytes: 8, table_bytes: 64 };
         let whole = read_cut(protocol, limits, &script, usize::MAX);
         for seen in &whole {
             if let Seen::Message(message) = seen {
