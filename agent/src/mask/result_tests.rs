@@ -249,7 +249,7 @@ proptest! {
     ) {
         let masks: Vec<Option<&str>> = columns.iter().map(|column| column.map(|(mask, _)| MASKS[mask])).collect();
         let kinds = ["text", "fixed", "variant", "geography", "binary"];
-        let cells = ["canary-7431@x.example", "7431", r#"{\"a\":\"canary7431\"}"#, "canary7431", "63616E617279"];
+        let cells = ["canary-743174317@x.example", "743174317", r#"{\"a\":\"canary\"}"#, "canary", "63616E617279"];
         let kind = |place: usize| columns[place].map_or(0, |(_, kind)| kind);
         let told: Vec<String> = (0..columns.len())
             .map(|place| format!(r#"{{"name":"C{place}","type":"{}","precision":38,"scale":0}}"#, kinds[kind(place)]))
@@ -261,7 +261,8 @@ proptest! {
         let members = format!(r#""rowtype":[{}],"rowset":[{list}],"total":{rows}"#, told.join(","));
         let masked = answered(plan(&masks), &members);
         let left = text(&masked);
-        for secret in ["canary", "7431", "63616E617279"] {
+        // So long that no hash has them by chance.
+        for secret in ["canary", "743174317", "63616E617279"] {
             prop_assert!(!left.contains(secret), "{left}");
         }
         if masked.outcome().withheld.is_none() {
