@@ -29,9 +29,11 @@ use crate::tasks;
 use crate::upstream::{Account, Headers};
 
 /// Codes of events that a door records.
-mod event {
+pub(super) mod event {
     /// A request that is no endpoint of Icecore's, or not what its endpoint takes.
     pub(super) const REQUEST_REFUSED: &str = "RQ001";
+    /// The tools of a managed MCP server were told to a client.
+    pub(in crate::proxy) const MCP_TOOLS_TOLD: &str = "RQ003";
     /// A name of Snowflake's that the config does not govern.
     pub(super) const UNGOVERNED_NAME: &str = "NT002";
 }

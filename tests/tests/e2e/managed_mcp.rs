@@ -139,12 +139,20 @@ fn sql_tools_are_statements_and_nothing_else_is_carried() -> Result<()> {
         ("none", "found none"),
         ("resources", "`resources/read` is not a method"),
         ("prompts", "`prompts/list` is not a method"),
-        ("elsewhere", "does not exist or not authorized"),
+        ("elsewhere", "tools could not be read"),
     ] {
         refused(&finished, name, text);
     }
 
+    // Snowflake's words about a server that it does not describe are for the record.
+    assert!(!finished.output.contains("not authorized"));
     let trail = all_executed_is_recorded(&world)?;
+    let told = world.query(
+        "select detail->>'$.tools' tools from events where event_code = 'RQ003' union \
+         select detail->>'$.reason' from events where event_code = 'RQ001' and detail like '%not authorized%' order by 1",
+    )?;
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0], json!({"tools": "[\"sql_exec\"]"}));
     let executed = world.gate.executed()?;
     assert_eq!(executed.len(), 3, "{executed:?}");
     assert!(executed.iter().all(|sql| !sql.contains("canary")));

@@ -35,13 +35,12 @@ impl Door {
     ) -> Body {
         let tools = upstream::mcp_tools(&self.core.upstream, &login.login, server).await;
         let refused = match &tools {
-            Ok(tools) => tools.sql_tool(name).err().map(|error| error.to_string()),
-            Err(error) => Some(error.to_string()),
+            Ok(tools) => tools.sql_tool(name).err(),
+            Err(error) => return self.refuse_unknown(received, id, error).await,
         };
-        if let Some(text) = refused {
-            return self
-                .refuse_call(received, Some(id), rpc::REFUSED, &text)
-                .await;
+        if let Some(error) = refused {
+            let (number, text) = (rpc::REFUSED, error.to_string());
+            return self.refuse_call(received, Some(id), number, &text).await;
         }
         let sql = match mcp::statement(arguments) {
             Ok(sql) => sql,

@@ -9,15 +9,20 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::body::Plain;
-use super::door::{Door, Received};
+use super::door::{Door, Received, event};
 use super::logins::OpenLogin;
+use crate::record::{Category, Severity};
 use crate::snowflake::answer::Body;
 use crate::snowflake::mcp::{self, CallId, McpServer, Method, rpc};
-use crate::upstream::{self, Account};
+use crate::upstream::{self, Account, McpUnread};
 
 /// What is told where an account's servers are not carried.
 const TEXT: &str = "Snowflake's own MCP servers are not carried, unless this host's config says `mcp = true` of the account; \
     ask by SQL, through a driver or `/api/v2/statements`";
+
+/// What is told where a server's tools are not known, whatever the cause.
+const UNKNOWN: &str = "the MCP server's tools could not be read: there is none of that name, or this session's role may not use it, or Snowflake \
+    did not answer; whoever runs this host finds the cause in event RQ001";
 
 /// The header by which clients name the revision that was agreed on. Source: MCP 2025-11-25, "Transports".
 const REVISION: &str = "mcp-protocol-version";
@@ -129,12 +134,24 @@ impl Door {
         server: &McpServer,
     ) -> Body {
         match upstream::mcp_tools(&self.core.upstream, &login.login, server).await {
-            Ok(tools) => mcp::listed(id, &tools),
-            Err(error) => {
-                self.refuse_call(received, Some(id), rpc::REFUSED, &error.to_string())
-                    .await
+            Ok(tools) => {
+                let names: Vec<&str> = tools.sql_tools().map(|tool| tool.name.as_str()).collect();
+                let detail = json!({ "path": received.path, "tools": names, "pid": self.peer.pid });
+                let (code, severity) = (event::MCP_TOOLS_TOLD, Severity::Informational);
+                self.note(code, severity, Category::Policy, detail).await;
+                mcp::listed(id, &tools)
             }
+            Err(error) => self.refuse_unknown(received, id, &error).await,
         }
+    }
+
+    /// Refuses a call of a server whose tools are not known. Why is for the record: Snowflake's words about what there is were
+    /// answered to a question of Icecore's own.
+    async fn refuse_unknown(&self, received: &Received, id: &CallId, error: &McpUnread) -> Body {
+        self.note_refusal(&error.to_string(), json!({ "path": received.path }))
+            .await;
+        let text = format!("Icecore refused this request: {UNKNOWN}");
+        mcp::error(200, Some(id), rpc::REFUSED, &text)
     }
 
     /// Refuses another method than POST: there are no streams to open, and no sessions to end.
