@@ -123,11 +123,19 @@ class Case:
             self.issue(processes[one["pid"]], one["sql"], call, direct, agent, one["values"])
 
     def use(self, command, direct, agent="main"):
-        """A model asks for a command, it runs, and its output goes back."""
+        """A model asks for a command, it runs, and its output goes back; gives what it issued."""
         call = self.shell(command, agent)
         printed, statements = self.run(command)
         self.issued(statements, call, direct, agent)
         self.result(call, printed)
+        return [one["sql"] for one in statements]
+
+    def stranger(self, call, *sqls):
+        """A program of the session's that no model asked for sends statements while a use is open."""
+        process = self.client()
+        for sql in sqls:
+            self.issue(process, sql)
+        self.result(call)
 
     def write(self, path, content):
         """A model writes a file, by the tool of one agent or another."""
