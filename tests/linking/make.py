@@ -15,6 +15,10 @@ import os
 import random
 import sys
 
+import fourth_files
+import fourth_hostile
+import fourth_twins
+import fourth_ways
 import hostile
 import programs
 import shells
@@ -22,11 +26,11 @@ import third_hostile
 import third_ways
 import ways
 from case import Case
+from fourth_sql import Analyst
 from statements import Writer
 from third_sql import Corners
 
 TESTDATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "agent", "src", "prompt", "testdata")
-ROUNDS = 6
 
 
 @dataclasses.dataclass
@@ -42,6 +46,11 @@ class Corpus:
     # What is more than one command: honest, hostile.
     ways: list
     hostile: list
+    rounds: int = 6
+    # Ways of which each session has every other one.
+    alternating: list = dataclasses.field(default_factory=list)
+    # What stands where tools work, beside the scripts that all corpora have.
+    files: dict = dataclasses.field(default_factory=dict)
 
 
 CORPORA = {
@@ -50,6 +59,17 @@ CORPORA = {
     ),
     "third": Corpus(
         lambda number: 77_003_117 * (number + 1), Corners, [third_ways.DIRECT], [third_ways.INDIRECT], third_ways.WAYS, third_hostile.WAYS
+    ),
+    "fourth": Corpus(
+        lambda number: 4_190_821 + 101 * number,
+        Analyst,
+        [fourth_ways.DIRECT],
+        [fourth_ways.INDIRECT],
+        fourth_ways.WAYS + fourth_files.WAYS,
+        fourth_hostile.WAYS + fourth_twins.HELD,
+        rounds=4,
+        alternating=fourth_twins.RUN,
+        files=fourth_ways.FILES,
     ),
 }
 
@@ -61,7 +81,7 @@ def cases(corpus, number):
     made = []
 
     def case(family, is_hostile=False):
-        made.append(Case(family.replace("_", " "), dice, writer, number, is_hostile))
+        made.append(Case(family.replace("_", " "), dice, writer, number, is_hostile, corpus.files))
         return made[-1]
 
     for group in corpus.direct:
@@ -70,7 +90,7 @@ def cases(corpus, number):
     for group in corpus.indirect:
         for family, command in group.items():
             case(family).use(command(writer, dice), False)
-    for way in corpus.ways:
+    for way in corpus.ways + corpus.alternating[number % 2 :: 2]:
         way(case(way.__name__))
     for way in corpus.hostile:
         way(case(way.__name__, True))
@@ -82,7 +102,7 @@ def main():
     name = sys.argv[1]
     path = sys.argv[2] if len(sys.argv) > 2 else os.path.join(TESTDATA, f"{name}.jsonl")
     with open(path, "w") as out:
-        for number in range(ROUNDS):
+        for number in range(CORPORA[name].rounds):
             for case in cases(CORPORA[name], number):
                 out.write(case.line() + "\n")
             # A session ends.
