@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::super::echo::Delivered;
+use super::super::evidence::{TagProof, Tagged, Tags};
 use super::world::{Agent, Process, Row, Says, World};
 
 /// A case, a line of a corpus; `{}` ends a session.
@@ -33,6 +34,7 @@ enum Step {
     Agent(AgentWord, String, String, String),
     Run(RunWord, String, Option<String>),
     Result(ResultWord, String, String),
+    Replay(ReplayWord, String, String, String, String, String),
 }
 
 #[derive(Deserialize)]
@@ -63,6 +65,12 @@ enum RunWord {
 enum ResultWord {
     #[serde(rename = "result")]
     Result,
+}
+
+#[derive(Deserialize)]
+enum ReplayWord {
+    #[serde(rename = "replay")]
+    Replay,
 }
 
 /// What one case has named so far.
@@ -126,8 +134,33 @@ fn play(world: &mut World, main: &Agent, case: &Case) {
                 world.matching.delivered(id, &delivered);
             }
             Step::Result(_, call, text) => world.result(&names.calls[call], text),
+            Step::Replay(_, process, agent, sql, call, of_sql) => {
+                let call = &names.calls[call];
+                let replayed = replayed(call, of_sql, sql);
+                let says = Says {
+                    family,
+                    label: None,
+                    is_direct: false,
+                    is_hostile: case.hostile,
+                };
+                let process = names.process(process);
+                world.issue_with(&process, Some(&names.agents[agent]), sql, replayed, says);
+            }
         }
     }
+}
+
+/// Takes the tag of a request of a use, and offers it again with a statement.
+fn replayed(call: &str, of_sql: &str, sql: &str) -> Option<TagProof> {
+    let mut tags = Tags::new(&[4; 32]);
+    let request_id = "of the use";
+    let own = Tagged {
+        request_id,
+        sql: of_sql,
+    };
+    let tag = tags.issue(call, own);
+    assert!(tags.redeem(&tag, call, own).is_some());
+    tags.redeem(&tag, call, Tagged { request_id, sql })
 }
 
 /// Plays all sessions of a corpus, the first with this seed, each other one with the next.
