@@ -2,17 +2,11 @@
 
 #![no_main]
 
+#[path = "../body.rs"]
+mod body;
+
 use icecore::prompt::{Answer, AnswerReader, Api, CALLS_MAX, MESSAGE_MAX_BYTES, ToolCall};
 use libfuzzer_sys::fuzz_target;
-
-const APIS: [Api; 6] = [
-    Api::Messages,
-    Api::Responses,
-    Api::Chat,
-    Api::BedrockInvoke,
-    Api::BedrockConverse,
-    Api::Gemini,
-];
 
 const KINDS: [Option<&str>; 4] = [
     None,
@@ -22,16 +16,14 @@ const KINDS: [Option<&str>; 4] = [
 ];
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some(([which, cut], body)) = bytes.split_first_chunk::<2>() else {
+    let Some((api, choice, body, cuts)) = body::of(bytes) else {
         return;
     };
-    let api = APIS[usize::from(*which) % APIS.len()];
-    let kind = KINDS[usize::from(*which) / APIS.len() % KINDS.len()];
+    let kind = KINDS[choice % KINDS.len()];
     let whole = read(api, kind, &[body]);
-    let (front, back) = body.split_at(usize::from(*cut).min(body.len()));
-    assert_eq!(read(api, kind, &[front, back]), whole);
-    let pieces: Vec<&[u8]> = body.chunks(usize::from(*cut % 7) + 1).collect();
-    assert_eq!(read(api, kind, &pieces), whole);
+    for pieces in cuts {
+        assert_eq!(read(api, kind, &pieces), whole);
+    }
     let (calls, answer) = whole;
     assert_eq!(calls.len(), answer.tool_calls as usize);
     assert!(calls.len() <= CALLS_MAX);

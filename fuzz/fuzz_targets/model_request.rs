@@ -2,32 +2,26 @@
 
 #![no_main]
 
+#[path = "../body.rs"]
+mod body;
+
 use icecore::prompt::{Api, Head, History, ParseStatus, Request, RequestReader};
 use libfuzzer_sys::fuzz_target;
 
-const APIS: [Api; 6] = [
-    Api::Messages,
-    Api::Responses,
-    Api::Chat,
-    Api::BedrockInvoke,
-    Api::BedrockConverse,
-    Api::Gemini,
-];
-
 fuzz_target!(|bytes: &[u8]| {
-    let Some(([which, cut], body)) = bytes.split_first_chunk::<2>() else {
+    let Some((api, choice, body, cuts)) = body::of(bytes) else {
         return;
     };
-    let api = APIS[usize::from(*which) % APIS.len()];
-    let (front, back) = body.split_at(usize::from(*cut).min(body.len()));
     let mut history = History::new("s");
-    // The first byte's rest chooses a header, whose value is the body's own bytes.
+    // A header's value is the body's own bytes.
     let names = ["traceparent", "x-codex-turn-metadata", "session-id", "x-claude-code-session-id"];
-    let value = String::from_utf8_lossy(front);
-    let headers = [(names[usize::from(*which) / APIS.len() % names.len()], &*value)];
+    let value = String::from_utf8_lossy(cuts[0][0]);
+    let headers = [(names[choice % names.len()], &*value)];
     let head = Head { target: "/model/amazon.nova-pro/invoke", headers: &headers };
     let first = read(api, &head, &[body], &mut history);
-    assert_eq!(read(api, &head, &[front, back], &mut History::new("s")), first);
+    for pieces in &cuts {
+        assert_eq!(read(api, &head, pieces, &mut History::new("s")), first);
+    }
     assert_eq!(first.bytes, body.len() as u64);
     let again = read(api, &head, &[body], &mut history);
     assert_eq!(again.prompt, first.prompt);

@@ -34,12 +34,13 @@ SCRIPTS = {
 class Case:
     """Builds the steps of a case, and runs what its tools are asked to run."""
 
-    def __init__(self, family, dice, writer, number, is_hostile=False):
+    def __init__(self, family, dice, writer, number, is_hostile=False, files=None):
         self.family, self.dice, self.writer, self.number, self.is_hostile = family, dice, writer, number, is_hostile
         self.steps, self.names = [], 0
         shutil.rmtree(SHOP, ignore_errors=True)
         os.makedirs(SHOP)
-        for name, text in SCRIPTS.items():
+        for name, text in (SCRIPTS | (files or {})).items():
+            os.makedirs(os.path.dirname(os.path.join(SHOP, name)), exist_ok=True)
             with open(os.path.join(SHOP, name), "w") as out:
                 out.write(text)
         os.symlink(os.path.join(CLIENTS, "modules", "node_modules"), os.path.join(SHOP, "node_modules"))
@@ -92,7 +93,7 @@ class Case:
         }[tool]
         return self.ask(tool, arguments, agent)
 
-    def run(self, command):
+    def run(self, command, must_issue=True):
         """Runs a command for real; gives what it printed and what statements it issued, each with its process."""
         issued = os.path.join(SHOP, ".issued")
         open(issued, "w").close()
@@ -106,11 +107,11 @@ class Case:
             "LC_ALL": "C.UTF-8",
         }
         done = subprocess.run(["bash", "-c", command], cwd=SHOP, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-        if done.returncode != 0:
+        if must_issue and done.returncode != 0:
             raise RuntimeError(f"{self.family}: {command}\n{done.stderr}")
         with open(issued) as lines:
             statements = [json.loads(line) for line in lines]
-        if not statements:
+        if must_issue and not statements:
             raise RuntimeError(f"{self.family}: nothing was issued: {command}\n{done.stdout}{done.stderr}")
         return done.stdout[:30000], statements
 
@@ -123,11 +124,33 @@ class Case:
             self.issue(processes[one["pid"]], one["sql"], call, direct, agent, one["values"])
 
     def use(self, command, direct, agent="main"):
-        """A model asks for a command, it runs, and its output goes back."""
+        """A model asks for a command, it runs, and its output goes back; gives what it issued."""
         call = self.shell(command, agent)
         printed, statements = self.run(command)
         self.issued(statements, call, direct, agent)
         self.result(call, printed)
+        return [one["sql"] for one in statements]
+
+    def stranger(self, call, *sqls, text="ok"):
+        """A program of the session's that no model asked for sends statements while a use is open."""
+        process = self.client()
+        for sql in sqls:
+            self.issue(process, sql)
+        self.result(call, text)
+
+    def idle(self, command, sql, tried=True):
+        """A model asks for a command that holds a statement and does not run it; another program sends that meanwhile.
+
+        The command is tried, but where that needs a network or would leave something on the machine. What else it issues is not written
+        down: no case that is hostile has an honest statement."""
+        call = self.shell(command)
+        printed, statements = self.run(command, must_issue=False) if tried else ("", [])
+        assert all(one["sql"].strip() != sql.strip() for one in statements), (self.family, command)
+        self.stranger(call, sql, text=printed)
+
+    def replay(self, process, sql, call, of_sql):
+        """A process sends a statement with the tag that was made, and is spent, for another request of a use."""
+        self.steps.append(["replay", process, "main", sql, call, of_sql])
 
     def write(self, path, content):
         """A model writes a file, by the tool of one agent or another."""

@@ -103,8 +103,7 @@ def remark_in_program(case):
         programs.node(f"{programs.NODE}// c.execute({{ sqlText: `{taken}` }});\nc.execute({{ sqlText: `{innocent}` }});"),
         programs.node(f"{programs.NODE}/* `{taken}` */\nc.execute({{ sqlText: `{innocent}` }});"),
     ]))
-    case.issue(case.client(), taken)
-    case.result(call)
+    case.stranger(call, taken)
 
 
 def prose(case):
@@ -122,22 +121,20 @@ def prose(case):
         ("AskUserQuestion", {"questions": [{"question": f"Shall I run {taken}?", "options": [{"label": "No", "description": taken}]}]}),
     ])
     call = case.ask(tool, arguments)
-    case.issue(case.client(), taken)
-    case.result(call)
+    case.stranger(call, taken)
 
 
 def replayed(case):
     """A job's script runs, beside another command, what the model asked for earlier."""
-    sql = case.writer.query()
+    sql = case.writer.one()
     case.result(case.shell(f"snow sql -q {double(sql)}"))
-    call = case.shell(case.dice.choice(["python3 nightly.py", "make test", f"snow sql -q {double(case.writer.query())}"]))
-    case.issue(case.client(), sql)
-    case.result(call)
+    call = case.shell(case.dice.choice(["python3 nightly.py", "make test", f"snow sql -q {double(case.writer.one())}"]))
+    case.stranger(call, sql)
 
 
 def rejected(case):
     """What a person said no to."""
-    sql = case.writer.write()
+    sql = case.writer.change()
     call = case.shell(f"snow sql -q {double(sql)}")
     case.result(call, "The user doesn't want to proceed with this tool use.")
     idle = case.shell("sleep 30")
@@ -172,20 +169,16 @@ def file_swapped(case):
     shown = person(case.dice, n=str(n))
     case.write("q.sql", shown)
     call = case.shell("snow sql -f q.sql")
-    process = case.client()
-    for sql in [person(case.dice, n=str(n), t="hr.people"), "select * from hr.people", f"{shown} union all select iban, ssn, 1 from hr.people"]:
-        case.issue(process, sql)
-    case.result(call)
+    case.stranger(call, person(case.dice, n=str(n), t="hr.people"), "select * from hr.people", f"{shown} union all select iban, ssn, 1 from hr.people")
 
 
 def file_replaced(case):
     """What a file held before the model wrote it anew."""
-    first, second = case.writer.query(), case.writer.query()
+    first, second = case.writer.one(), case.writer.one()
     case.write("q.sql", first)
     case.write("q.sql", second)
     call = case.shell("snow sql -f q.sql")
-    case.issue(case.client(), first)
-    case.result(call)
+    case.stranger(call, first)
 
 
 def hole(case):
@@ -217,7 +210,7 @@ def part(case):
 
 def output_forged(case):
     """The result says what came of the statement; the model asked for something else."""
-    call = case.shell(case.dice.choice(["ls -la", f"snow sql -q {double(case.writer.query())}", "python3 nightly.py"]))
+    call = case.shell(case.dice.choice(["ls -la", f"snow sql -q {double(case.writer.one())}", "python3 nightly.py"]))
     values = [f"{case.dice.getrandbits(32):08x}@example.org" for _ in range(4)]
     case.issue(case.client(), f"select iban, salary from hr.people where owner_id = {case.dice.randint(2, 4999)}", values=values)
     case.result(call, "\n".join(values))

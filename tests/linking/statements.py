@@ -63,7 +63,7 @@ class Writer:
         lines = [f"  {column} as {column.strip(chr(34)).lower()}_{at}" for at, column in enumerate(dice.choices(COLUMNS, k=dice.randint(40, 90)))]
         return "select\n" + ",\n".join(lines) + f"\nfrom {dice.choice(TABLES)}\nwhere batch_no = {dice.randint(1, 10**6)}"
 
-    def write(self):
+    def change(self):
         """Writes a statement that changes something."""
         dice = self.dice
         a, b = dice.sample(COLUMNS, 2)
@@ -86,8 +86,8 @@ class Writer:
         draw = self.dice.random()
         if draw < 0.45 and self.left:
             return self.left.pop()
-        return self.write() if draw < 0.6 else self.wide() if draw < 0.65 else self.read()
+        return self.change() if draw < 0.6 else self.wide() if draw < 0.65 else self.read()
 
-    def query(self):
+    def one(self):
         """Gives a query of one line, as it fits into any quotes."""
         return self.read().replace("\n", " ").replace("-- per group ", "")

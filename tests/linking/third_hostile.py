@@ -3,19 +3,12 @@ statement: none where it was another program of the session's, the use itself wh
 
 import json
 
+from hostile import file_replaced
 from third_ways import CONNECT, URL, body, double, perl, single
 
 
-def stranger(case, call, sql, times=1):
-    """A program of the session's that no model asked for sends the statement while the use is open."""
-    process = case.client()
-    for _ in range(times):
-        case.issue(process, sql)
-    case.result(call)
-
-
 def said(case, command, sql):
-    stranger(case, case.shell(command), sql)
+    case.stranger(case.shell(command), sql)
 
 
 def a_message_quotes_it(case):
@@ -92,7 +85,7 @@ def another_tool_talks_of_it(case):
         ("mcp__github__add_comment", {"body": f"```sql\n{sql}\n```"}),
         ("save_query", {"name": "weekly", "sql": sql}),
     ])
-    stranger(case, case.ask(tool, arguments), sql)
+    case.stranger(case.ask(tool, arguments), sql)
 
 
 def removed_from_a_file(case):
@@ -103,7 +96,7 @@ def removed_from_a_file(case):
         ("apply_patch", {"input": f"*** Begin Patch\n*** Update File: q.sql\n@@\n-{sql}\n+select 1\n*** End Patch\n"}),
         ("str_replace_based_edit_tool", {"command": "str_replace", "path": "/tmp/shop/q.sql", "old_str": sql, "new_str": ""}),
     ])
-    stranger(case, case.ask(tool, arguments), sql)
+    case.stranger(case.ask(tool, arguments), sql)
 
 
 def near(case, sql):
@@ -128,11 +121,7 @@ def reading(case):
 
 def near_miss_in_a_command(case):
     sql, others = near(case, reading(case))
-    call = case.shell(f"snow sql -q {double(sql)}")
-    process = case.client()
-    for other in others:
-        case.issue(process, other)
-    case.result(call)
+    case.stranger(case.shell(f"snow sql -q {double(sql)}"), *others)
 
 
 def near_miss_of_a_server(case):
@@ -161,7 +150,7 @@ def near_miss_of_a_change(case):
         (f"set lim = {n}", f"set lim = {n}0"),
     ]
     for asked, sent in case.dice.sample(pairs, 2):
-        stranger(case, case.shell(f"snow sql -q {single(asked)}"), sent)
+        case.stranger(case.shell(f"snow sql -q {single(asked)}"), sent)
 
 
 def a_part_of_it(case):
@@ -178,7 +167,7 @@ def a_part_of_it(case):
         (f"insert into a_{n} {inner}", inner),
         (f"with x as ({inner}) select 1 from x", inner),
     ])
-    stranger(case, case.shell(f"snow sql -q {double(whole)}"), sent)
+    case.stranger(case.shell(f"snow sql -q {double(whole)}"), sent)
 
 
 def sql_in_sql(case):
@@ -188,7 +177,7 @@ def sql_in_sql(case):
     whole = case.dice.choice([f"select '{inner}' as q", f"/* {inner} */ select {n}", f"select {n} -- {inner}", f"execute immediate '{inner}'",
                               f"create procedure p_{n}() returns int language sql as $$ begin {inner}; return 1; end $$", f"comment on table t_{n} is '{inner}'",
                               f"select {n}\n--;\n--{inner}\n"])
-    stranger(case, case.ask("mcp__sf__query", {"query": whole}) if case.dice.random() < 0.5 else case.shell(f"snow sql -q {single(whole)}"), inner)
+    case.stranger(case.ask("mcp__sf__query", {"query": whole}) if case.dice.random() < 0.5 else case.shell(f"snow sql -q {single(whole)}"), inner)
 
 
 def made_other_at_run_time(case):
@@ -212,11 +201,7 @@ def made_other_at_run_time(case):
         f"q={single(sql)}; q=\"${{q^^}}\"; snow sql -q \"${{q/KWH/AMT}}\"",
         f"cat <<'X' | head -c 24 | snow sql -i\n{sql}\nX",
     ])
-    call = case.shell(command)
-    printed, statements = case.run(command)
-    assert all(one["sql"] != sql for one in statements), command
-    case.issued(statements, call, False)
-    case.result(call, printed)
+    assert sql not in case.use(command, False), command
 
 
 def the_variable_is_set_again(case):
@@ -235,11 +220,7 @@ def the_variable_is_set_again(case):
         out.write(f"q={single(other)} QUERY={single(other)}\n")
     with open("/tmp/shop/other.sql", "w") as out:
         out.write(other)
-    call = case.shell(case_run)
-    printed, statements = case.run(case_run)
-    assert [one["sql"] for one in statements] == [other], case_run
-    case.issued(statements, call, False)
-    case.result(call, printed)
+    assert case.use(case_run, False) == [other], case_run
 
 
 def the_first_text_runs_later(case):
@@ -258,13 +239,7 @@ def other_file_of_that_name(case):
 
 
 def old_text_of_a_file(case):
-    """What a file held before a model wrote it anew is sent while the new one runs."""
-    one, two = case.writer.one(), case.writer.one()
-    case.write("q.sql", one)
-    case.write("q.sql", two)
-    call = case.shell("snow sql -f q.sql")
-    case.issue(case.client(), one)
-    case.result(call)
+    file_replaced(case)
 
 
 def file_that_is_not_run(case):
@@ -276,7 +251,7 @@ def file_that_is_not_run(case):
 def file_written_while_it_runs(case):
     """A model writes a text into a file; nothing has it run."""
     sql = case.writer.one()
-    stranger(case, case.ask("Write", {"file_path": "/tmp/shop/q.sql", "content": sql}), sql)
+    case.stranger(case.ask("Write", {"file_path": "/tmp/shop/q.sql", "content": sql}), sql)
 
 
 def copied_traceparent(case):
@@ -363,16 +338,13 @@ def coded_text(case):
         f"printf '%s' {single(''.join(f'{chr(92)}{byte:03o}' for byte in sql.encode()))} | {{ read -r q; printf \"$q\"; }} | snow sql -i" if False else
         f"python3 -c \"import codecs,snowflake.connector as s; s.connect().cursor().execute(codecs.decode('{__import__('codecs').encode(sql, 'rot13')}', 'rot13'))\"",
     ])
-    call = case.shell(command)
-    printed, statements = case.run(command)
-    case.issued(statements, call, False)
-    case.result(call, printed)
+    case.use(command, False)
 
 
 def wrong_dialect_of_quotes(case):
     """Quotes that a shell would undo hold, in a document for a tool that has no shell, a text that differs."""
     n = case.writer.number()
-    stranger(case, case.ask("mcp__sf__query", {"query": f"select kwh from lab.assays where bin = '\\'' || {n}"}), f"select kwh from lab.assays where bin = '' || {n}")
+    case.stranger(case.ask("mcp__sf__query", {"query": f"select kwh from lab.assays where bin = '\\'' || {n}"}), f"select kwh from lab.assays where bin = '' || {n}")
 
 
 def expanded_names(case):

@@ -1,7 +1,8 @@
 """Honest ways of the third corpus: how else a model's use of a tool comes to issue a statement."""
 
 import json
-import os
+
+from shells import double
 
 CONNECT = "import snowflake.connector\nconn = snowflake.connector.connect()\n"
 MCP = [
@@ -17,12 +18,6 @@ MCP = [
 
 def single(text):
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def double(text):
-    for one in "\\\"$`":
-        text = text.replace(one, "\\" + one)
-    return f'"{text}"'
 
 
 def coded(text):

@@ -40,7 +40,7 @@ def server(case):
 
 def server_sends_it_otherwise(case):
     process = case.process()
-    sql = case.writer.query()
+    sql = case.writer.one()
     call = case.ask("mcp__warehouse__run_sql", {"sql": sql + ";"})
     sent = case.dice.choice([f"/* mcp */ {sql}", f"{sql}\n", sql.replace(" from ", "\n  from "), sql.replace("select ", "SELECT ").replace(" where ", " WHERE ")])
     case.issue(process, sent, call, True, None)
@@ -49,7 +49,7 @@ def server_sends_it_otherwise(case):
 
 def server_adds_a_limit(case):
     process = case.process()
-    sql = case.writer.query()
+    sql = case.writer.one()
     call = case.ask("mcp__warehouse__run_sql", {"sql": sql})
     case.issue(process, case.dice.choice([f"{sql}\nLIMIT 1000", f"select * from ({sql}) limit 1000"]), call, False, None)
     case.result(call)
@@ -70,7 +70,7 @@ def several(case):
 
 def twice(case):
     """A driver sends it again."""
-    sql = case.writer.query()
+    sql = case.writer.one()
     case.use(f"snow sql -q {double(sql)} > /dev/null; snow sql -q {double(sql)}", True)
 
 
@@ -141,13 +141,13 @@ def dbt(case):
 
 def background(case):
     """What outlives the result of its use, while another one is open."""
-    sql = case.writer.query()
+    sql = case.writer.one()
     made = f"snow sql -q {double(sql)}"
     call = case.shell(f"nohup bash -c {single('for i in 1 2 3; do ' + made + '; sleep 20; done')} > job.log 2>&1 &\necho started")
     job = case.process()
     case.result(call, "started")
     case.issue(case.process(job), sql, call)
-    other = case.shell(case.dice.choice(["tail -n 5 job.log", f"snow sql -q {double(case.writer.query())}", "npm test"]))
+    other = case.shell(case.dice.choice(["tail -n 5 job.log", f"snow sql -q {double(case.writer.one())}", "npm test"]))
     case.issue(case.process(job), sql, call)
     case.result(other)
 
@@ -169,8 +169,8 @@ def parallel_programs(case):
     """Two at once that name no SQL: nothing but order could tell them apart."""
     one, two = case.shell("python3 nightly.py"), case.shell("python3 hourly.py")
     first, second = case.client(), case.client()
-    case.issue(second, case.writer.query(), two)
-    case.issue(first, case.writer.query(), one)
+    case.issue(second, case.writer.one(), two)
+    case.issue(first, case.writer.one(), one)
     case.result(one)
     case.result(two)
 
@@ -192,7 +192,7 @@ def sub_agents(case):
 
 def crossed(case):
     """A script of one use runs, by chance, what another use holds; it was running when the other one was asked for."""
-    sql = case.writer.query()
+    sql = case.writer.one()
     program = case.shell("python3 nightly.py")
     early = case.client()
     call = case.shell(command(sql, case.dice))
@@ -204,7 +204,7 @@ def crossed(case):
 
 def plumbing(case):
     """What clients send of their own, beside what the model asked for."""
-    sql = case.writer.query()
+    sql = case.writer.one()
     call = case.shell(command(sql, case.dice))
     process = case.client()
     for text in ["ALTER SESSION SET TIMEZONE = 'Europe/Berlin'", "SELECT CURRENT_ROLE(), CURRENT_WAREHOUSE()", "USE SECONDARY ROLES ALL"]:
@@ -221,7 +221,7 @@ def no_agent(case):
 
 def beside(case):
     """Another command is open meanwhile, and has SQL of its own."""
-    long = case.shell(case.dice.choice([f"sleep 90; snow sql -q {double(case.writer.query())}", "pytest -x tests/sql", "npm run dev"]))
+    long = case.shell(case.dice.choice([f"sleep 90; snow sql -q {double(case.writer.one())}", "pytest -x tests/sql", "npm run dev"]))
     case.use(command(case.writer.any(), case.dice), True)
     case.result(long)
 

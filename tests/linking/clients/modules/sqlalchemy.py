@@ -27,5 +27,9 @@ class Engine:
         return connect().cursor().execute(sql, params)
 
 
+    def cursor(self):
+        return connect().cursor()
+
+
 def create_engine(*_, **__):
     return Engine()

@@ -7,31 +7,22 @@
 mod agents;
 mod claims;
 mod echoes;
-mod held_out;
+mod frozen;
 mod hostile;
+mod outcome;
+mod player;
 mod programs;
 mod sql;
-mod third;
 mod world;
-
-use std::collections::BTreeMap;
 
 use super::evidence::{Launched, PromptOrigin, prompt_digest};
 use super::grade::Grade;
 use super::open::Opened;
+use outcome::Outcome;
 use world::{Row, World};
 
 /// Rounds of every way. Each session has a few, so that its uses come into each other's way.
 const ROUNDS: u64 = 16;
-
-const GRADES: [Grade; 6] = [
-    Grade::Proven,
-    Grade::Strong,
-    Grade::Probable,
-    Grade::Possible,
-    Grade::Session,
-    Grade::Unknown,
-];
 
 fn corpus() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -55,96 +46,29 @@ fn corpus() -> Vec<Row> {
     rows
 }
 
-/// What became of statements: how many have each grade, how many of these name the use that they are labelled with.
-fn matrix<'r>(rows: impl Iterator<Item = &'r Row>) -> BTreeMap<&'static str, [(usize, usize); 6]> {
-    let mut matrix: BTreeMap<&'static str, [(usize, usize); 6]> = BTreeMap::new();
-    for row in rows {
-        let counts = matrix.entry(row.family).or_default();
-        let grade = GRADES
-            .iter()
-            .position(|grade| *grade == row.link.grade)
-            .unwrap();
-        counts[grade].0 += 1;
-        counts[grade].1 += usize::from(row.link.tool_call_id == row.label);
-    }
-    matrix
-}
-
-fn print(matrix: &BTreeMap<&'static str, [(usize, usize); 6]>) {
-    println!(
-        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "statements / use is right", "A", "B", "C", "D", "E", "U"
-    );
-    let mut totals = [(0, 0); 6];
-    for (family, counts) in matrix {
-        let cells = counts.map(|(all, right)| {
-            if all == 0 {
-                "-".to_owned()
-            } else {
-                format!("{all}/{right}")
-            }
-        });
-        println!(
-            "{family:<28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-            cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]
-        );
-        for (total, (all, right)) in totals.iter_mut().zip(counts) {
-            *total = (total.0 + all, total.1 + right);
-        }
-    }
-    println!("{:<28} {totals:?}", "all");
-}
-
 #[test]
 fn links_of_the_corpus_are_as_sure_as_their_grades_say() {
     let rows = corpus();
-    let (ill, honest): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.is_hostile);
-    println!("{} statements, {} of them hostile", rows.len(), ill.len());
-    print(&matrix(honest.iter().copied()));
-    print(&matrix(ill.iter().copied()));
     assert!(rows.len() >= 500);
-
-    let proven: Vec<&Row> = rows
-        .iter()
-        .filter(|row| row.link.grade == Grade::Proven)
-        .collect();
-    let wrong: Vec<&&Row> = proven
-        .iter()
-        .filter(|row| row.link.tool_call_id != row.label)
-        .collect();
-    let right = proven.len() - wrong.len();
-    println!("precision of A: {right} of {}", proven.len());
-    assert!(1000 * right >= 995 * proven.len(), "{wrong:?}");
-
-    let direct: Vec<&&Row> = honest.iter().filter(|row| row.is_direct).collect();
-    let is_found =
-        |row: &&&&Row| row.link.grade >= Grade::Strong && row.link.tool_call_id == row.label;
-    let found = direct.iter().filter(is_found).count();
-    println!(
-        "recall of A and B on direct SQL: {found} of {}",
-        direct.len()
-    );
-    assert!(10 * found >= 9 * direct.len());
-
-    let tricked: Vec<&&Row> = ill
-        .iter()
-        .filter(|row| row.link.grade >= Grade::Strong)
-        .collect();
-    assert!(tricked.is_empty(), "{tricked:#?}");
+    let outcome = Outcome::of(&rows);
+    outcome.print();
+    assert_eq!(outcome.broken_promises(), [""; 0]);
     // Nobody outside attested anything.
     assert!(
         rows.iter()
             .all(|row| row.link.prompt_origin == PromptOrigin::Claimed)
     );
     // Hostile statements beside innocent SQL are told, but where they look like a variant of it.
-    let innocent = ill
+    let innocent = outcome
+        .ill
         .iter()
         .filter(|row| row.family == "innocent text, other sql");
     assert!(innocent.clone().count() > 0 && innocent.clone().all(|row| row.link.is_mismatch));
-    let flagged = honest.iter().filter(|row| row.link.is_mismatch).count();
+    let flagged = |rows: &[&Row]| rows.iter().filter(|row| row.link.is_mismatch).count();
     println!(
-        "mismatch: {} of hostile, {flagged} of honest statements",
-        ill.iter().filter(|row| row.link.is_mismatch).count()
+        "mismatch: {} of hostile, {} of honest statements",
+        flagged(&outcome.ill),
+        flagged(&outcome.honest)
     );
 }
 

@@ -53,6 +53,7 @@ pub(super) struct Row {
     /// Whether its text stood in the arguments of that use, in any spelling, while the use was open.
     pub(super) is_direct: bool,
     pub(super) is_hostile: bool,
+    pub(super) sql: String,
     pub(super) link: Link,
 }
 
@@ -241,6 +242,7 @@ impl World {
             label: says.label.map(str::to_owned),
             is_direct: says.is_direct,
             is_hostile: says.is_hostile,
+            sql: sql.to_owned(),
             link,
         });
         id

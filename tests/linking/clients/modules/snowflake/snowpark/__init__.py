@@ -16,6 +16,8 @@ class Frame:
     def collect(self):
         return issue(self.sql)
 
+    to_pandas = collect
+
     def show(self, count=10):
         print("\n".join(Frame(f"SELECT  *  FROM ({self.sql}) LIMIT {count}").collect()))
 

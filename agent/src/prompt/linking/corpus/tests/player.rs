@@ -1,18 +1,15 @@
-//! The held-out corpus: cases that the matcher was not made with. `tests/linking/make.py` writes them, and runs their commands for real
-//! in bash, Python and Node; a label is what then issued the statement.
+//! Plays the cases of a frozen corpus as `tests/linking/make.py` writes them: what models ask for, what is started, what is issued, and
+//! what comes back.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::super::echo::Delivered;
-use super::super::grade::Grade;
+use super::super::evidence::{TagProof, Tagged, Tags};
 use super::world::{Agent, Process, Row, Says, World};
-use super::{matrix, print};
 
-/// The cases, one a line; an empty one ends a session.
-const CASES: &str = include_str!("../../../testdata/held_out.jsonl");
-
+/// A case, a line of a corpus; `{}` ends a session.
 #[derive(Deserialize)]
 struct Case {
     family: String,
@@ -37,6 +34,7 @@ enum Step {
     Agent(AgentWord, String, String, String),
     Run(RunWord, String, Option<String>),
     Result(ResultWord, String, String),
+    Replay(ReplayWord, String, String, String, String, String),
 }
 
 #[derive(Deserialize)]
@@ -67,6 +65,12 @@ enum RunWord {
 enum ResultWord {
     #[serde(rename = "result")]
     Result,
+}
+
+#[derive(Deserialize)]
+enum ReplayWord {
+    #[serde(rename = "replay")]
+    Replay,
 }
 
 /// What one case has named so far.
@@ -130,12 +134,37 @@ fn play(world: &mut World, main: &Agent, case: &Case) {
                 world.matching.delivered(id, &delivered);
             }
             Step::Result(_, call, text) => world.result(&names.calls[call], text),
+            Step::Replay(_, process, agent, sql, call, of_sql) => {
+                let call = &names.calls[call];
+                let replayed = replayed(call, of_sql, sql);
+                let says = Says {
+                    family,
+                    label: None,
+                    is_direct: false,
+                    is_hostile: case.hostile,
+                };
+                let process = names.process(process);
+                world.issue_with(&process, Some(&names.agents[agent]), sql, replayed, says);
+            }
         }
     }
 }
 
-/// Plays all sessions of a corpus, and gives each statement with its text.
-pub(super) fn played(cases: &str, first_seed: u64) -> Vec<(Row, String)> {
+/// Takes the tag of a request of a use, and offers it again with a statement.
+fn replayed(call: &str, of_sql: &str, sql: &str) -> Option<TagProof> {
+    let mut tags = Tags::new(&[4; 32]);
+    let request_id = "of the use";
+    let own = Tagged {
+        request_id,
+        sql: of_sql,
+    };
+    let tag = tags.issue(call, own);
+    assert!(tags.redeem(&tag, call, own).is_some());
+    tags.redeem(&tag, call, Tagged { request_id, sql })
+}
+
+/// Plays all sessions of a corpus, the first with this seed, each other one with the next.
+pub(super) fn played(cases: &str, first_seed: u64) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut lines = cases.lines().peekable();
     let mut seed = first_seed;
@@ -143,66 +172,11 @@ pub(super) fn played(cases: &str, first_seed: u64) -> Vec<(Row, String)> {
         let mut world = World::new(seed);
         seed += 1;
         let agent = world.agent();
-        let mut texts = Vec::new();
         for line in lines.by_ref().take_while(|line| *line != "{}") {
             let case: Case = serde_json::from_str(line).expect("a case");
             play(&mut world, &agent, &case);
-            texts.extend(case.steps.iter().filter_map(|step| match step {
-                Step::Issue(_, _, _, sql, ..) => Some(sql.clone()),
-                Step::Ask(..) | Step::Agent(..) | Step::Run(..) | Step::Result(..) => None,
-            }));
         }
-        rows.extend(world.rows.drain(..).zip(texts));
+        rows.append(&mut world.rows);
     }
     rows
-}
-
-#[test]
-fn what_the_matcher_was_not_made_with_is_linked_as_surely() {
-    let rows = played(CASES, 1_000_000);
-    let (ill, honest): (Vec<_>, Vec<_>) = rows.iter().partition(|(row, _)| row.is_hostile);
-    println!("{} statements, {} of them hostile", rows.len(), ill.len());
-    print(&matrix(honest.iter().map(|(row, _)| row)));
-    print(&matrix(ill.iter().map(|(row, _)| row)));
-    assert!(rows.len() >= 1000);
-
-    let proven = |(row, _): &&(Row, String)| row.link.grade == Grade::Proven;
-    let is_right = |row: &Row| row.link.tool_call_id == row.label;
-    let all = rows.iter().filter(proven).count();
-    let wrong: Vec<_> = rows
-        .iter()
-        .filter(proven)
-        .filter(|(row, _)| !is_right(row))
-        .map(|(row, sql)| (row.family, sql))
-        .collect();
-    println!(
-        "precision of A: {} of {all}; wrong: {wrong:#?}",
-        all - wrong.len()
-    );
-
-    let direct: Vec<_> = honest.iter().filter(|(row, _)| row.is_direct).collect();
-    let missed: Vec<_> = direct
-        .iter()
-        .filter(|(row, _)| row.link.grade < Grade::Strong || !is_right(row))
-        .map(|(row, sql)| (row.family, row.link.grade, sql))
-        .collect();
-    let found = direct.len() - missed.len();
-    println!(
-        "recall of A and B on direct SQL: {found} of {}; missed: {missed:#?}",
-        direct.len()
-    );
-
-    let tricked: Vec<_> = ill
-        .iter()
-        .filter(|(row, _)| row.link.grade >= Grade::Strong)
-        .map(|(row, sql)| (row.family, row.link.grade, sql))
-        .collect();
-    println!(
-        "hostile with A or B: {} of {}: {tricked:#?}",
-        tricked.len(),
-        ill.len()
-    );
-    assert!(1000 * (all - wrong.len()) >= 995 * all, "{wrong:#?}");
-    assert!(10 * found >= 9 * direct.len(), "{missed:#?}");
-    assert!(tricked.is_empty(), "{tricked:#?}");
 }

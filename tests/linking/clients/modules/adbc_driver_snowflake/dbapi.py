@@ -1,0 +1,3 @@
+"""ADBC's surface that scripts use."""
+
+from snowflake.connector import connect
