@@ -54,7 +54,7 @@ pub use held_file::{Holds, KeptHold, Sender};
 pub use holding::Settled;
 pub use judging::{Asker, Basis, Judged};
 pub(crate) use origin::Linked;
-pub use origin::{Lent, Origin};
+pub use origin::{InForce, Lent, Origin};
 pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, Standing};
 pub use reading::{Asking, Reading};
 pub use registry::{Joined, Registry};

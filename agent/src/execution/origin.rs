@@ -36,14 +36,31 @@ pub struct Origin {
     pub provenance: Arc<Mutex<Provenance>>,
     /// The session.
     pub session: SessionId,
-    /// What may be kept of its words by now.
-    pub capture: Capture,
+    /// What may be kept of its words.
+    pub in_force: InForce,
     /// Numbers of the execs that the sending process descends from: the kernel's word.
     pub execs: Vec<u64>,
     /// The request's W3C trace id, which the agent chooses.
     pub trace_id: Option<String>,
     /// What its process's environment says, once it was read; the agent writes that too.
     pub environment: Arc<OnceLock<Environment>>,
+}
+
+/// Tells what may be kept of a session's words by the config in force at that moment, however long ago a statement came.
+#[derive(Clone)]
+pub struct InForce(Arc<dyn Fn() -> Capture + Send + Sync>);
+
+impl InForce {
+    /// Asks this each time.
+    pub fn new(now: impl Fn() -> Capture + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Gives what may be kept now.
+    #[must_use]
+    pub fn capture(&self) -> Capture {
+        (self.0)()
+    }
 }
 
 /// A statement's first link.
@@ -183,7 +200,7 @@ impl Origin {
         let mut provenance = held(&self.provenance)?;
         let arrived = arrived.take()?;
         let id = arrived.id;
-        provenance.keep(self.capture);
+        provenance.keep(self.in_force.capture());
         let (link, facts) = provenance.arrived(arrived);
         let read =
             LinkGrade::of(link.grade.letter(), link.is_mismatch).unwrap_or(LinkGrade::UNKNOWN);
@@ -214,13 +231,13 @@ impl Origin {
         recorder: &Recorder,
         change: impl FnOnce(&mut Provenance) -> Vec<Fact> + Send + 'static,
     ) {
-        let (session, capture) = (self.session, self.capture);
+        let (session, in_force) = (self.session, self.in_force.clone());
         let (provenance, recorder) = (Arc::clone(&self.provenance), recorder.clone());
         drop(tasks::spawn("link", async move {
             let mut change = Some(change);
             for _ in 0..LATER_TRIES {
                 let facts = held(&provenance).and_then(|mut provenance| {
-                    provenance.keep(capture);
+                    provenance.keep(in_force.capture());
                     Some(change.take()?(&mut provenance))
                 });
                 let Some(facts) = facts else {

@@ -5,41 +5,88 @@ use std::time::Instant;
 use super::*;
 use crate::clock::Clock;
 use crate::inbox::card::READABLE_MAX_BYTES;
-use crate::record::{Settings, StoreAt};
+use crate::prompt::linking::evidence::Evidence;
+use crate::prompt::provenance::tests::{AGENT, SQL, returns, told};
+use crate::record::{RecordError, Settings, StoreAt};
 use crate::replay::Archive;
+use crate::snowflake::answer::Form;
 use crate::statement::Scope;
+
+/// A session, and a record on disk.
+struct Bed {
+    _folder: tempfile::TempDir,
+    store: String,
+    recorder: Recorder,
+    capture: Arc<Mutex<Capture>>,
+    origin: Origin,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Bed {
+    fn new(provenance: Provenance, execs: &[u64]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = format!("file://{}", folder.path().join("store").display());
+        let settings = Settings::new(folder.path().join("state"), StoreAt::read(&store).unwrap());
+        let capture = Arc::new(Mutex::new(Capture::LinkOnly));
+        let now = Arc::clone(&capture);
+        Self {
+            recorder: Recorder::open(&settings, Clock::system()).unwrap(),
+            origin: Origin {
+                provenance: Arc::new(Mutex::new(provenance)),
+                session: SessionId::from_bytes([7; 16]),
+                in_force: InForce::new(move || *now.lock().unwrap()),
+                execs: execs.to_vec(),
+                trace_id: None,
+                environment: Arc::default(),
+            },
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap(),
+            _folder: folder,
+            store,
+            capture,
+        }
+    }
+
+    fn link(&self, id: StatementId, sql: &str) -> Linked {
+        let statement = Statement::read(sql, &Scope::new(&|_| false));
+        let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(3);
+        let linking = self.origin.link(&self.recorder, id, at, &statement);
+        self.runtime.block_on(linking)
+    }
+
+    /// Lets what comes later be done.
+    fn go_on(&self, mut is_done: impl FnMut(&Self) -> bool) {
+        for _ in 0..500 {
+            self.runtime
+                .block_on(async { tokio::time::sleep(Duration::from_millis(10)).await });
+            if is_done(self) {
+                return;
+            }
+        }
+        panic!("expected that it is done within 5 s");
+    }
+
+    fn count(&self, table: &str) -> usize {
+        self.recorder.flush_blocking().unwrap();
+        let archive = Archive::read(&self.store).unwrap();
+        archive.table(table).len()
+    }
+}
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "it is time that is looked at")]
 fn a_statement_does_not_wait_for_its_sessions_state_and_is_linked_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = format!("file://{}", folder.path().join("store").display());
-    let settings = Settings::new(folder.path().join("state"), StoreAt::read(&store).unwrap());
-    let recorder = Recorder::open(&settings, Clock::system()).unwrap();
-    let origin = Origin {
-        provenance: Arc::new(Mutex::new(Provenance::new(Capture::LinkOnly))),
-        session: SessionId::from_bytes([7; 16]),
-        capture: Capture::LinkOnly,
-        execs: Vec::new(),
-        trace_id: None,
-        environment: Arc::default(),
-    };
-    let statement = Statement::read("select 1", &Scope::new(&|_| false));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let bed = Bed::new(Provenance::new(Capture::LinkOnly), &[]);
     let (free, late) = (StatementId::new(), StatementId::new());
-    let link = |id| {
-        let began = Instant::now();
-        let linked = runtime.block_on(origin.link(&recorder, id, DateTime::UNIX_EPOCH, &statement));
-        (linked, began.elapsed())
-    };
-    let (linked, _) = link(free);
+    let linked = bed.link(free, "select 1");
     assert_eq!((linked.link, linked.rows.len()), (LinkGrade::UNKNOWN, 1));
 
-    let reading = origin.provenance.lock().unwrap();
-    let (linked, took) = link(late);
+    let reading = bed.origin.provenance.lock().unwrap();
+    let began = Instant::now();
+    let linked = bed.link(late, "select 1");
+    let took = began.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
     // Whoever refuses what is none of the agent's tools' refuses what is not known to be one of them.
     assert_eq!(linked.link, LinkGrade::LATE);
@@ -48,20 +95,82 @@ fn a_statement_does_not_wait_for_its_sessions_state_and_is_linked_later() {
     };
     assert_eq!((row.method, row.mismatch), ("late", None));
     drop(reading);
-    for _ in 0..500 {
-        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(10)).await });
-        recorder.flush_blocking().unwrap();
-        if !Archive::read(&store).unwrap().table("links").is_empty() {
-            break;
-        }
-    }
-    let archive = Archive::read(&store).unwrap();
+    bed.go_on(|bed| bed.count("links") > 0);
+    let archive = Archive::read(&bed.store).unwrap();
     let [told] = archive.table("links") else {
         panic!("{:?}", archive.table("links"))
     };
     let before = format!("{late}.0");
     assert_eq!(told.text("supersedes"), Some(before.as_str()));
     assert_eq!(told.text("method"), Some("none"));
+}
+
+/// A config that keeps less comes into force while a statement waits: it is that one which counts, not the one that it came under.
+#[test]
+fn a_link_that_comes_late_brings_the_words_that_may_be_kept_by_then() {
+    for (by_then, written) in [(Capture::LinkOnly, 1), (Capture::None, 0)] {
+        let bed = Bed::new(told(Capture::LinkOnly), &[9, AGENT]);
+        let reading = bed.origin.provenance.lock().unwrap();
+        assert_eq!(bed.link(StatementId::new(), SQL).link, LinkGrade::LATE);
+        *bed.capture.lock().unwrap() = by_then;
+        drop(reading);
+        bed.go_on(|bed| bed.count("links") > 0);
+        let words = ["prompts", "tool_call_args"].map(|table| bed.count(table));
+        assert_eq!(words, [written; 2], "{by_then:?}");
+        // Nor is any shown that a statement is linked to at once.
+        let linked = bed.link(StatementId::new(), SQL);
+        let is_shown = linked
+            .prompt
+            .is_some_and(|words| words.contains("how many"));
+        assert_eq!(is_shown, by_then != Capture::None);
+    }
+}
+
+#[test]
+fn an_answer_that_finds_the_state_taken_is_known_again_all_the_same() {
+    let bed = Bed::new(told(Capture::LinkOnly), &[9, AGENT]);
+    let error = RecordError::Share {
+        found: "so much".to_owned(),
+        limit: "less than that".to_owned(),
+    };
+    let query = QueryId::mint();
+    let reply = Reply::unsent(Form::V1, query, &error);
+    let id = StatementId::new();
+    bed.link(id, "select ssn from hr.people");
+    let reading = bed.origin.provenance.lock().unwrap();
+    {
+        let _entered = bed.runtime.enter();
+        bed.origin.delivered(&bed.recorder, id, Some(query), &reply);
+    }
+    drop(reading);
+    // Whoever does it later holds the state until it is done.
+    bed.go_on(|bed| Arc::strong_count(&bed.origin.provenance) == 1);
+    let mut provenance = bed.origin.provenance.lock().unwrap();
+    let links = returns(&mut provenance, &format!("failed: {query}"));
+    let is_echo = |link: &Link| link.statement_id == id && link.evidence.has(Evidence::ECHO);
+    assert!(links.iter().any(is_echo), "{links:?}");
+}
+
+#[test]
+fn words_go_back_where_the_rows_of_their_statement_are_refused_and_its_link_does_not() {
+    let bed = Bed::new(told(Capture::LinkOnly), &[9, AGENT]);
+    let tables = |linked: &Linked| -> Vec<&'static str> {
+        let named = linked.rows.iter().map(|row| match row {
+            Row::Prompt(_) => "prompt",
+            Row::ToolCallArgs(_) => "args",
+            Row::Link(_) => "link",
+            _ => "another",
+        });
+        named.collect()
+    };
+    let all = ["prompt", "args", "link"];
+    let refused = bed.link(StatementId::new(), SQL);
+    assert_eq!(tables(&refused), all);
+    drop(refused);
+    let recorded = bed.link(StatementId::new(), SQL);
+    assert_eq!(tables(&recorded), all);
+    recorded.lent.unwrap().recorded();
+    assert_eq!(tables(&bed.link(StatementId::new(), SQL)), ["link"]);
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl Door {
         Some(Origin {
             provenance: Arc::clone(provenance),
             session: self.session.id(),
-            capture: tap::capture(&self.core.shared.current(), &self.session),
+            in_force: tap::in_force(&self.core.shared, &self.session),
             execs: self.peer.execs.clone(),
             trace_id: traceparent
                 .and_then(Trace::read)

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta};
 use serde_json::json;
 
 use super::*;
-use crate::control::{Proof, Scope};
+use crate::control::{ModelsRead, Proof, Scope};
 use crate::identity::Ci;
 use crate::identity::tests::{asserted, job};
 use crate::proxy::budget::EVENTS_MAX;
@@ -15,6 +15,21 @@ use crate::proxy::refusals::WayAround;
 /// A session of a host user.
 pub(in super::super) fn session() -> Session {
     session_of(Principal::host_user("agent".to_owned(), 1000))
+}
+
+/// A session of a repository, whose model calls are read.
+pub(in super::super) fn session_read(models: ModelsRead, repository: &str) -> Session {
+    let claimed = Ci {
+        repository: Some(repository.to_owned()),
+        ..Ci::default()
+    };
+    let facts = SessionFacts {
+        models: Some(models),
+        claimed_job: Some(claimed),
+        ..facts()
+    };
+    let principal = Principal::host_user("agent".to_owned(), 1000);
+    Session::new(facts, principal, Duration::from_secs(3600))
 }
 
 fn session_of(principal: Principal) -> Session {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::fs::mkfifoat;
 use tempfile::TempDir;
 
+use super::super::cgroup::{SessionCgroup, own_path};
 use super::*;
 use crate::connection::sys::boot_ns;
 use crate::id::SessionId;
@@ -51,7 +52,7 @@ fn of(session: &str) -> (&'static str, String) {
 }
 
 fn look(of: Connected) -> io::Result<Environment> {
-    read(Path::new("/proc"), of, || false)
+    read(Path::new("/proc"), of, |_| true, || false)
 }
 
 #[test]
@@ -78,11 +79,32 @@ fn a_number_that_is_anothers_by_now_says_nothing() {
     })
     .unwrap_err();
     assert!(error.to_string().contains("started later"), "{error}");
-    let error = read(Path::new("/proc"), later, || true).unwrap_err();
+    let error = read(Path::new("/proc"), later, |_| true, || true).unwrap_err();
     assert!(error.to_string().contains("another program"), "{error}");
     assert!(look(later).is_ok());
     drop(process);
     assert!(look(later).is_err());
+}
+
+/// A number may have gone to a process of another session meanwhile, and a proxy that was taken over may ask for any.
+#[test]
+fn a_process_of_another_cgroup_says_nothing() {
+    let process = sleeping(&[of("one")]);
+    let of = connected(&process);
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let mount = crate::connection::redirect::v2_mount().unwrap();
+    let own = mount.join(own_path(&own).unwrap().trim_start_matches('/'));
+    let look = |folder: &Path| {
+        let cgroup = SessionCgroup::known(folder.to_owned());
+        let is_of = |proc_cgroup: &str| cgroup.holds(proc_cgroup);
+        read(Path::new("/proc"), of, is_of, || false)
+    };
+    assert_eq!(look(&own).unwrap().agent_sessions, ["one"]);
+    let elsewhere = TempDir::new().unwrap();
+    for other in [elsewhere.path(), &elsewhere.path().join("gone")] {
+        let error = look(other).unwrap_err();
+        assert!(error.to_string().contains("another cgroup"), "{error}");
+    }
 }
 
 #[test]
@@ -120,8 +142,10 @@ fn blocking(of: Connected) -> TempDir {
     let proc = TempDir::new().unwrap();
     let folder = proc.path().join(of.pid.to_string());
     fs::create_dir(&folder).unwrap();
-    let stat = fs::read(format!("/proc/{}/stat", of.pid)).unwrap();
-    fs::write(folder.join("stat"), stat).unwrap();
+    for name in ["stat", "cgroup"] {
+        let text = fs::read(format!("/proc/{}/{name}", of.pid)).unwrap();
+        fs::write(folder.join(name), text).unwrap();
+    }
     mkfifoat(
         rustix::fs::CWD,
         folder.join("environ"),
@@ -142,7 +166,7 @@ fn begin(
     let (say, said) = channel();
     let proc = proc.to_owned();
     thread::spawn(move || {
-        let read = read(&proc, of, || false);
+        let read = read(&proc, of, |_| true, || false);
         drop(loan);
         drop(say.send(read));
     });

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::environ;
 use super::loans::{Loans, Opened};
 use super::networks::Networks;
-use super::observed::Observations;
+use super::shared::Shared;
 use crate::config::{Config, Named, Untrusted, open_file, open_folder};
 use crate::connection::peer::Traced;
 use crate::control::{Declined, Request, Wanted};
@@ -43,21 +43,19 @@ impl Lender {
     ///
     /// # Errors
     /// The system has no more threads.
-    pub(super) fn start(
-        config: &Config,
-        networks: Arc<Networks>,
-        observations: Arc<Observations>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(shared: &Arc<Shared>, networks: Arc<Networks>) -> io::Result<Self> {
+        let config = shared.config.clone();
+        let shared = Arc::clone(shared);
         let (looks, asked) = sync_channel(LOOKS_MAX);
         let loans = Arc::<Loans>::default();
         let taken = Arc::clone(&loans);
         thread::Builder::new()
             .name("looks".to_owned())
-            .spawn(move || look(&asked, &observations, &taken))?;
+            .spawn(move || look(&asked, &shared, &taken))?;
         Ok(Self {
             networks,
             named: config.named(),
-            config: config.clone(),
+            config,
             loans,
             looks,
             is_told: AtomicBool::new(false),
@@ -159,12 +157,12 @@ impl Lender {
 }
 
 /// Tells of processes, one after the other, as long as there is a lender; what may take long is read elsewhere.
-fn look(asked: &Receiver<Request>, observations: &Arc<Observations>, loans: &Arc<Loans>) {
+fn look(asked: &Receiver<Request>, shared: &Arc<Shared>, loans: &Arc<Loans>) {
     for request in asked {
         let (pid, exec_id) = match request.wanted {
             Wanted::Process { pid, exec_id } => (pid, exec_id),
             Wanted::Environment(of) => {
-                environ::tell(request, of, observations, loans);
+                environ::tell(request, of, shared, loans);
                 continue;
             }
             Wanted::File(_) | Wanted::Folder(_) | Wanted::Output(_) | Wanted::Socket { .. } => {
@@ -172,7 +170,7 @@ fn look(asked: &Receiver<Request>, observations: &Arc<Observations>, loans: &Arc
             }
         };
         let traced = Traced {
-            execs: observations.execs(exec_id),
+            execs: shared.observations.execs(exec_id),
             ..Traced::read(pid)
         };
         if let Err(failure) = request.tell(traced) {

@@ -272,7 +272,7 @@ fn serve(
     let (shared, handover) = set_up(config, owner, clock, (inherited, networks), events)?;
     let shared = Arc::new(shared);
     shared.stills.let_go_of_noted();
-    let lender = Lender::start(&shared.config, lent, Arc::clone(&shared.observations));
+    let lender = Lender::start(&shared, lent);
     let lender = Arc::new(lender.map_err(SupervisorError::System)?);
     let state = inherited.map_or_else(|| Ok(State::default()), Inherited::state);
     shared.adopt(state.map_err(SupervisorError::Inherited)?);

@@ -168,7 +168,8 @@ impl Shared {
         moving::move_in(process, &live.cgroup, &self.entered).map_err(system)
     }
 
-    fn cgroup_of(&self, id: SessionId) -> Option<SessionCgroup> {
+    /// Gives a live session's cgroup.
+    pub(super) fn cgroup_of(&self, id: SessionId) -> Option<SessionCgroup> {
         let roster = self.roster();
         roster.live.get(&id).map(|live| live.cgroup.clone())
     }

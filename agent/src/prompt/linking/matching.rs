@@ -144,16 +144,15 @@ impl Matching {
         link
     }
 
-    /// Takes what was delivered for a statement, to know it again in a result.
-    pub fn delivered(&mut self, statement: StatementId, delivered: &Delivered) {
+    /// Takes what was delivered for a statement, to know it again in a result; tells whether the statement is known.
+    pub fn delivered(&mut self, statement: StatementId, delivered: &Delivered) -> bool {
         let recent = self
             .recent
             .iter_mut()
             .find(|recent| recent.statement.id == statement);
-        if let Some(recent) = recent {
-            let sql = recent.statement.sql.text();
-            recent.delivered = self.echoes.take(statement, delivered, sql);
-        }
+        let Some(recent) = recent else { return false };
+        let sql = recent.statement.sql.text();
+        recent.delivered = self.echoes.take(statement, delivered, sql);
         let mut bytes = 0;
         for recent in self.recent.iter_mut().rev() {
             bytes += recent.delivered.bytes();
@@ -161,6 +160,7 @@ impl Matching {
                 recent.delivered = Delivered::default();
             }
         }
+        true
     }
 
     /// Takes what a person said to a model: whoever repeats it needs no answer for it.

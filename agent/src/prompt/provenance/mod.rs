@@ -18,6 +18,7 @@ use super::linking::evidence::{Launched, PromptOrigin};
 use super::linking::{Arrived, Delivered, Link, Matching, Returned};
 use super::telemetry::{Heard, Outcome, Report};
 use super::{Ids, Trace};
+use crate::id::StatementId;
 
 pub use fact::{ArgsFact, Fact, Given, PromptFact, ResultSeen, UseFact};
 pub use ready::Ready;
@@ -31,6 +32,9 @@ const AGENTS_MAX: usize = 256;
 
 /// Most links that wait to be recorded once more.
 const LOST_MAX: usize = 1024;
+
+/// Most answers that wait for their statements, which were let go on before they could be linked.
+const EARLY_MAX: usize = 16;
 
 /// What may leave memory of the words that are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub struct Provenance {
     tasks: Tasks,
     /// Links that could not be recorded.
     lost: VecDeque<Box<Link>>,
+    /// Answers of statements that are not linked yet.
+    early: VecDeque<(StatementId, Delivered)>,
 }
 
 impl Provenance {
@@ -72,6 +78,7 @@ impl Provenance {
             heard: Heard::default(),
             tasks: Tasks::default(),
             lost: VecDeque::new(),
+            early: VecDeque::new(),
         }
     }
 
@@ -156,7 +163,12 @@ impl Provenance {
 
     /// Takes a statement that was not waited for; gives what is to be recorded of it.
     pub fn arrived_late(&mut self, statement: Arrived) -> Vec<Fact> {
+        let id = statement.id;
         let link = self.matching.arrived_late(statement);
+        let early = self.early.iter().position(|(of, _)| *of == id);
+        if let Some((_, delivered)) = early.and_then(|place| self.early.remove(place)) {
+            self.matching.delivered(id, &delivered);
+        }
         let mut facts = Vec::new();
         self.link(link, &mut facts);
         facts
@@ -191,9 +203,15 @@ impl Provenance {
         (self.capture != Capture::None).then_some(words)
     }
 
-    /// Takes what was delivered for a statement, to know it again in the result of a tool.
-    pub fn delivered(&mut self, statement: crate::id::StatementId, delivered: &Delivered) {
-        self.matching.delivered(statement, delivered);
+    /// Takes what was delivered for a statement, to know it again in the result of a tool; also before the statement is linked.
+    pub fn delivered(&mut self, statement: StatementId, delivered: &Delivered) {
+        if self.matching.delivered(statement, delivered) {
+            return;
+        }
+        self.early.push_back((statement, delivered.clone()));
+        if self.early.len() > EARLY_MAX {
+            self.early.pop_front();
+        }
     }
 
     fn said(
@@ -325,4 +343,4 @@ impl Provenance {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

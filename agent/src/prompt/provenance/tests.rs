@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta};
 
 use super::*;
-use crate::id::StatementId;
 use crate::prompt::History;
 use crate::prompt::exchange::Exchanges;
 use crate::prompt::linking::Sql;
@@ -18,7 +17,7 @@ const ASKED: [&[u8]; 2] = [
 const ANSWERED: &[u8] = include_bytes!("../testdata/claude_code_1.sse");
 
 /// The exec of the agent's process.
-const AGENT: u64 = 5;
+pub(crate) const AGENT: u64 = 5;
 
 fn at(second: u32) -> At {
     At {
@@ -86,6 +85,35 @@ impl World {
     }
 }
 
+/// A session whose agent was told to ask for [`SQL`], kept as this says.
+pub(crate) fn told(capture: Capture) -> Provenance {
+    let mut world = World::new(capture);
+    world.asks(ASKED[0], 1);
+    world.answers(ANSWERED, 2);
+    world.provenance
+}
+
+/// Has the agent send the result of the use that asked for [`SQL`]; gives the links that follow.
+pub(crate) fn returns(provenance: &mut Provenance, text: &str) -> Vec<Link> {
+    let mut world = World::new(Capture::LinkOnly);
+    std::mem::swap(&mut world.provenance, provenance);
+    let tool = serde_json::json!({"type": "tool_use", "id": "toolu_main_1", "name": "Bash", "input": {"command": "x"}});
+    let result =
+        serde_json::json!({"type": "tool_result", "tool_use_id": "toolu_main_1", "content": text});
+    let body = serde_json::json!({"model": "m", "max_tokens": 9, "messages": [
+        {"role": "user", "content": "how many rows in orders?"},
+        {"role": "assistant", "content": [tool]},
+        {"role": "user", "content": [result]},
+    ]});
+    let facts = world.asks(body.to_string().as_bytes(), 9);
+    std::mem::swap(&mut world.provenance, provenance);
+    let links = facts.into_iter().filter_map(|fact| match fact {
+        Fact::Link(link) => Some(*link),
+        Fact::Call(_) | Fact::Use(_) | Fact::Args(_) | Fact::Prompt(_) => None,
+    });
+    links.collect()
+}
+
 /// Names what is recorded, in its order.
 fn words(facts: &[Fact]) -> Vec<&'static str> {
     let word = |fact: &Fact| match fact {
@@ -99,7 +127,8 @@ fn words(facts: &[Fact]) -> Vec<&'static str> {
     facts.iter().map(word).collect()
 }
 
-const SQL: &str = "select count(*) from orders";
+/// What the agent is told to ask for, by its process or one that descends from it.
+pub(crate) const SQL: &str = "select count(*) from orders";
 
 #[test]
 fn words_are_given_out_once_and_for_a_linked_statement_alone() {
@@ -371,4 +400,51 @@ fn a_link_gives_out_the_arguments_of_its_own_use_where_ids_are_used_again() {
     let args = args.unwrap();
     assert!(args.args.contains(SQL), "{args:?}");
     assert_eq!(Some(&args.call), link.llm_call_id.as_ref());
+}
+
+/// Another SQL than the model asked for, which is linked no better than D by itself.
+const OTHER: &str = "select ssn from hr.people";
+
+#[test]
+fn an_answer_is_known_again_also_where_its_statement_was_linked_after_it() {
+    const ERROR: &str = "SQL compilation error: object `HR.PEOPLE` does not exist";
+    let arrived = |id| Arrived {
+        id,
+        at: at(3).time,
+        sql: Sql::new(OTHER, None),
+        ancestors: vec![9, AGENT],
+        trace_ids: Vec::new(),
+        agent_sessions: Vec::new(),
+        tag: None,
+    };
+    let delivered = Delivered {
+        error: Some(ERROR.to_owned()),
+        ..Delivered::default()
+    };
+    for (is_early, is_late) in [(false, false), (false, true), (true, true)] {
+        let mut provenance = told(Capture::LinkOnly);
+        let id = StatementId::new();
+        if is_early {
+            // Others' answers, whose statements are never linked, take no room for good.
+            for _ in 0..2 * EARLY_MAX {
+                provenance.delivered(StatementId::new(), &delivered);
+            }
+            provenance.delivered(id, &delivered);
+            assert_eq!(provenance.early.len(), EARLY_MAX);
+        }
+        if is_late {
+            assert_eq!(
+                words(&provenance.arrived_late(arrived(id))).last(),
+                Some(&"link")
+            );
+        } else {
+            provenance.arrived(arrived(id));
+        }
+        if !is_early {
+            provenance.delivered(id, &delivered);
+        }
+        let links = returns(&mut provenance, &format!("error: {ERROR}"));
+        let is_echo = |link: &Link| link.statement_id == id && link.evidence.has(Evidence::ECHO);
+        assert!(links.iter().any(is_echo), "{is_early} {is_late}: {links:?}");
+    }
 }

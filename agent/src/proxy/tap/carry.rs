@@ -149,7 +149,12 @@ impl Way {
                             self.stage = Stage::Closing;
                         }
                         Poll::Ready(Ok(())) => {
-                            copies.put(self.side, filled.filled());
+                            if !copies.put(self.side, filled.filled()) {
+                                // What came before it goes out, if it can; this does not.
+                                drop(self.flush(context, writer));
+                                copies.end(self.side, false);
+                                return Poll::Ready(Err(uncopied()));
+                            }
                             let until = filled.filled().len();
                             self.stage = Stage::Writing { from: 0, until };
                         }
@@ -214,6 +219,10 @@ impl Way {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn uncopied() -> io::Error {
+    io::Error::other("expected that all is read of it, found that a part would go by unread")
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::super::copies::{Pieces, Queues, What, queue};
 use super::super::counts::Counts;
 use super::*;
 use crate::clock::Clock;
+use crate::config::OnUntrusted;
 use crate::connection::ca::Ca;
 use crate::connection::tls;
 
@@ -35,8 +36,13 @@ struct Bed {
 }
 
 /// Carries between two sockets; gives their other ends and the copies.
-#[expect(clippy::disallowed_methods, reason = "the test waits for its result")]
 async fn carrying() -> Bed {
+    carrying_or(OnUntrusted::Splice).await
+}
+
+/// The same, where this becomes of what is not copied.
+#[expect(clippy::disallowed_methods, reason = "the test waits for its result")]
+async fn carrying_or(on_unread: OnUntrusted) -> Bed {
     let (client, mut near) = pair().await;
     let (mut far, server) = pair().await;
     let counts = Arc::<Counts>::default();
@@ -46,6 +52,7 @@ async fn carrying() -> Bed {
         &counts,
         Clock::system(),
     );
+    let copies = copies.on_unread(on_unread);
     let carried = tokio::spawn(async move { carry(&mut near, &mut far, &copies).await });
     Bed {
         client,
@@ -129,6 +136,34 @@ async fn a_reader_that_stands_still_delays_nothing() {
     assert!(arrived == large);
     let lost = bed.counts.lost_bytes();
     assert!((16 << 20..LARGE as u64).contains(&lost), "{lost}");
+}
+
+/// A reader that is gone ends what must be read, with the first bytes that it has no copy of.
+#[tokio::test]
+async fn what_nobody_reads_is_carried_or_breaks_as_the_config_says() {
+    for (on_unread, arrives) in [(OnUntrusted::Splice, true), (OnUntrusted::Fail, false)] {
+        let mut bed = carrying_or(on_unread).await;
+        bed.client.write_all(b"read").await.unwrap();
+        let mut heard = [0; 4];
+        bed.server.read_exact(&mut heard).await.unwrap();
+        drop(bed.pieces);
+        bed.client.write_all(b"unread").await.unwrap();
+        bed.client.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        let end = if arrives {
+            bed.server.read_to_end(&mut rest).await.unwrap();
+            assert_eq!(rest, b"unread");
+            drop(bed.server);
+            bed.carried.await.unwrap()
+        } else {
+            let end = tokio::time::timeout(SOON, bed.carried).await.unwrap();
+            let ended = bed.server.read_to_end(&mut rest).await;
+            assert!(rest.is_empty(), "{ended:?} {rest:?}");
+            end.unwrap()
+        };
+        assert_eq!(end.is_ok(), arrives, "{end:?}");
+        assert_eq!(bed.counts.lost_bytes(), 6);
+    }
 }
 
 #[tokio::test]

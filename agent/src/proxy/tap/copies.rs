@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::counts::{Counts, Outcome};
 use crate::clock::Clock;
+use crate::config::OnUntrusted;
 
 /// Most bytes of one connection that wait to be read: what an agent sends in a call, its history, is rarely longer.
 const CONNECTION_MAX_BYTES: usize = 8 << 20;
@@ -139,6 +140,7 @@ pub(super) fn queue(
         counts: Arc::clone(counts),
         clock,
         sent: [AtomicU64::new(0), AtomicU64::new(0)],
+        on_unread: OnUntrusted::Splice,
     };
     (copies, Pieces { receiver, waiting })
 }
@@ -153,11 +155,19 @@ pub(super) struct Copies {
     clock: Clock,
     /// Bytes that each side has sent.
     sent: [AtomicU64; 2],
+    /// What becomes of bytes that are not copied.
+    on_unread: OnUntrusted,
 }
 
 impl Copies {
-    /// Copies what a side sent, if there is room and anybody reads.
-    pub(super) fn put(&self, side: Side, bytes: &[u8]) {
+    /// Says what becomes of bytes that are not copied; they are carried unless this says otherwise.
+    pub(super) fn on_unread(self, on_unread: OnUntrusted) -> Self {
+        Self { on_unread, ..self }
+    }
+
+    /// Copies what a side sent, if there is room and anybody reads; tells whether it may be carried.
+    #[must_use]
+    pub(super) fn put(&self, side: Side, bytes: &[u8]) -> bool {
         let length = bytes.len() as u64;
         let offset = self.sent(side).fetch_add(length, Ordering::Relaxed);
         self.counts.add_bytes(side, length);
@@ -165,7 +175,8 @@ impl Copies {
             self.counts.add(Outcome::Read);
         }
         if self.sender.is_closed() || !self.waiting.take(bytes.len() + PIECE_BYTES) {
-            return self.counts.add_lost(length);
+            self.counts.add_lost(length);
+            return self.on_unread == OnUntrusted::Splice;
         }
         self.send(Piece {
             side,
@@ -173,6 +184,7 @@ impl Copies {
             mono_ns: self.clock.mono_ns(),
             what: What::Bytes(Bytes::copy_from_slice(bytes)),
         });
+        true
     }
 
     /// Tells whether a side has sent anything.
@@ -248,9 +260,9 @@ mod tests {
     #[tokio::test]
     async fn pieces_come_in_order_and_say_where_they_begin() {
         let (queues, counts, copies, mut pieces) = made();
-        copies.put(Side::Client, b"abc");
-        copies.put(Side::Server, b"x");
-        copies.put(Side::Client, b"de");
+        assert!(copies.put(Side::Client, b"abc"));
+        assert!(copies.put(Side::Server, b"x"));
+        assert!(copies.put(Side::Client, b"de"));
         copies.end(Side::Client, true);
         drop(copies);
         let mut came = Vec::new();
@@ -274,15 +286,29 @@ mod tests {
     async fn what_has_no_room_is_dropped_and_its_place_is_told() {
         let (queues, counts, copies, mut pieces) = made();
         let large = vec![7; CONNECTION_MAX_BYTES - PIECE_BYTES];
-        copies.put(Side::Client, &large);
-        copies.put(Side::Client, b"lost");
+        assert!(copies.put(Side::Client, &large));
+        assert!(copies.put(Side::Client, b"lost"));
         assert_eq!(counts.lost_bytes(), 4);
         assert!(pieces.next().await.is_some());
-        copies.put(Side::Client, b"kept");
+        assert!(copies.put(Side::Client, b"kept"));
         let next = pieces.next().await.unwrap();
         assert_eq!(next.offset, large.len() as u64 + 4);
         drop(copies);
         assert_eq!((pieces.next().await, queues.waiting_bytes()), (None, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_copied_may_not_pass_where_the_config_says_so() {
+        let (_queues, counts, copies, mut pieces) = made();
+        let copies = copies.on_unread(OnUntrusted::Fail);
+        let large = vec![7; CONNECTION_MAX_BYTES - PIECE_BYTES];
+        assert!(copies.put(Side::Server, &large));
+        assert!(!copies.put(Side::Server, b"no room"));
+        assert!(pieces.next().await.is_some());
+        assert!(copies.put(Side::Server, b"room"));
+        drop(pieces);
+        assert!(!copies.put(Side::Server, b"no reader"));
+        assert_eq!(counts.lost_bytes(), 16);
     }
 
     #[test]
@@ -294,7 +320,7 @@ mod tests {
         let greedy = Arc::default();
         let many: Vec<(Copies, Pieces)> = (0..5).map(|_| open(&greedy)).collect();
         for (copies, _) in &many {
-            copies.put(Side::Server, &large);
+            assert!(copies.put(Side::Server, &large));
         }
         let lost = large.len() as u64;
         assert_eq!(
@@ -305,7 +331,7 @@ mod tests {
         let other = Arc::default();
         let its: Vec<(Copies, Pieces)> = (0..3).map(|_| open(&other)).collect();
         for (copies, _) in &its {
-            copies.put(Side::Client, &large);
+            assert!(copies.put(Side::Client, &large));
         }
         assert_eq!(
             (queues.waiting_bytes(), counts.lost_bytes()),
@@ -315,7 +341,7 @@ mod tests {
         drop((many, its, pieces));
         assert_eq!(queues.waiting_bytes(), 0);
         // Nobody reads: nothing is kept for anybody.
-        copies.put(Side::Server, b"x");
+        assert!(copies.put(Side::Server, b"x"));
         copies.end(Side::Server, false);
         assert_eq!(
             (queues.waiting_bytes(), counts.lost_bytes()),

@@ -30,6 +30,7 @@ use tokio::runtime::Handle;
 
 use super::sessions::Session;
 use crate::clock::Clock;
+use crate::config::OnUntrusted;
 use crate::connection::ca::{Ca, CaError};
 use crate::connection::tls;
 use crate::prompt::wire::Memory;
@@ -38,7 +39,7 @@ use crate::record::{Category, EventRow, Severity};
 
 pub(super) use counts::Counts;
 pub(super) use models::{Models, repository};
-pub(super) use sink::{capture, provenance};
+pub(super) use sink::{in_force, provenance};
 pub(super) use standing::Standing;
 pub(super) use taking::{At, take};
 
@@ -161,42 +162,64 @@ impl Tap {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Begins to read a connection; gives what its bytes are copied into.
-    fn read(&self, connection: ModelConnection, sink: Sink, of_session: &Arc<OfSession>) -> Copies {
+    /// Begins to read a connection; gives what its bytes are copied into, or nothing where it is not read and may not pass so.
+    fn read(
+        &self,
+        connection: ModelConnection,
+        sink: Sink,
+        of_session: &Arc<OfSession>,
+    ) -> Option<Copies> {
+        let on_unread = connection.on_unread;
         let (copies, pieces) = copies::queue(of_session, &self.queues, &self.counts, self.clock);
-        self.begin_reading(connection, pieces, sink);
-        copies
+        let is_read = self.begin_reading(connection, pieces, sink);
+        (is_read || on_unread == OnUntrusted::Splice).then(|| copies.on_unread(on_unread))
     }
 
-    /// Has a thread of its own read; where there is no place for it, the call is carried all the same, and that is told.
-    fn begin_reading(&self, connection: ModelConnection, pieces: Pieces, sink: Sink) {
+    /// Has a thread of its own read, if there is a place for it; tells whether there is, and records it where not.
+    fn begin_reading(&self, connection: ModelConnection, pieces: Pieces, sink: Sink) -> bool {
         // Without a reader there is no session that is read: its CA is made after it.
         let Some(reader) = self.reader.get() else {
-            return self.counts.add_unreadable();
+            self.counts.add_unreadable();
+            return false;
         };
         let (counts, clock) = (Arc::clone(&self.counts), self.clock);
         let _entered = reader.enter();
-        let (sink, named) = (Arc::new(sink), connection.clone());
+        let sink = Arc::new(sink);
         if !sink.has_place() {
             counts.add_unreadable();
             counts.add(Outcome::Unread);
             drop(crate::tasks::spawn("tap", async move {
-                sink.tell_unread(&named, (Why::NoPlace, clock)).await;
+                sink.tell_unread(&connection, (Why::NoPlace, clock)).await;
             }));
-            return;
+            return false;
         }
-        let (reads, done) = (Arc::clone(&sink), Arc::new(AtomicBool::new(false)));
-        let (ended, counted) = (Arc::clone(&done), Arc::clone(&counts));
-        let reading = crate::tasks::spawn("tap", async move {
+        let (reads, named) = (Arc::clone(&sink), connection.clone());
+        self.watched(named, sink, async move {
             reading::read(connection, pieces, &counts, &reads, clock).await;
+        });
+        true
+    }
+
+    /// Has a connection read in a task of the current runtime, and tells where that ends by a panic.
+    fn watched(
+        &self,
+        connection: ModelConnection,
+        sink: Arc<Sink>,
+        reading: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (counts, clock) = (Arc::clone(&self.counts), self.clock);
+        let done = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&done);
+        let reading = crate::tasks::spawn("tap", async move {
+            reading.await;
             ended.store(true, Ordering::Relaxed);
         });
         drop(crate::tasks::spawn("tap end", async move {
             // One that panics ends, too.
             let _ended = reading.await;
             if !done.load(Ordering::Relaxed) {
-                counted.add_unreadable();
-                sink.tell_unread(&named, (Why::Failed, clock)).await;
+                counts.add_unreadable();
+                sink.tell_unread(&connection, (Why::Failed, clock)).await;
             }
         }));
     }
@@ -235,3 +258,6 @@ pub(super) fn told(session: &Session) -> Option<EventRow> {
         ..EventRow::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,13 +135,21 @@ pub(in crate::proxy) fn repository<'a>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::config::ModelApi;
 
     fn models(names: &[(&str, bool)], capture: PromptCapture) -> Models {
+        models_but(names, capture, &["acme/private"])
+    }
+
+    pub(in super::super) fn models_but(
+        names: &[(&str, bool)],
+        capture: PromptCapture,
+        out: &[&str],
+    ) -> Models {
         let host = |(name, below): &(&str, bool)| ModelHost {
             name: (*name).to_owned(),
             below: *below,
@@ -153,7 +161,7 @@ mod tests {
             hosts: names.iter().map(host).collect(),
             capture,
             retention: Duration::from_secs(2 * DAY_S + 1),
-            repositories_opt_out: vec!["acme/private".to_owned()],
+            repositories_opt_out: out.iter().map(|name| (*name).to_owned()).collect(),
             on_untrusted: OnUntrusted::Splice,
             ca_file: None,
             telemetry: false,

@@ -14,7 +14,7 @@ use super::counts::Counts;
 use super::sink::Sink;
 use super::unread::Why;
 use crate::clock::Clock;
-use crate::config::{ModelApi, PromptCapture};
+use crate::config::{ModelApi, OnUntrusted, PromptCapture};
 use crate::connection::environment::Environment;
 use crate::connection::peer::Peer;
 use crate::connection::sys::boot_ns;
@@ -50,6 +50,8 @@ pub(in crate::proxy) struct ModelConnection {
     pub(in crate::proxy) is_verified: bool,
     /// What may be kept of it.
     pub(in crate::proxy) capture: PromptCapture,
+    /// What becomes of it where it is not read.
+    pub(in crate::proxy) on_unread: OnUntrusted,
 }
 
 /// Starts the thread.

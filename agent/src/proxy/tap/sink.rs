@@ -5,29 +5,28 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::models::repository;
+use super::models::{Models, repository};
 use super::pace::Pace;
 use super::reading::ModelConnection;
 use super::standing::Place;
-use super::unkept::Unkept;
+use super::unkept::{Counted, Unkept};
 use super::unread::{self, Why};
 use crate::clock::Clock;
 use crate::config::PromptCapture;
-use crate::execution::Lent;
+use crate::execution::{InForce, Lent};
 use crate::prompt::exchange::Told;
 use crate::prompt::linking::evidence::Launched;
 use crate::prompt::provenance::{Capture, Fact, Provenance, Ready};
 use crate::prompt::wire::Memory;
 use crate::prompt::{History, Trace};
 use crate::proxy::core::Shared;
-use crate::proxy::current::{Current, Latest};
 use crate::proxy::sessions::Session;
 use crate::record::{EventRow, Recorder, Row, provenance_rows};
 
 /// Takes what is read of a session's model calls.
 pub(in crate::proxy) struct Sink {
     session: Arc<Session>,
-    in_force: Latest,
+    in_force: InForce,
     provenance: Arc<Mutex<Provenance>>,
     history: Arc<Mutex<History>>,
     recorder: Recorder,
@@ -44,7 +43,7 @@ impl Sink {
     pub(super) fn of(shared: &Shared, session: &Arc<Session>) -> Option<Self> {
         Some(Self {
             session: Arc::clone(session),
-            in_force: shared.current.clone(),
+            in_force: in_force(shared, session),
             provenance: Arc::clone(provenance(shared, session)?),
             history: Arc::clone(session.models().history(session.id())),
             recorder: shared.stages.recorder.clone(),
@@ -103,7 +102,7 @@ impl Sink {
         let ready = told.into_iter().map(|told| Ready::of(told, &mac));
         let facts = ready.flat_map(|ready| {
             // The config may have changed since the connection began.
-            let capture = capture(&self.in_force.now(), &self.session);
+            let capture = self.in_force.capture();
             let mut provenance = self.provenance();
             provenance.keep(capture);
             provenance.take(ready, owner)
@@ -127,8 +126,10 @@ impl Sink {
         let session = self.session.id();
         let (facts, told) = self.within_room(facts);
         let lent = Lent::new(&self.provenance, &facts);
+        let uncounted = Counted::of(&facts, self.clock.now());
+        let (told, row) = told.unzip();
         let mut rows = provenance_rows(session, facts);
-        rows.extend(told.map(Row::from));
+        rows.extend(row.map(Row::from));
         let count = rows.len();
         if count == 0 {
             return;
@@ -137,18 +138,21 @@ impl Sink {
             Ok(_receipt) => lent.recorded(),
             Err(error) => {
                 tracing::error!(%session, count, %error, "model calls could not be recorded");
+                let mut unkept = self.unkept();
+                told.into_iter().for_each(|told| unkept.take_back(told));
+                unkept.add(uncounted.because(&error));
             }
         }
     }
 
     /// Gives what of it may be recorded, with the row that tells of the rest.
-    fn within_room(&self, facts: Vec<Fact>) -> (Vec<Fact>, Option<EventRow>) {
+    fn within_room(&self, facts: Vec<Fact>) -> (Vec<Fact>, Option<(Counted, EventRow)>) {
         if facts.is_empty() {
             return (facts, None);
         }
         let session = self.session.id();
         let room = self.recorder.ask_beside(session);
-        let mut unkept = self.unkept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unkept = self.unkept();
         let kept = match &room {
             Ok(()) => facts,
             Err(cause) => {
@@ -160,18 +164,28 @@ impl Sink {
         (kept, unkept.due(session, self.clock.mono_ns()))
     }
 
+    fn unkept(&self) -> MutexGuard<'_, Unkept> {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives what reading the session's connections may hold.
     pub(super) fn memory(&self) -> &Memory {
         &self.memory
     }
 }
 
-/// Gives what may be kept of a session's words by now.
-pub(in crate::proxy) fn capture(current: &Current, session: &Session) -> Capture {
+/// Tells what may be kept of a session's words, by the config in force whenever it is asked.
+pub(in crate::proxy) fn in_force(shared: &Shared, session: &Arc<Session>) -> InForce {
+    let (current, session) = (shared.current.clone(), Arc::clone(session));
+    InForce::new(move || capture(&current.now().models, &session))
+}
+
+/// Gives what may be kept of a session's words where these model APIs are read.
+pub(super) fn capture(models: &Models, session: &Session) -> Capture {
     let principal = session.principal();
     let repository = repository(session.facts(), Some(&principal));
     let told = session.facts().models.as_ref();
-    match told.map(|told| current.models.capture(told, repository)) {
+    match told.map(|told| models.capture(told, repository)) {
         None | Some(PromptCapture::None) => Capture::None,
         Some(PromptCapture::LinkOnly) => Capture::LinkOnly,
         Some(PromptCapture::All) => Capture::All,
@@ -193,7 +207,7 @@ pub(in crate::proxy) fn provenance<'s>(
 ) -> Option<&'s Arc<Mutex<Provenance>>> {
     session.facts().models.as_ref()?;
     let begin = || {
-        let capture = capture(&shared.current(), session);
+        let capture = capture(&shared.current().models, session);
         let launched = Launched::new(session.facts().prompts.iter().copied());
         let mut provenance = Provenance::new(capture).of_launcher(launched);
         // What its models had asked for by an earlier proxy is not known to this one.
@@ -203,4 +217,42 @@ pub(in crate::proxy) fn provenance<'s>(
         provenance
     };
     Some(session.models().provenance(begin))
+}
+
+#[cfg(test)]
+impl Sink {
+    /// Gives one without a proxy: what may be kept is by the config that stands there.
+    pub(super) fn of_test(
+        session: &Arc<Session>,
+        models: &Arc<Mutex<Models>>,
+        recorder: &Recorder,
+        tap: &super::Tap,
+    ) -> Self {
+        let (of, current) = (Arc::clone(session), Arc::clone(models));
+        let in_force = InForce::new(move || capture(&current.lock().unwrap(), &of));
+        let begin = || Provenance::new(in_force.capture());
+        let standing = session.models();
+        Self {
+            provenance: Arc::clone(standing.provenance(begin)),
+            in_force,
+            history: Arc::clone(standing.history(session.id())),
+            recorder: recorder.clone(),
+            place: standing.take_place(),
+            pace: Arc::clone(standing.pace()),
+            unkept: Arc::clone(standing.unkept()),
+            memory: standing.memory(&tap.memory).clone(),
+            clock: tap.clock,
+            session: Arc::clone(session),
+        }
+    }
+
+    /// Takes a statement as one is taken that is judged.
+    pub(super) fn arrives(
+        &self,
+        arrived: crate::prompt::linking::Arrived,
+    ) -> (crate::prompt::linking::Link, Vec<Fact>) {
+        let mut provenance = self.provenance();
+        provenance.keep(self.in_force.capture());
+        provenance.arrived(arrived)
+    }
 }

@@ -18,7 +18,7 @@ use super::models::{Models, repository};
 use super::reading::{ModelConnection, Protocol};
 use super::sink::{self, Sink};
 use super::telling::{Unreached, of_tls, tell_unreached, untrusted};
-use super::tunnel;
+use super::{TapError, tunnel};
 use crate::config::{ModelApi, OnUntrusted, PromptCapture};
 use crate::connection::hello::{Opening, Rewound, TunnelAsked};
 use crate::connection::peer::Peer;
@@ -63,8 +63,21 @@ pub(in crate::proxy) async fn take(
     stream: Rewound,
 ) -> Option<Rewound> {
     let tunnel = stream.tunnel_asked();
-    let Some(wanted) = wanted(shared, &at, opening, tunnel.as_ref()) else {
-        return Some(stream);
+    let wanted = match wanted(shared, &at, opening, tunnel.as_ref()) {
+        Ok(Some(wanted)) => wanted,
+        Ok(None) => return Some(stream),
+        Err(Unreadable { on_unread, error }) => {
+            tracing::error!(session = %at.session.id(), %error, "model call is not read");
+            shared.tap.counts().add(Outcome::Unread);
+            sink::unread(shared, at.session);
+            return match on_unread {
+                OnUntrusted::Splice => Some(stream),
+                OnUntrusted::Fail => {
+                    reset(stream.into_stream());
+                    None
+                }
+            };
+        }
     };
     let standing = at.session.models();
     let is_spliced = wanted.models.on_untrusted() == OnUntrusted::Splice;
@@ -137,14 +150,22 @@ pub(super) async fn by_tls(
     None
 }
 
+/// A connection that is to be read and cannot be.
+struct Unreadable {
+    on_unread: OnUntrusted,
+    error: TapError,
+}
+
 /// Finds out whether a connection is to be read.
 fn wanted(
     shared: &Shared,
     at: &At<'_>,
     opening: &Opening,
     tunnel: Option<&TunnelAsked>,
-) -> Option<Wanted> {
-    let told = at.session.facts().models.as_ref()?;
+) -> Result<Option<Wanted>, Unreadable> {
+    let Some(told) = at.session.facts().models.as_ref() else {
+        return Ok(None);
+    };
     let here = at.destination.port();
     let (name, port, plain) = match (opening, tunnel) {
         (_, Some(tunnel)) => (&tunnel.host, tunnel.port, false),
@@ -156,34 +177,37 @@ fn wanted(
             | Opening::Other
             | Opening::Silent,
             None,
-        ) => return None,
+        ) => return Ok(None),
     };
     let models = Arc::clone(&shared.current().models);
-    let host = models.host(name, port, plain, told)?;
+    let Some(host) = models.host(name, port, plain, told) else {
+        return Ok(None);
+    };
     let principal = at.session.principal();
     let repository = repository(at.session.facts(), Some(&principal));
     // One that was kept out since the session began.
     if models.keeps_out(repository) {
-        return None;
+        return Ok(None);
     }
-    let tls = if plain {
-        None
-    } else {
-        match shared.tap.config(told.ca.as_deref()?) {
-            Ok(config) => Some(config),
-            Err(error) => {
-                tracing::error!(session = %at.session.id(), %error, "model call is not read");
-                return None;
-            }
+    let tls = match told.ca.as_deref() {
+        _ if plain => None,
+        // Its hosts are those of plain HTTP alone.
+        None => return Ok(None),
+        Some(ca) => {
+            let failed = |error| Unreadable {
+                on_unread: models.on_untrusted(),
+                error,
+            };
+            Some(shared.tap.config(ca).map_err(failed)?)
         }
     };
-    Some(Wanted {
+    Ok(Some(Wanted {
         host: name.clone(),
         api: host.api,
         capture: models.capture(told, repository),
         tls,
         models,
-    })
+    }))
 }
 
 /// Connects to where the client wanted to go.
@@ -234,12 +258,17 @@ async fn read(
         protocol,
         is_verified: wanted.tls.is_some(),
         capture: wanted.capture,
+        on_unread: wanted.models.on_untrusted(),
     };
     let Some(sink) = Sink::of(shared, at.session) else {
         // Only sessions whose calls are read come here.
         return client.break_off();
     };
-    let copies = tap.read(connection, sink, at.session.models().waiting());
+    let Some(copies) = tap.read(connection, sink, at.session.models().waiting()) else {
+        client.break_off();
+        server.break_off();
+        return;
+    };
     if let Err(error) = carry(&mut client, &mut server, &copies).await {
         tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "model connection broke");
         client.break_off();

@@ -243,7 +243,7 @@ async fn take(shared: &Shared, session: &Session, sender: u64, told: Telemetry) 
     };
     let (outcomes, facts) = {
         let mut provenance = provenance.lock().unwrap_or_else(PoisonError::into_inner);
-        provenance.keep(capture(&shared.current(), session));
+        provenance.keep(capture(&shared.current().models, session));
         provenance.heard(told.reports, sender)
     };
     count(counts, &outcomes);

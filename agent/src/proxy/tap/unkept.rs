@@ -14,11 +14,43 @@ const TELL_EVERY_NS: i64 = 60_000_000_000;
 /// What was not recorded of one session's model calls since that was told last.
 #[derive(Debug, Default)]
 pub(super) struct Unkept {
+    counted: Counted,
+    told_ns: Option<i64>,
+}
+
+/// What was not recorded, as it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
     calls: u64,
     rows: u64,
     since_us: i64,
     cause: String,
-    told_ns: Option<i64>,
+}
+
+impl Counted {
+    /// Counts what is no link: that goes with what is recorded next, and is never left out.
+    pub(super) fn of(facts: &[Fact], now: DateTime<Utc>) -> Self {
+        let rows = facts.iter().filter(|fact| !is_link(fact));
+        let calls = facts.iter().filter(|fact| matches!(fact, Fact::Call(_)));
+        Self {
+            calls: calls.count() as u64,
+            rows: rows.count() as u64,
+            since_us: now.timestamp_micros(),
+            cause: String::new(),
+        }
+    }
+
+    /// Says why.
+    pub(super) fn because(self, cause: &RecordError) -> Self {
+        Self {
+            cause: cause.to_string(),
+            ..self
+        }
+    }
+}
+
+fn is_link(fact: &Fact) -> bool {
+    matches!(fact, Fact::Link(_))
 }
 
 impl Unkept {
@@ -30,52 +62,68 @@ impl Unkept {
         cause: &RecordError,
         now: DateTime<Utc>,
     ) -> (Vec<Fact>, Vec<Fact>) {
-        let is_kept = |fact: &Fact| matches!(fact, Fact::Link(_));
-        let (kept, left): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(is_kept);
-        if left.is_empty() {
-            return (kept, left);
-        }
-        if self.rows == 0 {
-            self.since_us = now.timestamp_micros();
-        }
-        let calls = left.iter().filter(|fact| matches!(fact, Fact::Call(_)));
-        self.calls = self.calls.saturating_add(calls.count() as u64);
-        self.rows = self.rows.saturating_add(left.len() as u64);
-        self.cause = cause.to_string();
+        let (kept, left): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(is_link);
+        self.add(Counted::of(&left, now).because(cause));
         (kept, left)
     }
 
-    /// Gives the row that tells of it, if there is something and the last one is not too young.
-    pub(super) fn due(&mut self, session: SessionId, now_ns: i64) -> Option<EventRow> {
+    /// Counts what was to be recorded and was not, or was to be told and was not.
+    pub(super) fn add(&mut self, more: Counted) {
+        if more.rows == 0 {
+            return;
+        }
+        let before = std::mem::take(&mut self.counted);
+        self.counted = Counted {
+            calls: before.calls.saturating_add(more.calls),
+            rows: before.rows.saturating_add(more.rows),
+            since_us: match before.rows {
+                0 => more.since_us,
+                _ => before.since_us.min(more.since_us),
+            },
+            cause: more.cause,
+        };
+    }
+
+    /// Takes back what a row was to tell that is not on record: it is told with the next.
+    pub(super) fn take_back(&mut self, untold: Counted) {
+        self.told_ns = None;
+        self.add(untold);
+    }
+
+    /// Gives the row that tells of it, if there is something and the last one is not too young; with what goes back where it is
+    /// not recorded.
+    pub(super) fn due(&mut self, session: SessionId, now_ns: i64) -> Option<(Counted, EventRow)> {
         let is_young = |told_ns: i64| now_ns.saturating_sub(told_ns) < TELL_EVERY_NS;
         if self.told_ns.is_some_and(is_young) {
             return None;
         }
+        let counted = self.counted.clone();
         let row = self.last(session)?;
         self.told_ns = Some(now_ns);
-        Some(row)
+        Some((counted, row))
     }
 
     /// Gives the row that tells of it, if there is something.
     pub(super) fn last(&mut self, session: SessionId) -> Option<EventRow> {
-        if self.rows == 0 {
-            return None;
-        }
-        let row = EventRow {
+        let Counted {
+            calls,
+            rows,
+            since_us,
+            cause,
+        } = std::mem::take(&mut self.counted);
+        (rows > 0).then(|| EventRow {
             session_id: Some(session),
             event_code: code::GAP,
             severity: Severity::Medium,
             category: Category::Record,
             detail: Some(json!({
-                "since_us": self.since_us,
-                "model_calls": self.calls,
-                "rows": self.rows,
-                "cause": self.cause,
+                "since_us": since_us,
+                "model_calls": calls,
+                "rows": rows,
+                "cause": cause,
             })),
             ..EventRow::default()
-        };
-        (self.calls, self.rows) = (0, 0);
-        Some(row)
+        })
     }
 }
 
@@ -139,7 +187,8 @@ mod tests {
                 matches!(left[..], [Fact::Call(_), Fact::Args(_)]),
                 "{left:?}"
             );
-            told.extend(unkept.due(session, second * 1_000_000_000));
+            let due = unkept.due(session, second * 1_000_000_000);
+            told.extend(due.map(|(_, row)| row));
         }
         told.extend(unkept.last(session));
         assert_eq!((told.len(), unkept.last(session)), (4, None));

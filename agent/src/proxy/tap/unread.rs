@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::reading::ModelConnection;
 use crate::clock::Clock;
+use crate::config::OnUntrusted;
 use crate::proxy::sessions::Session;
 use crate::record::event::code;
 use crate::record::{Category, EventRow, LlmCallRow, Recorder, Row, Severity};
@@ -61,7 +62,10 @@ fn told(
             "pid": connection.peer.pid,
             "exe": connection.peer.exe,
             "found": why.text(),
-            "then": "carried unread",
+            "then": match connection.on_unread {
+                OnUntrusted::Splice => "carried unread",
+                OnUntrusted::Fail => "closed",
+            },
         })),
         ..EventRow::default()
     });
@@ -113,6 +117,7 @@ mod tests {
             protocol: Protocol::Http1,
             is_verified: true,
             capture: PromptCapture::LinkOnly,
+            on_unread: OnUntrusted::Splice,
         };
         let at = DateTime::UNIX_EPOCH;
         let (row, event) = told(&connection("a"), &session, (Why::NoPlace, at));
