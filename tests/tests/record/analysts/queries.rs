@@ -67,15 +67,16 @@ SELECT session_id, statement_id, statement_id || '.0' AS link_id, v.* FROM state
     ('23', NULL, NULL, NULL, 'E', 'lineage', false)
 ) v(begin, prompt_key, tool_call_id, llm_call_id, grade, method, mismatch) ON starts_with(statement_id, v.begin);
 CREATE OR REPLACE VIEW links AS SELECT * EXCLUDE (begin) FROM given;
-CREATE TABLE asked AS SELECT session_id, v.* FROM sessions, (VALUES
+CREATE TABLE asked AS FROM prompts UNION ALL BY NAME SELECT session_id, v.* FROM sessions, (VALUES
     ('p1', NULL, 'claimed', 'tidy up'), ('p2', 'p1', 'model', 'look at the customers')
 ) v(prompt_key, root_prompt_key, origin, text) WHERE agent_name IS NOT NULL;
 CREATE OR REPLACE VIEW prompts AS FROM asked;
-CREATE TABLE used AS SELECT session_id, v.* FROM sessions, (VALUES
+CREATE TABLE used AS FROM tool_calls UNION ALL BY NAME SELECT session_id, v.* FROM sessions, (VALUES
     ('u1', 'm1', 'Bash'), ('u1', 'm1', 'Bash'), ('u2', 'm2', 'Bash'), ('u2', 'another', 'Write')
 ) v(tool_call_id, llm_call_id, tool_name) WHERE agent_name IS NOT NULL;
 CREATE OR REPLACE VIEW tool_calls AS FROM used;
-CREATE TABLE written AS SELECT DISTINCT ON (tool_call_id, llm_call_id) *, tool_name || ' it' AS args FROM used;
+CREATE TABLE written AS FROM tool_call_args UNION ALL BY NAME
+SELECT DISTINCT session_id, tool_call_id, llm_call_id, tool_name || ' it' AS args FROM used;
 CREATE OR REPLACE VIEW tool_call_args AS FROM written;
 CREATE TABLE done AS SELECT * REPLACE (starts_with(statement_id, '20') OR starts_with(statement_id, '22') AS is_write) FROM statements;
 CREATE OR REPLACE VIEW statements AS FROM done;
