@@ -37,6 +37,8 @@ mod corpus;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod detached;
 #[cfg(test)]
 mod doctor;
