@@ -82,7 +82,12 @@ impl Gathered {
             }
         } else if !value.list.is_empty() {
             self.offer(&text, role);
-            script::listed(&value.list, kind.shell_role(true), self);
+            let own = tools::words(tool);
+            let is_command = SHELL_TEXTS.iter().any(|word| key.contains(word))
+                || own
+                    .iter()
+                    .any(|word| SHELLS.contains(&word.as_str()) || word == "exec");
+            script::listed(&value.list, kind.shell_role(is_command), self);
         } else if let Some(sql) = cell(&value.text, "sql") {
             self.offer(&Template::of(sql), role);
         } else {
@@ -136,6 +141,11 @@ impl Gathered {
 
     /// Takes a text, and what it may become once its placeholders are filled in.
     pub(super) fn offer(&mut self, text: &Template, role: Role) {
+        // What is far too long is not even looked at: a loop would do it with each round.
+        if text.bytes() > 2 * TEXT_MAX_BYTES {
+            self.found.cut.texts += 1;
+            return;
+        }
         let marked = text.marked();
         let trimmed = marked.trim();
         if trimmed.is_empty() || !sqlish::is_sqlish(trimmed) {

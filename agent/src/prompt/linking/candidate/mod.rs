@@ -17,6 +17,7 @@ mod shell;
 mod source;
 mod sqlish;
 mod template;
+mod tool_words;
 mod tools;
 mod values;
 

@@ -100,6 +100,7 @@ fn what_python_does_another_thing_with_is_held() {
             "subprocess.run(['psql', '-c', 'SQL'])",
             "open('notes.sql', 'w').write('SQL')",
             "raise ValueError('SQL')",
+            "for x in []:\n    cur.execute('SQL')",
             "cur.execute('insert into notes values (%s) from x', ('SQL',))",
             "q = 'SQL'\ncur.execute('update t set note = %s where a = 1', [q])",
             "assert q != 'SQL'",

@@ -285,7 +285,7 @@ impl Shell<'_> {
     }
 
     /// Gives what a file holds.
-    pub(super) fn read(&self, path: &Text) -> Text {
+    pub(super) fn read(&mut self, path: &Text) -> Text {
         let Some(name) = path.whole() else {
             return Text::unknown();
         };
@@ -300,6 +300,10 @@ impl Shell<'_> {
                 text
             }
         };
+        match self.room.checked_sub(text.template.bytes()) {
+            Some(left) => self.room = left,
+            None => text.template = Text::unknown().template,
+        }
         for file in &path.files {
             text.files.push(file.clone());
         }

@@ -120,6 +120,14 @@ impl Walk<'_> {
                 set(own);
                 block.rest = opposite(reached);
             }
+            // `for x in []:`.
+            "for"
+                if self.is_sign(at.wrapping_sub(1), ']')
+                    && self.is_sign(at.wrapping_sub(2), '[')
+                    && self.name(at.wrapping_sub(3)) == Some("in") =>
+            {
+                set(Reached::No);
+            }
             "unless" | "until" => set(opposite(self.condition(first + 1, at))),
             "elif" | "elsif" | "elseif" => {
                 let reached = self.condition(first + 1, at);
