@@ -32,8 +32,13 @@ enum Task {
         keep: Option<PathBuf>,
     },
     /// Installs what tests need and runs all tests. Needs root.
+    ///
+    /// All of it takes about an hour on two cores, and longer at first, for what it builds and fetches: drivers, coding agents and stand-ins
+    /// of stores from PyPI, npm and crates.io, and Debian's packages. What it installs by apt-get and rustup stays on the machine; the
+    /// rest stays in the target folder, ten gigabytes and more with the builds. While it runs it touches a sub-cgroup, mounts and network
+    /// namespaces of its own, loopback, and folders below /tmp, and takes them away again. It calls no account and no model elsewhere.
     Test {
-        /// Run the long forms of tests that have one, then fuzz.
+        /// Run the long forms of tests that have one, then fuzz each target for a minute.
         #[arg(long)]
         long: bool,
         /// Run only tests whose name holds this text.

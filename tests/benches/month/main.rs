@@ -46,6 +46,7 @@ print("views defined", took, took, peak())
 connection.execute(f"SET VARIABLE day = DATE '{sys.argv[4]}'")
 connection.execute(f"SET VARIABLE session = '{sys.argv[3]}'")
 connection.execute("SET VARIABLE object = 'ACME_DB.PUBLIC.ORDERS'")
+connection.execute("SET VARIABLE prompt = 'none'")
 for path in sorted(glob.glob(sys.argv[2] + "/*.sql")):
     took = []
     for _ in range(3):

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: Icecore at work on this machine, told to somebody who has never seen it.
 
 mod approval;
+mod prompted;
 
 use std::fs;
 use std::io::Write;
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use approval::Owner;
+use prompted::Asked;
 
 use crate::harness::witness::{Witness, cut_off};
 use crate::harness::world::{AGENT_UID, Plan, World};
@@ -75,6 +77,9 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
     fs::write(world.config.policies().join("customers.cedar"), CUSTOMERS)?;
     let witness = witnessed(&world)?;
     let owner = Owner::asked_by(&world)?;
+    let asked = Asked::start(&mut world)?;
+    // Who started whom is what a prompt's link rests on.
+    world.is_traced = true;
     world.start_daemon()?;
     // What was recorded so far is one segment; the agent's session comes into the next.
     world.flush()?;
@@ -181,6 +186,13 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
         writeln!(out, "  -- row {number}")?;
         table(out, &ASKED_COLUMNS, row)?;
     }
+
+    heading(out, "From prompt to statement")?;
+    let page = keep.map(|folder| folder.join("session.html"));
+    if let Some(folder) = keep {
+        fs::create_dir_all(folder).with_context(|| format!("make `{}`", folder.display()))?;
+    }
+    asked.shown(&world, &store, python.as_os_str(), page.as_deref(), out)?;
     if let Some(folder) = keep {
         copy(&world.config.store, &folder.join("store"))?;
         let kept = format!("file://{}", folder.join("store").display());
@@ -189,7 +201,7 @@ pub fn run(keep: Option<&Path>, out: &mut impl Write) -> Result<()> {
         heading(out, "Kept")?;
         writeln!(
             out,
-            "The store is in {0}/store; {0}/views.sql defines its views for DuckDB.",
+            "The store is in {0}/store; {0}/views.sql defines its views for DuckDB, {0}/session.html is the last session's page.",
             folder.display()
         )?;
     }
