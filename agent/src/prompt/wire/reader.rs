@@ -121,7 +121,7 @@ impl Reader {
     }
 }
 
-/// Most bytes of a WebSocket, or of a stream's content, that are read in one step: what they hold may be a thousand times as much.
+/// Most bytes of a body or of a WebSocket that are read in one step: what they hold may be a thousand times as much.
 pub(super) const SLICE_BYTES: usize = 1 << 10;
 
 /// Takes as much of the bytes as is read in one step.

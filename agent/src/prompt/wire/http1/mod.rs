@@ -102,7 +102,7 @@ impl Http1 {
                 }
                 Err(reason) => self.broken(Side::Client, reason, seen),
             },
-            Flow::Body(transfer) => match transfer.feed(rest, seen) {
+            Flow::Body(transfer) => match transfer.step(rest, seen) {
                 Ok(false) => {}
                 Ok(true) => self.client = self.next_request(),
                 Err(reason) => self.broken(Side::Client, reason, seen),
@@ -131,7 +131,7 @@ impl Http1 {
                 }
                 Err(reason) => self.broken(Side::Server, reason, seen),
             },
-            Flow::Body(transfer) => match transfer.feed(rest, seen) {
+            Flow::Body(transfer) => match transfer.step(rest, seen) {
                 Ok(false) => {}
                 Ok(true) => self.server = Flow::Head(Head::new()),
                 Err(reason) => self.broken(Side::Server, reason, seen),
