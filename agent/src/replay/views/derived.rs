@@ -164,7 +164,7 @@ pub(super) static VIEWS: [View; 13] = [
     },
     View {
         name: "unlinked",
-        doc: "The trail of statements for which no prompt is known.",
+        doc: "The trail of statements of which nothing is known: no link, or one of grade `U`.",
         of: OF_TRAIL,
         columns: &[All("t")],
         from: "FROM trail t WHERE t.link_grade IS NULL OR t.link_grade = 'U'",
@@ -289,7 +289,7 @@ pub(super) static VIEWS: [View; 13] = [
             New(
                 "linked",
                 "count(*) FILTER (WHERE k.grade <> 'U')",
-                "Those of them whose prompt is known.",
+                "Those of them that came from an agent's session at least: grade `A` to `E`.",
             ),
         ],
         from: "FROM statements s LEFT JOIN best_links k USING (statement_id) GROUP BY s.session_id",
@@ -371,7 +371,7 @@ pub(super) static VIEWS: [View; 13] = [
             New(
                 "linked",
                 "coalesce(sum(s.linked), 0)::BIGINT",
-                "Those of them whose prompt is known.",
+                "Those of them that came from an agent's session at least: grade `A` to `E`.",
             ),
             New(
                 "bypass_attempts",
