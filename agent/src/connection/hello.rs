@@ -130,7 +130,7 @@ fn parse_tls(mut head: &[u8]) -> Option<Opening> {
 }
 
 fn parse_http(head: &[u8]) -> Option<Opening> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut headers = room_for(head);
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
@@ -163,11 +163,19 @@ pub struct TunnelAsked {
     pub port: u16,
     /// The client's own words.
     pub words: Bytes,
+    /// Whether they are the request alone, with nothing behind it.
+    pub is_alone: bool,
 }
 
-/// Reads a request for a tunnel, whole and with nothing behind it (RFC 9110 section 9.3.6).
+/// Makes room for as many fields as a head has lines: what is read of an opening bounds them.
+fn room_for(head: &[u8]) -> Vec<httparse::Header<'_>> {
+    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    vec![httparse::EMPTY_HEADER; lines]
+}
+
+/// Reads a request for a tunnel, which has no content (RFC 9110 section 9.3.6).
 fn tunnel(head: &Bytes) -> Option<TunnelAsked> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut headers = room_for(head);
     let mut request = httparse::Request::new(&mut headers);
     let Ok(httparse::Status::Complete(length)) = request.parse(head) else {
         return None;
@@ -177,7 +185,7 @@ fn tunnel(head: &Bytes) -> Option<TunnelAsked> {
             .iter()
             .any(|name| header.name.eq_ignore_ascii_case(name))
     });
-    if request.method != Some("CONNECT") || length != head.len() || has_content {
+    if request.method != Some("CONNECT") {
         return None;
     }
     let (host, port) = request.path?.rsplit_once(':')?;
@@ -185,6 +193,7 @@ fn tunnel(head: &Bytes) -> Option<TunnelAsked> {
         host: canonical(host),
         port: port.parse().ok()?,
         words: head.clone(),
+        is_alone: length == head.len() && !has_content,
     })
 }
 
@@ -202,7 +211,7 @@ impl Rewound {
         self.stream
     }
 
-    /// Gives the tunnel that its client asks for, if it does and says nothing more.
+    /// Gives the tunnel that its client asks for, if it does.
     #[must_use]
     pub fn tunnel_asked(&self) -> Option<TunnelAsked> {
         tunnel(&self.head)
@@ -341,19 +350,28 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_asked_for_by_a_whole_request_and_nothing_more() {
+    fn a_tunnel_is_asked_for_by_a_whole_request_and_what_is_behind_it_is_told() {
         let asked = |text: &'static str| tunnel(&Bytes::from_static(text.as_bytes()));
         let found = asked("CONNECT API.anthropic.com:443 HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         assert_eq!(
             (found.host.as_str(), found.port),
             ("api.anthropic.com", 443)
         );
-        for none in [
+        assert!(found.is_alone);
+        for more in [
             "CONNECT a.example:443 HTTP/1.1\r\n\r\nmore",
+            "CONNECT a.example:443 HTTP/1.1\r\nContent-Length: 4\r\n\r\n",
+        ] {
+            let found = asked(more).unwrap();
+            assert_eq!((found.host.as_str(), found.is_alone), ("a.example", false));
+        }
+        let fields = "X: y\r\n".repeat(100);
+        let many = format!("CONNECT a.example:443 HTTP/1.1\r\n{fields}\r\n");
+        assert!(tunnel(&Bytes::from(many)).is_some_and(|found| found.is_alone));
+        for none in [
             "CONNECT a.example:443 HTTP/1.1\r\n",
             "CONNECT a.example HTTP/1.1\r\n\r\n",
             "CONNECT a.example:65536 HTTP/1.1\r\n\r\n",
-            "CONNECT a.example:443 HTTP/1.1\r\nContent-Length: 4\r\n\r\n",
             "GET http://a.example:443 HTTP/1.1\r\n\r\n",
             "",
         ] {

@@ -91,6 +91,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long the proxy's end waits for its own logins to be closed at Snowflake.
 const CATALOGUES_CLOSED_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long the proxy's end waits for what was carried of model calls to be read, and where connects wait for the next proxy.
+const MODELS_READ_WITHIN: Duration = Duration::from_secs(3);
+const MODELS_READ_SOON: Duration = Duration::from_secs(1);
+
 /// How long the proxy's end waits for events to be exported.
 const EXPORTED_WITHIN: Duration = Duration::from_secs(3);
 /// How long the record may take to be closed while connects wait for the next proxy.
@@ -219,6 +223,10 @@ fn serve(handover: Handover, link: SupervisorLink, keeper: Keeper) -> Result<(),
     let is_replaced = shared.intake.is_replaced();
     shared.intake.close();
     shared.stages.usages.save(shared.stages.clock.now());
+    shared.tap.stop_blocking(match is_replaced {
+        true => MODELS_READ_SOON,
+        false => MODELS_READ_WITHIN,
+    });
     tell_last_counts(&shared);
     if !is_replaced {
         close_catalogues(closing, &handle);
@@ -355,6 +363,11 @@ async fn sweep(shared: Arc<Shared>) {
 /// Records what was counted of sessions that outlive the proxy, and of none.
 fn tell_last_counts(shared: &Shared) {
     let mut counts = shared.sessions.last_counts(shared.stages.clock.mono_ns());
+    let sessions = shared.sessions.all();
+    let unread = sessions
+        .iter()
+        .map(|session| (session.id(), session.models()));
+    counts.extend(unread.filter_map(|(id, models)| models.last_unread(id)));
     counts.extend(shared.strangers.finish());
     counts.extend(shared.host_events.gap());
     let rows: Vec<Row> = counts.into_iter().map(Row::from).collect();

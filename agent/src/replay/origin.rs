@@ -34,7 +34,7 @@ const EVIDENCE: [(i64, &str, &str); 13] = [
         "open",
         "the use of the tool was open: asked for, and its result not yet told",
     ),
-    (16, "same_text", "its text stands in the tool's arguments"),
+    (16, "same_text", "the tool's arguments have its text run"),
     (
         32,
         "same_tree",
@@ -43,7 +43,7 @@ const EVIDENCE: [(i64, &str, &str); 13] = [
     (
         64,
         "overlap",
-        "a text in the tool's arguments is much like it",
+        "a text in the tool's arguments is much like it, or is it but nothing there is seen to run it",
     ),
     (128, "file", "an earlier use of a tool wrote it into a file"),
     (

@@ -22,6 +22,17 @@ pub enum Told {
     Tool(Box<Tool>),
     /// A call is over.
     Over(Box<Call>),
+    /// Of what follows on the connection calls may go by unread; told once.
+    Lost(Box<Lost>),
+}
+
+/// What is read no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Why.
+    pub why: String,
+    /// When it was found out.
+    pub at: At,
 }
 
 /// A request.

@@ -74,13 +74,14 @@ fn word(told: &Told) -> String {
         Told::Asked(asked) => format!("asked {}", asked.call),
         Told::Tool(tool) => format!("tool {} {} {}", tool.call, tool.id(), tool.tool.name),
         Told::Over(call) => format!("over {} {}", call.id, call.status),
+        Told::Lost(lost) => format!("lost {}", lost.why),
     }
 }
 
 fn request_of(told: &Told) -> Option<&Request> {
     match told {
         Told::Asked(asked) => Some(&asked.request),
-        Told::Tool(_) | Told::Over(_) => None,
+        Told::Tool(_) | Told::Over(_) | Told::Lost(_) => None,
     }
 }
 
@@ -382,7 +383,7 @@ fn answers_of_a_web_socket_count_as_held() {
     }
     let last = told.iter().rev().find_map(|one| match one {
         Told::Over(call) => Some(call.status.clone()),
-        Told::Asked(_) | Told::Tool(_) => None,
+        Told::Asked(_) | Told::Tool(_) | Told::Lost(_) => None,
     });
     assert_eq!(last, Some(format!("answer {NO_ROOM}")));
 }

@@ -19,11 +19,12 @@ impl Evidence {
     pub const LINEAGE: Self = Self(4);
     /// The statement came between the tool's use and its result.
     pub const OPEN: Self = Self(8);
-    /// The statement's text is one of the use's, byte by byte or but for blanks and comments.
+    /// The statement's text is one that the use would run, byte by byte or but for blanks and comments.
     pub const SAME_TEXT: Self = Self(16);
-    /// The statement means what one of the use's texts means, literals included.
+    /// The statement means what one of the texts means that the use would run, literals included.
     pub const SAME_TREE: Self = Self(32);
-    /// The statement shares most of its words with one of the use's texts, or fills in its holes.
+    /// The statement shares most of its words with one of the use's texts, or fills in its holes; or it is one that the use
+    /// holds and is not known to run.
     pub const OVERLAP: Self = Self(64);
     /// The text stood in a file that this or an earlier use of the session wrote.
     pub const FILE: Self = Self(128);

@@ -71,7 +71,7 @@ pub struct Doubt {
 /// | A | the same text, lineage and an open use; or the same text or tree, lineage, and a tag |
 /// | B | the same tree, lineage and an open use; or the same text or tree, and a tag |
 /// | C | an overlap or an echo, lineage and an open use; or lineage and the sole open use |
-/// | D | lineage, and an open use, the same text or tree, or a file that was written |
+/// | D | lineage, and an open use, a text of an earlier one, or a file that was written |
 /// | E | anything else but time alone |
 ///
 /// It is narrower than a table by single bits would be, since the agent writes what some bits rest on. A trace id, the
@@ -101,7 +101,7 @@ pub fn grade(evidence: Evidence, doubt: Doubt) -> Grade {
         Grade::Strong
     } else if is_inside && (is_like || evidence.has(Evidence::SOLE)) {
         Grade::Probable
-    } else if is_inside || (has_lineage && (has_same || evidence.has(Evidence::FILE))) {
+    } else if is_inside || (has_lineage && (is_like || evidence.has(Evidence::FILE))) {
         Grade::Possible
     } else if evidence.has_any(Evidence::from_bits(!no_more.bits())) {
         Grade::Session

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
+use super::compared::Compared;
 use super::evidence::{Evidence, Says, TagProof};
 use super::grade::{Doubt, Grade, grade};
-use super::ladder::{Candidate, Rung, Sql};
+use super::ladder::{Rung, Sql};
 use super::link::Method;
-use super::open::{Call, Calls, Purpose};
+use super::open::{Call, Calls};
+use super::purpose::Purpose;
 use crate::id::StatementId;
 
 /// A statement, and what is known of the process and the request that it came from.
@@ -49,81 +51,6 @@ pub(super) struct Known<'a> {
     pub(super) told: &'a dyn Fn(&Call) -> Option<Says>,
     /// Whether a statement's answer came back in a use's result.
     pub(super) is_echoed: &'a dyn Fn(&str, StatementId) -> bool,
-}
-
-/// Share of a statement's words below which no text is an overlap: half for one that holds another, four of five else.
-const LITTLE: f64 = 0.5;
-
-/// A use, and how its texts compare with the statement.
-struct Compared<'c> {
-    call: &'c Call,
-    rung: Option<Rung>,
-    is_file: bool,
-    overlap: f64,
-}
-
-impl<'c> Compared<'c> {
-    /// Finds the text of a use that the statement is, if there is one; no more than that is looked for.
-    fn same(call: &'c Call, sql: &Sql) -> Option<Self> {
-        let same = |(text, is_file): (&Candidate, bool)| Some((text.same(sql)?, is_file));
-        let (rung, is_file) = call.held().filter_map(same).min_by_key(|(rung, _)| *rung)?;
-        Some(Self {
-            call,
-            rung: Some(rung),
-            is_file,
-            overlap: 1.0,
-        })
-    }
-
-    fn of(call: &'c Call, sql: &Sql) -> Self {
-        let mut best = Self {
-            call,
-            rung: None,
-            is_file: false,
-            overlap: 0.0,
-        };
-        let mut whole = 1.0;
-        for (text, is_file) in call.held() {
-            // Of what shares little with a text, its statements share no more.
-            if text.is_part() && whole < LITTLE {
-                continue;
-            }
-            let found = text.compare(sql);
-            if !text.is_part() {
-                whole = found.overlap;
-            }
-            best.overlap = best.overlap.max(found.overlap);
-            let is_closer = match (found.rung, best.rung) {
-                (Some(found), Some(known)) => found < known,
-                (Some(_), None) => true,
-                (None, _) => false,
-            };
-            if is_closer {
-                (best.rung, best.is_file) = (found.rung, is_file);
-            }
-        }
-        best
-    }
-
-    /// Gives the bit of the text: T0 and T1 are one, as the reference has it.
-    fn text(&self) -> Evidence {
-        match self.rung {
-            Some(Rung::Bytes | Rung::Text) => Evidence::SAME_TEXT,
-            Some(Rung::Tree) => Evidence::SAME_TREE,
-            Some(Rung::Overlap) => Evidence::OVERLAP,
-            None => Evidence::default(),
-        }
-    }
-
-    fn method(&self) -> Method {
-        match self.rung {
-            Some(Rung::Bytes) => Method::Bytes,
-            Some(Rung::Text) => Method::Text,
-            Some(Rung::Tree) => Method::Tree,
-            Some(Rung::Overlap) => Method::Overlap,
-            None => Method::Time,
-        }
-    }
 }
 
 /// Finds where a statement comes from.
@@ -197,6 +124,10 @@ impl<'c> Judge<'_, 'c> {
             .iter()
             .filter_map(|call| Compared::same(call, sql))
             .collect();
+        // A use that only talks of it is no rival of one that runs it.
+        if open.iter().any(Compared::is_run) {
+            open.retain(Compared::is_run);
+        }
         if open.is_empty() {
             open = calls.iter().map(|call| Compared::of(call, sql)).collect();
         }

@@ -2,7 +2,7 @@
 
 use ring::digest::{SHA256, digest};
 
-use super::candidate::{HOLE, Template};
+use super::candidate::{Found, HOLE, Role};
 use super::pattern::Pattern;
 use super::shingles::Shingles;
 use crate::statement::form::{Class, Form, Word, fingerprint, normalized, pieces};
@@ -229,6 +229,8 @@ pub struct Candidate {
     is_sure: bool,
     /// Whether it is one statement of the whole text that stands before it.
     is_part: bool,
+    /// What the use would do with it.
+    role: Role,
 }
 
 #[derive(Debug)]
@@ -242,6 +244,11 @@ impl Candidate {
     #[must_use]
     pub fn is_sure(&self) -> bool {
         self.is_sure
+    }
+
+    /// Gives what the use would do with it.
+    pub(super) fn role(&self) -> Role {
+        self.role
     }
 
     /// Tells whether it is one statement of a text that stands before it: it shares no more with any than that one does.
@@ -298,11 +305,12 @@ impl Candidate {
 /// Prepares the texts of a use of a tool, each whole and each of its statements; says how many were left out.
 ///
 /// Texts are parsed: call it on a thread with [`STACK_BYTES`](crate::statement::STACK_BYTES).
-pub(super) fn prepare<'t>(texts: impl Iterator<Item = &'t Template>) -> (Vec<Candidate>, usize) {
+pub(super) fn prepare<'t>(texts: impl Iterator<Item = &'t Found>) -> (Vec<Candidate>, usize) {
     let mut prepared: Vec<Candidate> = Vec::new();
     let mut left_out = 0;
     for text in texts {
-        let marked = text.marked();
+        let role = text.role;
+        let marked = text.template.marked();
         let parts = match pieces(&marked) {
             parts if parts.len() > 1 => parts,
             _ => Vec::new(),
@@ -335,6 +343,7 @@ pub(super) fn prepare<'t>(texts: impl Iterator<Item = &'t Template>) -> (Vec<Can
                 is_sure: form.is_some(),
                 // A text with holes shares nothing that could be counted.
                 is_part: index > 0 && !marked.contains(HOLE),
+                role,
             }));
         }
     }

@@ -2,11 +2,15 @@
 
 use proptest::prelude::*;
 
+use super::super::candidate::Template;
 use super::*;
 
 fn rung(candidate: &str, statement: &str) -> Option<Rung> {
-    let template = Template::of(&candidate.replace("HOLE", HOLE));
-    let (prepared, _) = prepare(std::iter::once(&template));
+    let found = Found {
+        template: Template::of(&candidate.replace("HOLE", HOLE)),
+        role: Role::Run,
+    };
+    let (prepared, _) = prepare(std::iter::once(&found));
     let sql = Sql::new(statement, normalized(statement).as_deref());
     prepared
         .iter()

@@ -5,7 +5,7 @@ use super::grade::Grade;
 use crate::id::StatementId;
 
 /// Version of the rules by which links are found, in `matcher_version`.
-pub const MATCHER_VERSION: &str = "3";
+pub const MATCHER_VERSION: &str = "4";
 
 /// How a link was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Method {
     Tree,
     /// T3: much in common.
     Overlap,
+    /// A text that the use holds and is not known to run.
+    Held,
     /// T4.
     Echo,
     /// The statement came while a use was open.
@@ -47,6 +49,7 @@ impl Method {
             Self::Text => "text",
             Self::Tree => "tree",
             Self::Overlap => "overlap",
+            Self::Held => "held",
             Self::Echo => "echo",
             Self::Time => "time",
             Self::Earlier => "earlier",

@@ -2,6 +2,7 @@
 //! known later. Pure; evidence for the record, and no verdict hangs on it alone.
 
 pub mod candidate;
+mod compared;
 pub mod echo;
 pub mod evidence;
 pub mod grade;
@@ -11,6 +12,7 @@ pub mod link;
 pub mod matching;
 pub mod open;
 mod pattern;
+mod purpose;
 mod shingles;
 
 pub use echo::Delivered;

@@ -8,8 +8,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::candidate::{Candidates, Cut, candidates};
+use super::candidate::paths::is_path_of;
+use super::candidate::{Cut, Role, candidates};
 use super::ladder::{Candidate, prepare};
+use super::purpose::{Purpose, purpose};
+
+pub use super::purpose::is_handed_on;
 
 /// How long a use stays open without a result, and is remembered once it has one.
 pub const TTL: TimeDelta = TimeDelta::hours(24);
@@ -52,19 +56,6 @@ pub struct Opened {
     pub agent_session: Option<String>,
 }
 
-/// What a tool is for, by its name: who calls a tool so chooses how little its use can show, and no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// It may run a statement.
-    Runs,
-    /// It writes files and runs nothing.
-    Writes,
-    /// It hands a task to another agent, whose own uses run what there is to run.
-    Delegates,
-    /// It reads, searches, asks or notes, and runs nothing.
-    Looks,
-}
-
 /// A use, with what it holds prepared.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -81,7 +72,7 @@ pub(super) struct Call {
     pub(super) result_seen_at: Option<DateTime<Utc>>,
     pub(super) texts: Vec<Candidate>,
     /// What stands in files that it names, and that it or an earlier use wrote.
-    pub(super) files: Vec<Arc<File>>,
+    pub(super) files: Vec<(Arc<File>, Role)>,
     /// Its arguments and its prompt.
     pub(super) told: String,
     bytes: usize,
@@ -99,16 +90,20 @@ impl Call {
         self.emitted_at <= at && !is_over && at - self.emitted_at < TTL
     }
 
-    /// Lists what it holds: with each text whether it stood in a file.
-    pub(super) fn held(&self) -> impl Iterator<Item = (&Candidate, bool)> {
-        let own = self.texts.iter().map(|text| (text, false));
-        let files = self.files.iter().flat_map(|file| file.texts.iter());
-        own.chain(files.map(|text| (text, true)))
+    /// Lists what it holds: with each text whether it stood in a file, and what the use would do with it.
+    pub(super) fn held(&self) -> impl Iterator<Item = (&Candidate, bool, Role)> {
+        let own = self.texts.iter().map(|text| (text, false, text.role()));
+        let files = self.files.iter().flat_map(|(file, role)| {
+            let role = if file.is_changed { Role::Held } else { *role };
+            let texts = file.texts.iter();
+            texts.map(move |text| (text, true, text.role().min(role)))
+        });
+        own.chain(files)
     }
 
     /// Tells whether it holds SQL for certain.
     pub(super) fn has_sql(&self) -> bool {
-        self.held().any(|(text, _)| text.is_sure())
+        self.held().any(|(text, _, _)| text.is_sure())
     }
 }
 
@@ -116,8 +111,10 @@ impl Call {
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: String,
-    pub(super) texts: Vec<Candidate>,
-    pub(super) names: Vec<String>,
+    pub(super) texts: Arc<[Candidate]>,
+    pub(super) names: Vec<(String, Role)>,
+    /// Whether something has changed it since, so that what it holds is not known.
+    pub(super) is_changed: bool,
     pub(super) written_at: DateTime<Utc>,
     /// The process whose model call wrote it.
     pub(super) owner: Option<u64>,
@@ -142,7 +139,9 @@ pub struct Prepared {
     /// Texts that there was no room for.
     left_out: usize,
     files: Vec<Written>,
-    names: Vec<String>,
+    names: Vec<(String, Role)>,
+    /// Files whose content is not known any more.
+    spoiled: Vec<String>,
     purpose: Purpose,
     cut: Cut,
 }
@@ -153,7 +152,7 @@ struct Written {
     path: String,
     is_whole: bool,
     texts: Vec<Candidate>,
-    names: Vec<String>,
+    names: Vec<(String, Role)>,
 }
 
 impl Prepared {
@@ -176,6 +175,7 @@ impl Prepared {
             left_out,
             files: files.collect(),
             names: found.names,
+            spoiled: found.spoiled,
             purpose,
             cut: found.cut,
         }
@@ -219,6 +219,7 @@ impl Calls {
             texts,
             files,
             names,
+            spoiled,
             purpose,
             ..
         } = prepared;
@@ -235,6 +236,7 @@ impl Calls {
         truncate(&mut told, TOLD_MAX_BYTES);
         // One command may write a file and run it.
         self.write(files, at, call.owner);
+        self.spoil(&spoiled, call.owner);
         let files = self.named(&names, call.owner);
         let bytes = told.len() + texts.iter().map(Candidate::bytes).sum::<usize>();
         self.bytes += bytes;
@@ -291,22 +293,39 @@ impl Calls {
         self.lost_at.is_none_or(|lost| at - lost >= TTL)
     }
 
-    /// Finds the files that names are of, and those that these name.
-    fn named(&self, names: &[String], owner: Option<u64>) -> Vec<Arc<File>> {
-        let mut found: Vec<Arc<File>> = Vec::new();
-        let mut names: Vec<String> = names.to_vec();
+    /// Finds the files that names are of, and those that these name; with each what is done with it.
+    fn named(&self, names: &[(String, Role)], owner: Option<u64>) -> Vec<(Arc<File>, Role)> {
+        let mut found: Vec<(Arc<File>, Role)> = Vec::new();
+        let mut names: Vec<(String, Role)> = names.to_vec();
         for _ in 0..FILES_DEEP {
-            let own = self.files.iter().filter(|file| file.owner == owner);
-            let more: Vec<Arc<File>> = own
-                .filter(|file| names.iter().any(|name| is_path_of(name, &file.path)))
-                .filter(|file| !found.iter().any(|known| Arc::ptr_eq(known, file)))
-                .cloned()
-                .collect();
+            let mut more: Vec<(Arc<File>, Role)> = Vec::new();
+            for file in self.files.iter().filter(|file| file.owner == owner) {
+                let of = names
+                    .iter()
+                    .filter(|(name, _)| is_path_of(name, &file.path));
+                let Some(role) = of.map(|(_, role)| *role).max() else {
+                    continue;
+                };
+                let known = found.iter_mut().find(|(known, _)| Arc::ptr_eq(known, file));
+                match known {
+                    Some((_, known)) if *known >= role => {}
+                    Some((_, known)) => {
+                        *known = role;
+                        more.push((Arc::clone(file), role));
+                    }
+                    None => {
+                        found.push((Arc::clone(file), role));
+                        more.push((Arc::clone(file), role));
+                    }
+                }
+            }
             names = more
                 .iter()
-                .flat_map(|file| file.names.iter().cloned())
+                .flat_map(|(file, role)| {
+                    let names = file.names.iter();
+                    names.map(|(name, own)| (name.clone(), (*own).min(*role)))
+                })
                 .collect();
-            found.extend(more);
             if names.is_empty() {
                 break;
             }
@@ -314,19 +333,46 @@ impl Calls {
         found
     }
 
+    /// Notes that what files hold is not known any more.
+    fn spoil(&mut self, paths: &[String], owner: Option<u64>) {
+        for file in &mut self.files {
+            let is_meant = paths.iter().any(|path| is_path_of(path, &file.path));
+            if is_meant && file.owner == owner && !file.is_changed {
+                *file = Arc::new(File {
+                    path: file.path.clone(),
+                    texts: Arc::clone(&file.texts),
+                    names: file.names.clone(),
+                    is_changed: true,
+                    ..**file
+                });
+            }
+        }
+    }
+
     fn write(&mut self, files: Vec<Written>, at: DateTime<Utc>, owner: Option<u64>) {
         for file in files {
             if file.is_whole {
                 // What it held is gone, under whichever spelling of its path; who has named it before still has it.
-                self.files
-                    .retain(|known| !is_path_of(&known.path, &file.path) || known.owner != owner);
+                let whole = |path: &str| path.split('#').next().unwrap_or_default().to_owned();
+                let own = whole(&file.path);
+                let is_part = file.path.contains('#');
+                self.files.retain(|known| {
+                    let path = if is_part {
+                        known.path.clone()
+                    } else {
+                        whole(&known.path)
+                    };
+                    let other = if is_part { &file.path } else { &own };
+                    !is_path_of(&path, other) || known.owner != owner
+                });
             }
             let bytes = file.texts.iter().map(Candidate::bytes).sum::<usize>() + file.path.len();
             self.bytes += bytes;
             self.files.push_back(Arc::new(File {
                 path: file.path,
-                texts: file.texts,
+                texts: file.texts.into(),
                 names: file.names,
+                is_changed: false,
                 written_at: at,
                 owner,
                 bytes,
@@ -372,92 +418,6 @@ impl Calls {
         let files: usize = self.files.iter().map(|file| file.bytes).sum();
         self.bytes = calls + files;
     }
-}
-
-/// Tells whether a tool hands a task on to another agent, by its name.
-#[must_use]
-pub fn is_handed_on(name: &str) -> bool {
-    matches!(
-        name,
-        "Task" | "Agent" | "task" | "spawn_agent" | "delegate" | "delegate_task"
-    )
-}
-
-/// Tells what a tool is for. Source: the tools' names in Claude Code, Codex, Gemini CLI and opencode.
-fn purpose(name: &str, found: &Candidates) -> Purpose {
-    match name {
-        name if is_handed_on(name) => Purpose::Delegates,
-        "Write"
-        | "Edit"
-        | "MultiEdit"
-        | "NotebookEdit"
-        | "apply_patch"
-        | "write_file"
-        | "replace"
-        | "write"
-        | "edit"
-        | "str_replace_editor"
-        | "str_replace_based_edit_tool"
-            if !found.files.is_empty() =>
-        {
-            Purpose::Writes
-        }
-        name if LOOKS.contains(&name) => Purpose::Looks,
-        _ => Purpose::Runs,
-    }
-}
-
-/// Tools that run nothing. Source: the tools' names in Claude Code, Codex, Gemini CLI and opencode.
-const LOOKS: [&str; 32] = [
-    "AskUserQuestion",
-    "EnterPlanMode",
-    "ExitPlanMode",
-    "Glob",
-    "Grep",
-    "LS",
-    "Read",
-    "TaskCreate",
-    "TaskGet",
-    "TaskList",
-    "TaskUpdate",
-    "TodoRead",
-    "TodoWrite",
-    "WebFetch",
-    "WebSearch",
-    "ask_user",
-    "create_goal",
-    "get_goal",
-    "glob",
-    "google_web_search",
-    "grep",
-    "list_directory",
-    "read_file",
-    "request_user_input",
-    "save_memory",
-    "search_file_content",
-    "todoread",
-    "todowrite",
-    "update_goal",
-    "update_plan",
-    "view_image",
-    "webfetch",
-];
-
-/// Tells whether a name that a command gives may be of a file: all parts of the shorter one are the last of the longer one.
-fn is_path_of(name: &str, path: &str) -> bool {
-    let parts = |path: &str| -> Vec<String> {
-        let kept = path
-            .split('/')
-            .filter(|part| !matches!(*part, "" | "." | ".."));
-        kept.map(str::to_owned).collect()
-    };
-    let (name, path) = (parts(name), parts(path));
-    let (shorter, longer) = if name.len() <= path.len() {
-        (name, path)
-    } else {
-        (path, name)
-    };
-    !shorter.is_empty() && longer.ends_with(&shorter)
 }
 
 /// Cuts a text at a character's border.

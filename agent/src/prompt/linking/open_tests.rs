@@ -98,7 +98,7 @@ fn a_command_holds_what_stands_in_files_that_it_names() {
         opened(&mut calls, &bash(command, command), at(4));
         let files = &calls.calls.back().unwrap().files;
         assert_eq!(files.len(), expected, "{command}");
-        assert!(files.iter().all(|file| file.path != "/w/z.sql"));
+        assert!(files.iter().all(|(file, _)| file.path != "/w/z.sql"));
     }
     let both = bash(
         "both",

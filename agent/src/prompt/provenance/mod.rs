@@ -143,6 +143,7 @@ impl Provenance {
                 }
                 facts.push(Fact::Call(call));
             }
+            Kind::Lost(at) => self.missed(at.time),
         }
         facts
     }

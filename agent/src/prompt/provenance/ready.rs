@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Use(Box<ReadyUse>),
     /// A call is over.
     Over(Box<Call>),
+    /// Of what follows calls may go by unread.
+    Lost(At),
 }
 
 /// A use of a tool.
@@ -58,6 +60,7 @@ impl Ready {
             Told::Asked(asked) => of_request(*asked, mac),
             Told::Tool(tool) => Kind::Use(Box::new(of_use(*tool, mac))),
             Told::Over(call) => Kind::Over(call),
+            Told::Lost(lost) => Kind::Lost(lost.at),
         })
     }
 }

@@ -16,7 +16,7 @@ pub(super) enum Length {
     #[default]
     Unsaid,
     Bytes(u64),
-    /// Said twice, or not a number.
+    /// Said twice and not alike, or not a number.
     Doubtful,
 }
 
@@ -102,6 +102,8 @@ impl Length {
             .and_then(|text| text.parse().ok());
         match (self, number) {
             (Self::Unsaid, Some(bytes)) if digits => Self::Bytes(bytes),
+            // The same once more: RFC 9110 section 8.6.
+            (Self::Bytes(before), Some(bytes)) if digits && before == bytes => self,
             (Self::Unsaid | Self::Bytes(_) | Self::Doubtful, _) => Self::Doubtful,
         }
     }

@@ -68,19 +68,39 @@ impl Reader {
         Self { inner }
     }
 
+    /// Takes the next part of what a side sent, one message at most, so that whoever reads for many may do something else before the
+    /// next; gives how many of the bytes that were. While [`is_behind`](Self::is_behind) it may be none of them.
+    pub fn step(&mut self, side: Side, bytes: &[u8], seen: &mut dyn FnMut(Seen)) -> usize {
+        match &mut self.inner {
+            Inner::Http1(http1) => http1.step(side, bytes, seen),
+            Inner::Http2(http2) => http2.step(side, bytes, seen),
+        }
+    }
+
+    /// Tells whether something is left to be told of what came, without more bytes of this side.
+    #[must_use]
+    pub fn is_behind(&self, side: Side) -> bool {
+        match &self.inner {
+            Inner::Http1(http1) => http1.is_behind(),
+            Inner::Http2(http2) => http2.is_behind(side),
+        }
+    }
+
     /// Takes the next bytes that the client sent.
     pub fn client(&mut self, bytes: &[u8], seen: &mut dyn FnMut(Seen)) {
-        match &mut self.inner {
-            Inner::Http1(http1) => http1.client(bytes, seen),
-            Inner::Http2(http2) => http2.feed(Side::Client, bytes, seen),
-        }
+        self.all(Side::Client, bytes, seen);
     }
 
     /// Takes the next bytes that the server sent.
     pub fn server(&mut self, bytes: &[u8], seen: &mut dyn FnMut(Seen)) {
-        match &mut self.inner {
-            Inner::Http1(http1) => http1.server(bytes, seen),
-            Inner::Http2(http2) => http2.feed(Side::Server, bytes, seen),
+        self.all(Side::Server, bytes, seen);
+    }
+
+    fn all(&mut self, side: Side, bytes: &[u8], seen: &mut dyn FnMut(Seen)) {
+        let mut rest = bytes;
+        while !rest.is_empty() || self.is_behind(side) {
+            let taken = self.step(side, rest, seen);
+            rest = rest.get(taken..).unwrap_or_default();
         }
     }
 
@@ -99,6 +119,16 @@ impl Reader {
             Inner::Http2(http2) => http2.memory_used(),
         }
     }
+}
+
+/// Most bytes of a body or of a WebSocket that are read in one step: what they hold may be a thousand times as much.
+pub(super) const SLICE_BYTES: usize = 1 << 10;
+
+/// Takes as much of the bytes as is read in one step.
+pub(super) fn slice<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (slice, behind) = rest.split_at_checked(SLICE_BYTES).unwrap_or((rest, &[]));
+    *rest = behind;
+    slice
 }
 
 /// What all of a connection share.

@@ -80,6 +80,12 @@ impl Queues {
 #[derive(Debug, Default)]
 pub(super) struct OfSession(AtomicUsize);
 
+impl OfSession {
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// What waits to be read, of one connection.
 #[derive(Debug)]
 struct Waiting {

@@ -23,10 +23,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use serde_json::json;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::sessions::Session;
 use crate::clock::Clock;
@@ -51,6 +54,9 @@ use unread::Why;
 
 /// Most bytes that reading all connections of all sessions may hold: bodies, and what decoders use.
 const MEMORY_MAX_BYTES: usize = 384 << 20;
+
+/// How often a stop looks whether all was read.
+const STOP_POLL: Duration = Duration::from_millis(5);
 
 /// Why nothing can be read.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +85,26 @@ pub(super) struct Tap {
     reader: OnceLock<Handle>,
     /// Connections so far; the number of each names it.
     connections: AtomicU64,
+    /// Connections whose reading is not over.
+    under_way: Arc<AtomicU64>,
+    /// Whether the proxy is to stop: what waits is read without a rest, and then no more is.
+    stopping: watch::Sender<bool>,
+}
+
+/// A connection that is counted as read, until this is dropped.
+struct UnderWay(Arc<AtomicU64>);
+
+impl UnderWay {
+    fn begin(all: &Arc<AtomicU64>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(all))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Tap {
@@ -94,6 +120,8 @@ impl Tap {
             counts: Arc::default(),
             reader: OnceLock::new(),
             connections: AtomicU64::new(0),
+            under_way: Arc::default(),
+            stopping: watch::Sender::new(false),
         }
     }
 
@@ -132,6 +160,17 @@ impl Tap {
     /// Tells how many bytes wait to be read.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.queues.waiting_bytes()
+    }
+
+    /// Has what waits be read and recorded, for as long as may be waited, and reads no more from then on. What is left then is told with
+    /// what was counted last of each session.
+    pub(super) fn stop_blocking(&self, within: Duration) {
+        self.stopping.send_replace(true);
+        let until_ns = (self.clock.mono_ns())
+            .saturating_add(i64::try_from(within.as_nanos()).unwrap_or(i64::MAX));
+        while self.under_way.load(Ordering::Relaxed) > 0 && self.clock.mono_ns() < until_ns {
+            thread::sleep(STOP_POLL);
+        }
     }
 
     /// Gives the TLS of a CA.
@@ -209,7 +248,7 @@ impl Tap {
     ) {
         let (counts, clock) = (Arc::clone(&self.counts), self.clock);
         let done = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&done);
+        let (ended, under_way) = (Arc::clone(&done), UnderWay::begin(&self.under_way));
         let reading = crate::tasks::spawn("tap", async move {
             reading.await;
             ended.store(true, Ordering::Relaxed);
@@ -221,6 +260,7 @@ impl Tap {
                 counts.add_unreadable();
                 sink.tell_unread(&connection, (Why::Failed, clock)).await;
             }
+            drop(under_way);
         }));
     }
 }

@@ -18,17 +18,23 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Takes note of time that was spent on it; tells how long its connections are to rest, so that others come first.
+    /// Tells how long its connections are to rest before more of them is read, so that others come first; nothing is owed by one
+    /// that took little.
     ///
     /// What it sends meanwhile waits, and is dropped where too much waits: its own loss.
-    pub(super) fn spent(&self, now_ns: i64, took_ns: i64) -> Duration {
+    pub(super) fn owed(&self, now_ns: i64) -> Duration {
+        let due_ns = *self.due_ns.lock().unwrap_or_else(PoisonError::into_inner);
+        let ahead_ns = due_ns.saturating_sub(now_ns);
+        let over_ns = ahead_ns.saturating_sub(AT_ONCE_NS.saturating_mul(PARTS));
+        Duration::from_nanos(u64::try_from(over_ns).unwrap_or(0))
+    }
+
+    /// Takes note of time that was spent on it.
+    pub(super) fn spent(&self, now_ns: i64, took_ns: i64) {
         let mut due_ns = self.due_ns.lock().unwrap_or_else(PoisonError::into_inner);
         *due_ns = (*due_ns)
             .max(now_ns)
             .saturating_add(took_ns.max(0).saturating_mul(PARTS));
-        let ahead_ns = due_ns.saturating_sub(now_ns);
-        let over_ns = ahead_ns.saturating_sub(AT_ONCE_NS.saturating_mul(PARTS));
-        Duration::from_nanos(u64::try_from(over_ns).unwrap_or(0))
     }
 }
 
@@ -45,15 +51,17 @@ mod tests {
         while now_ns < 60_000 * MS {
             now_ns += 400 * MS;
             worked_ns += 400 * MS;
-            let rest = greedy.spent(now_ns, 400 * MS);
-            now_ns += i64::try_from(rest.as_nanos()).unwrap();
+            greedy.spent(now_ns, 400 * MS);
+            now_ns += i64::try_from(greedy.owed(now_ns).as_nanos()).unwrap();
+            assert_eq!(greedy.owed(now_ns), Duration::ZERO);
         }
         let part = now_ns / worked_ns;
         assert!((3..=4).contains(&part), "{part}");
         for second in 0..600 {
             // A fifth of the time, and a history of half a second between.
             let took = if second % 60 == 0 { 450 } else { 200 };
-            assert_eq!(modest.spent(second * 1000 * MS, took * MS), Duration::ZERO);
+            modest.spent(second * 1000 * MS, took * MS);
+            assert_eq!(modest.owed(second * 1000 * MS), Duration::ZERO);
         }
     }
 }

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use tokio::runtime::{Builder, Handle};
 use uuid::Uuid;
 
-use super::copies::{Pieces, Side, What};
+use super::copies::{Piece, Pieces, Side, What};
 use super::counts::Counts;
 use super::sink::Sink;
 use super::unread::Why;
@@ -19,8 +19,8 @@ use crate::connection::environment::Environment;
 use crate::connection::peer::Peer;
 use crate::connection::sys::boot_ns;
 use crate::id::SessionId;
-use crate::prompt::exchange::{At, Exchanges};
-use crate::prompt::{Trace, wire};
+use crate::prompt::exchange::{At, Exchanges, Told};
+use crate::prompt::{History, Trace, wire};
 use crate::statement::STACK_BYTES;
 
 /// What is spoken on a connection.
@@ -75,7 +75,7 @@ pub(super) fn begin() -> io::Result<Handle> {
 /// Why nothing more is read of a connection whose copies were dropped.
 const LOST: &str = "lost: copies were dropped";
 
-/// Reads one connection to its end.
+/// Reads one connection to its end, or as far as it came when the proxy stops.
 pub(super) async fn read(
     connection: ModelConnection,
     mut pieces: Pieces,
@@ -83,73 +83,25 @@ pub(super) async fn read(
     sink: &Sink,
     clock: Clock,
 ) {
-    let mut progress = Progress::default();
-    let mut reading = Some(connection.exchanges(sink.memory()));
-    // Where a session may be both ends, the kernel vouches for no model.
-    let owner = Some(connection.peer.exec_id).filter(|exec| *exec != 0 && connection.is_verified);
-    let boot_before_ns = boot_ns().saturating_sub(u64::try_from(clock.mono_ns()).unwrap_or(0));
-    let at = |mono_ns: i64| {
-        let ago_ns = clock.mono_ns().saturating_sub(mono_ns);
-        At {
-            time: clock.now() - TimeDelta::nanoseconds(ago_ns),
-            boot_ns: boot_before_ns.saturating_add(u64::try_from(mono_ns).unwrap_or(0)),
+    let mut reading = Reading::new(&connection, counts, sink, clock);
+    loop {
+        let next = tokio::select! {
+            biased;
+            piece = pieces.next() => piece,
+            () = sink.stops() => None,
+        };
+        let Some(piece) = next else { break };
+        reading.take(&piece).await;
+        // Where nothing may pass unread, there is nobody now who takes copies of what follows.
+        if reading.is_given_up && connection.on_unread == OnUntrusted::Fail {
+            break;
         }
-    };
-    let mut last_ns = clock.mono_ns();
-    let mut is_known = false;
-    while let Some(piece) = pieces.next().await {
-        let began_ns = clock.mono_ns();
-        last_ns = piece.mono_ns;
-        let is_whole = progress.is_next(piece.side, piece.offset);
-        let is_torn = !is_whole && !std::mem::replace(&mut progress.is_torn, true);
-        let mut told = Vec::new();
-        {
-            if let (Some(environment), false) = (connection.environment.get(), is_known) {
-                is_known = true;
-                let trace = environment.traceparent.as_deref().and_then(Trace::read);
-                if let (Some(owner), Some(trace)) = (owner, trace) {
-                    sink.started_in(owner, trace);
-                }
-            }
-            let history = &mut *sink.history();
-            history.heard_from(owner);
-            if is_torn {
-                counts.add_unreadable();
-                sink.missed(at(last_ns).time);
-                if let Some(reading) = reading.take() {
-                    reading.finish(Some(LOST), at(last_ns), history, &mut told);
-                }
-            }
-            match (&piece.what, &mut reading) {
-                (What::Bytes(bytes), Some(reading)) => {
-                    reading.feed(side(piece.side), bytes, at(last_ns), history, &mut told);
-                }
-                (What::End { .. }, Some(reading)) => {
-                    reading.ended(side(piece.side), at(last_ns), history, &mut told);
-                }
-                (What::Bytes(_) | What::End { .. }, None) => {}
-            }
-        }
-        if let What::Bytes(bytes) = &piece.what {
-            progress.take(piece.side, piece.offset, bytes.len());
-        }
-        let facts = sink.take(told, owner);
-        let now_ns = clock.mono_ns();
-        sink.record(facts).await;
-        if is_torn {
-            sink.tell_unread(&connection, (Why::Lost, clock)).await;
-        }
-        sink.rest(now_ns, now_ns.saturating_sub(began_ns)).await;
+        tokio::task::yield_now().await;
     }
-    if let Some(reading) = reading {
-        let mut told = Vec::new();
-        {
-            let history = &mut *sink.history();
-            history.heard_from(owner);
-            reading.finish(None, at(last_ns), history, &mut told);
-        }
-        sink.record(sink.take(told, owner)).await;
-    }
+    drop(pieces);
+    reading.end(None).await;
+    sink.end().await;
+    let progress = reading.progress;
     tracing::debug!(
         session = %connection.session,
         connection = connection.number,
@@ -165,6 +117,171 @@ pub(super) async fn read(
         is_torn = progress.is_torn,
         "model connection ended"
     );
+}
+
+/// A connection under way.
+struct Reading<'a> {
+    connection: &'a ModelConnection,
+    counts: &'a Counts,
+    sink: &'a Sink,
+    clock: Clock,
+    /// None once nothing more of it can be understood.
+    exchanges: Option<Exchanges>,
+    /// The exec of its process; where a session may be both ends, the kernel vouches for no model.
+    owner: Option<u64>,
+    /// What the host had run for when the monotonic clock began.
+    boot_before_ns: u64,
+    /// When the last piece was carried.
+    last_ns: i64,
+    /// Whether the process's environment was looked at.
+    is_known: bool,
+    /// Whether calls may go by unread on it.
+    is_given_up: bool,
+    progress: Progress,
+}
+
+impl<'a> Reading<'a> {
+    fn new(
+        connection: &'a ModelConnection,
+        counts: &'a Counts,
+        sink: &'a Sink,
+        clock: Clock,
+    ) -> Self {
+        let mono_ns = clock.mono_ns();
+        let owner = Some(connection.peer.exec_id);
+        Self {
+            connection,
+            counts,
+            sink,
+            clock,
+            exchanges: Some(connection.exchanges(sink.memory())),
+            owner: owner.filter(|exec| *exec != 0 && connection.is_verified),
+            boot_before_ns: boot_ns().saturating_sub(u64::try_from(mono_ns).unwrap_or(0)),
+            last_ns: mono_ns,
+            is_known: false,
+            is_given_up: false,
+            progress: Progress::default(),
+        }
+    }
+
+    /// Reads a piece: message by message, between which others may be read.
+    async fn take(&mut self, piece: &Piece) {
+        self.last_ns = piece.mono_ns;
+        self.learn();
+        let is_whole = self.progress.is_next(piece.side, piece.offset);
+        if !is_whole && !std::mem::replace(&mut self.progress.is_torn, true) {
+            self.counts.add_unreadable();
+            self.is_given_up = true;
+            self.end(Some(LOST)).await;
+            let why = (Why::Lost, self.clock);
+            self.sink.tell_unread(self.connection, why).await;
+        }
+        if self.is_given_up {
+            // What goes by now may ask for more.
+            self.sink.missed(self.at().time);
+        }
+        let side = side(piece.side);
+        match &piece.what {
+            What::Bytes(bytes) => {
+                let mut rest = bytes.as_ref();
+                while !rest.is_empty() || self.is_behind(side) {
+                    let step = self.read(|exchanges, at, history, told| {
+                        exchanges.step(side, rest, at, history, told)
+                    });
+                    let Some(taken) = step.await else { break };
+                    rest = rest.get(taken..).unwrap_or_default();
+                }
+                (self.progress).take(piece.side, piece.offset, bytes.len());
+            }
+            What::End { .. } => {
+                let ended = self.read(|exchanges, at, history, told| {
+                    exchanges.ended(side, at, history, told);
+                });
+                let _none_if_torn = ended.await;
+            }
+        }
+    }
+
+    fn is_behind(&self, side: wire::Side) -> bool {
+        (self.exchanges.as_ref()).is_some_and(|exchanges| exchanges.is_behind(side))
+    }
+
+    /// Tells what is still open, as far as it came.
+    async fn end(&mut self, why: Option<&str>) {
+        let Some(exchanges) = self.exchanges.take() else {
+            return;
+        };
+        self.sink.rest().await;
+        let told = self.sink.spend(|| {
+            let mut told = Vec::new();
+            let history = &mut *self.sink.history();
+            history.heard_from(self.owner);
+            exchanges.finish(why, self.at(), history, &mut told);
+            told
+        });
+        self.tell(told).await;
+    }
+
+    /// Notes what its process's environment says, once it was read.
+    fn learn(&mut self) {
+        let (Some(environment), false) = (self.connection.environment.get(), self.is_known) else {
+            return;
+        };
+        self.is_known = true;
+        let trace = environment.traceparent.as_deref().and_then(Trace::read);
+        if let (Some(owner), Some(trace)) = (self.owner, trace) {
+            self.sink.started_in(owner, trace);
+        }
+    }
+
+    /// Reads something once it is the session's turn, and takes what it tells; nothing is read any more where none is given.
+    async fn read<T: Send>(
+        &mut self,
+        step: impl FnOnce(&mut Exchanges, At, &mut History, &mut Vec<Told>) -> T + Send,
+    ) -> Option<T> {
+        self.sink.rest().await;
+        let (at, owner, sink) = (self.at(), self.owner, self.sink);
+        let exchanges = self.exchanges.as_mut()?;
+        let (done, told) = sink.spend(|| {
+            let mut told = Vec::new();
+            let history = &mut *sink.history();
+            history.heard_from(owner);
+            (step(exchanges, at, history, &mut told), told)
+        });
+        self.tell(told).await;
+        Some(done)
+    }
+
+    /// Takes and records what was told, one thing at a time: each may take long.
+    async fn tell(&mut self, told: Vec<Told>) {
+        let (mut facts, mut given_up) = (Vec::new(), None);
+        for one in told {
+            if let Told::Lost(lost) = &one {
+                given_up = Some(lost.why.clone());
+            }
+            if self.sink.is_to_rest().is_some() {
+                self.sink.record(std::mem::take(&mut facts)).await;
+                self.sink.rest().await;
+            }
+            facts.extend(self.sink.spend(|| self.sink.take(vec![one], self.owner)));
+        }
+        self.sink.record(facts).await;
+        if let Some(why) = given_up {
+            self.is_given_up = true;
+            self.counts.add_unreadable();
+            let why = (Why::GivenUp(why), self.clock);
+            self.sink.tell_unread(self.connection, why).await;
+        }
+    }
+
+    /// Tells when the last piece was carried.
+    fn at(&self) -> At {
+        let ago_ns = self.clock.mono_ns().saturating_sub(self.last_ns);
+        At {
+            time: self.clock.now() - TimeDelta::nanoseconds(ago_ns),
+            boot_ns: (self.boot_before_ns).saturating_add(u64::try_from(self.last_ns).unwrap_or(0)),
+        }
+    }
 }
 
 impl ModelConnection {

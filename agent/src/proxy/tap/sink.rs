@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 use super::models::{Models, repository};
 use super::pace::Pace;
@@ -35,6 +36,7 @@ pub(in crate::proxy) struct Sink {
     pace: Arc<Pace>,
     unkept: Arc<Mutex<Unkept>>,
     memory: Memory,
+    stopping: watch::Receiver<bool>,
     clock: Clock,
 }
 
@@ -51,6 +53,7 @@ impl Sink {
             pace: Arc::clone(session.models().pace()),
             unkept: Arc::clone(session.models().unkept()),
             memory: session.models().memory(&shared.tap.memory).clone(),
+            stopping: shared.tap.stopping.subscribe(),
             clock: shared.tap.clock,
         })
     }
@@ -110,12 +113,38 @@ impl Sink {
         facts.collect()
     }
 
-    /// Lets other sessions be read, after time was spent on this one.
-    pub(super) async fn rest(&self, now_ns: i64, took_ns: i64) {
-        match self.pace.spent(now_ns, took_ns) {
-            Duration::ZERO => tokio::task::yield_now().await,
-            rest => tokio::time::sleep(rest).await,
+    /// Lets other sessions be read first, as long as too much time was spent on this one.
+    pub(super) async fn rest(&self) {
+        // Another connection of the session may have been read meanwhile.
+        while let Some(rest) = self.is_to_rest() {
+            let mut stopping = self.stopping.clone();
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                _stops = stopping.wait_for(|stops| *stops) => return,
+            }
         }
+    }
+
+    /// Tells how long it is to rest, if it is.
+    pub(super) fn is_to_rest(&self) -> Option<Duration> {
+        let owed = self.pace.owed(self.clock.mono_ns());
+        (!owed.is_zero() && !*self.stopping.borrow()).then_some(owed)
+    }
+
+    /// Does work for the session that takes time.
+    pub(super) fn spend<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began_ns = self.clock.mono_ns();
+        let done = work();
+        let now_ns = self.clock.mono_ns();
+        self.pace.spent(now_ns, now_ns.saturating_sub(began_ns));
+        done
+    }
+
+    /// Waits until the proxy is to stop.
+    pub(super) async fn stops(&self) {
+        // Where nobody is left who could say so, that is the stop.
+        let mut stopping = self.stopping.clone();
+        let _said = stopping.wait_for(|stops| *stops).await;
     }
 
     /// Records what was taken; the model's call waits for none of it.
@@ -142,6 +171,17 @@ impl Sink {
                 told.into_iter().for_each(|told| unkept.take_back(told));
                 unkept.add(uncounted.because(&error));
             }
+        }
+    }
+
+    /// Tells what was not recorded after the session's last row was written: nobody else does.
+    pub(super) async fn end(&self) {
+        let session = self.session.id();
+        let told = self.unkept().after_end(session);
+        let Some((counted, row)) = told else { return };
+        if let Err(error) = self.recorder.commit(vec![Row::from(row)]).await {
+            tracing::error!(%session, %error, "what was not recorded of model calls could not be told");
+            self.unkept().take_back(counted);
         }
     }
 
@@ -241,6 +281,7 @@ impl Sink {
             pace: Arc::clone(standing.pace()),
             unkept: Arc::clone(standing.unkept()),
             memory: standing.memory(&tap.memory).clone(),
+            stopping: tap.stopping.subscribe(),
             clock: tap.clock,
             session: Arc::clone(session),
         }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use serde_json::json;
+
 use super::copies::OfSession;
 use super::pace::Pace;
 use super::telemetry::Share;
@@ -12,7 +14,8 @@ use crate::id::SessionId;
 use crate::prompt::History;
 use crate::prompt::provenance::Provenance;
 use crate::prompt::wire::Memory;
-use crate::record::EventRow;
+use crate::record::event::code;
+use crate::record::{Category, EventRow, Severity};
 
 /// Most hosts that are remembered of a session; a client may invent names below a domain.
 const HOSTS_MAX: usize = 256;
@@ -108,7 +111,23 @@ impl Standing {
     /// Gives the last row that tells what of its calls was not recorded, if anything was not.
     pub(in crate::proxy) fn last_unkept(&self, session: SessionId) -> Option<EventRow> {
         let mut unkept = self.unkept.lock().unwrap_or_else(PoisonError::into_inner);
-        unkept.last(session)
+        unkept.at_end(session)
+    }
+
+    /// Gives the row that tells what of its calls waits to be read although nobody reads any more, if something does.
+    pub(in crate::proxy) fn last_unread(&self, session: SessionId) -> Option<EventRow> {
+        let unread_bytes = self.waiting.bytes();
+        (unread_bytes > 0).then(|| EventRow {
+            session_id: Some(session),
+            event_code: code::GAP,
+            severity: Severity::Medium,
+            category: Category::Record,
+            detail: Some(json!({
+                "cause": "the proxy stopped before these bytes of model calls were read",
+                "unread_bytes": unread_bytes,
+            })),
+            ..EventRow::default()
+        })
     }
 
     /// Gives what reading all its connections may hold of what all sessions may.

@@ -18,6 +18,7 @@ use super::models::{Models, repository};
 use super::reading::{ModelConnection, Protocol};
 use super::sink::{self, Sink};
 use super::telling::{Unreached, of_tls, tell_unreached, untrusted};
+use super::unread::{self, Why};
 use super::{TapError, tunnel};
 use crate::config::{ModelApi, OnUntrusted, PromptCapture};
 use crate::connection::hello::{Opening, Rewound, TunnelAsked};
@@ -87,6 +88,14 @@ pub(in crate::proxy) async fn take(
         return Some(stream);
     }
     if let Some(asked) = tunnel {
+        if !asked.is_alone {
+            let why = Why::Tunnel("tunnel not read: something stands behind its request");
+            if unread(shared, &at, &wanted, why).await {
+                return Some(stream);
+            }
+            reset(stream.into_stream());
+            return None;
+        }
         if let Err(error) = tunnel::take(shared, &at, &wanted, (asked, stream)).await {
             tracing::debug!(session = %at.session.id(), host = wanted.host, %error, "tunnel broke");
         }
@@ -237,18 +246,16 @@ async fn tls_to(
     }
 }
 
-/// Carries both ways, and has the copies read.
-async fn read(
+/// Says of a connection what is known before it is read.
+fn connection(
     shared: &Shared,
     at: &At<'_>,
     wanted: &Wanted,
     protocol: Protocol,
-    (mut client, mut server): (impl End, impl End),
-) {
-    let tap = &shared.tap;
+) -> ModelConnection {
     let environment = (shared.looks).environment(at.session.arrivals(), at.peer);
-    let connection = ModelConnection {
-        number: tap.number(),
+    ModelConnection {
+        number: shared.tap.number(),
         session: at.session.id(),
         peer: at.peer.clone(),
         environment,
@@ -259,7 +266,29 @@ async fn read(
         is_verified: wanted.tls.is_some(),
         capture: wanted.capture,
         on_unread: wanted.models.on_untrusted(),
-    };
+    }
+}
+
+/// Records that a connection to a model API is not read; tells whether it may pass so.
+pub(super) async fn unread(shared: &Shared, at: &At<'_>, wanted: &Wanted, why: Why) -> bool {
+    shared.tap.counts().add(Outcome::Unread);
+    sink::unread(shared, at.session);
+    let connection = connection(shared, at, wanted, Protocol::Http1);
+    let recorder = &shared.stages.recorder;
+    unread::tell(recorder, &connection, at.session, (why, shared.tap.clock)).await;
+    connection.on_unread == OnUntrusted::Splice
+}
+
+/// Carries both ways, and has the copies read.
+async fn read(
+    shared: &Shared,
+    at: &At<'_>,
+    wanted: &Wanted,
+    protocol: Protocol,
+    (mut client, mut server): (impl End, impl End),
+) {
+    let tap = &shared.tap;
+    let connection = connection(shared, at, wanted, protocol);
     let Some(sink) = Sink::of(shared, at.session) else {
         // Only sessions whose calls are read come here.
         return client.break_off();

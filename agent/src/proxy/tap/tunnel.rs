@@ -2,7 +2,7 @@
 //!
 //! The proxy is asked in the client's own words, and its answer is handed on as it is. Then TLS ends at both ends of the tunnel,
 //! as on a connection without a proxy: it is by its certificate that the model API is known, whatever the proxy says. What is no
-//! such tunnel is carried unread, from the first byte that is not understood.
+//! such tunnel is told, and carried unread from the first byte that is not understood, if anything may be.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::taking::{At, Wanted, by_tls, reach};
+use super::taking::{At, Wanted, by_tls, reach, unread};
+use super::unread::Why;
 use crate::connection::hello::{self, Opening, Rewound, TunnelAsked};
 use crate::connection::name::is_snowflake;
 use crate::connection::{reset, splice};
@@ -49,7 +50,7 @@ pub(super) async fn take(
     let answer = answer(&mut server).await?;
     client.write_all(&answer.words).await?;
     if !answer.is_open {
-        return pass(client, server).await;
+        return pass(shared, at, wanted, (client, server)).await;
     }
     let (opening, client) = first_words(client).await?;
     match &opening {
@@ -61,7 +62,12 @@ pub(super) async fn take(
             return Ok(());
         }
         Opening::Tls { .. } | Opening::Http { .. } | Opening::Other | Opening::Silent => {
-            return splice::carry(client, server).await.map(drop);
+            let why = Why::Tunnel("tunnel not read: no TLS that names its host begins in it");
+            if unread(shared, at, wanted, why).await {
+                return splice::carry(client, server).await.map(drop);
+            }
+            reset(client.into_stream());
+            return Ok(());
         }
     }
     let Some(client) = by_tls(shared, at, wanted, client, Ok(server)).await else {
@@ -140,10 +146,30 @@ async fn first_words(mut client: TcpStream) -> io::Result<(Opening, Rewound)> {
     }
 }
 
-async fn pass(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
-    tokio::io::copy_bidirectional(&mut client, &mut server)
-        .await
-        .map(drop)
+/// Carries what follows on an answer that opens no tunnel that could be read: the client may say the same again, and get one.
+async fn pass(
+    shared: &Shared,
+    at: &At<'_>,
+    wanted: &Wanted,
+    (mut client, mut server): (TcpStream, TcpStream),
+) -> io::Result<()> {
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let up = async {
+        if from_client.peek(&mut [0]).await? > 0 {
+            let why = Why::Tunnel("tunnel not read: the proxy did not open it at once");
+            if !unread(shared, at, wanted, why).await {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        tokio::io::copy(&mut from_client, &mut to_server).await?;
+        to_server.shutdown().await
+    };
+    let down = async {
+        tokio::io::copy(&mut from_server, &mut to_client).await?;
+        to_client.shutdown().await
+    };
+    tokio::try_join!(up, down).map(drop)
 }
 
 #[cfg(test)]

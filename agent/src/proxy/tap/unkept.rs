@@ -16,6 +16,8 @@ const TELL_EVERY_NS: i64 = 60_000_000_000;
 pub(super) struct Unkept {
     counted: Counted,
     told_ns: Option<i64>,
+    /// The session has ended, and its last row was given.
+    is_ended: bool,
 }
 
 /// What was not recorded, as it is told.
@@ -100,6 +102,19 @@ impl Unkept {
         let counted = self.counted.clone();
         let row = self.last(session)?;
         self.told_ns = Some(now_ns);
+        Some((counted, row))
+    }
+
+    /// Gives the last row of a session that has ended. What is counted after it is told where a connection's reading ends.
+    pub(super) fn at_end(&mut self, session: SessionId) -> Option<EventRow> {
+        self.is_ended = true;
+        self.last(session)
+    }
+
+    /// Gives the row that tells what was counted since the session's last one; with what goes back where it is not recorded.
+    pub(super) fn after_end(&mut self, session: SessionId) -> Option<(Counted, EventRow)> {
+        let counted = self.counted.clone();
+        let row = self.is_ended.then(|| self.last(session)).flatten()?;
         Some((counted, row))
     }
 

@@ -12,7 +12,7 @@ use crate::record::event::code;
 use crate::record::{Category, EventRow, LlmCallRow, Recorder, Row, Severity};
 
 /// Why a connection is not read, or not to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Why {
     /// The session has too many at once.
     NoPlace,
@@ -20,15 +20,21 @@ pub(super) enum Why {
     Lost,
     /// The reader failed.
     Failed,
+    /// It is a tunnel in which no TLS for its host begins that could be read: what is there instead.
+    Tunnel(&'static str),
+    /// What is said on it is not what can be read: why, in the record's words.
+    GivenUp(String),
 }
 
 impl Why {
     /// Says it, for `parse_status` and the event.
-    pub(super) fn text(self) -> &'static str {
+    pub(super) fn text(&self) -> &str {
         match self {
+            Self::Tunnel(found) => found,
             Self::NoPlace => "connection not read: more at once than are read",
             Self::Lost => "connection read no further: copies were dropped",
             Self::Failed => "connection read no further: the reader failed",
+            Self::GivenUp(why) => why,
         }
     }
 }

@@ -173,3 +173,58 @@ fn a_proxys_refusal_arrives_and_no_tunnel_leads_to_snowflake() -> Result<()> {
     assert_eq!(bed.events("NT006")?, Vec::<Value>::new());
     Ok(())
 }
+
+/// Says in tunnels what is not read: TLS that names no host, and something right behind the request for one.
+const UNREAD: &str = r#"
+import socket, ssl, sys
+def tunnel(behind):
+    stream = socket.create_connection((sys.argv[1], 80), timeout=20)
+    head = f"CONNECT {sys.argv[2]}:443 HTTP/1.1\r\nHost: {sys.argv[2]}\r\n\r\n"
+    stream.sendall(head.encode() + behind)
+    return stream
+context = ssl.create_default_context()
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+said = []
+try:
+    stream = tunnel(b"")
+    assert b" 200 " in stream.recv(4096)
+    inside = context.wrap_socket(stream)
+    inside.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    said.append(inside.recv(8).decode())
+except OSError as error:
+    said.append("closed")
+try:
+    said.append("closed" if not tunnel(b"more").recv(1) else "more")
+except OSError as error:
+    said.append("closed")
+print(said)
+"#;
+
+#[test]
+fn a_tunnel_that_is_not_read_is_told_and_carried_or_closed_as_the_config_says() -> Result<()> {
+    for (then, config, said) in [
+        ("carried unread", READ.to_owned(), "['HTTP/1.1', 'closed']"),
+        (
+            "closed",
+            format!("{READ}on_untrusted = \"fail\"\n"),
+            "['closed', 'closed']",
+        ),
+    ] {
+        let bed = Bed::start(&config)?;
+        let _model = bed.model(&Script::default())?;
+        let proxy = Proxy::start(&bed, None)?;
+        let script = bed.world.path("unread.py");
+        fs::write(&script, UNREAD)?;
+        let line = format!("python3 {} {} {HOST}", script.display(), proxy.address.ip());
+        assert_eq!(bed.line(&line)?, said);
+        // This proxy takes no request that something stands behind.
+        assert_eq!(proxy.heads().len(), 1, "{:?}", proxy.heads());
+        let told = bed.events("NT008")?;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0]["then"], then, "{told:?}");
+        let found = told[0]["found"].as_str().context("no reason")?;
+        assert!(found.starts_with("tunnel not read: "), "{found}");
+    }
+    Ok(())
+}

@@ -32,6 +32,11 @@ impl<'t> Cursor<'t> {
         left.is_some()
     }
 
+    /// Gives how many bytes are left.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Tells whether a text stands here.
     pub(super) fn is_at(&self, text: &str) -> bool {
         self.rest.starts_with(text)

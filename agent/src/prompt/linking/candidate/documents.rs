@@ -91,6 +91,34 @@ pub(super) fn fenced(text: &str) -> Vec<(String, String)> {
     found
 }
 
+/// Lists the cells of a notebook that run, each with whether it is SQL. Source: nbformat 4, "Code cells".
+pub(super) fn cells(text: &str) -> Vec<(String, bool)> {
+    let document: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let cells = document
+        .as_ref()
+        .and_then(|document| document.get("cells")?.as_array());
+    let code = cells
+        .into_iter()
+        .flatten()
+        .filter(|cell| cell.get("cell_type").and_then(serde_json::Value::as_str) == Some("code"));
+    code.filter_map(|cell| {
+        let source = cell.get("source")?;
+        let lines = source
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_str);
+        let text = source
+            .as_str()
+            .map_or_else(|| lines.collect(), str::to_owned);
+        match super::cell(&text, "sql") {
+            Some(sql) => Some((sql.to_owned(), true)),
+            None => Some((text, false)),
+        }
+    })
+    .collect()
+}
+
 /// Gives what a Makefile's recipes hand to a shell.
 pub(super) fn recipes(text: &str) -> String {
     let lines = text.lines().filter_map(|line| line.strip_prefix('\t'));

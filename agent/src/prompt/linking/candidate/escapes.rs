@@ -8,10 +8,36 @@ pub(super) fn ansi_c(cursor: &mut Cursor<'_>, text: &mut Template) {
     while let Some(next) = cursor.bump() {
         match next {
             '\'' => return,
+            '\\' if cursor.is_at("x") => bytes(cursor, text),
             '\\' => escape(cursor, text),
             letter => text.push(letter),
         }
     }
+}
+
+/// Reads bytes by their numbers, `\xc3\xa9`, behind the first backslash: several may be one character.
+fn bytes(cursor: &mut Cursor<'_>, text: &mut Template) {
+    let mut bytes = Vec::new();
+    loop {
+        cursor.eat("x");
+        let mut digits = 0;
+        let mut value = 0;
+        while let Some(digit) = cursor
+            .peek()
+            .and_then(|letter| letter.to_digit(16))
+            .filter(|_| digits < 2)
+        {
+            cursor.bump();
+            value = value * 16 + digit;
+            digits += 1;
+        }
+        bytes.extend(u8::try_from(value));
+        if !cursor.is_at("\\x") {
+            break;
+        }
+        cursor.bump();
+    }
+    text.push_str(&String::from_utf8_lossy(&bytes));
 }
 
 /// Reads what stands behind a backslash; what is not known keeps it, as Python's texts do.

@@ -181,6 +181,11 @@ fn has_kind(rest: &str) -> bool {
     })
 }
 
+/// Tells whether a word begins statements.
+pub(super) fn is_verb(word: &str) -> bool {
+    is_one_of(word, &VERBS)
+}
+
 /// Tells whether a text looks like SQL.
 pub(super) fn is_sqlish(text: &str) -> bool {
     let text = behind_comments(text);

@@ -85,13 +85,13 @@ fn files_are_known_by_what_is_written_into_them() {
     let write = serde_json::json!({"file_path": "/w/q.py", "content": "c.execute(open('q.sql').read())\nx = 'select 1'"});
     let found = candidates("Write", write.to_string().as_bytes());
     assert_eq!(found.files().collect::<Vec<_>>(), ["/w/q.py"]);
-    assert_eq!(found.files[0].texts[0].whole(), Some("select 1"));
-    assert_eq!(found.files[0].names, ["q.sql"]);
+    assert_eq!(found.files[0].texts[0].template.whole(), Some("select 1"));
+    assert_eq!(found.files[0].names, [("q.sql".to_owned(), Role::Run)]);
     let shell =
         serde_json::json!({"command": "cat > q.sql <<EOF\nselect 1\nEOF\nsnow sql -f q.sql"});
     let found = candidates("Bash", shell.to_string().as_bytes());
-    assert_eq!(found.files[0].texts[0].whole(), Some("select 1"));
-    assert!(found.names.contains(&"q.sql".to_owned()));
+    assert_eq!(found.files[0].texts[0].template.whole(), Some("select 1"));
+    assert!(found.names.iter().any(|(name, _)| name == "q.sql"));
     let patch = "*** Begin Patch\n*** Add File: q.sql\n+select 1\n*** End Patch\n";
     for arguments in [
         serde_json::json!({"input": patch}),

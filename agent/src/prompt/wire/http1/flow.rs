@@ -2,6 +2,7 @@
 
 use super::super::Reason;
 use super::super::body::Body;
+use super::super::reader::slice;
 use super::super::seen::Sink;
 use super::super::websocket::Socket;
 use super::framing::{Framing, Step};
@@ -41,8 +42,18 @@ impl Transfer {
         self.begun
     }
 
-    /// Takes bytes; true once the body ended. What is left belongs to what follows.
-    pub(super) fn feed(&mut self, rest: &mut &[u8], seen: &mut Sink<'_>) -> Result<bool, Reason> {
+    /// Takes as many bytes as are read in one step, or fewer; true once the body ended: what is left belongs to what follows.
+    pub(super) fn step(&mut self, rest: &mut &[u8], seen: &mut Sink<'_>) -> Result<bool, Reason> {
+        let mut behind = *rest;
+        let part = slice(&mut behind);
+        let mut left = part;
+        let is_ended = self.feed(&mut left, seen);
+        let taken = part.len().saturating_sub(left.len());
+        *rest = rest.get(taken..).unwrap_or_default();
+        is_ended
+    }
+
+    fn feed(&mut self, rest: &mut &[u8], seen: &mut Sink<'_>) -> Result<bool, Reason> {
         self.begun |= !rest.is_empty();
         loop {
             match self.framing.step(rest)? {

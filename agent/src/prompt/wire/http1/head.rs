@@ -1,13 +1,10 @@
-//! Heads of HTTP/1.1, found byte by byte and read by httparse. Bare line feeds, which it would take, are refused: another
-//! reader could end the head elsewhere.
+//! Heads of HTTP/1.1, found byte by byte and read by httparse. A head may end all its lines by bare line feeds (RFC 9112
+//! section 2.2); one that does so with some is refused, though httparse would take it: another reader could end it elsewhere.
 
 use super::super::fields::Fields;
 use super::super::reader::Fingerprint;
 use super::super::target::{Target, shown_authority};
 use super::super::{Reason, seen};
-
-/// Most fields of one head.
-const FIELDS: usize = 128;
 
 /// A head under way.
 #[derive(Debug)]
@@ -16,6 +13,17 @@ pub(super) struct Head {
     /// Bytes of the line so far, without its carriage return.
     line: usize,
     carriage: bool,
+    /// How its first line ended.
+    ends: Option<LineEnd>,
+}
+
+/// How a line ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineEnd {
+    /// A carriage return and a line feed.
+    Pair,
+    /// A line feed.
+    Bare,
 }
 
 impl Head {
@@ -24,6 +32,7 @@ impl Head {
             bytes: Vec::new(),
             line: 0,
             carriage: false,
+            ends: None,
         }
     }
 
@@ -41,12 +50,12 @@ impl Head {
         while let Some((byte, behind)) = rest.split_first() {
             *rest = behind;
             match byte {
-                b'\n' if !self.carriage => {
-                    return Err(Reason::Head("a line ends without a carriage return"));
-                }
-                b'\n' if self.line == 0 && self.bytes.len() == 1 => {
+                b'\n' if self.bytes.len() == usize::from(self.carriage) => {
                     *self = Self::new();
                     continue;
+                }
+                b'\n' if !self.ends_alike() => {
+                    return Err(Reason::Head("lines end with a carriage return and without"));
                 }
                 b'\n' if self.line == 0 => {
                     self.bytes.push(*byte);
@@ -64,6 +73,21 @@ impl Head {
         }
         Ok(None)
     }
+
+    /// Tells whether the line that is at its end ends as the first one did.
+    fn ends_alike(&mut self) -> bool {
+        let end = match self.carriage {
+            true => LineEnd::Pair,
+            false => LineEnd::Bare,
+        };
+        *self.ends.get_or_insert(end) == end
+    }
+}
+
+/// Makes room for as many fields as a head has lines: the head's own limit bounds them.
+fn space(text: &[u8]) -> Vec<httparse::Header<'_>> {
+    let lines = text.iter().filter(|byte| **byte == b'\n').count();
+    vec![httparse::EMPTY_HEADER; lines]
 }
 
 /// A request's head, read.
@@ -88,7 +112,7 @@ pub(super) fn request(
     stream: u64,
     fingerprint: Option<&Fingerprint>,
 ) -> Result<ReadRequest, Reason> {
-    let mut space = [httparse::EMPTY_HEADER; FIELDS];
+    let mut space = space(text);
     let mut read = httparse::Request::new(&mut space);
     let whole = read.parse(text).map_err(malformed)?;
     let (true, Some(method), Some(target), Some(version)) =
@@ -122,7 +146,7 @@ pub(super) fn request(
 }
 
 pub(super) fn answer(text: &[u8]) -> Result<ReadAnswer, Reason> {
-    let mut space = [httparse::EMPTY_HEADER; FIELDS];
+    let mut space = space(text);
     let mut read = httparse::Response::new(&mut space);
     let whole = read.parse(text).map_err(malformed)?;
     let (true, Some(status), Some(version)) = (whole.is_complete(), read.code, read.version) else {
@@ -151,7 +175,7 @@ fn malformed(error: httparse::Error) -> Reason {
         Error::NewLine => "a line breaks its syntax",
         Error::Status => "the status breaks its syntax",
         Error::Token => "the method breaks its syntax",
-        Error::TooManyHeaders => "more than 128 fields",
+        Error::TooManyHeaders => "more fields than lines",
         Error::Version => "the version is not 1.0 or 1.1",
     })
 }

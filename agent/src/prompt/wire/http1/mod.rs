@@ -13,7 +13,7 @@ use self::head::Head;
 use super::Reason;
 use super::body::Body;
 use super::fields::Fields;
-use super::reader::Shared;
+use super::reader::{Shared, slice};
 use super::seen::{Answer, At, Seen, Side, Sink};
 use super::websocket::{Agreed, Socket, agreed};
 
@@ -26,6 +26,8 @@ pub(super) struct Http1 {
     /// Requests without their answer, the oldest first.
     pending: VecDeque<Pending>,
     last: u64,
+    /// What the client sent behind a request for another protocol, once it is known in which it is to be read.
+    held: Vec<u8>,
 }
 
 /// A request without its answer.
@@ -55,6 +57,7 @@ impl Http1 {
             server: Flow::Head(Head::new()),
             pending: VecDeque::new(),
             last: 0,
+            held: Vec::new(),
             shared,
         }
     }
@@ -64,69 +67,77 @@ impl Http1 {
         self.shared.memory.used()
     }
 
-    /// Takes the client's bytes.
-    pub(super) fn client(&mut self, bytes: &[u8], seen: &mut Sink<'_>) {
+    /// Takes the next part of what a side sent, one message at most; gives how many bytes that were. What was held until now comes
+    /// first.
+    pub(super) fn step(&mut self, side: Side, bytes: &[u8], seen: &mut Sink<'_>) -> usize {
+        if self.is_behind() {
+            let held = std::mem::take(&mut self.held);
+            let mut rest = held.as_slice();
+            self.client(&mut rest, seen);
+            self.held = rest.to_vec();
+            return 0;
+        }
         let mut rest = bytes;
-        while !rest.is_empty() {
-            let limits = &self.shared.limits;
-            match &mut self.client {
-                Flow::Head(head) => match head.feed(&mut rest, limits.head_bytes) {
-                    Ok(None) => {}
-                    Ok(Some(text)) => {
-                        if let Err(reason) = self.request(&text, seen) {
-                            self.broken(Side::Client, reason, seen);
-                        }
-                    }
-                    Err(reason) => self.broken(Side::Client, reason, seen),
-                },
-                Flow::Body(transfer) => match transfer.feed(&mut rest, seen) {
-                    Ok(false) => {}
-                    Ok(true) => self.client = self.next_request(),
-                    Err(reason) => self.broken(Side::Client, reason, seen),
-                },
-                Flow::Waiting(held) => {
-                    held.extend_from_slice(rest);
-                    rest = &[];
-                    if held.len() > limits.held_bytes {
-                        let reason =
-                            Reason::Framing("too much was sent before a protocol was agreed upon");
+        match side {
+            Side::Client => self.client(&mut rest, seen),
+            Side::Server => self.server(&mut rest, seen),
+        }
+        bytes.len().saturating_sub(rest.len())
+    }
+
+    /// Tells whether something was held that can be read now.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    fn client(&mut self, rest: &mut &[u8], seen: &mut Sink<'_>) {
+        let limits = &self.shared.limits;
+        match &mut self.client {
+            Flow::Head(head) => match head.feed(rest, limits.head_bytes) {
+                Ok(None) => {}
+                Ok(Some(text)) => {
+                    if let Err(reason) = self.request(&text, seen) {
                         self.broken(Side::Client, reason, seen);
                     }
                 }
-                Flow::Socket(socket) => {
-                    socket.feed(rest, seen);
-                    return;
+                Err(reason) => self.broken(Side::Client, reason, seen),
+            },
+            Flow::Body(transfer) => match transfer.step(rest, seen) {
+                Ok(false) => {}
+                Ok(true) => self.client = self.next_request(),
+                Err(reason) => self.broken(Side::Client, reason, seen),
+            },
+            Flow::Waiting(held) => {
+                held.extend_from_slice(std::mem::take(rest));
+                if held.len() > limits.held_bytes {
+                    let reason =
+                        Reason::Framing("too much was sent before a protocol was agreed upon");
+                    self.broken(Side::Client, reason, seen);
                 }
-                Flow::Over => return,
             }
+            Flow::Socket(socket) => socket.feed(slice(rest), seen),
+            Flow::Over => *rest = &[],
         }
     }
 
-    /// Takes the server's bytes.
-    pub(super) fn server(&mut self, bytes: &[u8], seen: &mut Sink<'_>) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match &mut self.server {
-                Flow::Head(head) => match head.feed(&mut rest, self.shared.limits.head_bytes) {
-                    Ok(None) => {}
-                    Ok(Some(text)) => {
-                        if let Err(reason) = self.answer(&text, seen) {
-                            self.broken(Side::Server, reason, seen);
-                        }
+    fn server(&mut self, rest: &mut &[u8], seen: &mut Sink<'_>) {
+        match &mut self.server {
+            Flow::Head(head) => match head.feed(rest, self.shared.limits.head_bytes) {
+                Ok(None) => {}
+                Ok(Some(text)) => {
+                    if let Err(reason) = self.answer(&text, seen) {
+                        self.broken(Side::Server, reason, seen);
                     }
-                    Err(reason) => self.broken(Side::Server, reason, seen),
-                },
-                Flow::Body(transfer) => match transfer.feed(&mut rest, seen) {
-                    Ok(false) => {}
-                    Ok(true) => self.server = Flow::Head(Head::new()),
-                    Err(reason) => self.broken(Side::Server, reason, seen),
-                },
-                Flow::Socket(socket) => {
-                    socket.feed(rest, seen);
-                    return;
                 }
-                Flow::Waiting(_) | Flow::Over => return,
-            }
+                Err(reason) => self.broken(Side::Server, reason, seen),
+            },
+            Flow::Body(transfer) => match transfer.step(rest, seen) {
+                Ok(false) => {}
+                Ok(true) => self.server = Flow::Head(Head::new()),
+                Err(reason) => self.broken(Side::Server, reason, seen),
+            },
+            Flow::Socket(socket) => socket.feed(slice(rest), seen),
+            Flow::Waiting(_) | Flow::Over => *rest = &[],
         }
     }
 
@@ -142,6 +153,14 @@ impl Http1 {
             }
             Flow::Body(transfer) => transfer.ended(seen),
             Flow::Socket(mut socket) => socket.ended(seen),
+            Flow::Waiting(held) if !held.is_empty() => {
+                let reason = Reason::Framing("it ended before a protocol was agreed upon");
+                seen(Seen::Broken {
+                    stream: None,
+                    from: side,
+                    reason,
+                });
+            }
             Flow::Head(_) | Flow::Waiting(_) | Flow::Over => {}
         }
         if side == Side::Server {
@@ -243,7 +262,7 @@ impl Http1 {
         } else {
             self.server = Flow::Body(Box::new(Transfer::new(framing, body)));
         }
-        self.go_on(seen);
+        self.go_on();
         Ok(())
     }
 
@@ -260,14 +279,14 @@ impl Http1 {
     }
 
     /// The client stays with HTTP if its other protocol was not agreed to.
-    fn go_on(&mut self, seen: &mut Sink<'_>) {
+    fn go_on(&mut self) {
         if !self.pending.is_empty() {
             return;
         }
         match std::mem::replace(&mut self.client, Flow::Over) {
             Flow::Waiting(held) => {
                 self.client = Flow::Head(Head::new());
-                self.client(&held, seen);
+                self.held = held;
             }
             flow @ (Flow::Head(_) | Flow::Body(_) | Flow::Socket(_) | Flow::Over) => {
                 self.client = flow
@@ -296,7 +315,7 @@ impl Http1 {
         let (client, server) = (socket(Side::Client), socket(Side::Server));
         self.client = Flow::Socket(Box::new(client));
         self.server = Flow::Socket(Box::new(server));
-        self.client(&held, seen);
+        self.held = held;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! 9113 sections 3.4, 4 and 6.
 
 use super::super::Reason;
+use super::super::reader::SLICE_BYTES;
 
 /// What a client sends first. Source: RFC 9113 section 3.4.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -95,6 +96,17 @@ impl Frames {
         }
     }
 
+    /// Tells whether there is a next piece without more bytes.
+    pub(super) fn is_due(&self) -> bool {
+        match self.state {
+            State::Content { left, .. } => left == 0,
+            State::Payload { wanted, .. } => wanted == 0,
+            State::Preface(_) | State::Head(..) | State::PadLength { .. } | State::Skip { .. } => {
+                false
+            }
+        }
+    }
+
     /// Gives the next piece, or nothing if more bytes must come first.
     pub(super) fn next<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Option<Piece<'a>>, Reason> {
         loop {
@@ -146,7 +158,7 @@ impl Frames {
                     return Ok(Some(Piece::ContentEnd(frame)));
                 }
                 State::Content { frame, left, .. } => {
-                    let bytes = split(rest, *left);
+                    let bytes = split(rest, (*left).min(SLICE_BYTES));
                     if bytes.is_empty() {
                         return Ok(None);
                     }

@@ -49,8 +49,13 @@ impl Http2 {
             ));
         }
         if id <= self.last {
-            // A closed stream's trailers.
-            return Ok(());
+            // A closed stream's trailers have no method. Source: RFC 9113 sections 5.1.1 and 8.1.
+            return match section.method {
+                None => Ok(()),
+                Some(_) => Err(Reason::Framing(
+                    "a request on a stream that was there before",
+                )),
+            };
         }
         self.last = id;
         let limit = self.shared.limits.streams;

@@ -16,7 +16,7 @@ use self::hpack::Hpack;
 use self::section::Section;
 use self::stream::Stream;
 use super::Reason;
-use super::reader::Shared;
+use super::reader::{SLICE_BYTES, Shared};
 use super::seen::{Seen, Side, Sink};
 
 /// One connection.
@@ -71,19 +71,31 @@ impl Http2 {
         self.shared.memory.used()
     }
 
-    /// Takes one side's bytes.
-    pub(super) fn feed(&mut self, side: Side, bytes: &[u8], seen: &mut Sink<'_>) {
-        let mut rest = bytes;
-        while !self.direction(side).over {
-            let taken = match self.direction(side).frames.next(&mut rest) {
-                Ok(Some(piece)) => self.piece(side, piece, seen),
-                Ok(None) => return,
-                Err(reason) => Err(reason),
-            };
-            if let Err(reason) = taken {
-                self.broken(side, reason, seen);
-            }
+    /// Takes the next part of what a side sent, of one frame; gives how many bytes that were.
+    pub(super) fn step(&mut self, side: Side, bytes: &[u8], seen: &mut Sink<'_>) -> usize {
+        let direction = self.direction(side);
+        if direction.over {
+            return bytes.len();
         }
+        let mut rest = bytes;
+        let taken = match direction.frames.next(&mut rest) {
+            Ok(Some(piece)) => self.piece(side, piece, seen),
+            Ok(None) => Ok(()),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = taken {
+            self.broken(side, reason, seen);
+        }
+        bytes.len().saturating_sub(rest.len())
+    }
+
+    /// Tells whether something of a side can be told before more of it comes.
+    pub(super) fn is_behind(&self, side: Side) -> bool {
+        let direction = match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        };
+        !direction.over && direction.frames.is_due()
     }
 
     /// One side sends nothing more.
@@ -119,7 +131,8 @@ impl Http2 {
     }
 
     fn piece(&mut self, side: Side, piece: Piece<'_>, seen: &mut Sink<'_>) -> Result<(), Reason> {
-        let held_bytes = self.shared.limits.held_bytes;
+        // What is held goes to a WebSocket at once, as a piece of it does.
+        let held_bytes = self.shared.limits.held_bytes.min(SLICE_BYTES);
         match piece {
             Piece::Content(frame, bytes) => {
                 if let Some(stream) = self.streams.get_mut(&frame.stream) {

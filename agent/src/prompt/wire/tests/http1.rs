@@ -153,7 +153,7 @@ fn heads_that_could_be_read_in_two_ways_are_not_read() {
             "both a length and chunks",
         ),
         (
-            head("content-length: 3\r\ncontent-length: 3"),
+            head("content-length: 3\r\ncontent-length: 4"),
             "more than one length, or one that is not a number",
         ),
         (
@@ -173,7 +173,10 @@ fn heads_that_could_be_read_in_two_ways_are_not_read() {
             "a transfer coding other than chunked, or in HTTP/1.0",
         ),
         (head("host: other"), "more than one host"),
-        (head("a: b\nc: d"), "a line ends without a carriage return"),
+        (
+            head("a: b\nc: d"),
+            "lines end with a carriage return and without",
+        ),
         (head("a: b\r c: d"), "a carriage return within a line"),
         (head("a: b\r\n c: d"), "a field's name breaks its syntax"),
         (
@@ -199,6 +202,68 @@ fn heads_that_could_be_read_in_two_ways_are_not_read() {
             "{script:?}"
         );
     }
+}
+
+/// What recipients may read (RFC 9112 section 2.2, RFC 9110 section 8.6), and what has no bound but a head's own.
+#[test]
+fn heads_that_can_be_read_in_one_way_are_read() {
+    let many: String = (0..2000).map(|n| format!("x-{n}: y\r\n")).collect();
+    for (head, body) in [
+        (
+            "\nPOST / HTTP/1.1\nhost: h\ncontent-length: 3\n\n".to_owned(),
+            "abc",
+        ),
+        (
+            "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\nContent-Length: 3\r\n\r\n"
+                .to_owned(),
+            "abc",
+        ),
+        (
+            format!("POST / HTTP/1.1\r\nhost: h\r\n{many}content-length: 3\r\n\r\n"),
+            "abc",
+        ),
+    ] {
+        let script = [client(head), client(body)];
+        let read = lines(&read(HTTP1, &script));
+        assert_eq!(read[..3], ["1 POST h /", "1 > abc", "1 >."], "{read:?}");
+    }
+}
+
+#[test]
+fn what_is_held_for_another_protocol_does_not_go_by() {
+    let asked = "GET / HTTP/1.1\r\nhost: h\r\nupgrade: x\r\n\r\n";
+    let behind = "POST /v1/messages HTTP/1.1\r\nhost: h\r\n\r\n";
+    let answer = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let both = || client(format!("{asked}{behind}"));
+    let seen = read(HTTP1, &[both(), answer.clone(), answer]);
+    assert!(
+        lines(&seen).contains(&"2 POST h /v1/messages".to_owned()),
+        "{seen:?}"
+    );
+    // Nor where its sender says that it is all.
+    let mut reader = Reader::new(HTTP1);
+    let mut all = Vec::new();
+    let mut seen = |next| all.push(next);
+    reader.client(&both().1, &mut seen);
+    reader.ended(Side::Client, &mut seen);
+    let why = Reason::Framing("it ended before a protocol was agreed upon");
+    assert_eq!(reasons(&all), [why]);
+}
+
+#[test]
+fn one_message_is_read_at_a_time() {
+    let one = "POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\nx";
+    let bytes = one.repeat(5);
+    let (mut reader, mut rest, mut ends) = (Reader::new(HTTP1), bytes.as_bytes(), 0);
+    while !rest.is_empty() {
+        let mut now = 0;
+        let taken = reader.step(Side::Client, rest, &mut |seen| {
+            now += usize::from(matches!(seen, Seen::RequestEnd { .. }));
+        });
+        assert!(taken > 0 && now <= 1, "{taken} {now}");
+        (rest, ends) = (&rest[taken..], ends + now);
+    }
+    assert_eq!(ends, 5);
 }
 
 #[test]

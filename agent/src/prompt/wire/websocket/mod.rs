@@ -33,6 +33,8 @@ pub(super) struct Socket {
     control: Vec<u8>,
     /// Nothing more is read: the side closed, or `Broken` was told.
     over: bool,
+    /// The side closed, and nothing came since.
+    closed: bool,
 }
 
 impl Socket {
@@ -50,6 +52,7 @@ impl Socket {
             compressed: agreed.is_compressed(),
             control: Vec::new(),
             over: false,
+            closed: false,
         }
     }
 
@@ -67,6 +70,11 @@ impl Socket {
                 Ok(None) => return,
                 Err(what) => self.lose(Reason::WebSocket(what), seen),
             }
+        }
+        if self.closed && !rest.is_empty() {
+            self.closed = false;
+            let reason = Reason::WebSocket("bytes come behind a close");
+            seen(self.at.broken(reason));
         }
     }
 
@@ -138,7 +146,7 @@ impl Socket {
         if self.messages.is_open() {
             return Err(Reason::WebSocket("closed within a message"));
         }
-        self.over = true;
+        (self.over, self.closed) = (true, true);
         self.messages.drop_all();
         seen(Seen::Closed {
             stream: self.at.stream,

@@ -1,10 +1,8 @@
 //! Connections to model APIs by the tap's own doors, from their bytes to the record: what is read, what is not, and what is told.
 
+mod reading;
 mod record;
 mod unread;
-
-use std::thread;
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -65,7 +63,7 @@ impl Bed {
         let told = models.to_read(Some(REPOSITORY)).unwrap();
         let tap = Tap::new(folder.path(), "host", Clock::system());
         tap.prepare(&models).unwrap();
-        tap.reader.get_or_init(|| reading::begin().unwrap());
+        tap.reader.get_or_init(|| super::reading::begin().unwrap());
         Self {
             recorder: Recorder::open(&settings, Clock::system()).unwrap(),
             session: Arc::new(session_read(told, REPOSITORY)),

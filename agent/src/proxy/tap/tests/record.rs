@@ -98,6 +98,47 @@ fn what_is_left_out_for_lack_of_room_is_told_and_its_words_go_with_a_later_link(
 }
 
 #[test]
+fn what_is_left_out_after_its_session_ended_is_told_when_its_connection_does() {
+    let limits = RecordLimits {
+        session_spool_max_bytes: 1 << 10,
+        ..RecordLimits::default()
+    };
+    let bed = Bed::with(PromptCapture::All, limits);
+    let sink = bed.sink();
+    let ballast = EventRow {
+        session_id: Some(bed.session.id()),
+        event_code: "XX000",
+        severity: Severity::Low,
+        category: Category::Net,
+        detail: Some(json!({ "text": "x".repeat(900) })),
+        ..EventRow::default()
+    };
+    drop(
+        bed.recorder
+            .commit_blocking(vec![Row::from(ballast)])
+            .unwrap(),
+    );
+    let is_full = || bed.recorder.ask_beside(bed.session.id()).is_err();
+    assert!(is_full());
+    let (first, second) = (hears(&sink, 1), hears(&sink, 2));
+    run(async {
+        sink.record(first).await;
+        assert!(bed.session.models().last_unkept(bed.session.id()).is_none());
+        // The last row came too short a time ago.
+        assert!(is_full());
+        sink.record(second).await;
+        sink.end().await;
+        sink.end().await;
+    });
+    let calls: Vec<Value> = bed
+        .events("GP001")
+        .iter()
+        .map(|told| told["model_calls"].clone())
+        .collect();
+    assert_eq!(calls, [1, 1]);
+}
+
+#[test]
 fn what_a_commit_failed_on_is_recorded_with_the_next_and_the_rest_is_told() {
     let bed = Bed::new(PromptCapture::LinkOnly);
     let elsewhere = format!("file://{}", bed.folder.path().join("else").display());

@@ -92,6 +92,8 @@ fn copies_that_are_dropped_are_told_and_what_a_model_asked_for_by_them_was_misse
     let bed = Bed::new(PromptCapture::LinkOnly);
     let copies = bed.open(HOST, OnUntrusted::Splice).unwrap();
     asks_for_a_command(&bed, &copies);
+    let long = b"POST /other HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n";
+    assert!(copies.put(Side::Client, long));
     {
         // The reader waits for the session's conversations.
         let looking = bed.sink();

@@ -1,11 +1,13 @@
-//! The texts that a program of Python or JavaScript writes out, joined as the program joins them.
+//! A program as what it is made of: its texts, joined as the program joins them, and the names and signs between them.
 //!
-//! No parser of either: what stands between quotes is read exactly, what joins two texts (standing side by side, `+`) is
+//! No parser: what stands between quotes is read exactly, what joins two texts (standing side by side, `+`) is
 //! followed, and what an expression gives is a hole. Source: the Python Language Reference, 2.5 "Literals" and 6.2.2;
 //! PEP 498 and 701; ECMA-262, 12.9.4 and 12.9.6.
 
+mod literals;
+mod quotes;
+
 use super::cursor::Cursor;
-use super::escapes::escape;
 use super::template::Template;
 
 /// Most texts of a program that are read.
@@ -16,10 +18,85 @@ const TEXTS_MAX: usize = 2048;
 pub(super) enum Language {
     Python,
     JavaScript,
+    Perl,
+    R,
+    Ruby,
+    Php,
+    Go,
+    /// Java, C and what reads like them.
+    Java,
+    Tcl,
+    PowerShell,
+    Other,
+}
+
+impl Language {
+    /// Tells by a file's name what it is written in.
+    pub(super) fn of_file(path: &str) -> Option<Self> {
+        let extension = path.rsplit_once('.').map(|(_, extension)| extension)?;
+        Some(match extension.to_ascii_lowercase().as_str() {
+            "py" | "pyi" | "pyw" => Self::Python,
+            "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" | "tsx" | "jsx" => Self::JavaScript,
+            "pl" | "pm" | "t" => Self::Perl,
+            "r" | "rscript" => Self::R,
+            "rb" => Self::Ruby,
+            "php" => Self::Php,
+            "go" => Self::Go,
+            "java" | "c" | "cc" | "cpp" | "h" | "cs" | "kt" | "kts" | "scala" | "groovy"
+            | "jsh" | "rs" | "swift" => Self::Java,
+            "tcl" => Self::Tcl,
+            "ps1" | "psm1" => Self::PowerShell,
+            "lua" | "jl" | "ex" | "exs" => Self::Other,
+            _ => return None,
+        })
+    }
+
+    /// Tells whether lines end its statements, and indents make its blocks.
+    pub(super) fn is_by_lines(self) -> bool {
+        matches!(self, Self::Python | Self::Ruby | Self::Other)
+    }
+
+    fn has_hash_comments(self) -> bool {
+        !matches!(self, Self::JavaScript | Self::Java | Self::Go)
+    }
+
+    fn has_slash_comments(self) -> bool {
+        matches!(self, Self::JavaScript | Self::Java | Self::Go | Self::Php)
+    }
+
+    /// Tells whether texts that stand side by side are one.
+    fn joins_neighbours(self) -> bool {
+        matches!(self, Self::Python | Self::Java)
+    }
+}
+
+/// One thing of a program's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Text(Template),
+    Name(String),
+    Sign(char),
+    /// A line's end outside of brackets, with the indent of the next line.
+    Line(usize),
 }
 
 /// Lists a program's texts.
-pub(super) fn texts(source: &str, language: Language) -> Vec<Template> {
+#[cfg(test)]
+fn texts(source: &str, language: Language) -> Vec<Template> {
+    let texts = tokens(source, language).into_iter();
+    texts
+        .filter_map(|token| match token {
+            Token::Text(text) => Some(text).filter(|text| !text.is_empty()),
+            Token::Name(_) | Token::Sign(_) | Token::Line(_) => None,
+        })
+        .collect()
+}
+
+/// Most things of a program that are read.
+const TOKENS_MAX: usize = 1 << 15;
+
+/// Reads a program.
+pub(super) fn tokens(source: &str, language: Language) -> Vec<Token> {
     let mut reader = Reader {
         cursor: Cursor::new(source),
         language,
@@ -27,11 +104,13 @@ pub(super) fn texts(source: &str, language: Language) -> Vec<Template> {
         parts: Vec::new(),
         awaits: false,
         may_be_regex: true,
-        texts: Vec::new(),
+        texts: 0,
+        pending: Vec::new(),
+        tokens: Vec::new(),
     };
-    while reader.texts.len() < TEXTS_MAX && reader.step() {}
+    while reader.texts < TEXTS_MAX && reader.tokens.len() < TOKENS_MAX && reader.step() {}
     reader.end();
-    reader.texts
+    reader.tokens
 }
 
 struct Reader<'t> {
@@ -45,21 +124,26 @@ struct Reader<'t> {
     awaits: bool,
     /// Whether a `/` would begin a regular expression.
     may_be_regex: bool,
-    texts: Vec<Template>,
+    texts: usize,
+    /// Here-documents whose lines are still to come: the place of each among the tokens, its end, whether it is as it stands.
+    pending: Vec<(usize, String, bool, bool)>,
+    tokens: Vec<Token>,
 }
 
 impl Reader<'_> {
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if self.awaits {
             self.parts.push(hole());
         }
         self.awaits = false;
+        let has_parts = !self.parts.is_empty();
         let mut text = Template::default();
         for part in self.parts.drain(..) {
             text.extend(&part);
         }
-        if !text.is_empty() {
-            self.texts.push(text);
+        if has_parts {
+            self.texts += usize::from(!text.is_empty());
+            self.tokens.push(Token::Text(text));
         }
     }
 
@@ -72,34 +156,75 @@ impl Reader<'_> {
         match next {
             '\n' => {
                 self.cursor.bump();
-                if is_python && self.depth == 0 {
+                if !self.pending.is_empty() {
                     self.end();
+                    self.documents();
+                }
+                if self.depth == 0 && (is_python || !self.awaits) {
+                    let mut ahead = self.cursor.clone();
+                    let indent = ahead.take_while(|letter| matches!(letter, ' ' | '\t'));
+                    let goes_on = matches!(ahead.peek(), Some('.' | '+')) && !is_python;
+                    if !goes_on {
+                        self.end();
+                        self.tokens.push(Token::Line(indent.len()));
+                    }
                 }
             }
             '\\' => {
                 self.cursor.bump();
                 self.cursor.bump();
             }
+            '`' if self.language == Language::PowerShell => {
+                self.cursor.bump();
+                self.cursor.bump();
+            }
             _ if next.is_whitespace() => {
                 self.cursor.bump();
             }
-            '#' if is_python => {
+            '#' if self.language.has_hash_comments() => {
                 self.cursor.take_while(|letter| letter != '\n');
             }
-            '/' if !is_python && self.cursor.is_at("//") => {
+            '/' if self.language.has_slash_comments() && self.cursor.is_at("//") => {
                 self.cursor.take_while(|letter| letter != '\n');
             }
-            '/' if !is_python && self.cursor.eat("/*") => {
+            '/' if self.language.has_slash_comments() && self.cursor.eat("/*") => {
                 self.cursor.until("*/");
             }
-            '/' if !is_python && self.may_be_regex => self.regex(),
+            '<' if self.language == Language::PowerShell && self.cursor.eat("<#") => {
+                self.cursor.until("#>");
+            }
+            '-' if self.language == Language::Other && self.cursor.is_at("--") => {
+                self.cursor.take_while(|letter| letter != '\n');
+            }
+            '/' if self.language == Language::JavaScript && self.may_be_regex => self.regex(),
+            '@' if self.language == Language::PowerShell && self.here_string() => {}
+            '<' if matches!(
+                self.language,
+                Language::Perl | Language::Ruby | Language::Php
+            ) && self.document() => {}
+            '{' if self.language == Language::Tcl && self.braced() => {}
             '\'' | '"' => self.text("", next),
-            '`' if !is_python => self.text("", next),
+            '`' if matches!(self.language, Language::JavaScript | Language::Go) => {
+                self.text("", next)
+            }
+            '`' if matches!(
+                self.language,
+                Language::Perl | Language::Ruby | Language::Php
+            ) =>
+            {
+                self.end();
+                self.tokens.push(Token::Name("qx".to_owned()));
+                self.tokens.push(Token::Sign('('));
+                self.text("", next);
+                self.end();
+                self.tokens.push(Token::Sign(')'));
+            }
             '+' => {
                 self.cursor.bump();
                 // `++` and `+=` join nothing.
                 if self.parts.is_empty() || self.cursor.is_at("+") || self.cursor.is_at("=") {
                     self.end();
+                    self.tokens.push(Token::Sign('+'));
                 } else {
                     self.awaits = true;
                 }
@@ -112,7 +237,18 @@ impl Reader<'_> {
                 let quote = self.cursor.peek().filter(|next| matches!(next, '\'' | '"'));
                 match quote {
                     Some(quote) if is_python && is_prefix(name) => self.text(name, quote),
-                    Some(_) | None => self.operand(),
+                    Some(quote) if self.language == Language::R && matches!(name, "r" | "R") => {
+                        self.raw(quote)
+                    }
+                    Some(_) | None if self.is_quote(name) => self.quote(name),
+                    Some(_) | None => {
+                        let is_operand = self.awaits;
+                        let name = name.trim_start_matches('$').to_owned();
+                        self.operand();
+                        if !is_operand && !name.is_empty() {
+                            self.tokens.push(Token::Name(name));
+                        }
+                    }
                 }
             }
             '(' | '[' | '{' if self.awaits => self.operand(),
@@ -124,12 +260,16 @@ impl Reader<'_> {
             _ => {
                 self.cursor.bump();
                 match next {
-                    '(' | '[' | '{' => self.depth += 1,
-                    ')' | ']' | '}' => self.depth = self.depth.saturating_sub(1),
+                    '(' | '[' => self.depth += 1,
+                    // A block's lines end as ever.
+                    '{' if self.language.is_by_lines() => self.depth += 1,
+                    ')' | ']' => self.depth = self.depth.saturating_sub(1),
+                    '}' if self.language.is_by_lines() => self.depth = self.depth.saturating_sub(1),
                     _ => {}
                 }
                 self.may_be_regex = !matches!(next, ')' | ']' | '}');
                 self.end();
+                self.tokens.push(Token::Sign(next));
             }
         }
         true
@@ -152,74 +292,6 @@ impl Reader<'_> {
                 Some(_) | None => return,
             }
         }
-    }
-
-    /// Reads a text from its first quote on.
-    fn text(&mut self, prefix: &str, quote: char) {
-        let is_python = self.language == Language::Python;
-        let joins = self.awaits || (is_python && !self.parts.is_empty());
-        if !joins {
-            self.end();
-        }
-        self.awaits = false;
-        self.may_be_regex = false;
-        let has = |letter: char| prefix.to_ascii_lowercase().contains(letter);
-        let triple: String = std::iter::repeat_n(quote, 3).collect();
-        let end = if is_python && self.cursor.eat(&triple) {
-            triple
-        } else {
-            self.cursor.bump();
-            quote.to_string()
-        };
-        let may_have_lines = end.len() > 1 || quote == '`';
-        let mut text = Template::default();
-        while !self.cursor.eat(&end) {
-            let Some(next) = self.cursor.bump() else {
-                break;
-            };
-            match next {
-                // A text that never ends was none: an apostrophe of a comment, or a sign of another language.
-                '\n' if !may_have_lines => break,
-                '\\' if has('r') => {
-                    text.push('\\');
-                    self.cursor
-                        .bump()
-                        .into_iter()
-                        .for_each(|letter| text.push(letter));
-                }
-                '\\' => escape(&mut self.cursor, &mut text),
-                '{' if has('f') && !self.cursor.eat("{") => {
-                    inside(&mut self.cursor, '}');
-                    text.hole();
-                }
-                '}' if has('f') => {
-                    self.cursor.eat("}");
-                    text.push('}');
-                }
-                '$' if quote == '`' && self.cursor.eat("{") => {
-                    inside(&mut self.cursor, '}');
-                    text.hole();
-                }
-                letter => text.push(letter),
-            }
-        }
-        self.parts.push(text);
-    }
-
-    /// Passes over a regular expression, whose quotes are none.
-    fn regex(&mut self) {
-        self.cursor.bump();
-        while let Some(next) = self.cursor.bump() {
-            match next {
-                '\\' => {
-                    self.cursor.bump();
-                }
-                '/' | '\n' => break,
-                _ => {}
-            }
-        }
-        self.may_be_regex = false;
-        self.end();
     }
 }
 
@@ -249,7 +321,7 @@ fn brackets(cursor: &mut Cursor<'_>) {
 }
 
 /// Passes over what stands in brackets, and the bracket that closes them.
-fn inside(cursor: &mut Cursor<'_>, close: char) {
+pub(super) fn inside(cursor: &mut Cursor<'_>, close: char) {
     let mut depth = 0_usize;
     while let Some(next) = cursor.bump() {
         match next {
