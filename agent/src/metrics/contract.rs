@@ -125,7 +125,7 @@ pub static FAMILIES: [Family; 68] = [
     Family::new("icecore_kernel_events_lost_total", Counter, &["why"], "Events of the kernel's that nobody was told: the ring was `full`, or its session was over its `rate`."),
     Family::new("icecore_kernel_packets_dropped_total", Counter, &[], "Packets to guarded addresses that `capture.backstop` dropped."),
     Family::new("icecore_kernel_execs_total", Counter, &[], "Programs that sessions executed, where lineage is observed."),
-    Family::new("icecore_tap_connections_total", Counter, &["outcome"], "Connections to model APIs that `[prompts]` names: `read`, `untrusted` (event NT006), `unreached` (NT007), or `unread` after such a one, or beside 16 others of its session (NT008)."),
+    Family::new("icecore_tap_connections_total", Counter, &["outcome"], "Connections to model APIs that `[prompts]` names: `read`, `untrusted` (event NT006), `unreached` (NT007), or `unread` after such a one, or beside 16 others of its session, or in a tunnel that is not read (NT008)."),
     Family::new("icecore_tap_bytes_total", Counter, &["direction"], "Bytes of model calls that were read: `up` or `down`."),
     Family::new("icecore_tap_waiting_bytes", Gauge, &[], "Copies of model calls that wait to be read."),
     Family::new("icecore_tap_lost_bytes_total", Counter, &[], "Bytes of model calls that were carried and not copied, since too many waited."),
