@@ -3,6 +3,7 @@
 //! A statement outlives the HTTP request that brought it: a replay joins it, a poll waits for it, an abort from
 //! another connection withdraws it.
 
+mod behind;
 mod catalogues;
 mod chunk_file;
 mod chunks;
@@ -16,6 +17,7 @@ mod kept;
 mod ledger;
 mod ledger_file;
 mod origin;
+mod shared_provenance;
 mod queries;
 mod query;
 mod question;
@@ -44,6 +46,7 @@ use crate::record::Reply;
 use crate::snowflake::answer::Form;
 use crate::snowflake::route::QueryId;
 
+pub use behind::{Behind, IsRead};
 pub use catalogues::Catalogues;
 pub use chunk_file::KeptBy;
 pub use chunks::{Chunks, Handle, Sought};
@@ -59,6 +62,7 @@ pub use query::{Conclusion, Detached, Followed, Known, QueryRef, Realm, Sent, St
 pub use reading::{Asking, Reading};
 pub use registry::{Joined, Registry};
 pub use request::UpstreamId;
+pub use shared_provenance::SharedProvenance;
 pub use stages::{OpenStages, StageHandle};
 pub(crate) use stamp::{note, stamp};
 pub use tag::Tag;

@@ -1,10 +1,12 @@
 //! Where a statement comes from: what is known of its process and its request, put beside the session's calls of models.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::behind::{Behind, IsRead};
+use super::shared_provenance::SharedProvenance;
 use crate::connection::environment::Environment;
 use crate::id::{SessionId, StatementId};
 use crate::mask::{Sample, sample};
@@ -17,8 +19,10 @@ use crate::snowflake::route::QueryId;
 use crate::statement::Statement;
 use crate::tasks;
 
-/// How often a statement asks for the session's state, and how long it waits between: some 20 ms in all. What an agent has its
-/// model calls tell may take longer; then the statement is judged without it, and not its core's other sessions.
+/// How often a statement asks whether the reader has come up with what was carried before it, how often for the session's state,
+/// and how long it waits between: some 100 ms and 20 ms in all. An agent's history of a MiB is read in half of that. What it has
+/// its model calls tell may take longer; then the statement is judged without it, and not its core's other sessions.
+const READ_TRIES: u32 = 50;
 const TRIES: u32 = 10;
 const BETWEEN: Duration = Duration::from_millis(2);
 
@@ -33,7 +37,9 @@ const PROMPT_MAX_BYTES: usize = 16 << 10;
 #[derive(Clone)]
 pub struct Origin {
     /// The session's calls.
-    pub provenance: Arc<Mutex<Provenance>>,
+    pub provenance: Arc<SharedProvenance>,
+    /// How far the reader of these calls is behind.
+    pub behind: Behind,
     /// The session.
     pub session: SessionId,
     /// What may be kept of its words.
@@ -77,14 +83,14 @@ pub(crate) struct Linked {
 
 /// Words and links that went into rows: they go back into the session's memory unless these rows are on record.
 pub struct Lent {
-    provenance: Arc<Mutex<Provenance>>,
+    provenance: Arc<SharedProvenance>,
     given: Vec<Given>,
 }
 
 impl Lent {
     /// Takes what goes into rows.
     #[must_use]
-    pub fn new(provenance: &Arc<Mutex<Provenance>>, facts: &[Fact]) -> Self {
+    pub fn new(provenance: &Arc<SharedProvenance>, facts: &[Fact]) -> Self {
         Self {
             provenance: Arc::clone(provenance),
             given: facts.iter().filter_map(Fact::given).collect(),
@@ -110,9 +116,8 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let given = std::mem::take(&mut self.given);
         if !given.is_empty() {
-            let provenance = self.provenance.lock();
-            let mut provenance = provenance.unwrap_or_else(PoisonError::into_inner);
-            provenance.take_back(given);
+            // It is dropped on threads that carry connections.
+            self.provenance.take_back(given);
         }
     }
 }
@@ -144,10 +149,10 @@ impl Origin {
             error,
             values,
         };
-        if let Some(mut provenance) = held(&self.provenance) {
+        if let Some(mut provenance) = self.provenance.try_lock() {
             return provenance.delivered(id, &delivered);
         }
-        self.later(recorder, move |provenance| {
+        self.later(recorder, None, move |provenance| {
             provenance.delivered(id, &delivered);
             Vec::new()
         });
@@ -175,14 +180,28 @@ impl Origin {
             agent_sessions: environment.agent_sessions,
             tag: None,
         });
+        // Whoever makes its own calls slow to read is not judged as if none had been made.
+        let mut behind = self.behind.mark();
+        for _ in 0..READ_TRIES {
+            behind = behind.filter(|is_read| !is_read());
+            if behind.is_none() {
+                break;
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
         for _ in 0..TRIES {
+            if behind.is_some() {
+                break;
+            }
             if let Some(linked) = self.now(&mut arrived) {
                 return linked;
             }
             tokio::time::sleep(BETWEEN).await;
         }
         if let Some(arrived) = arrived {
-            self.later(recorder, move |provenance| provenance.arrived_late(arrived));
+            self.later(recorder, behind, move |provenance| {
+                provenance.arrived_late(arrived)
+            });
         }
         let late = Fact::Link(Box::new(Link::late(id)));
         Linked {
@@ -197,7 +216,7 @@ impl Origin {
 
     /// Links a statement, if the session's state is free.
     fn now(&self, arrived: &mut Option<Arrived>) -> Option<Linked> {
-        let mut provenance = held(&self.provenance)?;
+        let mut provenance = self.provenance.try_lock()?;
         let arrived = arrived.take()?;
         let id = arrived.id;
         provenance.keep(self.in_force.capture());
@@ -225,10 +244,12 @@ impl Origin {
         })
     }
 
-    /// Has something be done once the session's state is free, and records what follows; nobody waits for it.
+    /// Has something be done once the session's calls were read so far and its state is free, and records what follows; nobody
+    /// waits for it. After some minutes it is done with what was read by then.
     fn later(
         &self,
         recorder: &Recorder,
+        behind: Option<IsRead>,
         change: impl FnOnce(&mut Provenance) -> Vec<Fact> + Send + 'static,
     ) {
         let (session, in_force) = (self.session, self.in_force.clone());
@@ -236,7 +257,13 @@ impl Origin {
         drop(tasks::spawn("link", async move {
             let mut change = Some(change);
             for _ in 0..LATER_TRIES {
-                let facts = held(&provenance).and_then(|mut provenance| {
+                if behind.as_ref().is_none_or(|is_read| is_read()) {
+                    break;
+                }
+                tokio::time::sleep(LATER_BETWEEN).await;
+            }
+            for _ in 0..LATER_TRIES {
+                let facts = provenance.try_lock().and_then(|mut provenance| {
                     provenance.keep(in_force.capture());
                     Some(change.take()?(&mut provenance))
                 });
@@ -272,15 +299,6 @@ fn shown(words: String) -> String {
             words.len()
         ),
         Some(_) | None => words,
-    }
-}
-
-/// Takes hold of a session's state, if nobody else has it.
-fn held(provenance: &Mutex<Provenance>) -> Option<MutexGuard<'_, Provenance>> {
-    match provenance.try_lock() {
-        Ok(held) => Some(held),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
     }
 }
 

@@ -1,5 +1,8 @@
 //! A statement whose session's calls of models are being read meanwhile.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread;
 use std::time::Instant;
 
 use super::*;
@@ -18,6 +21,8 @@ struct Bed {
     store: String,
     recorder: Recorder,
     capture: Arc<Mutex<Capture>>,
+    /// How often the reader is asked before it has read all.
+    waits: Arc<AtomicU32>,
     origin: Origin,
     runtime: tokio::runtime::Runtime,
 }
@@ -29,10 +34,21 @@ impl Bed {
         let settings = Settings::new(folder.path().join("state"), StoreAt::read(&store).unwrap());
         let capture = Arc::new(Mutex::new(Capture::LinkOnly));
         let now = Arc::clone(&capture);
+        let waits = Arc::<AtomicU32>::default();
+        let asked = Arc::clone(&waits);
         Self {
             recorder: Recorder::open(&settings, Clock::system()).unwrap(),
             origin: Origin {
-                provenance: Arc::new(Mutex::new(provenance)),
+                provenance: Arc::new(SharedProvenance::new(provenance)),
+                behind: Behind::new(move || {
+                    let asked = Arc::clone(&asked);
+                    let is_read = move || {
+                        let left = asked.load(Ordering::Relaxed);
+                        asked.store(left.saturating_sub(1), Ordering::Relaxed);
+                        left == 0
+                    };
+                    Some(Box::new(is_read))
+                }),
                 session: SessionId::from_bytes([7; 16]),
                 in_force: InForce::new(move || *now.lock().unwrap()),
                 execs: execs.to_vec(),
@@ -46,6 +62,7 @@ impl Bed {
             _folder: folder,
             store,
             capture,
+            waits,
         }
     }
 
@@ -83,7 +100,7 @@ fn a_statement_does_not_wait_for_its_sessions_state_and_is_linked_later() {
     let linked = bed.link(free, "select 1");
     assert_eq!((linked.link, linked.rows.len()), (LinkGrade::UNKNOWN, 1));
 
-    let reading = bed.origin.provenance.lock().unwrap();
+    let reading = bed.origin.provenance.lock();
     let began = Instant::now();
     let linked = bed.link(late, "select 1");
     let took = began.elapsed();
@@ -105,12 +122,66 @@ fn a_statement_does_not_wait_for_its_sessions_state_and_is_linked_later() {
     assert_eq!(told.text("method"), Some("none"));
 }
 
+/// Whoever makes its own calls slow to read is not judged as if nothing were open.
+#[test]
+fn a_statement_is_late_whose_sessions_calls_wait_to_be_read() {
+    let bed = Bed::new(Provenance::new(Capture::LinkOnly), &[9, AGENT]);
+    // The reader comes up in time.
+    bed.waits.store(5, Ordering::Relaxed);
+    let in_time = bed.link(StatementId::new(), SQL);
+    assert_eq!(in_time.link, LinkGrade::UNKNOWN);
+    bed.waits.store(u32::MAX, Ordering::Relaxed);
+    let late = bed.link(StatementId::new(), SQL);
+    assert_eq!(late.link, LinkGrade::LATE);
+    // What follows waits for what was carried before the statement.
+    bed.runtime
+        .block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
+    assert_eq!(bed.count("links"), 0);
+    *bed.origin.provenance.lock() = told(Capture::LinkOnly);
+    bed.waits.store(0, Ordering::Relaxed);
+    bed.go_on(|bed| bed.count("links") > 0);
+    let archive = Archive::read(&bed.store).unwrap();
+    let [told] = archive.table("links") else {
+        panic!("{:?}", archive.table("links"))
+    };
+    assert!(told.text("supersedes").is_some() && told.text("tool_call_id").is_some());
+}
+
+#[test]
+fn no_thread_of_a_core_waits_for_the_state_to_say_what_was_missed_or_to_give_words_back() {
+    let bed = Bed::new(told(Capture::LinkOnly), &[9, AGENT]);
+    let linked = bed.link(StatementId::new(), SQL);
+    let all = linked.rows.len();
+    let provenance = Arc::clone(&bed.origin.provenance);
+    let reading = bed.origin.provenance.lock();
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        provenance.missed(DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(2));
+        drop(linked);
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(5)).unwrap();
+    drop(reading);
+    // Both count for whoever comes next.
+    let next = bed.link(StatementId::new(), SQL);
+    assert_eq!(next.rows.len(), all);
+    let links = next.rows.iter().filter_map(|row| match row {
+        Row::Link(link) => Some(link.evidence),
+        _ => None,
+    });
+    assert!(
+        links
+            .into_iter()
+            .all(|evidence| evidence & Evidence::SOLE.bits() == 0)
+    );
+}
+
 /// A config that keeps less comes into force while a statement waits: it is that one which counts, not the one that it came under.
 #[test]
 fn a_link_that_comes_late_brings_the_words_that_may_be_kept_by_then() {
     for (by_then, written) in [(Capture::LinkOnly, 1), (Capture::None, 0)] {
         let bed = Bed::new(told(Capture::LinkOnly), &[9, AGENT]);
-        let reading = bed.origin.provenance.lock().unwrap();
+        let reading = bed.origin.provenance.lock();
         assert_eq!(bed.link(StatementId::new(), SQL).link, LinkGrade::LATE);
         *bed.capture.lock().unwrap() = by_then;
         drop(reading);
@@ -137,7 +208,7 @@ fn an_answer_that_finds_the_state_taken_is_known_again_all_the_same() {
     let reply = Reply::unsent(Form::V1, query, &error);
     let id = StatementId::new();
     bed.link(id, "select ssn from hr.people");
-    let reading = bed.origin.provenance.lock().unwrap();
+    let reading = bed.origin.provenance.lock();
     {
         let _entered = bed.runtime.enter();
         bed.origin.delivered(&bed.recorder, id, Some(query), &reply);
@@ -145,7 +216,7 @@ fn an_answer_that_finds_the_state_taken_is_known_again_all_the_same() {
     drop(reading);
     // Whoever does it later holds the state until it is done.
     bed.go_on(|bed| Arc::strong_count(&bed.origin.provenance) == 1);
-    let mut provenance = bed.origin.provenance.lock().unwrap();
+    let mut provenance = bed.origin.provenance.lock();
     let links = returns(&mut provenance, &format!("failed: {query}"));
     let is_echo = |link: &Link| link.statement_id == id && link.evidence.has(Evidence::ECHO);
     assert!(links.iter().any(is_echo), "{links:?}");

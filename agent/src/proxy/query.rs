@@ -215,6 +215,7 @@ impl Door {
         let provenance = tap::provenance(&self.core.shared, &self.session)?;
         Some(Origin {
             provenance: Arc::clone(provenance),
+            behind: tap::behind(&self.session),
             session: self.session.id(),
             in_force: tap::in_force(&self.core.shared, &self.session),
             execs: self.peer.execs.clone(),

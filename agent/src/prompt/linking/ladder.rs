@@ -10,6 +10,9 @@ use crate::statement::form::{Class, Form, Word, fingerprint, normalized, pieces}
 /// Most texts that one use of a tool is prepared to, its single statements among them.
 const PREPARED_MAX: usize = 256;
 
+/// What a word takes beside its text, with its run's digest: a string, its place in memory, and its class.
+const WORD_BYTES: usize = 56;
+
 /// Functions that say where a session is, and whose names no function of a user's can have. Source: Snowflake, "Context functions",
 /// and "CREATE FUNCTION", of names of system functions.
 const CONTEXT: [&str; 21] = [
@@ -70,8 +73,10 @@ pub struct Sql {
 #[derive(Debug)]
 struct Read {
     form: Form,
-    normal: String,
-    /// Digests of the words with bare names in one case, and of the literals.
+    /// About what these words and all else here takes.
+    bytes: usize,
+    /// Digests of the words with one blank between, of these with bare names in one case, and of the literals.
+    normal: [u8; 32],
     folded: [u8; 32],
     literals: [u8; 32],
     shingles: Shingles,
@@ -94,6 +99,12 @@ impl Sql {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Gives how much memory it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.read.as_ref().map_or(0, |read| read.bytes)
     }
 
     /// Gives its words, if the lexer is sure of them.
@@ -184,7 +195,8 @@ impl Read {
         let folds = form.folds();
         let words = form.words();
         Self {
-            normal: form.normal(),
+            normal: digest_of(std::iter::once(form.normal())),
+            bytes: words.iter().map(|word| word.text.len() + WORD_BYTES).sum(),
             folded: digest_of(words.iter().map(|word| folded(word, folds))),
             literals: digest_of(
                 words

@@ -19,6 +19,13 @@ const RECENT_MAX: usize = 512;
 const ATTESTED_MAX: usize = 4096;
 const TOLD_MAX: usize = 1024;
 
+/// Most bytes of the statements that are remembered. The latest is remembered however long it is.
+const RECENT_MAX_BYTES: usize = 8 << 20;
+
+/// Most bytes of texts that statements are compared with when they are judged again, the latest first: each with all that the
+/// session's uses hold. What is beyond stays as it was judged.
+const AGAIN_MAX_BYTES: usize = 128 << 20;
+
 /// Most statements, the latest ones, whose answers are looked for in a result, and most bytes of all that is kept of answers.
 const ANSWERS_MAX: usize = 64;
 const ANSWERS_MAX_BYTES: usize = 1 << 20;
@@ -100,6 +107,7 @@ impl Matching {
                 self.echoed.insert((call, statement));
             }
         }
+        let mut is_closed = false;
         for result in results {
             let is_first =
                 |call: &Call| call.is_of(&result.tool_call_id, owner) && call.is_open(at);
@@ -107,11 +115,14 @@ impl Matching {
             if self.calls.all().any(is_first) {
                 self.echoes.hear(&result.text);
             }
-            self.calls.result_seen(&result.tool_call_id, owner, at);
+            is_closed |= self.calls.result_seen(&result.tool_call_id, owner, at);
+        }
+        if !is_closed && changed.is_empty() {
+            return Vec::new();
         }
         // A statement that came after a result, and was judged before the result was read, was open for nothing.
         self.reconsider(|recent| {
-            changed.contains(&recent.statement.id) || recent.statement.at >= at
+            changed.contains(&recent.statement.id) || (is_closed && recent.statement.at >= at)
         })
     }
 
@@ -135,13 +146,23 @@ impl Matching {
             link: link.clone(),
             count: before + 1,
         });
-        if self.recent.len() > RECENT_MAX
-            && let Some(old) = self.recent.pop_front()
+        self.forget();
+        link
+    }
+
+    /// Forgets the oldest statements, as far as there are too many or too long ones.
+    fn forget(&mut self) {
+        let sizes = self.recent.iter().map(|one| one.statement.sql.bytes());
+        let mut bytes: usize = sizes.sum();
+        while self.recent.len() > RECENT_MAX || (bytes > RECENT_MAX_BYTES && self.recent.len() > 1)
         {
+            let Some(old) = self.recent.pop_front() else {
+                return;
+            };
+            bytes = bytes.saturating_sub(old.statement.sql.bytes());
             self.echoed
                 .retain(|(_, statement)| *statement != old.statement.id);
         }
-        link
     }
 
     /// Takes what was delivered for a statement, to know it again in a result; tells whether the statement is known.
@@ -229,12 +250,19 @@ impl Matching {
     fn reconsider(&mut self, is_meant: impl Fn(&Recent) -> bool) -> Vec<Link> {
         let is_told = |link: &Link| link.evidence.has(Evidence::TELEMETRY);
         let mut again = Vec::new();
+        let mut left = AGAIN_MAX_BYTES;
         for (at, recent) in self
             .recent
             .iter()
             .enumerate()
+            .rev()
             .filter(|(_, recent)| is_meant(recent))
         {
+            let cost = self.calls.bytes() + recent.statement.sql.bytes();
+            let Some(less) = left.checked_sub(cost) else {
+                break;
+            };
+            left = less;
             let last = &recent.link;
             let link = self.link(&recent.statement, Some(last.link_id.clone()), recent.count);
             let is_echoed = |link: &Link| link.evidence.has(Evidence::ECHO);
@@ -254,6 +282,7 @@ impl Matching {
                 again.push((at, link));
             }
         }
+        again.reverse();
         for (at, link) in &again {
             if let Some(recent) = self.recent.get_mut(*at) {
                 recent.link = link.clone();
@@ -321,3 +350,7 @@ impl Matching {
         MATCHER_VERSION
     }
 }
+
+#[cfg(test)]
+#[path = "matching_tests.rs"]
+mod tests;

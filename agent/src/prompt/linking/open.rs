@@ -262,20 +262,28 @@ impl Calls {
     }
 
     /// Closes a use: a request of the process that had asked for it carried its result. The first one counts, since every later
-    /// request repeats it. Another process can write a result for any id, and closes nothing by it.
-    pub fn result_seen(&mut self, id: &str, owner: Option<u64>, at: DateTime<Utc>) {
+    /// request repeats it. Another process can write a result for any id, and closes nothing by it. Tells whether one was closed.
+    pub fn result_seen(&mut self, id: &str, owner: Option<u64>, at: DateTime<Utc>) -> bool {
+        let mut is_closed = false;
         for call in self
             .calls
             .iter_mut()
             .filter(|call| call.is_of(id, owner) && call.emitted_at <= at)
         {
+            is_closed |= call.result_seen_at.is_none();
             call.result_seen_at = call.result_seen_at.or(Some(at));
         }
+        is_closed
     }
 
     /// Notes that uses may have been asked for, up to a time, of which nothing is known.
     pub fn missed(&mut self, at: DateTime<Utc>) {
         self.lost_at = self.lost_at.max(Some(at));
+    }
+
+    /// Gives how many bytes of texts there are to compare a statement with, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Lists the uses, the oldest first.

@@ -1,5 +1,6 @@
 //! What is to be recorded: the rows of the record's tables of models, without the record.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use ring::digest::{SHA256, digest};
@@ -47,6 +48,35 @@ impl Fact {
             Self::Call(_) | Self::Use(_) => None,
         }
     }
+}
+
+/// Leaves out links which are superseded by another one of the same facts: the last takes the place of what the first of them
+/// would have superseded.
+#[must_use]
+pub fn last_links(facts: Vec<Fact>) -> Vec<Fact> {
+    let mut before: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let names = facts.iter().filter_map(|fact| match fact {
+        Fact::Link(link) => link.supersedes.clone(),
+        Fact::Call(_) | Fact::Use(_) | Fact::Args(_) | Fact::Prompt(_) => None,
+    });
+    let superseded: BTreeSet<String> = names.collect();
+    let mut kept = Vec::with_capacity(facts.len());
+    for fact in facts {
+        let Fact::Link(mut link) = fact else {
+            kept.push(fact);
+            continue;
+        };
+        let earlier = link.supersedes.as_ref().and_then(|id| before.remove(id));
+        if let Some(earlier) = earlier {
+            link.supersedes = earlier;
+        }
+        if superseded.contains(&link.link_id) {
+            before.insert(link.link_id, link.supersedes);
+        } else {
+            kept.push(Fact::Link(link));
+        }
+    }
+    kept
 }
 
 /// A use of a tool.
@@ -174,4 +204,31 @@ pub(super) fn hex(bytes: &[u8; 32]) -> String {
             let _written = write!(text, "{byte:02x}");
             text
         })
+}
+
+#[cfg(test)]
+mod last_links_tests {
+    use super::*;
+    use crate::id::StatementId;
+
+    #[test]
+    fn of_links_that_supersede_one_another_the_last_stays() {
+        let (one, other) = (StatementId::new(), StatementId::new());
+        let link = |id: StatementId, count: u32| {
+            let before = count.checked_sub(1);
+            Fact::Link(Box::new(Link {
+                link_id: format!("{id}.{count}"),
+                supersedes: before.map(|before| format!("{id}.{before}")),
+                ..Link::late(id)
+            }))
+        };
+        let facts = vec![link(one, 3), link(other, 0), link(one, 4), link(one, 5)];
+        let told = last_links(facts).into_iter().filter_map(|fact| match fact {
+            Fact::Link(link) => Some((link.link_id, link.supersedes)),
+            _ => None,
+        });
+        let told: Vec<(String, Option<String>)> = told.collect();
+        let last = (format!("{one}.5"), Some(format!("{one}.2")));
+        assert_eq!(told, [(format!("{other}.0"), None), last]);
+    }
 }

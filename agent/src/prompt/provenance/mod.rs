@@ -20,7 +20,7 @@ use super::telemetry::{Heard, Outcome, Report};
 use super::{Ids, Trace};
 use crate::id::StatementId;
 
-pub use fact::{ArgsFact, Fact, Given, PromptFact, ResultSeen, UseFact};
+pub use fact::{ArgsFact, Fact, Given, PromptFact, ResultSeen, UseFact, last_links};
 pub use ready::Ready;
 
 use kept::{Leaving, Turns, Use, Uses};

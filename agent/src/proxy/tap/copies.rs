@@ -3,8 +3,8 @@
 //! A copy for which there is no room is dropped, and its place in the stream tells the reader so: each piece says where
 //! it begins.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::counts::{Counts, Outcome};
 use crate::clock::Clock;
 use crate::config::OnUntrusted;
+use crate::execution::IsRead;
 
 /// Most bytes of one connection that wait to be read: what an agent sends in a call, its history, is rarely longer.
 const CONNECTION_MAX_BYTES: usize = 8 << 20;
@@ -78,11 +79,46 @@ impl Queues {
 
 /// What waits to be read, of all connections of one session.
 #[derive(Debug, Default)]
-pub(super) struct OfSession(AtomicUsize);
+pub(super) struct OfSession {
+    bytes: AtomicUsize,
+    /// Pieces that were carried and are not read to their end.
+    unread: AtomicUsize,
+    connections: Mutex<Vec<Weak<Waiting>>>,
+}
 
 impl OfSession {
     pub(super) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Marks what was carried until now; none where all of it was read.
+    pub(super) fn mark(&self) -> Option<IsRead> {
+        if self.unread.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let all = self.connections.lock();
+        let all = all.unwrap_or_else(PoisonError::into_inner);
+        let behind = all.iter().filter_map(|one| {
+            let one = one.upgrade()?;
+            let carried = one.carried.load(Ordering::Acquire);
+            (one.read.load(Ordering::Acquire) < carried).then_some((one, carried))
+        });
+        let behind: Vec<(Arc<Waiting>, u64)> = behind.collect();
+        if behind.is_empty() {
+            return None;
+        }
+        let is_read = move || {
+            let mut behind = behind.iter();
+            behind.all(|(one, carried)| one.read.load(Ordering::Acquire) >= *carried)
+        };
+        Some(Box::new(is_read))
+    }
+
+    fn add(&self, connection: &Arc<Waiting>) {
+        let all = self.connections.lock();
+        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        all.retain(|one| one.strong_count() > 0);
+        all.push(Arc::downgrade(connection));
     }
 }
 
@@ -90,6 +126,9 @@ impl OfSession {
 #[derive(Debug)]
 struct Waiting {
     bytes: AtomicUsize,
+    /// Pieces that were carried, and of these those that were read.
+    carried: AtomicU64,
+    read: AtomicU64,
     session: Arc<OfSession>,
     all: Arc<Queues>,
 }
@@ -123,7 +162,19 @@ impl Waiting {
     }
 
     fn counters(&self) -> [&AtomicUsize; 3] {
-        [&self.bytes, &self.session.0, &self.all.waiting_bytes]
+        [&self.bytes, &self.session.bytes, &self.all.waiting_bytes]
+    }
+
+    /// Counts a piece that is carried now.
+    fn carry(&self) {
+        self.session.unread.fetch_add(1, Ordering::AcqRel);
+        self.carried.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a piece that was read, or that nobody reads.
+    fn done(&self) {
+        self.read.fetch_add(1, Ordering::AcqRel);
+        self.session.unread.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -137,9 +188,12 @@ pub(super) fn queue(
     let (sender, receiver) = unbounded_channel();
     let waiting = Arc::new(Waiting {
         bytes: AtomicUsize::new(0),
+        carried: AtomicU64::new(0),
+        read: AtomicU64::new(0),
         session: Arc::clone(session),
         all: Arc::clone(all),
     });
+    session.add(&waiting);
     let copies = Copies {
         sender,
         waiting: Arc::clone(&waiting),
@@ -148,7 +202,12 @@ pub(super) fn queue(
         sent: [AtomicU64::new(0), AtomicU64::new(0)],
         on_unread: OnUntrusted::Splice,
     };
-    (copies, Pieces { receiver, waiting })
+    let pieces = Pieces {
+        receiver,
+        waiting,
+        is_being_read: false,
+    };
+    (copies, pieces)
 }
 
 /// The end of the queue that a connection's bytes are copied into.
@@ -214,8 +273,10 @@ impl Copies {
 
     fn send(&self, piece: Piece) {
         let size = piece.size();
+        self.waiting.carry();
         if self.sender.send(piece).is_err() {
             self.waiting.give_back(size);
+            self.waiting.done();
         }
     }
 
@@ -233,22 +294,35 @@ impl Copies {
 pub(in crate::proxy) struct Pieces {
     receiver: UnboundedReceiver<Piece>,
     waiting: Arc<Waiting>,
+    /// Whether a piece was given out that is not read to its end.
+    is_being_read: bool,
 }
 
 impl Pieces {
-    /// Gives the next piece, in the order in which they were carried; none once the connection is over.
+    /// Gives the next piece, in the order in which they were carried, once the last one was read; none once the connection is
+    /// over.
     pub(in crate::proxy) async fn next(&mut self) -> Option<Piece> {
+        self.read();
         let piece = self.receiver.recv().await?;
         self.waiting.give_back(piece.size());
+        self.is_being_read = true;
         Some(piece)
+    }
+
+    fn read(&mut self) {
+        if std::mem::take(&mut self.is_being_read) {
+            self.waiting.done();
+        }
     }
 }
 
 impl Drop for Pieces {
     fn drop(&mut self) {
+        self.read();
         self.receiver.close();
         while let Ok(piece) = self.receiver.try_recv() {
             self.waiting.give_back(piece.size());
+            self.waiting.done();
         }
     }
 }
@@ -286,6 +360,30 @@ mod tests {
             ]
         );
         assert_eq!((counts.bytes(), queues.waiting_bytes()), ((5, 1), 0));
+    }
+
+    #[tokio::test]
+    async fn what_was_carried_before_is_marked_until_it_was_read() {
+        let session = Arc::<OfSession>::default();
+        let open = || queue(&session, &Arc::default(), &Arc::default(), Clock::system());
+        let ((copies, mut pieces), (other, others)) = (open(), open());
+        assert!(session.mark().is_none());
+        assert!(copies.put(Side::Client, b"before"));
+        let is_read = session.mark().unwrap();
+        assert!(copies.put(Side::Client, b"after") && other.put(Side::Client, b"after"));
+        assert!(!is_read());
+        // It was given out, and is being read.
+        assert!(pieces.next().await.is_some() && !is_read());
+        assert!(pieces.next().await.is_some() && is_read());
+        let is_read = session.mark().unwrap();
+        drop(pieces);
+        assert!(!is_read());
+        // What nobody reads any more is waited for by nobody.
+        drop(others);
+        assert!(is_read() && session.mark().is_none());
+        assert!(copies.put(Side::Client, b"no reader"));
+        copies.end(Side::Client, true);
+        assert!(session.mark().is_none());
     }
 
     #[tokio::test]

@@ -42,7 +42,7 @@ use crate::record::{Category, EventRow, Severity};
 
 pub(super) use counts::Counts;
 pub(super) use models::{Models, repository};
-pub(super) use sink::{in_force, provenance};
+pub(super) use sink::{behind, in_force, provenance};
 pub(super) use standing::Standing;
 pub(super) use taking::{At, take};
 

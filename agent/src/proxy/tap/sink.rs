@@ -14,10 +14,10 @@ use super::unkept::{Counted, Unkept};
 use super::unread::{self, Why};
 use crate::clock::Clock;
 use crate::config::PromptCapture;
-use crate::execution::{InForce, Lent};
+use crate::execution::{Behind, InForce, Lent, SharedProvenance};
 use crate::prompt::exchange::Told;
 use crate::prompt::linking::evidence::Launched;
-use crate::prompt::provenance::{Capture, Fact, Provenance, Ready};
+use crate::prompt::provenance::{Capture, Fact, Provenance, Ready, last_links};
 use crate::prompt::wire::Memory;
 use crate::prompt::{History, Trace};
 use crate::proxy::core::Shared;
@@ -28,7 +28,7 @@ use crate::record::{EventRow, Recorder, Row, provenance_rows};
 pub(in crate::proxy) struct Sink {
     session: Arc<Session>,
     in_force: InForce,
-    provenance: Arc<Mutex<Provenance>>,
+    provenance: Arc<SharedProvenance>,
     history: Arc<Mutex<History>>,
     recorder: Recorder,
     /// Its place among the connections that are read; none where there is no room.
@@ -83,7 +83,7 @@ impl Sink {
 
     /// Notes that copies of a connection were lost, up to a time, and what a model asked for by them.
     pub(super) fn missed(&self, at: DateTime<Utc>) {
-        self.provenance().missed(at);
+        self.provenance.missed(at);
     }
 
     /// Notes the trace that the process with this exec was started in.
@@ -92,9 +92,7 @@ impl Sink {
     }
 
     fn provenance(&self) -> MutexGuard<'_, Provenance> {
-        self.provenance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.provenance.lock()
     }
 
     /// Takes what was told of a connection whose process has done this exec last; gives what is to be recorded of it.
@@ -153,7 +151,7 @@ impl Sink {
     /// cost their caller nothing, and the room is for statements. Words that are left out go back into the session's memory.
     pub(super) async fn record(&self, facts: Vec<Fact>) {
         let session = self.session.id();
-        let (facts, told) = self.within_room(facts);
+        let (facts, told) = self.within_room(last_links(facts));
         let lent = Lent::new(&self.provenance, &facts);
         let uncounted = Counted::of(&facts, self.clock.now());
         let (told, row) = told.unzip();
@@ -235,16 +233,21 @@ pub(super) fn capture(models: &Models, session: &Session) -> Capture {
 /// Notes that a connection of a session to a model API is not read, so that no use of a tool is known to be the only one.
 pub(super) fn unread(shared: &Shared, session: &Session) {
     if let Some(provenance) = provenance(shared, session) {
-        let mut provenance = provenance.lock().unwrap_or_else(PoisonError::into_inner);
         provenance.missed(shared.tap.clock.now());
     }
+}
+
+/// Tells how far the reader of a session's model calls is behind.
+pub(in crate::proxy) fn behind(session: &Session) -> Behind {
+    let waiting = Arc::clone(session.models().waiting());
+    Behind::new(move || waiting.mark())
 }
 
 /// Gives where a session's statements come from, if its calls of models are read.
 pub(in crate::proxy) fn provenance<'s>(
     shared: &Shared,
     session: &'s Session,
-) -> Option<&'s Arc<Mutex<Provenance>>> {
+) -> Option<&'s Arc<SharedProvenance>> {
     session.facts().models.as_ref()?;
     let begin = || {
         let capture = capture(&shared.current().models, session);

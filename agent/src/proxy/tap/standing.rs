@@ -10,6 +10,7 @@ use super::copies::OfSession;
 use super::pace::Pace;
 use super::telemetry::Share;
 use super::unkept::Unkept;
+use crate::execution::SharedProvenance;
 use crate::id::SessionId;
 use crate::prompt::History;
 use crate::prompt::provenance::Provenance;
@@ -50,7 +51,7 @@ struct Host {
 #[derive(Default)]
 pub(in crate::proxy) struct Standing {
     hosts: Mutex<BTreeMap<String, Host>>,
-    provenance: OnceLock<Arc<Mutex<Provenance>>>,
+    provenance: OnceLock<Arc<SharedProvenance>>,
     history: OnceLock<Arc<Mutex<History>>>,
     /// Connections that are read now.
     reading: Arc<AtomicUsize>,
@@ -77,8 +78,8 @@ impl Standing {
     pub(in crate::proxy) fn provenance(
         &self,
         begin: impl FnOnce() -> Provenance,
-    ) -> &Arc<Mutex<Provenance>> {
-        let begin = || Arc::new(Mutex::new(begin()));
+    ) -> &Arc<SharedProvenance> {
+        let begin = || Arc::new(SharedProvenance::new(begin()));
         self.provenance.get_or_init(begin)
     }
 

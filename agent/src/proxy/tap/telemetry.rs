@@ -22,6 +22,7 @@ use crate::connection::reset;
 use crate::control::telemetry::{ADDRESS, PORT};
 use crate::execution::Lent;
 use crate::prompt::linking::evidence::Says;
+use crate::prompt::provenance::last_links;
 use crate::prompt::telemetry::{self, Form, Outcome, RECORDS_MAX, Signal, Telemetry};
 use crate::proxy::body::{self, BodyError};
 use crate::proxy::core::Shared;
@@ -242,9 +243,10 @@ async fn take(shared: &Shared, session: &Session, sender: u64, told: Telemetry) 
         return;
     };
     let (outcomes, facts) = {
-        let mut provenance = provenance.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut provenance = provenance.lock();
         provenance.keep(capture(&shared.current().models, session));
-        provenance.heard(told.reports, sender)
+        let (outcomes, facts) = provenance.heard(told.reports, sender);
+        (outcomes, last_links(facts))
     };
     count(counts, &outcomes);
     let lent = Lent::new(provenance, &facts);
