@@ -155,11 +155,16 @@ fn an_answer_that_finds_the_state_taken_is_known_again_all_the_same() {
 fn words_go_back_where_the_rows_of_their_statement_are_refused_and_its_link_does_not() {
     let bed = Bed::new(told(Capture::LinkOnly), &[9, AGENT]);
     let tables = |linked: &Linked| -> Vec<&'static str> {
-        let named = linked.rows.iter().map(|row| match row {
-            Row::Prompt(_) => "prompt",
-            Row::ToolCallArgs(_) => "args",
-            Row::Link(_) => "link",
-            _ => "another",
+        let named = linked.rows.iter().map(|row| {
+            if matches!(row, Row::Prompt(_)) {
+                "prompt"
+            } else if matches!(row, Row::ToolCallArgs(_)) {
+                "args"
+            } else if matches!(row, Row::Link(_)) {
+                "link"
+            } else {
+                "another"
+            }
         });
         named.collect()
     };
