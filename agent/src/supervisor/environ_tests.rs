@@ -1,6 +1,7 @@
 //! Processes whose environments are read, and those that keep whoever reads waiting.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -192,15 +193,19 @@ fn a_process_that_keeps_readers_waiting_takes_its_own_places_alone() {
     let said = begin(Path::new("/proc"), of, &loans, well).unwrap();
     assert!(said.recv().unwrap().is_ok());
     assert!(begin(proc.path(), of, &loans, ill).is_none());
-    // Once it lets them go on its places are back, and what it says then is taken.
+    // Once it lets them go on its places are back. Opened for both, it waits for no reader, however many one opening has let go.
     let environ = proc.path().join(of.pid.to_string()).join("environ");
-    for said in waiting {
-        fs::write(&environ, "CLAUDE_CODE_SESSION_ID=late\0").unwrap();
-        drop(said);
-    }
     while begin(Path::new("/proc"), of, &loans, ill).is_none() {
+        let mut both = File::options()
+            .read(true)
+            .write(true)
+            .open(&environ)
+            .unwrap();
+        both.write_all(b"CLAUDE_CODE_SESSION_ID=late\0").unwrap();
+        drop(both);
         thread::yield_now();
     }
+    drop(waiting);
 }
 
 /// Namespaces hide nothing from the host's root, and lend no number of theirs.

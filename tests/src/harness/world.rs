@@ -124,6 +124,8 @@ pub struct World {
     pub variables: Vec<(String, String)>,
     /// Whether the daemon sees the kernel's tracepoints, from its next start on.
     pub is_traced: bool,
+    /// Whether it sees none in any case.
+    pub is_untraced: bool,
     log: &'static str,
     _pins: BpfFolder,
     _port: Port,
@@ -203,6 +205,7 @@ impl World {
             names: Vec::new(),
             variables: Vec::new(),
             is_traced: false,
+            is_untraced: false,
             log: plan.log,
             _pins: pins,
             _port: port,
@@ -215,9 +218,10 @@ impl World {
     pub fn start_daemon(&mut self) -> Result<()> {
         let log = self.path("daemon.log");
         let outside = self.cgroup.outside();
-        let start = match self.is_traced {
-            true => Daemon::start_traced,
-            false => Daemon::start,
+        let start = match (self.is_traced, self.is_untraced) {
+            (true, _) => Daemon::start_traced,
+            (false, true) => Daemon::start_untraced,
+            (false, false) => Daemon::start,
         };
         let mut daemon = start(
             &self.icecore,

@@ -7,12 +7,14 @@ mod echoed;
 mod entered;
 mod environ;
 mod holds;
+mod kept;
 mod linked;
 mod managed;
 mod packs;
 mod sub_agents;
 mod telemetry;
 mod tunnelled;
+mod unseen;
 mod untrusted;
 
 use std::ffi::OsString;
@@ -62,8 +64,18 @@ impl Bed {
 
     /// Makes one whose files are written further before its daemon starts; gives more lines of its config.
     fn start_with(prompts: &str, write: impl FnOnce(&World) -> Result<String>) -> Result<Self> {
+        Self::start_seeing(false, prompts, write)
+    }
+
+    /// Makes one whose daemon sees the kernel's tracepoints, or none.
+    fn start_seeing(
+        is_untraced: bool,
+        prompts: &str,
+        write: impl FnOnce(&World) -> Result<String>,
+    ) -> Result<Self> {
         let mut world = World::without_daemon(&Plan::default())?;
-        world.is_traced = true;
+        world.is_traced = !is_untraced;
+        world.is_untraced = is_untraced;
         let hosts = [HOST, OTHER, OPENAI].map(str::to_owned);
         let folder = world.path("models");
         fs::create_dir(&folder)?;
