@@ -165,9 +165,9 @@ fn no_thread_of_a_core_waits_for_the_state_to_say_what_was_missed_or_to_give_wor
     // Both count for whoever comes next.
     let next = bed.link(StatementId::new(), SQL);
     assert_eq!(next.rows.len(), all);
-    let links = next.rows.iter().filter_map(|row| match row {
-        Row::Link(link) => Some(link.evidence),
-        _ => None,
+    let links = next.rows.iter().filter_map(|row| {
+        let Row::Link(link) = row else { return None };
+        Some(link.evidence)
     });
     assert!(
         links

@@ -223,9 +223,9 @@ mod last_links_tests {
             }))
         };
         let facts = vec![link(one, 3), link(other, 0), link(one, 4), link(one, 5)];
-        let told = last_links(facts).into_iter().filter_map(|fact| match fact {
-            Fact::Link(link) => Some((link.link_id, link.supersedes)),
-            _ => None,
+        let told = last_links(facts).into_iter().filter_map(|fact| {
+            let Fact::Link(link) = fact else { return None };
+            Some((link.link_id, link.supersedes))
         });
         let told: Vec<(String, Option<String>)> = told.collect();
         let last = (format!("{one}.5"), Some(format!("{one}.2")));
