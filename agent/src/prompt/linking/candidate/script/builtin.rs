@@ -54,7 +54,11 @@ impl Shell<'_> {
                 });
                 done(Status::True)
             }
-            "break" | "continue" => {
+            "break" => {
+                self.end(Ended::Loop);
+                done(Status::True)
+            }
+            "continue" => {
                 self.end(Ended::Round);
                 done(Status::True)
             }
@@ -216,7 +220,9 @@ impl Shell<'_> {
                         self.exported.insert("*".to_owned());
                     }
                 }
-                Some(option) if option.starts_with('+') => {}
+                Some(option) if option.starts_with('+') => {
+                    self.ends_at_failure &= !option.contains('e');
+                }
                 Some(_) | None => {
                     let mut all = vec![word.clone()];
                     all.extend(words.cloned());
