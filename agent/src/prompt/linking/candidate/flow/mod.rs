@@ -91,6 +91,11 @@ pub(super) struct Facts {
     /// Functions that the program defines, and those in which something is run.
     functions: BTreeSet<String>,
     runners: BTreeSet<String>,
+    /// Classes that the program defines.
+    classes: BTreeSet<String>,
+    /// Whether it names another database's address, and whether it names Snowflake.
+    has_other_address: bool,
+    has_snowflake: bool,
     /// Names that have one value in all of the program, true or false.
     constants: BTreeMap<String, Option<bool>>,
     /// Functions that are called, and those that are called with nothing.
@@ -127,6 +132,10 @@ impl Facts {
                             facts.called_bare.insert(name.clone());
                         }
                     }
+                    if before == Some("class") {
+                        facts.classes.insert(name.clone());
+                    }
+                    facts.has_snowflake |= name.contains("snow");
                     if let Some(value) = names::set_here(tokens, at) {
                         let known = facts.constants.entry(name.clone());
                         known.and_modify(|known| *known = None).or_insert(value);
@@ -150,6 +159,8 @@ impl Facts {
                     facts.has_pipe |= trimmed == "|-"
                         || (trimmed.starts_with('|') && trimmed.len() > 1)
                         || trimmed == "PIPE";
+                    facts.has_snowflake |= marked.contains("snow");
+                    facts.has_other_address |= calls::is_other_address(trimmed);
                     facts.has_address |= marked.contains("/api/v2/statements")
                         || marked.contains("/queries/v1/query-request");
                 }

@@ -149,6 +149,7 @@ impl Shell<'_> {
                     .to_owned();
                 done(self.is_nonzero(&text))
             }
+            "mktemp" => Some(self.temporary(rest)),
             "read" => Some(self.reads(rest)),
             "mapfile" | "readarray" => {
                 self.maps(rest);
@@ -252,6 +253,17 @@ impl Shell<'_> {
             self.positional = None;
         }
         (Status::Likely, Text::default())
+    }
+
+    /// `mktemp`: a name that no other file has.
+    fn temporary(&mut self, rest: &[Text]) -> Done {
+        let mut words = rest.iter().filter_map(Text::whole);
+        let shape = words.find(|word| word.contains("XXX")).unwrap_or("tmp.XXX");
+        let start = shape.trim_end_matches(|letter: char| letter != 'X');
+        let end = shape.get(start.len()..).unwrap_or_default();
+        let start = start.trim_end_matches('X');
+        let path = format!("{start}mktemp{}{end}\n", self.steps);
+        (Status::Likely, Text::plain(&path))
     }
 
     fn reads(&mut self, rest: &[Text]) -> Done {
