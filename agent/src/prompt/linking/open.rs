@@ -236,8 +236,9 @@ impl Calls {
         truncate(&mut told, TOLD_MAX_BYTES);
         // One command may write a file and run it.
         self.write(files, at, call.owner);
-        self.spoil(&spoiled, call.owner);
+        // What it reads it has read before it spoils it, or it would not have named it as what it runs.
         let files = self.named(&names, call.owner);
+        self.spoil(&spoiled, call.owner);
         let bytes = told.len() + texts.iter().map(Candidate::bytes).sum::<usize>();
         self.bytes += bytes;
         self.calls.push_back(Call {

@@ -160,7 +160,10 @@ const OTHER: [&str; 123] = [
 ];
 
 /// Names, anywhere in a dotted one, of what runs no SQL of Snowflake's.
-const OTHER_ROOTS: [&str; 47] = [
+const OTHER_ROOTS: [&str; 50] = [
+    "pyspark",
+    "SparkSession",
+    "databricks",
     "sqlglot",
     "sqlparse",
     "sqlfluff",
@@ -304,6 +307,28 @@ pub(super) fn is_other(name: &str) -> bool {
 /// Tells whether a name is of what runs no SQL of Snowflake's.
 pub(super) fn is_other_root(name: &str) -> bool {
     OTHER_ROOTS.contains(&name)
+}
+
+/// Tells whether a text is the address of another database. Source: SQLAlchemy's names of dialects.
+pub(super) fn is_other_address(text: &str) -> bool {
+    let others = [
+        "postgres",
+        "mysql",
+        "mariadb",
+        "sqlite",
+        "mssql",
+        "oracle",
+        "duckdb",
+        "bigquery",
+        "redshift",
+        "trino",
+        "presto",
+        "clickhouse",
+        "databricks",
+        "hive",
+        "cockroachdb",
+    ];
+    text.contains("://") && others.iter().any(|other| text.starts_with(other))
 }
 
 /// Tells whether a method leaves a text as it is, or nearly.

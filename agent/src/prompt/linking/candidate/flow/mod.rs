@@ -6,6 +6,7 @@
 //! function that nothing calls.
 
 mod calls;
+mod names;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,16 @@ pub(super) struct Facts {
     /// Functions that the program defines, and those in which something is run.
     functions: BTreeSet<String>,
     runners: BTreeSet<String>,
+    /// Classes that the program defines.
+    classes: BTreeSet<String>,
+    /// Whether it names another database's address, and whether it names Snowflake.
+    has_other_address: bool,
+    has_snowflake: bool,
+    /// Names that have one value in all of the program, true or false.
+    constants: BTreeMap<String, Option<bool>>,
+    /// Functions that are called, and those that are called with nothing.
+    called: BTreeSet<String>,
+    called_bare: BTreeSet<String>,
     /// The bracket that closes each.
     close: BTreeMap<usize, usize>,
     /// Whether it opens a pipe to a command, and whether it names the place of the SQL API.
@@ -108,7 +119,27 @@ impl Facts {
         for (at, token) in tokens.iter().enumerate() {
             match token {
                 Token::Name(name) => {
-                    *facts.counts.entry(name.clone()).or_default() += 1;
+                    let is_defined = matches!(
+                        before,
+                        Some("def" | "function" | "sub" | "func" | "fn" | "proc" | "fun")
+                    );
+                    if !names::is_only_named(tokens, at) {
+                        *facts.counts.entry(name.clone()).or_default() += 1;
+                    }
+                    if !is_defined && tokens.get(at + 1) == Some(&Token::Sign('(')) {
+                        facts.called.insert(name.clone());
+                        if tokens.get(at + 2) == Some(&Token::Sign(')')) {
+                            facts.called_bare.insert(name.clone());
+                        }
+                    }
+                    if before == Some("class") {
+                        facts.classes.insert(name.clone());
+                    }
+                    facts.has_snowflake |= name.contains("snow");
+                    if let Some(value) = names::set_here(tokens, at) {
+                        let known = facts.constants.entry(name.clone());
+                        known.and_modify(|known| *known = None).or_insert(value);
+                    }
                     if matches!(
                         before,
                         Some("def" | "function" | "sub" | "func" | "fn" | "proc" | "fun")
@@ -128,6 +159,8 @@ impl Facts {
                     facts.has_pipe |= trimmed == "|-"
                         || (trimmed.starts_with('|') && trimmed.len() > 1)
                         || trimmed == "PIPE";
+                    facts.has_snowflake |= marked.contains("snow");
+                    facts.has_other_address |= calls::is_other_address(trimmed);
                     facts.has_address |= marked.contains("/api/v2/statements")
                         || marked.contains("/queries/v1/query-request");
                 }

@@ -54,7 +54,11 @@ impl Shell<'_> {
                 });
                 done(Status::True)
             }
-            "break" | "continue" => {
+            "break" => {
+                self.end(Ended::Loop);
+                done(Status::True)
+            }
+            "continue" => {
                 self.end(Ended::Round);
                 done(Status::True)
             }
@@ -145,6 +149,7 @@ impl Shell<'_> {
                     .to_owned();
                 done(self.is_nonzero(&text))
             }
+            "mktemp" => Some(self.temporary(rest)),
             "read" => Some(self.reads(rest)),
             "mapfile" | "readarray" => {
                 self.maps(rest);
@@ -216,7 +221,9 @@ impl Shell<'_> {
                         self.exported.insert("*".to_owned());
                     }
                 }
-                Some(option) if option.starts_with('+') => {}
+                Some(option) if option.starts_with('+') => {
+                    self.ends_at_failure &= !option.contains('e');
+                }
                 Some(_) | None => {
                     let mut all = vec![word.clone()];
                     all.extend(words.cloned());
@@ -246,6 +253,17 @@ impl Shell<'_> {
             self.positional = None;
         }
         (Status::Likely, Text::default())
+    }
+
+    /// `mktemp`: a name that no other file has.
+    fn temporary(&mut self, rest: &[Text]) -> Done {
+        let mut words = rest.iter().filter_map(Text::whole);
+        let shape = words.find(|word| word.contains("XXX")).unwrap_or("tmp.XXX");
+        let start = shape.trim_end_matches(|letter: char| letter != 'X');
+        let end = shape.get(start.len()..).unwrap_or_default();
+        let start = start.trim_end_matches('X');
+        let path = format!("{start}mktemp{}{end}\n", self.steps);
+        (Status::Likely, Text::plain(&path))
     }
 
     fn reads(&mut self, rest: &[Text]) -> Done {

@@ -206,7 +206,11 @@ impl Shell<'_> {
                 let role = self.role();
                 self.gathered.file(name, &content.marked(), role);
             }
-            Some(None) => {}
+            Some(None) => {
+                if let Some(from) = self.files.original(name).map(str::to_owned) {
+                    self.gathered.name(&from, self.role());
+                }
+            }
             None => {
                 let role = self.role();
                 self.gathered.name(name, role);

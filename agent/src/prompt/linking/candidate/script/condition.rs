@@ -1,6 +1,6 @@
 //! What tests come to, where that can be told.
 
-use super::super::shell::{Body, List, Word};
+use super::super::shell::{Body, Item, List, Word};
 use super::expand::Text;
 use super::{Shell, Status};
 
@@ -104,6 +104,27 @@ pub(super) fn matches(text: &Text, pattern: &Text) -> Status {
             of(rest.is_some_and(|rest| rest.ends_with(end)))
         }
     }
+}
+
+/// Tells whether a command is one that looks whether something is there, and fails where it is not.
+pub(super) fn may_fail(item: &Item) -> bool {
+    let [(_, pipeline)] = item.chain.as_slice() else {
+        return false;
+    };
+    let [part] = pipeline.parts.as_slice() else {
+        return false;
+    };
+    let Body::Simple { words, .. } = &part.body else {
+        return false;
+    };
+    let first = words.first().and_then(Word::plain);
+    let looks = [
+        "ls", "stat", "test", "[", "grep", "diff", "cmp", "readlink", "pgrep", "which",
+    ];
+    words.len() > 1
+        && !item.is_background
+        && !pipeline.is_negated
+        && first.is_some_and(|name| looks.contains(&name))
 }
 
 /// Tells whether a loop's body may leave it.

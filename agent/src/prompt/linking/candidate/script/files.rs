@@ -8,7 +8,11 @@ const FILES_MAX: usize = 32;
 
 /// Files in the order in which they were first written; none as content where it is not known.
 #[derive(Debug, Default)]
-pub(super) struct Files(Vec<(String, Option<Template>)>);
+pub(super) struct Files(
+    Vec<(String, Option<Template>)>,
+    /// Files that are copies of others whose content is not known here: the path of each, and of the other.
+    Vec<(String, String)>,
+);
 
 impl Files {
     /// Gives what a file holds: none where it was not written here, and none within where that is not known.
@@ -23,6 +27,7 @@ impl Files {
 
     /// Writes a file.
     pub(super) fn write(&mut self, path: &str, content: Option<Template>) {
+        self.1.retain(|(known, _)| !is_path_of(path, known));
         if let Some(known) = self
             .0
             .iter_mut()
@@ -33,6 +38,20 @@ impl Files {
         } else if self.0.len() < FILES_MAX {
             self.0.push((path.to_owned(), content));
         }
+    }
+
+    /// Notes that a file is the copy of another one.
+    pub(super) fn copy(&mut self, path: &str, from: &str) {
+        if self.1.len() < FILES_MAX {
+            self.1.push((path.to_owned(), from.to_owned()));
+        }
+    }
+
+    /// Gives the file of which one is a copy.
+    pub(super) fn original(&self, path: &str) -> Option<&str> {
+        let found = self.1.iter().rev();
+        let mut found = found.filter(|(known, _)| is_path_of(path, known));
+        found.next().map(|(_, from)| from.as_str())
     }
 
     /// Writes behind what a file holds.

@@ -152,6 +152,11 @@ impl Shell<'_> {
                     if content.files.is_empty() || !is_folder {
                         self.save(&path, &known, false);
                     }
+                    if let ([from], [one], true) = (content.files.as_slice(), from, self.is_live())
+                        && one.whole() == Some(from)
+                    {
+                        self.files.copy(&path, from);
+                    }
                 }
                 if name == "mv"
                     && let [one] = from

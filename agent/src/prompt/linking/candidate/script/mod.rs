@@ -60,6 +60,7 @@ enum Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Round,
+    Loop,
     Function,
     Shell,
 }
@@ -202,6 +203,7 @@ impl<'g> Shell<'g> {
 
     fn list(&mut self, list: &List) -> Done {
         let mut done = (Status::True, Text::default());
+        let before = self.reach;
         for item in list.iter() {
             let (status, written) = if item.is_background {
                 let (_, written) = self.apart(|shell| shell.item(item));
@@ -215,7 +217,12 @@ impl<'g> Shell<'g> {
             if is_failure && self.ends_at_failure && self.is_live() {
                 self.ended = Some(Ended::Shell);
             }
+            // What looks for something may fail, and then nothing behind it is reached.
+            if self.ends_at_failure && self.reach == Reach::Yes && condition::may_fail(item) {
+                self.reach = Reach::Maybe;
+            }
         }
+        self.reach = before;
         done
     }
 
@@ -365,7 +372,7 @@ impl<'g> Shell<'g> {
             let was_live = self.is_live();
             let (_, more) = self.within(reach, |shell| shell.list(body));
             written.extend(&more);
-            let is_left = self.ended == Some(Ended::Round) && was_live;
+            let is_left = matches!(self.ended, Some(Ended::Round | Ended::Loop)) && was_live;
             if is_left {
                 self.ended = None;
             }
@@ -400,8 +407,12 @@ impl<'g> Shell<'g> {
             let was_live = self.is_live();
             let (_, more) = self.list(body);
             written.extend(&more);
-            if was_live && self.ended == Some(Ended::Round) {
+            let is_left = was_live && self.ended == Some(Ended::Loop);
+            if is_left || was_live && self.ended == Some(Ended::Round) {
                 self.ended = None;
+            }
+            if is_left {
+                break;
             }
         }
         (Status::Likely, written)

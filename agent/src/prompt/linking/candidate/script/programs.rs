@@ -433,7 +433,17 @@ pub(super) fn only_looks(option: &str) -> bool {
 }
 
 /// Words of programs' names that say what else they do with a text: `lint-sql`, `save_query.py`.
-const OTHER_WORDS: [&str; 26] = [
+const OTHER_WORDS: [&str; 36] = [
+    "estimate",
+    "style",
+    "cost",
+    "size",
+    "tokenize",
+    "diff",
+    "pretty",
+    "normalize",
+    "escape",
+    "highlight",
     "lint",
     "fmt",
     "format",

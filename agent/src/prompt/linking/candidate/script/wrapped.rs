@@ -67,6 +67,13 @@ pub(super) fn inner(words: &[Text]) -> Option<usize> {
 
 /// Tells whether one of these is asked to run a program: some do other things too, and say so by a verb.
 pub(super) fn is_asked_to_run(name: &str, words: &[Text]) -> bool {
+    if name == "systemd-run" {
+        // A unit of a timer's runs later.
+        let mut options = words.iter().filter_map(Text::whole);
+        let is_later =
+            options.any(|option| option.starts_with("--on-") || option.starts_with("--timer"));
+        return !is_later;
+    }
     let has_verbs = matches!(
         name,
         "docker"

@@ -163,14 +163,15 @@ impl Walk<'_> {
             }
             _ => {
                 if let Some(function) = self.function(first, at) {
-                    let is_called = self.is_called(&function);
+                    let is_called = self.is_called(&function) && !self.skipped;
                     set(if is_called { Reached::Yes } else { Reached::No });
-                    block.saved = self.parameters(first, at);
+                    block.saved = self.parameters(&function, first, at);
                     block.function = Some(function);
                 }
             }
         }
         self.decorated = false;
+        self.skipped = false;
         block
     }
 
@@ -255,12 +256,19 @@ impl Walk<'_> {
     }
 
     /// Takes the parameters of a function: what they hold is not known, or stands beside them.
-    pub(super) fn parameters(&mut self, first: usize, at: usize) -> Vec<(String, Option<Value>)> {
+    pub(super) fn parameters(
+        &mut self,
+        function: &str,
+        first: usize,
+        at: usize,
+    ) -> Vec<(String, Option<Value>)> {
         let Some(open) = (first..at).find(|at| self.is_sign(*at, '(')) else {
             return Vec::new();
         };
         let close = self.facts.close.get(&open).copied().unwrap_or(at).min(at);
         let mut saved = Vec::new();
+        let is_left =
+            !self.facts.called.contains(function) || self.facts.called_bare.contains(function);
         for place in open + 1..close {
             let Some(name) = self.name(place) else {
                 continue;
@@ -275,7 +283,10 @@ impl Walk<'_> {
             }
             let default = self
                 .is_sign(place + 1, '=')
-                .then(|| match self.tokens.get(place + 2) {
+                // Who calls it with something may give another value.
+                .then_some(is_left)
+                .filter(|is_left| *is_left)
+                .map(|_| match self.tokens.get(place + 2) {
                     Some(Token::Text(_)) => vec![place + 2],
                     Some(Token::Name(_) | Token::Sign(_) | Token::Line(_)) | None => Vec::new(),
                 });

@@ -90,12 +90,34 @@ impl Walk<'_> {
             .any(|name| calls::is_other_root(name) || self.foreign.contains(name))
     }
 
+    /// Tells whether the program speaks with another database, and nothing in it is Snowflake's.
+    fn is_elsewhere(&self) -> bool {
+        self.facts.has_other_address && !self.facts.has_snowflake
+    }
+
+    /// Tells whether what runs no SQL of Snowflake's is named between a bracket and the one that closes it.
+    fn names_foreign(&self, open: usize) -> bool {
+        let close = self.facts.close.get(&open).copied().unwrap_or(open);
+        (open + 1..close.min(open + 200)).any(|at| {
+            self.name(at)
+                .is_some_and(|name| calls::is_other_root(name) || self.foreign.contains(name))
+        })
+    }
+
     /// Tells whether a call runs what it is given.
     pub(super) fn is_runner(&self, callee: &[String], open: usize) -> bool {
         let Some(name) = callee.first() else {
             return false;
         };
-        if self.is_foreign(callee) {
+        let is_frame = matches!(
+            name.as_str(),
+            "read_sql" | "read_sql_query" | "read_database" | "read_database_uri"
+        );
+        // Another database's connection may be one of its arguments.
+        if is_frame && (!self.is_foreign(callee) || name.starts_with("read_database")) {
+            return !self.names_foreign(open) && !self.is_elsewhere();
+        }
+        if self.is_foreign(callee) || self.is_elsewhere() {
             return false;
         }
         if self.facts.functions.contains(name) && callee.len() == 1 {

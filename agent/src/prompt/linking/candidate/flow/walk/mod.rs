@@ -2,6 +2,7 @@
 
 mod blocks;
 mod callees;
+mod chosen;
 mod statements;
 mod uses;
 
@@ -86,6 +87,10 @@ struct Walk<'w> {
     /// What an `else` would be, of the block that ended last.
     other: Reached,
     decorated: bool,
+    /// Whether what is above a function says that it is not run.
+    skipped: bool,
+    /// Names that a loop gives one value after the other.
+    looped: BTreeSet<String>,
     /// Whether the program has ended.
     is_over: bool,
 }
@@ -110,6 +115,8 @@ pub(super) fn walk(tokens: &[Token], facts: &Facts, later: &BTreeMap<String, Val
         written: BTreeMap::new(),
         other: Reached::Maybe,
         decorated: false,
+        skipped: false,
+        looped: BTreeSet::new(),
         is_over: false,
     };
     walk.rest = walk.postfix(0);
@@ -329,7 +336,7 @@ impl Walk<'_> {
                 "True" | "true" | "TRUE" | "1" => Some(true),
                 "False" | "false" | "FALSE" | "0" | "None" | "null" | "nil" | "undefined"
                 | "NULL" | "undef" => Some(false),
-                _ => None,
+                other => self.facts.constants.get(other).copied().flatten(),
             },
             Token::Text(text) => text.whole().map(|text| !text.is_empty()),
             Token::Sign(_) | Token::Line(_) => None,

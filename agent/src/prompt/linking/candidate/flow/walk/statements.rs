@@ -16,10 +16,18 @@ impl Walk<'_> {
                         .map(str::to_owned)
                         .collect();
                     self.bind(&names, false);
+                    self.loops(names);
                 }
             }
             Some("with") => self.bind_as(at),
             Some(_) | None => {}
+        }
+    }
+
+    /// Notes names that a loop gives its values.
+    fn loops(&mut self, names: Vec<String>) {
+        if self.looped.len() < NAMES_MAX {
+            self.looped.extend(names);
         }
     }
 
@@ -83,6 +91,7 @@ impl Walk<'_> {
                 .map(str::to_owned)
                 .collect();
             self.bind(&names, false);
+            self.loops(names);
             return;
         }
         if self.name(first) == Some("else") {
@@ -162,6 +171,12 @@ impl Walk<'_> {
         }
         if self.is_sign(first, '@') {
             self.decorated = true;
+            self.skipped |= (first..at).any(|at| {
+                matches!(
+                    self.name(at),
+                    Some("skip" | "skipIf" | "skipif" | "skipUnless" | "disabled")
+                )
+            });
         }
         self.start = at + 1;
         self.rest = self.postfix(at + 1);

@@ -33,6 +33,16 @@ impl Walk<'_> {
             self.names.insert(about, Some(super::Value::default()));
             return;
         }
+        // What stands behind it is data.
+        if matches!(self.language, Language::Perl | Language::Ruby)
+            && matches!(name, "__END__" | "__DATA__")
+            && matches!(
+                at.checked_sub(1).and_then(|before| self.tokens.get(before)),
+                Some(Token::Line(_) | Token::Sign(';' | '}')) | None
+            )
+        {
+            self.is_over = true;
+        }
         match name {
             "and" => self.joined(at, true),
             "or" => self.joined(at, false),
@@ -57,7 +67,8 @@ impl Walk<'_> {
         if value.texts.is_empty() || is_call && !self.facts.functions.contains(name) {
             return;
         }
-        self.used(at, &value.texts, value.is_list);
+        let texts = self.chosen(at, &value);
+        self.used(at, &texts, value.is_list);
     }
 
     /// Follows a use of texts.
@@ -95,6 +106,7 @@ impl Walk<'_> {
                         written = Some(*open);
                     }
                     let is_passed = calls::is_same(name) || matches!(name, "Promise" | "all");
+                    let is_passed = is_passed || self.facts.classes.contains(name);
                     if !is_passed && (calls::is_other(name) || self.is_foreign(callee)) {
                         runs = Some(false);
                         break;
@@ -159,6 +171,9 @@ impl Walk<'_> {
     pub(super) fn is_changed(&self, at: usize, is_list: bool) -> bool {
         let before = at.checked_sub(1).and_then(|before| self.tokens.get(before));
         if matches!(before, Some(Token::Sign('+' | '%' | '*'))) {
+            return true;
+        }
+        if self.is_not_chosen(at) {
             return true;
         }
         let mut end = at + 1;
