@@ -263,6 +263,14 @@ impl Candidate {
         self.role
     }
 
+    /// Gives its text, if all of it is known.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.known {
+            Known::Whole(sql) => Some(&sql.text),
+            Known::Holes(_) => None,
+        }
+    }
+
     /// Tells whether it is one statement of a text that stands before it: it shares no more with any than that one does.
     pub(super) fn is_part(&self) -> bool {
         self.is_part

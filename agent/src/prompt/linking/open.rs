@@ -95,8 +95,12 @@ impl Call {
         let own = self.texts.iter().map(|text| (text, false, text.role()));
         let files = self.files.iter().flat_map(|(file, role)| {
             let role = if file.is_changed { Role::Held } else { *role };
-            let texts = file.texts.iter();
-            texts.map(move |text| (text, true, text.role().min(role)))
+            let texts = file.texts.iter().enumerate();
+            texts.map(move |(at, text)| {
+                let is_gone = file.gone.binary_search(&at).is_ok();
+                let role = if is_gone { Role::Held } else { role };
+                (text, true, text.role().min(role))
+            })
         });
         own.chain(files)
     }
@@ -112,6 +116,8 @@ impl Call {
 pub(super) struct File {
     pub(super) path: String,
     pub(super) texts: Arc<[Candidate]>,
+    /// Those of them, by their places, that an edit has taken out since.
+    gone: Vec<usize>,
     pub(super) names: Vec<(String, Role)>,
     /// Whether something has changed it since, so that what it holds is not known.
     pub(super) is_changed: bool,
@@ -140,6 +146,8 @@ pub struct Prepared {
     left_out: usize,
     files: Vec<Written>,
     names: Vec<(String, Role)>,
+    /// What an edit takes out of files.
+    taken: Vec<(String, String)>,
     /// Files whose content is not known any more.
     spoiled: Vec<String>,
     purpose: Purpose,
@@ -175,6 +183,7 @@ impl Prepared {
             left_out,
             files: files.collect(),
             names: found.names,
+            taken: found.taken,
             spoiled: found.spoiled,
             purpose,
             cut: found.cut,
@@ -219,6 +228,7 @@ impl Calls {
             texts,
             files,
             names,
+            taken,
             spoiled,
             purpose,
             ..
@@ -235,6 +245,9 @@ impl Calls {
         }
         truncate(&mut told, TOLD_MAX_BYTES);
         // One command may write a file and run it.
+        taken
+            .iter()
+            .for_each(|(path, text)| self.take(path, text, call.owner));
         self.write(files, at, call.owner);
         // What it reads it has read before it spoils it, or it would not have named it as what it runs.
         let files = self.named(&names, call.owner);
@@ -350,11 +363,42 @@ impl Calls {
                 *file = Arc::new(File {
                     path: file.path.clone(),
                     texts: Arc::clone(&file.texts),
+                    gone: file.gone.clone(),
                     names: file.names.clone(),
                     is_changed: true,
                     ..**file
                 });
             }
+        }
+    }
+
+    /// Notes that an edit has taken a text out of a file: what stood in it, or around it, stands there no more.
+    fn take(&mut self, path: &str, text: &str, owner: Option<u64>) {
+        let taken = letters(text);
+        if taken.is_empty() {
+            return;
+        }
+        for file in &mut self.files {
+            let is_meant = is_path_of(path, &file.path) || is_path_of(&file.path, path);
+            if !is_meant || file.owner != owner || file.is_changed {
+                continue;
+            }
+            let is_left = |text: &Candidate| {
+                let own = text.text().map(letters);
+                own.is_some_and(|own| !own.contains(&taken) && !taken.contains(&own))
+            };
+            let mut gone = file.gone.clone();
+            let texts = file.texts.iter().enumerate();
+            gone.extend(texts.filter(|(_, text)| !is_left(text)).map(|(at, _)| at));
+            gone.sort_unstable();
+            gone.dedup();
+            *file = Arc::new(File {
+                path: file.path.clone(),
+                texts: Arc::clone(&file.texts),
+                gone,
+                names: file.names.clone(),
+                ..**file
+            });
         }
     }
 
@@ -380,6 +424,7 @@ impl Calls {
             self.files.push_back(Arc::new(File {
                 path: file.path,
                 texts: file.texts.into(),
+                gone: Vec::new(),
                 names: file.names,
                 is_changed: false,
                 written_at: at,
@@ -427,6 +472,14 @@ impl Calls {
         let files: usize = self.files.iter().map(|file| file.bytes).sum();
         self.bytes = calls + files;
     }
+}
+
+/// Gives the letters of a text: how it is quoted where it stands does not matter.
+fn letters(text: &str) -> String {
+    let text = text.replace("\\n", " ").replace("\\t", " ");
+    text.chars()
+        .filter(|letter| letter.is_alphanumeric())
+        .collect()
 }
 
 /// Cuts a text at a character's border.

@@ -76,6 +76,12 @@ impl Gathered {
         } else if let (Some(path), true) = (&value.path, is_whole || is_part) {
             self.write(path, &value.text, is_whole);
         } else if PASSED_OVER.contains(&key) {
+            if let (Some(path), "old_string" | "old_str") = (&value.path, key)
+                && self.found.taken.len() < FILES_MAX
+                && path.len() <= PATH_MAX_BYTES
+            {
+                self.found.taken.push((path.clone(), value.text.clone()));
+            }
             // A sub-agent's task may quote SQL.
             if key == "prompt" {
                 self.offer(&text, Role::Held);

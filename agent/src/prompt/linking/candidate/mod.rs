@@ -79,6 +79,8 @@ pub struct Candidates {
     pub(super) texts: Vec<Found>,
     pub(super) files: Vec<Written>,
     pub(super) names: Vec<(String, Role)>,
+    /// What an edit takes out of files: the path of each, and the text.
+    pub(super) taken: Vec<(String, String)>,
     /// Files whose content is not known any more.
     pub(super) spoiled: Vec<String>,
     pub(super) cut: Cut,

@@ -7,6 +7,19 @@ use super::expand::Text;
 use super::programs::{self, Kind};
 use super::{Done, Shell, Status};
 
+/// Tells whether a runner of tests is told which of them to run, so that others are left out. Source: pytest's manual.
+pub(super) fn picks(words: &[Text]) -> bool {
+    words.iter().filter_map(Text::whole).any(|word| {
+        matches!(
+            word,
+            "-k" | "-m" | "--lf" | "--ff" | "--sw" | "--co" | "--collect-only" | "--setup-plan"
+        ) || word.starts_with("--deselect")
+            || word.starts_with("--ignore")
+            || word.starts_with("-k")
+            || word.starts_with("--last-failed")
+    })
+}
+
 impl Shell<'_> {
     /// Follows a simple command; `given` are the variables that it alone is given.
     pub(super) fn simple(&mut self, words: Vec<Text>, given: Vec<String>) -> Done {
@@ -162,7 +175,7 @@ impl Shell<'_> {
         let is_otherwise = scripts
             .filter(|word| word.contains('.') && !word.contains(char::is_whitespace))
             .any(|word| programs::is_named_otherwise(word.rsplit('/').next().unwrap_or(word)));
-        if looks || is_otherwise {
+        if looks || is_otherwise || matches!(name, "pytest" | "py.test") && picks(words) {
             return;
         }
         self.arguments(words);

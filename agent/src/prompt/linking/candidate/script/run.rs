@@ -3,6 +3,7 @@
 use super::super::flow;
 use super::super::source::Language;
 use super::super::template::Template;
+use super::command::picks;
 use super::expand::Text;
 use super::programs::{self, Kind};
 use super::{Done, Shell, Status};
@@ -194,6 +195,9 @@ impl Shell<'_> {
     /// Runs a module of Python's.
     pub(super) fn module(&mut self, module: &str, rest: &[Text], given: &[String]) {
         let first = module.split('.').next().unwrap_or(module);
+        if module == "pytest" && picks(rest) {
+            return;
+        }
         if (first.len() > 1 && matches!(programs::kind(first), Kind::Holds))
             || PASSIVE_MODULES.contains(&module)
             || programs::is_named_otherwise(first)

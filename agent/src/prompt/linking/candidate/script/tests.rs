@@ -219,3 +219,21 @@ fn what_a_hostile_text_costs_is_bounded() {
         run(&text);
     }
 }
+
+#[test]
+fn what_may_be_left_out_is_held() {
+    holds(&[
+        "for q in 'select 1 from t' 'SQL'; do snow sql -q \"$q\"; break; done",
+        "set -e\nls no_such_folder\nsnow sql -q 'SQL'",
+        "cat > test_q.py <<'P'\ndef test_a():\n    cur.execute('SQL')\nP\npytest -q test_q.py -k other",
+        "python3 - <<'P'\ndef run(sql='SQL'):\n    cur.execute(sql)\nrun('select 1 from t')\nP",
+        "python3 - <<'P'\nQ = {'a': 'SQL', 'b': 'select 1 from t'}\ncur.execute(Q['b'])\nP",
+        "node - <<'J'\nconst all = false;\nconst sql = all ? 'SQL' : 'select 1 from t';\nconn.execute({sqlText: sql});\nJ",
+    ]);
+    runs(&[
+        "for q in 'select 1 from t' 'SQL'; do snow sql -q \"$q\"; sleep 0; done",
+        "f=$(mktemp)\ncat > \"$f\" <<'S'\nSQL\nS\nsnow sql -f \"$f\"",
+        "python3 - <<'P'\ndef run(sql='SQL'):\n    cur.execute(sql)\nrun()\nP",
+        "python3 - <<'P'\nQ = {'a': 'SQL', 'b': 'select 1 from t'}\ncur.execute(Q['a'])\nP",
+    ]);
+}

@@ -93,6 +93,15 @@ impl Walk<'_> {
                         break;
                     }
                 }
+                // A function's head is no call of it.
+                Frame::Call(open, _)
+                    if matches!(
+                        self.name(open.wrapping_sub(2)),
+                        Some("def" | "function" | "fun" | "func" | "fn")
+                    ) =>
+                {
+                    return;
+                }
                 Frame::Call(open, callee) => {
                     let name = callee.first().map(String::as_str).unwrap_or_default();
                     if self.is_runner(callee, *open) {
