@@ -448,7 +448,13 @@ fn where_too_many_wait_a_result_is_unknown_to_the_next_proxy_and_nobody_waits() 
     let of = query(named.execution.session(), named.query_id);
     let (go_on, wait) = std::sync::mpsc::channel::<()>();
     let writer = named.registry.recalled().writer();
-    let _told = writer.put(move || wait.recv().unwrap());
+    let (begin, begun) = std::sync::mpsc::channel::<()>();
+    let _told = writer.put(move || {
+        begin.send(()).unwrap();
+        wait.recv().unwrap();
+    });
+    // Else it would leave its own place free.
+    begun.recv().unwrap();
     while writer.offer(|| {}) {}
     named.conclude(ROWS);
     go_on.send(()).unwrap();
