@@ -129,22 +129,9 @@ impl Walk<'_> {
                 set(Reached::No);
             }
             "unless" | "until" => set(opposite(self.condition(first + 1, at))),
-            "elif" | "elsif" | "elseif" => {
-                let reached = self.condition(first + 1, at);
-                let own = if self.other == Reached::Yes {
-                    reached
-                } else {
-                    self.other
-                };
-                set(own);
-                block.rest = if self.other == Reached::Yes {
-                    opposite(reached)
-                } else {
-                    self.other
-                };
-            }
-            _ if is_else_if => {
-                let reached = self.condition(first + 2, at);
+            word if is_else_if || matches!(word, "elif" | "elsif" | "elseif") => {
+                let words = if is_else_if { 2 } else { 1 };
+                let reached = self.condition(first + words, at);
                 let own = if self.other == Reached::Yes {
                     reached
                 } else {
